@@ -1,0 +1,54 @@
+# Every target sets up what it needs; the only things to have beforehand are Python 3.11 or later, git and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE ?= 1
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint verify unit generate format lock clean
+
+help: ## Show what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## Make .venv with the pinned packages and the mosaic command
+
+$(VENV)/.ready: requirements/develop.txt pyproject.toml
+	@echo "Setting up $(VENV) (about a minute the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, not %d.%d: set PYTHON=python3.x" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/develop.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: lint verify ## Everything that must hold: lint, generated files, all tests
+	$(BIN)/python -m pytest -n auto
+
+lint: setup ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy crds worker_image
+	$(BIN)/lint-imports --no-cache
+
+unit: setup ## The tests that need no services
+	$(BIN)/python -m pytest -n auto tests/unit
+
+generate: setup ## Render crds/mosaicrequest.yaml from the models
+	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new
+	mv crds/mosaicrequest.yaml.new crds/mosaicrequest.yaml
+
+verify: setup ## Fail when a generated file differs from its source
+	@$(BIN)/python -m mosaic_crds | diff -u crds/mosaicrequest.yaml - \
+		|| { echo "crds/mosaicrequest.yaml is out of date: run make generate and commit it"; exit 1; }
+
+format: setup ## Bring the code into style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## Pin the newest allowed versions of all packages, with hashes
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--extra worker pyproject.toml -o requirements/worker.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--all-extras pyproject.toml -c requirements/worker.txt -o requirements/develop.txt
+
+clean: ## Remove the environment and what the demo made
+	rm -rf $(VENV) demo
