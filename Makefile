@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SERVE ?= 1
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint verify unit generate format lock clean
 
@@ -19,6 +18,11 @@ $(VENV)/.ready: requirements/develop.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/develop.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar, the results
+	@test -d demo/scenes || $(BIN)/mosaic sample-scene demo/scenes --count 3
+	@cp crds/samples/*.yaml demo/
+	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
 
 test: lint verify ## Everything that must hold: lint, generated files, all tests
 	$(BIN)/python -m pytest -n auto

@@ -1,0 +1,94 @@
+"""The CustomResourceDefinition of MosaicRequest, rendered from the models."""
+
+from inspect import cleandoc
+from typing import Any
+
+from pydantic import BaseModel
+
+from mosaic_crds.names import GROUP, KIND, PLURAL, VERSION
+from mosaic_crds.request import Metadata, MosaicRequest
+from mosaic_crds.schema import structural
+from mosaic_crds.spec import MosaicRequestSpec
+from mosaic_crds.status import MosaicRequestStatus
+
+CHANGEABLE = {"suspend", "parallelism", "cancel"}
+"""Fields of spec.execution that may change; all else of the spec stays."""
+COLUMNS = (
+    ("Phase", "string", ".status.phase", 0),
+    ("Progress", "integer", ".status.progress.percent", 0),
+    ("Ranges", "integer", ".status.progress.rangesTotal", 0),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+    ("Message", "string", ".status.message", 1),
+)
+
+
+def custom_resource_definition() -> dict[str, Any]:
+    """The CRD as it is applied."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": KIND,
+                "listKind": f"{KIND}List",
+                "plural": PLURAL,
+                "singular": KIND.lower(),
+                "shortNames": ["mosaic", "mosaics"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [
+                        {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+                        for name, kind, path, priority in COLUMNS
+                    ],
+                    "schema": {"openAPIV3Schema": _schema()},
+                }
+            ],
+        },
+    }
+
+
+def _schema() -> dict[str, Any]:
+    spec = _structural(MosaicRequestSpec)
+    spec["x-kubernetes-validations"] += [_unchanged(name) for name in spec["properties"] if name != "execution"]
+    execution = spec["properties"]["execution"]
+    execution["x-kubernetes-validations"] = [
+        *(_unchanged(name) for name in execution["properties"] if name not in CHANGEABLE),
+        {"rule": "!oldSelf.cancel || self.cancel", "message": "it cannot be taken back", "fieldPath": ".cancel"},
+    ]
+    status = _structural(MosaicRequestStatus)
+    status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    name = _structural(Metadata)["properties"]["name"]
+    return {
+        "description": cleandoc(MosaicRequest.__doc__ or ""),
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object", "properties": {"name": name}},
+            "spec": spec,
+            "status": status,
+        },
+    }
+
+
+def _structural(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=True)
+    return structural(schema, schema.get("$defs", {}))
+
+
+def _unchanged(name: str) -> dict[str, str]:
+    same = f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
+    return {
+        "rule": f"has(self.{name}) == has(oldSelf.{name}) && {same}",
+        "message": "it cannot be changed; delete the request and apply it anew",
+        "fieldPath": f".{name}",
+    }

@@ -1,0 +1,188 @@
+"""What all models of the contract share: how they are written, and rules that Python and the API server both check."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from re import findall, fullmatch
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
+)
+"""A date, or a time with a zone, as in RFC 3339, section 5.6."""
+DURATION = r"([1-9][0-9]{0,5}[smhd])+"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def broken(message: str, field: str | None = None) -> PydanticCustomError:
+    """The error of a value that is not allowed.
+
+    Args:
+        message: what is allowed.
+        field: the field that is meant, of the model that raises it; the whole if None.
+    """
+    return PydanticCustomError("rule", "{message}", {"message": message, "field": field and to_camel(field)})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that concerns a whole model.
+
+    Attributes:
+        server: the rule for the API server: Common Expression Language, `self` being the model as it is written; or a
+            schema, where CEL cannot see a field because a structural schema has no type for it; None where the server
+            can check neither way.
+        holds: the same rule for Python.
+        message: what is allowed, for the person who broke it.
+        field: the field that is wrong when the rule is broken, if it is one.
+    """
+
+    server: str | dict[str, Any] | None
+    holds: Callable[[Any], bool]
+    message: str
+    field: str | None = None
+
+
+class Model(BaseModel):
+    """A part of the contract: immutable, no unknown fields, camelCase in YAML, nothing coerced."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> "Model":
+        for rule in self.rules:
+            if not rule.holds(self):
+                raise broken(rule.message, rule.field)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        expressions = [_validation(rule.server, rule) for rule in cls.rules if isinstance(rule.server, str)]
+        schemas = [rule.server for rule in cls.rules if isinstance(rule.server, dict)]
+        if expressions:
+            schema["x-kubernetes-validations"] = expressions
+        if schemas:
+            schema["allOf"] = schemas
+        return schema
+
+
+def _validation(expression: str, rule: Rule) -> dict[str, str]:
+    where = {"fieldPath": f".{to_camel(rule.field)}"} if rule.field else {}
+    return {"rule": expression, "message": rule.message} | where
+
+
+def exactly_one(*fields: str) -> Rule:
+    """Of several fields one is given, and no other."""
+    return Rule(
+        server=" + ".join(f"(has(self.{to_camel(field)}) ? 1 : 0)" for field in fields) + " == 1",
+        holds=lambda model: sum(getattr(model, field) is not None for field in fields) == 1,
+        message=f"exactly one of {', '.join(to_camel(field) for field in fields)} must be given",
+    )
+
+
+def distinct(field: str) -> Rule:
+    """A list, if it is given, holds nothing twice."""
+    return Rule(
+        server=f"!has(self.{field}) || self.{field}.all(x, self.{field}.exists_one(y, y == x))",
+        holds=lambda model: len(set(getattr(model, field) or ())) == len(getattr(model, field) or ()),
+        message="it must not name anything twice",
+        field=field,
+    )
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string of a certain form.
+
+    Attributes:
+        pattern: a regular expression for the whole of it, of what Rust, Go and Python understand alike.
+        longest: characters.
+        form: the form in words.
+    """
+
+    pattern: str
+    longest: int
+    form: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
+        """A string schema whose error says the form in words."""
+        return core_schema.custom_error_schema(
+            core_schema.str_schema(pattern=f"^{self.pattern}$", max_length=self.longest, strict=True),
+            custom_error_type="rule",
+            custom_error_message="{message}",
+            custom_error_context={"message": f"{self.form} is allowed"},
+        )
+
+
+def duration_seconds(text: str) -> int:
+    """Seconds of a duration such as 15m, 6h or 1d12h.
+
+    Raises:
+        ValueError: it is no duration.
+    """
+    if not fullmatch(DURATION, text):
+        raise ValueError(f"{text!r} is no duration such as 15m, 6h or 1d12h")
+    return sum(int(number) * _UNITS[unit] for number, unit in findall(r"([0-9]+)([smhd])", text))
+
+
+def _with_zone(value: object) -> object:
+    """A time with a zone from its text; a date means midnight UTC."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    try:
+        if isinstance(value, str) and fullmatch(TIME, value):
+            taken = datetime.fromisoformat(value)
+            return taken if taken.tzinfo else taken.replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise broken("a time with a zone, such as 2024-07-01T19:03:11Z, or a date is allowed")
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_with_zone),
+    WithJsonSchema({"type": "string", "pattern": f"^{TIME}$", "maxLength": 40}),
+]
+"""A time with a zone; from a date, midnight UTC."""
+Interval = Annotated[
+    str,
+    Text(
+        rf"({TIME}(/({TIME}|\.\.))?|\.\./{TIME})",
+        80,
+        "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)",
+    ),
+]
+Duration = Annotated[str, Text(DURATION, 32, "a duration such as 15m, 6h or 1d12h")]
+DnsName = Annotated[
+    str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "a name of at most 63 small letters, digits and hyphens")
+]
+BandName = Annotated[
+    str, Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16,")
+]
+Reference = Annotated[str, Field(min_length=1, max_length=4096)]
+"""A path or URL; which ones may be read is decided where they are."""
+Percent = Annotated[float, Field(ge=0, le=100)]

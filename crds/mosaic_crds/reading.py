@@ -1,0 +1,75 @@
+"""From the text of a file to the one document in it: YAML as Kubernetes reads it, without what could do harm."""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from mosaic_crds.errors import RequestError
+
+LARGEST_REQUEST = 2**20
+"""Bytes; the API server keeps no object much larger (etcd's limit is 1.5 MiB)."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which times stay text and 1e-6 is a number, and that has neither aliases nor fields given twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse aliases: nested ones make a small text a huge document."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed in a request")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a field that is given twice, of which one would silently win."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_document(text: str, where: str) -> dict[Any, Any]:
+    """The mapping in a YAML or JSON text.
+
+    Args:
+        text: the text.
+        where: the name of the file or variable that it stood in, for messages.
+
+    Raises:
+        RequestError: there is none, or more than one; one sentence says why.
+    """
+    if len(text.encode(errors="replace")) > LARGEST_REQUEST:
+        raise RequestError(f"{where} is larger than 1 MiB, which no MosaicRequest is")
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 (a safe loader, restricted further)
+    except yaml.MarkedYAMLError as error:
+        if error.problem == "but found another document":
+            raise RequestError(f"{where} holds several documents; give each MosaicRequest a file of its own") from None
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise RequestError(f"{where} is neither YAML nor JSON ({line}{error.problem})") from None
+    except yaml.reader.ReaderError:
+        raise RequestError(f"{where} is neither YAML nor JSON (it holds characters that no text has)") from None
+    except yaml.YAMLError as error:
+        raise RequestError(f"{where}: {error}") from None
+    except RecursionError:
+        raise RequestError(f"{where} is nested too deeply for a MosaicRequest") from None
+    except ValueError:
+        raise RequestError(f"{where} holds a number that cannot be read") from None
+    if not isinstance(document, dict):
+        held = "nothing" if document is None else "no mapping of fields"
+        raise RequestError(f"{where} holds {held}; a MosaicRequest begins with apiVersion, kind, metadata and spec")
+    return document

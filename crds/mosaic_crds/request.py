@@ -1,0 +1,48 @@
+"""The MosaicRequest as a whole."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict
+
+from mosaic_crds.fields import DnsName, Model, Text
+from mosaic_crds.names import API_VERSION, KIND
+from mosaic_crds.spec import MosaicRequestSpec
+from mosaic_crds.status import MosaicRequestStatus
+
+LONGEST_NAME = 52
+"""Characters; Kubernetes adds up to 11 to the name of a Job for that of a pod, and allows 63."""
+
+
+class Metadata(Model):
+    """What is used of an object's metadata; the rest is Kubernetes's own business."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Annotated[
+        str,
+        Text(
+            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            LONGEST_NAME,
+            f"a name of at most {LONGEST_NAME} small letters, digits and hyphens",
+        ),
+    ]
+    """The request's name."""
+    namespace: DnsName = "default"
+    """The request's namespace."""
+    uid: Annotated[str, Text(r"[0-9a-zA-Z-]+", 63, "text of letters, digits and hyphens")] | None = None
+    """What the API server gave the object; none outside Kubernetes."""
+
+
+class MosaicRequest(Model):
+    """A mosaic that somebody asks for."""
+
+    api_version: Literal[API_VERSION]  # type: ignore[valid-type]  # the name comes from one place
+    """The API's group and version."""
+    kind: Literal[KIND]  # type: ignore[valid-type]
+    """MosaicRequest."""
+    metadata: Metadata
+    """Name and namespace."""
+    spec: MosaicRequestSpec
+    """What is asked for."""
+    status: MosaicRequestStatus | None = None
+    """What the operator tells."""

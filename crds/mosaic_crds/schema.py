@@ -1,0 +1,73 @@
+"""From the JSON schema of a model to a structural schema, which is what the API server takes."""
+
+from typing import Any
+
+_KEPT = (
+    "description", "type", "format", "default", "enum", "pattern", "minLength", "maxLength", "minimum",
+    "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems", "minProperties", "maxProperties",
+    "required", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "allOf", "properties", "items",
+    "additionalProperties",
+)  # fmt: skip
+"""What a structural schema may say, in the order in which it reads well."""
+
+
+def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A structural schema of a node of pydantic's JSON schema (2020-12).
+
+    References are written out; "or null" goes, for an absent field says the same; exclusive limits become the flags of
+    OpenAPI 3.0; additionalProperties: false goes, for unknown fields are refused by kubectl and pruned by the server.
+
+    Raises:
+        TypeError: the schema says something that a structural one cannot.
+    """
+    node = {key: value for key, value in node.items() if not (key == "default" and value is None)}
+    if "$ref" in node:
+        definition = definitions[node.pop("$ref").rsplit("/", 1)[1]]
+        return structural(definition | node, definitions)
+    if "anyOf" in node:
+        options = [option for option in node.pop("anyOf") if option != {"type": "null"}]
+        if len(options) != 1:
+            raise TypeError(f"a structural schema cannot say: any of {options}")
+        return structural(options[0] | node, definitions)
+    found = _flags(node) | _contents(node, definitions)
+    return {key: found[key] for key in _KEPT if found.get(key) is not None}
+
+
+def _flags(node: dict[str, Any]) -> dict[str, Any]:
+    """What a node says of itself, in the words of a structural schema."""
+    found = dict(node)
+    if "const" in node:
+        found["enum"] = [node["const"]]
+    for side in ("minimum", "maximum"):
+        exclusive = "exclusive" + side.title()
+        if exclusive in node:
+            found |= {side: node[exclusive], exclusive: True}
+    if "default" in node:
+        found["default"] = _without_nulls(node["default"])
+    if "description" in node:
+        found["description"] = " ".join(node["description"].split())
+    if "type" not in node:
+        found["x-kubernetes-preserve-unknown-fields"] = True
+    return found
+
+
+def _contents(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """What a node says of its fields, items or entries; the server checks no pattern of a map's keys."""
+    if "properties" in node:
+        fields = {name: structural(field, definitions) for name, field in node["properties"].items()}
+        return {"properties": fields, "additionalProperties": None}
+    if node.get("type") == "array":
+        return {"items": structural(node.get("items") or {}, definitions)}
+    if node.get("type") == "object":
+        entries = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
+        if isinstance(entries, dict):
+            return {"additionalProperties": structural(entries, definitions)}
+        if entries is True:
+            return {"x-kubernetes-preserve-unknown-fields": True, "additionalProperties": None}
+    return {"additionalProperties": None}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    return value

@@ -1,0 +1,147 @@
+"""`spec.source`: which scenes a mosaic is made from."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from mosaic_crds.fields import BandName, Interval, Model, Moment, Percent, Reference, Rule, Text, broken, exactly_one
+
+
+class _FileOrHref(Model):
+    """A file with its details, which may be shortened to the file's reference alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_reference(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"href": given}
+        if not isinstance(given, dict | cls):
+            raise broken(f"the file's path or URL is allowed, or a mapping of {', '.join(cls.model_fields)}")
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A string or an object, which a structural schema cannot say; Python checks what the server lets pass."""
+        described = handler.resolve_ref_schema(handler(core))
+        return {
+            "description": f"{described['description']} Either the reference alone, as a string, or an object with "
+            f"{', '.join(described['properties'])}.",
+            "x-kubernetes-preserve-unknown-fields": True,
+        }
+
+
+class BandFile(_FileOrHref):
+    """The file of a band."""
+
+    href: Reference
+    """Path, file:// or http(s) URL of a JPEG 2000, GeoTIFF, COG or PNG."""
+    band: Annotated[int, Field(ge=1, le=65535)] = 1
+    """The band's number in the file, from 1."""
+    scale: float | None = None
+    """value = scale x number + offset; what the file itself says if neither is given."""
+    offset: float | None = None
+    """See scale."""
+    nodata: float | None = None
+    """The number that means "no data"; what the file itself says if absent."""
+
+
+class MaskFile(_FileOrHref):
+    """The mask of a scene."""
+
+    href: Reference
+    """Path, file:// or http(s) URL."""
+    band: Annotated[int, Field(ge=1, le=65535)] = 1
+    """The band's number in the file, from 1."""
+    values: Literal["scl", "nonzero", "zero"] = "scl"
+    """What its numbers mean. scl: a Sentinel-2 scene classification, of which composite.mask names the classes to leave
+    out; nonzero: pixels that are not zero are left out; zero: pixels that are zero are."""
+
+
+def _has(*fields: str) -> dict[str, Any]:
+    return {"required": list(fields)}
+
+
+class FilesScene(Model):
+    """One observation."""
+
+    rules = (
+        replace(exactly_one("bands", "item", "safe"), server={"oneOf": [_has("bands"), _has("item"), _has("safe")]}),
+        Rule(
+            server={"anyOf": [_has("bands"), {"not": {"anyOf": [_has("datetime"), _has("cloudCover")]}}]},
+            holds=lambda scene: scene.bands is not None or (scene.datetime is None and scene.cloud_cover is None),
+            message="datetime and cloudCover go with bands, for an item and a SAFE product say their own",
+        ),
+        Rule(
+            server={"not": _has("safe", "mask")},
+            holds=lambda scene: scene.safe is None or scene.mask is None,
+            message="it goes with bands or item, for a SAFE product has its own",
+            field="mask",
+        ),
+    )
+
+    bands: Annotated[dict[BandName, BandFile], Field(min_length=1, max_length=32)] | None = None
+    """The files of the bands by STAC common name, such as red, nir or swir16."""
+    item: Reference | None = None
+    """A STAC Item: path, file:// or http(s) URL."""
+    safe: Reference | None = None
+    """A Sentinel-2 product as ESA ships it: the .SAFE folder or its zip."""
+    mask: MaskFile | None = None
+    """Which pixels to leave out; of an item its scene classification, if absent."""
+    datetime: Moment | None = None
+    """When it was taken, RFC 3339 with a time zone, or a date."""
+    cloud_cover: Percent | None = None
+    """Percent of the scene under cloud."""
+
+
+class Files(Model):
+    """Scenes that the request lists itself."""
+
+    scenes: Annotated[list[FilesScene], Field(min_length=1, max_length=500)]
+    """The scenes."""
+
+
+AssetMap = Annotated[dict[BandName, Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=32)]
+
+
+class Stac(Model):
+    """Scenes of a STAC API."""
+
+    url: Annotated[str, Text(r"https?://[^ ]+", 1024, "an http or https URL")]
+    """The API's URL."""
+    collection: Annotated[str, Field(min_length=1, max_length=256)]
+    """The collection."""
+    datetime: Interval
+    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
+    max_cloud_cover: Percent | None = None
+    """Leave out scenes with more cloud than this, percent."""
+    query: Annotated[dict[str, Any], Field(max_length=32)] | None = None
+    """Further conditions, as the query extension of the STAC API has them."""
+    assets: AssetMap | None = None
+    """Keys of assets by band, where they are not found by the STAC common name."""
+
+
+class EarthDaily(Model):
+    """Mosaics of EarthDaily; credentials come from a Secret."""
+
+    collection: Annotated[str, Field(min_length=1, max_length=256)] = "ai-ready-mosaics"
+    """The collection."""
+    datetime: Interval
+    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
+    assets: AssetMap | None = None
+    """Keys of assets by band, where they are not found by the STAC common name."""
+
+
+class Source(Model):
+    """Where scenes come from."""
+
+    rules = (exactly_one("files", "stac", "earth_daily"),)
+
+    files: Files | None = None
+    """Scenes that the request lists itself."""
+    stac: Stac | None = None
+    """Scenes of a STAC API."""
+    earth_daily: EarthDaily | None = None
+    """Mosaics of EarthDaily."""

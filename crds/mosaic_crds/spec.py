@@ -1,0 +1,198 @@
+"""`spec` of a MosaicRequest: what is asked for, and how it is to be executed."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from mosaic_crds.area import Area
+from mosaic_crds.fields import BandName, DnsName, Duration, Model, Percent, Rule, Text, distinct, exactly_one
+from mosaic_crds.source import Source
+
+
+class Product(Model):
+    """What is computed."""
+
+    rules = (
+        exactly_one("index", "expression", "bands"),
+        Rule(
+            server="!has(self.bands) || self.bands.size() == 1 || self.bands.size() == 3",
+            holds=lambda product: product.bands is None or len(product.bands) in {1, 3},
+            message="it must name 1 or 3 bands",
+            field="bands",
+        ),
+        distinct("bands"),
+    )
+
+    index: Annotated[str, Text(r"[A-Za-z][A-Za-z0-9]*", 64, "the name of an index, such as NDVI,")] | None = None
+    """A spectral index of the Awesome Spectral Indices catalogue, such as NDVI."""
+    expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Arithmetic on bands, such as (nir - red) / (nir + red)."""
+    bands: Annotated[list[BandName], Field(min_length=1, max_length=3)] | None = None
+    """One band, or the three of a colour picture, by STAC common name."""
+
+
+class Composite(Model):
+    """How scenes that overlap become one."""
+
+    rules = (
+        Rule(
+            server="has(self.percentile) == (self.method == 'percentile')",
+            holds=lambda composite: (composite.percentile is not None) == (composite.method == "percentile"),
+            message="it must be given with method percentile, and with no other",
+            field="percentile",
+        ),
+        Rule(
+            server="!self.chosen || self.method in ['latest', 'oldest', 'leastCloudy']",
+            holds=lambda composite: not composite.chosen or composite.method in {"latest", "oldest", "leastCloudy"},
+            message="it needs a method that takes whole scenes: latest, oldest or leastCloudy",
+            field="chosen",
+        ),
+        distinct("mask"),
+    )
+
+    method: Literal["latest", "oldest", "leastCloudy", "mean", "median", "min", "max", "percentile"] = "median"
+    """latest, oldest and leastCloudy take one scene per pixel; the others reduce the values of all."""
+    percentile: Percent | None = None
+    """Which one, for method percentile."""
+    of: Literal["product", "bands"] = "product"
+    """Reduce the product's values, or each band before the product is computed."""
+    mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
+    """Classes of the scene classification to leave out."""
+    dilate: Annotated[int, Field(ge=0, le=100)] = 0
+    """Widen what is left out by so many pixels of the grid."""
+    count: bool = False
+    """Add a band that says how many scenes were valid."""
+    chosen: bool = False
+    """Add a band that says which scene was taken."""
+
+
+class Grid(Model):
+    """The pixels of the mosaic."""
+
+    crs: Annotated[str, Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or EPSG:n")] | None = None
+    """utm (the zone of the area's middle), source (the first scene's own grid) or EPSG:n; source for files and utm for
+    other sources if absent."""
+    resolution: Annotated[float, Field(gt=0)] | None = None
+    """In units of the CRS; the coarsest native one of the bands if absent."""
+    resampling: Literal["nearest", "bilinear", "cubic", "average"] | None = None
+    """average onto coarser grids and bilinear otherwise, if absent."""
+
+
+class Limits(Model):
+    """Two ends of a stretch."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            server="self.lower < self.upper",
+            holds=lambda limits: limits.lower < limits.upper,
+            message="lower must be less than upper",
+        ),
+    )
+
+
+class Percentiles(Limits):
+    """Percentiles of the mosaic's values."""
+
+    lower: Percent = 2.0
+    """Percent."""
+    upper: Percent = 98.0
+    """Percent."""
+
+
+class Fixed(Limits):
+    """Values."""
+
+    lower: float
+    """The value of the first colour."""
+    upper: float
+    """The value of the last colour."""
+
+
+class MinMax(Model):
+    """The smallest and the largest value of the mosaic."""
+
+
+class Stretch(Model):
+    """Which values get the first and the last colour."""
+
+    rules = (exactly_one("percentile", "minmax", "fixed"),)
+
+    percentile: Percentiles | None = None
+    """Percentiles of the mosaic's values."""
+    minmax: MinMax | None = None
+    """The smallest and the largest value."""
+    fixed: Fixed | None = None
+    """Given values."""
+
+
+class Output(Model):
+    """The files that are made."""
+
+    rules = (
+        Rule(
+            server="!has(self.formats) || 'cog' in self.formats",
+            holds=lambda output: "cog" in output.formats,
+            message="it must contain cog, from which the picture is made",
+            field="formats",
+        ),
+        distinct("formats"),
+    )
+
+    formats: Annotated[list[Literal["cog", "png"]], Field(min_length=1, max_length=2)] = Field(["cog", "png"])
+    """cog, and png for a picture."""
+    dtype: Literal["float32", "int16"] = "float32"
+    """int16 stores values x 10,000 (uncalibrated bands as they are), for half the size."""
+    colormap: Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"] = "nipy_spectral"
+    """Colours of a picture of one band, by matplotlib's name."""
+    stretch: Stretch = Stretch(percentile=Percentiles())
+    """Which values get the first and the last colour."""
+
+
+class Execution(Model):
+    """How the work is done; the mosaic does not depend on it."""
+
+    parallelism: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Pods at once; may be changed at any time."""
+    retries_per_range: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often a range of tiles is tried again."""
+    range_deadline: Duration = "15m"
+    """After so long a worker counts as stuck and is replaced."""
+    deadline: Duration = "6h"
+    """After so long the request has failed."""
+    ttl_after_finished: Duration = "1d"
+    """How long Jobs are kept after the request is over."""
+    suspend: bool = False
+    """Stop for now; finished ranges are kept. May be changed at any time."""
+    cancel: bool = False
+    """Stop for good. May be set once."""
+    queue: DnsName | None = None
+    """The Kueue LocalQueue to wait in."""
+    priority_class: DnsName | None = None
+    """The PriorityClass of the pods."""
+
+
+class MosaicRequestSpec(Model):
+    """What is asked for. All but execution.parallelism, execution.suspend and execution.cancel stays as it is."""
+
+    rules = (
+        Rule(
+            server="has(self.area) || has(self.source.files)",
+            holds=lambda spec: spec.area is not None or spec.source.files is not None,
+            message="area may be absent only with source.files, whose whole extent is then taken",
+        ),
+    )
+
+    area: Area | None = None
+    """Where; the whole extent of source.files if absent."""
+    source: Source
+    """Which scenes."""
+    product: Product
+    """What is computed."""
+    composite: Composite = Composite()
+    """How scenes that overlap become one."""
+    grid: Grid = Grid()
+    """The pixels of the mosaic."""
+    output: Output = Output()
+    """The files that are made."""
+    execution: Execution = Execution()
+    """How the work is done."""

@@ -1,0 +1,643 @@
+"""One table of requests, valid and not: the models and a real API server are both held to it."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+GONE = object()
+"""In place of a value: the field is taken away."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, and what is said of it.
+
+    Attributes:
+        name: what is tried.
+        request: the whole MosaicRequest.
+        sentence: what the models say; None where it is valid.
+        server: whether the API server refuses it too, told to be strict with unknown fields.
+    """
+
+    name: str
+    request: dict[str, Any]
+    sentence: str | None
+    server: bool
+
+
+BASE: dict[str, Any] = {
+    "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+    "kind": "MosaicRequest",
+    "metadata": {"name": "test", "namespace": "default"},
+    "spec": {
+        "source": {"files": {"scenes": [{"bands": {"green": "green.tif", "swir16": "swir.tif"}}]}},
+        "product": {"index": "NDSI"},
+    },
+}
+SCENE = "spec.source.files.scenes.0"
+SCENE_PATH = "spec.source.files.scenes[0]"
+STAC = {"stac": {"url": "https://example.org/v1", "collection": "c", "datetime": "2024-06-01/2024-08-31"}}
+BOX = {"bbox": [15, 45, 16, 46]}
+RING = [[15, 45], [16, 45], [16, 46], [15, 45]]
+
+
+def request_with(changes: dict[str, Any]) -> dict[str, Any]:
+    """The base request with values set, or taken away, at dotted paths."""
+    request = deepcopy(BASE)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place: Any = request
+        for step in parents:
+            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+        if value is GONE:
+            del place[last]
+        else:
+            place[last] = deepcopy(value)
+    return request
+
+
+def valid(name: str, changes: dict[str, Any]) -> Case:
+    """A request that everybody takes."""
+    return Case(name, request_with(changes), None, server=False)
+
+
+def invalid(name: str, changes: dict[str, Any], sentence: str, *, server: bool = True) -> Case:
+    """A request that the models refuse, and the API server where it can."""
+    return Case(name, request_with(changes), sentence, server)
+
+
+def ring_of(positions: int) -> list[list[float]]:
+    return [[15 + n / positions, 45] for n in range(positions - 1)] + [[15, 45]]
+
+
+CLOSED_RINGS = (
+    "closed rings of at least 4 positions [longitude, latitude] within [-180, 180] and [-90, 90] are allowed, "
+    "nested as GeoJSON does for the type"
+)
+WORLD = "[west, south, east, north] within [-180, 180] and [-90, 90] degrees is allowed"
+ORDER = "south must be less than north, and west not east (west > east crosses the antimeridian)"
+BAND_NAME = "a band name of at most 32 letters, digits and _, such as nir or swir16, is allowed"
+TIME = "a time with a zone, such as 2024-07-01T19:03:11Z, or a date is allowed"
+INTERVAL = (
+    "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone) is allowed"
+)
+DURATION = "a duration such as 15m, 6h or 1d12h is allowed"
+DNS_NAME = "a name of at most 63 small letters, digits and hyphens is allowed"
+BAND_FILE = "the file's path or URL is allowed, or a mapping of href, band, scale, offset, nodata"
+METHODS = "latest, oldest, leastCloudy, mean, median, min, max or percentile is allowed"
+
+REQUEST = [
+    valid("the smallest request", {}),
+    valid("metadata of Kubernetes", {"metadata.labels": {"a": "b"}, "metadata.annotations": {"c": "d"}}),
+    invalid("another kind", {"kind": "Job"}, 'kind is "Job"; MosaicRequest is allowed'),
+    invalid("another version", {"apiVersion": "v1"}, 'apiVersion is "v1"; mosaics.arbutus.dev/v1alpha1 is allowed'),
+    invalid(
+        "another kind with fields of its own",
+        {"kind": "Job", "spec": {"template": {}}},
+        'kind is "Job"; MosaicRequest is allowed',
+    ),
+    invalid("no spec", {"spec": GONE}, "spec is missing"),
+    invalid("a spec that is text", {"spec": "NDVI"}, 'spec is "NDVI"; a mapping of fields is allowed'),
+    invalid(
+        "an unknown field at the top",
+        {"sepc": {}},
+        "sepc is no field (did you mean spec?); apiVersion, kind, metadata, spec and status are allowed",
+    ),
+    invalid(
+        "a misspelt required field",
+        {"spec.product": GONE, "spec.prodct": {"index": "NDVI"}},
+        "spec.prodct is no field (did you mean product?); "
+        "area, source, product, composite, grid, output and execution are allowed",
+    ),
+    invalid(
+        "a name in capitals",
+        {"metadata.name": "NDVI"},
+        'metadata.name is "NDVI"; a name of at most 52 small letters, digits and hyphens is allowed',
+    ),
+    valid("a name of 52 characters", {"metadata.name": "a" * 52}),
+    invalid(
+        "a name of 53 characters",
+        {"metadata.name": "a" * 53},
+        f'metadata.name is "{"a" * 53}"; a name of at most 52 small letters, digits and hyphens is allowed',
+    ),
+    invalid(
+        "a name with a dot",
+        {"metadata.name": "a.b"},
+        'metadata.name is "a.b"; a name of at most 52 small letters, digits and hyphens is allowed',
+    ),
+]
+AREA = [
+    valid("a box", {"spec.area": BOX}),
+    valid("a box across the antimeridian", {"spec.area": {"bbox": [179.5, -17.5, -179.5, -16.5]}}),
+    valid("the whole world", {"spec.area": {"bbox": [-180, -90, 180, 90]}}),
+    valid("a polygon", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [RING]}}}),
+    valid("two polygons", {"spec.area": {"geometry": {"type": "MultiPolygon", "coordinates": [[RING], [RING]]}}}),
+    valid("10,000 positions", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring_of(10_000)]}}}),
+    invalid("no area in it", {"spec.area": {}}, "spec.area is {}; exactly one of bbox, geometry must be given"),
+    invalid(
+        "two areas",
+        {"spec.area": BOX | {"geometry": {"type": "Polygon", "coordinates": [RING]}}},
+        'spec.area is {"bbox": [15, 45, 16, 46], "geometry": {"type": "Polygon", "coordinates": [[...; '
+        "exactly one of bbox, geometry must be given",
+    ),
+    invalid(
+        "three numbers", {"spec.area": {"bbox": [1, 2, 3]}}, "spec.area.bbox is [1, 2, 3]; at least 4 must be given"
+    ),
+    invalid(
+        "five numbers",
+        {"spec.area": {"bbox": [1, 2, 3, 4, 5]}},
+        "spec.area.bbox is [1, 2, 3, 4, 5]; at most 4 may be given",
+    ),
+    invalid(
+        "text for a number",
+        {"spec.area": {"bbox": [1, 2, 3, "4"]}},
+        'spec.area.bbox[3] is "4"; a number is allowed',
+    ),
+    invalid("no north", {"spec.area": {"bbox": [15, 45, 16, 91]}}, f"spec.area.bbox is [15, 45, 16, 91]; {WORLD}"),
+    invalid("no south", {"spec.area": {"bbox": [15, -91, 16, 46]}}, f"spec.area.bbox is [15, -91, 16, 46]; {WORLD}"),
+    invalid("no west", {"spec.area": {"bbox": [-181, 45, 16, 46]}}, f"spec.area.bbox is [-181, 45, 16, 46]; {WORLD}"),
+    invalid("no east", {"spec.area": {"bbox": [15, 45, 181, 46]}}, f"spec.area.bbox is [15, 45, 181, 46]; {WORLD}"),
+    invalid(
+        "south above north", {"spec.area": {"bbox": [15, 46, 16, 45]}}, f"spec.area.bbox is [15, 46, 16, 45]; {ORDER}"
+    ),
+    invalid(
+        "a box without width", {"spec.area": {"bbox": [15, 45, 15, 46]}}, f"spec.area.bbox is [15, 45, 15, 46]; {ORDER}"
+    ),
+    invalid(
+        "no area of a catalogue",
+        {"spec.source": STAC},
+        'spec is {"source": {"stac": {"url": "https://example.org/v1", "collection": "c", "dat...; '
+        "area may be absent only with source.files, whose whole extent is then taken",
+    ),
+    invalid(
+        "a point",
+        {"spec.area": {"geometry": {"type": "Point", "coordinates": [1, 2]}}},
+        'spec.area.geometry.type is "Point"; Polygon or MultiPolygon is allowed',
+    ),
+    invalid(
+        "a ring of three positions",
+        {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [2, 2], [1, 1]]]}}},
+        f"spec.area.geometry.coordinates is [[[1, 1], [2, 2], [1, 1]]]; {CLOSED_RINGS}",
+        server=False,
+    ),
+    invalid(
+        "a ring that is open",
+        {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [2, 1], [2, 2], [1, 2]]]}}},
+        f"spec.area.geometry.coordinates is [[[1, 1], [2, 1], [2, 2], [1, 2]]]; {CLOSED_RINGS}",
+        server=False,
+    ),
+    invalid(
+        "a position outside the world",
+        {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [2, 91], [2, 2], [1, 1]]]}}},
+        f"spec.area.geometry.coordinates is [[[1, 1], [2, 91], [2, 2], [1, 1]]]; {CLOSED_RINGS}",
+        server=False,
+    ),
+    invalid(
+        "a polygon that calls itself several",
+        {"spec.area": {"geometry": {"type": "MultiPolygon", "coordinates": [RING]}}},
+        f"spec.area.geometry.coordinates is [[[15, 45], [16, 45], [16, 46], [15, 45]]]; {CLOSED_RINGS}",
+        server=False,
+    ),
+    invalid(
+        "10,001 positions",
+        {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring_of(10_001)]}}},
+        f"spec.area.geometry.coordinates is {str([ring_of(10_001)])[:77]}...; "
+        "at most 10,000 positions are allowed, so simplify the polygon",
+        server=False,
+    ),
+]
+SOURCE = [
+    valid(
+        "a band with all details",
+        {f"{SCENE}.bands.green": {"href": "a.tif", "band": 2, "scale": 0.0001, "offset": -0.1, "nodata": 0}},
+    ),
+    valid("a mask as text", {f"{SCENE}.mask": "scl.tif"}),
+    valid("a mask with details", {f"{SCENE}.mask": {"href": "m.tif", "band": 1, "values": "nonzero"}}),
+    valid("a time", {f"{SCENE}.datetime": "2024-07-01T19:03:11.024Z", f"{SCENE}.cloudCover": 12.5}),
+    valid("a time in a zone", {f"{SCENE}.datetime": "2024-07-01T19:03:11-07:00"}),
+    valid("a date", {f"{SCENE}.datetime": "2024-07-01"}),
+    valid("an item with a mask", {SCENE.removesuffix(".0"): [{"item": "item.json", "mask": "scl.tif"}]}),
+    valid("a SAFE folder", {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE"}]}),
+    valid("500 scenes", {SCENE.removesuffix(".0"): [{"item": "item.json"}] * 500}),
+    valid("32 bands", {f"{SCENE}.bands": {f"b{number}": "b.tif" for number in range(32)}}),
+    valid("a catalogue", {"spec.area": BOX, "spec.source": STAC}),
+    valid(
+        "all of a catalogue's fields",
+        {
+            "spec.area": BOX,
+            "spec.source": STAC,
+            "spec.source.stac.datetime": "2024-06-01T00:00:00Z/..",
+            "spec.source.stac.maxCloudCover": 20,
+            "spec.source.stac.query": {"platform": {"eq": "sentinel-2a"}},
+            "spec.source.stac.assets": {"nir": "B08"},
+        },
+    ),
+    valid("EarthDaily", {"spec.area": BOX, "spec.source": {"earthDaily": {"datetime": "2024-07-01"}}}),
+    invalid("no source", {"spec.source": GONE}, "spec.source is missing"),
+    invalid(
+        "an empty source",
+        {"spec.source": {}},
+        "spec.source is {}; exactly one of files, stac, earthDaily must be given",
+    ),
+    invalid(
+        "two sources",
+        {"spec.area": BOX, "spec.source": {"earthDaily": {"datetime": "2024-07-01"}} | STAC},
+        'spec.source is {"earthDaily": {"datetime": "2024-07-01"}, "stac": {"url": "https://example.o...; '
+        "exactly one of files, stac, earthDaily must be given",
+    ),
+    invalid(
+        "no scenes",
+        {SCENE.removesuffix(".0"): []},
+        "spec.source.files.scenes is []; at least 1 must be given",
+    ),
+    invalid(
+        "501 scenes",
+        {SCENE.removesuffix(".0"): [{"item": "i"}] * 501},
+        'spec.source.files.scenes is [{"item": "i"}, {"item": "i"}, {"item": "i"}, {"item": "i"}, {"item": "i"}, {...; '
+        "at most 500 may be given",
+    ),
+    invalid(
+        "an empty scene",
+        {SCENE.removesuffix(".0"): [{}]},
+        f"{SCENE_PATH} is {{}}; exactly one of bands, item, safe must be given",
+    ),
+    invalid(
+        "a scene that is two things",
+        {SCENE.removesuffix(".0"): [{"item": "i", "safe": "s"}]},
+        f'{SCENE_PATH} is {{"item": "i", "safe": "s"}}; exactly one of bands, item, safe must be given',
+    ),
+    invalid("no bands", {f"{SCENE}.bands": {}}, f"{SCENE_PATH}.bands is {{}}; at least 1 must be given"),
+    invalid(
+        "33 bands",
+        {f"{SCENE}.bands": {f"b{number}": "b" for number in range(33)}},
+        f'{SCENE_PATH}.bands is {{"b0": "b", "b1": "b", "b2": "b", "b3": "b", "b4": "b", "b5": "b", "b6": "b",...; '
+        "at most 32 may be given",
+    ),
+    invalid(
+        "a band's name with a space",
+        {f"{SCENE}.bands": {"near infrared": "b.tif"}},
+        f'{SCENE_PATH}.bands has an entry "near infrared"; {BAND_NAME}',
+        server=False,
+    ),
+    invalid(
+        "a number for a file", {f"{SCENE}.bands.green": 3}, f"{SCENE_PATH}.bands.green is 3; {BAND_FILE}", server=False
+    ),
+    invalid(
+        "an empty reference",
+        {f"{SCENE}.bands.green": ""},
+        f'{SCENE_PATH}.bands.green.href is ""; at least 1 character must be given',
+        server=False,
+    ),
+    invalid(
+        "a reference that is too long",
+        {f"{SCENE}.bands.green": "a" * 4097},
+        f'{SCENE_PATH}.bands.green.href is "{"a" * 76}...; at most 4096 characters may be given',
+        server=False,
+    ),
+    invalid(
+        "a band file without a reference",
+        {f"{SCENE}.bands.green": {"band": 1}},
+        f"{SCENE_PATH}.bands.green.href is missing",
+        server=False,
+    ),
+    invalid(
+        "an unknown field of a band",
+        {f"{SCENE}.bands.green": {"href": "a", "nodta": 0}},
+        f"{SCENE_PATH}.bands.green.nodta is no field (did you mean nodata?); "
+        "href, band, scale, offset and nodata are allowed",
+        server=False,
+    ),
+    invalid(
+        "band 0",
+        {f"{SCENE}.bands.green": {"href": "a", "band": 0}},
+        f"{SCENE_PATH}.bands.green.band is 0; it must be at least 1",
+        server=False,
+    ),
+    invalid(
+        "half a band",
+        {f"{SCENE}.bands.green": {"href": "a", "band": 1.5}},
+        f"{SCENE_PATH}.bands.green.band is 1.5; a whole number is allowed",
+        server=False,
+    ),
+    invalid(
+        "another kind of mask",
+        {f"{SCENE}.mask": {"href": "a", "values": "nonzeros"}},
+        f'{SCENE_PATH}.mask.values is "nonzeros" (did you mean nonzero?); scl, nonzero or zero is allowed',
+        server=False,
+    ),
+    invalid(
+        "a mask of a SAFE product",
+        {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "mask": "m.tif"}]},
+        f'{SCENE_PATH}.mask is "m.tif"; it goes with bands or item, for a SAFE product has its own',
+    ),
+    invalid(
+        "a date of an item",
+        {SCENE.removesuffix(".0"): [{"item": "i", "datetime": "2024-07-01"}]},
+        f'{SCENE_PATH} is {{"item": "i", "datetime": "2024-07-01"}}; '
+        "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
+    ),
+    invalid(
+        "a cloud cover of a SAFE product",
+        {SCENE.removesuffix(".0"): [{"safe": "s", "cloudCover": 3}]},
+        f'{SCENE_PATH} is {{"safe": "s", "cloudCover": 3}}; '
+        "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
+    ),
+    invalid(
+        "a time without a zone",
+        {f"{SCENE}.datetime": "2024-07-01T19:03:11"},
+        f'{SCENE_PATH}.datetime is "2024-07-01T19:03:11"; {TIME}',
+    ),
+    invalid(
+        "a day that no calendar has",
+        {f"{SCENE}.datetime": "2024-02-30"},
+        f'{SCENE_PATH}.datetime is "2024-02-30"; {TIME}',
+        server=False,
+    ),
+    invalid("a number for a time", {f"{SCENE}.datetime": 2024}, f"{SCENE_PATH}.datetime is 2024; {TIME}"),
+    invalid(
+        "more than all clouds", {f"{SCENE}.cloudCover": 101}, f"{SCENE_PATH}.cloudCover is 101; it must be at most 100"
+    ),
+    invalid(
+        "less than no clouds", {f"{SCENE}.cloudCover": -1}, f"{SCENE_PATH}.cloudCover is -1; it must be at least 0"
+    ),
+    invalid(
+        "a catalogue that is no URL",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.url": "example.org"},
+        'spec.source.stac.url is "example.org"; an http or https URL is allowed',
+    ),
+    invalid(
+        "a catalogue without a collection",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.collection": GONE},
+        "spec.source.stac.collection is missing",
+    ),
+    invalid(
+        "an interval in words",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.datetime": "summer 2024"},
+        f'spec.source.stac.datetime is "summer 2024"; {INTERVAL}',
+    ),
+    invalid(
+        "an interval without a beginning and an end",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.datetime": "../.."},
+        f'spec.source.stac.datetime is "../.."; {INTERVAL}',
+    ),
+]
+PRODUCT = [
+    valid("an expression", {"spec.product": {"expression": "(nir - red) / (nir + red)"}}),
+    valid("one band", {"spec.product": {"bands": ["green"]}}),
+    valid("three bands", {"spec.product": {"bands": ["red", "green", "blue"]}}),
+    invalid("no product", {"spec.product": GONE}, "spec.product is missing"),
+    invalid(
+        "an empty product",
+        {"spec.product": {}},
+        "spec.product is {}; exactly one of index, expression, bands must be given",
+    ),
+    invalid(
+        "two products",
+        {"spec.product.bands": ["green"]},
+        'spec.product is {"index": "NDSI", "bands": ["green"]}; exactly one of index, expression, bands must be given',
+    ),
+    invalid(
+        "no index's name",
+        {"spec.product.index": "ND SI"},
+        'spec.product.index is "ND SI"; the name of an index, such as NDVI, is allowed',
+    ),
+    invalid(
+        "an empty expression",
+        {"spec.product": {"expression": ""}},
+        'spec.product.expression is ""; at least 1 character must be given',
+    ),
+    invalid(
+        "an expression that is too long",
+        {"spec.product": {"expression": "1" * 1025}},
+        f'spec.product.expression is "{"1" * 76}...; at most 1024 characters may be given',
+    ),
+    invalid(
+        "two bands",
+        {"spec.product": {"bands": ["red", "green"]}},
+        'spec.product.bands is ["red", "green"]; it must name 1 or 3 bands',
+    ),
+    invalid(
+        "four bands",
+        {"spec.product": {"bands": ["red", "green", "blue", "nir"]}},
+        'spec.product.bands is ["red", "green", "blue", "nir"]; at most 3 may be given',
+    ),
+    invalid(
+        "a band twice",
+        {"spec.product": {"bands": ["red", "green", "red"]}},
+        'spec.product.bands is ["red", "green", "red"]; it must not name anything twice',
+    ),
+    invalid("a band's odd name", {"spec.product": {"bands": ["8a"]}}, f'spec.product.bands[0] is "8a"; {BAND_NAME}'),
+]
+COMPOSITE = [
+    *(
+        valid(f"method {method}", {"spec.composite": {"method": method}})
+        for method in ("latest", "oldest", "leastCloudy", "mean", "median", "min", "max")
+    ),
+    valid("method percentile", {"spec.composite": {"method": "percentile", "percentile": 90}}),
+    valid(
+        "all of a composite",
+        {
+            "spec.composite": {
+                "method": "latest",
+                "of": "bands",
+                "mask": ["cloud", "shadow", "cirrus", "snow", "water"],
+                "dilate": 100,
+                "count": True,
+                "chosen": True,
+            }
+        },
+    ),
+    invalid(
+        "a method of later",
+        {"spec.composite": {"method": "medoid"}},
+        f'spec.composite.method is "medoid" (did you mean median?); {METHODS}',
+    ),
+    invalid(
+        "no percentile",
+        {"spec.composite": {"method": "percentile"}},
+        "spec.composite.percentile is null; it must be given with method percentile, and with no other",
+    ),
+    invalid(
+        "a percentile of a mean",
+        {"spec.composite": {"method": "mean", "percentile": 50}},
+        "spec.composite.percentile is 50; it must be given with method percentile, and with no other",
+    ),
+    invalid(
+        "percentile 101",
+        {"spec.composite": {"method": "percentile", "percentile": 101}},
+        "spec.composite.percentile is 101; it must be at most 100",
+    ),
+    invalid(
+        "the scene chosen by a median",
+        {"spec.composite": {"chosen": True}},
+        "spec.composite.chosen is true; it needs a method that takes whole scenes: latest, oldest or leastCloudy",
+    ),
+    invalid(
+        "an unknown class",
+        {"spec.composite": {"mask": ["cloud", "clouds"]}},
+        'spec.composite.mask[1] is "clouds" (did you mean cloud?); cloud, shadow, cirrus, snow or water is allowed',
+    ),
+    invalid(
+        "a class twice",
+        {"spec.composite": {"mask": ["cloud", "cloud"]}},
+        'spec.composite.mask is ["cloud", "cloud"]; it must not name anything twice',
+    ),
+    invalid("101 pixels", {"spec.composite": {"dilate": 101}}, "spec.composite.dilate is 101; it must be at most 100"),
+    invalid(
+        "text for a flag",
+        {"spec.composite": {"count": "yes"}},
+        'spec.composite.count is "yes"; true or false is allowed',
+    ),
+    invalid(
+        "of something else",
+        {"spec.composite": {"of": "band"}},
+        'spec.composite.of is "band" (did you mean bands?); product or bands is allowed',
+    ),
+]
+GRID = [
+    valid("a grid in UTM", {"spec.grid": {"crs": "utm", "resolution": 10, "resampling": "bilinear"}}),
+    valid("the source's own grid", {"spec.grid": {"crs": "source"}}),
+    valid("a grid by its EPSG code", {"spec.grid": {"crs": "EPSG:3857", "resolution": 0.5, "resampling": "nearest"}}),
+    invalid(
+        "a CRS in words",
+        {"spec.grid": {"crs": "mercator"}},
+        'spec.grid.crs is "mercator"; utm, source or EPSG:n is allowed',
+    ),
+    invalid(
+        "an EPSG code from 0",
+        {"spec.grid": {"crs": "EPSG:03"}},
+        'spec.grid.crs is "EPSG:03"; utm, source or EPSG:n is allowed',
+    ),
+    invalid("no resolution", {"spec.grid": {"resolution": 0}}, "spec.grid.resolution is 0; it must be greater than 0"),
+    invalid(
+        "an unknown kernel",
+        {"spec.grid": {"resampling": "lanczos"}},
+        'spec.grid.resampling is "lanczos"; nearest, bilinear, cubic or average is allowed',
+    ),
+]
+OUTPUT = [
+    valid("no picture", {"spec.output": {"formats": ["cog"]}}),
+    valid("integers", {"spec.output": {"dtype": "int16", "colormap": "RdYlGn"}}),
+    valid("the usual stretch", {"spec.output": {"stretch": {"percentile": {}}}}),
+    valid("from the smallest to the largest", {"spec.output": {"stretch": {"minmax": {}}}}),
+    valid("a fixed stretch", {"spec.output": {"stretch": {"fixed": {"lower": -1, "upper": 1}}}}),
+    invalid(
+        "a picture alone",
+        {"spec.output": {"formats": ["png"]}},
+        'spec.output.formats is ["png"]; it must contain cog, from which the picture is made',
+    ),
+    invalid(
+        "a format twice",
+        {"spec.output": {"formats": ["cog", "cog"]}},
+        'spec.output.formats is ["cog", "cog"]; it must not name anything twice',
+    ),
+    invalid(
+        "another format",
+        {"spec.output": {"formats": ["cog", "jpeg"]}},
+        'spec.output.formats[1] is "jpeg"; cog or png is allowed',
+    ),
+    invalid(
+        "another type",
+        {"spec.output": {"dtype": "float64"}},
+        'spec.output.dtype is "float64" (did you mean float32?); float32 or int16 is allowed',
+    ),
+    invalid(
+        "a colormap in lower case",
+        {"spec.output": {"colormap": "rdylgn"}},
+        'spec.output.colormap is "rdylgn" (did you mean RdYlGn?); '
+        "nipy_spectral, viridis, magma, cividis, RdYlGn, BrBG or Greys is allowed",
+    ),
+    invalid(
+        "no stretch in it",
+        {"spec.output": {"stretch": {}}},
+        "spec.output.stretch is {}; exactly one of percentile, minmax, fixed must be given",
+    ),
+    invalid(
+        "two stretches",
+        {"spec.output": {"stretch": {"minmax": {}, "percentile": {}}}},
+        'spec.output.stretch is {"minmax": {}, "percentile": {}}; '
+        "exactly one of percentile, minmax, fixed must be given",
+    ),
+    invalid(
+        "a fixed stretch without an end",
+        {"spec.output": {"stretch": {"fixed": {"lower": 0}}}},
+        "spec.output.stretch.fixed.upper is missing",
+    ),
+    invalid(
+        "a fixed stretch upside down",
+        {"spec.output": {"stretch": {"fixed": {"lower": 1, "upper": 1}}}},
+        'spec.output.stretch.fixed is {"lower": 1, "upper": 1}; lower must be less than upper',
+    ),
+    invalid(
+        "percentiles upside down",
+        {"spec.output": {"stretch": {"percentile": {"lower": 99}}}},
+        'spec.output.stretch.percentile is {"lower": 99}; lower must be less than upper',
+    ),
+    invalid(
+        "percentile 101 of a stretch",
+        {"spec.output": {"stretch": {"percentile": {"upper": 101}}}},
+        "spec.output.stretch.percentile.upper is 101; it must be at most 100",
+    ),
+]
+EXECUTION = [
+    valid(
+        "all of an execution",
+        {
+            "spec.execution": {
+                "parallelism": 1000,
+                "retriesPerRange": 0,
+                "rangeDeadline": "90s",
+                "deadline": "1d12h",
+                "ttlAfterFinished": "1h30m",
+                "suspend": True,
+                "cancel": False,
+                "queue": "imagery",
+                "priorityClass": "low",
+            }
+        },
+    ),
+    invalid(
+        "no pods", {"spec.execution": {"parallelism": 0}}, "spec.execution.parallelism is 0; it must be at least 1"
+    ),
+    invalid(
+        "1001 pods",
+        {"spec.execution": {"parallelism": 1001}},
+        "spec.execution.parallelism is 1001; it must be at most 1000",
+    ),
+    invalid(
+        "21 retries",
+        {"spec.execution": {"retriesPerRange": 21}},
+        "spec.execution.retriesPerRange is 21; it must be at most 20",
+    ),
+    invalid(
+        "less than no retries",
+        {"spec.execution": {"retriesPerRange": -1}},
+        "spec.execution.retriesPerRange is -1; it must be at least 0",
+    ),
+    invalid("no duration", {"spec.execution": {"deadline": "0s"}}, f'spec.execution.deadline is "0s"; {DURATION}'),
+    invalid(
+        "a number of seconds",
+        {"spec.execution": {"rangeDeadline": 900}},
+        f"spec.execution.rangeDeadline is 900; {DURATION}",
+    ),
+    invalid(
+        "another unit",
+        {"spec.execution": {"ttlAfterFinished": "1w"}},
+        f'spec.execution.ttlAfterFinished is "1w"; {DURATION}',
+    ),
+    invalid(
+        "a queue in capitals", {"spec.execution": {"queue": "Fast"}}, f'spec.execution.queue is "Fast"; {DNS_NAME}'
+    ),
+    invalid(
+        "a priority class that ends in a hyphen",
+        {"spec.execution": {"priorityClass": "low-"}},
+        f'spec.execution.priorityClass is "low-"; {DNS_NAME}',
+    ),
+    invalid(
+        "an unknown field of the execution",
+        {"spec.execution": {"retries": 3}},
+        "spec.execution.retries is no field (did you mean retriesPerRange?); parallelism, retriesPerRange, "
+        "rangeDeadline, deadline, ttlAfterFinished, suspend, cancel, queue and priorityClass are allowed",
+    ),
+]
+CASES = [*REQUEST, *AREA, *SOURCE, *PRODUCT, *COMPOSITE, *GRID, *OUTPUT, *EXECUTION]

@@ -1,0 +1,23 @@
+"""Tests on real Sentinel-2 scenes, found by MOSAIC_TEST_IMAGERY; elsewhere they are skipped and say so."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "MOSAIC_TEST_IMAGERY"
+
+
+@pytest.fixture(scope="session")
+def imagery() -> Path:
+    """The folder of the scenes."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        pytest.skip(f"{VARIABLE} is not set: no real imagery on this machine")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def scenes(imagery: Path) -> Path:
+    """The folder of the ten Sentinel-2 scenes."""
+    return imagery / "sentinel2-l2a" / "sentinel-2-l2a"

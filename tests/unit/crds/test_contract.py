@@ -1,0 +1,130 @@
+"""Requests that are taken, and the sentence that each other one gets."""
+
+import math
+
+import pytest
+from contract_table import BASE, CASES, Case, request_with
+from mosaic_crds.errors import RequestError
+from mosaic_crds.validation import load_request
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_a_request_is_taken_or_gets_its_sentence(case: Case):
+    if case.sentence is None:
+        load_request(case.request)
+        return
+    with pytest.raises(RequestError) as refused:
+        load_request(case.request)
+    assert str(refused.value) == f"the request: {case.sentence}"
+
+
+def test_no_name_in_the_table_stands_for_two_requests():
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_a_band_given_as_text_is_a_file():
+    scene = load_request(BASE).spec.source.files.scenes[0]
+    file = scene.bands["green"]
+    assert (file.href, file.band, file.scale, file.offset, file.nodata) == ("green.tif", 1, None, None, None)
+
+
+def test_a_mask_given_as_text_is_a_scene_classification():
+    request = load_request(request_with({"spec.source.files.scenes.0.mask": "scl.tif"}))
+    mask = request.spec.source.files.scenes[0].mask
+    assert (mask.href, mask.band, mask.values) == ("scl.tif", 1, "scl")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2024-07-01", 1719792000),
+        ("2024-07-01T00:00:00Z", 1719792000),
+        ("2024-07-01T02:00:00+02:00", 1719792000),
+        ("2024-06-30T17:00:00.5-07:00", 1719792000.5),
+    ],
+)
+def test_a_time_keeps_its_moment_and_a_date_is_midnight_utc(text, seconds):
+    request = load_request(request_with({"spec.source.files.scenes.0.datetime": text}))
+    assert request.spec.source.files.scenes[0].datetime.timestamp() == seconds
+
+
+def test_what_is_left_out_has_the_documented_value():
+    spec = load_request(BASE).spec
+    assert spec.area is None
+    assert spec.composite.model_dump(by_alias=True) == {
+        "method": "median",
+        "percentile": None,
+        "of": "product",
+        "mask": [],
+        "dilate": 0,
+        "count": False,
+        "chosen": False,
+    }
+    assert spec.grid.model_dump() == {"crs": None, "resolution": None, "resampling": None}
+    assert spec.output.model_dump(exclude_none=True) == {
+        "formats": ["cog", "png"],
+        "dtype": "float32",
+        "colormap": "nipy_spectral",
+        "stretch": {"percentile": {"lower": 2.0, "upper": 98.0}},
+    }
+    assert spec.execution.model_dump(by_alias=True, exclude_none=True) == {
+        "parallelism": 8,
+        "retriesPerRange": 3,
+        "rangeDeadline": "15m",
+        "deadline": "6h",
+        "ttlAfterFinished": "1d",
+        "suspend": False,
+        "cancel": False,
+    }
+
+
+def test_a_request_that_was_written_out_is_the_same_when_read_again():
+    request = load_request(BASE)
+    assert load_request(request.model_dump(mode="json", by_alias=True)) == request
+
+
+def test_a_request_as_the_api_server_has_it_is_read_with_its_status():
+    request = load_request(
+        request_with(
+            {
+                "metadata.uid": "8f1c2a9e-0b7d-4a55-9c58-6a4e9d1c7f10",
+                "metadata.resourceVersion": "12",
+                "metadata.managedFields": [{"manager": "kubectl"}],
+                "status": {
+                    "phase": "Running",
+                    "startTime": "2024-07-01T19:03:11Z",
+                    "conditions": [
+                        {
+                            "type": "Planned",
+                            "status": "True",
+                            "reason": "PlanWritten",
+                            "message": "12 tiles",
+                            "lastTransitionTime": "2024-07-01T19:03:12Z",
+                            "observedGeneration": 1,
+                        }
+                    ],
+                },
+            }
+        )
+    )
+    assert request.metadata.uid == "8f1c2a9e-0b7d-4a55-9c58-6a4e9d1c7f10"
+    assert request.status.phase == "Running"
+    assert request.status.conditions[0].type == "Planned"
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_none_is_refused(number):
+    with pytest.raises(RequestError, match=r"spec\.grid\.resolution is .*; a finite number is allowed"):
+        load_request(request_with({"spec.grid": {"resolution": number}}))
+
+
+def test_a_coordinate_that_is_no_number_is_refused():
+    ring = [[0, 0], [1, 0], [1, math.nan], [0, 0]]
+    with pytest.raises(RequestError, match=r"spec\.area\.geometry\.coordinates is .*closed rings"):
+        load_request(request_with({"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring]}}}))
+
+
+def test_a_name_that_a_terminal_would_obey_is_told_harmlessly():
+    with pytest.raises(RequestError) as refused:
+        load_request(request_with({"spec.\x1b[2J\nx": 1}))
+    assert str(refused.value).startswith(r"the request: spec.\x1b[2J\nx is no field")

@@ -1,0 +1,80 @@
+"""From the text of a file to the one request in it, or a sentence that says why there is none."""
+
+import json
+import time
+
+import pytest
+from contract_table import BASE
+from mosaic_crds.errors import RequestError
+from mosaic_crds.validation import parse_request
+
+REQUEST = """
+apiVersion: mosaics.arbutus.dev/v1alpha1
+kind: MosaicRequest
+metadata: {name: test}
+spec:
+  source: {files: {scenes: [{bands: {green: g.tif, swir16: s.tif}}]}}
+  product: {index: NDSI}
+"""
+BEGINS = "a MosaicRequest begins with apiVersion, kind, metadata and spec"
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(RequestError) as refused:
+        parse_request(text, "r.yaml")
+    return str(refused.value)
+
+
+def test_yaml_and_json_of_a_request_are_the_same():
+    assert parse_request(json.dumps(BASE), "r.json").spec.product.index == "NDSI"
+    assert (
+        parse_request(REQUEST, "r.yaml").spec
+        == parse_request(json.dumps(BASE).replace("green.tif", "g.tif").replace("swir.tif", "s.tif"), "r.json").spec
+    )
+
+
+def test_a_time_needs_no_quotes():
+    text = REQUEST.replace("s.tif}", "s.tif}, datetime: 2024-07-01T19:03:11Z")
+    assert parse_request(text, "r.yaml").spec.source.files.scenes[0].datetime.hour == 19
+
+
+def test_a_number_may_have_an_exponent_without_a_point():
+    assert parse_request(REQUEST + "  grid: {resolution: 1e-6}\n", "r.yaml").spec.grid.resolution == 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", f"r.yaml holds nothing; {BEGINS}"),
+        ("# only a comment\n", f"r.yaml holds nothing; {BEGINS}"),
+        ("just words", f"r.yaml holds no mapping of fields; {BEGINS}"),
+        ("- a\n- b\n", f"r.yaml holds no mapping of fields; {BEGINS}"),
+        ("a: [", "r.yaml is neither YAML nor JSON (line 1: expected the node content, but found '<stream end>')"),
+        ("a: 1\n---\nb: 2\n", "r.yaml holds several documents; give each MosaicRequest a file of its own"),
+        ("kind: a\nkind: b\n", "r.yaml is neither YAML nor JSON (line 2: kind is given twice)"),
+        ("a: &x 1\nb: *x\n", "r.yaml: aliases (*name) are not allowed in a request"),
+        ("a: \x00\n", "r.yaml is neither YAML nor JSON (it holds characters that no text has)"),
+        ("a: " + "9" * 5000, "r.yaml holds a number that cannot be read"),
+        ("[" * 100_000, "r.yaml is nested too deeply for a MosaicRequest"),
+        ("a: " + "x" * 2**20, "r.yaml is larger than 1 MiB, which no MosaicRequest is"),
+    ],
+)
+def test_a_file_that_is_no_request_gets_its_sentence(text, sentence):
+    assert refusal(text) == sentence
+
+
+def test_yaml_never_makes_objects_of_python():
+    assert "could not determine a constructor" in refusal("a: !!python/object/apply:os.getcwd []")
+
+
+def test_aliases_that_would_unfold_to_a_billion_are_refused_at_once():
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    began = time.monotonic()
+    assert refusal("a0: &a0 [x]\n" + "\n".join(levels)) == "r.yaml: aliases (*name) are not allowed in a request"
+    assert time.monotonic() - began < 5
+
+
+def test_a_sentence_names_the_file():
+    assert refusal(REQUEST.replace("NDSI", "1")) == (
+        "r.yaml: spec.product.index is 1; the name of an index, such as NDVI, is allowed"
+    )

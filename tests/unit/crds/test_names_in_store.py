@@ -1,0 +1,18 @@
+"""Where the things of a request lie in a store."""
+
+from mosaic_crds import names
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def test_work_lies_under_the_uid_and_results_under_the_name():
+    assert names.plan_key("u-1") == "work/u-1/plan.json"
+    assert names.part_key("u-1", 7, DIGEST) == "work/u-1/tiles/7-0123456789abcdef.tif"
+    assert names.record_key("u-1", 7) == "work/u-1/tiles/7.json"
+    assert names.result_key("ns", "ndsi", "u-1", "mosaic.tif") == "mosaics/ns/ndsi/u-1/mosaic.tif"
+
+
+def test_all_work_lies_in_one_folder_that_no_other_request_shares():
+    for key in (names.plan_key("u-1"), names.part_key("u-1", 7, DIGEST), names.record_key("u-1", 7)):
+        assert key.startswith(names.work_prefix("u-1"))
+        assert not key.startswith(names.work_prefix("u"))

@@ -1,0 +1,19 @@
+"""The samples are valid, and each says what it does."""
+
+from pathlib import Path
+
+import pytest
+from mosaic_crds.validation import parse_request
+
+SAMPLES = sorted((Path(__file__).parents[3] / "crds" / "samples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("sample", [pytest.param(sample, id=sample.stem) for sample in SAMPLES])
+def test_a_sample_is_valid_named_like_its_file_and_says_what_it_does(sample):
+    text = sample.read_text()
+    assert text.startswith("# ")
+    assert parse_request(text, sample.name).metadata.name == sample.stem
+
+
+def test_there_is_a_sample_of_each_kind():
+    assert [sample.stem for sample in SAMPLES] == ["median", "ndsi", "ndvi-british-columbia", "true-colour"]

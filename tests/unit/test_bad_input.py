@@ -1,0 +1,149 @@
+"""Bad input on the command line: one sentence, an exit code, no traceback, and nothing that looks like a mosaic."""
+
+import copy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mosaic_worker import cli
+from rasters import noise, write_raster
+
+GOOD: dict[str, Any] = {
+    "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+    "kind": "MosaicRequest",
+    "metadata": {"name": "bad"},
+    "spec": {
+        "source": {"files": {"scenes": [{"bands": {"green": "green.tif", "swir16": "swir16.tif"}}]}},
+        "product": {"index": "NDSI"},
+        "output": {"stretch": {"minmax": {}}},
+    },
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_raster(tmp_path / "green.tif", noise(300, 300, 1))
+    write_raster(tmp_path / "swir16.tif", noise(150, 150, 2), resolution=20)
+    (tmp_path / "text.jp2").write_text("I am no image")
+    (tmp_path / "green.vrt").write_text(
+        '<VRTDataset rasterXSize="1" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+    whole = write_raster(
+        tmp_path / "whole.jp2", noise(512, 512, 3), driver="JP2OpenJPEG", BLOCKXSIZE=128, BLOCKYSIZE=128
+    )
+    (tmp_path / "truncated.jp2").write_bytes(whole.read_bytes()[:150_000])
+    return tmp_path
+
+
+def run(folder: Path, request: dict[str, Any] | str, capsys: pytest.CaptureFixture, *more: str) -> tuple[int, str]:
+    path = folder / "request.yaml"
+    path.write_text(request if isinstance(request, str) else yaml.safe_dump(request))
+    return call(["run", str(path), "--store", str(folder / "store"), "--workers", "1", *more], capsys)
+
+
+def call(arguments: list[str], capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    before, sys.argv = sys.argv, ["mosaic", *arguments]
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    finally:
+        sys.argv = before
+    return int(ended.value.code or 0), capsys.readouterr().err
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    request = copy.deepcopy(GOOD)
+    change(request["spec"])
+    return request
+
+
+def green(spec: dict[str, Any], reference: str) -> None:
+    spec["source"]["files"]["scenes"][0]["bands"]["green"] = reference
+
+
+BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "missing file": (lambda spec: green(spec, "absent.tif"), "bands.green: there is no file"),
+    "a folder": (lambda spec: green(spec, "."), "is no file"),
+    "not an image": (lambda spec: green(spec, "request.yaml"), "is no GeoTIFF, JPEG 2000 or PNG image"),
+    "a text file named .jp2": (lambda spec: green(spec, "text.jp2"), "is no GeoTIFF, JPEG 2000 or PNG image"),
+    "a VRT": (lambda spec: green(spec, "green.vrt"), "is no GeoTIFF, JPEG 2000 or PNG image"),
+    "vsicurl": (lambda spec: green(spec, "/vsicurl/http://127.0.0.1/a.tif"), "GDAL virtual path"),
+    "driver prefix": (lambda spec: green(spec, "GTIFF_DIR:1:green.tif"), "names a GDAL driver"),
+    "vrt scheme": (lambda spec: green(spec, "vrt://green.tif"), "vrt:// in 'vrt://green.tif' cannot be read"),
+    "truncated JPEG 2000": (lambda spec: green(spec, "truncated.jp2"), "damaged or incomplete"),
+    "bands that the scene lacks": (
+        lambda spec: spec["product"].update(index="NDVI"),
+        "the product needs nir, and this scene has green, swir16",
+    ),
+    "reversed bbox": (lambda spec: spec.update(area={"bbox": [15, 46, 16, 45]}), "spec.area.bbox"),
+    "bbox of zero area": (lambda spec: spec.update(area={"bbox": [15, 45, 15, 45]}), "spec.area.bbox"),
+    "area wholly outside": (
+        lambda spec: spec.update(area={"bbox": [15.5, 44.5, 15.6, 44.6]}),
+        "none of the scenes touches the area",
+    ),
+    "too many pixels": (lambda spec: spec.update(grid={"resolution": 0.000001}), "spec.grid.resolution: at 1e-06"),
+    "unknown index": (lambda spec: spec["product"].update(index="NDSJ"), "there is no index NDSJ (did you mean NDSI?)"),
+    "expression with a call": (
+        lambda spec: spec.update(product={"expression": "__import__('os').system('true')"}),
+        "spec.product.expression",
+    ),
+    "expression with an attribute": (
+        lambda spec: spec.update(product={"expression": "green.real"}),
+        "spec.product.expression",
+    ),
+    "unknown EPSG": (lambda spec: spec.update(grid={"crs": "EPSG:99999"}), "EPSG:99999"),
+    "lower above upper": (
+        lambda spec: spec.update(output={"stretch": {"fixed": {"lower": 1, "upper": 1}}}),
+        "spec.output.stretch.fixed",
+    ),
+    "two products": (lambda spec: spec["product"].update(bands=["green"]), "spec.product"),
+    "unknown field": (lambda spec: spec.update(outptu={}), "did you mean output"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_a_bad_request_gets_one_sentence_and_leaves_no_mosaic(case, folder, capsys):
+    change, sentence = BAD_INPUT[case]
+    code, said = run(folder, changed(change), capsys)
+    assert code == 42
+    told = [line for line in said.splitlines() if line.startswith("mosaic: ")]
+    assert len(told) == 1
+    assert sentence in told[0]
+    assert "Traceback" not in said
+    assert not (folder / "store" / "mosaics").exists()
+
+
+@pytest.mark.parametrize("text", ["a: [", "just words", "", "- a\n- b", "\x00\x01", "a: 1\n---\nb: 2\n"])
+def test_a_file_that_is_no_request_gets_one_sentence(text, folder, capsys):
+    code, said = run(folder, text, capsys)
+    assert code == 42
+    assert said.count("\n") == 1
+    assert "request.yaml" in said
+
+
+def test_a_request_file_that_is_not_there_gets_one_sentence(folder, capsys):
+    code, said = call(["run", str(folder / "nothing.yaml")], capsys)
+    assert (code, said) == (42, f"mosaic: there is no file {folder}/nothing.yaml\n")
+
+
+def test_a_store_that_cannot_be_written_gets_one_sentence(folder, capsys):
+    (folder / "store").write_text("a file in its place")
+    code, said = run(folder, GOOD, capsys)
+    assert code == 43
+    assert "cannot be" in said
+    assert "Traceback" not in said
+
+
+def test_an_unknown_option_gets_the_usage(capsys):
+    code, said = call(["run", "--wrong"], capsys)
+    assert code == 2
+    assert "No such option" in said
+
+
+def test_the_good_request_of_these_tests_is_good(folder, capsys):
+    code, _ = run(folder, GOOD, capsys)
+    assert code == 0
+    assert len(list((folder / "store" / "mosaics" / "default" / "bad").glob("*/mosaic.json"))) == 1

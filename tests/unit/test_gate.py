@@ -1,0 +1,152 @@
+"""The gate: what a request may open, and the sentence that it gets for everything else."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_worker.gate import Gate, open_raster, own_machine, pod
+from rasterio.transform import from_origin
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=20, height=10, count=1, dtype="uint16", crs="EPSG:32633",
+        transform=from_origin(500000, 5000000, 10, 10),
+    ) as dataset:  # fmt: skip
+        dataset.write(np.arange(200, dtype=np.uint16).reshape(1, 10, 20))
+    return path
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "/vsicurl/https://example.org/a.tif",
+        "//vsicurl/https://example.org/a.tif",
+        "/VSIS3/bucket/a.tif",
+        "../../../../../../../../../../../vsizip/a.zip/a.tif",
+        "vrt:///etc/passwd",
+        "GTIFF_DIR:1:/etc/passwd",
+        "NETCDF:/etc/passwd:x",
+        "s3://bucket/a.tif",
+        "ftp://example.org/a.tif",
+        "file://otherhost/a.tif",
+        "https:///nohost.tif",
+        "https://user:secret@example.org/a.tif",
+        "https://example.org:port/a.tif",
+        "a\nb.tif",
+        "a\x00.tif",
+        "",
+    ],
+)
+def test_references_of_other_forms_are_refused_even_on_the_own_machine(reference, tmp_path):
+    with pytest.raises(RequestError, match=r"^spec\.x: "):
+        own_machine(tmp_path).admit(reference, "spec.x")
+
+
+def test_on_the_own_machine_relative_paths_start_at_the_requests_folder(tmp_path):
+    gate = own_machine(tmp_path)
+    assert gate.admit("a/b.tif", "x") == str(tmp_path / "a/b.tif")
+    assert gate.admit("file:///data/with%20space.tif", "x") == "/data/with space.tif"
+    assert gate.admit("https://example.org/a.tif?sig=1", "x") == "https://example.org/a.tif?sig=1"
+
+
+def test_a_relative_reference_starts_at_the_document_that_holds_it(tmp_path):
+    gate = own_machine(tmp_path)
+    assert gate.admit("../B04.tif", "x", base="/data/items/item.json") == "/data/B04.tif"
+    assert gate.admit("../B04.tif", "x", base="https://h.org/a/b/item.json?t=1") == "https://h.org/a/B04.tif"
+
+
+@pytest.mark.parametrize("reference", ["/etc/passwd", "scene.tif", "file:///etc/passwd"])
+def test_a_pod_reads_no_local_file(reference):
+    with pytest.raises(RequestError, match="is a local file"):
+        pod("*").admit(reference, "x")
+
+
+def test_a_pod_asks_only_the_hosts_of_its_list():
+    gate = pod("data.example.org, 127.0.0.1:9000")
+    assert gate.admit("https://data.example.org/a.tif", "x")
+    assert gate.admit("http://127.0.0.1:9000/a.tif", "x")
+    for refused in ("https://example.org/a.tif", "http://127.0.0.1:9001/a.tif", "https://evil-data.example.org/a"):
+        with pytest.raises(RequestError, match="is not among those"):
+            gate.admit(refused, "x")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "2130706433"])
+def test_a_star_admits_no_private_address(host):
+    with pytest.raises(RequestError, match="private address"):
+        pod("*").admit(f"http://{host}/latest/meta-data", "x")
+
+
+def test_what_an_item_says_passes_the_same_gate():
+    with pytest.raises(RequestError, match="is not among those"):
+        pod("data.example.org").admit("https://elsewhere.org/a.tif", "x", base="https://data.example.org/item.json")
+
+
+def test_an_image_opens_whatever_its_extension(image, tmp_path):
+    other = shutil.copy(image, tmp_path / "image.jp2")
+    with open_raster(str(other), "x") as dataset:
+        assert dataset.driver == "GTiff"
+
+
+def test_a_vrt_is_not_opened(image, tmp_path):
+    vrt = tmp_path / "a.vrt"
+    vrt.write_text(
+        f"""<VRTDataset rasterXSize="20" rasterYSize="10"><GeoTransform>0, 10, 0, 0, 0, -10</GeoTransform>
+        <VRTRasterBand dataType="UInt16" band="1"><SimpleSource>
+        <SourceFilename>{image}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"""
+    )
+    with rasterio.open(vrt) as dataset:
+        assert dataset.read(1).max() == 199
+    with pytest.raises(RequestError, match="is no GeoTIFF, JPEG 2000 or PNG image"):
+        open_raster(str(vrt), "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "there is no file"),
+        (b"hello", "is no GeoTIFF"),
+        (b"", "is no GeoTIFF"),
+        (b"II*\0\x08\0\0\0", "is no GeoTIFF"),
+    ],
+)
+def test_what_is_no_image_is_said_to_be_none(content, sentence, tmp_path):
+    path = tmp_path / "x.tif"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RequestError, match=sentence):
+        open_raster(str(path), "spec.x")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(RequestError, match="is no file"):
+        open_raster(str(tmp_path), "x")
+
+
+def test_a_file_that_points_to_another_for_its_overviews_is_refused(image):
+    with rasterio.open(image, "r+") as dataset:
+        dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/vsicurl/http://169.254.169.254/a.tif")
+    with pytest.raises(RequestError, match="refers to another file"):
+        open_raster(str(image), "x")
+
+
+def test_a_file_in_one_huge_strip_is_refused(tmp_path):
+    path = tmp_path / "strip.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=40_000, height=8_000, count=1, dtype="uint16", crs="EPSG:32633",
+        transform=from_origin(0, 0, 10, 10), blockysize=8_000, sparse_ok=True, compress="deflate",
+    ):  # fmt: skip
+        pass
+    with pytest.raises(RequestError, match="too large to decode"):
+        open_raster(str(path), "x")
+
+
+def test_errors_carry_the_code_that_says_whose_fault_it_was():
+    with pytest.raises(MosaicError) as caught:
+        Gate(None, frozenset()).admit("/a", "x")
+    assert caught.value.exit_code == 42

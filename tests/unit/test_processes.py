@@ -1,0 +1,85 @@
+"""Worker processes: replaced when they die or are stuck, ended when one meets an error."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_worker.processes import run_ranges
+
+
+@dataclass(frozen=True)
+class Script:
+    """Work whose behaviour in each range is written down; each attempt leaves a file, so that tests see them."""
+
+    folder: Path
+    kills: tuple[int, ...] = ()
+    hangs: tuple[int, ...] = ()
+    fails: tuple[int, ...] = ()
+    always_dies: bool = False
+
+    def __call__(self, index: int, report: Callable[[int], None]) -> None:
+        attempt = len(list(self.folder.glob(f"{index}-*")))
+        (self.folder / f"{index}-{attempt}").write_text(str(os.getpid()))
+        if index in self.kills and (self.always_dies or attempt == 0):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if index in self.hangs and attempt == 0:
+            signal.pause()
+        if index in self.fails:
+            raise RequestError(f"range {index} cannot work")
+        report(index * 10)
+        report(index * 10 + 1)
+
+
+def attempts(folder: Path) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for file in folder.iterdir():
+        index = int(file.name.split("-")[0])
+        found[index] = found.get(index, 0) + 1
+    return found
+
+
+def do(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> list[int]:
+    told: list[int] = []
+    run_ranges(list(ranges), script, processes, attempts=tries, seconds_per_range=seconds, on_tile=told.append)
+    return told
+
+
+def test_every_range_is_done_once_and_every_tile_told(tmp_path):
+    told = do(Script(tmp_path))
+    assert sorted(told) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
+    assert attempts(tmp_path) == dict.fromkeys(range(6), 1)
+
+
+def test_processes_are_kept_from_range_to_range(tmp_path):
+    do(Script(tmp_path), processes=2)
+    assert len({file.read_text() for file in tmp_path.iterdir()}) <= 2
+
+
+def test_a_killed_process_is_replaced_and_its_range_done_again(tmp_path):
+    told = do(Script(tmp_path, kills=(1, 4)))
+    assert sorted(set(told)) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
+    assert attempts(tmp_path) == {0: 1, 1: 2, 2: 1, 3: 1, 4: 2, 5: 1}
+
+
+def test_a_stuck_process_is_ended_and_its_range_done_again(tmp_path):
+    do(Script(tmp_path, hangs=(2,)), seconds=1.5)
+    assert attempts(tmp_path)[2] == 2
+
+
+def test_a_range_that_always_loses_its_process_is_given_up(tmp_path):
+    with pytest.raises(PassingError, match=r"range 3 lost its worker process 3 times \(ended with code -9\)"):
+        do(Script(tmp_path, kills=(3,), always_dies=True))
+    assert attempts(tmp_path)[3] == 3
+
+
+def test_the_first_error_ends_all(tmp_path):
+    with pytest.raises(RequestError, match="range 0 cannot work"):
+        do(Script(tmp_path, fails=(0,), hangs=(1,)))
+
+
+def test_nothing_to_do_starts_nothing(tmp_path):
+    assert do(Script(tmp_path), ranges=[], processes=0) == []

@@ -1,0 +1,200 @@
+"""Bands and masks on a grid: copied or resampled, and what has no data keeps none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from mosaic_crds.errors import RequestError
+from mosaic_worker.gate import own_machine
+from mosaic_worker.grid import Grid, projected_bounds
+from mosaic_worker.reading import CLEAR, FLAGGED, UNKNOWN, OpenSources, read_band, read_mask
+from mosaic_worker.sampling import kernel_for, source_window
+from mosaic_worker.scenes import Band, Mask
+from mosaic_worker.sources.headers import Headers
+from rasterio.transform import from_origin
+from rasterio.warp import Resampling, reproject
+from rasters import noise, write_raster
+
+NATIVE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 64, 48)
+
+
+def band_of(path: Path, **stated: float | None) -> Band:
+    given = (stated.get("scale"), stated.get("offset"), stated.get("nodata"))
+    with Headers(own_machine(path.parent)) as headers:
+        return headers.described_band(str(path), int(stated.get("band") or 1), given, "x")
+
+
+def read(path: Path, grid: Grid, kernel=None, **stated: float | None):
+    return read_band(OpenSources(own_machine(path.parent)), band_of(path, **stated), grid, kernel, "x")
+
+
+def mask_on(path: Path, grid: Grid, classes=(), values="scl"):
+    with Headers(own_machine(path.parent)) as headers:
+        _, header = headers.read(str(path), 1, "x")
+    return read_mask(OpenSources(own_machine(path.parent)), Mask(str(path), 1, values, header), grid, classes, "x")
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "JP2OpenJPEG"])
+@pytest.mark.parametrize("kernel", [None, "nearest", "bilinear", "cubic", "average"])
+def test_on_its_own_grid_a_band_is_copied_whatever_the_kernel(tmp_path, kernel, driver):
+    values = noise(48, 64)
+    path = write_raster(tmp_path / "a", values, driver=driver)
+    assert np.array_equal(read(path, NATIVE, kernel), values)
+
+
+def test_a_part_of_the_grid_gets_its_part_of_the_band_and_nothing_beyond_the_edge(tmp_path):
+    values = noise(48, 64)
+    path = write_raster(tmp_path / "a.tif", values)
+    found = read(path, NATIVE.window(-3, 40, 10, 12))
+    assert np.array_equal(found[:8, 3:], values[40:, :7])
+    assert np.isnan(found[:, :3]).all()
+    assert np.isnan(found[8:]).all()
+
+
+def test_a_band_apart_from_the_grid_is_not_read(tmp_path):
+    path = write_raster(tmp_path / "a.tif", noise(48, 64))
+    assert read(path, NATIVE.window(1000, 0, 10, 10)) is None
+
+
+def test_scale_and_offset_are_applied_once_and_the_request_comes_before_the_file(tmp_path):
+    values = noise(48, 64)
+    path = write_raster(tmp_path / "a.tif", values)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.001,), (5.0,)
+    assert np.allclose(read(path, NATIVE), values * 0.001 + 5)
+    assert np.allclose(read(path, NATIVE, scale=0.0001, offset=-0.1), values * 0.0001 - 0.1, atol=1e-6)
+    assert band_of(path).calibrated
+    assert not band_of(write_raster(tmp_path / "b.tif", values)).calibrated
+
+
+def test_a_band_is_taken_by_its_number(tmp_path):
+    both = np.stack([noise(48, 64, 1), noise(48, 64, 2)])
+    path = write_raster(tmp_path / "a.tif", both)
+    assert np.array_equal(read(path, NATIVE, band=2), both[1])
+
+
+@pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic", "average"])
+def test_nodata_stays_nodata_and_never_bleeds(tmp_path, kernel):
+    values = np.full((48, 64), 5000, np.uint16)
+    values[10:20, 10:20] = 0
+    path = write_raster(tmp_path / "a.tif", values, nodata=0)
+    fine = Grid("EPSG:32633", 500_000, 5_000_000, 4, 4, 160, 120)
+    found = read(path, fine, kernel)
+    centres_x, centres_y = (np.arange(160) + 0.5) * 4 / 10, (np.arange(120) + 0.5) * 4 / 10
+    hole = (values == 0)[np.ix_(centres_y.astype(int), centres_x.astype(int))]
+    if kernel == "average":
+        hole &= np.isnan(found)
+        assert np.isnan(found[26:48, 26:48]).all()
+    assert np.array_equal(np.isnan(found), hole)
+    assert np.unique(found[~hole]).tolist() == [5000]
+
+
+def test_the_requests_nodata_comes_before_the_files(tmp_path):
+    values = noise(48, 64)
+    values[0, 0], values[1, 1] = 0, 77
+    path = write_raster(tmp_path / "a.tif", values, nodata=0)
+    assert np.isnan(read(path, NATIVE)[0, 0])
+    assert read(path, NATIVE, nodata=77)[0, 0] == 0
+    assert np.isnan(read(path, NATIVE, nodata=77)[1, 1])
+
+
+def test_an_internal_mask_hides_its_pixels(tmp_path):
+    path = write_raster(tmp_path / "a.tif", noise(48, 64))
+    shown = np.ones((48, 64), bool)
+    shown[5:9] = False
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(shown)
+    assert np.array_equal(np.isnan(read(path, NATIVE)), ~shown)
+
+
+def test_onto_a_grid_twice_as_coarse_a_pixel_is_the_mean_of_four(tmp_path):
+    values = noise(48, 64)
+    path = write_raster(tmp_path / "a.tif", values)
+    found = read(path, Grid("EPSG:32633", 500_000, 5_000_000, 20, 20, 32, 24))
+    assert np.allclose(found, values.reshape(24, 2, 32, 2).mean(axis=(1, 3)), rtol=1e-6)
+
+
+def test_by_default_a_coarser_grid_averages_and_a_finer_one_interpolates(tmp_path):
+    header = band_of(write_raster(tmp_path / "a.tif", noise(48, 64))).header
+    assert kernel_for(header, Grid("EPSG:32633", 0, 0, 20, 20, 9, 9), None) == "average"
+    assert kernel_for(header, Grid("EPSG:32633", 0, 0, 5, 5, 9, 9), None) == "bilinear"
+    assert kernel_for(header, Grid("EPSG:32633", 5, 5, 10, 10, 9, 9), None) == "bilinear"
+    assert kernel_for(header, Grid("EPSG:32632", 0, 0, 60, 60, 9, 9), None) == "average"
+    assert kernel_for(header, Grid("EPSG:32633", 0, 0, 20, 20, 9, 9), "nearest") == "nearest"
+
+
+def test_half_a_pixel_apart_bilinear_is_the_mean_of_neighbours(tmp_path):
+    values = noise(48, 64)
+    path = write_raster(tmp_path / "a.tif", values)
+    found = read(path, Grid("EPSG:32633", 500_005, 5_000_000, 10, 10, 63, 48), "bilinear")
+    assert np.allclose(found, (values[:, 1:].astype(float) + values[:, :-1]) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic"])
+def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kernel):
+    ramp = (np.add.outer(np.arange(300) * 3.0, np.arange(300) * 7.0) + 1000).astype(np.float32)
+    path = write_raster(tmp_path / "a.tif", ramp, left=700_000)
+    left, _, _, top = projected_bounds((700_000, 4_997_000, 703_000, 5_000_000), "EPSG:32633", "EPSG:32634")
+    whole = Grid("EPSG:32634", left // 10 * 10, top // 10 * 10 + 10, 10, 10, 340, 340)
+    expected = np.full((340, 340), np.nan, np.float32)
+    reproject(
+        ramp, expected, src_transform=from_origin(700_000, 5_000_000, 10, 10), src_crs="EPSG:32633",
+        dst_transform=whole.transform, dst_crs="EPSG:32634", src_nodata=np.nan, dst_nodata=np.nan,
+        resampling=Resampling[kernel], tolerance=1e-6,
+    )  # fmt: skip
+    assert np.isfinite(expected).mean() > 0.5
+    for window in (whole, whole.window(100, 90, 128, 60), whole.window(0, 250, 340, 90)):
+        row, column = round((whole.top - window.top) / 10), round((window.left - whole.left) / 10)
+        part = expected[row : row + window.height, column : column + window.width]
+        found = read(path, window, kernel)
+        assert np.array_equal(np.isnan(found), np.isnan(part))
+        assert np.nanmax(np.abs(found - part)) < (10.1 if kernel == "nearest" else 0.05)
+
+
+def test_only_the_window_that_is_needed_is_read(tmp_path):
+    header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header
+    window = source_window(header, Grid("EPSG:32633", 501_000, 4_999_000, 10, 10, 50, 40), "cubic")
+    assert 98 - 3 <= window.left < 100
+    assert 150 < window.right <= 150 + 5
+    assert (window.top, window.bottom) == (97, 143)
+
+
+def test_a_truncated_jpeg_2000_is_an_error_and_never_zeros(tmp_path):
+    path = write_raster(tmp_path / "a.jp2", noise(512, 512), driver="JP2OpenJPEG", BLOCKXSIZE=128, BLOCKYSIZE=128)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RequestError, match="cannot be read to its end; the file is damaged or incomplete"):
+        read(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 512, 512))
+
+
+def test_a_scene_classification_flags_the_classes_by_name(tmp_path):
+    classes = np.arange(12, dtype=np.uint8).repeat(4).reshape(6, 8)
+    path = write_raster(tmp_path / "scl.tif", classes)
+    found = mask_on(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 8, 6), ("cloud", "shadow"))
+    assert np.array_equal(found == FLAGGED, np.isin(classes, [3, 8, 9]))
+    assert np.array_equal(found == UNKNOWN, classes == 0)
+
+
+def test_half_a_cloud_in_a_coarser_pixel_is_a_cloud(tmp_path):
+    classes = np.full((8, 8), 4, np.uint8)
+    classes[3, 5] = 9
+    path = write_raster(tmp_path / "scl.tif", classes)
+    found = mask_on(path, Grid("EPSG:32633", 500_000, 5_000_000, 20, 20, 4, 4), ("cloud",))
+    expected = np.full((4, 4), CLEAR)
+    expected[1, 2] = FLAGGED
+    assert np.array_equal(found, expected)
+
+
+def test_on_a_finer_grid_a_mask_is_taken_from_the_pixel_that_holds_the_centre(tmp_path):
+    flags = np.array([[0, 1], [1, 0]], np.uint8)
+    path = write_raster(tmp_path / "mask.tif", flags, resolution=20)
+    fine = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 4, 4)
+    assert np.array_equal(mask_on(path, fine, values="nonzero") == FLAGGED, flags.repeat(2, 0).repeat(2, 1))
+    assert np.array_equal(mask_on(path, fine, values="zero") == CLEAR, flags.repeat(2, 0).repeat(2, 1))
+
+
+def test_beyond_a_mask_nothing_is_known(tmp_path):
+    path = write_raster(tmp_path / "mask.tif", np.zeros((4, 4), np.uint8))
+    found = mask_on(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 6, 4), values="nonzero")
+    assert (found[:, :4] == CLEAR).all()
+    assert (found[:, 4:] == UNKNOWN).all()

@@ -1,0 +1,160 @@
+"""The same bytes for any split, after any interruption, whoever computes what."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mosaic_crds import names
+from mosaic_worker.finalize import finalize_step
+from mosaic_worker.gate import own_machine
+from mosaic_worker.planning import Limits, plan_step
+from mosaic_worker.reading import OpenSources
+from mosaic_worker.store import open_store
+from mosaic_worker.tiles import compute_range, read_records
+from pipeline import Made, files, make, request_of
+from rasters import noise, write_raster
+
+UID = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two overlapping scenes, one of them in another zone, with a mask."""
+    place = tmp_path_factory.mktemp("scenes")
+    for name, seed in (("red", 1), ("nir", 2)):
+        write_raster(place / f"a-{name}.tif", noise(1500, 1700, seed), left=700_000)
+        write_raster(place / f"b-{name}.tif", noise(900, 1000, seed + 2), left=236_000, top=5_006_000, crs="EPSG:32634")
+    write_raster(place / "mask.tif", (noise(1500, 1700, 5, 0, 200) == 0).astype("uint8"), left=700_000)
+    return place
+
+
+def spec(folder: Path) -> dict:
+    a = {name: str(folder / f"a-{name}.tif") for name in ("red", "nir")}
+    b = {name: str(folder / f"b-{name}.tif") for name in ("red", "nir")}
+    return {
+        "source": files({"bands": a, "mask": {"href": str(folder / "mask.tif"), "values": "nonzero"}}, {"bands": b}),
+        "product": {"index": "NDVI"},
+        "composite": {"method": "mean", "dilate": 3, "count": True},
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(folder, tmp_path_factory) -> Made:
+    return make(tmp_path_factory.mktemp("reference"), spec(folder), workers=2)
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+class FailingStore:
+    """A store that breaks at the n-th write, before or after it."""
+
+    def __init__(self, store, writes: int, after: bool) -> None:
+        self._store, self._writes, self._after = store, writes, after
+
+    def create(self, key, content):
+        self._writes -= 1
+        if self._writes < 0 and not self._after:
+            raise InterruptedRunError
+        done = self._store.create(key, content)
+        if self._writes < 0:
+            raise InterruptedRunError
+        return done
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+def steps(folder: Path, store, parallelism: int) -> None:
+    request = request_of(spec(folder))
+    plan = plan_step(request, UID, store, own_machine(folder), Limits(), parallelism)
+    for index in range(len(plan.ranges)):
+        compute_range(plan, index, store, OpenSources(own_machine(folder)))
+    finalize_step(plan, store)
+
+
+def made_in(place: Path) -> Made:
+    folder = place / "mosaics" / "default" / "test" / UID
+    return Made(folder, json.loads((folder / "mosaic.json").read_text()))
+
+
+def assert_same(found: Made, expected: Made) -> None:
+    assert found.cog == expected.cog
+    assert found.png == expected.png
+    ours, theirs = found.timeless_item, expected.timeless_item
+    ours["id"] = theirs["id"]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 5])
+def test_any_number_of_ranges_gives_the_same_bytes(folder, reference, tmp_path, parallelism):
+    steps(folder, open_store(str(tmp_path)), parallelism)
+    assert_same(made_in(tmp_path), reference)
+
+
+def test_one_process_gives_the_bytes_of_two(folder, reference, tmp_path):
+    assert_same(make(tmp_path, spec(folder), workers=1), reference)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(interruptions=st.lists(st.tuples(st.integers(0, 14), st.booleans()), max_size=3))
+def test_a_run_interrupted_anywhere_and_resumed_gives_the_same_bytes(folder, reference, tmp_path, interruptions):
+    shutil.rmtree(tmp_path / "store", ignore_errors=True)
+    store = open_store(str(tmp_path / "store"))
+    for writes, after in interruptions:
+        try:
+            steps(folder, FailingStore(store, writes, after), 1)
+        except InterruptedRunError:
+            assert not (tmp_path / "store/mosaics/default/test" / UID / "mosaic.json").exists() or after
+    steps(folder, store, 1)
+    assert_same(made_in(tmp_path / "store"), reference)
+
+
+def test_two_workers_on_one_range_leave_one_valid_record(folder, tmp_path):
+    store = open_store(str(tmp_path))
+    plan = plan_step(request_of(spec(folder)), UID, store, own_machine(folder), Limits(), 1)
+    overlapped = []
+
+    class Meanwhile:
+        """Another worker does the whole range just before this one writes its first part."""
+
+        def create(self, key, content):
+            if not overlapped:
+                overlapped.append(key)
+                compute_range(plan, 0, store, OpenSources(own_machine(folder)))
+            return store.create(key, content)
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+    compute_range(plan, 0, Meanwhile(), OpenSources(own_machine(folder)))
+    assert overlapped
+    start, stop = plan.ranges[0]
+    records = read_records(plan, store)
+    assert sorted(records) == list(range(start, stop))
+    for tile, record in records.items():
+        part = store.read(names.part_key(UID, tile, record.digest))
+        assert part is not None
+
+
+def test_a_second_run_finds_the_first_ones_work(folder, tmp_path):
+    first = make(tmp_path, spec(folder), workers=2)
+    before = (first.folder / "mosaic.tif").stat().st_mtime_ns
+    second = make(tmp_path, spec(folder) | {"execution": {"parallelism": 3}}, workers=1)
+    assert second.folder == first.folder
+    assert (second.folder / "mosaic.tif").stat().st_mtime_ns == before
+
+
+def test_a_changed_input_never_gets_yesterdays_mosaic(tmp_path):
+    for name in ("red", "nir"):
+        write_raster(tmp_path / f"{name}.tif", noise(50, 50))
+    asked = {"source": files({"bands": {"red": "red.tif", "nir": "nir.tif"}}), "product": {"index": "NDVI"}}
+    first = make(tmp_path, asked)
+    write_raster(tmp_path / "red.tif", noise(50, 50, 9))
+    second = make(tmp_path, asked)
+    assert second.folder != first.folder
+    assert second.cog != first.cog

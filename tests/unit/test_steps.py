@@ -1,0 +1,156 @@
+"""The programs that pods run: plan, tiles and finalize, told by the environment, ending with a code and a message."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from mosaic_worker.__main__ import main
+from range_server import serving
+from rasters import noise, write_raster
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    folder = tmp_path / "served"
+    write_raster(folder / "green.tif", noise(1300, 1100, 1), tiled=True, blockxsize=256, blockysize=256)
+    write_raster(folder / "swir16.jp2", noise(650, 550, 2), resolution=20, driver="JP2OpenJPEG")
+    with serving(folder) as address:
+        yield folder, address
+
+
+def request(address: str, **spec: Any) -> dict[str, Any]:
+    bands = {"green": f"http://{address}/green.tif", "swir16": f"http://{address}/swir16.jp2"}
+    return {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "kind": "MosaicRequest",
+        "metadata": {"name": "ndsi", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
+        "spec": {
+            "source": {"files": {"scenes": [{"bands": bands}]}},
+            "product": {"index": "NDSI"},
+            "grid": {"resolution": 10, "resampling": "nearest"},
+        }
+        | spec,
+    }
+
+
+def step(name: str, asked: dict[str, Any], tmp_path: Path, hosts: str, **more: str) -> tuple[int, dict[str, Any]]:
+    log = tmp_path / "termination-log"
+    log.write_text("")
+    environment = {
+        "MOSAIC_REQUEST": json.dumps(asked),
+        "MOSAIC_STORE": str(tmp_path / "store"),
+        "MOSAIC_ALLOWED_HOSTS": hosts,
+        "MOSAIC_TERMINATION_LOG": str(log),
+    }
+    code = main([name], environment | more)
+    assert log.stat().st_size < 4096
+    return code, json.loads(log.read_text())
+
+
+def test_three_programs_make_a_mosaic_from_a_server(served, tmp_path):
+    _, address = served
+    code, summary = step("plan", request(address), tmp_path, address)
+    assert code == 0
+    assert (summary["tiles"], summary["scenes"], summary["megapixels"]) == (4, 1, 1.43)
+    for index in range(summary["ranges"]):
+        code, message = step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+        assert (code, message["range"]) == (0, index)
+    code, result = step("finalize", request(address), tmp_path, address)
+    assert code == 0
+    with rasterio.open(result["cog"]) as dataset:
+        found = dataset.read(1)
+    green = noise(1300, 1100, 1).astype(float)
+    swir = noise(650, 550, 2).astype(float).repeat(2, 0).repeat(2, 1)
+    assert np.nanmax(np.abs(found - (green - swir) / (green + swir))) < 1e-6
+    assert result["pixels"] == 1300 * 1100
+    assert result["statistics"]["minimum"] == pytest.approx(float(np.nanmin(found)))
+    assert result["item"].endswith("/mosaics/team/ndsi/0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54/mosaic.json")
+    assert not (tmp_path / "store" / "work").exists() or not any((tmp_path / "store" / "work").iterdir())
+
+
+def test_a_plan_that_is_there_is_announced_again_and_nothing_is_searched_anew(served, tmp_path):
+    folder, address = served
+    first = step("plan", request(address), tmp_path, address)
+    (folder / "green.tif").unlink()
+    assert step("plan", request(address), tmp_path, address) == first
+
+
+def test_finalize_before_all_tiles_is_a_passing_fault_that_says_how_many_are_missing(served, tmp_path):
+    _, address = served
+    step("plan", request(address), tmp_path, address)
+    step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
+    code, message = step("finalize", request(address), tmp_path, address)
+    assert code == 43
+    assert message["message"] == "3 of 4 tiles are not done (the first is 1); run again"
+    assert not (tmp_path / "store" / "mosaics").exists()
+
+
+def test_a_damaged_part_is_forgotten_and_made_again(served, tmp_path):
+    _, address = served
+    asked = request(address)
+    _, summary = step("plan", asked, tmp_path, address)
+    for index in range(summary["ranges"]):
+        step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+    part = next((tmp_path / "store" / "work").rglob("*.tif"))
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    code, message = step("finalize", asked, tmp_path, address)
+    assert code == 43
+    assert "is lost or damaged" in message["message"]
+    for index in range(summary["ranges"]):
+        step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+    assert step("finalize", asked, tmp_path, address)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "sentence"),
+    [
+        ({"source": {"files": {"scenes": [{"bands": {"green": "/etc/passwd"}}]}}}, 42, "is a local file"),
+        (
+            {"source": {"files": {"scenes": [{"bands": {"green": "http://{}/nothing.tif", "swir16": "x"}}]}}},
+            42,
+            "the server answered 404",
+        ),
+        (
+            {"source": {"files": {"scenes": [{"bands": {"green": "http://{}/busy.tif", "swir16": "x"}}]}}},
+            43,
+            "could not be fetched",
+        ),
+        (
+            {"source": {"files": {"scenes": [{"bands": {"green": "http://127.0.0.1:1/a.tif", "swir16": "x"}}]}}},
+            42,
+            "the host 127.0.0.1 is not among those",
+        ),
+        (
+            {"source": {"files": {"scenes": [{"item": "http://{}/away/item.json"}]}}},
+            42,
+            "the host elsewhere.invalid is not among those",
+        ),
+    ],
+)
+def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, change, code, sentence):
+    _, address = served
+    asked = json.loads(json.dumps(request(address, **change)).replace("{}", address))
+    found, message = step("plan", asked, tmp_path, address)
+    assert found == code
+    assert sentence in message["message"]
+
+
+def test_a_mosaic_larger_than_allowed_is_refused_with_the_limit(served, tmp_path):
+    _, address = served
+    code, message = step("plan", request(address), tmp_path, address, MOSAIC_MAX_PIXELS="1000000")
+    assert code == 42
+    assert "1,000,000 are allowed" in message["message"]
+
+
+def test_the_program_ends_with_the_code_and_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "mosaic_worker", "plan"], capture_output=True, text=True, check=False, env={}
+    )
+    assert done.returncode == 42
+    assert done.stderr == '{"message": "the environment variable MOSAIC_REQUEST is not set; the operator sets it"}\n'

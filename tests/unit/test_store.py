@@ -1,0 +1,104 @@
+"""A store: objects appear whole, once, and say so when they cannot."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_worker.store import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+def test_an_object_is_read_as_it_was_written(store):
+    assert store.create("a/b/c.bin", [b"one", b"", b"two"])
+    assert store.read("a/b/c.bin") == b"onetwo"
+
+
+def test_the_first_writer_wins(store):
+    assert store.create("a", [b"first"])
+    assert not store.create("a", [b"second"])
+    assert store.read("a") == b"first"
+
+
+def test_of_many_writers_at_once_one_wins(store):
+    ready, won = threading.Barrier(16), []
+
+    def write(number: int) -> None:
+        ready.wait()
+        if store.create("raced", [b"%d" % number * 1000]):
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.read("raced") == b"%d" % won[0] * 1000
+
+
+def test_content_that_fails_leaves_nothing(store, tmp_path):
+    def content():
+        yield b"half"
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        store.create("a/b", content())
+    assert store.read("a/b") is None
+    assert [file for file in (tmp_path / "store").rglob("*") if file.is_file()] == []
+
+
+def test_keys_are_listed_below_a_prefix(store):
+    for key in ("work/1/plan.json", "work/1/tiles/0.json", "work/10/plan.json", "mosaics/x"):
+        store.create(key, [b"x"])
+    assert sorted(store.list("work/1/")) == ["work/1/plan.json", "work/1/tiles/0.json"]
+    assert list(store.list("nothing/")) == []
+
+
+def test_deleting_takes_the_empty_folders_too(store, tmp_path):
+    store.create("work/1/tiles/0.json", [b"x"])
+    store.create("work/2/plan.json", [b"x"])
+    store.delete("work/1/tiles/0.json")
+    store.delete("work/1/tiles/0.json")
+    assert store.read("work/1/tiles/0.json") is None
+    assert not (tmp_path / "store/work/1").exists()
+    assert store.read("work/2/plan.json") == b"x"
+
+
+def test_an_object_has_a_location_and_a_path_for_gdal(store, tmp_path):
+    assert store.location("a b") == f"file://{tmp_path}/store/a%20b"
+    assert store.gdal_path("a b") == f"{tmp_path}/store/a b"
+    assert open_store(f"file://{tmp_path}/with%20space").gdal_path("x") == f"{tmp_path}/with space/x"
+
+
+def test_no_key_leads_out_of_the_store(store):
+    with pytest.raises(ValueError, match="leads out of the store"):
+        store.create("../outside", [b"x"])
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PassingError, match=r"the store .*/file cannot be written: "):
+        open_store(str(tmp_path / "file")).create("a", [b"x"])
+
+
+def test_a_full_store_says_so_and_what_to_do(tmp_path):
+    full = Path("/dev/full")
+    store = open_store(str(tmp_path))
+
+    def fill():
+        with full.open("wb", buffering=0) as file:
+            file.write(b"x")
+        yield b""
+
+    with pytest.raises(PassingError, match="is full: free some space and run again, finished tiles are kept"):
+        store.create("never", fill())
+
+
+def test_an_unknown_kind_of_store_is_refused():
+    with pytest.raises(RequestError, match="the store 'gopher://x' is of no known kind"):
+        open_store("gopher://x")

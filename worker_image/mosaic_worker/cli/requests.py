@@ -1,0 +1,88 @@
+"""`mosaic run`, `mosaic validate` and `mosaic estimate`: a request in a file, on this machine."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import click
+from mosaic_crds.errors import RequestError
+from mosaic_crds.request import MosaicRequest
+from mosaic_crds.validation import parse_request
+
+request_argument = click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
+
+
+def read_request(path: Path) -> MosaicRequest:
+    """The request in a YAML or JSON file.
+
+    Raises:
+        RequestError: there is no such file, or no valid request in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RequestError(f"there is no file {path}") from None
+    except (UnicodeDecodeError, OSError):
+        raise RequestError(f"{path} cannot be read as a text file in UTF-8") from None
+    return parse_request(text, str(path))
+
+
+@click.command("run")
+@request_argument
+@click.option(
+    "--store",
+    metavar="URI",
+    default="mosaic-store",
+    show_default=True,
+    envvar="MOSAIC_STORE",
+    help="Where results and unfinished work are kept: a folder or file:// URI.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), help="Processes at once.  [default: the cores of this machine]"
+)
+@click.option("--fresh", is_flag=True, help="Compute again even if this mosaic is there already.")
+def run_request(request_file: Path, store: str, workers: int | None, fresh: bool) -> None:
+    """Make the mosaic of REQUEST (YAML or JSON) on this machine.
+
+    Relative paths in the request start at the folder it lies in. Results are written to
+    STORE/mosaics/<namespace>/<name>/<uid>/; the uid changes with the request, its inputs and the code, so a second run
+    finds what the first one made. Stop it with Ctrl-C at any time: the same command goes on where it stopped.
+    """
+    from mosaic_worker.cli.progress import ProgressBar, show_result
+    from mosaic_worker.run import run
+
+    request = read_request(request_file)
+    with ProgressBar() as progress:
+        result = run(request, request_file.absolute().parent, store, workers=workers, fresh=fresh, progress=progress)
+    show_result(result, _folder_of(store) / result.folder)
+
+
+@click.command()
+@request_argument
+def validate(request_file: Path) -> None:
+    """Check REQUEST against the rules, without opening what it points to."""
+    request = read_request(request_file)
+    from mosaic_worker.product import product_of
+
+    product = product_of(request.spec.product)
+    bands = ", ".join(product.input_bands)
+    click.echo(f"{request_file} is valid: {product.title} from the band(s) {bands}")
+
+
+@click.command()
+@request_argument
+def estimate(request_file: Path) -> None:
+    """Plan REQUEST and say what it would take, without computing it."""
+    import os
+
+    from mosaic_worker.cli.progress import show_plan
+    from mosaic_worker.planning import Limits
+    from mosaic_worker.run import prepare
+
+    request = read_request(request_file)
+    cores = len(os.sched_getaffinity(0))
+    show_plan(prepare(request, request_file.absolute().parent, Limits(), cores), cores)
+
+
+def _folder_of(store: str) -> Path:
+    parts = urlsplit(store)
+    return Path(unquote(parts.path) if parts.scheme else store).expanduser()

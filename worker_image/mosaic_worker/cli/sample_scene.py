@@ -1,0 +1,23 @@
+"""`mosaic sample-scene`: something to try the other commands on, without a network."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("sample-scene")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--count", default=1, show_default=True, type=click.IntRange(1, 20), help="Scenes, each shifted and later."
+)
+@click.option("--side", default=2048, show_default=True, type=click.IntRange(64, 10980), help="Pixels of 10 m a side.")
+@click.option("--seed", default=0, show_default=True, help="Another number gives another landscape.")
+def sample_scene(folder: Path, count: int, side: int, seed: int) -> None:
+    """Write synthetic Sentinel-2 scenes (not observations) into FOLDER.
+
+    Each has bands as JPEG 2000 and as COG, a scene classification, and a STAC Item.
+    """
+    from mosaic_worker.synthetic import write_scenes
+
+    for item in write_scenes(folder, count=count, side=side, seed=seed):
+        click.echo(item)

@@ -1,0 +1,228 @@
+"""A Cloud Optimized GeoTIFF, put together from blocks that are compressed already.
+
+The layout is GDAL's own (driver COG, "COG creation options and structure"): header, ghost area, directories from full
+size to the smallest overview, then the blocks from the smallest overview to full size, each between its size and a copy
+of its last four bytes.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from rasterio.io import MemoryFile
+
+from mosaic_worker.encoding import Encoding
+from mosaic_worker.grid import Grid, crs_of
+from mosaic_worker.parts import LevelIndex, decode_level
+from mosaic_worker.tiff import LONG, LONG8, Tag, directory_size, read_tags, tag, write_directory
+from mosaic_worker.tiling import BLOCK, Tile
+
+CLASSIC_LIMIT = 4_000_000_000
+"""Bytes from which a file becomes a BigTIFF, a little below what 32-bit offsets reach."""
+
+_GHOST_LINES = (
+    b"LAYOUT=IFDS_BEFORE_DATA\n"
+    b"BLOCK_ORDER=ROW_MAJOR\n"
+    b"BLOCK_LEADER=SIZE_AS_UINT4\n"
+    b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\n"
+    b"KNOWN_INCOMPATIBLE_EDITION=NO\n "
+)
+_GHOST = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(_GHOST_LINES) + _GHOST_LINES
+GHOST = _GHOST.ljust(len(_GHOST) + len(_GHOST) % 2, b"\0")
+
+_SUBFILE_TYPE, _WIDTH, _HEIGHT, _TILE_OFFSETS, _TILE_SIZES = 254, 256, 257, 324, 325
+_FIRST_GEOTIFF_TAG, _GDAL_METADATA, _GDAL_NODATA = 33550, 42112, 42113
+_DESCRIPTIONS = {270, 305}
+"""ImageDescription and Software."""
+_LEADER, _TRAILER = 4, 4
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a COG says of itself beside its pixels.
+
+    Attributes:
+        bands: their names.
+        tags: of the whole file.
+        band_tags: of each band, such as STATISTICS_MINIMUM.
+    """
+
+    bands: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    band_tags: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of the pyramid: its size in pixels, and the sizes of its compressed blocks, row by row."""
+
+    width: int
+    height: int
+    sizes: tuple[int, ...]
+
+
+def write_cog(
+    grid: Grid,
+    encoding: Encoding,
+    description: Description,
+    tiles: Sequence[Tile],
+    parts: Sequence[Sequence[LevelIndex]],
+    read_part: Callable[[int], bytes],
+    classic_limit: int = CLASSIC_LIMIT,
+) -> Iterator[bytes]:
+    """The bytes of a COG, piece by piece.
+
+    Args:
+        grid: the mosaic's pixels.
+        encoding: how they are stored.
+        description: what the file says of itself.
+        tiles: all tiles, row by row.
+        parts: where the levels of each tile are in its part.
+        read_part: gives a tile's part by the tile's index; asked for each part twice.
+        classic_limit: the size from which the file is a BigTIFF.
+    """
+    tiled = [_Mosaicked(grid, tiles, parts, level) for level in range(len(parts[0]))]
+    upper = _upper_levels(tiled[-1], encoding, read_part)
+    levels = [level.described() for level in tiled] + [
+        _Level(width, height, tuple(len(block) for block in blocks)) for width, height, blocks in upper
+    ]
+    yield _header(levels, grid, encoding, description, classic_limit)
+    for _, _, blocks in reversed(upper):
+        yield b"".join(_framed(block) for block in blocks)
+    for level in reversed(tiled):
+        yield from level.framed_blocks(read_part)
+
+
+@dataclass(frozen=True)
+class _Mosaicked:
+    """A level whose blocks are in the parts."""
+
+    grid: Grid
+    tiles: Sequence[Tile]
+    parts: Sequence[Sequence[LevelIndex]]
+    level: int
+
+    @property
+    def columns(self) -> int:
+        return self.tiles[-1].column + 1
+
+    def described(self) -> _Level:
+        reduction = 1 << self.level
+        sizes = tuple(self.parts[tile][self.level].places[place][1] for tile, place in self.order())
+        return _Level(-(-self.grid.width // reduction), -(-self.grid.height // reduction), sizes)
+
+    def order(self) -> Iterator[tuple[int, int]]:
+        """Tile and block of each block of the level, row by row."""
+        for start in range(0, len(self.tiles), self.columns):
+            row = range(start, start + self.columns)
+            heights = {-(-self.parts[tile][self.level].height // BLOCK) for tile in row}
+            for block_row in range(heights.pop()):
+                for tile in row:
+                    across = -(-self.parts[tile][self.level].width // BLOCK)
+                    for block_column in range(across):
+                        yield tile, block_row * across + block_column
+
+    def framed_blocks(self, read_part: Callable[[int], bytes]) -> Iterator[bytes]:
+        """The blocks as they are in the file; a row of tiles is held in memory at a time."""
+        held: dict[int, bytes] = {}
+        for tile, place in self.order():
+            if tile not in held:
+                if self.tiles[tile].column == 0:
+                    held.clear()
+                index = self.parts[tile][self.level]
+                held[tile] = read_part(tile)[index.start : index.stop]
+            index = self.parts[tile][self.level]
+            offset, size = index.places[place]
+            yield _framed(held[tile][offset - index.start : offset - index.start + size])
+
+
+def _upper_levels(
+    below: _Mosaicked, encoding: Encoding, read_part: Callable[[int], bytes]
+) -> list[tuple[int, int, Sequence[bytes]]]:
+    """The levels above those of the parts: width, height and blocks, down to one block."""
+    described = below.described()
+    if max(described.width, described.height) <= BLOCK:
+        return []
+    values = np.empty((len(encoding.scales), described.height, described.width), np.float32)
+    for tile in below.tiles:
+        index = below.parts[tile.index][below.level]
+        y, x = tile.y >> below.level, tile.x >> below.level
+        values[:, y : y + index.height, x : x + index.width] = decode_level(read_part(tile.index), index, encoding)
+    levels: list[tuple[int, int, Sequence[bytes]]] = []
+    factor = 1 << below.level
+    while max(values.shape[1:]) > BLOCK:
+        values = encoding.halved(values)
+        factor *= 2
+        encoded = encoding.geotiff(values, below.grid.reduced(factor))
+        levels.append((encoded.width, encoded.height, encoded.blocks()))
+    return levels
+
+
+def _framed(block: bytes) -> bytes:
+    return struct.pack("<I", len(block)) + block + block[-_TRAILER:]
+
+
+def _header(
+    levels: Sequence[_Level], grid: Grid, encoding: Encoding, description: Description, classic_limit: int
+) -> bytes:
+    """Everything before the first block."""
+    full, overview = _tags_of_gdal(grid, encoding, description)
+    data = sum(size + _LEADER + _TRAILER for level in levels for size in level.sizes)
+    big = data > classic_limit
+    directories = [
+        _directory(level, full if number == 0 else overview, number > 0, big) for number, level in enumerate(levels)
+    ]
+    classic = struct.pack("<4sI", b"II*\0", 8 + len(GHOST))
+    head = struct.pack("<4sHHQ", b"II+\0", 8, 0, 16 + len(GHOST)) if big else classic
+    starts = [len(head) + len(GHOST)]
+    for tags in directories:
+        starts.append(starts[-1] + directory_size(tags, big))
+    offsets: list[list[int]] = []
+    place = starts[-1]
+    for level in reversed(levels):
+        offsets.insert(0, [])
+        for size in level.sizes:
+            offsets[0].append(place + _LEADER)
+            place += _LEADER + size + _TRAILER
+    written = head + GHOST
+    for number, tags in enumerate(directories):
+        filled = [
+            tag(_TILE_OFFSETS, entry.type, offsets[number]) if entry.code == _TILE_OFFSETS else entry for entry in tags
+        ]
+        following = starts[number + 1] if number + 1 < len(directories) else 0
+        written += write_directory(filled, starts[number], following, big)
+    return written
+
+
+def _directory(level: _Level, common: Sequence[Tag], reduced: bool, big: bool) -> list[Tag]:
+    """A level's directory, its offsets still zero."""
+    tags = [
+        tag(_WIDTH, LONG, [level.width]),
+        tag(_HEIGHT, LONG, [level.height]),
+        tag(_TILE_OFFSETS, LONG8 if big else LONG, [0] * len(level.sizes)),
+        tag(_TILE_SIZES, LONG, level.sizes),
+        *common,
+    ]
+    return [tag(_SUBFILE_TYPE, LONG, [1]), *tags] if reduced else tags
+
+
+def _tags_of_gdal(grid: Grid, encoding: Encoding, description: Description) -> tuple[list[Tag], list[Tag]]:
+    """The tags that GDAL writes for such a file, of its full size and of overviews: from a small file of one block."""
+    with MemoryFile() as memory:
+        place = {"crs": crs_of(grid.crs), "transform": grid.transform}
+        with memory.open(width=BLOCK, height=BLOCK, **place, **encoding.profile) as dataset:
+            dataset.descriptions = description.bands
+            dataset.scales = encoding.scales
+            dataset.update_tags(**description.tags)
+            for number, tags in enumerate(description.band_tags, 1):
+                dataset.update_tags(number, **tags)
+        found = read_tags(bytes(memory.getbuffer()))
+    own = {_WIDTH, _HEIGHT, _TILE_OFFSETS, _TILE_SIZES, _SUBFILE_TYPE}
+    full = [entry for entry in found if entry.code not in own]
+    overview = [
+        entry
+        for entry in full
+        if entry.code == _GDAL_NODATA or (entry.code < _FIRST_GEOTIFF_TAG and entry.code not in _DESCRIPTIONS)
+    ]
+    return full, overview

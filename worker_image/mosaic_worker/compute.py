@@ -1,0 +1,146 @@
+"""The pixels of one tile: each scene read, masked and composed, strip by strip so that memory has a bound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_worker.area import inside
+from mosaic_worker.composite import Composite, bytes_per_pixel, reducer
+from mosaic_worker.grid import Grid
+from mosaic_worker.masks import dilate
+from mosaic_worker.plan import Plan, PlannedScene
+from mosaic_worker.reading import CLEAR, FLAGGED, Floats, OpenSources, read_band, read_mask
+from mosaic_worker.sampling import coarseness
+from mosaic_worker.tiling import BLOCK, Tile
+
+STRIP_BYTES = 256 * 2**20
+"""Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
+
+
+@dataclass(frozen=True)
+class TilePixels:
+    """What a tile holds.
+
+    Attributes:
+        values: float32 (bands, height, width), NaN where there is no data; the product's bands, then count and scene.
+        out_of_range: values of a normalised difference that were discarded because they lay outside [-1, 1].
+        scenes: 1-based numbers of the scenes that were read.
+    """
+
+    values: Floats
+    out_of_range: int
+    scenes: tuple[int, ...]
+
+
+def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
+    """Compute a tile; the same plan and tile give the same bits, whoever computes them."""
+    here = [(number, planned) for number, planned in enumerate(plan.scenes, 1) if _touches(planned, tile)]
+    values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
+    out_of_range, read = 0, set()
+    rows = strip_height(plan, tile, [planned for _, planned in here])
+    for top in range(0, tile.height, rows):
+        grid = plan.grid.window(tile.x, tile.y + top, tile.width, min(rows, tile.height - top))
+        strip, outside, numbers = _strip(plan, here, grid, sources)
+        values[:, top : top + grid.height] = strip
+        out_of_range += outside
+        read |= numbers
+    return TilePixels(values, out_of_range, tuple(sorted(read)))
+
+
+def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
+    """Rows that are worked on at once: as many blocks, or else rows, as fit the memory of a strip; at least one."""
+    pixel: float = bytes_per_pixel(plan.composite.method, len(plan.formula.output_bands), max(1, len(scenes)))
+    bands = [band for planned in scenes for band in planned.scene.bands.values()]
+    source = max((np.prod(coarseness(band.header, plan.grid)) for band in bands), default=1.0)
+    pixel += 4 * len(plan.formula.input_bands) + 12 * max(1.0, float(source))
+    rows = int(STRIP_BYTES / (pixel * tile.width))
+    return max(1, min(tile.height, rows // BLOCK * BLOCK if rows >= BLOCK else rows))
+
+
+def _touches(planned: PlannedScene, tile: Tile) -> bool:
+    window = planned.window
+    return (
+        window.left < tile.x + tile.width
+        and window.right > tile.x
+        and window.top < tile.y + tile.height
+        and window.bottom > tile.y
+    )
+
+
+def _strip(
+    plan: Plan, scenes: list[tuple[int, PlannedScene]], grid: Grid, sources: OpenSources
+) -> tuple[Floats, int, set[int]]:
+    """A strip's values, how many were discarded, and which scenes were read."""
+    formula, composite = plan.formula, plan.composite
+    by_product = composite.of == "product"
+    bands = formula.output_bands if by_product else formula.input_bands
+    stack = reducer(
+        composite.method,
+        composite.percentile,
+        (len(bands), grid.height, grid.width),
+        len(scenes),
+        counting=composite.count,
+    )
+    out_of_range, read = 0, set()
+    for number, planned in scenes:
+        values = read_scene(plan, planned, grid, sources)
+        if values is None:
+            continue
+        read.add(number)
+        if by_product:
+            computed, outside = formula.compute(values)
+            out_of_range += outside
+        else:
+            computed = np.stack([values[name] for name in bands])
+        stack.add(number, computed)
+        if stack.complete:
+            break
+    result = stack.result()
+    if by_product:
+        composed = result.values
+    else:
+        composed, out_of_range = formula.compute(dict(zip(bands, result.values, strict=True)))
+    return _with_extra_bands(plan, composed, result, grid), out_of_range, read
+
+
+def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> dict[str, Floats] | None:
+    """A scene's bands on a grid, NaN where there is no data or the mask hides it; None where nothing is left."""
+    scene = planned.scene
+    values: dict[str, Floats] = {}
+    for name in plan.formula.input_bands:
+        found = read_band(sources, scene.bands[name], grid, plan.resampling, f"band {name} of {scene.id}")
+        if found is None or np.isnan(found).all():
+            return None
+        values[name] = found
+    if scene.mask is not None:
+        hidden = _hidden(plan, planned, grid, sources)
+        for found in values.values():
+            found[hidden] = np.nan
+    return values
+
+
+def _hidden(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> NDArray[np.bool_]:
+    """Where a scene's mask hides it; read with a halo as wide as the dilation, so that strips fit together."""
+    scene, halo = planned.scene, plan.composite.dilate
+    assert scene.mask is not None  # noqa: S101 (the caller asked)
+    around = grid.window(-halo, -halo, grid.width + 2 * halo, grid.height + 2 * halo)
+    codes = read_mask(sources, scene.mask, around, plan.composite.mask, f"the mask of {scene.id}")
+    flagged = dilate(codes == FLAGGED, halo) if halo else codes == FLAGGED
+    hidden: NDArray[np.bool_] = flagged | (codes != CLEAR)
+    return hidden[halo : halo + grid.height, halo : halo + grid.width]
+
+
+def _with_extra_bands(plan: Plan, composed: Floats, result: Composite, grid: Grid) -> Floats:
+    """The mosaic's bands: the product's, then count and scene where they are asked for; NaN outside the area."""
+    layers = list(composed)
+    if plan.composite.count:
+        layers.append(result.count.astype(np.float32))
+    if plan.composite.chosen:
+        chosen = result.chosen.astype(np.float32)
+        chosen[(result.chosen == 0) | np.isnan(composed).any(axis=0)] = np.nan
+        layers.append(chosen)
+    values = np.stack(layers)
+    if plan.shape_of_area is not None:
+        values[:, ~inside(plan.shape_of_area, grid)] = np.nan
+    return values

@@ -1,0 +1,168 @@
+"""The finalize step: records merged, the COG assembled, the picture coloured, and the Item written last."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mosaic_crds import names
+from mosaic_crds.errors import PassingError
+from mosaic_crds.spec import Stretch
+
+from mosaic_worker.cog import Description, write_cog
+from mosaic_worker.item import Published, mosaic_item
+from mosaic_worker.picture import render, thumbnail
+from mosaic_worker.plan import Plan
+from mosaic_worker.statistics import BandStatistics, MosaicStatistics, merge
+from mosaic_worker.store import Store
+from mosaic_worker.tiles import TileRecord, read_records
+from mosaic_worker.version import DISTRIBUTION
+
+MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"
+
+
+class _Hashed:
+    """Chunks that are counted and digested as they pass."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._sha256.update(chunk)
+            self.size += len(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def finalize_step(plan: Plan, store: Store) -> bytes:
+    """Publish a mosaic whose tiles are all recorded; give its Item as JSON.
+
+    Safe to interrupt anywhere and to repeat: the same records give the same bytes, and an Item that is there already
+    means that all is done.
+
+    Raises:
+        PassingError: a tile has no record, or its part is lost or damaged; computing the tiles again mends it.
+    """
+    published = store.read(_key(plan, ITEM))
+    if published is None:
+        records = complete_records(plan, store)
+        statistics = merge([record.statistics for record in records])
+        files = [_publish(plan, store, MOSAIC, _cog(plan, records, statistics, store))]
+        stretch = stretches(plan.output.stretch, statistics)
+        picture = None
+        if "png" in plan.output.formats:
+            picture = render(store.gdal_path(_key(plan, MOSAIC)), plan.grid, stretch, plan.output.colormap)
+            files.append(_publish(plan, store, PICTURE, [picture.png]))
+            files.append(_publish(plan, store, THUMBNAIL, [thumbnail(picture)]))
+        item = mosaic_item(plan, statistics, stretch, picture, files, records, datetime.now(UTC))
+        store.create(_key(plan, ITEM), [item])
+        published = store.read(_key(plan, ITEM)) or item
+    sweep(plan.uid, store)
+    return published
+
+
+def result_of(plan: Plan, item: dict[str, Any], store: Store) -> dict[str, Any]:
+    """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
+    files = {asset["href"].removeprefix("./") for asset in item["assets"].values()}
+    found = {
+        kind: store.location(_key(plan, name)) for kind, name in (("cog", MOSAIC), ("png", PICTURE)) if name in files
+    }
+    measured = item["assets"]["mosaic"]["bands"][0]["statistics"]
+    return found | {
+        "item": store.location(_key(plan, ITEM)),
+        "bounds": item["bbox"],
+        "statistics": {
+            "minimum": measured.get("minimum"),
+            "maximum": measured.get("maximum"),
+            "mean": measured.get("mean"),
+            "validPercent": measured["valid_percent"],
+            "outOfRange": item["properties"]["mosaic:out_of_range"],
+        },
+        "pixels": plan.grid.pixels,
+    }
+
+
+def complete_records(plan: Plan, store: Store) -> list[TileRecord]:
+    """The records of all tiles, in their order.
+
+    Raises:
+        PassingError: some tiles have none.
+    """
+    found = read_records(plan, store)
+    missing = [str(tile.index) for tile in plan.tiles if tile.index not in found]
+    if missing:
+        raise PassingError(
+            f"{len(missing)} of {len(plan.tiles)} tiles are not done (the first is {missing[0]}); run again"
+        )
+    return [found[tile.index] for tile in plan.tiles]
+
+
+def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[float, float]]:
+    """The values that get the colormap's first and last colour, for each band of the picture."""
+    if stretch.fixed is not None:
+        return [(stretch.fixed.lower, stretch.fixed.upper)] * len(statistics.bands)
+    if stretch.percentile is not None:
+        lower, upper = stretch.percentile.lower, stretch.percentile.upper
+        return [(band.percentile(lower), band.percentile(upper)) for band in statistics.bands]
+    return [(band.minimum, band.maximum) for band in statistics.bands]
+
+
+def sweep(uid: str, store: Store) -> None:
+    """Delete a request's work folder."""
+    for key in list(store.list(names.work_prefix(uid))):
+        store.delete(key)
+
+
+def _key(plan: Plan, file: str) -> str:
+    return names.result_key(plan.namespace, plan.name, plan.uid, file)
+
+
+def _publish(plan: Plan, store: Store, name: str, chunks: Iterable[bytes]) -> Published:
+    """Write a result create-only, and digest it: an interrupted run may have written the same bytes before."""
+    hashed = _Hashed(chunks)
+    store.create(_key(plan, name), hashed)
+    for _ in hashed:
+        pass
+    return Published(name, hashed.size, hashed.sha256)
+
+
+def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, store: Store) -> Iterator[bytes]:
+    description = Description(
+        bands=plan.band_names,
+        tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
+        band_tags=tuple(_statistics_tags(band) for band in statistics.bands),
+    )
+    levels = [record.levels for record in records]
+    return write_cog(
+        plan.grid, plan.encoding, description, plan.tiles, levels, lambda tile: _part(plan, records[tile], store)
+    )
+
+
+def _statistics_tags(band: BandStatistics) -> dict[str, str]:
+    """A band's statistics by GDAL's names, so that programs need not compute them."""
+    if band.valid == 0:
+        return {}
+    return {
+        "STATISTICS_MINIMUM": repr(band.minimum),
+        "STATISTICS_MAXIMUM": repr(band.maximum),
+        "STATISTICS_MEAN": repr(band.mean),
+        "STATISTICS_STDDEV": repr(band.stddev),
+        "STATISTICS_VALID_PERCENT": f"{band.valid_percent:.4f}",
+    }
+
+
+def _part(plan: Plan, record: TileRecord, store: Store) -> bytes:
+    """A part's bytes, checked; a part that is lost or damaged is forgotten, so that the next run makes it anew."""
+    key = names.part_key(plan.uid, record.tile, record.digest)
+    part = store.read(key)
+    if part is not None and hashlib.sha256(part).hexdigest() == record.digest:
+        return part
+    store.delete(names.record_key(plan.uid, record.tile))
+    store.delete(key)
+    raise PassingError(f"the part of tile {record.tile} is lost or damaged; run again to compute it anew")

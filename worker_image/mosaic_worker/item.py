@@ -1,0 +1,235 @@
+"""The STAC Item of a mosaic: what was made, from which scenes, by which code, and how its numbers are read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import pystac
+import rasterio
+import shapely
+from mosaic_crds import names
+from shapely.affinity import translate
+from shapely.geometry import box, mapping
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.area import WGS84
+from mosaic_worker.gate import without_query
+from mosaic_worker.grid import crs_of
+from mosaic_worker.picture import Picture
+from mosaic_worker.plan import Plan, PlannedScene
+from mosaic_worker.statistics import BandStatistics, MosaicStatistics
+from mosaic_worker.tiles import TileRecord
+from mosaic_worker.version import DISTRIBUTION
+
+EXTENSIONS = [
+    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
+    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
+]
+SHA256_MULTIHASH = "1220"
+"""Multihash prefix: function sha2-256 (0x12), 32 bytes (0x20)."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of the result: its name, its bytes and their SHA-256 in hexadecimal digits."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def mosaic_item(
+    plan: Plan,
+    statistics: MosaicStatistics,
+    stretch: Sequence[tuple[float, float]],
+    picture: Picture | None,
+    files: Sequence[Published],
+    records: Sequence[TileRecord],
+    made: datetime,
+) -> bytes:
+    """The Item as JSON in UTF-8; only its times differ between two runs of one plan."""
+    used = sorted({number for record in records for number in record.scenes})
+    scenes = [plan.scenes[number - 1] for number in used]
+    footprint = _footprint(plan)
+    taken = sorted(item.scene.datetime for item in scenes if item.scene.datetime is not None)
+    several = len(taken) > 1 and taken[0] != taken[-1]
+    item = pystac.Item(
+        id=f"{plan.name}-{plan.uid}",
+        geometry=dict(mapping(_cut_at_antimeridian(footprint))),
+        bbox=_bbox(footprint),
+        datetime=None if several else (taken[0] if taken else made),
+        start_datetime=taken[0] if several else None,
+        end_datetime=taken[-1] if several else None,
+        properties=_properties(plan, statistics, scenes, made),
+        stac_extensions=EXTENSIONS,
+    )
+    published = {file.name: file for file in files}
+    for key, asset in _assets(plan, statistics, stretch, picture).items():
+        file = published[asset.href.removeprefix("./")]
+        asset.extra_fields |= {"file:size": file.size, "file:checksum": SHA256_MULTIHASH + file.sha256}
+        item.add_asset(key, asset)
+    return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()
+
+
+def _properties(
+    plan: Plan, statistics: MosaicStatistics, scenes: Sequence[PlannedScene], made: datetime
+) -> dict[str, Any]:
+    formula = plan.formula
+    properties: dict[str, Any] = {
+        "title": f"{formula.title} mosaic {plan.name}",
+        "created": made.isoformat().replace("+00:00", "Z"),
+        "proj:code": crs_of(plan.grid.crs).to_string() if crs_of(plan.grid.crs).to_epsg() else None,
+        "processing:software": {
+            DISTRIBUTION: version(DISTRIBUTION),
+            "GDAL": rasterio.__gdal_version__,
+        },
+        "processing:lineage": _lineage(plan, len(scenes)),
+        "mosaic:code": plan.code,
+        "mosaic:product": plan.product.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "mosaic:composite": plan.composite.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "mosaic:resampling": plan.resampling or "average onto coarser grids, bilinear otherwise",
+        "mosaic:calibrated": plan.calibrated,
+        "mosaic:out_of_range": statistics.out_of_range,
+        "mosaic:scenes": [_scene(plan, planned) for planned in scenes],
+    }
+    if formula.formula is not None:
+        properties["processing:expression"] = {"format": names.GROUP, "expression": formula.formula}
+    if properties["proj:code"] is None:
+        properties["proj:wkt2"] = crs_of(plan.grid.crs).to_wkt()
+    if plan.warnings:
+        properties["mosaic:warnings"] = list(plan.warnings)
+    return properties
+
+
+def _lineage(plan: Plan, scenes: int) -> str:
+    """One sentence of how the mosaic came about."""
+    method = plan.composite.method
+    hidden = f", without {', '.join(plan.composite.mask)}" if plan.composite.mask else ""
+    return f"{plan.formula.title} of {scenes} scene(s){hidden}, composed by {method} per {plan.composite.of}."
+
+
+def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
+    scene = planned.scene
+    described: dict[str, Any] = {
+        "number": plan.scenes.index(planned) + 1,
+        "id": scene.id,
+        "bands": {
+            name: {"href": without_query(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
+            for name, band in scene.bands.items()
+        },
+    }
+    if scene.datetime is not None:
+        described["datetime"] = scene.datetime.isoformat().replace("+00:00", "Z")
+    if scene.cloud_cover is not None:
+        described["eo:cloud_cover"] = scene.cloud_cover
+    if scene.mask is not None:
+        described["mask"] = without_query(scene.mask.href)
+    return described
+
+
+def _assets(
+    plan: Plan, statistics: MosaicStatistics, stretch: Sequence[tuple[float, float]], picture: Picture | None
+) -> dict[str, pystac.Asset]:
+    grid = plan.grid
+    assets = {
+        "mosaic": pystac.Asset(
+            "./mosaic.tif",
+            title=f"{plan.formula.title}, Cloud Optimized GeoTIFF",
+            media_type=pystac.MediaType.COG,
+            roles=["data"],
+            extra_fields={
+                "proj:shape": [grid.height, grid.width],
+                "proj:transform": list(grid.transform),
+                "proj:bbox": list(grid.bounds),
+                "bands": [_band(plan, number, statistics) for number in range(len(plan.band_names))],
+            },
+        )
+    }
+    if picture is None:
+        return assets
+    assets["picture"] = pystac.Asset(
+        "./mosaic.png",
+        title=f"{plan.formula.title}, coloured",
+        media_type=pystac.MediaType.PNG,
+        roles=["overview", "visual"],
+        extra_fields={
+            "proj:code": "EPSG:3857",
+            "proj:shape": [picture.height, picture.width],
+            "proj:transform": list(picture.transform),
+            "proj:bbox": list(picture.bounds),
+            "mosaic:overview": picture.reduction,
+            "mosaic:stretch": [list(limits) for limits in stretch],
+        }
+        | ({"mosaic:colormap": plan.output.colormap} if len(stretch) == 1 else {}),
+    )
+    assets["thumbnail"] = pystac.Asset(
+        "./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
+    )
+    return assets
+
+
+def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, Any]:
+    stored = plan.output.dtype
+    described: dict[str, Any] = {
+        "name": plan.band_names[number],
+        "data_type": stored,
+        "nodata": "nan" if stored == "float32" else -32768,
+    }
+    if plan.encoding.scales[number] != 1.0:
+        described |= {"raster:scale": plan.encoding.scales[number], "raster:offset": 0.0}
+    if number < len(statistics.bands):
+        described |= _measured(statistics.bands[number])
+    return described
+
+
+def _measured(band: BandStatistics) -> dict[str, Any]:
+    if band.valid == 0:
+        return {"statistics": {"valid_percent": 0.0}}
+    return {
+        "statistics": {
+            "minimum": band.minimum,
+            "maximum": band.maximum,
+            "mean": band.mean,
+            "stddev": band.stddev,
+            "valid_percent": band.valid_percent,
+        },
+        "raster:histogram": band.item_histogram(),
+    }
+
+
+def _footprint(plan: Plan) -> BaseGeometry:
+    """The mosaic's outline in degrees, its longitudes continuous around its middle."""
+    grid = plan.grid
+    outline = shapely.segmentize(
+        plan.shape_of_area or box(*grid.bounds), max(grid.width * grid.xres, grid.height * grid.yres) / 16
+    )
+    places = shapely.get_coordinates(outline)
+    longitudes, latitudes = rasterio.warp.transform(crs_of(grid.crs), crs_of(WGS84), places[:, 0], places[:, 1])
+    first = longitudes[0]
+    continuous = [value + 360 * round((first - value) / 360) for value in longitudes]
+    return shapely.set_coordinates(outline, list(zip(continuous, latitudes, strict=True)))
+
+
+def _cut_at_antimeridian(footprint: BaseGeometry) -> BaseGeometry:
+    """The outline as GeoJSON wants it (RFC 7946, 3.1.9): cut where it crosses 180 degrees."""
+    parts = []
+    for turn in (-360, 0, 360):
+        part = footprint.intersection(box(-180 + turn, -90, 180 + turn, 90))
+        if part.area > 0:
+            parts.append(translate(part, xoff=-turn))
+    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
+
+
+def _bbox(footprint: BaseGeometry) -> list[float]:
+    """West, south, east, north; west is greater than east where the antimeridian is crossed (RFC 7946, 5.2)."""
+    west, south, east, north = footprint.bounds
+    return [_wrapped(west), south, _wrapped(east), north]
+
+
+def _wrapped(longitude: float) -> float:
+    return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180

@@ -1,0 +1,46 @@
+"""Masks: which numbers of a scene classification are clouds, and how a mask is widened."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCL_CLASSES = {"cloud": (8, 9), "shadow": (3,), "cirrus": (10,), "snow": (11,), "water": (6,)}
+"""Sentinel-2 Level-2A scene classification: clouds of medium and high probability, cloud shadows, thin cirrus, snow or
+ice, water (Sentinel-2 Products Specification Document, Level-2A)."""
+SCL_NO_DATA = 0
+
+
+def scl_flagged(numbers: NDArray[np.integer], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """Which pixels of a scene classification belong to classes given by name; any shape."""
+    table = np.zeros(256, bool)
+    table[[number for name in classes for number in SCL_CLASSES[name]]] = True
+    flagged: NDArray[np.bool_] = table[numbers.astype(np.uint8)]
+    return flagged
+
+
+def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Widen a mask by a disc.
+
+    Args:
+        flagged: (height, width); beyond its edges nothing is flagged.
+        radius: pixels; a pixel is flagged when one at most this far away is, centre to centre.
+    """
+    height, width = flagged.shape
+    grown = flagged.copy()
+    if radius == 0 or not flagged.any():
+        return grown
+    counts = np.zeros((height, width + 1), np.int32)
+    np.cumsum(flagged, axis=1, out=counts[:, 1:])
+    columns = np.arange(width)
+    rows_by_reach: dict[int, int] = {}
+    for dy in range(radius + 1):
+        rows_by_reach[int((radius * radius - dy * dy) ** 0.5)] = dy  # the farthest row that still has this reach
+    near = 0
+    for reach, far in sorted(rows_by_reach.items(), key=lambda item: item[1]):
+        run = counts[:, np.minimum(columns + reach + 1, width)] > counts[:, np.maximum(columns - reach, 0)]
+        for dy in range(near, far + 1):
+            grown[dy:] |= run[: height - dy]
+            grown[: height - dy] |= run[dy:]
+        near = far + 1
+    return grown

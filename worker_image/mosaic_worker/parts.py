@@ -1,0 +1,67 @@
+"""Parts: a tile's share of the mosaic's COG, as the blocks that it will hold.
+
+A part is the GeoTIFFs of the tile's levels, one after the other in one file, so that any GIS opens its first level and
+finalize copies blocks by their offset.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from rasterio.io import MemoryFile
+
+from mosaic_worker.encoding import Encoding
+from mosaic_worker.grid import Grid
+from mosaic_worker.overviews import Floats
+from mosaic_worker.tiling import BLOCK
+
+
+@dataclass(frozen=True)
+class LevelIndex:
+    """Where one level of a tile is in its part.
+
+    Attributes:
+        width, height: pixels.
+        start, stop: bytes of the level's GeoTIFF.
+        places: (offset, size) of its blocks in the part, row by row.
+    """
+
+    width: int
+    height: int
+    start: int
+    stop: int
+    places: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part's bytes, their SHA-256 in hexadecimal digits, and where its levels are, full size first."""
+
+    content: bytes
+    digest: str
+    levels: tuple[LevelIndex, ...]
+
+
+def levels_of(tile_side: int) -> int:
+    """How many levels of a tile consist of whole blocks: sides of 1024 and 512 for 1024."""
+    return (tile_side // BLOCK).bit_length()
+
+
+def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> Part:
+    """The part of a tile's values, float32 (bands, height, width), on its grid; the same values give the same bytes."""
+    files, indexes, start = [], [], 0
+    for level in range(levels):
+        if level:
+            values = encoding.halved(values)
+        file = encoding.geotiff(values, grid.reduced(1 << level))
+        places = tuple((start + offset, size) for offset, size in file.places)
+        indexes.append(LevelIndex(file.width, file.height, start, start + len(file.content), places))
+        files.append(file.content)
+        start += len(file.content)
+    content = b"".join(files)
+    return Part(content, hashlib.sha256(content).hexdigest(), tuple(indexes))
+
+
+def decode_level(content: bytes, level: LevelIndex, encoding: Encoding) -> Floats:
+    """The values of one level of a part, NaN where there is no data."""
+    with MemoryFile(content[level.start : level.stop]) as memory, memory.open() as dataset:
+        return encoding.values(dataset.read())

@@ -1,0 +1,142 @@
+"""The plan: everything about a mosaic that is decided once, before any pixel is read."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mosaic_crds.spec import Composite, Output
+from mosaic_crds.spec import Product as ProductSpec
+from pydantic import TypeAdapter
+from shapely.geometry import mapping, shape
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.encoding import Encoding
+from mosaic_worker.grid import Grid
+from mosaic_worker.overviews import FIRST, MEAN
+from mosaic_worker.product import Product, product_of
+from mosaic_worker.sampling import Kernel, Window
+from mosaic_worker.scenes import Scene
+from mosaic_worker.tiling import Tile, tiles_of
+
+INT16_SCALE = 0.0001
+"""What a number of an int16 mosaic stands for, as in Sentinel-2's own reflectances."""
+
+
+@dataclass(frozen=True)
+class PlannedScene:
+    """A scene, and the pixels of the mosaic that it may touch."""
+
+    scene: Scene
+    window: Window
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a mosaic is expected to take, roughly."""
+
+    core_seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What tiles and finalize work from.
+
+    Attributes:
+        code: the version of the code that made the plan; only the same code may work from it.
+        uid, name, namespace: of the request.
+        product, composite, output: as in the request; the source is resolved into the scenes.
+        resampling: the kernel that was asked for, if any.
+        grid: the mosaic's pixels.
+        tile_side: pixels.
+        ranges: tiles [start, stop) of each completion index.
+        scenes: in order of preference, or as given where the method has none.
+        area: GeoJSON geometry in the grid's CRS outside which there is no data; None for the whole grid.
+        calibrated: whether the bands hold reflectances (or other physical values) instead of stored numbers.
+        estimate: what it is expected to take.
+        warnings: sentences for the user.
+    """
+
+    code: str
+    uid: str
+    name: str
+    namespace: str
+    product: ProductSpec
+    composite: Composite
+    output: Output
+    resampling: Kernel | None
+    grid: Grid
+    tile_side: int
+    ranges: tuple[tuple[int, int], ...]
+    scenes: tuple[PlannedScene, ...]
+    area: dict[str, Any] | None
+    calibrated: bool
+    estimate: Estimate
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """All tiles by their index."""
+        return tiles_of(self.grid, self.tile_side)
+
+    @cached_property
+    def formula(self) -> Product:
+        """The product, ready to compute."""
+        return product_of(self.product)
+
+    @cached_property
+    def shape_of_area(self) -> BaseGeometry | None:
+        """The area's geometry in the grid's CRS, if there is data only within."""
+        return None if self.area is None else shape(self.area)
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """The bands of the mosaic: the product's, then what the composite adds."""
+        extra = (("count",) if self.composite.count else ()) + (("scene",) if self.composite.chosen else ())
+        return self.formula.output_bands + extra
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the mosaic is stored. Scenes have numbers, which have no mean, and counts go with them."""
+        product = len(self.formula.output_bands)
+        extra = len(self.band_names) - product
+        whole = self.output.dtype == "float32" or (self.formula.kind == "bands" and not self.calibrated)
+        return Encoding(
+            dtype=self.output.dtype,
+            scales=(1.0 if whole else INT16_SCALE,) * product + (1.0,) * extra,
+            reductions=(*[MEAN] * product, *[FIRST] * extra),
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the plan as it is written."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """The plan as it is written in the store."""
+        return _PLAN.dump_json(self, by_alias=True)
+
+    @staticmethod
+    def from_json(text: bytes) -> "Plan":
+        """The plan that was written."""
+        return _PLAN.validate_json(text)
+
+    def summary(self) -> dict[str, int | float]:
+        """What `status.plan` shows."""
+        return {
+            "tiles": len(self.tiles),
+            "ranges": len(self.ranges),
+            "scenes": len(self.scenes),
+            "megapixels": round(self.grid.pixels / 1e6, 3),
+            "estimatedCoreSeconds": round(self.estimate.core_seconds),
+            "estimatedBytes": self.estimate.bytes,
+        }
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def geojson(area: BaseGeometry) -> dict[str, Any]:
+    """A geometry as the plan holds it."""
+    return dict(mapping(area))

@@ -1,0 +1,259 @@
+"""The plan step: scenes resolved, the grid fixed, the work cut; what cannot work is refused before a pixel is read."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mosaic_crds import names
+from mosaic_crds.errors import RequestError
+from mosaic_crds.request import MosaicRequest
+from mosaic_crds.spec import MosaicRequestSpec
+from pydantic import TypeAdapter
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.area import WGS84, area_of, projected_area
+from mosaic_worker.composite import scene_order
+from mosaic_worker.estimate import estimate, tile_work
+from mosaic_worker.gate import Gate, without_query
+from mosaic_worker.grid import Bounds, Grid, crs_of, projected_bounds, snapped, utm_crs
+from mosaic_worker.plan import Plan, PlannedScene, geojson
+from mosaic_worker.product import Product, product_of
+from mosaic_worker.sampling import Window, coarseness, grid_window, header_grid
+from mosaic_worker.scenes import Header, Scene
+from mosaic_worker.sources import resolve
+from mosaic_worker.store import Store
+from mosaic_worker.tiling import equal_ranges, tile_side, tiles_of
+from mosaic_worker.version import code_version
+
+RANGES_PER_WORKER = 4
+"""More ranges than workers, so that a slow one holds up less."""
+UTM_SPILL = 3.0
+"""Degrees beyond its zone from which UTM's distortion (scale off by 0.5 % and more) is worth a warning."""
+
+_SCENES = TypeAdapter(list[Scene])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an installation allows one request.
+
+    Attributes:
+        pixels: of the mosaic.
+    """
+
+    pixels: int = 2_500_000_000
+
+
+def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
+    """The plan of a request: the one that is written already, or a new one, written create-only.
+
+    Args:
+        request: what was asked for.
+        uid: the request's identity, under which all of its work is kept.
+        store: where the plan is written.
+        gate: what may be read.
+        limits: what the installation allows.
+        parallelism: how many workers there may ever be.
+
+    Raises:
+        RequestError: the request, or what it points to, cannot work.
+        PassingError: a source or the store did not answer.
+    """
+    plan = read_plan(uid, store)
+    if plan is not None:
+        return plan
+    scenes = resolve(request.spec, product_of(request.spec.product).input_bands, gate)
+    return write_plan(make_plan(request, uid, scenes, limits, parallelism), store)
+
+
+def read_plan(uid: str, store: Store) -> Plan | None:
+    """The plan that is written, if any.
+
+    Raises:
+        RequestError: other code than this made it.
+    """
+    written = store.read(names.plan_key(uid))
+    if written is None:
+        return None
+    plan = Plan.from_json(written)
+    if plan.code != code_version():
+        raise RequestError(
+            f"the plan of {plan.name} was made by version {plan.code} and this is {code_version()}; "
+            "delete the request and apply it again"
+        )
+    return plan
+
+
+def write_plan(plan: Plan, store: Store) -> Plan:
+    """Write a plan; give the one that counts, which is another's where that was written first."""
+    key = names.plan_key(plan.uid)
+    if store.create(key, [plan.to_json()]):
+        return plan
+    written = store.read(key)
+    return plan if written is None else Plan.from_json(written)
+
+
+def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
+    """An identity for a request outside Kubernetes: 16 hexadecimal digits that change with the mosaic.
+
+    They digest the request without how it is executed, the identity of each input, and the version of the code.
+    """
+    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution", "source"})
+    content = without_query(_SCENES.dump_json(list(scenes)).decode())
+    return hashlib.sha256(f"{asked}\n{content}\n{code_version()}".encode()).hexdigest()[:16]
+
+
+def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, parallelism: int) -> Plan:
+    """Decide everything about a mosaic, from the request and its scenes' headers alone.
+
+    Raises:
+        RequestError: see `plan_step`.
+    """
+    spec = request.spec
+    product = product_of(spec.product)
+    calibrated = _calibration(product, scenes)
+    area = _area(spec)
+    grid = fix_grid(spec, scenes, area, limits)
+    planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
+    touching = [item for item in planned if not item.window.empty]
+    if not touching:
+        raise RequestError(
+            "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
+        )
+    order = scene_order(spec.composite.method, [item.scene for item in touching])
+    ordered = tuple(touching[place] for place in order)
+    side = tile_side(grid)
+    work = [tile_work(tile, ordered) for tile in tiles_of(grid, side)]
+    return Plan(
+        code=code_version(),
+        uid=uid,
+        name=request.metadata.name,
+        namespace=request.metadata.namespace,
+        product=spec.product,
+        composite=spec.composite,
+        output=spec.output,
+        resampling=spec.grid.resampling,
+        grid=grid,
+        tile_side=side,
+        ranges=tuple(equal_ranges(work, RANGES_PER_WORKER * parallelism)),
+        scenes=ordered,
+        area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
+        calibrated=calibrated,
+        estimate=estimate(grid, ordered, len(product.output_bands)),
+        warnings=tuple(_warnings(grid, area, len(scenes) - len(touching))),
+    )
+
+
+def _area(spec: MosaicRequestSpec) -> BaseGeometry | None:
+    if spec.area is None:
+        return None
+    return area_of(spec.area.bbox, spec.area.geometry.model_dump() if spec.area.geometry else None)
+
+
+def _calibration(product: Product, scenes: Sequence[Scene]) -> bool:
+    """Whether the scenes hold reflectances; refused where that matters and they do not, or only some do."""
+    calibrated = {scene.id: all(scene.bands[name].calibrated for name in product.input_bands) for scene in scenes}
+    plain = [name for name, known in calibrated.items() if not known]
+    if product.needs_reflectance and plain:
+        raise RequestError(
+            f"spec.product.index: {product.title} needs reflectances, and {plain[0]} holds uncalibrated numbers; "
+            "give scale and offset of its bands (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
+        )
+    if plain and len(plain) < len(calibrated) and not product.normalised_difference:
+        raise RequestError(
+            f"spec.source.files.scenes: {plain[0]} holds uncalibrated numbers and others reflectances; "
+            "give scale and offset of its bands too"
+        )
+    return not plain
+
+
+def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, limits: Limits) -> Grid:
+    """The grid of a mosaic: its CRS and resolution as asked for, snapped, over the area or the whole of the scenes.
+
+    Raises:
+        RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
+    """
+    headers = [band.header for scene in scenes for band in scene.bands.values()]
+    wanted = spec.grid.crs or ("source" if spec.source.files is not None else "utm")
+    own = wanted == "source"
+    first = max((band.header for band in scenes[0].bands.values()), key=lambda header: header.xres)
+    crs = first.crs if own else _utm(area, headers) if wanted == "utm" else wanted
+    crs_of(crs)
+    bounds = projected_area(area, crs).bounds if area is not None else _extent(headers, crs)
+    xres, yres = _resolution(spec.grid.resolution, crs, headers, bounds, first if own else None)
+    grid = snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0))
+    if grid.pixels > limits.pixels:
+        least = max(xres, yres) * (grid.pixels / limits.pixels) ** 0.5
+        raise RequestError(
+            f"spec.grid.resolution: at {xres:g} the mosaic would have {grid.width:,} x {grid.height:,} pixels, and "
+            f"{limits.pixels:,} are allowed; use {least:.2g} or more, or a smaller area"
+        )
+    return grid
+
+
+def _utm(area: BaseGeometry | None, headers: Sequence[Header]) -> str:
+    if area is None:
+        area = box(*_extent(headers, WGS84))
+    centre = area.centroid
+    return utm_crs(centre.x, centre.y)
+
+
+def _extent(headers: Sequence[Header], crs: str) -> Bounds:
+    """The bounds of all images together, in a CRS."""
+    each = [projected_bounds(header_grid(header).bounds, header.crs, crs) for header in dict.fromkeys(headers)]
+    lefts, bottoms, rights, tops = zip(*each, strict=True)
+    return min(lefts), min(bottoms), max(rights), max(tops)
+
+
+def _resolution(
+    asked: float | None, crs: str, headers: Sequence[Header], bounds: Bounds, own: Header | None
+) -> tuple[float, float]:
+    """Across and down, in units of the CRS: as asked for, else the coarsest native one of the bands used."""
+    if asked is not None:
+        return asked, asked
+    if own is not None and all((header.xres, header.yres) <= (own.xres, own.yres) for header in headers):
+        return own.xres, own.yres
+    if crs_of(crs).is_geographic and any(not crs_of(header.crs).is_geographic for header in headers):
+        raise RequestError(
+            f"spec.grid.resolution: {crs} counts in degrees, so the resolution must be given, in degrees"
+        )
+    native = max(_native(header, crs, bounds) for header in headers)
+    return native, native
+
+
+def _native(header: Header, crs: str, bounds: Bounds) -> float:
+    """The larger side of an image's pixel in units of a CRS; of metres in metres as it is, without map distortion."""
+    ours, theirs = crs_of(crs), crs_of(header.crs)
+    if ours.is_geographic == theirs.is_geographic and ours.linear_units == theirs.linear_units:
+        return max(header.xres, header.yres)
+    unit = Grid(crs, bounds[0], bounds[3], 1.0, 1.0, 1, 1)
+    across, down = coarseness(header, unit)
+    return float(f"{max(1 / across, 1 / down):.3g}")
+
+
+def _window(scene: Scene, grid: Grid) -> Window:
+    """The pixels that every band of a scene may touch."""
+    windows = [grid_window(band.header, grid) for band in scene.bands.values()]
+    return replace(
+        windows[0],
+        left=max(window.left for window in windows),
+        top=max(window.top for window in windows),
+        right=min(window.right for window in windows),
+        bottom=min(window.bottom for window in windows),
+    )
+
+
+def _warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:
+    found = []
+    if dropped:
+        found.append(f"{dropped} scene(s) lie outside the area and are not used")
+    crs = crs_of(grid.crs)
+    epsg = crs.to_epsg()
+    if epsg is not None and epsg // 100 in {326, 327} and 1 <= epsg % 100 <= 60:
+        middle = (epsg % 100) * 6 - 183
+        west, _, east, _ = area.bounds if area is not None else projected_bounds(grid.bounds, grid.crs, WGS84)
+        spill = max(abs((west - middle + 180) % 360 - 180), abs((east - middle + 180) % 360 - 180)) - 3
+        if spill > UTM_SPILL:
+            found.append(f"the area reaches {spill:.0f} degrees beyond its UTM zone, where distances are distorted")
+    return found

@@ -1,0 +1,168 @@
+"""Ranges handed to worker processes on one machine, as the operator hands them to pods.
+
+A process that dies, or works on one range for too long, is replaced and its range done again; what it finished stays.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Protocol
+
+from mosaic_crds.errors import MosaicError, PassingError
+
+
+class Work(Protocol):
+    """What a process does with each range that it is handed; made in the parent, used in the process."""
+
+    def __call__(self, index: int, report: Callable[[int], None]) -> None:
+        """Do a range; tell of each finished tile by its index."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """A range is done."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A range cannot be done: the error that the process met."""
+
+    error: MosaicError
+
+
+class _Worker:
+    """One process, and the range it is busy with."""
+
+    def __init__(self, context: ForkServerContext, work: Work) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.index: int | None = None
+        self.deadline = float("inf")
+
+    @property
+    def handles(self) -> tuple[Connection, int]:
+        """What wakes its parent: a message, or its end."""
+        return self.connection, self.process.sentinel
+
+    def hand(self, index: int, deadline: float) -> None:
+        self.index, self.deadline = index, deadline
+        with contextlib.suppress(BrokenPipeError):  # a dead process is found by its sentinel
+            self.connection.send(index)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def run_ranges(
+    ranges: Sequence[int],
+    work: Work,
+    processes: int,
+    *,
+    attempts: int,
+    seconds_per_range: float,
+    on_tile: Callable[[int], None],
+) -> None:
+    """Do ranges in processes.
+
+    Args:
+        ranges: the completion indexes that are left to do.
+        work: what to do with each; picklable.
+        processes: how many at once.
+        attempts: how often a range is tried before its loss of processes is given up.
+        seconds_per_range: after so long a process counts as stuck.
+        on_tile: told of each finished tile, by its index.
+
+    Raises:
+        MosaicError: the first error that a range met; the other processes are ended.
+        PassingError: a range lost its process too often.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mosaic_worker.tiles"])
+    waiting = deque(ranges)
+    tried = dict.fromkeys(ranges, 0)
+    workers: list[_Worker] = []
+    try:
+        while waiting or any(worker.index is not None for worker in workers):
+            idle = [worker for worker in workers if worker.index is None]
+            while waiting and (idle or len(workers) < processes):
+                worker = idle.pop() if idle else _Worker(context, work)
+                if worker not in workers:
+                    workers.append(worker)
+                worker.hand(waiting.popleft(), time.monotonic() + seconds_per_range)
+            for worker in _ready(workers):
+                lost = _listen(worker, on_tile)
+                if lost is None:
+                    continue
+                workers.remove(worker)
+                index = worker.index
+                worker.end()
+                if index is not None:
+                    tried[index] += 1
+                    if tried[index] >= attempts:
+                        raise PassingError(
+                            f"range {index} lost its worker process {attempts} times ({lost}); run again"
+                        )
+                    waiting.appendleft(index)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _ready(workers: list[_Worker]) -> list[_Worker]:
+    """The workers that have something to say, died, or are late."""
+    soonest = min(worker.deadline for worker in workers if worker.index is not None)
+    timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
+    woken = set(wait([handle for worker in workers for handle in worker.handles], timeout))
+    now = time.monotonic()
+    return [
+        worker
+        for worker in workers
+        if not woken.isdisjoint(worker.handles) or (worker.index is not None and now >= worker.deadline)
+    ]
+
+
+def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
+    """Take what a worker says; why it must be replaced, if it must."""
+    try:
+        while worker.connection.poll():
+            message = worker.connection.recv()
+            if isinstance(message, int):
+                on_tile(message)
+            elif isinstance(message, Failed):
+                raise message.error
+            else:
+                worker.index = None
+    except (EOFError, ConnectionResetError):
+        worker.process.join()
+        return f"ended with code {worker.process.exitcode}"
+    if not worker.process.is_alive():
+        return f"ended with code {worker.process.exitcode}"
+    if worker.index is not None and time.monotonic() >= worker.deadline:
+        return "took too long"
+    return None
+
+
+def _serve(connection: Connection, work: Work) -> None:
+    """The life of a process: a range at a time, until it is ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its processes itself
+    with contextlib.suppress(BrokenPipeError, EOFError):
+        while True:
+            index: int = connection.recv()
+            try:
+                work(index, connection.send)
+            except MosaicError as error:
+                connection.send(Failed(error))
+            else:
+                connection.send(Done())

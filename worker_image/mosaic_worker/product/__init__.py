@@ -1,0 +1,86 @@
+"""What is computed from the bands of a scene: an index of the catalogue, an expression, or the bands themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from mosaic_crds.spec import Product as ProductSpec
+
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.product.expression import Expression, Floats, parse
+from mosaic_worker.product.indices import find
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product, ready to compute.
+
+    Attributes:
+        kind: how it was asked for.
+        title: for people.
+        input_bands: canonical names of the bands it needs.
+        output_bands: names of the bands it gives.
+        expression: the formula; None where the bands themselves are the product.
+    """
+
+    kind: Literal["index", "expression", "bands"]
+    title: str
+    input_bands: tuple[str, ...]
+    output_bands: tuple[str, ...]
+    expression: Expression | None
+
+    @property
+    def formula(self) -> str | None:
+        """The formula's text, if there is one."""
+        return None if self.expression is None else self.expression.text
+
+    @property
+    def normalised_difference(self) -> bool:
+        """Whether values lie in [-1, 1] by their formula."""
+        return self.expression is not None and self.expression.normalised_difference
+
+    @property
+    def needs_reflectance(self) -> bool:
+        """Whether it means nothing on uncalibrated numbers: an index with constants, such as EVI."""
+        return self.kind == "index" and self.expression is not None and not self.expression.homogeneous
+
+    def compute(self, values: Mapping[str, Floats]) -> tuple[Floats, int]:
+        """Compute the product for each pixel.
+
+        Args:
+            values: float32 (height, width) by canonical band name, NaN where there is no data.
+
+        Returns:
+            float32 (bands, height, width), NaN in all bands where any input has no data; and how many values of a
+            normalised difference were discarded for lying outside [-1, 1], as negative reflectances make them.
+        """
+        if self.expression is None:
+            stack = np.stack([values[name] for name in self.input_bands])
+            if len(stack) > 1:
+                stack[:, np.isnan(stack).any(axis=0)] = np.nan
+            return stack, 0
+        computed = self.expression.evaluate(values)
+        if not self.normalised_difference:
+            return computed[np.newaxis], 0
+        outside = np.abs(computed) > 1
+        discarded = int(np.count_nonzero(outside))
+        if discarded:
+            computed[outside] = np.nan
+        return computed[np.newaxis], discarded
+
+
+def product_of(spec: ProductSpec) -> Product:
+    """The product that a request asks for.
+
+    Raises:
+        RequestError: there is no such index, or the expression is not allowed.
+    """
+    if spec.index is not None:
+        index = find(spec.index)
+        return Product("index", index.name, index.expression.bands, (index.name,), index.expression)
+    if spec.expression is not None:
+        expression = parse(spec.expression)
+        return Product("expression", expression.text, expression.bands, ("expression",), expression)
+    names = tuple(canonical(name) for name in spec.bands or ())
+    return Product("bands", ", ".join(names), names, names, None)

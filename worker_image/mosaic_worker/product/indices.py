@@ -1,0 +1,143 @@
+"""The Awesome Spectral Indices catalogue, as the spyndex package ships it."""
+
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import did_you_mean
+
+from mosaic_worker.product.bands import canonical, catalogue
+from mosaic_worker.product.expression import FUNCTIONS, Expression, parse
+
+_KERNEL = re.compile(r"\bk([NRBGL])([NRBGL])\b")
+_WAVELENGTH = re.compile(r"lambda(\w+)")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number in a formula that has a name: its usual value, and what it stands for."""
+
+    name: str
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """A spectral index.
+
+    Attributes:
+        name: the short name, such as NDVI.
+        long_name: the whole name.
+        domain: what it is for: vegetation, water, snow, …
+        formula: as the catalogue writes it, with its own codes for bands.
+        bands: the canonical names of the bands it needs.
+        constants: the numbers with names in it.
+        lacking: names in it that have no usual value, so that it cannot be computed.
+        reference: where it was published.
+    """
+
+    name: str
+    long_name: str
+    domain: str
+    formula: str
+    bands: tuple[str, ...]
+    constants: tuple[Constant, ...]
+    lacking: tuple[str, ...]
+    reference: str
+
+    @cached_property
+    def expression(self) -> Expression:
+        """The formula, ready to compute, its constants at their usual values.
+
+        Raises:
+            RequestError: a constant has none.
+        """
+        if self.lacking:
+            raise RequestError(
+                f"spec.product.index: {self.name} needs {', '.join(self.lacking)}, which has no usual value; "
+                f"write spec.product.expression with a number in its place: {self.formula}"
+            )
+        values = {constant.name: constant.value for constant in self.constants}
+        return parse(_without_kernels(self.formula), "spec.product.index", values)
+
+
+def find(name: str) -> Index:
+    """The index of a name, upper or lower case alike where that is clear.
+
+    Raises:
+        RequestError: there is none.
+    """
+    found = _catalogue()
+    if name in found:
+        return found[name]
+    alike = [index for key, index in found.items() if key.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    raise RequestError(
+        f"spec.product.index: there is no index {name}{did_you_mean(name, found)}; "
+        f"`mosaic indices` lists all {len(found)}"
+    )
+
+
+def all_indices() -> list[Index]:
+    """All indices by name."""
+    return sorted(_catalogue().values(), key=lambda index: index.name.lower())
+
+
+@cache
+def _catalogue() -> dict[str, Index]:
+    constants = catalogue("constants.json")
+    return {
+        name: _index(entry, constants)
+        for name, entry in catalogue("spectral-indices-dict.json")["SpectralIndices"].items()
+    }
+
+
+def _index(entry: dict[str, object], constants: dict[str, dict[str, object]]) -> Index:
+    formula = str(entry["formula"])
+    names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", _without_kernels(formula)))
+    bands, known, lacking = [], [], []
+    for name in names:
+        if name in FUNCTIONS:
+            continue
+        if name not in constants:
+            bands.append(canonical(name))
+            continue
+        wavelength = _WAVELENGTH.fullmatch(name)
+        value = _wavelength(wavelength.group(1)) if wavelength else constants[name]["default"]
+        if value is None:
+            lacking.append(name)
+        else:
+            known.append(Constant(name, float(str(value)), str(constants[name]["description"])))
+    return Index(
+        name=str(entry["short_name"]),
+        long_name=str(entry["long_name"]),
+        domain=str(entry["application_domain"]),
+        formula=formula,
+        bands=tuple(bands),
+        constants=tuple(known),
+        lacking=tuple(lacking),
+        reference=str(entry["reference"]),
+    )
+
+
+def _wavelength(code: str) -> float | None:
+    """The central wavelength of a band of Sentinel-2A in nm, for formulas that need one."""
+    platform = catalogue("bands.json")[code]["platforms"].get("sentinel2a")
+    return None if platform is None else float(platform["wavelength"])
+
+
+def _without_kernels(formula: str) -> str:
+    """A formula with its kernels written out: k(a, b) = exp(-(a - b)^2 / (2 sigma^2)), sigma = (a + b) / 2.
+
+    The radial basis function of kNDVI with the length scale that Camps-Valls et al. (2021), Science Advances 7,
+    eabc7447, recommend; kNN is then 1, and kNDVI = tanh(NDVI^2).
+    """
+
+    def written_out(match: re.Match[str]) -> str:
+        a, b = match.groups()
+        return "1.0" if a == b else f"exp(-(({a} - {b}) ** 2) / (2.0 * (0.5 * ({a} + {b})) ** 2))"
+
+    return _KERNEL.sub(written_out, formula)

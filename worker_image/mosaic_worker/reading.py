@@ -1,0 +1,189 @@
+"""Pixels of sources on a grid: read, resampled and calibrated. Nothing is decided here that the plan could decide."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import rasterio.windows
+from mosaic_crds.errors import PassingError, RequestError
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.vrt import WarpedVRT
+
+from mosaic_worker.gate import Gate, open_raster, raster_environment, without_query
+from mosaic_worker.grid import Grid, crs_of
+from mosaic_worker.masks import SCL_NO_DATA, scl_flagged
+from mosaic_worker.sampling import (
+    COARSER,
+    RESAMPLING,
+    Kernel,
+    Window,
+    coarseness,
+    coincides,
+    header_grid,
+    kernel_for,
+    mask_kernel_for,
+    source_window,
+)
+from mosaic_worker.scenes import Band, Header, Mask
+
+Floats = NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.uint8)
+CLEAR, FLAGGED, UNKNOWN = 1, 2, 0
+"""Codes of a mask; unknown is what GDAL gives beyond an image, and less than the others where the most counts."""
+TOLERANCE = 1e-3
+"""Pixels by which GDAL's warper may approximate a place between two exact ones."""
+
+
+class OpenSources:
+    """Handles kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first."""
+
+    def __init__(self, gate: Gate, most: int = 128) -> None:
+        self._gate = gate
+        self._most = most
+        self._open: OrderedDict[str, DatasetReader] = OrderedDict()
+
+    def get(self, href: str, where: str) -> DatasetReader:
+        """The open image of an admitted path or URL."""
+        if href in self._open:
+            self._open.move_to_end(href)
+        else:
+            self._open[href] = open_raster(self._gate.admit(href, where), where)
+            if len(self._open) > self._most:
+                self._open.popitem(last=False)[1].close()
+        return self._open[href]
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
+    """A band's calibrated values on a grid: float32 (height, width), NaN where there are none; None where all are NaN.
+
+    A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
+    """
+    kernel = kernel_for(band.header, grid, asked)
+    window = source_window(band.header, grid, kernel)
+    if window.empty:
+        return None
+    numbers = _numbers(sources.get(band.href, where), band, window, where)
+    values = _on_grid(numbers, band.header, window, grid, kernel, np.nan)
+    if (band.scale, band.offset) != (1.0, 0.0):
+        values *= np.float32(band.scale)
+        values += np.float32(band.offset)
+    return values
+
+
+def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[str], where: str) -> NDArray[np.uint8]:
+    """What a mask layer says on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
+
+    Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what a scene classification calls
+    "no data", and what lies beyond the layer.
+    """
+    kernel = mask_kernel_for(mask.header, grid)
+    window = source_window(mask.header, grid, kernel)
+    if window.empty:
+        return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
+    numbers = _read(sources.get(mask.href, where), mask.band, window, where)
+    codes = np.full(numbers.shape, CLEAR, np.uint8)
+    if mask.values == "scl":
+        codes[scl_flagged(numbers, classes)] = FLAGGED
+        codes[numbers == SCL_NO_DATA] = UNKNOWN
+    else:
+        codes[(numbers == 0) == (mask.values == "zero")] = FLAGGED
+    return _on_grid(codes, mask.header, window, grid, kernel, UNKNOWN)
+
+
+def _numbers(dataset: DatasetReader, band: Band, window: Window, where: str) -> Floats:
+    """A window's numbers, uncalibrated, with NaN where the source says there are none."""
+    numbers = _read(dataset, band.band, window, where)
+    values = numbers.astype(np.float32)
+    if band.nodata is not None:
+        values[numbers == band.nodata] = np.nan
+    if MaskFlags.per_dataset in dataset.mask_flag_enums[band.band - 1]:
+        values[_read(dataset, band.band, window, where, masks=True) == 0] = np.nan
+    return values
+
+
+def _read(dataset: DatasetReader, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:
+    remote = "://" in dataset.name
+    region = rasterio.windows.Window(window.left, window.top, window.right - window.left, window.bottom - window.top)
+    try:
+        with raster_environment(remote):
+            read = dataset.read_masks if masks else dataset.read
+            found: NDArray[Any] = read(band, window=region)
+    except RasterioIOError as error:
+        name = without_query(dataset.name)
+        if remote:
+            raise PassingError(f"{where}: {name} stopped answering while it was read") from error
+        raise RequestError(f"{where}: {name} cannot be read to its end; the file is damaged or incomplete") from error
+    return found
+
+
+def _on_grid(
+    numbers: NDArray[Number], header: Header, window: Window, grid: Grid, kernel: Kernel, absent: float
+) -> NDArray[Number]:
+    """Numbers of a window of an image on a grid, `absent` where the image does not reach."""
+    found = np.full((grid.height, grid.width), absent, numbers.dtype)
+    if coincides(header, grid):
+        column = round((header.left - grid.left) / grid.xres) + window.left
+        row = round((grid.top - header.top) / grid.yres) + window.top
+        inside = Window(column, row, column + numbers.shape[1], row + numbers.shape[0]).clipped(grid.width, grid.height)
+        found[inside.top : inside.bottom, inside.left : inside.right] = numbers[
+            inside.top - row : inside.bottom - row, inside.left - column : inside.right - column
+        ]
+        return found
+    source = header_grid(header).window(window.left, window.top, numbers.shape[1], numbers.shape[0])
+    return warp(numbers, source, grid, kernel, coarseness(header, grid), absent)
+
+
+def warp(
+    numbers: NDArray[Number], source: Grid, grid: Grid, kernel: Kernel, coarser: tuple[float, float], absent: float
+) -> NDArray[Number]:
+    """Bring numbers from one grid onto another with GDAL's warper.
+
+    The outcome depends on the two grids alone: the reach of the kernel is fixed by `coarser`, where GDAL would take it
+    from the size of the windows. WarpedVRT and not rasterio.warp.reproject, whose places are off by up to an eighth
+    of a pixel with nothing to be done about it (rasterio 1.4).
+
+    Args:
+        numbers: (height, width) on the source grid.
+        source: where they lie.
+        grid: where they are wanted.
+        kernel: how to resample.
+        coarser: how many source pixels, across and down, a pixel of the grid is wide.
+        absent: the number that means "no data", in both.
+    """
+    reach = {name: ratio if ratio > COARSER else 1.0 for name, ratio in zip(("XSCALE", "YSCALE"), coarser, strict=True)}
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            width=source.width,
+            height=source.height,
+            count=1,
+            dtype=numbers.dtype,
+            crs=crs_of(source.crs),
+            transform=source.transform,
+            nodata=absent,
+        ) as dataset:
+            dataset.write(numbers, 1)
+        with (
+            memory.open() as dataset,
+            WarpedVRT(
+                dataset,
+                crs=crs_of(grid.crs),
+                transform=grid.transform,
+                width=grid.width,
+                height=grid.height,
+                resampling=RESAMPLING[kernel],
+                tolerance=TOLERANCE,
+                **reach,
+            ) as warped,
+        ):
+            found: NDArray[Number] = warped.read(1)
+    return found

@@ -1,0 +1,78 @@
+"""What a mosaic is made from, once it is known: scenes, their bands, and what the files' headers say."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Header:
+    """How an image lies on the ground and in its file.
+
+    Attributes:
+        crs: "EPSG:n" or WKT.
+        left, top: the outer corner of the upper left pixel, in units of the CRS.
+        xres, yres: the size of a pixel, in units of the CRS; both positive, rows run southwards.
+        width, height: in pixels.
+        dtype: numpy's name of the stored type.
+        identity: what changes when the file's content does.
+    """
+
+    crs: str
+    left: float
+    top: float
+    xres: float
+    yres: float
+    width: int
+    height: int
+    dtype: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a scene: where its numbers are, and what they mean.
+
+    Attributes:
+        href: an admitted path or URL.
+        band: the band's number in its file, from 1.
+        scale, offset: value = scale x number + offset.
+        calibrated: whether a scale was stated anywhere, or the numbers are floating-point already.
+        nodata: the number that says "no data", if any.
+    """
+
+    href: str
+    band: int
+    scale: float
+    offset: float
+    calibrated: bool
+    nodata: float | None
+    header: Header
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask layer of a scene; `values` says how to read it (see MosaicRequest, scenes[].mask)."""
+
+    href: str
+    band: int
+    values: Literal["scl", "nonzero", "zero"]
+    header: Header
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One observation of the ground.
+
+    Attributes:
+        id: the STAC Item's id, or "scene-3" for the third that a request lists by its bands.
+        datetime: when it was taken, with a time zone.
+        cloud_cover: percent, 0 to 100.
+        bands: by STAC common name.
+    """
+
+    id: str
+    datetime: datetime | None
+    cloud_cover: float | None
+    bands: dict[str, Band]
+    mask: Mask | None

@@ -1,0 +1,82 @@
+"""Scenes that a request lists itself: by the files of their bands, or by a STAC Item."""
+
+from collections.abc import Sequence
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.source import Files, FilesScene, MaskFile
+
+from mosaic_worker.gate import Gate
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.scenes import Mask, Scene
+from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.stac_item import StacItem, read_item
+
+
+def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate) -> list[Scene]:
+    """The scenes of `source.files`.
+
+    Args:
+        files: the source.
+        bands: the canonical names of the bands that the product needs.
+        classes: the classes that the request masks; scene classification layers are used only when there are any.
+        gate: what may be read.
+    """
+    with Headers(gate) as headers:
+        return [_scene(scene, number, bands, classes, headers) for number, scene in enumerate(files.scenes)]
+
+
+def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequence[str], headers: Headers) -> Scene:
+    where = f"spec.source.files.scenes[{number}]"
+    gate = headers.gate
+    if scene.safe is not None:
+        raise RequestError(f"{where}.safe: this version reads scenes by their bands or by a STAC Item")
+    if scene.item is not None:
+        item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", gate)
+        return Scene(
+            id=item.id,
+            datetime=item.datetime,
+            cloud_cover=item.cloud_cover,
+            bands={name: item.band(name, headers) for name in bands},
+            mask=_mask(scene.mask, where, classes, headers, item),
+        )
+    listed = {canonical(name): (name, file) for name, file in (scene.bands or {}).items()}
+    found = {}
+    for name in bands:
+        if name not in listed:
+            raise RequestError(f"{where}.bands: the product needs {name}, and this scene has {', '.join(listed)}")
+        given, file = listed[name]
+        place = f"{where}.bands.{given}"
+        stated = (file.scale, file.offset, file.nodata)
+        found[name] = headers.described_band(gate.admit(file.href, place), file.band, stated, place)
+    return Scene(
+        id=f"scene-{number + 1}",
+        datetime=scene.datetime,
+        cloud_cover=scene.cloud_cover,
+        bands=found,
+        mask=_mask(scene.mask, where, classes, headers, None),
+    )
+
+
+def _mask(
+    file: MaskFile | None,
+    where: str,
+    classes: Sequence[str],
+    headers: Headers,
+    item: StacItem | None,
+) -> Mask | None:
+    """The mask that the request names, else the Item's scene classification where classes are asked for."""
+    place = f"{where}.mask"
+    if file is not None:
+        if file.values == "scl" and not classes:
+            return None
+        href, band, values = headers.gate.admit(file.href, place), file.band, file.values
+    elif not classes:
+        return None
+    elif item is None:
+        raise RequestError(
+            f"{place}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
+        )
+    else:
+        href, band, values = item.scene_classification(), 1, "scl"
+    _, header = headers.read(href, band, place)
+    return Mask(href=href, band=band, values=values, header=header)

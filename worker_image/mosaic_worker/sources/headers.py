@@ -1,0 +1,91 @@
+"""What the header of an image says about one of its bands."""
+
+from typing import Self
+
+from mosaic_crds.errors import RequestError
+from rasterio.io import DatasetReader
+
+from mosaic_worker.documents import identity
+from mosaic_worker.gate import Gate, open_raster, without_query
+from mosaic_worker.scenes import Band, Header
+
+
+class Headers:
+    """The files of one request while it is resolved: each is opened once, however many of its bands are used."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._opened: dict[str, tuple[DatasetReader, str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for dataset, _identity in self._opened.values():
+            dataset.close()
+
+    def read(self, admitted: str, band: int, where: str) -> tuple[DatasetReader, Header]:
+        """The open file of an admitted path or URL, and the header of one of its bands."""
+        if admitted not in self._opened:
+            self._opened[admitted] = (open_raster(admitted, where), identity(admitted, where, self.gate))
+        dataset, identity_of_file = self._opened[admitted]
+        return dataset, _header_of(dataset, band, identity_of_file, where)
+
+    def described_band(
+        self, admitted: str, band: int, stated: tuple[float | None, float | None, float | None], where: str
+    ) -> Band:
+        """A band as its file, and what was stated about it, describe it.
+
+        Args:
+            admitted: a path or URL that the gate admitted.
+            band: its number in the file, from 1.
+            stated: scale, offset and nodata that the request or the STAC Item gives; they come before the file's own.
+            where: the field that names the file.
+        """
+        dataset, header = self.read(admitted, band, where)
+        scale, offset, nodata = stated
+        calibrated = scale is not None or offset is not None
+        if not calibrated:
+            scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
+            calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
+        return Band(
+            href=admitted,
+            band=band,
+            scale=1.0 if scale is None else scale,
+            offset=0.0 if offset is None else offset,
+            calibrated=calibrated,
+            nodata=dataset.nodatavals[band - 1] if nodata is None else nodata,
+            header=header,
+        )
+
+
+def _header_of(dataset: DatasetReader, band: int, identity_of_file: str, where: str) -> Header:
+    """The header of a band.
+
+    Raises:
+        RequestError: the image has no such band, no place on the ground, or is rotated.
+    """
+    name = without_query(dataset.name)
+    if band > dataset.count:
+        raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
+    if dataset.crs is None:
+        raise RequestError(f"{where}: {name} does not say where it lies (no coordinate reference system)")
+    transform = dataset.transform
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise RequestError(
+            f"{where}: {name} is rotated, mirrored or not georeferenced; warp it to north-up pixels first"
+        )
+    dtype = dataset.dtypes[band - 1]
+    if dtype.startswith("complex"):
+        raise RequestError(f"{where}: {name} holds complex numbers, which no product takes")
+    return Header(
+        crs=dataset.crs.to_string(),
+        left=transform.c,
+        top=transform.f,
+        xres=transform.a,
+        yres=-transform.e,
+        width=dataset.width,
+        height=dataset.height,
+        dtype=dtype,
+        identity=identity_of_file,
+    )

@@ -1,0 +1,140 @@
+"""A STAC Item as a scene: which asset is which band, and what its numbers mean."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pystac
+from mosaic_crds.errors import RequestError
+from pystac.errors import STACError
+
+from mosaic_worker.documents import read_document
+from mosaic_worker.gate import Gate
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.scenes import Band
+from mosaic_worker.sources.headers import Headers
+
+_NOT_DATA = {"thumbnail", "overview", "visual", "metadata"}
+SENTINEL2_SCALE = 0.0001
+"""Quantification of Sentinel-2 reflectances: 10,000 (Sentinel-2 Products Specification Document)."""
+SENTINEL2_OFFSET = -0.1
+"""BOA_ADD_OFFSET and RADIO_ADD_OFFSET of -1000 since processing baseline 04.00 (25 January 2022)."""
+
+
+@dataclass(frozen=True)
+class StacItem:
+    """An Item that was read, and how its assets are reached.
+
+    Attributes:
+        item: the Item.
+        place: its own admitted path or URL, from which relative hrefs start.
+        where: the field of the request that names it.
+        gate: what may be read.
+    """
+
+    item: pystac.Item
+    place: str
+    where: str
+    gate: Gate
+
+    @property
+    def id(self) -> str:
+        """The Item's id."""
+        return str(self.item.id)
+
+    @property
+    def datetime(self) -> datetime | None:
+        """The Item's datetime, or the start of its interval."""
+        return self.item.datetime or self.item.common_metadata.start_datetime
+
+    @property
+    def cloud_cover(self) -> float | None:
+        """Percent of the scene under cloud, if the Item says."""
+        cover = self.item.properties.get("eo:cloud_cover")
+        return None if cover is None else float(cover)
+
+    def band(self, name: str, headers: Headers) -> Band:
+        """The band of a canonical common name.
+
+        Raises:
+            RequestError: the Item has no such band.
+        """
+        key, asset = self._asset(name)
+        where = f"{self.where}: asset {key} of {self.id}"
+        return headers.described_band(self._admitted(asset, where), 1, self._stated(asset), where)
+
+    def scene_classification(self) -> str:
+        """The admitted path or URL of the scene classification layer.
+
+        Raises:
+            RequestError: the Item has none.
+        """
+        for key, asset in self.item.assets.items():
+            if key.lower() == "scl":
+                return self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+        raise RequestError(
+            f"{self.where}: {self.id} has no scene classification (scl) to mask by; give the scene a mask"
+        )
+
+    def _asset(self, name: str) -> tuple[str, pystac.Asset]:
+        """By key first: several assets may share a common name, but keys are unique."""
+        data = {key: asset for key, asset in self.item.assets.items() if not _NOT_DATA & set(asset.roles or [])}
+        for key, asset in data.items():
+            if canonical(key) == name:
+                return key, asset
+        for key, asset in data.items():
+            described = _bands(asset)
+            if len(described) == 1 and name in _names(described[0]):
+                return key, asset
+        known = sorted({canonical(key) for key in data})
+        raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(known)}")
+
+    def _admitted(self, asset: pystac.Asset, where: str) -> str:
+        return self.gate.admit(asset.href, where, base=self.place)
+
+    def _stated(self, asset: pystac.Asset) -> tuple[float | None, float | None, float | None]:
+        """Scale, offset and nodata, from `raster:bands` (raster extension 1) or the asset's own fields (STAC 1.1)."""
+        fields = asset.extra_fields
+        described = (fields.get("raster:bands") or fields.get("bands") or [{}])[0]
+        scale = _first(described, fields, "scale", "raster:scale")
+        offset = _first(described, fields, "offset", "raster:offset")
+        nodata = _first(described, fields, "nodata")
+        baseline = self.item.properties.get("s2:processing_baseline")
+        if scale is None and baseline is not None:
+            scale, offset = SENTINEL2_SCALE, SENTINEL2_OFFSET if float(baseline) >= 4 else 0.0
+        if offset is not None and self.item.properties.get("earthsearch:boa_offset_applied"):
+            offset = 0.0
+        return scale, offset, nodata
+
+
+def read_item(admitted: str, where: str, gate: Gate) -> StacItem:
+    """Read a STAC Item.
+
+    Raises:
+        RequestError: there is none, or it is no STAC Item.
+        PassingError: the server did not give it.
+    """
+    text = read_document(admitted, where, gate)
+    try:
+        item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
+    except (ValueError, KeyError, TypeError, AttributeError, STACError):
+        raise RequestError(f"{where}: {admitted} is no STAC Item") from None
+    return StacItem(item, admitted, where, gate)
+
+
+def _bands(asset: pystac.Asset) -> list[dict[str, Any]]:
+    return asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or []
+
+
+def _names(band: dict[str, Any]) -> set[str]:
+    given = (band.get("eo:common_name"), band.get("common_name"), band.get("name"))
+    return {canonical(name) for name in given if name}
+
+
+def _first(described: dict[str, Any], fields: dict[str, Any], *names: str) -> float | None:
+    for place in (described, fields):
+        for name in names:
+            if place.get(name) is not None:
+                return float(place[name])
+    return None

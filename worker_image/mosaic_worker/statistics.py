@@ -1,0 +1,229 @@
+"""Statistics of a mosaic from those of its tiles: the same for any split, exact but for percentiles."""
+
+import math
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PlainSerializer, PlainValidator
+
+Floats = NDArray[np.float32]
+Bins = Literal["normalised difference", "float32"]
+
+NORMALISED_BINS = 20_000
+"""Over [-1, 1], so that a percentile is right to 0.0001."""
+FLOAT_BINS = 1 << 16
+"""By the upper 16 bits of a float32: sign, exponent and 7 bits of the fraction, so a percentile is right to 0.8 %."""
+ITEM_BINS = 256
+STRIP = 1 << 16
+"""Pixels worked on at once, which stay in a core's cache."""
+
+
+def _packed(counts: NDArray[np.int64]) -> str:
+    return b64encode(zlib.compress(counts.astype("<i8").tobytes(), 1)).decode()
+
+
+def _unpacked(packed: object) -> NDArray[np.int64]:
+    return np.frombuffer(zlib.decompress(b64decode(str(packed))), "<i8").astype(np.int64)
+
+
+Counts = Annotated[NDArray[np.int64], PlainValidator(_unpacked), PlainSerializer(_packed)]
+"""Values per bin; in JSON compressed, for most bins are empty or alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class BandTotals:
+    """What a tile's, or a mosaic's, band adds up to.
+
+    Attributes:
+        pixels: how many there are.
+        valid: how many have a value.
+        minimum, maximum: of the values; 0 where there are none.
+        total, squares: sums of the values and of their squares.
+        first: the number of the first bin in `counts`.
+        counts: values per bin, from the first to the last bin that holds any.
+    """
+
+    pixels: int
+    valid: int
+    minimum: float
+    maximum: float
+    total: float
+    squares: float
+    first: int
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class TileStatistics:
+    """The totals of a tile's bands, and how many values were discarded for being out of range."""
+
+    bins: Bins
+    bands: tuple[BandTotals, ...]
+    out_of_range: int
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """A band of a mosaic."""
+
+    bins: Bins
+    totals: BandTotals
+
+    @property
+    def valid(self) -> int:
+        """How many pixels have a value."""
+        return self.totals.valid
+
+    @property
+    def minimum(self) -> float:
+        """The exact minimum."""
+        return self.totals.minimum
+
+    @property
+    def maximum(self) -> float:
+        """The exact maximum."""
+        return self.totals.maximum
+
+    @property
+    def mean(self) -> float:
+        """The mean; 0 where there are no values."""
+        return self.totals.total / self.totals.valid if self.totals.valid else 0.0
+
+    @property
+    def stddev(self) -> float:
+        """The standard deviation of the values (not an estimate from a sample); 0 where there are none."""
+        if not self.totals.valid:
+            return 0.0
+        return math.sqrt(max(0.0, self.totals.squares / self.totals.valid - self.mean**2))
+
+    @property
+    def valid_percent(self) -> float:
+        """Pixels with a value, in percent."""
+        return 100 * self.totals.valid / self.totals.pixels
+
+    def percentile(self, percent: float) -> float:
+        """The value below which so many percent of the values lie: to the width of a bin, exact at 0 and 100."""
+        if not self.totals.valid or percent <= 0:
+            return self.minimum
+        if percent >= 100:
+            return self.maximum
+        below = np.cumsum(self.totals.counts)
+        wanted = self.totals.valid * percent / 100
+        place = int(np.searchsorted(below, wanted, side="left"))
+        lower, upper = bin_edges(self.bins, self.totals.first + place)
+        inside = int(self.totals.counts[place])
+        share = (wanted - (int(below[place]) - inside)) / inside
+        return min(max(float(lower + (upper - lower) * share), self.minimum), self.maximum)
+
+    def item_histogram(self) -> dict[str, Any]:
+        """The histogram as the raster extension of STAC has it: 256 buckets from the minimum to the maximum."""
+        low, high = self.minimum, self.maximum
+        width = (high - low) / ITEM_BINS or 1.0
+        buckets = np.zeros(ITEM_BINS, np.int64)
+        for place, count in enumerate(self.totals.counts):
+            if count:
+                middle = sum(bin_edges(self.bins, self.totals.first + place)) / 2
+                buckets[min(ITEM_BINS - 1, max(0, int((middle - low) / width)))] += count
+        return {"count": ITEM_BINS, "min": low, "max": high, "buckets": buckets.tolist()}
+
+
+@dataclass(frozen=True)
+class MosaicStatistics:
+    """The bands of a mosaic's product, and how many values were discarded for being out of range."""
+
+    bands: tuple[BandStatistics, ...]
+    out_of_range: int
+
+
+def measure(values: Floats, *, normalised_difference: bool, out_of_range: int) -> TileStatistics:
+    """The statistics of a tile's values, float32 (bands, height, width) with NaN where there is no data."""
+    bins: Bins = "normalised difference" if normalised_difference else "float32"
+    return TileStatistics(bins, tuple(_totals(band, bins) for band in values), out_of_range)
+
+
+def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
+    """The statistics of a mosaic from those of its tiles; the order of the tiles does not matter."""
+    bins = tiles[0].bins
+    bands = zip(*[tile.bands for tile in tiles], strict=True)
+    merged = tuple(BandStatistics(bins, _merged(band)) for band in bands)
+    return MosaicStatistics(merged, sum(tile.out_of_range for tile in tiles))
+
+
+def bin_edges(bins: Bins, number: int) -> tuple[float, float]:
+    """The values between which a bin lies."""
+    if bins == "normalised difference":
+        return number / (NORMALISED_BINS / 2) - 1, (number + 1) / (NORMALISED_BINS / 2) - 1
+    lower, upper = _float_of(number << 16), _float_of((number << 16) | 0xFFFF)
+    return (lower, upper) if math.isfinite(lower) and math.isfinite(upper) else (0.0, 0.0)
+
+
+def _totals(band: Floats, bins: Bins) -> BandTotals:
+    flat = band.ravel()
+    counts = np.zeros(NORMALISED_BINS + 1 if bins == "normalised difference" else FLOAT_BINS, np.int64)
+    valid, sums, squares = 0, [], []
+    lows, highs = [], []
+    for start in range(0, flat.size, STRIP):
+        strip = flat[start : start + STRIP]
+        found = strip[~np.isnan(strip)]
+        if not found.size:
+            continue
+        valid += found.size
+        lows.append(float(found.min()))
+        highs.append(float(found.max()))
+        exact = found.astype(np.float64)
+        sums.append(float(exact.sum()))
+        squares.append(float(np.square(exact).sum()))
+        counts += np.bincount(_bin_numbers(found, bins), minlength=counts.size)
+    if bins == "normalised difference":  # the value 1 belongs to the last bin
+        counts[-2] += counts[-1]
+        counts = counts[:-1]
+    filled = np.flatnonzero(counts)
+    first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, -1)
+    return BandTotals(
+        pixels=flat.size,
+        valid=valid,
+        minimum=min(lows, default=0.0),
+        maximum=max(highs, default=0.0),
+        total=math.fsum(sums),
+        squares=math.fsum(squares),
+        first=first,
+        counts=counts[first : last + 1],
+    )
+
+
+def _bin_numbers(values: Floats, bins: Bins) -> NDArray[np.integer]:
+    if bins == "normalised difference":
+        return ((values.astype(np.float64) + 1) * (NORMALISED_BINS / 2)).astype(np.int32)
+    bits = values.view(np.uint32)
+    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
+    return (ordered >> 16).astype(np.int32)
+
+
+def _float_of(ordered: int) -> float:
+    """The float32 whose order-preserving number this is."""
+    bits = ordered & 0x7FFFFFFF if ordered >> 31 else ~ordered & 0xFFFFFFFF
+    return float(np.uint32(bits).view(np.float32))
+
+
+def _merged(bands: Sequence[BandTotals]) -> BandTotals:
+    filled = [band for band in bands if band.valid]
+    first = min((band.first for band in filled), default=0)
+    last = max((band.first + len(band.counts) for band in filled), default=0)
+    counts = np.zeros(last - first, np.int64)
+    for band in filled:
+        counts[band.first - first : band.first - first + len(band.counts)] += band.counts
+    return BandTotals(
+        pixels=sum(band.pixels for band in bands),
+        valid=sum(band.valid for band in bands),
+        minimum=min((band.minimum for band in filled), default=0.0),
+        maximum=max((band.maximum for band in filled), default=0.0),
+        total=math.fsum(band.total for band in bands),
+        squares=math.fsum(band.squares for band in bands),
+        first=first,
+        counts=counts,
+    )

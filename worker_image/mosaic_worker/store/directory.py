@@ -1,0 +1,90 @@
+"""A store in a directory: a local disk, or a volume that several pods mount."""
+
+import errno
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mosaic_crds.errors import PassingError
+
+
+class DirectoryStore:
+    """Objects are files; one appears under its name by a hard link, which the file system refuses when there is one."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that people named on purpose)
+        self._unfinished = self._root / ".unfinished"
+
+    def create(self, key: str, content: Iterable[bytes]) -> bool:
+        """Write an object whole or not at all; False, and nothing is changed, when there is one already."""
+        target = self._path(key)
+        with self._explained("written"):
+            if target.exists():
+                return False
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._unfinished.mkdir(parents=True, exist_ok=True)
+            unfinished = self._unfinished / uuid.uuid4().hex
+            try:
+                with unfinished.open("xb", buffering=2**20) as file:
+                    file.writelines(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                target.hardlink_to(unfinished)
+            except FileExistsError:
+                return False
+            finally:
+                unfinished.unlink(missing_ok=True)
+        return True
+
+    def read(self, key: str) -> bytes | None:
+        """The whole content, or None when there is no such object."""
+        with self._explained("read"):
+            try:
+                return self._path(key).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys below a prefix that ends with `/`, in no order."""
+        with self._explained("read"):
+            for folder, _, names in os.walk(self._path(prefix)):
+                for name in names:
+                    yield (Path(folder) / name).relative_to(self._root).as_posix()
+
+    def delete(self, key: str) -> None:
+        """Delete an object and the folders that it leaves empty; one that is not there is deleted already."""
+        path = self._path(key)
+        with self._explained("written"):
+            path.unlink(missing_ok=True)
+            for folder in path.relative_to(self._root).parents[:-1]:
+                try:
+                    (self._root / folder).rmdir()
+                except OSError:
+                    break
+
+    def location(self, key: str) -> str:
+        """The file:// URI of the object."""
+        return self._path(key).as_uri()
+
+    def gdal_path(self, key: str) -> str:
+        """The absolute path of the object."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        path = Path(os.path.normpath(self._root / key))
+        if self._root not in path.parents:
+            raise ValueError(f"the key {key!r} leads out of the store")
+        return path
+
+    @contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise PassingError(
+                    f"the store {self._root} is full: free some space and run again, finished tiles are kept"
+                ) from None
+            raise PassingError(f"the store {self._root} cannot be {done}: {error.strerror}") from None

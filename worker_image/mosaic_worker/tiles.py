@@ -1,0 +1,113 @@
+"""The tiles step: a range of tiles computed and written, each as a part and then a record that says so."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mosaic_crds import names
+from mosaic_crds.errors import RequestError
+from pydantic import TypeAdapter
+
+from mosaic_worker.compute import compute_tile
+from mosaic_worker.parts import LevelIndex, encode_part, levels_of
+from mosaic_worker.plan import Plan
+from mosaic_worker.reading import OpenSources
+from mosaic_worker.statistics import TileStatistics, measure
+from mosaic_worker.store import Store
+from mosaic_worker.tiling import Tile
+
+
+@dataclass(frozen=True)
+class TileRecord:
+    """Says that a tile is done, and all that finalize needs to know of it.
+
+    Attributes:
+        plan: digest of the plan it belongs to.
+        code: version of the code that computed it.
+        tile: the tile's index.
+        digest: SHA-256 of the part, which is also in the part's name.
+        levels: where the blocks of each pyramid level are in the part.
+        statistics: of the product's bands.
+        scenes: 1-based numbers of the scenes that were read.
+    """
+
+    plan: str
+    code: str
+    tile: int
+    digest: str
+    levels: tuple[LevelIndex, ...]
+    statistics: TileStatistics
+    scenes: tuple[int, ...]
+
+    def to_json(self) -> bytes:
+        """The record as it is written in the store."""
+        return _RECORD.dump_json(self)
+
+    @staticmethod
+    def from_json(text: bytes) -> "TileRecord":
+        """The record that was written."""
+        return _RECORD.validate_json(text)
+
+
+_RECORD = TypeAdapter(TileRecord)
+
+
+def compute_range(
+    plan: Plan,
+    index: int,
+    store: Store,
+    sources: OpenSources,
+    on_tile: Callable[[Tile], object] = lambda _: None,
+) -> None:
+    """Compute the tiles of a range that have no record yet.
+
+    Safe to interrupt anywhere, to repeat, and to run twice at once: a part is named by its content, and the first
+    record of a tile stays.
+
+    Args:
+        plan: the plan.
+        index: which range.
+        store: where parts and records go.
+        sources: handles to the scenes' files, kept open from tile to tile.
+        on_tile: told of each tile when it is done, or was already.
+    """
+    start, stop = plan.ranges[index]
+    for tile in plan.tiles[start:stop]:
+        key = names.record_key(plan.uid, tile.index)
+        if store.read(key) is None:
+            part, record = make_part(plan, tile, sources)
+            store.create(names.part_key(plan.uid, tile.index, record.digest), [part])
+            store.create(key, [record.to_json()])
+        on_tile(tile)
+
+
+def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, TileRecord]:
+    """Compute a tile and encode it: the part's bytes, and the record."""
+    pixels = compute_tile(plan, tile, sources)
+    product = len(plan.formula.output_bands)
+    place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
+    part = encode_part(pixels.values, plan.encoding, place, levels_of(plan.tile_side))
+    statistics = measure(
+        pixels.values[:product],
+        normalised_difference=plan.formula.normalised_difference,
+        out_of_range=pixels.out_of_range,
+    )
+    record = TileRecord(plan.digest, plan.code, tile.index, part.digest, part.levels, statistics, pixels.scenes)
+    return part.content, record
+
+
+def read_records(plan: Plan, store: Store) -> dict[int, TileRecord]:
+    """The records of a plan's tiles that are there, by tile.
+
+    Raises:
+        RequestError: a record belongs to another plan.
+    """
+    found = {}
+    for tile in plan.tiles:
+        text = store.read(names.record_key(plan.uid, tile.index))
+        if text is None:
+            continue
+        record = TileRecord.from_json(text)
+        if record.plan != plan.digest:
+            raise RequestError(f"the work folder of {plan.uid} holds tiles of another plan; delete it and run again")
+        found[tile.index] = record
+    return found
