@@ -137,7 +137,7 @@ AREA = [
     invalid(
         "two areas",
         {"spec.area": BOX | {"geometry": {"type": "Polygon", "coordinates": [RING]}}},
-        'spec.area is {"bbox": [15, 45, 16, 46], "geometry": {"type": "Polygon", "coordinates": [[...; '
+        'spec.area is {"bbox": [15, 45, 16, 46], "geometry": {"type": "Polygon", "coordinates": [[[...; '
         "exactly one of bbox, geometry must be given",
     ),
     invalid(
@@ -162,6 +162,11 @@ AREA = [
     ),
     invalid(
         "a box without width", {"spec.area": {"bbox": [15, 45, 15, 46]}}, f"spec.area.bbox is [15, 45, 15, 46]; {ORDER}"
+    ),
+    invalid(
+        "a box without height",
+        {"spec.area": {"bbox": [15, 45, 16, 45]}},
+        f"spec.area.bbox is [15, 45, 16, 45]; {ORDER}",
     ),
     invalid(
         "no area of a catalogue",

@@ -1,1 +1,1 @@
-"""The contract between the parts of mosaic-operator: the MosaicRequest, its names, its errors. No pixels, no services."""
+"""The contract between the parts of mosaic-operator: the MosaicRequest, its names, its errors."""

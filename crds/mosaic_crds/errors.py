@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class MosaicError(Exception):
-    """An error with a message for the person who asked: one sentence that says what was wrong, where, and what to do."""
+    """An error with a message for the person who asked: what was wrong, where, and what to do, in one sentence."""
 
     exit_code: ClassVar[int] = 1
 
@@ -16,6 +16,6 @@ class RequestError(MosaicError):
 
 
 class PassingError(MosaicError):
-    """A source or store did not answer as it should; the same request may succeed later, and what is done stays done."""
+    """A source or store did not answer as it should; the same request may succeed later."""
 
     exit_code = 43

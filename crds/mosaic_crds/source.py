@@ -89,7 +89,8 @@ class FilesScene(Model):
     safe: Reference | None = None
     """A Sentinel-2 product as ESA ships it: the .SAFE folder or its zip."""
     mask: MaskFile | None = None
-    """Which pixels to leave out; of an item its scene classification, if absent."""
+    """Which pixels to leave out: the mask's reference alone, as a string, or an object with href, band, values.
+    Of an item its scene classification, if absent."""
     datetime: Moment | None = None
     """When it was taken, RFC 3339 with a time zone, or a date."""
     cloud_cover: Percent | None = None

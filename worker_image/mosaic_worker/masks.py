@@ -39,7 +39,7 @@ def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     near = 0
     for reach, far in sorted(rows_by_reach.items(), key=lambda item: item[1]):
         run = counts[:, np.minimum(columns + reach + 1, width)] > counts[:, np.maximum(columns - reach, 0)]
-        for dy in range(near, far + 1):
+        for dy in range(near, min(far, height - 1) + 1):
             grown[dy:] |= run[: height - dy]
             grown[: height - dy] |= run[dy:]
         near = far + 1

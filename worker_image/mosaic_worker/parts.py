@@ -12,7 +12,6 @@ from rasterio.io import MemoryFile
 from mosaic_worker.encoding import Encoding
 from mosaic_worker.grid import Grid
 from mosaic_worker.overviews import Floats
-from mosaic_worker.tiling import BLOCK
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,6 @@ class Part:
     content: bytes
     digest: str
     levels: tuple[LevelIndex, ...]
-
-
-def levels_of(tile_side: int) -> int:
-    """How many levels of a tile consist of whole blocks: sides of 1024 and 512 for 1024."""
-    return (tile_side // BLOCK).bit_length()
 
 
 def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> Part:

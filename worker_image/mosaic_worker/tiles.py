@@ -8,12 +8,12 @@ from mosaic_crds.errors import RequestError
 from pydantic import TypeAdapter
 
 from mosaic_worker.compute import compute_tile
-from mosaic_worker.parts import LevelIndex, encode_part, levels_of
+from mosaic_worker.parts import LevelIndex, encode_part
 from mosaic_worker.plan import Plan
 from mosaic_worker.reading import OpenSources
 from mosaic_worker.statistics import TileStatistics, measure
 from mosaic_worker.store import Store
-from mosaic_worker.tiling import Tile
+from mosaic_worker.tiling import Tile, part_levels
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, Tile
     pixels = compute_tile(plan, tile, sources)
     product = len(plan.formula.output_bands)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
-    part = encode_part(pixels.values, plan.encoding, place, levels_of(plan.tile_side))
+    part = encode_part(pixels.values, plan.encoding, place, part_levels(plan.grid, plan.tile_side))
     statistics = measure(
         pixels.values[:product],
         normalised_difference=plan.formula.normalised_difference,

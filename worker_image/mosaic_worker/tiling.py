@@ -37,6 +37,17 @@ def tile_side(grid: Grid) -> int:
     return 1024 if grid.pixels <= SMALL_MOSAIC else 2048
 
 
+def part_levels(grid: Grid, side: int) -> int:
+    """How many levels of the mosaic are made of whole blocks of its tiles: full size, half, … as far as there are any.
+
+    A mosaic has overviews until one fits a block; a tile's share of a level is whole blocks down to the side of one.
+    """
+    levels = 1
+    while max(grid.width, grid.height) > BLOCK << (levels - 1) and side > BLOCK << (levels - 1):
+        levels += 1
+    return levels
+
+
 def tiles_of(grid: Grid, side: int) -> list[Tile]:
     """All tiles, row by row; they cover the grid exactly once."""
     columns = -(-grid.width // side)

@@ -1,6 +1,7 @@
 """Requests that are taken, and the sentence that each other one gets."""
 
 import math
+import time
 
 import pytest
 from contract_table import BASE, CASES, Case, request_with
@@ -34,6 +35,16 @@ def test_a_mask_given_as_text_is_a_scene_classification():
     assert (mask.href, mask.band, mask.values) == ("scl.tif", 1, "scl")
 
 
+@pytest.fixture
+def in_vancouver(monkeypatch):
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "America/Vancouver")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_vancouver")
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

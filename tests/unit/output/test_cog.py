@@ -1,0 +1,150 @@
+"""The COG: what was put in comes out, at every level, and the field's own validators find nothing."""
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mosaic_worker.cog import Description, write_cog
+from mosaic_worker.encoding import Encoding
+from mosaic_worker.grid import Grid
+from mosaic_worker.overviews import halve
+from mosaic_worker.parts import encode_part
+from mosaic_worker.tiff import directory_size, read_tags, tag, write_directory
+from mosaic_worker.tiling import part_levels, tiles_of
+from rio_cogeo import cog_validate
+
+FLOATS = Encoding("float32", (1.0,), ("mean",))
+
+
+def mosaic(path, values, encoding, side=1024, **more):
+    _, height, width = values.shape
+    grid = Grid("EPSG:32609", 600_000, 5_700_000, 10, 10, width, height)
+    tiles = tiles_of(grid, side)
+    parts = []
+    for tile in tiles:
+        place = grid.window(tile.x, tile.y, tile.width, tile.height)
+        pixels = values[:, tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
+        parts.append(encode_part(pixels, encoding, place, part_levels(grid, side)))
+    names = tuple(f"band{number}" for number in range(len(values)))
+    description = Description(names, {"TIFFTAG_SOFTWARE": "test"}, ({"STATISTICS_MEAN": "0.5"},) * len(names))
+    pieces = write_cog(
+        grid, encoding, description, tiles, [part.levels for part in parts], lambda tile: parts[tile].content, **more
+    )
+    with path.open("wb") as file:
+        file.writelines(pieces)
+    return grid, parts
+
+
+def field(bands, height, width, seed=0):
+    values = np.random.default_rng(seed).normal(0, 0.3, (bands, height, width)).astype(np.float32)
+    values[:, : height // 3, : width // 4] = np.nan
+    return values
+
+
+def assert_holds(path, values, encoding):
+    assert cog_validate(path, strict=True) == (True, [], [])
+    level, factor = values, 1
+    with rasterio.open(path) as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert np.array_equal(dataset.read(), encoding.stored(values), equal_nan=True)
+        overviews = dataset.overviews(1)
+    expected = 0
+    while max(level.shape[1:]) > 512:
+        level, factor, expected = halve(level, encoding.reductions), factor * 2, expected + 1
+        with rasterio.open(path, overview_level=expected - 1) as dataset:
+            assert dataset.shape == level.shape[1:]
+            np.testing.assert_allclose(dataset.read(), encoding.stored(level), rtol=1e-6, atol=1e-6)
+    assert len(overviews) == max(expected, 0)
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (100, 700), (512, 512), (513, 1025), (1024, 1024), (2049, 1030), (1100, 2600)]
+)
+def test_a_mosaic_of_any_size_comes_out_as_it_went_in(tmp_path, size):
+    values = field(1, *size)
+    mosaic(tmp_path / "a.tif", values, FLOATS)
+    assert_holds(tmp_path / "a.tif", values, FLOATS)
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4])
+def test_a_mosaic_of_several_bands(tmp_path, bands):
+    encoding = Encoding("float32", (1.0,) * bands, ("mean",) * (bands - 1) + ("first",))
+    values = field(bands, 1100, 1300)
+    mosaic(tmp_path / "a.tif", values, encoding)
+    assert_holds(tmp_path / "a.tif", values, encoding)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.descriptions == tuple(f"band{number}" for number in range(bands))
+        assert dataset.tags(bands)["STATISTICS_MEAN"] == "0.5"
+
+
+def test_larger_tiles_hold_more_levels(tmp_path):
+    values = field(1, 2500, 2300)
+    _, parts = mosaic(tmp_path / "a.tif", values, FLOATS, side=2048)
+    assert len(parts[0].levels) == 3
+    assert_holds(tmp_path / "a.tif", values, FLOATS)
+
+
+def test_scaled_whole_numbers(tmp_path):
+    encoding = Encoding("int16", (0.0001,), ("mean",))
+    values = field(1, 700, 600)
+    values[0, -1, -1] = 5
+    mosaic(tmp_path / "a.tif", values, encoding)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        stored = dataset.read(1)
+        assert (dataset.dtypes[0], dataset.nodata, dataset.scales) == ("int16", -32768, (0.0001,))
+    assert cog_validate(tmp_path / "a.tif", strict=True) == (True, [], [])
+    fits = np.abs(values[0]) < 3.27
+    assert np.abs(stored[fits] * 0.0001 - values[0][fits]).max() < 0.0000501
+    assert (stored[~fits] == -32768).all()
+
+
+def test_the_place_on_the_ground_is_kept(tmp_path):
+    grid, _ = mosaic(tmp_path / "a.tif", field(1, 30, 20), FLOATS)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert (dataset.transform, dataset.crs.to_epsg()) == (grid.transform, 32609)
+        assert dataset.tags()["TIFFTAG_SOFTWARE"] == "test"
+        assert np.isnan(dataset.nodata)
+
+
+def test_beyond_four_gigabytes_offsets_have_eight_bytes(tmp_path):
+    """The same small mosaic with the limit set to nothing, so that no test writes four gigabytes."""
+    values = field(1, 1500, 1300)
+    mosaic(tmp_path / "a.tif", values, FLOATS, classic_limit=0)
+    assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
+    assert_holds(tmp_path / "a.tif", values, FLOATS)
+
+
+def test_a_part_opens_as_a_geotiff_in_its_place(tmp_path):
+    values = field(1, 1100, 1300)
+    grid, parts = mosaic(tmp_path / "a.tif", values, FLOATS)
+    (tmp_path / "part.tif").write_bytes(parts[1].content)
+    with rasterio.open(tmp_path / "part.tif") as dataset:
+        assert np.array_equal(dataset.read(1), values[0, :1024, 1024:], equal_nan=True)
+        assert dataset.transform @ (0, 0) == grid.transform @ (1024, 0)
+
+
+def test_the_same_values_give_the_same_bytes():
+    grid = Grid("EPSG:32609", 0, 0, 10, 10, 700, 600)
+    one, two = (encode_part(field(1, 600, 700), FLOATS, grid, 2) for _ in range(2))
+    assert (one.content, one.digest) == (two.content, two.digest)
+
+
+tags = st.lists(
+    st.tuples(
+        st.integers(256, 40000), st.sampled_from([3, 4]), st.lists(st.integers(0, 65535), min_size=1, max_size=9)
+    ),
+    min_size=1,
+    max_size=20,
+    unique_by=lambda entry: entry[0],
+)
+
+
+@settings(max_examples=50)
+@given(tags)
+def test_a_directory_is_read_as_it_was_written_and_has_the_size_that_was_foretold(entries):
+    written = [tag(*entry) for entry in entries]
+    directory = write_directory(written, 8, 0, big=False)
+    assert len(directory) == directory_size(written, big=False)
+    assert read_tags(b"II*\0\x08\0\0\0" + directory) == sorted(written, key=lambda entry: entry.code)
+    assert len(write_directory(written, 8, 0, big=True)) == directory_size(written, big=True)

@@ -1,0 +1,148 @@
+"""The picture: in its place, in its colours, transparent where there is no data."""
+
+import io
+
+import numpy as np
+import pytest
+from mosaic_worker.colormaps import palette
+from mosaic_worker.grid import Grid
+from mosaic_worker.picture import LARGEST_LATITUDE, render, stretch_to_bytes, thumbnail
+from PIL import Image
+from rasterio.warp import transform
+from rasters import write_raster
+
+HALF_WORLD = 20037508.342789244
+
+
+def picture_of(tmp_path, values, *, left, top, resolution=10.0, crs="EPSG:32609", stretch=((0.0, 1.0),), **more):
+    bands = values if values.ndim == 3 else values[np.newaxis]
+    path = write_raster(
+        tmp_path / "a.tif", bands.astype(np.float32), left=left, top=top, resolution=resolution, crs=crs,
+        nodata=float("nan"), driver="COG", BLOCKSIZE=512,
+    )  # fmt: skip
+    grid = Grid(crs, left, top, resolution, resolution, bands.shape[2], bands.shape[1])
+    picture = render(str(path), grid, stretch, "nipy_spectral", **more)
+    return picture, np.asarray(Image.open(io.BytesIO(picture.png)))
+
+
+def place_of(picture, mask):
+    rows, columns = np.nonzero(mask)
+    return picture.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("crs", "left", "top", "resolution"),
+    [
+        ("EPSG:32609", 500_000, 5_700_000, 10),
+        ("EPSG:32609", 680_000, 6_900_000, 10),
+        ("EPSG:32733", 300_000, 8_000_000, 10),
+        ("EPSG:4326", -125.9, 51.7, 0.0001),
+        ("EPSG:3857", -14_000_000, 6_700_000, 10),
+        ("EPSG:32601", 159_000, 5_000_000, 10),
+        ("EPSG:3035", 4_300_000, 3_100_000, 10),
+    ],
+)
+def test_a_marker_is_found_at_its_longitude_and_latitude(tmp_path, crs, left, top, resolution):
+    values = np.zeros((900, 800))
+    values[600:603, 200:203] = 1
+    picture, pixels = picture_of(tmp_path, values, left=left, top=top, resolution=resolution, crs=crs)
+    x, y = place_of(picture, pixels == 255)
+    at = transform(crs, "EPSG:3857", [left + 201.5 * resolution], [top - 601.5 * resolution])
+    size = picture.transform.a
+    assert abs((x - at[0][0] + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD) < size / 2
+    assert abs(y - at[1][0]) < size / 2
+    assert picture.reduction == 1
+
+
+def test_across_the_antimeridian_the_picture_goes_on(tmp_path):
+    picture, pixels = picture_of(tmp_path, np.ones((400, 4000)), left=245_000, top=5_000_000, crs="EPSG:32601")
+    assert picture.bounds[0] < -HALF_WORLD or picture.bounds[2] > HALF_WORLD
+    assert picture.bounds[2] - picture.bounds[0] < 70_000
+    assert (pixels > 0).mean() > 0.7
+
+
+def test_towards_the_pole_the_picture_ends_where_web_mercator_does(tmp_path):
+    picture, pixels = picture_of(
+        tmp_path, np.ones((500, 500)), left=-500_000, top=500_000, resolution=2000, crs="EPSG:3413"
+    )
+    assert picture.bounds[3] == pytest.approx(HALF_WORLD, rel=1e-6)
+    assert pytest.approx(85.0511, abs=1e-4) == LARGEST_LATITUDE
+    assert (pixels > 0).any()
+
+
+def test_a_mosaic_without_data_is_transparent_all_over(tmp_path):
+    picture, pixels = picture_of(tmp_path, np.full((60, 50), np.nan), left=500_000, top=5_000_000)
+    assert (pixels == 0).all()
+    shown = Image.open(io.BytesIO(picture.png))
+    assert (shown.mode, shown.info["transparency"]) == ("P", 0)
+    assert (np.asarray(shown.convert("RGBA"))[..., 3] == 0).all()
+
+
+def test_a_mosaic_of_one_pixel_is_a_picture(tmp_path):
+    picture, pixels = picture_of(tmp_path, np.ones((1, 1)), left=500_000, top=5_000_000)
+    assert picture.width >= 1
+    assert 255 in pixels
+
+
+def test_holes_stay_holes(tmp_path):
+    values = np.ones((300, 300))
+    values[100:200, 100:200] = np.nan
+    _, pixels = picture_of(tmp_path, values, left=500_000, top=5_000_000)
+    middle = pixels[pixels.shape[0] // 2 - 40 : pixels.shape[0] // 2 + 40, pixels.shape[1] // 2 - 40 :][:, :80]
+    assert (middle == 0).all()
+    assert (pixels == 0).mean() == pytest.approx(1 / 9, abs=0.03)
+
+
+def test_a_large_mosaic_is_shown_from_an_overview(tmp_path):
+    values = np.zeros((2100, 3000))
+    values[1600:1616, 800:816] = 1
+    picture, pixels = picture_of(tmp_path, values, left=500_000, top=5_000_000, largest_side=700)
+    assert max(pixels.shape) <= 700
+    assert picture.reduction == 4
+    x, y = place_of(picture, pixels > 100)
+    at = transform("EPSG:32609", "EPSG:3857", [500_000 + 8080], [5_000_000 - 16080])
+    assert abs(x - at[0][0]) < picture.transform.a / 2
+    assert abs(y - at[1][0]) < picture.transform.a / 2
+
+
+def test_values_beyond_the_stretch_get_its_end_colours():
+    values = np.array([[[-5, 0, 0.5, 1, 5, np.nan]]], np.float32)
+    assert stretch_to_bytes(values, [(0, 1)]).tolist() == [[[1, 1, 128, 255, 255, 0]]]
+
+
+def test_a_flat_stretch_gives_the_middle_colour():
+    values = np.array([[[7, np.nan]]], np.float32)
+    assert stretch_to_bytes(values, [(7, 7)]).tolist() == [[[128, 0]]]
+
+
+def test_three_bands_are_colours_with_transparency(tmp_path):
+    values = np.stack([np.full((90, 90), share) for share in (0.0, 0.5, 1.0)])
+    values[1, :45] = np.nan
+    _, pixels = picture_of(tmp_path, values, left=500_000, top=5_000_000, stretch=((0, 1),) * 3)
+    assert pixels[10, 40].tolist() == [0, 0, 0, 0]
+    assert pixels[80, 40].tolist() == [1, 128, 255, 255]
+
+
+@pytest.mark.parametrize("name", ["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"])
+def test_a_palette_keeps_its_first_entry_for_no_data(name):
+    colours = np.frombuffer(palette(name), np.uint8).reshape(256, 3)
+    assert colours[0].tolist() == [0, 0, 0]
+    assert len(np.unique(colours[1:], axis=0)) > 100
+
+
+def test_a_thumbnail_is_small_and_keeps_its_transparency(tmp_path):
+    values = np.ones((1200, 2400))
+    values[:, :1200] = np.nan
+    picture, _ = picture_of(tmp_path, values, left=500_000, top=5_000_000)
+    small = Image.open(io.BytesIO(thumbnail(picture)))
+    assert max(small.size) <= 512
+    alpha = np.asarray(small.convert("RGBA"))[..., 3]
+    assert alpha[small.height // 2, 20] == 0
+    assert alpha[small.height // 2, -20] == 255
+
+
+def test_the_same_mosaic_gives_the_same_bytes(tmp_path):
+    values = np.random.default_rng(0).random((300, 300))
+    one, _ = picture_of(tmp_path, values, left=500_000, top=5_000_000)
+    two, _ = picture_of(tmp_path, values, left=500_000, top=5_000_000)
+    assert one.png == two.png
