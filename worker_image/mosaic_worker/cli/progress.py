@@ -15,7 +15,7 @@ class ProgressBar(run.Progress):
     """Tiles, megapixels per second and the time left, on stderr; plain lines where that is no terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,0 +1,124 @@
+"""The `mosaic` command as a person uses it: started, interrupted, started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from rasters import noise, write_raster
+
+MOSAIC = Path(sys.executable).parent / "mosaic"
+
+
+def mosaic(*arguments: object, **how: object) -> subprocess.CompletedProcess[str]:
+    command = [str(MOSAIC), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **how)
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.005)  # between two looks, with the deadline above
+
+
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    for number, name in enumerate(("green", "swir16")):
+        write_raster(tmp_path / f"{name}.tif", noise(4096, 3072, number), tiled=True)
+    request = {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "kind": "MosaicRequest",
+        "metadata": {"name": "ndsi"},
+        "spec": {
+            "source": {"files": {"scenes": [{"bands": {"green": "green.tif", "swir16": "swir16.tif"}}]}},
+            "product": {"index": "NDSI"},
+        },
+    }
+    path = tmp_path / "request.yaml"
+    path.write_text(yaml.safe_dump(request))
+    return path
+
+
+def results(store: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in store.glob("mosaics/default/ndsi/*/*") if file.suffix != ".json"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how):
+    store = tmp_path / "store"
+    command = [str(MOSAIC), "run", str(request_file), "--store", str(store), "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
+        until(lambda: len(list(store.glob("work/*/tiles/*.json"))) >= 2)
+        os.killpg(running.pid, how)
+        said = running.stderr.read()
+        code = running.wait()
+    if how == signal.SIGINT:
+        assert code == 130
+        assert said.endswith("mosaic: interrupted; the same command goes on where this one stopped\n")
+        assert "Traceback" not in said
+    assert not (store / "mosaics").exists()
+    kept = {file: file.stat().st_mtime_ns for file in store.glob("work/*/tiles/*.json")}
+    assert kept
+
+    again = mosaic("run", request_file, "--store", store, "--workers", "2")
+    assert again.returncode == 0
+    assert "tile(s) of an earlier run are done already" in again.stderr
+    assert not list(store.glob("work/*"))
+    assert not list((store / ".unfinished").glob("*")) or how == signal.SIGKILL
+
+    whole = mosaic("run", request_file, "--store", tmp_path / "other")
+    assert whole.returncode == 0
+    assert results(store) == results(tmp_path / "other")
+
+
+def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
+    first = mosaic("run", request_file, cwd=tmp_path)
+    assert first.returncode == 0
+    cog = next((tmp_path / "mosaic-store").glob("mosaics/*/*/*/mosaic.tif"))
+    assert str(cog.relative_to(tmp_path)) in first.stdout
+    made, content = cog.stat().st_mtime_ns, cog.read_bytes()
+    again = mosaic("run", request_file, cwd=tmp_path)
+    assert "was made before" in again.stdout
+    assert cog.stat().st_mtime_ns == made
+    assert mosaic("run", request_file, "--fresh", cwd=tmp_path).returncode == 0
+    assert cog.stat().st_mtime_ns > made
+    assert cog.read_bytes() == content
+
+
+def test_validate_and_estimate_say_what_would_be_made(request_file):
+    valid = mosaic("validate", request_file)
+    assert (valid.returncode, valid.stdout) == (0, f"{request_file} is valid: NDSI from the band(s) green, swir16\n")
+    planned = mosaic("estimate", request_file)
+    assert planned.returncode == 0
+    assert "3,072 x 4,096 pixels at 10 in EPSG:32633" in planned.stdout
+    assert "12 in " in planned.stdout
+
+
+def test_indices_are_listed_and_explained():
+    listed = mosaic("indices").stdout.splitlines()
+    assert len(listed) == 280
+    assert any(line.startswith("NDVI ") for line in listed)
+    explained = mosaic("indices", "evi").stdout
+    for piece in ("Enhanced Vegetation Index", "nir, red, blue", "C1", "https://doi.org/"):
+        assert piece in explained
+    unknown = mosaic("indices", "NDVY")
+    assert (unknown.returncode, unknown.stdout) == (42, "")
+    assert unknown.stderr.startswith("mosaic: ")
+
+
+def test_sample_scenes_are_written_where_asked(tmp_path):
+    made = mosaic("sample-scene", tmp_path / "scenes", "--side", 128, "--count", 2)
+    assert made.returncode == 0
+    assert made.stdout.splitlines() == [str(tmp_path / f"scenes/S2_SYNTHETIC_{n}/item.json") for n in (1, 2)]
+    assert (tmp_path / "scenes/S2_SYNTHETIC_2/B11.jp2").exists()
+
+
+def test_the_version_and_help_are_there():
+    assert mosaic("--version").stdout.startswith("mosaic, version 0.")
+    assert "run" in mosaic("--help").stdout
