@@ -1,0 +1,71 @@
+"""The samples are requests that work: run on synthetic scenes, and compared with plain numpy."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from pipeline import Made
+
+from mosaic_crds.validation import parse_request
+from mosaic_worker.run import run
+from mosaic_worker.synthetic import write_scenes
+
+SAMPLES = Path(__file__).parents[2] / "crds" / "samples"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("demo")
+    list(write_scenes(place / "scenes", count=3, side=512, seed=3))
+    for sample in SAMPLES.glob("*.yaml"):
+        shutil.copy(sample, place)
+    return place
+
+
+def made(folder: Path, sample: str) -> Made:
+    path = folder / f"{sample}.yaml"
+    result = run(parse_request(path.read_text(), path.name), folder, str(folder / "store"), workers=2)
+    return Made(folder / "store" / result.folder, result.item)
+
+
+def reflectance(folder: Path, scene: int, band: str) -> np.ndarray:
+    with rasterio.open(folder / f"scenes/S2_SYNTHETIC_{scene}/{band}.tif") as dataset:
+        numbers = dataset.read(1).astype(float)
+    return np.where(numbers == 0, np.nan, numbers * 0.0001 - 0.1)
+
+
+def test_ndsi(folder):
+    mosaic = made(folder, "ndsi")
+    green = reflectance(folder, 1, "B03").reshape(256, 2, 256, 2).mean(axis=(1, 3))
+    swir = reflectance(folder, 1, "B11")
+    with np.errstate(invalid="ignore"):
+        expected = (green - swir) / (green + swir)
+        expected[np.abs(expected) > 1] = np.nan
+    found = mosaic.values()
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert np.nanmax(np.abs(found - expected)) < 1e-5
+    stretch = mosaic.item["assets"]["picture"]["mosaic:stretch"]
+    assert stretch[0] == pytest.approx([np.nanmin(expected), np.nanmax(expected)], abs=1e-5)
+
+
+def test_median(folder):
+    mosaic = made(folder, "median")
+    with mosaic.open() as dataset:
+        assert dataset.descriptions == ("NDVI", "count")
+        values, count = dataset.read()
+    assert 0.3 < np.nanmedian(values) < 0.95
+    assert set(np.unique(count)) == {0, 1, 2, 3}
+    assert np.array_equal(np.isnan(values), count == 0) or (np.isnan(values) >= (count == 0)).all()
+    assert json.loads((mosaic.folder / "mosaic.json").read_text())["properties"]["start_datetime"] < "2024-07-02"
+
+
+def test_true_colour(folder):
+    mosaic = made(folder, "true-colour")
+    with mosaic.open() as dataset:
+        for number, band in enumerate(("B04", "B03", "B02"), 1):
+            found, expected = dataset.read(number), reflectance(folder, 1, band)
+            assert np.array_equal(np.isnan(found), np.isnan(expected))
+            assert np.nanmax(np.abs(found - expected)) < 1e-6
