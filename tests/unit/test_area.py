@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.area import area_of, crosses_antimeridian, inside, projected_area
-from mosaic_worker.grid import Grid
+from mosaic_worker.geometry.area import area_of, crosses_antimeridian, inside, projected_area
+from mosaic_worker.geometry.grid import Grid
 from rasterio.warp import transform
 from shapely.geometry import box
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_crds.errors import RequestError
-from mosaic_worker.composite import reducer, scene_order
+from mosaic_worker.pixels.composite import reducer, scene_order
 
 stacks = arrays(
     np.float32,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
-from mosaic_worker.gate import Gate, open_raster, own_machine, pod
+from mosaic_worker.sources.gate import Gate, open_raster, own_machine, pod
 from rasterio.transform import from_origin
 
 

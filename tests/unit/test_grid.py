@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.errors import RequestError
-from mosaic_worker.grid import Grid, crs_of, projected_bounds, snapped, utm_crs
+from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds, snapped, utm_crs
 from rasterio.warp import transform
 
 coordinates = st.floats(-2e7, 2e7, allow_nan=False)

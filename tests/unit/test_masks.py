@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from mosaic_worker.masks import dilate, scl_flagged
+from mosaic_worker.pixels.masks import dilate, scl_flagged
 
 
 def brute(flagged, radius):

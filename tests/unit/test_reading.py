@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.gate import own_machine
-from mosaic_worker.grid import Grid, projected_bounds
-from mosaic_worker.reading import CLEAR, FLAGGED, UNKNOWN, OpenSources, read_band, read_mask
-from mosaic_worker.sampling import kernel_for, source_window
-from mosaic_worker.scenes import Band, Mask
+from mosaic_worker.geometry.grid import Grid, projected_bounds
+from mosaic_worker.geometry.sampling import kernel_for, source_window
+from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.reading import CLEAR, FLAGGED, UNKNOWN, OpenSources, read_band, read_mask
+from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 from rasters import noise, write_raster
@@ -116,7 +116,7 @@ def test_onto_a_grid_twice_as_coarse_a_pixel_is_the_mean_of_four(tmp_path):
 
 
 def test_by_default_a_coarser_grid_averages_and_a_finer_one_interpolates(tmp_path):
-    header = band_of(write_raster(tmp_path / "a.tif", noise(48, 64))).header
+    header = band_of(write_raster(tmp_path / "a.tif", noise(48, 64))).header.grid
     assert kernel_for(header, Grid("EPSG:32633", 0, 0, 20, 20, 9, 9), None) == "average"
     assert kernel_for(header, Grid("EPSG:32633", 0, 0, 5, 5, 9, 9), None) == "bilinear"
     assert kernel_for(header, Grid("EPSG:32633", 5, 5, 10, 10, 9, 9), None) == "bilinear"
@@ -153,7 +153,7 @@ def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kern
 
 
 def test_only_the_window_that_is_needed_is_read(tmp_path):
-    header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header
+    header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header.grid
     window = source_window(header, Grid("EPSG:32633", 501_000, 4_999_000, 10, 10, 50, 40), "cubic")
     assert 98 - 3 <= window.left < 100
     assert 150 < window.right <= 150 + 5

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from pipeline import Made
-
 from mosaic_crds.validation import parse_request
 from mosaic_worker.run import run
 from mosaic_worker.synthetic import write_scenes
+from pipeline import Made
 
 SAMPLES = Path(__file__).parents[2] / "crds" / "samples"
 

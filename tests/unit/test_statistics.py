@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from mosaic_worker.statistics import TileStatistics, measure, merge
+from mosaic_worker.pixels.statistics import TileStatistics, measure, merge
 from pydantic import TypeAdapter
 
 normalised = st.one_of(st.floats(-1, 1, width=32), st.just(np.float32(np.nan)))

@@ -1,5 +1,6 @@
 """A store: objects appear whole, once, and say so when they cannot."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -97,6 +98,17 @@ def test_a_full_store_says_so_and_what_to_do(tmp_path):
 
     with pytest.raises(PassingError, match="is full: free some space and run again, finished tiles are kept"):
         store.create("never", fill())
+
+
+def test_what_a_killed_writer_left_is_deleted_after_a_day(store, tmp_path):
+    store.create("a", [b"x"])
+    old, new = (tmp_path / "store/.unfinished" / name for name in ("old", "new"))
+    for file in (old, new):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.create("b", [b"x"])
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_an_unknown_kind_of_store_is_refused():

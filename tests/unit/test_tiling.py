@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from mosaic_worker.grid import Grid
-from mosaic_worker.tiling import BLOCK, equal_ranges, tile_side, tiles_of
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.tiling import BLOCK, equal_ranges, tile_side, tiles_of
 
 
 @given(st.integers(1, 9000), st.integers(1, 9000))

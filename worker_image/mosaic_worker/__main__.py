@@ -15,8 +15,8 @@ from mosaic_crds import names
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.validation import parse_request
 
-from mosaic_worker.gate import pod
 from mosaic_worker.planning import Limits, plan_step, read_plan
+from mosaic_worker.sources.gate import pod
 from mosaic_worker.store import open_store
 
 STEPS = ("plan", "tiles", "finalize")
@@ -54,7 +54,7 @@ def _step(step: str, environment: Mapping[str, str]) -> dict[str, Any]:
     if plan is None:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
     if step == "tiles":
-        from mosaic_worker.reading import OpenSources
+        from mosaic_worker.sources.reading import OpenSources
         from mosaic_worker.tiles import compute_range
 
         index = int(_required(environment, names.ENV_COMPLETION_INDEX))

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from mosaic_worker.grid import Grid
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.sampling import coarseness
+from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan import Estimate, PlannedScene
-from mosaic_worker.sampling import coarseness
-from mosaic_worker.tiling import Tile
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
 """Core-seconds to decode a million pixels of one band: JPEG 2000 (lossless, 16 bit) and deflated TIFF, as measured."""
@@ -27,8 +27,8 @@ def estimate(grid: Grid, scenes: Sequence[PlannedScene], bands: int) -> Estimate
         window = planned.window
         touched = (window.right - window.left) * (window.bottom - window.top)
         for band in planned.scene.bands.values():
-            across, down = coarseness(band.header, grid)
-            pixels = min(touched * across * down, band.header.width * band.header.height)
+            across, down = coarseness(band.header.grid, grid)
+            pixels = min(touched * across * down, band.header.grid.pixels)
             seconds += DECODE_SECONDS["jp2" if band.href.lower().endswith(".jp2") else "other"] * pixels / 1e6
     return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
 

@@ -9,11 +9,11 @@ from mosaic_crds import names
 from mosaic_crds.errors import PassingError
 from mosaic_crds.spec import Stretch
 
-from mosaic_worker.cog import Description, write_cog
-from mosaic_worker.item import Published, mosaic_item
-from mosaic_worker.picture import render, thumbnail
+from mosaic_worker.output.cog import Description, write_cog
+from mosaic_worker.output.item import Published, mosaic_item
+from mosaic_worker.output.picture import render, thumbnail
+from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
-from mosaic_worker.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.store import Store
 from mosaic_worker.tiles import TileRecord, read_records
 from mosaic_worker.version import DISTRIBUTION

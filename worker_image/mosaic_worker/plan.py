@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.encoding import Encoding
-from mosaic_worker.grid import Grid
-from mosaic_worker.overviews import FIRST, MEAN
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.sampling import Kernel, Window
+from mosaic_worker.geometry.tiling import Tile, tiles_of
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sampling import Kernel, Window
-from mosaic_worker.scenes import Scene
-from mosaic_worker.tiling import Tile, tiles_of
+from mosaic_worker.sources.scenes import Scene
 
 INT16_SCALE = 0.0001
 """What a number of an int16 mosaic stands for, as in Sentinel-2's own reflectances."""

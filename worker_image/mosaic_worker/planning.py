@@ -9,21 +9,21 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spec import MosaicRequestSpec
 from pydantic import TypeAdapter
-from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.area import WGS84, area_of, projected_area
-from mosaic_worker.composite import scene_order
 from mosaic_worker.estimate import estimate, tile_work
-from mosaic_worker.gate import Gate, without_query
-from mosaic_worker.grid import Bounds, Grid, crs_of, projected_bounds, snapped, utm_crs
+from mosaic_worker.geometry.area import WGS84, area_of, projected_area
+from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
+from mosaic_worker.geometry.sampling import Window, grid_window
+from mosaic_worker.geometry.tiling import equal_ranges, tile_side, tiles_of
+from mosaic_worker.gridding import fix_grid
+from mosaic_worker.pixels.composite import scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sampling import Window, coarseness, grid_window, header_grid
-from mosaic_worker.scenes import Header, Scene
 from mosaic_worker.sources import resolve
+from mosaic_worker.sources.gate import Gate, without_query
+from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.store import Store
-from mosaic_worker.tiling import equal_ranges, tile_side, tiles_of
 from mosaic_worker.version import code_version
 
 RANGES_PER_WORKER = 4
@@ -100,8 +100,15 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     They digest the request without how it is executed, the identity of each input, and the version of the code.
     """
     asked = request.spec.model_dump_json(by_alias=True, exclude={"execution", "source"})
-    content = without_query(_SCENES.dump_json(list(scenes)).decode())
-    return hashlib.sha256(f"{asked}\n{content}\n{code_version()}".encode()).hexdigest()[:16]
+    inputs = _SCENES.dump_json([_unsigned(scene) for scene in scenes]).decode()
+    return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
+
+
+def _unsigned(scene: Scene) -> Scene:
+    """A scene whose URLs carry no signatures, which change with every request."""
+    bands = {name: replace(band, href=without_query(band.href)) for name, band in scene.bands.items()}
+    mask = scene.mask and replace(scene.mask, href=without_query(scene.mask.href))
+    return replace(scene, bands=bands, mask=mask)
 
 
 def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, parallelism: int) -> Plan:
@@ -114,7 +121,7 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
     product = product_of(spec.product)
     calibrated = _calibration(product, scenes)
     area = _area(spec)
-    grid = fix_grid(spec, scenes, area, limits)
+    grid = fix_grid(spec, scenes, area, limits.pixels)
     planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
     touching = [item for item in planned if not item.window.empty]
     if not touching:
@@ -168,73 +175,9 @@ def _calibration(product: Product, scenes: Sequence[Scene]) -> bool:
     return not plain
 
 
-def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, limits: Limits) -> Grid:
-    """The grid of a mosaic: its CRS and resolution as asked for, snapped, over the area or the whole of the scenes.
-
-    Raises:
-        RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
-    """
-    headers = [band.header for scene in scenes for band in scene.bands.values()]
-    wanted = spec.grid.crs or ("source" if spec.source.files is not None else "utm")
-    own = wanted == "source"
-    first = max((band.header for band in scenes[0].bands.values()), key=lambda header: header.xres)
-    crs = first.crs if own else _utm(area, headers) if wanted == "utm" else wanted
-    crs_of(crs)
-    bounds = projected_area(area, crs).bounds if area is not None else _extent(headers, crs)
-    xres, yres = _resolution(spec.grid.resolution, crs, headers, bounds, first if own else None)
-    grid = snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0))
-    if grid.pixels > limits.pixels:
-        least = max(xres, yres) * (grid.pixels / limits.pixels) ** 0.5
-        raise RequestError(
-            f"spec.grid.resolution: at {xres:g} the mosaic would have {grid.width:,} x {grid.height:,} pixels, and "
-            f"{limits.pixels:,} are allowed; use {least:.2g} or more, or a smaller area"
-        )
-    return grid
-
-
-def _utm(area: BaseGeometry | None, headers: Sequence[Header]) -> str:
-    if area is None:
-        area = box(*_extent(headers, WGS84))
-    centre = area.centroid
-    return utm_crs(centre.x, centre.y)
-
-
-def _extent(headers: Sequence[Header], crs: str) -> Bounds:
-    """The bounds of all images together, in a CRS."""
-    each = [projected_bounds(header_grid(header).bounds, header.crs, crs) for header in dict.fromkeys(headers)]
-    lefts, bottoms, rights, tops = zip(*each, strict=True)
-    return min(lefts), min(bottoms), max(rights), max(tops)
-
-
-def _resolution(
-    asked: float | None, crs: str, headers: Sequence[Header], bounds: Bounds, own: Header | None
-) -> tuple[float, float]:
-    """Across and down, in units of the CRS: as asked for, else the coarsest native one of the bands used."""
-    if asked is not None:
-        return asked, asked
-    if own is not None and all((header.xres, header.yres) <= (own.xres, own.yres) for header in headers):
-        return own.xres, own.yres
-    if crs_of(crs).is_geographic and any(not crs_of(header.crs).is_geographic for header in headers):
-        raise RequestError(
-            f"spec.grid.resolution: {crs} counts in degrees, so the resolution must be given, in degrees"
-        )
-    native = max(_native(header, crs, bounds) for header in headers)
-    return native, native
-
-
-def _native(header: Header, crs: str, bounds: Bounds) -> float:
-    """The larger side of an image's pixel in units of a CRS; of metres in metres as it is, without map distortion."""
-    ours, theirs = crs_of(crs), crs_of(header.crs)
-    if ours.is_geographic == theirs.is_geographic and ours.linear_units == theirs.linear_units:
-        return max(header.xres, header.yres)
-    unit = Grid(crs, bounds[0], bounds[3], 1.0, 1.0, 1, 1)
-    across, down = coarseness(header, unit)
-    return float(f"{max(1 / across, 1 / down):.3g}")
-
-
 def _window(scene: Scene, grid: Grid) -> Window:
     """The pixels that every band of a scene may touch."""
-    windows = [grid_window(band.header, grid) for band in scene.bands.values()]
+    windows = [grid_window(band.header.grid, grid) for band in scene.bands.values()]
     return replace(
         windows[0],
         left=max(window.left for window in windows),

@@ -14,13 +14,13 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 
 from mosaic_worker.finalize import ITEM, finalize_step, sweep
-from mosaic_worker.gate import Gate, own_machine
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
 from mosaic_worker.product import product_of
-from mosaic_worker.reading import OpenSources
 from mosaic_worker.sources import resolve
+from mosaic_worker.sources.gate import Gate, own_machine
+from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.tiles import compute_range, read_records
 

@@ -7,13 +7,13 @@ from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from pydantic import TypeAdapter
 
-from mosaic_worker.compute import compute_tile
-from mosaic_worker.parts import LevelIndex, encode_part
+from mosaic_worker.geometry.tiling import Tile, part_levels
+from mosaic_worker.output.parts import LevelIndex, encode_part
+from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan import Plan
-from mosaic_worker.reading import OpenSources
-from mosaic_worker.statistics import TileStatistics, measure
+from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store
-from mosaic_worker.tiling import Tile, part_levels
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mosaic_worker.cog import Description, write_cog
-from mosaic_worker.encoding import Encoding
-from mosaic_worker.grid import Grid
-from mosaic_worker.overviews import halve
-from mosaic_worker.parts import encode_part
-from mosaic_worker.tiff import directory_size, read_tags, tag, write_directory
-from mosaic_worker.tiling import part_levels, tiles_of
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.tiling import part_levels, tiles_of
+from mosaic_worker.output.cog import Description, write_cog
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.overviews import halve
+from mosaic_worker.output.parts import encode_part
+from mosaic_worker.output.tiff import directory_size, read_tags, tag, write_directory
 from rio_cogeo import cog_validate
 
 FLOATS = Encoding("float32", (1.0,), ("mean",))

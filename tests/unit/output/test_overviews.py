@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from mosaic_worker.overviews import halve
+from mosaic_worker.output.overviews import halve
 
 values = st.one_of(st.floats(-1000, 1000, width=32), st.just(np.float32(np.nan)))
 

@@ -4,9 +4,9 @@ import io
 
 import numpy as np
 import pytest
-from mosaic_worker.colormaps import palette
-from mosaic_worker.grid import Grid
-from mosaic_worker.picture import LARGEST_LATITUDE, render, stretch_to_bytes, thumbnail
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.output.colormaps import palette
+from mosaic_worker.output.picture import LARGEST_LATITUDE, render, stretch_to_bytes, thumbnail
 from PIL import Image
 from rasterio.warp import transform
 from rasters import write_raster

@@ -3,9 +3,9 @@
 from mosaic_crds.errors import RequestError
 from mosaic_crds.spec import MosaicRequestSpec
 
-from mosaic_worker.gate import Gate
-from mosaic_worker.scenes import Scene
 from mosaic_worker.sources.files import files_scenes
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.scenes import Scene
 
 
 def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate) -> list[Scene]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, MaskFile
 
-from mosaic_worker.gate import Gate
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.scenes import Mask, Scene
+from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.scenes import Mask, Scene
 from mosaic_worker.sources.stac_item import StacItem, read_item
 
 

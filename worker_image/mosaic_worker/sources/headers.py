@@ -5,9 +5,10 @@ from typing import Self
 from mosaic_crds.errors import RequestError
 from rasterio.io import DatasetReader
 
-from mosaic_worker.documents import identity
-from mosaic_worker.gate import Gate, open_raster, without_query
-from mosaic_worker.scenes import Band, Header
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.sources.documents import identity
+from mosaic_worker.sources.gate import Gate, open_raster, without_query
+from mosaic_worker.sources.scenes import Band, Header
 
 
 class Headers:
@@ -78,14 +79,7 @@ def _header_of(dataset: DatasetReader, band: int, identity_of_file: str, where: 
     dtype = dataset.dtypes[band - 1]
     if dtype.startswith("complex"):
         raise RequestError(f"{where}: {name} holds complex numbers, which no product takes")
-    return Header(
-        crs=dataset.crs.to_string(),
-        left=transform.c,
-        top=transform.f,
-        xres=transform.a,
-        yres=-transform.e,
-        width=dataset.width,
-        height=dataset.height,
-        dtype=dtype,
-        identity=identity_of_file,
+    grid = Grid(
+        dataset.crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height
     )
+    return Header(grid, dtype, identity_of_file)

@@ -9,11 +9,11 @@ import pystac
 from mosaic_crds.errors import RequestError
 from pystac.errors import STACError
 
-from mosaic_worker.documents import read_document
-from mosaic_worker.gate import Gate
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.scenes import Band
+from mosaic_worker.sources.documents import read_document
+from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.scenes import Band
 
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata"}
 SENTINEL2_SCALE = 0.0001

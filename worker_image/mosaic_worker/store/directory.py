@@ -2,12 +2,16 @@
 
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mosaic_crds.errors import PassingError
+
+ABANDONED_SECONDS = 24 * 3600
+"""Without a change for so long a file is not being written any more."""
 
 
 class DirectoryStore:
@@ -25,6 +29,7 @@ class DirectoryStore:
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
             self._unfinished.mkdir(parents=True, exist_ok=True)
+            self._forget_abandoned()
             unfinished = self._unfinished / uuid.uuid4().hex
             try:
                 with unfinished.open("xb", buffering=2**20) as file:
@@ -77,6 +82,13 @@ class DirectoryStore:
         if self._root not in path.parents:
             raise ValueError(f"the key {key!r} leads out of the store")
         return path
+
+    def _forget_abandoned(self) -> None:
+        """Delete what processes that were killed left unfinished."""
+        for file in self._unfinished.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                    file.unlink()
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:

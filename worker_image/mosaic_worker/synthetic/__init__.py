@@ -12,7 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
-from mosaic_worker.grid import Grid
+from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.synthetic.item import write_item
 from mosaic_worker.synthetic.landscape import Floats, Landscape, cloud_cover, landscape, reflectances, shares
 

@@ -8,7 +8,7 @@ from typing import Any
 import pystac
 from shapely.geometry import box, mapping
 
-from mosaic_worker.grid import Grid, projected_bounds
+from mosaic_worker.geometry.grid import Grid, projected_bounds
 
 _ASSETS = {
     "blue": ("B02", 0.490),

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from rasterio.io import MemoryFile
 
-from mosaic_worker.encoding import Encoding
-from mosaic_worker.grid import Grid, crs_of
-from mosaic_worker.parts import LevelIndex, decode_level
-from mosaic_worker.tiff import LONG, LONG8, Tag, directory_size, read_tags, tag, write_directory
-from mosaic_worker.tiling import BLOCK, Tile
+from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.tiling import BLOCK, Tile
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.parts import LevelIndex, decode_level
+from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, read_tags, tag, write_directory
 
 CLASSIC_LIMIT = 4_000_000_000
 """Bytes from which a file becomes a BigTIFF, a little below what 32-bit offsets reach."""

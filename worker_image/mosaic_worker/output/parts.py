@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from rasterio.io import MemoryFile
 
-from mosaic_worker.encoding import Encoding
-from mosaic_worker.grid import Grid
-from mosaic_worker.overviews import Floats
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.overviews import Floats
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_worker.area import inside
-from mosaic_worker.composite import Composite, bytes_per_pixel, reducer
-from mosaic_worker.grid import Grid
-from mosaic_worker.masks import dilate
+from mosaic_worker.geometry.area import inside
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.sampling import coarseness
+from mosaic_worker.geometry.tiling import BLOCK, Tile
+from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
+from mosaic_worker.pixels.masks import dilate
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.reading import CLEAR, FLAGGED, Floats, OpenSources, read_band, read_mask
-from mosaic_worker.sampling import coarseness
-from mosaic_worker.tiling import BLOCK, Tile
+from mosaic_worker.sources.reading import CLEAR, FLAGGED, Floats, OpenSources, read_band, read_mask
 
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
@@ -52,7 +52,7 @@ def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
     """Rows that are worked on at once: as many blocks, or else rows, as fit the memory of a strip; at least one."""
     pixel: float = bytes_per_pixel(plan.composite.method, len(plan.formula.output_bands), max(1, len(scenes)))
     bands = [band for planned in scenes for band in planned.scene.bands.values()]
-    source = max((np.prod(coarseness(band.header, plan.grid)) for band in bands), default=1.0)
+    source = max((np.prod(coarseness(band.header.grid, plan.grid)) for band in bands), default=1.0)
     pixel += 4 * len(plan.formula.input_bands) + 12 * max(1.0, float(source))
     rows = int(STRIP_BYTES / (pixel * tile.width))
     return max(1, min(tile.height, rows // BLOCK * BLOCK if rows >= BLOCK else rows))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mosaic_worker.grid import Grid
+from mosaic_worker.geometry.grid import Grid
 
 BLOCK = 512
 """Side of the blocks in a COG, pixels."""

@@ -8,7 +8,7 @@ from typing import IO
 
 from mosaic_crds.errors import PassingError, RequestError
 
-from mosaic_worker.gate import Gate, without_query
+from mosaic_worker.sources.gate import Gate, without_query
 
 LARGEST_DOCUMENT = 16 * 2**20
 TIMEOUT_SECONDS = 30

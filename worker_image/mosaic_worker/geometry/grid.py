@@ -8,7 +8,7 @@ from affine import Affine
 from mosaic_crds.errors import RequestError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 Bounds = tuple[float, float, float, float]
 """left, bottom, right, top in units of a CRS."""
@@ -124,7 +124,16 @@ def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
         raise RequestError(f"spec.grid.crs: {source} cannot be transformed to {target} ({error})") from None
     if not all(math.isfinite(edge) for edge in found):
         raise RequestError(f"spec.grid.crs: the area has no place in {target}; choose another CRS, such as utm")
+    if found[0] > found[2]:  # degrees, on both sides of the antimeridian
+        return (-180.0, found[1], 180.0, found[3])
     return found
+
+
+def projected_middle(grid: Grid, target: str) -> tuple[float, float]:
+    """The middle of a grid in another CRS."""
+    left, bottom, right, top = grid.bounds
+    xs, ys = transform(crs_of(grid.crs), crs_of(target), [(left + right) / 2], [(bottom + top) / 2])
+    return xs[0], ys[0]
 
 
 def utm_crs(longitude: float, latitude: float) -> str:

@@ -13,8 +13,8 @@ from PIL import Image
 from rasterio.warp import Resampling, reproject, transform
 from rasterio.windows import Window
 
-from mosaic_worker.colormaps import palette
-from mosaic_worker.grid import Bounds, Grid, crs_of, projected_bounds
+from mosaic_worker.geometry.grid import Bounds, Grid, crs_of, projected_bounds
+from mosaic_worker.output.colormaps import palette
 
 WEB_MERCATOR = "EPSG:3857"
 EARTH_RADIUS = 6378137.0

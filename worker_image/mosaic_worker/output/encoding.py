@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from mosaic_worker.grid import Grid, crs_of
-from mosaic_worker.overviews import Floats, Reduction, halve
-from mosaic_worker.tiling import BLOCK
+from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.tiling import BLOCK
+from mosaic_worker.output.overviews import Floats, Reduction, halve
 
 INT16_NODATA = -32768
 OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}

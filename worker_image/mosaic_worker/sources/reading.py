@@ -13,22 +13,21 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mosaic_worker.gate import Gate, open_raster, raster_environment, without_query
-from mosaic_worker.grid import Grid, crs_of
-from mosaic_worker.masks import SCL_NO_DATA, scl_flagged
-from mosaic_worker.sampling import (
+from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.sampling import (
     COARSER,
     RESAMPLING,
     Kernel,
     Window,
     coarseness,
     coincides,
-    header_grid,
     kernel_for,
     mask_kernel_for,
     source_window,
 )
-from mosaic_worker.scenes import Band, Header, Mask
+from mosaic_worker.pixels.masks import SCL_NO_DATA, scl_flagged
+from mosaic_worker.sources.gate import Gate, open_raster, raster_environment, without_query
+from mosaic_worker.sources.scenes import Band, Mask
 
 Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.uint8)
@@ -67,12 +66,12 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
 
     A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
     """
-    kernel = kernel_for(band.header, grid, asked)
-    window = source_window(band.header, grid, kernel)
+    kernel = kernel_for(band.header.grid, grid, asked)
+    window = source_window(band.header.grid, grid, kernel)
     if window.empty:
         return None
     numbers = _numbers(sources.get(band.href, where), band, window, where)
-    values = _on_grid(numbers, band.header, window, grid, kernel, np.nan)
+    values = _on_grid(numbers, band.header.grid, window, grid, kernel, np.nan)
     if (band.scale, band.offset) != (1.0, 0.0):
         values *= np.float32(band.scale)
         values += np.float32(band.offset)
@@ -85,8 +84,8 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what a scene classification calls
     "no data", and what lies beyond the layer.
     """
-    kernel = mask_kernel_for(mask.header, grid)
-    window = source_window(mask.header, grid, kernel)
+    kernel = mask_kernel_for(mask.header.grid, grid)
+    window = source_window(mask.header.grid, grid, kernel)
     if window.empty:
         return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
     numbers = _read(sources.get(mask.href, where), mask.band, window, where)
@@ -96,7 +95,7 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
         codes[numbers == SCL_NO_DATA] = UNKNOWN
     else:
         codes[(numbers == 0) == (mask.values == "zero")] = FLAGGED
-    return _on_grid(codes, mask.header, window, grid, kernel, UNKNOWN)
+    return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
 
 
 def _numbers(dataset: DatasetReader, band: Band, window: Window, where: str) -> Floats:
@@ -126,20 +125,20 @@ def _read(dataset: DatasetReader, band: int, window: Window, where: str, masks: 
 
 
 def _on_grid(
-    numbers: NDArray[Number], header: Header, window: Window, grid: Grid, kernel: Kernel, absent: float
+    numbers: NDArray[Number], image: Grid, window: Window, grid: Grid, kernel: Kernel, absent: float
 ) -> NDArray[Number]:
     """Numbers of a window of an image on a grid, `absent` where the image does not reach."""
     found = np.full((grid.height, grid.width), absent, numbers.dtype)
-    if coincides(header, grid):
-        column = round((header.left - grid.left) / grid.xres) + window.left
-        row = round((grid.top - header.top) / grid.yres) + window.top
+    if coincides(image, grid):
+        column = round((image.left - grid.left) / grid.xres) + window.left
+        row = round((grid.top - image.top) / grid.yres) + window.top
         inside = Window(column, row, column + numbers.shape[1], row + numbers.shape[0]).clipped(grid.width, grid.height)
         found[inside.top : inside.bottom, inside.left : inside.right] = numbers[
             inside.top - row : inside.bottom - row, inside.left - column : inside.right - column
         ]
         return found
-    source = header_grid(header).window(window.left, window.top, numbers.shape[1], numbers.shape[0])
-    return warp(numbers, source, grid, kernel, coarseness(header, grid), absent)
+    source = image.window(window.left, window.top, numbers.shape[1], numbers.shape[0])
+    return warp(numbers, source, grid, kernel, coarseness(image, grid), absent)
 
 
 def warp(

@@ -4,27 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from mosaic_worker.geometry.grid import Grid
+
 
 @dataclass(frozen=True)
 class Header:
     """How an image lies on the ground and in its file.
 
     Attributes:
-        crs: "EPSG:n" or WKT.
-        left, top: the outer corner of the upper left pixel, in units of the CRS.
-        xres, yres: the size of a pixel, in units of the CRS; both positive, rows run southwards.
-        width, height: in pixels.
+        grid: its own pixels.
         dtype: numpy's name of the stored type.
         identity: what changes when the file's content does.
     """
 
-    crs: str
-    left: float
-    top: float
-    xres: float
-    yres: float
-    width: int
-    height: int
+    grid: Grid
     dtype: str
     identity: str
 

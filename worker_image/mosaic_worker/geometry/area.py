@@ -14,7 +14,7 @@ from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from mosaic_worker.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid, crs_of
 
 WGS84 = "EPSG:4326"
 EDGE_SEGMENTS = 512

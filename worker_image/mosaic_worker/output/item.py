@@ -10,17 +10,16 @@ from typing import Any
 import pystac
 import rasterio
 import shapely
-from mosaic_crds import names
 from shapely.affinity import translate
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.area import WGS84
-from mosaic_worker.gate import without_query
-from mosaic_worker.grid import crs_of
-from mosaic_worker.picture import Picture
+from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.grid import crs_of
+from mosaic_worker.output.picture import Picture
+from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.statistics import BandStatistics, MosaicStatistics
+from mosaic_worker.sources.gate import without_query
 from mosaic_worker.tiles import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
@@ -98,7 +97,7 @@ def _properties(
         "mosaic:scenes": [_scene(plan, planned) for planned in scenes],
     }
     if formula.formula is not None:
-        properties["processing:expression"] = {"format": names.GROUP, "expression": formula.formula}
+        properties["processing:expression"] = {"format": "numexpr", "expression": formula.formula}
     if properties["proj:code"] is None:
         properties["proj:wkt2"] = crs_of(plan.grid.crs).to_wkt()
     if plan.warnings:

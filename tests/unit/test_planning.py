@@ -1,0 +1,141 @@
+"""Plans: which grid, which scenes, which ranges, and what is refused before a pixel is read."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_worker.plan import Plan
+from mosaic_worker.planning import Limits, make_plan, request_uid
+from mosaic_worker.sources import resolve
+from mosaic_worker.sources.gate import own_machine
+from pipeline import files, request_of
+from rasterio.warp import transform
+from rasters import noise, write_raster
+
+
+def planned(folder, spec, parallelism=2, pixels=10**9) -> Plan:
+    request = request_of(spec)
+    bands = ("red",)
+    scenes = resolve(request.spec, bands, own_machine(folder))
+    return make_plan(request, "uid", scenes, Limits(pixels), parallelism)
+
+
+def red(*paths, **grid):
+    scenes = [{"bands": {"red": str(path)}} for path in paths]
+    return {"source": files(*scenes), "product": {"bands": ["red"]}, "grid": grid}
+
+
+def test_without_an_area_the_grid_is_the_first_scenes_own_over_all_scenes(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60), left=500_005, top=5_000_003)
+    two = write_raster(tmp_path / "b.tif", noise(50, 60), left=500_305, top=4_999_903)
+    grid = planned(tmp_path, red(one, two)).grid
+    assert (grid.left, grid.top, grid.width, grid.height) == (500_005, 5_000_003, 90, 60)
+
+
+def test_grids_in_a_crs_of_their_own_lie_on_multiples_of_the_resolution(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60), left=500_005, top=5_000_003)
+    grid = planned(tmp_path, red(one, crs="EPSG:32633", resolution=10)).grid
+    assert (grid.left, grid.top, grid.width, grid.height) == (500_000, 5_000_010, 61, 51)
+    assert planned(tmp_path, red(one, crs="EPSG:32632")).grid.xres == 10
+
+
+def test_degrees_need_a_resolution(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    with pytest.raises(RequestError, match=r"spec\.grid\.resolution: EPSG:4326 counts in degrees"):
+        planned(tmp_path, red(one, crs="EPSG:4326"))
+    assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=0.0001)).grid.xres == 0.0001
+
+
+def test_feet_become_metres_where_the_resolution_is_left_out(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60), crs="EPSG:2263", left=980_000, top=200_000, resolution=100)
+    assert planned(tmp_path, red(one, crs="EPSG:32618")).grid.xres == pytest.approx(30.5, abs=0.2)
+
+
+@pytest.mark.parametrize(("lefts", "zone"), [((300_000, 310_000), "EPSG:32633"), ((820_000, 830_000), "EPSG:32634")])
+def test_utm_without_an_area_is_the_zone_of_the_scenes_middle(tmp_path, lefts, zone):
+    paths = [write_raster(tmp_path / f"{left}.tif", noise(50, 60), left=left) for left in lefts]
+    assert planned(tmp_path, red(*paths, crs="utm")).grid.crs == zone
+
+
+def test_utm_without_an_area_across_the_antimeridian(tmp_path):
+    (x,), (y,) = transform("EPSG:4326", "EPSG:32601", [-179.99], [10])
+    one = write_raster(tmp_path / "a.tif", noise(50, 60), left=x - 2500, top=y, crs="EPSG:32601")
+    two = write_raster(tmp_path / "b.tif", noise(50, 60), left=x, top=y, crs="EPSG:32601")
+    plan = planned(tmp_path, red(one, two, crs="utm"))
+    assert plan.grid.crs in {"EPSG:32601", "EPSG:32660"}
+    assert plan.grid.width < 400
+
+
+def test_scenes_apart_from_the_area_are_left_out_and_said_so(tmp_path):
+    near = write_raster(tmp_path / "a.tif", noise(50, 60))
+    far = write_raster(tmp_path / "b.tif", noise(50, 60), left=600_000)
+    plan = planned(tmp_path, red(near, far) | {"area": {"bbox": [15.0, 45.145, 15.005, 45.15]}})
+    assert [item.scene.id for item in plan.scenes] == ["scene-1"]
+    assert plan.warnings == ("1 scene(s) lie outside the area and are not used",)
+
+
+def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    spec = red(one, crs="utm", resolution=1000) | {"area": {"bbox": [8, 44, 22, 46]}}
+    assert planned(tmp_path, spec).warnings == (
+        "the area reaches 4 degrees beyond its UTM zone, where distances are distorted",
+    )
+
+
+def test_ranges_are_four_for_each_worker_and_hold_all_tiles(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
+    plan = planned(tmp_path, red(one), parallelism=2)
+    assert (len(plan.tiles), len(plan.ranges)) == (20, 8)
+    assert [stop for _, stop in plan.ranges][-1] == 20
+    assert planned(tmp_path, red(one), parallelism=50).summary()["ranges"] == 20
+
+
+def test_a_plan_is_read_as_it_was_written(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60), nodata=0)
+    plan = planned(tmp_path, red(one) | {"area": {"bbox": [15.0, 45.14, 15.01, 45.15]}})
+    again = Plan.from_json(plan.to_json())
+    assert again == plan
+    assert again.digest == plan.digest
+
+
+def test_the_limit_of_pixels_is_named_with_what_would_do(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(500, 600))
+    with pytest.raises(RequestError, match="600 x 500 pixels, and 75,000 are allowed; use 20 or more"):
+        planned(tmp_path, red(one), pixels=75_000)
+
+
+def test_calibrated_and_uncalibrated_scenes_do_not_mix(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    spec = red(one, one)
+    spec["source"]["files"]["scenes"][0]["bands"]["red"] = {"href": str(one), "scale": 0.0001}
+    with pytest.raises(RequestError, match="scene-2 holds uncalibrated numbers and others reflectances"):
+        planned(tmp_path, spec)
+
+
+def test_the_identity_follows_the_mosaic_and_nothing_else(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+
+    def uid(spec, **changes):
+        request = request_of(spec)
+        scene = resolve(request.spec, ("red",), own_machine(tmp_path))[0]
+        band = replace(scene.bands["red"], **changes)
+        return request_uid(request, [replace(scene, bands={"red": band})])
+
+    same = uid(red(one))
+    assert uid(red(one) | {"execution": {"parallelism": 3}}) == same
+    signed = {"href": "https://h.org/a.tif?sig=1"}
+    assert uid(red(one), **signed) == uid(red(one), href="https://h.org/a.tif?sig=2") != same
+    header = resolve(request_of(red(one)).spec, ("red",), own_machine(tmp_path))[0].bands["red"].header
+    assert uid(red(one), header=replace(header, identity="other")) != same
+    assert uid(red(one), **signed, header=replace(header, identity="other")) != uid(red(one), **signed)
+    assert uid(red(one) | {"output": {"dtype": "int16"}}) != same
+    assert uid(red(one), offset=1.0) != same
+
+
+def test_a_scene_in_degrees_on_both_sides_of_the_antimeridian_is_not_lost(tmp_path):
+    (x,), (y,) = transform("EPSG:4326", "EPSG:32601", [180.0], [10])
+    values = np.full((200, 200), 7, np.uint16)
+    one = write_raster(tmp_path / "a.tif", values, left=x - 1000, top=y, crs="EPSG:32601")
+    spec = red(one, crs="EPSG:4326", resolution=0.0001) | {"area": {"bbox": [179.995, 9.985, 180, 9.995]}}
+    assert len(planned(tmp_path, spec).scenes) == 1

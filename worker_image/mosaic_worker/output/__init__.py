@@ -1,0 +1,1 @@
+"""The bytes of a result: blocks, parts, the COG, the picture and the Item."""
