@@ -1,6 +1,7 @@
 """Whole mosaics of generated scenes, compared with plain numpy on the same numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,13 @@ import pytest
 import rasterio
 import shapely
 from mosaic_crds.errors import RequestError
+from mosaic_worker.pixels import compute
+from mosaic_worker.planning import Limits, make_plan
+from mosaic_worker.sources import resolve
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.reading import OpenSources
 from PIL import Image
-from pipeline import files, make, same
+from pipeline import files, make, request_of, same
 from rasterio.features import geometry_mask
 from rasterio.warp import transform, transform_geom
 from rasters import noise, write_raster
@@ -199,28 +205,58 @@ def test_count_and_chosen_say_how_many_scenes_and_which(overlapping, tmp_path):
     assert same(made.values(3), first)
 
 
-def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(overlapping, tmp_path):
-    folder, scenes, canvas = overlapping
-    radius = 7
-    made = make(
-        tmp_path,
-        {
-            "source": files(placed(scenes, folder)[0]),
-            "product": {"bands": ["nir"]},
-            "composite": {"mask": ["cloud"], "dilate": radius},
-        },
-    )
-    cloud = np.isin(canvas["scl"][0, 200:900, :800], [8, 9])
-    grown = np.zeros_like(cloud)
-    ys, xs = np.nonzero(cloud)
+def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
+    """Over the edges of tiles and, with little memory to work in, of strips."""
+    radius, height, width = 7, 1100, 1300
+    nir = noise(height, width)
+    scl = np.where(noise(height, width, 1, 0, 4000) == 0, 9, 4).astype(np.uint8)
+    scl[1015:1035:9, 1000:1050:8] = 8
+    write_raster(tmp_path / "nir.tif", nir)
+    write_raster(tmp_path / "scl.tif", scl)
+    spec = {
+        "source": files({"bands": {"nir": "nir.tif"}, "mask": "scl.tif"}),
+        "product": {"bands": ["nir"]},
+        "composite": {"mask": ["cloud"], "dilate": radius},
+    }
+    ys, xs = np.nonzero(scl >= 8)
+    grown = np.zeros((height, width), bool)
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             if dy * dy + dx * dx <= radius * radius:
                 y, x = ys + dy, xs + dx
-                keep = (y >= 0) & (y < 700) & (x >= 0) & (x < 800)
+                keep = (y >= 0) & (y < height) & (x >= 0) & (x < width)
                 grown[y[keep], x[keep]] = True
-    expected = np.where(grown, np.nan, canvas["nir"][0, 200:900, :800])
-    assert same(made.values(), expected)
+    expected = np.where(grown, np.nan, nir)
+    assert same(make(tmp_path, spec).values(), expected)
+
+    request = request_of(spec)
+    scenes = resolve(request.spec, ("nir",), own_machine(tmp_path))
+    plan = make_plan(request, "uid", scenes, Limits(), 1)
+    monkeypatch.setattr(compute, "STRIP_BYTES", 2_000_000)
+    for tile in plan.tiles:
+        found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values[0]
+        assert compute.strip_height(plan, tile, list(plan.scenes)) < tile.height
+        assert same(found, expected[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
+
+
+def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
+    write_raster(tmp_path / "red.tif", noise(20, 20))
+    scene = {"bands": {"red": "red.tif"}}
+    for method in ("median", "percentile", "mean", "latest"):
+        for count in (1, 40):
+            spec = {
+                "source": files(*[scene | {"datetime": "2024-07-01"}] * count),
+                "product": {"bands": ["red"]},
+                "composite": {"method": method} | ({"percentile": 5} if method == "percentile" else {}),
+            }
+            request = request_of(spec)
+            scenes = resolve(request.spec, ("red",), own_machine(tmp_path))
+            plan = make_plan(request, "uid", scenes, Limits(), 1)
+            large = replace(plan.tiles[0], width=2048, height=2048)
+            rows = compute.strip_height(plan, large, list(plan.scenes))
+            stacked = count if method in {"median", "percentile"} else 1
+            assert 1 <= rows <= 2048
+            assert rows * 2048 * 4 * stacked < compute.STRIP_BYTES
 
 
 def test_nodata_outside_a_polygon(tmp_path):

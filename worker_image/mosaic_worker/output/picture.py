@@ -102,7 +102,6 @@ def stretch_to_bytes(values: NDArray[np.float32], stretch: Sequence[tuple[float,
 def thumbnail(picture: Picture) -> bytes:
     """A PNG of a picture, at most 512 pixels a side."""
     with Image.open(io.BytesIO(picture.png)) as opened:
-        opened.draft(None, (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
         factor = max(1, max(opened.size) // (2 * THUMBNAIL_SIDE))
         small = opened.resize((-(-opened.width // factor), -(-opened.height // factor)), Image.Resampling.NEAREST)
     colours = small.convert("RGBA")
