@@ -142,6 +142,19 @@ def test_two_workers_on_one_range_leave_one_valid_record(folder, tmp_path):
         assert part is not None
 
 
+def test_a_tile_that_has_a_record_is_not_computed_again(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "scenes")
+    store = open_store(str(tmp_path / "store"))
+    gate = own_machine(tmp_path)
+    plan = plan_step(request_of(spec(tmp_path / "scenes")), UID, store, gate, Limits(), 1)
+    told = []
+    compute_range(plan, 0, store, OpenSources(gate))
+    shutil.rmtree(tmp_path / "scenes")
+    compute_range(plan, 0, store, OpenSources(gate), told.append)
+    start, stop = plan.ranges[0]
+    assert [tile.index for tile in told] == list(range(start, stop))
+
+
 def test_a_second_run_finds_the_first_ones_work(folder, tmp_path):
     first = make(tmp_path, spec(folder), workers=2)
     before = (first.folder / "mosaic.tif").stat().st_mtime_ns

@@ -25,6 +25,9 @@ DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
 LARGEST_BLOCK = 512 * 2**20
 """Bytes that decoding one block of a file may take; a file in one huge strip would fill the memory of a pod."""
 
+CACHE_BYTES = 256 * 2**20
+"""For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
+
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _DRIVER_PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_]*:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -136,7 +139,7 @@ def raster_environment(remote: bool = False) -> Iterator[None]:
     One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
     truncated file. Remote files are opened without looking for files beside them.
     """
-    options: dict[str, object] = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": 256}
+    options: dict[str, object] = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": CACHE_BYTES}
     if remote:
         options |= {
             "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
