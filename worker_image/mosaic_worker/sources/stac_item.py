@@ -7,7 +7,7 @@ from typing import Any
 
 import pystac
 from mosaic_crds.errors import RequestError
-from pystac.errors import STACError
+from pystac.errors import STACError, STACTypeError
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.documents import read_document
@@ -52,7 +52,7 @@ class StacItem:
     def cloud_cover(self) -> float | None:
         """Percent of the scene under cloud, if the Item says."""
         cover = self.item.properties.get("eo:cloud_cover")
-        return None if cover is None else float(cover)
+        return None if cover is None else self._number(cover, "eo:cloud_cover")
 
     def band(self, name: str, headers: Headers) -> Band:
         """The band of a canonical common name.
@@ -96,16 +96,33 @@ class StacItem:
     def _stated(self, asset: pystac.Asset) -> tuple[float | None, float | None, float | None]:
         """Scale, offset and nodata, from `raster:bands` (raster extension 1) or the asset's own fields (STAC 1.1)."""
         fields = asset.extra_fields
-        described = (fields.get("raster:bands") or fields.get("bands") or [{}])[0]
-        scale = _first(described, fields, "scale", "raster:scale")
-        offset = _first(described, fields, "offset", "raster:offset")
-        nodata = _first(described, fields, "nodata")
+        described = (_list(fields, "raster:bands") or _list(fields, "bands") or [{}])[0]
+        scale = self._first(described, fields, "scale", "raster:scale")
+        offset = self._first(described, fields, "offset", "raster:offset")
+        nodata = self._first(described, fields, "nodata")
         baseline = self.item.properties.get("s2:processing_baseline")
         if scale is None and baseline is not None:
-            scale, offset = SENTINEL2_SCALE, SENTINEL2_OFFSET if float(baseline) >= 4 else 0.0
+            scale, offset = (
+                SENTINEL2_SCALE,
+                SENTINEL2_OFFSET if self._number(baseline, "s2:processing_baseline") >= 4 else 0.0,
+            )
         if offset is not None and self.item.properties.get("earthsearch:boa_offset_applied"):
             offset = 0.0
         return scale, offset, nodata
+
+    def _first(self, described: dict[str, Any], fields: dict[str, Any], *names: str) -> float | None:
+        for place in (described, fields):
+            for name in names:
+                if place.get(name) is not None:
+                    return self._number(place[name], name)
+        return None
+
+    def _number(self, value: object, name: str) -> float:
+        """A number that the Item states; "nan" is one, as JSON has no other way to write it."""
+        try:
+            return float(str(value))
+        except ValueError:
+            raise RequestError(f"{self.where}: {name} of {self.id} is {value!r}, which is no number") from None
 
 
 def read_item(admitted: str, where: str, gate: Gate) -> StacItem:
@@ -118,23 +135,21 @@ def read_item(admitted: str, where: str, gate: Gate) -> StacItem:
     text = read_document(admitted, where, gate)
     try:
         item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
-    except (ValueError, KeyError, TypeError, AttributeError, STACError):
+    except (ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError):
         raise RequestError(f"{where}: {admitted} is no STAC Item") from None
     return StacItem(item, admitted, where, gate)
 
 
 def _bands(asset: pystac.Asset) -> list[dict[str, Any]]:
-    return asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or []
+    return _list(asset.extra_fields, "eo:bands") or _list(asset.extra_fields, "bands")
+
+
+def _list(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects in a field; what is of another kind says nothing."""
+    found = fields.get(name)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _names(band: dict[str, Any]) -> set[str]:
     given = (band.get("eo:common_name"), band.get("common_name"), band.get("name"))
-    return {canonical(name) for name in given if name}
-
-
-def _first(described: dict[str, Any], fields: dict[str, Any], *names: str) -> float | None:
-    for place in (described, fields):
-        for name in names:
-            if place.get(name) is not None:
-                return float(place[name])
-    return None
+    return {canonical(name) for name in given if isinstance(name, str)}

@@ -1,0 +1,165 @@
+"""STAC Items as scenes: which asset is which band, and what its numbers mean."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_worker.run import run
+from mosaic_worker.sources import resolve
+from mosaic_worker.sources.gate import own_machine
+from pipeline import files, make, request_of
+from range_server import serving
+from rasters import noise, write_raster
+
+RASTER = {"raster:bands": [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]}
+
+
+def write_item(folder: Path, assets: dict[str, Any], **properties: Any) -> Path:
+    item = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "SCENE",
+        "geometry": {"type": "Point", "coordinates": [15, 45]},
+        "bbox": [15, 45, 15, 45],
+        "properties": {"datetime": "2024-07-01T10:00:00Z", "eo:cloud_cover": 12.5} | properties,
+        "links": [],
+        "assets": assets,
+    }
+    path = folder / "items" / "item.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(item))
+    return path
+
+
+def scene_of(folder: Path, assets: dict[str, Any], bands=("red",), mask=(), **properties: Any):
+    for number, name in enumerate(("red", "nir", "visual", "scl")):
+        write_raster(folder / f"{name}.tif", noise(10, 10, number, 0, 12))
+    item = write_item(folder, assets, **properties)
+    spec = {
+        "source": files({"item": str(item)}),
+        "product": {"bands": list(bands)},
+        "composite": {"mask": list(mask)},
+    }
+    return resolve(request_of(spec).spec, bands, own_machine(folder))[0]
+
+
+def calibration(scene, band="red"):
+    found = scene.bands[band]
+    return found.scale, found.offset, found.nodata, found.calibrated
+
+
+def test_the_scene_is_known_by_its_items_id_time_and_cloud_cover(tmp_path):
+    scene = scene_of(tmp_path, {"red": {"href": "../red.tif"}})
+    assert (scene.id, scene.datetime.isoformat(), scene.cloud_cover) == ("SCENE", "2024-07-01T10:00:00+00:00", 12.5)
+    assert scene.bands["red"].href == str(tmp_path / "red.tif")
+
+
+@pytest.mark.parametrize(
+    ("fields", "properties", "expected"),
+    [
+        (RASTER, {}, (0.0001, -0.1, 0, True)),
+        (RASTER, {"earthsearch:boa_offset_applied": True}, (0.0001, 0.0, 0, True)),
+        (RASTER, {"earthsearch:boa_offset_applied": False}, (0.0001, -0.1, 0, True)),
+        (RASTER, {"s2:processing_baseline": "05.09"}, (0.0001, -0.1, 0, True)),
+        ({}, {"s2:processing_baseline": "04.00"}, (0.0001, -0.1, None, True)),
+        ({}, {"s2:processing_baseline": "02.12"}, (0.0001, 0.0, None, True)),
+        ({}, {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, (0.0001, 0.0, None, True)),
+        ({"raster:scale": 0.0002, "raster:offset": -0.2, "nodata": 7}, {}, (0.0002, -0.2, 7, True)),
+        ({"bands": [{"name": "r", "raster:scale": 0.5, "nodata": 1}]}, {}, (0.5, 0.0, 1, True)),
+        ({}, {}, (1.0, 0.0, None, False)),
+    ],
+)
+def test_numbers_mean_what_the_item_says_and_offsets_are_applied_once(tmp_path, fields, properties, expected):
+    assert calibration(scene_of(tmp_path, {"red": {"href": "../red.tif"} | fields}, **properties)) == expected
+
+
+@pytest.mark.parametrize(
+    "assets",
+    [
+        {"red": {"href": "../red.tif"}},
+        {"B04": {"href": "../red.tif"}},
+        {"x": {"href": "../red.tif", "eo:bands": [{"name": "B4", "common_name": "red"}]}},
+        {"x": {"href": "../red.tif", "bands": [{"name": "B4", "eo:common_name": "red"}]}},
+        {
+            "preview": {"href": "../visual.tif", "roles": ["visual"], "eo:bands": [{"common_name": "red"}]},
+            "three": {"href": "../visual.tif", "eo:bands": [{"common_name": "red"}, {"common_name": "blue"}]},
+            "x": {"href": "../red.tif", "eo:bands": [{"common_name": "red"}]},
+        },
+        {
+            "other": {"href": "../visual.tif", "eo:bands": [{"common_name": "red"}]},
+            "red": {"href": "../red.tif"},
+        },
+    ],
+)
+def test_a_bands_asset_is_found_by_its_key_and_else_by_its_common_name(tmp_path, assets):
+    assert scene_of(tmp_path, assets).bands["red"].href.endswith("/red.tif")
+
+
+def test_a_missing_band_is_said_with_those_that_are_there(tmp_path):
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.item: the product needs nir, and SCENE has red, scl"):
+        scene_of(tmp_path, {"red": {"href": "../red.tif"}, "scl": {"href": "../scl.tif"}}, bands=("nir",))
+
+
+def test_the_scene_classification_is_the_mask_where_classes_are_asked_for(tmp_path):
+    assets = {"red": {"href": "../red.tif"}, "SCL": {"href": "../scl.tif"}}
+    assert scene_of(tmp_path, assets).mask is None
+    mask = scene_of(tmp_path, assets, mask=["cloud"]).mask
+    assert (mask.href, mask.values) == (str(tmp_path / "scl.tif"), "scl")
+    with pytest.raises(RequestError, match="SCENE has no scene classification"):
+        scene_of(tmp_path, {"red": {"href": "../red.tif"}}, mask=["cloud"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"type": "Feature"}', "<xml/>", '"text"', "null"])
+def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
+    (tmp_path / "item.json").write_text(text)
+    request = request_of({"source": files({"item": "item.json"}), "product": {"bands": ["red"]}})
+    with pytest.raises(RequestError, match=r"item\.json is no STAC Item"):
+        resolve(request.spec, ("red",), own_machine(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "properties", "sentence"),
+    [
+        ({"raster:bands": [{"scale": "much"}]}, {}, "scale of SCENE is 'much', which is no number"),
+        ({}, {"s2:processing_baseline": "new"}, "s2:processing_baseline of SCENE is 'new', which is no number"),
+        ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is \[1\], which is no number"),
+    ],
+)
+def test_what_should_be_a_number_and_is_none_is_named(tmp_path, fields, properties, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        scene_of(tmp_path, {"red": {"href": "../red.tif"} | fields}, **properties)
+
+
+@pytest.mark.parametrize("odd", [{"raster:bands": 3}, {"raster:bands": [4]}, {"eo:bands": {"a": 1}}, {"bands": [None]}])
+def test_fields_of_another_kind_say_nothing(tmp_path, odd):
+    assert calibration(scene_of(tmp_path, {"red": {"href": "../red.tif"} | odd})) == (1.0, 0.0, None, False)
+
+
+def test_no_data_may_be_nan(tmp_path):
+    scene = scene_of(tmp_path, {"red": {"href": "../red.tif", "raster:bands": [{"nodata": "nan", "scale": 1}]}})
+    assert np.isnan(scene.bands["red"].nodata)
+
+
+def test_an_asset_that_the_gate_does_not_admit_is_named(tmp_path):
+    with pytest.raises(RequestError, match="asset red of SCENE: s3:// in"):
+        scene_of(tmp_path, {"red": {"href": "s3://bucket/red.tif"}})
+
+
+def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_until_they_change(tmp_path):
+    served = tmp_path / "served"
+    numbers = noise(40, 50, 3)
+    write_raster(served / "red.tif", numbers)
+    item = write_item(served, {"red": {"href": "../red.tif"} | RASTER})
+    with serving(served) as address:
+        spec = {
+            "source": files({"item": f"http://{address}/items/{item.name}"}),
+            "product": {"bands": ["red"]},
+        }
+        first = make(tmp_path, spec)
+        assert np.nanmax(np.abs(first.values() - (numbers * 0.0001 - 0.1))) < 1e-6
+        assert run(request_of(spec), tmp_path, str(tmp_path / "store")).found
+        write_raster(served / "red.tif", noise(40, 50, 4))
+        assert make(tmp_path, spec).folder != first.folder
