@@ -436,6 +436,9 @@ def test_the_item_says_what_was_made_from_what(tmp_path):
     assert asset["bands"][0]["name"] == "NDVI"
     assert sum(asset["bands"][0]["raster:histogram"]["buckets"]) == 400
     assert {"mosaic", "picture", "thumbnail"} == set(item["assets"])
+    picture = item["assets"]["picture"]
+    assert picture["mosaic:stretch_error"] == [[pytest.approx(1e-4), pytest.approx(1e-4)]]
+    assert (picture["mosaic:colormap"], picture["mosaic:reduction"]) == ("nipy_spectral", 1)
 
 
 def test_the_whole_result_is_valid_for_the_fields_own_validators(tmp_path):

@@ -49,8 +49,9 @@ def test_merged_statistics_are_those_of_the_whole(elements, is_normalised):
 @pytest.mark.parametrize("percent", [0, 2, 25, 50, 98, 100])
 def test_a_percentile_of_a_normalised_difference_is_right_to_a_bin(percent):
     values = np.random.default_rng(1).beta(2, 5, (1, 300, 300)).astype(np.float32) * 2 - 1
-    found = merge([measure(values, normalised_difference=True, out_of_range=0)]).bands[0].percentile(percent)
-    assert found == pytest.approx(np.percentile(values, percent), abs=2e-4)
+    band = merge([measure(values, normalised_difference=True, out_of_range=0)]).bands[0]
+    assert band.percentile(percent) == pytest.approx(np.percentile(values, percent), abs=2e-4)
+    assert band.percentile_error(percent) == pytest.approx(0 if percent in {0, 100} else 1e-4, abs=1e-12)
 
 
 @pytest.mark.parametrize("percent", [0, 2, 25, 50, 98, 100])

@@ -161,15 +161,28 @@ def _assets(
             "proj:shape": [picture.height, picture.width],
             "proj:transform": list(picture.transform),
             "proj:bbox": list(picture.bounds),
-            "mosaic:overview": picture.reduction,
+            "mosaic:reduction": picture.reduction,
             "mosaic:stretch": [list(limits) for limits in stretch],
         }
-        | ({"mosaic:colormap": plan.output.colormap} if len(stretch) == 1 else {}),
+        | _stretch_details(plan, statistics),
     )
     assets["thumbnail"] = pystac.Asset(
         "./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
     )
     return assets
+
+
+def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
+    """What colours the stretch has, and by how much limits that are percentiles may be wrong."""
+    details: dict[str, Any] = {}
+    if len(statistics.bands) == 1:
+        details["mosaic:colormap"] = plan.output.colormap
+    limits = plan.output.stretch.percentile
+    if limits is not None:
+        details["mosaic:stretch_error"] = [
+            [band.percentile_error(limits.lower), band.percentile_error(limits.upper)] for band in statistics.bands
+        ]
+    return details
 
 
 def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, Any]:

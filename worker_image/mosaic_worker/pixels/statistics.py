@@ -112,13 +112,24 @@ class BandStatistics:
             return self.minimum
         if percent >= 100:
             return self.maximum
+        place, share = self._bin_of(percent)
+        lower, upper = bin_edges(self.bins, self.totals.first + place)
+        return min(max(float(lower + (upper - lower) * share), self.minimum), self.maximum)
+
+    def percentile_error(self, percent: float) -> float:
+        """By how much `percentile` may be wrong: the width of the bin; 0 at 0 and 100 percent."""
+        if not self.totals.valid or percent <= 0 or percent >= 100:
+            return 0.0
+        lower, upper = bin_edges(self.bins, self.totals.first + self._bin_of(percent)[0])
+        return upper - lower
+
+    def _bin_of(self, percent: float) -> tuple[int, float]:
+        """In which bin of `counts` a percentile lies, and how far into it, 0 to 1."""
         below = np.cumsum(self.totals.counts)
         wanted = self.totals.valid * percent / 100
         place = int(np.searchsorted(below, wanted, side="left"))
-        lower, upper = bin_edges(self.bins, self.totals.first + place)
         inside = int(self.totals.counts[place])
-        share = (wanted - (int(below[place]) - inside)) / inside
-        return min(max(float(lower + (upper - lower) * share), self.minimum), self.maximum)
+        return place, (wanted - (int(below[place]) - inside)) / inside
 
     def item_histogram(self) -> dict[str, Any]:
         """The histogram as the raster extension of STAC has it: 256 buckets from the minimum to the maximum."""
