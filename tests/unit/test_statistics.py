@@ -35,7 +35,7 @@ def test_merged_statistics_are_those_of_the_whole(elements, is_normalised):
         if valid.size:
             assert (band.minimum, band.maximum) == (valid.min(), valid.max())
             assert band.mean == pytest.approx(valid.mean(), rel=1e-12, abs=1e-12)
-            assert band.stddev == pytest.approx(valid.std(), rel=1e-5, abs=1e-3 if not is_normalised else 1e-6)
+            assert band.stddev == pytest.approx(valid.std(), rel=1e-9, abs=1e-9)
             assert sum(band.item_histogram()["buckets"]) == valid.size
         shuffled = merge(tiles[::-1]).bands[0]
         assert (shuffled.mean, shuffled.stddev) == (band.mean, band.stddev)

@@ -43,7 +43,8 @@ class BandTotals:
         pixels: how many there are.
         valid: how many have a value.
         minimum, maximum: of the values; 0 where there are none.
-        total, squares: sums of the values and of their squares.
+        total: the sum of the values.
+        deviation: the sum of the squares of their distances from their own mean.
         first: the number of the first bin in `counts`.
         counts: values per bin, from the first to the last bin that holds any.
     """
@@ -53,7 +54,7 @@ class BandTotals:
     minimum: float
     maximum: float
     total: float
-    squares: float
+    deviation: float
     first: int
     counts: Counts
 
@@ -97,9 +98,7 @@ class BandStatistics:
     @property
     def stddev(self) -> float:
         """The standard deviation of the values (not an estimate from a sample); 0 where there are none."""
-        if not self.totals.valid:
-            return 0.0
-        return math.sqrt(max(0.0, self.totals.squares / self.totals.valid - self.mean**2))
+        return math.sqrt(self.totals.deviation / self.totals.valid) if self.totals.valid else 0.0
 
     @property
     def valid_percent(self) -> float:
@@ -176,7 +175,7 @@ def bin_edges(bins: Bins, number: int) -> tuple[float, float]:
 def _totals(band: Floats, bins: Bins) -> BandTotals:
     flat = band.ravel()
     counts = np.zeros(NORMALISED_BINS + 1 if bins == "normalised difference" else FLOAT_BINS, np.int64)
-    valid, sums, squares = 0, [], []
+    valid, sums = 0, []
     lows, highs = [], []
     for start in range(0, flat.size, STRIP):
         strip = flat[start : start + STRIP]
@@ -186,13 +185,12 @@ def _totals(band: Floats, bins: Bins) -> BandTotals:
         valid += found.size
         lows.append(float(found.min()))
         highs.append(float(found.max()))
-        exact = found.astype(np.float64)
-        sums.append(float(exact.sum()))
-        squares.append(float(np.square(exact).sum()))
+        sums.append(float(found.sum(dtype=np.float64)))
         counts += np.bincount(_bin_numbers(found, bins), minlength=counts.size)
     if bins == "normalised difference":  # the value 1 belongs to the last bin
         counts[-2] += counts[-1]
         counts = counts[:-1]
+    total = math.fsum(sums)
     filled = np.flatnonzero(counts)
     first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, -1)
     return BandTotals(
@@ -200,11 +198,20 @@ def _totals(band: Floats, bins: Bins) -> BandTotals:
         valid=valid,
         minimum=min(lows, default=0.0),
         maximum=max(highs, default=0.0),
-        total=math.fsum(sums),
-        squares=math.fsum(squares),
+        total=total,
+        deviation=_deviation(flat, total / valid) if valid else 0.0,
         first=first,
         counts=counts[first : last + 1],
     )
+
+
+def _deviation(flat: Floats, mean: float) -> float:
+    """The sum of squared distances from a mean, in a second pass: plain squares lose what large values share."""
+    sums = []
+    for start in range(0, flat.size, STRIP):
+        strip = flat[start : start + STRIP].astype(np.float64)
+        sums.append(float(np.square(strip[~np.isnan(strip)] - mean).sum()))
+    return math.fsum(sums)
 
 
 def _bin_numbers(values: Floats, bins: Bins) -> NDArray[np.integer]:
@@ -223,6 +230,7 @@ def _float_of(ordered: int) -> float:
 
 def _merged(bands: Sequence[BandTotals]) -> BandTotals:
     filled = [band for band in bands if band.valid]
+    valid, total = sum(band.valid for band in filled), math.fsum(band.total for band in filled)
     first = min((band.first for band in filled), default=0)
     last = max((band.first + len(band.counts) for band in filled), default=0)
     counts = np.zeros(last - first, np.int64)
@@ -230,11 +238,13 @@ def _merged(bands: Sequence[BandTotals]) -> BandTotals:
         counts[band.first - first : band.first - first + len(band.counts)] += band.counts
     return BandTotals(
         pixels=sum(band.pixels for band in bands),
-        valid=sum(band.valid for band in bands),
+        valid=valid,
         minimum=min((band.minimum for band in filled), default=0.0),
         maximum=max((band.maximum for band in filled), default=0.0),
-        total=math.fsum(band.total for band in bands),
-        squares=math.fsum(band.squares for band in bands),
+        total=total,
+        deviation=math.fsum(
+            band.deviation + band.valid * (band.total / band.valid - total / valid) ** 2 for band in filled
+        ),
         first=first,
         counts=counts,
     )
