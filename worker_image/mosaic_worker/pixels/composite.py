@@ -49,7 +49,9 @@ class Reducer(ABC):
     def add(self, number: int, values: Floats) -> None:
         """Take a scene, by its 1-based number and its values (bands, height, width)."""
         valid = np.logical_and.reduce(~np.isnan(values), axis=0)
-        self._take(values, valid, number)
+        whole = self._take(values, valid)
+        if whole is not None:
+            self.chosen[whole] = number
         self.count += valid
 
     def result(self) -> Composite:
@@ -57,7 +59,8 @@ class Reducer(ABC):
         return Composite(self._values(), self.count, self.chosen)
 
     @abstractmethod
-    def _take(self, values: Floats, valid: NDArray[np.bool_], number: int) -> None: ...
+    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Take a scene's values; say where it was taken whole, if the method takes whole scenes."""
 
     @abstractmethod
     def _values(self) -> Floats: ...
@@ -73,10 +76,10 @@ class _First(Reducer):
     def complete(self) -> bool:
         return not self._counting and bool(self.chosen.all())
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_], number: int) -> None:
-        fresh = valid & (self.chosen == 0)
+    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        fresh: NDArray[np.bool_] = valid & (self.chosen == 0)
         np.copyto(self._found, values, where=fresh)
-        self.chosen[fresh] = number
+        return fresh
 
     def _values(self) -> Floats:
         return self._found
@@ -88,7 +91,7 @@ class _Extreme(Reducer):
         self._found = np.full(shape, np.nan, np.float32)
         self._extreme = take
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_], number: int) -> None:  # noqa: ARG002
+    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
         self._extreme(self._found, values, out=self._found, where=valid)
 
     def _values(self) -> Floats:
@@ -102,7 +105,7 @@ class _Mean(Reducer):
         super().__init__(shape)
         self._sum = np.zeros(shape, np.float64)
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_], number: int) -> None:  # noqa: ARG002
+    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
         np.add(self._sum, values, out=self._sum, where=valid)
 
     def _values(self) -> Floats:
@@ -119,7 +122,7 @@ class _Stack(Reducer):
         self._layers = np.empty((scenes, *shape), np.float32)
         self._taken = 0
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_], number: int) -> None:  # noqa: ARG002
+    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
         layer = self._layers[self._taken]
         layer[:] = values
         layer[:, ~valid] = np.nan

@@ -13,6 +13,7 @@ from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import dilate
 from mosaic_worker.plan import Plan, PlannedScene
 from mosaic_worker.sources.reading import CLEAR, FLAGGED, Floats, OpenSources, read_band, read_mask
+from mosaic_worker.sources.scenes import Mask
 
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
@@ -114,18 +115,17 @@ def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSourc
             return None
         values[name] = found
     if scene.mask is not None:
-        hidden = _hidden(plan, planned, grid, sources)
+        hidden = _hidden(plan, scene.mask, f"the mask of {scene.id}", grid, sources)
         for found in values.values():
             found[hidden] = np.nan
     return values
 
 
-def _hidden(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> NDArray[np.bool_]:
+def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources) -> NDArray[np.bool_]:
     """Where a scene's mask hides it; read with a halo as wide as the dilation, so that strips fit together."""
-    scene, halo = planned.scene, plan.composite.dilate
-    assert scene.mask is not None  # noqa: S101 (the caller asked)
+    halo = plan.composite.dilate
     around = grid.window(-halo, -halo, grid.width + 2 * halo, grid.height + 2 * halo)
-    codes = read_mask(sources, scene.mask, around, plan.composite.mask, f"the mask of {scene.id}")
+    codes = read_mask(sources, mask, around, plan.composite.mask, where)
     flagged = dilate(codes == FLAGGED, halo) if halo else codes == FLAGGED
     hidden: NDArray[np.bool_] = flagged | (codes != CLEAR)
     return hidden[halo : halo + grid.height, halo : halo + grid.width]
