@@ -14,11 +14,11 @@ from rasterio.warp import transform
 from rasters import noise, write_raster
 
 
-def planned(folder, spec, parallelism=2, pixels=10**9) -> Plan:
+def planned(folder, spec, ranges=8, pixels=10**9) -> Plan:
     request = request_of(spec)
     bands = ("red",)
     scenes = resolve(request.spec, bands, own_machine(folder))
-    return make_plan(request, "uid", scenes, Limits(pixels), parallelism)
+    return make_plan(request, "uid", scenes, Limits(pixels), ranges)
 
 
 def red(*paths, **grid):
@@ -83,12 +83,12 @@ def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
     )
 
 
-def test_ranges_are_four_for_each_worker_and_hold_all_tiles(tmp_path):
+def test_ranges_are_as_many_as_asked_for_and_hold_all_tiles(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
-    plan = planned(tmp_path, red(one), parallelism=2)
+    plan = planned(tmp_path, red(one), ranges=8)
     assert (len(plan.tiles), len(plan.ranges)) == (20, 8)
     assert [stop for _, stop in plan.ranges][-1] == 20
-    assert planned(tmp_path, red(one), parallelism=50).summary()["ranges"] == 20
+    assert planned(tmp_path, red(one), ranges=50).summary()["ranges"] == 20
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path):

@@ -12,7 +12,7 @@ from mosaic_worker.geometry.tiling import BLOCK, equal_ranges, tile_side, tiles_
 @given(st.integers(1, 9000), st.integers(1, 9000))
 def test_tiles_cover_every_pixel_exactly_once(width, height):
     grid = Grid("EPSG:32633", 0, 0, 10, 10, width, height)
-    side = tile_side(grid)
+    side = tile_side(grid, BLOCK)
     covered = np.zeros((-(-height // 64), -(-width // 64)), np.int64)
     tiles = tiles_of(grid, side)
     assert sum(tile.width * tile.height for tile in tiles) == grid.pixels
@@ -26,8 +26,8 @@ def test_tiles_cover_every_pixel_exactly_once(width, height):
 
 
 def test_tiles_hold_whole_blocks():
-    assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 5490, 5490)) % BLOCK == 0
-    assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 40_000, 40_000)) % BLOCK == 0
+    assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 5490, 5490), BLOCK) % BLOCK == 0
+    assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 40_000, 40_000), BLOCK) % BLOCK == 0
 
 
 @given(st.lists(st.floats(1, 1000), min_size=1, max_size=200), st.integers(1, 300))

@@ -11,7 +11,7 @@ from mosaic_crds.spec import Stretch
 
 from mosaic_worker.output.cog import Description, write_cog
 from mosaic_worker.output.item import Published, mosaic_item
-from mosaic_worker.output.picture import render, thumbnail
+from mosaic_worker.output.picture import render
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
 from mosaic_worker.store import Store
@@ -59,7 +59,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         if "png" in plan.output.formats:
             picture = render(store.gdal_path(_key(plan, MOSAIC)), plan.grid, stretch, plan.output.colormap)
             files.append(_publish(plan, store, PICTURE, [picture.png]))
-            files.append(_publish(plan, store, THUMBNAIL, [thumbnail(picture)]))
+            files.append(_publish(plan, store, THUMBNAIL, [picture.thumbnail]))
         item = mosaic_item(plan, statistics, stretch, picture, files, records, datetime.now(UTC))
         store.create(_key(plan, ITEM), [item])
         published = store.read(_key(plan, ITEM)) or item
@@ -140,7 +140,12 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
     )
     levels = [record.levels for record in records]
     return write_cog(
-        plan.grid, plan.encoding, description, plan.tiles, levels, lambda tile: _part(plan, records[tile], store)
+        plan.grid,
+        plan.encoding,
+        description,
+        plan.tiles,
+        levels,
+        lambda tile, level: _level(plan, records[tile], level, store),
     )
 
 
@@ -157,12 +162,13 @@ def _statistics_tags(band: BandStatistics) -> dict[str, str]:
     }
 
 
-def _part(plan: Plan, record: TileRecord, store: Store) -> bytes:
-    """A part's bytes, checked; a part that is lost or damaged is forgotten, so that the next run makes it anew."""
+def _level(plan: Plan, record: TileRecord, level: int, store: Store) -> bytes:
+    """A level of a part, checked; a part that is lost or damaged is forgotten, so that the next run makes it anew."""
     key = names.part_key(plan.uid, record.tile, record.digest)
-    part = store.read(key)
-    if part is not None and hashlib.sha256(part).hexdigest() == record.digest:
-        return part
+    index = record.levels[level]
+    content = store.read(key, index.start, index.stop)
+    if content is not None and hashlib.sha256(content).hexdigest() == index.digest:
+        return content
     store.delete(names.record_key(plan.uid, record.tile))
     store.delete(key)
     raise PassingError(f"the part of tile {record.tile} is lost or damaged; run again to compute it anew")

@@ -49,6 +49,7 @@ class Plan:
         product, composite, output: as in the request; the source is resolved into the scenes.
         resampling: the kernel that was asked for, if any.
         grid: the mosaic's pixels.
+        block: the side of the COG's blocks, pixels.
         tile_side: pixels.
         ranges: tiles [start, stop) of each completion index.
         scenes: in order of preference, or as given where the method has none.
@@ -67,6 +68,7 @@ class Plan:
     output: Output
     resampling: Kernel | None
     grid: Grid
+    block: int
     tile_side: int
     ranges: tuple[tuple[int, int], ...]
     scenes: tuple[PlannedScene, ...]
@@ -106,6 +108,7 @@ class Plan:
             dtype=self.output.dtype,
             scales=(1.0 if whole else INT16_SCALE,) * product + (1.0,) * extra,
             reductions=(*[MEAN] * product, *[FIRST] * extra),
+            block=self.block,
         )
 
     @cached_property

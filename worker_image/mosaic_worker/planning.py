@@ -15,7 +15,7 @@ from mosaic_worker.estimate import estimate, tile_work
 from mosaic_worker.geometry.area import WGS84, area_of, projected_area
 from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
-from mosaic_worker.geometry.tiling import equal_ranges, tile_side, tiles_of
+from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
 from mosaic_worker.gridding import fix_grid
 from mosaic_worker.pixels.composite import scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
@@ -64,7 +64,7 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     if plan is not None:
         return plan
     scenes = resolve(request.spec, product_of(request.spec.product).input_bands, gate)
-    return write_plan(make_plan(request, uid, scenes, limits, parallelism), store)
+    return write_plan(make_plan(request, uid, scenes, limits, RANGES_PER_WORKER * parallelism), store)
 
 
 def read_plan(uid: str, store: Store) -> Plan | None:
@@ -111,8 +111,8 @@ def _unsigned(scene: Scene) -> Scene:
     return replace(scene, bands=bands, mask=mask)
 
 
-def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, parallelism: int) -> Plan:
-    """Decide everything about a mosaic, from the request and its scenes' headers alone.
+def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, ranges: int) -> Plan:
+    """Decide everything about a mosaic, from the request and its scenes' headers alone; cut into so many ranges.
 
     Raises:
         RequestError: see `plan_step`.
@@ -130,7 +130,9 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
         )
     order = scene_order(spec.composite.method, [item.scene for item in touching])
     ordered = tuple(touching[place] for place in order)
-    side = tile_side(grid)
+    images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
+    block = block_side(images, grid)
+    side = tile_side(grid, block)
     work = [tile_work(tile, ordered) for tile in tiles_of(grid, side)]
     return Plan(
         code=code_version(),
@@ -142,8 +144,9 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
         output=spec.output,
         resampling=spec.grid.resampling,
         grid=grid,
+        block=block,
         tile_side=side,
-        ranges=tuple(equal_ranges(work, RANGES_PER_WORKER * parallelism)),
+        ranges=tuple(equal_ranges(work, ranges)),
         scenes=ordered,
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,

@@ -7,9 +7,9 @@ import contextlib
 import multiprocessing
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -47,6 +47,7 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.index: int | None = None
+        self.last: int | None = None
         self.deadline = float("inf")
 
     @property
@@ -55,7 +56,7 @@ class _Worker:
         return self.connection, self.process.sentinel
 
     def hand(self, index: int, deadline: float) -> None:
-        self.index, self.deadline = index, deadline
+        self.index, self.last, self.deadline = index, index, deadline
         with contextlib.suppress(BrokenPipeError):  # a dead process is found by its sentinel
             self.connection.send(index)
 
@@ -63,6 +64,17 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.connection.close()
+
+
+def warm_up() -> ForkServerContext:
+    """Start the process that the workers are copies of: it imports what they need while this one goes on.
+
+    Forked from here, where there may be threads, they could inherit a lock that nobody opens.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mosaic_worker.tiles"])
+    forkserver.ensure_running()
+    return context
 
 
 def run_ranges(
@@ -88,9 +100,8 @@ def run_ranges(
         MosaicError: the first error that a range met; the other processes are ended.
         PassingError: a range lost its process too often.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mosaic_worker.tiles"])
-    waiting = deque(ranges)
+    context = warm_up()
+    waiting = set(ranges)
     tried = dict.fromkeys(ranges, 0)
     workers: list[_Worker] = []
     try:
@@ -100,7 +111,9 @@ def run_ranges(
                 worker = idle.pop() if idle else _Worker(context, work)
                 if worker not in workers:
                     workers.append(worker)
-                worker.hand(waiting.popleft(), time.monotonic() + seconds_per_range)
+                index = next_range(waiting, {other.index for other in workers if other.index is not None}, worker.last)
+                waiting.remove(index)
+                worker.hand(index, time.monotonic() + seconds_per_range)
             for worker in _ready(workers):
                 lost = _listen(worker, on_tile)
                 if lost is None:
@@ -114,10 +127,28 @@ def run_ranges(
                         raise PassingError(
                             f"range {index} lost its worker process {attempts} times ({lost}); run again"
                         )
-                    waiting.appendleft(index)
+                    waiting.add(index)
     finally:
         for worker in workers:
             worker.end()
+
+
+def next_range(waiting: Collection[int], busy: Collection[int], last: int | None) -> int:
+    """Which range a process does best after its last one: the neighbour, whose source blocks it has decoded in part.
+
+    Where that is taken, one of the longest run of neighbours: its first, or its middle when another process is about to
+    walk into it.
+    """
+    if last is not None and last + 1 in waiting:
+        return last + 1
+    runs: list[list[int]] = []
+    for index in sorted(waiting):
+        if runs and runs[-1][-1] == index - 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    longest = max(runs, key=len)
+    return longest[len(longest) // 2] if longest[0] - 1 in busy else longest[0]
 
 
 def _ready(workers: list[_Worker]) -> list[_Worker]:

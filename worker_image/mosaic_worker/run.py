@@ -24,6 +24,9 @@ from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.tiles import compute_range, read_records
 
+RANGES_PER_PROCESS = 16
+"""To hand a range to a process costs nothing here, and the smaller the last one is the less it holds up."""
+
 
 class Progress:
     """What a run tells of itself while it goes on; this one tells nobody."""
@@ -72,7 +75,7 @@ class _RangeWork:
 def prepare(request: MosaicRequest, folder: Path, limits: Limits, workers: int) -> Plan:
     """The plan of a request on this machine, with the identity that its inputs give it; nothing is written."""
     scenes = resolve(request.spec, product_of(request.spec.product).input_bands, own_machine(folder))
-    return make_plan(request, request_uid(request, scenes), scenes, limits, workers)
+    return make_plan(request, request_uid(request, scenes), scenes, limits, RANGES_PER_PROCESS * workers)
 
 
 def run(

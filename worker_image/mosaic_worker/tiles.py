@@ -85,7 +85,7 @@ def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, Tile
     pixels = compute_tile(plan, tile, sources)
     product = len(plan.formula.output_bands)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
-    part = encode_part(pixels.values, plan.encoding, place, part_levels(plan.grid, plan.tile_side))
+    part = encode_part(pixels.values, plan.encoding, place, part_levels(plan.grid, plan.tile_side, plan.block))
     statistics = measure(
         pixels.values[:product],
         normalised_difference=plan.formula.normalised_difference,

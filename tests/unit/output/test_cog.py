@@ -25,12 +25,16 @@ def mosaic(path, values, encoding, side=1024, **more):
     for tile in tiles:
         place = grid.window(tile.x, tile.y, tile.width, tile.height)
         pixels = values[:, tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
-        parts.append(encode_part(pixels, encoding, place, part_levels(grid, side)))
+        parts.append(encode_part(pixels, encoding, place, part_levels(grid, side, encoding.block)))
     names = tuple(f"band{number}" for number in range(len(values)))
     description = Description(names, {"TIFFTAG_SOFTWARE": "test"}, ({"STATISTICS_MEAN": "0.5"},) * len(names))
-    pieces = write_cog(
-        grid, encoding, description, tiles, [part.levels for part in parts], lambda tile: parts[tile].content, **more
-    )
+
+    def read_level(tile, level):
+        index = parts[tile].levels[level]
+        return parts[tile].content[index.start : index.stop]
+
+    levels = [part.levels for part in parts]
+    pieces = write_cog(grid, encoding, description, tiles, levels, read_level, **more)
     with path.open("wb") as file:
         file.writelines(pieces)
     return grid, parts

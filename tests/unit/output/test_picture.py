@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.colormaps import palette
-from mosaic_worker.output.picture import LARGEST_LATITUDE, render, stretch_to_bytes, thumbnail
+from mosaic_worker.output.picture import LARGEST_LATITUDE, render, stretch_to_bytes
 from PIL import Image
 from rasterio.warp import transform
 from rasters import write_raster
@@ -134,7 +134,7 @@ def test_a_thumbnail_is_small_and_keeps_its_transparency(tmp_path):
     values = np.ones((1200, 2400))
     values[:, :1200] = np.nan
     picture, _ = picture_of(tmp_path, values, left=500_000, top=5_000_000)
-    small = Image.open(io.BytesIO(thumbnail(picture)))
+    small = Image.open(io.BytesIO(picture.thumbnail))
     assert max(small.size) <= 512
     alpha = np.asarray(small.convert("RGBA"))[..., 3]
     assert alpha[small.height // 2, 20] == 0

@@ -47,10 +47,13 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     STORE/mosaics/<namespace>/<name>/<uid>/; the uid changes with the request, its inputs and the code, so a second run
     finds what the first one made. Stop it with Ctrl-C at any time: the same command goes on where it stopped.
     """
+    from mosaic_worker.processes import warm_up
+
+    request = read_request(request_file)
+    warm_up()
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
 
-    request = read_request(request_file)
     with ProgressBar() as progress:
         result = run(request, request_file.absolute().parent, store, workers=workers, fresh=fresh, progress=progress)
     show_result(result, _folder_of(store) / result.folder)

@@ -1,12 +1,15 @@
 """How a mosaic is cut: tiles on a fixed lattice, and contiguous ranges of them of equal work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
 
 BLOCK = 512
-"""Side of the blocks in a COG, pixels."""
+"""Side of the blocks in a COG, pixels, unless the blocks of the sources suggest a similar one."""
+LEAST_BLOCK, MOST_BLOCK = 360, 720
+BLOCK_UNIT = 16
+"""TIFF wants the sides of blocks to be multiples of this."""
 
 SMALL_MOSAIC = 100_000_000
 """Pixels up to which tiles are small, so that a few cores still share the work evenly."""
@@ -32,18 +35,42 @@ class Tile:
     height: int
 
 
-def tile_side(grid: Grid) -> int:
-    """The side of a tile in pixels: a function of the mosaic alone, so that its bytes do not depend on who makes it."""
-    return 1024 if grid.pixels <= SMALL_MOSAIC else 2048
+def block_side(images: Iterable[tuple[Grid, tuple[int, int]]], grid: Grid) -> int:
+    """The side of the COG's blocks, near 512, from which tiles are made that need whole blocks of the largest image.
+
+    Blocks of JPEG 2000 are slow to decode, and a tile that needs a part of one decodes all of it: Sentinel-2 has blocks
+    of 1024 pixels at 10 m, and of 640 at 20 m.
+
+    Args:
+        images: the grid of each image, and the width and height of its blocks in its own pixels.
+        grid: the mosaic's.
+    """
+    image, (across, down) = max(images, key=lambda described: described[0].pixels)
+    side = across * image.xres / grid.xres
+    square = abs(side - down * image.yres / grid.yres) < SNAP_TOLERANCE
+    apart = ((image.left - grid.left) / grid.xres, (grid.top - image.top) / grid.yres)
+    aligned = all(abs(distance / side - round(distance / side)) < SNAP_TOLERANCE for distance in apart)
+    if image.crs != grid.crs or not square or not aligned:
+        return BLOCK
+    while side > MOST_BLOCK:
+        side /= 2
+    while side < LEAST_BLOCK:
+        side *= 2
+    return int(side) if side % BLOCK_UNIT == 0 else BLOCK
 
 
-def part_levels(grid: Grid, side: int) -> int:
+def tile_side(grid: Grid, block: int) -> int:
+    """The side of a tile in pixels: a function of the plan alone, so that the bytes do not depend on who makes it."""
+    return 2 * block if grid.pixels <= SMALL_MOSAIC else 4 * block
+
+
+def part_levels(grid: Grid, side: int, block: int) -> int:
     """How many levels of the mosaic are made of whole blocks of its tiles: full size, half, … as far as there are any.
 
     A mosaic has overviews until one fits a block; a tile's share of a level is whole blocks down to the side of one.
     """
     levels = 1
-    while max(grid.width, grid.height) > BLOCK << (levels - 1) and side > BLOCK << (levels - 1):
+    while max(grid.width, grid.height) > block << (levels - 1) and side > block << (levels - 1):
         levels += 1
     return levels
 

@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.io import MemoryFile
 
 from mosaic_worker.geometry.grid import Grid, crs_of
-from mosaic_worker.geometry.tiling import BLOCK, Tile
+from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.parts import LevelIndex, decode_level
 from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, read_tags, tag, write_directory
@@ -36,6 +36,9 @@ _FIRST_GEOTIFF_TAG, _GDAL_METADATA, _GDAL_NODATA = 33550, 42112, 42113
 _DESCRIPTIONS = {270, 305}
 """ImageDescription and Software."""
 _LEADER, _TRAILER = 4, 4
+
+ReadLevel = Callable[[int, int], bytes]
+"""Gives the bytes of a level of a tile's part, by the index of the tile and the number of the level."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def write_cog(
     description: Description,
     tiles: Sequence[Tile],
     parts: Sequence[Sequence[LevelIndex]],
-    read_part: Callable[[int], bytes],
+    read_level: ReadLevel,
     classic_limit: int = CLASSIC_LIMIT,
 ) -> Iterator[bytes]:
     """The bytes of a COG, piece by piece.
@@ -79,11 +82,11 @@ def write_cog(
         description: what the file says of itself.
         tiles: all tiles, row by row.
         parts: where the levels of each tile are in its part.
-        read_part: gives a tile's part by the tile's index; asked for each part twice.
+        read_level: gives the bytes of a level of a tile's part; asked once for each, and once more for the smallest.
         classic_limit: the size from which the file is a BigTIFF.
     """
-    tiled = [_Mosaicked(grid, tiles, parts, level) for level in range(len(parts[0]))]
-    upper = _upper_levels(tiled[-1], encoding, read_part)
+    tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]))]
+    upper = _upper_levels(tiled[-1], encoding, read_level)
     levels = [level.described() for level in tiled] + [
         _Level(width, height, tuple(len(block) for block in blocks)) for width, height, blocks in upper
     ]
@@ -91,7 +94,7 @@ def write_cog(
     for _, _, blocks in reversed(upper):
         yield b"".join(_framed(block) for block in blocks)
     for level in reversed(tiled):
-        yield from level.framed_blocks(read_part)
+        yield from level.framed_blocks(read_level)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class _Mosaicked:
     """A level whose blocks are in the parts."""
 
     grid: Grid
+    block: int
     tiles: Sequence[Tile]
     parts: Sequence[Sequence[LevelIndex]]
     level: int
@@ -116,47 +120,49 @@ class _Mosaicked:
         """Tile and block of each block of the level, row by row."""
         for start in range(0, len(self.tiles), self.columns):
             row = range(start, start + self.columns)
-            heights = {-(-self.parts[tile][self.level].height // BLOCK) for tile in row}
+            heights = {-(-self.parts[tile][self.level].height // self.block) for tile in row}
             for block_row in range(heights.pop()):
                 for tile in row:
-                    across = -(-self.parts[tile][self.level].width // BLOCK)
+                    across = -(-self.parts[tile][self.level].width // self.block)
                     for block_column in range(across):
                         yield tile, block_row * across + block_column
 
-    def framed_blocks(self, read_part: Callable[[int], bytes]) -> Iterator[bytes]:
+    def framed_blocks(self, read_level: ReadLevel) -> Iterator[bytes]:
         """The blocks as they are in the file; a row of tiles is held in memory at a time."""
         held: dict[int, bytes] = {}
         for tile, place in self.order():
             if tile not in held:
                 if self.tiles[tile].column == 0:
                     held.clear()
-                index = self.parts[tile][self.level]
-                held[tile] = read_part(tile)[index.start : index.stop]
-            index = self.parts[tile][self.level]
-            offset, size = index.places[place]
-            yield _framed(held[tile][offset - index.start : offset - index.start + size])
+                held[tile] = read_level(tile, self.level)
+            offset, size = self.parts[tile][self.level].places[place]
+            yield _framed(held[tile][offset : offset + size])
 
 
 def _upper_levels(
-    below: _Mosaicked, encoding: Encoding, read_part: Callable[[int], bytes]
+    below: _Mosaicked, encoding: Encoding, read_level: ReadLevel
 ) -> list[tuple[int, int, Sequence[bytes]]]:
-    """The levels above those of the parts: width, height and blocks, down to one block."""
+    """The levels above those of the parts: width, height and blocks, down to one block.
+
+    Tiles are halved one by one, so that no level of the parts is ever held whole.
+    """
     described = below.described()
-    if max(described.width, described.height) <= BLOCK:
+    if max(described.width, described.height) <= below.block:
         return []
-    values = np.empty((len(encoding.scales), described.height, described.width), np.float32)
+    level = below.level + 1
+    values = np.empty((len(encoding.scales), -(-described.height // 2), -(-described.width // 2)), np.float32)
     for tile in below.tiles:
-        index = below.parts[tile.index][below.level]
-        y, x = tile.y >> below.level, tile.x >> below.level
-        values[:, y : y + index.height, x : x + index.width] = decode_level(read_part(tile.index), index, encoding)
+        halved = encoding.halved(decode_level(read_level(tile.index, below.level), encoding))
+        y, x = tile.y >> level, tile.x >> level
+        values[:, y : y + halved.shape[1], x : x + halved.shape[2]] = halved
     levels: list[tuple[int, int, Sequence[bytes]]] = []
-    factor = 1 << below.level
-    while max(values.shape[1:]) > BLOCK:
-        values = encoding.halved(values)
-        factor *= 2
-        encoded = encoding.geotiff(values, below.grid.reduced(factor))
+    while True:
+        encoded = encoding.geotiff(values, below.grid.reduced(1 << level))
         levels.append((encoded.width, encoded.height, encoded.blocks()))
-    return levels
+        if max(values.shape[1:]) <= below.block:
+            return levels
+        values = encoding.halved(values)
+        level += 1
 
 
 def _framed(block: bytes) -> bytes:
@@ -211,7 +217,7 @@ def _tags_of_gdal(grid: Grid, encoding: Encoding, description: Description) -> t
     """The tags that GDAL writes for such a file, of its full size and of overviews: from a small file of one block."""
     with MemoryFile() as memory:
         place = {"crs": crs_of(grid.crs), "transform": grid.transform}
-        with memory.open(width=BLOCK, height=BLOCK, **place, **encoding.profile) as dataset:
+        with memory.open(width=encoding.block, height=encoding.block, **place, **encoding.profile) as dataset:
             dataset.descriptions = description.bands
             dataset.scales = encoding.scales
             dataset.update_tags(**description.tags)

@@ -13,7 +13,7 @@ from mosaic_worker.geometry.tiling import BLOCK
 from mosaic_worker.output.overviews import Floats, Reduction, halve
 
 INT16_NODATA = -32768
-OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
+OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True}
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Encoding:
         dtype: of all bands.
         scales: for each band, what one unit of the stored numbers stands for.
         reductions: for each band, how overviews are made.
+        block: the side of a block, pixels.
     """
 
     dtype: Literal["float32", "int16"]
     scales: tuple[float, ...]
     reductions: tuple[Reduction, ...]
+    block: int = BLOCK
 
     @property
     def nodata(self) -> float:
@@ -40,6 +42,8 @@ class Encoding:
         """GDAL's creation options of every GeoTIFF of the mosaic."""
         return OPTIONS | {
             "driver": "GTiff",
+            "blockxsize": self.block,
+            "blockysize": self.block,
             "count": len(self.scales),
             "dtype": self.dtype,
             "nodata": self.nodata,
@@ -68,7 +72,7 @@ class Encoding:
         return halve(values, self.reductions)
 
     def geotiff(self, values: Floats, grid: Grid) -> "EncodedLevel":
-        """Values on a grid as a GeoTIFF of blocks of 512 x 512."""
+        """Values on a grid as a GeoTIFF of square blocks."""
         stored = self.stored(values)
         _, height, width = stored.shape
         with MemoryFile() as memory:
@@ -82,8 +86,8 @@ class Encoding:
                         int(dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1)),
                         int(dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=1)),
                     )
-                    for row in range(-(-height // BLOCK))
-                    for column in range(-(-width // BLOCK))
+                    for row in range(-(-height // self.block))
+                    for column in range(-(-width // self.block))
                 ]
             content = bytes(memory.getbuffer())
         return EncodedLevel(width, height, content, tuple(places))

@@ -21,7 +21,8 @@ class LevelIndex:
     Attributes:
         width, height: pixels.
         start, stop: bytes of the level's GeoTIFF.
-        places: (offset, size) of its blocks in the part, row by row.
+        places: (offset, size) of its blocks in the level's GeoTIFF, row by row.
+        digest: SHA-256 of the level's bytes, in hexadecimal digits.
     """
 
     width: int
@@ -29,11 +30,12 @@ class LevelIndex:
     start: int
     stop: int
     places: tuple[tuple[int, int], ...]
+    digest: str
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part's bytes, their SHA-256 in hexadecimal digits, and where its levels are, full size first."""
+    """A part's bytes, the SHA-256 of its levels' digests, and where its levels are, full size first."""
 
     content: bytes
     digest: str
@@ -47,15 +49,16 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
         if level:
             values = encoding.halved(values)
         file = encoding.geotiff(values, grid.reduced(1 << level))
-        places = tuple((start + offset, size) for offset, size in file.places)
-        indexes.append(LevelIndex(file.width, file.height, start, start + len(file.content), places))
+        digest = hashlib.sha256(file.content).hexdigest()
+        stop = start + len(file.content)
+        indexes.append(LevelIndex(file.width, file.height, start, stop, file.places, digest))
         files.append(file.content)
-        start += len(file.content)
-    content = b"".join(files)
-    return Part(content, hashlib.sha256(content).hexdigest(), tuple(indexes))
+        start = stop
+    digest = hashlib.sha256("".join(index.digest for index in indexes).encode()).hexdigest()
+    return Part(b"".join(files), digest, tuple(indexes))
 
 
-def decode_level(content: bytes, level: LevelIndex, encoding: Encoding) -> Floats:
-    """The values of one level of a part, NaN where there is no data."""
-    with MemoryFile(content[level.start : level.stop]) as memory, memory.open() as dataset:
+def decode_level(content: bytes, encoding: Encoding) -> Floats:
+    """The values of one level of a part, from its bytes; NaN where there is no data."""
+    with MemoryFile(content) as memory, memory.open() as dataset:
         return encoding.values(dataset.read())

@@ -2,7 +2,10 @@
 
 import io
 import math
+import os
+import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +13,13 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import Resampling, reproject, transform
 from rasterio.windows import Window
 
 from mosaic_worker.geometry.grid import Bounds, Grid, crs_of, projected_bounds
 from mosaic_worker.output.colormaps import palette
+from mosaic_worker.output.png import Strip, png
 
 WEB_MERCATOR = "EPSG:3857"
 EARTH_RADIUS = 6378137.0
@@ -24,9 +29,13 @@ LARGEST_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
 LARGEST_SIDE = 8192
 """Pixels; beyond what a screen can use, the COG is what one looks at."""
 THUMBNAIL_SIDE = 512
-CHUNK = 1024
-"""Pixels a side that are warped at once, which bounds the memory."""
-COMPRESSION = 6
+STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
+"""Pixels that are warped at once, which bounds the memory."""
+MOST_THREADS = 8
+CACHE_BYTES = 128 * 2**20
+"""For decoded blocks of the mosaic."""
+CACHE_ROWS = 32
+"""Rows stretched at once, which stay in a core's cache."""
 
 Bytes = NDArray[np.uint8]
 
@@ -37,12 +46,14 @@ class Picture:
 
     Attributes:
         png: the file.
+        thumbnail: a PNG of it, at most 512 pixels a side.
         width, height: pixels.
         transform: from (column, row) to metres of EPSG:3857; beyond the antimeridian x goes on.
         reduction: how many pixels of the mosaic a side were one when the picture was made; 1 for the mosaic itself.
     """
 
     png: bytes
+    thumbnail: bytes
     width: int
     height: int
     transform: Affine
@@ -72,42 +83,104 @@ def render(
     level = max(0, int(math.log2(target.xres / native) + 1e-9))
     with rasterio.open(path) as mosaic:
         level = min(level, len(mosaic.overviews(1)))
-    options = {} if level == 0 else {"overview_level": level - 1}
-    indexes = np.zeros((len(stretch), target.height, target.width), np.uint8)
-    with rasterio.open(path, **options) as mosaic:
-        reduced = grid.reduced(2**level)
-        for row, column, chunk in _chunks(target):
-            window = _source_window(chunk, reduced)
-            if window is None:
-                continue
-            part = reduced.window(window.col_off, window.row_off, window.width, window.height)
-            stretched = stretch_to_bytes(_values(mosaic, window, len(stretch)), stretch)
-            indexes[:, row : row + chunk.height, column : column + chunk.width] = _warped(stretched, part, chunk)
-    return Picture(_png(indexes, colormap), target.width, target.height, target.transform, 2**level)
+    painter = _Painter(path, level, grid.reduced(2**level), target, stretch)
+    colours = palette(colormap) if len(stretch) == 1 else None
+    factor = max(1, max(target.width, target.height) // (2 * THUMBNAIL_SIDE))
+    small: list[Bytes] = []
+
+    def strips() -> Iterator[Strip]:
+        for strip, sample in threads.map(lambda row: painter.strip(row, factor), range(0, target.height, STRIP_ROWS)):
+            small.append(sample)
+            yield strip
+
+    with (
+        warnings.catch_warnings(),  # around the threads: those that rasterio puts around each warp are not safe in them
+        ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads,
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        content = b"".join(png(target.width, target.height, colours, strips()))
+    thumbnail = _thumbnail(np.concatenate(small), colours)
+    return Picture(content, thumbnail, target.width, target.height, target.transform, 2**level)
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """Makes strips of a picture, in any thread.
+
+    Attributes:
+        path: the COG.
+        level: the level of its pyramid that is shown; 0 for full size.
+        mosaic: the grid of that level.
+        target: the picture's grid.
+        stretch: for each band.
+    """
+
+    path: str
+    level: int
+    mosaic: Grid
+    target: Grid
+    stretch: Sequence[tuple[float, float]]
+
+    def strip(self, row: int, factor: int) -> tuple[Strip, Bytes]:
+        """The strip that starts at a row, and every so many pixels of it, for a thumbnail."""
+        height = min(STRIP_ROWS, self.target.height - row)
+        indexes = np.zeros((len(self.stretch), height, self.target.width), np.uint8)
+        options = {} if self.level == 0 else {"overview_level": self.level - 1}
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), rasterio.open(self.path, **options) as mosaic:
+            for column in range(0, self.target.width, CHUNK_COLUMNS):
+                width = min(CHUNK_COLUMNS, self.target.width - column)
+                chunk = self.target.window(column, row, width, height)
+                indexes[:, :, column : column + width] = self._chunk(mosaic, chunk)
+        pixels = _channels(indexes)
+        return Strip(pixels), pixels[-row % factor :: factor, ::factor]
+
+    def _chunk(self, mosaic: rasterio.io.DatasetReader, chunk: Grid) -> Bytes:
+        window = _source_window(chunk, self.mosaic)
+        if window is None:
+            return np.zeros((len(self.stretch), chunk.height, chunk.width), np.uint8)
+        part = self.mosaic.window(window.col_off, window.row_off, window.width, window.height)
+        return _warped(stretch_to_bytes(_values(mosaic, window, len(self.stretch)), self.stretch), part, chunk)
 
 
 def stretch_to_bytes(values: NDArray[np.float32], stretch: Sequence[tuple[float, float]]) -> Bytes:
     """Values (bands, height, width) as 1 to 255 between the limits of their band, clamped; 0 where there is no data."""
-    found = np.zeros(values.shape, np.uint8)
+    found = np.empty(values.shape, np.uint8)
     for band, (lower, upper) in enumerate(stretch):
-        valid = ~np.isnan(values[band])
-        if upper > lower:
-            share = (values[band][valid].astype(np.float64) - lower) / (upper - lower)
-            found[band][valid] = 1 + np.rint(np.clip(share, 0, 1) * 254).astype(np.uint8)
-        else:
-            found[band][valid] = 128
+        for row in range(0, values.shape[1], CACHE_ROWS):
+            rows = values[band, row : row + CACHE_ROWS]
+            if upper > lower:
+                share = rows - np.float32(lower)
+                share *= np.float32(254 / (upper - lower))
+                np.rint(np.clip(share, 0, 254, out=share), out=share)
+                share += 1
+            else:
+                share = np.where(np.isnan(rows), rows, np.float32(128))
+            np.nan_to_num(share, copy=False, nan=0)
+            found[band, row : row + CACHE_ROWS] = share
     return found
 
 
-def thumbnail(picture: Picture) -> bytes:
-    """A PNG of a picture, at most 512 pixels a side."""
-    with Image.open(io.BytesIO(picture.png)) as opened:
-        factor = max(1, max(opened.size) // (2 * THUMBNAIL_SIDE))
-        small = opened.resize((-(-opened.width // factor), -(-opened.height // factor)), Image.Resampling.NEAREST)
-    colours = small.convert("RGBA")
-    colours.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+def _channels(indexes: Bytes) -> Bytes:
+    """Palette indexes (1, height, width) as (height, width, 1); colours (3, …) as (…, 4), transparent where one is 0."""
+    if len(indexes) == 1:
+        return indexes[0, :, :, np.newaxis]
+    alpha = np.where((indexes > 0).all(axis=0), 255, 0).astype(np.uint8)
+    pixels = np.dstack([*indexes, alpha])
+    pixels[alpha == 0] = 0
+    return pixels
+
+
+def _thumbnail(pixels: Bytes, colours: bytes | None) -> bytes:
+    """A PNG of pixels as `_channels` gives them, at most 512 a side."""
+    if colours is None:
+        image = Image.fromarray(pixels, "RGBA")
+    else:
+        table = np.column_stack([np.frombuffer(colours, np.uint8).reshape(256, 3), np.full(256, 255, np.uint8)])
+        table[0, 3] = 0
+        image = Image.fromarray(table[pixels[:, :, 0]], "RGBA")
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     content = io.BytesIO()
-    colours.save(content, "PNG", compress_level=COMPRESSION)
+    image.save(content, "PNG")
     return content.getvalue()
 
 
@@ -148,13 +221,6 @@ def _holds_pole(grid: Grid) -> bool:
     return any(left < x < right and bottom < y < top for x, y in zip(xs, ys, strict=True))
 
 
-def _chunks(target: Grid) -> Iterator[tuple[int, int, Grid]]:
-    for row in range(0, target.height, CHUNK):
-        for column in range(0, target.width, CHUNK):
-            width, height = min(CHUNK, target.width - column), min(CHUNK, target.height - row)
-            yield row, column, target.window(column, row, width, height)
-
-
 def _source_window(chunk: Grid, mosaic: Grid) -> Window | None:
     """The mosaic's pixels that a chunk of the picture shows; None where there are none."""
     left, bottom, right, top = projected_bounds(chunk.bounds, chunk.crs, mosaic.crs)
@@ -187,19 +253,3 @@ def _warped(stretched: Bytes, part: Grid, chunk: Grid) -> Bytes:
         num_threads=1,
     )
     return found
-
-
-def _png(indexes: Bytes, colormap: str) -> bytes:
-    """Palette indexes (1, height, width), or colours (3, height, width), as a PNG that is transparent at 0."""
-    bands, height, width = indexes.shape
-    content = io.BytesIO()
-    if bands == 1:
-        image = Image.frombytes("P", (width, height), indexes.tobytes())
-        image.putpalette(palette(colormap))
-        image.save(content, "PNG", transparency=0, compress_level=COMPRESSION)
-    else:
-        alpha = np.where((indexes > 0).all(axis=0), 255, 0).astype(np.uint8)
-        pixels = np.dstack([*indexes, alpha])
-        pixels[alpha == 0] = 0
-        Image.frombytes("RGBA", (width, height), pixels.tobytes()).save(content, "PNG", compress_level=COMPRESSION)
-    return content.getvalue()

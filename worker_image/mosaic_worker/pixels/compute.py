@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
-from mosaic_worker.geometry.tiling import BLOCK, Tile
+from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import dilate
 from mosaic_worker.plan import Plan, PlannedScene
@@ -56,7 +56,7 @@ def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
     source = max((np.prod(coarseness(band.header.grid, plan.grid)) for band in bands), default=1.0)
     pixel += 4 * len(plan.formula.input_bands) + 12 * max(1.0, float(source))
     rows = int(STRIP_BYTES / (pixel * tile.width))
-    return max(1, min(tile.height, rows // BLOCK * BLOCK if rows >= BLOCK else rows))
+    return max(1, min(tile.height, rows // plan.block * plan.block if rows >= plan.block else rows))
 
 
 def _touches(planned: PlannedScene, tile: Tile) -> bool:

@@ -82,4 +82,5 @@ def _header_of(dataset: DatasetReader, band: int, identity_of_file: str, where: 
     grid = Grid(
         dataset.crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height
     )
-    return Header(grid, dtype, identity_of_file)
+    rows, columns = dataset.block_shapes[band - 1]
+    return Header(grid, dtype, (columns, rows), identity_of_file)

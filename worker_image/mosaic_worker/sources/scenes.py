@@ -14,11 +14,13 @@ class Header:
     Attributes:
         grid: its own pixels.
         dtype: numpy's name of the stored type.
+        blocks: width and height of the blocks in which it is stored, pixels.
         identity: what changes when the file's content does.
     """
 
     grid: Grid
     dtype: str
+    blocks: tuple[int, int]
     identity: str
 
 

@@ -21,8 +21,8 @@ class Store(Protocol):
         """Write an object whole or not at all; False, and nothing is changed, when there is one already."""
         ...
 
-    def read(self, key: str) -> bytes | None:
-        """The whole content, or None when there is no such object."""
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The content from one byte to before another, the whole if they are not given; None without such an object."""
         ...
 
     def list(self, prefix: str) -> Iterator[str]:

@@ -43,11 +43,13 @@ class DirectoryStore:
                 unfinished.unlink(missing_ok=True)
         return True
 
-    def read(self, key: str) -> bytes | None:
-        """The whole content, or None when there is no such object."""
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The content from one byte to before another, the whole if they are not given; None without such an object."""
         with self._explained("read"):
             try:
-                return self._path(key).read_bytes()
+                with self._path(key).open("rb") as file:
+                    file.seek(start)
+                    return file.read(-1 if stop is None else stop - start)
             except FileNotFoundError:
                 return None
 
