@@ -1,7 +1,7 @@
 """Scenes to measure on, made once and kept outside the tree: noise with the entropy of real Sentinel-2 files.
 
-A smooth gradient would compress to nothing and decode at once. Here the spectrum falls as that of real ground does, snow
-is bright and sharp-edged, every pixel has the noise of a sensor, and one corner was not seen.
+A smooth gradient would compress to nothing and decode at once. Here the spectrum falls as that of real ground does,
+snow is bright and sharp-edged, every pixel has the noise of a sensor, and one corner was not seen.
 """
 
 import json
@@ -29,7 +29,7 @@ SIDE = 5490
 MEAN, SPREAD = {"green": 900, "swir16": 1400, "red": 800, "nir": 2400}, 300
 SNOW = {"green": 8000, "swir16": 900, "red": 7800, "nir": 7000}
 SENSOR_NOISE = 40
-JP2 = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES", "BLOCKXSIZE": 640, "BLOCKYSIZE": 640}
+JP2 = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES", "blockxsize": 640, "blockysize": 640}
 COG = {"driver": "COG", "COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BLOCKSIZE": 512, "OVERVIEWS": "AUTO"}
 TILED = {"driver": "GTiff", "TILED": True, "BLOCKXSIZE": 512, "BLOCKYSIZE": 512, "COMPRESS": "ZSTD", "PREDICTOR": 2}
 
@@ -63,7 +63,9 @@ def numbers(band: str, texture: NDArray[np.float32], snow: NDArray[np.bool_], se
     return found
 
 
-def write(path: Path, values: NDArray[Any], resolution: float, options: dict[str, Any], left: float, top: float) -> None:
+def write(
+    path: Path, values: NDArray[Any], resolution: float, options: dict[str, Any], left: float, top: float
+) -> None:
     """An image of 0 for "no data"."""
     height, width = values.shape
     profile = {"width": width, "height": height, "count": 1, "dtype": values.dtype, "crs": CRS}
@@ -103,9 +105,7 @@ def stack() -> Path:
     return made("stack", make)
 
 
-def _scene(
-    folder: Path, number: int, shift: int, texture: NDArray[np.float32], snow: NDArray[np.bool_]
-) -> None:
+def _scene(folder: Path, number: int, shift: int, texture: NDArray[np.float32], snow: NDArray[np.bool_]) -> None:
     folder.mkdir(exist_ok=True)
     left, top = LEFT + 10 * shift, TOP - 10 * shift
     clouds = fractal(np.random.default_rng([2, number]), STACK_SIDE // 2, 2.0) > 0.9

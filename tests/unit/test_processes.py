@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.processes import run_ranges
+from mosaic_worker.processes import next_range, run_ranges
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,17 @@ def test_the_first_error_ends_all(tmp_path):
 
 def test_nothing_to_do_starts_nothing(tmp_path):
     assert do(Script(tmp_path), ranges=[], processes=0) == []
+
+
+def test_a_process_goes_on_with_the_neighbour_of_its_last_range():
+    assert next_range({3, 4, 8}, busy={7}, last=2) == 3
+
+
+def test_the_first_process_begins_at_the_start_and_the_second_in_the_middle():
+    assert next_range(set(range(8)), busy=set(), last=None) == 0
+    assert next_range(set(range(1, 8)), busy={0}, last=None) == 4
+
+
+def test_a_process_without_a_neighbour_takes_what_nobody_walks_into():
+    assert next_range({2, 5, 6, 7}, busy={1}, last=0) == 5
+    assert next_range({2, 3, 4, 5, 6}, busy={1}, last=9) == 4

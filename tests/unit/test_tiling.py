@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.tiling import BLOCK, equal_ranges, tile_side, tiles_of
+from mosaic_worker.geometry.tiling import BLOCK, block_side, equal_ranges, tile_side, tiles_of
 
 
 @given(st.integers(1, 9000), st.integers(1, 9000))
@@ -28,6 +29,34 @@ def test_tiles_cover_every_pixel_exactly_once(width, height):
 def test_tiles_hold_whole_blocks():
     assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 5490, 5490), BLOCK) % BLOCK == 0
     assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 40_000, 40_000), BLOCK) % BLOCK == 0
+
+
+@pytest.mark.parametrize(
+    ("blocks", "resolution", "expected"),
+    [
+        ((1024, 1024), 10, 512),  # Sentinel-2 at 10 m
+        ((640, 640), 20, 640),  # at 20 m
+        ((640, 640), 10, 640),  # at 20 m, on a grid of 10 m
+        ((192, 192), 20, 384),
+        ((256, 256), 20, 512),
+        ((5490, 1), 20, BLOCK),  # rows
+        ((500, 500), 20, BLOCK),  # no multiple of 16
+    ],
+)
+def test_blocks_are_such_that_tiles_need_whole_blocks_of_the_source(blocks, resolution, expected):
+    image = Grid("EPSG:32633", 300_000, 5_000_000, 20, 20, 5490, 5490)
+    grid = Grid("EPSG:32633", 300_000, 5_000_000, resolution, resolution, 5490, 5490)
+    assert block_side([(image, blocks)], grid) == expected
+
+
+def test_blocks_are_usual_where_no_block_of_the_source_begins_with_the_mosaic():
+    image = Grid("EPSG:32633", 300_000, 5_000_000, 20, 20, 5490, 5490)
+    one_block_on = Grid("EPSG:32633", 300_000 + 640 * 20, 5_000_000, 20, 20, 3000, 3000)
+    assert block_side([(image, (640, 640))], one_block_on) == 640
+    within_a_block = Grid("EPSG:32633", 300_000 + 100 * 20, 5_000_000, 20, 20, 3000, 3000)
+    assert block_side([(image, (640, 640))], within_a_block) == BLOCK
+    elsewhere = Grid("EPSG:3035", 300_000, 5_000_000, 20, 20, 3000, 3000)
+    assert block_side([(image, (640, 640))], elsewhere) == BLOCK
 
 
 @given(st.lists(st.floats(1, 1000), min_size=1, max_size=200), st.integers(1, 300))

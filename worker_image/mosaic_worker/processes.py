@@ -111,9 +111,9 @@ def run_ranges(
                 worker = idle.pop() if idle else _Worker(context, work)
                 if worker not in workers:
                     workers.append(worker)
-                index = next_range(waiting, {other.index for other in workers if other.index is not None}, worker.last)
-                waiting.remove(index)
-                worker.hand(index, time.monotonic() + seconds_per_range)
+                chosen = next_range(waiting, {other.index for other in workers if other.index is not None}, worker.last)
+                waiting.remove(chosen)
+                worker.hand(chosen, time.monotonic() + seconds_per_range)
             for worker in _ready(workers):
                 lost = _listen(worker, on_tile)
                 if lost is None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import rasterio
@@ -83,7 +84,6 @@ def render(
     level = max(0, int(math.log2(target.xres / native) + 1e-9))
     with rasterio.open(path) as mosaic:
         level = min(level, len(mosaic.overviews(1)))
-    painter = _Painter(path, level, grid.reduced(2**level), target, stretch)
     colours = palette(colormap) if len(stretch) == 1 else None
     factor = max(1, max(target.width, target.height) // (2 * THUMBNAIL_SIDE))
     small: list[Bytes] = []
@@ -93,11 +93,15 @@ def render(
             small.append(sample)
             yield strip
 
+    options = {} if level == 0 else {"overview_level": level - 1}
     with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
+        rasterio.open(path, **options) as mosaic,
         warnings.catch_warnings(),  # around the threads: those that rasterio puts around each warp are not safe in them
         ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads,
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        painter = _Painter(mosaic, Lock(), grid.reduced(2**level), target, stretch)
         content = b"".join(png(target.width, target.height, colours, strips()))
     thumbnail = _thumbnail(np.concatenate(small), colours)
     return Picture(content, thumbnail, target.width, target.height, target.transform, 2**level)
@@ -108,16 +112,16 @@ class _Painter:
     """Makes strips of a picture, in any thread.
 
     Attributes:
-        path: the COG.
-        level: the level of its pyramid that is shown; 0 for full size.
-        mosaic: the grid of that level.
+        mosaic: the level of the COG that is shown, open once, so that each block is decoded once.
+        reading: held while it is read, which GDAL allows to one thread at a time.
+        grid: of that level.
         target: the picture's grid.
         stretch: for each band.
     """
 
-    path: str
-    level: int
-    mosaic: Grid
+    mosaic: rasterio.io.DatasetReader
+    reading: Lock
+    grid: Grid
     target: Grid
     stretch: Sequence[tuple[float, float]]
 
@@ -125,21 +129,20 @@ class _Painter:
         """The strip that starts at a row, and every so many pixels of it, for a thumbnail."""
         height = min(STRIP_ROWS, self.target.height - row)
         indexes = np.zeros((len(self.stretch), height, self.target.width), np.uint8)
-        options = {} if self.level == 0 else {"overview_level": self.level - 1}
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), rasterio.open(self.path, **options) as mosaic:
-            for column in range(0, self.target.width, CHUNK_COLUMNS):
-                width = min(CHUNK_COLUMNS, self.target.width - column)
-                chunk = self.target.window(column, row, width, height)
-                indexes[:, :, column : column + width] = self._chunk(mosaic, chunk)
+        for column in range(0, self.target.width, CHUNK_COLUMNS):
+            width = min(CHUNK_COLUMNS, self.target.width - column)
+            indexes[:, :, column : column + width] = self._chunk(self.target.window(column, row, width, height))
         pixels = _channels(indexes)
         return Strip(pixels), pixels[-row % factor :: factor, ::factor]
 
-    def _chunk(self, mosaic: rasterio.io.DatasetReader, chunk: Grid) -> Bytes:
-        window = _source_window(chunk, self.mosaic)
+    def _chunk(self, chunk: Grid) -> Bytes:
+        window = _source_window(chunk, self.grid)
         if window is None:
             return np.zeros((len(self.stretch), chunk.height, chunk.width), np.uint8)
-        part = self.mosaic.window(window.col_off, window.row_off, window.width, window.height)
-        return _warped(stretch_to_bytes(_values(mosaic, window, len(self.stretch)), self.stretch), part, chunk)
+        part = self.grid.window(window.col_off, window.row_off, window.width, window.height)
+        with self.reading:
+            values = _values(self.mosaic, window, len(self.stretch))
+        return _warped(stretch_to_bytes(values, self.stretch), part, chunk)
 
 
 def stretch_to_bytes(values: NDArray[np.float32], stretch: Sequence[tuple[float, float]]) -> Bytes:
@@ -161,7 +164,7 @@ def stretch_to_bytes(values: NDArray[np.float32], stretch: Sequence[tuple[float,
 
 
 def _channels(indexes: Bytes) -> Bytes:
-    """Palette indexes (1, height, width) as (height, width, 1); colours (3, …) as (…, 4), transparent where one is 0."""
+    """Indexes (1, height, width) as (height, width, 1); colours (3, …) as (…, 4), transparent where any is 0."""
     if len(indexes) == 1:
         return indexes[0, :, :, np.newaxis]
     alpha = np.where((indexes > 0).all(axis=0), 255, 0).astype(np.uint8)

@@ -19,7 +19,7 @@ _COLOUR_TYPES = {1: 3, 4: 6}
 
 
 class Strip:
-    """Some rows of a picture as a piece of a deflate stream; the making, which takes time, may be done in any thread."""
+    """Some rows of a picture as a piece of a deflate stream; to make one takes time, and may be done in any thread."""
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         """Compress rows: uint8 (height, width, channels)."""
@@ -35,7 +35,8 @@ def png(width: int, height: int, palette: bytes | None, strips: Iterable[Strip])
     """The bytes of a PNG of 8 bits, piece by piece.
 
     Args:
-        width, height: pixels.
+        width: in pixels.
+        height: in pixels.
         palette: 256 times red, green, blue, of which the first is transparent; None for pictures of four channels.
         strips: all rows from above.
     """
