@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid, projected_bounds
-from mosaic_worker.geometry.sampling import kernel_for, source_window
+from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.reading import CLEAR, FLAGGED, UNKNOWN, OpenSources, read_band, read_mask
@@ -152,12 +152,10 @@ def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kern
         assert np.nanmax(np.abs(found - part)) < (10.1 if kernel == "nearest" else 0.05)
 
 
-def test_only_the_window_that_is_needed_is_read(tmp_path):
+def test_only_the_window_that_is_needed_is_read_with_the_reach_of_the_kernel(tmp_path):
     header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header.grid
-    window = source_window(header, Grid("EPSG:32633", 501_000, 4_999_000, 10, 10, 50, 40), "cubic")
-    assert 98 - 3 <= window.left < 100
-    assert 150 < window.right <= 150 + 5
-    assert (window.top, window.bottom) == (97, 143)
+    between = Grid("EPSG:32633", 501_005, 4_999_005, 10, 10, 50, 40)
+    assert source_window(header, between, "cubic") == Window(97, 96, 154, 143)
 
 
 def test_a_truncated_jpeg_2000_is_an_error_and_never_zeros(tmp_path):
@@ -198,3 +196,11 @@ def test_beyond_a_mask_nothing_is_known(tmp_path):
     found = mask_on(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 6, 4), values="nonzero")
     assert (found[:, :4] == CLEAR).all()
     assert (found[:, 4:] == UNKNOWN).all()
+
+
+def test_where_pixels_coincide_no_more_is_read_than_is_wanted():
+    image = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 300, 200)
+    inner = image.window(128, 64, 64, 64)
+    assert source_window(image, inner, "cubic") == Window(128, 64, 192, 128)
+    assert source_window(image, image.window(-10, 150, 64, 64), "bilinear") == Window(0, 150, 54, 200)
+    assert source_window(image, image.window(300, 0, 64, 64), "bilinear").empty

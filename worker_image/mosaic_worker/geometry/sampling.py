@@ -73,7 +73,10 @@ def mask_kernel_for(image: Grid, grid: Grid) -> Kernel:
 
 
 def source_window(image: Grid, grid: Grid, kernel: Kernel) -> Window:
-    """The pixels of an image that a grid needs with a kernel's reach; empty where they are apart."""
+    """The pixels of an image that a grid needs, with a kernel's reach where they do not coincide; empty where apart."""
+    if coincides(image, grid):
+        column, row = round((grid.left - image.left) / image.xres), round((image.top - grid.top) / image.yres)
+        return Window(column, row, column + grid.width, row + grid.height).clipped(image.width, image.height)
     left, bottom, right, top = _bounds_in(grid, image)
     reach_x = RADIUS[kernel] * max(1.0, coarseness(image, grid)[0]) + 1
     reach_y = RADIUS[kernel] * max(1.0, coarseness(image, grid)[1]) + 1
