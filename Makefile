@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verify unit generate format lock clean
+.PHONY: help setup demo test bench lint verify unit generate format lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,17 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 
 test: lint verify ## Everything that must hold: lint, generated files, all tests
 	$(BIN)/python -m pytest -n auto
+
+bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
+	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
+		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
+	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
+
+$(VENV)-bench/.ready: requirements/bench.txt
+	@echo "Setting up $(VENV)-bench with the tools to compare with"
+	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
 
 lint: setup ## Style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -53,6 +64,8 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 		--extra worker pyproject.toml -o requirements/worker.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		--all-extras pyproject.toml -c requirements/worker.txt -o requirements/develop.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and what the demo made
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(VENV)-bench demo

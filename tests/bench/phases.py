@@ -1,0 +1,67 @@
+"""Where the core-seconds of a mosaic go: its steps done in this one process, with the clock around each."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mosaic_crds.validation import parse_request
+from mosaic_worker import finalize, planning, run, tiles
+from mosaic_worker.pixels.composite import Reducer
+from mosaic_worker.product import Product
+from mosaic_worker.sources import reading
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.store import open_store
+
+CLOCKED = [
+    ("decode", reading, "_read"),
+    ("warp", reading, "warp"),
+    ("index", Product, "compute"),
+    ("composite", Reducer, "add"),
+    ("composite", Reducer, "result"),
+    ("statistics", tiles, "measure"),
+    ("encode", tiles, "encode_part"),
+    ("assembly", finalize, "_publish"),
+    ("PNG", finalize, "render"),
+]
+
+
+def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
+    """Seconds by step; "other" is copying, calibration, records and what else no clock is around. PNG uses threads."""
+    spent: dict[str, float] = {}
+    with _clocks(spent):
+        begun = time.perf_counter()
+        request = parse_request(request_path.read_text(), str(request_path))
+        store = open_store(str(store_folder))
+        plan = planning.write_plan(run.prepare(request, request_path.parent, planning.Limits(), 1), store)
+        sources = reading.OpenSources(own_machine(request_path.parent))
+        for index in range(len(plan.ranges)):
+            tiles.compute_range(plan, index, store, sources)
+        sources.close()
+        finalize.finalize_step(plan, store)
+        total = time.perf_counter() - begun
+    return spent | {"other": total - sum(spent.values())}
+
+
+@contextmanager
+def _clocks(spent: dict[str, float]) -> Iterator[None]:
+    originals = [(owner, name, getattr(owner, name)) for _, owner, name in CLOCKED]
+    for label, owner, name in CLOCKED:
+        setattr(owner, name, _clocked(label, getattr(owner, name), spent))
+    try:
+        yield
+    finally:
+        for owner, name, original in originals:
+            setattr(owner, name, original)
+
+
+def _clocked(label: str, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+    def clocked(*arguments: Any, **named: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        finally:
+            spent[label] = spent.get(label, 0.0) + time.perf_counter() - begun
+
+    return clocked
