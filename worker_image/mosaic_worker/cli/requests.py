@@ -1,22 +1,29 @@
-"""`mosaic run`, `mosaic validate` and `mosaic estimate`: a request in a file, on this machine."""
+"""`mosaic run`, `mosaic validate` and `mosaic estimate`: a request in a file, on this machine.
+
+What takes long to import is imported in the commands, so that `mosaic run` can warm up its workers meanwhile.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import click
 from mosaic_crds.errors import RequestError
-from mosaic_crds.request import MosaicRequest
-from mosaic_crds.validation import parse_request
+
+if TYPE_CHECKING:
+    from mosaic_crds.request import MosaicRequest
 
 request_argument = click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 
 
-def read_request(path: Path) -> MosaicRequest:
+def read_request(path: Path) -> "MosaicRequest":
     """The request in a YAML or JSON file.
 
     Raises:
         RequestError: there is no such file, or no valid request in it.
     """
+    from mosaic_crds.validation import parse_request
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -49,8 +56,8 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     """
     from mosaic_worker.processes import warm_up
 
-    request = read_request(request_file)
     warm_up()
+    request = read_request(request_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
 

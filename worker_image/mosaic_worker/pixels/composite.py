@@ -132,6 +132,9 @@ class _Stack(Reducer):
         layers = self._layers[: self._taken]
         if self._taken == 0:
             return np.full(self._shape, np.nan, np.float32)
+        if self._taken == 1:  # any percentile of one value is that value
+            only: Floats = layers[0]
+            return only
         if self._percentile == 50:
             median: Floats = bottleneck.nanmedian(layers, axis=0)
             return median

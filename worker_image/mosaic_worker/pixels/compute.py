@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import bottleneck
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,7 +112,7 @@ def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSourc
     values: dict[str, Floats] = {}
     for name in plan.formula.input_bands:
         found = read_band(sources, scene.bands[name], grid, plan.resampling, f"band {name} of {scene.id}")
-        if found is None or np.isnan(found).all():
+        if found is None or bottleneck.allnan(found):
             return None
         values[name] = found
     if scene.mask is not None:
@@ -133,14 +134,15 @@ def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources
 
 def _with_extra_bands(plan: Plan, composed: Floats, result: Composite, grid: Grid) -> Floats:
     """The mosaic's bands: the product's, then count and scene where they are asked for; NaN outside the area."""
-    layers = list(composed)
+    values, layers = composed, []
     if plan.composite.count:
         layers.append(result.count.astype(np.float32))
     if plan.composite.chosen:
         chosen = result.chosen.astype(np.float32)
         chosen[(result.chosen == 0) | np.isnan(composed).any(axis=0)] = np.nan
         layers.append(chosen)
-    values = np.stack(layers)
+    if layers:
+        values = np.concatenate([composed, np.stack(layers)])
     if plan.shape_of_area is not None:
         values[:, ~inside(plan.shape_of_area, grid)] = np.nan
     return values

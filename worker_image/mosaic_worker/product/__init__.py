@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import bottleneck
 import numpy as np
 from mosaic_crds.spec import Product as ProductSpec
 
@@ -63,11 +64,11 @@ class Product:
         computed = self.expression.evaluate(values)
         if not self.normalised_difference:
             return computed[np.newaxis], 0
+        if bottleneck.allnan(computed) or max(-bottleneck.nanmin(computed), bottleneck.nanmax(computed)) <= 1:
+            return computed[np.newaxis], 0
         outside = np.abs(computed) > 1
-        discarded = int(np.count_nonzero(outside))
-        if discarded:
-            computed[outside] = np.nan
-        return computed[np.newaxis], discarded
+        computed[outside] = np.nan
+        return computed[np.newaxis], int(np.count_nonzero(outside))
 
 
 def product_of(spec: ProductSpec) -> Product:

@@ -69,8 +69,9 @@ class Expression:
         Returns:
             float32, NaN where an operand is NaN and where the result is not finite, such as 0/0.
         """
-        computed = self._compute({name: values[name] for name in self.bands}, np.float32)
-        return np.where(np.isfinite(computed), computed, np.float32(np.nan)).astype(np.float32, copy=False)
+        found = self._compute({name: values[name] for name in self.bands}, np.float32).astype(np.float32, copy=False)
+        found[np.isinf(found)] = np.nan
+        return found
 
     @cached_property
     def homogeneous(self) -> bool:

@@ -128,8 +128,10 @@ def _on_grid(
     numbers: NDArray[Number], image: Grid, window: Window, grid: Grid, kernel: Kernel, absent: float
 ) -> NDArray[Number]:
     """Numbers of a window of an image on a grid, `absent` where the image does not reach."""
-    found = np.full((grid.height, grid.width), absent, numbers.dtype)
     if coincides(image, grid):
+        if numbers.shape == (grid.height, grid.width):
+            return numbers
+        found = np.full((grid.height, grid.width), absent, numbers.dtype)
         column = round((image.left - grid.left) / grid.xres) + window.left
         row = round((grid.top - image.top) / grid.yres) + window.top
         inside = Window(column, row, column + numbers.shape[1], row + numbers.shape[0]).clipped(grid.width, grid.height)
