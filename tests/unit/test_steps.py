@@ -91,14 +91,24 @@ def test_finalize_before_all_tiles_is_a_passing_fault_that_says_how_many_are_mis
     assert not (tmp_path / "store" / "mosaics").exists()
 
 
-def test_a_damaged_part_is_forgotten_and_made_again(served, tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda part: part.write_bytes(part.read_bytes()[:-1] + b"?"),
+        lambda part: part.write_bytes(bytes(part.stat().st_size)),
+        lambda part: part.write_bytes(part.read_bytes()[:1000]),
+        lambda part: part.unlink(),
+    ],
+    ids=["last byte", "zeros", "cut", "gone"],
+)
+def test_a_damaged_part_is_forgotten_and_made_again(served, tmp_path, damage):
     _, address = served
     asked = request(address)
     _, summary = step("plan", asked, tmp_path, address)
     for index in range(summary["ranges"]):
         step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
     part = next((tmp_path / "store" / "work").rglob("*.tif"))
-    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    damage(part)
     code, message = step("finalize", asked, tmp_path, address)
     assert code == 43
     assert "is lost or damaged" in message["message"]

@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError
 from mosaic_crds.spec import Stretch
+from rasterio.errors import RasterioIOError
 
+from mosaic_worker.output.assembled import virtual_mosaic
 from mosaic_worker.output.cog import Description, write_cog
 from mosaic_worker.output.item import Published, mosaic_item
-from mosaic_worker.output.picture import render
+from mosaic_worker.output.picture import Picture, render
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
 from mosaic_worker.store import Store
@@ -53,11 +56,12 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     if published is None:
         records = complete_records(plan, store)
         statistics = merge([record.statistics for record in records])
-        files = [_publish(plan, store, MOSAIC, _cog(plan, records, statistics, store))]
         stretch = stretches(plan.output.stretch, statistics)
-        picture = None
-        if "png" in plan.output.formats:
-            picture = render(store.gdal_path(_key(plan, MOSAIC)), plan.grid, stretch, plan.output.colormap)
+        with ThreadPoolExecutor(1) as beside:
+            cog = beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, store))
+            picture = _picture(plan, records, stretch, store, cog) if "png" in plan.output.formats else None
+            files = [cog.result()]
+        if picture is not None:
             files.append(_publish(plan, store, PICTURE, [picture.png]))
             files.append(_publish(plan, store, THUMBNAIL, [picture.thumbnail]))
         item = mosaic_item(plan, statistics, stretch, picture, files, records, datetime.now(UTC))
@@ -147,6 +151,29 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
         levels,
         lambda tile, level: _level(plan, records[tile], level, store),
     )
+
+
+def _picture(
+    plan: Plan,
+    records: Sequence[TileRecord],
+    stretch: Sequence[tuple[float, float]],
+    store: Store,
+    cog: Future[Published],
+) -> Picture:
+    """The picture, painted from the parts while the COG is written, which checks them: its error says more."""
+    parts = [record.levels for record in records]
+
+    def path_of(tile: int) -> str:
+        return store.gdal_path(names.part_key(plan.uid, tile, records[tile].digest))
+
+    def level(number: int) -> str:
+        return virtual_mosaic(plan.grid, plan.encoding, plan.tiles, parts, number, path_of)
+
+    try:
+        return render(level, len(parts[0]), plan.grid, stretch, plan.output.colormap)
+    except RasterioIOError:
+        cog.result()
+        raise
 
 
 def _statistics_tags(band: BandStatistics) -> dict[str, str]:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import rasterio
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.picture import LARGEST_LATITUDE, render, stretch_to_bytes
@@ -21,7 +22,9 @@ def picture_of(tmp_path, values, *, left, top, resolution=10.0, crs="EPSG:32609"
         nodata=float("nan"), driver="COG", BLOCKSIZE=512,
     )  # fmt: skip
     grid = Grid(crs, left, top, resolution, resolution, bands.shape[2], bands.shape[1])
-    picture = render(str(path), grid, stretch, "nipy_spectral", **more)
+    with rasterio.open(path) as mosaic:
+        levels = 1 + len(mosaic.overviews(1))
+    picture = render(lambda level: f"GTIFF_DIR:{level + 1}:{path}", levels, grid, stretch, "nipy_spectral", **more)
     return picture, np.asarray(Image.open(io.BytesIO(picture.png)))
 
 

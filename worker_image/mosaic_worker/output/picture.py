@@ -4,7 +4,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -69,21 +69,26 @@ class Picture:
 
 
 def render(
-    path: str, grid: Grid, stretch: Sequence[tuple[float, float]], colormap: str, largest_side: int = LARGEST_SIDE
+    path_of_level: Callable[[int], str],
+    levels: int,
+    grid: Grid,
+    stretch: Sequence[tuple[float, float]],
+    colormap: str,
+    largest_side: int = LARGEST_SIDE,
 ) -> Picture:
     """Colour a mosaic.
 
     Args:
-        path: the COG; one band is coloured, of three a colour picture is made.
-        grid: its pixels.
+        path_of_level: gives what GDAL opens for a level of the mosaic; one band is coloured, of three a colour picture
+            is made.
+        levels: how many there are: full size, half, …
+        grid: the mosaic's pixels.
         stretch: for each of these bands the values that get the first and the last colour; values beyond get the same.
         colormap: for one band.
         largest_side: pixels; a larger mosaic is taken from an overview.
     """
     target, native = _target(grid, largest_side)
-    level = max(0, int(math.log2(target.xres / native) + 1e-9))
-    with rasterio.open(path) as mosaic:
-        level = min(level, len(mosaic.overviews(1)))
+    level = min(levels - 1, max(0, int(math.log2(target.xres / native) + 1e-9)))
     colours = palette(colormap) if len(stretch) == 1 else None
     factor = max(1, max(target.width, target.height) // (2 * THUMBNAIL_SIDE))
     small: list[Bytes] = []
@@ -93,18 +98,22 @@ def render(
             small.append(sample)
             yield strip
 
-    options = {} if level == 0 else {"overview_level": level - 1}
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
-        rasterio.open(path, **options) as mosaic,
         warnings.catch_warnings(),  # around the threads: those that rasterio puts around each warp are not safe in them
+        _quietly_opened(path_of_level(level)) as mosaic,
         ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads,
     ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         painter = _Painter(mosaic, Lock(), grid.reduced(2**level), target, stretch)
         content = b"".join(png(target.width, target.height, colours, strips()))
     thumbnail = _thumbnail(np.concatenate(small), colours)
     return Picture(content, thumbnail, target.width, target.height, target.transform, 2**level)
+
+
+def _quietly_opened(path: str) -> rasterio.io.DatasetReader:
+    """Open an image whose place is known from elsewhere."""
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    return rasterio.open(path)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class _Painter:
     """Makes strips of a picture, in any thread.
 
     Attributes:
-        mosaic: the level of the COG that is shown, open once, so that each block is decoded once.
+        mosaic: the level that is shown, open once, so that each block is decoded once.
         reading: held while it is read, which GDAL allows to one thread at a time.
         grid: of that level.
         target: the picture's grid.
