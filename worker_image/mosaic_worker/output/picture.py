@@ -192,7 +192,7 @@ def _thumbnail(pixels: Bytes, colours: bytes | None) -> bytes:
         image = Image.fromarray(table[pixels[:, :, 0]], "RGBA")
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     content = io.BytesIO()
-    image.save(content, "PNG")
+    image.save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 
