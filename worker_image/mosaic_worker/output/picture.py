@@ -35,6 +35,8 @@ STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
 MOST_THREADS = 8
 CACHE_BYTES = 128 * 2**20
 """For decoded blocks of the mosaic."""
+OPEN_PARTS = 16
+"""Parts of the mosaic that GDAL holds open at once, each with a megabyte of buffers."""
 CACHE_ROWS = 32
 """Rows stretched at once, which stay in a core's cache."""
 
@@ -99,15 +101,16 @@ def render(
             yield strip
 
     with (
-        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
+        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_MAX_DATASET_POOL_SIZE=OPEN_PARTS),
         warnings.catch_warnings(),  # around the threads: those that rasterio puts around each warp are not safe in them
         _quietly_opened(path_of_level(level)) as mosaic,
         ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads,
     ):
         painter = _Painter(mosaic, Lock(), grid.reduced(2**level), target, stretch)
-        content = b"".join(png(target.width, target.height, colours, strips()))
+        content = io.BytesIO()  # joining pieces would hold all of them twice
+        content.writelines(png(target.width, target.height, colours, strips()))
     thumbnail = _thumbnail(np.concatenate(small), colours)
-    return Picture(content, thumbnail, target.width, target.height, target.transform, 2**level)
+    return Picture(content.getvalue(), thumbnail, target.width, target.height, target.transform, 2**level)
 
 
 def _quietly_opened(path: str) -> rasterio.io.DatasetReader:
