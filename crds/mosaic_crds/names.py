@@ -18,6 +18,26 @@ ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_TERMINATION_LOG = "MOSAIC_TERMINATION_LOG"
 ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
 """Set by Kubernetes in the pods of an Indexed Job."""
+ENV_LIVING = "MOSAIC_LIVING"
+"""The uids whose work folders a sweep leaves alone, separated by commas."""
+ENV_SWEEP_AGE = "MOSAIC_SWEEP_AGE"
+"""A sweep deletes no work folder that changed within so many seconds: its request may be younger than the list."""
+
+LABEL_REQUEST = f"{GROUP}/request"
+"""On Jobs and pods: the name of the request."""
+LABEL_STEP = f"{GROUP}/step"
+"""On Jobs and pods: the step."""
+WORKER_CONTAINER = "worker"
+"""In the pods of every step."""
+
+
+class Step(StrEnum):
+    """What a pod is started for."""
+
+    PLAN = "plan"
+    TILES = "tiles"
+    FINALIZE = "finalize"
+    SWEEP = "sweep"
 
 
 class Phase(StrEnum):
@@ -43,9 +63,23 @@ class Condition(StrEnum):
     DEGRADED = "Degraded"
 
 
+def job_name(request: str, step: Step) -> str:
+    """The Job of a request's step."""
+    return f"{request}-{step}"
+
+
+WORK_FOLDER = "work/"
+"""Of all unfinished work."""
+
+
 def work_prefix(uid: str) -> str:
     """The folder of a request's unfinished work."""
-    return f"work/{uid}/"
+    return f"{WORK_FOLDER}{uid}/"
+
+
+def uid_of_work(key: str) -> str:
+    """The uid of the request to whose unfinished work an object belongs."""
+    return key.removeprefix(WORK_FOLDER).split("/", 1)[0]
 
 
 def plan_key(uid: str) -> str:

@@ -110,5 +110,9 @@ class MosaicRequestStatus(Model):
     """Of which generation of the spec all this is said."""
     start_time: Moment | None = None
     """When work began."""
+    suspended_since: Moment | None = None
+    """Since when work stands still."""
+    suspended_seconds: Count | None = None
+    """How long it stood still before; the deadline does not count it."""
     completion_time: Moment | None = None
     """When the request was over."""

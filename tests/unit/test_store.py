@@ -56,7 +56,7 @@ def test_content_that_fails_leaves_nothing(store, tmp_path):
 def test_keys_are_listed_below_a_prefix(store):
     for key in ("work/1/plan.json", "work/1/tiles/0.json", "work/10/plan.json", "mosaics/x"):
         store.create(key, [b"x"])
-    assert sorted(store.list("work/1/")) == ["work/1/plan.json", "work/1/tiles/0.json"]
+    assert sorted(stored.key for stored in store.list("work/1/")) == ["work/1/plan.json", "work/1/tiles/0.json"]
     assert list(store.list("nothing/")) == []
 
 

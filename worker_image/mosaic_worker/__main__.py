@@ -1,4 +1,4 @@
-"""What pods run: `python -m mosaic_worker plan|tiles|finalize`, told by the environment what to do.
+"""What pods run: `python -m mosaic_worker plan|tiles|finalize|sweep`, told by the environment what to do.
 
 The exit code says whose fault a failure was (mosaic_crds.errors), and the termination message, JSON of less than 4096
 bytes, says what came out or what went wrong: the operator reads both and needs no store.
@@ -7,30 +7,33 @@ bytes, says what came out or what went wrong: the operator reads both and needs 
 import json
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from mosaic_crds import names
 from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.names import Step
 from mosaic_crds.validation import parse_request
 
+from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, plan_step, read_plan
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.store import open_store
+from mosaic_worker.sources.gate import Gate, pod
+from mosaic_worker.store import Store, open_store
 
-STEPS = ("plan", "tiles", "finalize")
 LONGEST_MESSAGE = 4000
 """Bytes: Kubernetes cuts a termination message at 4096."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Do one step; give its exit code."""
-    if len(arguments) != 1 or arguments[0] not in STEPS:
-        print(f"usage: python -m mosaic_worker {'|'.join(STEPS)}", file=sys.stderr)  # noqa: T201
+    if len(arguments) != 1 or arguments[0] not in set(Step):
+        print(f"usage: python -m mosaic_worker {'|'.join(Step)}", file=sys.stderr)  # noqa: T201
         return 2
     try:
-        message = _step(arguments[0], environment)
+        message = _step(Step(arguments[0]), environment)
         code = 0
     except MosaicError as error:
         message, code = {"message": _shortened(str(error))}, error.exit_code
@@ -40,30 +43,57 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     return code
 
 
-def _step(step: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
+    store = open_store(_required(environment, names.ENV_STORE))
+    if step is Step.SWEEP:
+        return _sweep(environment, store)
     request = parse_request(_required(environment, names.ENV_REQUEST), names.ENV_REQUEST)
     uid = request.metadata.uid
     if uid is None:
         raise RequestError("metadata.uid is not there; the operator gives the request as the API server has it")
-    store = open_store(_required(environment, names.ENV_STORE))
     gate = pod(environment.get(names.ENV_ALLOWED_HOSTS, ""))
-    if step == "plan":
+    if step is Step.PLAN:
         limits = Limits(pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)))
-        return plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism).summary()
-    plan = read_plan(uid, store)
-    if plan is None:
+        plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
+        return plan.summary() | {"warnings": list(plan.warnings)}
+    found = read_plan(uid, store)
+    if found is None:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
-    if step == "tiles":
-        from mosaic_worker.sources.reading import OpenSources
-        from mosaic_worker.tiles import compute_range
-
+    if step is Step.TILES:
         index = int(_required(environment, names.ENV_COMPLETION_INDEX))
-        compute_range(plan, index, store, OpenSources(gate))
-        start, stop = plan.ranges[index]
+        _compute(found, [index], store, gate)
+        start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
-    from mosaic_worker.finalize import finalize_step, result_of
+    return _finalize(found, store, gate)
 
-    return result_of(plan, json.loads(finalize_step(plan, store)), store)
+
+def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate) -> None:
+    from mosaic_worker.sources.reading import OpenSources
+    from mosaic_worker.tiles import compute_range
+
+    with closing(OpenSources(gate)) as sources:
+        for index in ranges:
+            compute_range(plan, index, store, sources)
+
+
+def _finalize(plan: Plan, store: Store, gate: Gate) -> dict[str, Any]:
+    """Publish; tiles that were lost since they were computed are computed again here, which no Job is left to do."""
+    from mosaic_worker.finalize import LostTilesError, finalize_step, result_of
+
+    while True:
+        try:
+            return result_of(plan, json.loads(finalize_step(plan, store)), store)
+        except LostTilesError as error:
+            print(error, file=sys.stderr)  # noqa: T201
+            _compute(plan, range(len(plan.ranges)), store, gate)
+
+
+def _sweep(environment: Mapping[str, str], store: Store) -> dict[str, Any]:
+    from mosaic_worker.sweeping import sweep_abandoned
+
+    living = {uid for uid in environment.get(names.ENV_LIVING, "").split(",") if uid}
+    before = time.time() - int(_required(environment, names.ENV_SWEEP_AGE))
+    return {"swept": len(sweep_abandoned(living, before, store))}
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -18,10 +18,15 @@ from mosaic_worker.output.picture import Picture, render
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
 from mosaic_worker.store import Store
+from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import TileRecord, read_records
 from mosaic_worker.version import DISTRIBUTION
 
 MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"
+
+
+class LostTilesError(PassingError):
+    """Tiles have no record, or their parts are lost or damaged; computing them again mends it."""
 
 
 class _Hashed:
@@ -50,7 +55,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     means that all is done.
 
     Raises:
-        PassingError: a tile has no record, or its part is lost or damaged; computing the tiles again mends it.
+        LostTilesError: a tile has no record, or its part is lost or damaged.
     """
     published = store.read(_key(plan, ITEM))
     if published is None:
@@ -96,12 +101,12 @@ def complete_records(plan: Plan, store: Store) -> list[TileRecord]:
     """The records of all tiles, in their order.
 
     Raises:
-        PassingError: some tiles have none.
+        LostTilesError: some tiles have none.
     """
     found = read_records(plan, store)
     missing = [str(tile.index) for tile in plan.tiles if tile.index not in found]
     if missing:
-        raise PassingError(
+        raise LostTilesError(
             f"{len(missing)} of {len(plan.tiles)} tiles are not done (the first is {missing[0]}); run again"
         )
     return [found[tile.index] for tile in plan.tiles]
@@ -115,12 +120,6 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
         lower, upper = stretch.percentile.lower, stretch.percentile.upper
         return [(band.percentile(lower), band.percentile(upper)) for band in statistics.bands]
     return [(band.minimum, band.maximum) for band in statistics.bands]
-
-
-def sweep(uid: str, store: Store) -> None:
-    """Delete a request's work folder."""
-    for key in list(store.list(names.work_prefix(uid))):
-        store.delete(key)
 
 
 def _key(plan: Plan, file: str) -> str:
@@ -198,4 +197,4 @@ def _level(plan: Plan, record: TileRecord, level: int, store: Store) -> bytes:
         return content
     store.delete(names.record_key(plan.uid, record.tile))
     store.delete(key)
-    raise PassingError(f"the part of tile {record.tile} is lost or damaged; run again to compute it anew")
+    raise LostTilesError(f"the part of tile {record.tile} is lost or damaged; run again to compute it anew")

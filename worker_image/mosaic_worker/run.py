@@ -13,7 +13,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 
-from mosaic_worker.finalize import ITEM, finalize_step, sweep
+from mosaic_worker.finalize import ITEM, finalize_step
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
@@ -22,6 +22,7 @@ from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import Gate, own_machine
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import compute_range, read_records
 
 RANGES_PER_PROCESS = 16
@@ -153,6 +154,6 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
 def _forget(uid: str, folder_key: str, store: Store) -> None:
     """Delete what earlier runs made: the Item first, so that nobody sees a mosaic without its files."""
     store.delete(f"{folder_key}/{ITEM}")
-    for key in list(store.list(f"{folder_key}/")):
+    for key, _ in list(store.list(f"{folder_key}/")):
         store.delete(key)
     sweep(uid, store)

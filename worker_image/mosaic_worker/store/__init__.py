@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.store.directory import DirectoryStore
+from mosaic_worker.store.stored import Stored
 
 
 class Store(Protocol):
@@ -25,8 +26,8 @@ class Store(Protocol):
         """The content from one byte to before another, the whole if they are not given; None without such an object."""
         ...
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys below a prefix that ends with `/`, in no order."""
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """The objects below a prefix that ends with `/`, in no order."""
         ...
 
     def delete(self, key: str) -> None:

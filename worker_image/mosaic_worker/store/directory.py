@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mosaic_crds.errors import PassingError
 
+from mosaic_worker.store.stored import Stored
+
 ABANDONED_SECONDS = 24 * 3600
 """Without a change for so long a file is not being written any more."""
 
@@ -53,12 +55,13 @@ class DirectoryStore:
             except FileNotFoundError:
                 return None
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys below a prefix that ends with `/`, in no order."""
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """The objects below a prefix that ends with `/`, in no order."""
         with self._explained("read"):
             for folder, _, names in os.walk(self._path(prefix)):
-                for name in names:
-                    yield (Path(folder) / name).relative_to(self._root).as_posix()
+                for path in (Path(folder) / name for name in names):
+                    with suppress(FileNotFoundError):  # it was deleted meanwhile
+                        yield Stored(path.relative_to(self._root).as_posix(), path.stat().st_mtime)
 
     def delete(self, key: str) -> None:
         """Delete an object and the folders that it leaves empty; one that is not there is deleted already."""
