@@ -41,7 +41,7 @@ $(VENV)-bench/.ready: requirements/bench.txt
 lint: setup ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy crds worker_image
+	$(BIN)/mypy crds operator worker_image
 	$(BIN)/lint-imports --no-cache
 
 unit: setup ## The tests that need no services
@@ -63,7 +63,9 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		--extra worker pyproject.toml -o requirements/worker.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
-		--all-extras pyproject.toml -c requirements/worker.txt -o requirements/develop.txt
+		--extra operator pyproject.toml -c requirements/worker.txt -o requirements/operator.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
 

@@ -1,0 +1,50 @@
+"""`helm test`: does what was installed answer, and would it take a request."""
+
+from collections.abc import Mapping
+
+import aiohttp
+from kubernetes.aio.config import ConfigException
+from mosaic_crds.names import API_VERSION, KIND
+
+from mosaic_operator.kube import ApiError, Cluster, configuration
+
+ENV_URL = "MOSAIC_OPERATOR_URL"
+SAMPLE = {
+    "apiVersion": API_VERSION,
+    "kind": KIND,
+    "metadata": {"name": "helm-test"},
+    "spec": {
+        "source": {"files": {"scenes": [{"bands": {"green": "https://example.org/B03.tif"}}]}},
+        "product": {"bands": ["green"]},
+    },
+}
+
+
+class CheckError(Exception):
+    """Something does not work; the message says what, and where to look."""
+
+
+async def check(environment: Mapping[str, str]) -> str:
+    """Ask the API server for MosaicRequests, try one without creating it, and ask the operator whether it is ready.
+
+    Raises:
+        CheckError: any of that fails.
+    """
+    namespace, url = environment.get("POD_NAMESPACE", "default"), environment.get(ENV_URL, "")
+    try:
+        async with Cluster(await configuration()) as cluster:
+            await cluster.list_requests(namespace)
+            await cluster.try_request(namespace, SAMPLE)
+    except ConfigException as error:
+        raise CheckError(f"the API server cannot be reached: {error}") from None
+    except ApiError as error:
+        raise CheckError(f"MosaicRequests do not work in namespace {namespace}: {error}") from None
+    try:
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/readyz") as answer:
+            said = (await answer.text()).strip()
+            if answer.status != 200:
+                raise CheckError(f"the operator at {url} is not ready: {said}")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CheckError(f"the operator at {url} does not answer: {error or 'in time'}; see its log") from None
+    return "MosaicRequests are served, a sample would be accepted, and the operator is ready"

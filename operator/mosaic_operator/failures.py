@@ -1,0 +1,163 @@
+"""Why a step failed or does not get on, in one sentence for the person who asked."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.names import Step
+
+from mosaic_operator.observed import JobState, Observed, PodState
+
+REFUSED = "Refused"
+"""The worker found that the request cannot work."""
+LONGEST_QUOTE = 600
+"""Characters of what Kubernetes or a log said."""
+STARTING_SECONDS = 20
+"""So long a container may be created before somebody asks why."""
+_IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
+_CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong.
+
+    Attributes:
+        reason: in one word, for conditions and metrics.
+        message: the sentence.
+    """
+
+    reason: str
+    message: str
+
+
+def failure_of(pod: PodState) -> Trouble:
+    """Why a pod failed."""
+    who, step = _who(pod), pod.step
+    told = _quoted(str((pod.answer or {}).get("message", "")))
+    if pod.reason == "DeadlineExceeded":
+        advice = "raise execution.rangeDeadline" if step is Step.TILES else f"raise deadlines.{step} of the chart"
+        found = ("Stuck", f"{who} took longer than it may; {advice}, or see whether the sources answer slowly")
+    elif pod.ended_by == "OOMKilled":
+        limit = f" ({pod.memory})" if pod.memory else ""
+        found = (
+            "OutOfMemory",
+            f"{who} ran out of memory{limit}; raise worker.resources.{step}.limits.memory of the chart",
+        )
+    elif pod.reason == "Evicted":
+        found = ("Evicted", f"{who} was evicted from its node: {_quoted(pod.message)}")
+    elif pod.exit_code == RequestError.exit_code:
+        found = (REFUSED, told or f"{who} refused the request")
+    elif pod.exit_code == PassingError.exit_code:
+        found = ("SourceOrStore", told or f"{who} could not read a source or write to the store")
+    elif pod.exit_code in {None, 137, 143}:
+        found = ("Killed", f"{who} was ended from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
+    else:
+        last = pod.said.strip().splitlines()[-1:]
+        found = ("Crashed", f"{who} ended with exit code {pod.exit_code}" + (f": {_quoted(last[0])}" if last else ""))
+    return Trouble(*found)
+
+
+def failure(seen: Observed, step: Step) -> Trouble:
+    """Why the Job of a step failed: what the worker refused, else what the last pod that counted died of."""
+    job = seen.jobs[step]
+    failed = sorted(
+        (
+            pod
+            for pod in seen.pods_of(step)
+            if pod.phase == "Failed"
+            and not pod.disrupted
+            and (not job.failed_indexes or pod.index in job.failed_indexes)  # the others were stopped with the Job
+        ),
+        key=lambda pod: (pod.exit_code == RequestError.exit_code, pod.ended or pod.created),
+    )
+    if not failed:
+        said = f" ({job.reason})" if job.reason else ""
+        return Trouble(
+            job.reason or "JobFailed",
+            f"the Job {job.name} failed{said} and left no pod that says why; apply the request again",
+        )
+    trouble = failure_of(failed[-1])
+    tried = sum(pod.index == failed[-1].index for pod in failed)
+    if trouble.reason == REFUSED or tried < 2:
+        return trouble
+    return Trouble(trouble.reason, f"{trouble.message} (tried {tried} times)")
+
+
+def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
+    """What keeps a step that has not ended from getting on, if anything does.
+
+    Args:
+        seen: with pods.
+        step: the one at work.
+        seconds_since: since its Job began.
+    """
+    job = seen.jobs[step]
+    pods = seen.pods_of(step)
+    for pod in pods:
+        found = None if pod.over else _does_not_start(pod, seen.refusals)
+        if found is not None:
+            return found
+    if not pods and job.active == 0 and not job.suspended and seen.refusals:
+        return _not_created(job, seen.refusals[0])
+    if not any(not pod.over for pod in pods) and seconds_since > STARTING_SECONDS and seen.refusals:
+        return _not_created(job, seen.refusals[0])
+    failed = [pod for pod in pods if pod.phase == "Failed" and not pod.disrupted]
+    done = {pod.index for pod in pods if pod.phase == "Succeeded"}
+    again = [pod for pod in failed if pod.index not in done]
+    if not again:
+        return None
+    last = max(again, key=lambda pod: pod.ended or pod.created)
+    return Trouble("Retrying", f"tried again: {failure_of(last).message}")
+
+
+def needs_refusals(job: JobState, pods: Sequence[PodState], seconds_since: float) -> bool:
+    """Whether Kubernetes must be asked for its events: pods are missing, or do not start."""
+    waiting = any(not pod.over and pod.waiting_for in {"ContainerCreating", *_CONFIGURATION, *_IMAGE} for pod in pods)
+    missing = not any(not pod.over for pod in pods) and not job.suspended
+    return missing or (waiting and seconds_since > STARTING_SECONDS)
+
+
+def _does_not_start(pod: PodState, refusals: Sequence[str]) -> Trouble | None:
+    step = pod.step
+    if pod.unplaced:
+        return Trouble(
+            "Unschedulable",
+            f"no node has room for a {step} pod: {_quoted(pod.unplaced)}; "
+            f"free or add nodes, or lower worker.resources.{step}.requests of the chart",
+        )
+    if pod.waiting_for in _IMAGE:
+        return Trouble(
+            "ImagePull",
+            f"the worker's image cannot be pulled: {_quoted(pod.waiting_message or pod.waiting_for)}; "
+            "correct worker.image of the chart",
+        )
+    if pod.waiting_for in _CONFIGURATION:
+        return Trouble(
+            "PodConfiguration",
+            f"a {step} pod cannot start: {_quoted(pod.waiting_message or pod.waiting_for)}; "
+            "check that the Secrets named in the chart's values are in this namespace",
+        )
+    if pod.waiting_for == "ContainerCreating" and refusals:
+        return Trouble("PodStart", f"a {step} pod cannot start: {_quoted(refusals[0])}")
+    return None
+
+
+def _not_created(job: JobState, said: str) -> Trouble:
+    quoted = _quoted(said)
+    if "exceeded quota" in said:
+        return Trouble("Quota", f"the namespace's quota allows no pod of {job.name} now: {quoted}; raise it, or wait")
+    if "violates PodSecurity" in said:
+        return Trouble("PodSecurity", f"the namespace's policy refuses the pods of {job.name}: {quoted}")
+    return Trouble("PodsRefused", f"Kubernetes creates no pods of {job.name}: {quoted}")
+
+
+def _who(pod: PodState) -> str:
+    return f"range {pod.index}" if pod.index is not None else f"the {pod.step} pod"
+
+
+def _quoted(text: str) -> str:
+    """What somebody else said, on one line, shortened."""
+    line = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + "..."

@@ -1,0 +1,105 @@
+"""One replica works, the others wait: the holder of a Lease. kopf's peering would pause two equals for ever."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import ClientError
+from kubernetes.aio.client import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from mosaic_operator.kube import Cluster
+from mosaic_operator.settings import Settings
+
+LEASE_SECONDS = 15
+"""A holder that was silent for so long has lost the Lease."""
+RENEW_SECONDS = 10
+"""A holder that could not renew for so long gives up, before another may take the Lease."""
+RETRY_SECONDS = 2
+
+log = logging.getLogger(__name__)
+
+
+class _PatientLock(LeaseLock):
+    """A Lease whose API server may be away for a while: that is no reason to end."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        super().__init__(settings.lease, settings.own_namespace, settings.own_name, cluster.client)
+        self._cluster = cluster
+
+    async def get(self, name: str, namespace: str) -> Any:
+        self._cluster.calls["get", "leases"] += 1
+        try:
+            return await super().get(name, namespace)
+        except (ClientError, OSError, TimeoutError) as error:
+            return False, ApiException(status=0, reason=f"no answer: {error or type(error).__name__}")
+
+    async def create(self, name: str, namespace: str, election_record: Any) -> bool:
+        self._cluster.calls["create", "leases"] += 1
+        try:
+            return bool(await super().create(name, namespace, election_record))
+        except (ClientError, OSError, TimeoutError):
+            return False
+
+    async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
+        self._cluster.calls["update", "leases"] += 1
+        try:
+            return bool(await super().update(name, namespace, updated_record))
+        except (ClientError, OSError, TimeoutError):
+            return False
+
+    async def release(self) -> None:
+        """Leave the Lease to whoever waits for it."""
+        lease = self.lease_reference
+        if lease is not None and lease.spec is not None and lease.spec.holder_identity == self.identity:
+            lease.spec.holder_identity = ""
+            with suppress(ApiException, ClientError, OSError, TimeoutError):
+                await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+
+
+async def lead(
+    cluster: Cluster, settings: Settings, work: Callable[[], Coroutine[Any, Any, None]], stop: asyncio.Event
+) -> bool:
+    """Wait for the Lease, then work as long as it is held and nobody says stop.
+
+    Args:
+        cluster: the API server.
+        settings: which Lease, and whose name stands in it.
+        work: done while the Lease is held; it ends by itself when it is time to stop.
+        stop: set by whoever wants an end, and here when the Lease is lost or the work fails.
+
+    Returns:
+        Whether the end was wanted.
+    """
+    lock = _PatientLock(cluster, settings)
+    working: list[asyncio.Task[None]] = []
+
+    async def begin() -> None:
+        working.append(asyncio.create_task(work()))
+        try:
+            await asyncio.shield(working[0])
+        finally:
+            stop.set()
+
+    async def give_up() -> None:
+        log.error("the Lease %s is lost: another replica may be at work", settings.lease)
+
+    election = asyncio.create_task(
+        LeaderElection(Config(lock, LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS, begin, give_up)).run()
+    )
+    wanted = asyncio.create_task(stop.wait())
+    await asyncio.wait({election, wanted}, return_when=asyncio.FIRST_COMPLETED)
+    lost = election.done()
+    stop.set()
+    election.cancel()
+    await asyncio.gather(election, return_exceptions=True)
+    ends = await asyncio.gather(*working, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            log.error("the work ended: %s", end, exc_info=end)
+    await lock.release()
+    return not lost and not any(isinstance(end, Exception) for end in ends)

@@ -1,0 +1,77 @@
+"""What Prometheus reads."""
+
+from collections import Counter as Count
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from mosaic_crds.names import Phase
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mosaic_operator.observed import OVER, RequestState, moment
+
+SECONDS = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600, 7200, 21600)
+
+
+class Metrics:
+    """The operator's metrics.
+
+    Attributes:
+        registry: what is exposed.
+        reconciling: seconds of each look at a request.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.reconciling = Histogram("mosaic_reconcile_seconds", "Time to bring a request on", registry=self.registry)
+        self._over = Counter(
+            "mosaic_requests_over", "Requests that are over", ("phase", "reason"), registry=self.registry
+        )
+        self._duration = Histogram(
+            "mosaic_request_duration_seconds",
+            "From the start of work to the end",
+            ("phase",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._ranges = Counter("mosaic_ranges_done", "Ranges of tiles that are done", registry=self.registry)
+        self._megapixels = Counter("mosaic_megapixels", "Megapixels published", registry=self.registry)
+
+    def watch(self, requests: Callable[[], Iterable[RequestState]], calls: Mapping[tuple[str, str], int]) -> None:
+        """Expose what is counted elsewhere."""
+        self.registry.register(_Seen(requests, calls))
+
+    def told(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Count what a new status says."""
+        done = [status.get("progress", {}).get("rangesDone", 0) for status in (old, new)]
+        self._ranges.inc(max(0, done[1] - done[0]))
+        if new.get("phase") == old.get("phase") or new.get("phase") not in OVER:
+            return
+        phase = str(new["phase"])
+        failed = [c["reason"] for c in new.get("conditions", ()) if c["status"] == "False" and c["type"] != "Degraded"]
+        self._over.labels(phase, failed[-1] if failed and phase == Phase.FAILED else "").inc()
+        started, completed = moment(new.get("startTime")), moment(new.get("completionTime"))
+        if started is not None and completed is not None:
+            self._duration.labels(phase).observe((completed - started).total_seconds())
+        if phase == Phase.SUCCEEDED:
+            self._megapixels.inc(new.get("plan", {}).get("megapixels", 0))
+
+
+class _Seen(Collector):
+    """Requests by phase, and calls to the API server."""
+
+    def __init__(self, requests: Callable[[], Iterable[RequestState]], calls: Mapping[tuple[str, str], int]) -> None:
+        self._requests, self._calls = requests, calls
+
+    def collect(self) -> Iterator[Metric]:
+        phases = Count(str(request.phase or Phase.PENDING) for request in self._requests())
+        there = GaugeMetricFamily("mosaic_requests", "Requests that are there", labels=["phase"])
+        for phase in Phase:
+            there.add_metric([str(phase)], phases[str(phase)])
+        yield there
+        called = CounterMetricFamily("mosaic_api_calls", "Calls to the API server", labels=["verb", "resource"])
+        for (verb, resource), count in self._calls.items():
+            called.add_metric([verb, resource], count)
+        yield called

@@ -1,0 +1,122 @@
+"""A request at work: what each of its three steps needs next. Each function gives whether its step is done."""
+
+from typing import Any
+
+from mosaic_crds.names import Condition, Phase, Step
+
+from mosaic_operator.draft import Decision
+from mosaic_operator.failures import Trouble, failure, trouble
+from mosaic_operator.manifests import parallelism, step_manifest
+from mosaic_operator.observed import JobState, Observed
+from mosaic_operator.settings import Settings
+
+LOOK_SECONDS = 10
+"""How often pods are looked at while a step is at work: not all their troubles change the Job."""
+
+
+def planning(seen: Observed, draft: Decision, settings: Settings) -> bool:
+    """Plan the mosaic; the summary comes with the pod's last words."""
+    message = "the plan is being made"
+    job = _job(seen, draft, settings, Step.PLAN)
+    if job is not None and job.outcome == "Complete":
+        summary = _answer(seen, draft, Step.PLAN)
+        if summary is not None:
+            draft.status["plan"] = {key: value for key, value in summary.items() if key != "warnings"}
+            told = [f"{summary['scenes']} scenes, {summary['tiles']} tiles in {summary['ranges']} ranges"]
+            draft.say(Condition.PLANNED, True, "Planned", "; ".join(told + summary.get("warnings", [])))
+            return True
+    elif job is not None and job.outcome == "Failed":
+        _fail(draft, Condition.PLANNED, failure(seen, Step.PLAN))
+        return False
+    draft.say(Condition.PLANNED, False, "Planning", message)
+    _at_work(seen, draft, Step.PLAN, Phase.PLANNING, message)
+    return False
+
+
+def running(seen: Observed, draft: Decision, settings: Settings) -> bool:
+    """Compute the ranges of tiles."""
+    ranges = draft.status["plan"]["ranges"]
+    job = _job(seen, draft, settings, Step.TILES, ranges)
+    done = job.succeeded if job is not None else 0
+    draft.status["progress"] = _progress(done, ranges, job, draft)
+    if job is not None and job.outcome == "Complete":
+        draft.status["progress"] = _progress(ranges, ranges, None, draft)
+        draft.say(Condition.TILES_READY, True, "AllRangesDone", f"all {ranges} ranges are done")
+        return True
+    if job is not None and job.outcome == "Failed":
+        found = failure(seen, Step.TILES)
+        _fail(draft, Condition.TILES_READY, found)
+        return False
+    if job is not None and job.parallelism != parallelism(seen.request, settings, ranges):
+        changes = draft.change.setdefault(job.name, {"spec": {}})
+        changes["spec"]["parallelism"] = parallelism(seen.request, settings, ranges)
+    draft.say(Condition.TILES_READY, False, "Running", "ranges of tiles are being computed")
+    _at_work(seen, draft, Step.TILES, Phase.RUNNING, f"{done} of {ranges} ranges are done")
+    return False
+
+
+def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
+    """Merge the tiles and publish; where the results are comes with the pod's last words."""
+    message = "the mosaic is being put together"
+    job = _job(seen, draft, settings, Step.FINALIZE)
+    if job is not None and job.outcome == "Complete":
+        result = _answer(seen, draft, Step.FINALIZE)
+        if result is not None:
+            draft.status["result"] = result
+            published = f"published {result.get('cog') or result['item']}"
+            draft.say(Condition.PUBLISHED, True, "Published", published)
+            draft.say(Condition.DEGRADED, False, "AsExpected", "")
+            draft.enter(Phase.SUCCEEDED, published)
+            return True
+    elif job is not None and job.outcome == "Failed":
+        _fail(draft, Condition.PUBLISHED, failure(seen, Step.FINALIZE))
+        return False
+    draft.say(Condition.PUBLISHED, False, "Finalizing", message)
+    _at_work(seen, draft, Step.FINALIZE, Phase.FINALIZING, message)
+    return False
+
+
+def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
+    """The Job of a step, which is made if it is not there."""
+    if step not in seen.jobs:
+        draft.create.append(step_manifest(seen.request, step, settings, ranges))
+    return seen.jobs.get(step)
+
+
+def _answer(seen: Observed, draft: Decision, step: Step) -> dict[str, Any] | None:
+    """What a completed step's pod left; if the pod has gone unheard, the step is done again, which finds its work."""
+    for pod in seen.pods_of(step):
+        if pod.exit_code == 0 and pod.answer is not None:
+            return pod.answer
+    draft.delete.append(seen.jobs[step].name)
+    return None
+
+
+def _at_work(seen: Observed, draft: Decision, step: Step, phase: Phase, message: str) -> None:
+    """Say that a step is at work, or what keeps it from that; where nobody looked, what was said before stays."""
+    draft.again_in = min(LOOK_SECONDS, draft.again_in or LOOK_SECONDS)
+    job = seen.jobs.get(step)
+    if seen.pods is None:
+        told = {c["type"]: c for c in draft.status.get("conditions", ())}.get(Condition.DEGRADED, {})
+        found = Trouble(told["reason"], told["message"]) if told.get("status") == "True" else None
+    else:
+        began = job.started if job is not None else None
+        found = trouble(seen, step, (draft.now - began).total_seconds() if began else 0) if job is not None else None
+    if found is None:
+        draft.say(Condition.DEGRADED, False, "AsExpected", "")
+        draft.enter(phase, message)
+    else:
+        draft.say(Condition.DEGRADED, True, found.reason, found.message)
+        draft.enter(phase, f"{message}; {found.message}" if phase is Phase.RUNNING else found.message)
+
+
+def _fail(draft: Decision, condition: Condition, found: Trouble) -> None:
+    draft.say(condition, False, found.reason, found.message)
+    draft.enter(Phase.FAILED, found.message)
+
+
+def _progress(done: int, ranges: int, job: JobState | None, draft: Decision) -> dict[str, int]:
+    found = {"rangesDone": done, "rangesTotal": ranges, "percent": 100 * done // ranges}
+    if done and done < ranges and job is not None and job.started is not None:
+        found["etaSeconds"] = round((draft.now - job.started).total_seconds() * (ranges - done) / done)
+    return found
