@@ -1,0 +1,296 @@
+"""What the operator does about a request: the way to the end, and every way off it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mosaic_crds.names import Step
+from mosaic_crds.request import MosaicRequest
+from mosaic_operator.observed import Turn
+from operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
+
+
+def at_work(**execution) -> World:
+    """A request whose ranges are being computed."""
+    world = World(request(**execution))
+    world.step()
+    world.complete(Step.PLAN, PLAN)
+    world.step()
+    return world
+
+
+def test_a_request_goes_through_its_three_jobs_to_the_result():
+    world = World()
+    world.step()
+    assert (world.status["phase"], world.created) == ("Planning", ["ndsi-plan"])
+    world.complete(Step.PLAN, PLAN)
+    world.step()
+    assert (world.status["phase"], world.created) == ("Running", ["ndsi-plan", "ndsi-tiles"])
+    assert world.status["plan"]["tiles"] == 9
+    assert world.status["progress"] == {"rangesDone": 0, "rangesTotal": 3, "percent": 0}
+    world.complete(Step.TILES)
+    world.step()
+    assert (world.status["phase"], world.created[-1]) == ("Finalizing", "ndsi-finalize")
+    assert world.status["progress"] == {"rangesDone": 3, "rangesTotal": 3, "percent": 100}
+    world.complete(Step.FINALIZE, RESULT)
+    world.step()
+    assert world.status["phase"] == "Succeeded"
+    assert world.status["result"] == RESULT
+    assert world.status["message"] == "published file:///store/mosaics/team/ndsi/u1/mosaic.tif"
+    assert {c["type"]: c["status"] for c in world.status["conditions"]} == {
+        "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True", "Degraded": "False",
+    }  # fmt: skip
+    assert {job["spec"]["ttlSecondsAfterFinished"] for job in world.jobs.values()} == {86400}
+    assert [reason for reason, _ in world.events] == ["Planning", "Running", "Finalizing", "Succeeded"]
+
+
+def test_every_status_is_valid_by_the_contract():
+    world = World()
+    for step, answer in ((Step.PLAN, PLAN), (Step.TILES, None), (Step.FINALIZE, RESULT)):
+        world.step()
+        MosaicRequest.model_validate(world.request)
+        world.complete(step, answer)
+    world.step()
+    MosaicRequest.model_validate(world.request)
+
+
+def test_nothing_is_written_when_nothing_is_new():
+    world = at_work()
+    assert not world.decide().changed
+
+
+@given(
+    st.lists(st.sampled_from(["decided", "acted", "end", "blind", "plan", "tiles", "finalize", "lose"]), max_size=40)
+)
+def test_whenever_the_operator_dies_each_job_is_made_once_and_the_end_is_the_same(happenings):
+    """Jobs end, lose their pods, and the operator dies between any two of its steps, in any order."""
+    world = World()
+    answers = {Step.PLAN: PLAN, Step.TILES: None, Step.FINALIZE: RESULT}
+    lost = 0
+
+    def go_on(step):
+        if step in world.jobs and "conditions" not in world.jobs[step]["status"]:
+            world.complete(step, answers[step])
+
+    for happening in happenings:
+        if happening in {"decided", "acted", "end"}:
+            world.step(until=happening)
+        elif happening == "blind":
+            if not any("conditions" in job["status"] for job in world.jobs.values()):
+                world.step(look=False)
+        elif happening == "lose":
+            lost += bool(world.pods)
+            world.pods.clear()
+        else:
+            go_on(Step(happening))
+    for _ in range(12):
+        for step in Step:
+            go_on(step)
+        world.step()
+    assert world.status["phase"] == "Succeeded"
+    assert world.status["result"] == RESULT
+    for name in ("ndsi-plan", "ndsi-finalize"):
+        assert 1 <= world.created.count(name) <= 1 + lost
+    assert world.created.count("ndsi-tiles") == 1
+    assert not world.decide().create
+
+
+def test_a_plan_pod_that_went_unheard_is_run_again():
+    world = World()
+    world.step()
+    world.complete(Step.PLAN)
+    world.step()
+    assert Step.PLAN not in world.jobs
+    world.step()
+    assert world.created == ["ndsi-plan", "ndsi-plan"]
+
+
+@pytest.mark.parametrize("step", [Step.PLAN, Step.TILES, Step.FINALIZE])
+def test_a_job_that_somebody_deleted_is_made_again(step):
+    world = World()
+    for before, answer in ((Step.PLAN, PLAN), (Step.TILES, None), (Step.FINALIZE, RESULT)):
+        world.step()
+        if before is step:
+            break
+        world.complete(before, answer)
+    del world.jobs[step]
+    world.step()
+    assert world.created[-2:] == [f"ndsi-{step}"] * 2
+
+
+def test_tiles_are_not_computed_again_when_their_job_is_gone_after_they_were_ready():
+    world = at_work()
+    world.complete(Step.TILES)
+    world.step()
+    del world.jobs[Step.TILES], world.jobs[Step.PLAN]
+    world.step()
+    assert world.created == ["ndsi-plan", "ndsi-tiles", "ndsi-finalize"]
+
+
+def test_the_sentence_of_a_refusing_plan_ends_the_request():
+    world = World()
+    world.step()
+    sentence = "the index FOO is unknown; did you mean NDVI?"
+    world.fail(Step.PLAN, pod_of(world.jobs[Step.PLAN], **ended(42, {"message": sentence})))
+    world.step()
+    assert (world.status["phase"], world.status["message"]) == ("Failed", sentence)
+    assert world.condition("Planned")["reason"] == "Refused"
+    assert "completionTime" in world.status
+    assert world.events[-1] == ("Failed", sentence)
+
+
+def test_an_invalid_request_fails_at_once_without_a_pod():
+    asked = request()
+    asked["spec"]["source"]["files"]["scenes"] = []
+    world = World(asked)
+    world.step()
+    assert (world.status["phase"], world.created) == ("Failed", [])
+    assert world.status["message"].startswith("the request: spec.source.files.scenes is []")
+    assert world.condition("Accepted")["status"] == "False"
+
+
+def test_suspend_stops_the_jobs_and_resume_lets_them_go_on():
+    world = at_work()
+    world.jobs[Step.TILES]["status"]["succeeded"] = 2
+    world.step()
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    assert world.status["phase"] == "Suspended"
+    assert "2 of 3 ranges done" in world.status["message"]
+    assert world.jobs[Step.TILES]["spec"]["suspend"] is True
+    world.later(hours=1)
+    world.request["spec"]["execution"]["suspend"] = False
+    world.step()
+    assert world.status["phase"] == "Running"
+    assert world.jobs[Step.TILES]["spec"]["suspend"] is False
+    assert world.status["suspendedSeconds"] == 3600
+    assert "suspendedSince" not in world.status
+
+
+def test_time_that_stood_still_does_not_count_against_the_deadline():
+    world = at_work(deadline="1h")
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    world.later(hours=5)
+    world.request["spec"]["execution"]["suspend"] = False
+    world.step()
+    assert world.status["phase"] == "Running"
+    world.later(minutes=61)
+    world.step()
+    assert world.status["phase"] == "Failed"
+    assert "not done within 1h (execution.deadline) with 0 of 3 ranges done" in world.status["message"]
+    assert Step.TILES not in world.jobs
+
+
+def test_the_operator_looks_again_when_the_deadline_comes():
+    world = at_work(deadline="5s")
+    assert world.decide().again_in == 5
+
+
+def test_a_job_of_a_queue_is_left_to_kueue_and_deleted_on_suspend():
+    world = at_work(queue="research")
+    tiles = world.jobs[Step.TILES]
+    assert tiles["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
+    assert tiles["spec"]["suspend"] is True
+    world.step()
+    assert tiles["spec"]["suspend"] is True
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    assert Step.TILES not in world.jobs
+    world.request["spec"]["execution"]["suspend"] = False
+    world.step()
+    assert world.created.count("ndsi-tiles") == 2
+
+
+def test_parallelism_changes_while_running_within_the_operators_limit():
+    world = at_work(parallelism=2)
+    assert world.jobs[Step.TILES]["spec"]["parallelism"] == 2
+    world.request["spec"]["execution"]["parallelism"] = 1
+    world.step()
+    assert world.jobs[Step.TILES]["spec"]["parallelism"] == 1
+    world.settings = settings(max_parallelism=2)
+    world.request["spec"]["execution"]["parallelism"] = 100
+    world.step()
+    assert world.jobs[Step.TILES]["spec"]["parallelism"] == 2
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_cancel_ends_a_request_in_every_phase(after):
+    world = World()
+    for step, answer in [(Step.PLAN, PLAN), (Step.TILES, None), (Step.FINALIZE, RESULT)][:after]:
+        world.step()
+        world.complete(step, answer)
+    unfinished = world.step().create if after else []
+    over = world.status.get("phase") == "Succeeded"
+    world.request["spec"]["execution"]["cancel"] = True
+    world.step()
+    assert world.status["phase"] == ("Succeeded" if over else "Cancelled")
+    for manifest in unfinished:
+        assert manifest["metadata"]["name"] not in {job["metadata"]["name"] for job in world.jobs.values()}
+    world.step()
+    assert not world.decide().changed
+
+
+def test_a_request_that_is_being_deleted_is_left_alone():
+    world = at_work()
+    world.request["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    del world.jobs[Step.TILES]
+    decision = world.decide()
+    assert (decision.create, decision.delete) == ([], [])
+
+
+def test_those_who_wait_are_told_behind_how_many():
+    world = World()
+    world.turn = Turn(admitted=False, ahead=1, limit="1 of a namespace may work at once")
+    world.step()
+    assert (world.status["phase"], world.created) == ("Pending", [])
+    assert world.status["message"] == "waits behind 1 other request: 1 of a namespace may work at once"
+    assert "startTime" not in world.status
+    world.turn = Turn(admitted=True)
+    world.step()
+    assert world.status["phase"] == "Planning"
+
+
+def test_a_resumed_request_waits_for_its_turn_with_its_jobs_suspended():
+    world = at_work()
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    world.request["spec"]["execution"]["suspend"] = False
+    world.turn = Turn(admitted=False, ahead=3, limit="3 may work at once")
+    world.step()
+    assert world.status["phase"] == "Pending"
+    assert world.jobs[Step.TILES]["spec"]["suspend"] is True
+
+
+def test_a_pod_on_a_node_that_does_not_answer_is_forgotten():
+    world = at_work()
+    pod = pod_of(world.jobs[Step.TILES], 0)
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:10Z"
+    world.pods.append(pod)
+    world.later(seconds=20)
+    assert world.decide().force_delete == []
+    world.later(seconds=20)
+    assert world.decide().force_delete == [pod["metadata"]["name"]]
+
+
+def test_the_time_left_follows_from_what_is_done():
+    world = at_work()
+    world.later(seconds=60)
+    world.jobs[Step.TILES]["status"]["succeeded"] = 2
+    decision = world.step()
+    assert decision.status["progress"]["etaSeconds"] == 30
+    assert decision.cosmetic
+
+
+def test_trouble_that_was_seen_stays_while_nobody_looks():
+    world = at_work()
+    world.refusals = ["exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"]
+    world.step()
+    assert world.condition("Degraded")["reason"] == "Quota"
+    told = world.status["message"]
+    assert "0 of 3 ranges are done; the namespace's quota allows no pod" in told
+    assert not world.decide(look=False).changed
+    world.refusals = []
+    world.pods.append(pod_of(world.jobs[Step.TILES], 0))
+    world.step()
+    assert world.condition("Degraded")["status"] == "False"
+    assert world.status["message"] == "0 of 3 ranges are done"
