@@ -4,7 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint verify unit generate format lock clean
+.PHONY: help setup demo test unit cluster-test bench images chart lint verify generate format lock clean
+
+LAB := tests/cluster/lab/lab
+HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
+BUILDER ?= $(firstword $(foreach program,docker podman buildah,$(if $(shell command -v $(program)),$(program))))
+BASE ?= python:3.12-slim
+TAG ?= 0.1.0
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -24,8 +30,10 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 	@cp crds/samples/*.yaml demo/
 	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
 
-test: lint verify ## Everything that must hold: lint, generated files, all tests
-	$(BIN)/python -m pytest -n auto
+test: lint verify chart unit cluster-test ## Everything that must hold: lint, generated files, all tests
+
+cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
+	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; $(BIN)/python -m pytest -n 6 --dist loadgroup tests/cluster
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
@@ -45,7 +53,41 @@ lint: setup ## Style, types and the direction of imports
 	$(BIN)/lint-imports --no-cache
 
 unit: setup ## The tests that need no services
-	$(BIN)/python -m pytest -n auto tests/unit
+	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+
+images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
+	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
+	for image in operator worker; do \
+		folder=$${image/worker/worker_image}; \
+		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
+			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
+	done
+
+chart: setup ## Lint the Helm chart and test what it renders
+	@PATH=$(HELM_PATH):$$PATH; command -v helm > /dev/null || ! $(LAB) check > /dev/null || $(LAB) build; \
+	! command -v helm > /dev/null || helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator; \
+	$(BIN)/python -m pytest -n auto tests/chart
+
+lint: setup ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy crds operator worker_image
+	$(BIN)/lint-imports --no-cache
+
+unit: setup ## The tests that need no services
+	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+
+images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
+	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
+	for image in operator worker; do \
+		folder=$${image/worker/worker_image}; \
+		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
+			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
+	done
+
+chart: setup ## Lint the Helm chart and test what it renders
+	PATH=$(HELM_PATH):$$PATH; if command -v helm > /dev/null; then helm lint --strict --kube-version 1.36 charts/mosaic-operator; fi
+	PATH=$(HELM_PATH):$$PATH $(BIN)/python -m pytest -n auto tests/chart
 
 generate: setup ## Render crds/mosaicrequest.yaml from the models
 	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new

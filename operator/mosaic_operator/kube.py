@@ -1,6 +1,7 @@
 """The API server, as far as the operator uses it: each call here is a verb in the chart's Role."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from time import monotonic
@@ -40,20 +41,23 @@ class ApiError(Exception):
 async def configuration() -> Configuration:
     """How the API server is reached: as the pod's service account, else by the user's kubeconfig."""
     found = Configuration()
-    await config.load_config(client_configuration=found)
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(client_configuration=found)
+    else:
+        await config.load_kube_config(client_configuration=found)
     return found
 
 
-def connection_of(found: Configuration) -> kopf.ConnectionInfo:
+async def connection_of(found: Configuration) -> kopf.ConnectionInfo:
     """The same for kopf, whose own way asks the cluster's DNS for the API server."""
-    token = found.api_key.get("BearerToken") or found.api_key.get("authorization")
+    token = await found.get_api_key_with_prefix("BearerToken")
     return kopf.ConnectionInfo(
         server=found.host,
         ca_path=found.ssl_ca_cert,
         certificate_path=found.cert_file,
         private_key_path=found.key_file,
         scheme="Bearer" if token else None,
-        token=token.removeprefix("Bearer ") if token else None,
+        token=token.split()[-1] if token else None,
     )
 
 

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from aiohttp import ClientError
-from kubernetes.aio.client import ApiException
+from kubernetes.aio.client import ApiException, V1Lease, V1ObjectMeta
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
@@ -34,16 +35,22 @@ class _PatientLock(LeaseLock):
     async def get(self, name: str, namespace: str) -> Any:
         self._cluster.calls["get", "leases"] += 1
         try:
-            return await super().get(name, namespace)
+            found = await super().get(name, namespace)
+            self._cluster.answered = monotonic()
+            return found
         except (ClientError, OSError, TimeoutError) as error:
             return False, ApiException(status=0, reason=f"no answer: {error or type(error).__name__}")
 
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
         self._cluster.calls["create", "leases"] += 1
+        # not super().create(): it passes pretty=True, which the client of version 37 refuses to send
+        lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
         try:
-            return bool(await super().create(name, namespace, election_record))
-        except (ClientError, OSError, TimeoutError):
+            await self.api_instance.create_namespaced_lease(namespace, lease)
+        except (ApiException, ClientError, OSError, TimeoutError) as error:
+            log.warning("the Lease %s cannot be created: %s", name, error)
             return False
+        return True
 
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
         self._cluster.calls["update", "leases"] += 1
@@ -80,10 +87,8 @@ async def lead(
 
     async def begin() -> None:
         working.append(asyncio.create_task(work()))
-        try:
-            await asyncio.shield(working[0])
-        finally:
-            stop.set()
+        await asyncio.wait(working)
+        stop.set()
 
     async def give_up() -> None:
         log.error("the Lease %s is lost: another replica may be at work", settings.lease)
@@ -96,8 +101,7 @@ async def lead(
     lost = election.done()
     stop.set()
     election.cancel()
-    await asyncio.gather(election, return_exceptions=True)
-    ends = await asyncio.gather(*working, return_exceptions=True)
+    ends = await asyncio.gather(election, *working, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             log.error("the work ended: %s", end, exc_info=end)

@@ -4,7 +4,7 @@ There are no finalizers, so that deletion never waits for the operator, and noth
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import kopf
@@ -25,7 +25,7 @@ Started = Callable[[Requests, Jobs], Callable[[Key], None]]
 
 
 async def watch(
-    settings: Settings, login: Callable[[], kopf.ConnectionInfo], started: Started, stop: asyncio.Event
+    settings: Settings, login: Callable[[], Awaitable[kopf.ConnectionInfo]], started: Started, stop: asyncio.Event
 ) -> None:
     """Watch requests and Jobs until it is time to stop.
 
@@ -39,8 +39,8 @@ async def watch(
     tell: list[Callable[[Key], None]] = []
 
     @kopf.on.login(registry=registry)
-    def _login(**_: Any) -> kopf.ConnectionInfo:
-        return login()
+    async def _login(**_: Any) -> kopf.ConnectionInfo:
+        return await login()
 
     @kopf.on.startup(registry=registry)
     async def _startup(settings: kopf.OperatorSettings, **indices: Any) -> None:
@@ -50,11 +50,11 @@ async def watch(
         settings.watching.label_selectors["jobs.batch"] = LABEL_REQUEST
         tell.append(started(_View(indices["mosaic_requests"]), _View(indices["mosaic_jobs"])))
 
-    @kopf.index(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.index(GROUP, VERSION, PLURAL, id="mosaic_requests", registry=registry)
     def mosaic_requests(*, namespace: str | None, name: str, body: kopf.Body, **_: Any) -> dict[Key, RequestState]:
         return {_key(namespace, name): RequestState(_slim(body))}
 
-    @kopf.index("batch", "v1", "jobs", labels={LABEL_REQUEST: kopf.PRESENT}, registry=registry)
+    @kopf.index("batch", "v1", "jobs", id="mosaic_jobs", labels={LABEL_REQUEST: kopf.PRESENT}, registry=registry)
     def mosaic_jobs(*, namespace: str | None, labels: Labels, body: kopf.Body, **_: Any) -> dict[Key, OwnedJob]:
         return {_key(namespace, labels[LABEL_REQUEST]): _owned(body, labels)}
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from threading import Thread
 
 
-class _RangeHandler(SimpleHTTPRequestHandler):
+class RangeHandler(SimpleHTTPRequestHandler):
+    """Gives byte ranges; says 503 of a path with `busy` in it, and 302 of one below /away/."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -48,7 +50,7 @@ class _RangeHandler(SimpleHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address, host:port, at which a folder is served meanwhile."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RangeHandler, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(RangeHandler, directory=str(folder)))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

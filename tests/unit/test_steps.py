@@ -155,6 +155,15 @@ def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, change, code, s
     assert sentence in message["message"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
+def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, host):
+    asked = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
+    asked["spec"]["product"] = {"bands": ["green"]}
+    code, message = step("plan", asked, tmp_path, host)
+    assert code == 43
+    assert "a.tif could not be fetched" in message["message"] or "nobody.invalid" in message["message"]
+
+
 def test_a_mosaic_larger_than_allowed_is_refused_with_the_limit(served, tmp_path):
     _, address = served
     code, message = step("plan", request(address), tmp_path, address, MOSAIC_MAX_PIXELS="1000000")

@@ -172,8 +172,8 @@ def open_raster(admitted: str, where: str) -> DatasetReader:
                 dataset = rasterio.open(admitted, driver=driver)
             except RasterioIOError as error:
                 failures.append(str(error))
-                if remote and "HTTP response code" in str(error):
-                    break
+                if remote and ("HTTP response code" in str(error) or "CURL" in str(error)):
+                    break  # the next driver would only say that there is no such file
             else:
                 return _checked(dataset, where)
     raise _not_opened(admitted, where, failures[-1])

@@ -1,0 +1,63 @@
+{{/* Names. A release that is called like the chart gives its name alone. */}}
+
+{{- define "mosaic-operator.fullname" -}}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
+{{- $name | replace "." "-" | trunc 50 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "mosaic-operator.image" -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .Chart.AppVersion) -}}
+{{- end }}
+
+{{/* Labels. */}}
+
+{{- define "mosaic-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "mosaic-operator.instance" . }}
+{{- end }}
+
+{{- define "mosaic-operator.instance" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "mosaic-operator.selector" -}}
+{{ include "mosaic-operator.instance" . }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{/* The served namespaces, separated by commas; empty for all. */}}
+
+{{- define "mosaic-operator.namespaces" -}}
+{{- if and .Values.allNamespaces .Values.namespaces -}}
+{{- fail "allNamespaces serves every namespace: set it, or list namespaces, but not both" -}}
+{{- end -}}
+{{- if not .Values.allNamespaces -}}
+{{- .Values.namespaces | default (list .Release.Namespace) | join "," -}}
+{{- end -}}
+{{- end }}
+
+{{/* The namespaces, separated by commas, in which the chart makes things: a cluster's are not known. */}}
+
+{{- define "mosaic-operator.places" -}}
+{{- include "mosaic-operator.namespaces" . | default .Release.Namespace -}}
+{{- end }}
+
+{{/* What the restricted Pod Security Standard asks for, and a little more. */}}
+
+{{- define "mosaic-operator.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "mosaic-operator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

@@ -1,0 +1,25 @@
+{{/* Each verb here is a call that the operator makes, and no other. */}}
+
+{{- define "mosaic-operator.rules" -}}
+- apiGroups: [mosaics.arbutus.dev]
+  resources: [mosaicrequests]
+  verbs: [get, list, watch]
+- apiGroups: [mosaics.arbutus.dev]
+  resources: [mosaicrequests/status]
+  verbs: [patch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, delete] # delete: those on lost nodes, which no kubelet can end
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, create]
+{{- end }}
+
+{{- define "mosaic-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "mosaic-operator.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

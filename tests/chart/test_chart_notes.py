@@ -1,0 +1,60 @@
+"""What is printed after an installation works when it is pasted into a shell."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mosaic_crds.names import KIND
+from mosaic_crds.validation import load_request
+from mosaic_operator.settings import settings_from
+from rendering import CHART, NAMESPACE, VARIANTS, assert_restricted, environment, render
+
+
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart with its notes as an object: `helm template` leaves notes out."""
+    copy = tmp_path_factory.mktemp("chart") / "mosaic-operator"
+    shutil.copytree(CHART, copy)
+    (copy / "templates/printed.yaml").write_text(
+        "kind: Notes\nmetadata: {name: notes}\n"
+        'text: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}\n'
+    )
+    return copy
+
+
+def notes(chart: Path, values: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The notes, and the objects that they apply."""
+    text = render(values, chart=chart).one("Notes")["text"]
+    applied = re.findall(r"kubectl apply --namespace (\S+) --filename - <<'END'\n(.*?)\n  END\n", text, re.DOTALL)
+    return text, [(namespace, yaml.safe_load(document)) for namespace, document in applied]
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_the_first_request_is_valid_and_is_served(chart: Path, values: dict[str, Any]) -> None:
+    _, ((namespace, request), _) = notes(chart, values)
+    assert request["kind"] == KIND
+    load_request(request)
+    assert namespace in (settings_from(environment(render(values))).namespaces or {NAMESPACE})
+
+
+def test_the_first_request_can_be_read_with_the_charts_own_hosts(chart: Path) -> None:
+    text, ((_, request), _) = notes(chart, {})
+    (scene,) = request["spec"]["source"]["files"]["scenes"]
+    assert scene["item"].split("/")[2] in settings_from(environment(render())).allowed_hosts.split(",")
+    assert "has not both hosts" not in text
+    assert "has not both hosts" in notes(chart, {"allowedHosts": ["data.example.org"]})[0]
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_results_are_fetched_by_a_restricted_pod_from_the_workers_claim(chart: Path, values: dict[str, Any]) -> None:
+    _, (_, (_, pod)) = notes(chart, values)
+    worker = settings_from(environment(render(values))).worker_pod
+    assert_restricted(pod["spec"])
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == worker.image
+    assert pod["spec"]["volumes"] == worker.volumes
+    assert container["volumeMounts"] == [mount | {"readOnly": True} for mount in worker.volume_mounts]

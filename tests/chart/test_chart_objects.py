@@ -1,0 +1,183 @@
+"""The objects of a release: that they fit together, what is kept, and what the network lets through."""
+
+import tarfile
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+import pytest
+import yaml
+from mosaic_crds.names import GROUP, LABEL_STEP
+from rendering import CHART, KUBERNETES, NAMESPACE, VARIANTS, Objects, helm, render
+
+CRD = CHART.parents[1] / "crds/mosaicrequest.yaml"
+KEPT = {"helm.sh/resource-policy": "keep"}
+PRIVATE = {"10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_helm_has_no_complaint(values: dict[str, Any]) -> None:
+    helm("lint", "--strict", CHART, "--kube-version", KUBERNETES, values=values)
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_objects_are_labelled_placed_and_distinct(values: dict[str, Any]) -> None:
+    objects = render(values)
+    seen = set()
+    for found in objects:
+        metadata = found["metadata"]
+        seen.add((found["kind"], metadata.get("namespace"), metadata["name"]))
+        assert metadata["labels"]["app.kubernetes.io/name"] == "mosaic-operator"
+        assert metadata["labels"]["app.kubernetes.io/version"] == "0.1.0"
+        cluster_wide = found["kind"].startswith("Cluster") or found["kind"] == "CustomResourceDefinition"
+        assert ("namespace" in metadata) is not cluster_wide
+    assert len(seen) == len(objects)
+
+
+def test_names_stay_within_what_kubernetes_allows() -> None:
+    for found in render(release="a-release.with-as-long-a-name-as-helm-will-ever-accep"):
+        name = found["metadata"]["name"]
+        assert fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) or found["kind"] == "CustomResourceDefinition"
+
+
+def test_the_crd_is_that_of_the_project_and_is_kept() -> None:
+    crd = render().one("CustomResourceDefinition")
+    assert crd["metadata"].pop("annotations") == KEPT
+    crd["metadata"].pop("labels")
+    assert crd == yaml.safe_load(CRD.read_text())
+
+
+def test_the_claim_is_kept() -> None:
+    assert render().one("PersistentVolumeClaim")["metadata"]["annotations"] == KEPT
+
+
+def test_a_package_holds_the_crd_and_renders_the_same(tmp_path: Path) -> None:
+    helm("package", CHART, "--destination", tmp_path)
+    package = tmp_path / "mosaic-operator-0.1.0.tgz"
+    with tarfile.open(package) as archive:
+        file = archive.extractfile("mosaic-operator/files/mosaicrequest.yaml")
+        assert file is not None
+        assert file.read() == CRD.read_bytes()
+    assert render(chart=package) == render()
+
+
+def test_the_operator_is_found_by_its_service_its_monitor_and_its_budget() -> None:
+    objects = render({"replicas": 2, "serviceMonitor": {"enabled": True}})
+    template = objects.one("Deployment")["spec"]["template"]
+    labels = template["metadata"]["labels"].items()
+    assert objects.one("Deployment")["spec"]["selector"]["matchLabels"].items() <= labels
+    assert objects.one("Service")["spec"]["selector"].items() <= labels
+    assert objects.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= labels
+    monitor = objects.one("ServiceMonitor")["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= objects.one("Service")["metadata"]["labels"].items()
+    (port,) = objects.one("Service")["spec"]["ports"]
+    (container,) = template["spec"]["containers"]
+    assert container["ports"] == [{"name": port["targetPort"], "containerPort": 8080}]
+    assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [port["name"]]
+
+
+def test_the_pod_of_helm_test_is_none_of_the_operators() -> None:
+    objects = render()
+    selector = objects.one("Service")["spec"]["selector"].items()
+    assert not selector <= objects.one("Pod")["metadata"]["labels"].items()
+
+
+def test_helm_test_asks_the_operators_service_and_leaves_nothing() -> None:
+    objects = render(release="mine")
+    (container,) = objects.one("Pod")["spec"]["containers"]
+    url = {variable["name"]: variable.get("value") for variable in container["env"]}["MOSAIC_OPERATOR_URL"]
+    service = objects.one("Service")
+    assert url == f"http://{service['metadata']['name']}.{NAMESPACE}.svc:{service['spec']['ports'][0]['port']}"
+    for kind in ("Pod", "ServiceAccount", "Role", "RoleBinding"):
+        assert objects.one(kind, "mine-mosaic-operator-test")["metadata"]["annotations"] == {
+            "helm.sh/hook": "test",
+            "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        }
+
+
+def test_a_budget_is_made_only_where_it_lets_a_node_be_drained() -> None:
+    assert not render().of("PodDisruptionBudget")
+    assert render({"replicas": 2}).one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_helm_waits_for_the_operator() -> None:
+    """It takes a Deployment for ready that lacks no more than it may: the only replica must not be one of those."""
+    assert render().one("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_only_who_asks_for_a_monitor_gets_one() -> None:
+    assert not render().of("ServiceMonitor")
+    monitor = render(VARIANTS["monitored"]).one("ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_what_is_said_of_the_operators_pod_is_in_it() -> None:
+    values = VARIANTS["everything said"]
+    template = render(values).one("Deployment")["spec"]["template"]
+    for key in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
+        assert template["spec"][key] == values[key]
+    (container,) = template["spec"]["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == ("localhost/mosaic-operator:dev", "Never")
+    assert container["resources"]["limits"] == {"cpu": 1, "memory": "1Gi"}
+    assert template["metadata"]["annotations"] == {"note": "a: b"}
+    assert template["metadata"]["labels"]["team"] == "snow"
+
+
+# --- the network ---
+
+
+def policy(objects: Objects, component: str) -> dict[str, Any]:
+    spec: dict[str, Any] = objects.one("NetworkPolicy", f"mosaic-operator-{component}")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    return spec
+
+
+def ports(rule: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(port["protocol"], port["port"]) for port in rule["ports"]]
+
+
+def test_workers_ask_dns_and_public_addresses_and_nobody_asks_them() -> None:
+    spec = policy(render(), "worker")
+    assert spec["podSelector"] == {"matchExpressions": [{"key": LABEL_STEP, "operator": "Exists"}]}
+    assert LABEL_STEP.startswith(GROUP)
+    assert "ingress" not in spec
+    dns, sources = spec["egress"]
+    assert ports(dns) == [("UDP", 53), ("TCP", 53)]
+    assert ports(sources) == [("TCP", 80), ("TCP", 443)]
+    (block,) = (peer["ipBlock"] for peer in sources["to"])
+    assert block["cidr"] == "0.0.0.0/0"
+    assert set(block["except"]) >= PRIVATE
+
+
+def test_workers_ask_on_the_ports_of_their_hosts_and_private_addresses_only_if_listed() -> None:
+    _, sources = policy(render(VARIANTS["everything said"]), "worker")["egress"]
+    assert ports(sources) == [("TCP", 80), ("TCP", 443), ("TCP", 9000)]
+    assert [peer["ipBlock"]["cidr"] for peer in sources["to"]] == ["0.0.0.0/0", "10.0.0.7/32", "2001:db8::/32"]
+    _, sources = policy(render({"allowedHosts": ["scenes:8000"]}), "worker")["egress"]
+    assert ports(sources) == [("TCP", 8000)]
+
+
+def test_without_hosts_workers_ask_dns_alone() -> None:
+    assert len(policy(render({"allowedHosts": []}), "worker")["egress"]) == 1
+
+
+def test_the_operator_is_asked_on_its_port_and_asks_the_api_server() -> None:
+    objects = render()
+    spec = policy(objects, "operator")
+    labels = objects.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert [ports(rule) for rule in spec["ingress"]] == [[("TCP", 8080)]]
+    assert [ports(rule) for rule in spec["egress"]] == [[("UDP", 53), ("TCP", 53)], [("TCP", 443), ("TCP", 6443)]]
+
+
+def test_workers_are_fenced_in_every_namespace_that_is_known() -> None:
+    def places(variant: str) -> set[str]:
+        policies = render(VARIANTS[variant]).of("NetworkPolicy", "mosaic-operator-worker")
+        return {found["metadata"]["namespace"] for found in policies}
+
+    assert places("namespaces") == {"forest", "snow"}
+    assert places("all namespaces") == {NAMESPACE}
+
+
+def test_policies_can_be_left_to_others() -> None:
+    assert not render(VARIANTS["no network policies"]).of("NetworkPolicy")

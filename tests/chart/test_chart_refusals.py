@@ -1,0 +1,63 @@
+"""What the chart refuses, and that it says why."""
+
+from typing import Any
+
+import pytest
+from rendering import RefusedError, render
+
+ONE_CLAIM = "a claim belongs to one namespace, and many are to be served: make a claim of one name"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"namespaces": ["forest", "snow"]},
+        {"allNamespaces": True},
+        {"allNamespaces": True, "store": {"existingClaim": "shared"}},
+        {"namespaces": ["forest", "snow"], "store": {"existingClaim": "shared"}},
+        {"namespaces": ["forest", "snow"], "store": {"claimInEveryNamespace": True}},
+    ],
+)
+def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match=ONE_CLAIM):
+        render(values)
+
+
+def test_namespaces_are_listed_or_all_are_served() -> None:
+    with pytest.raises(RefusedError, match="list namespaces, but not both"):
+        render({"allNamespaces": True, "namespaces": ["forest"]})
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"replicaCount": 2}, "replicaCount"),
+        ({"worker": {"resource": {}}}, "resource"),
+        ({"worker": {"resources": {"tile": {}}}}, "tile"),
+        ({"replicas": 0}, "replicas"),
+        ({"namespaces": "forest"}, "namespaces"),
+        ({"namespaces": ["Forest"]}, "namespaces"),
+        ({"namespaces": ["forest,snow"]}, "namespaces"),
+        ({"allowedHosts": ["https://data.example.org"]}, "allowedHosts"),
+        ({"allowedHosts": ["data.example.org,evil.example"]}, "allowedHosts"),
+        ({"allowedHosts": ["*.example.org:8080"]}, "allowedHosts"),
+        ({"store": {"type": "s3"}}, "type"),
+        ({"store": {"size": "much"}}, "size"),
+        ({"store": {"accessMode": "ReadOnlyMany"}}, "accessMode"),
+        ({"deadlines": {"plan": "15 minutes"}}, "plan"),
+        ({"deadlines": {"plan": 900}}, "plan"),
+        ({"sweep": {"age": "0s"}}, "age"),
+        ({"limits": {"maxPixels": 0}}, "maxPixels"),
+        ({"limits": {"maxPixels": 1.5}}, "maxPixels"),
+        ({"image": {"repository": ""}}, "repository"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+        ({"logLevel": "loud"}, "logLevel"),
+        ({"networkPolicy": {"egressCIDRs": ["10.0.0.7"]}}, "egressCIDRs"),
+        ({"worker": {"env": [{"name": "A", "value": 1}]}}, "env"),
+        ({"worker": {"env": [{"value": "1"}]}}, "env"),
+        ({"worker": {"labels": {"a": 1}}}, "labels"),
+    ],
+)
+def test_values_of_no_known_name_or_form_are_refused_by_name(values: dict[str, Any], where: str) -> None:
+    with pytest.raises(RefusedError, match=f"(?s)schema.*{where}"):
+        render(values)

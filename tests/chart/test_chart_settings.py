@@ -1,0 +1,92 @@
+"""What the chart tells the operator, read as the operator reads it."""
+
+import json
+from typing import Any
+
+import pytest
+from mosaic_crds.names import Step
+from mosaic_operator.settings import Settings, settings_from
+from rendering import CHART, NAMESPACE, VARIANTS, environment, render
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_the_operator_can_use_its_settings_and_knows_each_variable(values: dict[str, Any]) -> None:
+    told = environment(render(values))
+    settings_from(told)
+    known = {f"MOSAIC_{field.upper()}" for field in Settings.model_fields}
+    assert {name for name in told if name.startswith("MOSAIC_")} <= known
+
+
+@pytest.mark.parametrize(
+    ("values", "served"),
+    [
+        ({}, (NAMESPACE,)),
+        ({"namespaces": ["forest"]}, ("forest",)),
+        (VARIANTS["namespaces"], ("forest", "snow")),
+        (VARIANTS["all namespaces"], ()),
+    ],
+)
+def test_namespaces(values: dict[str, Any], served: tuple[str, ...]) -> None:
+    assert settings_from(environment(render(values))).namespaces == served
+
+
+def test_what_is_not_said_is_what_the_operator_would_take_itself() -> None:
+    chart, own = settings_from(environment(render())), settings_from({"MOSAIC_STORE": "x", "MOSAIC_WORKER_POD": _POD})
+    said_by_chart = {"worker_pod", "store", "namespaces", "own_namespace", "own_name", "allowed_hosts"}
+    assert chart.model_dump(exclude=said_by_chart) == own.model_dump(exclude=said_by_chart)
+
+
+def test_every_value_reaches_the_operator() -> None:
+    settings = settings_from(environment(render(VARIANTS["everything said"])))
+    assert settings.allowed_hosts == "data.example.org,10.0.0.7:9000,*.example.net"
+    assert (settings.max_pixels, settings.max_parallelism) == (40_000_000_000, 500)
+    assert (settings.max_running, settings.max_running_per_namespace) == (9, 3)
+    assert (settings.plan_deadline, settings.finalize_deadline) == (300, 36 * 3600)
+    assert (settings.sweep_interval, settings.sweep_age, settings.keep_failed) == (600, 7200, 90)
+    assert settings.log_level == "DEBUG"
+    worker = settings.worker_pod
+    assert (worker.image, worker.image_pull_policy) == ("localhost/mosaic-worker:dev", "Never")
+    assert worker.image_pull_secrets == [{"name": "registry"}]
+    assert worker.resources[Step.TILES]["limits"]["memory"] == "3Gi"
+    assert worker.resources[Step.PLAN]["limits"]["memory"] == "1Gi"
+    assert worker.env == [{"name": "GDAL_HTTP_USERAGENT", "value": 'a "quoted" $(POD_NAME) <text>'}]
+    assert worker.node_selector == {"pool": "big"}
+    assert worker.tolerations == [{"key": "spot", "operator": "Exists", "tolerationSeconds": 300}]
+    assert worker.labels.items() >= {"team": "snow", "app.kubernetes.io/component": "worker"}.items()
+    assert worker.annotations == {"note": "x"}
+
+
+def test_worker_pods_mount_the_claim_that_the_chart_makes() -> None:
+    objects = render()
+    settings = settings_from(environment(objects))
+    claim = objects.one("PersistentVolumeClaim")
+    assert claim["metadata"]["namespace"] == NAMESPACE
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}}
+    assert settings.worker_pod.volumes == [
+        {"name": "store", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+    ]
+    assert settings.worker_pod.volume_mounts == [{"name": "store", "mountPath": "/store"}]
+    assert settings.store == "file:///store"
+
+
+def test_the_claim_is_where_the_workers_are() -> None:
+    assert render({"namespaces": ["forest"]}).one("PersistentVolumeClaim")["metadata"]["namespace"] == "forest"
+
+
+@pytest.mark.parametrize("variant", ["existing claim", "namespaces", "all namespaces"])
+def test_a_claim_that_is_there_is_used_and_none_is_made(variant: str) -> None:
+    objects = render(VARIANTS[variant])
+    (volume,) = settings_from(environment(objects)).worker_pod.volumes
+    assert volume["persistentVolumeClaim"]["claimName"] == VARIANTS[variant]["store"]["existingClaim"]
+    assert not objects.of("PersistentVolumeClaim")
+
+
+def test_images_are_of_the_charts_own_version() -> None:
+    objects = render()
+    (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    worker = json.loads(environment(objects)["MOSAIC_WORKER_POD"])
+    assert "\nappVersion: 0.1.0\n" in (CHART / "Chart.yaml").read_text()
+    assert (container["image"], worker["image"]) == ("mosaic-operator:0.1.0", "mosaic-worker:0.1.0")
+
+
+_POD = '{"image": "x"}'

@@ -1,0 +1,168 @@
+"""A real Kubernetes with the chart installed, scenes that its pods can read, and what `mosaic run` makes of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from cluster import ROOT, Cluster, Document, Release, the_cluster
+from rasters import noise, write_raster
+from scene_server import Gate, serving
+
+SIDE = 1024
+"""Pixels of a scene a side: a tile, and so a range."""
+SCENES = 4
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster; without one the tests are skipped, or fail where continuous integration wants them."""
+    found = the_cluster()
+    if isinstance(found, str):
+        if os.environ.get("CI"):
+            pytest.fail(f"no cluster: {found}")
+        pytest.skip(f"no cluster: {found}")
+    crd = ROOT / "crds" / "mosaicrequest.yaml"
+    found.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(crd))
+    return found
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Scenes side by side, each with a green and a shortwave infrared band, and their server.
+
+    Attributes:
+        folder: where the files are.
+        address: where they are served.
+        gate: holds files back.
+    """
+
+    folder: Path
+    address: str
+    gate: Gate
+
+    def spec(self, count: int = SCENES, prefix: str = "", **changes: Any) -> Document:
+        """A request for the NDSI of so many of them, of which each is a range."""
+        scenes = [
+            {
+                "bands": {
+                    band: {"href": f"http://{self.address}{self.path(number, prefix)}", "band": index, "nodata": 0}
+                    for index, band in enumerate(("green", "swir16"), 1)
+                }
+            }
+            for number in range(count)
+        ]
+        return {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDSI"}} | changes
+
+    def path(self, number: int, prefix: str = "") -> str:
+        """The path of a scene; one with a prefix is the same file, for a test that holds it back."""
+        folder = self.folder / prefix
+        if not folder.exists():
+            folder.symlink_to(self.folder, target_is_directory=True)
+        return f"/{prefix}{'/' if prefix else ''}scene{number}.tif"
+
+
+@pytest.fixture(scope="session")
+def scenes(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
+    """The scenes."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for number in range(SCENES):
+        values = np.stack([noise(SIDE, SIDE, 2 * number), noise(SIDE, SIDE, 2 * number + 1)])
+        left = 500_000 + 10 * SIDE * number
+        write_raster(folder / f"scene{number}.tif", values, left=left, tiled=True, blockxsize=512, blockysize=512)
+    gate = Gate()
+    with serving(folder, cluster.host, gate) as address:
+        yield Scenes(folder, address, gate)
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    """A name for what belongs to this process of the test run."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+Install = Callable[..., Release]
+
+
+@pytest.fixture(scope="session")
+def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Install]:
+    """Installs the chart in a new namespace; all of them go at the end."""
+    releases: list[Release] = []
+
+    def installed(purpose: str, *extra: str, values: Document | None = None) -> Release:
+        release = Release(cluster, f"{purpose}-{worker_name}", scenes.address)
+        releases.append(release)
+        release.install(*extra, values=values)
+        return release
+
+    yield installed
+    for release in releases:
+        cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def shared(install: Install) -> Release:
+    """The chart as most tests use it."""
+    return install("mosaics")
+
+
+Expected = Callable[[Document], tuple[bytes, bytes]]
+
+
+@pytest.fixture(scope="session")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    """What `mosaic run` makes of a request on this machine: the bytes of its COG and of its PNG."""
+    made: dict[str, tuple[bytes, bytes]] = {}
+
+    def run(spec: Document) -> tuple[bytes, bytes]:
+        key = yaml.safe_dump({name: value for name, value in spec.items() if name != "execution"})
+        if key not in made:
+            folder = tmp_path_factory.mktemp("expected")
+            request = {
+                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+                "kind": "MosaicRequest",
+                "metadata": {"name": "expected"},
+                "spec": spec,
+            }
+            (folder / "request.yaml").write_text(yaml.safe_dump(request))
+            mosaic = Path(sys.executable).parent / "mosaic"
+            subprocess.run(
+                [mosaic, "run", folder / "request.yaml", "--store", folder / "store"], check=True, capture_output=True
+            )
+            (cog,) = (folder / "store").glob("mosaics/*/*/*/mosaic.tif")
+            made[key] = (cog.read_bytes(), cog.with_name("mosaic.png").read_bytes())
+        return made[key]
+
+    return run
+
+
+@pytest.fixture
+def assert_whole(expected: Expected) -> Callable[..., None]:
+    """Says that a mosaic is there, whole, once, and the same as on one machine."""
+
+    def whole(release: Release, name: str, spec: Document) -> None:
+        status = release.wait_for(name, "Succeeded", "Failed")
+        assert status["phase"] == "Succeeded", status["message"]
+        result = status["result"]
+        cog, png = expected(spec)
+        assert release.read(result["cog"]) == cog
+        assert release.read(result["png"]) == png
+        uid = release.get("mosaic", name)["metadata"]["uid"]
+        assert release.files(f"work/{uid}") == []
+        assert len(release.files(f"mosaics/{release.namespace}/{name}/{uid}")) == 4
+
+    return whole
+
+
+@pytest.fixture(autouse=True)
+def _released(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nothing stays held back after a test."""
+    yield
+    if "scenes" in request.fixturenames:
+        request.getfixturevalue("scenes").gate.release_all()

@@ -1,0 +1,54 @@
+# What a cluster has besides Kubernetes itself: names in DNS, and a StorageClass with something to claim.
+# shellcheck shell=bash
+
+make_objects() {
+  lab_dns
+  apply << END
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: local-path, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: kubernetes.io/no-provisioner
+reclaimPolicy: Retain
+volumeBindingMode: Immediate
+END
+  make_volume volume "$run/volume"
+}
+
+lab_dns() { # headless Services have no address of their own, and no name here
+  is_alive dns || die "the cluster is not up"
+  kubectl get services --all-namespaces --no-headers --output custom-columns=\
+IP:.spec.clusterIP,NAME:.metadata.name,NAMESPACE:.metadata.namespace \
+    | awk -v domain="svc.$domain" '$1 ~ /^[0-9]/ {print $1, $2 "." $3 "." domain}' > "$run/services.hosts.new"
+  mv "$run/services.hosts.new" "$run/services.hosts"
+  kill -HUP "$(cat "$run/pid/dns")" # read it again
+}
+
+lab_volume() {
+  [[ ${1:-} =~ ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$ ]] || die "a volume's name is made of a-z, 0-9 and -: ${1:-(none)}"
+  local folder=$run/volumes/$1
+  [ "$1" != volume ] || folder=$run/volume # the one that `up` made
+  make_volume "$1" "$folder"
+}
+
+# Stands in for k3s's local-path provisioner, which is an image of a registry: volumes of the class `local-path` are
+# made beforehand, or by `lab volume`. A volume whose claim was deleted can be claimed again, with what it holds.
+make_volume() { # make_volume NAME FOLDER
+  mkdir -p "$2"
+  chmod 0777 "$2"
+  apply << END
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $1}
+spec:
+  capacity: {storage: 50Gi}
+  accessModes: [ReadWriteOnce, ReadWriteMany]
+  storageClassName: local-path
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {path: $2, type: Directory}
+END
+  if [ "$(kubectl get pv "$1" --output 'jsonpath={.status.phase}')" = Released ]; then
+    kubectl patch pv "$1" --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]' > /dev/null
+  fi
+}
+
+apply() { kubectl apply --filename - > /dev/null; }

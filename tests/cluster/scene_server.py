@@ -1,0 +1,86 @@
+"""Serves scenes to pods, and holds a file back when a test wants a worker to stand in the middle of its work."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from threading import Condition, Thread
+
+from range_server import RangeHandler
+
+
+class Gate:
+    """Which files are held back, and how many readers wait for each."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._held: set[str] = set()
+        self._waiting: Counter[str] = Counter()
+
+    def pass_through(self, path: str) -> None:
+        """Wait while a path is held."""
+        with self._changed:
+            self._waiting[path] += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: path not in self._held)
+            self._waiting[path] -= 1
+
+    def hold(self, path: str) -> None:
+        """Let nobody read a path from now on."""
+        with self._changed:
+            self._held.add(path)
+
+    def release(self, path: str) -> None:
+        """Let readers go on."""
+        with self._changed:
+            self._held.discard(path)
+            self._changed.notify_all()
+
+    def release_all(self) -> None:
+        """Let all readers go on."""
+        with self._changed:
+            self._held.clear()
+            self._changed.notify_all()
+
+    def wait_for_reader(self, path: str, seconds: float = 90) -> None:
+        """Wait until somebody stands before a held path."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not self._waiting[path]:
+                if not self._changed.wait(deadline - time.monotonic()):
+                    raise TimeoutError(f"nobody read {path} within {seconds} s")
+
+
+class _GatedHandler(RangeHandler):
+    def __init__(self, *arguments: object, gate: Gate, **named: object) -> None:
+        self._gate = gate
+        super().__init__(*arguments, **named)
+
+    def do_GET(self) -> None:
+        self._gate.pass_through(self.path)
+        super().do_GET()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: that readers are killed is what the tests do."""
+
+
+@contextmanager
+def serving(folder: Path, host: str, gate: Gate) -> Iterator[str]:
+    """The address, host:port, at which a folder is served meanwhile."""
+    server = _Server((host, 0), partial(_GatedHandler, directory=str(folder), gate=gate))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"{host}:{server.server_port}"
+    finally:
+        gate.release_all()
+        server.shutdown()
+        thread.join()
+        server.server_close()

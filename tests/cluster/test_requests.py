@@ -1,0 +1,85 @@
+"""kubectl apply of a MosaicRequest gives a mosaic."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes
+import pytest
+import yaml
+from cluster import ROOT, Cluster, Release, until
+from contract_table import CASES
+from mosaic_crds.names import GROUP, PLURAL, VERSION
+
+MOSAIC = Path(sys.executable).parent / "mosaic"
+SAMPLES = sorted((ROOT / "crds" / "samples").glob("*.yaml"))
+
+
+def test_the_mosaic_is_the_one_that_mosaic_run_makes_byte_for_byte(shared: Release, scenes, assert_whole):
+    spec = scenes.spec()
+    shared.submit("plain", spec)
+    assert_whole(shared, "plain", spec)
+    status = shared.status("plain")
+    assert status["plan"]["ranges"] == 4
+    assert status["progress"] == {"rangesDone": 4, "rangesTotal": 4, "percent": 100}
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {
+        "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True", "Degraded": "False",
+    }  # fmt: skip
+    jobs = shared.jobs("plain")
+    assert {job["spec"]["ttlSecondsAfterFinished"] for job in jobs.values()} == {86400}
+    events = shared.get("events", "--field-selector=involvedObject.name=plain")["items"]
+    assert {e["reason"] for e in events} >= {"Planning", "Running", "Finalizing", "Succeeded"}
+
+
+def test_applied_again_under_its_name_it_is_another_request(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(1)
+    first = shared.submit("again", spec)
+    shared.wait_for("again", "Running", "Finalizing", "Succeeded")
+    shared.kubectl("delete", "mosaic", "again", "--wait=false")
+    shared.kubectl("wait", "--for=delete", "mosaic/again", "--timeout=60s")
+    assert shared.submit("again", spec) != first
+    assert_whole(shared, "again", spec)
+
+
+def test_parallelism_changes_while_ranges_are_computed(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="parallel")
+    for number in range(4):
+        scenes.path(number, "parallel")
+    shared.submit("parallel", spec | {"execution": {"parallelism": 1}})
+    shared.wait_for("parallel", "Running")
+    shared.execute("parallel", parallelism=3)
+    until(lambda: shared.jobs("parallel")["tiles"]["spec"]["parallelism"] == 3, "parallelism is 3")
+    assert_whole(shared, "parallel", spec)
+
+
+@pytest.mark.parametrize("sample", [path for path in SAMPLES if "british" not in path.name], ids=lambda path: path.stem)
+def test_the_samples_work(shared: Release, scenes, assert_whole, sample):
+    folder = scenes.folder / "samples" / "scenes"
+    if not folder.exists():
+        subprocess.run([MOSAIC, "sample-scene", folder, "--count", "3"], check=True, capture_output=True)
+    text = sample.read_text().replace("scenes/S2_", f"http://{scenes.address}/samples/scenes/S2_")
+    document = yaml.safe_load(text)
+    name = document["metadata"]["name"]
+    shared.submit(name, document["spec"])
+    assert_whole(shared, name, document["spec"])
+
+
+def test_the_api_server_knows_the_contract(cluster: Cluster):
+    kubernetes.config.load_kube_config(os.environ["KUBECONFIG"])
+    api = kubernetes.client.CustomObjectsApi()
+    wrong = []
+    for case in CASES:
+        if case.sentence is not None and not case.server:
+            continue
+        refused = ""
+        try:
+            api.create_namespaced_custom_object(
+                GROUP, VERSION, "default", PLURAL, case.request, dry_run="All", field_validation="Strict"
+            )
+        except kubernetes.client.ApiException as error:
+            refused = json.loads(error.body)["message"]
+        if bool(refused) != (case.sentence is not None):
+            wrong.append(f"{case.name}: {refused or 'accepted'}")
+    assert not wrong, "\n".join(wrong)
