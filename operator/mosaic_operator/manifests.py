@@ -155,6 +155,7 @@ def _pod(
         "metadata": metadata,
         "spec": {
             "restartPolicy": "Never",
+            "shareProcessNamespace": True,  # or the worker, as process 1, would not hear SIGTERM
             "activeDeadlineSeconds": deadline,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
             "serviceAccountName": worker.service_account_name,

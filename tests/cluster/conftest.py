@@ -75,7 +75,8 @@ def scenes(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for number in range(SCENES):
         values = np.stack([noise(SIDE, SIDE, 2 * number), noise(SIDE, SIDE, 2 * number + 1)])
         left = 500_000 + 10 * SIDE * number
-        write_raster(folder / f"scene{number}.tif", values, left=left, tiled=True, blockxsize=512, blockysize=512)
+        blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+        write_raster(folder / f"scene{number}.tif", values, left=left, **blocks)
     gate = Gate()
     with serving(folder, cluster.host, gate) as address:
         yield Scenes(folder, address, gate)

@@ -13,30 +13,38 @@ from range_server import RangeHandler
 
 
 class Gate:
-    """Which files are held back, and how many readers wait for each."""
+    """Which files are held back, from whom, and how many readers wait for each.
+
+    Readers are pods, counted by their addresses in the order in which they first ask for a file: 0 is the plan's.
+    """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._held: set[str] = set()
+        self._held: dict[str, range] = {}
+        self._readers: dict[str, list[str]] = {}
         self._waiting: Counter[str] = Counter()
 
-    def pass_through(self, path: str) -> None:
-        """Wait while a path is held."""
+    def pass_through(self, path: str, reader: str) -> None:
+        """Wait while a path is held from a reader."""
         with self._changed:
+            readers = self._readers.setdefault(path, [])
+            if reader not in readers:
+                readers.append(reader)
+            number = readers.index(reader)
             self._waiting[path] += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: path not in self._held)
+            self._changed.wait_for(lambda: number not in self._held.get(path, ()))
             self._waiting[path] -= 1
 
-    def hold(self, path: str) -> None:
-        """Let nobody read a path from now on."""
+    def hold(self, path: str, first: int = 1, last: int = 1000) -> None:
+        """Keep a path from the readers of these numbers until it is released."""
         with self._changed:
-            self._held.add(path)
+            self._held[path] = range(first, last + 1)
 
     def release(self, path: str) -> None:
         """Let readers go on."""
         with self._changed:
-            self._held.discard(path)
+            self._held.pop(path, None)
             self._changed.notify_all()
 
     def release_all(self) -> None:
@@ -45,12 +53,12 @@ class Gate:
             self._held.clear()
             self._changed.notify_all()
 
-    def wait_for_reader(self, path: str, seconds: float = 90) -> None:
-        """Wait until somebody stands before a held path."""
+    def wait_for_reader(self, path: str, readers: int = 1, seconds: float = 120) -> None:
+        """Wait until so many pods have asked for a path, and one stands before it."""
         deadline = time.monotonic() + seconds
         with self._changed:
-            while not self._waiting[path]:
-                if not self._changed.wait(deadline - time.monotonic()):
+            while not self._waiting[path] or len(self._readers.get(path, ())) < readers:
+                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     raise TimeoutError(f"nobody read {path} within {seconds} s")
 
 
@@ -60,7 +68,7 @@ class _GatedHandler(RangeHandler):
         super().__init__(*arguments, **named)
 
     def do_GET(self) -> None:
-        self._gate.pass_through(self.path)
+        self._gate.pass_through(self.path, self.client_address[0])
         super().do_GET()
 
 

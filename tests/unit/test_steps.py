@@ -195,3 +195,13 @@ def test_sweep_deletes_work_that_nobody_owns(tmp_path):
     assert (code, said) == (0, {"swept": 1})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()
+
+
+def test_a_step_after_the_end_says_the_same_again(served, tmp_path):
+    _, address = served
+    asked = request(address)
+    step("plan", asked, tmp_path, address)
+    first = step("finalize", asked, tmp_path, address)
+    assert first[0] == 0
+    assert step("finalize", asked, tmp_path, address) == first
+    assert step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX="0") == (0, {"message": "published already"})

@@ -20,8 +20,10 @@ from mosaic_crds.validation import parse_request
 
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, plan_step, read_plan
+from mosaic_worker.results import Results
 from mosaic_worker.sources.gate import Gate, pod
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes: Kubernetes cuts a termination message at 4096."""
@@ -56,6 +58,11 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         limits = Limits(pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)))
         plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
         return plan.summary() | {"warnings": list(plan.warnings)}
+    results = Results.of_request(request, uid)
+    published = results.item(store)
+    if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
+        sweep(uid, store)
+        return results.told(published, store) if step is Step.FINALIZE else {"message": "published already"}
     found = read_plan(uid, store)
     if found is None:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
@@ -78,19 +85,17 @@ def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate) -> Non
 
 def _finalize(plan: Plan, store: Store, gate: Gate) -> dict[str, Any]:
     """Publish; tiles that were lost since they were computed are computed again here, which no Job is left to do."""
-    from mosaic_worker.finalize import LostTilesError, finalize_step, result_of
+    from mosaic_worker.finalize import LostTilesError, finalize_step
 
     while True:
         try:
-            return result_of(plan, json.loads(finalize_step(plan, store)), store)
+            return Results.of_plan(plan).told(finalize_step(plan, store), store)
         except LostTilesError as error:
             print(error, file=sys.stderr)  # noqa: T201
             _compute(plan, range(len(plan.ranges)), store, gate)
 
 
 def _sweep(environment: Mapping[str, str], store: Store) -> dict[str, Any]:
-    from mosaic_worker.sweeping import sweep_abandoned
-
     living = {uid for uid in environment.get(names.ENV_LIVING, "").split(",") if uid}
     before = time.time() - int(_required(environment, names.ENV_SWEEP_AGE))
     return {"swept": len(sweep_abandoned(living, before, store))}

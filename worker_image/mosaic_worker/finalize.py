@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError
@@ -17,12 +16,11 @@ from mosaic_worker.output.item import Published, mosaic_item
 from mosaic_worker.output.picture import Picture, render
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
+from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
 from mosaic_worker.store import Store
 from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import TileRecord, read_records
 from mosaic_worker.version import DISTRIBUTION
-
-MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"
 
 
 class LostTilesError(PassingError):
@@ -57,7 +55,8 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     Raises:
         LostTilesError: a tile has no record, or its part is lost or damaged.
     """
-    published = store.read(_key(plan, ITEM))
+    results = Results.of_plan(plan)
+    published = results.item(store)
     if published is None:
         records = complete_records(plan, store)
         statistics = merge([record.statistics for record in records])
@@ -70,31 +69,10 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
             files.append(_publish(plan, store, PICTURE, [picture.png]))
             files.append(_publish(plan, store, THUMBNAIL, [picture.thumbnail]))
         item = mosaic_item(plan, statistics, stretch, picture, files, records, datetime.now(UTC))
-        store.create(_key(plan, ITEM), [item])
-        published = store.read(_key(plan, ITEM)) or item
+        store.create(results.key(ITEM), [item])
+        published = results.item(store) or item
     sweep(plan.uid, store)
     return published
-
-
-def result_of(plan: Plan, item: dict[str, Any], store: Store) -> dict[str, Any]:
-    """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
-    files = {asset["href"].removeprefix("./") for asset in item["assets"].values()}
-    found = {
-        kind: store.location(_key(plan, name)) for kind, name in (("cog", MOSAIC), ("png", PICTURE)) if name in files
-    }
-    measured = item["assets"]["mosaic"]["bands"][0]["statistics"]
-    return found | {
-        "item": store.location(_key(plan, ITEM)),
-        "bounds": item["bbox"],
-        "statistics": {
-            "minimum": measured.get("minimum"),
-            "maximum": measured.get("maximum"),
-            "mean": measured.get("mean"),
-            "validPercent": measured["valid_percent"],
-            "outOfRange": item["properties"]["mosaic:out_of_range"],
-        },
-        "pixels": plan.grid.pixels,
-    }
 
 
 def complete_records(plan: Plan, store: Store) -> list[TileRecord]:
@@ -122,14 +100,10 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
     return [(band.minimum, band.maximum) for band in statistics.bands]
 
 
-def _key(plan: Plan, file: str) -> str:
-    return names.result_key(plan.namespace, plan.name, plan.uid, file)
-
-
 def _publish(plan: Plan, store: Store, name: str, chunks: Iterable[bytes]) -> Published:
     """Write a result create-only, and digest it: an interrupted run may have written the same bytes before."""
     hashed = _Hashed(chunks)
-    store.create(_key(plan, name), hashed)
+    store.create(Results.of_plan(plan).key(name), hashed)
     for _ in hashed:
         pass
     return Published(name, hashed.size, hashed.sha256)

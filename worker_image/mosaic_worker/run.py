@@ -5,19 +5,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 
-from mosaic_worker.finalize import ITEM, finalize_step
+from mosaic_worker.finalize import finalize_step
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
 from mosaic_worker.product import product_of
+from mosaic_worker.results import ITEM, Results
 from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import Gate, own_machine
 from mosaic_worker.sources.reading import OpenSources
@@ -108,11 +108,11 @@ def run(
     progress = progress or Progress()
     store = open_store(store_uri)
     prepared = prepare(request, folder, limits or Limits(), workers)
-    item = names.result_key(prepared.namespace, prepared.name, prepared.uid, ITEM)
-    folder_key = str(PurePosixPath(item).parent)
+    results = Results.of_plan(prepared)
+    folder_key = results.folder
     if fresh:
         _forget(prepared.uid, folder_key, store)
-    published = store.read(item)
+    published = results.item(store)
     if published is not None:
         return Result(json.loads(published), folder_key, found=True)
     plan = read_plan(prepared.uid, store) or write_plan(prepared, store)

@@ -43,7 +43,7 @@ is_healthy() {
   for name in "${components[@]}"; do
     is_alive "$name" || return 1
   done
-  await 10 api_ready && await 10 node_ready
+  await 30 api_ready && await 30 node_ready # a busy one is slow
 }
 
 make_bridge() {

@@ -1,0 +1,93 @@
+"""Parts of the cluster itself fail; nothing else may run meanwhile."""
+
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from cluster import Cluster, Release, until
+
+
+@pytest.fixture(autouse=True)
+def _only_here(cluster: Cluster) -> None:
+    if not cluster.lab:
+        pytest.skip("parts of the cluster are ended, which is done in the lab only")
+
+
+@pytest.fixture
+def halfway(shared: Release, scenes):
+    def start(name: str):
+        spec = scenes.spec(prefix=name)
+        held = scenes.path(2, name)
+        scenes.gate.hold(held)
+        shared.submit(name, spec)
+        scenes.gate.wait_for_reader(held, readers=2)
+        return spec, held
+
+    return start
+
+
+def test_the_api_server_restarted_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
+    spec, held = halfway("apiless")
+    shared.cluster.lab_command("kill", "kube-apiserver")
+    scenes.gate.release(held)
+    shared.cluster.lab_command("start", "kube-apiserver")
+    assert_whole(shared, "apiless", spec)
+
+
+def test_the_kubelet_restarted_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
+    spec, held = halfway("kubeletless")
+    shared.cluster.lab_command("restart", "kubelet")
+    scenes.gate.release(held)
+    assert_whole(shared, "kubeletless", spec)
+
+
+@pytest.fixture
+def second_node(cluster: Cluster):
+    """A Node whose kubelet is this test: its Lease is renewed until it is told to stop."""
+    label = {"mosaic-test/lost": "true"}
+    capacity = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node2", "labels": label}}
+    cluster.apply(node)
+    dead = threading.Event()
+
+    def now() -> str:
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def heartbeat() -> None:
+        while True:
+            lease = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": "node2", "namespace": "kube-node-lease"},
+                "spec": {"holderIdentity": "node2", "leaseDurationSeconds": 40, "renewTime": now()},
+            }
+            cluster.apply(lease)
+            ready = {"type": "Ready", "status": "True", "reason": "Test", "lastHeartbeatTime": now()[:19] + "Z"}
+            status = {"status": {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}}
+            cluster.kubectl(
+                "patch", "node", "node2", "--subresource=status", "--type=merge", f"--patch={json.dumps(status)}"
+            )
+            if dead.wait(5):
+                return
+
+    thread = threading.Thread(target=heartbeat)
+    thread.start()
+    yield dead
+    dead.set()
+    thread.join()
+    cluster.kubectl("delete", "node", "node2", "--ignore-not-found")
+    cluster.kubectl("label", "node", "node1", "mosaic-test/lost-")
+
+
+def test_a_node_that_stops_answering_for_good(install, cluster: Cluster, scenes, second_node, assert_whole):
+    release = install("lost", values={"worker": {"nodeSelector": {"mosaic-test/lost": "true"}}})
+    spec = scenes.spec(prefix="lost")
+    release.submit("lost", spec)
+    (pod,) = until(lambda: [p for p in release.pods("lost") if p["spec"].get("nodeName") == "node2"], "it is on node2")
+    second_node.set()
+    cluster.kubectl("label", "node", "node1", "mosaic-test/lost=true", "--overwrite")
+    assert_whole(release, "lost", spec)
+    names = [p["metadata"]["name"] for p in release.pods("lost")]
+    assert pod["metadata"]["name"] not in names
+    assert "forgetting pod" in release.kubectl("logs", f"deployment/{release.name}")

@@ -1,0 +1,86 @@
+"""Suspended, cancelled and deleted in every phase: it stops at once, and after the next sweep nothing is left."""
+
+import pytest
+from cluster import Release, until
+
+PHASES = ["Planning", "Running", "Finalizing"]
+
+
+@pytest.fixture
+def stands_at(shared: Release, scenes):
+    """Starts a request and waits until it is in a phase."""
+
+    def start(name: str, phase: str):
+        spec = scenes.spec(prefix=name)
+        held = scenes.path(2, name)
+        if phase != "Finalizing":
+            scenes.gate.hold(held, first=0 if phase == "Planning" else 1)
+        uid = shared.submit(name, spec)
+        shared.wait_for(name, phase)
+        return spec, held, uid
+
+    return start
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_suspended_and_resumed(shared: Release, scenes, stands_at, assert_whole, phase):
+    name = f"suspended-{phase.lower()}"
+    spec, held, _ = stands_at(name, phase)
+    shared.execute(name, suspend=True)
+    status = shared.wait_for(name, "Suspended")
+    assert status["message"].endswith("set execution.suspend to false to go on")
+    until(
+        lambda: not [p for p in shared.pods(name) if p["status"]["phase"] in {"Pending", "Running"}], "pods have gone"
+    )
+    scenes.gate.release(held)
+    shared.execute(name, suspend=False)
+    assert_whole(shared, name, spec)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_cancelled(shared: Release, scenes, stands_at, phase):
+    name = f"cancelled-{phase.lower()}"
+    _, held, _ = stands_at(name, phase)
+    shared.execute(name, cancel=True)
+    shared.wait_for(name, "Cancelled")
+    until(
+        lambda: not [p for p in shared.pods(name) if p["status"]["phase"] in {"Pending", "Running"}], "pods have gone"
+    )
+    assert all("conditions" in job["status"] for job in shared.jobs(name).values())
+    refused = shared.kubectl(
+        "patch", "mosaic", name, "--type=merge", '--patch={"spec":{"execution":{"cancel":false}}}', check=False
+    )
+    assert "it cannot be taken back" in refused
+
+
+@pytest.mark.parametrize("phase", ["Pending", *PHASES])
+def test_deleted(shared: Release, scenes, stands_at, phase):
+    name = f"gone-{phase.lower()}"
+    if phase == "Pending":
+        shared.submit(name, scenes.spec() | {"execution": {"suspend": True}})
+        shared.wait_for(name, "Suspended")
+    else:
+        stands_at(name, phase)
+    shared.delete(name)
+
+
+def test_after_the_sweep_nothing_is_left_of_those_who_are_gone(install, scenes, assert_whole):
+    release = install("swept")
+    uids = {}
+    for name in ("cancelled", "deleted", "alive"):
+        scenes.gate.hold(scenes.path(2, f"swept-{name}"))
+        uids[name] = release.submit(name, scenes.spec(prefix=f"swept-{name}"))
+    for name in uids:
+        scenes.gate.wait_for_reader(scenes.path(2, f"swept-{name}"), readers=2)
+    release.execute("cancelled", cancel=True)
+    release.wait_for("cancelled", "Cancelled")
+    release.scale(0)
+    release.kubectl("delete", "mosaic", "deleted", "--wait=true", "--timeout=60s")
+    until(lambda: not release.pods("deleted") and not release.pods("cancelled"), "their pods have gone")
+    assert release.files(f"work/{uids['deleted']}")
+    release.sweep()
+    until(lambda: not release.files(f"work/{uids['deleted']}"), "the deleted one's work is swept")
+    assert release.files(f"work/{uids['cancelled']}") == []
+    assert release.files(f"work/{uids['alive']}")
+    scenes.gate.release_all()
+    assert_whole(release, "alive", scenes.spec(prefix="swept-alive"))

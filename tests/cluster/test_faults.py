@@ -1,0 +1,232 @@
+"""Faults: whatever happens, nothing is lost, nothing is done twice, and the bytes are the same."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, Release, until
+from node import kill_worker, stop_when
+
+
+@pytest.fixture(autouse=True)
+def _only_here(cluster: Cluster) -> None:
+    if not cluster.lab:
+        pytest.skip("faults are made on the node, which is this machine only in the lab")
+
+
+@pytest.fixture
+def halfway(shared: Release, scenes):
+    """Starts a request whose third range stands in the middle of its work."""
+
+    def start(name: str, release: Release = shared, first: int = 1, last: int = 1000, **execution):
+        spec = scenes.spec(prefix=name)
+        held = scenes.path(2, name)
+        scenes.gate.hold(held, first, last)
+        uid = release.submit(name, spec | {"execution": execution})
+        scenes.gate.wait_for_reader(held, readers=first + 1)
+        return spec, held, uid
+
+    return start
+
+
+def failures_of(release: Release, name: str, index: int) -> int:
+    """How many pods of a range failed."""
+    return sum(pod["status"]["phase"] == "Failed" for pod in release.pods(name, "tiles", index))
+
+
+def test_a_worker_killed_in_the_middle_of_a_tile(shared: Release, scenes, halfway, assert_whole):
+    spec, _, uid = halfway("killed", last=1)
+    kill_worker(uid, "tiles", 2)
+    assert_whole(shared, "killed", spec)
+    assert shared.jobs("killed")["tiles"]["status"]["failed"] == 1
+
+
+def test_a_pod_deleted_in_the_middle_of_a_tile(shared: Release, scenes, halfway, assert_whole):
+    spec, _, _ = halfway("deleted", last=1)
+    (pod,) = shared.pods("deleted", "tiles", 2)
+    shared.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    assert_whole(shared, "deleted", spec)
+
+
+def test_a_pod_that_hangs_is_ended_by_its_deadline_and_its_range_given_to_another(
+    shared: Release, scenes, halfway, assert_whole
+):
+    spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")
+    told = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "tried again" in m], "it is told")
+    assert "range 2 took longer than it may; raise execution.rangeDeadline" in told[0]
+    assert_whole(shared, "hangs", spec)
+
+
+def test_a_pod_that_always_hangs_fails_the_request_with_advice(shared: Release, scenes, halfway):
+    halfway("stuck", rangeDeadline="40s", retriesPerRange=0)
+    status = shared.wait_for("stuck", "Failed")
+    assert status["message"].startswith("range 2 took longer than it may; raise execution.rangeDeadline")
+
+
+def test_out_of_memory_says_which_limit_to_raise(install, scenes):
+    tight = install("tight", values={"worker": {"resources": {"tiles": {"limits": {"memory": "72Mi"}}}}})
+    tight.submit("greedy", scenes.spec(1) | {"execution": {"retriesPerRange": 0}})
+    status = tight.wait_for("greedy", "Failed", "Succeeded")
+    assert status["message"] == (
+        "range 0 ran out of memory (72Mi); raise worker.resources.tiles.limits.memory of the chart"
+    )
+    assert {c["type"]: c.get("reason") for c in status["conditions"]}["TilesReady"] == "OutOfMemory"
+
+
+def test_a_permanent_error_in_one_range_ends_all_with_one_message_and_no_retries(shared: Release, scenes):
+    folder = scenes.folder / "broken"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"scene{number}.tif").symlink_to(scenes.folder / f"scene{number}.tif")
+    gone, working = scenes.path(1, "broken"), scenes.path(3, "broken")
+    scenes.gate.hold(gone)
+    scenes.gate.hold(working)
+    shared.submit("broken", scenes.spec(prefix="broken"))
+    scenes.gate.wait_for_reader(gone, readers=2)
+    scenes.gate.wait_for_reader(working, readers=2)
+    (folder / "scene1.tif").unlink()
+    scenes.gate.release(gone)
+    status = shared.wait_for("broken", "Failed", "Succeeded")
+    assert status["message"].endswith(f"the server answered 404 for http://{scenes.address}/broken/scene1.tif")
+    assert failures_of(shared, "broken", 1) == 1
+    until(lambda: not [p for p in shared.pods("broken") if p["status"]["phase"] == "Running"], "the others are stopped")
+
+
+@pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
+def test_the_operator_killed_in_every_phase(install, scenes, phase, assert_whole, request):
+    release = own_release(install, request)
+    name = f"operator-{phase.lower()}"
+    spec = scenes.spec(prefix=name)
+    held = scenes.path(2, name)
+    if phase != "Finalizing":
+        scenes.gate.hold(held, first=0 if phase == "Planning" else 1)
+    release.submit(name, spec)
+    release.wait_for(name, phase)
+    release.kill_operator()
+    scenes.gate.release(held)
+    assert_whole(release, name, spec)
+    assert {step: job["metadata"]["name"] for step, job in release.jobs(name).items()} == {
+        step: f"{name}-{step}" for step in ("plan", "tiles", "finalize")
+    }
+
+
+def own_release(install, request) -> Release:
+    """One release for all tests that end its operator."""
+    found = getattr(request.config, "_own_release", None)
+    if found is None:
+        found = request.config._own_release = install("own")
+    return found
+
+
+def test_the_operator_away_during_all_tiles(install, scenes, assert_whole, request):
+    release = own_release(install, request)
+    spec = scenes.spec(prefix="absent")
+    held = scenes.path(2, "absent")
+    scenes.gate.hold(held)
+    release.submit("absent", spec)
+    scenes.gate.wait_for_reader(held, readers=2)
+    release.scale(0)
+    scenes.gate.release(held)
+    until(lambda: release.jobs("absent")["tiles"]["status"].get("succeeded") == 4, "all ranges are done")
+    assert release.status("absent")["phase"] == "Running"
+    release.scale(1)
+    assert_whole(release, "absent", spec)
+
+
+def test_a_plan_pod_that_is_gone_before_its_message_was_read(install, scenes, assert_whole, request):
+    release = own_release(install, request)
+    spec = scenes.spec(prefix="unread")
+    held = scenes.path(2, "unread")
+    scenes.gate.hold(held, first=0, last=0)
+    uid = release.submit("unread", spec)
+    scenes.gate.wait_for_reader(held)
+    release.scale(0)
+    scenes.gate.release(held)
+    until(lambda: release.jobs("unread")["plan"]["status"].get("succeeded"), "the plan is made")
+    first = release.jobs("unread")["plan"]["metadata"]["uid"]
+    plan = release.read(f"/store/work/{uid}/plan.json")
+    for pod in release.pods("unread", "plan"):
+        release.kubectl("delete", "pod", pod["metadata"]["name"])
+    scenes.gate.hold(held, first=3)
+    release.scale(1)
+    release.wait_for("unread", "Running")
+    assert release.jobs("unread")["plan"]["metadata"]["uid"] != first
+    assert release.read(f"/store/work/{uid}/plan.json") == plan
+    scenes.gate.release(held)
+    assert_whole(release, "unread", spec)
+
+
+def test_plan_killed_before_it_has_written_anything(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="planless")
+    held = scenes.path(2, "planless")
+    scenes.gate.hold(held, first=0, last=0)
+    uid = shared.submit("planless", spec)
+    scenes.gate.wait_for_reader(held)
+    kill_worker(uid, "plan")
+    assert_whole(shared, "planless", spec)
+    assert shared.jobs("planless")["plan"]["status"]["failed"] == 1
+
+
+def volume_of(release: Release) -> Path:
+    """Where the store of a release is on the node."""
+    claim = release.get("pvc")["items"][0]["spec"]["volumeName"]
+    return Path(release.cluster.get("pv", claim)["spec"]["hostPath"]["path"])
+
+
+def test_finalize_killed_before_the_item(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="itemless")
+    uid = shared.submit("itemless", spec)
+    results = volume_of(shared) / "mosaics" / shared.namespace / "itemless" / uid
+    process = stop_when(uid, "finalize", results / "mosaic.tif")
+    assert not (results / "mosaic.json").exists()
+    os.kill(process, signal.SIGKILL)
+    assert_whole(shared, "itemless", spec)
+    assert shared.jobs("itemless")["finalize"]["status"]["failed"] == 1
+
+
+def test_finalize_killed_after_the_item_and_before_its_last_words(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="wordless")
+    uid = shared.submit("wordless", spec)
+    results = volume_of(shared) / "mosaics" / shared.namespace / "wordless" / uid
+    process = stop_when(uid, "finalize", results / "mosaic.json")
+    published = (results / "mosaic.json").read_bytes()
+    os.kill(process, signal.SIGKILL)
+    assert_whole(shared, "wordless", spec)
+    assert (results / "mosaic.json").read_bytes() == published
+
+
+def test_a_job_that_somebody_deleted_is_made_again(shared: Release, scenes, halfway, assert_whole):
+    spec, held, _ = halfway("jobless")
+    first = shared.jobs("jobless")["tiles"]["metadata"]["uid"]
+    shared.kubectl("delete", "job", "jobless-tiles", "--wait=false")
+    until(
+        lambda: shared.jobs("jobless").get("tiles", {"metadata": {"uid": first}})["metadata"]["uid"] != first, "another"
+    )
+    scenes.gate.release(held)
+    assert_whole(shared, "jobless", spec)
+
+
+def test_twenty_requests_at_once(shared: Release, scenes, assert_whole):
+    spec = scenes.spec(1)
+    names = [f"crowd-{number}" for number in range(20)]
+    for name in names:
+        shared.submit(name, spec)
+    seen_waiting = False
+    deadline = time.monotonic() + 400
+    while True:
+        found = shared.get("mosaics")["items"]
+        phases = {m["metadata"]["name"]: m.get("status", {}).get("phase") for m in found}
+        working = [n for n, phase in phases.items() if phase in {"Planning", "Running", "Finalizing"}]
+        assert len(working) <= 8
+        waiting = [m["status"]["message"] for m in found if phases[m["metadata"]["name"]] == "Pending"]
+        seen_waiting |= any("8 of a namespace may work at once" in message for message in waiting)
+        if all(phases[name] in {"Succeeded", "Failed"} for name in names):
+            break
+        assert time.monotonic() < deadline, phases
+        time.sleep(1)
+    assert seen_waiting
+    for name in names[:: len(names) // 4]:
+        assert_whole(shared, name, spec)
+    assert {phases[name] for name in names} == {"Succeeded"}

@@ -1,0 +1,70 @@
+"""What users are told when their cluster does not let the pods work."""
+
+import json
+
+from cluster import Release, until
+
+
+def told(release: Release, name: str, text: str) -> str:
+    """The message of a request when it says something."""
+    return until(
+        lambda: [m for m in [release.status(name).get("message", "")] if text in m], f"{name} says {text!r}", 90
+    )[0]
+
+
+def degraded(release: Release, name: str) -> str:
+    return {c["type"]: c["reason"] for c in release.status(name)["conditions"]}["Degraded"]
+
+
+def test_an_image_that_is_not_there(install, scenes):
+    release = install("imageless", values={"worker": {"image": {"tag": "nothing"}}})
+    release.submit("imageless", scenes.spec(1))
+    message = told(release, "imageless", "the worker's image cannot be pulled")
+    assert message.endswith("correct worker.image of the chart")
+    assert degraded(release, "imageless") == "ImagePull"
+
+
+def test_a_quota_that_leaves_no_room_then_is_raised(install, scenes, assert_whole):
+    release = install("quota")
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "2"}}}
+    release.kubectl("apply", "--filename", "-", given=json.dumps(quota))
+    until(lambda: release.get("resourcequota", "few").get("status", {}).get("hard"), "the quota holds")
+    spec = scenes.spec(1)
+    release.submit("small", spec)
+    assert "the namespace's quota allows no pod of small-plan now" in told(release, "small", "quota")
+    release.kubectl("delete", "resourcequota", "few")
+    assert_whole(release, "small", spec)
+
+
+def test_a_node_without_room(install, scenes):
+    huge = {"worker": {"resources": {"plan": {"requests": {"memory": "900Gi"}, "limits": {"memory": "900Gi"}}}}}
+    release = install("roomless", values=huge)
+    release.submit("roomless", scenes.spec(1))
+    assert "no node has room for a plan pod: 0/1 nodes are available" in told(release, "roomless", "no node has room")
+    assert degraded(release, "roomless") == "Unschedulable"
+
+
+def test_a_secret_that_is_missing(install, scenes):
+    key = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "store-credentials", "key": "key"}}}
+    release = install("secretless", values={"worker": {"env": [key]}})
+    release.submit("secretless", scenes.spec(1))
+    assert 'secret "store-credentials" not found' in told(release, "secretless", "cannot start")
+
+
+def test_a_host_that_may_not_be_read_fails_at_once_with_the_workers_own_sentence(shared: Release, scenes):
+    spec = scenes.spec(1)
+    spec["source"]["files"]["scenes"][0]["bands"]["green"]["href"] = "http://192.0.2.99/a.tif"
+    shared.submit("stranger", spec)
+    status = shared.wait_for("stranger", "Failed")
+    assert "192.0.2.99" in status["message"]
+    assert shared.jobs("stranger")["plan"]["status"]["failed"] == 1
+    events = shared.get("events", "--field-selector=involvedObject.name=stranger,type=Warning")["items"]
+    assert [event["message"] for event in events] == [status["message"]]
+
+
+def test_the_operator_says_in_its_log_which_request_it_means(shared: Release, scenes):
+    shared.submit("logged", scenes.spec(1))
+    shared.wait_for("logged", "Succeeded")
+    lines = [json.loads(line) for line in shared.kubectl("logs", f"deployment/{shared.name}").splitlines()]
+    mine = [line["message"] for line in lines if line.get("request") == f"{shared.namespace}/logged"]
+    assert [message.split(":")[0] for message in mine] == ["Planning", "Running", "Finalizing", "Succeeded"]

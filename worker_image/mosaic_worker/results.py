@@ -1,0 +1,72 @@
+"""Where the results of a request are, and what is told of them; the Item is written last, so what it names is there."""
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+from mosaic_crds import names
+from mosaic_crds.request import MosaicRequest
+
+from mosaic_worker.plan import Plan
+from mosaic_worker.store import Store
+
+MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of a request's results.
+
+    Attributes:
+        namespace, name, uid: of the request.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Self:
+        """Those of the request that was planned."""
+        return cls(plan.namespace, plan.name, plan.uid)
+
+    @classmethod
+    def of_request(cls, request: MosaicRequest, uid: str) -> Self:
+        """Those of a request that may have no plan any more."""
+        return cls(request.metadata.namespace, request.metadata.name, uid)
+
+    def key(self, file: str) -> str:
+        """The key of a file."""
+        return names.result_key(self.namespace, self.name, self.uid, file)
+
+    @property
+    def folder(self) -> str:
+        """The keys' common beginning, without a `/` at its end."""
+        return str(PurePosixPath(self.key(ITEM)).parent)
+
+    def item(self, store: Store) -> bytes | None:
+        """The Item, if the mosaic is published."""
+        return store.read(self.key(ITEM))
+
+    def told(self, published: bytes, store: Store) -> dict[str, Any]:
+        """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
+        item = json.loads(published)
+        files = {asset["href"].removeprefix("./") for asset in item["assets"].values()}
+        found = {
+            kind: store.location(self.key(name)) for kind, name in (("cog", MOSAIC), ("png", PICTURE)) if name in files
+        }
+        measured = item["assets"]["mosaic"]["bands"][0]["statistics"]
+        height, width = item["assets"]["mosaic"]["proj:shape"]
+        return found | {
+            "item": store.location(self.key(ITEM)),
+            "bounds": item["bbox"],
+            "statistics": {
+                "minimum": measured.get("minimum"),
+                "maximum": measured.get("maximum"),
+                "mean": measured.get("mean"),
+                "validPercent": measured["valid_percent"],
+                "outOfRange": item["properties"]["mosaic:out_of_range"],
+            },
+            "pixels": height * width,
+        }
