@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit cluster-test bench images chart lint verify generate format lock clean
+.PHONY: help setup demo test unit cluster-test bench bench-cluster images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -13,7 +13,7 @@ BASE ?= python:3.12-slim
 TAG ?= 0.1.0
 
 help: ## Show what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## Make .venv with the pinned packages and the mosaic command
 
@@ -33,12 +33,17 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 test: lint verify chart unit cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
-	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; $(BIN)/python -m pytest -n 6 --dist loadgroup tests/cluster
+	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
+	$(BIN)/python -m pytest -n 5 tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
+
+bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
+	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
+	PYTHONPATH=tests:tests/unit:tests/cluster $(BIN)/python -m bench.cluster
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"

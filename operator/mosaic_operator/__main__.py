@@ -50,7 +50,7 @@ async def operate(
         reconciler = Reconciler(cluster, settings, metrics, requests, jobs)
         metrics.watch(reconciler.all_requests, cluster.calls)
         tasks.extend(asyncio.create_task(reconciler.work()) for _ in range(WORKERS))
-        tasks.append(asyncio.create_task(sweep_now_and_then(cluster, settings, reconciler.all_requests)))
+        tasks.append(asyncio.create_task(sweep_now_and_then(cluster, settings)))
         return reconciler.queue.add
 
     log.info("at work for %s", ", ".join(settings.namespaces) or "all namespaces")

@@ -41,7 +41,7 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
             _end(seen, draft, Phase.FAILED, "Invalid", refusal)
             return draft
         draft.say(Condition.ACCEPTED, True, "Valid", "the request is valid")
-    _force_delete(seen, draft)
+    _give_up(seen, draft)
     if seen.request.execution.suspend:
         _stand_still(seen, draft)
         draft.enter(Phase.SUSPENDED, f"suspended{_done_by_then(seen)}; set execution.suspend to false to go on")
@@ -134,13 +134,13 @@ def _too_late(seen: Observed, draft: Decision) -> bool:
     return left <= 0
 
 
-def _force_delete(seen: Observed, draft: Decision) -> None:
+def _give_up(seen: Observed, draft: Decision) -> None:
     """Forget pods that should have gone long ago: no kubelet is left to say that they have."""
     for pod in seen.pods or ():
         if pod.leaving_since is not None:
             overdue = (draft.now - pod.leaving_since).total_seconds()
             if overdue > LEFT_SECONDS:
-                draft.force_delete.append(pod.name)
+                draft.give_up.append(pod.name)
 
 
 def _unfinished(seen: Observed) -> list[JobState]:

@@ -35,7 +35,7 @@ class Decision:
         create: Jobs.
         change: patches by Job.
         delete: Jobs.
-        force_delete: pods on nodes that do not answer.
+        give_up: pods on nodes that do not answer.
         events: told after the status is written.
         again_in: seconds after which to look again though nothing was heard.
     """
@@ -46,7 +46,7 @@ class Decision:
     create: list[Manifest] = field(default_factory=list)
     change: dict[str, dict[str, Any]] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
-    force_delete: list[str] = field(default_factory=list)
+    give_up: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     again_in: float | None = None
 

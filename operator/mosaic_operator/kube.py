@@ -19,7 +19,10 @@ from mosaic_operator.manifests import Manifest
 from mosaic_operator.observed import RequestState
 
 Document = dict[str, Any]
+JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+"""Leaves the other conditions of a status as they are."""
 TIMEOUT_SECONDS = 30
 REPORTER = "mosaic-operator"
 
@@ -90,7 +93,7 @@ class Cluster:
 
     async def patch_job(self, namespace: str, name: str, patch: Document) -> Document:
         """Change a Job."""
-        return await self._call("patch", "jobs", f"{_jobs(namespace)}/{name}", patch)
+        return await self._call("patch", "jobs", f"{_jobs(namespace)}/{name}", patch, MERGE_PATCH)
 
     async def delete_job(self, namespace: str, name: str) -> None:
         """Delete a Job with its pods."""
@@ -101,9 +104,21 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/pods"
         return list((await self._call("list", "pods", path, labelSelector=f"{LABEL_REQUEST}={request}"))["items"])
 
-    async def force_delete_pod(self, namespace: str, name: str) -> None:
-        """Forget a pod of which no kubelet will say that it has gone."""
-        await self._call("delete", "pods", f"/api/v1/namespaces/{namespace}/pods/{name}", {"gracePeriodSeconds": 0})
+    async def give_up_pod(self, namespace: str, name: str) -> None:
+        """Count a pod as failed for its node's sake and forget it: no kubelet is left that would.
+
+        Without an end, a Job with a failure policy would wait for ever for the pod that it has to replace.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        lost = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "NodeLost",
+            "message": "its node does not answer",
+        }
+        status = {"phase": "Failed", "reason": "NodeLost", "conditions": [lost]}
+        await self._call("patch", "pods/status", f"{path}/status", {"status": status}, STRATEGIC_MERGE_PATCH)
+        await self._call("delete", "pods", path, {"gracePeriodSeconds": 0})
 
     async def warnings_about(self, namespace: str, kind: str, name: str) -> list[str]:
         """What Kubernetes warned of an object, newest first."""
@@ -117,7 +132,8 @@ class Cluster:
         """Change the status of this very request, if it has not changed meanwhile."""
         metadata = {"uid": request.uid, "resourceVersion": request.document["metadata"]["resourceVersion"]}
         path = f"/apis/{API_VERSION}/namespaces/{request.namespace}/{PLURAL}/{request.name}/status"
-        return await self._call("patch", PLURAL + "/status", path, {"metadata": metadata, "status": patch})
+        body = {"metadata": metadata, "status": patch}
+        return await self._call("patch", PLURAL + "/status", path, body, MERGE_PATCH)
 
     async def create_event(self, request: RequestState, event: Event) -> None:
         """Show an Event under a request."""
@@ -144,21 +160,22 @@ class Cluster:
         await self._call("create", "events", f"/api/v1/namespaces/{request.namespace}/events", document)
 
     async def list_requests(self, namespace: str) -> list[Document]:
-        """The MosaicRequests of a namespace."""
+        """The MosaicRequests of a namespace; of all with an empty name."""
         return list((await self._call("list", PLURAL, _requests(namespace)))["items"])
 
     async def try_request(self, namespace: str, document: Mapping[str, Any]) -> None:
         """Ask whether a MosaicRequest would be accepted, without creating it."""
         await self._call("create", PLURAL, _requests(namespace), dict(document), dryRun="All")
 
-    async def _call(self, verb: str, resource: str, path: str, body: Document | None = None, **query: str) -> Document:
+    async def _call(
+        self, verb: str, resource: str, path: str, body: Document | None = None, content: str = JSON, **query: str
+    ) -> Document:
         """Do one call.
 
         Raises:
             ApiError: the API server refused or did not answer.
         """
         method = {"create": "POST", "get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE"}[verb]
-        content = MERGE_PATCH if verb == "patch" else "application/json"
         self.calls[verb, resource] += 1
         try:
             prepared = await self.client.param_serialize(
@@ -189,4 +206,4 @@ def _jobs(namespace: str) -> str:
 
 
 def _requests(namespace: str) -> str:
-    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" if namespace else f"/apis/{API_VERSION}/{PLURAL}"

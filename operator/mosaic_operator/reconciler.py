@@ -201,9 +201,9 @@ class Reconciler:
             await self._unless_gone(self._cluster.patch_job(namespace, name, patch))
         for name in decision.delete:
             await self._unless_gone(self._cluster.delete_job(namespace, name))
-        for name in decision.force_delete:
-            log.warning("forgetting pod %s on a node that does not answer", name, extra=_extra(decision.request))
-            await self._unless_gone(self._cluster.force_delete_pod(namespace, name))
+        for name in decision.give_up:
+            log.warning("giving up pod %s on a node that does not answer", name, extra=_extra(decision.request))
+            await self._unless_gone(self._cluster.give_up_pod(namespace, name))
         for job in decision.create:
             await self._create(decision, job)
 

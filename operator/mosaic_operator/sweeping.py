@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mosaic_crds.names import Phase, Step, job_name
@@ -15,18 +15,19 @@ from mosaic_operator.settings import Settings
 log = logging.getLogger(__name__)
 
 
-async def sweep_now_and_then(
-    cluster: Cluster, settings: Settings, requests: Callable[[], Iterable[RequestState]]
-) -> None:
-    """Start a sweep in each interval, for ever; one that a replica before started in it counts."""
+async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
+    """Start a sweep in each interval, for ever; one that a replica before started in it counts.
+
+    Who lives is asked of the API server each time: a cache that is not full yet would let living work be swept.
+    """
     while True:
         now = datetime.now(UTC)
         number = int(now.timestamp()) // settings.sweep_interval
-        job = sweep_manifest(
-            job_name(f"{settings.lease}-{number}", Step.SWEEP), living(requests(), settings, now), settings
-        )
+        name = job_name(f"{settings.lease}-{number}", Step.SWEEP)
         try:
-            await cluster.create_job(job)
+            documents = [await cluster.list_requests(namespace) for namespace in settings.namespaces or ("",)]
+            requests = [RequestState(document) for found in documents for document in found]
+            await cluster.create_job(sweep_manifest(name, living(requests, settings, now), settings))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 log.warning("the sweep of work folders could not be started: %s", error)

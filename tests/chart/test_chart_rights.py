@@ -11,6 +11,7 @@ OPERATOR = {
     ("mosaics.arbutus.dev", "mosaicrequests/status"): {"patch"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},
     ("", "pods"): {"list", "delete"},
+    ("", "pods/status"): {"patch"},
     ("", "events"): {"create", "list"},
 }
 LEADER = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}

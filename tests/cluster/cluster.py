@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "mosaic-operator"
 LAB = Path(__file__).parent / "lab" / "lab"
 POLL_SECONDS = 0.25
+READY = "MOSAIC_TEST_LAB_IS_READY"
+"""Told to the processes of a parallel test run, so that the lab is started once."""
 Document = dict[str, Any]
 Found = TypeVar("Found")
 
@@ -281,18 +283,22 @@ def the_cluster() -> Cluster | str:
             if shutil.which(program) is None:
                 return f"{program} is not in PATH"
         host = os.environ.get("MOSAIC_TEST_HOST", "")
-        registry, _, tag = os.environ.get("MOSAIC_TEST_IMAGES", "*:dev").partition("*:")
+        registry, _, tag = os.environ.get("MOSAIC_TEST_IMAGES", "mosaic-*:dev").partition("mosaic-*:")
         return Cluster(host, registry, tag, lab=False) if host else "MOSAIC_TEST_HOST is not set"
     able = subprocess.run([LAB, "check"], capture_output=True, text=True, check=False)
     if able.returncode:
         return (able.stdout + able.stderr).strip()
+    if not os.environ.get(READY):
+        start_lab()
+    for line in subprocess.run([LAB, "env"], check=True, capture_output=True, text=True).stdout.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        os.environ[name] = value.replace("$PATH", os.environ["PATH"])
+    return Cluster("10.244.0.1", "localhost/", "dev", lab=True)
+
+
+def start_lab() -> None:
+    """Start the lab with this project's images, unless it is up; several processes may ask."""
     for command in ("up", "project"):
         done = subprocess.run([LAB, command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"lab {command} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-    lines: Sequence[str] = subprocess.run([LAB, "env"], check=True, capture_output=True, text=True).stdout.splitlines()
-    for line in lines:
-        name, _, value = line.removeprefix("export ").partition("=")
-        os.environ[name] = (
-            value.strip("'\"").replace("$PATH", os.environ["PATH"]).replace("${PATH}", os.environ["PATH"])
-        )
-    return Cluster("10.244.0.1", "localhost/", "dev", lab=True)
+    os.environ[READY] = "yes"

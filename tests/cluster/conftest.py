@@ -20,6 +20,14 @@ SIDE = 1024
 SCENES = 4
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the lab once, before a parallel run starts its processes."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    wanted = any("tests/cluster" in argument for argument in config.args)
+    if alone and wanted and not config.option.collectonly:
+        the_cluster()
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The cluster; without one the tests are skipped, or fail where continuous integration wants them."""
@@ -84,8 +92,8 @@ def scenes(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def worker_name() -> str:
-    """A name for what belongs to this process of the test run."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+    """A name for what belongs to this process of this test run."""
+    return f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
 
 
 Install = Callable[..., Release]

@@ -40,7 +40,7 @@ def test_suspended_and_resumed(shared: Release, scenes, stands_at, assert_whole,
 @pytest.mark.parametrize("phase", PHASES)
 def test_cancelled(shared: Release, scenes, stands_at, phase):
     name = f"cancelled-{phase.lower()}"
-    _, held, _ = stands_at(name, phase)
+    stands_at(name, phase)
     shared.execute(name, cancel=True)
     shared.wait_for(name, "Cancelled")
     until(
@@ -76,7 +76,7 @@ def test_after_the_sweep_nothing_is_left_of_those_who_are_gone(install, scenes, 
     release.wait_for("cancelled", "Cancelled")
     release.scale(0)
     release.kubectl("delete", "mosaic", "deleted", "--wait=true", "--timeout=60s")
-    until(lambda: not release.pods("deleted") and not release.pods("cancelled"), "their pods have gone")
+    until(lambda: not release.pods("deleted") and not release.pods("cancelled", "tiles"), "their pods have gone")
     assert release.files(f"work/{uids['deleted']}")
     release.sweep()
     until(lambda: not release.files(f"work/{uids['deleted']}"), "the deleted one's work is swept")

@@ -139,7 +139,7 @@ class World:
         for name in decision.delete:
             gone = self.jobs.pop(names[name])
             self.pods = [pod for pod in self.pods if not pod["metadata"]["name"].startswith(gone["metadata"]["name"])]
-        self.pods = [pod for pod in self.pods if pod["metadata"]["name"] not in decision.force_delete]
+        self.pods = [pod for pod in self.pods if pod["metadata"]["name"] not in decision.give_up]
         for manifest in decision.create:
             step = Step(manifest["metadata"]["labels"]["mosaics.arbutus.dev/step"])
             assert step not in self.jobs

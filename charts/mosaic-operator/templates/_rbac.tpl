@@ -14,6 +14,9 @@
   resources: [pods]
   verbs: [list, delete] # delete: those on lost nodes, which no kubelet can end
 - apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch] # the same: they count as failed, and are replaced
+- apiGroups: [""]
   resources: [events]
   verbs: [list, create]
 {{- end }}

@@ -47,7 +47,13 @@ def second_node(cluster: Cluster):
     """A Node whose kubelet is this test: its Lease is renewed until it is told to stop."""
     label = {"mosaic-test/lost": "true"}
     capacity = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node2", "labels": label}}
+    taint = {"key": "mosaic-test/lost", "effect": "NoSchedule"}
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node2", "labels": label},
+        "spec": {"taints": [taint]},
+    }
     cluster.apply(node)
     dead = threading.Event()
 
@@ -81,7 +87,8 @@ def second_node(cluster: Cluster):
 
 
 def test_a_node_that_stops_answering_for_good(install, cluster: Cluster, scenes, second_node, assert_whole):
-    release = install("lost", values={"worker": {"nodeSelector": {"mosaic-test/lost": "true"}}})
+    worker = {"nodeSelector": {"mosaic-test/lost": "true"}, "tolerations": [{"key": "mosaic-test/lost"}]}
+    release = install("lost", values={"worker": worker})
     spec = scenes.spec(prefix="lost")
     release.submit("lost", spec)
     (pod,) = until(lambda: [p for p in release.pods("lost") if p["spec"].get("nodeName") == "node2"], "it is on node2")
@@ -90,4 +97,4 @@ def test_a_node_that_stops_answering_for_good(install, cluster: Cluster, scenes,
     assert_whole(release, "lost", spec)
     names = [p["metadata"]["name"] for p in release.pods("lost")]
     assert pod["metadata"]["name"] not in names
-    assert "forgetting pod" in release.kubectl("logs", f"deployment/{release.name}")
+    assert "giving up pod" in release.kubectl("logs", f"deployment/{release.name}")

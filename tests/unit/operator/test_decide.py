@@ -267,9 +267,9 @@ def test_a_pod_on_a_node_that_does_not_answer_is_forgotten():
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:10Z"
     world.pods.append(pod)
     world.later(seconds=20)
-    assert world.decide().force_delete == []
+    assert world.decide().give_up == []
     world.later(seconds=20)
-    assert world.decide().force_delete == [pod["metadata"]["name"]]
+    assert world.decide().give_up == [pod["metadata"]["name"]]
 
 
 def test_the_time_left_follows_from_what_is_done():
