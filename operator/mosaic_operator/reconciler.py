@@ -16,7 +16,7 @@ from mosaic_operator.failures import needs_refusals
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import JobState, Observed, PodState, RequestState, Turn
+from mosaic_operator.observed import AT_WORK, JobState, Observed, PodState, RequestState, Turn
 from mosaic_operator.queueing import WorkQueue
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import LOOK_SECONDS
@@ -129,7 +129,7 @@ class Reconciler:
         decision = decide(seen, self._settings, self._now())
         await self._act(decision)
         await self._tell(key, decision)
-        if request.over or decision.status.get("phase") not in {Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING}:
+        if request.uid in self._begun and decision.status.get("phase") not in AT_WORK:
             self._begun.discard(request.uid)
             self._let_others_in()
         if decision.status.get("phase") == Phase.PENDING:
@@ -156,7 +156,11 @@ class Reconciler:
     def _let_others_in(self) -> None:
         """Wake those whose turn has come."""
         requests = self.all_requests()
-        self._begun &= {request.uid for request in requests}
+        there = {request.uid for request in requests}
+        self._begun &= there
+        for memory in (self._written, self._looked):
+            for uid in memory.keys() - there:
+                del memory[uid]
         found = turns(requests, self._begun, self._settings)
         for request in requests:
             turn = found.get(request.uid)

@@ -1,4 +1,4 @@
-"""`make bench-cluster`: how long requests take on a real Kubernetes, and what the operator costs; it asserts nothing."""
+"""`make bench-cluster`: how long requests take on a real Kubernetes, and what the operator costs; a report."""
 
 import os
 import re
