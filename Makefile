@@ -69,30 +69,10 @@ images: ## Build the images mosaic-operator and mosaic-worker with docker, podma
 	done
 
 chart: setup ## Lint the Helm chart and test what it renders
-	@PATH=$(HELM_PATH):$$PATH; command -v helm > /dev/null || ! $(LAB) check > /dev/null || $(LAB) build; \
-	! command -v helm > /dev/null || helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator; \
+	@export PATH=$(HELM_PATH):$$PATH; \
+	command -v helm > /dev/null || ! $(LAB) check > /dev/null || $(LAB) build || exit 1; \
+	if command -v helm > /dev/null; then helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator || exit 1; fi; \
 	$(BIN)/python -m pytest -n auto tests/chart
-
-lint: setup ## Style, types and the direction of imports
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy crds operator worker_image
-	$(BIN)/lint-imports --no-cache
-
-unit: setup ## The tests that need no services
-	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
-
-images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
-	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
-	for image in operator worker; do \
-		folder=$${image/worker/worker_image}; \
-		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
-			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
-	done
-
-chart: setup ## Lint the Helm chart and test what it renders
-	PATH=$(HELM_PATH):$$PATH; if command -v helm > /dev/null; then helm lint --strict --kube-version 1.36 charts/mosaic-operator; fi
-	PATH=$(HELM_PATH):$$PATH $(BIN)/python -m pytest -n auto tests/chart
 
 generate: setup ## Render crds/mosaicrequest.yaml from the models
 	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new
