@@ -120,10 +120,10 @@ class Cluster:
         await self._call("patch", "pods/status", f"{path}/status", {"status": status}, STRATEGIC_MERGE_PATCH)
         await self._call("delete", "pods", path, {"gracePeriodSeconds": 0})
 
-    async def warnings_about(self, namespace: str, kind: str, name: str) -> list[str]:
-        """What Kubernetes warned of an object, newest first."""
+    async def warnings_about(self, namespace: str, uid: str, *, reason: str = "") -> list[str]:
+        """What Kubernetes warned of this very object, newest first; for one reason, or all."""
         path = f"/api/v1/namespaces/{namespace}/events"
-        about = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
+        about = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
         found = (await self._call("list", "events", path, fieldSelector=about))["items"]
         found.sort(key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"], reverse=True)
         return [event.get("message", event.get("reason", "")) for event in found]

@@ -63,7 +63,7 @@ class _PatientLock(LeaseLock):
         """Leave the Lease to whoever waits for it."""
         lease = self.lease_reference
         if lease is not None and lease.spec is not None and lease.spec.holder_identity == self.identity:
-            lease.spec.holder_identity = ""
+            lease.spec.holder_identity = None
             with suppress(ApiException, ClientError, OSError, TimeoutError):
                 await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
 

@@ -160,6 +160,7 @@ class PodState:
 
     Attributes:
         name: of the pod.
+        uid: of this very pod.
         step: what it does.
         job_uid: of its Job.
         index: its range, in a tiles Job.
@@ -181,6 +182,7 @@ class PodState:
     """
 
     name: str
+    uid: str
     step: Step
     job_uid: str
     index: int | None
@@ -216,6 +218,7 @@ class PodState:
         limits = [c.get("resources", {}).get("limits", {}) for c in spec["containers"] if c["name"] == WORKER_CONTAINER]
         return PodState(
             name=metadata["name"],
+            uid=metadata["uid"],
             step=Step(metadata["labels"][LABEL_STEP]),
             job_uid=metadata["labels"].get("batch.kubernetes.io/controller-uid", ""),
             index=None if index is None else int(index),

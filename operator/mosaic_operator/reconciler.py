@@ -181,9 +181,9 @@ class Reconciler:
             since = (self._now() - job.started).total_seconds() if job.started else 0
             own = seen.pods_of(step)
             if needs_refusals(job, own, since):
-                waiting = [pod.name for pod in own if not pod.over][:1]
-                kind, name = ("Pod", waiting[0]) if waiting else ("Job", job.name)
-                refusals += await self._cluster.warnings_about(request.namespace, kind, name)
+                waiting = [pod.uid for pod in own if not pod.over]
+                about, reason = (waiting[0], "") if waiting else (job.uid, "FailedCreate")
+                refusals += await self._cluster.warnings_about(request.namespace, about, reason=reason)
         return replace(seen, refusals=refusals)
 
     def _must_look(self, request: RequestState, jobs: Mapping[Step, JobState]) -> bool:

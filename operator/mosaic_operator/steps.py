@@ -112,6 +112,7 @@ def _at_work(seen: Observed, draft: Decision, step: Step, phase: Phase, message:
 
 def _fail(draft: Decision, condition: Condition, found: Trouble) -> None:
     draft.say(condition, False, found.reason, found.message)
+    draft.say(Condition.DEGRADED, True, found.reason, found.message)
     draft.enter(Phase.FAILED, found.message)
 
 

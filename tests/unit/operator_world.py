@@ -73,6 +73,7 @@ def pod_of(job: dict[str, Any], index: int | None = None, **status: Any) -> dict
     return {
         "metadata": {
             "name": f"{job['metadata']['name']}-{index}-abcde",
+            "uid": f"pod-of-{job['metadata']['uid']}-{index}",
             "labels": labels,
             "annotations": annotations,
             "creationTimestamp": "2026-01-01T00:00:01Z",
