@@ -22,7 +22,7 @@ def planning(seen: Observed, draft: Decision, settings: Settings) -> bool:
         summary = _answer(seen, draft, Step.PLAN)
         if summary is not None:
             draft.status["plan"] = {key: value for key, value in summary.items() if key != "warnings"}
-            told = [f"{summary['scenes']} scenes, {summary['tiles']} tiles in {summary['ranges']} ranges"]
+            told = [f"scenes: {summary['scenes']}, tiles: {summary['tiles']}, ranges: {summary['ranges']}"]
             draft.say(Condition.PLANNED, True, "Planned", "; ".join(told + summary.get("warnings", [])))
             return True
     elif job is not None and job.outcome == "Failed":
