@@ -61,6 +61,7 @@ class _PatientLock(LeaseLock):
 
     async def release(self) -> None:
         """Leave the Lease to whoever waits for it."""
+        await self.get(self.name, self.namespace)  # the last renewal gave it another version
         lease = self.lease_reference
         if lease is not None and lease.spec is not None and lease.spec.holder_identity == self.identity:
             lease.spec.holder_identity = None
