@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,7 +87,6 @@ class Release:
     namespace: str
     scenes: str
     name: str = "mosaic-operator"
-    uids: dict[str, str] = field(default_factory=dict)
 
     def install(self, *extra: str, values: Mapping[str, Any] | None = None) -> None:
         """Install the chart, and start a pod through which the store is seen."""
