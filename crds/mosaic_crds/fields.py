@@ -19,6 +19,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from mosaic_crds.docstrings import field_docstrings
+
 TIME = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
@@ -67,7 +69,6 @@ class Model(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -81,6 +82,9 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core))
+        for name, text in field_docstrings(cls).items():
+            if name in cls.model_fields:
+                schema["properties"][to_camel(name)]["description"] = text
         expressions = [_validation(rule.server, rule) for rule in cls.rules if isinstance(rule.server, str)]
         schemas = [rule.server for rule in cls.rules if isinstance(rule.server, dict)]
         if expressions:

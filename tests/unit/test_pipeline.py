@@ -11,9 +11,9 @@ import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels import compute
 from mosaic_worker.planning import Limits, make_plan
-from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.resolve import resolve
 from PIL import Image
 from pipeline import files, make, request_of, same
 from rasterio.features import geometry_mask

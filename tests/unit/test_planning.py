@@ -7,8 +7,8 @@ import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, request_uid
-from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
 from rasterio.warp import transform
 from rasters import noise, write_raster

@@ -56,11 +56,11 @@ class FailingStore:
     def __init__(self, store, writes: int, after: bool) -> None:
         self._store, self._writes, self._after = store, writes, after
 
-    def create(self, key, content):
+    def create(self, key, content, **how):
         self._writes -= 1
         if self._writes < 0 and not self._after:
             raise InterruptedRunError
-        done = self._store.create(key, content)
+        done = self._store.create(key, content, **how)
         if self._writes < 0:
             raise InterruptedRunError
         return done
@@ -123,11 +123,11 @@ def test_two_workers_on_one_range_leave_one_valid_record(folder, tmp_path):
     class Meanwhile:
         """Another worker does the whole range just before this one writes its first part."""
 
-        def create(self, key, content):
+        def create(self, key, content, **how):
             if not overlapped:
                 overlapped.append(key)
                 compute_range(plan, 0, store, OpenSources(own_machine(folder)))
-            return store.create(key, content)
+            return store.create(key, content, **how)
 
         def __getattr__(self, name):
             return getattr(store, name)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.run import run
-from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.resolve import resolve
 from pipeline import files, make, request_of
 from range_server import serving
 from rasters import noise, write_raster

@@ -121,6 +121,20 @@ def test_finalize_computes_a_damaged_part_again(served, tmp_path, capsys, damage
     assert cogs[0] == cogs[1]
 
 
+@pytest.mark.parametrize("left", [0, 100], ids=["nothing", "a piece"])
+@pytest.mark.parametrize("step_after", ["tiles", "finalize"])
+def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, tmp_path, left, step_after):
+    _, address = served
+    step("plan", request(address), tmp_path, address)
+    step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
+    (record,) = (tmp_path / "store" / "work").rglob("tiles/0.json")
+    whole = record.read_bytes()
+    record.write_bytes(whole[:left])
+    code, _ = step(step_after, request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
+    assert code == 0
+    assert step_after == "finalize" or record.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("change", "code", "sentence"),
     [

@@ -20,8 +20,8 @@ from mosaic_worker.gridding import fix_grid
 from mosaic_worker.pixels.composite import scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import Gate, without_query
+from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.store import Store
 from mosaic_worker.version import code_version

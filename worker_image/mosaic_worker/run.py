@@ -18,9 +18,9 @@ from mosaic_worker.planning import Limits, make_plan, read_plan, request_uid, wr
 from mosaic_worker.processes import run_ranges
 from mosaic_worker.product import product_of
 from mosaic_worker.results import ITEM, Results
-from mosaic_worker.sources import resolve
 from mosaic_worker.sources.gate import Gate, own_machine
 from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import compute_range, read_records

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mosaic_worker.geometry.tiling import Tile, part_levels
 from mosaic_worker.output.parts import LevelIndex, encode_part
@@ -72,11 +72,10 @@ def compute_range(
     """
     start, stop = plan.ranges[index]
     for tile in plan.tiles[start:stop]:
-        key = names.record_key(plan.uid, tile.index)
-        if store.read(key) is None:
+        if read_record(plan, tile, store) is None:
             part, record = make_part(plan, tile, sources)
-            store.create(names.part_key(plan.uid, tile.index, record.digest), [part])
-            store.create(key, [record.to_json()])
+            store.create(names.part_key(plan.uid, tile.index, record.digest), [part], durable=False)
+            store.create(names.record_key(plan.uid, tile.index), [record.to_json()], durable=False)
         on_tile(tile)
 
 
@@ -101,13 +100,25 @@ def read_records(plan: Plan, store: Store) -> dict[int, TileRecord]:
     Raises:
         RequestError: a record belongs to another plan.
     """
-    found = {}
-    for tile in plan.tiles:
-        text = store.read(names.record_key(plan.uid, tile.index))
-        if text is None:
-            continue
+    found = {tile.index: read_record(plan, tile, store) for tile in plan.tiles}
+    return {index: record for index, record in found.items() if record is not None}
+
+
+def read_record(plan: Plan, tile: Tile, store: Store) -> TileRecord | None:
+    """The record of a tile, if it is done; one that a failure of the machine cut short is forgotten.
+
+    Raises:
+        RequestError: it belongs to another plan.
+    """
+    key = names.record_key(plan.uid, tile.index)
+    text = store.read(key)
+    if text is None:
+        return None
+    try:
         record = TileRecord.from_json(text)
-        if record.plan != plan.digest:
-            raise RequestError(f"the work folder of {plan.uid} holds tiles of another plan; delete it and run again")
-        found[tile.index] = record
-    return found
+    except ValidationError:
+        store.delete(key)
+        return None
+    if record.plan != plan.digest:
+        raise RequestError(f"the work folder of {plan.uid} holds tiles of another plan; delete it and run again")
+    return record

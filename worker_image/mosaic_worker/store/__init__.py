@@ -18,8 +18,12 @@ class Store(Protocol):
     itself fails: it is full, refuses the credentials, or does not answer.
     """
 
-    def create(self, key: str, content: Iterable[bytes]) -> bool:
-        """Write an object whole or not at all; False, and nothing is changed, when there is one already."""
+    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
+        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
+
+        What is not durable may be lost or cut short when the machine fails, which whoever reads it must notice; what
+        is, is on the disk when this returns.
+        """
         ...
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:

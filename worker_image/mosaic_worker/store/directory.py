@@ -23,7 +23,7 @@ class DirectoryStore:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that people named on purpose)
         self._unfinished = self._root / ".unfinished"
 
-    def create(self, key: str, content: Iterable[bytes]) -> bool:
+    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
         """Write an object whole or not at all; False, and nothing is changed, when there is one already."""
         target = self._path(key)
         with self._explained("written"):
@@ -36,8 +36,9 @@ class DirectoryStore:
             try:
                 with unfinished.open("xb", buffering=2**20) as file:
                     file.writelines(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                    if durable:
+                        file.flush()
+                        os.fsync(file.fileno())
                 target.hardlink_to(unfinished)
             except FileExistsError:
                 return False
