@@ -1,5 +1,6 @@
 """The programs that pods run: plan, tiles and finalize, told by the environment, ending with a code and a message."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -209,6 +210,24 @@ def test_sweep_deletes_work_that_nobody_owns(tmp_path):
     assert (code, said) == (0, {"swept": 1})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()
+
+
+def test_what_an_interrupted_finalize_has_published_stays_and_is_what_the_item_describes(served, tmp_path):
+    _, address = served
+    asked = request(address)
+    step("plan", asked, tmp_path, address)
+    folder = tmp_path / "store" / "mosaics" / "team" / "ndsi" / asked["metadata"]["uid"]
+    folder.mkdir(parents=True)
+    (folder / "mosaic.png").write_bytes(b"compressed by another processor")
+    code, _ = step("finalize", asked, tmp_path, address)
+    assert code == 0
+    assert (folder / "mosaic.png").read_bytes() == b"compressed by another processor"
+    assets = json.loads((folder / "mosaic.json").read_text())["assets"].values()
+    assert {asset["href"] for asset in assets} == {"./mosaic.tif", "./mosaic.png", "./thumbnail.png"}
+    for asset in assets:
+        content = (folder / asset["href"]).read_bytes()
+        assert asset["file:size"] == len(content)
+        assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
 
 
 def test_a_step_after_the_end_says_the_same_again(served, tmp_path):

@@ -70,10 +70,9 @@ def test_deleting_takes_the_empty_folders_too(store, tmp_path):
     assert store.read("work/2/plan.json") == b"x"
 
 
-def test_an_object_has_a_location_and_a_path_for_gdal(store, tmp_path):
+def test_an_object_has_a_location(store, tmp_path):
     assert store.location("a b") == f"file://{tmp_path}/store/a%20b"
-    assert store.gdal_path("a b") == f"{tmp_path}/store/a b"
-    assert open_store(f"file://{tmp_path}/with%20space").gdal_path("x") == f"{tmp_path}/with space/x"
+    assert open_store(f"file://{tmp_path}/with%20space").location("x") == f"file://{tmp_path}/with%20space/x"
 
 
 def test_no_key_leads_out_of_the_store(store):

@@ -2,18 +2,18 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError
 from mosaic_crds.spec import Stretch
-from rasterio.errors import RasterioIOError
 
-from mosaic_worker.output.assembled import virtual_mosaic
-from mosaic_worker.output.cog import Description, write_cog
+from mosaic_worker.output.cog import write_cog
+from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.item import Published, mosaic_item
 from mosaic_worker.output.picture import Picture, render
+from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
@@ -21,6 +21,8 @@ from mosaic_worker.store import Store
 from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import TileRecord, read_records
 from mosaic_worker.version import DISTRIBUTION
+
+PIECE_BYTES = 16 * 2**20
 
 
 class LostTilesError(PassingError):
@@ -63,7 +65,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         stretch = stretches(plan.output.stretch, statistics)
         with ThreadPoolExecutor(1) as beside:
             cog = beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, store))
-            picture = _picture(plan, records, stretch, store, cog) if "png" in plan.output.formats else None
+            picture = _picture(plan, records, stretch, store) if "png" in plan.output.formats else None
             files = [cog.result()]
         if picture is not None:
             files.append(_publish(plan, store, PICTURE, [picture.png]))
@@ -101,12 +103,25 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
 
 
 def _publish(plan: Plan, store: Store, name: str, chunks: Iterable[bytes]) -> Published:
-    """Write a result create-only, and digest it: an interrupted run may have written the same bytes before."""
+    """Write a result create-only, and digest what is there: an interrupted run may have written it before.
+
+    Then its bytes count, which another kind of processor may have compressed otherwise.
+    """
+    key = Results.of_plan(plan).key(name)
     hashed = _Hashed(chunks)
-    store.create(Results.of_plan(plan).key(name), hashed)
-    for _ in hashed:
-        pass
+    if not store.create(key, hashed):
+        hashed = _Hashed(_pieces(store, key))
+        for _ in hashed:
+            pass
     return Published(name, hashed.size, hashed.sha256)
+
+
+def _pieces(store: Store, key: str) -> Iterator[bytes]:
+    """The content of an object, piece by piece."""
+    start = 0
+    while piece := store.read(key, start, start + PIECE_BYTES):
+        yield piece
+        start += len(piece)
 
 
 def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, store: Store) -> Iterator[bytes]:
@@ -131,22 +146,16 @@ def _picture(
     records: Sequence[TileRecord],
     stretch: Sequence[tuple[float, float]],
     store: Store,
-    cog: Future[Published],
 ) -> Picture:
-    """The picture, painted from the parts while the COG is written, which checks them: its error says more."""
-    parts = [record.levels for record in records]
+    """The picture, painted from the parts while the COG is written."""
 
-    def path_of(tile: int) -> str:
-        return store.gdal_path(names.part_key(plan.uid, tile, records[tile].digest))
+    def stretched(level: int) -> StretchedLevel:
+        def read_part(tile: int) -> bytes:
+            return _level(plan, records[tile], level, store)
 
-    def level(number: int) -> str:
-        return virtual_mosaic(plan.grid, plan.encoding, plan.tiles, parts, number, path_of)
+        return StretchedLevel(plan.tiles, level, plan.encoding, read_part, stretch)
 
-    try:
-        return render(level, len(parts[0]), plan.grid, stretch, plan.output.colormap)
-    except RasterioIOError:
-        cog.result()
-        raise
+    return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap)
 
 
 def _statistics_tags(band: BandStatistics) -> dict[str, str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import mosaic_crds
 
 DISTRIBUTION = "mosaic-operator"
-_PIXEL_LIBRARIES = ("numpy", "numexpr", "bottleneck", "rasterio", "shapely", "pillow", "spyndex", "cmap")
+_PIXEL_LIBRARIES = (
+    "numpy", "numexpr", "bottleneck", "rasterio", "shapely", "pillow", "spyndex", "cmap", "zstandard", "isal",
+)  # fmt: skip
 
 
 @cache

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import part_levels, tiles_of
-from mosaic_worker.output.cog import Description, write_cog
+from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.overviews import halve
 from mosaic_worker.output.parts import encode_part
 from mosaic_worker.output.tiff import directory_size, read_tags, tag, write_directory

@@ -6,17 +6,26 @@ of its last four bytes.
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from rasterio.io import MemoryFile
 
-from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.geotiff import (
+    HEIGHT,
+    SUBFILE_TYPE,
+    TILE_OFFSETS,
+    TILE_SIZES,
+    WIDTH,
+    Description,
+    gdal_tags,
+    geotiff,
+)
 from mosaic_worker.output.parts import LevelIndex, decode_level
-from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, read_tags, tag, write_directory
+from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, tag, write_directory
 
 CLASSIC_LIMIT = 4_000_000_000
 """Bytes from which a file becomes a BigTIFF, a little below what 32-bit offsets reach."""
@@ -31,29 +40,13 @@ _GHOST_LINES = (
 _GHOST = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(_GHOST_LINES) + _GHOST_LINES
 GHOST = _GHOST.ljust(len(_GHOST) + len(_GHOST) % 2, b"\0")
 
-_SUBFILE_TYPE, _WIDTH, _HEIGHT, _TILE_OFFSETS, _TILE_SIZES = 254, 256, 257, 324, 325
-_FIRST_GEOTIFF_TAG, _GDAL_METADATA, _GDAL_NODATA = 33550, 42112, 42113
+_FIRST_GEOTIFF_TAG, _GDAL_NODATA = 33550, 42113
 _DESCRIPTIONS = {270, 305}
 """ImageDescription and Software."""
 _LEADER, _TRAILER = 4, 4
 
 ReadLevel = Callable[[int, int], bytes]
 """Gives the bytes of a level of a tile's part, by the index of the tile and the number of the level."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a COG says of itself beside its pixels.
-
-    Attributes:
-        bands: their names.
-        tags: of the whole file.
-        band_tags: of each band, such as STATISTICS_MINIMUM.
-    """
-
-    bands: tuple[str, ...]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    band_tags: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,8 @@ def write_cog(
     ]
     yield _header(levels, grid, encoding, description, classic_limit)
     for _, _, blocks in reversed(upper):
-        yield b"".join(_framed(block) for block in blocks)
+        for block in blocks:
+            yield from _framed(block)
     for level in reversed(tiled):
         yield from level.framed_blocks(read_level)
 
@@ -136,7 +130,7 @@ class _Mosaicked:
                     held.clear()
                 held[tile] = read_level(tile, self.level)
             offset, size = self.parts[tile][self.level].places[place]
-            yield _framed(held[tile][offset : offset + size])
+            yield from _framed(held[tile][offset : offset + size])
 
 
 def _upper_levels(
@@ -157,7 +151,7 @@ def _upper_levels(
         values[:, y : y + halved.shape[1], x : x + halved.shape[2]] = halved
     levels: list[tuple[int, int, Sequence[bytes]]] = []
     while True:
-        encoded = encoding.geotiff(values, below.grid.reduced(1 << level))
+        encoded = geotiff(values, encoding, below.grid.reduced(1 << level))
         levels.append((encoded.width, encoded.height, encoded.blocks()))
         if max(values.shape[1:]) <= below.block:
             return levels
@@ -165,15 +159,20 @@ def _upper_levels(
         level += 1
 
 
-def _framed(block: bytes) -> bytes:
-    return struct.pack("<I", len(block)) + block + block[-_TRAILER:]
+def _framed(block: bytes) -> tuple[bytes, bytes, bytes]:
+    return struct.pack("<I", len(block)), block, block[-_TRAILER:]
 
 
 def _header(
     levels: Sequence[_Level], grid: Grid, encoding: Encoding, description: Description, classic_limit: int
 ) -> bytes:
     """Everything before the first block."""
-    full, overview = _tags_of_gdal(grid, encoding, description)
+    full = gdal_tags(grid, encoding, description)
+    overview = [
+        entry
+        for entry in full
+        if entry.code == _GDAL_NODATA or (entry.code < _FIRST_GEOTIFF_TAG and entry.code not in _DESCRIPTIONS)
+    ]
     data = sum(size + _LEADER + _TRAILER for level in levels for size in level.sizes)
     big = data > classic_limit
     directories = [
@@ -194,7 +193,7 @@ def _header(
     written = head + GHOST
     for number, tags in enumerate(directories):
         filled = [
-            tag(_TILE_OFFSETS, entry.type, offsets[number]) if entry.code == _TILE_OFFSETS else entry for entry in tags
+            tag(TILE_OFFSETS, entry.type, offsets[number]) if entry.code == TILE_OFFSETS else entry for entry in tags
         ]
         following = starts[number + 1] if number + 1 < len(directories) else 0
         written += write_directory(filled, starts[number], following, big)
@@ -204,31 +203,10 @@ def _header(
 def _directory(level: _Level, common: Sequence[Tag], reduced: bool, big: bool) -> list[Tag]:
     """A level's directory, its offsets still zero."""
     tags = [
-        tag(_WIDTH, LONG, [level.width]),
-        tag(_HEIGHT, LONG, [level.height]),
-        tag(_TILE_OFFSETS, LONG8 if big else LONG, [0] * len(level.sizes)),
-        tag(_TILE_SIZES, LONG, level.sizes),
+        tag(WIDTH, LONG, [level.width]),
+        tag(HEIGHT, LONG, [level.height]),
+        tag(TILE_OFFSETS, LONG8 if big else LONG, [0] * len(level.sizes)),
+        tag(TILE_SIZES, LONG, level.sizes),
         *common,
     ]
-    return [tag(_SUBFILE_TYPE, LONG, [1]), *tags] if reduced else tags
-
-
-def _tags_of_gdal(grid: Grid, encoding: Encoding, description: Description) -> tuple[list[Tag], list[Tag]]:
-    """The tags that GDAL writes for such a file, of its full size and of overviews: from a small file of one block."""
-    with MemoryFile() as memory:
-        place = {"crs": crs_of(grid.crs), "transform": grid.transform}
-        with memory.open(width=encoding.block, height=encoding.block, **place, **encoding.profile) as dataset:
-            dataset.descriptions = description.bands
-            dataset.scales = encoding.scales
-            dataset.update_tags(**description.tags)
-            for number, tags in enumerate(description.band_tags, 1):
-                dataset.update_tags(number, **tags)
-        found = read_tags(bytes(memory.getbuffer()))
-    own = {_WIDTH, _HEIGHT, _TILE_OFFSETS, _TILE_SIZES, _SUBFILE_TYPE}
-    full = [entry for entry in found if entry.code not in own]
-    overview = [
-        entry
-        for entry in full
-        if entry.code == _GDAL_NODATA or (entry.code < _FIRST_GEOTIFF_TAG and entry.code not in _DESCRIPTIONS)
-    ]
-    return full, overview
+    return [tag(SUBFILE_TYPE, LONG, [1]), *tags] if reduced else tags

@@ -1,14 +1,11 @@
-"""How a mosaic's numbers are stored: their type, scale and "no data", and compressed blocks made by GDAL."""
+"""How a mosaic's numbers are stored: their type, scale and "no data"."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import MemoryFile
 
-from mosaic_worker.geometry.grid import Grid, crs_of
 from mosaic_worker.geometry.tiling import BLOCK
 from mosaic_worker.output.overviews import Floats, Reduction, halve
 
@@ -70,38 +67,3 @@ class Encoding:
     def halved(self, values: Floats) -> Floats:
         """The next overview of values."""
         return halve(values, self.reductions)
-
-    def geotiff(self, values: Floats, grid: Grid) -> "EncodedLevel":
-        """Values on a grid as a GeoTIFF of square blocks."""
-        stored = self.stored(values)
-        _, height, width = stored.shape
-        with MemoryFile() as memory:
-            with memory.open(
-                width=width, height=height, crs=crs_of(grid.crs), transform=grid.transform, **self.profile
-            ) as dataset:
-                dataset.write(stored)
-            with memory.open() as dataset:
-                places = [
-                    (
-                        int(dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1)),
-                        int(dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=1)),
-                    )
-                    for row in range(-(-height // self.block))
-                    for column in range(-(-width // self.block))
-                ]
-            content = bytes(memory.getbuffer())
-        return EncodedLevel(width, height, content, tuple(places))
-
-
-@dataclass(frozen=True)
-class EncodedLevel:
-    """A GeoTIFF, and where its blocks are in it: (offset, size), row by row."""
-
-    width: int
-    height: int
-    content: bytes
-    places: tuple[tuple[int, int], ...]
-
-    def blocks(self) -> Sequence[bytes]:
-        """The compressed blocks, row by row."""
-        return [self.content[offset : offset + size] for offset, size in self.places]

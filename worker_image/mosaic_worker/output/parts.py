@@ -11,6 +11,7 @@ from rasterio.io import MemoryFile
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.geotiff import geotiff
 from mosaic_worker.output.overviews import Floats
 
 
@@ -48,7 +49,7 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
     for level in range(levels):
         if level:
             values = encoding.halved(values)
-        file = encoding.geotiff(values, grid.reduced(1 << level))
+        file = geotiff(values, encoding, grid.reduced(1 << level))
         digest = hashlib.sha256(file.content).hexdigest()
         stop = start + len(file.content)
         indexes.append(LevelIndex(file.width, file.height, start, stop, file.places, digest))

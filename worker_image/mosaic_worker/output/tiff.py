@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FORMATS = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 11: "f", 12: "d", 16: "Q"}
-SHORT, LONG, ASCII, LONG8 = 3, 4, 2, 16
+LONG, DOUBLE, LONG8 = 4, 12, 16
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Tag:
     content: bytes
 
 
-def tag(code: int, kind: int, values: Sequence[int]) -> Tag:
-    """A tag of whole numbers."""
+def tag(code: int, kind: int, values: Sequence[float]) -> Tag:
+    """A tag of numbers."""
     return Tag(code, kind, len(values), struct.pack(f"<{len(values)}{_FORMATS[kind]}", *values))
 
 

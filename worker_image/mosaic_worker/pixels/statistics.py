@@ -174,49 +174,34 @@ def bin_edges(bins: Bins, number: int) -> tuple[float, float]:
 
 def _totals(band: Floats, bins: Bins) -> BandTotals:
     flat = band.ravel()
-    counts = np.zeros(NORMALISED_BINS + 1 if bins == "normalised difference" else FLOAT_BINS, np.int64)
-    valid, sums = 0, []
-    lows, highs = [], []
-    for start in range(0, flat.size, STRIP):
-        strip = flat[start : start + STRIP]
-        found = strip[~np.isnan(strip)]
-        if not found.size:
-            continue
-        valid += found.size
-        lows.append(float(found.min()))
-        highs.append(float(found.max()))
-        sums.append(float(found.sum(dtype=np.float64)))
-        counts += np.bincount(_bin_numbers(found, bins), minlength=counts.size)
-    if bins == "normalised difference":  # the value 1 belongs to the last bin
-        counts[-2] += counts[-1]
-        counts = counts[:-1]
-    total = math.fsum(sums)
-    filled = np.flatnonzero(counts)
-    first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, -1)
+    return _merged([_totals_of_strip(flat[start : start + STRIP], bins) for start in range(0, flat.size, STRIP)])
+
+
+def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
+    found = strip[~np.isnan(strip)]
+    if not found.size:
+        return BandTotals(strip.size, 0, 0.0, 0.0, 0.0, 0.0, 0, np.zeros(0, np.int64))
+    exact = found.astype(np.float64)
+    total = float(exact.sum())
+    numbers = _bin_numbers(found, exact, bins)
+    first = int(numbers.min())
+    exact -= total / found.size  # plain squares would lose what large values share
     return BandTotals(
-        pixels=flat.size,
-        valid=valid,
-        minimum=min(lows, default=0.0),
-        maximum=max(highs, default=0.0),
+        pixels=strip.size,
+        valid=found.size,
+        minimum=float(found.min()),
+        maximum=float(found.max()),
         total=total,
-        deviation=_deviation(flat, total / valid) if valid else 0.0,
+        deviation=float(np.square(exact, out=exact).sum()),
         first=first,
-        counts=counts[first : last + 1],
+        counts=np.bincount(numbers - first),
     )
 
 
-def _deviation(flat: Floats, mean: float) -> float:
-    """The sum of squared distances from a mean, in a second pass: plain squares lose what large values share."""
-    sums = []
-    for start in range(0, flat.size, STRIP):
-        strip = flat[start : start + STRIP].astype(np.float64)
-        sums.append(float(np.square(strip[~np.isnan(strip)] - mean).sum()))
-    return math.fsum(sums)
-
-
-def _bin_numbers(values: Floats, bins: Bins) -> NDArray[np.integer]:
+def _bin_numbers(values: Floats, exact: NDArray[np.float64], bins: Bins) -> NDArray[np.int32]:
     if bins == "normalised difference":
-        return ((values.astype(np.float64) + 1) * (NORMALISED_BINS / 2)).astype(np.int32)
+        numbers = ((exact + 1) * (NORMALISED_BINS / 2)).astype(np.int32)
+        return np.minimum(numbers, NORMALISED_BINS - 1, out=numbers)  # the value 1 belongs to the last bin
     bits = values.view(np.uint32)
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
     return (ordered >> 16).astype(np.int32)

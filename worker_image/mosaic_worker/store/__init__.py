@@ -42,10 +42,6 @@ class Store(Protocol):
         """The URI by which people and Items name the object."""
         ...
 
-    def gdal_path(self, key: str) -> str:
-        """The path by which GDAL reads the object."""
-        ...
-
 
 def open_store(uri: str) -> Store:
     """The store that a URI or a plain path names.

@@ -79,10 +79,6 @@ class DirectoryStore:
         """The file:// URI of the object."""
         return self._path(key).as_uri()
 
-    def gdal_path(self, key: str) -> str:
-        """The absolute path of the object."""
-        return str(self._path(key))
-
     def _path(self, key: str) -> Path:
         path = Path(os.path.normpath(self._root / key))
         if self._root not in path.parents:

@@ -1,0 +1,151 @@
+"""Web Mercator as the picture uses it: which pixels a picture has, and which of the mosaic's each of them shows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.warp import transform
+
+from mosaic_worker.geometry.grid import Bounds, Grid, crs_of
+from mosaic_worker.geometry.sampling import Window
+
+WEB_MERCATOR = "EPSG:3857"
+EARTH_RADIUS = 6378137.0
+"""Of the sphere of EPSG:3857, metres."""
+LARGEST_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
+"""85.051 degrees, where Web Mercator is cut so that it is square."""
+CELLS = (64, 8, 1)
+"""Pixels a side of the cells within which places are interpolated from four corners: the largest that are exact enough;
+smaller ones where the projection bends, or is cut."""
+TOLERANCE = 0.05
+"""Pixels of the mosaic by which the middle of a cell may be off."""
+
+Bytes = NDArray[np.uint8]
+
+
+def picture_grid(grid: Grid, largest_side: int) -> tuple[Grid, float]:
+    """A picture's grid, and the resolution that keeps the mosaic's own number of pixels on its diagonal, metres.
+
+    Args:
+        grid: the mosaic's pixels.
+        largest_side: pixels that the picture has at most.
+    """
+    left, bottom, right, top = _bounds_of(grid)
+    native = math.hypot(right - left, top - bottom) / math.hypot(grid.width, grid.height)
+    resolution = max(native, max(right - left, top - bottom) / largest_side)
+    width = max(1, round((right - left) / resolution))
+    height = max(1, round((top - bottom) / resolution))
+    return Grid(WEB_MERCATOR, left, top, resolution, resolution, width, height), native
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Which pixels of a mosaic a piece of the picture shows, nearest neighbours throughout.
+
+    Attributes:
+        width, height: of the piece, pixels.
+        window: the pixels of the mosaic that it shows; empty where there are none.
+        cells: boxes of the piece, and for each its corners on the mosaic, as pillow's Image.Transform.MESH wants them.
+    """
+
+    width: int
+    height: int
+    window: Window
+    cells: list[tuple[tuple[int, int, int, int], tuple[float, ...]]]
+
+    def shown(self, pixels: Bytes) -> Bytes:
+        """The piece, uint8 (bands, height, width), of the mosaic's pixels in the window; 0 beyond them."""
+        size = (self.width, self.height)
+        found = np.zeros((len(pixels), self.height, self.width), np.uint8)
+        for band, of_mosaic in zip(found, pixels, strict=True):
+            image = Image.fromarray(of_mosaic)
+            band[:] = np.asarray(image.transform(size, Image.Transform.MESH, self.cells, Image.Resampling.NEAREST))
+        return found
+
+
+def mesh_between(piece: Grid, mosaic: Grid) -> Mesh:
+    """The mesh from a piece of a picture to a mosaic."""
+    boxes, corners = _cells(piece, mosaic, CELLS)
+    if not len(boxes):
+        return Mesh(piece.width, piece.height, Window(0, 0, 0, 0), [])
+    left, top = np.floor(corners.min(axis=(0, 1))).astype(int) - 1
+    right, bottom = np.ceil(corners.max(axis=(0, 1))).astype(int) + 1
+    window = Window(int(left), int(top), int(right), int(bottom)).clipped(mosaic.width, mosaic.height)
+    flat = (corners - (window.left, window.top)).reshape(len(corners), 8)
+    cells = [(tuple(box), tuple(places)) for box, places in zip(boxes.tolist(), flat.tolist(), strict=True)]
+    return Mesh(piece.width, piece.height, window, cells)
+
+
+def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Cells of the first of several sides, of the next ones where these are not exact enough; none that lie nowhere.
+
+    Returns:
+        (cells, 4): left, top, right, bottom in the piece; and (cells, 4, 2): upper left, lower left, lower right, upper
+        right corner, each as column and row of the mosaic.
+    """
+    side, *smaller = sides
+    columns = np.append(np.arange(0, piece.width, side), piece.width)
+    rows = np.append(np.arange(0, piece.height, side), piece.height)
+    places = _places(piece, mosaic, _with_middles(columns), _with_middles(rows))
+    corners = np.stack([places[:-1:2, :-1:2], places[2::2, :-1:2], places[2::2, 2::2], places[:-1:2, 2::2]], axis=2)
+    middles = places[1::2, 1::2]
+    exact = np.abs(corners.mean(axis=2) - middles).max(axis=2) <= TOLERANCE  # False where a place is infinite
+    if not smaller:
+        corners[~exact] = middles[~exact][:, np.newaxis]
+        exact = np.isfinite(middles).all(axis=2)
+    boxes = np.stack([*np.meshgrid(columns[:-1], rows[:-1]), *np.meshgrid(columns[1:], rows[1:])], axis=2)
+    found = [(boxes[exact], corners[exact])]
+    if smaller:
+        for left, top, right, bottom in boxes[~exact].tolist():
+            part = piece.window(left, top, right - left, bottom - top)
+            their_boxes, their_corners = _cells(part, mosaic, smaller)
+            found.append((their_boxes + np.array([left, top, left, top]), their_corners))
+    return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])
+
+
+def _with_middles(edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Edges, and the middle between each two."""
+    found = np.empty(2 * len(edges) - 1)
+    found[::2], found[1::2] = edges, (edges[:-1] + edges[1:]) / 2
+    return found
+
+
+def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where places of a piece lie on the mosaic: (rows, columns, 2), its column and row; infinite if nowhere."""
+    xs, ys = np.meshgrid(piece.left + columns * piece.xres, piece.top - rows * piece.yres)
+    found = transform(crs_of(piece.crs), crs_of(mosaic.crs), xs.ravel(), ys.ravel())
+    x, y = (np.asarray(values).reshape(xs.shape) for values in found)
+    if crs_of(mosaic.crs).is_geographic:
+        middle = mosaic.left + mosaic.width * mosaic.xres / 2
+        x = middle + (x - middle + 180) % 360 - 180
+    return np.stack([(x - mosaic.left) / mosaic.xres, (mosaic.top - y) / mosaic.yres], axis=2)
+
+
+def _bounds_of(grid: Grid) -> Bounds:
+    """The mosaic's bounds, cut where Web Mercator ends, continuous across the antimeridian."""
+    steps = np.linspace(0, 1, 65)
+    columns = np.concatenate([steps, steps, np.zeros(65), np.ones(65)]) * grid.width
+    rows = np.concatenate([np.zeros(65), np.ones(65), steps, steps]) * grid.height
+    xs, ys = grid.left + columns * grid.xres, grid.top - rows * grid.yres
+    found = transform(crs_of(grid.crs), crs_of("EPSG:4326"), xs.tolist(), ys.tolist())
+    longitudes, latitudes = np.array(found[0]), np.array(found[1])
+    if _holds_pole(grid):
+        longitudes = np.array([-180.0, 180.0])
+        latitudes = np.append(latitudes, math.copysign(LARGEST_LATITUDE, latitudes.mean()))
+    elif not crs_of(grid.crs).is_geographic:
+        longitudes = longitudes[0] + (longitudes - longitudes[0] + 180) % 360 - 180
+    latitudes = np.clip(latitudes, -LARGEST_LATITUDE, LARGEST_LATITUDE)
+    x = EARTH_RADIUS * np.radians(longitudes)
+    y = EARTH_RADIUS * np.arcsinh(np.tan(np.radians(latitudes)))
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+
+def _holds_pole(grid: Grid) -> bool:
+    if crs_of(grid.crs).is_geographic:
+        return False
+    xs, ys = transform(crs_of("EPSG:4326"), crs_of(grid.crs), [0.0, 0.0], [90.0, -90.0])
+    left, bottom, right, top = grid.bounds
+    return any(left < x < right and bottom < y < top for x, y in zip(xs, ys, strict=True))

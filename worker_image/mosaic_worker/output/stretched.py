@@ -1,0 +1,93 @@
+"""A level of the mosaic in 8 bits, as the picture is painted from: its parts are decoded and stretched once each."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_worker.geometry.sampling import Window
+from mosaic_worker.geometry.tiling import Tile
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.overviews import Floats
+from mosaic_worker.output.parts import decode_level
+
+CACHE_BYTES = 256 * 2**20
+"""For stretched parts."""
+CACHE_ROWS = 32
+"""Rows stretched at once, which stay in a core's cache."""
+
+Bytes = NDArray[np.uint8]
+Limits = Sequence[tuple[float, float]]
+"""For each band of the picture, the values that get the first and the last colour."""
+
+
+class StretchedLevel:
+    """The bands of a picture, of one level; may be read in several threads at once.
+
+    Attributes:
+        bands: how many there are: one, or three.
+    """
+
+    def __init__(
+        self, tiles: Sequence[Tile], level: int, encoding: Encoding, read_part: Callable[[int], bytes], stretch: Limits
+    ) -> None:
+        """Take the tiles of a mosaic, and what gives the bytes of one's part of the level by the tile's index."""
+        self.bands = len(stretch)
+        self._tiles, self._level, self._encoding, self._read_part = tiles, level, encoding, read_part
+        self._stretch = stretch
+        self._columns = tiles[-1].column + 1
+        self._side = max(tiles[0].width, tiles[0].height) >> level
+        self._kept: OrderedDict[int, Future[Bytes]] = OrderedDict()
+        self._most = max(2 * self._columns, CACHE_BYTES // (self.bands * self._side**2))
+        self._keeping = threading.Lock()
+
+    def read(self, window: Window) -> Bytes:
+        """The pixels of a window that lies within the level: uint8 (bands, height, width)."""
+        found = np.empty((self.bands, window.bottom - window.top, window.right - window.left), np.uint8)
+        for row in range(window.top // self._side, (window.bottom - 1) // self._side + 1):
+            for column in range(window.left // self._side, (window.right - 1) // self._side + 1):
+                part = self._part(row * self._columns + column)
+                x, y = column * self._side, row * self._side
+                left, top = max(window.left, x), max(window.top, y)
+                right, bottom = min(window.right, x + self._side), min(window.bottom, y + self._side)
+                found[:, top - window.top : bottom - window.top, left - window.left : right - window.left] = part[
+                    :, top - y : bottom - y, left - x : right - x
+                ]
+        return found
+
+    def _part(self, index: int) -> Bytes:
+        """A part, made by whoever asks first, while others wait for it; the least recently asked for is forgotten."""
+        with self._keeping:
+            first = index not in self._kept
+            future = self._kept.setdefault(index, Future())
+            self._kept.move_to_end(index)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        if first:
+            try:
+                values = decode_level(self._read_part(index), self._encoding)
+                future.set_result(stretch_to_bytes(values[: self.bands], self._stretch))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
+
+
+def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
+    """Values (bands, height, width) as 1 to 255 between the limits of their band, clamped; 0 where there is no data."""
+    found = np.empty(values.shape, np.uint8)
+    for band, (lower, upper) in enumerate(stretch):
+        for row in range(0, values.shape[1], CACHE_ROWS):
+            rows = values[band, row : row + CACHE_ROWS]
+            if upper > lower:
+                share = rows - np.float32(lower)
+                share *= np.float32(254 / (upper - lower))
+                np.rint(np.clip(share, 0, 254, out=share), out=share)
+                share += 1
+            else:
+                share = np.where(np.isnan(rows), rows, np.float32(128))
+            np.nan_to_num(share, copy=False, nan=0)
+            found[band, row : row + CACHE_ROWS] = share
+    return found
