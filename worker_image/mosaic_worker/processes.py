@@ -69,10 +69,11 @@ class _Worker:
 def warm_up() -> ForkServerContext:
     """Start the process that the workers are copies of: it imports what they need while this one goes on.
 
-    Forked from here, where there may be threads, they could inherit a lock that nobody opens.
+    Forked from here, where there may be threads, they could inherit a lock that nobody opens. The command is imported too,
+    because it is the main module, which each of them would import by itself.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mosaic_worker.tiles"])
+    context.set_forkserver_preload(["mosaic_worker.tiles", "mosaic_worker.cli"])
     forkserver.ensure_running()
     return context
 
