@@ -18,6 +18,7 @@ from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.names import Step
 from mosaic_crds.validation import parse_request
 
+from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, plan_step, read_plan
 from mosaic_worker.results import Results
@@ -46,6 +47,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
+    keep_freed_memory()
     store = open_store(_required(environment, names.ENV_STORE))
     if step is Step.SWEEP:
         return _sweep(environment, store)

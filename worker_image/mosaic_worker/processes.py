@@ -17,6 +17,8 @@ from typing import Protocol
 
 from mosaic_crds.errors import MosaicError, PassingError
 
+from mosaic_worker.memory import keep_freed_memory
+
 
 class Work(Protocol):
     """What a process does with each range that it is handed; made in the parent, used in the process."""
@@ -69,8 +71,8 @@ class _Worker:
 def warm_up() -> ForkServerContext:
     """Start the process that the workers are copies of: it imports what they need while this one goes on.
 
-    Forked from here, where there may be threads, they could inherit a lock that nobody opens. The command is imported too,
-    because it is the main module, which each of them would import by itself.
+    Forked from here, where there may be threads, they could inherit a lock that nobody opens. The command is imported
+    too, because it is the main module, which each of them would import by itself.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mosaic_worker.tiles", "mosaic_worker.cli"])
@@ -188,6 +190,7 @@ def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
 
 def _serve(connection: Connection, work: Work) -> None:
     """The life of a process: a range at a time, until it is ended."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its processes itself
     with contextlib.suppress(BrokenPipeError, EOFError):
         while True:

@@ -54,9 +54,11 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     STORE/mosaics/<namespace>/<name>/<uid>/; the uid changes with the request, its inputs and the code, so a second run
     finds what the first one made. Stop it with Ctrl-C at any time: the same command goes on where it stopped.
     """
+    from mosaic_worker.memory import keep_freed_memory
     from mosaic_worker.processes import warm_up
 
     warm_up()
+    keep_freed_memory()
     request = read_request(request_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
