@@ -39,7 +39,7 @@ class Measured:
 def main() -> None:
     """Measure, print the tables, and write them when asked."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--works", default="ABCDE", help="letters of the works to measure")
+    parser.add_argument("--works", default="ABCDEF", help="letters of the works to measure")
     parser.add_argument("--runs", type=int, default=3, help="of each command")
     parser.add_argument("--write", action="store_true", help=f"into {REPORT.relative_to(ROOT)}")
     options = parser.parse_args()

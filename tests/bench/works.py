@@ -18,6 +18,7 @@ from rasterio.windows import Window
 HERE = Path(__file__).parent
 PEERS_PYTHON = HERE.parents[1] / ".venv-bench" / "bin" / "python"
 LARGE_SIDE = 40_000
+HALF_SIDE = 20_000
 SAMPLE = 2048
 """Pixels a side of the windows that are compared."""
 
@@ -159,6 +160,10 @@ def _large() -> Path:
     return scenes.square(LARGE_SIDE)
 
 
+def _half() -> Path:
+    return scenes.square(HALF_SIDE)
+
+
 WORKS = [
     Work(
         "A", "NDSI of two 5490 x 5490 JPEG 2000", lambda: _bands(scenes.pair(), "jp2"), _pair_peers(scenes.pair, "jp2")
@@ -178,4 +183,10 @@ WORKS = [
         runs=1,
     ),
     Work("E", "NDSI of about 512 x 512 pixels", _small_request),
+    Work(
+        "F",
+        f"NDSI of {HALF_SIDE:,} x {HALF_SIDE:,} pixels, a quarter of D",
+        lambda: _bands(_half(), "tif"),
+        runs=1,
+    ),
 ]
