@@ -92,7 +92,10 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		--extra operator pyproject.toml -c requirements/worker.txt -o requirements/operator.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
-		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -o requirements/develop.txt
+		requirements/build.in -c requirements/worker.txt -c requirements/operator.txt -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
+		-o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
 
