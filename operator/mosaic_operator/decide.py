@@ -8,12 +8,10 @@ from mosaic_crds.names import Condition, Phase
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.draft import Decision, timestamp
+from mosaic_operator.lost_pods import lost
 from mosaic_operator.observed import JobState, Observed, moment
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
-
-LEFT_SECONDS = 15
-"""A pod that should have gone so long ago is on a node that does not answer."""
 
 
 def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
@@ -41,7 +39,7 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
             _end(seen, draft, Phase.FAILED, "Invalid", refusal)
             return draft
         draft.say(Condition.ACCEPTED, True, "Valid", "the request is valid")
-    _give_up(seen, draft)
+    draft.give_up = lost(seen.pods or (), now)
     if seen.request.execution.suspend:
         _stand_still(seen, draft)
         draft.enter(Phase.SUSPENDED, f"suspended{_done_by_then(seen)}; set execution.suspend to false to go on")
@@ -112,12 +110,14 @@ def _stand_still(seen: Observed, draft: Decision) -> None:
 
 
 def _move(seen: Observed, draft: Decision) -> None:
-    """Start, or go on after standing still."""
+    """Start, or go on after standing still; in a queue it stands still until Kueue lets it go."""
     draft.status.setdefault("startTime", timestamp(draft.now))
-    since = moment(draft.status.pop("suspendedSince", None))
-    if since is not None:
-        stood = round((draft.now - since).total_seconds())
-        draft.status["suspendedSeconds"] = draft.status.get("suspendedSeconds", 0) + max(0, stood)
+    if seen.queued:
+        draft.status.setdefault("suspendedSince", timestamp(draft.now))
+    else:
+        stood = _stood_still(draft)
+        if draft.status.pop("suspendedSince", None) is not None:
+            draft.status["suspendedSeconds"] = stood
     for job in _unfinished(seen):
         if job.suspended and not seen.request.execution.queue:
             draft.change[job.name] = {"spec": {"suspend": False}}
@@ -126,21 +126,17 @@ def _move(seen: Observed, draft: Decision) -> None:
 def _too_late(seen: Observed, draft: Decision) -> bool:
     """Whether the deadline has passed; else look again when it does."""
     started = datetime.fromisoformat(draft.status["startTime"])
-    allowed = timedelta(
-        seconds=duration_seconds(seen.request.execution.deadline) + draft.status.get("suspendedSeconds", 0)
-    )
+    allowed = timedelta(seconds=duration_seconds(seen.request.execution.deadline) + _stood_still(draft))
     left = (started + allowed - draft.now).total_seconds()
     draft.again_in = left
     return left <= 0
 
 
-def _give_up(seen: Observed, draft: Decision) -> None:
-    """Forget pods that should have gone long ago: no kubelet is left to say that they have."""
-    for pod in seen.pods or ():
-        if pod.leaving_since is not None:
-            overdue = (draft.now - pod.leaving_since).total_seconds()
-            if overdue > LEFT_SECONDS:
-                draft.give_up.append(pod.name)
+def _stood_still(draft: Decision) -> int:
+    """Seconds in which nothing was to be done, until now."""
+    since = moment(draft.status.get("suspendedSince"))
+    now = 0 if since is None else max(0, round((draft.now - since).total_seconds()))
+    return int(draft.status.get("suspendedSeconds", 0)) + now
 
 
 def _unfinished(seen: Observed) -> list[JobState]:

@@ -12,7 +12,7 @@ import kopf
 from aiohttp import ClientError
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
-from mosaic_crds.names import API_VERSION, LABEL_REQUEST, PLURAL
+from mosaic_crds.names import API_VERSION, PLURAL
 
 from mosaic_operator.draft import Event, timestamp
 from mosaic_operator.manifests import Manifest
@@ -99,10 +99,10 @@ class Cluster:
         """Delete a Job with its pods."""
         await self._call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
 
-    async def list_pods(self, namespace: str, request: str) -> list[Document]:
-        """The pods of a request."""
+    async def list_pods(self, namespace: str, selector: str) -> list[Document]:
+        """The pods of a namespace that have a label."""
         path = f"/api/v1/namespaces/{namespace}/pods"
-        return list((await self._call("list", "pods", path, labelSelector=f"{LABEL_REQUEST}={request}"))["items"])
+        return list((await self._call("list", "pods", path, labelSelector=selector))["items"])
 
     async def give_up_pod(self, namespace: str, name: str) -> None:
         """Count a pod as failed for its node's sake and forget it: no kubelet is left that would.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mosaic_crds.names import Phase
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -23,9 +23,12 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # Prometheus would take them for gauges
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.reconciling = Histogram("mosaic_reconcile_seconds", "Time to bring a request on", registry=self.registry)
+        self.reconciling = Histogram(
+            "mosaic_reconcile_duration_seconds", "Of each look at a request", registry=self.registry
+        )
         self._over = Counter(
             "mosaic_requests_over", "Requests that are over", ("phase", "reason"), registry=self.registry
         )
@@ -37,7 +40,7 @@ class Metrics:
             registry=self.registry,
         )
         self._ranges = Counter("mosaic_ranges_done", "Ranges of tiles that are done", registry=self.registry)
-        self._megapixels = Counter("mosaic_megapixels", "Megapixels published", registry=self.registry)
+        self._pixels = Counter("mosaic_published_pixels", "Pixels of published mosaics", registry=self.registry)
 
     def watch(self, requests: Callable[[], Iterable[RequestState]], calls: Mapping[tuple[str, str], int]) -> None:
         """Expose what is counted elsewhere."""
@@ -56,7 +59,7 @@ class Metrics:
         if started is not None and completed is not None:
             self._duration.labels(phase).observe((completed - started).total_seconds())
         if phase == Phase.SUCCEEDED:
-            self._megapixels.inc(new.get("plan", {}).get("megapixels", 0))
+            self._pixels.inc(new["result"]["pixels"])
 
 
 class _Seen(Collector):

@@ -289,6 +289,13 @@ class Observed:
     refusals: Sequence[str] = field(default_factory=tuple)
     turn: Turn = Turn(admitted=True)
 
+    @property
+    def queued(self) -> bool:
+        """Whether Kueue keeps a Job of it waiting."""
+        return bool(self.request.execution.queue) and any(
+            job.suspended and job.outcome is None for job in self.jobs.values()
+        )
+
     def pods_of(self, step: Step) -> list[PodState]:
         """The pods of the Job of a step that is there now."""
         job = self.jobs.get(step)

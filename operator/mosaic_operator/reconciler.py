@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from mosaic_crds.names import Condition, Phase, Step
+from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
 
 from mosaic_operator.admission import turns
 from mosaic_operator.decide import decide
@@ -172,7 +172,8 @@ class Reconciler:
         seen = Observed(request, jobs, None, turn=turn)
         if request.over or request.deleting or not self._must_look(request, jobs):
             return seen
-        pods = [PodState.of(pod) for pod in await self._cluster.list_pods(*key)]
+        of_request = f"{LABEL_REQUEST}={request.name}"
+        pods = [PodState.of(pod) for pod in await self._cluster.list_pods(request.namespace, of_request)]
         self._looked[request.uid] = (monotonic(), sum(job.failed for job in jobs.values()))
         seen = replace(seen, pods=pods)
         at_work = [(step, job) for step, job in jobs.items() if job.outcome is None]

@@ -3,14 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from mosaic_crds.names import Phase, Step, job_name
+from mosaic_crds.names import LABEL_STEP, Phase, Step, job_name
 
 from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.lost_pods import lost
 from mosaic_operator.manifests import sweep_manifest
-from mosaic_operator.observed import RequestState, moment
+from mosaic_operator.observed import JobState, PodState, RequestState, moment
 from mosaic_operator.settings import Settings
+
+LOOK_SECONDS = 20
+"""How often the pods of a sweep are looked at until it has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +36,41 @@ async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 log.warning("the sweep of work folders could not be started: %s", error)
-        until_next = (number + 1) * settings.sweep_interval - now.timestamp()
-        await asyncio.sleep(until_next + 1)
+        next_one = (number + 1) * settings.sweep_interval + 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(next_one - now.timestamp()):
+                await see_through(cluster, settings, name)
+        await asyncio.sleep(next_one - datetime.now(UTC).timestamp())
+
+
+async def see_through(cluster: Cluster, settings: Settings, name: str) -> None:
+    """Stay until a sweep has ended, and give up pods of sweeps on nodes that do not answer."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            await give_up_lost(cluster, settings, datetime.now(UTC))
+            if JobState.of(await cluster.get_job(settings.sweep_namespace, name)).outcome is not None:
+                return
+        except ApiError as error:
+            if error.status == 404:
+                return
+            log.warning("the pods of the sweep could not be looked at: %s", error)
+
+
+async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> None:
+    """Give up the pods of sweeps on nodes that do not answer.
+
+    Raises:
+        ApiError: the API server refused or did not answer.
+    """
+    found = await cluster.list_pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}")
+    for name in lost(map(PodState.of, found), now):
+        log.warning("giving up pod %s on a node that does not answer", name)
+        try:
+            await cluster.give_up_pod(settings.sweep_namespace, name)
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
 
 def living(requests: Iterable[RequestState], settings: Settings, now: datetime) -> list[str]:

@@ -1,0 +1,75 @@
+"""What Prometheus reads: names by its conventions, and numbers that follow the statuses."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from mosaic_operator.metrics import Metrics
+from mosaic_operator.observed import RequestState
+from operator_world import PLAN, RESULT, request
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+GUIDE = Path(__file__).parents[3] / "docs" / "kubernetes.md"
+BASE_UNITS = {"seconds", "bytes", "pixels", "ratio"}
+OTHER_UNITS = re.compile(r"milli|micro|minute|hour|mega|giga|kilo|percent")
+SUCCEEDED = {
+    "phase": "Succeeded",
+    "plan": PLAN,
+    "result": RESULT,
+    "startTime": "2026-01-01T00:00:00Z",
+    "completionTime": "2026-01-01T00:00:50Z",
+    "progress": {"rangesDone": 3},
+}
+
+
+def exposed(metrics: Metrics):
+    return {
+        family.name: family for family in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    }
+
+
+def watched() -> Metrics:
+    metrics = Metrics()
+    metrics.watch(lambda: [RequestState(request() | {"status": SUCCEEDED})], Counter({("get", "jobs"): 2}))
+    metrics.told({"phase": "Finalizing", "progress": {"rangesDone": 1}}, SUCCEEDED)
+    return metrics
+
+
+def test_names_follow_prometheus_conventions():
+    families = exposed(watched())
+    own = {name: family for name, family in families.items() if name.startswith("mosaic_")}
+    assert len(own) >= 7
+    for name, family in own.items():
+        assert not OTHER_UNITS.search(name), f"{name} is not in a base unit"
+        assert family.documentation
+        if family.type == "counter":
+            assert all(sample.name.endswith("_total") for sample in family.samples)
+        else:
+            assert not name.endswith("_total")
+        if family.type == "histogram":
+            assert name.rpartition("_")[2] in BASE_UNITS
+
+
+def test_the_guide_lists_every_one():
+    listed = set(re.findall(r"^\| `(mosaic_\w+)", GUIDE.read_text(), re.MULTILINE))
+    names = {
+        name + ("_total" if family.type == "counter" else "")
+        for name, family in exposed(watched()).items()
+        if name.startswith("mosaic_")
+    }
+    assert listed == names
+
+
+def test_what_is_counted_follows_the_statuses():
+    metrics = watched()
+    value = metrics.registry.get_sample_value
+    assert value("mosaic_ranges_done_total") == 2
+    assert value("mosaic_published_pixels_total") == RESULT["pixels"]
+    assert value("mosaic_requests_over_total", {"phase": "Succeeded", "reason": ""}) == 1
+    assert value("mosaic_request_duration_seconds_sum", {"phase": "Succeeded"}) == 50
+    assert value("mosaic_requests", {"phase": "Succeeded"}) == 1
+    assert value("mosaic_requests", {"phase": "Running"}) == 0
+    assert value("mosaic_api_calls_total", {"verb": "get", "resource": "jobs"}) == 2
+    metrics.told(SUCCEEDED, SUCCEEDED)
+    assert value("mosaic_requests_over_total", {"phase": "Succeeded", "reason": ""}) == 1

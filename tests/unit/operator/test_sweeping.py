@@ -1,0 +1,95 @@
+"""Who keeps a work folder, and what becomes of a sweep on a node that does not answer; against a stand-in."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from mosaic_crds.names import LABEL_STEP
+from mosaic_operator import sweeping
+from mosaic_operator.manifests import sweep_manifest
+from mosaic_operator.observed import RequestState
+from mosaic_operator.sweeping import give_up_lost, living, see_through
+from operator_api import ApiServer, Fault, serving
+from operator_world import START, finish, job_of, pod_of, request, settings
+
+SWEEP = "mosaic-operator-1-sweep"
+
+
+def told(uid: str, **status) -> RequestState:
+    return RequestState(request(uid=uid) | {"status": status})
+
+
+def test_the_work_of_those_at_work_is_kept_and_for_a_while_that_of_those_who_failed():
+    started = {"startTime": "2025-12-31T00:00:00Z"}
+    requests = [
+        told("running", phase="Running", **started),
+        told("suspended", phase="Suspended", **started),
+        told("lately failed", phase="Failed", completionTime="2025-12-31T12:00:00Z", **started),
+        told("long failed", phase="Failed", completionTime="2025-12-30T12:00:00Z", **started),
+        told("succeeded", phase="Succeeded", completionTime="2025-12-31T23:59:00Z", **started),
+        told("waiting", phase="Pending"),
+    ]
+    assert living(requests, settings(keep_failed="1d"), START) == ["lately failed", "running", "suspended"]
+
+
+def a_sweep(api: ApiServer, name: str = SWEEP):
+    """A sweep whose pod should have gone a minute ago."""
+    job = job_of(sweep_manifest(name, [], settings()))
+    api.jobs["default", name] = job
+    pod = pod_of(job)
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.pods[pod["metadata"]["name"]] = pod
+    return job, pod
+
+
+def test_its_pod_on_a_lost_node_is_counted_as_failed_and_deleted_after_a_moment():
+    async def scenario():
+        async with serving() as (api, cluster):
+            _, pod = a_sweep(api)
+            await give_up_lost(cluster, settings(), START + timedelta(seconds=10))
+            assert api.pods
+            await give_up_lost(cluster, settings(), START + timedelta(seconds=60))
+            assert not api.pods
+            assert api.patched["status"]["phase"] == "Failed"
+            assert api.calls[-2:] == ["PATCH status", f"DELETE {pod['metadata']['name']}"]
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_went_meanwhile_is_no_failure():
+    async def scenario():
+        async with serving() as (api, cluster):
+            a_sweep(api)
+            api.faults.append(Fault("PATCH status", 404, "NotFound"))
+            await give_up_lost(cluster, settings(), START + timedelta(seconds=60))
+
+    asyncio.run(scenario())
+
+
+def test_a_sweep_is_looked_after_until_it_has_ended_though_the_api_server_fails_meanwhile(monkeypatch):
+    monkeypatch.setattr(sweeping, "LOOK_SECONDS", 0)
+
+    async def scenario():
+        async with serving() as (api, cluster):
+            job, _ = a_sweep(api)
+            api.faults.append(Fault("GET pods", 500, times=2))
+            looking = asyncio.create_task(see_through(cluster, settings(), SWEEP))
+            while api.pods:
+                assert not looking.done()
+                await asyncio.sleep(0)
+            finish(job)
+            await asyncio.wait_for(looking, 10)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("step", ["plan", "tiles"])
+def test_pods_of_requests_are_left_to_those_who_look_after_them(step):
+    async def scenario():
+        async with serving() as (api, cluster):
+            _, pod = a_sweep(api)
+            pod["metadata"]["labels"][LABEL_STEP] = step
+            await give_up_lost(cluster, settings(), START + timedelta(seconds=60))
+            assert api.pods
+
+    asyncio.run(scenario())
