@@ -27,6 +27,8 @@ class PlanSummary(Model):
     """Rough time on one core."""
     estimated_bytes: Count
     """Rough size of the result."""
+    warnings: Annotated[list[Sentence], Field(max_length=16)] | None = None
+    """What may not be as the user meant it, a sentence each."""
 
 
 class ProgressStatus(Model):

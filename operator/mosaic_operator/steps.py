@@ -4,7 +4,7 @@ from typing import Any
 
 from mosaic_crds.names import Condition, Phase, Step
 
-from mosaic_operator.draft import Decision
+from mosaic_operator.draft import Decision, Event
 from mosaic_operator.failures import Trouble, failure, trouble
 from mosaic_operator.manifests import parallelism, step_manifest
 from mosaic_operator.observed import JobState, Observed
@@ -21,9 +21,11 @@ def planning(seen: Observed, draft: Decision, settings: Settings) -> bool:
     if job is not None and job.outcome == "Complete":
         summary = _answer(seen, draft, Step.PLAN)
         if summary is not None:
-            draft.status["plan"] = {key: value for key, value in summary.items() if key != "warnings"}
-            told = [f"scenes: {summary['scenes']}, tiles: {summary['tiles']}, ranges: {summary['ranges']}"]
-            draft.say(Condition.PLANNED, True, "Planned", "; ".join(told + summary.get("warnings", [])))
+            draft.status["plan"] = {key: value for key, value in summary.items() if value or key != "warnings"}
+            told = f"scenes: {summary['scenes']}, tiles: {summary['tiles']}, ranges: {summary['ranges']}"
+            draft.say(Condition.PLANNED, True, "Planned", _with_warnings(told, draft))
+            if "warnings" in draft.status["plan"]:
+                draft.events.append(Event("Warning", "Planned", _with_warnings(told, draft), draft.now))
             return True
     elif job is not None and job.outcome == "Failed":
         _fail(draft, Condition.PLANNED, failure(seen, Step.PLAN))
@@ -63,7 +65,7 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
         result = _answer(seen, draft, Step.FINALIZE)
         if result is not None:
             draft.status["result"] = result
-            published = f"published {result.get('cog') or result['item']}"
+            published = _with_warnings(f"published {result.get('cog') or result['item']}", draft)
             draft.say(Condition.PUBLISHED, True, "Published", published)
             draft.say(Condition.DEGRADED, False, "AsExpected", "")
             draft.enter(Phase.SUCCEEDED, published)
@@ -102,12 +104,22 @@ def _at_work(seen: Observed, draft: Decision, step: Step, phase: Phase, message:
     else:
         began = job.started if job is not None else None
         found = trouble(seen, step, (draft.now - began).total_seconds() if began else 0) if job is not None else None
-    if found is None:
-        draft.say(Condition.DEGRADED, False, "AsExpected", "")
-        draft.enter(phase, message)
-    else:
+    waits = ""
+    if found is not None:
         draft.say(Condition.DEGRADED, True, found.reason, found.message)
-        draft.enter(phase, f"{message}; {found.message}" if phase is Phase.RUNNING else found.message)
+        waits = found.message
+    else:
+        draft.say(Condition.DEGRADED, False, "AsExpected", "")
+        if seen.queued:
+            waits = f"waits for its turn in the queue {seen.request.execution.queue}"
+    if waits:
+        message = f"{message}; {waits}" if phase is Phase.RUNNING else waits
+    draft.enter(phase, message)
+
+
+def _with_warnings(told: str, draft: Decision) -> str:
+    """What is told, and what the plan warned of."""
+    return "; ".join([told, *draft.status["plan"].get("warnings", ())])
 
 
 def _fail(draft: Decision, condition: Condition, found: Trouble) -> None:

@@ -186,21 +186,6 @@ def test_the_operator_looks_again_when_the_deadline_comes():
     assert world.decide().again_in == 5
 
 
-def test_a_job_of_a_queue_is_left_to_kueue_and_deleted_on_suspend():
-    world = at_work(queue="research")
-    tiles = world.jobs[Step.TILES]
-    assert tiles["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
-    assert tiles["spec"]["suspend"] is True
-    world.step()
-    assert tiles["spec"]["suspend"] is True
-    world.request["spec"]["execution"]["suspend"] = True
-    world.step()
-    assert Step.TILES not in world.jobs
-    world.request["spec"]["execution"]["suspend"] = False
-    world.step()
-    assert world.created.count("ndsi-tiles") == 2
-
-
 def test_parallelism_changes_while_running_within_the_operators_limit():
     world = at_work(parallelism=2)
     assert world.jobs[Step.TILES]["spec"]["parallelism"] == 2
@@ -294,3 +279,24 @@ def test_trouble_that_was_seen_stays_while_nobody_looks():
     world.step()
     assert world.condition("Degraded")["status"] == "False"
     assert world.status["message"] == "0 of 3 ranges are done"
+
+
+def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
+    warning = "1 scene(s) lie outside the area and are not used"
+    world = World()
+    world.step()
+    world.complete(Step.PLAN, PLAN | {"warnings": [warning]})
+    assert [event.type for event in world.step().events] == ["Warning", "Normal"]
+    told = f"scenes: 2, tiles: 9, ranges: 3; {warning}"
+    assert ("Planned", told) in world.events
+    assert world.condition("Planned")["message"] == told
+    assert world.status["plan"]["warnings"] == [warning]
+    world.complete(Step.TILES)
+    world.step()
+    world.complete(Step.FINALIZE, RESULT)
+    world.step()
+    MosaicRequest.model_validate(world.request)
+    published = f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
+    assert world.status["message"] == published
+    assert world.events[-1] == ("Succeeded", published)
+    assert [reason for reason, _ in world.events].count("Planned") == 1

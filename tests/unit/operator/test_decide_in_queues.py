@@ -1,0 +1,100 @@
+"""Requests whose Jobs wait in a queue of Kueue, which alone lets them go."""
+
+import pytest
+from mosaic_crds.names import Step
+from operator_world import PLAN, World, request
+
+
+def in_the_queue(step: Step = Step.PLAN) -> World:
+    """A request of a queue, one of whose Jobs Kueue has not let go yet."""
+    world = World(request(queue="research", deadline="1h"))
+    world.step()
+    if step is Step.TILES:
+        let_go(world, Step.PLAN)
+        world.complete(Step.PLAN, PLAN)
+        world.step()
+    return world
+
+
+def let_go(world: World, step: Step) -> None:
+    """What Kueue does when there is room."""
+    world.jobs[step]["spec"]["suspend"] = False
+    world.step()
+
+
+def test_a_job_of_a_queue_is_left_to_kueue_and_deleted_on_suspend():
+    world = in_the_queue(Step.TILES)
+    tiles = world.jobs[Step.TILES]
+    assert tiles["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
+    assert tiles["spec"]["suspend"] is True
+    world.step()
+    assert tiles["spec"]["suspend"] is True
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    assert Step.TILES not in world.jobs
+    world.request["spec"]["execution"]["suspend"] = False
+    world.step()
+    assert world.created.count("ndsi-tiles") == 2
+
+
+def test_who_waits_in_a_queue_is_told_so_in_every_phase():
+    world = in_the_queue()
+    world.step()
+    assert (world.status["phase"], world.status["message"]) == (
+        "Planning",
+        "waits for its turn in the queue research",
+    )
+    let_go(world, Step.PLAN)
+    assert world.status["message"] == "the plan is being made"
+    world = in_the_queue(Step.TILES)
+    world.step()
+    assert world.status["message"] == "0 of 3 ranges are done; waits for its turn in the queue research"
+    assert world.condition("Degraded")["status"] == "False"
+
+
+def test_time_in_a_queue_does_not_count_against_the_deadline():
+    world = in_the_queue()
+    world.step()
+    world.later(hours=12)
+    world.step()
+    assert world.status["phase"] == "Planning"
+    let_go(world, Step.PLAN)
+    assert world.status["suspendedSeconds"] == 12 * 3600
+    world.later(minutes=61)
+    world.step()
+    assert (world.status["phase"], world.condition("Published")["reason"]) == ("Failed", "DeadlineExceeded")
+
+
+def test_kueue_may_take_a_job_back_and_let_it_go_again():
+    world = in_the_queue(Step.TILES)
+    let_go(world, Step.TILES)
+    world.jobs[Step.TILES]["spec"]["suspend"] = True
+    assert world.step().change == {}
+    assert world.status["message"].endswith("waits for its turn in the queue research")
+    let_go(world, Step.TILES)
+    assert world.status["message"] == "0 of 3 ranges are done"
+    assert world.created == ["ndsi-plan", "ndsi-tiles"]
+
+
+def test_other_parallelism_in_a_queue_leaves_it_to_kueue_when_the_job_may_run():
+    world = in_the_queue(Step.TILES)
+    world.request["spec"]["execution"]["parallelism"] = 2
+    assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 2}}}
+    assert world.jobs[Step.TILES]["spec"]["suspend"] is True
+    let_go(world, Step.TILES)
+    world.request["spec"]["execution"]["parallelism"] = 1
+    assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 1}}}
+
+
+@pytest.mark.parametrize("step", [Step.PLAN, Step.TILES])
+def test_cancel_and_suspend_take_a_request_out_of_its_queue(step):
+    world = in_the_queue(step)
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    assert (world.status["phase"], step in world.jobs) == ("Suspended", False)
+    world.request["spec"]["execution"]["suspend"] = False
+    world.step()
+    assert world.jobs[step]["spec"]["suspend"] is True
+    world.request["spec"]["execution"]["cancel"] = True
+    world.step()
+    assert (world.status["phase"], step in world.jobs) == ("Cancelled", False)
