@@ -84,7 +84,7 @@ INTERVAL = (
 DURATION = "a duration such as 15m, 6h or 1d12h is allowed"
 DNS_NAME = "a name of at most 63 small letters, digits and hyphens is allowed"
 BAND_FILE = "the file's path or URL is allowed, or a mapping of href, band, scale, offset, nodata"
-METHODS = "latest, oldest, leastCloudy, mean, median, min, max or percentile is allowed"
+METHODS = "latest, oldest, leastCloudy, greenest, medoid, mean, median, min, max or percentile is allowed"
 
 REQUEST = [
     valid("the smallest request", {}),
@@ -436,7 +436,11 @@ PRODUCT = [
 COMPOSITE = [
     *(
         valid(f"method {method}", {"spec.composite": {"method": method}})
-        for method in ("latest", "oldest", "leastCloudy", "mean", "median", "min", "max")
+        for method in ("latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max")
+    ),
+    *(
+        valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "chosen": True}})
+        for method in ("oldest", "leastCloudy", "greenest", "medoid")
     ),
     valid("method percentile", {"spec.composite": {"method": "percentile", "percentile": 90}}),
     valid(
@@ -453,9 +457,9 @@ COMPOSITE = [
         },
     ),
     invalid(
-        "a method of later",
-        {"spec.composite": {"method": "medoid"}},
-        f'spec.composite.method is "medoid" (did you mean median?); {METHODS}',
+        "a method that there is not",
+        {"spec.composite": {"method": "mode"}},
+        f'spec.composite.method is "mode" (did you mean medoid?); {METHODS}',
     ),
     invalid(
         "no percentile",
@@ -475,7 +479,8 @@ COMPOSITE = [
     invalid(
         "the scene chosen by a median",
         {"spec.composite": {"chosen": True}},
-        "spec.composite.chosen is true; it needs a method that takes whole scenes: latest, oldest or leastCloudy",
+        "spec.composite.chosen is true; "
+        "it needs a method that takes whole scenes: latest, oldest, leastCloudy, greenest or medoid",
     ),
     invalid(
         "an unknown class",

@@ -31,6 +31,10 @@ class Product(Model):
     """One band, or the three of a colour picture, by STAC common name."""
 
 
+_WHOLE_SCENES = ("latest", "oldest", "leastCloudy", "greenest", "medoid")
+"""Methods that take one scene per pixel."""
+
+
 class Composite(Model):
     """How scenes that overlap become one."""
 
@@ -42,20 +46,24 @@ class Composite(Model):
             field="percentile",
         ),
         Rule(
-            server="!self.chosen || self.method in ['latest', 'oldest', 'leastCloudy']",
-            holds=lambda composite: not composite.chosen or composite.method in {"latest", "oldest", "leastCloudy"},
-            message="it needs a method that takes whole scenes: latest, oldest or leastCloudy",
+            server=f"!self.chosen || self.method in {list(_WHOLE_SCENES)}",
+            holds=lambda composite: not composite.chosen or composite.method in _WHOLE_SCENES,
+            message="it needs a method that takes whole scenes: latest, oldest, leastCloudy, greenest or medoid",
             field="chosen",
         ),
         distinct("mask"),
     )
 
-    method: Literal["latest", "oldest", "leastCloudy", "mean", "median", "min", "max", "percentile"] = "median"
-    """latest, oldest and leastCloudy take one scene per pixel; the others reduce the values of all."""
+    method: Literal[
+        "latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"
+    ] = "median"
+    """latest, oldest, leastCloudy, greenest (the highest NDVI; it needs red and nir) and medoid (the bands nearest to
+    those of all other scenes) take one scene per pixel; the others reduce the values of all."""
     percentile: Percent | None = None
     """Which one, for method percentile."""
     of: Literal["product", "bands"] = "product"
-    """Reduce the product's values, or each band before the product is computed."""
+    """Reduce the product's values, or each band before the product is computed; of methods that take one scene, whether
+    it must have a value of the product or only its bands."""
     mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
     """Classes of the scene classification to leave out."""
     dilate: Annotated[int, Field(ge=0, le=100)] = 0

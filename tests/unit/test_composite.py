@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_crds.errors import RequestError
-from mosaic_worker.pixels.composite import reducer, scene_order
+from mosaic_worker.pixels import comparing
+from mosaic_worker.pixels.comparing import bands_to_read, medoid, ndvi
+from mosaic_worker.pixels.composite import reducer
+from mosaic_worker.pixels.preference import scene_order
 
 stacks = arrays(
     np.float32,
@@ -72,10 +75,115 @@ def test_full_means_complete_unless_scenes_are_counted():
 
 
 def test_no_scene_at_all_is_no_data():
-    for method in ("latest", "mean", "median", "min", "max", "percentile"):
+    for method in ("latest", "mean", "median", "min", "max", "percentile", "greenest", "medoid"):
         result = reducer(method, 10.0, (2, 3, 4), 5, counting=False).result()
         assert np.isnan(result.values).all()
         assert not result.count.any()
+        assert not result.chosen.any()
+
+
+def nearest_to_all(stack):
+    """The medoid of each pixel by brute force over its valid scenes, of equal ones the first; -1 where none is."""
+    valid = ~np.isnan(stack).any(axis=1)
+    found = np.full(stack.shape[2:], -1)
+    for place in np.ndindex(*found.shape):
+        candidates = np.flatnonzero(valid[(slice(None), *place)])
+        vectors = stack[(candidates, slice(None), *place)].astype(np.float64)
+        sums = [sum(np.linalg.norm(a - b) for b in vectors) for a in vectors]
+        if sums:
+            least = min(sums)
+            found[place] = candidates[next(i for i, total in enumerate(sums) if total <= least + 1e-12)]
+    return found
+
+
+steps = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 6), st.integers(1, 3), st.just(3), st.just(4)),
+    elements=st.one_of(st.integers(0, 6).map(np.float32), st.just(np.float32(np.nan))),
+)
+"""Few different values, so that there are ties."""
+
+
+@given(steps, st.sampled_from([1, 5, 100_000]))
+def test_the_medoid_is_the_scene_nearest_to_all_others_and_of_equal_ones_the_first(stack, chunk):
+    before, comparing_chunk = stack.copy(), comparing.CHUNK
+    comparing.CHUNK = chunk
+    try:
+        found = medoid(stack)
+    finally:
+        comparing.CHUNK = comparing_chunk
+    expected = nearest_to_all(stack)
+    seen = expected >= 0
+    assert np.array_equal(found[seen], expected[seen])
+    assert np.array_equal(stack, before, equal_nan=True)
+    result = composed(stack, "medoid")
+    assert np.array_equal(result.chosen, expected + 1)
+    assert np.array_equal(result.count, (~np.isnan(stack).any(axis=1)).sum(axis=0))
+    taken = np.take_along_axis(stack, np.maximum(expected, 0)[np.newaxis, np.newaxis], 0)[0]
+    assert np.array_equal(result.values, np.where(seen, taken, np.nan), equal_nan=True)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=9).filter(lambda values: len(values) % 2))
+def test_the_medoid_of_an_odd_number_of_single_values_is_their_median(values):
+    stack = np.array(values, np.float32).reshape(-1, 1, 1, 1)
+    assert composed(stack, "medoid").values.item() == np.median(stack)
+
+
+def test_of_two_scenes_the_medoid_is_the_first_and_of_one_itself():
+    stack = np.array([[3, 4], [9, 1]], np.float32).reshape(2, 2, 1, 1)
+    assert composed(stack, "medoid").chosen.item() == 1
+    assert composed(stack[::-1], "medoid").values.ravel().tolist() == [9, 1]
+    assert composed(stack[:1], "medoid").values.ravel().tolist() == [3, 4]
+
+
+def test_an_infinite_value_is_far_from_all_others_and_no_reason_to_take_a_scene_without_data():
+    stack = np.array([np.nan, np.inf, 1, 2], np.float32).reshape(4, 1, 1, 1)
+    assert composed(stack, "medoid").chosen.item() == 3
+    assert composed(stack[:2], "medoid").chosen.item() == 2
+
+
+@given(stacks, stacks)
+def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared):
+    scenes = min(len(values), len(compared))
+    work = reducer("medoid", None, values.shape[1:], scenes, counting=False, compared=2)
+    for number in range(scenes):
+        work.add(number + 1, values[number], compared[number])
+    result = work.result()
+    both = np.concatenate([values[:scenes], compared[:scenes]], axis=1)
+    valid = ~np.isnan(both).any(axis=1)
+    hidden = np.where(valid[:, np.newaxis], compared[:scenes], np.nan)
+    assert np.array_equal(result.chosen, nearest_to_all(hidden) + 1)
+    for row, column in np.argwhere(result.chosen):
+        taken = values[result.chosen[row, column] - 1, :, row, column]
+        assert np.array_equal(result.values[:, row, column], taken)
+
+
+@given(stacks)
+def test_the_greenest_scene_has_the_highest_ndvi_and_of_equal_ones_the_first(stack):
+    work = reducer("greenest", None, (1, 3, 4), len(stack), counting=False, compared=1)
+    for number, (nir, red) in enumerate(stack, 1):
+        work.add(number, nir[np.newaxis], ndvi(nir, red)[np.newaxis])
+    result = work.result()
+    with np.errstate(all="ignore"):
+        green = (stack[:, 0] - stack[:, 1]) / (stack[:, 0] + stack[:, 1])
+    green[~(np.abs(green) <= 1)] = -2
+    green[np.isnan(stack).any(axis=1)] = -3
+    first = green.argmax(axis=0)
+    seen = green.max(axis=0) > -3
+    assert np.array_equal(result.chosen, np.where(seen, first + 1, 0))
+    taken = np.take_along_axis(stack[:, 0], first[np.newaxis], 0)[0]
+    assert np.array_equal(result.values[0], np.where(seen, taken, np.nan), equal_nan=True)
+
+
+def test_the_ndvi_that_is_compared_knows_no_data_from_no_value():
+    nir = np.array([0.75, 0.3, 0.0, np.nan, 0.1], np.float32)
+    red = np.array([0.25, -0.2, 0.0, 0.1, np.nan], np.float32)
+    assert np.array_equal(ndvi(nir, red), np.array([0.5, -2, -2, np.nan, np.nan], np.float32), equal_nan=True)
+
+
+def test_greenest_reads_red_and_nir_beside_the_products_bands():
+    assert bands_to_read("greenest", ("red", "green")) == ("red", "green", "nir")
+    assert bands_to_read("medoid", ("red", "green")) == ("red", "green")
 
 
 @dataclass(frozen=True)
@@ -98,6 +206,8 @@ SEEN = [
         ("latest", [1, 0, 2]),
         ("oldest", [2, 0, 1]),
         ("leastCloudy", [1, 2, 0]),
+        ("greenest", [1, 0, 2]),
+        ("medoid", [1, 0, 2]),
         ("median", [0, 1, 2]),
         ("mean", [0, 1, 2]),
     ],
@@ -114,3 +224,7 @@ def test_a_method_refuses_scenes_that_lack_what_it_needs(method, lacks):
     with pytest.raises(RequestError, match=f"{method} needs the {lacks} of each scene, and bare has none"):
         scene_order(method, [*SEEN, bare])
     assert scene_order(method, [bare]) == [0]
+
+
+def test_scenes_that_are_compared_need_no_date_and_come_last_without():
+    assert scene_order("medoid", [Seen("bare", None, None), *SEEN]) == [2, 1, 3, 0]

@@ -10,7 +10,7 @@ import rasterio
 import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels import compute
-from mosaic_worker.planning import Limits, make_plan
+from mosaic_worker.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve
@@ -205,6 +205,76 @@ def test_count_and_chosen_say_how_many_scenes_and_which(overlapping, tmp_path):
     assert same(made.values(3), first)
 
 
+def compared(canvas, method):
+    """Which scene plain numpy takes of each pixel, 0-based, of equal ones the newest; and how many are valid."""
+    newest_first = [1, 0, 2]
+    red, nir = canvas["red"][newest_first].copy(), canvas["nir"][newest_first].copy()
+    valid = ~(np.isnan(red) | np.isnan(nir) | np.isin(canvas["scl"][newest_first], [0, 8, 9]))
+    if method == "greenest":
+        measure = np.where(valid, -ndsi(nir, red), 9.0)
+    else:
+        apart = np.hypot(red[:, np.newaxis] - red, nir[:, np.newaxis] - nir)
+        apart[~(valid[:, np.newaxis] & valid)] = 0
+        measure = np.where(valid, apart.sum(axis=1), np.inf)
+    return np.array(newest_first)[measure.argmin(axis=0)], valid.sum(axis=0)
+
+
+@pytest.mark.parametrize("of", ["product", "bands"])
+@pytest.mark.parametrize(
+    ("method", "product"),
+    [("greenest", {"bands": ["red"]}), ("greenest", {"index": "NDVI"}), ("medoid", {"index": "NDVI"})],
+)
+def test_a_composite_that_compares_scenes(overlapping, tmp_path, monkeypatch, method, product, of):
+    """In whole and, with little memory to work in, in strips."""
+    folder, scenes, canvas = overlapping
+    composite = {"method": method, "of": of, "mask": ["cloud"], "count": True, "chosen": True}
+    spec = {"source": files(*placed(scenes, folder)), "product": product, "composite": composite}
+    made = make(tmp_path, spec)
+    taken, count = compared(canvas, method)
+    layers = canvas["red"] if "bands" in product else ndsi(canvas["nir"], canvas["red"])
+    rows = np.isfinite(canvas["scl"]).any(axis=(0, 2))
+    expected = np.where(count > 0, np.take_along_axis(layers, taken[np.newaxis], 0)[0], np.nan)[rows]
+    listed = [scene["id"] for scene in made.item["properties"]["mosaic:scenes"]]
+    assert listed == ["scene-2", "scene-1", "scene-3"]
+    number = np.array([2, 1, 3])[taken].astype(float)
+    assert same(made.values(1), expected, 2e-6)
+    assert np.array_equal(made.values(2), count[rows])
+    assert same(made.values(3), np.where(count > 0, number, np.nan)[rows])
+
+    request = request_of(spec)
+    plan = make_plan(
+        request, "uid", resolve(request.spec, input_bands(request.spec), own_machine(tmp_path)), Limits(), 1
+    )
+    monkeypatch.setattr(compute, "STRIP_BYTES", 1_000_000)
+    assert compute.strip_height(plan, plan.tiles[0], list(plan.scenes)) < 50
+    tile = plan.tiles[0]
+    found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values
+    assert same(found[0], made.values(1)[: tile.height, : tile.width], 0)
+    assert same(found[2], made.values(3)[: tile.height, : tile.width], 0)
+
+
+def test_methods_that_compare_scenes_refuse_reflectances_beside_plain_numbers(tmp_path):
+    for name in ("red", "nir"):
+        write_raster(tmp_path / f"{name}.tif", noise(20, 20))
+    plain = {"bands": {"red": "red.tif", "nir": "nir.tif"}}
+    scaled = {"bands": {name: {"href": f"{name}.tif", "scale": 0.0001} for name in ("red", "nir")}}
+    for product in ({"index": "NDVI"}, {"bands": ["red"]}):
+        spec = {"source": files(scaled, plain), "product": product, "composite": {"method": "greenest"}}
+        with pytest.raises(RequestError, match="scene-2 holds uncalibrated numbers and others reflectances"):
+            make(tmp_path, spec)
+
+
+def test_greenest_says_which_band_it_lacks(tmp_path):
+    write_raster(tmp_path / "red.tif", noise(20, 20))
+    spec = {
+        "source": files({"bands": {"red": "red.tif"}}),
+        "product": {"bands": ["red"]},
+        "composite": {"method": "greenest"},
+    }
+    with pytest.raises(RequestError, match=r"needs nir, and this scene has red"):
+        make(tmp_path, spec)
+
+
 def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
     """Over the edges of tiles and, with little memory to work in, of strips."""
     radius, height, width = 7, 1100, 1300
@@ -242,19 +312,21 @@ def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkey
 def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
     write_raster(tmp_path / "red.tif", noise(20, 20))
     scene = {"bands": {"red": "red.tif"}}
-    for method in ("median", "percentile", "mean", "latest"):
+    write_raster(tmp_path / "nir.tif", noise(20, 20))
+    scene["bands"]["nir"] = "nir.tif"
+    for method in ("median", "percentile", "mean", "latest", "greenest", "medoid"):
         for count in (1, 40):
             spec = {
                 "source": files(*[scene | {"datetime": "2024-07-01"}] * count),
-                "product": {"bands": ["red"]},
+                "product": {"index": "NDVI"},
                 "composite": {"method": method} | ({"percentile": 5} if method == "percentile" else {}),
             }
             request = request_of(spec)
-            scenes = resolve(request.spec, ("red",), own_machine(tmp_path))
+            scenes = resolve(request.spec, ("red", "nir"), own_machine(tmp_path))
             plan = make_plan(request, "uid", scenes, Limits(), 1)
             large = replace(plan.tiles[0], width=2048, height=2048)
             rows = compute.strip_height(plan, large, list(plan.scenes))
-            stacked = count if method in {"median", "percentile"} else 1
+            stacked = {"median": count, "percentile": count, "medoid": 3 * count}.get(method, 1)
             assert 1 <= rows <= 2048
             assert rows * 2048 * 4 * stacked < compute.STRIP_BYTES
 

@@ -68,3 +68,22 @@ def test_true_colour(folder):
             found, expected = dataset.read(number), reflectance(folder, 1, band)
             assert np.array_equal(np.isnan(found), np.isnan(expected))
             assert np.nanmax(np.abs(found - expected)) < 1e-6
+
+
+def test_greenest(folder):
+    mosaic = made(folder, "greenest")
+    with mosaic.open() as dataset:
+        assert dataset.descriptions == ("red", "green", "blue", "scene")
+        red, chosen = dataset.read(1), dataset.read(4)
+    assert set(np.unique(chosen[np.isfinite(chosen)])) == {1, 2, 3}
+    listed = [scene["id"] for scene in mosaic.item["properties"]["mosaic:scenes"]]
+    assert listed == ["S2_SYNTHETIC_3", "S2_SYNTHETIC_2", "S2_SYNTHETIC_1"]
+    left = mosaic.item["assets"]["mosaic"]["proj:transform"]
+    for number, name in enumerate(listed, 1):
+        with rasterio.open(folder / f"scenes/{name}/B04.tif") as dataset:
+            row, column = round((left[5] - dataset.transform.f) / 10), round((dataset.transform.c - left[2]) / 10)
+        own = reflectance(folder, int(name[-1]), "B04")
+        here = np.s_[row : row + own.shape[0], column : column + own.shape[1]]
+        taken = chosen[here] == number
+        assert taken.any()
+        assert np.abs(red[here] - own)[taken].max() < 1e-6

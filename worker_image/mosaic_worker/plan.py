@@ -16,6 +16,7 @@ from mosaic_worker.geometry.sampling import Kernel, Window
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
+from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.scenes import Scene
 
@@ -86,6 +87,11 @@ class Plan:
     def formula(self) -> Product:
         """The product, ready to compute."""
         return product_of(self.product)
+
+    @property
+    def input_bands(self) -> tuple[str, ...]:
+        """The bands that are read of each scene."""
+        return bands_to_read(self.composite.method, self.formula.input_bands)
 
     @cached_property
     def shape_of_area(self) -> BaseGeometry | None:

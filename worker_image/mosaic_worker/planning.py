@@ -17,7 +17,8 @@ from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
 from mosaic_worker.gridding import fix_grid
-from mosaic_worker.pixels.composite import scene_order
+from mosaic_worker.pixels.comparing import bands_to_read
+from mosaic_worker.pixels.preference import COMPARING, scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.gate import Gate, without_query
@@ -63,8 +64,13 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     plan = read_plan(uid, store)
     if plan is not None:
         return plan
-    scenes = resolve(request.spec, product_of(request.spec.product).input_bands, gate)
+    scenes = resolve(request.spec, input_bands(request.spec), gate)
     return write_plan(make_plan(request, uid, scenes, limits, RANGES_PER_WORKER * parallelism), store)
+
+
+def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
+    """The canonical names of the bands that a request needs of each scene."""
+    return bands_to_read(spec.composite.method, product_of(spec.product).input_bands)
 
 
 def read_plan(uid: str, store: Store) -> Plan | None:
@@ -119,7 +125,7 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
     """
     spec = request.spec
     product = product_of(spec.product)
-    calibrated = _calibration(product, scenes)
+    calibrated = _calibration(product, scenes, compared=spec.composite.method in COMPARING)
     area = _area(spec)
     grid = fix_grid(spec, scenes, area, limits.pixels)
     planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
@@ -161,21 +167,31 @@ def _area(spec: MosaicRequestSpec) -> BaseGeometry | None:
     return area_of(spec.area.bbox, spec.area.geometry.model_dump() if spec.area.geometry else None)
 
 
-def _calibration(product: Product, scenes: Sequence[Scene]) -> bool:
-    """Whether the scenes hold reflectances; refused where that matters and they do not, or only some do."""
-    calibrated = {scene.id: all(scene.bands[name].calibrated for name in product.input_bands) for scene in scenes}
-    plain = [name for name, known in calibrated.items() if not known]
+def _calibration(product: Product, scenes: Sequence[Scene], *, compared: bool) -> bool:
+    """Whether the scenes hold reflectances; refused where that matters and they do not, or only some do.
+
+    Scenes that are compared must all hold the same, in the bands too that are read only for that.
+    """
+    plain = _uncalibrated(scenes, product.input_bands)
     if product.needs_reflectance and plain:
         raise RequestError(
-            f"spec.product.index: {product.title} needs reflectances, and {plain[0]} holds uncalibrated numbers; "
+            f"spec.product.index: {product.title} needs reflectances, and {plain[0].id} holds uncalibrated numbers; "
             "give scale and offset of its bands (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
         )
-    if plain and len(plain) < len(calibrated) and not product.normalised_difference:
-        raise RequestError(
-            f"spec.source.files.scenes: {plain[0]} holds uncalibrated numbers and others reflectances; "
-            "give scale and offset of its bands too"
-        )
+    mixed = [] if product.normalised_difference else [plain]
+    mixed += [_uncalibrated(scenes, tuple(scenes[0].bands))] if compared else []
+    for some in mixed:
+        if some and len(some) < len(scenes):
+            raise RequestError(
+                f"spec.source.files.scenes: {some[0].id} holds uncalibrated numbers and others reflectances; "
+                "give scale and offset of its bands too"
+            )
     return not plain
+
+
+def _uncalibrated(scenes: Sequence[Scene], bands: tuple[str, ...]) -> list[Scene]:
+    """The scenes of which one of several bands has numbers without a scale."""
+    return [scene for scene in scenes if not all(scene.bands[name].calibrated for name in bands)]
 
 
 def _window(scene: Scene, grid: Grid) -> Window:

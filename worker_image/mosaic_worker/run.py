@@ -14,9 +14,8 @@ from mosaic_crds.request import MosaicRequest
 
 from mosaic_worker.finalize import finalize_step
 from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits, make_plan, read_plan, request_uid, write_plan
+from mosaic_worker.planning import Limits, input_bands, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
-from mosaic_worker.product import product_of
 from mosaic_worker.results import ITEM, Results
 from mosaic_worker.sources.gate import Gate, own_machine
 from mosaic_worker.sources.reading import OpenSources
@@ -75,7 +74,7 @@ class _RangeWork:
 
 def prepare(request: MosaicRequest, folder: Path, limits: Limits, workers: int) -> Plan:
     """The plan of a request on this machine, with the identity that its inputs give it; nothing is written."""
-    scenes = resolve(request.spec, product_of(request.spec.product).input_bands, own_machine(folder))
+    scenes = resolve(request.spec, input_bands(request.spec), own_machine(folder))
     return make_plan(request, request_uid(request, scenes), scenes, limits, RANGES_PER_PROCESS * workers)
 
 

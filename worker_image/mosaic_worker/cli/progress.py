@@ -65,7 +65,7 @@ class ProgressBar(run.Progress):
 def show_plan(plan: Plan, cores: int) -> None:
     """Print what a plan would take."""
     grid, summary = plan.grid, plan.summary()
-    click.echo(f"{plan.formula.title} from {', '.join(plan.formula.input_bands)}")
+    click.echo(f"{plan.formula.title} from {', '.join(plan.input_bands)}")
     click.echo(f"  grid     {grid.width:,} x {grid.height:,} pixels at {grid.xres:g} in {grid.crs[:60]}")
     click.echo(f"  scenes   {summary['scenes']}")
     click.echo(f"  tiles    {summary['tiles']} in {summary['ranges']} range(s)")

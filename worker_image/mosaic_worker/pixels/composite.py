@@ -1,21 +1,17 @@
 """Composites: many scenes become one value per pixel."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
 
 import bottleneck
 import numpy as np
-from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
+
+from mosaic_worker.pixels.comparing import medoid
+from mosaic_worker.pixels.preference import CHOOSING
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.uint16]
-
-CHOOSING = ("latest", "oldest", "leastCloudy")
-"""Methods that take a whole scene per pixel: the first valid one in their order of preference."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,23 @@ class Composite:
     chosen: Counts
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A scene that is added to a composite.
+
+    Attributes:
+        number: the scene's, from 1.
+        values: float32 (bands, height, width).
+        compared: by what a method compares scenes, float32 (bands, height, width).
+        valid: (height, width), where none of these is NaN.
+    """
+
+    number: int
+    values: Floats
+    compared: Floats
+    valid: NDArray[np.bool_]
+
+
 class Reducer(ABC):
     """Takes scenes one after the other. A pixel of a scene is valid when none of its bands is NaN."""
 
@@ -46,10 +59,18 @@ class Reducer(ABC):
         """Whether no further scene can change the outcome."""
         return False
 
-    def add(self, number: int, values: Floats) -> None:
-        """Take a scene, by its 1-based number and its values (bands, height, width)."""
+    def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
+        """Take a scene, by its 1-based number and its values (bands, height, width).
+
+        Args:
+            number: the scene's.
+            values: NaN where there is no data.
+            compared: by what medoid and greenest compare scenes, (bands, height, width); the values themselves if None.
+        """
         valid = np.logical_and.reduce(~np.isnan(values), axis=0)
-        whole = self._take(values, valid)
+        if compared is not None:
+            valid &= np.logical_and.reduce(~np.isnan(compared), axis=0)
+        whole = self._take(Layer(number, values, values if compared is None else compared, valid))
         if whole is not None:
             self.chosen[whole] = number
         self.count += valid
@@ -59,8 +80,8 @@ class Reducer(ABC):
         return Composite(self._values(), self.count, self.chosen)
 
     @abstractmethod
-    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        """Take a scene's values; say where it was taken whole, if the method takes whole scenes."""
+    def _take(self, layer: Layer) -> NDArray[np.bool_] | None:
+        """Take a scene; say where it was taken whole, if the method knows already."""
 
     @abstractmethod
     def _values(self) -> Floats: ...
@@ -76,10 +97,28 @@ class _First(Reducer):
     def complete(self) -> bool:
         return not self._counting and bool(self.chosen.all())
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        fresh: NDArray[np.bool_] = valid & (self.chosen == 0)
-        np.copyto(self._found, values, where=fresh)
+    def _take(self, layer: Layer) -> NDArray[np.bool_]:
+        fresh: NDArray[np.bool_] = layer.valid & (self.chosen == 0)
+        np.copyto(self._found, layer.values, where=fresh)
         return fresh
+
+    def _values(self) -> Floats:
+        return self._found
+
+
+class _Greenest(Reducer):
+    """The first of the scenes with the highest NDVI, which is what is compared."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__(shape)
+        self._found = np.full(shape, np.nan, np.float32)
+        self._highest = np.full(shape[1:], -np.inf, np.float32)
+
+    def _take(self, layer: Layer) -> NDArray[np.bool_]:
+        greener: NDArray[np.bool_] = layer.valid & (layer.compared[0] > self._highest)
+        np.copyto(self._found, layer.values, where=greener)
+        np.copyto(self._highest, layer.compared[0], where=greener)
+        return greener
 
     def _values(self) -> Floats:
         return self._found
@@ -91,8 +130,8 @@ class _Extreme(Reducer):
         self._found = np.full(shape, np.nan, np.float32)
         self._extreme = take
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
-        self._extreme(self._found, values, out=self._found, where=valid)
+    def _take(self, layer: Layer) -> None:
+        self._extreme(self._found, layer.values, out=self._found, where=layer.valid)
 
     def _values(self) -> Floats:
         return self._found
@@ -105,8 +144,8 @@ class _Mean(Reducer):
         super().__init__(shape)
         self._sum = np.zeros(shape, np.float64)
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
-        np.add(self._sum, values, out=self._sum, where=valid)
+    def _take(self, layer: Layer) -> None:
+        np.add(self._sum, layer.values, out=self._sum, where=layer.valid)
 
     def _values(self) -> Floats:
         with np.errstate(invalid="ignore"):
@@ -122,10 +161,10 @@ class _Stack(Reducer):
         self._layers = np.empty((scenes, *shape), np.float32)
         self._taken = 0
 
-    def _take(self, values: Floats, valid: NDArray[np.bool_]) -> None:
-        layer = self._layers[self._taken]
-        layer[:] = values
-        layer[:, ~valid] = np.nan
+    def _take(self, layer: Layer) -> None:
+        kept = self._layers[self._taken]
+        kept[:] = layer.values
+        kept[:, ~layer.valid] = np.nan
         self._taken += 1
 
     def _values(self) -> Floats:
@@ -139,6 +178,33 @@ class _Stack(Reducer):
             median: Floats = bottleneck.nanmedian(layers, axis=0)
             return median
         return nan_percentile(layers, self.count, self._percentile)
+
+
+class _Medoid(Reducer):
+    """Keeps all scenes, and beside their values what is compared, where that is something else."""
+
+    def __init__(self, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
+        super().__init__(shape)
+        self._layers = np.empty((scenes, *shape), np.float32)
+        self._compared = np.empty((scenes, compared, *shape[1:]), np.float32) if compared else self._layers
+        self._numbers: list[int] = []
+
+    def _take(self, layer: Layer) -> None:
+        place = len(self._numbers)
+        self._numbers.append(layer.number)
+        self._layers[place] = layer.values
+        self._compared[place] = layer.compared
+        self._compared[place][:, ~layer.valid] = np.nan
+
+    def _values(self) -> Floats:
+        taken = len(self._numbers)
+        if taken == 0:
+            return np.full(self._layers.shape[1:], np.nan, np.float32)
+        nearest = medoid(self._compared[:taken])
+        self.chosen = np.where(self.count > 0, np.array(self._numbers, np.uint16)[nearest], np.uint16(0))
+        found: Floats = np.take_along_axis(self._layers[:taken], nearest[np.newaxis, np.newaxis], 0)[0]
+        found[:, self.count == 0] = np.nan
+        return found
 
 
 def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
@@ -160,7 +226,13 @@ def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
 
 
 def reducer(
-    method: str, percentile: float | None, shape: tuple[int, int, int], scenes: int, *, counting: bool
+    method: str,
+    percentile: float | None,
+    shape: tuple[int, int, int],
+    scenes: int,
+    *,
+    counting: bool,
+    compared: int = 0,
 ) -> Reducer:
     """The reducer of a method.
 
@@ -170,9 +242,14 @@ def reducer(
         shape: (bands, height, width) of each scene.
         scenes: how many may be added at most.
         counting: whether the count is wanted, so that no scene may be left out.
+        compared: how many bands are compared that are not the values themselves.
     """
     if method in CHOOSING:
         return _First(shape, counting)
+    if method == "greenest":
+        return _Greenest(shape)
+    if method == "medoid":
+        return _Medoid(shape, scenes, compared)
     if method == "mean":
         return _Mean(shape)
     if method in {"min", "max"}:
@@ -180,52 +257,7 @@ def reducer(
     return _Stack(shape, scenes, 50.0 if percentile is None else percentile)
 
 
-def bytes_per_pixel(method: str, bands: int, scenes: int) -> int:
-    """Roughly the memory that a reducer and the scene that is added take for each pixel."""
-    stacked = scenes if method in {"median", "percentile"} else 2
-    return 4 * bands * (stacked + 4) + 16
-
-
-class Observed(Protocol):
-    """What the order of preference looks at."""
-
-    @property
-    def id(self) -> str:
-        """The scene's id."""
-
-    @property
-    def datetime(self) -> datetime | None:
-        """When it was taken."""
-
-    @property
-    def cloud_cover(self) -> float | None:
-        """Percent under cloud."""
-
-
-def scene_order(method: str, scenes: Sequence[Observed]) -> list[int]:
-    """Positions of scenes in a method's order of preference; as they are where it has none. Ties go to the newer one.
-
-    Raises:
-        RequestError: the method needs a date or a cloud cover that one of several scenes does not have.
-    """
-    places = list(range(len(scenes)))
-    if method not in CHOOSING or len(scenes) == 1:
-        return places
-    needs = "cloudCover" if method == "leastCloudy" else "datetime"
-    for scene in scenes:
-        if (scene.cloud_cover if needs == "cloudCover" else scene.datetime) is None:
-            raise RequestError(
-                f"spec.composite.method: {method} needs the {needs} of each scene, and {scene.id} has none"
-            )
-
-    def age(place: int) -> float:
-        taken = scenes[place].datetime or datetime.min.replace(tzinfo=UTC)
-        return -taken.timestamp()
-
-    def preference(place: int) -> tuple[float, ...]:
-        if method == "oldest":
-            return (-age(place),)
-        cover = scenes[place].cloud_cover
-        return (cover or 0.0, age(place)) if needs == "cloudCover" else (age(place),)
-
-    return sorted(places, key=lambda place: (*preference(place), place))
+def bytes_per_pixel(method: str, bands: int, scenes: int, compared: int = 0) -> int:
+    """Roughly the memory that a reducer and the scene that is added take for each pixel; arguments as in `reducer`."""
+    stacked = scenes if method in {"median", "percentile", "medoid"} else 2
+    return 4 * (bands + compared) * (stacked + 4) + 16

@@ -10,6 +10,7 @@ from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
+from mosaic_worker.pixels.comparing import ndvi
 from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import dilate
 from mosaic_worker.plan import Plan, PlannedScene
@@ -52,12 +53,26 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
     """Rows that are worked on at once: as many blocks, or else rows, as fit the memory of a strip; at least one."""
-    pixel: float = bytes_per_pixel(plan.composite.method, len(plan.formula.output_bands), max(1, len(scenes)))
+    pixel: float = bytes_per_pixel(
+        plan.composite.method, len(_composed_bands(plan)), max(1, len(scenes)), _compared_bands(plan)
+    )
     bands = [band for planned in scenes for band in planned.scene.bands.values()]
     source = max((np.prod(coarseness(band.header.grid, plan.grid)) for band in bands), default=1.0)
-    pixel += 4 * len(plan.formula.input_bands) + 12 * max(1.0, float(source))
+    pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source))
     rows = int(STRIP_BYTES / (pixel * tile.width))
     return max(1, min(tile.height, rows // plan.block * plan.block if rows >= plan.block else rows))
+
+
+def _composed_bands(plan: Plan) -> tuple[str, ...]:
+    """What scenes are composed of: the product's values, or the bands that it is computed from afterwards."""
+    return plan.formula.output_bands if plan.composite.of == "product" else plan.formula.input_bands
+
+
+def _compared_bands(plan: Plan) -> int:
+    """How many bands are kept of each scene to compare scenes by, beside those that are composed."""
+    if plan.composite.method == "greenest":
+        return 1
+    return len(plan.formula.input_bands) if plan.composite.method == "medoid" and plan.composite.of == "product" else 0
 
 
 def _touches(planned: PlannedScene, tile: Tile) -> bool:
@@ -76,13 +91,14 @@ def _strip(
     """A strip's values, how many were discarded, and which scenes were read."""
     formula, composite = plan.formula, plan.composite
     by_product = composite.of == "product"
-    bands = formula.output_bands if by_product else formula.input_bands
+    bands = _composed_bands(plan)
     stack = reducer(
         composite.method,
         composite.percentile,
         (len(bands), grid.height, grid.width),
         len(scenes),
         counting=composite.count,
+        compared=_compared_bands(plan),
     )
     out_of_range, read = 0, set()
     for number, planned in scenes:
@@ -95,7 +111,7 @@ def _strip(
             out_of_range += outside
         else:
             computed = np.stack([values[name] for name in bands])
-        stack.add(number, computed)
+        stack.add(number, computed, _compared(plan, values))
         if stack.complete:
             break
     result = stack.result()
@@ -106,11 +122,20 @@ def _strip(
     return _with_extra_bands(plan, composed, result, grid), out_of_range, read
 
 
+def _compared(plan: Plan, values: dict[str, Floats]) -> Floats | None:
+    """By what a scene is compared with others, if that is something else than what is composed."""
+    if not _compared_bands(plan):
+        return None
+    if plan.composite.method == "greenest":
+        return ndvi(values["nir"], values["red"])[np.newaxis]
+    return np.stack([values[name] for name in plan.formula.input_bands])
+
+
 def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> dict[str, Floats] | None:
     """A scene's bands on a grid, NaN where there is no data or the mask hides it; None where nothing is left."""
     scene = planned.scene
     values: dict[str, Floats] = {}
-    for name in plan.formula.input_bands:
+    for name in plan.input_bands:
         found = read_band(sources, scene.bands[name], grid, plan.resampling, f"band {name} of {scene.id}")
         if found is None or bottleneck.allnan(found):
             return None
