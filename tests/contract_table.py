@@ -222,6 +222,10 @@ SOURCE = [
     valid("a time in a zone", {f"{SCENE}.datetime": "2024-07-01T19:03:11-07:00"}),
     valid("a date", {f"{SCENE}.datetime": "2024-07-01"}),
     valid("an item with a mask", {SCENE.removesuffix(".0"): [{"item": "item.json", "mask": "scl.tif"}]}),
+    *(
+        valid(f"a mask of {values}", {f"{SCENE}.mask": {"href": "m.tif", "values": values}})
+        for values in ("scl", "qaPixel", "earthDaily", "zero")
+    ),
     valid("a SAFE folder", {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE"}]}),
     valid("500 scenes", {SCENE.removesuffix(".0"): [{"item": "item.json"}] * 500}),
     valid("32 bands", {f"{SCENE}.bands": {f"b{number}": "b.tif" for number in range(32)}}),
@@ -327,7 +331,8 @@ SOURCE = [
     invalid(
         "another kind of mask",
         {f"{SCENE}.mask": {"href": "a", "values": "nonzeros"}},
-        f'{SCENE_PATH}.mask.values is "nonzeros" (did you mean nonzero?); scl, nonzero or zero is allowed',
+        f'{SCENE_PATH}.mask.values is "nonzeros" (did you mean nonzero?); '
+        "scl, qaPixel, earthDaily, nonzero or zero is allowed",
         server=False,
     ),
     invalid(

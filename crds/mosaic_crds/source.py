@@ -48,6 +48,9 @@ class BandFile(_FileOrHref):
     """The number that means "no data"; what the file itself says if absent."""
 
 
+MaskValues = Literal["scl", "qaPixel", "earthDaily", "nonzero", "zero"]
+
+
 class MaskFile(_FileOrHref):
     """The mask of a scene."""
 
@@ -55,9 +58,10 @@ class MaskFile(_FileOrHref):
     """Path, file:// or http(s) URL."""
     band: Annotated[int, Field(ge=1, le=65535)] = 1
     """The band's number in the file, from 1."""
-    values: Literal["scl", "nonzero", "zero"] = "scl"
-    """What its numbers mean. scl: a Sentinel-2 scene classification, of which composite.mask names the classes to leave
-    out; nonzero: pixels that are not zero are left out; zero: pixels that are zero are."""
+    values: MaskValues = "scl"
+    """What its numbers mean. scl: a Sentinel-2 scene classification; qaPixel: QA_PIXEL of Landsat Collection 2;
+    earthDaily: a cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud); of these composite.mask names the
+    classes to leave out. nonzero: pixels that are not zero are left out; zero: pixels that are zero are."""
 
 
 def _has(*fields: str) -> dict[str, Any]:
@@ -90,7 +94,7 @@ class FilesScene(Model):
     """A Sentinel-2 product as ESA ships it: the .SAFE folder or its zip."""
     mask: MaskFile | None = None
     """Which pixels to leave out: the mask's reference alone, as a string, or an object with href, band, values.
-    Of an item its scene classification, if absent."""
+    Of an item its asset scl, qa_pixel or cloud_mask, if absent."""
     datetime: Moment | None = None
     """When it was taken, RFC 3339 with a time zone, or a date."""
     cloud_cover: Percent | None = None

@@ -65,7 +65,8 @@ class Composite(Model):
     """Reduce the product's values, or each band before the product is computed; of methods that take one scene, whether
     it must have a value of the product or only its bands."""
     mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
-    """Classes of the scene classification to leave out."""
+    """Classes to leave out, by the scenes' masks. EarthDaily's know no snow and no water; Landsat's know cirrus since
+    Landsat 8."""
     dilate: Annotated[int, Field(ge=0, le=100)] = 0
     """Widen what is left out by so many pixels of the grid."""
     count: bool = False

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from mosaic_worker.pixels.masks import dilate, scl_flagged
+from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN, dilate, mask_codes, untold
 
 
 def brute(flagged, radius):
@@ -37,4 +37,50 @@ def test_a_dilated_mask_reaches_exactly_as_far_as_the_radius(flagged, radius):
     ],
 )
 def test_classes_of_the_scene_classification(classes, numbers):
-    assert set(np.flatnonzero(scl_flagged(np.arange(12, dtype=np.uint8), classes))) == numbers
+    found = mask_codes(np.arange(12, dtype=np.uint8), "scl", classes)
+    assert set(np.flatnonzero(found == FLAGGED)) == numbers
+    assert np.flatnonzero(found == UNKNOWN).tolist() == [0]
+
+
+BITS = {"cloud": (1, 3), "shadow": (4,), "cirrus": (2,), "snow": (5,), "water": (7,)}
+
+
+@given(
+    st.lists(st.sampled_from(sorted(BITS)), unique=True),
+    st.lists(st.integers(0, 65535), min_size=1, max_size=20),
+    st.sampled_from([np.uint16, np.int32]),
+)
+def test_classes_are_bits_of_landsats_qa_pixel(classes, numbers, dtype):
+    found = mask_codes(np.array(numbers, dtype), "qaPixel", classes)
+    for number, code in zip(numbers, found, strict=True):
+        wanted = any(number >> place & 1 for name in classes for place in BITS[name])
+        assert code == (UNKNOWN if number & 1 else FLAGGED if wanted else CLEAR)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(1, "fill"), (21824, "clear"), (22280, "cloud"), (23888, "shadow"), (30048, "snow"), (54596, "cirrus")],
+)
+def test_numbers_that_landsat_files_hold(number, name):
+    for asked in BITS:
+        code = mask_codes(np.array([number], np.uint16), "qaPixel", [asked]).item()
+        assert code == (UNKNOWN if name == "fill" else FLAGGED if name == asked else CLEAR)
+
+
+def test_earthdailys_cloud_masks_say_clear_by_1():
+    numbers = np.arange(5, dtype=np.uint8)
+    assert mask_codes(numbers, "earthDaily", ["cloud"]).tolist() == [UNKNOWN, CLEAR, FLAGGED, CLEAR, CLEAR]
+    assert mask_codes(numbers, "earthDaily", ["shadow", "cirrus"]).tolist() == [UNKNOWN, CLEAR, CLEAR, FLAGGED, FLAGGED]
+
+
+def test_masks_of_one_class_flag_it_whatever_is_asked_for():
+    numbers = np.array([0, 1, 255], np.uint8)
+    for classes in ([], ["snow"]):
+        assert mask_codes(numbers, "nonzero", classes).tolist() == [CLEAR, FLAGGED, FLAGGED]
+        assert mask_codes(numbers, "zero", classes).tolist() == [FLAGGED, CLEAR, CLEAR]
+
+
+def test_which_classes_a_kind_of_mask_does_not_tell():
+    everything = ["cloud", "shadow", "cirrus", "snow", "water"]
+    told = {kind: untold(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")}
+    assert told == {"scl": [], "qaPixel": [], "earthDaily": ["snow", "water"], "nonzero": [], "zero": []}

@@ -275,6 +275,20 @@ def test_greenest_says_which_band_it_lacks(tmp_path):
         make(tmp_path, spec)
 
 
+def test_landsats_quality_band_hides_its_bits_and_its_fill(tmp_path):
+    nir = noise(200, 300)
+    quality = np.random.default_rng(1).integers(0, 1 << 16, (100, 150)).astype(np.uint16)
+    write_raster(tmp_path / "nir.tif", nir)
+    write_raster(tmp_path / "qa.tif", quality, resolution=20, nodata=1)
+    spec = {
+        "source": files({"bands": {"nir": "nir.tif"}, "mask": {"href": "qa.tif", "values": "qaPixel"}}),
+        "product": {"bands": ["nir"]},
+        "composite": {"mask": ["cloud", "shadow", "snow"]},
+    }
+    hidden = (quality & 0b111011 != 0).repeat(2, 0).repeat(2, 1)
+    assert same(make(tmp_path, spec).values(), np.where(hidden, np.nan, nir))
+
+
 def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
     """Over the edges of tiles and, with little memory to work in, of strips."""
     radius, height, width = 7, 1100, 1300

@@ -139,3 +139,28 @@ def test_a_scene_in_degrees_on_both_sides_of_the_antimeridian_is_not_lost(tmp_pa
     one = write_raster(tmp_path / "a.tif", values, left=x - 1000, top=y, crs="EPSG:32601")
     spec = red(one, crs="EPSG:4326", resolution=0.0001) | {"area": {"bbox": [179.995, 9.985, 180, 9.995]}}
     assert len(planned(tmp_path, spec).scenes) == 1
+
+
+def masked(folder, values, classes, dtype=np.uint8):
+    write_raster(folder / "mask.tif", np.ones((50, 60), dtype))
+    spec = red(write_raster(folder / "a.tif", noise(50, 60)))
+    spec["source"]["files"]["scenes"][0]["mask"] = {"href": "mask.tif", "values": values}
+    return planned(folder, spec | {"composite": {"mask": classes}})
+
+
+def test_a_class_that_no_mask_tells_is_refused_or_warned_of(tmp_path):
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: spec\.composite\.mask leaves out snow, water, and"):
+        masked(tmp_path, "earthDaily", ["cloud", "snow", "water"])
+    (warning,) = masked(tmp_path, "nonzero", ["cloud", "snow"]).warnings
+    assert warning.startswith("the masks of 1 scene(s) tell no classes: all that they flag is left out, whether")
+    assert masked(tmp_path, "nonzero", []).warnings == ()
+    assert masked(tmp_path, "scl", ["cloud", "snow"]).warnings == ()
+    (warning,) = masked(tmp_path, "earthDaily", ["cloud"]).warnings
+    assert "1 clear, 2 cloud, 3 shadow, 4 thin cloud" in warning
+
+
+@pytest.mark.parametrize("values", ["scl", "qaPixel", "earthDaily"])
+def test_a_mask_of_classes_holds_integers_and_is_not_used_without_classes(tmp_path, values):
+    with pytest.raises(RequestError, match=rf"mask\.tif holds float32, and a mask of kind {values} integers"):
+        masked(tmp_path, values, ["cloud"], np.float32)
+    assert masked(tmp_path, values, []).scenes[0].scene.mask is None

@@ -8,9 +8,10 @@ import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid, projected_bounds
 from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
+from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.reading import CLEAR, FLAGGED, UNKNOWN, OpenSources, read_band, read_mask
+from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject

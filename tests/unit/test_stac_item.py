@@ -108,8 +108,26 @@ def test_the_scene_classification_is_the_mask_where_classes_are_asked_for(tmp_pa
     assert scene_of(tmp_path, assets).mask is None
     mask = scene_of(tmp_path, assets, mask=["cloud"]).mask
     assert (mask.href, mask.values) == (str(tmp_path / "scl.tif"), "scl")
-    with pytest.raises(RequestError, match="SCENE has no scene classification"):
+    with pytest.raises(RequestError, match="SCENE has no asset scl or qa_pixel or cloud_mask to mask by"):
         scene_of(tmp_path, {"red": {"href": "../red.tif"}}, mask=["cloud"])
+
+
+@pytest.mark.parametrize(
+    ("key", "values"), [("qa_pixel", "qaPixel"), ("cloud_mask", "earthDaily"), ("cloud-mask", "earthDaily")]
+)
+def test_masks_of_other_kinds_are_found_by_their_key(tmp_path, key, values):
+    assets = {"red": {"href": "../red.tif"}, key: {"href": "../scl.tif"}}
+    mask = scene_of(tmp_path, assets, mask=["cloud", "cirrus"]).mask
+    assert (mask.href, mask.values) == (str(tmp_path / "scl.tif"), values)
+    assert scene_of(tmp_path, assets).mask is None
+    both = scene_of(tmp_path, assets | {"SCL": {"href": "../nir.tif"}}, mask=["cloud"]).mask
+    assert (both.href, both.values) == (str(tmp_path / "nir.tif"), "scl")
+
+
+def test_a_class_that_the_items_mask_does_not_tell_is_refused(tmp_path):
+    assets = {"red": {"href": "../red.tif"}, "cloud_mask": {"href": "../scl.tif"}}
+    with pytest.raises(RequestError, match=r"leaves out snow, and a mask of kind earthDaily does not tell snow; take"):
+        scene_of(tmp_path, assets, mask=["cloud", "snow"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"type": "Feature"}', "<xml/>", '"text"', "null"])

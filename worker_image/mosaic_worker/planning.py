@@ -18,6 +18,7 @@ from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
 from mosaic_worker.gridding import fix_grid
 from mosaic_worker.pixels.comparing import bands_to_read
+from mosaic_worker.pixels.masks import LEGENDS
 from mosaic_worker.pixels.preference import COMPARING, scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
@@ -157,7 +158,7 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,
         estimate=estimate(grid, ordered, len(product.output_bands)),
-        warnings=tuple(_warnings(grid, area, len(scenes) - len(touching))),
+        warnings=(*_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
     )
 
 
@@ -204,6 +205,24 @@ def _window(scene: Scene, grid: Grid) -> Window:
         right=min(window.right for window in windows),
         bottom=min(window.bottom for window in windows),
     )
+
+
+def _mask_warnings(spec: MosaicRequestSpec, planned: Sequence[PlannedScene]) -> list[str]:
+    """What the masks do not say."""
+    kinds = [item.scene.mask.values for item in planned if item.scene.mask is not None]
+    single = sum(kind not in LEGENDS for kind in kinds)
+    found = []
+    if single and spec.composite.mask:
+        found.append(
+            f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
+            f"whether it is {' or '.join(spec.composite.mask)} or not"
+        )
+    if "earthDaily" in kinds:
+        found.append(
+            f"the masks of {kinds.count('earthDaily')} scene(s) are read as EarthDaily's: 1 clear, 2 cloud, 3 shadow, "
+            "4 thin cloud; it publishes no such list for mosaics, so compare the result with them"
+        )
+    return found
 
 
 def _warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:

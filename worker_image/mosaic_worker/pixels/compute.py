@@ -12,9 +12,9 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.comparing import ndvi
 from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
-from mosaic_worker.pixels.masks import dilate
+from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.sources.reading import CLEAR, FLAGGED, Floats, OpenSources, read_band, read_mask
+from mosaic_worker.sources.reading import Floats, OpenSources, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask
 
 STRIP_BYTES = 256 * 2**20

@@ -1,22 +1,75 @@
-"""Masks: which numbers of a scene classification are clouds, and how a mask is widened."""
+"""Masks: which numbers of a mask layer are clouds, and how a mask is widened."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-SCL_CLASSES = {"cloud": (8, 9), "shadow": (3,), "cirrus": (10,), "snow": (11,), "water": (6,)}
-"""Sentinel-2 Level-2A scene classification: clouds of medium and high probability, cloud shadows, thin cirrus, snow or
-ice, water (Sentinel-2 Products Specification Document, Level-2A)."""
-SCL_NO_DATA = 0
+CLEAR, FLAGGED, UNKNOWN = 1, 2, 0
+"""Codes of a mask; unknown is what GDAL gives beyond an image, and less than the others where the most counts."""
 
 
-def scl_flagged(numbers: NDArray[np.integer], classes: Sequence[str]) -> NDArray[np.bool_]:
-    """Which pixels of a scene classification belong to classes given by name; any shape."""
-    table = np.zeros(256, bool)
-    table[[number for name in classes for number in SCL_CLASSES[name]]] = True
-    flagged: NDArray[np.bool_] = table[numbers.astype(np.uint8)]
-    return flagged
+@dataclass(frozen=True)
+class Legend:
+    """What the numbers of a mask layer mean.
+
+    Attributes:
+        classes: numbers, or places of bits, by the names that composite.mask has for classes.
+        no_data: numbers, or places of bits, that say that nothing is known.
+        bits: whether a number is a set of bits instead of a class.
+    """
+
+    classes: dict[str, tuple[int, ...]]
+    no_data: tuple[int, ...]
+    bits: bool = False
+
+    def holds(self, numbers: NDArray[np.integer], wanted: Sequence[int]) -> NDArray[np.bool_]:
+        """Which pixels are of one of several classes, or have one of several bits; any shape."""
+        found: NDArray[np.bool_] = (
+            (numbers & sum(1 << place for place in wanted)) != 0 if self.bits else np.isin(numbers, wanted)
+        )
+        return found
+
+
+LEGENDS = {
+    "scl": Legend({"cloud": (8, 9), "shadow": (3,), "cirrus": (10,), "snow": (11,), "water": (6,)}, no_data=(0,)),
+    "qaPixel": Legend(
+        {"cloud": (3, 1), "shadow": (4,), "cirrus": (2,), "snow": (5,), "water": (7,)}, no_data=(0,), bits=True
+    ),
+    "earthDaily": Legend({"cloud": (2,), "shadow": (3,), "cirrus": (4,)}, no_data=(0,)),
+}
+"""By mask.values of a request.
+
+scl: Sentinel-2 Level-2A scene classification: clouds of medium and high probability, cloud shadows, thin cirrus, snow
+or ice, water (Sentinel-2 Products Specification Document, Level-2A).
+qaPixel: QA_PIXEL of Landsat Collection 2: cloud and dilated cloud, which its own bit 6, "clear", excludes as well;
+cirrus since Landsat 8 (Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619).
+earthDaily: EarthDaily's cloud masks: 1 is clear, 4 thin cloud (docs/decisions, "Masks of other kinds").
+"""
+
+
+def untold(values: str, classes: Sequence[str]) -> list[str]:
+    """The classes that masks of a kind do not tell, if they tell any by name."""
+    return [name for name in classes if values in LEGENDS and name not in LEGENDS[values].classes]
+
+
+def mask_codes(numbers: NDArray[np.integer], values: str, classes: Sequence[str]) -> NDArray[np.uint8]:
+    """What the numbers of a mask layer say: uint8 of the same shape, each CLEAR, FLAGGED or UNKNOWN.
+
+    Args:
+        numbers: any shape.
+        values: their kind, as in mask.values of a request.
+        classes: what is to be flagged, by the names of composite.mask; a mask of one class flags that one.
+    """
+    codes = np.full(numbers.shape, CLEAR, np.uint8)
+    if values in LEGENDS:
+        legend = LEGENDS[values]
+        codes[legend.holds(numbers, [number for name in classes for number in legend.classes[name]])] = FLAGGED
+        codes[legend.holds(numbers, legend.no_data)] = UNKNOWN
+    else:
+        codes[(numbers == 0) == (values == "zero")] = FLAGGED
+    return codes
 
 
 def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

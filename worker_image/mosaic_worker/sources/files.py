@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, MaskFile
 
+from mosaic_worker.pixels.masks import LEGENDS, untold
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.gate import Gate, without_query
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.scenes import Mask, Scene
 from mosaic_worker.sources.stac_item import StacItem, read_item
@@ -18,7 +19,7 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
     Args:
         files: the source.
         bands: the canonical names of the bands that the product needs.
-        classes: the classes that the request masks; scene classification layers are used only when there are any.
+        classes: the classes that the request masks; layers of classes are used only when there are any.
         gate: what may be read.
     """
     with Headers(gate) as headers:
@@ -64,10 +65,10 @@ def _mask(
     headers: Headers,
     item: StacItem | None,
 ) -> Mask | None:
-    """The mask that the request names, else the Item's scene classification where classes are asked for."""
+    """The mask that the request names, else the Item's own where classes are asked for."""
     place = f"{where}.mask"
     if file is not None:
-        if file.values == "scl" and not classes:
+        if file.values in LEGENDS and not classes:
             return None
         href, band, values = headers.gate.admit(file.href, place), file.band, file.values
     elif not classes:
@@ -77,6 +78,14 @@ def _mask(
             f"{place}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
         )
     else:
-        href, band, values = item.scene_classification(), 1, "scl"
+        (href, values), band = item.mask(), 1
+    lacking = untold(values, classes)
+    if lacking:
+        raise RequestError(
+            f"{place}: spec.composite.mask leaves out {', '.join(lacking)}, and a mask of kind {values} does not tell "
+            f"{' or '.join(lacking)}; take it out of there, or give the scene a mask that tells"
+        )
     _, header = headers.read(href, band, place)
+    if values in LEGENDS and not header.dtype.startswith(("uint", "int")):
+        raise RequestError(f"{place}: {without_query(href)} holds {header.dtype}, and a mask of kind {values} integers")
     return Mask(href=href, band=band, values=values, header=header)

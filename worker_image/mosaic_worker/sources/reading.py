@@ -25,14 +25,12 @@ from mosaic_worker.geometry.sampling import (
     mask_kernel_for,
     source_window,
 )
-from mosaic_worker.pixels.masks import SCL_NO_DATA, scl_flagged
+from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.gate import Gate, open_raster, raster_environment, without_query
 from mosaic_worker.sources.scenes import Band, Mask
 
 Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.uint8)
-CLEAR, FLAGGED, UNKNOWN = 1, 2, 0
-"""Codes of a mask; unknown is what GDAL gives beyond an image, and less than the others where the most counts."""
 TOLERANCE = 1e-3
 """Pixels by which GDAL's warper may approximate a place between two exact ones."""
 
@@ -81,20 +79,15 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
 def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[str], where: str) -> NDArray[np.uint8]:
     """What a mask layer says on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
 
-    Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what a scene classification calls
-    "no data", and what lies beyond the layer.
+    Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what the layer calls "no data", and what
+    lies beyond it.
     """
     kernel = mask_kernel_for(mask.header.grid, grid)
     window = source_window(mask.header.grid, grid, kernel)
     if window.empty:
         return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
     numbers = _read(sources.get(mask.href, where), mask.band, window, where)
-    codes = np.full(numbers.shape, CLEAR, np.uint8)
-    if mask.values == "scl":
-        codes[scl_flagged(numbers, classes)] = FLAGGED
-        codes[numbers == SCL_NO_DATA] = UNKNOWN
-    else:
-        codes[(numbers == 0) == (mask.values == "zero")] = FLAGGED
+    codes = mask_codes(numbers, mask.values, classes)
     return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+
+from mosaic_crds.source import MaskValues
 
 from mosaic_worker.geometry.grid import Grid
 
@@ -51,7 +52,7 @@ class Mask:
 
     href: str
     band: int
-    values: Literal["scl", "nonzero", "zero"]
+    values: MaskValues
     header: Header
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pystac
 from mosaic_crds.errors import RequestError
+from mosaic_crds.source import MaskValues
 from pystac.errors import STACError, STACTypeError
 
 from mosaic_worker.product.bands import canonical
@@ -15,6 +16,8 @@ from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.scenes import Band
 
+_MASKS: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "cloud_mask": "earthDaily"}
+"""What the numbers of a mask mean, by the key of its asset; what tells more classes comes first."""
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata"}
 SENTINEL2_SCALE = 0.0001
 """Quantification of Sentinel-2 reflectances: 10,000 (Sentinel-2 Products Specification Document)."""
@@ -64,17 +67,19 @@ class StacItem:
         where = f"{self.where}: asset {key} of {self.id}"
         return headers.described_band(self._admitted(asset, where), 1, self._stated(asset), where)
 
-    def scene_classification(self) -> str:
-        """The admitted path or URL of the scene classification layer.
+    def mask(self) -> tuple[str, MaskValues]:
+        """The admitted path or URL of the mask layer, and what its numbers mean.
 
         Raises:
             RequestError: the Item has none.
         """
-        for key, asset in self.item.assets.items():
-            if key.lower() == "scl":
-                return self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+        keys = {key.lower().replace("-", "_"): key for key in self.item.assets}
+        for name, values in _MASKS.items():
+            if name in keys:
+                place = f"{self.where}: asset {keys[name]} of {self.id}"
+                return self._admitted(self.item.assets[keys[name]], place), values
         raise RequestError(
-            f"{self.where}: {self.id} has no scene classification (scl) to mask by; give the scene a mask"
+            f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask"
         )
 
     def _asset(self, name: str) -> tuple[str, pystac.Asset]:
