@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements/develop.txt pyproject.toml
 	@touch $@
 
 demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar, the results
-	@test -d demo/scenes || $(BIN)/mosaic sample-scene demo/scenes --count 3
+	@test -d demo/scenes || $(BIN)/mosaic sample-scene demo/scenes --count 3 --safe
 	@cp crds/samples/*.yaml demo/
 	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
 

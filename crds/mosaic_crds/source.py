@@ -91,7 +91,7 @@ class FilesScene(Model):
     item: Reference | None = None
     """A STAC Item: path, file:// or http(s) URL."""
     safe: Reference | None = None
-    """A Sentinel-2 product as ESA ships it: the .SAFE folder or its zip."""
+    """A Sentinel-2 product of level 1C or 2A as ESA ships it: the path of the .SAFE folder or of its zip."""
     mask: MaskFile | None = None
     """Which pixels to leave out: the mask's reference alone, as a string, or an object with href, band, values.
     Of an item its asset scl, qa_pixel or cloud_mask, if absent."""

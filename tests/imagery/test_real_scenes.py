@@ -1,6 +1,7 @@
 """Mosaics of real Sentinel-2 scenes, compared with what plain GDAL and numpy make of the same files."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,41 @@ def test_an_unmodified_esa_jpeg_2000_is_copied_pixel_by_pixel(imagery, tmp_path)
     with rasterio.open(path) as dataset:
         assert np.array_equal(found, dataset.read(1))
         assert (transform, crs) == (dataset.transform, "EPSG:32631")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_unmodified_esa_jpeg_2000_in_its_product(imagery, tmp_path, zipped):
+    """Laid out as ESA does, with the metadata of its baseline, which know no offset."""
+    path = imagery / "T31TDH_20180101T105441_B01.jp2"
+    image = f"GRANULE/L1C_T31TDH_A013216_20180101T105435/IMG_DATA/{path.name}"
+    metadata = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+    <n1:Level-1C_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-1C.xsd">
+    <n1:General_Info><Product_Info><PRODUCT_START_TIME>2018-01-01T10:54:41.026Z</PRODUCT_START_TIME>
+    <PRODUCT_URI>S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE</PRODUCT_URI></Product_Info>
+    <Product_Image_Characteristics>
+    <Special_Values><SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>0</SPECIAL_VALUE_INDEX>
+    </Special_Values><QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE></Product_Image_Characteristics>
+    </n1:General_Info></n1:Level-1C_User_Product>"""
+    product = tmp_path / ("product.zip" if zipped else "product.SAFE")
+    if zipped:
+        with zipfile.ZipFile(product, "w") as archive:
+            archive.writestr("S2A.SAFE/MTD_MSIL1C.xml", metadata)
+            archive.write(path, f"S2A.SAFE/{image}")
+    else:
+        (product / image).parent.mkdir(parents=True)
+        (product / image).symlink_to(path)
+        (product / "MTD_MSIL1C.xml").write_text(metadata)
+    result, folder = make(
+        tmp_path, {"source": {"files": {"scenes": [{"safe": str(product)}]}}, "product": {"bands": ["B01"]}}
+    )
+    found, transform, _ = read(folder / "mosaic.tif")
+    with rasterio.open(path) as dataset:
+        stored = dataset.read(1).astype(float)
+        assert transform == dataset.transform
+    expected = np.where(stored == 0, np.nan, stored / 10000)
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert np.nanmax(np.abs(found - expected)) < 1e-6
+    assert result.item["properties"]["mosaic:scenes"][0]["id"].startswith("S2A_MSIL1C_20180101T105441")
 
 
 def test_an_area_gives_the_same_pixels_as_the_whole(scenes, tmp_path):

@@ -113,9 +113,11 @@ def test_indices_are_listed_and_explained():
 
 
 def test_sample_scenes_are_written_where_asked(tmp_path):
-    made = mosaic("sample-scene", tmp_path / "scenes", "--side", 128, "--count", 2)
+    made = mosaic("sample-scene", tmp_path / "scenes", "--side", 128, "--count", 2, "--safe")
     assert made.returncode == 0
-    assert made.stdout.splitlines() == [str(tmp_path / f"scenes/S2_SYNTHETIC_{n}/item.json") for n in (1, 2)]
+    written = [f"S2_SYNTHETIC_{n}{what}" for n in (1, 2) for what in ("/item.json", ".SAFE.zip")]
+    assert made.stdout.splitlines() == [str(tmp_path / "scenes" / name) for name in written]
+    assert (tmp_path / "scenes/S2_SYNTHETIC_2.SAFE.zip").exists()
     assert (tmp_path / "scenes/S2_SYNTHETIC_2/B11.jp2").exists()
 
 

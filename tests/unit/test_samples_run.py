@@ -10,6 +10,7 @@ import rasterio
 from mosaic_crds.validation import parse_request
 from mosaic_worker.run import run
 from mosaic_worker.synthetic import write_scenes
+from mosaic_worker.synthetic.safe import write_safe
 from pipeline import Made
 
 SAMPLES = Path(__file__).parents[2] / "crds" / "samples"
@@ -18,7 +19,8 @@ SAMPLES = Path(__file__).parents[2] / "crds" / "samples"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("demo")
-    list(write_scenes(place / "scenes", count=3, side=512, seed=3))
+    items = list(write_scenes(place / "scenes", count=3, side=512, seed=3))
+    write_safe(items[0], place / "scenes" / "S2_SYNTHETIC_1.SAFE.zip")
     for sample in SAMPLES.glob("*.yaml"):
         shutil.copy(sample, place)
     return place
@@ -87,3 +89,17 @@ def test_greenest(folder):
         taken = chosen[here] == number
         assert taken.any()
         assert np.abs(red[here] - own)[taken].max() < 1e-6
+
+
+def test_sentinel_2_product(folder):
+    mosaic = made(folder, "sentinel-2-product")
+    red, nir = reflectance(folder, 1, "B04"), reflectance(folder, 1, "B08")
+    with rasterio.open(folder / "scenes/S2_SYNTHETIC_1/SCL.tif") as dataset:
+        classes = dataset.read(1).repeat(2, 0).repeat(2, 1)
+    with np.errstate(invalid="ignore"):
+        expected = (nir - red) / (nir + red)
+        expected[(np.abs(expected) > 1) | np.isin(classes, [0, 3, 8, 9])] = np.nan
+    found = mosaic.values()
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert np.nanmax(np.abs(found - expected)) < 1e-5
+    assert mosaic.item["properties"]["datetime"] == "2024-07-01T19:29:11Z"

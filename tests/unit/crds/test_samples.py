@@ -16,4 +16,5 @@ def test_a_sample_is_valid_named_like_its_file_and_says_what_it_does(sample):
 
 
 def test_there_is_a_sample_of_each_kind():
-    assert [sample.stem for sample in SAMPLES] == ["greenest", "median", "ndsi", "ndvi-british-columbia", "true-colour"]
+    names = ["greenest", "median", "ndsi", "ndvi-british-columbia", "sentinel-2-product", "true-colour"]
+    assert [sample.stem for sample in SAMPLES] == names

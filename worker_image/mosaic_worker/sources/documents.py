@@ -8,6 +8,7 @@ from typing import IO
 
 from mosaic_crds.errors import PassingError, RequestError
 
+from mosaic_worker.sources.archives import file_of
 from mosaic_worker.sources.gate import Gate, without_query
 
 LARGEST_DOCUMENT = 16 * 2**20
@@ -41,7 +42,7 @@ def identity(admitted: str, where: str, gate: Gate) -> str:
     """What changes when the content of an input does: size and time of a file, ETag or size and time at a server."""
     if "://" not in admitted:
         try:
-            status = Path(admitted).stat()
+            status = Path(file_of(admitted)).stat()
         except OSError:
             raise RequestError(f"{where}: there is no file {admitted}") from None
         return f"{status.st_size}:{status.st_mtime_ns}"

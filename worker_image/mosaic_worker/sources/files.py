@@ -1,4 +1,4 @@
-"""Scenes that a request lists itself: by the files of their bands, or by a STAC Item."""
+"""Scenes that a request lists itself: by the files of their bands, by a STAC Item, or as a Sentinel-2 product."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from mosaic_worker.pixels.masks import LEGENDS, untold
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.gate import Gate, without_query
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scenes import Mask, Scene
 from mosaic_worker.sources.stac_item import StacItem, read_item
 
@@ -30,7 +31,7 @@ def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequen
     where = f"spec.source.files.scenes[{number}]"
     gate = headers.gate
     if scene.safe is not None:
-        raise RequestError(f"{where}.safe: this version reads scenes by their bands or by a STAC Item")
+        return safe_scene(gate.admit(scene.safe, f"{where}.safe"), bands, classes, f"{where}.safe", headers)
     if scene.item is not None:
         item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", gate)
         return Scene(

@@ -21,6 +21,8 @@ from mosaic_crds.errors import PassingError, RequestError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
+from mosaic_worker.sources.archives import file_of, gdal_name
+
 DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
 LARGEST_BLOCK = 512 * 2**20
 """Bytes that decoding one block of a file may take; a file in one huge strip would fill the memory of a pod."""
@@ -163,13 +165,13 @@ def open_raster(admitted: str, where: str) -> DatasetReader:
     """
     remote = _is_url(admitted)
     if not remote:
-        _require_file(admitted, where)
+        _require_file(file_of(admitted), where)
     failures = []
     with raster_environment(remote), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
         for driver in DRIVERS:
             try:
-                dataset = rasterio.open(admitted, driver=driver)
+                dataset = rasterio.open(gdal_name(admitted), driver=driver)
             except RasterioIOError as error:
                 failures.append(str(error))
                 if remote and ("HTTP response code" in str(error) or "CURL" in str(error)):
