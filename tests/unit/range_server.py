@@ -1,44 +1,75 @@
-"""A small HTTP server that gives byte ranges, as object stores do."""
+"""A small HTTP server that gives byte ranges, as object stores do, and counts what it is asked."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Asked:
+    """What a server was asked: each request's path with its query, its range, and the bytes of the answer."""
+
+    requests: list[tuple[str, str, int]] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, _, size in self.requests)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _, _ in self.requests]
 
 
 class RangeHandler(SimpleHTTPRequestHandler):
     """Gives byte ranges; says 503 of a path with `busy` in it, and 302 of one below /away/."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    asked: Asked | None = None
+    delay: float = 0.0
+    """Seconds before each answer, as of a server far away."""
 
     def do_GET(self) -> None:
+        time.sleep(self.delay)
         if self.path.startswith("/away/"):
-            self.send_response(302)
-            self.send_header("Location", "http://elsewhere.invalid/a.tif")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(302, Location="http://elsewhere.invalid/a.tif")
             return
         path = Path(self.translate_path(self.path))
         if not path.is_file():
-            self.send_error(503 if "busy" in self.path else 404)
+            self.answer(503 if "busy" in self.path else 404)
             return
-        content = path.read_bytes()
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start, stop = 0, len(content)
-        if asked:
-            start, stop = int(asked[1]), min(len(content), int(asked[2] or len(content) - 1) + 1)
-        self.send_response(206 if asked else 200)
-        if asked:
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
-        self.send_header("Content-Length", str(stop - start))
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            named = {"Accept-Ranges": "bytes", "ETag": f'"{path.stat().st_mtime_ns}"'}
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            if asked is None:
+                self.answer(200, file.read(), **named)
+                return
+            start, stop = int(asked[1]), min(size, int(asked[2] or size - 1) + 1)
+            if start >= size:
+                self.answer(416, **{"Content-Range": f"bytes */{size}"})
+                return
+            file.seek(start)
+            self.answer(206, file.read(stop - start), **named, **{"Content-Range": f"bytes {start}-{stop - 1}/{size}"})
+
+    def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
+        """Send an answer, and remember it."""
+        if self.asked is not None:
+            sent = len(content) if self.command == "GET" else 0
+            self.asked.requests.append((self.path, self.headers.get("Range", ""), sent))
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(content))} | headers).items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(content[start:stop])
+            self.wfile.write(content)
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -48,14 +79,29 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, asked: Asked | None = None, delay: float = 0.0) -> Iterator[str]:
     """The address, host:port, at which a folder is served meanwhile."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(RangeHandler, directory=str(folder)))
+    kind = type("Handler", (RangeHandler,), {"asked": asked, "delay": delay})
+    with serving_by(partial(kind, directory=str(folder))) as address:
+        yield address
+
+
+@contextmanager
+def serving_by(
+    handler: Callable[..., SimpleHTTPRequestHandler], host: str = "127.0.0.1", port: int = 0
+) -> Iterator[str]:
+    """The address, host:port, at which a handler answers meanwhile."""
+    server = ThreadingHTTPServer((host, port), handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"127.0.0.1:{server.server_port}"
+        yield f"{host}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def query_of(path: str) -> str:
+    """The query of a request's path."""
+    return urlsplit(path).query

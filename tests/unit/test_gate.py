@@ -1,13 +1,15 @@
 """The gate: what a request may open, and the sentence that it gets for everything else."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
-from mosaic_worker.sources.gate import Gate, open_raster, own_machine, pod
+from mosaic_worker.sources.gate import Gate, own_machine, pod
+from mosaic_worker.sources.opening import open_raster
 from rasterio.transform import from_origin
 
 
@@ -76,10 +78,65 @@ def test_a_pod_asks_only_the_hosts_of_its_list():
             gate.admit(refused, "x")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "2130706433"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "[::1]",
+        "[::ffff:7f00:1]",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+    ],
+)
 def test_a_star_admits_no_private_address(host):
     with pytest.raises(RequestError, match="private address"):
         pod("*").admit(f"http://{host}/latest/meta-data", "x")
+
+
+@pytest.mark.parametrize("hosts", ["data.example.org", "*.example.org", "*"])
+def test_other_ports_than_those_of_the_web_must_be_listed(hosts):
+    gate = pod(hosts)
+    for admitted in ("http://data.example.org/a", "https://data.example.org/a", "https://data.example.org:443/a"):
+        assert gate.admit(admitted, "x") == admitted
+    for refused in ("https://data.example.org:8443/a", "http://data.example.org:22/a", "http://data.example.org:0/a"):
+        with pytest.raises(RequestError, match=r"the host data\.example\.org:\d+ is not among those"):
+            gate.admit(refused, "x")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "https://user:secret@example.org/a.tif",
+        "https://secret@example.org/a.tif",
+        "gopher://example.org/a.tif?sig=secret",
+        "/vsicurl/https://example.org/a.tif?sig=secret",
+        "VRT:https://example.org/a.tif?sig=secret",
+        "https://ex ample.org/a.tif?sig=secret",
+    ],
+)
+def test_a_refusal_shows_no_secret(reference):
+    for gate in (pod("example.net"), own_machine(Path("/data"))):
+        with pytest.raises(RequestError) as caught:
+            gate.admit(reference, "x")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://good.org\\@evil.org/a",
+        "http://evil.org\\.good.org/a",
+        "http://evil.org%2f.good.org/a",
+        "http://ⓖood.org/a",
+    ],
+)
+def test_hosts_that_are_read_in_several_ways_are_refused(url):
+    with pytest.raises(RequestError, match="is no URL of the form"):
+        pod("good.org,*.good.org,*").admit(url, "x")
 
 
 def test_what_an_item_says_passes_the_same_gate():
@@ -89,8 +146,8 @@ def test_what_an_item_says_passes_the_same_gate():
 
 def test_an_image_opens_whatever_its_extension(image, tmp_path):
     other = shutil.copy(image, tmp_path / "image.jp2")
-    with open_raster(str(other), "x") as dataset:
-        assert dataset.driver == "GTiff"
+    with closing(open_raster(str(other), "x")) as found:
+        assert found.dataset.driver == "GTiff"
 
 
 def test_a_vrt_is_not_opened(image, tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_worker.__main__ import main
+from mosaic_worker.sources import connections
 from range_server import serving
 from rasters import noise, write_raster
 
@@ -25,6 +27,12 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     write_raster(folder / "swir16.jp2", noise(650, 550, 2), resolution=20, driver="JP2OpenJPEG")
     with serving(folder) as address:
         yield folder, address
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers are given up soon."""
+    monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
 
 
 def request(address: str, **spec: Any) -> dict[str, Any]:
@@ -148,12 +156,12 @@ def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, t
         (
             {"source": {"files": {"scenes": [{"bands": {"green": "http://{}/busy.tif", "swir16": "x"}}]}}},
             43,
-            "could not be fetched",
+            "the server answered 503",
         ),
         (
             {"source": {"files": {"scenes": [{"bands": {"green": "http://127.0.0.1:1/a.tif", "swir16": "x"}}]}}},
             42,
-            "the host 127.0.0.1 is not among those",
+            "the host 127.0.0.1:1 is not among those",
         ),
         (
             {"source": {"files": {"scenes": [{"item": "http://{}/away/item.json"}]}}},
@@ -162,7 +170,7 @@ def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, t
         ),
     ],
 )
-def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, change, code, sentence):
+def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, impatient, change, code, sentence):
     _, address = served
     asked = json.loads(json.dumps(request(address, **change)).replace("{}", address))
     found, message = step("plan", asked, tmp_path, address)
@@ -171,7 +179,7 @@ def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, change, code, s
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
-def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, host):
+def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, impatient, host):
     asked = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
     asked["spec"]["product"] = {"bands": ["green"]}
     code, message = step("plan", asked, tmp_path, host)

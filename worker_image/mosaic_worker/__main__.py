@@ -23,6 +23,8 @@ from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, plan_step, read_plan
 from mosaic_worker.results import Results
 from mosaic_worker.sources.gate import Gate, pod
+from mosaic_worker.sources.resolve import signer_of
+from mosaic_worker.sources.signing import Signer
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep, sweep_abandoned
 
@@ -70,22 +72,22 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
     if step is Step.TILES:
         index = int(_required(environment, names.ENV_COMPLETION_INDEX))
-        _compute(found, [index], store, gate)
+        _compute(found, [index], store, gate, signer_of(request.spec.source, gate))
         start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
-    return _finalize(found, store, gate)
+    return _finalize(found, store, gate, signer_of(request.spec.source, gate))
 
 
-def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate) -> None:
+def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:
     from mosaic_worker.sources.reading import OpenSources
     from mosaic_worker.tiles import compute_range
 
-    with closing(OpenSources(gate)) as sources:
+    with closing(OpenSources(gate, signer)) as sources:
         for index in ranges:
             compute_range(plan, index, store, sources)
 
 
-def _finalize(plan: Plan, store: Store, gate: Gate) -> dict[str, Any]:
+def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str, Any]:
     """Publish; tiles that were lost since they were computed are computed again here, which no Job is left to do."""
     from mosaic_worker.finalize import LostTilesError, finalize_step
 
@@ -94,7 +96,7 @@ def _finalize(plan: Plan, store: Store, gate: Gate) -> dict[str, Any]:
             return Results.of_plan(plan).told(finalize_step(plan, store), store)
         except LostTilesError as error:
             print(error, file=sys.stderr)  # noqa: T201
-            _compute(plan, range(len(plan.ranges)), store, gate)
+            _compute(plan, range(len(plan.ranges)), store, gate, signer)
 
 
 def _sweep(environment: Mapping[str, str], store: Store) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from mosaic_worker.pixels.masks import LEGENDS
 from mosaic_worker.pixels.preference import COMPARING, scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sources.gate import Gate, without_query
+from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.store import Store
@@ -107,15 +107,8 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     They digest the request without how it is executed, the identity of each input, and the version of the code.
     """
     asked = request.spec.model_dump_json(by_alias=True, exclude={"execution", "source"})
-    inputs = _SCENES.dump_json([_unsigned(scene) for scene in scenes]).decode()
+    inputs = _SCENES.dump_json(list(scenes)).decode()
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
-
-
-def _unsigned(scene: Scene) -> Scene:
-    """A scene whose URLs carry no signatures, which change with every request."""
-    bands = {name: replace(band, href=without_query(band.href)) for name, band in scene.bands.items()}
-    mask = scene.mask and replace(scene.mask, href=without_query(scene.mask.href))
-    return replace(scene, bands=bands, mask=mask)
 
 
 def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, ranges: int) -> Plan:

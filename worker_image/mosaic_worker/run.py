@@ -11,6 +11,7 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.source import Source
 
 from mosaic_worker.finalize import finalize_step
 from mosaic_worker.plan import Plan
@@ -19,7 +20,7 @@ from mosaic_worker.processes import run_ranges
 from mosaic_worker.results import ITEM, Results
 from mosaic_worker.sources.gate import Gate, own_machine
 from mosaic_worker.sources.reading import OpenSources
-from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.sources.resolve import resolve, signer_of
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import compute_range, read_records
@@ -63,10 +64,11 @@ class _RangeWork:
     plan: Plan
     store: str
     gate: Gate
+    source: Source
 
     @cached_property
     def _sources(self) -> OpenSources:
-        return OpenSources(self.gate)
+        return OpenSources(self.gate, signer_of(self.source, self.gate))
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
         compute_range(self.plan, index, open_store(self.store), self._sources, lambda tile: report(tile.index))
@@ -142,7 +144,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
 
     run_ranges(
         waiting,
-        _RangeWork(plan, store_uri, gate),
+        _RangeWork(plan, store_uri, gate, request.spec.source),
         min(workers, len(waiting)),
         attempts=request.spec.execution.retries_per_range + 1,
         seconds_per_range=duration_seconds(request.spec.execution.range_deadline),

@@ -19,7 +19,6 @@ from mosaic_worker.geometry.grid import crs_of
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.sources.gate import without_query
 from mosaic_worker.tiles import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
@@ -118,7 +117,7 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
         "number": plan.scenes.index(planned) + 1,
         "id": scene.id,
         "bands": {
-            name: {"href": without_query(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
+            name: {"href": band.href, "band": band.band, "scale": band.scale, "offset": band.offset}
             for name, band in scene.bands.items()
         },
     }
@@ -127,7 +126,7 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
     if scene.cloud_cover is not None:
         described["eo:cloud_cover"] = scene.cloud_cover
     if scene.mask is not None:
-        described["mask"] = without_query(scene.mask.href)
+        described["mask"] = scene.mask.href
     return described
 
 

@@ -1,20 +1,22 @@
 """Scenes that a request lists itself: by the files of their bands, by a STAC Item, or as a Sentinel-2 product."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, MaskFile
 
 from mosaic_worker.pixels.masks import LEGENDS, untold
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.sources.gate import Gate, without_query
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scenes import Mask, Scene
+from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_item import StacItem, read_item
 
 
-def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate) -> list[Scene]:
+def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> list[Scene]:
     """The scenes of `source.files`.
 
     Args:
@@ -22,9 +24,32 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         bands: the canonical names of the bands that the product needs.
         classes: the classes that the request masks; layers of classes are used only when there are any.
         gate: what may be read.
+        signer: what signs URLs.
     """
-    with Headers(gate) as headers:
+    with Headers(gate, signer) as headers:
         return [_scene(scene, number, bands, classes, headers) for number, scene in enumerate(files.scenes)]
+
+
+def files_signer(files: Files, gate: Gate) -> Signer:
+    """The signatures of `source.files`: those in the request are known at once, those in its Items when they are asked.
+
+    An Item is read again when a signature in it is about to end, for a server may have renewed it.
+    """
+
+    def ask(_: str) -> Iterator[str]:
+        for number, scene in enumerate(files.scenes):
+            if scene.item is not None:
+                where = f"spec.source.files.scenes[{number}].item"
+                yield from read_item(gate.admit(scene.item, where), where, client).signed_hrefs()
+
+    signer = Signer(ask)
+    client = Client(gate, signer)
+    for scene in files.scenes:
+        named = [file.href for file in (*(scene.bands or {}).values(), scene.mask) if file is not None]
+        for reference in (*named, scene.item or ""):
+            if is_url(reference):
+                signer.take(reference)
+    return signer
 
 
 def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequence[str], headers: Headers) -> Scene:
@@ -33,7 +58,7 @@ def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequen
     if scene.safe is not None:
         return safe_scene(gate.admit(scene.safe, f"{where}.safe"), bands, classes, f"{where}.safe", headers)
     if scene.item is not None:
-        item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", gate)
+        item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", headers.client)
         return Scene(
             id=item.id,
             datetime=item.datetime,
@@ -71,7 +96,7 @@ def _mask(
     if file is not None:
         if file.values in LEGENDS and not classes:
             return None
-        href, band, values = headers.gate.admit(file.href, place), file.band, file.values
+        admitted, band, values = headers.gate.admit(file.href, place), file.band, file.values
     elif not classes:
         return None
     elif item is None:
@@ -79,14 +104,15 @@ def _mask(
             f"{place}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
         )
     else:
-        (href, values), band = item.mask(), 1
+        (admitted, values), band = item.mask(), 1
     lacking = untold(values, classes)
     if lacking:
         raise RequestError(
             f"{place}: spec.composite.mask leaves out {', '.join(lacking)}, and a mask of kind {values} does not tell "
             f"{' or '.join(lacking)}; take it out of there, or give the scene a mask that tells"
         )
-    _, header = headers.read(href, band, place)
+    _, header = headers.read(admitted, band, place)
+    href = headers.href(admitted)
     if values in LEGENDS and not header.dtype.startswith(("uint", "int")):
-        raise RequestError(f"{place}: {without_query(href)} holds {header.dtype}, and a mask of kind {values} integers")
+        raise RequestError(f"{place}: {href} holds {header.dtype}, and a mask of kind {values} integers")
     return Mask(href=href, band=band, values=values, header=header)

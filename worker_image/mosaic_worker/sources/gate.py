@@ -1,38 +1,28 @@
 """The gate: what a request may make this process open. Every source passes here, and nothing else opens one.
 
 A request is untrusted. GDAL would gladly open a VRT that reads any file, a `/vsicurl/` path or a driver prefix, so
-references are admitted by form and host first, and then opened with the few drivers that only read the file itself.
+references are admitted by form and host first; `connections.py` lets each host's addresses pass here before it connects
+to them, and `opening.py` opens with the few drivers that only read the file itself.
 """
 
-import ipaddress
 import os
 import re
-import socket
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-import numpy as np
-import rasterio
-from mosaic_crds.errors import PassingError, RequestError
-from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-from rasterio.io import DatasetReader
+from mosaic_crds.errors import RequestError
 
-from mosaic_worker.sources.archives import file_of, gdal_name
+from mosaic_worker.sources.addresses import address_of, is_public
 
-DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
-LARGEST_BLOCK = 512 * 2**20
-"""Bytes that decoding one block of a file may take; a file in one huge strip would fill the memory of a pod."""
-
-CACHE_BYTES = 256 * 2**20
-"""For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
+STANDARD_PORTS = {"http": 80, "https": 443}
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _DRIVER_PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_]*:")
+_VIRTUAL = re.compile(r"^/+vsi", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 @dataclass(frozen=True)
@@ -41,8 +31,9 @@ class Gate:
 
     Attributes:
         folder: relative paths start here; None where local files are not to be read at all (in a pod).
-        hosts: host or host:port names that may be asked; `*.example.org` stands for the hosts below it and `*` for any,
-            and what only a star admits must have public addresses. None admits every host (the user's own machine).
+        hosts: host or host:port names that may be asked; `*.example.org` stands for the hosts below it and `*` for any.
+            A host without a port may be asked on 80 and 443, and what only a star admits must have public addresses.
+            None admits every host and port (the user's own machine).
     """
 
     folder: Path | None
@@ -57,14 +48,20 @@ class Gate:
             base: an admitted path or URL of the document that holds a relative reference; the gate's folder if None.
 
         Raises:
-            RequestError: the form, scheme or host is not admitted.
+            RequestError: the form, scheme, host or port is not admitted.
         """
         if _CONTROL.search(reference) or not reference:
-            raise RequestError(f"{where}: {reference!r} is no path or URL")
+            raise RequestError(f"{where}: {shown(reference)!r} is no path or URL")
         scheme = _SCHEME.match(reference)
         if scheme is None and _DRIVER_PREFIX.match(reference):
-            raise RequestError(f"{where}: {reference!r} names a GDAL driver; give the path or URL of the file itself")
-        if scheme is None and base is not None and _is_url(base):
+            raise RequestError(
+                f"{where}: {shown(reference)!r} names a GDAL driver; give the path or URL of the file itself"
+            )
+        if scheme is None and _VIRTUAL.match(reference):
+            raise RequestError(
+                f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
+            )
+        if scheme is None and base is not None and is_url(base):
             return self._admit_url(urljoin(base, reference), where)
         if scheme is None:
             return self._admit_path(reference, where, base)
@@ -74,43 +71,68 @@ class Gate:
             if parts.netloc not in {"", "localhost"}:
                 raise RequestError(f"{where}: {reference!r} names another machine; use file:///path")
             return self._admit_path(unquote(parts.path), where, base)
-        if kind in {"http", "https"}:
+        if kind in STANDARD_PORTS:
             return self._admit_url(reference, where)
         raise RequestError(
-            f"{where}: {kind}:// in {reference!r} cannot be read; use a path, file://, http:// or https://"
+            f"{where}: {kind}:// in {shown(reference)!r} cannot be read; use a path, file://, http:// or https://"
         )
+
+    def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> None:
+        """Refuse a host of which an address is private, unless the host itself is listed.
+
+        Raises:
+            RequestError: it has a private address.
+        """
+        if self.hosts is None or self._is_listed(host, port):
+            return
+        private = [address for address in addresses if not is_public(address)]
+        if private:
+            raise RequestError(f"{host} has the private address {private[0]}, which must be listed to be read")
 
     def _admit_path(self, reference: str, where: str, base: str | None) -> str:
         if self.folder is None:
-            raise RequestError(f"{where}: {reference!r} is a local file, and only `mosaic run` reads those; give a URL")
+            raise RequestError(
+                f"{where}: {shown(reference)!r} is a local file, and only `mosaic run` reads those; give a URL"
+            )
         folder = Path(base).parent if base is not None else self.folder
         path = os.path.normpath(folder / Path(reference).expanduser())
-        if path.lower().lstrip("/").startswith("vsi"):
+        if _VIRTUAL.match(path):
             raise RequestError(
-                f"{where}: {reference!r} is a GDAL virtual path; give the path or URL of the file itself"
+                f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
         return path
 
     def _admit_url(self, reference: str, where: str) -> str:
         try:
             parts = urlsplit(reference)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host or parts.username is not None or parts.password is not None:
-            raise RequestError(f"{where}: {reference!r} is no URL of the form https://host/path without a user name")
-        if self.hosts is None:
+            host, port = parts.hostname, STANDARD_PORTS[parts.scheme] if parts.port is None else parts.port
+        except (ValueError, KeyError):
+            host, port = None, 0
+        if not host or not _HOST.fullmatch(host) or "@" in parts.netloc:
+            raise RequestError(
+                f"{where}: {shown(reference)!r} is no URL of the form https://host/path without a user name"
+            )
+        if self.hosts is None or self._is_listed(host, port):
             return reference
-        if host in self.hosts or f"{host}:{port}" in self.hosts:
-            return reference
-        if "*" not in self.hosts and not any(
+        starred = "*" in self.hosts or any(
             pattern.startswith("*.") and host.endswith(pattern[1:]) for pattern in self.hosts
-        ):
-            raise RequestError(f"{where}: the host {host} is not among those this installation reads from")
-        private = [address for address in _addresses(host) if not ipaddress.ip_address(address).is_global]
-        if private:
-            raise RequestError(f"{where}: {host} has the private address {private[0]}, which must be listed to be read")
+        )
+        if not starred or port not in STANDARD_PORTS.values():
+            named = host if port in STANDARD_PORTS.values() else f"{host}:{port}"
+            raise RequestError(f"{where}: the host {named} is not among those this installation reads from")
+        address = address_of(host)
+        if address is not None:
+            try:
+                self.admit_addresses(host, port, [address])
+            except RequestError as error:
+                raise RequestError(f"{where}: {error}") from None
         return reference
+
+    def _is_listed(self, host: str, port: int) -> bool:
+        name = f"[{host}]" if ":" in host else host
+        return self.hosts is not None and (
+            f"{name}:{port}" in self.hosts or (name in self.hosts and port in STANDARD_PORTS.values())
+        )
 
 
 def own_machine(folder: Path) -> Gate:
@@ -123,101 +145,14 @@ def pod(hosts: str) -> Gate:
     return Gate(folder=None, hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()))
 
 
-def _is_url(reference: str) -> bool:
-    return _SCHEME.match(reference) is not None
+def is_url(admitted: str) -> bool:
+    """Whether what was admitted is a URL, and no path."""
+    return _SCHEME.match(admitted) is not None
 
 
-def _addresses(host: str) -> list[str]:
-    try:
-        return [str(info[4][0]) for info in socket.getaddrinfo(host, None)]
-    except OSError as error:
-        raise PassingError(f"the host {host} was not found: {error.strerror}") from None
-
-
-@contextmanager
-def raster_environment(remote: bool = False) -> Iterator[None]:
-    """GDAL's settings for opening and reading sources.
-
-    One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
-    truncated file. Remote files are opened without looking for files beside them.
-    """
-    options: dict[str, object] = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": CACHE_BYTES}
-    if remote:
-        options |= {
-            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-            "GDAL_HTTP_CONNECTTIMEOUT": "10",
-            "GDAL_HTTP_TIMEOUT": "60",
-            "GDAL_HTTP_MAX_RETRY": "3",
-            "GDAL_HTTP_RETRY_DELAY": "0.5",
-            "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-            "VSI_CACHE": "TRUE",
-        }
-    with rasterio.Env(**options):
-        yield
-
-
-def open_raster(admitted: str, where: str) -> DatasetReader:
-    """Open an admitted path or URL with the drivers that read nothing but the file.
-
-    Raises:
-        RequestError: there is no such file, or it is no image that can be used.
-        PassingError: a server did not give it.
-    """
-    remote = _is_url(admitted)
-    if not remote:
-        _require_file(file_of(admitted), where)
-    failures = []
-    with raster_environment(remote), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
-        for driver in DRIVERS:
-            try:
-                dataset = rasterio.open(gdal_name(admitted), driver=driver)
-            except RasterioIOError as error:
-                failures.append(str(error))
-                if remote and ("HTTP response code" in str(error) or "CURL" in str(error)):
-                    break  # the next driver would only say that there is no such file
-            else:
-                return _checked(dataset, where)
-    raise _not_opened(admitted, where, failures[-1])
-
-
-def _require_file(path: str, where: str) -> None:
-    if not Path(path).exists():
-        raise RequestError(f"{where}: there is no file {path}")
-    if not Path(path).is_file():
-        raise RequestError(f"{where}: {path} is no file")
-    if not os.access(path, os.R_OK):
-        raise RequestError(f"{where}: {path} may not be read by this user")
-
-
-def _not_opened(admitted: str, where: str, failure: str) -> RequestError | PassingError:
-    shown = without_query(admitted)
-    status = re.search(r"HTTP response code: (\d+)", failure)
-    if status and status.group(1) in {"401", "403", "404", "410"}:
-        return RequestError(f"{where}: the server answered {status.group(1)} for {shown}")
-    if status or "CURL" in failure:
-        return PassingError(f"{where}: {shown} could not be fetched ({failure})")
-    return RequestError(f"{where}: {shown} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
-
-
-def _checked(dataset: DatasetReader, where: str) -> DatasetReader:
-    """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
-    name = without_query(dataset.name)
-    problem = None
-    if dataset.count == 0 or dataset.subdatasets:
-        problem = "holds several datasets instead of one image"
-    elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
-        problem = "refers to another file for its overviews"
-    else:
-        rows, columns = dataset.block_shapes[0]
-        if rows * columns * np.dtype(dataset.dtypes[0]).itemsize > LARGEST_BLOCK:
-            problem = f"is stored in blocks of {columns} x {rows} pixels, too large to decode"
-    if problem:
-        dataset.close()
-        raise RequestError(f"{where}: {name} {problem}")
-    return dataset
-
-
-def without_query(reference: str) -> str:
-    """A reference as it may be shown and stored: signatures live in the query, so it goes."""
-    return reference.split("?", 1)[0]
+def shown(reference: str) -> str:
+    """A reference as it may be shown: without user name and password, and without a query, where signatures live."""
+    if "://" not in reference:
+        return reference
+    place = reference.split("?", 1)[0].split("#", 1)[0]
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)[^/]*@", r"\1", place)

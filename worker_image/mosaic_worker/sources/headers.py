@@ -1,36 +1,49 @@
 """What the header of an image says about one of its bands."""
 
+from pathlib import Path
 from typing import Self
 
 from mosaic_crds.errors import RequestError
 from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.sources.documents import identity
-from mosaic_worker.sources.gate import Gate, open_raster, without_query
+from mosaic_worker.sources.archives import file_of
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate, is_url
+from mosaic_worker.sources.opening import Image, open_raster
+from mosaic_worker.sources.remote import RemoteFiles
 from mosaic_worker.sources.scenes import Band, Header
+from mosaic_worker.sources.signing import Signer
 
 
 class Headers:
     """The files of one request while it is resolved: each is opened once, however many of its bands are used."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, signer: Signer | None = None) -> None:
         self.gate = gate
-        self._opened: dict[str, tuple[DatasetReader, str]] = {}
+        self.client = Client(gate, signer)
+        self._files = RemoteFiles(self.client)
+        self._opened: dict[str, Image] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for dataset, _identity in self._opened.values():
-            dataset.close()
+        for image in self._opened.values():
+            image.close()
+        self._files.close()
 
     def read(self, admitted: str, band: int, where: str) -> tuple[DatasetReader, Header]:
         """The open file of an admitted path or URL, and the header of one of its bands."""
-        if admitted not in self._opened:
-            self._opened[admitted] = (open_raster(admitted, where), identity(admitted, where, self.gate))
-        dataset, identity_of_file = self._opened[admitted]
-        return dataset, _header_of(dataset, band, identity_of_file, where)
+        href = self.href(admitted)
+        if href not in self._opened:
+            self._opened[href] = open_raster(href, where, self._files)
+        image = self._opened[href]
+        return image.dataset, _header_of(image, band, where)
+
+    def href(self, admitted: str) -> str:
+        """An admitted path or URL as it is kept: without its signature."""
+        return self.client.signer.take(admitted) if is_url(admitted) else admitted
 
     def described_band(
         self, admitted: str, band: int, stated: tuple[float | None, float | None, float | None], where: str
@@ -50,7 +63,7 @@ class Headers:
             scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
             calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
         return Band(
-            href=admitted,
+            href=self.href(admitted),
             band=band,
             scale=1.0 if scale is None else scale,
             offset=0.0 if offset is None else offset,
@@ -60,13 +73,13 @@ class Headers:
         )
 
 
-def _header_of(dataset: DatasetReader, band: int, identity_of_file: str, where: str) -> Header:
+def _header_of(image: Image, band: int, where: str) -> Header:
     """The header of a band.
 
     Raises:
         RequestError: the image has no such band, no place on the ground, or is rotated.
     """
-    name = without_query(dataset.name)
+    dataset, name = image.dataset, image.name
     if band > dataset.count:
         raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
     if dataset.crs is None:
@@ -83,4 +96,12 @@ def _header_of(dataset: DatasetReader, band: int, identity_of_file: str, where: 
         dataset.crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height
     )
     rows, columns = dataset.block_shapes[band - 1]
-    return Header(grid, dtype, (columns, rows), identity_of_file)
+    return Header(grid, dtype, (columns, rows), _identity(image))
+
+
+def _identity(image: Image) -> str:
+    """What changes when the content of a file does: size and time here, ETag or size and time at a server."""
+    if image.remote is not None:
+        return image.remote.file.identity
+    status = Path(file_of(image.name)).stat()
+    return f"{status.st_size}:{status.st_mtime_ns}"

@@ -1,16 +1,18 @@
 """Pixels of sources on a grid: read, resampled and calibrated. Nothing is decided here that the plan could decide."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import rasterio.windows
-from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds import names
+from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
-from rasterio.io import DatasetReader, MemoryFile
+from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from mosaic_worker.geometry.grid import Grid, crs_of
@@ -26,29 +28,43 @@ from mosaic_worker.geometry.sampling import (
     source_window,
 )
 from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
-from mosaic_worker.sources.gate import Gate, open_raster, raster_environment, without_query
+from mosaic_worker.sources.client import Client, saying
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.opening import Image, open_raster, raster_environment
+from mosaic_worker.sources.remote import RemoteFiles
 from mosaic_worker.sources.scenes import Band, Mask
+from mosaic_worker.sources.signing import Signer
 
 Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.uint8)
+SCRATCH_BYTES = 2 * 2**30
 TOLERANCE = 1e-3
 """Pixels by which GDAL's warper may approximate a place between two exact ones."""
 
 
 class OpenSources:
-    """Handles kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first."""
+    """Images kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first.
 
-    def __init__(self, gate: Gate, most: int = 128) -> None:
+    Args:
+        gate: what may be read.
+        signer: what signs URLs.
+        most: images at once.
+        disk: bytes of files from servers that may lie on this machine's disk.
+    """
+
+    def __init__(self, gate: Gate, signer: Signer | None = None, most: int = 128, disk: int | None = None) -> None:
         self._gate = gate
         self._most = most
-        self._open: OrderedDict[str, DatasetReader] = OrderedDict()
+        self._disk = int(os.environ.get(names.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
+        self._files = RemoteFiles(Client(gate, signer))
+        self._open: OrderedDict[str, Image] = OrderedDict()
 
-    def get(self, href: str, where: str) -> DatasetReader:
+    def get(self, href: str, where: str) -> Image:
         """The open image of an admitted path or URL."""
         if href in self._open:
             self._open.move_to_end(href)
         else:
-            self._open[href] = open_raster(self._gate.admit(href, where), where)
+            self._open[href] = open_raster(self._gate.admit(href, where), where, self._files, self._make_room)
             if len(self._open) > self._most:
                 self._open.popitem(last=False)[1].close()
         return self._open[href]
@@ -57,6 +73,18 @@ class OpenSources:
         """Close all."""
         while self._open:
             self._open.popitem()[1].close()
+        self._files.close()
+
+    def _make_room(self, size: int) -> None:
+        """Close the copied files that were not used for longest, until one of so many bytes fits on the disk."""
+        if size > self._disk:
+            raise RequestError(
+                f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
+                f"{names.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
+            )
+        copied = [(href, image.remote.file.size) for href, image in self._open.items() if image.copy and image.remote]
+        while sum(taken for _, taken in copied) + size > self._disk:
+            self._open.pop(copied.pop(0)[0]).close()
 
 
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
@@ -91,29 +119,31 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
 
 
-def _numbers(dataset: DatasetReader, band: Band, window: Window, where: str) -> Floats:
+def _numbers(image: Image, band: Band, window: Window, where: str) -> Floats:
     """A window's numbers, uncalibrated, with NaN where the source says there are none."""
-    numbers = _read(dataset, band.band, window, where)
+    numbers = _read(image, band.band, window, where)
     values = numbers.astype(np.float32)
     if band.nodata is not None:
         values[numbers == band.nodata] = np.nan
-    if MaskFlags.per_dataset in dataset.mask_flag_enums[band.band - 1]:
-        values[_read(dataset, band.band, window, where, masks=True) == 0] = np.nan
+    if MaskFlags.per_dataset in image.dataset.mask_flag_enums[band.band - 1]:
+        values[_read(image, band.band, window, where, masks=True) == 0] = np.nan
     return values
 
 
-def _read(dataset: DatasetReader, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:
-    remote = "://" in dataset.name
+def _read(image: Image, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:
     region = rasterio.windows.Window(window.left, window.top, window.right - window.left, window.bottom - window.top)
+    with saying(where):
+        image.fetch(band, (window.left, window.top, window.right, window.bottom))
     try:
-        with raster_environment(remote):
-            read = dataset.read_masks if masks else dataset.read
+        with raster_environment(remote=image.remote is not None):
+            read = image.dataset.read_masks if masks else image.dataset.read
             found: NDArray[Any] = read(band, window=region)
     except RasterioIOError as error:
-        name = without_query(dataset.name)
-        if remote:
-            raise PassingError(f"{where}: {name} stopped answering while it was read") from error
-        raise RequestError(f"{where}: {name} cannot be read to its end; the file is damaged or incomplete") from error
+        image.raise_failure(where)
+        raise RequestError(
+            f"{where}: {image.name} cannot be read to its end; the file is damaged or incomplete"
+        ) from error
+    image.raise_failure(where)
     return found
 
 

@@ -13,8 +13,9 @@ from mosaic_crds.errors import RequestError
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.archives import member_reference, members, read_member
+from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.documents import read_document
-from mosaic_worker.sources.gate import Gate, without_query
+from mosaic_worker.sources.gate import is_url, shown
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.scenes import Band, Mask, Scene
 
@@ -42,7 +43,7 @@ def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], wher
     Raises:
         RequestError: it is no such product, or lacks something that is needed.
     """
-    product = _product(admitted, where, headers.gate)
+    product = _product(admitted, where, headers.client)
     return Scene(
         id=product.id,
         datetime=product.taken,
@@ -167,11 +168,11 @@ class _Product:
             raise RequestError(f"{self.where}: {tag} of {self.id} is {text!r}, which is no number") from None
 
 
-def _product(admitted: str, where: str, gate: Gate) -> _Product:
+def _product(admitted: str, where: str, client: Client) -> _Product:
     """The product in a folder or a zip."""
-    if "://" in admitted:
+    if is_url(admitted):
         raise RequestError(
-            f"{where}: SAFE products are read from this machine's own disk only; download {without_query(admitted)}, "
+            f"{where}: SAFE products are read from this machine's own disk only; download {shown(admitted)}, "
             "or name its files under bands, or its STAC Item"
         )
     path = Path(admitted)
@@ -188,7 +189,7 @@ def _product(admitted: str, where: str, gate: Gate) -> _Product:
             "name a folder or zip that holds one"
         )
     metadata = places[0]
-    text = read_document(files[metadata], where, gate) if path.is_dir() else read_member(admitted, metadata, where)
+    text = read_document(files[metadata], where, client) if path.is_dir() else read_member(admitted, metadata, where)
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError):

@@ -1,6 +1,7 @@
 """A STAC Item as a scene: which asset is which band, and what its numbers mean."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,12 @@ from mosaic_crds.source import MaskValues
 from pystac.errors import STACError, STACTypeError
 
 from mosaic_worker.product.bands import canonical
+from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.documents import read_document
-from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.gate import Gate, is_url, shown
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.scenes import Band
+from mosaic_worker.sources.signing import unsigned
 
 _MASKS: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "cloud_mask": "earthDaily"}
 """What the numbers of a mask mean, by the key of its asset; what tells more classes comes first."""
@@ -82,6 +85,12 @@ class StacItem:
             f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask"
         )
 
+    def signed_hrefs(self) -> Iterator[str]:
+        """The URLs of its assets that carry a signature."""
+        for key, asset in self.item.assets.items():
+            if is_url(asset.href) and unsigned(asset.href) != asset.href:
+                yield self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+
     def _asset(self, name: str) -> tuple[str, pystac.Asset]:
         """By key first: several assets may share a common name, but keys are unique."""
         data = {key: asset for key, asset in self.item.assets.items() if not _NOT_DATA & set(asset.roles or [])}
@@ -130,19 +139,20 @@ class StacItem:
             raise RequestError(f"{self.where}: {name} of {self.id} is {value!r}, which is no number") from None
 
 
-def read_item(admitted: str, where: str, gate: Gate) -> StacItem:
+def read_item(admitted: str, where: str, client: Client) -> StacItem:
     """Read a STAC Item.
 
     Raises:
         RequestError: there is none, or it is no STAC Item.
         PassingError: the server did not give it.
     """
-    text = read_document(admitted, where, gate)
+    place = client.signer.take(admitted) if is_url(admitted) else admitted
+    text = read_document(place, where, client)
     try:
         item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
     except (ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError):
-        raise RequestError(f"{where}: {admitted} is no STAC Item") from None
-    return StacItem(item, admitted, where, gate)
+        raise RequestError(f"{where}: {shown(admitted)} is no STAC Item") from None
+    return StacItem(item, place, where, client.gate)
 
 
 def _bands(asset: pystac.Asset) -> list[dict[str, Any]]:

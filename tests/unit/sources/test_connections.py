@@ -1,0 +1,327 @@
+"""Requests to servers: admitted, checked, bounded, repeated where a fault may pass, and silent about signatures."""
+
+import gzip
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from mosaic_worker.sources import connections
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.connections import Patience, new_session
+from mosaic_worker.sources.gate import Gate, own_machine, pod
+from range_server import Asked, RangeHandler, serving, serving_by
+
+PUBLIC = "93.184.216.34"
+
+
+@contextmanager
+def answering(
+    script: Callable[[RangeHandler], object], asked: Asked | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[str]:
+    """A server that does to each request what a script says."""
+    kind = type("Handler", (RangeHandler,), {"asked": asked, "do_GET": lambda handler: script(handler)})  # noqa: PLW0108 (a method)
+    with serving_by(kind, host, port) as address:
+        yield address
+
+
+def client_of(gate: Gate, resolver: Callable[[str, int], Sequence[str]] = connections.resolve, **patience) -> Client:
+    client = Client(gate)
+    client.session = new_session(gate, resolver=resolver, patience=Patience(**{"first_seconds": 0.001} | patience))
+    return client
+
+
+class Answers:
+    """A resolver that gives one answer after the other, and the last for ever."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked += 1
+        return self.answers[min(self.asked, len(self.answers)) - 1]
+
+
+def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was_checked():
+    first, second = Asked(), Asked()
+    hello = lambda handler: handler.answer(200, handler.headers["Host"].encode())  # noqa: E731
+    with (
+        answering(hello, first) as address,
+        answering(hello, second, "127.0.0.2", int(address.split(":")[1])),
+    ):
+        name = f"scenes.test:{address.split(':')[1]}"
+        resolver = Answers(["127.0.0.1"], ["127.0.0.2"])
+        assert client_of(pod(name), resolver).document(f"http://{name}/a") == name.encode()
+        assert (resolver.asked, len(first.requests), len(second.requests)) == (1, 1, 0)
+
+
+def test_an_answer_of_dns_that_becomes_private_a_moment_later_is_not_followed(monkeypatch):
+    tried = []
+
+    def refuse(place: tuple[str, int], *_: object, **__: object) -> None:  # stands in for the internet
+        tried.append(place)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(connections, "create_connection", refuse)
+    client = client_of(pod("*"), Answers([PUBLIC], ["127.0.0.1"]), tries=5)
+    with pytest.raises(RequestError, match=r"rebinding\.test has the private address 127\.0\.0\.1"):
+        client.document("http://rebinding.test/a")
+    assert tried == [(PUBLIC, 80)]
+
+
+@pytest.mark.parametrize(
+    "private", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1"]
+)
+def test_one_private_address_among_those_of_a_host_is_enough_to_refuse_it(private):
+    for hosts in ("*", "*.test"):
+        with pytest.raises(RequestError, match=r"inner\.test has the private address .*, which must be listed"):
+            client_of(pod(hosts), Answers([PUBLIC, private])).document("http://inner.test/a")
+
+
+@pytest.mark.parametrize("host", ["localhost", "ip6-localhost", "2130706433"])
+def test_the_systems_own_names_of_this_machine_are_private(host):
+    with pytest.raises(MosaicError, match=r"has the private address|was not found"):
+        client_of(pod("*")).document(f"http://{host}/latest/meta-data")
+
+
+@pytest.mark.parametrize(
+    ("location", "sentence"),
+    [
+        ("http://{other}/a", "the host {other} is not among those"),
+        ("http://inner.test/a", "inner.test has the private address 10.0.0.1"),
+        ("http://169.254.169.254/latest/meta-data", "169.254.169.254 has the private address"),
+        ("http://[::ffff:127.0.0.1]/a", "has the private address"),
+        ("http://2130706433/a", "2130706433 has the private address 127.0.0.1"),
+        ("http://user:secret@data.example.org/a", "without a user name"),
+        ("file:///etc/passwd", "is a local file"),
+        ("ftp://data.example.org/a", "ftp:// in"),
+        ("gopher://data.example.org/a", "gopher:// in"),
+    ],
+)
+def test_a_redirect_leads_only_where_the_gate_admits(location, sentence):
+    asked = Asked()
+    with answering(lambda handler: handler.answer(200, b"secret"), asked) as other:
+        where = location.replace("{other}", other)
+        with answering(lambda handler: handler.answer(302, Location=where)) as address:
+            client = client_of(pod(f"{address},*"), lambda host, _: [host if host == "127.0.0.1" else "10.0.0.1"])
+            with pytest.raises(RequestError) as caught:
+                client.document(f"http://{address}/a")
+    assert sentence.replace("{other}", other) in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert asked.requests == []
+
+
+def test_redirects_without_end_are_given_up():
+    with (
+        answering(lambda handler: handler.answer(302, Location="/a")) as address,
+        pytest.raises(PassingError, match="from redirect to redirect"),
+    ):
+        client_of(pod(address)).document(f"http://{address}/a")
+
+
+def test_a_redirect_that_is_admitted_is_followed():
+    with answering(lambda handler: handler.answer(200, b"hello")) as other:
+        with answering(lambda handler: handler.answer(307, Location=f"http://{other}/a")) as address:
+            assert client_of(pod(f"{address},{other}")).document(f"http://{address}/a") == b"hello"
+
+
+def _pour(handler: RangeHandler, status: int, **headers: str) -> None:
+    """Send bytes until the client has had enough."""
+    handler.close_connection = True
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(bytes(2**16))
+    except OSError:
+        pass
+
+
+def test_an_answer_without_end_is_cut_off():
+    with (
+        answering(partial(_pour, status=200)) as address,
+        pytest.raises(RequestError, match="more than the 16777216 bytes"),
+    ):
+        client_of(pod(address)).document(f"http://{address}/a")
+
+
+def test_a_part_without_end_is_cut_off():
+    pour = partial(_pour, status=206, **{"Content-Range": "bytes 0-9/10"})
+    with answering(pour) as address, pytest.raises(RequestError, match="more than the 10 bytes"):
+        client_of(pod(address)).part(f"http://{address}/a", 0, 10)
+
+
+def test_an_answer_that_drips_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0)
+    with (
+        answering(partial(_pour, status=200)) as address,
+        pytest.raises(PassingError, match="not sent to its end within"),
+    ):
+        client_of(pod(address)).document(f"http://{address}/a")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "headers", "sentence"),
+    [
+        (200, bytes(5000), {}, "is sent whole where a part was asked for"),
+        (200, bytes(5), {}, None),
+        (206, bytes(10), {"Content-Range": "bytes 5-14/100"}, "is sent in another part"),
+        (206, bytes(5), {"Content-Range": "bytes 0-9/100"}, "is sent in another part"),
+        (206, bytes(5), {"Content-Range": "bytes 0-4/100"}, "is sent in another part"),
+        (206, bytes(5), {"Content-Range": "bytes 0-4/5"}, None),
+        (206, bytes(10), {"Content-Range": "bytes 0-9/*"}, "is sent in another part"),
+        (206, bytes(10), {"Content-Range": "pixels 0-9/10"}, "is sent in another part"),
+        (206, bytes(10), {}, "is sent in another part"),
+        (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Encoding": "gzip"}, "encoded as gzip"),
+    ],
+)  # fmt: skip
+def test_a_part_is_the_part_that_was_asked_for_or_an_error(status, content, headers, sentence):
+    with answering(lambda handler: handler.answer(status, content, **headers)) as address:
+        client = client_of(pod(address))
+        if sentence is None:
+            assert client.part(f"http://{address}/a", 0, 10).content == content
+        else:
+            with pytest.raises(RequestError, match=sentence):
+                client.part(f"http://{address}/a", 0, 10)
+
+
+def test_a_bomb_is_neither_asked_for_nor_unpacked():
+    said = []
+
+    def bomb(handler: RangeHandler) -> None:
+        said.append(handler.headers["Accept-Encoding"])
+        handler.answer(200, gzip.compress(bytes(10_000_000)), **{"Content-Encoding": "gzip"})
+
+    with answering(bomb) as address, pytest.raises(RequestError, match="sent encoded as gzip, which was not asked for"):
+        client_of(pod(address)).document(f"http://{address}/a")
+    assert said == ["identity"]
+
+
+def _cut(handler: RangeHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    handler.wfile.write(b"half")
+    handler.close_connection = True
+
+
+def _close(handler: RangeHandler) -> None:
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda handler: handler.answer(429, **{"Retry-After": "0"}),
+        lambda handler: handler.answer(429, **{"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"}),
+        lambda handler: handler.answer(500),
+        lambda handler: handler.answer(503, **{"Retry-After": "soon"}),
+        _cut,
+        _close,
+    ],
+    ids=["429", "429 until a date", "500", "503", "cut", "closed"],
+)
+def test_a_fault_that_passes_is_waited_out(fault):
+    asked = Asked()
+
+    def script(handler: RangeHandler) -> None:
+        asked.requests.append((handler.path, "", 0))
+        if len(asked.requests) < 4:
+            fault(handler)
+        else:
+            handler.answer(200, b"hello")
+
+    with answering(script) as address:
+        assert client_of(pod(address)).document(f"http://{address}/a") == b"hello"
+    assert len(asked.requests) == 4
+
+
+def test_a_fault_that_does_not_pass_is_given_up():
+    asked = Asked()
+    with answering(lambda handler: handler.answer(503), asked) as address:
+        with pytest.raises(PassingError, match="the server answered 503"):
+            client_of(pod(address)).document(f"http://{address}/a")
+    assert len(asked.requests) == 5
+
+
+def test_a_server_that_asks_for_an_hour_is_given_up_at_once():
+    asked = Asked()
+    with answering(lambda handler: handler.answer(503, **{"Retry-After": "3600"}), asked) as address:
+        with pytest.raises(PassingError):
+            client_of(pod(address)).document(f"http://{address}/a")
+    assert len(asked.requests) == 1
+
+
+def test_as_long_as_the_server_asks_is_waited():
+    times = []
+
+    def script(handler: RangeHandler) -> None:
+        times.append(time.monotonic())
+        handler.answer(503 if len(times) == 1 else 200, **{"Retry-After": "1"})
+
+    with answering(script) as address:
+        client_of(pod(address)).document(f"http://{address}/a")
+    assert 1 <= times[1] - times[0] < 5
+
+
+@pytest.mark.parametrize(
+    "script", [*(lambda h, s=s: h.answer(s) for s in (400, 403, 404, 429, 500)), _cut, _close, None]
+)
+def test_no_message_and_no_log_shows_a_query(script, caplog):
+    caplog.set_level(logging.DEBUG)
+    with answering(script or _close) as address:
+        url = f"http://{address if script else '127.0.0.1:1'}/a.tif?sig=secret"
+        for ask in (
+            client_of(own_machine(Path())).document,
+            lambda url: client_of(own_machine(Path())).part(url, 0, 5),
+        ):
+            with pytest.raises(MosaicError) as caught:
+                ask(url)
+            assert "/a.tif" in str(caught.value)
+            assert "secret" not in str(caught.value)
+    assert "secret" not in caplog.text
+
+
+def test_in_a_pod_proxies_of_the_environment_do_not_count_and_on_the_own_machine_they_do(monkeypatch, tmp_path):
+    (tmp_path / "a").write_bytes(b"directly")
+    proxied = Asked()
+    with serving(tmp_path) as address, answering(lambda handler: handler.answer(200, b"by proxy"), proxied) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{proxy}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert client_of(pod(address)).document(f"http://{address}/a") == b"directly"
+        assert client_of(own_machine(tmp_path)).document(f"http://{address}/a") == b"by proxy"
+    assert proxied.paths == [f"http://{address}/a"]
+
+
+def test_servers_are_told_nothing_that_they_said():
+    said = []
+
+    def script(handler: RangeHandler) -> None:
+        said.append(handler.headers.get("Cookie"))
+        handler.answer(200, **{"Set-Cookie": "known=1; Path=/"})
+
+    with answering(script) as address:
+        client = client_of(pod(address))
+        for _ in range(2):
+            client.document(f"http://{address}/a")
+    assert said == [None, None]
+
+
+def test_a_connection_is_used_again():
+    places = set()
+
+    def script(handler: RangeHandler) -> None:
+        places.add(handler.client_address)
+        handler.answer(206, bytes(10), **{"Content-Range": "bytes 0-9/10"})
+
+    with answering(script) as address:
+        client = client_of(pod(address))
+        for _ in range(5):
+            client.part(f"http://{address}/a", 0, 10)
+    assert len(places) == 1

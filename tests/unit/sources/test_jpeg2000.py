@@ -1,0 +1,133 @@
+"""JPEG 2000 from servers: by ranges where the file says where its tiles are, else copied once, within a bound."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.jpeg2000 import Codestream
+from mosaic_worker.sources.reading import OpenSources, read_band
+from range_server import Asked, serving
+from rasters import noise, write_raster
+
+SIDE, BLOCK = 1024, 256
+VALUES = noise(SIDE, SIDE, 7)
+
+
+def write(path: Path, **options: object) -> Path:
+    return write_raster(path, VALUES, driver="JP2OpenJPEG", tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **options)
+
+
+def reader(content: bytes):
+    return lambda start, count: content[start : start + count]
+
+
+def grid(column: int, row: int, width: int, height: int) -> Grid:
+    return Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, SIDE, SIDE).window(column, row, width, height)
+
+
+@contextmanager
+def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where copies are made."""
+    place = folder / "scratch"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    yield place
+
+
+@pytest.mark.parametrize("codec", ["JP2", "J2K"])
+def test_tlm_markers_say_where_the_tiles_are(tmp_path, codec):
+    content = write(tmp_path / "a", TLM="YES", CODEC=codec).read_bytes()
+    found = Codestream.of(reader(content))
+    assert found is not None
+    assert (found.width, found.height, found.columns, len(found.parts)) == (BLOCK, BLOCK, SIDE // BLOCK, 16)
+    for tile, start, _ in found.parts:
+        assert content[start : start + 2] == b"\xff\x90"  # SOT
+        assert int.from_bytes(content[start + 4 : start + 6]) == tile
+    assert content[found.parts[-1][2] :][:2] == b"\xff\xd9"  # EOC
+    assert [tile for tile, start, stop in found.parts if (start, stop) in found.ranges((256, 300, 600, 512))] == [5, 6]
+
+
+def test_without_them_nobody_knows(tmp_path):
+    found = Codestream.of(reader(write(tmp_path / "a").read_bytes()))
+    assert found is not None
+    assert not found.indexed
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n", bytes(100)])
+def test_what_is_no_jpeg_2000_or_cut_off_has_no_codestream(content):
+    assert Codestream.of(reader(content)) is None
+
+
+def test_a_damaged_header_never_raises(tmp_path):
+    content = write(tmp_path / "a", TLM="YES").read_bytes()[:400]
+    for place in range(400):
+        for byte in (0, 1, 255):
+            Codestream.of(reader(content[:place] + bytes([byte]) + content[place + 1 :]))
+
+
+def test_with_tlm_only_the_tiles_that_are_needed_are_read(tmp_path, monkeypatch):
+    path, asked = write(tmp_path / "served" / "a.jp2", TLM="YES"), Asked()
+    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
+        gate, href = pod(address), f"http://{address}/a.jp2"
+        with Headers(gate) as headers:
+            band = headers.described_band(href, 1, (None, None, None), "x")
+        assert len(asked.requests) <= 2
+        asked.requests.clear()
+        with closing(OpenSources(gate)) as sources:
+            assert np.array_equal(
+                read_band(sources, band, grid(256, 300, 300, 200), None, "x"), VALUES[300:500, 256:556]
+            )
+            assert not list(scratch.iterdir())
+    assert len(asked.requests) <= 3
+    assert asked.bytes < path.stat().st_size / 2
+
+
+def test_without_tlm_the_file_is_copied_once_and_the_copy_deleted(tmp_path, monkeypatch):
+    path, asked = write(tmp_path / "served" / "a.jp2"), Asked()
+    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
+        gate, href = pod(address), f"http://{address}/a.jp2"
+        with Headers(gate) as headers:
+            band = headers.described_band(href, 1, (None, None, None), "x")
+        assert asked.bytes < path.stat().st_size / 2
+        asked.requests.clear()
+        with closing(OpenSources(gate)) as sources:
+            for row in range(0, SIDE, 256):
+                found = read_band(sources, band, grid(0, row, SIDE, 256), None, "x")
+                assert np.array_equal(found, VALUES[row : row + 256])
+            assert len(list(scratch.iterdir())) == 1
+        assert not list(scratch.iterdir())
+    assert len(asked.requests) == 2
+    assert asked.bytes <= path.stat().st_size + 2**16
+
+
+def test_the_disk_has_a_bound(tmp_path, monkeypatch):
+    size = write(tmp_path / "served" / "a.jp2").stat().st_size
+    for name in "bc":
+        (tmp_path / "served" / f"{name}.jp2").write_bytes((tmp_path / "served" / "a.jp2").read_bytes())
+    with temporary(tmp_path, monkeypatch) as scratch, serving(tmp_path / "served") as address:
+        gate = pod(address)
+        with closing(OpenSources(gate, disk=2 * size)) as sources:
+            for name in "abcacb":
+                image = sources.get(f"http://{address}/{name}.jp2", "x")
+                assert image.dataset.read(1, window=((0, 9), (0, 9))).tolist() == VALUES[:9, :9].tolist()
+                assert len(list(scratch.iterdir())) <= 2
+        with closing(OpenSources(gate, disk=size - 1)) as sources:
+            with pytest.raises(RequestError, match=rf"^x: .* copied whole, and this one has {size} bytes .*Cloud Opt"):
+                sources.get(f"http://{address}/a.jp2", "x")
+        assert not list(scratch.iterdir())
+
+
+def test_a_copy_that_is_no_image_is_deleted_too(tmp_path, monkeypatch):
+    path = write(tmp_path / "served" / "a.jp2")
+    path.write_bytes(path.read_bytes().replace(b"\xff\x52", b"\xff\x00", 1))
+    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent) as address:
+        with closing(OpenSources(pod(address))) as sources:
+            with pytest.raises(RequestError, match=r"x: http://.*/a.jp2 is no GeoTIFF, JPEG 2000 or PNG image"):
+                sources.get(f"http://{address}/a.jp2", "x")
+        assert not list(scratch.iterdir())

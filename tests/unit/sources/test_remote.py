@@ -1,0 +1,138 @@
+"""Files at servers, read in ranges: the right bytes, few requests, each page once, and no change unseen."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_worker.sources import remote
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.connections import Patience, new_session
+from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.remote import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
+from range_server import Asked, serving
+
+CONTENT = np.random.default_rng(0).bytes(3_000_001)
+
+
+@contextmanager
+def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator[tuple[RemoteFile, Asked]]:
+    (folder / "a").write_bytes(content)
+    asked = Asked()
+    with serving(folder, asked, delay) as address:
+        client = Client(pod(address))
+        client.session = new_session(client.gate, patience=Patience(first_seconds=0.001))
+        files = RemoteFiles(client)
+        yield files.get(f"http://{address}/a"), asked
+        files.close()
+
+
+def test_any_range_is_what_the_file_holds_there(tmp_path):
+    rng = np.random.default_rng(1)
+    with served(tmp_path) as (file, _):
+        assert file.size == len(CONTENT)
+        for _ in range(200):
+            start, count = int(rng.integers(0, len(CONTENT) + 10)), int(rng.integers(0, 100_000))
+            assert file.read(start, count) == CONTENT[start : start + count]
+        assert file.read(0, len(CONTENT) * 2) == CONTENT
+
+
+@pytest.mark.parametrize("size", [0, 1, PAGE, HEAD - 1, HEAD, HEAD + 1])
+def test_small_files_are_read_with_one_request(tmp_path, size):
+    with served(tmp_path, CONTENT[:size]) as (file, asked):
+        if size:
+            assert file.read(0, size) == CONTENT[:size]
+        else:
+            with pytest.raises(RequestError, match="the server answered 416"):
+                file.read(0, 1)
+        assert len(asked.requests) == 1 + (size > HEAD)
+
+
+def test_who_reads_on_and_on_is_read_ahead_of(tmp_path):
+    with served(tmp_path) as (file, asked):
+        for start in range(0, len(CONTENT), 4096):
+            assert file.read(start, 4096) == CONTENT[start : start + 4096]
+    assert len(asked.requests) < 12
+    assert asked.bytes == len(CONTENT)
+
+
+def test_a_read_here_and_there_takes_no_more_than_its_pages(tmp_path):
+    with served(tmp_path) as (file, asked):
+        for start in (2_000_000, 1_000_000, 1_500_000):
+            file.read(start, 10)
+    assert asked.bytes == HEAD + 3 * PAGE
+
+
+def test_ranges_are_fetched_together_and_later_reads_ask_nobody(tmp_path):
+    with served(tmp_path) as (file, asked):
+        near = [(500_000, 600_000), (600_000 + GAP // 2, 700_000)]
+        far = [(1_500_000, 1_500_010), (2_500_000, 2_600_000)]
+        assert file.size
+        file.fetch([*near, *far])
+        assert len(asked.requests) == 1 + 1 + 2
+        for start, stop in (*near, *far):
+            assert file.read(start, stop - start) == CONTENT[start:stop]
+        assert len(asked.requests) == 1 + 1 + 2
+
+
+def test_large_ranges_are_divided(tmp_path):
+    content = CONTENT * 6
+    with served(tmp_path, content) as (file, asked):
+        assert file.size
+        file.fetch([(0, len(content))])
+        assert file.read(0, len(content)) == content
+    assert len(asked.requests) == 1 + -(-(len(content) - HEAD) // LARGEST_RANGE)
+
+
+def test_who_expects_a_range_finds_it_or_waits_for_it_and_it_is_asked_once(tmp_path):
+    with served(tmp_path, delay=0.05) as (file, asked):
+        assert file.size
+        file.expect([(1_000_000, 1_400_000)])
+        with ThreadPoolExecutor(4) as threads:
+            found = threads.map(lambda start: file.read(start, 50_000), range(1_000_000, 1_400_000, 50_000))
+            assert b"".join(found) == CONTENT[1_000_000:1_400_000]
+    assert len(asked.requests) == 2
+
+
+def test_memory_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "MEMORY", 10 * PAGE)
+    with served(tmp_path) as (file, asked):
+        assert file.size
+        file.fetch([(0, 30 * PAGE)])
+        assert len(file._files._pages) == 10
+        before = len(asked.requests)
+        assert file.read(20 * PAGE, 10 * PAGE) == CONTENT[20 * PAGE : 30 * PAGE]
+        assert len(asked.requests) == before
+        assert file.read(0, 30 * PAGE) == CONTENT[: 30 * PAGE]
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_read_on(tmp_path):
+    with served(tmp_path) as (file, _):
+        assert file.read(0, 10)
+        (tmp_path / "a").write_bytes(CONTENT[::-1])
+        os.utime(tmp_path / "a", ns=(1, 1))
+        with pytest.raises(RequestError, match="/a changed while it was read; ask for the mosaic again"):
+            file.read(1_000_000, 10)
+
+
+def test_what_could_not_be_expected_is_asked_again_when_it_is_read(tmp_path):
+    with served(tmp_path) as (file, _):
+        assert file.size
+        (tmp_path / "a").rename(tmp_path / "b")
+        file.expect([(1_000_000, 1_100_000)])
+        with pytest.raises(RequestError, match="the server answered 404"):
+            file.read(1_000_000, 10)
+        (tmp_path / "b").rename(tmp_path / "a")
+        assert file.read(1_000_000, 10) == CONTENT[1_000_000:1_000_010]
+
+
+def test_a_file_is_saved_whole(tmp_path):
+    content = CONTENT * 6
+    with served(tmp_path, content) as (file, asked):
+        file.save(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+    assert asked.bytes == len(content) + HEAD

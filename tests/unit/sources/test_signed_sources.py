@@ -1,0 +1,161 @@
+"""Scenes behind signed URLs: asked with their signatures, which are written and said nowhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from mosaic_worker.__main__ import main
+from mosaic_worker.run import run
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.resolve import resolve, signer_of
+from pipeline import files, make, request_of
+from range_server import Asked, RangeHandler, serving_by
+from rasters import noise, write_raster
+
+RED, NIR = noise(700, 600, 1), noise(700, 600, 2)
+SECRET = "verysecret"
+
+
+@contextmanager
+def guarded(folder: Path, good: dict[str, bool], asked: Asked) -> Iterator[str]:
+    """A server that gives files to those with a good signature, and in /get the file that the query names."""
+
+    class Handler(RangeHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            query = parse_qs(url.query)
+            if url.path.endswith(".json"):
+                super().do_GET()
+            elif not good.get(query.get("sig", [""])[0]):
+                self.answer(403)
+            else:
+                if url.path == "/get":
+                    self.path = "/" + query["file"][0]
+                super().do_GET()
+
+    Handler.asked = asked
+    with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder))) as address:
+        yield address
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Asked, dict[str, bool]]]:
+    folder = tmp_path / "served"
+    write_raster(folder / "red.tif", RED, tiled=True, blockxsize=256, blockysize=256)
+    write_raster(folder / "nir.tif", NIR, tiled=True, blockxsize=256, blockysize=256)
+    asked, good = Asked(), {SECRET: True}
+    with guarded(folder, good, asked) as address:
+        for name, query in (("item", f"?sig={SECRET}"), ("unsigned", "")):
+            assets = {band: {"href": f"http://{address}/{band}.tif{query}"} for band in ("red", "nir")}
+            item = {
+                "type": "Feature", "stac_version": "1.0.0", "id": "SCENE", "bbox": [15, 45, 15, 45], "links": [],
+                "geometry": {"type": "Point", "coordinates": [15, 45]}, "assets": assets,
+                "properties": {"datetime": "2024-07-01T10:00:00Z"},
+            }  # fmt: skip
+            (folder / f"{name}.json").write_text(json.dumps(item))
+        yield address, asked, good
+
+
+def scene(kind: str, address: str) -> dict[str, Any]:
+    """A scene of which the signatures stand in the request, or in an Item."""
+    if kind == "item":
+        return {"item": f"http://{address}/item.json?sig={SECRET}"}
+    if kind == "query":
+        urls = {band: f"http://{address}/get?file={band}.tif&sig={SECRET}" for band in ("red", "nir")}
+    else:
+        urls = {band: f"http://{address}/{band}.tif?sig={SECRET}&se=2099-01-01&sp=r" for band in ("red", "nir")}
+    mask = {"href": urls["nir"], "values": "zero"}
+    return {"bands": {"red": urls["red"], "nir": urls["nir"]}, "mask": mask}
+
+
+def spec(kind: str, address: str) -> dict[str, Any]:
+    return {"source": files(scene(kind, address)), "product": {"expression": "red - nir"}}
+
+
+def written(folder: Path) -> str:
+    """All texts below a folder."""
+    return "\n".join(path.read_text() for path in folder.rglob("*.json"))
+
+
+@pytest.mark.parametrize("kind", ["files", "query", "item"])
+def test_pods_sign_for_themselves_and_no_signature_is_kept_or_said(served, tmp_path, capfd, kind):
+    address, _, _ = served
+    environment = {
+        "MOSAIC_REQUEST": json.dumps(
+            {
+                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+                "kind": "MosaicRequest",
+                "metadata": {"name": "signed", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
+                "spec": spec(kind, address),
+            }
+        ),
+        "MOSAIC_STORE": str(tmp_path / "store"),
+        "MOSAIC_ALLOWED_HOSTS": address,
+    }
+    assert main(["plan"], environment) == 0
+    plan = written(tmp_path / "store")
+    assert ("/get?file=red.tif" if kind == "query" else f'{address}/red.tif"') in plan
+    assert SECRET not in plan
+    ranges = len(json.loads(next((tmp_path / "store").rglob("plan.json")).read_text())["ranges"])
+    for index in range(ranges):
+        assert main(["tiles"], environment | {"JOB_COMPLETION_INDEX": str(index)}) == 0
+    assert main(["finalize"], environment) == 0
+    everything = written(tmp_path / "store")
+    assert SECRET not in everything
+    assert ("/get?file=red.tif" if kind == "query" else '/red.tif"') in everything
+    shown = capfd.readouterr()
+    assert SECRET not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("kind", ["files", "query", "item"])
+def test_on_one_machine_the_values_are_right_and_another_signature_is_the_same_mosaic(served, tmp_path, kind):
+    address, _, good = served
+    first = make(tmp_path, spec(kind, address), workers=2)
+    assert np.array_equal(first.values(), RED.astype(np.float32) - NIR)
+    good["other"] = True
+    other = json.loads(json.dumps(spec(kind, address)).replace(SECRET, "other"))
+    assert run(request_of(other), tmp_path, str(tmp_path / "store")).found
+    assert SECRET not in written(tmp_path / "store")
+
+
+def test_a_query_that_selects_the_file_tells_two_mosaics_apart(served, tmp_path):
+    address, _, _ = served
+    one = {"source": files(scene("query", address)), "product": {"bands": ["red"]}}
+    two = json.loads(json.dumps(one).replace("file=red.tif", "file=nir.tif"))
+    first, second = make(tmp_path, one), make(tmp_path, two)
+    assert first.folder != second.folder
+    assert np.array_equal(first.values(), RED)
+    assert np.array_equal(second.values(), NIR)
+
+
+def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(served, tmp_path):
+    address, asked, good = served
+    request = request_of(spec("item", address))
+    gate = own_machine(tmp_path)
+    band = resolve(request.spec, ("red", "nir"), gate)[0].bands["red"]
+    assert band.href == f"http://{address}/red.tif"
+    sources = OpenSources(gate, signer_of(request.spec.source, gate))
+    image = sources.get(band.href, "x")
+    good[SECRET], good["renewed"] = False, True
+    item = tmp_path / "served" / "item.json"
+    item.write_text(item.read_text().replace(SECRET, "renewed"))
+    asked.requests.clear()
+    image.fetch(1, (256, 256, 512, 512))
+    assert [re.sub(r".*\?", "", path) for path in asked.paths if "tif" in path] == [f"sig={SECRET}", "sig=renewed"]
+    sources.close()
+
+
+@pytest.mark.parametrize("kind", ["files", "query", "item"])
+def test_a_refused_signature_is_said_without_it(served, tmp_path, kind):
+    address, _, good = served
+    good.clear()
+    with pytest.raises(Exception, match="the server answered 403 for http://") as caught:
+        make(tmp_path, spec(kind, address))
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,107 @@
+"""The main header of a JPEG 2000 file (ITU-T T.800, annexes A and I): whether and where it says its tiles are."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+_SOC, _SIZ, _TLM, _SOT = 0xFF4F, 0xFF51, 0xFF55, 0xFF90
+_LARGEST_HEADER = 2**20
+
+
+@dataclass(frozen=True)
+class Codestream:
+    """Where the tiles of an image lie in its file.
+
+    Attributes:
+        width, height: of a tile, pixels.
+        columns: of tiles.
+        parts: for each part of a tile its tile and its bytes [start, stop); empty where the file has no TLM markers,
+            or its tiles do not start at its corner.
+    """
+
+    width: int
+    height: int
+    columns: int
+    parts: tuple[tuple[int, int, int], ...]
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the file says where its tiles are."""
+        return bool(self.parts)
+
+    def ranges(self, region: tuple[int, int, int, int]) -> list[tuple[int, int]]:
+        """The bytes [start, stop) that hold the tiles of a region: left, top, right, bottom, pixels."""
+        left, top, right, bottom = region
+        wanted = {
+            row * self.columns + column
+            for row in range(top // self.height, -(-bottom // self.height))
+            for column in range(left // self.width, -(-right // self.width))
+        }
+        return [(start, stop) for tile, start, stop in self.parts if tile in wanted]
+
+    @staticmethod
+    def of(read: Callable[[int, int], bytes]) -> "Codestream | None":
+        """Read a file's main header; None if it is no JPEG 2000.
+
+        Args:
+            read: gives bytes of the file, from a place on, so many.
+        """
+        try:
+            start = _start(read)
+            return None if start is None else _header(read, start)
+        except (struct.error, IndexError, ZeroDivisionError):  # cut off or damaged: the decoder will say
+            return None
+
+
+def _start(read: Callable[[int, int], bytes]) -> int | None:
+    """Where the codestream starts: at once, or in the box jp2c."""
+    if read(0, 4) == struct.pack(">HH", _SOC, _SIZ):
+        return 0
+    if read(0, 12) != _SIGNATURE:
+        return None
+    place = 12
+    while place < _LARGEST_HEADER:
+        length, kind = struct.unpack(">I4s", read(place, 8))
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack(">Q", read(place + 8, 8))
+            head = 16
+        if kind == b"jp2c":
+            return place + head
+        if length < head:
+            return None
+        place += length
+    return None
+
+
+def _header(read: Callable[[int, int], bytes], start: int) -> Codestream | None:
+    place = start + 2
+    tiles, shifted, lengths = None, False, []
+    while place < start + _LARGEST_HEADER:
+        marker, length = struct.unpack(">HH", read(place, 4))
+        if marker == _SOT and tiles is not None:
+            return Codestream(*tiles, () if shifted else _parts(sorted(lengths), place))
+        content = read(place + 4, length - 2)
+        if marker == _SIZ:
+            right, _, left, top, width, height, tile_left, tile_top = struct.unpack(">8I", content[2:34])
+            tiles = (width, height, -(-right // width))
+            shifted = (left, top, tile_left, tile_top) != (0, 0, 0, 0)
+        elif marker == _TLM:
+            lengths.append((content[0], content))
+        place += 2 + length
+    return None
+
+
+def _parts(markers: list[tuple[int, bytes]], first: int) -> tuple[tuple[int, int, int], ...]:
+    """The parts of tiles, which follow each other from the first on, in the order of the TLM markers."""
+    found: list[tuple[int, int, int]] = []
+    for _, content in markers:
+        tile_bytes, length_bytes = content[1] >> 4 & 3, 4 if content[1] & 0x40 else 2
+        for at in range(2, len(content), tile_bytes + length_bytes):
+            named = content[at : at + tile_bytes]
+            tile = int.from_bytes(named) if named else len(found)
+            length = int.from_bytes(content[at + tile_bytes :][:length_bytes])
+            found.append((tile, first, first + length))
+            first += length
+    return tuple(found)

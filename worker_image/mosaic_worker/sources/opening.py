@@ -1,0 +1,283 @@
+"""Images opened: with the drivers that read nothing but the file, and never by a URL.
+
+GDAL is given a path, or for a file at a server an object that reads its bytes. So it asks nobody, whatever it is asked.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import rasterio
+from mosaic_crds.errors import MosaicError, RequestError
+from rasterio.abc import FileContainer
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.io import DatasetReader
+
+from mosaic_worker.sources.archives import file_of, gdal_name
+from mosaic_worker.sources.client import saying
+from mosaic_worker.sources.gate import is_url, shown
+from mosaic_worker.sources.jpeg2000 import Codestream
+from mosaic_worker.sources.remote import RemoteFile, RemoteFiles
+
+DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
+LARGEST_BLOCK = 512 * 2**20
+"""Bytes that decoding one block of a file may take; a file in one huge strip would fill the memory of a pod."""
+
+CACHE_BYTES = 256 * 2**20
+"""For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
+
+Region = tuple[int, int, int, int]
+"""Of an image: left, top, right, bottom, pixels."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An open image.
+
+    Attributes:
+        dataset: what GDAL knows of it.
+        name: how it is called in messages.
+        remote: the file at a server that it is read from, if it is.
+        codestream: where its tiles are, of a JPEG 2000 file that is read from a server.
+        copy: the whole of such a file on this machine's disk, where it is read from that.
+    """
+
+    dataset: DatasetReader
+    name: str
+    remote: "RemoteRaster | None" = None
+    codestream: Codestream | None = None
+    copy: Path | None = None
+
+    def ranges(self, band: int, region: Region) -> list[tuple[int, int]]:
+        """Bytes [start, stop) of the file at the server that hold the blocks of a region."""
+        if self.remote is None or self.copy is not None:
+            return []
+        if self.codestream is not None:
+            return self.codestream.ranges(region)
+        return _block_ranges(self.dataset, band, region)
+
+    def fetch(self, band: int, region: Region) -> None:
+        """Have the blocks of a region at hand, with few requests, before GDAL asks for them one by one."""
+        if self.remote is not None and (ranges := self.ranges(band, region)):
+            self.remote.file.fetch(ranges)
+
+    def raise_failure(self, where: str) -> None:
+        """Raise what its server did while GDAL read, which GDAL passes over, if anything."""
+        if self.remote is not None:
+            self.remote.raise_failure(where)
+
+    def close(self) -> None:
+        """Close it, and delete its copy."""
+        self.dataset.close()
+        if self.copy is not None:
+            self.copy.unlink()
+
+
+class RemoteRaster(FileContainer):  # type: ignore[misc]
+    """A remote file as GDAL sees it: a folder with one file in it, of which nothing is known but its bytes.
+
+    GDAL takes no errors from Python; `failure` keeps the one that was met, for whoever asked GDAL.
+    """
+
+    NAME = "image"
+
+    def __init__(self, file: RemoteFile) -> None:
+        self.file = file
+        self.failure: BaseException | None = None
+
+    def open(self, path: str, mode: str = "r", **_: object) -> "_Handle":
+        """A handle; of other names there is nothing, so GDAL finds no files beside the image."""
+        if path != self.NAME or "w" in mode or "+" in mode:
+            raise FileNotFoundError(path)
+        return _Handle(self)
+
+    def isfile(self, path: str) -> bool:
+        """Whether it is the file."""
+        return path == self.NAME
+
+    def isdir(self, path: str) -> bool:  # noqa: ARG002 (the interface's)
+        """There are none."""
+        return False
+
+    def ls(self, path: str) -> list[str]:  # noqa: ARG002
+        """There is nothing to list."""
+        return []
+
+    def mtime(self, path: str) -> int:  # noqa: ARG002
+        """Nobody asks when."""
+        return 0
+
+    def rm(self, path: str) -> None:
+        """Nothing is deleted."""
+        raise FileNotFoundError(path)
+
+    def size(self, path: str) -> int:
+        """Bytes of the file."""
+        if path != self.NAME:
+            raise FileNotFoundError(path)
+        return self.file.size
+
+    def raise_failure(self, where: str) -> None:
+        """Raise what was met since the last time, if anything."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            with saying(where):
+                raise failure
+
+
+class _Handle:
+    """A place in a remote file."""
+
+    def __init__(self, raster: RemoteRaster) -> None:
+        self._raster = raster
+        self._place = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def read(self, count: int) -> bytes:
+        try:
+            content = self._raster.file.read(self._place, count)
+        except BaseException as error:  # it would be lost in GDAL
+            self._raster.failure = error
+            return b""
+        self._place += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._raster.file.size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def raster_environment(remote: bool = False) -> Iterator[None]:
+    """GDAL's settings for opening and reading sources.
+
+    One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
+    truncated file. Remote files are opened without looking for files beside them.
+    """
+    options: dict[str, object] = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": CACHE_BYTES}
+    if remote:
+        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
+    with rasterio.Env(**options):
+        yield
+
+
+def open_raster(
+    admitted: str, where: str, files: RemoteFiles | None = None, room: Callable[[int], None] | None = None
+) -> Image:
+    """Open an admitted path, or an admitted, unsigned URL.
+
+    Args:
+        admitted: the path or URL.
+        where: the field that names it.
+        files: those at servers; needed for a URL.
+        room: makes room on the disk for a file of so many bytes, where the image's pixels are to be read: JPEG 2000
+            without an index of its tiles is then copied whole, for its tiles lie where a walk through the file finds
+            them, a request for each. Without room only its header is read.
+
+    Raises:
+        RequestError: there is no such file, or it is no image that can be used.
+        PassingError: a server did not give it.
+    """
+    if not is_url(admitted):
+        _require_file(file_of(admitted), where)
+        return _checked(Image(_dataset(admitted, where), admitted), where)
+    if files is None:
+        raise ValueError("a URL is opened among remote files")
+    raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
+    with saying(where):
+        codestream = Codestream.of(raster.file.read)
+        if codestream is not None and not codestream.indexed and room is not None:
+            room(raster.file.size)
+            copy = _copied(raster.file)
+    try:
+        return _checked(Image(_dataset(name, where, raster, copy), name, raster, codestream, copy), where)
+    except MosaicError:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        raise
+
+
+def _dataset(name: str, where: str, raster: RemoteRaster | None = None, copy: Path | None = None) -> DatasetReader:
+    """GDAL's view of a local file, of a remote one's copy, or of a remote one that it reads through us."""
+    with raster_environment(remote=raster is not None), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
+        for driver in DRIVERS:
+            try:
+                if raster is None or copy is not None:
+                    return rasterio.open(copy or gdal_name(name), driver=driver)
+                return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster)
+            except RasterioIOError:
+                if raster is not None:
+                    raster.raise_failure(where)
+    raise RequestError(f"{where}: {name} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
+
+
+def _copied(file: RemoteFile) -> Path:
+    """A copy of a file on this machine's disk."""
+    with NamedTemporaryFile(prefix="mosaic-", delete=False) as made:
+        path = Path(made.name)
+    try:
+        file.save(path)
+    except BaseException:
+        path.unlink()
+        raise
+    return path
+
+
+def _require_file(path: str, where: str) -> None:
+    if not Path(path).exists():
+        raise RequestError(f"{where}: there is no file {path}")
+    if not Path(path).is_file():
+        raise RequestError(f"{where}: {path} is no file")
+    if not os.access(path, os.R_OK):
+        raise RequestError(f"{where}: {path} may not be read by this user")
+
+
+def _checked(image: Image, where: str) -> Image:
+    """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
+    dataset, problem = image.dataset, None
+    if dataset.count == 0 or dataset.subdatasets:
+        problem = "holds several datasets instead of one image"
+    elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
+        problem = "refers to another file for its overviews"
+    else:
+        rows, columns = dataset.block_shapes[0]
+        if rows * columns * np.dtype(dataset.dtypes[0]).itemsize > LARGEST_BLOCK:
+            problem = f"is stored in blocks of {columns} x {rows} pixels, too large to decode"
+    if problem:
+        image.close()
+        raise RequestError(f"{where}: {image.name} {problem}")
+    return image
+
+
+def _block_ranges(dataset: DatasetReader, band: int, region: Region) -> list[tuple[int, int]]:
+    """Where in a TIFF the blocks of a region lie, as GDAL's metadata of the domain TIFF say."""
+    rows, columns = dataset.block_shapes[band - 1]
+    left, top, right, bottom = region
+    found = []
+    for row in range(top // rows, -(-bottom // rows)):
+        for column in range(left // columns, -(-right // columns)):
+            start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+            size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+            if start and size:  # a block without data lies nowhere
+                found.append((int(start), int(start) + int(size)))
+    return found
