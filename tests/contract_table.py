@@ -373,7 +373,7 @@ SOURCE = [
     invalid(
         "a catalogue that is no URL",
         {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.url": "example.org"},
-        'spec.source.stac.url is "example.org"; an http or https URL is allowed',
+        'spec.source.stac.url is "example.org"; an http or https URL, earth-search or planetary-computer is allowed',
     ),
     invalid(
         "a catalogue without a collection",

@@ -114,8 +114,15 @@ AssetMap = Annotated[dict[BandName, Annotated[str, Field(min_length=1, max_lengt
 class Stac(Model):
     """Scenes of a STAC API."""
 
-    url: Annotated[str, Text(r"https?://[^ ]+", 1024, "an http or https URL")]
-    """The API's URL."""
+    url: Annotated[
+        str,
+        Text(
+            r"(https?://[^ ]+|earth-search|planetary-computer)",
+            1024,
+            "an http or https URL, earth-search or planetary-computer",
+        ),
+    ]
+    """The API's URL, or the name of a public one: earth-search (Element 84) or planetary-computer (Microsoft)."""
     collection: Annotated[str, Field(min_length=1, max_length=256)]
     """The collection."""
     datetime: Interval

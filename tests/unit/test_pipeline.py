@@ -314,8 +314,8 @@ def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkey
     assert same(make(tmp_path, spec).values(), expected)
 
     request = request_of(spec)
-    scenes = resolve(request.spec, ("nir",), own_machine(tmp_path))
-    plan = make_plan(request, "uid", scenes, Limits(), 1)
+    found = resolve(request.spec, ("nir",), own_machine(tmp_path))
+    plan = make_plan(request, "uid", found, Limits(), 1)
     monkeypatch.setattr(compute, "STRIP_BYTES", 2_000_000)
     assert compute.strip_height(plan, plan.tiles[0], list(plan.scenes)) < 50
     for tile in plan.tiles:
@@ -336,8 +336,8 @@ def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
                 "composite": {"method": method} | ({"percentile": 5} if method == "percentile" else {}),
             }
             request = request_of(spec)
-            scenes = resolve(request.spec, ("red", "nir"), own_machine(tmp_path))
-            plan = make_plan(request, "uid", scenes, Limits(), 1)
+            found = resolve(request.spec, ("red", "nir"), own_machine(tmp_path))
+            plan = make_plan(request, "uid", found, Limits(), 1)
             large = replace(plan.tiles[0], width=2048, height=2048)
             rows = compute.strip_height(plan, large, list(plan.scenes))
             stacked = {"median": count, "percentile": count, "medoid": 3 * count}.get(method, 1)

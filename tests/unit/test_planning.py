@@ -17,8 +17,8 @@ from rasters import noise, write_raster
 def planned(folder, spec, ranges=8, pixels=10**9) -> Plan:
     request = request_of(spec)
     bands = ("red",)
-    scenes = resolve(request.spec, bands, own_machine(folder))
-    return make_plan(request, "uid", scenes, Limits(pixels), ranges)
+    found = resolve(request.spec, bands, own_machine(folder))
+    return make_plan(request, "uid", found, Limits(pixels), ranges)
 
 
 def red(*paths, **grid):
@@ -118,14 +118,14 @@ def test_the_identity_follows_the_mosaic_and_nothing_else(tmp_path):
 
     def uid(spec, **changes):
         request = request_of(spec)
-        scene = resolve(request.spec, ("red",), own_machine(tmp_path))[0]
+        scene = resolve(request.spec, ("red",), own_machine(tmp_path)).scenes[0]
         band = replace(scene.bands["red"], **changes)
         return request_uid(request, [replace(scene, bands={"red": band})])
 
     same = uid(red(one))
     assert uid(red(one) | {"execution": {"parallelism": 3}}) == same
     assert uid(red(one), href="https://h.org/a.tif?file=1") != uid(red(one), href="https://h.org/a.tif?file=2") != same
-    header = resolve(request_of(red(one)).spec, ("red",), own_machine(tmp_path))[0].bands["red"].header
+    header = resolve(request_of(red(one)).spec, ("red",), own_machine(tmp_path)).scenes[0].bands["red"].header
     assert uid(red(one), header=replace(header, identity="other")) != same
     assert uid(red(one) | {"output": {"dtype": "int16"}}) != same
     assert uid(red(one), offset=1.0) != same

@@ -31,7 +31,7 @@ def spec_of(path: Path | str, mask=()):
 
 
 def scene_of(path: Path | str, bands=BANDS, mask=(), gate=None):
-    return resolve(request_of(spec_of(path, mask)).spec, bands, gate or own_machine(Path("/")))[0]
+    return resolve(request_of(spec_of(path, mask)).spec, bands, gate or own_machine(Path("/"))).scenes[0]
 
 
 def edited(folder: Path, *changes: tuple[str, str]) -> Path:

@@ -43,7 +43,7 @@ def scene_of(folder: Path, assets: dict[str, Any], bands=("red",), mask=(), **pr
         "product": {"bands": list(bands)},
         "composite": {"mask": list(mask)},
     }
-    return resolve(request_of(spec).spec, bands, own_machine(folder))[0]
+    return resolve(request_of(spec).spec, bands, own_machine(folder)).scenes[0]
 
 
 def calibration(scene, band="red"):

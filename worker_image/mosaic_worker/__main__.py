@@ -59,7 +59,10 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         raise RequestError("metadata.uid is not there; the operator gives the request as the API server has it")
     gate = pod(environment.get(names.ENV_ALLOWED_HOSTS, ""))
     if step is Step.PLAN:
-        limits = Limits(pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)))
+        limits = Limits(
+            pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)),
+            scenes=int(environment.get(names.ENV_MAX_SCENES, Limits.scenes)),
+        )
         plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
         return plan.summary() | {"warnings": list(plan.warnings)}
     results = Results.of_request(request, uid)
@@ -72,10 +75,10 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
     if step is Step.TILES:
         index = int(_required(environment, names.ENV_COMPLETION_INDEX))
-        _compute(found, [index], store, gate, signer_of(request.spec.source, gate))
+        _compute(found, [index], store, gate, signer_of(request.spec.source, gate, found.all_scenes))
         start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
-    return _finalize(found, store, gate, signer_of(request.spec.source, gate))
+    return _finalize(found, store, gate, signer_of(request.spec.source, gate, found.all_scenes))
 
 
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:

@@ -83,6 +83,11 @@ class Plan:
         """All tiles by their index."""
         return tiles_of(self.grid, self.tile_side)
 
+    @property
+    def all_scenes(self) -> list[Scene]:
+        """The scenes, in their order."""
+        return [planned.scene for planned in self.scenes]
+
     @cached_property
     def formula(self) -> Product:
         """The product, ready to compute."""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.estimate import estimate, tile_work
-from mosaic_worker.geometry.area import WGS84, area_of, projected_area
+from mosaic_worker.geometry.area import WGS84, projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
@@ -23,8 +23,8 @@ from mosaic_worker.pixels.preference import COMPARING, scene_order
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.gate import Gate
-from mosaic_worker.sources.resolve import resolve
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.resolve import MOST_SCENES, resolve
+from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.store import Store
 from mosaic_worker.version import code_version
 
@@ -42,9 +42,11 @@ class Limits:
 
     Attributes:
         pixels: of the mosaic.
+        scenes: that a search may find.
     """
 
     pixels: int = 2_500_000_000
+    scenes: int = MOST_SCENES
 
 
 def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
@@ -65,8 +67,8 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     plan = read_plan(uid, store)
     if plan is not None:
         return plan
-    scenes = resolve(request.spec, input_bands(request.spec), gate)
-    return write_plan(make_plan(request, uid, scenes, limits, RANGES_PER_WORKER * parallelism), store)
+    found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
+    return write_plan(make_plan(request, uid, found, limits, RANGES_PER_WORKER * parallelism), store)
 
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
@@ -111,16 +113,16 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
 
 
-def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits: Limits, ranges: int) -> Plan:
+def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int) -> Plan:
     """Decide everything about a mosaic, from the request and its scenes' headers alone; cut into so many ranges.
 
     Raises:
         RequestError: see `plan_step`.
     """
-    spec = request.spec
+    spec, scenes = request.spec, found.scenes
     product = product_of(spec.product)
     calibrated = _calibration(product, scenes, compared=spec.composite.method in COMPARING)
-    area = _area(spec)
+    area = requested_area(spec.area)
     grid = fix_grid(spec, scenes, area, limits.pixels)
     planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
     touching = [item for item in planned if not item.window.empty]
@@ -151,14 +153,8 @@ def make_plan(request: MosaicRequest, uid: str, scenes: Sequence[Scene], limits:
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,
         estimate=estimate(grid, ordered, len(product.output_bands)),
-        warnings=(*_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
+        warnings=(*found.notes, *_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
     )
-
-
-def _area(spec: MosaicRequestSpec) -> BaseGeometry | None:
-    if spec.area is None:
-        return None
-    return area_of(spec.area.bbox, spec.area.geometry.model_dump() if spec.area.geometry else None)
 
 
 def _calibration(product: Product, scenes: Sequence[Scene], *, compared: bool) -> bool:

@@ -68,7 +68,7 @@ class _RangeWork:
 
     @cached_property
     def _sources(self) -> OpenSources:
-        return OpenSources(self.gate, signer_of(self.source, self.gate))
+        return OpenSources(self.gate, signer_of(self.source, self.gate, self.plan.all_scenes))
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
         compute_range(self.plan, index, open_store(self.store), self._sources, lambda tile: report(tile.index))
@@ -76,8 +76,8 @@ class _RangeWork:
 
 def prepare(request: MosaicRequest, folder: Path, limits: Limits, workers: int) -> Plan:
     """The plan of a request on this machine, with the identity that its inputs give it; nothing is written."""
-    scenes = resolve(request.spec, input_bands(request.spec), own_machine(folder))
-    return make_plan(request, request_uid(request, scenes), scenes, limits, RANGES_PER_PROCESS * workers)
+    found = resolve(request.spec, input_bands(request.spec), own_machine(folder), limits.scenes)
+    return make_plan(request, request_uid(request, found.scenes), found, limits, RANGES_PER_PROCESS * workers)
 
 
 def run(

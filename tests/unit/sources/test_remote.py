@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources import remote
-from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.client import CONNECTIONS, Client
 from mosaic_worker.sources.connections import Patience, new_session
 from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.remote import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
@@ -25,7 +25,7 @@ def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator
     asked = Asked()
     with serving(folder, asked, delay) as address:
         client = Client(pod(address))
-        client.session = new_session(client.gate, patience=Patience(first_seconds=0.001))
+        client.session = new_session(client.gate, connections=CONNECTIONS, patience=Patience(first_seconds=0.001))
         files = RemoteFiles(client)
         yield files.get(f"http://{address}/a"), asked
         files.close()

@@ -139,7 +139,7 @@ def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(serv
     address, asked, good = served
     request = request_of(spec("item", address))
     gate = own_machine(tmp_path)
-    band = resolve(request.spec, ("red", "nir"), gate)[0].bands["red"]
+    band = resolve(request.spec, ("red", "nir"), gate).scenes[0].bands["red"]
     assert band.href == f"http://{address}/red.tif"
     sources = OpenSources(gate, signer_of(request.spec.source, gate))
     image = sources.get(band.href, "x")

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import shapely
+from mosaic_crds.area import Area
 from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from rasterio.warp import transform
+from shapely.affinity import translate
 from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
@@ -55,6 +57,27 @@ def _unwrapped(area: BaseGeometry) -> BaseGeometry:
 def crosses_antimeridian(area: BaseGeometry) -> bool:
     """Whether an unwrapped area lies on both sides of 180 degrees."""
     return bool(area.bounds[0] < 180 < area.bounds[2])
+
+
+def cut_at_antimeridian(area: BaseGeometry) -> BaseGeometry:
+    """An unwrapped area as GeoJSON wants it (RFC 7946, 3.1.9): cut where it crosses 180 degrees."""
+    parts = []
+    for turn in (-360, 0, 360):
+        part = area.intersection(box(-180 + turn, -90, 180 + turn, 90))
+        if part.area > 0:
+            parts.append(translate(part, xoff=-turn))
+    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
+
+
+def requested_area(area: Area | None) -> BaseGeometry | None:
+    """The area of `spec.area` in degrees, unwrapped; None where there is none.
+
+    Raises:
+        RequestError: the polygon crosses itself or has no area.
+    """
+    if area is None:
+        return None
+    return area_of(area.bbox, area.geometry.model_dump() if area.geometry else None)
 
 
 def projected_area(area: BaseGeometry, crs: str) -> BaseGeometry:

@@ -10,11 +10,10 @@ from typing import Any
 import pystac
 import rasterio
 import shapely
-from shapely.affinity import translate
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.area import WGS84, cut_at_antimeridian
 from mosaic_worker.geometry.grid import crs_of
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
@@ -58,7 +57,7 @@ def mosaic_item(
     several = len(taken) > 1 and taken[0] != taken[-1]
     item = pystac.Item(
         id=f"{plan.name}-{plan.uid}",
-        geometry=dict(mapping(_cut_at_antimeridian(footprint))),
+        geometry=dict(mapping(cut_at_antimeridian(footprint))),
         bbox=_bbox(footprint),
         datetime=None if several else (taken[0] if taken else made),
         start_datetime=taken[0] if several else None,
@@ -224,16 +223,6 @@ def _footprint(plan: Plan) -> BaseGeometry:
     first = longitudes[0]
     continuous = [value + 360 * round((first - value) / 360) for value in longitudes]
     return shapely.set_coordinates(outline, list(zip(continuous, latitudes, strict=True)))
-
-
-def _cut_at_antimeridian(footprint: BaseGeometry) -> BaseGeometry:
-    """The outline as GeoJSON wants it (RFC 7946, 3.1.9): cut where it crosses 180 degrees."""
-    parts = []
-    for turn in (-360, 0, 360):
-        part = footprint.intersection(box(-180 + turn, -90, 180 + turn, 90))
-        if part.area > 0:
-            parts.append(translate(part, xoff=-turn))
-    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
 
 
 def _bbox(footprint: BaseGeometry) -> list[float]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 UNSIGNED = {400, 401, 403, 404, 409}
 """What servers answer where a signature is missing or has ended; some do not own to having the file."""
 
+CONNECTIONS = 8
+"""At once to one host, unless a service wants fewer."""
+
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -51,16 +54,17 @@ class Client:
     Its errors are sentences that do not say which field of the request is at fault; whoever knows it says so.
     """
 
-    def __init__(self, gate: Gate, signer: Signer | None = None) -> None:
+    def __init__(self, gate: Gate, signer: Signer | None = None, connections: int = CONNECTIONS) -> None:
         self.gate = gate
         self.signer = signer or Signer()
+        self._connections = connections
 
     @cached_property
     def session(self) -> "requests.Session":
         """What libraries are given that ask by themselves."""
         from mosaic_worker.sources.connections import new_session  # noqa: PLC0415 (0.1 s that local files do not need)
 
-        return new_session(self.gate)
+        return new_session(self.gate, connections=self._connections)
 
     def document(self, href: str) -> bytes:
         """A small file.

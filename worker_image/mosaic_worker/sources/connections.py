@@ -36,8 +36,6 @@ ANSWER_SECONDS = 120
 LARGEST_ANSWER = 16 * 2**20
 """Bytes of an answer that is no range of a file."""
 PASSING = {429, 500, 502, 503, 504}
-CONNECTIONS = 8
-"""At once to one host."""
 
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
 
@@ -68,8 +66,12 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
-def new_session(gate: Gate, *, resolver: Resolver = resolve, patience: Patience | None = None) -> requests.Session:
+def new_session(
+    gate: Gate, *, connections: int, resolver: Resolver = resolve, patience: Patience | None = None
+) -> requests.Session:
     """A session that asks only where the gate admits; safe to use from several threads.
+
+    At most so many connections to one host are open at once.
 
     On the user's own machine the environment counts: its proxies, its CA bundle, its .netrc. In a pod it does not, for
     a proxy would resolve names itself, where nobody checks the addresses.
@@ -78,7 +80,7 @@ def new_session(gate: Gate, *, resolver: Resolver = resolve, patience: Patience 
     that may not be read. A refusal (4xx), and a fault that did not pass (5xx), is an answer. Answers are read whole.
     """
     session = _Session(gate)
-    adapter = _Adapter(gate, resolver, patience or Patience())
+    adapter = _Adapter(gate, connections, resolver, patience or Patience())
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -161,9 +163,9 @@ class _Pools(urllib3.PoolManager):
 class _Adapter(HTTPAdapter):
     """Sends one request, a redirect's too: admitted, bounded, and again after a passing fault."""
 
-    def __init__(self, gate: Gate, resolver: Resolver, patience: Patience) -> None:
+    def __init__(self, gate: Gate, connections: int, resolver: Resolver, patience: Patience) -> None:
         self._gate, self._resolver, self._patience = gate, resolver, patience
-        super().__init__(pool_maxsize=CONNECTIONS, pool_block=True)
+        super().__init__(pool_maxsize=connections, pool_block=True)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **named: Any) -> None:
         self.poolmanager = _Pools(self._checked, num_pools=connections, maxsize=maxsize, block=block, **named)

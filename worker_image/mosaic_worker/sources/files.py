@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.source import Files, FilesScene, MaskFile
+from mosaic_crds.source import Files, FilesScene
 
-from mosaic_worker.pixels.masks import LEGENDS, untold
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.safe import safe_scene
-from mosaic_worker.sources.scenes import Mask, Scene
+from mosaic_worker.sources.scene_masks import scene_mask
+from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.signing import Signer
-from mosaic_worker.sources.stac_item import StacItem, read_item
+from mosaic_worker.sources.stac_item import read_item
 
 
 def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> list[Scene]:
@@ -64,7 +64,7 @@ def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequen
             datetime=item.datetime,
             cloud_cover=item.cloud_cover,
             bands={name: item.band(name, headers) for name in bands},
-            mask=_mask(scene.mask, where, classes, headers, item),
+            mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
         )
     listed = {canonical(name): (name, file) for name, file in (scene.bands or {}).items()}
     found = {}
@@ -80,39 +80,5 @@ def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequen
         datetime=scene.datetime,
         cloud_cover=scene.cloud_cover,
         bands=found,
-        mask=_mask(scene.mask, where, classes, headers, None),
+        mask=scene_mask(scene.mask, classes, f"{where}.mask", headers),
     )
-
-
-def _mask(
-    file: MaskFile | None,
-    where: str,
-    classes: Sequence[str],
-    headers: Headers,
-    item: StacItem | None,
-) -> Mask | None:
-    """The mask that the request names, else the Item's own where classes are asked for."""
-    place = f"{where}.mask"
-    if file is not None:
-        if file.values in LEGENDS and not classes:
-            return None
-        admitted, band, values = headers.gate.admit(file.href, place), file.band, file.values
-    elif not classes:
-        return None
-    elif item is None:
-        raise RequestError(
-            f"{place}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
-        )
-    else:
-        (admitted, values), band = item.mask(), 1
-    lacking = untold(values, classes)
-    if lacking:
-        raise RequestError(
-            f"{place}: spec.composite.mask leaves out {', '.join(lacking)}, and a mask of kind {values} does not tell "
-            f"{' or '.join(lacking)}; take it out of there, or give the scene a mask that tells"
-        )
-    _, header = headers.read(admitted, band, place)
-    href = headers.href(admitted)
-    if values in LEGENDS and not header.dtype.startswith(("uint", "int")):
-        raise RequestError(f"{place}: {href} holds {header.dtype}, and a mask of kind {values} integers")
-    return Mask(href=href, band=band, values=values, header=header)

@@ -1,28 +1,63 @@
-"""From what a request names to scenes whose headers are read. Each kind of source is a module beside this one."""
+"""From what a request names to scenes whose headers are read. Each kind of source is a module beside this one.
 
-from mosaic_crds.errors import RequestError
+A module is imported when its source is asked for: what searches catalogues takes long to import.
+"""
+
+from collections.abc import Sequence
+
 from mosaic_crds.source import Source
 from mosaic_crds.spec import MosaicRequestSpec
 
-from mosaic_worker.sources.files import files_scenes, files_signer
+from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.sources.gate import Gate
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.signing import Signer
 
+MOST_SCENES = 500
+"""That a search may find, unless the installation says otherwise; as many as a request may list itself."""
 
-def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate) -> list[Scene]:
-    """The scenes of a request, in its order, each with the bands that the product needs and, if asked for, its mask.
+
+def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_scenes: int = MOST_SCENES) -> Found:
+    """The scenes of a request, each with the bands that are needed and, if asked for, its mask.
+
+    Args:
+        spec: what is asked for.
+        bands: the canonical names of the bands that are needed.
+        gate: what may be read.
+        most_scenes: how many a search may find.
 
     Raises:
-        RequestError: a scene cannot be used, or the source is of a kind that this version cannot read.
+        RequestError: there are none, or one cannot be used.
         PassingError: a server did not answer.
     """
-    if spec.source.files is not None:
-        return files_scenes(spec.source.files, bands, spec.composite.mask, gate, signer_of(spec.source, gate))
-    kind = "stac" if spec.source.stac is not None else "earthDaily"
-    raise RequestError(f"spec.source.{kind}: this version reads spec.source.files only")
+    source, area = spec.source, requested_area(spec.area)
+    if source.stac is not None and area is not None:
+        from mosaic_worker.sources.stac import stac_scenes
+
+        return stac_scenes(source.stac, area, bands, spec.composite, gate, most_scenes)
+    if source.earth_daily is not None and area is not None:
+        from mosaic_worker.sources.earth_daily import earth_daily_scenes
+
+        return earth_daily_scenes(source.earth_daily, area, bands, spec.composite, gate, most_scenes)
+    if source.files is None:
+        raise ValueError("the contract asks for an area where scenes are searched")
+    from mosaic_worker.sources.files import files_scenes
+
+    return Found(files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate)))
 
 
-def signer_of(source: Source, gate: Gate) -> Signer:
-    """What signs the URLs of a source; plans hold them unsigned."""
-    return Signer() if source.files is None else files_signer(source.files, gate)
+def signer_of(source: Source, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
+    """What signs the URLs of a source, whose plan holds scenes with unsigned ones."""
+    if source.stac is not None:
+        from mosaic_worker.sources.stac import stac_signer
+
+        return stac_signer(source.stac, gate, scenes)
+    if source.earth_daily is not None:
+        from mosaic_worker.sources.earth_daily import earth_daily_signer
+
+        return earth_daily_signer(gate, scenes)
+    if source.files is None:
+        raise ValueError("a source is one of three")
+    from mosaic_worker.sources.files import files_signer
+
+    return files_signer(source.files, gate)

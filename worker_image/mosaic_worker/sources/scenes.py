@@ -1,5 +1,6 @@
 """What a mosaic is made from, once it is known: scenes, their bands, and what the files' headers say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,6 +66,8 @@ class Scene:
         datetime: when it was taken, with a time zone.
         cloud_cover: percent, 0 to 100.
         bands: by STAC common name.
+        mask: says what is to be left out, if anything does.
+        item: the admitted path or URL of its STAC Item, if it has one.
     """
 
     id: str
@@ -72,3 +75,17 @@ class Scene:
     cloud_cover: float | None
     bands: dict[str, Band]
     mask: Mask | None
+    item: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source came to.
+
+    Attributes:
+        scenes: those that are used.
+        notes: sentences for the user.
+    """
+
+    scenes: Sequence[Scene]
+    notes: tuple[str, ...] = ()

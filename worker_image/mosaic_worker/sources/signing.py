@@ -58,6 +58,12 @@ def expiry(url: str) -> float | None:
         return None
 
 
+def ends_soon(url: str, clock: Callable[[], float] = time.time) -> bool:
+    """Whether a signed URL is about to end."""
+    ends = expiry(url)
+    return ends is not None and ends - clock() < RENEW_SECONDS
+
+
 def _name(part: str) -> str:
     return unquote(part.split("=", 1)[0]).lower()
 
@@ -67,12 +73,18 @@ class Signer:
 
     Attributes:
         ask: gives URLs signed just now, that of the href it is given among them if it can; kept until they end.
+        always: whether nothing is given without a signature, so that one is asked for first.
     """
 
     def __init__(
-        self, ask: Callable[[str], Iterable[str]] = lambda _: (), clock: Callable[[], float] = time.time
+        self,
+        ask: Callable[[str], Iterable[str]] = lambda _: (),
+        clock: Callable[[], float] = time.time,
+        *,
+        always: bool = False,
     ) -> None:
         self.ask = ask
+        self.always = always
         self._clock = clock
         self._lock = RLock()
         self._urls: dict[str, str] = {}
@@ -91,7 +103,7 @@ class Signer:
         """The URL to ask now for an unsigned href."""
         with self._lock:
             ends = self._ends.get(href)
-            if ends is not None and ends - self._clock() < RENEW_SECONDS:
+            if (ends is not None and ends - self._clock() < RENEW_SECONDS) or (self.always and href not in self._ends):
                 self.renew(href)
             return self._urls.get(href, href)
 

@@ -1,8 +1,8 @@
 """A STAC Item as a scene: which asset is which band, and what its numbers mean."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,9 @@ import pystac
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 from pystac.errors import STACError, STACTypeError
+from shapely.errors import ShapelyError
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.client import Client
@@ -19,6 +22,8 @@ from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.scenes import Band
 from mosaic_worker.sources.signing import unsigned
 
+CLOUD_COVER = "eo:cloud_cover"
+"""The property that says how much of a scene is under cloud, percent."""
 _MASKS: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "cloud_mask": "earthDaily"}
 """What the numbers of a mask mean, by the key of its asset; what tells more classes comes first."""
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata"}
@@ -37,12 +42,14 @@ class StacItem:
         place: its own admitted path or URL, from which relative hrefs start.
         where: the field of the request that names it.
         gate: what may be read.
+        assets: keys of assets by canonical band names, where they are not to be found by these.
     """
 
     item: pystac.Item
     place: str
     where: str
     gate: Gate
+    assets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -57,8 +64,8 @@ class StacItem:
     @property
     def cloud_cover(self) -> float | None:
         """Percent of the scene under cloud, if the Item says."""
-        cover = self.item.properties.get("eo:cloud_cover")
-        return None if cover is None else self._number(cover, "eo:cloud_cover")
+        cover = self.item.properties.get(CLOUD_COVER)
+        return None if cover is None else self._number(cover, CLOUD_COVER)
 
     def band(self, name: str, headers: Headers) -> Band:
         """The band of a canonical common name.
@@ -85,27 +92,58 @@ class StacItem:
             f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask"
         )
 
+    @property
+    def footprint(self) -> BaseGeometry | None:
+        """Where there is data, in degrees, if the Item says."""
+        try:
+            return shape(self.item.geometry) if self.item.geometry else None
+        except (ShapelyError, KeyError, TypeError, ValueError):
+            raise RequestError(f"{self.where}: the geometry of {self.id} is none") from None
+
+    def has(self, name: str) -> bool:
+        """Whether there is a band of a canonical common name."""
+        return self._found(name) is not None
+
     def signed_hrefs(self) -> Iterator[str]:
         """The URLs of its assets that carry a signature."""
         for key, asset in self.item.assets.items():
-            if is_url(asset.href) and unsigned(asset.href) != asset.href:
+            href = _readable(asset)
+            if is_url(href) and unsigned(href) != href:
                 yield self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
 
     def _asset(self, name: str) -> tuple[str, pystac.Asset]:
-        """By key first: several assets may share a common name, but keys are unique."""
-        data = {key: asset for key, asset in self.item.assets.items() if not _NOT_DATA & set(asset.roles or [])}
-        for key, asset in data.items():
+        found = self._found(name)
+        if found is not None:
+            return found
+        if name in self.assets:
+            raise RequestError(
+                f"{self.where}.assets.{name}: {self.id} has no asset {self.assets[name]}; "
+                f"it has {', '.join(sorted(self.item.assets))}"
+            )
+        known = sorted({canonical(key) for key in self._data})
+        raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(known)}")
+
+    @property
+    def _data(self) -> dict[str, pystac.Asset]:
+        """The assets that hold bands."""
+        return {key: asset for key, asset in self.item.assets.items() if not _NOT_DATA & set(asset.roles or [])}
+
+    def _found(self, name: str) -> tuple[str, pystac.Asset] | None:
+        """The asset of a band; by key first: several assets may share a common name, but keys are unique."""
+        if name in self.assets:
+            key = self.assets[name]
+            return (key, self.item.assets[key]) if key in self.item.assets else None
+        for key, asset in self._data.items():
             if canonical(key) == name:
                 return key, asset
-        for key, asset in data.items():
+        for key, asset in self._data.items():
             described = _bands(asset)
             if len(described) == 1 and name in _names(described[0]):
                 return key, asset
-        known = sorted({canonical(key) for key in data})
-        raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(known)}")
+        return None
 
     def _admitted(self, asset: pystac.Asset, where: str) -> str:
-        return self.gate.admit(asset.href, where, base=self.place)
+        return self.gate.admit(_readable(asset), where, base=self.place)
 
     def _stated(self, asset: pystac.Asset) -> tuple[float | None, float | None, float | None]:
         """Scale, offset and nodata, from `raster:bands` (raster extension 1) or the asset's own fields (STAC 1.1)."""
@@ -147,12 +185,45 @@ def read_item(admitted: str, where: str, client: Client) -> StacItem:
         PassingError: the server did not give it.
     """
     place = client.signer.take(admitted) if is_url(admitted) else admitted
-    text = read_document(place, where, client)
+    return item_of(read_document(place, where, client), place, where, client)
+
+
+def item_of(document: str | dict[str, Any], place: str, where: str, client: Client) -> StacItem:
+    """A STAC Item in a text or a document.
+
+    Args:
+        document: the Item.
+        place: where it was read.
+        where: the field of the request that names it.
+        client: what reads its assets.
+
+    Raises:
+        RequestError: it is no STAC Item.
+    """
     try:
-        item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
+        parsed = json.loads(document) if isinstance(document, str) else document
+        item = pystac.Item.from_dict(parsed, preserve_dict=False)
     except (ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError):
-        raise RequestError(f"{where}: {shown(admitted)} is no STAC Item") from None
+        raise RequestError(f"{where}: {shown(place)} is no STAC Item") from None
     return StacItem(item, place, where, client.gate)
+
+
+def _readable(asset: pystac.Asset) -> str:
+    """An asset's href; of one that lies where only a cloud's own programs read, such as s3://, its http alternative.
+
+    The alternatives are those of the alternate-assets extension.
+    """
+    alternatives = asset.extra_fields.get("alternate")
+    if is_url(asset.href) and not _is_http(asset.href) and isinstance(alternatives, dict):
+        for alternative in alternatives.values():
+            href = alternative.get("href") if isinstance(alternative, dict) else None
+            if isinstance(href, str) and _is_http(href):
+                return href
+    return str(asset.href)
+
+
+def _is_http(href: str) -> bool:
+    return href.lower().startswith(("http://", "https://"))
 
 
 def _bands(asset: pystac.Asset) -> list[dict[str, Any]]:

@@ -1,0 +1,211 @@
+"""STAC APIs: collections searched by pystac-client, which asks through the one way that leads to servers here."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from mosaic_crds.spelling import did_you_mean
+from pystac.errors import STACError, STACTypeError
+from pystac_client import Client as Api
+from pystac_client import ConformanceClasses
+from pystac_client.stac_api_io import StacApiIO
+from shapely.geometry import mapping
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.geometry.area import cut_at_antimeridian
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import shown
+from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.signing import Signer
+from mosaic_worker.sources.stac_item import CLOUD_COVER, StacItem, item_of
+
+PAGE = 100
+"""Items asked for at once; APIs give fewer when they like."""
+EXPLAINED = 300
+"""Characters of an API's own explanation that are passed on."""
+
+HeadersOf = Callable[[], Mapping[str, str]]
+
+
+def _no_headers() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A STAC API.
+
+    Attributes:
+        url: its landing page.
+        where: the field of the request that means it.
+        client: asks it.
+        headers: gives what is sent with each request, such as a token; asked anew each time.
+    """
+
+    url: str
+    where: str
+    client: Client
+    headers: HeadersOf = _no_headers
+
+    def search(
+        self,
+        collection: str,
+        interval: str,
+        area: BaseGeometry,
+        *,
+        most: int,
+        query: Mapping[str, Any] | None = None,
+        most_cloud: float | None = None,
+    ) -> list[StacItem]:
+        """The Items of a collection in an area and a time, oldest first.
+
+        Args:
+            collection: its id.
+            interval: a time or an interval, as `spec.source.stac.datetime` has it.
+            area: in degrees; longitudes pass 180 where it crosses the antimeridian.
+            most: how many there may be.
+            query: further conditions, as the query extension has them.
+            most_cloud: percent under cloud; Items with more, or that do not say, are left out.
+
+        Raises:
+            RequestError: the API refuses the search, has no such collection, or finds more.
+            PassingError: the API did not answer.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what an API does not claim to know, which many know all the same
+            api = self._open()
+            conditions = dict(query or {})
+            if not api.conforms_to(ConformanceClasses.QUERY):
+                if conditions:
+                    raise RequestError(f"{self.where}.query: {shown(self.url)} has no query extension; leave it out")
+            elif most_cloud is not None:
+                conditions.setdefault(CLOUD_COVER, {"lte": most_cloud})
+            documents = self._documents(
+                lambda: api.search(
+                    collections=[collection],
+                    datetime=interval,
+                    intersects=mapping(cut_at_antimeridian(area)),
+                    query=conditions or None,
+                    max_items=most + 1,
+                    limit=min(PAGE, most + 1),
+                ).items_as_dicts()
+            )
+            if not documents:
+                self._require(api, collection)
+        if len(documents) > most:
+            raise RequestError(
+                f"{self.where}: more than {most} scenes are there; narrow the dates, the area or maxCloudCover"
+            )
+        items = [item_of(document, self._place(document), self.where, self.client) for document in documents]
+        if most_cloud is not None:
+            items = [item for item in items if item.cloud_cover is not None and item.cloud_cover <= most_cloud]
+        return sorted(items, key=lambda item: (item.datetime is None, item.datetime, item.id))
+
+    def item(self, place: str) -> StacItem:
+        """An Item, read again.
+
+        Raises:
+            RequestError: it is not there any more.
+            PassingError: the API did not answer.
+        """
+        text = _Asking(self).request(place)
+        return item_of(text, place, self.where, self.client)
+
+    def _open(self) -> Api:
+        try:
+            return Api.open(self.url, stac_io=_Asking(self))
+        except MosaicError:
+            raise
+        except (STACError, STACTypeError, ValueError, KeyError, TypeError, AttributeError):
+            raise RequestError(f"{self.where}: {shown(self.url)} is no STAC API") from None
+
+    def _documents(self, search: Callable[[], Any]) -> list[dict[str, Any]]:
+        try:
+            return list(search())
+        except MosaicError:
+            raise
+        except NotImplementedError:
+            raise RequestError(f"{self.where}: {shown(self.url)} is a STAC catalogue that cannot be searched") from None
+        except (STACError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PassingError(f"{self.where}: {shown(self.url)} gave an answer that is no STAC ({error})") from None
+
+    def _require(self, api: Api, collection: str) -> None:
+        """Refuse a collection that is not there; an API that does not list its collections is believed."""
+        try:
+            known = [found.id for found in api.get_collections()]
+        except (MosaicError, STACError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
+            return
+        if known and collection not in known:
+            near = did_you_mean(collection, known)
+            few = f"; it has {', '.join(known[:10])}" if len(known) <= 10 else ""
+            raise RequestError(f"{self.where}.collection: {shown(self.url)} has no collection {collection}{near}{few}")
+
+    def _place(self, document: Mapping[str, Any]) -> str:
+        """The URL of an Item, by which it is read again."""
+        for link in document.get("links", ()):
+            if link.get("rel") == "self":
+                return str(link["href"])
+        return f"{self.url.rstrip('/')}/collections/{document.get('collection')}/items/{document.get('id')}"
+
+
+def item_signer(
+    catalogue_of: Callable[[Signer], Catalogue], scenes: Sequence[Scene], *, always: bool = False
+) -> Signer:
+    """The signatures that a catalogue's Items carry: the Item of a scene is read again for new ones.
+
+    Args:
+        catalogue_of: gives the catalogue, for a signer.
+        scenes: those of the plan.
+        always: whether nothing is given without a signature.
+    """
+    places: dict[str, str] = {}
+    for scene in scenes:
+        if scene.item is not None:
+            hrefs = [band.href for band in scene.bands.values()] + ([scene.mask.href] if scene.mask else [])
+            places |= dict.fromkeys(hrefs, scene.item)
+
+    def ask(href: str) -> Iterator[str]:
+        if href in places:
+            yield from catalogue.item(places[href]).signed_hrefs()
+
+    signer = Signer(ask, always=always)
+    catalogue = catalogue_of(signer)
+    return signer
+
+
+class _Asking(StacApiIO):
+    """How pystac-client asks: through our session, with our errors."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(max_retries=None)
+        self.session = catalogue.client.session
+        self._catalogue = catalogue
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        method = (method or "GET").upper()
+        sent = {**(headers or {}), **self._catalogue.headers()}
+        query, body = (None, parameters) if method == "POST" else (parameters, None)
+        try:
+            response = self.session.request(method, href, headers=sent, params=query, json=body)
+        except MosaicError as error:
+            raise type(error)(f"{self._catalogue.where}: {error}") from None
+        if response.ok:
+            return str(response.text)
+        told = f"{self._catalogue.where}: the server answered {response.status_code} for {shown(href)}"
+        if response.status_code >= 500 or response.status_code == 429:
+            raise PassingError(told)
+        raise RequestError(f"{told}{_explanation(response.text)}")
+
+
+def _explanation(text: str) -> str:
+    """What an API says itself of a refusal, in brackets."""
+    said = " ".join(text.split())[:EXPLAINED]
+    return f" ({said})" if said.isprintable() and said and not said.startswith("<") else ""

@@ -1,0 +1,176 @@
+"""Mosaics of EarthDaily: a STAC API that asks for a token, and gives URLs that are signed for some hours.
+
+The protocol is that of EarthDaily's own client: OAuth 2.0 client credentials (RFC 6749, 4.4), a Bearer token, the
+header X-Signed-Asset-Urls, and in each asset's alternate.download.href the URL to read.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.source import EarthDaily
+from mosaic_crds.spec import Composite
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.sources.catalogue import Catalogue, item_signer
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_scenes import scenes_of_items
+from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.signing import Signer
+from mosaic_worker.sources.stac_item import StacItem
+
+WHERE = "spec.source.earthDaily"
+API_URL = "https://api.earthdaily.com/platform/v1/stac"
+AUTH_URL = "https://api.earthdaily.com/account_management/v1/authentication/api_tokens/exchange"
+CONNECTIONS = 2
+"""Of one process at once: EarthDaily allows an account 30, and fifteen processes may be at work."""
+EARLY_SECONDS = 60
+"""So long before its end a token is not used any more."""
+STAND_INS = {"nir": "nir08"}
+"""Mosaics of Sentinel-2 with Landsat have no band as wide as Sentinel-2's nir (B08); nir08 (B8A) lies within it."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of EarthDaily.
+
+    Attributes:
+        client_id, secret: its credentials.
+        auth_url: where they are exchanged for a token.
+        api_url: the STAC API.
+    """
+
+    client_id: str
+    secret: str = field(repr=False)
+    auth_url: str = AUTH_URL
+    api_url: str = API_URL
+
+
+def account_from(environment: Mapping[str, str]) -> Account:
+    """The account that an environment names, by the names of EarthDaily's own client.
+
+    Raises:
+        RequestError: it names none.
+    """
+    missing = [name for name in ("EDS_CLIENT_ID", "EDS_SECRET") if not environment.get(name)]
+    if missing:
+        raise RequestError(
+            f"{WHERE}: {' and '.join(missing)} of an EarthDaily account must be in the environment; on Kubernetes set "
+            "earthDaily.secretName of the chart"
+        )
+    return Account(
+        environment["EDS_CLIENT_ID"],
+        environment["EDS_SECRET"],
+        environment.get("EDS_AUTH_URL") or AUTH_URL,
+        environment.get("EDS_API_URL") or API_URL,
+    )
+
+
+def earth_daily_scenes(
+    source: EarthDaily, area: BaseGeometry, bands: Sequence[str], composite: Composite, gate: Gate, most: int
+) -> Found:
+    """The scenes of `source.earthDaily`.
+
+    Args:
+        source: the source.
+        area: in degrees, unwrapped.
+        bands: the canonical names of the bands that are needed.
+        composite: how scenes are composed.
+        gate: what may be read.
+        most: how many scenes there may be.
+
+    Raises:
+        RequestError: there is no account, it may not see the collection, nothing is found, or it cannot be used.
+        PassingError: EarthDaily did not answer.
+    """
+    signer = earth_daily_signer(gate)
+    items = _catalogue(gate, signer).search(source.collection, source.datetime, area, most=most)
+    if not items:
+        raise RequestError(
+            f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
+            "order a mosaic of the area in EarthDaily's console"
+        )
+    assets = {canonical(name): key for name, key in (source.assets or {}).items()}
+    stood_in = dict.fromkeys(STAND_INS, 0)
+    described = []
+    for item in (replace(item, assets=assets) for item in items):
+        lacking = [name for name in bands if name in STAND_INS and not item.has(name)]
+        for name in lacking:
+            stood_in[name] += 1
+        described.append(_with_stand_ins(item, lacking))
+    with Headers(gate, signer) as headers:
+        found = scenes_of_items(described, composite, area, bands, headers)
+    told = [
+        f"{STAND_INS[name]} stands in for {name} in {count} scene(s), which have no {name}"
+        for name, count in stood_in.items()
+        if count
+    ]
+    return replace(found, notes=(*told, *found.notes))
+
+
+def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
+    """What signs the URLs of `source.earthDaily`, once a search has found the scenes."""
+    return item_signer(lambda signer: _catalogue(gate, signer), scenes, always=bool(scenes))
+
+
+def _with_stand_ins(item: StacItem, lacking: Sequence[str]) -> StacItem:
+    keys = {canonical(key): key for key in item.item.assets}
+    found = {name: keys[STAND_INS[name]] for name in lacking if STAND_INS[name] in keys}
+    return replace(item, assets={**item.assets, **found})
+
+
+def _catalogue(gate: Gate, signer: Signer) -> Catalogue:
+    account = account_from(os.environ)
+    client = Client(gate, signer, connections=CONNECTIONS)
+    return Catalogue(account.api_url, WHERE, client, _Token(account, client).headers)
+
+
+class _Token:
+    """The token of an account, exchanged anew before it ends; safe to use from several threads."""
+
+    def __init__(self, account: Account, client: Client) -> None:
+        self._account, self._client = account, client
+        self._lock = threading.Lock()
+        self._token, self._ends = "", 0.0
+
+    def headers(self) -> Mapping[str, str]:
+        """What is sent with each request to the API.
+
+        Raises:
+            RequestError: the credentials are wrong, or the account may not.
+            PassingError: EarthDaily did not answer.
+        """
+        with self._lock:
+            if time.monotonic() > self._ends - EARLY_SECONDS:
+                self._exchange()
+            return {"Authorization": f"Bearer {self._token}", "X-Signed-Asset-Urls": "True"}
+
+    def _exchange(self) -> None:
+        account = self._account
+        response = self._client.session.request(
+            "POST",
+            account.auth_url,
+            auth=(account.client_id, account.secret),
+            data={"grant_type": "client_credentials"},
+        )
+        if response.status_code in {400, 401}:
+            raise RequestError(
+                f"{WHERE}: EarthDaily refuses the credentials ({response.status_code}); check EDS_CLIENT_ID and "
+                "EDS_SECRET in the environment, or in the Secret on Kubernetes"
+            )
+        if response.status_code == 403:
+            raise RequestError(f"{WHERE}: EarthDaily does not let this account in (403); ask EarthDaily for access")
+        if not response.ok:
+            raise PassingError(f"{WHERE}: EarthDaily gives no token ({response.status_code})")
+        try:
+            given = response.json()
+            self._token = str(given["access_token"])
+            self._ends = time.monotonic() + float(given.get("expires_in", 3600))
+        except (ValueError, KeyError, TypeError):
+            raise PassingError(f"{WHERE}: EarthDaily gave an answer without a token") from None

@@ -1,0 +1,37 @@
+"""Signatures of the Planetary Computer: its files lie in Azure, and a token for a container is free for the asking."""
+
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.signing import Signer, ends_soon
+
+PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
+TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
+"""Followed by a storage account and a container (Planetary Computer, "Data Access API")."""
+BLOBS = ".blob.core.windows.net"
+
+
+def planetary_computer_signer(gate: Gate, tokens: str = TOKENS) -> Signer:
+    """What signs the URLs of the Planetary Computer's files.
+
+    Args:
+        gate: what may be asked.
+        tokens: where tokens are given out.
+    """
+    client = Client(gate)
+    given: dict[str, str] = {}
+
+    def ask(href: str) -> Iterator[str]:
+        parts = urlsplit(href)
+        account, container = (parts.hostname or "").removesuffix(BLOBS), parts.path.split("/")[1]
+        if not (parts.hostname or "").endswith(BLOBS):
+            return
+        place = f"{tokens}/{account}/{container}"
+        if place not in given or ends_soon(f"{href}?{given[place]}"):
+            given[place] = str(json.loads(client.document(place))["token"])
+        yield f"{href}?{given[place]}"
+
+    return Signer(ask, always=True)

@@ -1,0 +1,88 @@
+"""Scenes of a STAC API."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.source import Stac
+from mosaic_crds.spec import Composite
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.sources.catalogue import Catalogue, item_signer
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_scenes import scenes_of_items
+from mosaic_worker.sources.planetary_computer import PLANETARY_COMPUTER, planetary_computer_signer
+from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.signing import Signer
+
+WHERE = "spec.source.stac"
+SHORT_NAMES = {"earth-search": "https://earth-search.aws.element84.com/v1", "planetary-computer": PLANETARY_COMPUTER}
+"""What `spec.source.stac.url` may be instead of a URL: Element 84's Earth Search, Microsoft's Planetary Computer."""
+LOOKED_AT = 100
+"""Items that are looked at to advise a user."""
+
+
+def stac_scenes(
+    stac: Stac, area: BaseGeometry, bands: Sequence[str], composite: Composite, gate: Gate, most: int
+) -> Found:
+    """The scenes of `source.stac`.
+
+    Args:
+        stac: the source.
+        area: in degrees, unwrapped.
+        bands: the canonical names of the bands that are needed.
+        composite: how scenes are composed.
+        gate: what may be read.
+        most: how many scenes there may be.
+
+    Raises:
+        RequestError: nothing is found, or what is found cannot be used.
+        PassingError: a server did not answer.
+    """
+    signer = stac_signer(stac, gate)
+    catalogue = _catalogue(stac, gate, signer)
+    items = catalogue.search(
+        stac.collection, stac.datetime, area, most=most, query=stac.query, most_cloud=stac.max_cloud_cover
+    )
+    if not items:
+        raise RequestError(_nothing(stac, area, catalogue))
+    assets = {canonical(name): key for name, key in (stac.assets or {}).items()}
+    with Headers(gate, signer) as headers:
+        return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
+
+
+def stac_signer(stac: Stac, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
+    """What signs the URLs of `source.stac`, once a search has found the scenes."""
+    if _url(stac) == PLANETARY_COMPUTER:
+        return planetary_computer_signer(gate)
+    return item_signer(lambda signer: _catalogue(stac, gate, signer), scenes)
+
+
+def _catalogue(stac: Stac, gate: Gate, signer: Signer) -> Catalogue:
+    return Catalogue(_url(stac), WHERE, Client(gate, signer))
+
+
+def _url(stac: Stac) -> str:
+    return SHORT_NAMES.get(stac.url, stac.url).rstrip("/")
+
+
+def _nothing(stac: Stac, area: BaseGeometry, catalogue: Catalogue) -> str:
+    """Why nothing was found, and what to do."""
+    found = f"{WHERE}: no scene of {stac.collection} touches the area in {stac.datetime}"
+    if stac.max_cloud_cover is not None:
+        clouds = [
+            item.cloud_cover
+            for item in catalogue.search(stac.collection, stac.datetime, area, most=LOOKED_AT, query=stac.query)
+        ]
+        known = [cover for cover in clouds if cover is not None]
+        if known:
+            return (
+                f"{found} with at most {stac.max_cloud_cover:g} % of cloud; the clearest of {len(clouds)} there has "
+                f"{min(known):.0f} %: raise maxCloudCover, or widen the dates"
+            )
+        if clouds:
+            return f"{found} that says how cloudy it is; leave out maxCloudCover"
+    return f"{found}; widen the dates" + (", or leave out conditions of query" if stac.query else "")
