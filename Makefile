@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit cluster-test bench bench-cluster images chart lint verify generate format lock clean
+.PHONY: help setup demo test unit services service-test cluster-test bench bench-cluster images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -30,7 +30,7 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 	@cp crds/samples/*.yaml demo/
 	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
 
-test: lint verify chart unit cluster-test ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart unit service-test cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
@@ -59,6 +59,13 @@ lint: setup ## Style, types and the direction of imports
 
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+
+services: ## Install the servers that service-test starts, once, into ~/.cache/mosaic-operator: Azurite and versitygw
+	@tests/services/servers/install
+
+service-test: setup ## The tests of stores on real servers, which they start
+	@tests/services/servers/install || { echo "service-test: not all servers are there, so only a part runs"; [ "$$CI" != true ]; }
+	$(BIN)/python -m pytest -n 2 tests/services
 
 images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }

@@ -1,6 +1,8 @@
 """A store: objects appear whole, once, and say so when they cannot."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -110,6 +112,27 @@ def test_what_a_killed_writer_left_is_deleted_after_a_day(store, tmp_path):
     assert new.exists()
 
 
-def test_an_unknown_kind_of_store_is_refused():
-    with pytest.raises(RequestError, match="the store 'gopher://x' is of no known kind"):
-        open_store("gopher://x")
+def test_an_object_is_opened_as_its_file(store, tmp_path):
+    store.create("a", [b"content"])
+    with store.open("a") as file:
+        assert (file.name, file.read()) == (f"{tmp_path}/store/a", b"content")
+    with pytest.raises(FileNotFoundError, match="the store has no file:///"):
+        store.open("b")
+
+
+@pytest.mark.parametrize("uri", ["gopher://someone:pw@x", "s3:bucket", "https://x/y", "file://elsewhere/x"])
+def test_an_unknown_kind_of_store_is_refused(uri):
+    with pytest.raises(RequestError, match=r"the store \w+:… is of no known kind; use one of a path,") as caught:
+        open_store(uri)
+    assert "pw" not in str(caught.value)
+
+
+def test_a_directory_imports_no_library_of_another_kind_of_store(tmp_path):
+    """They take a second, which `mosaic run` on a directory must not wait for."""
+    code = (
+        "import sys; from mosaic_worker.store import open_store; import mosaic_worker.tiles, mosaic_worker.finalize;"
+        f"open_store({str(tmp_path)!r}).create('a', [b'x']);"
+        "print(sorted({'azure', 'awscrt', 'requests', 'tenacity', 'msal'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

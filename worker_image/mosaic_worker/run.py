@@ -59,7 +59,7 @@ class Result:
 
 @dataclass(frozen=True)
 class _RangeWork:
-    """What a worker process does; its sources stay open from range to range."""
+    """What a worker process does; its store and sources stay open from range to range."""
 
     plan: Plan
     store: str
@@ -67,11 +67,15 @@ class _RangeWork:
     source: Source
 
     @cached_property
+    def _opened_store(self) -> Store:
+        return open_store(self.store)
+
+    @cached_property
     def _sources(self) -> OpenSources:
         return OpenSources(self.gate, signer_of(self.source, self.gate, self.plan.all_scenes))
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
-        compute_range(self.plan, index, open_store(self.store), self._sources, lambda tile: report(tile.index))
+        compute_range(self.plan, index, self._opened_store, self._sources, lambda tile: report(tile.index))
 
 
 def prepare(request: MosaicRequest, folder: Path, limits: Limits, workers: int) -> Plan:

@@ -1,6 +1,5 @@
 """What a person sees of a run: a bar while it goes on, and the result."""
 
-from pathlib import Path
 from typing import Self
 
 import click
@@ -76,8 +75,9 @@ def show_plan(plan: Plan, cores: int) -> None:
         click.echo(f"  note     {warning}")
 
 
-def show_result(result: run.Result, folder: Path) -> None:
-    """Print where the result is and what is in it."""
+def show_result(result: run.Result, store: str) -> None:
+    """Print where in the store the result is, and what is in it."""
+    folder = f"{store}/{result.folder}"
     properties, assets = result.item["properties"], result.item["assets"]
     if result.found:
         click.echo("This mosaic was made before, from the same inputs by the same code (--fresh makes it again).")
@@ -96,5 +96,5 @@ def show_result(result: run.Result, folder: Path) -> None:
     for warning in properties.get("mosaic:warnings", []):
         click.echo(f"  note: {warning}")
     for asset in assets.values():
-        click.echo(f"  {folder / asset['href'].removeprefix('./')}  ({asset['file:size'] / 1e6:,.1f} MB)")
-    click.echo(f"  {folder / 'mosaic.json'}")
+        click.echo(f"  {folder}/{asset['href'].removeprefix('./')}  ({asset['file:size'] / 1e6:,.1f} MB)")
+    click.echo(f"  {folder}/mosaic.json")

@@ -41,7 +41,7 @@ def read_request(path: Path) -> "MosaicRequest":
     default="mosaic-store",
     show_default=True,
     envvar="MOSAIC_STORE",
-    help="Where results and unfinished work are kept: a folder or file:// URI.",
+    help="Where results and unfinished work are kept: a folder, or a file://, abfss://, az:// or s3:// URI.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 1024), help="Processes at once.  [default: the cores of this machine]"
@@ -65,7 +65,7 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
 
     with ProgressBar() as progress:
         result = run(request, request_file.absolute().parent, store, workers=workers, fresh=fresh, progress=progress)
-    show_result(result, _folder_of(store) / result.folder)
+    show_result(result, _place_of(store))
 
 
 @click.command()
@@ -95,6 +95,11 @@ def estimate(request_file: Path) -> None:
     show_plan(prepare(request, request_file.absolute().parent, Limits(), cores), cores)
 
 
-def _folder_of(store: str) -> Path:
+def _place_of(store: str) -> str:
+    """The store as people name what is in it: by its path where it has one."""
+    from mosaic_worker.store.address import SCHEMES
+
     parts = urlsplit(store)
-    return Path(unquote(parts.path) if parts.scheme else store).expanduser()
+    if parts.scheme in SCHEMES:
+        return store.rstrip("/")
+    return str(Path(unquote(parts.path) if parts.scheme else store).expanduser())

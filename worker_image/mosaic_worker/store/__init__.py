@@ -1,5 +1,6 @@
 """Where plans, parts and results live: one interface for every kind of store."""
 
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -7,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from mosaic_crds.errors import RequestError
 
+from mosaic_worker.store.address import SCHEMES
 from mosaic_worker.store.directory import DirectoryStore
 from mosaic_worker.store.stored import Stored
 
@@ -42,15 +44,28 @@ class Store(Protocol):
         """The URI by which people and Items name the object."""
         ...
 
+    def open(self, key: str) -> io.BufferedReader:
+        """The object as a seekable file for reading, of which only what is read is fetched.
+
+        GDAL reads it with `rasterio.open(key, opener=lambda path, mode: store.open(path))`, and needs no credentials of
+        its own for that. FileNotFoundError without such an object.
+        """
+        ...
+
 
 def open_store(uri: str) -> Store:
     """The store that a URI or a plain path names.
 
     Raises:
-        RequestError: its kind is not known.
+        RequestError: its kind is not known, or its URI is malformed.
         PassingError: it cannot be used.
     """
     parts = urlsplit(uri)
     if parts.scheme == "" or (parts.scheme == "file" and parts.netloc in {"", "localhost"}):
         return DirectoryStore(Path(unquote(parts.path) if parts.scheme else uri).expanduser())
-    raise RequestError(f"the store {uri!r} is of no known kind; use a path or file:///path")
+    if parts.scheme in SCHEMES and uri.startswith(f"{parts.scheme}://"):
+        from mosaic_worker.store.remote import open_remote
+
+        return open_remote(uri)
+    known = ", ".join(["a path", "file:///path", *(f"{scheme}://" for scheme in sorted(SCHEMES))])
+    raise RequestError(f"the store {parts.scheme}:… is of no known kind; use one of {known}")

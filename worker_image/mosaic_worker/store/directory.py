@@ -1,6 +1,7 @@
 """A store in a directory: a local disk, or a volume that several pods mount."""
 
 import errno
+import io
 import os
 import time
 import uuid
@@ -10,10 +11,7 @@ from pathlib import Path
 
 from mosaic_crds.errors import PassingError
 
-from mosaic_worker.store.stored import Stored
-
-ABANDONED_SECONDS = 24 * 3600
-"""Without a change for so long a file is not being written any more."""
+from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
 
 
 class DirectoryStore:
@@ -55,6 +53,15 @@ class DirectoryStore:
                     return file.read(-1 if stop is None else stop - start)
             except FileNotFoundError:
                 return None
+
+    def open(self, key: str) -> io.BufferedReader:
+        """The object as a file for reading; FileNotFoundError without such an object."""
+        with self._explained("read"):
+            try:
+                return self._path(key).open("rb")
+            except FileNotFoundError:
+                missing = FileNotFoundError(f"the store has no {self.location(key)}")
+        raise missing
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """The objects below a prefix that ends with `/`, in no order."""

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+ABANDONED_SECONDS = 24 * 3600
+"""After so long without an end, whoever was writing an object is gone."""
+
 
 class Stored(NamedTuple):
     """An object.

@@ -1,0 +1,178 @@
+"""Credentials that are right, wrong, missing, expired or too weak: told in a sentence that names none of them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import running
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from conftest import Place
+from faults import Faults
+from forwarding import Answer, serving
+from mosaic_crds.errors import PassingError
+from mosaic_worker.store import Store, open_store
+from mosaic_worker.store.address import parse_address
+
+Works = dict[str, Callable[[Store], Any]]
+WORKS: Works = {
+    "create": lambda store: store.create("a/b", [b"x"]),
+    "create large": lambda store: store.create("a/b", [bytes(20_000_000)]),
+    "read": lambda store: store.read("a/b"),
+    "open": lambda store: store.open("a/b"),
+    "list": lambda store: list(store.list("a/")),
+    "delete": lambda store: store.delete("a/b"),
+}
+WRONG = "d3Jvbmctd3Jvbmctd3Jvbmc="
+
+
+@pytest.fixture(params=["abfss", "az"])
+def azure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+    from conftest import make_place
+
+    return make_place(request.param, request, monkeypatch)
+
+
+def signature(place: Place, *, hours: int = 1, **permissions: bool) -> str:
+    """A SAS of the place's container."""
+    key, container = place.environment["AZURE_STORAGE_KEY"], parse_address(place.uri).container
+    expiry = datetime.now(UTC) + timedelta(hours=hours)
+    allowed = ContainerSasPermissions(**permissions)
+    token = generate_container_sas(running.ACCOUNT, container, key, permission=allowed, expiry=expiry)
+    assert isinstance(token, str)
+    return token
+
+
+def works_at_all(place: Place) -> None:
+    store = open_store(place.uri)
+    assert store.create("a/b", [b"x"])
+    assert not store.create("a/b", [b"y"])
+    assert store.read("a/b") == b"x"
+    assert [stored.key for stored in store.list("a/")] == ["a/b"]
+    store.delete("a/b")
+    assert store.read("a/b") is None
+
+
+@pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
+def test_wrong_credentials_are_told_of(
+    remote: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Store], Any]
+) -> None:
+    variable = "AWS_SECRET_ACCESS_KEY" if remote.scheme == "s3" else "AZURE_STORAGE_KEY"
+    monkeypatch.setenv(variable, WRONG)
+    with pytest.raises(PassingError) as caught:
+        work(open_store(remote.uri))
+    sentence = str(caught.value)
+    assert f"the store {remote.uri}/ refuses the credentials (" in sentence
+    assert variable in sentence
+    assert "finished tiles are kept" in sentence
+    assert not [value for value in (WRONG, *secrets_of(remote)) if value in sentence]
+
+
+def secrets_of(place: Place) -> list[str]:
+    return [value for name, value in place.environment.items() if name.endswith(("KEY", "KEY_ID"))]
+
+
+def test_an_unknown_key_of_s3_is_told_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conftest import make_place
+
+    place = make_place("s3", request, monkeypatch)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unknown")
+    with pytest.raises(PassingError, match=r"refuses the credentials \((InvalidAccessKeyId|XAdminUserNotFound)\)"):
+        open_store(place.uri).read("a")
+
+
+def test_no_credentials_are_told_of(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finds none says so without asking the clouds' metadata services for long."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+    if remote.scheme != "s3":
+        with pytest.raises(PassingError, match=r"there are no credentials for the store at 127\.0\.0\.1"):
+            open_store(remote.uri)
+        monkeypatch.delenv("AZURE_STORAGE_SERVICE_ENDPOINT")
+    with pytest.raises(PassingError, match=r"there are no credentials for the store .* \(\w+\): set (AWS|AZURE)_"):
+        open_store(remote.uri).read("a")
+
+
+def test_credentials_of_a_profile_are_found(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    from conftest import make_place
+
+    place = make_place("s3", request, monkeypatch)
+    lines = [f"{name.lower()} = {place.environment[name]}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    (tmp_path / "credentials").write_text("\n".join(["[mine]", *lines, ""]))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    works_at_all(place)
+
+
+def test_a_signature_is_enough(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    token = signature(azure, read=True, write=True, create=True, list=True, delete=True)
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", f"?{token}")
+    works_at_all(azure)
+
+
+@pytest.mark.parametrize("kind", ["key", "signature"])
+def test_a_connection_string_is_enough(azure: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    endpoint = azure.environment["AZURE_STORAGE_SERVICE_ENDPOINT"]
+    for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SERVICE_ENDPOINT"):
+        monkeypatch.delenv(name)
+    token = signature(azure, read=True, write=True, create=True, list=True, delete=True)
+    credential = {
+        "key": f"AccountName={running.ACCOUNT};AccountKey={azure.environment['AZURE_STORAGE_KEY']}",
+        "signature": f"SharedAccessSignature={token}",
+    }[kind]
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"{credential};BlobEndpoint={endpoint}")
+    works_at_all(azure)
+
+
+def test_an_expired_signature_is_told_of_and_a_new_one_goes_on(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = {"read": True, "write": True, "create": True, "list": True, "delete": True}
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    expired = signature(azure, hours=-1, **everything)
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", expired)
+    for work in WORKS.values():
+        with pytest.raises(PassingError, match=r"refuses the credentials .* have not expired") as caught:
+            work(open_store(azure.uri))
+        assert expired.partition("sig=")[2] not in str(caught.value)
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature(azure, **everything))
+    works_at_all(azure)
+
+
+def test_a_signature_that_only_reads_is_told_of_when_it_should_write(
+    azure: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(azure.uri).create("a/there", [b"x"])
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature(azure, read=True))
+    assert open_store(azure.uri).read("a/there") == b"x"
+    with pytest.raises(PassingError, match=r"refuses the credentials .* may read, write, list and delete"):
+        open_store(azure.uri).create("a/b", [b"x"])
+
+
+def test_a_container_that_is_not_there_is_told_of(remote: Place) -> None:
+    container = parse_address(remote.uri).container
+    store = open_store(remote.uri.replace(container, "nobody-made-this"))
+    kind = {"s3": "bucket", "az": "container", "abfss": "file system"}[remote.scheme]
+    for name in ("create", "read", "list"):
+        with pytest.raises(PassingError, match=f"has no {kind} 'nobody-made-this'; create it and run again"):
+            WORKS[name](store)
+
+
+def test_a_token_that_expires_is_told_of(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server here gives tokens that expire; the answer is AWS' and Azure's own."""
+    status, code = (400, "ExpiredToken") if remote.scheme == "s3" else (401, "InvalidAuthenticationInfo")
+    expired = Answer(status, {"x-ms-error-code": code}, f"<Error><Code>{code}</Code></Error>".encode())
+    assert remote.service is not None
+    with serving(Faults(remote.service.address, lambda number, request: expired if number > 1 else None)) as server:
+        for name, value in remote.service.at(server.address).items():
+            monkeypatch.setenv(name, value)
+        store = open_store(remote.uri)
+        assert store.create("a/first", [b"x"])
+        assert store.read("a/first") == b"x"
+        with pytest.raises(PassingError, match=rf"refuses the credentials \({code}\): .* have not expired"):
+            store.create("a/second", [b"x"])

@@ -1,0 +1,217 @@
+"""A service that loses requests and answers, is busy, or goes away: at every step of everything that a store does."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import Place
+from faults import FAULTS, Chosen, Faults, always, only
+from forwarding import Answer, serving
+from mosaic_crds.errors import PassingError
+from mosaic_worker.store import Store, open_store, parts
+
+LARGE = 5 * 2**20
+WHOLE = bytes(range(256)) * (LARGE // 128 + 77)
+"""Two parts and a bit."""
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "SMALLEST", LARGE)
+
+
+@contextmanager
+def between(remote: Place, monkeypatch: pytest.MonkeyPatch, choose: Chosen, patience: float = 20) -> Iterator[Faults]:
+    """A server between the store that is opened next and its service."""
+    assert remote.service is not None
+    with serving(Faults(remote.service.address, choose)) as server:
+        for name, value in remote.service.at(server.address).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("MOSAIC_STORE_PATIENCE", str(patience))
+        yield server
+        for name, value in remote.environment.items():
+            monkeypatch.setenv(name, value)
+
+
+def create_small(store: Store) -> None:
+    assert store.create("a/made", [b"small"])
+
+
+def create_large(store: Store) -> None:
+    assert store.create("a/made", [WHOLE])
+
+
+def create_second(store: Store) -> None:
+    assert not store.create("a/there", [b"second"])
+    assert not store.create("a/there", [WHOLE])
+
+
+def read(store: Store) -> None:
+    assert store.read("a/there") == b"there already"
+    assert store.read("a/there", 2, 5) == b"ere"
+    with store.open("a/there") as file:
+        assert file.read() == b"there already"
+
+
+def look(store: Store) -> None:
+    assert [stored.key for stored in store.list("a/")] == ["a/there"]
+    assert store.read("a/nothing") is None
+
+
+def delete(store: Store) -> None:
+    store.delete("a/there")
+
+
+WORKS = {
+    "create small": create_small,
+    "create large": create_large,
+    "create what is there": create_second,
+    "read": read,
+    "look": look,
+    "delete": delete,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
+def test_a_fault_at_any_step_is_made_good(
+    remote: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Store], None], fault: str
+) -> None:
+    """Each request in turn meets the fault; `create` says True, although a lost answer had said so already."""
+    plain = open_store(remote.uri)
+    with between(remote, monkeypatch, only(-1, fault)) as server:
+        plain.create("a/there", [b"there already"])
+        work(open_store(remote.uri))
+        steps = len(server.seen)
+        assert steps > 0
+        for step in range(steps):
+            plain.create("a/there", [b"there already"])
+            plain.delete("a/made")
+            server.seen.clear()
+            server.choose = only(step, fault)
+            work(open_store(remote.uri))
+            assert len(server.seen) >= steps
+            if work in {create_small, create_large}:
+                assert plain.read("a/made") == (WHOLE if work is create_large else b"small")
+
+
+@pytest.mark.parametrize("fault", ["request lost", "answer lost", "busy"])
+def test_a_service_that_is_away_is_told_of_in_time(remote: Place, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    with between(remote, monkeypatch, always(fault), patience=0.5) as server:
+        store = open_store(remote.uri)
+        for work in (create_small, create_large, read, look, delete):
+            server.seen.clear()
+            started = time.monotonic()
+            with pytest.raises(PassingError, match=r"does not answer \([\w ]+, asked for 0.5 s\)") as caught:
+                work(store)
+            assert time.monotonic() - started < 10
+            assert len(server.seen) > 1
+            assert remote.uri in str(caught.value)
+            assert server.address in str(caught.value)
+
+
+def test_nobody_listening_is_told_of_in_time(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with between(remote, monkeypatch, always("busy"), patience=0.5):
+        store = open_store(remote.uri)
+    with pytest.raises(PassingError, match="does not answer"):
+        store.read("a/there")
+
+
+def test_an_upload_that_is_given_up_leaves_nothing(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service goes away for the parts, and is back when the upload is aborted."""
+
+    def parts_lost(number: int, request: object) -> str | None:
+        target = getattr(request, "target", "")
+        return "request lost" if "partNumber" in target or "comp=block&" in target + "&" else None
+
+    with between(remote, monkeypatch, parts_lost, patience=0.5) as server:
+        with pytest.raises(PassingError, match="does not answer"):
+            create_large(open_store(remote.uri))
+        aborted = [request for request in server.seen if request.method == "DELETE" and "uploadId" in request.target]
+    plain = open_store(remote.uri)
+    assert plain.read("a/made") is None
+    assert list(plain.list("a/")) == []
+    assert len(aborted) == (1 if remote.scheme == "s3" else 0)  # Azure drops blocks by itself
+    create_large(plain)
+
+
+def test_another_writer_in_the_middle_of_an_upload_wins(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is first is first, also when it comes between the last look and the commit."""
+    plain = open_store(remote.uri)
+
+    def other(number: int, request: object) -> None:
+        target, method = getattr(request, "target", ""), getattr(request, "method", "")
+        if "comp=blocklist" in target or (method == "POST" and "uploadId" in target):
+            assert plain.create("a/made", [b"another's"])
+
+    with between(remote, monkeypatch, other):
+        assert not open_store(remote.uri).create("a/made", [WHOLE])
+    assert plain.read("a/made") == b"another's"
+
+
+def test_a_damaged_part_is_refused_by_the_service(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrives must be what was sent: the service compares checksums, and nothing appears."""
+    assert remote.service is not None
+
+    class Damaging(Faults):
+        def forward(self, request):
+            body = b"?" + request.body[1:] if request.method == "PUT" and request.body else request.body
+            return super().forward(type(request)(request.method, request.target, request.headers, body))
+
+    with serving(Damaging(remote.service.address)) as server:
+        for name, value in remote.service.at(server.address).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(PassingError, match=r"refuses a request \((Md5Mismatch|XAmzContentSHA256Mismatch)\)"):
+            create_small(open_store(remote.uri))
+        with pytest.raises(PassingError, match=r"refuses a request \((Md5Mismatch|XAmzContentSHA256Mismatch)\)"):
+            create_large(open_store(remote.uri))
+    for name, value in remote.environment.items():
+        monkeypatch.setenv(name, value)
+    assert open_store(remote.uri).read("a/made") is None
+
+
+def test_only_the_uploads_of_a_day_ago_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """What a killed writer left in S3; Azure forgets blocks by itself."""
+    from conftest import make_place
+    from mosaic_worker.store import remote as module
+    from mosaic_worker.store.s3 import open_bucket
+
+    place = make_place("s3", request, monkeypatch)
+    bucket = open_bucket(place.uri.split("/")[2], place.environment)
+    inside = bucket.begin("a/folder/a/killed", "its-name")
+    bucket.put_part("a/folder/a/killed", inside, 0, b"x")
+    outside = bucket.begin("elsewhere/killed", "its-name")
+    store = open_store(place.uri)
+    store.create("a/first", [WHOLE])
+    bucket.put_part("a/folder/a/killed", inside, 1, b"still there")
+    monkeypatch.setattr(module, "ABANDONED_SECONDS", -60)
+    store.create("a/second", [WHOLE])
+    with pytest.raises(Exception, match="NoSuchUpload"):
+        bucket.put_part("a/folder/a/killed", inside, 1, b"gone")
+    bucket.put_part("elsewhere/killed", outside, 0, b"not of this store")
+
+
+def test_an_older_ceph_that_commits_unconditionally_is_looked_at_first(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    from conftest import make_place
+
+    place = make_place("s3", request, monkeypatch)
+    plain = open_store(place.uri)
+    looked: list[str] = []
+
+    def choose(number: int, asked: object) -> Answer | None:
+        method, target = getattr(asked, "method", ""), getattr(asked, "target", "")
+        getattr(asked, "headers", {}).pop("If-None-Match", None)  # as if it did not know it
+        if method == "PUT" and "partNumber" in target and not looked:
+            looked.append(target)
+            plain.create("a/made", [b"another's"])
+        return None
+
+    with between(place, monkeypatch, choose):
+        assert not open_store(place.uri).create("a/made", [WHOLE])
+    assert looked
+    assert plain.read("a/made") == b"another's"

@@ -1,0 +1,236 @@
+"""Whole mosaics in every kind of store: the same bytes as in a directory, resumed after faults, and no secret told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from conftest import Place
+from faults import Faults
+from forwarding import Answer, Request, serving
+from mosaic_crds import names
+from mosaic_worker.store import Store, open_store
+from mosaic_worker.sweeping import sweep_abandoned
+from range_server import serving as serving_scenes
+from rasters import noise, write_raster
+
+UID = "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"
+FOLDER = f"mosaics/team/ndsi/{UID}"
+SPEC = {
+    "product": {"index": "NDSI"},
+    "grid": {"resolution": 10, "resampling": "nearest"},
+    "output": {"stretch": {"minmax": {}}},
+    "execution": {"parallelism": 1},
+}
+REFUSED = Answer(403, {"x-ms-error-code": "AuthenticationFailed"}, b"<Error><Code>ExpiredToken</Code></Error>")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene large enough for the mosaic to be uploaded in parts."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_raster(folder / "green.tif", noise(1800, 2200, 1), tiled=True, blockxsize=256, blockysize=256)
+    write_raster(folder / "swir16.tif", noise(1800, 2200, 2), tiled=True, blockxsize=256, blockysize=256)
+    return folder
+
+
+def document(prefix: str) -> dict[str, Any]:
+    bands = {"green": f"{prefix}green.tif", "swir16": f"{prefix}swir16.tif"}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": "ndsi", "namespace": "team", "uid": UID},
+        "spec": SPEC | {"source": {"files": {"scenes": [{"bands": bands}]}}},
+    }
+
+
+def mosaic_run(scenes: Path, store: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """`mosaic run` as a person starts it."""
+    request = document("")
+    del request["metadata"]["uid"]
+    (scenes / "request.yaml").write_text(json.dumps(request))
+    command = [Path(sys.executable).parent / "mosaic", "run", scenes / "request.yaml", "--store", store, *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def results(store: Store) -> dict[str, bytes]:
+    """The files of the only result."""
+    found = {stored.key.rpartition("/")[2]: store.read(stored.key) for stored in store.list("mosaics/")}
+    return {name: content for name, content in found.items() if content is not None}
+
+
+@pytest.fixture(scope="module")
+def expected(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a directory holds."""
+    folder = tmp_path_factory.mktemp("directory")
+    assert mosaic_run(scenes, str(folder)).returncode == 0
+    found = results(open_store(str(folder)))
+    assert len(found["mosaic.tif"]) > 10_000_000
+    return found
+
+
+def same(found: dict[str, bytes], expected: dict[str, bytes]) -> bool:
+    """Whether all files but the Item, which tells the time, have the same bytes."""
+    return found.keys() == expected.keys() and all(
+        found[name] == expected[name] for name in expected if name != "mosaic.json"
+    )
+
+
+@pytest.fixture
+def secrets(remote: Place) -> list[str]:
+    """What must never be seen, as it is and as it stands in a URL."""
+    plain = [value for name, value in remote.environment.items() if name.endswith(("KEY", "KEY_ID"))]
+    return [spelt for secret in plain for spelt in (secret, quote(secret, safe=""))]
+
+
+def told(secrets: list[str], *texts: str | bytes) -> list[str]:
+    return [
+        secret
+        for secret in secrets
+        for text in texts
+        if secret.encode() in (text.encode() if isinstance(text, str) else text)
+    ]
+
+
+def test_mosaic_run_gives_the_bytes_of_a_directory(
+    remote: Place, scenes: Path, expected: dict[str, bytes], secrets: list[str]
+) -> None:
+    done = mosaic_run(scenes, remote.uri)
+    assert done.returncode == 0, done.stderr
+    store = open_store(remote.uri)
+    found = results(store)
+    assert same(found, expected)
+    assert list(store.list("work/")) == []
+    assert f"{remote.uri}/mosaics/team/ndsi/" in done.stdout
+    again = mosaic_run(scenes, remote.uri)
+    assert "This mosaic was made before" in again.stdout
+    fresh = mosaic_run(scenes, remote.uri, "--fresh")
+    assert fresh.returncode == 0
+    assert same(results(store), expected)
+    assert not told(secrets, done.stdout, done.stderr, again.stdout, fresh.stdout, fresh.stderr, found["mosaic.json"])
+
+
+def test_a_run_whose_credentials_expire_says_so_and_goes_on_with_new_ones(
+    remote: Place, monkeypatch: pytest.MonkeyPatch, scenes: Path, expected: dict[str, bytes], secrets: list[str]
+) -> None:
+    """They expire as soon as the first tile is recorded."""
+    expired = []
+
+    def choose(number: int, request: Request) -> Answer | None:
+        if expired:
+            return REFUSED
+        if request.method == "PUT" and "/tiles/" in request.target and ".json" in request.target:
+            expired.append(number)
+        return None
+
+    assert remote.service is not None
+    with serving(Faults(remote.service.address, choose)) as server:
+        for name, value in remote.service.at(server.address).items():
+            monkeypatch.setenv(name, value)
+        stopped = mosaic_run(scenes, remote.uri)
+    assert stopped.returncode == 43
+    (sentence,) = [line for line in stopped.stderr.splitlines() if line.startswith("mosaic: ")]
+    assert f"the store {remote.uri}/ refuses the credentials (" in sentence
+    for name, value in remote.environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(remote.uri)
+    kept = [stored.key for stored in store.list("work/")]
+    assert [key for key in kept if key.endswith("plan.json")]
+    assert [key for key in kept if "/tiles/" in key and key.endswith(".json")]
+    assert not told(secrets, stopped.stdout, stopped.stderr, *(store.read(key) or b"" for key in kept))
+    finished = mosaic_run(scenes, remote.uri)
+    assert finished.returncode == 0
+    assert "of an earlier run are done already" in finished.stderr
+    assert same(results(store), expected)
+
+
+def step(name: str, request: dict[str, Any], tmp_path: Path, uri: str, **more: str) -> tuple[int, str, str]:
+    """A pod's program: its exit code, its termination message, and all that it printed."""
+    log = tmp_path / "termination-log"
+    log.write_text("")
+    environment = {
+        names.ENV_REQUEST: json.dumps(request),
+        names.ENV_STORE: uri,
+        names.ENV_ALLOWED_HOSTS: request["spec"]["source"]["files"]["scenes"][0]["bands"]["green"].split("/")[2],
+        names.ENV_TERMINATION_LOG: str(log),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "mosaic_worker", name],
+        env=os.environ | environment | more,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, log.read_text(), done.stdout + done.stderr
+
+
+def test_pods_make_it_in_steps_and_whoever_sees_the_item_sees_all(
+    remote: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    scenes: Path,
+    expected: dict[str, bytes],
+    secrets: list[str],
+    tmp_path: Path,
+) -> None:
+    """Before each request of finalize a reader looks: when the Item is there, so are the files that it names."""
+    seen: list[set[str]] = []
+    store = open_store(remote.uri)
+
+    def look(number: int, request: Request) -> None:
+        seen.append({stored.key.rpartition("/")[2] for stored in store.list("mosaics/")})
+
+    assert remote.service is not None
+    with serving_scenes(scenes) as address, serving(Faults(remote.service.address)) as server:
+        for name, value in remote.service.at(server.address).items():
+            monkeypatch.setenv(name, value)
+        request = document(f"http://{address}/")
+        said = [step("plan", request, tmp_path, remote.uri)]
+        ranges = json.loads(said[0][1])["ranges"]
+        said += [
+            step("tiles", request, tmp_path, remote.uri, **{names.ENV_COMPLETION_INDEX: str(index)})
+            for index in range(ranges)
+        ]
+        work = [store.read(stored.key) or b"" for stored in store.list("work/")]
+        assert len(work) > 2 * ranges
+        server.choose = look
+        said.append(step("finalize", request, tmp_path, remote.uri))
+    assert [code for code, _, _ in said] == [0] * (ranges + 2)
+    result = json.loads(said[-1][1])
+    assert result["cog"] == f"{remote.uri}/{FOLDER}/mosaic.tif"
+    found = results(store)
+    assert same(found, expected)
+    with_item = [files for files in seen if "mosaic.json" in files]
+    assert with_item
+    assert all(files == set(expected) for files in with_item)
+    assert {"mosaic.tif", "mosaic.json"} - seen[0]
+    assert not told(secrets, *work, found["mosaic.json"], *(text for _, *texts in said for text in texts))
+
+
+def test_a_pod_without_valid_credentials_leaves_a_sentence_and_no_secret(
+    remote: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = "d3Jvbmctd3Jvbmctd3Jvbmc="
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY" if remote.scheme == "s3" else "AZURE_STORAGE_KEY", wrong)
+    code, message, printed = step("plan", document("http://127.0.0.1:1/"), tmp_path, remote.uri)
+    assert code == 43
+    assert "refuses the credentials" in json.loads(message)["message"]
+    assert not told([wrong], message, printed)
+    assert "Traceback" not in printed
+
+
+def test_abandoned_work_is_swept(place: Place, store: Store) -> None:
+    for uid in ("gone", "living"):
+        store.create(names.plan_key(uid), [b"{}"])
+        store.create(names.record_key(uid, 0), [b"{}"])
+    store.create(f"{FOLDER}/mosaic.tif", [b"kept"])
+    assert sweep_abandoned({"living"}, before=0, store=store) == []
+    assert sweep_abandoned({"living"}, before=2**40, store=store) == ["gone"]
+    assert sorted(stored.key for stored in store.list(names.WORK_FOLDER)) == [
+        names.plan_key("living"),
+        names.record_key("living", 0),
+    ]
+    assert store.read(f"{FOLDER}/mosaic.tif") == b"kept"

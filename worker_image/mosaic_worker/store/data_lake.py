@@ -1,0 +1,63 @@
+"""Azure Data Lake Storage Gen2: a file system, whose folders are real.
+
+Files are written and read at the account's Blob endpoint, where Azure's own Data Lake library reads them too: only
+there a file appears with its content at once. They are listed and deleted at the Data Lake endpoint, which knows what a
+folder is.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.filedatalake import FileSystemClient
+
+from mosaic_worker.store.azure_account import Account, account_from
+from mosaic_worker.store.azure_blobs import OPTIONS, AzureBlobs, missing
+from mosaic_worker.store.azure_errors import translated
+from mosaic_worker.store.service import Page
+from mosaic_worker.store.stored import Stored
+
+
+def open_file_system(name: str, account: str, domain: str, environment: Mapping[str, str]) -> "DataLake":
+    """A file system of an account; `domain` is what follows the account's name in the host name of its URI."""
+    return DataLake(name, account_from(environment, account, domain.replace("dfs.", "blob.", 1)))
+
+
+class DataLake(AzureBlobs):
+    """A file system."""
+
+    def __init__(self, name: str, account: Account) -> None:
+        super().__init__(name, account)
+        self.container = f"file system {name!r}"
+        self._lake = FileSystemClient(
+            account.endpoint.replace(".blob.", ".dfs.", 1), name, credential=account.credential, **OPTIONS
+        )
+
+    def page(self, prefix: str, token: str | None) -> Page:
+        """Path - List, without folders."""
+        with translated():
+            try:
+                pages = self._lake.get_paths(prefix.rstrip("/") or None, recursive=True).by_page(token)
+                found = [
+                    Stored(path.name, path.last_modified.timestamp()) for path in next(pages) if not path.is_directory
+                ]
+            except ResourceNotFoundError as error:
+                missing(error)
+                return Page([], None)
+        return Page(found, getattr(pages, "continuation_token", None) or None)
+
+    def delete(self, path: str) -> None:
+        """Path - Delete, also of the folders that it leaves empty."""
+        with translated():
+            try:
+                self._lake.get_file_client(path).delete_file()
+            except ResourceNotFoundError as error:
+                missing(error)
+            for folder in PurePosixPath(path).parents[:-1]:
+                try:
+                    self._lake.get_file_client(str(folder)).delete_file(recursive=False)
+                except HttpResponseError as error:
+                    if error.status_code == 409:  # it is not empty
+                        break
+                    if error.status_code not in {403, 404}:  # 403: a signature need not let folders be deleted
+                        raise

@@ -1,0 +1,214 @@
+"""A store over the network: what all services have in common. Patience, uploads in parts, and sentences for people."""
+
+import io
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import ParamSpec, TypeVar
+
+from mosaic_crds import names
+from mosaic_crds.errors import PassingError, RequestError
+from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
+
+from mosaic_worker.store.address import Address, parse_address
+from mosaic_worker.store.parts import in_parts, upload_parts
+from mosaic_worker.store.ranged import ranged_file
+from mosaic_worker.store.service import Fault, Service, ServiceError
+from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
+
+PATIENCE = 60.0
+"""Seconds for which a passing fault is met by asking again."""
+LONGEST_PAUSE = 8.0
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+class RemoteStore:
+    """Objects in a container of a service, below a common prefix.
+
+    A service that is not there for a moment is asked again, with growing pauses, for `patience` seconds.
+    """
+
+    def __init__(self, address: Address, service: Service, patience: float = PATIENCE) -> None:
+        self._address = address
+        self._service = service
+        self._patience = patience
+
+    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:  # noqa: ARG002 (all is)
+        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
+
+        Content that is larger than a part is not asked for its rest when there is one already.
+        """
+        path, upload = self._path(key), uuid.uuid4().hex
+        parts = in_parts(content)
+        first, second = next(parts), next(parts, None)
+        if second is None:
+            try:
+                self._asked(self._service.put, path, first, upload)
+            except ServiceError:
+                head = self._asked(self._service.head, path)
+                if head is not None:
+                    return head.upload == upload
+                # It was deleted meanwhile; or this is Azurite, for which blocks that nobody committed are an object.
+                return self._create_in_parts(path, [first], upload)
+            return True
+        if self._asked(self._service.head, path) is not None:
+            return False
+        return self._create_in_parts(path, chain([first, second], parts), upload)
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The content from one byte to before another, the whole if they are not given; None without such an object."""
+        path = self._path(key)
+        if stop is not None and stop <= start:
+            return None if self._asked(self._service.head, path) is None else b""
+        return self._asked(self._service.get, path, start, stop)
+
+    def open(self, key: str) -> io.BufferedReader:
+        """The object as a file for reading, of which only what is read is fetched."""
+        head = self._asked(self._service.head, self._path(key))
+        if head is None:
+            raise FileNotFoundError(f"the store has no {self.location(key)}")
+
+        def read(start: int, stop: int) -> bytes:
+            content = self.read(key, start, stop)
+            if content is None:
+                raise FileNotFoundError(f"{self.location(key)} was deleted while it was read")
+            return content
+
+        return ranged_file(head.size, read)
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """The objects below a prefix that ends with `/`, in no order."""
+        token: str | None = None
+        while True:
+            page = self._asked(self._service.page, self._path(prefix), token)
+            for path, modified in page.found:
+                yield Stored(path.removeprefix(self._address.prefix), modified)
+            token = page.following
+            if token is None:
+                return
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is deleted already."""
+        self._asked(self._service.delete, self._path(key))
+
+    def location(self, key: str) -> str:
+        """The URI of the object, as its service's users write it."""
+        return self._address.uri + key
+
+    def _path(self, key: str) -> str:
+        if {"", ".", ".."} & set(key.removesuffix("/").split("/")):
+            raise ValueError(f"the key {key!r} leads out of the store")
+        return self._address.prefix + key
+
+    def _create_in_parts(self, path: str, parts: Iterable[bytes], upload: str) -> bool:
+        with suppress(ServiceError):  # to see old uploads takes a right that is not needed else
+            self._service.forget_abandoned(self._address.prefix, ABANDONED_SECONDS)
+        begun = self._asked(self._service.begin, path, upload)
+        try:
+            done, size = upload_parts(
+                parts, lambda number, part: self._asked(self._service.put_part, path, begun, number, part)
+            )
+            created = self._commit(path, begun, done, upload)
+        except BaseException:
+            self._abort(path, begun)
+            raise
+        if not created:
+            self._abort(path, begun)
+            return False
+        head = self._asked(self._service.head, path)
+        if head is not None and head.upload == upload and head.size != size:
+            raise PassingError(
+                f"the store holds {head.size:,} of {size:,} bytes of {self._address.scheme}://…/{path}: "
+                "delete it and run again"
+            )
+        return True
+
+    def _commit(self, path: str, begun: str, parts: Sequence[str], upload: str) -> bool:
+        if self._asked(self._service.head, path) is not None:  # also where a service commits unconditionally
+            return False
+        try:
+            self._asked(self._service.commit, path, begun, parts, upload)
+        except ServiceError as error:
+            head = self._asked(self._service.head, path)
+            if head is None:
+                raise PassingError(
+                    f"the store {self._address.uri} lost an upload before it was finished ({error.code}): run again"
+                ) from None
+            return head.upload == upload  # an answer that was lost had said so
+        return True
+
+    def _abort(self, path: str, begun: str) -> None:
+        with suppress(ServiceError):  # what was the matter is told already; abandoned uploads are forgotten in time
+            self._service.abort(path, begun)
+
+    def _asked(
+        self, call: Callable[_Arguments, _Answer], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> _Answer:
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, ServiceError) and error.fault is Fault.PASSING),
+            stop=stop_before_delay(self._patience),
+            wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
+            reraise=True,
+        )
+        try:
+            return retrying(call, *arguments, **named)
+        except ServiceError as error:
+            if error.fault in {Fault.EXISTS, Fault.LOST}:
+                raise
+            raise PassingError(self._sentence(error)) from None
+
+    def _sentence(self, error: ServiceError) -> str:
+        store, service = f"the store {self._address.uri}", self._service
+        match error.fault:
+            case Fault.DENIED:
+                return (
+                    f"{store} refuses the credentials ({error.code}): check that those in {service.credentials} are "
+                    "right, have not expired and may read, write, list and delete there, and run again; finished tiles "
+                    "are kept"
+                )
+            case Fault.NO_CREDENTIALS:
+                return f"there are no credentials for {store} ({error.code}): set {service.credentials}"
+            case Fault.NO_CONTAINER:
+                return f"{store} cannot be used: {service.host} has no {service.container}; create it and run again"
+            case Fault.PASSING:
+                return (
+                    f"{store} does not answer ({error.code}, asked for {self._patience:g} s): see whether "
+                    f"{service.host} can be reached and run again; finished tiles are kept"
+                )
+            case _:
+                return f"{store} refuses a request ({error.code}): check its address {service.host} and its settings"
+
+
+def open_remote(uri: str) -> RemoteStore:
+    """The store that an abfss://, az:// or s3:// URI names, with the credentials in the environment.
+
+    Raises:
+        RequestError: the URI or a setting in the environment is malformed.
+        PassingError: credentials in the environment are malformed.
+    """
+    address = parse_address(uri)
+    try:
+        patience = float(os.environ.get(names.ENV_STORE_PATIENCE) or PATIENCE)
+    except ValueError:
+        raise RequestError(f"{names.ENV_STORE_PATIENCE} is a number of seconds") from None
+    return RemoteStore(address, _service(address), patience)
+
+
+def _service(address: Address) -> Service:
+    match address.scheme:
+        case "s3":
+            from mosaic_worker.store.s3 import open_bucket
+
+            return open_bucket(address.container, os.environ)
+        case "az":
+            from mosaic_worker.store.azure_blobs import open_container
+
+            return open_container(address.container, os.environ)
+        case _:
+            from mosaic_worker.store.data_lake import open_file_system
+
+            return open_file_system(address.container, address.account, address.domain, os.environ)
