@@ -87,6 +87,15 @@ def test_of_32_writers_at_once_one_wins(place, store: Store) -> None:
     assert store.read("a/raced") == b"%d" % won[0] * 1000
 
 
+def test_of_writers_at_once_of_what_is_sent_by_one_large_request_one_wins(place, store: Store) -> None:
+    """A server may answer that there is one already, and hang up, while the content is still being sent."""
+    size = parts.SMALLEST - 1
+    won = race(8, lambda number: open_store(place.uri).create("a/raced", [content(number, size)]))
+    assert len(won) == 1
+    assert store.read("a/raced") == content(won[0], size)
+    assert not store.create("a/raced", [content(9, size)])
+
+
 def test_of_large_writers_at_once_one_wins(place, store: Store, small_parts: None) -> None:
     won = race(6, lambda number: open_store(place.uri).create("a/raced", [content(number)]))
     assert len(won) == 1

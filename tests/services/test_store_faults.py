@@ -111,6 +111,14 @@ def test_a_service_that_is_away_is_told_of_in_time(remote: Place, monkeypatch: p
             assert server.address in str(caught.value)
 
 
+def test_a_service_that_hangs_up_on_what_is_there_already_is_understood(
+    remote: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(remote.uri).create("a/there", [b"first"])
+    with between(remote, monkeypatch, lambda _, request: "request lost" if request.method == "PUT" else None):
+        assert not open_store(remote.uri).create("a/there", [b"second"])
+
+
 def test_nobody_listening_is_told_of_in_time(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with between(remote, monkeypatch, always("busy"), patience=0.5):
         store = open_store(remote.uri)

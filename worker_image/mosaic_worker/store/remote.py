@@ -46,15 +46,7 @@ class RemoteStore:
         parts = in_parts(content)
         first, second = next(parts), next(parts, None)
         if second is None:
-            try:
-                self._asked(self._service.put, path, first, upload)
-            except ServiceError:
-                head = self._asked(self._service.head, path)
-                if head is not None:
-                    return head.upload == upload
-                # It was deleted meanwhile; or this is Azurite, for which blocks that nobody committed are an object.
-                return self._create_in_parts(path, [first], upload)
-            return True
+            return self._create_at_once(path, first, upload)
         if self._asked(self._service.head, path) is not None:
             return False
         return self._create_in_parts(path, chain([first, second], parts), upload)
@@ -103,6 +95,27 @@ class RemoteStore:
         if {"", ".", ".."} & set(key.removesuffix("/").split("/")):
             raise ValueError(f"the key {key!r} leads out of the store")
         return self._address.prefix + key
+
+    def _create_at_once(self, path: str, content: bytes, upload: str) -> bool:
+        asked_before = False
+
+        def put() -> None:
+            nonlocal asked_before
+            # A service that hangs up on content which it does not want would do so each time.
+            if asked_before and self._service.head(path) is not None:
+                raise ServiceError(Fault.EXISTS, "")
+            asked_before = True
+            self._service.put(path, content, upload)
+
+        try:
+            self._asked(put)
+        except ServiceError:
+            head = self._asked(self._service.head, path)
+            if head is not None:
+                return head.upload == upload  # an answer that was lost had said so
+            # It was deleted meanwhile; or this is Azurite, for which blocks that nobody committed are an object.
+            return self._create_in_parts(path, [content], upload)
+        return True
 
     def _create_in_parts(self, path: str, parts: Iterable[bytes], upload: str) -> bool:
         with suppress(ServiceError):  # to see old uploads takes a right that is not needed else
