@@ -180,6 +180,7 @@ def _pod(
                     "imagePullPolicy": worker.image_pull_policy,
                     "args": [str(step)],
                     "env": worker.env + [{"name": name, "value": value} for name, value in environment.items()],
+                    "envFrom": worker.env_from,
                     "resources": worker.resources.get(Step.PLAN if step is Step.SWEEP else step, {}),
                     "terminationMessagePolicy": "FallbackToLogsOnError",
                     "volumeMounts": [*worker.volume_mounts, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108

@@ -31,7 +31,9 @@ class WorkerPod(BaseModel):
     resources: dict[Step, dict[str, Any]] = {}
     """As in a container, for each step; a sweep takes what a plan takes."""
     env: list[dict[str, Any]] = []
-    """As in a container: credentials of the store, from Secrets."""
+    """As in a container."""
+    env_from: list[dict[str, Any]] = []
+    """As in a container: credentials of the store, from a Secret that the operator cannot read."""
     volumes: list[dict[str, Any]] = []
     """As in a pod: the store, where it is one."""
     volume_mounts: list[dict[str, Any]] = []

@@ -24,6 +24,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all namespaces": {"allNamespaces": True, "store": CLAIM_EVERYWHERE},
     "two replicas": {"replicas": 2},
     "existing claim": {"store": {"existingClaim": "mine"}},
+    "data lake": {
+        "store": {"uri": "abfss://maps@arbutus.dfs.core.windows.net/mosaics", "secretName": "store"},
+        "worker": {
+            "labels": {"azure.workload.identity/use": "true"},
+            "serviceAccountAnnotations": {"azure.workload.identity/client-id": "00000000-0000-0000-0000-000000000000"},
+        },
+    },
+    "blobs": {"store": {"uri": "az://maps"}, "namespaces": ["forest", "snow"]},
+    "s3": {
+        "store": {"uri": "s3://maps/a folder/", "secretName": "store", "endpoint": "https://rgw.example.org:8443"},
+        "allNamespaces": True,
+    },
     "monitored": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
     "no network policies": {"networkPolicy": {"enabled": False}},
     "nothing of the cluster's": {"crd": {"install": False}, "userRoles": {"create": False}},

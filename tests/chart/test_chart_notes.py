@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def notes(chart: Path, values: dict[str, Any]) -> tuple[str, list[Any]]:
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_the_first_request_is_valid_and_is_served(chart: Path, values: dict[str, Any]) -> None:
-    _, ((namespace, request), _) = notes(chart, values)
+    _, ((namespace, request), *_) = notes(chart, values)
     assert request["kind"] == KIND
     load_request(request)
     assert namespace in (settings_from(environment(render(values))).namespaces or {NAMESPACE})
@@ -48,7 +49,10 @@ def test_the_first_request_can_be_read_with_the_charts_own_hosts(chart: Path) ->
     assert "has not both hosts" in notes(chart, {"allowedHosts": ["data.example.org"]})[0]
 
 
-@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+CLAIMS = {name: values for name, values in VARIANTS.items() if "uri" not in values.get("store", {})}
+
+
+@pytest.mark.parametrize("values", CLAIMS.values(), ids=CLAIMS)
 def test_results_are_fetched_by_a_restricted_pod_from_the_workers_claim(chart: Path, values: dict[str, Any]) -> None:
     _, (_, (_, pod)) = notes(chart, values)
     worker = settings_from(environment(render(values))).worker_pod
@@ -58,3 +62,35 @@ def test_results_are_fetched_by_a_restricted_pod_from_the_workers_claim(chart: P
     assert container["image"] == worker.image
     assert pod["spec"]["volumes"] == worker.volumes
     assert container["volumeMounts"] == [mount | {"readOnly": True} for mount in worker.volume_mounts]
+
+
+@pytest.mark.parametrize(
+    ("variant", "item", "command"),
+    [
+        (
+            "data lake",
+            "abfss://maps@arbutus.dfs.core.windows.net/mosaics/mosaics/n/chilko/u/mosaic.json",
+            """az storage fs directory download --account-name arbutus --file-system maps
+            --source-path mosaics/mosaics/n/chilko/u --destination-path chilko --recursive""",
+        ),
+        (
+            "blobs",
+            "az://maps/mosaics/n/chilko/u/mosaic.json",
+            "az storage blob download-batch --source maps --destination chilko --pattern mosaics/n/chilko/u/*",
+        ),
+        (
+            "s3",
+            "s3://maps/a folder/mosaics/n/chilko/u/mosaic.json",
+            """aws s3 cp --recursive --endpoint-url https://rgw.example.org:8443
+            s3://maps/a folder/mosaics/n/chilko/u/ chilko""",
+        ),
+    ],
+)
+def test_results_are_fetched_from_a_store_over_the_network(chart: Path, variant: str, item: str, command: str) -> None:
+    text, applied = notes(chart, VARIANTS[variant])
+    assert len(applied) == 1
+    assert "claim" not in text
+    script = text[text.index("  item=$(") :]
+    shell = f'kubectl() {{ echo {item!r}; }}; aws() {{ echo aws "$@"; }}; az() {{ echo az "$@"; }}\n{script}'
+    done = subprocess.run(["bash", "-euc", shell], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == command.split()

@@ -157,6 +157,20 @@ def test_workers_ask_on_the_ports_of_their_hosts_and_private_addresses_only_if_l
     assert ports(sources) == [("TCP", 8000)]
 
 
+@pytest.mark.parametrize(
+    ("store", "port"),
+    [
+        ({"uri": "az://maps"}, 443),
+        ({"uri": "s3://maps", "endpoint": "https://rgw.example.org"}, 443),
+        ({"uri": "s3://maps", "endpoint": "http://rgw.example.org"}, 80),
+        ({"uri": "s3://maps", "endpoint": "https://rgw.example.org:8443"}, 8443),
+    ],
+)
+def test_workers_ask_on_the_port_of_the_store(store: dict[str, str], port: int) -> None:
+    _, sources = policy(render({"allowedHosts": ["scenes:8000"], "store": store}), "worker")["egress"]
+    assert ports(sources) == [("TCP", 8000), ("TCP", port)]
+
+
 def test_without_hosts_workers_ask_dns_alone() -> None:
     assert len(policy(render({"allowedHosts": []}), "worker")["egress"]) == 1
 

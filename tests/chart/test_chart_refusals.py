@@ -23,6 +23,23 @@ def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
         render(values)
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"store": {"uri": "s3://maps", "existingClaim": "mine"}}, "store.uri names a store over the network"),
+        ({"store": {"secretName": "store"}}, "store.secretName and store.endpoint are of a store over the network"),
+        ({"store": {"uri": "az://maps", "endpoint": "https://x"}}, "store.endpoint is of an s3:// store"),
+        (
+            {"allNamespaces": True, "store": {"uri": "az://maps"}, "worker": {"serviceAccountAnnotations": {"a": "b"}}},
+            "workers run with the service account `default`",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence):
+        render(values)
+
+
 def test_namespaces_are_listed_or_all_are_served() -> None:
     with pytest.raises(RefusedError, match="list namespaces, but not both"):
         render({"allNamespaces": True, "namespaces": ["forest"]})
@@ -42,6 +59,14 @@ def test_namespaces_are_listed_or_all_are_served() -> None:
         ({"allowedHosts": ["data.example.org,evil.example"]}, "allowedHosts"),
         ({"allowedHosts": ["*.example.org:8080"]}, "allowedHosts"),
         ({"store": {"type": "s3"}}, "type"),
+        ({"store": {"uri": "/mnt/store"}}, "uri"),
+        ({"store": {"uri": "gs://maps"}}, "uri"),
+        ({"store": {"uri": "s3://id:secret@maps"}}, "uri"),
+        ({"store": {"uri": "az://maps/a?sig=secret"}}, "uri"),
+        ({"store": {"uri": "abfss://maps/a"}}, "uri"),
+        ({"store": {"endpoint": "rgw.example.org"}}, "endpoint"),
+        ({"store": {"endpoint": "https://id:secret@rgw.example.org"}}, "endpoint"),
+        ({"store": {"secretName": "A Secret"}}, "secretName"),
         ({"store": {"size": "much"}}, "size"),
         ({"store": {"accessMode": "ReadOnlyMany"}}, "accessMode"),
         ({"deadlines": {"plan": "15 minutes"}}, "plan"),

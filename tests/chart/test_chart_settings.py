@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mosaic_crds.names import Step
 from mosaic_operator.settings import Settings, settings_from
-from rendering import CHART, NAMESPACE, VARIANTS, environment, render
+from rendering import CHART, NAMESPACE, VARIANTS, environment, pods, render
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
@@ -79,6 +79,43 @@ def test_a_claim_that_is_there_is_used_and_none_is_made(variant: str) -> None:
     (volume,) = settings_from(environment(objects)).worker_pod.volumes
     assert volume["persistentVolumeClaim"]["claimName"] == VARIANTS[variant]["store"]["existingClaim"]
     assert not objects.of("PersistentVolumeClaim")
+
+
+@pytest.mark.parametrize(
+    ("variant", "uri", "secret"),
+    [
+        ("data lake", "abfss://maps@arbutus.dfs.core.windows.net/mosaics", "store"),
+        ("blobs", "az://maps", None),
+        ("s3", "s3://maps/a folder/", "store"),
+    ],
+)
+def test_a_store_over_the_network_takes_no_claim_and_its_secret_goes_to_workers_alone(
+    variant: str, uri: str, secret: str | None
+) -> None:
+    objects = render(VARIANTS[variant])
+    settings = settings_from(environment(objects))
+    assert settings.store == uri
+    assert settings.worker_pod.env_from == ([{"secretRef": {"name": secret}}] if secret else [])
+    assert settings.worker_pod.volumes == settings.worker_pod.volume_mounts == []
+    assert not objects.of("PersistentVolumeClaim")
+    for pod in pods(objects):
+        for container in pod["containers"]:
+            assert "envFrom" not in container
+            assert "secretKeyRef" not in str(container["env"])
+    assert not [role for role in objects.of("Role") + objects.of("ClusterRole") if "secrets" in str(role["rules"])]
+
+
+def test_an_endpoint_reaches_the_workers() -> None:
+    worker = settings_from(environment(render(VARIANTS["s3"]))).worker_pod
+    assert worker.env == [{"name": "AWS_ENDPOINT_URL", "value": "https://rgw.example.org:8443"}]
+
+
+def test_workers_can_have_an_identity() -> None:
+    objects = render(VARIANTS["data lake"])
+    worker = settings_from(environment(objects)).worker_pod
+    annotations = objects.one("ServiceAccount", worker.service_account_name)["metadata"]["annotations"]
+    assert annotations == VARIANTS["data lake"]["worker"]["serviceAccountAnnotations"]
+    assert worker.labels["azure.workload.identity/use"] == "true"
 
 
 def test_images_are_of_the_charts_own_version() -> None:

@@ -116,6 +116,14 @@ def test_the_environment_describes_an_azure_account(environment, endpoint, key, 
     assert TOKEN not in repr(account)
 
 
+def test_a_connection_string_goes_before_a_key_and_that_before_a_signature():
+    both = {"AZURE_STORAGE_ACCOUNT": "arbutus", "AZURE_STORAGE_KEY": KEY, "AZURE_STORAGE_SAS_TOKEN": TOKEN}
+    assert (account_from(both).key, account_from(both).token) == (KEY, "")
+    string = {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=other;SharedAccessSignature={TOKEN}"}
+    account = account_from(both | string)
+    assert (account.name, account.key, account.token) == ("other", "", TOKEN)
+
+
 def test_without_key_or_signature_the_identity_of_the_pod_is_used(monkeypatch):
     for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):  # as AKS sets them
         monkeypatch.setenv(name, "00000000-0000-0000-0000-000000000000")

@@ -1,6 +1,9 @@
 {{/* The workers' service account; where namespaces are not known, the one that every namespace has. */}}
 
 {{- define "mosaic-operator.workerServiceAccount" -}}
+{{- if and .Values.allNamespaces .Values.worker.serviceAccountAnnotations -}}
+{{- fail "with allNamespaces workers run with the service account `default` of each namespace, which is not the chart's: annotate those, and leave worker.serviceAccountAnnotations out" -}}
+{{- end -}}
 {{- ternary "default" (printf "%s-worker" (include "mosaic-operator.fullname" .)) .Values.allNamespaces -}}
 {{- end }}
 
@@ -16,7 +19,8 @@
   "imagePullSecrets" .Values.imagePullSecrets
   "serviceAccountName" (include "mosaic-operator.workerServiceAccount" .)
   "resources" $worker.resources
-  "env" (concat $store.env $worker.env | default list)
+  "env" (concat ($store.env | default list) $worker.env | default list)
+  "envFrom" ($store.envFrom | default list)
   "volumes" $store.volumes
   "volumeMounts" $store.volumeMounts
   "nodeSelector" $worker.nodeSelector

@@ -83,6 +83,7 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
         "serviceAccountName": "workers",
         "resources": {"plan": {"limits": {"memory": "1Gi"}}, "tiles": {"limits": {"memory": "2Gi"}}},
         "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "store", "key": "key"}}}],
+        "envFrom": [{"secretRef": {"name": "store"}}],
         "volumes": [{"name": "store", "persistentVolumeClaim": {"claimName": "mosaics"}}],
         "volumeMounts": [{"name": "store", "mountPath": "/store"}],
         "nodeSelector": {"disk": "fast"},
@@ -98,6 +99,7 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
         assert (container["image"], spec["priorityClassName"]) == ("registry.example/worker:2", "low")
         assert container["resources"]["limits"]["memory"] == memory
         assert container["env"][0] == pod["env"][0]
+        assert container["envFrom"] == pod["envFrom"]
         assert pod["volumeMounts"][0] in container["volumeMounts"]
 
 

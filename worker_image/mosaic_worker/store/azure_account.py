@@ -58,7 +58,7 @@ class Account:
 
 
 def account_from(environment: Mapping[str, str], name: str = "", domain: str = BLOB_DOMAIN) -> Account:
-    """The account that the environment describes.
+    """The account that the environment describes: a connection string goes before a key, and that before a signature.
 
     Args:
         environment: where AZURE_STORAGE_ACCOUNT, _CONNECTION_STRING, _KEY, _SAS_TOKEN and _SERVICE_ENDPOINT are.
@@ -85,8 +85,10 @@ def account_from(environment: Mapping[str, str], name: str = "", domain: str = B
             )
         suffix = connection.get("endpointsuffix")
         endpoint = f"https://{name}.{f'blob.{suffix}' if suffix else domain}"
-    key = connection.get("accountkey") or environment.get("AZURE_STORAGE_KEY", "")
-    token = connection.get("sharedaccesssignature") or environment.get("AZURE_STORAGE_SAS_TOKEN", "")
+    if connection:
+        key, token = connection.get("accountkey", ""), connection.get("sharedaccesssignature", "")
+    else:
+        key, token = environment.get("AZURE_STORAGE_KEY", ""), environment.get("AZURE_STORAGE_SAS_TOKEN", "")
     if key and not _is_base64(key):
         raise PassingError(
             "the account key of the store is malformed: check AZURE_STORAGE_KEY, and that all of it is there"
