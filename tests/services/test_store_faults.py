@@ -153,9 +153,11 @@ def test_another_writer_in_the_middle_of_an_upload_wins(remote: Place, monkeypat
         if "comp=blocklist" in target or (method == "POST" and "uploadId" in target):
             assert plain.create("a/made", [b"another's"])
 
-    with between(remote, monkeypatch, other):
+    with between(remote, monkeypatch, other) as server:
         assert not open_store(remote.uri).create("a/made", [WHOLE])
     assert plain.read("a/made") == b"another's"
+    commits = [asked for asked in server.seen if "comp=blocklist" in asked.target or asked.method == "POST"]
+    assert commits[-1].header("if-none-match") == "*"
 
 
 def test_a_damaged_part_is_refused_by_the_service(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
