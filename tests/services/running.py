@@ -1,17 +1,20 @@
 """The servers that tests start: where they are installed, and how they are started and ended."""
 
+import json
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CACHE = Path(os.environ.get("MOSAIC_SERVICES_CACHE") or "~/.cache/mosaic-operator/services").expanduser()
 """Into which servers/install puts them."""
@@ -60,6 +63,17 @@ def versitygw(folder: Path) -> Iterator[Service]:
         address = f"127.0.0.1:{port}"
         environment = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
         yield Service(address, environment | {"AWS_ENDPOINT_URL": f"http://{address}"})
+
+
+@contextmanager
+def stac_api(items: Sequence[dict[str, Any]], folder: Path) -> Iterator[str]:
+    """Items as a STAC API gives them, by rustac; its landing page."""
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
+    port = free_port()
+    program = Path(sys.executable).parent / "rustac"
+    command = [program, "serve", "items.json", "--addr", f"127.0.0.1:{port}", "--create-collections"]
+    with _running(command, {}, folder, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def free_port() -> int:

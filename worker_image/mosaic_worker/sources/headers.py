@@ -1,5 +1,6 @@
 """What the header of an image says about one of its bands."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +12,7 @@ from mosaic_worker.sources.archives import file_of
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.opening import Image, open_raster
-from mosaic_worker.sources.remote import RemoteFiles
+from mosaic_worker.sources.remote import HEAD, RemoteFiles
 from mosaic_worker.sources.scenes import Band, Header
 from mosaic_worker.sources.signing import Signer
 
@@ -40,6 +41,12 @@ class Headers:
             self._opened[href] = open_raster(href, where, self._files)
         image = self._opened[href]
         return image.dataset, _header_of(image, band, where)
+
+    def expect(self, admitted: Iterable[str]) -> None:
+        """Have the beginnings of files fetched that will be opened."""
+        for href in map(self.href, filter(is_url, admitted)):
+            if href not in self._opened:
+                self._files.get(href).expect([(0, HEAD)])
 
     def href(self, admitted: str) -> str:
         """An admitted path or URL as it is kept: without its signature."""

@@ -1,7 +1,6 @@
-"""From the Items that a search found to scenes: those that are needed, their files' headers read side by side."""
+"""From the Items that a search found to scenes: those that are needed, with the headers of their files."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
@@ -11,9 +10,6 @@ from mosaic_worker.sources.scene_masks import scene_mask
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.selection import gap, needed
 from mosaic_worker.sources.stac_item import StacItem
-
-THREADS = 8
-"""Items whose files are opened at once; a server is waited for most of the time."""
 
 
 def scenes_of_items(
@@ -44,8 +40,11 @@ def scenes_of_items(
             item=headers.href(item.place),
         )
 
-    with ThreadPoolExecutor(THREADS) as threads:
-        scenes = list(threads.map(scene, used))
+    for item in used:
+        headers.expect([item.place_of(name) for name in bands])
+        if composite.mask:
+            headers.expect([item.mask()[0]])
+    scenes = [scene(item) for item in used]  # one by one: GDAL's list of who reads what is not safe in threads
     notes = []
     if len(used) < len(items):
         notes.append(f"{len(items) - len(used)} scene(s) that lie behind others are not used")

@@ -77,6 +77,15 @@ class StacItem:
         where = f"{self.where}: asset {key} of {self.id}"
         return headers.described_band(self._admitted(asset, where), 1, self._stated(asset), where)
 
+    def place_of(self, name: str) -> str:
+        """The admitted path or URL of the file of a band.
+
+        Raises:
+            RequestError: the Item has no such band.
+        """
+        key, asset = self._asset(name)
+        return self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+
     def mask(self) -> tuple[str, MaskValues]:
         """The admitted path or URL of the mask layer, and what its numbers mean.
 

@@ -1,0 +1,164 @@
+"""Scenes searched in a real STAC API (rustac), read by byte ranges, and made into the mosaic that their files make."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import running
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_worker.sources import connections
+from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.synthetic import write_scenes
+from pipeline import make, request_of
+from range_server import Asked, serving
+from served_items import COLLECTION, served_item
+
+SIDE = 512
+BANDS = ("red", "nir")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    list(write_scenes(folder, count=3, side=SIDE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """A STAC API of three scenes: its landing page, the address of their files, and the Items."""
+    with serving(folder) as files:
+        items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
+        with running.stac_api(items, tmp_path_factory.mktemp("rustac")) as url:
+            yield url, files, items
+
+
+def spec(url: str, items: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    boxes = [item["bbox"] for item in items]
+    around = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)]
+    stac = {"url": url, "collection": COLLECTION, "datetime": "2024-06-01/2024-09-30"}
+    return {
+        "area": {"bbox": around},
+        "source": {"stac": stac | changes.pop("stac", {})},
+        "product": {"index": "NDVI"},
+        "composite": {"method": "median", "mask": ["cloud", "shadow"]},
+        "grid": {"resolution": 10},
+    } | changes
+
+
+def found(asked: dict[str, Any], hosts: str, most: int = 500):
+    return resolve(request_of(asked).spec, BANDS, pod(hosts), most)
+
+
+def hosts(url: str, files: str) -> str:
+    return f"{url.removeprefix('http://')},{files}"
+
+
+def test_the_mosaic_is_that_of_the_files_themselves(api, tmp_path):
+    url, _, items = api
+    asked = spec(url, items)
+    paths = [{"item": asset["assets"]["red"]["href"].rsplit("/", 1)[0] + "/item.json"} for asset in items]
+    listed = asked | {"source": {"files": {"scenes": paths}}, "grid": {"resolution": 10, "crs": "utm"}}
+    searched, by_files = make(tmp_path / "a", asked, workers=2), make(tmp_path / "b", listed)
+    assert searched.cog == by_files.cog
+    assert searched.png == by_files.png
+
+
+def test_scenes_are_found_oldest_first_with_what_their_items_say(api):
+    url, files, items = api
+    scenes = found(spec(url, items), hosts(url, files)).scenes
+    assert [scene.id for scene in scenes] == ["S2_SYNTHETIC_1", "S2_SYNTHETIC_2", "S2_SYNTHETIC_3"]
+    assert [scene.cloud_cover for scene in scenes] == [item["properties"]["eo:cloud_cover"] for item in items]
+    assert all(scene.mask is not None and scene.bands["red"].offset == -0.1 for scene in scenes)
+
+
+def test_dates_and_clouds_narrow_the_search(api):
+    url, files, items = api
+    day = items[1]["properties"]["datetime"][:10]
+    only = found(spec(url, items, stac={"datetime": day}), hosts(url, files)).scenes
+    assert [scene.id for scene in only] == ["S2_SYNTHETIC_2"]
+    clouds = sorted(item["properties"]["eo:cloud_cover"] for item in items)
+    fewer = found(spec(url, items, stac={"maxCloudCover": clouds[0]}), hosts(url, files)).scenes
+    assert [scene.cloud_cover for scene in fewer] == [c for c in clouds if c <= clouds[0]]
+
+
+def test_an_asset_map_names_other_files(api):
+    url, files, items = api
+    scenes = found(spec(url, items, stac={"assets": {"nir": "nir-jp2", "B04": "red-jp2"}}), hosts(url, files)).scenes
+    assert {band.href.rsplit(".", 1)[1] for scene in scenes for band in scene.bands.values()} == {"jp2"}
+
+
+def test_scenes_behind_others_are_not_opened(folder, tmp_path):
+    asked = Asked()
+    with serving(folder, asked) as files:
+        paths = sorted(folder.glob("*/item.json"))
+        items = [served_item(path, folder, files) for path in paths]
+        twice = [
+            items[0] | {"id": "LATER", "properties": items[0]["properties"] | {"datetime": "2024-08-30T19:00:00Z"}}
+        ]
+        with running.stac_api([items[0], *twice], tmp_path) as url:
+            request = spec(url, items[:1], composite={"method": "latest"})
+            west, south, east, north = request["area"]["bbox"]
+            inset = 0.01
+            request["area"]["bbox"] = [west + inset, south + inset, east - inset, north - inset]
+            came = found(request, hosts(url, files))
+    assert [scene.id for scene in came.scenes] == ["LATER"]
+    assert came.notes[0] == "1 scene(s) that lie behind others are not used"
+    assert len({path for path in asked.paths if path.endswith(".tif")}) == len(BANDS)
+
+
+def test_a_gap_in_the_area_is_told(api):
+    url, files, items = api
+    request = spec(url, items)
+    west, south, east, north = request["area"]["bbox"]
+    request["area"]["bbox"] = [west, south, east + (east - west), north]
+    (told,) = found(request, hosts(url, files)).notes
+    assert told == "the scenes that were found cover 46 % of the area; more dates may cover the rest"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"stac": {"datetime": "2019-06-01/2019-06-30"}}, "no scene of sentinel-2-l2a touches the area in 2019-06-01"),
+        ({"stac": {"maxCloudCover": 0}}, "with at most 0 % of cloud; the clearest of 3 there has"),
+        ({"stac": {"collection": "sentinel-2-l2b"}}, "has no collection sentinel-2-l2b (did you mean sentinel-2-l2a?)"),
+        ({"stac": {"assets": {"nir": "B08"}}}, "spec.source.stac.assets.nir: S2_SYNTHETIC_1 has no asset B08"),
+        ({"area": {"bbox": [10, 10, 10.1, 10.1]}}, "no scene of sentinel-2-l2a touches the area"),
+    ],
+    ids=["dates", "clouds", "collection", "asset", "area"],
+)
+def test_what_finds_nothing_says_what_to_do(api, changes, sentence):
+    url, files, items = api
+    with pytest.raises(RequestError) as refused:
+        found(spec(url, items, **changes), hosts(url, files))
+    assert sentence in str(refused.value)
+
+
+def test_more_scenes_than_an_installation_allows_are_refused(api):
+    url, files, items = api
+    with pytest.raises(RequestError, match="more than 2 scenes are there; narrow the dates"):
+        found(spec(url, items), hosts(url, files), most=2)
+
+
+def test_a_catalogue_that_is_not_admitted_is_not_asked(api):
+    url, files, items = api
+    with pytest.raises(RequestError, match=r"spec.source.stac: .*the host 127.0.0.1:\d+ is not among those"):
+        found(spec(url, items), files)
+
+
+def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
+    _, files, items = api
+    monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
+    address = f"127.0.0.1:{running.free_port()}"
+    with pytest.raises(PassingError, match=f"{address}/ could not be fetched"):
+        found(spec(f"http://{address}", items), hosts(f"http://{address}", files))
+
+
+def test_what_is_no_stac_api_is_refused(api, folder):
+    _, files, items = api
+    (folder / "page").write_text("<html></html>")
+    with pytest.raises(RequestError, match=f"http://{files}/page is no STAC API"):
+        found(spec(f"http://{files}/page", items), files)

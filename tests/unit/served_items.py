@@ -1,0 +1,17 @@
+"""STAC Items on this machine as an API gives them: with absolute hrefs, in a collection."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+COLLECTION = "sentinel-2-l2a"
+
+
+def served_item(path: Path, root: Path, address: str) -> dict[str, Any]:
+    """The Item in a file, whose assets are served from a root folder."""
+    item: dict[str, Any] = json.loads(path.read_text())
+    folder = f"http://{address}/{path.parent.relative_to(root).as_posix()}"
+    for asset in item["assets"].values():
+        if "://" not in asset["href"]:
+            asset["href"] = f"{folder}/{asset['href'].removeprefix('./')}"
+    return item | {"links": [], "collection": COLLECTION}
