@@ -135,6 +135,10 @@ class Stac(Model):
     """Keys of assets by band, where they are not found by the STAC common name."""
 
 
+EARTH_DAILY_PROCESSES = 10
+"""That may read from EarthDaily at once, pods or processes: it allows an account 30 requests, and each may make 3."""
+
+
 class EarthDaily(Model):
     """Mosaics of EarthDaily; credentials come from a Secret."""
 

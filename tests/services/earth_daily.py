@@ -1,6 +1,6 @@
 """A stand-in for EarthDaily, whose API nobody reaches without an account: it speaks the protocol of its own client.
 
-Tokens and signed URLs end after a while by its clock, which a test may put forward; what is asked without them is refused.
+Tokens and signed URLs end after a while by its clock, which a test may put forward; without them all is refused.
 """
 
 import base64

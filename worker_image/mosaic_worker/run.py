@@ -11,7 +11,7 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
-from mosaic_crds.source import Source
+from mosaic_crds.source import EARTH_DAILY_PROCESSES, Source
 
 from mosaic_worker.finalize import finalize_step
 from mosaic_worker.plan import Plan
@@ -110,6 +110,8 @@ def run(
         PassingError: a source or the store failed; what is done stays done.
     """
     workers = workers or len(os.sched_getaffinity(0))
+    if request.spec.source.earth_daily is not None:
+        workers = min(workers, EARTH_DAILY_PROCESSES)
     progress = progress or Progress()
     store = open_store(store_uri)
     prepared = prepare(request, folder, limits or Limits(), workers)

@@ -15,7 +15,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian
-from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.client import Client, saying
 from mosaic_worker.sources.gate import shown
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.signing import Signer
@@ -23,13 +23,15 @@ from mosaic_worker.sources.stac_item import CLOUD_COVER, StacItem, item_of
 
 PAGE = 100
 """Items asked for at once; APIs give fewer when they like."""
+UNAUTHORIZED = 401
 EXPLAINED = 300
 """Characters of an API's own explanation that are passed on."""
 
-HeadersOf = Callable[[], Mapping[str, str]]
+HeadersOf = Callable[[bool], Mapping[str, str]]
+"""Gives what is sent with each request, such as a token; told True, a new one, because the last was refused."""
 
 
-def _no_headers() -> Mapping[str, str]:
+def _no_headers(_: bool) -> Mapping[str, str]:
     return {}
 
 
@@ -41,7 +43,7 @@ class Catalogue:
         url: its landing page.
         where: the field of the request that means it.
         client: asks it.
-        headers: gives what is sent with each request, such as a token; asked anew each time.
+        headers: gives what is sent with each request.
     """
 
     url: str
@@ -151,7 +153,11 @@ class Catalogue:
 
 
 def item_signer(
-    catalogue_of: Callable[[Signer], Catalogue], scenes: Sequence[Scene], *, always: bool = False
+    catalogue_of: Callable[[Signer], Catalogue],
+    scenes: Sequence[Scene],
+    *,
+    always: bool = False,
+    connections: int | None = None,
 ) -> Signer:
     """The signatures that a catalogue's Items carry: the Item of a scene is read again for new ones.
 
@@ -159,6 +165,7 @@ def item_signer(
         catalogue_of: gives the catalogue, for a signer.
         scenes: those of the plan.
         always: whether nothing is given without a signature.
+        connections: how many a process may have to one host at once; as many as usual if None.
     """
     places: dict[str, str] = {}
     for scene in scenes:
@@ -170,7 +177,7 @@ def item_signer(
         if href in places:
             yield from catalogue.item(places[href]).signed_hrefs()
 
-    signer = Signer(ask, always=always)
+    signer = Signer(ask, always=always, connections=connections)
     catalogue = catalogue_of(signer)
     return signer
 
@@ -191,14 +198,17 @@ class _Asking(StacApiIO):
         parameters: dict[str, Any] | None = None,
     ) -> str:
         method = (method or "GET").upper()
-        sent = {**(headers or {}), **self._catalogue.headers()}
         query, body = (None, parameters) if method == "POST" else (parameters, None)
-        try:
-            response = self.session.request(method, href, headers=sent, params=query, json=body)
-        except MosaicError as error:
-            raise type(error)(f"{self._catalogue.where}: {error}") from None
-        if response.ok:
-            return str(response.text)
+        for fresh in (False, True):
+            ours = self._catalogue.headers(fresh)
+            with saying(self._catalogue.where):
+                response = self.session.request(
+                    method, href, headers={**(headers or {}), **ours}, params=query, json=body
+                )
+            if response.ok:
+                return str(response.text)
+            if response.status_code != UNAUTHORIZED or not ours:
+                break
         told = f"{self._catalogue.where}: the server answered {response.status_code} for {shown(href)}"
         if response.status_code >= 500 or response.status_code == 429:
             raise PassingError(told)

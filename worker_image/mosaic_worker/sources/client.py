@@ -54,10 +54,10 @@ class Client:
     Its errors are sentences that do not say which field of the request is at fault; whoever knows it says so.
     """
 
-    def __init__(self, gate: Gate, signer: Signer | None = None, connections: int = CONNECTIONS) -> None:
+    def __init__(self, gate: Gate, signer: Signer | None = None, connections: int | None = None) -> None:
         self.gate = gate
         self.signer = signer or Signer()
-        self._connections = connections
+        self._connections = connections or self.signer.connections or CONNECTIONS
 
     @cached_property
     def session(self) -> "requests.Session":

@@ -28,8 +28,8 @@ from mosaic_worker.sources.stac_item import StacItem
 WHERE = "spec.source.earthDaily"
 API_URL = "https://api.earthdaily.com/platform/v1/stac"
 AUTH_URL = "https://api.earthdaily.com/account_management/v1/authentication/api_tokens/exchange"
-CONNECTIONS = 2
-"""Of one process at once: EarthDaily allows an account 30, and fifteen processes may be at work."""
+FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
+"""Of one process at once: EarthDaily allows an account 30, which EARTH_DAILY_PROCESSES share."""
 EARLY_SECONDS = 60
 """So long before its end a token is not used any more."""
 STAND_INS = {"nir": "nir08"}
@@ -116,7 +116,9 @@ def earth_daily_scenes(
 
 def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
     """What signs the URLs of `source.earthDaily`, once a search has found the scenes."""
-    return item_signer(lambda signer: _catalogue(gate, signer), scenes, always=bool(scenes))
+    return item_signer(
+        lambda signer: _catalogue(gate, signer), scenes, always=bool(scenes), connections=FILE_CONNECTIONS
+    )
 
 
 def _with_stand_ins(item: StacItem, lacking: Sequence[str]) -> StacItem:
@@ -127,7 +129,7 @@ def _with_stand_ins(item: StacItem, lacking: Sequence[str]) -> StacItem:
 
 def _catalogue(gate: Gate, signer: Signer) -> Catalogue:
     account = account_from(os.environ)
-    client = Client(gate, signer, connections=CONNECTIONS)
+    client = Client(gate, signer, connections=CATALOGUE_CONNECTIONS)
     return Catalogue(account.api_url, WHERE, client, _Token(account, client).headers)
 
 
@@ -139,15 +141,15 @@ class _Token:
         self._lock = threading.Lock()
         self._token, self._ends = "", 0.0
 
-    def headers(self) -> Mapping[str, str]:
-        """What is sent with each request to the API.
+    def headers(self, fresh: bool) -> Mapping[str, str]:
+        """What is sent with each request to the API; with a fresh token, if the last was refused.
 
         Raises:
             RequestError: the credentials are wrong, or the account may not.
             PassingError: EarthDaily did not answer.
         """
         with self._lock:
-            if time.monotonic() > self._ends - EARLY_SECONDS:
+            if fresh or time.monotonic() > self._ends - EARLY_SECONDS:
                 self._exchange()
             return {"Authorization": f"Bearer {self._token}", "X-Signed-Asset-Urls": "True"}
 

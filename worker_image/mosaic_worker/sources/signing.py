@@ -69,11 +69,12 @@ def _name(part: str) -> str:
 
 
 class Signer:
-    """Knows the signatures of a request's source; safe to use from several threads.
+    """Knows how the files of a request's source may be asked for; safe to use from several threads.
 
     Attributes:
         ask: gives URLs signed just now, that of the href it is given among them if it can; kept until they end.
         always: whether nothing is given without a signature, so that one is asked for first.
+        connections: how many a process may have to one host at once; as many as usual if None.
     """
 
     def __init__(
@@ -82,9 +83,11 @@ class Signer:
         clock: Callable[[], float] = time.time,
         *,
         always: bool = False,
+        connections: int | None = None,
     ) -> None:
         self.ask = ask
         self.always = always
+        self.connections = connections
         self._clock = clock
         self._lock = RLock()
         self._urls: dict[str, str] = {}

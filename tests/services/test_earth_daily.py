@@ -1,0 +1,209 @@
+"""EarthDaily, by a stand-in that speaks its protocol: what ends in the middle is renewed, what is refused is told."""
+
+import json
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_worker.__main__ import main
+from mosaic_worker.sources import connections
+from mosaic_worker.sources import earth_daily as client
+from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.synthetic import write_scenes
+from pipeline import make, request_of
+
+SIDE = 512
+UID = "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mosaics")
+    list(write_scenes(folder, count=2, side=SIDE))
+    return folder
+
+
+def items_in(folder: Path, **renamed: str) -> list[dict[str, Any]]:
+    """The Items as EarthDaily has them: one asset a band, at s3://; some bands under another name."""
+    items = []
+    for path in sorted(folder.glob("*/item.json")):
+        item = json.loads(path.read_text())
+        files = {band: item["assets"][band] for band in ("red", "nir")}
+        item["assets"] = {renamed.get(band, band): asset for band, asset in files.items()}
+        for band, asset in files.items():
+            asset["href"] = f"s3://bucket/{path.parent.name}/{asset['href'].removeprefix('./')}"
+            asset["eo:bands"] = [{"name": renamed.get(band, band), "common_name": renamed.get(band, band)}]
+        items.append(item)
+    return items
+
+
+@pytest.fixture
+def server(folder, monkeypatch) -> Iterator[EarthDaily]:
+    with earth_daily(folder, items_in(folder)) as state:
+        for name, value in state.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
+        yield state
+
+
+def spec(server: EarthDaily, **changes: Any) -> dict[str, Any]:
+    west, south, _, _ = server.items[0]["bbox"]
+    _, _, east, north = server.items[1]["bbox"]
+    return {
+        "area": {"bbox": [west, min(south, server.items[1]["bbox"][1]), east, max(north, server.items[0]["bbox"][3])]},
+        "source": {"earthDaily": {"datetime": "2024-06-01/2024-09-30"}},
+        "product": {"index": "NDVI"},
+        "grid": {"resolution": 10},
+    } | changes
+
+
+def found(server: EarthDaily, bands: tuple[str, ...] = ("red", "nir"), **changes: Any):
+    return resolve(request_of(spec(server, **changes)).spec, bands, pod(server.address))
+
+
+def step(name: str, server: EarthDaily, folder: Path, **more: str) -> tuple[int, dict[str, Any]]:
+    """Do a step as a pod does it."""
+    request = {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest",
+        "metadata": {"name": "earth", "namespace": "team", "uid": UID}, "spec": spec(server),
+    }  # fmt: skip
+    log = folder / "termination-log"
+    log.write_text("")
+    environment = {
+        "MOSAIC_REQUEST": json.dumps(request), "MOSAIC_STORE": str(folder / "store"),
+        "MOSAIC_ALLOWED_HOSTS": server.address, "MOSAIC_TERMINATION_LOG": str(log),
+    }  # fmt: skip
+    code = main([name], environment | more)
+    return code, json.loads(log.read_text())
+
+
+def test_the_mosaic_is_that_of_the_files_themselves(server, folder, tmp_path):
+    asked = spec(server)
+    scenes = [{"item": str(path)} for path in sorted(folder.glob("*/item.json"))]
+    listed = asked | {"source": {"files": {"scenes": scenes}}, "grid": {"resolution": 10, "crs": "utm"}}
+    assert make(tmp_path / "a", asked).cog == make(tmp_path / "b", listed).cog
+
+
+def test_a_token_that_ends_in_the_middle_is_exchanged_anew(server, tmp_path):
+    assert step("plan", server, tmp_path)[0] == 0
+    server.forget_signatures()
+    server.tokens.clear()
+    assert step("tiles", server, tmp_path, JOB_COMPLETION_INDEX="0")[0] == 0
+    assert server.asked["exchange"] == 2
+
+
+class Forgetful(dict[str, float]):
+    def __setitem__(self, *_: object) -> None:
+        pass
+
+
+def test_a_token_that_is_refused_is_exchanged_once_and_no_more(server):
+    catalogue = client._catalogue(pod(server.address), client.Signer())
+    item = f"http://{server.address}/stac/collections/{COLLECTION}/items/{server.items[0]['id']}"
+    assert catalogue.item(item).id == server.items[0]["id"]
+    server.tokens.clear()
+    assert catalogue.item(item).id == server.items[0]["id"]
+    assert server.asked["exchange"] == 2
+    server.tokens = Forgetful()
+    with pytest.raises(RequestError, match="the server answered 401"):
+        catalogue.item(item)
+    assert server.asked["exchange"] == 3
+
+
+def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, tmp_path):
+    assert step("plan", server, tmp_path)[0] == 0
+    server.ahead = URL_SECONDS + 60
+    code, summary = step("tiles", server, tmp_path, JOB_COMPLETION_INDEX="0")
+    assert code == 0, summary
+    code, result = step("finalize", server, tmp_path)
+    assert (code, result["pixels"] > 0) == (0, True)
+
+
+def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp_path):
+    from mosaic_worker.geometry.sampling import Window
+    from mosaic_worker.sources.reading import OpenSources, _read
+    from mosaic_worker.sources.resolve import signer_of
+
+    scenes = found(server).scenes
+    gate = pod(server.address)
+    sources = OpenSources(gate, signer_of(request_of(spec(server)).spec.source, gate, scenes))
+    href = scenes[0].bands["red"].href
+    image = sources.get(href, "red")
+    server.forget_signatures()
+    assert _read(image, 1, Window(0, 0, SIDE, SIDE), "red").any()
+    assert server.asked["refused file"] >= 1
+    sources.close()
+
+
+def test_too_many_requests_are_waited_out(server):
+    server.busy = 3
+    assert len(found(server).scenes) == 2
+    assert server.asked["429"] == 3
+
+
+def test_a_service_that_stays_busy_is_a_passing_fault(server):
+    server.busy = 1000
+    with pytest.raises(PassingError, match=r"spec\.source\.earthDaily: the server answered 429"):
+        found(server)
+
+
+def test_nir08_stands_in_for_nir_and_the_item_says_so(folder, monkeypatch, tmp_path):
+    with earth_daily(folder, items_in(folder, nir="nir08")) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("plan", "tiles", "finalize"):
+            assert step(name, server, tmp_path, JOB_COMPLETION_INDEX="0")[0] == 0
+    (item,) = (tmp_path / "store").rglob("mosaic.json")
+    warnings = json.loads(item.read_text())["properties"]["mosaic:warnings"]
+    assert warnings[0] == "nir08 stands in for nir in 2 scene(s), which have no nir"
+
+
+def test_an_asset_map_comes_before_a_stand_in(folder, monkeypatch):
+    with earth_daily(folder, items_in(folder, nir="nir08")) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        source = {"earthDaily": {"datetime": "2024-06-01/2024-09-30", "assets": {"nir": "nir08"}}}
+        assert not any("stands in" in note for note in found(server, source=source).notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda server: setattr(server, "secret", "changed"), "EarthDaily refuses the credentials (401); check EDS_"),
+        (lambda server: setattr(server, "allowed", False), "the server answered 403"),
+        (lambda server: os.environ.pop("EDS_SECRET"), "EDS_SECRET of an EarthDaily account must be in the environment"),
+        (lambda server: setattr(server, "items", []), "no scene of ai-ready-mosaics touches the area"),
+    ],
+    ids=["401", "403", "no secret", "nothing"],
+)
+def test_what_is_refused_is_told_apart(server, change, sentence):
+    asked = spec(server)
+    change(server)
+    with pytest.raises(RequestError) as refused:
+        resolve(request_of(asked).spec, ("red", "nir"), pod(server.address))
+    assert sentence in str(refused.value)
+    assert server.secret not in str(refused.value)
+
+
+def test_an_account_is_not_asked_too_much_at_once(server, tmp_path):
+    found(server)
+    assert 1 <= server.most <= client.FILE_CONNECTIONS + client.CATALOGUE_CONNECTIONS
+
+
+def test_secrets_and_signatures_are_written_and_said_nowhere(server, tmp_path, capfd):
+    for name in ("plan", "tiles", "finalize"):
+        if name == "finalize":
+            kept = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+            assert b"X-Amz" not in kept
+        step(name, server, tmp_path, JOB_COMPLETION_INDEX="0")
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    said = "".join(capfd.readouterr())
+    for secret in (server.secret, *server.tokens, *server.signatures):
+        assert secret.encode() not in written
+        assert secret not in said
