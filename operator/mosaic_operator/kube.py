@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -70,12 +71,14 @@ class Cluster:
     Attributes:
         calls: how many there were, by verb and resource.
         answered: when the API server last answered, on the clock `time.monotonic`.
+        leads_until: when another replica may be at work, on that clock; nothing is changed from then on.
     """
 
     def __init__(self, found: Configuration) -> None:
         self.client = ApiClient(found)
         self.calls: Counter[tuple[str, str]] = Counter()
         self.answered = monotonic()
+        self.leads_until = inf
 
     async def __aenter__(self) -> Self:
         return self
@@ -173,9 +176,11 @@ class Cluster:
         """Do one call.
 
         Raises:
-            ApiError: the API server refused or did not answer.
+            ApiError: the API server refused or did not answer, or another replica may be at work.
         """
         method = {"create": "POST", "get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE"}[verb]
+        if verb not in {"get", "list"} and monotonic() >= self.leads_until:
+            raise ApiError(0, "LeaseLost", "the Lease was not renewed in time: another replica may be at work")
         self.calls[verb, resource] += 1
         try:
             prepared = await self.client.param_serialize(

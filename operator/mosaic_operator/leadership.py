@@ -43,6 +43,7 @@ class _PatientLock(LeaseLock):
 
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
         self._cluster.calls["create", "leases"] += 1
+        begun = monotonic()
         # not super().create(): it passes pretty=True, which the client of version 37 refuses to send
         lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
         try:
@@ -50,14 +51,19 @@ class _PatientLock(LeaseLock):
         except (ApiException, ClientError, OSError, TimeoutError) as error:
             log.warning("the Lease %s cannot be created: %s", name, error)
             return False
+        self._cluster.leads_until = begun + LEASE_SECONDS
         return True
 
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
         self._cluster.calls["update", "leases"] += 1
+        begun = monotonic()
         try:
-            return bool(await super().update(name, namespace, updated_record))
+            updated = bool(await super().update(name, namespace, updated_record))
         except (ClientError, OSError, TimeoutError):
             return False
+        if updated:
+            self._cluster.leads_until = begun + LEASE_SECONDS
+        return updated
 
     async def release(self) -> None:
         """Leave the Lease to whoever waits for it."""

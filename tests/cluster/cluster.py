@@ -88,16 +88,20 @@ class Release:
     scenes: str
     name: str = "mosaic-operator"
 
-    def install(self, *extra: str, values: Mapping[str, Any] | None = None) -> None:
+    def install(self, values: Mapping[str, Any] | None = None, chart: Path = CHART) -> None:
         """Install the chart, and start a pod through which the store is seen."""
         if self.cluster.lab:
             self.cluster.lab_command("volume", self.namespace)
+        self.create_namespace()
+        self.upgrade(values, chart, command="install")
+        self.start_reader()
+
+    def create_namespace(self) -> None:
+        """Create the namespace, in which no pod may do more than `restricted` allows."""
         self.cluster.kubectl("create", "namespace", self.namespace)
         self.cluster.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
-        self.upgrade(*extra, values=values, command="install")
-        self._start_reader()
 
-    def upgrade(self, *extra: str, values: Mapping[str, Any] | None = None, command: str = "upgrade") -> None:
+    def upgrade(self, values: Mapping[str, Any] | None = None, chart: Path = CHART, command: str = "upgrade") -> None:
         """Install or upgrade the chart, and wait until the operator is ready."""
         base = {
             "image": {"repository": f"{self.cluster.registry}mosaic-operator", "tag": self.cluster.tag},
@@ -120,16 +124,20 @@ class Release:
             "helm",
             command,
             self.name,
-            CHART,
+            chart,
             "--namespace",
             self.namespace,
             "--values",
             "-",
             "--wait",
-            *extra,
         ]
         done = subprocess.run(arguments, input=given, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+    def uninstall(self) -> None:
+        """Uninstall the chart."""
+        arguments = ["helm", "uninstall", self.name, "--namespace", self.namespace, "--wait"]
+        subprocess.run(arguments, check=True, capture_output=True)
 
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
         """Do something in the namespace."""
@@ -234,7 +242,8 @@ class Release:
             "the sweep is done",
         )
 
-    def _start_reader(self) -> None:
+    def start_reader(self) -> None:
+        """Start a pod through which the store is seen."""
         claim = self.get("pvc")["items"][0]["metadata"]["name"]
         image = f"{self.cluster.registry}mosaic-worker:{self.cluster.tag}"
         security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

@@ -104,10 +104,10 @@ def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Inst
     """Installs the chart in a new namespace; all of them go at the end."""
     releases: list[Release] = []
 
-    def installed(purpose: str, *extra: str, values: Document | None = None) -> Release:
+    def installed(purpose: str, values: Document | None = None) -> Release:
         release = Release(cluster, f"{purpose}-{worker_name}", scenes.address)
         releases.append(release)
-        release.install(*extra, values=values)
+        release.install(values)
         return release
 
     yield installed

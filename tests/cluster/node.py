@@ -1,4 +1,4 @@
-"""What only somebody on the node can do to a worker: kill it, or let it stand still."""
+"""What only somebody on the node can do to a process: kill it, or let it stand still."""
 
 import os
 import signal
@@ -21,6 +21,16 @@ def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]
                 if all(part in environment for part in told):
                     found.append(int(folder.name))
     return found
+
+
+def operator_process(pod: str) -> int:
+    """The process of the operator in a pod."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"mosaic_operator" in command and f"POD_NAME={pod}\0".encode() in (folder / "environ").read_bytes():
+                return int(folder.name)
+    raise AssertionError(f"no process of {pod} runs here")
 
 
 def kill_worker(uid: str, step: str, index: int | None = None) -> None:

@@ -3,11 +3,11 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from cluster import Cluster, Release, until
 from node import kill_worker, stop_when
+from storage import volume_of
 
 
 @pytest.fixture(autouse=True)
@@ -167,12 +167,6 @@ def test_plan_killed_before_it_has_written_anything(shared: Release, scenes, ass
     kill_worker(uid, "plan")
     assert_whole(shared, "planless", spec)
     assert shared.jobs("planless")["plan"]["status"]["failed"] == 1
-
-
-def volume_of(release: Release) -> Path:
-    """Where the store of a release is on the node."""
-    claim = release.get("pvc")["items"][0]["spec"]["volumeName"]
-    return Path(release.cluster.get("pv", claim)["spec"]["hostPath"]["path"])
 
 
 def test_finalize_killed_before_the_item(shared: Release, scenes, assert_whole):

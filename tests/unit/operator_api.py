@@ -206,11 +206,13 @@ class Operator:
     """One life of an operator, whose caches see the API server when a test says so.
 
     Attributes:
+        cluster: its way to the API server.
         waits: after how many seconds it wanted to look again, each time.
     """
 
     def __init__(self, api: ApiServer, cluster: Cluster) -> None:
         self._api = api
+        self.cluster = cluster
         self._requests: dict[Key, list[RequestState]] = {}
         self._jobs: dict[Key, list[OwnedJob]] = {}
         self.metrics = Metrics()

@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from cluster import Cluster, Release, until
+from cluster import Cluster, Document, Release, until
 
 
 @pytest.fixture(autouse=True)
@@ -86,15 +86,31 @@ def second_node(cluster: Cluster):
     cluster.kubectl("label", "node", "node1", "mosaic-test/lost-")
 
 
-def test_a_node_that_stops_answering_for_good(install, cluster: Cluster, scenes, second_node, assert_whole):
+def test_a_node_that_stops_answering_for_good_takes_neither_a_request_nor_a_sweep_with_it(
+    install, cluster: Cluster, scenes, second_node, assert_whole
+):
     worker = {"nodeSelector": {"mosaic-test/lost": "true"}, "tolerations": [{"key": "mosaic-test/lost"}]}
     release = install("lost", values={"worker": worker})
     spec = scenes.spec(prefix="lost")
     release.submit("lost", spec)
-    (pod,) = until(lambda: [p for p in release.pods("lost") if p["spec"].get("nodeName") == "node2"], "it is on node2")
+    (pod,) = until(lambda: on_node2(release.pods("lost")), "it is on node2")
+    (sweep,) = until(lambda: on_node2(sweeps(release)), "the sweep is on node2")
     second_node.set()
     cluster.kubectl("label", "node", "node1", "mosaic-test/lost=true", "--overwrite")
     assert_whole(release, "lost", spec)
-    names = [p["metadata"]["name"] for p in release.pods("lost")]
-    assert pod["metadata"]["name"] not in names
-    assert "giving up pod" in release.kubectl("logs", f"deployment/{release.name}")
+    until(lambda: [p for p in sweeps(release) if p["status"]["phase"] == "Succeeded"], "the sweep is done")
+    names = [p["metadata"]["name"] for p in release.pods("lost") + sweeps(release)]
+    log = release.kubectl("logs", f"deployment/{release.name}")
+    for lost in (pod, sweep):
+        assert lost["metadata"]["name"] not in names
+        assert f"giving up pod {lost['metadata']['name']} " in log
+
+
+def sweeps(release: Release) -> list[Document]:
+    """The pods of a release's sweeps."""
+    return list(release.get("pods", "--selector=mosaics.arbutus.dev/step=sweep")["items"])
+
+
+def on_node2(pods: list[Document]) -> list[Document]:
+    """Those of some pods that are on the node that is lost."""
+    return [pod for pod in pods if pod["spec"].get("nodeName") == "node2"]

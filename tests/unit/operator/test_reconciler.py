@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import pytest
 from operator_api import ApiServer, Fault, Operator, serving
@@ -216,6 +217,19 @@ def test_an_event_that_is_refused_does_not_hold_the_request_up():
     api = play(scenario)
     assert status_of(api)["phase"] == "Running"
     assert api.created == ["ndsi-plan", "ndsi-tiles"]
+
+
+def test_who_could_not_renew_the_lease_in_time_changes_nothing():
+    async def scenario(api, life):
+        operator = life()
+        operator.cluster.leads_until = monotonic()
+        await operator.reconcile()
+        assert not [call for call in api.calls if not call.startswith("GET")]
+        assert operator.waits == [1]
+        operator.cluster.leads_until = monotonic() + 15
+        await operator.reconcile()
+
+    assert play(scenario).created == ["ndsi-plan"]
 
 
 def test_what_was_gone_before_it_could_be_changed_is_no_failure():

@@ -1,0 +1,37 @@
+"""One operator serves every namespace, also those to come; no other may be at work meanwhile."""
+
+from dataclasses import replace
+
+import pytest
+from cluster import Cluster, Release, until
+from storage import CLAIM, claim_same_storage
+
+
+@pytest.fixture
+def everywhere(cluster: Cluster, scenes, worker_name, tmp_path):
+    """A release that serves all namespaces, and a namespace that was made after it."""
+    if not cluster.lab:
+        pytest.skip("it would take the requests of others; and the storage is a folder of the lab's node")
+    release = Release(cluster, f"everywhere-{worker_name}", scenes.address)
+    later = replace(release, namespace=f"later-{worker_name}")
+    release.create_namespace()
+    claim_same_storage(cluster, tmp_path, [release.namespace])
+    values = {"allNamespaces": True, "store": {"existingClaim": CLAIM, "claimInEveryNamespace": True}}
+    release.upgrade(values, command="install")
+    later.create_namespace()
+    claim_same_storage(cluster, tmp_path, [later.namespace])
+    later.start_reader()
+    yield release, later
+    release.uninstall()
+    for place in (release, later):
+        cluster.kubectl("delete", "namespace", place.namespace, "--wait=false")
+
+
+def test_a_namespace_that_was_made_after_the_operator_is_served(everywhere, scenes, assert_whole):
+    release, later = everywhere
+    spec = scenes.spec(2)
+    later.submit("late", spec)
+    assert_whole(later, "late", spec)
+    sweeps = until(lambda: release.get("jobs", "--selector=mosaics.arbutus.dev/step=sweep")["items"], "it sweeps")
+    assert len(sweeps) == 1
+    assert later.get("jobs", "--selector=mosaics.arbutus.dev/step=sweep")["items"] == []

@@ -1,0 +1,83 @@
+"""Upgrade and uninstall: the new MosaicRequest is served, and nothing that users made is lost."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster import CHART, Cluster, Document, Release, until
+
+CRD = "mosaicrequests.mosaics.arbutus.dev"
+WITH_CRD = {"crd": {"install": True}}
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """The chart as it may have been: without a field of the status, and without a column."""
+    chart = Path(shutil.copytree(CHART, tmp_path / "mosaic-operator"))
+    path = chart / "files" / "mosaicrequest.yaml"
+    document = yaml.safe_load(path.read_text())
+    (version,) = document["spec"]["versions"]
+    del version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["plan"]["properties"]["warnings"]
+    version["additionalPrinterColumns"] = [c for c in version["additionalPrinterColumns"] if c["name"] != "Ranges"]
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return chart
+
+
+@pytest.fixture
+def release(cluster: Cluster, scenes, worker_name, older: Path):
+    """The older chart, installed with its MosaicRequest."""
+    found = Release(cluster, f"upgraded-{worker_name}", scenes.address)
+    # Of the tests' own, which are on the cluster already; Helm changes only what carries its release's name.
+    cluster.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--filename", str(older / "files" / "mosaicrequest.yaml")
+    )
+    cluster.kubectl("label", "crd", CRD, "--overwrite", "app.kubernetes.io/managed-by=Helm")
+    owner = {"release-name": found.name, "release-namespace": found.namespace}
+    for key, value in owner.items():
+        cluster.kubectl("annotate", "crd", CRD, "--overwrite", f"meta.helm.sh/{key}={value}")
+    found.install(WITH_CRD, older)
+    yield found
+    cluster.kubectl("delete", "namespace", found.namespace, "--wait=false")
+
+
+def served(cluster: Cluster) -> Document:
+    """The MosaicRequest as the API server has it."""
+    (version,) = cluster.get("crd", CRD)["spec"]["versions"]
+    status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    return {
+        "columns": [column["name"] for column in version["additionalPrinterColumns"]],
+        "plan": sorted(status["plan"]["properties"]),
+    }
+
+
+def test_an_upgrade_serves_the_new_crd_and_an_uninstall_leaves_all_that_users_made(
+    release: Release, scenes, assert_whole
+):
+    cluster = release.cluster
+    before, spec = served(cluster), scenes.spec(1)
+    uid = release.submit("before", spec)
+    assert_whole(release, "before", spec)
+    assert "RANGES" not in release.kubectl("get", "mosaics").splitlines()[0]
+
+    release.upgrade(WITH_CRD)
+    assert set(served(cluster)["columns"]) - set(before["columns"]) == {"Ranges"}
+    assert set(served(cluster)["plan"]) - set(before["plan"]) == {"warnings"}
+    assert "RANGES" in release.kubectl("get", "mosaics").splitlines()[0]
+    aside = scenes.spec(2) | {"area": {"bbox": [14.99, 44.9, 15.05, 45.2]}}  # the second scene lies beside it
+    release.submit("warned", aside)
+    status = release.wait_for("warned", "Succeeded", "Failed")
+    assert status["plan"]["warnings"] == ["1 scene(s) lie outside the area and are not used"]
+    assert status["message"].endswith("; 1 scene(s) lie outside the area and are not used")
+
+    release.uninstall()
+    (claim,) = release.get("pvc")["items"]
+    assert claim["status"]["phase"] == "Bound"
+    until(lambda: not release.operator_pods(), "the operator has gone")
+    assert release.get("mosaic", "before")["metadata"]["uid"] == uid
+    release.submit("meanwhile", spec)
+
+    release.upgrade(WITH_CRD, command="install")
+    assert_whole(release, "meanwhile", spec)
+    assert_whole(release, "before", spec)
+    assert [c["metadata"]["uid"] for c in release.get("pvc")["items"]] == [claim["metadata"]["uid"]]
