@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from mosaic_crds import names
@@ -80,19 +81,20 @@ def parallelism(request: RequestState, settings: Settings, ranges: int) -> int:
     return min(ranges, request.execution.parallelism, settings.max_parallelism)
 
 
-def sweep_manifest(name: str, living: Sequence[str], settings: Settings) -> Manifest:
+def sweep_manifest(name: str, living: Sequence[str], settings: Settings, now: datetime) -> Manifest:
     """The Job that deletes work folders of which no living request is the owner.
 
     Args:
         name: of the Job.
         living: uids whose folders stay.
         settings: the operator's.
+        now: before it was asked who lives; the pod may run much later, when others live too.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
     environment = {
         names.ENV_STORE: settings.store,
         names.ENV_LIVING: ",".join(living),
-        names.ENV_SWEEP_AGE: str(settings.sweep_age),
+        names.ENV_SWEEP_BEFORE: str(int(now.timestamp()) - settings.sweep_age),
     }
     job = _job(settings.sweep_namespace, name, labels, _pod(Step.SWEEP, settings, labels, environment, SWEEP_SECONDS))
     job["spec"]["ttlSecondsAfterFinished"] = min(600, settings.sweep_interval)

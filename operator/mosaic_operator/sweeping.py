@@ -32,7 +32,7 @@ async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
         try:
             documents = [await cluster.list_requests(namespace) for namespace in settings.namespaces or ("",)]
             requests = [RequestState(document) for found in documents for document in found]
-            await cluster.create_job(sweep_manifest(name, living(requests, settings, now), settings))
+            await cluster.create_job(sweep_manifest(name, living(requests, settings, now), settings, now))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 log.warning("the sweep of work folders could not be started: %s", error)

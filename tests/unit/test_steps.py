@@ -214,7 +214,8 @@ def test_sweep_deletes_work_that_nobody_owns(tmp_path):
     os.utime(store / "work" / "young" / "plan.json", (long_ago, long_ago))
     (store / "mosaics").mkdir()
     (store / "mosaics" / "result.tif").write_text("kept")
-    code, said = step("sweep", request(""), tmp_path, "", MOSAIC_LIVING="living,other", MOSAIC_SWEEP_AGE="3600")
+    before = str(int(time.time()) - 3600)
+    code, said = step("sweep", request(""), tmp_path, "", MOSAIC_LIVING="living,other", MOSAIC_SWEEP_BEFORE=before)
     assert (code, said) == (0, {"swept": 1})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()

@@ -7,7 +7,6 @@ bytes, says what came out or what went wrong: the operator reads both and needs 
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -104,7 +103,7 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
 
 def _sweep(environment: Mapping[str, str], store: Store) -> dict[str, Any]:
     living = {uid for uid in environment.get(names.ENV_LIVING, "").split(",") if uid}
-    before = time.time() - int(_required(environment, names.ENV_SWEEP_AGE))
+    before = int(_required(environment, names.ENV_SWEEP_BEFORE))
     return {"swept": len(sweep_abandoned(living, before, store))}
 
 

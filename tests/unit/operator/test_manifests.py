@@ -7,7 +7,7 @@ from mosaic_crds.names import Step
 from mosaic_crds.validation import parse_request
 from mosaic_operator.manifests import step_manifest, sweep_manifest
 from mosaic_operator.observed import RequestState
-from operator_world import request, settings
+from operator_world import START, request, settings
 
 JOB_STEPS = [Step.PLAN, Step.TILES, Step.FINALIZE]
 
@@ -104,9 +104,9 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
 
 
 def test_a_sweep_is_told_who_lives():
-    job = sweep_manifest("mosaic-operator-5-sweep", ["a", "b"], settings(sweep_age="30m"))
+    job = sweep_manifest("mosaic-operator-5-sweep", ["a", "b"], settings(sweep_age="30m"), START)
     assert environment(job)["MOSAIC_LIVING"] == "a,b"
-    assert environment(job)["MOSAIC_SWEEP_AGE"] == "1800"
+    assert int(environment(job)["MOSAIC_SWEEP_BEFORE"]) == START.timestamp() - 1800
     assert "mosaics.arbutus.dev/request" not in job["metadata"]["labels"]
 
 

@@ -34,7 +34,7 @@ def test_the_work_of_those_at_work_is_kept_and_for_a_while_that_of_those_who_fai
 
 def a_sweep(api: ApiServer, name: str = SWEEP):
     """A sweep whose pod should have gone a minute ago."""
-    job = job_of(sweep_manifest(name, [], settings()))
+    job = job_of(sweep_manifest(name, [], settings(), START))
     api.jobs["default", name] = job
     pod = pod_of(job)
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
