@@ -26,7 +26,7 @@ ENV_SCRATCH_BYTES = "MOSAIC_SCRATCH_BYTES"
 ENV_LIVING = "MOSAIC_LIVING"
 """The uids whose work folders a sweep leaves alone, separated by commas."""
 ENV_SWEEP_BEFORE = "MOSAIC_SWEEP_BEFORE"
-"""A sweep deletes no work folder that changed later, in seconds since 1970: its request may be younger than the list."""
+"""A sweep deletes no work folder that changed after this, in seconds since 1970: its request may be new."""
 
 LABEL_REQUEST = f"{GROUP}/request"
 """On Jobs and pods: the name of the request."""

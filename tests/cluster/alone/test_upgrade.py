@@ -1,14 +1,17 @@
 """Upgrade and uninstall: the new MosaicRequest is served, and nothing that users made is lost."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from cluster import CHART, Cluster, Document, Release, until
+from cluster import CHART, ROOT, Cluster, Document, Release, until
 
 CRD = "mosaicrequests.mosaics.arbutus.dev"
 WITH_CRD = {"crd": {"install": True}}
+MANAGED = "app.kubernetes.io/managed-by"
+OWNER = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 
 
 @pytest.fixture
@@ -32,13 +35,20 @@ def release(cluster: Cluster, scenes, worker_name, older: Path):
     cluster.kubectl(
         "apply", "--server-side", "--force-conflicts", "--filename", str(older / "files" / "mosaicrequest.yaml")
     )
-    cluster.kubectl("label", "crd", CRD, "--overwrite", "app.kubernetes.io/managed-by=Helm")
-    owner = {"release-name": found.name, "release-namespace": found.namespace}
-    for key, value in owner.items():
-        cluster.kubectl("annotate", "crd", CRD, "--overwrite", f"meta.helm.sh/{key}={value}")
+    before = cluster.get("crd", CRD)["metadata"]
+    mark(cluster, {MANAGED: "Helm"}, {OWNER[0]: found.name, OWNER[1]: found.namespace})
     found.install(WITH_CRD, older)
     yield found
     cluster.kubectl("delete", "namespace", found.namespace, "--wait=false")
+    labels, annotations = before.get("labels", {}), before.get("annotations", {})
+    mark(cluster, {MANAGED: labels.get(MANAGED)}, {key: annotations.get(key) for key in OWNER})
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds/mosaicrequest.yaml"))
+
+
+def mark(cluster: Cluster, labels: dict[str, str | None], annotations: dict[str, str | None]) -> None:
+    """Say whose the MosaicRequest is; what is None is taken away."""
+    patch = json.dumps({"metadata": {"labels": labels, "annotations": annotations}})
+    cluster.kubectl("patch", "crd", CRD, "--type=merge", f"--patch={patch}")
 
 
 def served(cluster: Cluster) -> Document:
