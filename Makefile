@@ -34,7 +34,7 @@ test: lint verify chart unit service-test cluster-test ## Everything that must h
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(BIN)/python -m pytest -n 5 --dist loadgroup tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
+	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \

@@ -7,7 +7,6 @@ import pytest
 from cluster import Cluster, Release
 from storage import CLAIM, claim_same_storage
 
-pytestmark = pytest.mark.xdist_group("many")  # one release for all of them
 RIGHTS = {
     ("", "pods", "list"), ("", "pods", "delete"), ("", "events", "create"), ("batch", "jobs", "create"),
     ("batch", "jobs", "delete"), ("mosaics.arbutus.dev", "mosaicrequests", "list"),

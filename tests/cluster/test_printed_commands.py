@@ -12,7 +12,6 @@ from cluster import ROOT, Cluster, Release
 from rasterio.warp import transform_bounds
 from rasters import noise, write_raster
 
-pytestmark = pytest.mark.xdist_group("printed")  # one release for all of them
 ITEM = "v1/collections/sentinel-2-l2a/items/S2C_10UDC_20250825_0_L2A"
 SOURCE = "https://earth-search.aws.element84.com"
 

@@ -9,7 +9,6 @@ from cluster import Cluster, Release, until
 from node import operator_process, stop_when
 from storage import volume_of
 
-pytestmark = pytest.mark.xdist_group("pair")  # one release for all of them
 LOST_SECONDS = 25
 """Until a Lease that nobody renews is taken: its 15 s, a try each 2 s, and a busy machine."""
 ORDERLY_SECONDS = 10

@@ -1,0 +1,63 @@
+"""The operator dies, or is away, at its worst moments: nothing is lost, nothing is done twice."""
+
+import pytest
+from cluster import Release, until
+
+
+@pytest.fixture(scope="module")
+def release(install) -> Release:
+    """A release whose operator may be ended."""
+    return install("own")
+
+
+@pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
+def test_the_operator_killed_in_every_phase(release: Release, scenes, phase, assert_whole):
+    name = f"operator-{phase.lower()}"
+    spec = scenes.spec(prefix=name)
+    held = scenes.path(2, name)
+    if phase != "Finalizing":
+        scenes.gate.hold(held, first=0 if phase == "Planning" else 1)
+    release.submit(name, spec)
+    release.wait_for(name, phase)
+    release.kill_operator()
+    scenes.gate.release(held)
+    assert_whole(release, name, spec)
+    assert {step: job["metadata"]["name"] for step, job in release.jobs(name).items()} == {
+        step: f"{name}-{step}" for step in ("plan", "tiles", "finalize")
+    }
+
+
+def test_the_operator_away_during_all_tiles(release: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="absent")
+    held = scenes.path(2, "absent")
+    scenes.gate.hold(held)
+    release.submit("absent", spec)
+    scenes.gate.wait_for_reader(held, readers=2)
+    release.scale(0)
+    scenes.gate.release(held)
+    until(lambda: release.jobs("absent")["tiles"]["status"].get("succeeded") == 4, "all ranges are done")
+    assert release.status("absent")["phase"] == "Running"
+    release.scale(1)
+    assert_whole(release, "absent", spec)
+
+
+def test_a_plan_pod_that_is_gone_before_its_message_was_read(release: Release, scenes, assert_whole):
+    spec = scenes.spec(prefix="unread")
+    held = scenes.path(2, "unread")
+    scenes.gate.hold(held, first=0, last=0)
+    uid = release.submit("unread", spec)
+    scenes.gate.wait_for_reader(held)
+    release.scale(0)
+    scenes.gate.release(held)
+    until(lambda: release.jobs("unread")["plan"]["status"].get("succeeded"), "the plan is made")
+    first = release.jobs("unread")["plan"]["metadata"]["uid"]
+    plan = release.read(f"/store/work/{uid}/plan.json")
+    for pod in release.pods("unread", "plan"):
+        release.kubectl("delete", "pod", pod["metadata"]["name"])
+    scenes.gate.hold(held, first=3)
+    release.scale(1)
+    release.wait_for("unread", "Running")
+    assert release.jobs("unread")["plan"]["metadata"]["uid"] != first
+    assert release.read(f"/store/work/{uid}/plan.json") == plan
+    scenes.gate.release(held)
+    assert_whole(release, "unread", spec)
