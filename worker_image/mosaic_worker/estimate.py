@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.sampling import coarseness
+from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan import Estimate, PlannedScene
+from mosaic_worker.sources.overviews import image_to_read
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
 """Core-seconds to decode a million pixels of one band: JPEG 2000 (lossless, 16 bit) and deflated TIFF, as measured."""
@@ -20,15 +21,16 @@ def tile_work(tile: Tile, scenes: Sequence[PlannedScene]) -> float:
     return tile.width * tile.height + sum(_overlap(tile, planned) for planned in scenes)
 
 
-def estimate(grid: Grid, scenes: Sequence[PlannedScene], bands: int) -> Estimate:
-    """What a mosaic of so many bands is expected to take."""
+def estimate(grid: Grid, scenes: Sequence[PlannedScene], bands: int, asked: Kernel | None) -> Estimate:
+    """What a mosaic of so many bands, resampled by the kernel that is asked for, is expected to take."""
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6
     for planned in scenes:
         window = planned.window
         touched = (window.right - window.left) * (window.bottom - window.top)
         for band in planned.scene.bands.values():
-            across, down = coarseness(band.header.grid, grid)
-            pixels = min(touched * across * down, band.header.grid.pixels)
+            _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
+            across, down = coarseness(image, grid)
+            pixels = min(touched * across * down, image.pixels)
             seconds += DECODE_SECONDS["jp2" if band.href.lower().endswith(".jp2") else "other"] * pixels / 1e6
     return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
 

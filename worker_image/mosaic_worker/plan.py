@@ -12,13 +12,14 @@ from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.sampling import Kernel, Window
+from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.overviews import image_to_read
+from mosaic_worker.sources.scenes import Band, Scene
 
 INT16_SCALE = 0.0001
 """What a number of an int16 mosaic stands for, as in Sentinel-2's own reflectances."""
@@ -97,6 +98,10 @@ class Plan:
     def input_bands(self) -> tuple[str, ...]:
         """The bands that are read of each scene."""
         return bands_to_read(self.composite.method, self.formula.input_bands)
+
+    def image_of(self, band: Band) -> tuple[int | None, Grid]:
+        """What is read of a band: an overview by its number, or None for the image itself; and its pixels."""
+        return image_to_read(band, self.grid, kernel_for(band.header.grid, self.grid, self.resampling))
 
     @cached_property
     def shape_of_area(self) -> BaseGeometry | None:

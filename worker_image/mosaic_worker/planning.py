@@ -152,7 +152,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         scenes=ordered,
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,
-        estimate=estimate(grid, ordered, len(product.output_bands)),
+        estimate=estimate(grid, ordered, len(product.output_bands), spec.grid.resampling),
         warnings=(*found.notes, *_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
     )
 

@@ -48,6 +48,18 @@ def coincides(image: Grid, grid: Grid) -> bool:
     return max(abs(columns - round(columns)), abs(rows - round(rows))) < SNAP_TOLERANCE
 
 
+def tiles_exactly(image: Grid, grid: Grid, least: int) -> bool:
+    """Whether each pixel of the grid is a block of whole pixels of the image, at least so many across and down."""
+    if image.crs != grid.crs:
+        return False
+    across, down = grid.xres / image.xres, grid.yres / image.yres
+    columns, rows = (image.left - grid.left) / image.xres, (grid.top - image.top) / image.yres
+    side = max(grid.width, grid.height)
+    apart = [abs(across - round(across)) * side, abs(down - round(down)) * side]
+    apart += [abs(columns - round(columns)), abs(rows - round(rows))]
+    return min(round(across), round(down)) >= least and max(apart) < SNAP_TOLERANCE
+
+
 @lru_cache(maxsize=4096)
 def coarseness(image: Grid, grid: Grid) -> tuple[float, float]:
     """How many pixels of the image, across and down, a pixel of the grid is wide; measured at the image's centre."""

@@ -18,6 +18,7 @@ from mosaic_worker.geometry.grid import crs_of
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan import Plan, PlannedScene
+from mosaic_worker.sources.scenes import Band
 from mosaic_worker.tiles import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
@@ -115,10 +116,7 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
     described: dict[str, Any] = {
         "number": plan.scenes.index(planned) + 1,
         "id": scene.id,
-        "bands": {
-            name: {"href": band.href, "band": band.band, "scale": band.scale, "offset": band.offset}
-            for name, band in scene.bands.items()
-        },
+        "bands": {name: _source(plan, band) for name, band in scene.bands.items()},
     }
     if scene.datetime is not None:
         described["datetime"] = scene.datetime.isoformat().replace("+00:00", "Z")
@@ -127,6 +125,13 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
     if scene.mask is not None:
         described["mask"] = scene.mask.href
     return described
+
+
+def _source(plan: Plan, band: Band) -> dict[str, Any]:
+    """What was read of a band; its overview by the width and height, where one was read in place of the image."""
+    described = {"href": band.href, "band": band.band, "scale": band.scale, "offset": band.offset}
+    overview, image = plan.image_of(band)
+    return described if overview is None else described | {"overview": [image.width, image.height]}
 
 
 def _assets(

@@ -57,7 +57,7 @@ def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
         plan.composite.method, len(_composed_bands(plan)), max(1, len(scenes)), _compared_bands(plan)
     )
     bands = [band for planned in scenes for band in planned.scene.bands.values()]
-    source = max((np.prod(coarseness(band.header.grid, plan.grid)) for band in bands), default=1.0)
+    source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in bands), default=1.0)
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source))
     rows = int(STRIP_BYTES / (pixel * tile.width))
     return max(1, min(tile.height, rows // plan.block * plan.block if rows >= plan.block else rows))

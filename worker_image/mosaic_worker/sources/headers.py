@@ -12,6 +12,7 @@ from mosaic_worker.sources.archives import file_of
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.opening import Image, open_raster
+from mosaic_worker.sources.overviews import averaged_overviews
 from mosaic_worker.sources.remote import HEAD, RemoteFiles
 from mosaic_worker.sources.scenes import Band, Header
 from mosaic_worker.sources.signing import Signer
@@ -69,14 +70,23 @@ class Headers:
         if not calibrated:
             scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
             calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
+        nodata = dataset.nodatavals[band - 1] if nodata is None else nodata
+        href = self.href(admitted)
         return Band(
-            href=self.href(admitted),
+            href=href,
             band=band,
             scale=1.0 if scale is None else scale,
             offset=0.0 if offset is None else offset,
             calibrated=calibrated,
-            nodata=dataset.nodatavals[band - 1] if nodata is None else nodata,
+            nodata=nodata,
             header=header,
+            overviews=averaged_overviews(
+                self._opened[href],
+                header.grid,
+                band,
+                nodata,
+                lambda level: open_raster(href, where, self._files, overview=level),
+            ),
         )
 
 

@@ -181,7 +181,11 @@ def raster_environment(remote: bool = False) -> Iterator[None]:
 
 
 def open_raster(
-    admitted: str, where: str, files: RemoteFiles | None = None, room: Callable[[int], None] | None = None
+    admitted: str,
+    where: str,
+    files: RemoteFiles | None = None,
+    room: Callable[[int], None] | None = None,
+    overview: int | None = None,
 ) -> Image:
     """Open an admitted path, or an admitted, unsigned URL.
 
@@ -192,6 +196,7 @@ def open_raster(
         room: makes room on the disk for a file of so many bytes, where the image's pixels are to be read: JPEG 2000
             without an index of its tiles is then copied whole, for its tiles lie where a walk through the file finds
             them, a request for each. Without room only its header is read.
+        overview: which of its overviews is opened in its place, from 0.
 
     Raises:
         RequestError: there is no such file, or it is no image that can be used.
@@ -199,7 +204,7 @@ def open_raster(
     """
     if not is_url(admitted):
         _require_file(file_of(admitted), where)
-        return _checked(Image(_dataset(admitted, where), admitted), where)
+        return _checked(Image(_dataset(admitted, where, overview=overview), admitted), where)
     if files is None:
         raise ValueError("a URL is opened among remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
@@ -209,22 +214,29 @@ def open_raster(
             room(raster.file.size)
             copy = _copied(raster.file)
     try:
-        return _checked(Image(_dataset(name, where, raster, copy), name, raster, codestream, copy), where)
+        return _checked(Image(_dataset(name, where, raster, copy, overview), name, raster, codestream, copy), where)
     except MosaicError:
         if copy is not None:
             copy.unlink(missing_ok=True)
         raise
 
 
-def _dataset(name: str, where: str, raster: RemoteRaster | None = None, copy: Path | None = None) -> DatasetReader:
+def _dataset(
+    name: str,
+    where: str,
+    raster: RemoteRaster | None = None,
+    copy: Path | None = None,
+    overview: int | None = None,
+) -> DatasetReader:
     """GDAL's view of a local file, of a remote one's copy, or of a remote one that it reads through us."""
+    level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
     with raster_environment(remote=raster is not None), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
         for driver in DRIVERS:
             try:
                 if raster is None or copy is not None:
-                    return rasterio.open(copy or gdal_name(name), driver=driver)
-                return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster)
+                    return rasterio.open(copy or gdal_name(name), driver=driver, **level)
+                return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster, **level)
             except RasterioIOError:
                 if raster is not None:
                     raster.raise_failure(where)

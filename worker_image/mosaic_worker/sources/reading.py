@@ -31,6 +31,7 @@ from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.client import Client, saying
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.opening import Image, open_raster, raster_environment
+from mosaic_worker.sources.overviews import image_to_read
 from mosaic_worker.sources.remote import RemoteFiles
 from mosaic_worker.sources.scenes import Band, Mask
 from mosaic_worker.sources.signing import Signer
@@ -57,17 +58,19 @@ class OpenSources:
         self._most = most
         self._disk = int(os.environ.get(names.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
         self._files = RemoteFiles(Client(gate, signer))
-        self._open: OrderedDict[str, Image] = OrderedDict()
+        self._open: OrderedDict[tuple[str, int | None], Image] = OrderedDict()
 
-    def get(self, href: str, where: str) -> Image:
-        """The open image of an admitted path or URL."""
-        if href in self._open:
-            self._open.move_to_end(href)
+    def get(self, href: str, where: str, overview: int | None = None) -> Image:
+        """The open image of an admitted path or URL, or one of its overviews."""
+        key = (href, overview)
+        if key in self._open:
+            self._open.move_to_end(key)
         else:
-            self._open[href] = open_raster(self._gate.admit(href, where), where, self._files, self._make_room)
+            admitted = self._gate.admit(href, where)
+            self._open[key] = open_raster(admitted, where, self._files, self._make_room, overview)
             if len(self._open) > self._most:
                 self._open.popitem(last=False)[1].close()
-        return self._open[href]
+        return self._open[key]
 
     def close(self) -> None:
         """Close all."""
@@ -82,7 +85,7 @@ class OpenSources:
                 f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
                 f"{names.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
             )
-        copied = [(href, image.remote.file.size) for href, image in self._open.items() if image.copy and image.remote]
+        copied = [(key, image.remote.file.size) for key, image in self._open.items() if image.copy and image.remote]
         while sum(taken for _, taken in copied) + size > self._disk:
             self._open.pop(copied.pop(0)[0]).close()
 
@@ -93,11 +96,12 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
     A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
     """
     kernel = kernel_for(band.header.grid, grid, asked)
-    window = source_window(band.header.grid, grid, kernel)
+    overview, image = image_to_read(band, grid, kernel)
+    window = source_window(image, grid, kernel)
     if window.empty:
         return None
-    numbers = _numbers(sources.get(band.href, where), band, window, where)
-    values = _on_grid(numbers, band.header.grid, window, grid, kernel, np.nan)
+    numbers = _numbers(sources.get(band.href, where, overview), band, window, where)
+    values = _on_grid(numbers, image, window, grid, kernel, np.nan)
     if (band.scale, band.offset) != (1.0, 0.0):
         values *= np.float32(band.scale)
         values += np.float32(band.offset)

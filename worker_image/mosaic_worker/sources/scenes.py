@@ -36,6 +36,7 @@ class Band:
         scale, offset: value = scale x number + offset.
         calibrated: whether a scale was stated anywhere, or the numbers are floating-point already.
         nodata: the number that says "no data", if any.
+        overviews: the grids of its overviews that hold averages, finest first.
     """
 
     href: str
@@ -45,6 +46,7 @@ class Band:
     calibrated: bool
     nodata: float | None
     header: Header
+    overviews: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True)
