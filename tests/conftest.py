@@ -1,6 +1,10 @@
-"""What all tests share: the report of the tests on real imagery."""
+"""What all tests share: the report of the tests on real imagery, and how property tests are run."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("default")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -83,7 +83,7 @@ def test_an_average_of_an_overview_is_that_of_the_image_to_the_rounding_of_its_n
     assert np.abs(found - exact).max() <= (0.5 * levels if dtype == np.uint16 else 1e-2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_no_data_stays_where_it_is_and_is_mixed_into_nothing(tmp_path_factory, seed):
     """Holes of all sizes, single pixels too."""

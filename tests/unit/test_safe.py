@@ -158,6 +158,7 @@ def test_the_identity_of_a_product_changes_with_its_zip(item, tmp_path):
         (("Level-2A_User_Product", "Level-0_User_Product"), r"no Sentinel-2 product of level 1C or 2A \(Level-0_User"),
         (("</n1:Level-2A_User_Product>", ""), "is no XML, or has a DTD"),
         (("?>", '?>\n<!DOCTYPE a [<!ENTITY b "c">]>'), "is no XML, or has a DTD"),
+        (("?>", '?>\n<!DOCTYPE a SYSTEM "file:///etc/hostname">'), "is no XML, or has a DTD"),
     ],
 )
 def test_metadata_that_do_not_say_what_is_needed_are_refused(item, tmp_path, change, told):
