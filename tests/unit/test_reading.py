@@ -166,6 +166,18 @@ def test_a_truncated_jpeg_2000_is_an_error_and_never_zeros(tmp_path):
         read(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 512, 512))
 
 
+def test_a_file_that_changed_since_it_was_planned_is_not_read(tmp_path):
+    path = write_raster(tmp_path / "a.tif", noise(48, 64))
+    band, sources = band_of(path), OpenSources(own_machine(tmp_path))
+    assert read_band(sources, band, NATIVE, None, "x") is not None
+    write_raster(path, noise(48, 64, 2))
+    for asked in (sources, OpenSources(own_machine(tmp_path))):
+        with pytest.raises(
+            RequestError, match=r"^x: .*a\.tif changed since the plan was made; ask for the mosaic again"
+        ):
+            read_band(asked, band, NATIVE, None, "x")
+
+
 def test_a_scene_classification_flags_the_classes_by_name(tmp_path):
     classes = np.arange(12, dtype=np.uint8).repeat(4).reshape(6, 8)
     path = write_raster(tmp_path / "scl.tif", classes)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mosaic_worker.geometry.tiling import Tile, part_levels
 from mosaic_worker.output.parts import LevelIndex, encode_part
-from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan import Plan
 from mosaic_worker.sources.reading import OpenSources
@@ -73,6 +73,7 @@ def compute_range(
     start, stop = plan.ranges[index]
     for tile in plan.tiles[start:stop]:
         if read_record(plan, tile, store) is None:
+            expect_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources)
             part, record = make_part(plan, tile, sources)
             store.create(names.part_key(plan.uid, tile.index, record.digest), [part], durable=False)
             store.create(names.record_key(plan.uid, tile.index), [record.to_json()], durable=False)

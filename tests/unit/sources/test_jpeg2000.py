@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.jpeg2000 import Codestream
@@ -50,7 +51,10 @@ def test_tlm_markers_say_where_the_tiles_are(tmp_path, codec):
         assert content[start : start + 2] == b"\xff\x90"  # SOT
         assert int.from_bytes(content[start + 4 : start + 6]) == tile
     assert content[found.parts[-1][2] :][:2] == b"\xff\xd9"  # EOC
-    assert [tile for tile, start, stop in found.parts if (start, stop) in found.ranges((256, 300, 600, 512))] == [5, 6]
+    assert [tile for tile, start, stop in found.parts if (start, stop) in found.ranges(Window(256, 300, 600, 512))] == [
+        5,
+        6,
+    ]
 
 
 def test_without_them_nobody_knows(tmp_path):

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from mosaic_worker.__main__ import main
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.run import run
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.reading import OpenSources
@@ -147,7 +148,7 @@ def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(serv
     item = tmp_path / "served" / "item.json"
     item.write_text(item.read_text().replace(SECRET, "renewed"))
     asked.requests.clear()
-    image.fetch(1, (256, 256, 512, 512))
+    image.fetch(1, Window(256, 256, 512, 512))
     assert [re.sub(r".*\?", "", path) for path in asked.paths if "tif" in path] == [f"sig={SECRET}", "sig=renewed"]
     sources.close()
 

@@ -1,5 +1,6 @@
 """The pixels of one tile: each scene read, masked and composed, strip by strip so that memory has a bound."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import bottleneck
@@ -13,9 +14,10 @@ from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.comparing import ndvi
 from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
+from mosaic_worker.pixels.preference import CHOOSING
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.sources.reading import Floats, OpenSources, read_band, read_mask
-from mosaic_worker.sources.scenes import Mask
+from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_window, mask_window, read_band, read_mask
+from mosaic_worker.sources.scenes import Mask, Scene
 
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
@@ -49,6 +51,30 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
         out_of_range += outside
         read |= numbers
     return TilePixels(values, out_of_range, tuple(sorted(read)))
+
+
+def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources) -> None:
+    """Have what tiles will be computed from read ahead, where it lies at servers.
+
+    Of a method that chooses scenes only the best one's, for the others may not be needed.
+    """
+    for tile in tiles:
+        grid = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
+        here = [planned.scene for planned in plan.scenes if _touches(planned, tile)]
+        sources.expect(
+            expected
+            for scene in (here[:1] if plan.composite.method in CHOOSING else here)
+            for expected in _expected(plan, scene, grid)
+        )
+
+
+def _expected(plan: Plan, scene: Scene, grid: Grid) -> Iterator[Expected]:
+    for name in plan.input_bands:
+        band = scene.bands[name]
+        overview, _, window = band_window(band, grid, plan.resampling)
+        yield band.href, overview, band.band, window
+    if scene.mask is not None:
+        yield scene.mask.href, None, scene.mask.band, mask_window(scene.mask, grid)
 
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:

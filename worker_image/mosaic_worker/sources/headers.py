@@ -1,14 +1,12 @@
 """What the header of an image says about one of its bands."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Self
 
 from mosaic_crds.errors import RequestError
 from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.sources.archives import file_of
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.opening import Image, open_raster
@@ -113,12 +111,4 @@ def _header_of(image: Image, band: int, where: str) -> Header:
         dataset.crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height
     )
     rows, columns = dataset.block_shapes[band - 1]
-    return Header(grid, dtype, (columns, rows), _identity(image))
-
-
-def _identity(image: Image) -> str:
-    """What changes when the content of a file does: size and time here, ETag or size and time at a server."""
-    if image.remote is not None:
-        return image.remote.file.identity
-    status = Path(file_of(image.name)).stat()
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    return Header(grid, dtype, (columns, rows), image.identity)

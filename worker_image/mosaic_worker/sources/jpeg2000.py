@@ -4,6 +4,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mosaic_worker.geometry.sampling import Window
+
 _SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 _SOC, _SIZ, _TLM, _SOT = 0xFF4F, 0xFF51, 0xFF55, 0xFF90
 _LARGEST_HEADER = 2**20
@@ -30,13 +32,12 @@ class Codestream:
         """Whether the file says where its tiles are."""
         return bool(self.parts)
 
-    def ranges(self, region: tuple[int, int, int, int]) -> list[tuple[int, int]]:
-        """The bytes [start, stop) that hold the tiles of a region: left, top, right, bottom, pixels."""
-        left, top, right, bottom = region
+    def ranges(self, window: Window) -> list[tuple[int, int]]:
+        """The bytes [start, stop) that hold the tiles of a window."""
         wanted = {
             row * self.columns + column
-            for row in range(top // self.height, -(-bottom // self.height))
-            for column in range(left // self.width, -(-right // self.width))
+            for row in range(window.top // self.height, -(-window.bottom // self.height))
+            for column in range(window.left // self.width, -(-window.right // self.width))
         }
         return [(start, stop) for tile, start, stop in self.parts if tile in wanted]
 

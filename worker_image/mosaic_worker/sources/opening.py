@@ -20,6 +20,7 @@ from rasterio.abc import FileContainer
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.archives import file_of, gdal_name
 from mosaic_worker.sources.client import saying
 from mosaic_worker.sources.gate import is_url, shown
@@ -33,9 +34,6 @@ LARGEST_BLOCK = 512 * 2**20
 CACHE_BYTES = 256 * 2**20
 """For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
 
-Region = tuple[int, int, int, int]
-"""Of an image: left, top, right, bottom, pixels."""
-
 
 @dataclass(frozen=True)
 class Image:
@@ -47,6 +45,7 @@ class Image:
         remote: the file at a server that it is read from, if it is.
         codestream: where its tiles are, of a JPEG 2000 file that is read from a server.
         copy: the whole of such a file on this machine's disk, where it is read from that.
+        overview: which of the file's overviews it is, from 0; None for the full size.
     """
 
     dataset: DatasetReader
@@ -54,18 +53,30 @@ class Image:
     remote: "RemoteRaster | None" = None
     codestream: Codestream | None = None
     copy: Path | None = None
+    overview: int | None = None
 
-    def ranges(self, band: int, region: Region) -> list[tuple[int, int]]:
-        """Bytes [start, stop) of the file at the server that hold the blocks of a region."""
-        if self.remote is None or self.copy is not None:
+    @property
+    def identity(self) -> str:
+        """What changes when the file's content does: size and time here, ETag or size and time at a server."""
+        if self.remote is not None:
+            return self.remote.file.identity
+        status = Path(file_of(self.name)).stat()
+        return f"{status.st_size}:{status.st_mtime_ns}"
+
+    def ranges(self, band: int, window: Window) -> list[tuple[int, int]]:
+        """Bytes [start, stop) of the file at the server that hold the blocks of a window.
+
+        None of an overview, of which GDAL tells no places: it is small, and read as GDAL asks for it.
+        """
+        if self.remote is None or self.copy is not None or self.overview is not None:
             return []
         if self.codestream is not None:
-            return self.codestream.ranges(region)
-        return _block_ranges(self.dataset, band, region)
+            return self.codestream.ranges(window)
+        return _block_ranges(self.dataset, band, window)
 
-    def fetch(self, band: int, region: Region) -> None:
-        """Have the blocks of a region at hand, with few requests, before GDAL asks for them one by one."""
-        if self.remote is not None and (ranges := self.ranges(band, region)):
+    def fetch(self, band: int, window: Window) -> None:
+        """Have the blocks of a window at hand, with few requests, before GDAL asks for them one by one."""
+        if self.remote is not None and (ranges := self.ranges(band, window)):
             self.remote.file.fetch(ranges)
 
     def raise_failure(self, where: str) -> None:
@@ -204,21 +215,28 @@ def open_raster(
     """
     if not is_url(admitted):
         _require_file(file_of(admitted), where)
-        return _checked(Image(_dataset(admitted, where, overview=overview), admitted), where)
+        return _checked(Image(_dataset(admitted, where, overview=overview), admitted, overview=overview), where)
     if files is None:
         raise ValueError("a URL is opened among remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
     with saying(where):
         codestream = Codestream.of(raster.file.read)
-        if codestream is not None and not codestream.indexed and room is not None:
+        if room is not None and is_copied(raster.file):
             room(raster.file.size)
             copy = _copied(raster.file)
     try:
-        return _checked(Image(_dataset(name, where, raster, copy, overview), name, raster, codestream, copy), where)
+        dataset = _dataset(name, where, raster, copy, overview)
+        return _checked(Image(dataset, name, raster, codestream, copy, overview), where)
     except MosaicError:
         if copy is not None:
             copy.unlink(missing_ok=True)
         raise
+
+
+def is_copied(file: RemoteFile) -> bool:
+    """Whether the pixels of a file are read from a copy: it is JPEG 2000 without an index of its tiles."""
+    codestream = Codestream.of(file.read)
+    return codestream is not None and not codestream.indexed
 
 
 def _dataset(
@@ -281,13 +299,12 @@ def _checked(image: Image, where: str) -> Image:
     return image
 
 
-def _block_ranges(dataset: DatasetReader, band: int, region: Region) -> list[tuple[int, int]]:
-    """Where in a TIFF the blocks of a region lie, as GDAL's metadata of the domain TIFF say."""
+def _block_ranges(dataset: DatasetReader, band: int, window: Window) -> list[tuple[int, int]]:
+    """Where in a TIFF the blocks of a window lie, as GDAL's metadata of the domain TIFF say."""
     rows, columns = dataset.block_shapes[band - 1]
-    left, top, right, bottom = region
     found = []
-    for row in range(top // rows, -(-bottom // rows)):
-        for column in range(left // columns, -(-right // columns)):
+    for row in range(window.top // rows, -(-window.bottom // rows)):
+        for column in range(window.left // columns, -(-window.right // columns)):
             start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
             size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
             if start and size:  # a block without data lies nowhere

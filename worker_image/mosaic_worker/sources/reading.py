@@ -2,13 +2,14 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 import rasterio.windows
 from mosaic_crds import names
-from mosaic_crds.errors import RequestError
+from mosaic_crds.errors import MosaicError, RequestError
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
@@ -29,16 +30,21 @@ from mosaic_worker.geometry.sampling import (
 )
 from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.client import Client, saying
-from mosaic_worker.sources.gate import Gate
-from mosaic_worker.sources.opening import Image, open_raster, raster_environment
+from mosaic_worker.sources.gate import Gate, is_url
+from mosaic_worker.sources.opening import Image, is_copied, open_raster, raster_environment
 from mosaic_worker.sources.overviews import image_to_read
-from mosaic_worker.sources.remote import RemoteFiles
+from mosaic_worker.sources.remote import HEAD, MEMORY, RemoteFiles
 from mosaic_worker.sources.scenes import Band, Mask
 from mosaic_worker.sources.signing import Signer
 
 Floats = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.uint8)
 SCRATCH_BYTES = 2 * 2**30
+EXPECTED_BYTES = MEMORY // 3
+"""That are read ahead for a tile, while that of the tile before is still needed."""
+EXPECTED_IMAGES = 32
+Expected = tuple[str, int | None, int, Window]
+"""An admitted path or URL, one of its overviews if not the image itself, a band, and a window that will be read."""
 TOLERANCE = 1e-3
 """Pixels by which GDAL's warper may approximate a place between two exact ones."""
 
@@ -60,8 +66,12 @@ class OpenSources:
         self._files = RemoteFiles(Client(gate, signer))
         self._open: OrderedDict[tuple[str, int | None], Image] = OrderedDict()
 
-    def get(self, href: str, where: str, overview: int | None = None) -> Image:
-        """The open image of an admitted path or URL, or one of its overviews."""
+    def get(self, href: str, where: str, identity: str | None = None, overview: int | None = None) -> Image:
+        """The open image of an admitted path or URL, or one of its overviews.
+
+        Raises:
+            RequestError: it is not what had this identity when the plan was made, so that tiles would not fit together.
+        """
         key = (href, overview)
         if key in self._open:
             self._open.move_to_end(key)
@@ -70,7 +80,30 @@ class OpenSources:
             self._open[key] = open_raster(admitted, where, self._files, self._make_room, overview)
             if len(self._open) > self._most:
                 self._open.popitem(last=False)[1].close()
-        return self._open[key]
+        image = self._open[key]
+        if identity is not None and image.identity != identity:
+            raise RequestError(f"{where}: {image.name} changed since the plan was made; ask for the mosaic again")
+        return image
+
+    def expect(self, expected: Iterable[Expected]) -> None:
+        """Have what lies at servers read in the background, as much of it as the memory for it takes.
+
+        What cannot be had now is asked for again when it is read, so nothing is said of it here.
+        """
+        remote = [
+            (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
+        ][:EXPECTED_IMAGES]
+        for href in dict.fromkeys(href for href, _, _ in remote if (href, None) not in self._open):
+            self._files.get(href).expect([(0, HEAD)])
+        left = EXPECTED_BYTES
+        for href, band, window in remote:
+            with suppress(MosaicError):
+                if (href, None) in self._open or not is_copied(self._files.get(href)):
+                    ranges = self.get(href, href).ranges(band, window)
+                    left -= sum(stop - start for start, stop in ranges)
+                    if left < 0:
+                        return
+                    self._files.get(href).expect(ranges)
 
     def close(self) -> None:
         """Close all."""
@@ -90,17 +123,28 @@ class OpenSources:
             self._open.pop(copied.pop(0)[0]).close()
 
 
+def band_window(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, Grid, Window]:
+    """What is read of a band for a grid: an overview by its number, or None for the image itself; its pixels; which."""
+    kernel = kernel_for(band.header.grid, grid, asked)
+    overview, image = image_to_read(band, grid, kernel)
+    return overview, image, source_window(image, grid, kernel)
+
+
+def mask_window(mask: Mask, grid: Grid) -> Window:
+    """The pixels of a mask that are needed for a grid."""
+    return source_window(mask.header.grid, grid, mask_kernel_for(mask.header.grid, grid))
+
+
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
     """A band's calibrated values on a grid: float32 (height, width), NaN where there are none; None where all are NaN.
 
     A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
     """
     kernel = kernel_for(band.header.grid, grid, asked)
-    overview, image = image_to_read(band, grid, kernel)
-    window = source_window(image, grid, kernel)
+    overview, image, window = band_window(band, grid, asked)
     if window.empty:
         return None
-    numbers = _numbers(sources.get(band.href, where, overview), band, window, where)
+    numbers = _numbers(sources.get(band.href, where, band.header.identity, overview), band, window, where)
     values = _on_grid(numbers, image, window, grid, kernel, np.nan)
     if (band.scale, band.offset) != (1.0, 0.0):
         values *= np.float32(band.scale)
@@ -115,10 +159,10 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     lies beyond it.
     """
     kernel = mask_kernel_for(mask.header.grid, grid)
-    window = source_window(mask.header.grid, grid, kernel)
+    window = mask_window(mask, grid)
     if window.empty:
         return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
-    numbers = _read(sources.get(mask.href, where), mask.band, window, where)
+    numbers = _read(sources.get(mask.href, where, mask.header.identity), mask.band, window, where)
     codes = mask_codes(numbers, mask.values, classes)
     return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
 
@@ -137,7 +181,7 @@ def _numbers(image: Image, band: Band, window: Window, where: str) -> Floats:
 def _read(image: Image, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:
     region = rasterio.windows.Window(window.left, window.top, window.right - window.left, window.bottom - window.top)
     with saying(where):
-        image.fetch(band, (window.left, window.top, window.right, window.bottom))
+        image.fetch(band, window)
     try:
         with raster_environment(remote=image.remote is not None):
             read = image.dataset.read_masks if masks else image.dataset.read

@@ -1,0 +1,137 @@
+"""What lies at servers is read ahead of the tiles that need it, once, and changes no pixel."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosaic_worker.pixels.compute import compute_tile, expect_tiles
+from mosaic_worker.plan import Plan
+from mosaic_worker.planning import Limits
+from mosaic_worker.run import prepare
+from mosaic_worker.sources import reading
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.reading import OpenSources
+from pipeline import files, make, request_of
+from range_server import Asked, serving
+from rasters import noise, write_raster
+
+SIDE = 1300
+
+
+def write(folder: Path) -> None:
+    for number, name in enumerate(("red-1", "red-2", "red-3")):
+        values = noise(SIDE, SIDE, number)
+        values[: number * 100] = 0
+        write_raster(folder / f"{name}.tif", values, nodata=0, tiled=True, blockxsize=256, blockysize=256)
+    scl = np.full((SIDE, SIDE), 4, np.uint8)
+    scl[200:400, 300:900] = 9
+    write_raster(folder / "scl.tif", scl, tiled=True, blockxsize=256, blockysize=256, compress="deflate")
+
+
+def spec(place: str, method: str = "median") -> dict[str, Any]:
+    scenes = [
+        {"bands": {"red": f"{place}/red-{number}.tif"}, "mask": f"{place}/scl.tif", "datetime": f"2024-07-0{number}"}
+        for number in (1, 2, 3)
+    ]
+    return {
+        "source": files(*scenes),
+        "product": {"bands": ["red"]},
+        "composite": {"method": method, "mask": ["cloud"]},
+    }
+
+
+def planned(place: str, folder: Path, method: str = "median") -> Plan:
+    plan = prepare(request_of(spec(place, method)), folder, Limits(), 1)
+    assert len(plan.tiles) > 2
+    return plan
+
+
+@pytest.mark.parametrize("method", ["median", "latest"])
+def test_a_mosaic_from_a_server_is_that_from_files_byte_for_byte(tmp_path, method):
+    served = tmp_path / "served"
+    write(served)
+    with serving(served) as address:
+        remote = make(tmp_path, spec(f"http://{address}", method), workers=2)
+    local = make(tmp_path, spec(str(served), method))
+    assert remote.cog == local.cog
+    assert remote.png == local.png
+
+
+def test_what_was_expected_is_not_asked_for_again(tmp_path):
+    write(tmp_path)
+    asked = Asked()
+    with serving(tmp_path, asked) as address:
+        plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
+        asked.requests.clear()
+        expect_tiles(plan, plan.tiles[:2], sources)
+        sources._files.threads.shutdown(wait=True)
+        before = len(asked.requests)
+        assert before > 4
+        for tile in plan.tiles[:2]:
+            compute_tile(plan, tile, sources)
+        assert len(asked.requests) == before
+        sources.close()
+    starts = [(path, asked_for.split("-")[0]) for path, asked_for, _ in asked.requests]
+    assert len(starts) == len(set(starts))
+
+
+def test_of_a_method_that_chooses_scenes_only_the_best_one_is_read_ahead(tmp_path):
+    write(tmp_path)
+    asked = Asked()
+    with serving(tmp_path, asked) as address:
+        plan, sources = planned(f"http://{address}", tmp_path, "latest"), OpenSources(own_machine(tmp_path))
+        asked.requests.clear()
+        expect_tiles(plan, plan.tiles, sources)
+        sources.close()
+    assert set(asked.paths) == {"/red-3.tif", "/scl.tif"}
+
+
+def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setattr(reading, "EXPECTED_BYTES", 300_000)
+    asked = Asked()
+    with serving(tmp_path, asked) as address:
+        plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
+        asked.requests.clear()
+        expect_tiles(plan, plan.tiles[:1], sources)
+        sources._files.threads.shutdown(wait=True)
+        sources.close()
+    assert asked.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
+
+
+def test_what_cannot_be_read_ahead_is_said_when_it_is_read(tmp_path):
+    write(tmp_path)
+    with serving(tmp_path) as address:
+        plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
+        (tmp_path / "red-2.tif").unlink()
+        expect_tiles(plan, plan.tiles[:1], sources)
+        with pytest.raises(Exception, match=r"^band red of scene-2: the server answered 404 for http://.*/red-2\.tif"):
+            compute_tile(plan, plan.tiles[0], sources)
+        sources.close()
+
+
+def test_local_files_need_no_client(tmp_path):
+    write(tmp_path)
+    (tmp_path / "request.json").write_text(
+        json.dumps(
+            {
+                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+                "kind": "MosaicRequest",
+                "metadata": {"name": "local"},
+                "spec": spec("."),
+            }
+        )
+    )
+    code = (
+        "import sys; from mosaic_worker.cli import main\n"
+        "sys.argv = ['mosaic', 'run', 'request.json', '--store', 'store']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'requests' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
