@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mosaic_crds.errors import RequestError
+from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window
+from mosaic_worker.sources import opening
 from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.jpeg2000 import Codestream
@@ -18,6 +19,13 @@ from rasters import noise, write_raster
 
 SIDE, BLOCK = 1024, 256
 VALUES = noise(SIDE, SIDE, 7)
+
+
+def copies(scratch: Path) -> int:
+    """How many copies there are; they have no names, so that they are gone with their process."""
+    assert not list(scratch.iterdir())
+    handles = [handle for handle in Path("/proc/self/fd").iterdir() if handle.is_symlink()]
+    return len({handle.stat().st_ino for handle in handles if str(handle.readlink()).startswith(str(scratch))})
 
 
 def write(path: Path, **options: object) -> Path:
@@ -87,12 +95,12 @@ def test_with_tlm_only_the_tiles_that_are_needed_are_read(tmp_path, monkeypatch)
             assert np.array_equal(
                 read_band(sources, band, grid(256, 300, 300, 200), None, "x"), VALUES[300:500, 256:556]
             )
-            assert not list(scratch.iterdir())
+            assert copies(scratch) == 0
     assert len(asked.requests) <= 3
     assert asked.bytes < path.stat().st_size / 2
 
 
-def test_without_tlm_the_file_is_copied_once_and_the_copy_deleted(tmp_path, monkeypatch):
+def test_without_tlm_the_file_is_copied_once_and_the_copy_is_gone_in_the_end(tmp_path, monkeypatch):
     path, asked = write(tmp_path / "served" / "a.jp2"), Asked()
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
         gate, href = pod(address), f"http://{address}/a.jp2"
@@ -104,8 +112,8 @@ def test_without_tlm_the_file_is_copied_once_and_the_copy_deleted(tmp_path, monk
             for row in range(0, SIDE, 256):
                 found = read_band(sources, band, grid(0, row, SIDE, 256), None, "x")
                 assert np.array_equal(found, VALUES[row : row + 256])
-            assert len(list(scratch.iterdir())) == 1
-        assert not list(scratch.iterdir())
+            assert copies(scratch) == 1
+        assert copies(scratch) == 0
     assert len(asked.requests) == 2
     assert asked.bytes <= path.stat().st_size + 2**16
 
@@ -120,18 +128,26 @@ def test_the_disk_has_a_bound(tmp_path, monkeypatch):
             for name in "abcacb":
                 image = sources.get(f"http://{address}/{name}.jp2", "x")
                 assert image.dataset.read(1, window=((0, 9), (0, 9))).tolist() == VALUES[:9, :9].tolist()
-                assert len(list(scratch.iterdir())) <= 2
+                assert copies(scratch) <= 2
         with closing(OpenSources(gate, disk=size - 1)) as sources:
             with pytest.raises(RequestError, match=rf"^x: .* copied whole, and this one has {size} bytes .*Cloud Opt"):
                 sources.get(f"http://{address}/a.jp2", "x")
-        assert not list(scratch.iterdir())
+        assert copies(scratch) == 0
 
 
-def test_a_copy_that_is_no_image_is_deleted_too(tmp_path, monkeypatch):
+def test_a_copy_that_is_no_image_is_closed_too(tmp_path, monkeypatch):
     path = write(tmp_path / "served" / "a.jp2")
     path.write_bytes(path.read_bytes().replace(b"\xff\x52", b"\xff\x00", 1))
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent) as address:
         with closing(OpenSources(pod(address))) as sources:
             with pytest.raises(RequestError, match=r"x: http://.*/a.jp2 is no GeoTIFF, JPEG 2000 or PNG image"):
                 sources.get(f"http://{address}/a.jp2", "x")
-        assert not list(scratch.iterdir())
+        assert copies(scratch) == 0
+
+
+def test_a_full_disk_is_a_passing_fault(tmp_path, monkeypatch):
+    path = write(tmp_path / "served" / "a.jp2")
+    monkeypatch.setattr(opening, "TemporaryFile", lambda prefix: Path("/dev/full").open("wb"))  # noqa: SIM115
+    with serving(path.parent) as address, closing(OpenSources(pod(address))) as sources:
+        with pytest.raises(PassingError, match=r"^x: .*a\.jp2 cannot be copied to .*: No space left on device"):
+            sources.get(f"http://{address}/a.jp2", "x")

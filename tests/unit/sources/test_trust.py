@@ -12,11 +12,12 @@ import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.opening import open_raster
+from mosaic_worker.sources.opening import open_raster, raster_environment
 from mosaic_worker.sources.remote import RemoteFiles
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
 from range_server import Asked, serving
+from rasterio.errors import RasterioIOError
 from rasters import noise, write_raster
 
 
@@ -151,6 +152,16 @@ def test_a_file_that_names_others_is_no_image_whatever_it_is_called(tmp_path, co
         with pytest.raises(RequestError, match="is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"):
             resolve(spec, ("red",), pod(hosts.replace("{}", address)))
     assert set(asked.paths) <= {f"/{name}", "/item.json", "/good.tif"}
+
+
+@pytest.mark.parametrize("prefix", ["/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url="])
+def test_where_sources_are_read_gdal_asks_no_server_whatever_it_is_told(tmp_path, prefix):
+    write_raster(tmp_path / "a.tif", noise(10, 10))
+    asked = Asked()
+    with serving(tmp_path, asked) as address:
+        with raster_environment(), pytest.raises(RasterioIOError):
+            rasterio.open(f"{prefix}http://{address}/a.tif")
+    assert asked.requests == []
 
 
 def test_nothing_beside_an_image_is_asked_for(tmp_path):

@@ -15,7 +15,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian
-from mosaic_worker.sources.client import Client, saying
+from mosaic_worker.sources.client import PASSING, Client, saying
 from mosaic_worker.sources.gate import shown
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.signing import Signer
@@ -210,7 +210,7 @@ class _Asking(StacApiIO):
             if response.status_code != UNAUTHORIZED or not ours:
                 break
         told = f"{self._catalogue.where}: the server answered {response.status_code} for {shown(href)}"
-        if response.status_code >= 500 or response.status_code == 429:
+        if response.status_code in PASSING:
             raise PassingError(told)
         raise RequestError(f"{told}{_explanation(response.text)}")
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 UNSIGNED = {400, 401, 403, 404, 409}
 """What servers answer where a signature is missing or has ended; some do not own to having the file."""
 
+PASSING = {408, 425, 429} | set(range(500, 600))
+"""What servers answer that may answer otherwise a little later."""
 CONNECTIONS = 8
 """At once to one host, unless a service wants fewer."""
 
@@ -103,5 +105,5 @@ class Client:
             response = self.session.get(self.signer.sign(href), headers=headers)
         if response.ok:
             return response
-        kind = RequestError if response.status_code < 500 and response.status_code != 429 else PassingError
+        kind = PassingError if response.status_code in PASSING else RequestError
         raise kind(f"the server answered {response.status_code} for {shown(href)}")

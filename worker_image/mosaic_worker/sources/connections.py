@@ -25,6 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from mosaic_worker.sources.client import CONNECTIONS, PASSING
 from mosaic_worker.sources.gate import Gate, shown
 from mosaic_worker.version import DISTRIBUTION
 
@@ -35,7 +36,6 @@ ANSWER_SECONDS = 120
 """After so long an answer is not waited for to its end, however steadily it drips."""
 LARGEST_ANSWER = 16 * 2**20
 """Bytes of an answer that is no range of a file."""
-PASSING = {429, 500, 502, 503, 504}
 
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
 
@@ -67,7 +67,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def new_session(
-    gate: Gate, *, connections: int, resolver: Resolver = resolve, patience: Patience | None = None
+    gate: Gate, *, connections: int = CONNECTIONS, resolver: Resolver = resolve, patience: Patience | None = None
 ) -> requests.Session:
     """A session that asks only where the gate admits; safe to use from several threads.
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import rasterio
-from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from rasterio.abc import FileContainer
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
@@ -44,7 +44,7 @@ class Image:
         name: how it is called in messages.
         remote: the file at a server that it is read from, if it is.
         codestream: where its tiles are, of a JPEG 2000 file that is read from a server.
-        copy: the whole of such a file on this machine's disk, where it is read from that.
+        copy: the whole of such a file on this machine's disk, where it is read from that; gone when it is closed.
         overview: which of the file's overviews it is, from 0; None for the full size.
     """
 
@@ -52,7 +52,7 @@ class Image:
     name: str
     remote: "RemoteRaster | None" = None
     codestream: Codestream | None = None
-    copy: Path | None = None
+    copy: IO[bytes] | None = None
     overview: int | None = None
 
     @property
@@ -85,10 +85,10 @@ class Image:
             self.remote.raise_failure(where)
 
     def close(self) -> None:
-        """Close it, and delete its copy."""
+        """Close it, and its copy."""
         self.dataset.close()
         if self.copy is not None:
-            self.copy.unlink()
+            self.copy.close()
 
 
 class RemoteRaster(FileContainer):  # type: ignore[misc]
@@ -184,7 +184,11 @@ def raster_environment(remote: bool = False) -> Iterator[None]:
     One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
     truncated file. Remote files are opened without looking for files beside them.
     """
-    options: dict[str, object] = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": CACHE_BYTES}
+    options: dict[str, object] = {
+        "GDAL_NUM_THREADS": "1",
+        "GDAL_CACHEMAX": CACHE_BYTES,
+        "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # so that GDAL opens no URL, if anything should name it one
+    }
     if remote:
         options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
     with rasterio.Env(**options):
@@ -229,7 +233,7 @@ def open_raster(
         return _checked(Image(dataset, name, raster, codestream, copy, overview), where)
     except MosaicError:
         if copy is not None:
-            copy.unlink(missing_ok=True)
+            copy.close()
         raise
 
 
@@ -243,7 +247,7 @@ def _dataset(
     name: str,
     where: str,
     raster: RemoteRaster | None = None,
-    copy: Path | None = None,
+    copy: IO[bytes] | None = None,
     overview: int | None = None,
 ) -> DatasetReader:
     """GDAL's view of a local file, of a remote one's copy, or of a remote one that it reads through us."""
@@ -252,25 +256,33 @@ def _dataset(
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
         for driver in DRIVERS:
             try:
-                if raster is None or copy is not None:
-                    return rasterio.open(copy or gdal_name(name), driver=driver, **level)
-                return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster, **level)
+                if copy is not None:
+                    return rasterio.open(f"/dev/fd/{copy.fileno()}", driver=driver, **level)
+                if raster is not None:
+                    return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster, **level)
+                return rasterio.open(gdal_name(name), driver=driver, **level)
             except RasterioIOError:
                 if raster is not None:
                     raster.raise_failure(where)
     raise RequestError(f"{where}: {name} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
 
 
-def _copied(file: RemoteFile) -> Path:
-    """A copy of a file on this machine's disk."""
-    with NamedTemporaryFile(prefix="mosaic-", delete=False) as made:
-        path = Path(made.name)
+def _copied(file: RemoteFile) -> IO[bytes]:
+    """A copy of a file on this machine's disk, without a name: it is gone with the process, however that ends.
+
+    Raises:
+        PassingError: the disk is full.
+    """
+    copy = TemporaryFile(prefix="mosaic-")  # noqa: SIM115 (whoever opens it closes it)
     try:
-        file.save(path)
-    except BaseException:
-        path.unlink()
+        file.save(copy)
+        copy.flush()
+    except BaseException as error:
+        copy.close()
+        if isinstance(error, OSError):
+            raise PassingError(f"{file.name} cannot be copied to {gettempdir()}: {error.strerror}") from None
         raise
-    return path
+    return copy
 
 
 def _require_file(path: str, where: str) -> None:

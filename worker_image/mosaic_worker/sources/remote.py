@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from threading import Lock
+from typing import IO
 
 from mosaic_crds.errors import RequestError
 
@@ -120,12 +120,16 @@ class RemoteFile:
         for future in self._load(_pages_of(ranges), self._files.threads)[1]:
             future.result()
 
-    def save(self, path: Path) -> None:
-        """Write the whole of the file to a path."""
+    @property
+    def name(self) -> str:
+        """How it is called in messages."""
+        return shown(self.href)
+
+    def save(self, target: IO[bytes]) -> None:
+        """Write the whole of the file."""
         starts = range(0, self.size, LARGEST_RANGE)
-        with path.open("wb") as target:
-            for part in self._files.threads.map(lambda start: self._part(start, start + LARGEST_RANGE), starts):
-                target.write(part.content)
+        for part in self._files.threads.map(lambda start: self._part(start, start + LARGEST_RANGE), starts):
+            target.write(part.content)
 
     def _pages(self, wanted: Sequence[int], read_on: bool = False) -> Pages:
         found, futures = self._load(wanted, None, read_on)
@@ -200,7 +204,7 @@ class RemoteFile:
         said = (part.size, part.identity)
         self._said = self._said or said
         if said != self._said:
-            raise RequestError(f"{shown(self.href)} changed while it was read; ask for the mosaic again")
+            raise RequestError(f"{self.name} changed while it was read; ask for the mosaic again")
         return part
 
 
