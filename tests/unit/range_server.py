@@ -1,6 +1,7 @@
 """A small HTTP server that gives byte ranges, as object stores do, and counts what it is asked."""
 
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,10 +89,15 @@ def serving(folder: Path, asked: Asked | None = None, delay: float = 0.0) -> Ite
 
 @contextmanager
 def serving_by(
-    handler: Callable[..., SimpleHTTPRequestHandler], host: str = "127.0.0.1", port: int = 0
+    handler: Callable[..., SimpleHTTPRequestHandler],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
     """The address, host:port, at which a handler answers meanwhile."""
     server = ThreadingHTTPServer((host, port), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trustme
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from mosaic_worker.sources import connections
 from mosaic_worker.sources.client import CONNECTIONS, Client
@@ -313,6 +315,22 @@ def test_servers_are_told_nothing_that_they_said():
         for _ in range(2):
             client.document(f"http://{address}/a")
     assert said == [None, None]
+
+
+def test_a_certificate_is_that_of_the_name_though_the_address_is_connected_to(tmp_path, monkeypatch):
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("scenes.test").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    kind = type("Handler", (RangeHandler,), {"do_GET": lambda handler: handler.answer(200, b"hello")})
+    with serving_by(kind, tls=tls) as address:
+        port = address.split(":")[1]
+        client = client_of(own_machine(tmp_path), lambda *_: ["127.0.0.1"])
+        assert client.document(f"https://scenes.test:{port}/a") == b"hello"
+        with pytest.raises(PassingError, match=r"https://other\.test:\d+/a could not be fetched \(its certificate"):
+            client.document(f"https://other.test:{port}/a?sig=secret")
+        with pytest.raises(PassingError, match="its certificate cannot be trusted"):  # a pod knows no such authority
+            client_of(pod(f"scenes.test:{port}"), lambda *_: ["127.0.0.1"]).document(f"https://scenes.test:{port}/a")
 
 
 def test_a_connection_is_used_again():

@@ -1,8 +1,10 @@
 """What a request, an Item or a server may not make a pod do: open another file, ask another host, tell a secret."""
 
 import json
+import socket
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.opening import open_raster, raster_environment
+from mosaic_worker.sources.opening import Image, RemoteRaster, open_raster, raster_environment
+from mosaic_worker.sources.reading import OpenSources, _read
 from mosaic_worker.sources.remote import RemoteFiles
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
@@ -155,13 +159,39 @@ def test_a_file_that_names_others_is_no_image_whatever_it_is_called(tmp_path, co
 
 
 @pytest.mark.parametrize("prefix", ["/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url="])
-def test_where_sources_are_read_gdal_asks_no_server_whatever_it_is_told(tmp_path, prefix):
+def test_where_sources_are_read_gdal_asks_no_server_whatever_it_is_told(prefix):
+    with socket.create_server(("127.0.0.1", 0)) as listening, raster_environment():
+        listening.setblocking(False)
+        with rasterio.Env(GDAL_HTTP_TIMEOUT="2", GDAL_HTTP_CONNECTTIMEOUT="2"), pytest.raises(RasterioIOError):
+            rasterio.open(f"{prefix}http://127.0.0.1:{listening.getsockname()[1]}/a.tif")
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+def test_gdal_sees_one_file_and_cannot_write_it(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
-        with raster_environment(), pytest.raises(RasterioIOError):
-            rasterio.open(f"{prefix}http://{address}/a.tif")
-    assert asked.requests == []
+    with serving(tmp_path) as address:
+        raster = RemoteRaster(RemoteFiles(Client(pod(address))).get(f"http://{address}/a.tif"))
+        assert raster.open("image", "rb").read(4) == b"II*\0"
+        assert (raster.isfile("image"), raster.isfile("image.aux.xml"), raster.isdir("."), raster.ls(".")) == (
+            True, False, False, [],
+        )  # fmt: skip
+        for name, mode in (("image.aux.xml", "rb"), ("a.tif", "rb"), ("image", "wb"), ("image", "r+b")):
+            with pytest.raises(FileNotFoundError):
+                raster.open(name, mode)
+        for other in (raster.size, raster.rm):
+            with pytest.raises(FileNotFoundError):
+                other("image.aux.xml")
+
+
+def test_what_a_server_does_while_gdal_reads_is_said_and_no_pixels_are_given(tmp_path, monkeypatch):
+    write_raster(tmp_path / "a.tif", noise(700, 700), tiled=True, blockxsize=256, blockysize=256)
+    monkeypatch.setattr(Image, "fetch", lambda *_: None)  # which would meet it first
+    with serving(tmp_path) as address, closing(OpenSources(pod(address))) as sources:
+        image = sources.get(f"http://{address}/a.tif", "x")
+        (tmp_path / "a.tif").unlink()
+        with pytest.raises(RequestError, match=r"^band red: the server answered 404 for http://.*/a\.tif$"):
+            _read(image, 1, Window(300, 300, 700, 700), "band red")
 
 
 def test_nothing_beside_an_image_is_asked_for(tmp_path):

@@ -9,6 +9,7 @@ import email.utils
 import logging
 import random
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -266,11 +267,11 @@ def _reason(error: BaseException) -> str:
     while root is not None:
         if isinstance(root, requests.TooManyRedirects):
             return "it leads from redirect to redirect"
-        if isinstance(root, requests.exceptions.SSLError):
-            reason = "its certificate cannot be trusted"
-        elif isinstance(root, socket.gaierror):
+        if isinstance(root, ssl.SSLCertVerificationError):
+            return f"its certificate cannot be trusted: {root.verify_message}"
+        if isinstance(root, socket.gaierror):
             return "the host was not found"
-        elif isinstance(root, TimeoutError | requests.Timeout):
+        if isinstance(root, TimeoutError | requests.Timeout):
             reason = "no answer in time"
         elif isinstance(root, OSError) and root.strerror:
             return root.strerror
