@@ -27,7 +27,9 @@ SWEEP_SECONDS = 3600
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def step_manifest(request: RequestState, step: Step, settings: Settings, ranges: int = 1) -> Manifest:
+def step_manifest(
+    request: RequestState, step: Step, settings: Settings, ranges: int = 1, most: int | None = None
+) -> Manifest:
     """The Job of a request's step.
 
     Args:
@@ -35,6 +37,7 @@ def step_manifest(request: RequestState, step: Step, settings: Settings, ranges:
         step: plan, tiles or finalize.
         settings: the operator's.
         ranges: of a tiles Job.
+        most: pods that it may have at once, where requests share a service.
     """
     execution = request.execution
     labels = {names.LABEL_REQUEST: request.name, names.LABEL_STEP: str(step)}
@@ -49,6 +52,9 @@ def step_manifest(request: RequestState, step: Step, settings: Settings, ranges:
         labels,
         _pod(step, settings, labels, _environment(request, settings), deadline),
     )
+    if request.reads_earth_daily and settings.earth_daily_secret:
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": settings.earth_daily_secret}}]
     if execution.priority_class:
         job["spec"]["template"]["spec"]["priorityClassName"] = execution.priority_class
     if execution.queue:
@@ -68,7 +74,7 @@ def step_manifest(request: RequestState, step: Step, settings: Settings, ranges:
         job["spec"] |= {
             "completionMode": "Indexed",
             "completions": ranges,
-            "parallelism": parallelism(request, settings, ranges),
+            "parallelism": parallelism(request, settings, ranges, most),
             "backoffLimitPerIndex": execution.retries_per_range,
             "maxFailedIndexes": 0,
         }
@@ -76,9 +82,9 @@ def step_manifest(request: RequestState, step: Step, settings: Settings, ranges:
     return job
 
 
-def parallelism(request: RequestState, settings: Settings, ranges: int) -> int:
-    """Pods of a request's tiles Job at once."""
-    return min(ranges, request.execution.parallelism, settings.max_parallelism)
+def parallelism(request: RequestState, settings: Settings, ranges: int, most: int | None = None) -> int:
+    """Pods of a request's tiles Job at once; arguments as of `step_manifest`."""
+    return min(ranges, request.execution.parallelism, settings.max_parallelism, most or ranges)
 
 
 def sweep_manifest(name: str, living: Sequence[str], settings: Settings, now: datetime) -> Manifest:
@@ -109,6 +115,7 @@ def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
         names.ENV_STORE: settings.store,
         names.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
         names.ENV_MAX_PIXELS: str(settings.max_pixels),
+        names.ENV_MAX_SCENES: str(settings.max_scenes),
     }
 
 

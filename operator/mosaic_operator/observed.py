@@ -65,6 +65,11 @@ class RequestState:
         return Execution.model_validate(self.document["spec"].get("execution", {}))
 
     @property
+    def reads_earth_daily(self) -> bool:
+        """Whether its scenes come from EarthDaily."""
+        return "earthDaily" in self.document["spec"]["source"]
+
+    @property
     def status(self) -> Document:
         """What was last told of it."""
         found: Document = self.document.get("status") or {}
@@ -264,11 +269,13 @@ class Turn:
         admitted: whether it may work now.
         ahead: how many requests go before it.
         limit: what it waits for, in words.
+        pods: how many it may have at once, where requests share a service; None for no such limit.
     """
 
     admitted: bool
     ahead: int = 0
     limit: str = ""
+    pods: int | None = None
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,12 @@ class Settings(BaseModel):
     """The Lease that the working replica holds."""
     allowed_hosts: str = ""
     """The hosts that scenes may be read from, as the workers read it."""
+    earth_daily_secret: str = ""
+    """Of the Secret with the account for EarthDaily, which only the workers of requests get that read from there."""
     max_pixels: Positive = 2_000_000_000
     """The largest mosaic."""
+    max_scenes: Positive = 500
+    """The most scenes that a search may find."""
     max_parallelism: Positive = 64
     """The most pods of a request at once."""
     max_running: Positive = 32

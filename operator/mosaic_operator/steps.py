@@ -49,9 +49,9 @@ def running(seen: Observed, draft: Decision, settings: Settings) -> bool:
         found = failure(seen, Step.TILES)
         _fail(draft, Condition.TILES_READY, found)
         return False
-    if job is not None and job.parallelism != parallelism(seen.request, settings, ranges):
-        changes = draft.change.setdefault(job.name, {"spec": {}})
-        changes["spec"]["parallelism"] = parallelism(seen.request, settings, ranges)
+    pods = parallelism(seen.request, settings, ranges, seen.turn.pods)
+    if job is not None and job.parallelism != pods:
+        draft.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
     draft.say(Condition.TILES_READY, False, "Running", "ranges of tiles are being computed")
     _at_work(seen, draft, Step.TILES, Phase.RUNNING, f"{done} of {ranges} ranges are done")
     return False
@@ -81,7 +81,7 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
 def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
     """The Job of a step, which is made if it is not there."""
     if step not in seen.jobs:
-        draft.create.append(step_manifest(seen.request, step, settings, ranges))
+        draft.create.append(step_manifest(seen.request, step, settings, ranges, seen.turn.pods))
     return seen.jobs.get(step)
 
 

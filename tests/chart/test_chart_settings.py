@@ -127,3 +127,11 @@ def test_images_are_of_the_charts_own_version() -> None:
 
 
 _POD = '{"image": "x"}'
+
+
+def test_the_account_for_earth_daily_is_a_secret_that_the_operator_only_names() -> None:
+    objects = render({"earthDaily": {"secretName": "earth-daily"}, "limits": {"maxScenes": 50}})
+    settings = settings_from(environment(objects))
+    assert (settings.earth_daily_secret, settings.max_scenes) == ("earth-daily", 50)
+    assert settings_from(environment(render())).earth_daily_secret == ""
+    assert not any("envFrom" in container for pod in pods(objects) for container in pod["containers"])

@@ -15,6 +15,10 @@
   value: {{ join "," .Values.allowedHosts | quote }}
 - name: MOSAIC_MAX_PIXELS
   value: {{ .Values.limits.maxPixels | int64 | quote }}
+- name: MOSAIC_MAX_SCENES
+  value: {{ .Values.limits.maxScenes | int64 | quote }}
+- name: MOSAIC_EARTH_DAILY_SECRET
+  value: {{ .Values.earthDaily.secretName | quote }}
 - name: MOSAIC_MAX_PARALLELISM
   value: {{ .Values.limits.maxParallelism | int64 | quote }}
 - name: MOSAIC_MAX_RUNNING

@@ -4,6 +4,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from mosaic_crds.source import EARTH_DAILY_PROCESSES
 from mosaic_operator.admission import turns
 from mosaic_operator.observed import RequestState
 from operator_world import request, settings
@@ -75,3 +76,26 @@ def test_who_waits_knows_behind_how_many_and_for_which_limit():
     assert (found["u002"].ahead, found["u003"].ahead) == (1, 2)
     assert found["u003"].limit == "1 of a namespace may work at once"
     assert turns(requests, (), settings(max_running=1))["u002"].limit == "1 may work at once"
+
+
+def earth(number: int, namespace: str = "team", phase: str | None = None) -> RequestState:
+    found = asked(number, namespace, phase, age=number)
+    source = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
+    spec = dict(found.document["spec"]) | {"source": source}
+    return RequestState(dict(found.document) | {"spec": spec})
+
+
+def test_requests_that_read_from_earth_daily_share_what_it_allows():
+    requests = [earth(1, phase="Running"), earth(2, phase="Running"), earth(3), asked(4, phase="Running")]
+    found = turns(requests, (), settings())
+    assert [found[f"u00{number}"].pods for number in (1, 2, 3, 4)] == [3, 3, 3, None]
+    assert turns(requests[:1], (), settings())["u001"].pods == EARTH_DAILY_PROCESSES
+
+
+def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
+    at_work = [earth(number, f"n{number}", "Running") for number in range(EARTH_DAILY_PROCESSES)]
+    found = turns([*at_work, earth(20, "late"), asked(21, "other")], (), settings())
+    assert {found[r.uid].pods for r in at_work} == {1}
+    assert found["u021"].admitted
+    waiting = found["u020"]
+    assert (waiting.admitted, waiting.ahead, waiting.limit) == (False, 10, "10 may read from EarthDaily at once")

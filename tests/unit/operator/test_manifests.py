@@ -112,3 +112,20 @@ def test_a_sweep_is_told_who_lives():
 
 def test_the_same_request_gives_the_same_jobs():
     assert manifest(Step.TILES) == manifest(Step.TILES)
+
+
+@pytest.mark.parametrize("step", JOB_STEPS)
+def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(step):
+    configured = settings(earth_daily_secret="earth-daily")
+    plain, earthly = request(), request()
+    earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
+    secrets = [
+        step_manifest(RequestState(document), step, configured)["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+        for document in (plain, earthly)
+    ]
+    assert secrets == [[], [{"secretRef": {"name": "earth-daily"}}]]
+
+
+def test_pods_at_once_are_no_more_than_a_shared_service_allows():
+    job = step_manifest(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
+    assert job["spec"]["parallelism"] == 3
