@@ -99,17 +99,18 @@ def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_not
     former = holder(pair)
     restarts = restarts_of(pair, former)
     frozen = operator_process(former)
-    os.kill(frozen, signal.SIGSTOP)
+    os.kill(frozen, signal.SIGSTOP)  # its kubelet would end it after a minute
     try:
-        taken_by = other_takes_over(pair, former, LOST_SECONDS)
         scenes.gate.release(held)
-        assert_whole(pair, "frozen", spec)
+        taken_by = other_takes_over(pair, former, LOST_SECONDS)
+        pair.wait_for("frozen", "Succeeded")
         version = pair.get("mosaic", "frozen")["metadata"]["resourceVersion"]
     finally:
         os.kill(frozen, signal.SIGCONT)
     until(lambda: restarts_of(pair, former) > restarts, "it ended, for it has lost the Lease")
     assert holder(pair) == taken_by
     assert pair.get("mosaic", "frozen")["metadata"]["resourceVersion"] == version
+    assert_whole(pair, "frozen", spec)
     assert_done_once(pair, "frozen")
 
 
