@@ -39,7 +39,7 @@ cluster-test: setup ## The tests on a real Kubernetes, which they start (root on
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
-	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
+	PYTHONPATH=tests:tests/unit:tests/services $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
 
 bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import rasterio
+from bench import catalogue
 from bench.measure import Run, Runs, run_once
 from bench.phases import phases
-from bench.works import WORKS, Peer, Work, assert_same, our_mosaic, request_file
+from bench.works import PEERS_PYTHON, WORKS, Peer, Work, assert_same, our_mosaic, request_file
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 ROOT = Path(__file__).parents[2]
@@ -39,15 +40,20 @@ class Measured:
 def main() -> None:
     """Measure, print the tables, and write them when asked."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--works", default="ABCDEF", help="letters of the works to measure")
+    parser.add_argument("--works", default="ABCDEFG", help="letters of the works to measure")
     parser.add_argument("--runs", type=int, default=3, help="of each command")
     parser.add_argument("--write", action="store_true", help=f"into {REPORT.relative_to(ROOT)}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mosaic-bench-", dir=os.environ.get("BENCH_FOLDER")) as folder:
-        measured = [
-            measure(work, min(options.runs, work.runs), Path(folder)) for work in WORKS if work.letter in options.works
+        tables = [
+            table(measure(work, min(options.runs, work.runs), Path(folder)))
+            for work in WORKS
+            if work.letter in options.works
         ]
-    text = "\n".join(table(one) for one in measured)
+        if "G" in options.works and PEERS_PYTHON.exists():
+            print(catalogue.TITLE, file=sys.stderr)
+            tables.append(catalogue.report(MOSAIC, options.runs, Path(folder), _environment()))
+    text = "\n".join(tables)
     print(machine() + "\n\n" + text)
     if options.write:
         REPORT.write_text(REPORT.read_text().split(MARK)[0] + MARK + "\n" + machine() + "\n\n" + text)

@@ -121,7 +121,7 @@ def _pair_peers(folder: Callable[[], Path], suffix: str, *, floor: bool = True, 
     return found
 
 
-def _median_request() -> dict[str, Any]:
+def median_request() -> dict[str, Any]:
     """The middle of the stack, about 4096 x 4096 pixels of 10 m in the neighbouring UTM zone."""
     folder = scenes.stack()
     left, top = scenes.LEFT + 10 * 160 * 4 + 4000, scenes.TOP - 10 * 160 * 4 - 4000
@@ -172,7 +172,7 @@ WORKS = [
     Work(
         "C",
         "Median NDVI of five scenes with masks, reprojected, about 4096 x 4096",
-        _median_request,
+        median_request,
         [_stack_peer("odc-stac + dask", "odc_stac_median.py"), _stack_peer("rio-tiler", "rio_tiler_median.py")],
     ),
     Work(

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from mosaic_worker.sources import connections
-from mosaic_worker.sources.client import CONNECTIONS, Client
+from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.connections import Patience, new_session
 from mosaic_worker.sources.gate import Gate, own_machine, pod
 from range_server import Asked, RangeHandler, serving, serving_by
@@ -33,9 +33,7 @@ def answering(
 
 def client_of(gate: Gate, resolver: Callable[[str, int], Sequence[str]] = connections.resolve, **patience) -> Client:
     client = Client(gate)
-    client.session = new_session(
-        gate, connections=CONNECTIONS, resolver=resolver, patience=Patience(**{"first_seconds": 0.001} | patience)
-    )
+    client.session = new_session(gate, resolver=resolver, patience=Patience(**{"first_seconds": 0.001} | patience))
     return client
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources import remote
-from mosaic_worker.sources.client import CONNECTIONS, Client
+from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.connections import Patience, new_session
 from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.remote import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
@@ -25,7 +25,7 @@ def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator
     asked = Asked()
     with serving(folder, asked, delay) as address:
         client = Client(pod(address))
-        client.session = new_session(client.gate, connections=CONNECTIONS, patience=Patience(first_seconds=0.001))
+        client.session = new_session(client.gate, patience=Patience(first_seconds=0.001))
         files = RemoteFiles(client)
         yield files.get(f"http://{address}/a"), asked
         files.close()
@@ -133,6 +133,7 @@ def test_what_could_not_be_expected_is_asked_again_when_it_is_read(tmp_path):
 def test_a_file_is_saved_whole(tmp_path):
     content = CONTENT * 6
     with served(tmp_path, content) as (file, asked):
-        file.save(tmp_path / "copy")
+        with (tmp_path / "copy").open("wb") as target:
+            file.save(target)
     assert (tmp_path / "copy").read_bytes() == content
     assert asked.bytes == len(content) + HEAD

@@ -1,0 +1,92 @@
+"""Work G: the composite of C, its scenes searched in a STAC API and read from a server some way off.
+
+What counts there is how often the server is asked and for how much, so both are counted, of every tile of 1024 pixels.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import rasterio
+import running
+import yaml
+from bench import scenes
+from bench.measure import run_once
+from bench.works import HERE, PEERS_PYTHON, assert_same, median_request, our_mosaic
+from range_server import Asked, serving
+from served_items import COLLECTION, served_item
+
+TITLE = "G. C again, searched in a STAC API, from a server 20 ms away"
+DELAY = 0.02
+"""Seconds before each answer."""
+TILE = 1024
+
+
+def report(mosaic: Path, runs: int, folder: Path, environment: Mapping[str, str]) -> str:
+    """Run ours and odc-stac in turn; a table in Markdown."""
+    stack, asked = scenes.stack(), Asked()
+    (folder / "rustac").mkdir()
+    rows: dict[str, list[tuple[float, int, int]]] = {"mosaic run": [], "odc-stac + dask": []}
+    with serving(stack, asked, DELAY) as address:
+        items = [served_item(path, stack, address) for path in sorted(stack.glob("*/item.json"))]
+        with running.stac_api(items, folder / "rustac") as api:
+            request, store, out = folder / "g.yaml", folder / "ours", folder / "peer"
+            request.write_text(yaml.safe_dump(_document(api)))
+            for turn in range(runs + 1):
+                shutil.rmtree(store, ignore_errors=True)
+                commands: dict[str, Sequence[str | Path]] = {
+                    "mosaic run": [mosaic, "run", request, "--store", store],
+                    "odc-stac + dask": [
+                        PEERS_PYTHON, HERE / "peers" / "odc_stac_catalogue.py", out / "grid.json", out, api, COLLECTION,
+                    ],
+                }  # fmt: skip
+                for name, command in commands.items():
+                    if name != "mosaic run":
+                        shutil.rmtree(out, ignore_errors=True)
+                        out.mkdir()
+                        tiles = _write_grid(our_mosaic(store), out / "grid.json")
+                    asked.requests.clear()
+                    run = run_once(command, environment, folder / "log")
+                    if turn:
+                        rows[name].append((run.seconds, len(asked.requests), asked.bytes))
+                assert_same(our_mosaic(store), out / "mosaic.tif", 0.002)
+    shutil.rmtree(store)
+    shutil.rmtree(out)
+    lines = [
+        f"### {TITLE}",
+        "",
+        "| | minimum s | median s | of ours | requests a tile | MiB a tile |",
+        "|---|---|---|---|---|---|",
+    ]
+    ours = median(seconds for seconds, _, _ in rows["mosaic run"])
+    for name, found in rows.items():
+        seconds = [entry[0] for entry in found]
+        requests, size = (median(entry[place] for entry in found) / tiles for place in (1, 2))
+        lines.append(
+            f"| {name} | {min(seconds):.2f} | {median(seconds):.2f} | {median(seconds) / ours:.2f} "
+            f"| {requests:.1f} | {size / 2**20:.2f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _document(api: str) -> dict[str, object]:
+    stac = {"url": api, "collection": COLLECTION, "datetime": "2024-01-01/2024-12-31"}
+    return {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "kind": "MosaicRequest",
+        "metadata": {"name": "bench-g"},
+        "spec": median_request() | {"source": {"stac": stac}},
+    }
+
+
+def _write_grid(mosaic: Path, path: Path) -> int:
+    """Write what a peer needs to know of our mosaic; how many tiles it has."""
+    with rasterio.open(mosaic) as dataset:
+        grid = {
+            "crs": dataset.crs.to_string(), "transform": list(dataset.transform)[:6],
+            "width": dataset.width, "height": dataset.height,
+        }  # fmt: skip
+    path.write_text(json.dumps(grid))
+    return -(-grid["width"] // TILE) * -(-grid["height"] // TILE)
