@@ -1,6 +1,7 @@
 """The tiles step: a range of tiles computed and written, each as a part and then a record that says so."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mosaic_crds import names
@@ -14,6 +15,9 @@ from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan import Plan
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store
+
+READERS = 8
+"""Records that are read at once: of a store over the network each takes a while."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,9 @@ def read_records(plan: Plan, store: Store) -> dict[int, TileRecord]:
     Raises:
         RequestError: a record belongs to another plan.
     """
-    found = {tile.index: read_record(plan, tile, store) for tile in plan.tiles}
-    return {index: record for index, record in found.items() if record is not None}
+    with ThreadPoolExecutor(READERS) as threads:
+        found = threads.map(lambda tile: read_record(plan, tile, store), plan.tiles)
+        return {tile.index: record for tile, record in zip(plan.tiles, found, strict=True) if record is not None}
 
 
 def read_record(plan: Plan, tile: Tile, store: Store) -> TileRecord | None:
