@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from mosaic_crds.errors import RequestError
@@ -13,7 +15,6 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import EARTH_DAILY_PROCESSES, Source
 
-from mosaic_worker.finalize import finalize_step
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, input_bands, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
@@ -126,6 +127,8 @@ def run(
     try:
         _compute(plan, request, store_uri, own_machine(folder), workers, progress)
         progress.finalizing()
+        from mosaic_worker.finalize import finalize_step  # noqa: PLC0415 (imported while the workers computed)
+
         published = finalize_step(plan, store)
     except RequestError:
         sweep(plan.uid, store)
@@ -148,6 +151,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
             told.add(index)
             progress.tile(pixels[index])
 
+    Thread(target=import_module, args=("mosaic_worker.finalize",), daemon=True).start()  # the workers begin the sooner
     run_ranges(
         waiting,
         _RangeWork(plan, store_uri, gate, request.spec.source),
