@@ -15,8 +15,9 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian
-from mosaic_worker.sources.client import PASSING, Client, saying
+from mosaic_worker.sources.client import Client, saying
 from mosaic_worker.sources.gate import shown
+from mosaic_worker.sources.patience import PASSING
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_item import CLOUD_COVER, StacItem, item_of

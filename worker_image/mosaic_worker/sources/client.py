@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 
 from mosaic_worker.sources.gate import Gate, shown
+from mosaic_worker.sources.patience import CONNECTIONS, PASSING
 from mosaic_worker.sources.signing import Signer
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 UNSIGNED = {400, 401, 403, 404, 409}
 """What servers answer where a signature is missing or has ended; some do not own to having the file."""
 
-PASSING = {408, 425, 429} | set(range(500, 600))
-"""What servers answer that may answer otherwise a little later."""
-CONNECTIONS = 8
-"""At once to one host, unless a service wants fewer."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 

@@ -5,14 +5,11 @@ and every redirect passes the gate here. A host's name is resolved once for each
 addresses, and the connection goes to one of those: an answer of DNS that changes a moment later changes nothing.
 """
 
-import email.utils
 import logging
-import random
 import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -26,8 +23,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from mosaic_worker.sources.client import CONNECTIONS, PASSING
 from mosaic_worker.sources.gate import Gate, shown
+from mosaic_worker.sources.patience import CONNECTIONS, PASSING, Patience, retry_after, waits_of
 from mosaic_worker.version import DISTRIBUTION
 
 CONNECT_SECONDS = 10
@@ -41,21 +38,6 @@ LARGEST_ANSWER = 16 * 2**20
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
 
 Resolver = Callable[[str, int], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How a passing fault is waited out: twice as long each time, and as long as the server asks.
-
-    Attributes:
-        tries: how often a request is made.
-        first_seconds: before the second try.
-        most_seconds: in all; a server that asks for more is given up at once.
-    """
-
-    tries: int = 5
-    first_seconds: float = 0.5
-    most_seconds: float = 60.0
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -177,7 +159,7 @@ class _Adapter(HTTPAdapter):
         return found
 
     def send(self, request: requests.PreparedRequest, *_: object, **named: Any) -> requests.Response:
-        waits = _waits(self._patience)
+        waits = waits_of(self._patience)
         while True:
             try:
                 response = self._answer(request, named | {"stream": True, "timeout": (CONNECT_SECONDS, SILENT_SECONDS)})
@@ -188,7 +170,7 @@ class _Adapter(HTTPAdapter):
             else:
                 if response.status_code not in PASSING:
                     return response
-                wait = waits(_retry_after(response.headers.get("Retry-After", "")))
+                wait = waits(retry_after(response.headers.get("Retry-After", "")))
                 if wait is None:
                     return response
             time.sleep(wait)
@@ -235,29 +217,6 @@ def _content(response: requests.Response, deadline: float) -> bytes:
 def _length(byte_range: str) -> int:
     first, last = byte_range.removeprefix("bytes=").split("-")
     return int(last) - int(first) + 1
-
-
-def _waits(patience: Patience) -> Callable[[float], float | None]:
-    """How long to wait before each further try, given what the server asks for; None to give up."""
-    tries, waited = 1, 0.0
-
-    def wait(asked_for: float) -> float | None:
-        nonlocal tries, waited
-        seconds = max(asked_for, patience.first_seconds * 2 ** (tries - 1) * random.uniform(0.75, 1.25))  # noqa: S311
-        tries, waited = tries + 1, waited + seconds
-        return None if tries > patience.tries or waited > patience.most_seconds else seconds
-
-    return wait
-
-
-def _retry_after(header: str) -> float:
-    """Seconds of a Retry-After header, which are a number or a date; 0 where it says nothing."""
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return 0.0
 
 
 def _reason(error: BaseException) -> str:
