@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from mosaic_worker import planning
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources import connections
 from range_server import serving
@@ -185,6 +186,17 @@ def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, impatient,
     code, message = step("plan", asked, tmp_path, host)
     assert code == 43
     assert "a.tif could not be fetched" in message["message"] or "nobody.invalid" in message["message"]
+
+
+def test_of_many_warnings_as_many_are_told_as_a_pod_can_leave_behind(served, tmp_path, monkeypatch):
+    _, address = served
+    many = [f"warning {number}: " + "ä" * 200 for number in range(40)]
+    monkeypatch.setattr(planning, "_warnings", lambda *_: many)
+    code, summary = step("plan", request(address), tmp_path, address)
+    assert code == 0
+    assert summary["warnings"][:2] == many[:2]
+    told = len(summary["warnings"]) - 1
+    assert summary["warnings"][-1] == f"{40 - told} more warning(s) are in the Item"
 
 
 def test_a_mosaic_larger_than_allowed_is_refused_with_the_limit(served, tmp_path):

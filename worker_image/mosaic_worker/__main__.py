@@ -7,7 +7,7 @@ bytes, says what came out or what went wrong: the operator reads both and needs 
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes: Kubernetes cuts a termination message at 4096."""
+MOST_WARNINGS, LONGEST_WARNINGS = 15, 3000
+"""How many of a plan's warnings are told there, and their bytes."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
@@ -63,7 +65,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
             scenes=int(environment.get(names.ENV_MAX_SCENES, Limits.scenes)),
         )
         plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
-        return plan.summary() | {"warnings": list(plan.warnings)}
+        return plan.summary() | {"warnings": _told(plan.warnings)}
     results = Results.of_request(request, uid)
     published = results.item(store)
     if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
@@ -111,6 +113,16 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
         raise RequestError(f"the environment variable {name} is not set; the operator sets it")
     return environment[name]
+
+
+def _told(warnings: Sequence[str]) -> list[str]:
+    """As many of a plan's warnings as fit beside its summary; the Item has all."""
+    told: list[str] = []
+    for number, warning in enumerate(warnings):
+        if len(told) == MOST_WARNINGS or len(json.dumps([*told, warning])) > LONGEST_WARNINGS:
+            return [*told, f"{len(warnings) - number} more warning(s) are in the Item"]
+        told.append(warning)
+    return told
 
 
 def _shortened(text: str) -> str:
