@@ -142,10 +142,10 @@ def test_an_infinite_value_is_far_from_all_others_and_no_reason_to_take_a_scene_
     assert composed(stack[:2], "medoid").chosen.item() == 2
 
 
-@given(stacks, stacks)
+@given(stacks, steps)
 def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared):
     scenes = min(len(values), len(compared))
-    work = reducer("medoid", None, values.shape[1:], scenes, counting=False, compared=2)
+    work = reducer("medoid", None, values.shape[1:], scenes, counting=False, compared=compared.shape[1])
     for number in range(scenes):
         work.add(number + 1, values[number], compared[number])
     result = work.result()
