@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import requests
 import running
-from azure.core.credentials import AzureNamedKeyCredential
-from azure.storage.blob import ContainerClient
+from containers import forget_credentials, new_container
 from data_lake_front import DataLakeFront
 from forwarding import serving
 from mosaic_worker.store import Store, open_store
@@ -18,7 +16,6 @@ from mosaic_worker.store.address import SCHEMES
 
 REAL = "MOSAIC_TEST_STORE_"
 """What the variables begin with that name a folder in a real account, by the scheme in capitals after it."""
-CREDENTIALS = ("AWS_", "AZURE_", "MOSAIC_STORE")
 
 
 def real_schemes() -> list[str]:
@@ -54,9 +51,8 @@ class Place:
 @pytest.fixture(scope="session")
 def servers() -> None:
     """Fails or skips, and says why, where they are not installed."""
-    absent = running.missing()
-    if absent:
-        reason = f"{absent[0]} is not there: make services installs it, from npm, PyPI and the Go module proxy"
+    reason = running.missing()
+    if reason:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 
@@ -85,30 +81,16 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     """Nothing of what this machine's user has set, but for a real account."""
     if "real" in request.node.name:
         return
-    for name in list(os.environ):
-        if name.startswith(CREDENTIALS):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    forget_credentials(monkeypatch)
 
 
 def make_place(scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A new container of a service, in the environment of this test."""
-    name = f"tests-{uuid.uuid4().hex[:12]}"
     fixture = {"abfss": "data_lake", "az": "azurite", "s3": "versitygw"}[scheme]
     service: running.Service = request.getfixturevalue(fixture)
     for variable, value in service.environment.items():
         monkeypatch.setenv(variable, value)
-    if scheme == "s3":
-        from mosaic_worker.store.s3_signing import Signature
-
-        requests.put(f"http://{service.address}/{name}", auth=Signature(running.REGION)).raise_for_status()
-        return Place(f"s3://{name}/a/folder", service, service.environment)
-    key = AzureNamedKeyCredential(running.ACCOUNT, service.environment["AZURE_STORAGE_KEY"])
-    ContainerClient(f"http://{service.address}/{running.ACCOUNT}", name, key).create_container()
-    authority = name if scheme == "az" else f"{name}@{running.ACCOUNT}.dfs.core.windows.net"
-    return Place(f"{scheme}://{authority}/a/folder", service, service.environment)
+    return Place(new_container(scheme, service), service, service.environment)
 
 
 @pytest.fixture(params=sorted(SCHEMES))

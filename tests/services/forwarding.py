@@ -40,13 +40,13 @@ class Forwarder(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, upstream: str, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), Handler)
         self.upstream = upstream
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.server_port}"
+        return f"{self.server_address[0]}:{self.server_port}"
 
     def answer(self, request: Request) -> Answer | None:
         """What is answered; None breaks the connection."""

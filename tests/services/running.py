@@ -18,6 +18,7 @@ from typing import Any
 
 CACHE = Path(os.environ.get("MOSAIC_SERVICES_CACHE") or "~/.cache/mosaic-operator/services").expanduser()
 """Into which servers/install puts them."""
+LOOPBACK = "127.0.0.1"
 REGION = "ca-west-1"
 ACCOUNT = "mosaictests"
 START_SECONDS = 60
@@ -35,61 +36,65 @@ class Service:
         return {name: value.replace(self.address, address) for name, value in self.environment.items()}
 
 
-def missing() -> list[Path]:
-    """The programs that are not there."""
-    return [path for path in (CACHE / "azurite/node", CACHE / "versitygw") if not path.exists()]
+def missing() -> str:
+    """Which program is not there, and what installs it; empty when all are."""
+    absent = [path for path in (CACHE / "azurite/node", CACHE / "versitygw") if not path.exists()]
+    return (
+        f"{absent[0]} is not there: make services installs it, from npm, PyPI and the Go module proxy" if absent else ""
+    )
 
 
 @contextmanager
-def azurite(folder: Path) -> Iterator[Service]:
+def azurite(folder: Path, host: str = LOOPBACK) -> Iterator[Service]:
     key = b64encode(secrets.token_bytes(64)).decode()
-    port = free_port()
+    port = free_port(host)
     program = CACHE / "azurite/node_modules/azurite/dist/src/blob/main.js"
-    flags = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
+    flags = ["--blobHost", host, "--blobPort", str(port), "--location", str(folder)]
     flags += ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
-    with _running([CACHE / "azurite/node", program, *flags], {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}, folder, port):
-        address = f"127.0.0.1:{port}"
+    address = f"{host}:{port}"
+    accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
+    with _running([CACHE / "azurite/node", program, *flags], accounts, folder, address):
         environment = {"AZURE_STORAGE_ACCOUNT": ACCOUNT, "AZURE_STORAGE_KEY": key}
         yield Service(address, environment | {"AZURE_STORAGE_SERVICE_ENDPOINT": f"http://{address}/{ACCOUNT}"})
 
 
 @contextmanager
-def versitygw(folder: Path) -> Iterator[Service]:
+def versitygw(folder: Path, host: str = LOOPBACK) -> Iterator[Service]:
     access, secret = secrets.token_hex(10), secrets.token_hex(20)
-    port = free_port()
+    address = f"{host}:{free_port(host)}"
     (folder / "buckets").mkdir()
-    flags = ["--port", f"127.0.0.1:{port}", "--region", REGION, "--quiet", "posix", folder / "buckets"]
-    with _running([CACHE / "versitygw", *flags], {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}, folder, port):
-        address = f"127.0.0.1:{port}"
+    flags = ["--port", address, "--region", REGION, "--quiet", "posix", folder / "buckets"]
+    root = {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}
+    with _running([CACHE / "versitygw", *flags], root, folder, address):
         environment = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
         yield Service(address, environment | {"AWS_ENDPOINT_URL": f"http://{address}"})
 
 
 @contextmanager
-def stac_api(items: Sequence[dict[str, Any]], folder: Path) -> Iterator[str]:
+def stac_api(items: Sequence[dict[str, Any]], folder: Path, host: str = LOOPBACK) -> Iterator[str]:
     """Items as a STAC API gives them, by rustac; its landing page."""
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
-    port = free_port()
+    address = f"{host}:{free_port(host)}"
     program = Path(sys.executable).parent / "rustac"
-    command = [program, "serve", "items.json", "--addr", f"127.0.0.1:{port}", "--create-collections"]
-    with _running(command, {}, folder, port):
-        yield f"http://127.0.0.1:{port}"
+    command = [program, "serve", "items.json", "--addr", address, "--create-collections"]
+    with _running(command, {}, folder, address):
+        yield f"http://{address}"
 
 
-def free_port() -> int:
+def free_port(host: str = LOOPBACK) -> int:
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind((host, 0))
         port: int = listening.getsockname()[1]
         return port
 
 
 @contextmanager
-def _running(command: list[str | Path], environment: dict[str, str], folder: Path, port: int) -> Iterator[None]:
+def _running(command: list[str | Path], environment: dict[str, str], folder: Path, address: str) -> Iterator[None]:
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=os.environ | environment, cwd=folder, stdout=output, stderr=output)
     try:
-        _await(server, port, log)
+        _await(server, address, log)
         yield
     finally:
         server.send_signal(signal.SIGTERM)
@@ -101,11 +106,12 @@ def _running(command: list[str | Path], environment: dict[str, str], folder: Pat
         shutil.rmtree(folder)  # gigabytes
 
 
-def _await(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    host, _, port = address.partition(":")
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((host, int(port)), 1).close()
         except OSError:
             time.sleep(0.02)
         else:

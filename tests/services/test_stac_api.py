@@ -14,7 +14,7 @@ from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from pipeline import make, request_of
 from range_server import Asked, serving
-from served_items import COLLECTION, served_item
+from served_items import COLLECTION, around, served_item
 
 SIDE = 512
 BANDS = ("red", "nir")
@@ -37,11 +37,9 @@ def api(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 
 def spec(url: str, items: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    boxes = [item["bbox"] for item in items]
-    around = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)]
     stac = {"url": url, "collection": COLLECTION, "datetime": "2024-06-01/2024-09-30"}
     return {
-        "area": {"bbox": around},
+        "area": {"bbox": around(items)},
         "source": {"stac": stac | changes.pop("stac", {})},
         "product": {"index": "NDVI"},
         "composite": {"method": "median", "mask": ["cloud", "shadow"]},

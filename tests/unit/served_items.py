@@ -1,6 +1,7 @@
 """STAC Items on this machine as an API gives them: with absolute hrefs, in a collection."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,3 +16,9 @@ def served_item(path: Path, root: Path, address: str) -> dict[str, Any]:
         if "://" not in asset["href"]:
             asset["href"] = f"{folder}/{asset['href'].removeprefix('./')}"
     return item | {"links": [], "collection": COLLECTION}
+
+
+def around(items: Sequence[dict[str, Any]]) -> list[float]:
+    """The box around Items, as a request's area."""
+    west, south, east, north = zip(*(item["bbox"] for item in items), strict=True)
+    return [min(west), min(south), max(east), max(north)]
