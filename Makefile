@@ -33,7 +33,8 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 test: lint verify chart unit service-test cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
-	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
+	@tests/services/servers/install || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
+	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
@@ -60,7 +61,7 @@ lint: setup ## Style, types and the direction of imports
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
 
-services: ## Install the servers that service-test starts, once, into ~/.cache/mosaic-operator: Azurite and versitygw
+services: ## Install the servers that service-test and cluster-test start, once, into ~/.cache/mosaic-operator: Azurite and versitygw
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start

@@ -88,13 +88,27 @@ class Release:
     scenes: str
     name: str = "mosaic-operator"
 
-    def install(self, values: Mapping[str, Any] | None = None, chart: Path = CHART) -> None:
-        """Install the chart, and start a pod through which the store is seen."""
-        if self.cluster.lab:
+    def install(
+        self,
+        values: Mapping[str, Any] | None = None,
+        chart: Path = CHART,
+        secrets: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Install the chart, with Secrets beside it, and start a pod through which a store that is a claim is seen."""
+        claim = "uri" not in (values or {}).get("store", {})
+        if claim and self.cluster.lab:
             self.cluster.lab_command("volume", self.namespace)
         self.create_namespace()
+        for name, content in (secrets or {}).items():
+            self.keep_secret(name, content)
         self.upgrade(values, chart, command="install")
-        self.start_reader()
+        if claim:
+            self.start_reader()
+
+    def keep_secret(self, name: str, content: Mapping[str, str]) -> None:
+        """Make a Secret, or change it."""
+        document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(content)}
+        self.cluster.apply(document, "--namespace", self.namespace)
 
     def create_namespace(self) -> None:
         """Create the namespace, in which no pod may do more than `restricted` allows."""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,12 @@ def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Inst
     """Installs the chart in a new namespace; all of them go at the end."""
     releases: list[Release] = []
 
-    def installed(purpose: str, values: Document | None = None) -> Release:
+    def installed(
+        purpose: str, values: Document | None = None, secrets: Mapping[str, Mapping[str, str]] | None = None
+    ) -> Release:
         release = Release(cluster, f"{purpose}-{worker_name}", scenes.address)
         releases.append(release)
-        release.install(values)
+        release.install(values, secrets=secrets)
         return release
 
     yield installed

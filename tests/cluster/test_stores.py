@@ -1,0 +1,254 @@
+"""A request whose scenes come from a catalogue ends in a store over the network: S3, and Azure Blob Storage."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import running
+from cluster import Cluster, Document, Release
+from containers import forget_credentials, new_container
+from forwarding import serving
+from mosaic_crds import names
+from mosaic_worker.store import Store, open_store
+from mosaic_worker.synthetic import write_scenes
+from node import kill_worker
+from served_items import COLLECTION, around, served_item
+from store_front import StoreFront
+
+SECRET = "store"
+WRONG = "wrong" * 8
+ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "az": "AZURE_STORAGE_SERVICE_ENDPOINT"}
+FILES = {"mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"}
+
+
+@pytest.fixture(scope="module")
+def servers() -> None:
+    """Fails or skips, and says why, where they are not installed."""
+    reason = running.missing()
+    if reason:
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def catalogue(cluster: Cluster, scenes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
+    """A request for the median of scenes that overlap, which a STAC API (rustac) knows."""
+    paths = list(write_scenes(scenes.folder / "catalogue", count=3, side=1280))
+    items = [served_item(path, scenes.folder, scenes.address) for path in paths]
+    with running.stac_api(items, tmp_path_factory.mktemp("rustac"), cluster.host) as url:
+        yield {
+            "area": {"bbox": around(items)},
+            "source": {"stac": {"url": url, "collection": COLLECTION, "datetime": "2024-07-01/2024-07-31"}},
+            "product": {"index": "NDVI"},
+            "composite": {"method": "median", "mask": ["cloud", "shadow"]},
+            "grid": {"resolution": 10},
+        }
+
+
+@dataclass(frozen=True)
+class Account:
+    """A container at a service, which pods reach through a front, and this process without it.
+
+    Attributes:
+        uri: of a folder in the container.
+        front: of the service.
+        endpoint: by which pods reach it.
+        secret: what the chart's Secret holds.
+    """
+
+    uri: str
+    front: StoreFront
+    endpoint: str
+    secret: dict[str, str] = field(repr=False)
+
+    @property
+    def scheme(self) -> str:
+        return self.uri.partition("://")[0]
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody may be told."""
+        return [value for name, value in self.secret.items() if name.endswith(("KEY", "KEY_ID"))]
+
+    def values(self, catalogue: Document, scenes: str) -> Document:
+        """Of the chart."""
+        hosts = [scenes, catalogue["source"]["stac"]["url"].removeprefix("http://")]
+        store = {"uri": self.uri, "secretName": SECRET}
+        if self.scheme == "s3":
+            return {"store": store | {"endpoint": self.endpoint}, "allowedHosts": hosts}
+        endpoint = {"name": ENDPOINTS[self.scheme], "value": self.endpoint}
+        hosts.append(self.front.address)  # opens its port, where a cluster enforces network policies
+        return {"store": store, "allowedHosts": hosts, "worker": {"env": [endpoint]}}
+
+
+@pytest.fixture(scope="module")
+def accounts(cluster: Cluster, servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Account]]:
+    """One of each kind; the credentials of both are in this process' environment."""
+    with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        forget_credentials(environment)
+        found = {}
+        for scheme, start in (("s3", running.versitygw), ("az", running.azurite)):
+            service = stack.enter_context(start(tmp_path_factory.mktemp(scheme), cluster.host))
+            for name, value in service.environment.items():
+                environment.setenv(name, value)
+            uri = new_container(scheme, service)
+            front = stack.enter_context(serving(StoreFront(service.address, cluster.host)))
+            told = service.at(front.address)
+            endpoint = told.pop(ENDPOINTS[scheme])
+            found[scheme] = Account(uri, front, endpoint, told)
+        yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def refused(install, accounts: dict[str, Account], catalogue: Document, scenes) -> Release:
+    """A request whose Secret is wrong; begun before all else, because it takes longest until no attempt is left."""
+    account = accounts["s3"]
+    values = account.values(catalogue, scenes.address)
+    values["store"]["uri"] += "/refused"
+    release = install("refused", values, {SECRET: account.secret | {"AWS_SECRET_ACCESS_KEY": WRONG}})
+    release.submit("refused", catalogue)
+    return release
+
+
+@pytest.fixture(scope="module")
+def releases(install, accounts: dict[str, Account], catalogue: Document, scenes) -> dict[str, Release]:
+    """The chart with each kind of store, in a namespace of its own, with a request at work."""
+    found = {}
+    for scheme, account in accounts.items():
+        values = account.values(catalogue, scenes.address)
+        found[scheme] = install(f"store-{scheme}", values, {SECRET: account.secret})
+        found[scheme].submit("median", catalogue | {"execution": {"parallelism": 2}})
+    return found
+
+
+def assert_whole_in_store(account: Account, release: Release, name: str, spec: Document, expected) -> None:
+    """Says that a mosaic is in the store, whole, once, described as it is, and the same as on one machine."""
+    status = release.wait_for(name, "Succeeded", "Failed")
+    assert status["phase"] == "Succeeded", status["message"]
+    uid = release.get("mosaic", name)["metadata"]["uid"]
+    store = open_store(account.uri)
+    folder = f"mosaics/{release.namespace}/{name}/{uid}"
+    assert {stored.key for stored in store.list(f"{folder}/")} == {f"{folder}/{file}" for file in FILES}
+    assert list(store.list(names.work_prefix(uid))) == []
+    named = {"cog": "mosaic.tif", "png": "mosaic.png", "item": "mosaic.json"}
+    assert {kind: status["result"][kind] for kind in named} == {
+        kind: f"{account.uri}/{folder}/{file}" for kind, file in named.items()
+    }
+    cog, png = expected(spec)
+    assert store.read(f"{folder}/mosaic.tif") == cog
+    assert store.read(f"{folder}/mosaic.png") == png
+    assert_described(store, folder)
+
+
+def assert_described(store: Store, folder: str) -> None:
+    """Says that the Item names the other files, with their sizes and checksums."""
+    item = json.loads(read(store, f"{folder}/mosaic.json"))
+    assert {asset["href"] for asset in item["assets"].values()} == {f"./{file}" for file in FILES - {"mosaic.json"}}
+    for asset in item["assets"].values():
+        content = read(store, f"{folder}/{asset['href'].removeprefix('./')}")
+        assert asset["file:size"] == len(content)
+        assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
+    assert [scene["id"] for scene in item["properties"]["mosaic:scenes"]] == [f"S2_SYNTHETIC_{n}" for n in (1, 2, 3)]
+
+
+def read(store: Store, key: str) -> bytes:
+    content = store.read(key)
+    assert content is not None, f"{key} is not there"
+    return content
+
+
+def shown(release: Release) -> str:
+    """All that Kubernetes shows of a release but its Secrets: objects, Events, and logs of workers and operator."""
+    objects = release.kubectl("get", "mosaics,jobs,pods,events,deployments,configmaps", "--output", "yaml")
+    flags = ["--prefix", "--tail=-1", "--max-log-requests=50", "--ignore-errors"]  # a sweep's pod may not have begun
+    logs = [
+        release.kubectl("logs", f"--selector={selector}", *flags)
+        for selector in (names.LABEL_STEP, "app.kubernetes.io/component=operator")
+    ]
+    return "\n".join([objects, *logs])
+
+
+def told(secrets: Sequence[str], *texts: bytes) -> list[str]:
+    return [secret for secret in secrets for text in texts if secret.encode() in text]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "az"])
+def test_scenes_of_a_catalogue_become_a_mosaic_in_a_store(
+    releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, expected, scheme: str
+):
+    account, release = accounts[scheme], releases[scheme]
+    uid = release.get("mosaic", "median")["metadata"]["uid"]
+    assert_whole_in_store(account, release, "median", catalogue, expected)
+    plan = release.status("median")["plan"]
+    assert (plan["scenes"], plan["tiles"], plan["ranges"]) == (3, 6, 6)
+    for job in release.jobs("median").values():
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container["envFrom"] == [{"secretRef": {"name": SECRET}}]
+        assert not {variable["name"] for variable in container["env"]} & account.secret.keys()
+    written = account.front.writes()
+    everything = shown(release)
+    assert [write for write in written if write.path.endswith(f"/{names.plan_key(uid)}")]
+    for pod in ("median-plan", "median-tiles-5", "median-finalize", release.name):
+        assert f"[pod/{pod}-" in everything, f"{pod} has no log"
+    assert not told(account.secrets, everything.encode(), *(write.content for write in written))
+
+
+def test_a_worker_killed_between_a_part_and_its_record_loses_nothing_and_does_nothing_twice(
+    cluster: Cluster, releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, expected
+):
+    """It was at the second of two tiles: the first is not computed again, the second is."""
+    if not cluster.lab:
+        pytest.skip("faults are made on the node, which is this machine only in the lab")
+    account, release = accounts["s3"], releases["s3"]
+    uid = release.submit("killed", catalogue | {"execution": {"parallelism": 1}})
+    held = account.front.hold_next(names.record_key(uid, 3))
+    held.wait()
+    plan: dict[str, Any] = json.loads(read(open_store(account.uri), names.plan_key(uid)))
+    assert plan["ranges"][2] == [2, 4]
+    kill_worker(uid, "tiles", 2)
+    held.dropped.set()
+    assert_whole_in_store(account, release, "killed", catalogue, expected)
+    assert release.jobs("killed")["tiles"]["status"]["failed"] == 1
+    written = account.front.writes(names.work_prefix(uid))
+    records = [write.path.rpartition("/")[2] for write in written if write.path.endswith(".json")]
+    assert sorted(records) == [*(f"{tile}.json" for tile in range(6)), "plan.json"]
+    parts = [write for write in written if write.path.endswith(".tif")]
+    tiles = [int(write.path.rpartition("/")[2].partition("-")[0]) for write in parts]
+    assert sorted(zip(tiles, (write.status for write in parts), strict=True)) == [
+        (0, 200),
+        (1, 200),
+        (2, 200),
+        (3, 200),
+        (3, 412),
+        (4, 200),
+        (5, 200),
+    ]
+
+
+def test_a_wrong_secret_is_told_of_and_a_right_one_helps(
+    refused: Release, accounts: dict[str, Account], catalogue: Document, expected
+):
+    account = accounts["s3"]
+    status = refused.wait_for("refused", "Failed", "Succeeded")
+    assert status["message"] == (
+        f"the store {account.uri}/refused/ refuses the credentials (SignatureDoesNotMatch): check that those in "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or a profile, or a role) are right, have not "
+        "expired and may read, write, list and delete there, and run again; finished tiles are kept (tried 4 times)"
+    )
+    assert {c["type"]: c["reason"] for c in status["conditions"]}["Planned"] == "SourceOrStore"
+    jobs = refused.jobs("refused")
+    assert jobs.keys() == {"plan"}
+    assert jobs["plan"]["status"]["failed"] == 4
+    assert {c["type"]: c["reason"] for c in jobs["plan"]["status"]["conditions"]}["Failed"] == "BackoffLimitExceeded"
+    everything = shown(refused)
+    assert "[pod/refused-plan-" in everything
+    assert not told([WRONG, *account.secrets], everything.encode())
+    refused.keep_secret(SECRET, account.secret)
+    refused.delete("refused")
+    refused.submit("refused", catalogue)
+    assert_whole_in_store(replace(account, uri=f"{account.uri}/refused"), refused, "refused", catalogue, expected)
