@@ -15,6 +15,8 @@ from mosaic_crds.names import GROUP, PLURAL, VERSION
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 SAMPLES = sorted((ROOT / "crds" / "samples").glob("*.yaml"))
+ELSEWHERE = {"ndvi-british-columbia", "sentinel-2-product"}
+"""Samples whose scenes are in a public archive, or on the disk of who runs `mosaic run`."""
 
 
 def test_the_mosaic_is_the_one_that_mosaic_run_makes_byte_for_byte(shared: Release, scenes, assert_whole):
@@ -54,7 +56,7 @@ def test_parallelism_changes_while_ranges_are_computed(shared: Release, scenes, 
     assert_whole(shared, "parallel", spec)
 
 
-@pytest.mark.parametrize("sample", [path for path in SAMPLES if "british" not in path.name], ids=lambda path: path.stem)
+@pytest.mark.parametrize("sample", [path for path in SAMPLES if path.stem not in ELSEWHERE], ids=lambda path: path.stem)
 def test_the_samples_work(shared: Release, scenes, assert_whole, sample):
     folder = scenes.folder / "samples" / "scenes"
     if not folder.exists():
@@ -64,6 +66,17 @@ def test_the_samples_work(shared: Release, scenes, assert_whole, sample):
     name = document["metadata"]["name"]
     shared.submit(name, document["spec"])
     assert_whole(shared, name, document["spec"])
+
+
+def test_the_sample_of_a_product_as_it_is_downloaded_is_refused_with_advice(shared: Release, scenes):
+    sample = (ROOT / "crds" / "samples" / "sentinel-2-product.yaml").read_text()
+    document = yaml.safe_load(sample.replace("scenes/S2_", f"http://{scenes.address}/S2_"))
+    shared.submit("product", document["spec"])
+    status = shared.wait_for("product", "Failed", "Succeeded")
+    assert status["message"] == (
+        "spec.source.files.scenes[0].safe: SAFE products are read from this machine's own disk only; download "
+        f"http://{scenes.address}/S2_SYNTHETIC_1.SAFE.zip, or name its files under bands, or its STAC Item"
+    )
 
 
 def test_the_api_server_knows_the_contract(cluster: Cluster):
