@@ -216,3 +216,20 @@ def test_secrets_and_signatures_are_written_and_said_nowhere(server, tmp_path, c
     for secret in (server.secret, *server.tokens, *server.signatures):
         assert secret.encode() not in written
         assert secret not in said
+
+
+REAL = "MOSAIC_TEST_EARTH_DAILY"
+"""A box in degrees, west,south,east,north, of which the account that EDS_CLIENT_ID and EDS_SECRET name has mosaics."""
+
+
+@pytest.mark.skipif(not os.environ.get(REAL), reason=f"{REAL} names no place of a real account")
+def test_a_real_account(tmp_path):
+    asked = {
+        "area": {"bbox": [float(edge) for edge in os.environ[REAL].split(",")]},
+        "source": {"earthDaily": {"datetime": "2020-01-01/.."}},
+        "product": {"bands": ["red"]},
+        "composite": {"method": "latest"},
+    }
+    made = make(tmp_path, asked)
+    assert made.item["assets"]["mosaic"]["bands"][0]["statistics"]["valid_percent"] > 0
+    assert "X-Amz" not in json.dumps(made.item)
