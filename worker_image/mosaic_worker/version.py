@@ -9,7 +9,7 @@ import mosaic_crds
 
 DISTRIBUTION = "mosaic-operator"
 _PIXEL_LIBRARIES = (
-    "numpy", "numexpr", "bottleneck", "rasterio", "shapely", "pillow", "spyndex", "cmap", "zstandard", "isal",
+    "numpy", "numexpr", "bottleneck", "rasterio", "shapely", "pillow", "spyndex", "cmap", "zstandard",
 )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """PNG files whose rows are compressed in strips, side by side (PNG Specification, third edition; RFC 1950 and 1951).
 
-Pillow holds the whole picture and deflates it in one thread, which took longer than all the colouring before it. ISA-L
-deflates as well as zlib at its level 1, in a sixth of the time.
+Pillow holds the whole picture and deflates it in one thread, which took longer than all the colouring before it.
 """
 
 import struct
@@ -9,11 +8,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 LEVEL = 1
-"""Of ISA-L's 0 to 3: colours of satellite images are hardly smaller at higher ones."""
+"""Of deflate: colours of satellite images are as large at level 6, in half the speed."""
 _RAW = -15
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 3, 4: 6}
@@ -29,8 +27,8 @@ class Strip:
         filtered = np.zeros((height, 1 + width * channels), np.uint8)  # filter 0 at the start of each row: none
         filtered[:, 1:] = pixels.reshape(height, width * channels)
         self.rows = filtered.data
-        compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _RAW)
-        self.compressed = compressor.compress(self.rows) + compressor.flush(isal_zlib.Z_FULL_FLUSH)
+        compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, _RAW)
+        self.compressed = compressor.compress(self.rows) + compressor.flush(zlib.Z_FULL_FLUSH)
 
 
 def png(width: int, height: int, palette: bytes | None, strips: Iterable[Strip]) -> Iterator[bytes]:
