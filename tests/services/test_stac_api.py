@@ -1,5 +1,6 @@
 """Scenes searched in a real STAC API (rustac), read by byte ranges, and made into the mosaic that their files make."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -160,3 +161,17 @@ def test_what_is_no_stac_api_is_refused(api, folder):
     (folder / "page").write_text("<html></html>")
     with pytest.raises(RequestError, match=f"http://{files}/page is no STAC API"):
         found(spec(f"http://{files}/page", items), files)
+
+
+def test_a_catalogue_that_leads_to_a_file_of_this_machine_is_refused(api, folder):
+    _, files, items = api
+    conforms = ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"]
+    secret = folder / "secret.json"
+    secret.write_text('{"type": "FeatureCollection", "features": [{"id": "secret"}]}')
+    landing = {
+        "type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "c", "conformsTo": conforms,
+        "links": [{"rel": "search", "href": secret.as_uri(), "type": "application/geo+json", "method": "POST"}],
+    }  # fmt: skip
+    (folder / "landing.json").write_text(json.dumps(landing))
+    with pytest.raises(RequestError, match="is a local file, and only `mosaic run` reads those"):
+        found(spec(f"http://{files}/landing.json", items), files)

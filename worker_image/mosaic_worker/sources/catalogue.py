@@ -7,7 +7,9 @@ from typing import Any
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from mosaic_crds.spelling import did_you_mean
+from pystac import Link
 from pystac.errors import STACError, STACTypeError
+from pystac.utils import HREF
 from pystac_client import Client as Api
 from pystac_client import ConformanceClasses
 from pystac_client.stac_api_io import StacApiIO
@@ -190,6 +192,10 @@ class _Asking(StacApiIO):
         super().__init__(max_retries=None)
         self.session = catalogue.client.session
         self._catalogue = catalogue
+
+    def read_text(self, source: HREF, *arguments: Any, **named: Any) -> str:
+        """Ask, where pystac-client would read a file of this machine that a catalogue names."""
+        return super().read_text(source) if isinstance(source, Link) else self.request(str(source), *arguments, **named)
 
     def request(
         self,
