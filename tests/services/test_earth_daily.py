@@ -181,6 +181,15 @@ def test_an_asset_map_comes_before_a_stand_in(folder, monkeypatch):
         assert not any("stands in" in note for note in found(server, source=source).notes)
 
 
+def test_an_asset_map_that_names_nothing_is_refused_and_nothing_stands_in(folder, monkeypatch):
+    with earth_daily(folder, items_in(folder, nir="nir08")) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        source = {"earthDaily": {"datetime": "2024-06-01/2024-09-30", "assets": {"nir": "B8"}}}
+        with pytest.raises(RequestError, match=r"earthDaily\.assets\.nir: S2_SYNTHETIC_1 has no asset B8"):
+            found(server, source=source)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

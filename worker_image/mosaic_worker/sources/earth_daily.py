@@ -100,7 +100,7 @@ def earth_daily_scenes(
     stood_in = dict.fromkeys(STAND_INS, 0)
     described = []
     for item in (replace(item, assets=assets) for item in items):
-        lacking = [name for name in bands if name in STAND_INS and not item.has(name)]
+        lacking = [name for name in bands if name in STAND_INS and name not in assets and not item.has(name)]
         for name in lacking:
             stood_in[name] += 1
         described.append(_with_stand_ins(item, lacking))
