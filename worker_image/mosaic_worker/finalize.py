@@ -61,16 +61,17 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     published = results.item(store)
     if published is None:
         records = complete_records(plan, store)
+        parts = _Parts(plan, records, store)
         statistics = merge([record.statistics for record in records])
         stretch = stretches(plan.output.stretch, statistics)
         with ThreadPoolExecutor(1) as beside:
-            cog = beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, store))
-            picture = _picture(plan, records, stretch, store) if "png" in plan.output.formats else None
-            files = [cog.result()]
-        if picture is not None:
-            files.append(_publish(plan, store, PICTURE, [picture.png]))
-            files.append(_publish(plan, store, THUMBNAIL, [picture.thumbnail]))
-        item = mosaic_item(plan, statistics, stretch, picture, files, records, datetime.now(UTC))
+            files = [beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, parts))]
+            picture = _picture(plan, records, stretch, parts) if "png" in plan.output.formats else None
+            if picture is not None:
+                files.append(beside.submit(_publish, plan, store, PICTURE, [picture.png]))
+                files.append(beside.submit(_publish, plan, store, THUMBNAIL, [picture.thumbnail()]))
+        written = [file.result() for file in files]
+        item = mosaic_item(plan, statistics, stretch, picture, written, records, datetime.now(UTC))
         store.create(results.key(ITEM), [item])
         published = results.item(store) or item
     sweep(plan.uid, store)
@@ -124,36 +125,50 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
         start += len(piece)
 
 
-def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, store: Store) -> Iterator[bytes]:
+class _Parts:
+    """The tiles' parts, which the COG and the picture are both made of; may be read in several threads at once."""
+
+    def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store) -> None:
+        self._plan, self._records, self._store = plan, records, store
+        self._checked: set[tuple[int, int]] = set()
+
+    def level(self, tile: int, level: int) -> bytes:
+        """A level of a tile's part, checked the first time that it is read.
+
+        Raises:
+            LostTilesError: it is lost or damaged, and is forgotten, so that the next run makes it anew.
+        """
+        record = self._records[tile]
+        key = names.part_key(self._plan.uid, tile, record.digest)
+        index = record.levels[level]
+        content = self._store.read(key, index.start, index.stop)
+        if content is not None and (
+            (tile, level) in self._checked or hashlib.sha256(content).hexdigest() == index.digest
+        ):
+            self._checked.add((tile, level))
+            return content
+        self._store.delete(names.record_key(self._plan.uid, tile))
+        self._store.delete(key)
+        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to compute it anew")
+
+
+def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[bytes]:
     description = Description(
         bands=plan.band_names,
         tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
         band_tags=tuple(_statistics_tags(band) for band in statistics.bands),
     )
     levels = [record.levels for record in records]
-    return write_cog(
-        plan.grid,
-        plan.encoding,
-        description,
-        plan.tiles,
-        levels,
-        lambda tile, level: _level(plan, records[tile], level, store),
-    )
+    return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts.level)
 
 
 def _picture(
-    plan: Plan,
-    records: Sequence[TileRecord],
-    stretch: Sequence[tuple[float, float]],
-    store: Store,
+    plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: _Parts
 ) -> Picture:
     """The picture, painted from the parts while the COG is written."""
 
     def stretched(level: int) -> StretchedLevel:
-        def read_part(tile: int) -> bytes:
-            return _level(plan, records[tile], level, store)
-
-        return StretchedLevel(plan.tiles, level, plan.encoding, read_part, stretch)
+        return StretchedLevel(plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch)
 
     return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap)
 
@@ -169,15 +184,3 @@ def _statistics_tags(band: BandStatistics) -> dict[str, str]:
         "STATISTICS_STDDEV": repr(band.stddev),
         "STATISTICS_VALID_PERCENT": f"{band.valid_percent:.4f}",
     }
-
-
-def _level(plan: Plan, record: TileRecord, level: int, store: Store) -> bytes:
-    """A level of a part, checked; a part that is lost or damaged is forgotten, so that the next run makes it anew."""
-    key = names.part_key(plan.uid, record.tile, record.digest)
-    index = record.levels[level]
-    content = store.read(key, index.start, index.stop)
-    if content is not None and hashlib.sha256(content).hexdigest() == index.digest:
-        return content
-    store.delete(names.record_key(plan.uid, record.tile))
-    store.delete(key)
-    raise LostTilesError(f"the part of tile {record.tile} is lost or damaged; run again to compute it anew")

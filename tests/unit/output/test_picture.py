@@ -191,7 +191,7 @@ def test_a_thumbnail_is_small_and_keeps_its_transparency():
     values = np.ones((1200, 2400))
     values[:, :1200] = np.nan
     picture, _ = picture_of(values, left=500_000, top=5_000_000)
-    small = Image.open(io.BytesIO(picture.thumbnail))
+    small = Image.open(io.BytesIO(picture.thumbnail()))
     assert max(small.size) <= 512
     alpha = np.asarray(small.convert("RGBA"))[..., 3]
     assert alpha[small.height // 2, 20] == 0

