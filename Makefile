@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit services service-test cluster-test bench bench-cluster images chart lint verify generate format lock clean
+.PHONY: help setup demo test unit api-test services service-test cluster-test bench bench-cluster images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -30,7 +30,7 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 	@cp crds/samples/*.yaml demo/
 	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
 
-test: lint verify chart unit service-test cluster-test ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart unit api-test service-test cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -55,11 +55,14 @@ $(VENV)-bench/.ready: requirements/bench.txt
 lint: setup ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy crds operator worker_image
+	$(BIN)/mypy api crds operator worker_image
 	$(BIN)/lint-imports --no-cache
 
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+
+api-test: setup ## The tests of the REST API, on a PostgreSQL of their own
+	$(BIN)/python -m pytest -n auto tests/api
 
 services: ## Install the servers that service-test and cluster-test start, once, into ~/.cache/mosaic-operator: Azurite and versitygw
 	@tests/services/servers/install
@@ -102,8 +105,11 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		requirements/build.in -c requirements/worker.txt -c requirements/operator.txt -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		--extra api pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
+		-o requirements/api.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
-		-o requirements/develop.txt
+		-c requirements/api.txt -o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
 

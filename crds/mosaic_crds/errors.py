@@ -10,9 +10,17 @@ class MosaicError(Exception):
 
 
 class RequestError(MosaicError):
-    """The request, or what it points to, cannot work; the same request will fail again, so nobody retries it."""
+    """The request, or what it points to, cannot work; the same request will fail again, so nobody retries it.
+
+    Attributes:
+        field: of the request, that is to blame, such as spec.source.files.scenes[0].item; None where it is not known.
+    """
 
     exit_code = 42
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class PassingError(MosaicError):

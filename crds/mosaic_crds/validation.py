@@ -56,7 +56,7 @@ def load_request(document: object, where: str = "the request") -> MosaicRequest:
         return MosaicRequest.model_validate(document)
     except ValidationError as error:
         told = min(error.errors(include_url=False), key=_rank)
-        raise RequestError(f"{where}: {_sentence(told)}") from None
+        raise RequestError(f"{where}: {_sentence(told)}", _field(told)) from None
 
 
 def _rank(error: ErrorDetails) -> int:
@@ -64,6 +64,12 @@ def _rank(error: ErrorDetails) -> int:
     if error["loc"] in {("apiVersion",), ("kind",)} and error["type"] != "missing":
         return 0
     return 1 if error["type"] == "extra_forbidden" else 2
+
+
+def _field(error: ErrorDetails) -> str:
+    """The field that an error is about."""
+    named = error.get("ctx", {}).get("field") if error["type"] == "rule" else None
+    return _path((*error["loc"], named) if named else error["loc"])
 
 
 def _sentence(error: ErrorDetails) -> str:

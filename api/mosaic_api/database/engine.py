@@ -1,0 +1,113 @@
+"""How code reaches the database: sessions for transactions, and a connection that hears what others commit."""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from typing import cast
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from mosaic_crds.errors import PassingError
+from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+CHANGED = "mosaic_changed"
+"""The channel that tells of changed rows: `mosaics <id>`, `entries <id>` or `overlays <id>`."""
+CONNECT_SECONDS = 10
+POOL = 20
+"""Connections at most; each runs one request's queries."""
+
+
+class Database:
+    """A PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        """Connects when it is first used."""
+        self.engine: Engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=POOL - 5,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose work is committed at the end, or undone where something fails.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except OperationalError as error:
+            raise PassingError(f"the database does not answer: {_reason(error)}") from error
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest form; several may try at once, and one of them does it.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        with as_file(files("mosaic_api.database") / "migrations") as scripts:
+            config = Config()
+            config.set_main_option("script_location", str(scripts))
+            try:
+                with self.engine.begin() as connection:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('mosaic migrations'))"))
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, "head")
+            except OperationalError as error:
+                raise PassingError(f"the database does not answer: {_reason(error)}") from error
+
+    def answers(self) -> bool:
+        """Whether it does."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError:
+            return False
+        return True
+
+    def changes(self, timeout: float) -> Iterator[str | None]:
+        """What is told of changed rows, as it is committed; None at first, and whenever nothing was told for a while.
+
+        What was committed while nobody listened is not told: at None, look at all that matters.
+
+        Args:
+            timeout: seconds after which None is given.
+
+        Raises:
+            PassingError: the connection is lost.
+        """
+        try:
+            with self.engine.connect() as pooled:
+                pooled.detach()  # it is closed at the end, so that nobody else hears what is told
+                connection = cast("Connection", pooled.connection.dbapi_connection)
+                connection.autocommit = True
+                connection.cursor().execute(f"LISTEN {CHANGED}")
+                yield None
+                while True:
+                    ready, _, _ = select.select([connection], [], [], timeout)
+                    connection.poll()
+                    if not ready:
+                        yield None
+                    told, connection.notifies[:] = [each.payload for each in connection.notifies], []
+                    yield from told
+        except (OperationalError, psycopg2.OperationalError) as error:
+            raise PassingError(f"the database does not answer: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _reason(error: OperationalError | psycopg2.OperationalError) -> str:
+    """What the server or the network said, on one line, without the query."""
+    return " ".join(str(error.orig if isinstance(error, OperationalError) else error).split())

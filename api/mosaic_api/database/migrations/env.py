@@ -1,0 +1,7 @@
+"""Runs the migrations on the connection that `Database.migrate` holds."""
+
+from alembic import context
+from mosaic_api.database.models import Base
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.run_migrations()

@@ -1,0 +1,174 @@
+"""The tables. What a column may hold is said once, here, and by the migrations that make it so."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from mosaic_crds.names import Phase
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ROLES = ("viewer", "editor", "admin")
+"""What a user may do: look; ask and keep; and see to what is others'."""
+ORIGINS = ("api", "cluster", "overlays", "command")
+"""Who asked for a mosaic: somebody here, kubectl, a client of the research system, or the command on this machine."""
+KINDS = ("image", "vector", "point")
+OVER = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
+"""The phases of requests that nothing more happens to."""
+
+
+def now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables; times have zones, and structures are JSON that PostgreSQL understands."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+        uuid.UUID: UUID(as_uuid=True),
+    }
+
+
+class User(Base):
+    """Somebody who is known here."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="users_role"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    role: Mapped[str] = mapped_column(String(10), default="editor")
+    subject: Mapped[str | None] = mapped_column(String(255), unique=True)
+    """The issuer and subject of the identity provider that knows the user."""
+    created: Mapped[datetime] = mapped_column(default=now)
+    disabled: Mapped[bool] = mapped_column(default=False)
+
+
+class Token(Base):
+    """A secret that stands for a user; only its digest is kept."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    label: Mapped[str] = mapped_column(String(100))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256, hexadecimal: of 32 random bytes, which nobody can guess from it."""
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
+    created: Mapped[datetime] = mapped_column(default=now)
+    expires: Mapped[datetime | None]
+    revoked: Mapped[datetime | None]
+    last_used: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="joined")
+
+
+class Mosaic(Base):
+    """A mosaic that somebody asked for: the wish, and what is known of its fulfilment."""
+
+    __tablename__ = "mosaics"
+    __table_args__ = (
+        CheckConstraint(f"origin IN {ORIGINS}", name="mosaics_origin"),
+        CheckConstraint(f"phase IN {tuple(str(phase) for phase in Phase)}", name="mosaics_phase"),
+        Index("mosaics_name", "namespace", "name", unique=True, postgresql_where=text("removed IS NULL")),
+        Index("mosaics_created", "created"),
+        Index("mosaics_open", "phase", "lease_until", postgresql_where=text("completed IS NULL AND removed IS NULL")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    namespace: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(String(52))
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    origin: Mapped[str] = mapped_column(String(10), default="api")
+    spec: Mapped[dict[str, Any]]
+    """That of the MosaicRequest."""
+    shared: Mapped[bool] = mapped_column(default=False)
+    """Whether everybody here may see it."""
+    created: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    cancelled: Mapped[datetime | None]
+    """Since when it is wished that it stops."""
+    removed: Mapped[datetime | None]
+    """Since when it is wished that it is gone, with its results; the row ends when they are."""
+    phase: Mapped[str] = mapped_column(String(12), default=str(Phase.PENDING))
+    status: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """That of the MosaicRequest, whoever works on it."""
+    started: Mapped[datetime | None]
+    completed: Mapped[datetime | None]
+    uid: Mapped[str | None] = mapped_column(String(63))
+    """Under which its work and results are kept; in a cluster, that of the MosaicRequest it was applied as."""
+    item: Mapped[dict[str, Any] | None]
+    """The STAC Item, once the mosaic is published."""
+    worker: Mapped[str | None] = mapped_column(String(100))
+    """Which executor works on it."""
+    lease_until: Mapped[datetime | None]
+    """Until when it does so without another word."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    overlay_id: Mapped[int | None] = mapped_column(unique=True)
+    """The row of the research system's table that asked for it."""
+
+    owner: Mapped[User | None] = relationship(lazy="joined")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.phase in OVER
+
+
+class Entry(Base):
+    """Something that people keep beside mosaics: an image, a vector file or a point."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {KINDS}", name="entries_kind"),
+        Index("entries_box", "west", "east", "south", "north"),
+        Index("entries_created", "created"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    kind: Mapped[str] = mapped_column(String(6))
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(Text, default="")
+    creator: Mapped[str] = mapped_column(String(100), default="")
+    """As people write it; the owner is who it belongs to."""
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    shared: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    removed: Mapped[datetime | None]
+    """Since when it is deleted, which can be taken back for a while."""
+    west: Mapped[float]
+    south: Mapped[float]
+    east: Mapped[float]
+    north: Mapped[float]
+    """Degrees; west > east crosses the antimeridian."""
+    footprint: Mapped[dict[str, Any]]
+    """GeoJSON geometry, degrees."""
+    files: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What is in the store, by role: {"original": {key, name, mediaType, bytes, sha256}, "display": …}."""
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What is shown of it: the bands and statistics of an image, the fields of a vector file."""
+    central_id: Mapped[uuid.UUID | None]
+    """Its id in the central installation, where it was shared to or fetched from there."""
+    sharing: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """How sharing with the central installation goes: {"state", "attempts", "next", "message"}."""
+
+    owner: Mapped[User | None] = relationship(lazy="joined")
+
+
+class Audit(Base):
+    """Who did what; never changed."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    user_id: Mapped[uuid.UUID | None]
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(100))
+    """Kind and id of what it was done to, as `mosaic/<id>`."""
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)

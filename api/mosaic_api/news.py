@@ -1,0 +1,84 @@
+"""What the database tells of changed rows, handed to whoever in this process waits for it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from mosaic_crds.errors import PassingError
+
+from mosaic_api.database import Database
+
+QUIET_SECONDS = 15.0
+"""After which those who wait look for themselves."""
+RETRY_SECONDS = 2.0
+MOST_WAITING = 1000
+"""News that one listener may be behind with; then it looks at all instead."""
+
+
+class News:
+    """One connection that listens, for any number of listeners."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: set[asyncio.Queue[str | None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Listen in a thread of its own; call it in the event loop that the listeners run in."""
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._listen, name="news", daemon=True).start()
+
+    def stop(self) -> None:
+        """Listen no longer, and let those who wait end."""
+        self._ended.set()
+        for queue in self._listeners:
+            _offer(queue, None)
+
+    async def changes(self) -> AsyncIterator[str | None]:
+        """The changed rows from now on, as `<table> <id>`; None when something may have been missed."""
+        queue: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
+        self._listeners.add(queue)
+        try:
+            yield None
+            while not self._ended.is_set():
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
+    async def of(self, table: str, row: object) -> AsyncIterator[None]:
+        """Gives something at once and whenever a row of a table may have changed."""
+        async with aclosing(self.changes()) as changes:  # type: ignore[type-var]
+            async for change in changes:
+                if change is None or change == f"{table} {row}":
+                    yield None
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            try:
+                for change in self._database.changes(QUIET_SECONDS):
+                    if self._ended.is_set():
+                        return
+                    self._tell(change)
+            except PassingError as error:
+                logging.getLogger(__name__).warning("%s; trying again", error)
+                self._ended.wait(RETRY_SECONDS)
+
+    def _tell(self, change: str | None) -> None:
+        def offer() -> None:
+            for queue in self._listeners:
+                _offer(queue, change)
+
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(offer)
+
+
+def _offer(queue: "asyncio.Queue[str | None]", change: str | None) -> None:
+    """Put news where a listener takes it; one that is far behind finds that it may have missed something."""
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        change = None
+    queue.put_nowait(change)

@@ -1,0 +1,8 @@
+"""What tests are given to call the application with."""
+
+from collections.abc import Callable
+
+from fastapi.testclient import TestClient
+
+Client = Callable[..., TestClient]
+"""`client("ann", "editor", ("read",))` has a token of a user, a role and scopes; `client()` has none."""

@@ -1,0 +1,101 @@
+"""A real PostgreSQL for each run of the tests, a database of its own for each test, and clients of the application."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clients import Client
+from fastapi.testclient import TestClient
+from mosaic_api.app import create_app
+from mosaic_api.database import Database
+from mosaic_api.identity import create_token, named_user
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.settings import Settings
+from sqlalchemy import create_engine, text
+
+PUBLIC_URL = "https://mosaics.example.org"
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    folder = Path(
+        tempfile.mkdtemp(prefix="mosaic-pg-")
+    )  # pytest's own folders let nobody else in, and root's server is nobody
+    server = PrivatePostgres(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+def run_on(server: PrivatePostgres, statement: str) -> None:
+    """Run what cannot be run in a transaction."""
+    engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def url_of(server: PrivatePostgres, name: str) -> str:
+    return server.url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def template(postgres: PrivatePostgres) -> str:
+    run_on(postgres, f"CREATE DATABASE {TEMPLATE}")
+    made = Database(url_of(postgres, TEMPLATE))
+    made.migrate()
+    made.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: PrivatePostgres, template: str) -> Iterator[str]:
+    """Of a database that has its tables and no rows."""
+    name = f"test_{uuid.uuid4().hex}"
+    run_on(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(postgres, name)
+    run_on(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Of an installation that people log in to."""
+    return Settings(database_url, str(tmp_path / "store"), public_url=PUBLIC_URL, session_secret=uuid.uuid4().hex)
+
+
+@pytest.fixture
+def client(settings: Settings, database: Database) -> Iterator[Client]:
+    """Makes clients of one application: `client("ann", "editor")` has a token, `client()` has none."""
+    with TestClient(create_app(settings), base_url=PUBLIC_URL) as anybody:
+
+        def make(name: str | None = None, role: str = "editor", scopes: tuple[str, ...] = ("admin",)) -> TestClient:
+            headers = {}
+            if name is not None:
+                with database.transaction() as session:
+                    _, secret = create_token(session, named_user(session, name, role), "test", scopes, None)
+                headers = {"Authorization": f"Bearer {secret}"}
+            made = TestClient(anybody.app, base_url=PUBLIC_URL, headers=headers)
+            made.portal = anybody.portal  # one event loop, in which the application's news are told
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def laptop(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
+    """A client of an application that has one user and no login."""
+    single = Settings(database_url, str(tmp_path / "store"), single_user=True)
+    with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
+        yield one
