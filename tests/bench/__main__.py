@@ -18,9 +18,8 @@ import rasterio
 from bench import catalogue
 from bench.measure import Run, Runs, run_once
 from bench.phases import phases
-from bench.works import PEERS_PYTHON, WORKS, Peer, Work, assert_same, our_mosaic, request_file
+from bench.works import MOSAIC, PEERS_PYTHON, WORKS, Peer, Work, assert_same, our_mosaic, write_request
 
-MOSAIC = Path(sys.executable).parent / "mosaic"
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "performance.md"
 MARK = "<!-- what follows is written by make bench WRITE=1 -->\n"
@@ -63,7 +62,7 @@ def measure(work: Work, runs: int, folder: Path) -> Measured:
     """Run our command and those of the peers in turn; the first turn warms the disk's cache and is not counted."""
     result = Measured(work)
     print(f"{work.letter}: {work.title}", file=sys.stderr)
-    request = request_file(work, folder)
+    request = write_request(f"bench-{work.letter.lower()}", work.request(), folder / "request.yaml")
     peers = []
     for peer in work.peers:
         if peer.missing:

@@ -16,6 +16,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 HERE = Path(__file__).parent
+MOSAIC = Path(sys.executable).parent / "mosaic"
 PEERS_PYTHON = HERE.parents[1] / ".venv-bench" / "bin" / "python"
 LARGE_SIDE = 40_000
 HALF_SIDE = 20_000
@@ -63,16 +64,10 @@ class Work:
     runs: int = 100
 
 
-def request_file(work: Work, folder: Path) -> Path:
-    """Write a work's request."""
-    path = folder / f"{work.letter.lower()}.yaml"
-    document = {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
-        "kind": "MosaicRequest",
-        "metadata": {"name": f"bench-{work.letter.lower()}"},
-        "spec": work.request(),
-    }
-    path.write_text(yaml.safe_dump(document))
+def write_request(name: str, spec: dict[str, Any], path: Path) -> Path:
+    """Write a MosaicRequest; give its path."""
+    api = {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest"}
+    path.write_text(yaml.safe_dump(api | {"metadata": {"name": name}, "spec": spec}))
     return path
 
 
@@ -118,7 +113,16 @@ def _pair_peers(folder: Callable[[], Path], suffix: str, *, floor: bool = True, 
         found.insert(0, Peer("decode floor", lambda *_: [sys.executable, script, *files()], script, tolerance=None))
         dask = HERE / "peers" / "rioxarray_ndsi.py"
         found.append(Peer("rioxarray + dask", lambda _, out: [PEERS_PYTHON, dask, *files(), out], PEERS_PYTHON))
+        found.append(
+            Peer("mosaic run, no picture", lambda _, out: _without_picture(folder(), suffix, out), MOSAIC, None)
+        )
     return found
+
+
+def _without_picture(folder: Path, suffix: str, out: Path) -> list[str | Path]:
+    """Our own command, for a COG alone, which is all that rioxarray makes."""
+    spec = _bands(folder, suffix) | {"output": {"formats": ["cog"]}}
+    return [MOSAIC, "run", write_request("bench-cog", spec, out / "request.yaml"), "--store", out / "store"]
 
 
 def median_request() -> dict[str, Any]:
