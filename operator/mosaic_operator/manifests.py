@@ -116,6 +116,7 @@ def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
         names.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
         names.ENV_MAX_PIXELS: str(settings.max_pixels),
         names.ENV_MAX_SCENES: str(settings.max_scenes),
+        names.ENV_RANGE_SECONDS: str(settings.range_seconds),
     }
 
 

@@ -82,6 +82,8 @@ class Settings(BaseModel):
     """The largest mosaic."""
     max_scenes: Positive = 500
     """The most scenes that a search may find."""
+    range_seconds: Annotated[int, Field(ge=0)] = 5
+    """Core-seconds of work that a pod of tiles is given at least; it takes about three to start."""
     max_parallelism: Positive = 64
     """The most pods of a request at once."""
     max_running: Positive = 32

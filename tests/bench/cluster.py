@@ -16,6 +16,7 @@ import yaml
 from bench import scenes
 from cluster import Release, the_cluster
 from mosaic_crds.names import GROUP, LABEL_REQUEST, LABEL_STEP, PLURAL, VERSION
+from mosaic_operator.settings import Settings
 from rasters import noise, write_raster
 from scene_server import Gate, serving
 
@@ -124,7 +125,7 @@ def main() -> None:
     with serving(folder, cluster.host, Gate()) as address:
         release = Release(cluster, f"bench-{os.getpid()}", address)
         cluster.kubectl("apply", "--server-side", "--filename", "crds/mosaicrequest.yaml")
-        release.install()
+        release.install({"worker": {"rangeSeconds": Settings.model_fields["range_seconds"].default}})
         watcher = Watcher(release.namespace)
         bands = {band: {"href": f"http://{address}/pair/{band}.jp2", "nodata": 0} for band in ("green", "swir16")}
         large = {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}}

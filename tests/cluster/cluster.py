@@ -120,6 +120,7 @@ class Release:
         base = {
             "image": {"repository": f"{self.cluster.registry}mosaic-operator", "tag": self.cluster.tag},
             "worker": {
+                "rangeSeconds": 0,  # so that small scenes have many ranges
                 "image": {"repository": f"{self.cluster.registry}mosaic-worker", "tag": self.cluster.tag},
                 "resources": {
                     "plan": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},

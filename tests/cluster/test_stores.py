@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from mosaic_crds import names
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.synthetic import write_scenes
 from node import kill_worker
+from real_catalogue import median_request, write_cogs
 from served_items import COLLECTION, around, served_item
 from store_front import StoreFront
 
+REAL_SCENES = "MOSAIC_TEST_IMAGERY"
+SYNTHETIC = frozenset(f"S2_SYNTHETIC_{number}" for number in (1, 2, 3))
 SECRET = "store"
 WRONG = "wrong" * 8
 ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "az": "AZURE_STORAGE_SERVICE_ENDPOINT"}
@@ -35,13 +39,21 @@ def servers() -> None:
 
 
 @pytest.fixture(scope="module")
-def catalogue(cluster: Cluster, scenes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
-    """A request for the median of scenes that overlap, which a STAC API (rustac) knows."""
-    paths = list(write_scenes(scenes.folder / "catalogue", count=3, side=1280))
-    items = [served_item(path, scenes.folder, scenes.address) for path in paths]
-    with running.stac_api(items, tmp_path_factory.mktemp("rustac"), cluster.host) as url:
+def known(scenes) -> dict[str, list[Document]]:
+    """The Items that the catalogue knows: of synthetic scenes that overlap, and of real ones where they are there."""
+    paths = {"synthetic": list(write_scenes(scenes.folder / "catalogue", count=3, side=1280)), "real": []}
+    if os.environ.get(REAL_SCENES):
+        collection = Path(os.environ[REAL_SCENES]) / "sentinel2-l2a" / "sentinel-2-l2a"
+        paths["real"] = write_cogs(collection, scenes.folder / "real")
+    return {kind: [served_item(path, scenes.folder, scenes.address) for path in some] for kind, some in paths.items()}
+
+
+@pytest.fixture(scope="module")
+def catalogue(cluster: Cluster, known, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
+    """A request for the median of the synthetic scenes, which a STAC API (rustac) knows."""
+    with running.stac_api(known["synthetic"] + known["real"], tmp_path_factory.mktemp("rustac"), cluster.host) as url:
         yield {
-            "area": {"bbox": around(items)},
+            "area": {"bbox": around(known["synthetic"])},
             "source": {"stac": {"url": url, "collection": COLLECTION, "datetime": "2024-07-01/2024-07-31"}},
             "product": {"index": "NDVI"},
             "composite": {"method": "median", "mask": ["cloud", "shadow"]},
@@ -126,7 +138,9 @@ def releases(install, accounts: dict[str, Account], catalogue: Document, scenes)
     return found
 
 
-def assert_whole_in_store(account: Account, release: Release, name: str, spec: Document, expected) -> None:
+def assert_whole_in_store(
+    account: Account, release: Release, name: str, spec: Document, expected, used: frozenset[str] = SYNTHETIC
+) -> None:
     """Says that a mosaic is in the store, whole, once, described as it is, and the same as on one machine."""
     status = release.wait_for(name, "Succeeded", "Failed")
     assert status["phase"] == "Succeeded", status["message"]
@@ -142,18 +156,19 @@ def assert_whole_in_store(account: Account, release: Release, name: str, spec: D
     cog, png = expected(spec)
     assert store.read(f"{folder}/mosaic.tif") == cog
     assert store.read(f"{folder}/mosaic.png") == png
-    assert_described(store, folder)
+    assert_described(store, folder, used)
 
 
-def assert_described(store: Store, folder: str) -> None:
-    """Says that the Item names the other files, with their sizes and checksums."""
+def assert_described(store: Store, folder: str, used: frozenset[str]) -> None:
+    """Says that the Item names the scenes, and the other files with their sizes and checksums."""
     item = json.loads(read(store, f"{folder}/mosaic.json"))
     assert {asset["href"] for asset in item["assets"].values()} == {f"./{file}" for file in FILES - {"mosaic.json"}}
     for asset in item["assets"].values():
         content = read(store, f"{folder}/{asset['href'].removeprefix('./')}")
         assert asset["file:size"] == len(content)
         assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
-    assert [scene["id"] for scene in item["properties"]["mosaic:scenes"]] == [f"S2_SYNTHETIC_{n}" for n in (1, 2, 3)]
+    scenes = [scene["id"] for scene in item["properties"]["mosaic:scenes"]]
+    assert (len(scenes), set(scenes)) == (len(used), used)
 
 
 def read(store: Store, key: str) -> bytes:
@@ -196,6 +211,20 @@ def test_scenes_of_a_catalogue_become_a_mosaic_in_a_store(
     for pod in ("median-plan", "median-tiles-5", "median-finalize", release.name):
         assert f"[pod/{pod}-" in everything, f"{pod} has no log"
     assert not told(account.secrets, everything.encode(), *(write.content for write in written))
+
+
+@pytest.mark.parametrize("scheme", ["s3", "az"])
+def test_the_ten_real_scenes_become_the_median_that_one_machine_makes(
+    releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, known, expected, scheme: str
+):
+    """Which the tests of real imagery compare with numpy's."""
+    if not known["real"]:
+        pytest.skip(f"{REAL_SCENES} is not set: no real imagery on this machine")
+    spec = median_request(known["real"], catalogue["source"]["stac"]["url"])
+    releases[scheme].submit("real", spec | {"execution": {"parallelism": 2}})
+    used = frozenset(item["id"] for item in known["real"])
+    assert len(used) == 10
+    assert_whole_in_store(accounts[scheme], releases[scheme], "real", spec, expected, used)
 
 
 def test_a_worker_killed_between_a_part_and_its_record_loses_nothing_and_does_nothing_twice(

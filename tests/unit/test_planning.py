@@ -14,11 +14,11 @@ from rasterio.warp import transform
 from rasters import noise, write_raster
 
 
-def planned(folder, spec, ranges=8, pixels=10**9) -> Plan:
+def planned(folder, spec, ranges=8, pixels=10**9, range_seconds=0) -> Plan:
     request = request_of(spec)
     bands = ("red",)
     found = resolve(request.spec, bands, own_machine(folder))
-    return make_plan(request, "uid", found, Limits(pixels), ranges)
+    return make_plan(request, "uid", found, Limits(pixels, range_seconds=range_seconds), ranges)
 
 
 def red(*paths, **grid):
@@ -89,6 +89,14 @@ def test_ranges_are_as_many_as_asked_for_and_hold_all_tiles(tmp_path):
     assert (len(plan.tiles), len(plan.ranges)) == (20, 8)
     assert [stop for _, stop in plan.ranges][-1] == 20
     assert planned(tmp_path, red(one), ranges=50).summary()["ranges"] == 20
+
+
+def test_ranges_are_fewer_where_each_would_be_less_work_than_a_worker_takes_to_start(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
+    seconds = planned(tmp_path, red(one, resolution=2.5)).estimate.core_seconds
+    assert 15 < seconds < 18
+    ranges = [planned(tmp_path, red(one, resolution=2.5), range_seconds=each).ranges for each in (1, 5, 10, 60)]
+    assert [len(each) for each in ranges] == [8, 3, 1, 1]
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path):

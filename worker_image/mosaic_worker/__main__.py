@@ -63,6 +63,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         limits = Limits(
             pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)),
             scenes=int(environment.get(names.ENV_MAX_SCENES, Limits.scenes)),
+            range_seconds=int(environment.get(names.ENV_RANGE_SECONDS, Limits.range_seconds)),
         )
         plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
         return plan.summary() | {"warnings": _told(plan.warnings)}

@@ -43,10 +43,12 @@ class Limits:
     Attributes:
         pixels: of the mosaic.
         scenes: that a search may find.
+        range_seconds: core-seconds of work that a range holds at least, where who starts a worker for it waits.
     """
 
     pixels: int = 2_500_000_000
     scenes: int = MOST_SCENES
+    range_seconds: int = 0
 
 
 def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
@@ -114,7 +116,14 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
 
 
 def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int) -> Plan:
-    """Decide everything about a mosaic, from the request and its scenes' headers alone; cut into so many ranges.
+    """Decide everything about a mosaic, from the request and its scenes' headers alone, and cut it into ranges.
+
+    Args:
+        request: what was asked for.
+        uid: the request's identity.
+        found: the scenes, and what is to be said of them.
+        limits: what the installation allows.
+        ranges: how many there are at most.
 
     Raises:
         RequestError: see `plan_step`.
@@ -136,6 +145,9 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     block = block_side(images, grid)
     side = tile_side(grid, block)
     work = [tile_work(tile, ordered) for tile in tiles_of(grid, side)]
+    expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling)
+    if limits.range_seconds:
+        ranges = max(1, min(ranges, int(expected.core_seconds / limits.range_seconds)))
     return Plan(
         code=code_version(),
         uid=uid,
@@ -152,7 +164,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         scenes=ordered,
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,
-        estimate=estimate(grid, ordered, len(product.output_bands), spec.grid.resampling),
+        estimate=expected,
         warnings=(*found.notes, *_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
     )
 

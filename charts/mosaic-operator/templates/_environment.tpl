@@ -17,6 +17,8 @@
   value: {{ .Values.limits.maxPixels | int64 | quote }}
 - name: MOSAIC_MAX_SCENES
   value: {{ .Values.limits.maxScenes | int64 | quote }}
+- name: MOSAIC_RANGE_SECONDS
+  value: {{ .Values.worker.rangeSeconds | int64 | quote }}
 - name: MOSAIC_EARTH_DAILY_SECRET
   value: {{ .Values.earthDaily.secretName | quote }}
 - name: MOSAIC_MAX_PARALLELISM
