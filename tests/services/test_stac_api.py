@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import running
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.sources import connections
+from mosaic_worker.sources import connections, stac
 from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
@@ -140,6 +140,20 @@ def test_more_scenes_than_an_installation_allows_are_refused(api):
     url, files, items = api
     with pytest.raises(RequestError, match="more than 2 scenes are there; narrow the dates"):
         found(spec(url, items), hosts(url, files), most=2)
+
+
+def test_scenes_that_are_too_cloudy_do_not_count_as_too_many(api):
+    url, files, items = api
+    clearest = min(item["properties"]["eo:cloud_cover"] for item in items)
+    request = spec(url, items, stac={"maxCloudCover": clearest})
+    assert len(found(request, hosts(url, files), most=1).scenes) == 1
+
+
+def test_advice_is_given_however_many_scenes_there_are(api, monkeypatch):
+    url, files, items = api
+    monkeypatch.setattr(stac, "LOOKED_AT", 2)
+    with pytest.raises(RequestError, match="with at most 0 % of cloud; the clearest of 2 there has"):
+        found(spec(url, items, stac={"maxCloudCover": 0}), hosts(url, files))
 
 
 def test_a_catalogue_that_is_not_admitted_is_not_asked(api):

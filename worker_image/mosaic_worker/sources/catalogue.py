@@ -1,8 +1,10 @@
 """STAC APIs: collections searched by pystac-client, which asks through the one way that leads to servers here."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
@@ -26,6 +28,8 @@ from mosaic_worker.sources.stac_item import CLOUD_COVER, StacItem, item_of
 
 PAGE = 100
 """Items asked for at once; APIs give fewer when they like."""
+MOST_LOOKED_AT = 10_000
+"""Items that an API without the query extension may list before as many are found as are looked for."""
 UNAUTHORIZED = 401
 EXPLAINED = 300
 """Characters of an API's own explanation that are passed on."""
@@ -78,6 +82,29 @@ class Catalogue:
             RequestError: the API refuses the search, has no such collection, or finds more.
             PassingError: the API did not answer.
         """
+        items = self.some(collection, interval, area, most + 1, query=query, most_cloud=most_cloud)
+        if len(items) > most:
+            raise RequestError(
+                f"{self.where}: more than {most} scenes are there; narrow the dates, the area or maxCloudCover"
+            )
+        return sorted(items, key=lambda item: (item.datetime is None, item.datetime, item.id))
+
+    def some(
+        self,
+        collection: str,
+        interval: str,
+        area: BaseGeometry,
+        count: int,
+        *,
+        query: Mapping[str, Any] | None = None,
+        most_cloud: float | None = None,
+    ) -> list[StacItem]:
+        """At most so many of the Items that `search` looks for, as the API has them.
+
+        Raises:
+            RequestError: the API refuses the search, or has no such collection.
+            PassingError: the API did not answer.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what an API does not claim to know, which many know all the same
             api = self._open()
@@ -88,25 +115,24 @@ class Catalogue:
             elif most_cloud is not None:
                 conditions.setdefault(CLOUD_COVER, {"lte": most_cloud})
             documents = self._documents(
-                lambda: api.search(
-                    collections=[collection],
-                    datetime=interval,
-                    intersects=mapping(cut_at_antimeridian(area)),
-                    query=conditions or None,
-                    max_items=most + 1,
-                    limit=min(PAGE, most + 1),
-                ).items_as_dicts()
+                lambda: islice(
+                    filter(
+                        lambda document: most_cloud is None or _cloud_cover(document) <= most_cloud,
+                        api.search(
+                            collections=[collection],
+                            datetime=interval,
+                            intersects=mapping(cut_at_antimeridian(area)),
+                            query=conditions or None,
+                            limit=min(PAGE, count),
+                            max_items=MOST_LOOKED_AT,
+                        ).items_as_dicts(),
+                    ),
+                    count,
+                )
             )
             if not documents:
                 self._require(api, collection)
-        if len(documents) > most:
-            raise RequestError(
-                f"{self.where}: more than {most} scenes are there; narrow the dates, the area or maxCloudCover"
-            )
-        items = [item_of(document, self._place(document), self.where, self.client) for document in documents]
-        if most_cloud is not None:
-            items = [item for item in items if item.cloud_cover is not None and item.cloud_cover <= most_cloud]
-        return sorted(items, key=lambda item: (item.datetime is None, item.datetime, item.id))
+        return [item_of(document, self._place(document), self.where, self.client) for document in documents]
 
     def item(self, place: str) -> StacItem:
         """An Item, read again.
@@ -183,6 +209,12 @@ def item_signer(
     signer = Signer(ask, always=always, connections=connections)
     catalogue = catalogue_of(signer)
     return signer
+
+
+def _cloud_cover(document: Mapping[str, Any]) -> float:
+    """Percent under cloud, as an Item says; more than all where it does not."""
+    cover = document.get("properties", {}).get(CLOUD_COVER)
+    return float(cover) if isinstance(cover, int | float) else math.inf
 
 
 class _Asking(StacApiIO):

@@ -75,7 +75,7 @@ def _nothing(stac: Stac, area: BaseGeometry, catalogue: Catalogue) -> str:
     if stac.max_cloud_cover is not None:
         clouds = [
             item.cloud_cover
-            for item in catalogue.search(stac.collection, stac.datetime, area, most=LOOKED_AT, query=stac.query)
+            for item in catalogue.some(stac.collection, stac.datetime, area, LOOKED_AT, query=stac.query)
         ]
         known = [cover for cover in clouds if cover is not None]
         if known:
