@@ -150,6 +150,15 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_where_it_gets_too_large
     assert len(given) == MOST_BODY_BYTES // 2**16 + 1
 
 
+@pytest.mark.parametrize("path", ["/api/v1/requests", "/login"])
+def test_such_a_body_is_answered_with_a_problem(client: Client, path: str):
+    kind = "application/json" if path != "/login" else "application/x-www-form-urlencoded"
+    pieces = (b"a" * 2**16 for _ in range(2 * MOST_BODY_BYTES // 2**16))
+    answer = client("ann").post(path, content=pieces, headers={"Content-Type": kind})
+    assert "content-length" not in answer.request.headers
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
 def test_an_upload_may_be_larger(settings: Settings):
     seen = []
 
