@@ -33,7 +33,7 @@ demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar,
 test: lint verify chart unit api-test service-test cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
-	@tests/services/servers/install || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
+	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
 
@@ -61,14 +61,15 @@ lint: setup ## Style, types and the direction of imports
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
 
-api-test: setup ## The tests of the REST API, on a PostgreSQL of their own
+api-test: setup ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
+	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
 	$(BIN)/python -m pytest -n auto tests/api
 
-services: ## Install the servers that service-test and cluster-test start, once, into ~/.cache/mosaic-operator: Azurite and versitygw
+services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start
-	@if tests/services/servers/install; then $(BIN)/python -m pytest -n 2 tests/services; \
+	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
 
 images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim

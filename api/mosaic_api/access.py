@@ -1,7 +1,10 @@
 """Who is behind an HTTP request, and which requests are turned away before anything reads them."""
 
+import logging
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -9,51 +12,88 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mosaic_api.context import Context, context_of
-from mosaic_api.database import User
-from mosaic_api.identity import Principal, principal_of, principal_of_token, single_user
+from mosaic_api.identity import (
+    TOKEN_PREFIX,
+    Principal,
+    principal_of,
+    principal_of_session,
+    principal_of_token,
+    single_user,
+)
 from mosaic_api.problems import Unauthorized, answer
-from mosaic_api.settings import Settings
+from mosaic_api.settings import Settings, origin_of
 
-SESSION_USER = "user"
-"""In the signed cookie: the id of who logged in."""
+STANDS_ON = "tokens"
+"""In the signed cookie: the ids of the tokens that the session stands on."""
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{40}}".encode())
+_log = logging.getLogger(__name__)
 
 
-def who(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal:
-    """The principal of an HTTP request: by its token, by its cookie, or the one user of a laptop.
+def who_if_known(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
+    """The principal of an HTTP request: by its token, by its cookie, or the one user of a laptop; None if nobody.
+
+    Raises:
+        Unauthorized: it has a token that is not valid.
+        TooMany: the caller calls too often, or with too many such tokens.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    try:
+        with context.database.transaction() as session:
+            if scheme.lower() == "bearer":
+                principal: Principal | None = principal_of_token(session, secret.strip())
+            elif context.settings.single_user:
+                principal = principal_of(single_user(session))
+            else:
+                principal = principal_of_session(session, session_of(request))
+    except Unauthorized:
+        _log.warning("a token that is not valid was sent from %s", address_of(request))
+        context.limits.failure(address_of(request))
+        raise
+    if principal is not None:
+        context.limits.call(principal)
+    return principal
+
+
+def who(principal: Annotated[Principal | None, Depends(who_if_known)]) -> Principal:
+    """The principal of an HTTP request.
 
     Raises:
         Unauthorized: there is none.
     """
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    with context.database.transaction() as session:
-        if scheme.lower() == "bearer":
-            return principal_of_token(session, secret.strip())
-        if context.settings.single_user:
-            return principal_of(single_user(session))
-        user_id = request.session.get(SESSION_USER) if "session" in request.scope else None
-        user = session.get(User, user_id) if user_id else None
-        if user is None or user.disabled:
-            raise Unauthorized("log in first, or give a token in the header `Authorization: Bearer …`")
-        return principal_of(user)
+    if principal is None:
+        raise Unauthorized("log in first, or give a token in the header `Authorization: Bearer …`")
+    return principal
 
 
 Who = Annotated[Principal, Depends(who)]
 """The parameter of a route that only a principal may call."""
+WhoIfKnown = Annotated[Principal | None, Depends(who_if_known)]
+"""The parameter of a route that anybody may call."""
+
+
+def session_of(request: Request) -> Sequence[str]:
+    """The ids of the tokens that the session of a browser stands on; none without a session."""
+    return cast("Sequence[str]", request.session.get(STANDS_ON, ())) if "session" in request.scope else ()
+
+
+def address_of(request: Request) -> str:
+    """Whence a request comes, as far as the server knows."""
+    return request.client.host if request.client else "a socket"
 
 
 class Doorkeeper:
     """Turns away requests that another site makes a browser send, and gives every answer the headers that guard a page.
 
     On a laptop there is no login, so that the name by which it is reached must be a loopback one (a site could let its
-    own name point here), and what changes something must not come from another origin.
+    own name point here), and what changes something must not come from another origin. Elsewhere that origin is the
+    public one, whatever name a request was sent to; nothing is ever made from that name.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = LOOPBACK_NAMES if settings.single_user else frozenset({urlsplit(settings.public_url).netloc})
-        self._by_name_alone = settings.single_user
+        self._public = "" if settings.single_user else settings.public_url
         self._headers = _guarding_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,30 +101,38 @@ class Doorkeeper:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], headers)
-        if refusal is not None:
-            await answer(HTTPStatus.FORBIDDEN, refusal)(scope, receive, send)
-            return
 
         async def guarded(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *self._headers]  # type: ignore[misc]
             await send(message)
 
+        if _TOKEN.search(scope["query_string"]) or _TOKEN.search(scope.get("raw_path") or b""):
+            refusal = answer(
+                HTTPStatus.BAD_REQUEST,
+                "a token belongs into the header `Authorization: Bearer …`; addresses are kept in logs and histories: "
+                "revoke this one",
+            )
+            await refusal(scope, receive, guarded)  # type: ignore[arg-type]
+            return
+        reason = self._refusal(scope["method"], Headers(scope=scope))
+        if reason is not None:
+            await answer(HTTPStatus.FORBIDDEN, reason)(scope, receive, guarded)  # type: ignore[arg-type]
+            return
         await self._app(scope, receive, guarded)  # type: ignore[arg-type]
 
     def _refusal(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
-        if self._by_name_alone and _name(host) not in self._hosts:
+        if not self._public and _name(host) not in LOOPBACK_NAMES:
             return f"this program answers under {', '.join(sorted(LOOPBACK_NAMES))} only, and was asked as {host!r}"
         if method in _SAFE or headers.get("authorization", "").lower().startswith("bearer "):
             return None
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return "what changes something must come from this page itself, and this came from another site"
-        if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return "what changes something must come from this page itself, and this came from another site"
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        own = self._public or f"http://{host}"
+        elsewhere = (origin is not None and origin != own) or site not in {None, "same-origin", "none"}
+        unsaid = origin is None and site is None and "cookie" in headers  # a browser says it
+        if elsewhere or unsaid:
+            return f"what changes something must come from the page {own} itself, and this came from elsewhere"
         return None
 
 
@@ -97,9 +145,10 @@ def _guarding_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
     """Nothing from elsewhere but the tile server's pictures, no inline script, no frame around the page."""
     tiles = urlsplit(settings.tile_server)
     pictures = f" {tiles.scheme}://{tiles.netloc.replace('{s}', '*')}" if tiles.netloc else ""
+    forms = f" {origin_of(settings.oidc.issuer)}" if settings.oidc else ""  # to which logging out leads on
     policy = (
         f"default-src 'self'; img-src 'self' data: blob:{pictures}; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
+        f"form-action 'self'{forms}; frame-ancestors 'none'"
     )
     headers = {
         "Content-Security-Policy": policy,
@@ -107,4 +156,6 @@ def _guarding_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
         "Referrer-Policy": "same-origin",
         "X-Frame-Options": "DENY",
     }
+    if settings.public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -13,18 +13,21 @@ from mosaic_api import problems
 from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
 from mosaic_api.database import Database
+from mosaic_api.identity import SESSION_SECONDS
+from mosaic_api.limits import BodyLimit, Limits
+from mosaic_api.login import Provider
 from mosaic_api.news import News
-from mosaic_api.routes import health, mosaics
+from mosaic_api.routes import health, login, mosaics, tokens, users
 from mosaic_api.settings import Settings
 
-SESSION_SECONDS = 12 * 3600
 API = "/api/v1"
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of an installation, whose database has its tables already."""
     database = Database(settings.database)
-    context = Context(settings, database, open_store(settings.store), News(database))
+    provider = Provider(settings.oidc, settings.public_url) if settings.oidc else None
+    context = Context(settings, database, open_store(settings.store), News(database), Limits(settings), provider)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,15 +50,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.explain(app)
     app.include_router(health.router)
-    app.include_router(mosaics.router, prefix=API)
-    if settings.session_secret:
+    app.include_router(login.router)
+    for router in (mosaics.router, tokens.router, users.router):
+        app.include_router(router, prefix=API)
+    app.add_middleware(BodyLimit, settings=settings)
+    if settings.session_secret and not settings.single_user:
+        secure = settings.public_url.startswith("https://")
         app.add_middleware(
             SessionMiddleware,
             secret_key=settings.session_secret,
-            session_cookie="mosaic_session",
+            session_cookie="__Host-mosaic" if secure else "mosaic",  # which no other host can set
             max_age=SESSION_SECONDS,
             same_site="lax",
-            https_only=settings.public_url.startswith("https://"),
+            https_only=secure,
         )
     app.add_middleware(Doorkeeper, settings=settings)
     return app

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from mosaic_crds.errors import RequestError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from mosaic_api.database.models import ROLES
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
+ENV_DATABASE_PASSWORD = "MOSAIC_DATABASE_PASSWORD"  # noqa: S105 (the name of a variable)
 ENV_STORE = "MOSAIC_STORE"
 ENV_NAMESPACE = "MOSAIC_NAMESPACE"
 ENV_ALLOWED_HOSTS = "MOSAIC_ALLOWED_HOSTS"
@@ -14,11 +21,85 @@ ENV_PUBLIC_URL = "MOSAIC_PUBLIC_URL"
 ENV_TILE_SERVER = "MOSAIC_TILE_SERVER"
 ENV_TILE_ATTRIBUTION = "MOSAIC_TILE_ATTRIBUTION"
 ENV_CENTRAL_URL = "MOSAIC_CENTRAL_URL"
-ENV_CENTRAL_TOKEN = "MOSAIC_CENTRAL_TOKEN"  # noqa: S105 (the name of a variable)
+ENV_CENTRAL_TOKEN = "MOSAIC_CENTRAL_TOKEN"  # noqa: S105
 ENV_SESSION_SECRET = "MOSAIC_SESSION_SECRET"  # noqa: S105
 ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_UPLOAD_BYTES = "MOSAIC_MAX_UPLOAD_BYTES"
 ENV_MAX_OPEN_REQUESTS = "MOSAIC_MAX_OPEN_REQUESTS"
+ENV_MAX_CALLS = "MOSAIC_MAX_CALLS_PER_MINUTE"
+ENV_MAX_FAILURES = "MOSAIC_MAX_FAILED_LOGINS_PER_MINUTE"
+ENV_OIDC_ISSUER = "MOSAIC_OIDC_ISSUER"
+ENV_OIDC_CLIENT_ID = "MOSAIC_OIDC_CLIENT_ID"
+ENV_OIDC_CLIENT_SECRET = "MOSAIC_OIDC_CLIENT_SECRET"  # noqa: S105
+ENV_OIDC_SCOPES = "MOSAIC_OIDC_SCOPES"
+ENV_OIDC_NAME_CLAIM = "MOSAIC_OIDC_NAME_CLAIM"
+ENV_OIDC_ROLE_CLAIM = "MOSAIC_OIDC_ROLE_CLAIM"
+ENV_OIDC_ROLES = "MOSAIC_OIDC_ROLES"
+ENV_OIDC_DEFAULT_ROLE = "MOSAIC_OIDC_DEFAULT_ROLE"
+OF_FILE = "_FILE"
+"""Of a variable that names the file which holds the secret, as containers are given them."""
+SHORTEST_SESSION_SECRET = 32
+NOBODY = "none"
+"""The default role that lets nobody in but those whose groups have a role."""
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def origin_of(address: str) -> str:
+    """The scheme and the host of an address, as browsers send them."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+@dataclass(frozen=True)
+class Oidc:
+    """The OpenID provider by which people log in.
+
+    Attributes:
+        issuer: its address, under which `/.well-known/openid-configuration` tells the rest.
+        client_id, client_secret: what it knows this installation by; no secret for a public client.
+        scopes: what it is asked for, separated by blanks.
+        name_claim: of a person, the name to show.
+        role_claim: of a person, the groups (a list or one).
+        roles: of the groups; the highest counts. Where there are any, each login sets the role anew.
+        default_role: of who is in none of those groups; NOBODY lets them not in.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    scopes: str = "openid profile"
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: Mapping[str, str] = field(default_factory=dict)
+    default_role: str = "viewer"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
+        """The provider that the environment names; None if it names none.
+
+        Raises:
+            RequestError: something is missing, or is not what it must be.
+        """
+        issuer = environment.get(ENV_OIDC_ISSUER, "").rstrip("/")
+        if not issuer:
+            return None
+        address = urlsplit(issuer)
+        if address.scheme != "https" and address.hostname not in _LOOPBACK:
+            raise RequestError(f"the environment variable {ENV_OIDC_ISSUER} is {issuer!r}; it must begin with https://")
+        if not environment.get(ENV_OIDC_CLIENT_ID):
+            raise RequestError(f"the environment variable {ENV_OIDC_CLIENT_ID} is not set, but {ENV_OIDC_ISSUER} is")
+        default = environment.get(ENV_OIDC_DEFAULT_ROLE) or cls.default_role
+        _expect_role(ENV_OIDC_DEFAULT_ROLE, default, (*ROLES, NOBODY))
+        return cls(
+            issuer=issuer,
+            client_id=environment[ENV_OIDC_CLIENT_ID],
+            client_secret=_secret(environment, ENV_OIDC_CLIENT_SECRET),
+            scopes=environment.get(ENV_OIDC_SCOPES) or cls.scopes,
+            name_claim=environment.get(ENV_OIDC_NAME_CLAIM) or cls.name_claim,
+            role_claim=environment.get(ENV_OIDC_ROLE_CLAIM) or cls.role_claim,
+            roles=_roles(environment.get(ENV_OIDC_ROLES, "")),
+            default_role=default,
+        )
 
 
 @dataclass(frozen=True)
@@ -35,11 +116,14 @@ class Settings:
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
+        max_calls: that one user may make a minute, as many of them at once; without login they are not counted.
+        max_failures: of tokens and logins from one address a minute.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
         tile_attribution: whom to thank for it.
         central_url: of the central installation to share with; empty if there is none.
         central_token: for it.
-        session_secret: signs the cookies of those who log in.
+        session_secret: signs the cookies of those who log in; without it only programs are let in, by their tokens.
+        oidc: the OpenID provider by which people log in; they need a token if there is none.
     """
 
     database: str = field(repr=False)
@@ -51,11 +135,14 @@ class Settings:
     max_pixels: int = 2_500_000_000
     max_upload_bytes: int = 2 * 2**30
     max_open_requests: int = 50
+    max_calls: int = 3000
+    max_failures: int = 20
     tile_server: str = ""
     tile_attribution: str = ""
     central_url: str = ""
     central_token: str = field(default="", repr=False)
     session_secret: str = field(default="", repr=False)
+    oidc: Oidc | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -64,28 +151,89 @@ class Settings:
         Raises:
             RequestError: one that must be there is missing, or one is no number.
         """
-        missing = [name for name in (ENV_DATABASE, ENV_STORE, ENV_PUBLIC_URL) if not environment.get(name)]
+        database = _secret(environment, ENV_DATABASE)
+        given = {ENV_DATABASE: database} | {name: environment.get(name) for name in (ENV_STORE, ENV_PUBLIC_URL)}
+        missing = [name for name, value in given.items() if not value]
         if missing:
             raise RequestError(f"the environment variable {missing[0]} is not set; the chart and compose.yaml set it")
+        session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
+        if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
+            raise RequestError(
+                f"the environment variable {ENV_SESSION_SECRET} must hold at least {SHORTEST_SESSION_SECRET} "
+                "characters that nobody can guess, as `openssl rand -hex 32` prints them"
+            )
         return cls(
-            database=environment[ENV_DATABASE],
+            database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
             store=environment[ENV_STORE],
             namespace=environment.get(ENV_NAMESPACE, cls.namespace),
-            public_url=environment[ENV_PUBLIC_URL].rstrip("/"),
+            public_url=_origin(environment[ENV_PUBLIC_URL]),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
             max_pixels=_number(environment, ENV_MAX_PIXELS, cls.max_pixels),
             max_upload_bytes=_number(environment, ENV_MAX_UPLOAD_BYTES, cls.max_upload_bytes),
             max_open_requests=_number(environment, ENV_MAX_OPEN_REQUESTS, cls.max_open_requests),
+            max_calls=_number(environment, ENV_MAX_CALLS, cls.max_calls),
+            max_failures=_number(environment, ENV_MAX_FAILURES, cls.max_failures),
             tile_server=environment.get(ENV_TILE_SERVER, ""),
             tile_attribution=environment.get(ENV_TILE_ATTRIBUTION, ""),
             central_url=environment.get(ENV_CENTRAL_URL, "").rstrip("/"),
-            central_token=environment.get(ENV_CENTRAL_TOKEN, ""),
-            session_secret=environment.get(ENV_SESSION_SECRET, ""),
+            central_token=_secret(environment, ENV_CENTRAL_TOKEN),
+            session_secret=session_secret,
+            oidc=oidc,
         )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, "")
-    if text and not text.isdecimal():
-        raise RequestError(f"the environment variable {name} is {text!r}; a whole number is allowed")
+    if text and (not text.isdecimal() or int(text) == 0):
+        raise RequestError(f"the environment variable {name} is {text!r}; a whole number from 1 is allowed")
     return int(text) if text else default
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    """A secret, from its variable or from the file that the variable with the ending OF_FILE names."""
+    file = environment.get(name + OF_FILE)
+    if not file:
+        return environment.get(name, "")
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(
+            f"the environment variable {name}{OF_FILE} names {file}, which cannot be read: {error}"
+        ) from None
+
+
+def _with_password(database: str, password: str) -> str:
+    try:
+        url = make_url(database)
+    except ArgumentError:  # which would show the password
+        raise RequestError(
+            f"the environment variable {ENV_DATABASE} is not like postgresql+psycopg2://user@host/database"
+        ) from None
+    return url.set(password=password).render_as_string(hide_password=False) if password else database
+
+
+def _origin(address: str) -> str:
+    """The address of a whole host; pages are at its top."""
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise RequestError(
+            f"the environment variable {ENV_PUBLIC_URL} is {address!r}; it must be like https://mosaics.example.org"
+        )
+    return origin_of(address)
+
+
+def _roles(text: str) -> dict[str, str]:
+    """Of `group=role, another=role`; a group may hold anything but a comma."""
+    roles = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        group, separator, role = pair.rpartition("=")
+        _expect_role(ENV_OIDC_ROLES, role if separator else "", ROLES)
+        roles[group.strip()] = role.strip()
+    return roles
+
+
+def _expect_role(variable: str, role: str, roles: tuple[str, ...]) -> None:
+    if role.strip() not in roles:
+        raise RequestError(
+            f"the environment variable {variable} has the role {role!r}; one of {', '.join(roles)} is allowed"
+        )

@@ -1,19 +1,23 @@
 """A real PostgreSQL for each run of the tests, a database of its own for each test, and clients of the application."""
 
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import running
+from browser import Browser
 from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.private_postgres import PrivatePostgres
-from mosaic_api.settings import Settings
+from mosaic_api.settings import Oidc, Settings
 from sqlalchemy import create_engine, text
 
 PUBLIC_URL = "https://mosaics.example.org"
@@ -99,3 +103,29 @@ def laptop(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
     single = Settings(database_url, str(tmp_path / "store"), single_user=True)
     with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.OpenId]:
+    """A real OpenID provider."""
+    reason = running.missing("openid")
+    if reason:
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("openid")
+    with running.openid_provider(folder, [f"{PUBLIC_URL}/auth/callback"], [f"{PUBLIC_URL}/login"]) as provider:
+        yield provider
+
+
+@pytest.fixture
+def oidc(openid: running.OpenId) -> Oidc:
+    """How an installation knows it."""
+    roles = {"mosaic-admins": "admin", "staff": "editor"}
+    scopes = "openid profile groups"
+    return Oidc(openid.issuer, openid.client_id, openid.client_secret, scopes=scopes, roles=roles)
+
+
+@pytest.fixture
+def browsers(settings: Settings, oidc: Oidc) -> Iterator[Callable[[], Browser]]:
+    """Makes browsers, each with its own cookies, of one application that people log in to by the provider."""
+    with TestClient(create_app(replace(settings, oidc=oidc)), base_url=PUBLIC_URL) as anybody:
+        yield lambda: Browser(anybody, PUBLIC_URL)

@@ -33,7 +33,7 @@ FILES = {"mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"}
 @pytest.fixture(scope="module")
 def servers() -> None:
     """Fails or skips, and says why, where they are not installed."""
-    reason = running.missing()
+    reason = running.missing("azurite", "versitygw")
     if reason:
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 

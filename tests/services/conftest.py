@@ -51,7 +51,7 @@ class Place:
 @pytest.fixture(scope="session")
 def servers() -> None:
     """Fails or skips, and says why, where they are not installed."""
-    reason = running.missing()
+    reason = running.missing("azurite", "versitygw")
     if reason:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 

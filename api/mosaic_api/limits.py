@@ -1,0 +1,118 @@
+"""How much one caller may take: calls a minute, failed attempts to get in, and the bytes of a body."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Hashable
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mosaic_api.identity import Principal
+from mosaic_api.problems import TooMany, answer
+from mosaic_api.settings import Settings
+
+MOST_BODY_BYTES = 2**20
+"""Of JSON and of small forms."""
+MOST_KEYS = 10_000
+"""Callers that are remembered at once."""
+
+
+class Bucket:
+    """Lets each caller through so many times a minute, as many of them at once.
+
+    For each caller one number is kept, the time at which nothing of what was taken will count any more (the generic
+    cell rate algorithm); a caller whose time has come is as good as unknown, and is forgotten when there are many.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval, self._span = 60 / per_minute, 60.0
+        self._clock = clock
+        self._free: dict[Hashable, float] = {}
+        self._lock = threading.Lock()
+
+    def take(self, caller: Hashable) -> float:
+        """Let a caller through, and give 0; or do not, and give the seconds after which that would work."""
+        with self._lock:
+            now = self._clock()
+            free = max(self._free.get(caller, now), now) + self._interval
+            if free - now > self._span * (1 + 1e-9):
+                return free - now - self._span
+            self._free.pop(caller, None)  # the one who came last stands last
+            self._free[caller] = free
+            if len(self._free) > MOST_KEYS:
+                self._forget(now)
+            return 0.0
+
+    def _forget(self, now: float) -> None:
+        self._free = {caller: free for caller, free in self._free.items() if free > now}
+        while len(self._free) > MOST_KEYS:
+            del self._free[next(iter(self._free))]
+
+
+class Limits:
+    """The limits of an installation, counted in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._calls = None if settings.single_user else Bucket(settings.max_calls)
+        self._failures = Bucket(settings.max_failures)
+
+    def call(self, principal: Principal) -> None:
+        """Count a call.
+
+        Raises:
+            TooMany: the user has made too many.
+        """
+        if self._calls is not None:
+            _expect_none(self._calls.take(principal.user_id), "you call too often")
+
+    def failure(self, address: str) -> None:
+        """Count a token or a login that was not valid.
+
+        Valid ones are never refused for it: tokens are too long to guess, and others may come from the same address.
+
+        Raises:
+            TooMany: there were too many from the address.
+        """
+        _expect_none(self._failures.take(address), "too many tokens or logins from your address were not valid")
+
+
+def _expect_none(wait: float, reason: str) -> None:
+    if wait > 0:
+        seconds = math.ceil(wait)
+        raise TooMany(f"{reason}; try again in {seconds} s", headers={"Retry-After": str(seconds)})
+
+
+class BodyLimit:
+    """Refuses bodies that are too large, by what their headers say or else when they are: JSON, and uploads."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._upload = settings.max_upload_bytes + MOST_BODY_BYTES  # with what a form has beside the file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        most = self._upload if is_upload else MOST_BODY_BYTES
+        refusal = f"the body is larger than {most // 2**20} MiB, and no more is taken"
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > most:
+            await answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal)(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal)
+            return message
+
+        await self._app(scope, counted, send)

@@ -1,0 +1,173 @@
+"""Limits: how often one caller may call, how often it may fail to get in, and how large a body may be."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from clients import Client
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from mosaic_api import limits
+from mosaic_api.app import create_app
+from mosaic_api.database import Audit, Database
+from mosaic_api.identity import create_token, named_user
+from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket
+from mosaic_api.settings import Settings
+from sqlalchemy import select
+from starlette.exceptions import HTTPException
+
+PUBLIC_URL = "https://mosaics.example.org"
+
+
+class Clock:
+    """A time that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_as_many_as_a_minute_allows_come_at_once_and_then_at_its_pace():
+    clock = Clock()
+    bucket = Bucket(6, clock)
+    assert [bucket.take("ann") for _ in range(6)] == [0] * 6
+    wait = bucket.take("ann")
+    assert wait == pytest.approx(10)
+    assert bucket.take("bob") == 0, "each has an own one"
+    clock.now += wait
+    assert bucket.take("ann") == 0
+    assert bucket.take("ann") == pytest.approx(10)
+    clock.now += 3600
+    assert [bucket.take("ann") for _ in range(7)] == [0] * 6 + [pytest.approx(10)]
+
+
+@given(per_minute=st.integers(1, 100), pauses=st.lists(st.floats(0, 100), max_size=200))
+def test_nobody_gets_more_than_twice_the_minutes_worth_in_any_minute(per_minute: int, pauses: list[float]):
+    clock = Clock()
+    bucket = Bucket(per_minute, clock)
+    let_in = []
+    for pause in pauses:
+        clock.now += pause
+        if bucket.take("ann") == 0:
+            let_in.append(clock.now)
+    for start in let_in:
+        assert sum(start <= moment < start + 59.9 for moment in let_in) <= 2 * per_minute
+
+
+def test_callers_without_number_are_forgotten_first_those_to_whom_it_matters_least(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "MOST_KEYS", 100)
+    clock = Clock()
+    bucket = Bucket(1, clock)
+    for number in range(100):
+        bucket.take(number)
+    clock.now += 30
+    assert bucket.take("late") == 0
+    assert bucket.take("late") > 0
+    assert bucket.take(99) > 0, "those who came last are remembered"
+    assert bucket.take(0) == 0, "who came first is not"
+    clock.now += 45
+    for number in range(200, 290):
+        assert bucket.take(number) == 0
+    assert bucket.take("late") > 0, "whose time had come went before"
+
+
+@pytest.fixture
+def strict(settings: Settings, database: Database) -> Iterator[Client]:
+    """As `client`, of an application that allows 5 calls and 3 failures a minute."""
+    with TestClient(create_app(replace(settings, max_calls=5, max_failures=3)), base_url=PUBLIC_URL) as anybody:
+
+        def make(name: str | None = None) -> TestClient:
+            headers = {}
+            if name is not None:
+                with database.transaction() as session:
+                    secret = create_token(session, named_user(session, name), "test", ("admin",), None)[1]
+                headers = {"Authorization": f"Bearer {secret}"}
+            made = TestClient(anybody.app, base_url=PUBLIC_URL, headers=headers)
+            made.portal = anybody.portal
+            return made
+
+        yield make
+
+
+def test_who_calls_too_often_is_told_when_to_try_again_and_others_are_not_concerned(strict: Client):
+    first, second, bob = strict("ann"), strict("ann"), strict("bob")
+    assert [each.get("/api/v1/me").status_code for each in (first, second, first, second, first)] == [200] * 5
+    answer = second.get("/api/v1/requests")
+    assert (answer.status_code, answer.headers["content-type"]) == (429, "application/problem+json")
+    assert 1 <= int(answer.headers["retry-after"]) <= 12
+    assert f"in {answer.headers['retry-after']} s" in answer.json()["detail"]
+    assert bob.get("/api/v1/me").status_code == 200
+    assert first.get("/healthz").status_code == 200
+
+
+def test_who_fails_too_often_is_told_to_wait_and_a_valid_token_still_counts(strict: Client, database: Database):
+    wrong = {"Authorization": "Bearer mosaic_wrong"}
+    nobody, ann = strict(), strict("ann")
+    assert [nobody.get("/api/v1/me", headers=wrong).status_code for _ in range(3)] == [401] * 3
+    answer = nobody.get("/api/v1/me", headers=wrong)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) <= 20
+    page = nobody.post("/login", data={"token": "mosaic_wrong"})
+    assert (page.status_code, "retry-after" in page.headers) == (429, True)
+    assert ann.get("/api/v1/me").json()["name"] == "ann"
+    with database.transaction() as session:
+        assert "failed login" not in session.scalars(select(Audit.action)).all(), "nobody fills the audit"
+
+
+def test_a_laptop_is_called_as_often_as_it_likes(settings: Settings):
+    single = replace(settings, single_user=True, public_url="", max_calls=1)
+    with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
+        assert {one.get("/api/v1/me").status_code for _ in range(20)} == {200}
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_body_that_says_it_is_too_large_is_not_read(client: Client, kind: str):
+    body = b"[" + b" " * MOST_BODY_BYTES + b"]"
+    answer = client("ann").post("/api/v1/requests", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert "larger than 1 MiB" in answer.json()["detail"]
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_cut_where_it_gets_too_large(settings: Settings):
+    given = []
+
+    async def endless() -> dict[str, object]:
+        given.append(1)
+        return {"type": "http.request", "body": b" " * 2**16, "more_body": True}
+
+    async def reading(scope: dict, receive: object, send: object) -> None:
+        while True:
+            await receive()
+
+    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked"), (b"content-type", b"application/json")]}
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(BodyLimit(reading, settings)(scope, endless, None))
+    assert refused.value.status_code == 413
+    assert len(given) == MOST_BODY_BYTES // 2**16 + 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/requests", "/login"])
+def test_such_a_body_is_answered_with_a_problem(client: Client, path: str):
+    kind = "application/json" if path != "/login" else "application/x-www-form-urlencoded"
+    pieces = (b"a" * 2**16 for _ in range(2 * MOST_BODY_BYTES // 2**16))
+    answer = client("ann").post(path, content=pieces, headers={"Content-Type": kind})
+    assert "content-length" not in answer.request.headers
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_an_upload_may_be_larger(settings: Settings):
+    seen = []
+
+    async def whole() -> dict[str, object]:
+        return {"type": "http.request", "body": b" " * (2 * MOST_BODY_BYTES), "more_body": False}
+
+    async def reading(scope: dict, receive: object, send: object) -> None:
+        seen.append(await receive())
+
+    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}
+    asyncio.run(BodyLimit(reading, settings)(scope, whole, None))
+    assert len(seen) == 1

@@ -1,0 +1,74 @@
+"""What an installation is told by its environment, and how mistakes in it are said."""
+
+from pathlib import Path
+
+import pytest
+from mosaic_api.settings import Oidc, Settings
+from mosaic_crds.errors import RequestError
+
+WHOLE = {
+    "MOSAIC_DATABASE_URL": "postgresql+psycopg2://mosaic@db/mosaic",
+    "MOSAIC_STORE": "az://maps/mosaics",
+    "MOSAIC_PUBLIC_URL": "https://Mosaics.example.org/",
+}
+SECRET = "0123456789abcdef" * 2
+PROVIDER = {
+    "MOSAIC_SESSION_SECRET": SECRET,
+    "MOSAIC_OIDC_ISSUER": "https://id.example.org/realms/maps/",
+    "MOSAIC_OIDC_CLIENT_ID": "mosaic",
+    "MOSAIC_OIDC_ROLES": "cn=maps=admin, staff = editor,",
+}
+
+
+def test_what_is_not_said_has_a_default():
+    settings = Settings.from_environment(WHOLE)
+    assert (settings.public_url, settings.single_user, settings.oidc) == ("https://mosaics.example.org", False, None)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_must_be_said_is_named(name: str):
+    with pytest.raises(RequestError, match=f"{name} is not set"):
+        Settings.from_environment({key: value for key, value in WHOLE.items() if key != name})
+
+
+def test_secrets_come_from_files_too_and_the_password_enters_the_address(tmp_path: Path):
+    password, session = tmp_path / "password", tmp_path / "session"
+    password.write_text("p@ss/word\n")
+    session.write_text(SECRET + "\n")
+    files = {"MOSAIC_DATABASE_PASSWORD_FILE": str(password), "MOSAIC_SESSION_SECRET_FILE": str(session)}
+    settings = Settings.from_environment(WHOLE | files)
+    assert settings.database == "postgresql+psycopg2://mosaic:p%40ss%2Fword@db/mosaic"
+    assert settings.session_secret == SECRET
+    assert SECRET not in repr(settings)
+    assert "word" not in repr(settings).replace("password", "")
+    with pytest.raises(RequestError, match="MOSAIC_SESSION_SECRET_FILE names /nowhere, which cannot be read"):
+        Settings.from_environment(WHOLE | {"MOSAIC_SESSION_SECRET_FILE": "/nowhere"})
+
+
+def test_a_provider_is_described_with_its_roles():
+    assert Settings.from_environment(WHOLE | PROVIDER).oidc == Oidc(
+        "https://id.example.org/realms/maps", "mosaic", roles={"cn=maps": "admin", "staff": "editor"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"MOSAIC_OIDC_ISSUER": "http://id.example.org"}, "must begin with https://"),
+        ({"MOSAIC_OIDC_CLIENT_ID": ""}, "MOSAIC_OIDC_CLIENT_ID is not set"),
+        ({"MOSAIC_OIDC_ROLES": "staff=boss"}, "has the role 'boss'"),
+        ({"MOSAIC_OIDC_ROLES": "admin"}, "MOSAIC_OIDC_ROLES"),
+        ({"MOSAIC_OIDC_DEFAULT_ROLE": "boss"}, "viewer, editor, admin, none"),
+        ({"MOSAIC_SESSION_SECRET": ""}, "at least 32 characters"),
+        ({"MOSAIC_SESSION_SECRET": "short"}, "at least 32 characters"),
+        ({"MOSAIC_PUBLIC_URL": "mosaics.example.org"}, "must be like https://"),
+        ({"MOSAIC_PUBLIC_URL": "https://example.org/mosaics"}, "must be like https://"),
+        ({"MOSAIC_MAX_CALLS_PER_MINUTE": "0"}, "a whole number from 1"),
+        ({"MOSAIC_MAX_CALLS_PER_MINUTE": "many"}, "a whole number from 1"),
+        ({"MOSAIC_DATABASE_URL": "secret-without-a-scheme"}, "is not like postgresql"),
+    ],
+)
+def test_a_mistake_is_said_without_the_secret(changed: dict[str, str], told: str):
+    with pytest.raises(RequestError, match=told) as refused:
+        Settings.from_environment(WHOLE | PROVIDER | changed)
+    assert not any(secret in str(refused.value) for secret in (SECRET, "secret-without", "'short'"))

@@ -1,0 +1,215 @@
+"""Tokens: whose they are, what they allow, how they end, and where they may not be."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from browser import Browser
+from clients import Client
+from fastapi.testclient import TestClient
+from mosaic_api.app import create_app
+from mosaic_api.database import Audit, Database, Token
+from mosaic_api.database.models import now
+from mosaic_api.identity import MOST_TOKENS, create_token, named_user
+from mosaic_api.settings import Settings
+from sqlalchemy import select
+
+PUBLIC_URL = "https://mosaics.example.org"
+Cookie = Callable[[str], Browser]
+
+
+def make(client: TestClient, **wanted: object) -> dict:
+    answer = client.post("/api/v1/tokens", json={"label": "a program"} | wanted)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def with_token(client: TestClient, secret: str, **headers: str) -> TestClient:
+    made = TestClient(client.app, base_url=PUBLIC_URL, headers={"Authorization": f"Bearer {secret}"} | headers)
+    made.portal = client.portal
+    return made
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest(client: Client, database: Database):
+    ann = client("ann")
+    made = make(ann, scopes=["write"], days=30)
+    assert re.fullmatch(r"mosaic_[\w-]{43}", made["secret"])
+    assert with_token(ann, made["secret"]).get("/api/v1/me").json()["name"] == "ann"
+    assert made["secret"] not in ann.get("/api/v1/tokens").text
+    with database.transaction() as session:
+        token = session.scalars(select(Token).where(Token.label == "a program")).one()
+        assert len(token.digest) == 64
+        assert made["secret"][7:] not in str(vars(token))
+        assert (token.expires - token.created).days in {29, 30}
+        assert not [each for each in session.scalars(select(Audit)) if made["secret"] in str(each.details)]
+
+
+def test_a_token_ends_when_it_is_revoked_or_its_time_is_over(client: Client, database: Database):
+    ann = client("ann")
+    revoked, expired = make(ann), make(ann)
+    assert ann.delete(f"/api/v1/tokens/{revoked['token']['id']}").status_code == 204
+    with database.transaction() as session:
+        session.get_one(Token, expired["token"]["id"]).expires = now()
+    for each in (revoked, expired):
+        answer = with_token(ann, each["secret"]).get("/api/v1/me")
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+        assert ann.delete(f"/api/v1/tokens/{revoked['token']['id']}").status_code == 404
+    assert [each["label"] for each in ann.get("/api/v1/tokens").json()["tokens"]] == ["test"]
+
+
+def test_a_token_allows_no_more_than_its_scopes_and_its_users_role(client: Client):
+    ann, vic = client("ann"), client("vic", "viewer")
+    roles = {scope: with_token(ann, make(ann, scopes=[scope])["secret"]) for scope in ("read", "write", "admin")}
+    assert {scope: each.get("/api/v1/me").json()["role"] for scope, each in roles.items()} == {
+        "read": "viewer",
+        "write": "editor",
+        "admin": "editor",
+    }
+    assert with_token(vic, make(vic, scopes=["admin"])["secret"]).get("/api/v1/me").json()["role"] == "viewer"
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+def test_a_token_for_less_neither_grows_nor_multiplies(client: Client, scope: str):
+    ann = client("ann")
+    made = make(ann, scopes=[scope])
+    less = with_token(ann, made["secret"])
+    assert less.post("/api/v1/tokens", json={"label": "x", "scopes": [scope]}).status_code == 403
+    assert less.get("/api/v1/tokens").status_code == 403
+    assert less.delete(f"/api/v1/tokens/{made['token']['id']}").status_code == 403
+
+
+def test_tokens_of_others_are_as_those_that_are_not_there(client: Client):
+    ann, eve = client("ann"), client("eve", "admin")
+    made = make(ann)["token"]["id"]
+    nobodys = "00000000-0000-4000-8000-000000000000"
+    of_ann, missing = eve.delete(f"/api/v1/tokens/{made}"), eve.delete(f"/api/v1/tokens/{nobodys}")
+    assert of_ann.status_code == missing.status_code == 404
+    assert of_ann.text.replace(made, "") == missing.text.replace(nobodys, "")
+    assert {each["label"] for each in eve.get("/api/v1/tokens").json()["tokens"]} == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"label": ""}, "label"),
+        ({"label": "x" * 101}, "label"),
+        ({"label": "a\nb"}, "label"),
+        ({"scopes": ["session"]}, "scopes[0]"),
+        ({"scopes": []}, "scopes"),
+        ({"days": 0}, "days"),
+        ({"user": "eve"}, "user"),
+    ],
+)
+def test_a_bad_wish_is_named(client: Client, wanted: dict, field: str):
+    answer = client("ann").post("/api/v1/tokens", json={"label": "x"} | wanted)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_nobody_has_tokens_without_end(client: Client, database: Database):
+    ann = client("ann")
+    with database.transaction() as session:
+        for _ in range(MOST_TOKENS - 1):
+            create_token(session, named_user(session, "ann"), "one of many", ["read"], None)
+    assert ann.post("/api/v1/tokens", json={"label": "one more"}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "place", ["/api/v1/me?token={}", "/api/v1/requests?text=a&access_token={}", "/{}", "/login?target=/{}"]
+)
+def test_a_token_in_an_address_is_refused_even_if_it_is_valid(client: Client, place: str):
+    ann = client("ann")
+    secret = make(ann)["secret"]
+    answer = ann.get(place.format(secret))
+    assert answer.status_code == 400
+    assert "revoke this one" in answer.json()["detail"]
+    assert secret not in answer.text
+
+
+def test_another_scheme_is_nobody(client: Client):
+    secret = make(client("ann"))["secret"]
+    for header in (f"Basic {secret}", secret, "Bearer", "Bearer  ", "bearer"):
+        assert client().get("/api/v1/requests", headers={"Authorization": header}).status_code == 401
+
+
+def test_a_laptop_makes_tokens_too(laptop: TestClient):
+    made = make(laptop, scopes=["read"])
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+    assert laptop.get("/api/v1/me", headers=headers).json()["role"] == "viewer"
+
+
+class TestInABrowser:
+    """A token where a person needs it: to log in."""
+
+    @pytest.fixture
+    def log_in(self, client: Client) -> Cookie:
+        def made(secret: str) -> Browser:
+            browser = Browser(client(), PUBLIC_URL)
+            browser.answer = browser.app.post("/login", data={"token": f" {secret}\n", "target": "/?view=1"})
+            return browser
+
+        return made
+
+    def test_a_token_lets_a_browser_in(self, client: Client, log_in: Cookie):
+        made = make(client("ann"), scopes=["read"])
+        browser = log_in(made["secret"])
+        assert (browser.answer.status_code, browser.answer.headers["location"]) == (303, "/?view=1")
+        assert made["secret"] not in str(browser.answer.headers)
+        assert (browser.me()["name"], browser.me()["role"]) == ("ann", "viewer")
+        assert browser.app.get("/api/v1/tokens").status_code == 403, "it may no more than the token"
+
+    def test_such_a_session_ends_with_the_token(self, client: Client, log_in: Cookie):
+        ann = client("ann")
+        made = make(ann)
+        browser = log_in(made["secret"])
+        assert browser.me()["name"] == "ann"
+        ann.delete(f"/api/v1/tokens/{made['token']['id']}")
+        assert browser.me()["name"] is None
+
+    def test_such_a_session_ends_before_the_token(self, client: Client, log_in: Cookie):
+        ann = client("ann")
+        made = make(ann)
+        browser, thief = log_in(made["secret"]), Browser(client(), PUBLIC_URL)
+        thief.app.cookies.update(dict(browser.app.cookies))
+        assert thief.me()["name"] == "ann"
+        assert browser.app.post("/logout").headers["location"] == "/login"
+        assert thief.me()["name"] is None
+        assert with_token(ann, made["secret"]).get("/api/v1/me").status_code == 200
+
+    def test_a_wrong_one_is_refused_on_the_page_and_written_down(
+        self, client: Client, log_in: Cookie, database: Database
+    ):
+        browser = log_in("mosaic_wrong")
+        assert browser.answer.status_code == 401
+        assert "mosaic_wrong" not in browser.answer.text
+        assert browser.me()["name"] is None
+        with database.transaction() as session:
+            audit = session.scalars(select(Audit)).one()
+            assert (audit.action, "mosaic_wrong" in str(audit.details)) == ("failed login", False)
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Origin": "https://evil.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Origin": "http://mosaics.example.org"}, 403),
+            ({"Origin": "https://mosaics.example.org.evil.example"}, 403),
+            ({"Origin": "https://evil.example", "Host": "evil.example"}, 403),
+            ({"Sec-Fetch-Site": "same-site"}, 403),
+            ({}, 403),
+            ({"Origin": PUBLIC_URL}, 201),
+            ({"Sec-Fetch-Site": "same-origin"}, 201),
+        ],
+    )
+    def test_a_cookie_counts_for_this_page_alone(
+        self, client: Client, log_in: Cookie, headers: dict[str, str], status: int
+    ):
+        browser = log_in(make(client("ann"), scopes=["admin"])["secret"])
+        del browser.app.headers["origin"]
+        assert browser.app.post("/api/v1/tokens", json={"label": "x"}, headers=headers).status_code == status
+
+    def test_without_a_secret_for_sessions_nobody_logs_in(self, settings: Settings):
+        tokens_only = Settings(settings.database, settings.store, public_url=PUBLIC_URL)
+        with TestClient(create_app(tokens_only), base_url=PUBLIC_URL) as anybody:
+            assert anybody.get("/api/v1/me").json()["login_url"] is None
+            assert anybody.post("/login", data={"token": "x"}).status_code == 404
+            assert anybody.post("/logout", follow_redirects=False).headers["location"] == "/"
