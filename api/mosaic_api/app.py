@@ -5,16 +5,14 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from mosaic_worker.store import open_store
 from mosaic_worker.version import DISTRIBUTION
 from starlette.middleware.sessions import SessionMiddleware
 
-from mosaic_api import problems
+from mosaic_api import openapi, problems
 from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
-from mosaic_api.database import Database
-from mosaic_api.news import News
-from mosaic_api.routes import health, mosaics
+from mosaic_api.metrics import Measured
+from mosaic_api.routes import health, metrics, mosaics, planning, results
 from mosaic_api.settings import Settings
 
 SESSION_SECONDS = 12 * 3600
@@ -23,8 +21,7 @@ API = "/api/v1"
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of an installation, whose database has its tables already."""
-    database = Database(settings.database)
-    context = Context(settings, database, open_store(settings.store), News(database))
+    context = Context.of(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -32,8 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            context.news.stop()
-            database.close()
+            context.close()
 
     app = FastAPI(
         title="mosaic-operator",
@@ -42,12 +38,16 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
     )
     app.state.context = context
     problems.explain(app)
-    app.include_router(health.router)
-    app.include_router(mosaics.router, prefix=API)
+    openapi.describe(app)
+    for router in (health.router, metrics.router):
+        app.include_router(router)
+    for router in (mosaics.router, results.router, planning.router):
+        app.include_router(router, prefix=API)
     if settings.session_secret:
         app.add_middleware(
             SessionMiddleware,
@@ -58,4 +58,5 @@ def create_app(settings: Settings) -> FastAPI:
             https_only=settings.public_url.startswith("https://"),
         )
     app.add_middleware(Doorkeeper, settings=settings)
+    app.add_middleware(Measured, metrics=context.metrics)
     return app

@@ -14,6 +14,7 @@ from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
+from published import Published, publish_all
 from sqlalchemy import create_engine, text
 
 PUBLIC_URL = "https://mosaics.example.org"
@@ -99,3 +100,9 @@ def laptop(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
     single = Settings(database_url, str(tmp_path / "store"), single_user=True)
     with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
+    """Mosaics of every kind, really made, by name."""
+    return publish_all(tmp_path_factory.mktemp("shown"))
