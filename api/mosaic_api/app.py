@@ -58,5 +58,5 @@ def create_app(settings: Settings) -> FastAPI:
             https_only=settings.public_url.startswith("https://"),
         )
     app.add_middleware(Doorkeeper, settings=settings)
-    app.add_middleware(Measured, metrics=context.metrics)
+    app.add_middleware(Measured, metrics=context.metrics, prefix=API)
     return app

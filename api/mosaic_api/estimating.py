@@ -104,8 +104,8 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
         grid=grid,
         tiles=len(tiles_of(grid, tile_side(grid, BLOCK))),
         scenes=scenes,
-        core_seconds=round(core_seconds, 1),
-        seconds=round(core_seconds / _cores(settings, asked), 1),
+        core_seconds=_rounded(core_seconds),
+        seconds=_rounded(core_seconds / _cores(settings, asked)),
         bytes=round(COMPRESSED * 4 * len(product.output_bands) * grid.pixels),
         warnings=warnings,
     )
@@ -126,7 +126,7 @@ def whole(settings: Settings, request: MosaicRequest) -> Estimated:
         tiles=len(plan.tiles),
         scenes=len(plan.scenes),
         core_seconds=plan.estimate.core_seconds,
-        seconds=round(plan.estimate.core_seconds / _cores(settings, request.spec), 1),
+        seconds=_rounded(plan.estimate.core_seconds / _cores(settings, request.spec)),
         bytes=plan.estimate.bytes,
         warnings=plan.warnings,
     )
@@ -186,3 +186,8 @@ def _resolution(spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
 def _cores(settings: Settings, spec: MosaicRequestSpec) -> int:
     """How many cores work at once: those of the laptop, or one for each pod."""
     return len(os.sched_getaffinity(0)) if settings.single_user else spec.execution.parallelism
+
+
+def _rounded(seconds: float) -> float:
+    """To three digits, which is more than an estimate knows."""
+    return float(f"{seconds:.3g}")

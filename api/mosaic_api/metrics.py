@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
@@ -9,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute as Column
+from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_api.database import Database, Entry, Mosaic
@@ -42,10 +45,10 @@ class Metrics:
 
 
 class Measured:
-    """Counts the answers of an application."""
+    """Counts the answers of an application, of which some routes are below a prefix."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:
+        self._app, self._metrics, self._prefix = app, metrics, prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, and count how it is answered."""
@@ -56,11 +59,19 @@ class Measured:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", NOWHERE)
-                self._metrics.observe(_method(scope), route, message["status"], time.perf_counter() - began)
+                taken = time.perf_counter() - began
+                self._metrics.observe(_method(scope), self._route(scope), message["status"], taken)
             await send(message)
 
         await self._app(scope, receive, counted)
+
+    def _route(self, scope: Scope) -> str:
+        """The template of the path, which may know nothing of the prefix."""
+        route = getattr(scope.get("route"), "path", None)
+        if route is None:
+            return NOWHERE
+        below = scope["path"].startswith(f"{self._prefix}/") and not route.startswith(f"{self._prefix}/")
+        return f"{self._prefix}{route}" if below else str(route)
 
 
 class _Rows(Collector):
@@ -78,17 +89,8 @@ class _Rows(Collector):
         answers = _family("mosaic_database_up")
         try:
             with self._database.transaction() as session:
-                phases = dict(
-                    session.execute(
-                        select(Mosaic.phase, func.count()).where(Mosaic.removed.is_(None)).group_by(Mosaic.phase)
-                    )
-                    .tuples()
-                    .all()
-                )
-                kinds = session.execute(
-                    select(Entry.kind, func.count()).where(Entry.removed.is_(None)).group_by(Entry.kind)
-                ).tuples()
-                entries = dict(kinds.all())
+                phases = _counts(session, Mosaic.phase, Mosaic.removed)
+                kinds = _counts(session, Entry.kind, Entry.removed)
         except PassingError:
             answers.add_metric([], 0)
             yield answers
@@ -96,7 +98,7 @@ class _Rows(Collector):
         answers.add_metric([], 1)
         yield answers
         yield _counted("mosaic_mosaics", {str(phase): phases.get(str(phase), 0) for phase in Phase})
-        yield _counted("mosaic_entries", entries)
+        yield _counted("mosaic_entries", kinds)
 
 
 _DESCRIBED = {
@@ -104,6 +106,12 @@ _DESCRIBED = {
     "mosaic_mosaics": ("Mosaics by phase", ("phase",)),
     "mosaic_entries": ("Entries by kind", ("kind",)),
 }
+
+
+def _counts(session: Session, column: Column[str], removed: Column[datetime | None]) -> dict[str, int]:
+    """How many rows there are of each value of a column, without those that are removed."""
+    found = session.execute(select(column, func.count()).where(removed.is_(None)).group_by(column))
+    return dict(found)
 
 
 def _family(name: str) -> GaugeMetricFamily:

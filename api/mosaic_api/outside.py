@@ -58,9 +58,10 @@ class Outside:
             known = self._answers.get(question)
             if known is not None and known.until > moment:
                 return known.future
-            self._count(user, moment)
+            asked = self._asked_of(user, moment)
             if not self._free.acquire(blocking=False):
                 raise Unavailable("too much is being looked up at this moment; try again soon")
+            asked.append(moment)
             future: Future[object] = Future()
             self._answers[question] = _Answer(future, moment + REMEMBERED_SECONDS)
             self._answers.move_to_end(question)
@@ -79,13 +80,18 @@ class Outside:
         finally:
             self._free.release()
 
-    def _count(self, user: uuid.UUID, moment: float) -> None:
+    def _asked_of(self, user: uuid.UUID, moment: float) -> deque[float]:
+        """When the user has asked within the last minute.
+
+        Raises:
+            TooMany: too often.
+        """
         asked = self._asked.setdefault(user, deque())
         self._asked.move_to_end(user)
+        while len(self._asked) > REMEMBERED:
+            self._asked.popitem(last=False)
         while asked and asked[0] < moment - 60:
             asked.popleft()
         if len(asked) >= A_MINUTE:
             raise TooMany(f"more than {A_MINUTE} look-ups in a minute are not done for one user; wait a little")
-        asked.append(moment)
-        while len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
+        return asked
