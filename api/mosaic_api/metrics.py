@@ -111,7 +111,7 @@ _DESCRIBED = {
 def _counts(session: Session, column: Column[str], removed: Column[datetime | None]) -> dict[str, int]:
     """How many rows there are of each value of a column, without those that are removed."""
     found = session.execute(select(column, func.count()).where(removed.is_(None)).group_by(column))
-    return dict(found)
+    return dict(found.all())
 
 
 def _family(name: str) -> GaugeMetricFamily:
