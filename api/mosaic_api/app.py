@@ -5,19 +5,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from mosaic_worker.store import open_store
 from mosaic_worker.version import DISTRIBUTION
 from starlette.middleware.sessions import SessionMiddleware
 
-from mosaic_api import problems
+from mosaic_api import openapi, problems
 from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
-from mosaic_api.database import Database
 from mosaic_api.identity import SESSION_SECONDS
-from mosaic_api.limits import BodyLimit, Limits
-from mosaic_api.login import Provider
-from mosaic_api.news import News
-from mosaic_api.routes import health, login, mosaics, tokens, users
+from mosaic_api.limits import BodyLimit
+from mosaic_api.metrics import Measured
+from mosaic_api.routes import health, login, metrics, mosaics, planning, results, tokens, users
 from mosaic_api.settings import Settings
 
 API = "/api/v1"
@@ -25,9 +22,7 @@ API = "/api/v1"
 
 def create_app(settings: Settings) -> FastAPI:
     """The application of an installation, whose database has its tables already."""
-    database = Database(settings.database)
-    provider = Provider(settings.oidc, settings.public_url) if settings.oidc else None
-    context = Context(settings, database, open_store(settings.store), News(database), Limits(settings), provider)
+    context = Context.of(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -35,8 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            context.news.stop()
-            database.close()
+            context.close()
 
     app = FastAPI(
         title="mosaic-operator",
@@ -45,13 +39,15 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
     )
     app.state.context = context
     problems.explain(app)
-    app.include_router(health.router)
-    app.include_router(login.router)
-    for router in (mosaics.router, tokens.router, users.router):
+    openapi.describe(app)
+    for router in (health.router, metrics.router, login.router):
+        app.include_router(router)
+    for router in (mosaics.router, results.router, planning.router, tokens.router, users.router):
         app.include_router(router, prefix=API)
     app.add_middleware(BodyLimit, settings=settings)
     if settings.session_secret and not settings.single_user:
@@ -65,4 +61,5 @@ def create_app(settings: Settings) -> FastAPI:
             https_only=secure,
         )
     app.add_middleware(Doorkeeper, settings=settings)
+    app.add_middleware(Measured, metrics=context.metrics, prefix=API)
     return app

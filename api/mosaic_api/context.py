@@ -1,15 +1,19 @@
 """What every route needs, made once with the application."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Annotated, Self, cast
 
-from fastapi import Request
-from mosaic_worker.store import Store
+from fastapi import Depends, Request
+from mosaic_worker.store import Store, open_store
 
 from mosaic_api.database import Database
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
+from mosaic_api.metrics import Metrics
 from mosaic_api.news import News
+from mosaic_api.outside import Outside
+from mosaic_api.results.datasets import Datasets
+from mosaic_api.results.previews import Previews
 from mosaic_api.settings import Settings
 
 
@@ -24,16 +28,56 @@ class Context:
         news: tells of rows that changed.
         limits: of what one caller may do.
         provider: by which people log in; None if they need a token.
+        datasets: COGs of the store, kept open.
+        previews: of mosaics that are being made.
+        outside: asks servers elsewhere.
+        metrics: of this application.
     """
 
     settings: Settings
     database: Database
     store: Store
     news: News = field(repr=False)
+    datasets: Datasets = field(repr=False)
+    previews: Previews = field(repr=False)
+    outside: Outside = field(repr=False)
+    metrics: Metrics = field(repr=False)
     limits: Limits = field(repr=False)
     provider: Provider | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """That of an installation.
+
+        Raises:
+            RequestError: its store is of no known kind.
+            PassingError: its store cannot be used.
+        """
+        database, store = Database(settings.database), open_store(settings.store)
+        return cls(
+            settings=settings,
+            database=database,
+            store=store,
+            news=News(database),
+            datasets=Datasets(store),
+            previews=Previews(store),
+            outside=Outside(),
+            metrics=Metrics(database),
+            limits=Limits(settings),
+            provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
+        )
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.news.stop()
+        self.datasets.close()
+        self.database.close()
 
 
 def context_of(request: Request) -> Context:
     """The context of the application that answers a request."""
     return cast("Context", request.app.state.context)
+
+
+HERE = Annotated[Context, Depends(context_of)]
+"""The parameter of a route that needs it."""

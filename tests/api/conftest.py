@@ -18,6 +18,7 @@ from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Oidc, Settings
+from published import Published, publish_all
 from sqlalchemy import create_engine, text
 
 PUBLIC_URL = "https://mosaics.example.org"
@@ -129,3 +130,9 @@ def browsers(settings: Settings, oidc: Oidc) -> Iterator[Callable[[], Browser]]:
     """Makes browsers, each with its own cookies, of one application that people log in to by the provider."""
     with TestClient(create_app(replace(settings, oidc=oidc)), base_url=PUBLIC_URL) as anybody:
         yield lambda: Browser(anybody, PUBLIC_URL)
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
+    """Mosaics of every kind, really made, by name."""
+    return publish_all(tmp_path_factory.mktemp("shown"))

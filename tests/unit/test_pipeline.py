@@ -19,7 +19,7 @@ from pipeline import files, make, request_of, same
 from rasterio.features import geometry_mask
 from rasterio.warp import transform, transform_geom
 from rasters import noise, write_raster
-from shapely.geometry import mapping, shape
+from shapely.geometry import Point, mapping, shape
 
 OPEN_STRETCH = {"stretch": {"minmax": {}}}
 
@@ -430,6 +430,18 @@ def test_across_the_antimeridian(tmp_path):
     assert item["bbox"][0] > 179 > -179 > item["bbox"][2]
     picture = item["assets"]["picture"]
     assert picture["proj:shape"][1] < 4 * picture["proj:shape"][0]
+
+
+def test_a_mosaic_around_a_pole_has_a_footprint_that_holds_it(tmp_path: Path):
+    path = write_raster(tmp_path / "B.tif", noise(400, 400), left=-2e6, top=2e6, resolution=10_000, crs="EPSG:3413")
+    item = make(tmp_path, {"source": files({"bands": {"red": str(path)}}), "product": {"bands": ["red"]}}).item
+    footprint = shape(item["geometry"])
+    assert footprint.is_valid
+    assert item["bbox"] == [-180, pytest.approx(64.3, abs=0.1), 180, 90]
+    assert all(
+        footprint.covers(Point(longitude, latitude)) for longitude in range(-180, 181, 30) for latitude in (72, 90)
+    )
+    assert not any(footprint.covers(Point(longitude, 60)) for longitude in range(-180, 181, 30))
 
 
 def test_the_picture_lies_where_its_item_says_to_half_a_pixel(tmp_path):

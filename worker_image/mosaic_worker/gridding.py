@@ -27,12 +27,35 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
     crs_of(crs)
     bounds = projected_area(area, crs).bounds if area is not None else _extent(images, crs)
     xres, yres = _resolution(spec.grid.resolution, crs, images, bounds, first if own else None)
-    grid = snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0))
+    return _allowed(
+        snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0)), most_pixels
+    )
+
+
+def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pixels: int) -> Grid:
+    """The grid of a mosaic whose scenes are not known, and have no say in it.
+
+    Args:
+        area: in degrees, unwrapped.
+        wanted: "EPSG:n", or "utm", which is also meant by None.
+        resolution: in units of the CRS.
+        most_pixels: that are allowed.
+
+    Raises:
+        RequestError: the CRS cannot be used, or there would be too many pixels.
+    """
+    crs = _utm(area, ()) if wanted in {None, "utm"} else str(wanted)
+    crs_of(crs)
+    return _allowed(snapped(crs, projected_area(area, crs).bounds, resolution, resolution), most_pixels)
+
+
+def _allowed(grid: Grid, most_pixels: int) -> Grid:
+    """A grid that is not too large."""
     if grid.pixels > most_pixels:
-        least = max(xres, yres) * (grid.pixels / most_pixels) ** 0.5
+        least = max(grid.xres, grid.yres) * (grid.pixels / most_pixels) ** 0.5
         raise RequestError(
-            f"spec.grid.resolution: at {xres:g} the mosaic would have {grid.width:,} x {grid.height:,} pixels, and "
-            f"{most_pixels:,} are allowed; use {least:.2g} or more, or a smaller area"
+            f"spec.grid.resolution: at {grid.xres:g} the mosaic would have {grid.width:,} x {grid.height:,} pixels, "
+            f"and {most_pixels:,} are allowed; use {least:.2g} or more, or a smaller area"
         )
     return grid
 

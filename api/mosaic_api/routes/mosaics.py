@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from mosaic_crds.names import Phase
 from pydantic import BaseModel, ConfigDict
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -15,13 +15,12 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaic_api import mosaics
 from mosaic_api.access import Who
-from mosaic_api.context import Context, context_of
+from mosaic_api.context import HERE
 from mosaic_api.database import Mosaic
 from mosaic_api.identity import Principal
 from mosaic_api.problems import NotFound
 
 router = APIRouter(prefix="/requests", tags=["requests"])
-HERE = Annotated[Context, Depends(context_of)]
 
 EXAMPLE: dict[str, Any] = {
     "name": "ndvi-victoria",

@@ -1,12 +1,14 @@
 """The STAC Item of a mosaic: what was made, from which scenes, by which code, and how its numbers are read."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pystac
 import rasterio
 import shapely
@@ -15,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import WGS84, cut_at_antimeridian
 from mosaic_worker.geometry.grid import crs_of
+from mosaic_worker.output.mercator import holds_pole
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan import Plan, PlannedScene
@@ -225,14 +228,25 @@ def _footprint(plan: Plan) -> BaseGeometry:
     )
     places = shapely.get_coordinates(outline)
     longitudes, latitudes = rasterio.warp.transform(crs_of(grid.crs), crs_of(WGS84), places[:, 0], places[:, 1])
+    if plan.shape_of_area is None and holds_pole(grid):
+        return _around_pole(longitudes, latitudes)
     first = longitudes[0]
     continuous = [value + 360 * round((first - value) / 360) for value in longitudes]
     return shapely.set_coordinates(outline, list(zip(continuous, latitudes, strict=True)))
 
 
+def _around_pole(longitudes: Sequence[float], latitudes: Sequence[float]) -> BaseGeometry:
+    """What a ring around a pole encloses: in degrees the pole is an edge, as long as the ring."""
+    around = np.unwrap(longitudes, period=360)
+    pole = math.copysign(90, latitudes[0])
+    return shapely.Polygon([*zip(around, latitudes, strict=True), (around[-1], pole), (around[0], pole)])
+
+
 def _bbox(footprint: BaseGeometry) -> list[float]:
     """West, south, east, north; west is greater than east where the antimeridian is crossed (RFC 7946, 5.2)."""
     west, south, east, north = footprint.bounds
+    if east - west >= 360:
+        west, east = -180, 180
     return [_wrapped(west), south, _wrapped(east), north]
 
 

@@ -132,7 +132,7 @@ def _bounds_of(grid: Grid) -> Bounds:
     xs, ys = grid.left + columns * grid.xres, grid.top - rows * grid.yres
     found = transform(crs_of(grid.crs), crs_of("EPSG:4326"), xs.tolist(), ys.tolist())
     longitudes, latitudes = np.array(found[0]), np.array(found[1])
-    if _holds_pole(grid):
+    if holds_pole(grid):
         longitudes = np.array([-180.0, 180.0])
         latitudes = np.append(latitudes, math.copysign(LARGEST_LATITUDE, latitudes.mean()))
     elif not crs_of(grid.crs).is_geographic:
@@ -143,7 +143,8 @@ def _bounds_of(grid: Grid) -> Bounds:
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
-def _holds_pole(grid: Grid) -> bool:
+def holds_pole(grid: Grid) -> bool:
+    """Whether a pole lies within a projected grid; of degrees all longitudes there are at its edge."""
     if crs_of(grid.crs).is_geographic:
         return False
     xs, ys = transform(crs_of("EPSG:4326"), crs_of(grid.crs), [0.0, 0.0], [90.0, -90.0])

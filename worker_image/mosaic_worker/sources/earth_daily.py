@@ -21,7 +21,7 @@ from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_scenes import scenes_of_items
-from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
 from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_item import StacItem
 
@@ -90,12 +90,7 @@ def earth_daily_scenes(
         PassingError: EarthDaily did not answer.
     """
     signer = earth_daily_signer(gate)
-    items = _catalogue(gate, signer).search(source.collection, source.datetime, area, most=most)
-    if not items:
-        raise RequestError(
-            f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
-            "order a mosaic of the area in EarthDaily's console"
-        )
+    items = _items(source, area, _catalogue(gate, signer), most)
     assets = {canonical(name): key for name, key in (source.assets or {}).items()}
     stood_in = dict.fromkeys(STAND_INS, 0)
     described = []
@@ -114,11 +109,32 @@ def earth_daily_scenes(
     return replace(found, notes=(*told, *found.notes))
 
 
+def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
+    """The Items that `source.earthDaily` means, of which no file is opened.
+
+    Raises:
+        NoScenesError: there are none.
+        RequestError: there is no account, it may not see the collection, or there are too many.
+        PassingError: EarthDaily did not answer.
+    """
+    return _items(source, area, _catalogue(gate, earth_daily_signer(gate)), most)
+
+
 def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
     """What signs the URLs of `source.earthDaily`, once a search has found the scenes."""
     return item_signer(
         lambda signer: _catalogue(gate, signer), scenes, always=bool(scenes), connections=FILE_CONNECTIONS
     )
+
+
+def _items(source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int) -> list[StacItem]:
+    items = catalogue.search(source.collection, source.datetime, area, most=most)
+    if not items:
+        raise NoScenesError(
+            f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
+            "order a mosaic of the area in EarthDaily's console"
+        )
+    return items
 
 
 def _with_stand_ins(item: StacItem, lacking: Sequence[str]) -> StacItem:

@@ -4,14 +4,19 @@ A module is imported when its source is asked for: what searches catalogues take
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mosaic_crds.source import Source
 from mosaic_crds.spec import MosaicRequestSpec
+from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.signing import Signer
+
+if TYPE_CHECKING:
+    from mosaic_worker.sources.stac_item import StacItem
 
 MOST_SCENES = 500
 """That a search may find, unless the installation says otherwise; as many as a request may list itself."""
@@ -44,6 +49,31 @@ def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_sc
     from mosaic_worker.sources.files import files_scenes
 
     return Found(files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate)))
+
+
+def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = MOST_SCENES) -> "list[StacItem]":
+    """The Items that a source which is searched means in an area, of which no file is opened.
+
+    Args:
+        source: a STAC API, or EarthDaily.
+        area: in degrees, unwrapped.
+        gate: what may be read.
+        most_scenes: how many a search may find.
+
+    Raises:
+        NoScenesError: there are none.
+        RequestError: the search is refused, or finds too many.
+        PassingError: a server did not answer.
+    """
+    if source.stac is not None:
+        from mosaic_worker.sources.stac import stac_items
+
+        return stac_items(source.stac, area, gate, most_scenes)
+    if source.earth_daily is None:
+        raise ValueError("files are listed, not searched")
+    from mosaic_worker.sources.earth_daily import earth_daily_items
+
+    return earth_daily_items(source.earth_daily, area, gate, most_scenes)
 
 
 def signer_of(source: Source, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.geometry.grid import Grid
+
+
+class NoScenesError(RequestError):
+    """A search went well, and found nothing."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Stac
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
@@ -15,8 +14,9 @@ from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_scenes import scenes_of_items
 from mosaic_worker.sources.planetary_computer import PLANETARY_COMPUTER, planetary_computer_signer
-from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
 from mosaic_worker.sources.signing import Signer
+from mosaic_worker.sources.stac_item import StacItem
 
 WHERE = "spec.source.stac"
 SHORT_NAMES = {"earth-search": "https://earth-search.aws.element84.com/v1", "planetary-computer": PLANETARY_COMPUTER}
@@ -43,15 +43,21 @@ def stac_scenes(
         PassingError: a server did not answer.
     """
     signer = stac_signer(stac, gate)
-    catalogue = _catalogue(stac, gate, signer)
-    items = catalogue.search(
-        stac.collection, stac.datetime, area, most=most, query=stac.query, most_cloud=stac.max_cloud_cover
-    )
-    if not items:
-        raise RequestError(_nothing(stac, area, catalogue))
+    items = _items(stac, area, _catalogue(stac, gate, signer), most)
     assets = {canonical(name): key for name, key in (stac.assets or {}).items()}
     with Headers(gate, signer) as headers:
         return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
+
+
+def stac_items(stac: Stac, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
+    """The Items that `source.stac` means, of which no file is opened.
+
+    Raises:
+        NoScenesError: there are none.
+        RequestError: the API refuses the search, or finds too many.
+        PassingError: a server did not answer.
+    """
+    return _items(stac, area, _catalogue(stac, gate, stac_signer(stac, gate)), most)
 
 
 def stac_signer(stac: Stac, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
@@ -63,6 +69,15 @@ def stac_signer(stac: Stac, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
 
 def _catalogue(stac: Stac, gate: Gate, signer: Signer) -> Catalogue:
     return Catalogue(_url(stac), WHERE, Client(gate, signer))
+
+
+def _items(stac: Stac, area: BaseGeometry, catalogue: Catalogue, most: int) -> list[StacItem]:
+    items = catalogue.search(
+        stac.collection, stac.datetime, area, most=most, query=stac.query, most_cloud=stac.max_cloud_cover
+    )
+    if not items:
+        raise NoScenesError(_nothing(stac, area, catalogue))
+    return items
 
 
 def _url(stac: Stac) -> str:

@@ -1,0 +1,1 @@
+"""What is shown of mosaics: tiles, values and legends of published ones, pictures of those that are being made."""

@@ -1,0 +1,46 @@
+"""The values of a mosaic at a place."""
+
+import math
+
+import numpy as np
+from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.sampling import Window
+from rasterio.warp import transform
+
+from mosaic_api.results.datasets import Datasets
+from mosaic_api.results.shown import ShownMosaic
+
+
+def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitude: float) -> list[float | None]:
+    """The value of each band of the pixel in which a place lies; None where there is none.
+
+    Raises:
+        NotFound: the mosaic's files are gone.
+        PassingError: the store does not give them.
+    """
+    pixel = pixel_at(mosaic.grid, longitude, latitude)
+    if pixel is None:
+        return [None] * len(mosaic.names)
+    column, row = pixel
+    window = Window(column, row, column + 1, row + 1)
+    found = mosaic.values(datasets.read(mosaic.key, 0, len(mosaic.names), window))[:, 0, 0]
+    return [None if np.isnan(value) else _shortest(value, mosaic.dtype) for value in found]
+
+
+def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] | None:
+    """The column and row of the pixel in which a place lies, degrees; None if it is beside the grid."""
+    crs = crs_of(grid.crs)
+    (x,), (y,) = transform(crs_of(WGS84), crs, [longitude], [latitude])
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return None
+    if crs.is_geographic:
+        middle = grid.left + grid.width * grid.xres / 2
+        x = middle + (x - middle + 180) % 360 - 180
+    column, row = math.floor((x - grid.left) / grid.xres), math.floor((grid.top - y) / grid.yres)
+    return (column, row) if 0 <= column < grid.width and 0 <= row < grid.height else None
+
+
+def _shortest(value: np.float32, dtype: str) -> float:
+    """The number as people wrote it, 0.1 and not 0.10000000149; an int16 has no more than 5 digits."""
+    return float(str(value) if dtype == "float32" else f"{value:.5g}")

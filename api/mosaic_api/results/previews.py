@@ -1,0 +1,172 @@
+"""Pictures of the tiles that are done of a mosaic that is being made, coloured for the time being.
+
+They are made from the parts and records that finalize will make the mosaic of.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from mosaic_crds import names
+from mosaic_crds.errors import RequestError
+from mosaic_worker.finalize import stretches
+from mosaic_worker.geometry.grid import Bounds, Grid
+from mosaic_worker.output.mercator import EARTH_RADIUS, mesh_between, picture_grid
+from mosaic_worker.output.parts import LevelIndex, decode_level
+from mosaic_worker.output.stretched import Limits, stretch_to_bytes
+from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
+from mosaic_worker.plan import Plan
+from mosaic_worker.planning import read_plan
+from mosaic_worker.store import Store
+from mosaic_worker.tiles import TileRecord
+from pydantic import ValidationError
+
+from mosaic_api.problems import NotFound
+from mosaic_api.results.tiles import coloured
+
+SIDE = 512
+"""Pixels of a tile's picture, at most."""
+MOST_KEPT = 16
+"""Mosaics in the making whose records are remembered."""
+
+
+@dataclass(frozen=True)
+class DoneTile:
+    """A tile that is done.
+
+    Attributes:
+        key: of its part.
+        level: the number of the level that is shown.
+        index: where it is in the part.
+        grid: the pixels of the tile's picture.
+    """
+
+    key: str
+    level: int
+    index: LevelIndex
+    grid: Grid
+
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north in degrees; beyond 180 across the antimeridian."""
+        left, bottom, right, top = (edge / EARTH_RADIUS for edge in self.grid.bounds)
+        south, north = (float(np.degrees(np.arctan(np.sinh(edge)))) for edge in (bottom, top))
+        return float(np.degrees(left)), south, float(np.degrees(right)), north
+
+
+class Preview:
+    """What is done of one mosaic; each record is read once. May be used in several threads at once."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self._plan, self._store = plan, store
+        self._done: dict[int, DoneTile] = {}
+        self._totals: TileStatistics | None = None
+        self._looking = threading.Lock()
+
+    def look(self) -> dict[int, DoneTile]:
+        """The tiles that are done by now, by their index.
+
+        Raises:
+            PassingError: the store did not answer.
+        """
+        folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
+        with self._looking:
+            listed = [PurePosixPath(stored.key) for stored in self._store.list(f"{folder}/")]
+            recorded = {int(key.stem) for key in listed if key.suffix == ".json" and key.stem.isdecimal()}
+            new = [
+                record for tile in sorted(recorded - self._done.keys()) if (record := self._record(tile)) is not None
+            ]
+            if new:
+                earlier = [self._totals] if self._totals else []
+                self._totals = _totals(merge([*earlier, *(record.statistics for record in new)]))
+                self._done |= {record.tile: self._done_tile(record) for record in new}
+            return dict(self._done)
+
+    def stretch(self) -> Limits:
+        """The stretch that the mosaic would have if no more were done; empty before anything is."""
+        with self._looking:
+            return stretches(self._plan.output.stretch, merge([self._totals])) if self._totals else []
+
+    def picture(self, tile: int, stretch: Limits) -> bytes:
+        """A tile's picture as PNG.
+
+        Raises:
+            NotFound: it is not done, or its part is not there any more.
+            PassingError: the store did not answer.
+        """
+        done = self._done.get(tile) or self.look().get(tile)
+        content = self._store.read(done.key, done.index.start, done.index.stop) if done else None
+        if done is None or content is None or hashlib.sha256(content).hexdigest() != done.index.digest:
+            raise NotFound(f"the tile {tile} is not there, or not any more")
+        mesh = mesh_between(done.grid, self._grid(tile).reduced(1 << done.level))
+        values = decode_level(content, self._plan.encoding)[: len(self._plan.formula.output_bands)]
+        window = mesh.window
+        shown = values[:, window.top : window.bottom, window.left : window.right]
+        return coloured(mesh.shown(stretch_to_bytes(shown, stretch)), self._plan.output.colormap)
+
+    @property
+    def bands(self) -> int:
+        """Of the product."""
+        return len(self._plan.formula.output_bands)
+
+    def _record(self, tile: int) -> TileRecord | None:
+        """A record; none that is of another plan or not fit to read, which finalize deals with."""
+        text = self._store.read(names.record_key(self._plan.uid, tile))
+        try:
+            record = TileRecord.from_json(text or b"")
+        except ValidationError:
+            return None
+        return record if record.plan == self._plan.digest and record.tile == tile < len(self._plan.tiles) else None
+
+    def _done_tile(self, record: TileRecord) -> DoneTile:
+        level = next(
+            (number for number, index in enumerate(record.levels) if max(index.width, index.height) <= SIDE),
+            len(record.levels) - 1,
+        )
+        key = names.part_key(self._plan.uid, record.tile, record.digest)
+        return DoneTile(key, level, record.levels[level], picture_grid(self._grid(record.tile), SIDE)[0])
+
+    def _grid(self, tile: int) -> Grid:
+        cut = self._plan.tiles[tile]
+        return self._plan.grid.window(cut.x, cut.y, cut.width, cut.height)
+
+
+class Previews:
+    """Those of the mosaics that somebody watches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[str, Preview] = OrderedDict()
+        self._keeping = threading.Lock()
+
+    def of(self, uid: str) -> Preview | None:
+        """That of the mosaic of a uid; None as long as it is not planned, or where other code makes it.
+
+        Raises:
+            PassingError: the store did not answer.
+        """
+        with self._keeping:
+            preview = self._kept.get(uid)
+            if preview is not None:
+                self._kept.move_to_end(uid)
+                return preview
+        try:
+            plan = read_plan(uid, self._store)
+        except RequestError:
+            return None
+        if plan is None:
+            return None
+        with self._keeping:
+            preview = self._kept.setdefault(uid, Preview(plan, self._store))
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return preview
+
+
+def _totals(statistics: MosaicStatistics) -> TileStatistics:
+    """Merged statistics as those of one large tile, to merge more with."""
+    totals = tuple(band.totals for band in statistics.bands)
+    return TileStatistics(statistics.bands[0].bins, totals, statistics.out_of_range)

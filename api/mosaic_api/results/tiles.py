@@ -1,0 +1,159 @@
+"""Tiles of a web map, painted from a mosaic's COG as its picture is: the nearest pixels, stretched to 8 bits."""
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.output.colormaps import palette
+from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh_between
+from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
+from PIL import Image
+
+from mosaic_api.problems import Invalid
+from mosaic_api.results.datasets import Datasets
+from mosaic_api.results.shown import ShownMosaic
+
+SIDE = 256
+"""Pixels of a tile."""
+MOST_ZOOM = 24
+WORLD = 2 * math.pi * EARTH_RADIUS
+"""The side of the Web Mercator square, metres."""
+MOST_READ = 2048 * 2048
+"""Pixels of a mosaic that one tile is made of."""
+NEAREST_LIMITS = 1e-30
+"""Nearer to each other the limits of a stretch cannot be told apart in float32."""
+PAINTER = "1"
+"""Changed when tiles come to look otherwise, so that browsers ask for them again."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How values are coloured.
+
+    Attributes:
+        colormap: for one band.
+        limits: for each band, the values of the first and the last colour.
+    """
+
+    colormap: str
+    limits: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tile of the web map: column and row from the north west at a zoom."""
+
+    z: int
+    x: int
+    y: int
+
+    @property
+    def grid(self) -> Grid:
+        """Its pixels.
+
+        Raises:
+            Invalid: there is no such tile.
+        """
+        for field, number in (("x", self.x), ("y", self.y)):
+            if number >= 1 << self.z:
+                raise Invalid(f"{field} is {number}; at zoom {self.z} it is at most {(1 << self.z) - 1}", field)
+        side = WORLD / (1 << self.z)
+        left, top = self.x * side - WORLD / 2, WORLD / 2 - self.y * side
+        return Grid(WEB_MERCATOR, left, top, side / SIDE, side / SIDE, SIDE, SIDE)
+
+
+def look_of(mosaic: ShownMosaic, colormap: str | None, minimum: float | None, maximum: float | None) -> Look:
+    """How a mosaic is coloured: as its picture is, unless something else is asked for.
+
+    Raises:
+        Invalid: the limits are no limits.
+    """
+    limits = []
+    for own_minimum, own_maximum in mosaic.stretch:
+        lower = own_minimum if minimum is None else minimum
+        upper = own_maximum if maximum is None else maximum
+        if (minimum, maximum) != (None, None) and upper - lower < NEAREST_LIMITS:
+            raise Invalid(
+                f"minimum is {lower:g} and maximum is {upper:g}; the maximum must be greater than the minimum",
+                "minimum" if maximum is None else "maximum",
+            )
+        limits.append((lower, upper))
+    return Look(colormap or mosaic.colormap, tuple(limits))
+
+
+def etag_of(mosaic: ShownMosaic, place: Place, look: Look) -> str:
+    """What changes when the tile does; a published mosaic never does."""
+    told = f"{PAINTER} {mosaic.results.uid} {place} {look}"
+    return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+
+
+def tile(datasets: Datasets, mosaic: ShownMosaic, place: Place, look: Look) -> bytes:
+    """A tile as PNG, transparent where there is no data.
+
+    Raises:
+        Invalid: there is no such tile.
+        NotFound: the mosaic's files are gone.
+        PassingError: the store does not give them.
+    """
+    piece = place.grid
+    mesh = mesh_between(piece, mosaic.grid)
+    level = min(level_of(mesh), datasets.overviews(mosaic.key)) if mesh.cells else 0
+    if level:
+        mesh = mesh_between(piece, mosaic.grid.reduced(1 << level))
+    if mesh.window.empty:
+        return empty()
+    stored = datasets.read(mosaic.key, level, mosaic.product, mesh.window)
+    return coloured(mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits)), look.colormap)
+
+
+def level_of(mesh: Mesh) -> int:
+    """The coarsest level whose pixels are no larger than a tile's, by the middle one of its cells.
+
+    Where that is no level for the whole tile, as at a pole, a coarser one bounds what is read.
+    """
+    boxes = np.array([box for box, _ in mesh.cells])
+    corners = np.array([places for _, places in mesh.cells]).reshape(-1, 4, 2)
+    across, down = (corners[:, 2] - corners[:, 0]).T, (corners[:, 1] - corners[:, 3]).T
+    covered = np.abs(across[0] * down[1] - across[1] * down[0]) / 2
+    shown = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    factor = float(np.sqrt(np.median(covered / shown)))
+    window = mesh.window
+    least = math.sqrt(max(1, (window.right - window.left) * (window.bottom - window.top)) / MOST_READ)
+    return max(math.floor(math.log2(max(factor, 1)) + 1e-9), math.ceil(math.log2(max(least, 1))))
+
+
+def coloured(pixels: Bytes, colormap: str) -> bytes:
+    """A PNG of 8-bit pixels (bands, height, width): one band by its palette, three as colours; 0 is nothing."""
+    if not pixels.any():
+        return empty() if pixels.shape[1:] == (SIDE, SIDE) else _png(Image.new("RGBA", pixels.shape[:0:-1]))
+    if len(pixels) == 1:
+        image = Image.fromarray(pixels[0])
+        image.putpalette(_palette(colormap))
+        return _png(image, transparency=0)
+    alpha = np.where((pixels > 0).all(axis=0), 255, 0).astype(np.uint8)
+    channels = np.dstack([*pixels, alpha])
+    channels[alpha == 0] = 0
+    return _png(Image.fromarray(channels, "RGBA"))
+
+
+@cache
+def empty() -> bytes:
+    """A tile where there is nothing."""
+    image = Image.new("P", (SIDE, SIDE))
+    image.putpalette(bytes(3))
+    return _png(image, transparency=0)
+
+
+@cache
+def _palette(colormap: str) -> bytes:
+    return palette(colormap)
+
+
+def _png(image: Image.Image, **options: int) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=1, **options)
+    return content.getvalue()

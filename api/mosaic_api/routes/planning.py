@@ -1,0 +1,160 @@
+"""/estimate, /scenes and /indices: what can be known before a mosaic is asked for."""
+
+import json
+from functools import cache
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Query, Response
+from mosaic_worker.product.indices import all_indices
+from pydantic import BaseModel, ConfigDict, Field
+
+from mosaic_api import estimating
+from mosaic_api.access import Who
+from mosaic_api.context import HERE
+from mosaic_api.mosaics import as_request
+from mosaic_api.routes.mosaics import EXAMPLE
+
+router = APIRouter(tags=["planning"])
+
+A_DAY = "private, max-age=86400"
+SOURCE_EXAMPLE = {name: EXAMPLE["spec"][name] for name in ("area", "source")}
+PLACEHOLDER = {"bands": ["red"]}
+"""Of a spec must have a product, which the scenes that are there do not depend on."""
+
+
+class Asked(BaseModel):
+    """What might be asked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": EXAMPLE["spec"]}]})
+
+    spec: dict[str, Any]
+    """The spec of a MosaicRequest."""
+    scenes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many there are, where that is known from /scenes."""
+
+
+class Estimate(BaseModel):
+    """What a mosaic would be."""
+
+    width: int
+    height: int
+    resolution: float
+    """In units of the CRS."""
+    crs: str
+    megapixels: float
+    limit_megapixels: float
+    """That this installation allows."""
+    tiles: int
+    scenes: int | None
+    """null where nobody has looked."""
+    core_seconds: float
+    seconds: float
+    """Until it is there, roughly."""
+    bytes: int
+    """Of the COG."""
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, estimated: estimating.Estimated, most_pixels: int) -> Self:
+        """As it is told."""
+        grid = estimated.grid
+        return cls(
+            width=grid.width,
+            height=grid.height,
+            resolution=max(grid.xres, grid.yres),
+            crs=grid.crs,
+            megapixels=round(grid.pixels / 1e6, 3),
+            limit_megapixels=round(most_pixels / 1e6, 3),
+            tiles=estimated.tiles,
+            scenes=estimated.scenes,
+            core_seconds=estimated.core_seconds,
+            seconds=estimated.seconds,
+            bytes=estimated.bytes,
+            warnings=list(estimated.warnings),
+        )
+
+
+class Searched(BaseModel):
+    """Where scenes are looked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SOURCE_EXAMPLE]})
+
+    source: dict[str, Any]
+    """`spec.source` of a MosaicRequest."""
+    area: dict[str, Any] | None = None
+    """`spec.area` of a MosaicRequest."""
+
+
+class Constant(BaseModel):
+    """A number in a formula that has a name."""
+
+    name: str
+    value: float
+    meaning: str
+
+
+class Index(BaseModel):
+    """A spectral index."""
+
+    name: str
+    long_name: str
+    domain: str
+    """What it is for: vegetation, water, snow, …"""
+    formula: str
+    bands: list[str]
+    """By STAC common name."""
+    reference: str
+    constants: list[Constant]
+
+
+@router.post("/estimate")
+def estimate(
+    asked: Asked,
+    principal: Who,
+    here: HERE,
+    whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
+) -> Estimate:
+    """What a mosaic would be, without asking for it."""
+    settings = here.settings
+    if not whole:
+        return Estimate.of(estimating.quick(settings, asked.spec, asked.scenes), settings.max_pixels)
+    request = as_request(settings.namespace, estimating.NAME, asked.spec)
+    question = f"estimate {request.spec.model_dump_json()}"
+    estimated = here.outside.ask(principal.user_id, question, lambda: estimating.whole(settings, request))
+    return Estimate.of(estimated, settings.max_pixels)
+
+
+@router.post("/scenes")
+def scenes(searched: Searched, principal: Who, here: HERE) -> estimating.FoundScenes:
+    """How many scenes a source has in an area, from when, and how cloudy they are."""
+    spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
+    request = as_request(here.settings.namespace, estimating.NAME, spec)
+    question = f"scenes {request.spec.model_dump_json()}"
+    return here.outside.ask(principal.user_id, question, lambda: estimating.scenes_of(here.settings, request.spec))
+
+
+@router.get("/indices", response_model=list[Index])
+def indices(_: Who) -> Response:
+    """The spectral indices that can be asked for, from the Awesome Spectral Indices catalogue."""
+    return Response(_indices(), media_type="application/json", headers={"Cache-Control": A_DAY})
+
+
+@cache
+def _indices() -> bytes:
+    described = [
+        Index(
+            name=index.name,
+            long_name=index.long_name,
+            domain=index.domain,
+            formula=index.formula,
+            bands=list(index.bands),
+            reference=index.reference,
+            constants=[
+                Constant(name=constant.name, value=constant.value, meaning=constant.meaning)
+                for constant in index.constants
+            ],
+        ).model_dump()
+        for index in all_indices()
+        if not index.lacking
+    ]
+    return json.dumps(described).encode()

@@ -1,0 +1,278 @@
+"""/requests/{id}: what is seen of a mosaic: tiles, values, legend, files, and what is done while it is being made."""
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from mosaic_crds.spec import Colormap
+from mosaic_worker.output.stretched import Limits as Stretch
+from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
+from pydantic import BaseModel
+
+from mosaic_api import mosaics
+from mosaic_api.access import Who
+from mosaic_api.context import HERE, Context
+from mosaic_api.identity import Principal
+from mosaic_api.problems import Invalid, NotFound
+from mosaic_api.results import legends, tiles
+from mosaic_api.results.files import Sent, known, send
+from mosaic_api.results.points import values_at
+from mosaic_api.results.previews import Preview
+from mosaic_api.results.shown import ShownMosaic
+
+router = APIRouter(prefix="/requests/{mosaic_id}", tags=["results"])
+
+FOR_EVER = "private, max-age=31536000, immutable"
+"""A published mosaic never changes; what is private is kept by browsers alone."""
+FOR_NOW = "private, no-cache"
+LARGEST = 3.0e38
+"""Of a float32, nearly."""
+PNG = "image/png"
+FILES: dict[str, tuple[str, str, str]] = {
+    "cog": (MOSAIC, "image/tiff; application=geotiff; profile=cloud-optimized", ".tif"),
+    "png": (PICTURE, PNG, ".png"),
+    "thumbnail": (THUMBNAIL, PNG, "-thumbnail.png"),
+    "item": (ITEM, "application/geo+json", ".json"),
+}
+"""By what they are called here: the name in the store, the media type, and the end of the name they are saved under."""
+
+Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Content = Literal["cog", "png", "thumbnail", "item"]
+Answers = dict[int | str, dict[str, Any]]
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+PICTURE_ANSWER: Answers = {200: {"content": {PNG: BINARY}}}
+KNOWN: Answers = {304: {"description": "The content is known already"}}
+FILE_ANSWER: Answers = {
+    200: {
+        "description": "The whole file",
+        "content": {kind: BINARY for _, kind, _ in FILES.values()},
+    },
+    206: {"description": "The range that was asked for"},
+}
+
+
+class Colours:
+    """How values are coloured: as the mosaic's own picture is, unless something else is asked for."""
+
+    def __init__(
+        self,
+        colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
+        minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
+        maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
+    ) -> None:
+        self._asked = (colormap, minimum, maximum)
+
+    def look(self, mosaic: ShownMosaic) -> tiles.Look:
+        """For a mosaic.
+
+        Raises:
+            Invalid: the limits are no limits.
+        """
+        return tiles.look_of(mosaic, *self._asked)
+
+
+class ValueAt(BaseModel):
+    """The value of a band; null where there is none."""
+
+    name: str
+    value: float | None
+
+
+class Point(BaseModel):
+    """The values of a mosaic's bands at a place."""
+
+    bands: list[ValueAt]
+
+
+class Stop(BaseModel):
+    """A round value and its colour."""
+
+    value: float
+    colour: str
+
+
+class Limits(BaseModel):
+    """The values of a band that get the first and the last colour."""
+
+    name: str
+    minimum: float
+    maximum: float
+
+
+class Legend(BaseModel):
+    """Which colour stands for which value. A mosaic of three bands, which are red, green and blue, has only limits."""
+
+    title: str
+    colormap: str | None
+    minimum: float
+    maximum: float
+    colours: list[str]
+    stops: list[Stop]
+    bands: list[Limits]
+
+
+class PreviewTile(BaseModel):
+    """A tile that is done."""
+
+    index: int
+    bounds: tuple[float, float, float, float]
+    """West, south, east, north; beyond 180 degrees across the antimeridian."""
+    url: str
+
+
+class Previewed(BaseModel):
+    """What is done of a mosaic by now."""
+
+    stretch: str | None
+    """By which pictures are coloured for the time being; sent back, the colours stay. null before a tile is done."""
+    tiles: list[PreviewTile]
+
+
+def shown(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> ShownMosaic:
+    """The published mosaic that a route is about.
+
+    Raises:
+        NotFound: there is none, it may not be seen, or it is not published.
+    """
+    with here.database.transaction() as session:
+        return ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
+
+
+Shown = Annotated[ShownMosaic, Depends(shown)]
+
+
+@router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER | KNOWN)
+def tile(
+    request: Request,
+    mosaic: Shown,
+    here: HERE,
+    colours: Annotated[Colours, Depends()],
+    z: Annotated[int, Path(ge=0, le=tiles.MOST_ZOOM)],
+    x: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
+    y: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
+) -> Response:
+    """A tile of a web map (EPSG:3857, 256 pixels), transparent where there is no data."""
+    place, look = tiles.Place(z, x, y), colours.look(mosaic)
+    headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
+    if known(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(tiles.tile(here.datasets, mosaic, place, look), headers=headers, media_type=PNG)
+
+
+@router.get("/point")
+def point(
+    mosaic: Shown,
+    here: HERE,
+    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
+    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
+) -> Point:
+    """The values of all bands at a place."""
+    values = values_at(here.datasets, mosaic, lon, lat)
+    named = zip(mosaic.names, values, strict=True)
+    return Point(bands=[ValueAt(name=name, value=value) for name, value in named])
+
+
+@router.get("/legend")
+def legend(mosaic: Shown, colours: Annotated[Colours, Depends()]) -> Legend:
+    """Which colour stands for which value, by the same parameters as tiles."""
+    look = colours.look(mosaic)
+    limits = [
+        Limits(name=name, minimum=lower, maximum=upper)
+        for name, (lower, upper) in zip(mosaic.names, look.limits, strict=False)
+    ]
+    lower, upper = look.limits[0]
+    single = len(limits) == 1
+    return Legend(
+        title=mosaic.title,
+        colormap=look.colormap if single else None,
+        minimum=lower,
+        maximum=upper,
+        colours=legends.colours_of(look.colormap) if single else [],
+        stops=[Stop(value=value, colour=colour) for value, colour in legends.stops(look.colormap, lower, upper)]
+        if single
+        else [],
+        bands=limits,
+    )
+
+
+@router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER | KNOWN)
+@router.head("/files/{content}", include_in_schema=False)
+def file(content: Content, request: Request, mosaic: Shown, here: HERE) -> Response:
+    """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
+    name, media_type, ending = FILES[content]
+    sent = Sent(mosaic.results.key(name), media_type, mosaic.name + ending, f'"{mosaic.results.uid}-{content}"')
+    return send(here.store, sent, request, FOR_EVER)
+
+
+@router.get("/preview")
+def preview(
+    request: Request,
+    response: Response,
+    mosaic_id: uuid.UUID,
+    principal: Who,
+    here: HERE,
+    stretch: Annotated[
+        str | None, Query(max_length=200, description="as it was told before, so that colours stay")
+    ] = None,
+) -> Previewed:
+    """The tiles that are done while the mosaic is being made."""
+    response.headers["Cache-Control"] = FOR_NOW
+    found = _preview(mosaic_id, principal, here)
+    if found is None:
+        return Previewed(stretch=stretch, tiles=[])
+    done = found.look()
+    told = stretch or _written(found.stretch()) or None
+    return Previewed(
+        stretch=told,
+        tiles=[
+            PreviewTile(index=index, bounds=one.bounds, url=f"{request.url.path}/{index}.png?stretch={told}")
+            for index, one in sorted(done.items())
+        ],
+    )
+
+
+@router.get("/preview/{index}.png", response_class=Response, responses=PICTURE_ANSWER)
+def preview_tile(
+    mosaic_id: uuid.UUID,
+    principal: Who,
+    here: HERE,
+    index: Annotated[int, Path(ge=0, lt=2**31)],
+    stretch: Annotated[str, Query(max_length=200, examples=["-0.1,0.8"], description="as /preview tells it")],
+) -> Response:
+    """A tile that is done, in EPSG:3857, coloured for the time being."""
+    found = _preview(mosaic_id, principal, here)
+    if found is None:
+        raise NotFound(f"nothing of the mosaic {mosaic_id} is being made at this moment")
+    content = found.picture(index, _read(stretch, found.bands))
+    return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG)
+
+
+def _preview(mosaic_id: uuid.UUID, principal: Principal, here: Context) -> Preview | None:
+    """That of a mosaic on which there is work.
+
+    Raises:
+        NotFound: there is no such mosaic, or it may not be seen.
+    """
+    with here.database.transaction() as session:
+        mosaic = mosaics.find(session, principal, mosaic_id)
+    return None if mosaic.uid is None or mosaic.over else here.previews.of(mosaic.uid)
+
+
+def _written(stretch: Stretch) -> str:
+    return ",".join(f"{limit:.9g}" for limits in stretch for limit in limits)
+
+
+def _read(text: str, bands: int) -> Stretch:
+    """A stretch that was written so.
+
+    Raises:
+        Invalid: it is none for so many bands.
+    """
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 2 * bands or not all(abs(number) <= LARGEST for number in numbers):
+        raise Invalid(f"stretch must be {2 * bands} numbers with commas between them, as /preview tells it", "stretch")
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    return [(lower, upper) if upper - lower >= tiles.NEAREST_LIMITS else (lower, lower) for lower, upper in pairs]

@@ -1,0 +1,214 @@
+"""What is told before a mosaic is asked for: its size, the scenes there are, the indices."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import running
+from clients import Client
+from fastapi.testclient import TestClient
+from mosaic_api.outside import A_MINUTE, Outside
+from mosaic_api.problems import TooMany, Unavailable
+from mosaic_api.settings import Settings
+from mosaic_crds.errors import RequestError
+from mosaic_worker.synthetic import write_scenes
+from range_server import serving
+from served_items import COLLECTION, around, served_item
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A STAC API of three scenes.
+
+    Attributes:
+        url: of its landing page.
+        hosts: from which it and its files come.
+        items: the Items.
+    """
+
+    url: str
+    hosts: str
+    items: list[dict[str, Any]]
+
+    def spec(self, **changes: Any) -> dict[str, Any]:
+        stac = {"url": self.url, "collection": COLLECTION, "datetime": "2024-06-01/2024-09-30"}
+        return {
+            "area": {"bbox": around(self.items)},
+            "source": {"stac": stac | changes.pop("stac", {})},
+            "product": {"index": "NDVI"},
+        } | changes
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    folder = tmp_path_factory.mktemp("scenes")
+    list(write_scenes(folder, count=3, side=512))
+    with serving(folder) as files:
+        items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
+        with running.stac_api(items, tmp_path_factory.mktemp("rustac")) as url:
+            yield Catalogue(url, f"{url.removeprefix('http://')},{files}", items)
+
+
+@pytest.fixture
+def settings(settings: Settings, catalogue: Catalogue) -> Settings:
+    return replace(settings, allowed_hosts=catalogue.hosts, max_pixels=5_000_000)
+
+
+def estimated(client: TestClient, spec: dict[str, Any], *, whole: bool = False, **more: Any) -> dict[str, Any]:
+    answer = client.post("/api/v1/estimate", params={"whole": whole}, json={"spec": spec} | more)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("grid", [{"resolution": 20}, {}, {"crs": "EPSG:3005", "resolution": 30}])
+def test_a_quick_estimate_has_the_grid_that_the_mosaic_will_have(
+    client: Client, catalogue: Catalogue, grid: dict[str, Any]
+):
+    ann = client("ann")
+    spec = catalogue.spec(grid=grid)
+    quick, whole = estimated(ann, spec, scenes=3), estimated(ann, spec, whole=True)
+    same = ("width", "height", "resolution", "crs", "megapixels", "limit_megapixels", "tiles", "scenes", "bytes")
+    assert {name: quick[name] for name in same} == {name: whole[name] for name in same}
+    assert quick["limit_megapixels"] == 5
+    assert (whole["scenes"], quick["seconds"] > 0) == (3, True)
+
+
+def test_a_quick_estimate_asks_no_server(client: Client, catalogue: Catalogue):
+    spec = catalogue.spec(stac={"url": "https://nowhere.invalid"})
+    assert estimated(client("ann"), spec)["scenes"] is None
+
+
+def test_more_scenes_take_longer(client: Client, catalogue: Catalogue):
+    ann = client("ann")
+    few, many = (estimated(ann, catalogue.spec(), scenes=count)["core_seconds"] for count in (1, 50))
+    assert many > 5 * few
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"grid": {"resolution": 1}}, "spec.grid.resolution"),
+        ({"product": {"index": "NDVY"}}, "spec.product.index"),
+        ({"stac": {"collection": "landsat"}}, "spec.grid.resolution"),
+        ({"source": {"files": {"scenes": [{"bands": {"red": "a.tif"}}]}}}, "spec.source"),
+        ({"area": {"bbox": [1, 2, 3]}}, "spec.area.bbox"),
+        ({"grid": {"crs": "EPSG:999999", "resolution": 1}}, "spec.grid.crs"),
+    ],
+)
+def test_what_cannot_be_estimated_names_the_field(
+    client: Client, catalogue: Catalogue, changes: dict[str, Any], field: str
+):
+    answer = client("ann").post("/api/v1/estimate", json={"spec": catalogue.spec(**changes)})
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_scenes_are_counted_with_their_dates_and_clouds(client: Client, catalogue: Catalogue):
+    spec = catalogue.spec()
+    told = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
+    properties = [item["properties"] for item in catalogue.items]
+    clouds = [each["eo:cloud_cover"] for each in properties]
+    assert told["count"] == 3
+    assert (told["first"][:19], told["last"][:19]) == (properties[0]["datetime"][:19], properties[2]["datetime"][:19])
+    assert (told["least_cloud"], told["most_cloud"]) == (min(clouds), max(clouds))
+    assert "cover" in told["message"]
+
+
+def test_no_scenes_are_told_with_what_to_do(client: Client, catalogue: Catalogue):
+    spec = catalogue.spec(stac={"datetime": "2001-01-01/2001-02-01"})
+    told = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
+    assert told["count"] == 0
+    assert "widen the dates" in told["message"]
+
+
+def test_listed_files_are_counted_without_a_search(client: Client):
+    scenes = [{"bands": {"red": "a.tif"}, "datetime": "2024-07-01", "cloudCover": 5}, {"item": "b.json"}]
+    told = client("ann").post("/api/v1/scenes", json={"source": {"files": {"scenes": scenes}}}).json()
+    assert (told["count"], told["first"], told["most_cloud"]) == (2, "2024-07-01T00:00:00Z", 5)
+
+
+@pytest.mark.parametrize(
+    ("stac", "field"),
+    [
+        ({"url": "http://127.0.0.1:1"}, "spec.source.stac"),
+        ({"collection": "nothing"}, "spec.source.stac.collection"),
+        ({"datetime": "yesterday"}, "spec.source.stac.datetime"),
+        ({"url": "file:///etc/passwd"}, "spec.source.stac.url"),
+    ],
+)
+def test_a_search_that_cannot_be_made_names_the_field(
+    client: Client, catalogue: Catalogue, stac: dict[str, str], field: str
+):
+    spec = catalogue.spec(stac=stac)
+    answer = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]})
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_a_viewer_may_look_too(client: Client, catalogue: Catalogue):
+    assert estimated(client("vic", "viewer"), catalogue.spec())["width"] > 0
+
+
+def test_indices_say_what_they_show(client: Client):
+    answer = client("ann").get("/api/v1/indices")
+    found = {index["name"]: index for index in answer.json()}
+    assert len(found) > 200
+    assert (found["NDVI"]["bands"], found["NDVI"]["domain"]) == (["nir", "red"], "vegetation")
+    assert found["NDVI"]["long_name"] == "Normalized Difference Vegetation Index"
+    assert {constant["name"]: constant["value"] for constant in found["SAVI"]["constants"]} == {"L": 1.0}
+
+
+def test_every_index_that_is_told_can_be_asked_for(client: Client, catalogue: Catalogue):
+    ann = client("ann")
+    for name in [index["name"] for index in ann.get("/api/v1/indices").json()]:
+        spec = catalogue.spec(product={"index": name}, grid={"resolution": 100})
+        assert estimated(ann, spec)["width"] > 0
+
+
+def test_an_answer_is_remembered_and_asked_for_once():
+    outside, asked = Outside(), []
+    work = lambda: asked.append(1) or len(asked)  # noqa: E731
+    assert [outside.ask(uuid.uuid4(), "question", work) for _ in range(3)] == [1, 1, 1]
+    assert outside.ask(uuid.uuid4(), "another", work) == 2
+
+
+def test_what_failed_is_asked_again():
+    outside, user, answers = Outside(), uuid.uuid4(), iter([RequestError("no"), None])
+
+    def work() -> str:
+        error = next(answers)
+        if error:
+            raise error
+        return "yes"
+
+    with pytest.raises(RequestError):
+        outside.ask(user, "question", work)
+    assert outside.ask(user, "question", work) == "yes"
+
+
+def test_nobody_waits_for_ever_and_few_at_once():
+    outside, user, release = Outside(seconds=0.1, at_once=1), uuid.uuid4(), threading.Event()
+    with pytest.raises(Unavailable, match=r"0\.1 seconds"):
+        outside.ask(user, "slow", release.wait)
+    with pytest.raises(Unavailable, match="looked up"):
+        outside.ask(user, "another", str)
+    release.set()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            assert outside.ask(user, "another", str) == ""
+            return
+        except Unavailable:
+            assert time.monotonic() < deadline
+
+
+def test_one_user_does_not_ask_too_much():
+    outside, user = Outside(), uuid.uuid4()
+    for number in range(A_MINUTE):
+        outside.ask(user, f"question {number}", str)
+    with pytest.raises(TooMany):
+        outside.ask(user, "one more", str)
+    assert outside.ask(user, "question 0", str) == ""
+    assert outside.ask(uuid.uuid4(), "one more", str) == ""

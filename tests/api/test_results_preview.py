@@ -1,0 +1,155 @@
+"""Finished tiles of a mosaic that is being made, seen while it is."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clients import Client
+from fastapi.testclient import TestClient
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.settings import Settings
+from mosaic_crds import names
+from mosaic_worker.plan import Plan
+from mosaic_worker.planning import Limits, write_plan
+from mosaic_worker.run import prepare
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.store import Store, open_store
+from mosaic_worker.tiles import compute_range, read_records
+from PIL import Image
+from pipeline import request_of
+from published import NDSI, Published, two_bands
+from rasterio.warp import transform
+from sqlalchemy import select
+
+
+@dataclass
+class Making:
+    """A mosaic that is being made, range by range."""
+
+    plan: Plan
+    store: Store
+    folder: Path
+    address: str
+
+    def do(self, *ranges: int) -> None:
+        sources = OpenSources(own_machine(self.folder))
+        for index in ranges:
+            compute_range(self.plan, index, self.store, sources)
+
+
+@pytest.fixture
+def making(settings: Settings, database: Database, tmp_path: Path) -> Making:
+    """Of 2 x 2 tiles, each a range of its own; nothing is done."""
+    source = two_bands(tmp_path, "scene", 1300, 1100)
+    spec = {"source": source, "product": NDSI, "output": {"stretch": {"minmax": {}}}}
+    store = open_store(settings.store)
+    plan = write_plan(prepare(request_of(spec), tmp_path, Limits(), workers=1), store)
+    assert len(plan.ranges) == len(plan.tiles) == 4
+    row = Published(tmp_path / plan.uid, "", "test", spec, {}).row(database, item=None, phase="Running", status={})
+    return Making(plan, store, tmp_path, f"/api/v1/requests/{row}/preview")
+
+
+def told(client: TestClient, making: Making, stretch: str | None = None) -> dict:
+    answer = client.get(making.address, params={"stretch": stretch} if stretch else {})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_tiles_appear_as_they_are_done(client: Client, making: Making):
+    ann = client("ann")
+    assert told(ann, making) == {"stretch": None, "tiles": []}
+    making.do(3)
+    assert [tile["index"] for tile in told(ann, making)["tiles"]] == [3]
+    making.do(0, 2)
+    assert [tile["index"] for tile in told(ann, making)["tiles"]] == [0, 2, 3]
+
+
+def test_a_picture_shows_its_tile_at_its_place(client: Client, making: Making):
+    making.do(3)
+    ann = client("ann")
+    (tile,) = told(ann, making)["tiles"]
+    picture = np.asarray(Image.open(io.BytesIO(ann.get(tile["url"]).content)).convert("RGBA"))
+    assert max(picture.shape[:2]) <= 512
+    cut = making.plan.tiles[3]
+    bounds = making.plan.grid.window(cut.x, cut.y, cut.width, cut.height).bounds
+    lons, lats = transform(making.plan.grid.crs, "EPSG:4326", [bounds[0], bounds[2]], [bounds[1], bounds[3]])
+    assert tile["bounds"] == pytest.approx([lons[0], lats[0], lons[1], lats[1]], abs=2e-4)
+    assert (picture[..., 3] > 0).mean() > 0.95
+
+
+def test_the_stretch_is_that_of_what_is_done(client: Client, making: Making):
+    making.do(0, 1)
+    records = read_records(making.plan, making.store)
+    lower = min(record.statistics.bands[0].minimum for record in records.values())
+    upper = max(record.statistics.bands[0].maximum for record in records.values())
+    stretch = told(client("ann"), making)["stretch"]
+    assert [float(number) for number in stretch.split(",")] == pytest.approx([lower, upper])
+
+
+def test_colours_stay_as_long_as_the_stretch_is_sent_back(client: Client, making: Making):
+    ann = client("ann")
+    making.do(0)
+    first = told(ann, making)
+    making.do(1, 2, 3)
+    again = told(ann, making, first["stretch"])
+    assert again["stretch"] == first["stretch"]
+    assert again["tiles"][0] == first["tiles"][0]
+    assert len(again["tiles"]) == 4
+
+
+def test_records_are_read_once(client: Client, making: Making, monkeypatch: pytest.MonkeyPatch):
+    ann = client("ann")
+    making.do(0, 1)
+    told(ann, making)
+    context = ann.app.state.context
+    read: list[str] = []
+    real = context.store.read
+    monkeypatch.setattr(context.store, "read", lambda key, *part: read.append(key) or real(key, *part))
+    making.do(2)
+    assert len(told(ann, making)["tiles"]) == 3
+    assert read == [names.record_key(making.plan.uid, 2)]
+
+
+def test_what_cannot_be_read_is_left_alone(client: Client, making: Making):
+    making.do(0)
+    key = names.record_key(making.plan.uid, 1)
+    making.store.create(key, [b"{cut sho"])
+    assert [tile["index"] for tile in told(client("ann"), making)["tiles"]] == [0]
+    assert making.store.read(key) == b"{cut sho"
+
+
+def test_a_part_that_is_lost_is_not_there(client: Client, making: Making):
+    making.do(0)
+    ann = client("ann")
+    (tile,) = told(ann, making)["tiles"]
+    record = read_records(making.plan, making.store)[0]
+    making.store.delete(names.part_key(making.plan.uid, 0, record.digest))
+    assert ann.get(tile["url"]).status_code == 404
+
+
+@pytest.mark.parametrize("stretch", ["", "1", "0,1,2", "nan,1", "a,b", "1e39,2", "0,1,"])
+def test_a_stretch_that_is_none_is_refused(client: Client, making: Making, stretch: str):
+    making.do(0)
+    answer = client("ann").get(f"{making.address}/0.png", params={"stretch": stretch})
+    assert (answer.status_code, answer.json()["field"]) == (422, "stretch")
+
+
+def test_what_is_over_has_no_preview(client: Client, making: Making, database: Database):
+    making.do(0)
+    ann = client("ann")
+    url = told(ann, making)["tiles"][0]["url"]
+    with database.transaction() as session:
+        session.scalars(select(Mosaic)).one().phase = "Succeeded"
+    assert told(ann, making) == {"stretch": None, "tiles": []}
+    assert ann.get(url).status_code == 404
+
+
+def test_what_other_code_makes_has_no_preview(client: Client, making: Making, database: Database):
+    other = replace(making.plan, code="another", uid="fedcba9876543210")
+    write_plan(other, making.store)
+    with database.transaction() as session:
+        session.scalars(select(Mosaic)).one().uid = other.uid
+    assert told(client("ann"), making)["tiles"] == []

@@ -1,0 +1,304 @@
+"""Tiles, values and legends of published mosaics, compared with the numbers in their COGs."""
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clients import Client
+from mosaic_api.database import Database
+from mosaic_api.settings import Settings
+from mosaic_worker.output.colormaps import palette
+from numpy.typing import NDArray
+from PIL import Image
+from published import Published, store_of
+from rasterio.warp import transform
+
+HALF_WORLD = math.pi * 6378137
+
+
+@pytest.fixture
+def settings(settings: Settings, shown: dict[str, Published]) -> Settings:
+    return replace(settings, store=str(store_of(shown)))
+
+
+def tile_at(lon: float, lat: float, z: int) -> tuple[int, int]:
+    """The column and row of the tile in which a place lies."""
+    y = math.asinh(math.tan(math.radians(lat))) / math.pi
+    return int((lon + 180) / 360 * 2**z) % 2**z, int((1 - y) / 2 * 2**z)
+
+
+def pixels_of(content: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+
+
+def places_of(z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The middles of a tile's pixels, metres of EPSG:3857."""
+    side = 2 * HALF_WORLD / 2**z
+    middles = (np.arange(256) + 0.5) * side / 256
+    return np.meshgrid(x * side - HALF_WORLD + middles, HALF_WORLD - y * side - middles)
+
+
+def expected(mosaic: Published, z: int, x: int, y: int, level: int = 0) -> NDArray[np.float64]:
+    """The values of a level that lie nearest to a tile's pixels: (bands, 256, 256)."""
+    values, affine = mosaic.read(level)
+    xs, ys = places_of(z, x, y)
+    with_crs = mosaic.item["properties"]["proj:code"]
+    found = transform("EPSG:3857", with_crs, xs.ravel().tolist(), ys.ravel().tolist())
+    east, north = (np.array(each).reshape(xs.shape) for each in found)
+    if with_crs == "EPSG:4326":
+        east = np.where(east < affine.c, east + 360, east)
+    columns = np.floor((east - affine.c) / affine.a)
+    rows = np.floor((north - affine.f) / affine.e)
+    inside = (columns >= 0) & (columns < values.shape[2]) & (rows >= 0) & (rows < values.shape[1])
+    picked = np.full((len(values), *xs.shape), np.nan)
+    picked[:, inside] = values[:, rows[inside].astype(int), columns[inside].astype(int)]
+    return picked
+
+
+def in_colour(values: NDArray[np.float64], lower: float, upper: float, colormap: str) -> NDArray[np.uint8]:
+    """Values (256, 256) as the palette shows them."""
+    table = np.frombuffer(palette(colormap), np.uint8).reshape(256, 3)
+    valid = ~np.isnan(values)
+    index = np.zeros(values.shape, int)
+    index[valid] = 1 + np.rint(np.clip((values[valid] - lower) * 254 / (upper - lower), 0, 254))
+    return np.dstack([np.where(valid[..., None], table[index], 0), np.where(valid, 255, 0)]).astype(np.uint8)
+
+
+def agreeing(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+    """The share of pixels that look alike; of transparent ones the colour does not matter."""
+    same = np.abs(found.astype(int) - wanted).max(axis=2) <= 1
+    return float((same | ((found[..., 3] == 0) & (wanted[..., 3] == 0))).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "lon", "lat", "z", "level"),
+    [
+        ("utm", 15.08, 45.10, 14, 0),
+        ("utm", 15.1, 45.15, 15, 0),
+        ("utm", 15.08, 45.10, 12, 1),
+        ("utm", 15.08, 45.10, 11, 2),
+        ("across", 179.999, 52.30, 14, 0),
+        ("across", -179.999, 52.30, 14, 0),
+        ("degrees", 179.99, 50.9, 12, 0),
+        ("degrees", -179.99, 50.9, 12, 0),
+        ("polar", 10.0, 78.0, 5, 0),
+        ("polar", 179.0, 78.0, 5, 0),
+    ],
+)
+def test_a_tile_shows_the_values_of_the_cog(
+    client: Client,
+    database: Database,
+    shown: dict[str, Published],
+    name: str,
+    lon: float,
+    lat: float,
+    z: int,
+    level: int,
+):
+    mosaic = shown[name]
+    x, y = tile_at(lon, lat, z)
+    answer = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/tiles/{z}/{x}/{y}.png")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    measured = mosaic.item["assets"]["mosaic"]["bands"][0]["statistics"]
+    values = expected(mosaic, z, x, y, level)[0]
+    assert not np.isnan(values).all()
+    wanted = in_colour(values, measured["minimum"], measured["maximum"], "nipy_spectral")
+    assert agreeing(pixels_of(answer.content), wanted) > 0.95
+
+
+def test_a_place_without_data_is_transparent(client: Client, database: Database, shown: dict[str, Published]):
+    ann, mosaic = client("ann"), shown["utm"].row(database)
+    for lon, lat in ((15.005, 45.14), (-100.0, 10.0)):
+        x, y = tile_at(lon, lat, 17)
+        found = pixels_of(ann.get(f"/api/v1/requests/{mosaic}/tiles/17/{x}/{y}.png").content)
+        assert found.shape == (256, 256, 4)
+        assert (found[..., 3] == 0).all()
+
+
+def test_the_world_shows_the_pole_without_reading_all_of_it(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    found = pixels_of(client("ann").get(f"/api/v1/requests/{shown['polar'].row(database)}/tiles/0/0/0.png").content)
+    assert (found[0, :, 3] > 0).mean() > 0.6
+    assert (found[128:, :, 3] == 0).all()
+
+
+def test_three_bands_are_red_green_and_blue(client: Client, database: Database, shown: dict[str, Published]):
+    mosaic = shown["colours"]
+    x, y = tile_at(15.03, 45.13, 15)
+    found = pixels_of(client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/tiles/15/{x}/{y}.png").content)
+    values = expected(mosaic, 15, x, y)
+    wanted = np.zeros((256, 256, 4), np.uint8)
+    for band, described in enumerate(mosaic.item["assets"]["mosaic"]["bands"]):
+        lower, upper = (described["statistics"][limit] for limit in ("minimum", "maximum"))
+        wanted[..., band] = 1 + np.rint((np.nan_to_num(values[band], nan=lower) - lower) * 254 / (upper - lower))
+    wanted[..., 3] = np.where(np.isnan(values).any(axis=0), 0, 255)
+    assert agreeing(found, wanted) > 0.95
+
+
+def test_numbers_that_are_scaled_are_shown_as_what_they_stand_for(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    mosaic = shown["int16"]
+    x, y = tile_at(15.08, 45.10, 14)
+    address = f"/api/v1/requests/{mosaic.row(database)}/tiles/14/{x}/{y}.png?minimum=-0.5&maximum=0.25&colormap=BrBG"
+    wanted = in_colour(expected(mosaic, 14, x, y)[0], -0.5, 0.25, "BrBG")
+    assert agreeing(pixels_of(client("ann").get(address).content), wanted) > 0.95
+
+
+def test_a_mosaic_without_a_picture_is_stretched_by_its_histogram(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    mosaic = shown["no-picture"]
+    told = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/legend").json()
+    values = mosaic.read()[0][0]
+    width = (np.nanmax(values) - np.nanmin(values)) / 256
+    assert told["minimum"] == pytest.approx(np.nanpercentile(values, 2), abs=2 * width)
+    assert told["maximum"] == pytest.approx(np.nanpercentile(values, 98), abs=2 * width)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "row"),
+    [("utm", 700, 800), ("int16", 700, 800), ("colours", 1, 2), ("across", 888, 300), ("across", 310, 310)],
+)
+def test_a_point_has_exactly_the_value_of_its_pixel(
+    client: Client, database: Database, shown: dict[str, Published], name: str, column: int, row: int
+):
+    mosaic = shown[name]
+    values, affine = mosaic.read()
+    x, y = affine * (column + 0.5, row + 0.5)
+    (lon,), (lat,) = transform(mosaic.item["properties"]["proj:code"], "EPSG:4326", [x], [y])
+    told = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/point", params={"lon": lon, "lat": lat}).json()
+    described = mosaic.item["assets"]["mosaic"]["bands"]
+    assert [band["name"] for band in told["bands"]] == [band["name"] for band in described]
+    for band, wanted in zip(told["bands"], values[:, row, column], strict=True):
+        assert np.float32(band["value"]) == np.float32(wanted)
+        assert len(repr(band["value"])) <= 13
+
+
+def test_a_point_without_data_has_no_value(client: Client, database: Database, shown: dict[str, Published]):
+    ann, mosaic = client("ann"), shown["utm"].row(database)
+    for lon, lat in ((15.0005, 45.15), (-100, 10), (0, 90), (0, -90), (180, 0)):
+        told = ann.get(f"/api/v1/requests/{mosaic}/point?lon={lon}&lat={lat}")
+        assert told.json() == {"bands": [{"name": "NDSI", "value": None}]}
+
+
+def test_a_legend_has_the_colours_of_tiles_and_round_values(
+    client: Client, database: Database, shown: dict[str, Published]
+):
+    told = (
+        client("ann")
+        .get(f"/api/v1/requests/{shown['utm'].row(database)}/legend?minimum=-0.13&maximum=0.9&colormap=viridis")
+        .json()
+    )
+    assert (told["title"], told["colormap"], told["minimum"], told["maximum"]) == ("NDSI", "viridis", -0.13, 0.9)
+    assert (len(told["colours"]), told["colours"][0], told["colours"][-1]) == (256, "#440154", "#fde725")
+    assert [stop["value"] for stop in told["stops"]] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert all(stop["colour"] in told["colours"] for stop in told["stops"])
+
+
+def test_a_legend_of_three_bands_has_limits_alone(client: Client, database: Database, shown: dict[str, Published]):
+    told = client("ann").get(f"/api/v1/requests/{shown['colours'].row(database)}/legend").json()
+    assert (told["colormap"], told["colours"], told["stops"]) == (None, [], [])
+    assert [band["name"] for band in told["bands"]] == ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("tiles/3/8/0.png", "x"),
+        ("tiles/3/0/8.png", "y"),
+        ("tiles/25/0/0.png", "z"),
+        ("tiles/3/0/0.png?colormap=../etc", "colormap"),
+        ("tiles/3/0/0.png?minimum=nan", "minimum"),
+        ("tiles/3/0/0.png?maximum=inf", "maximum"),
+        ("tiles/3/0/0.png?minimum=1&maximum=1", "maximum"),
+        ("tiles/3/0/0.png?minimum=7", "minimum"),
+        ("legend?minimum=2&maximum=1", "maximum"),
+        ("point?lon=181&lat=0", "lon"),
+        ("point?lon=0", "lat"),
+        ("files/passwd", "content"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_named(
+    client: Client, database: Database, shown: dict[str, Published], path: str, field: str
+):
+    answer = client("ann").get(f"/api/v1/requests/{shown['utm'].row(database)}/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert answer.json()["field"] == field
+
+
+def test_a_tile_is_kept_by_browsers(client: Client, database: Database, shown: dict[str, Published]):
+    ann = client("ann")
+    address = f"/api/v1/requests/{shown['utm'].row(database)}/tiles/10/554/366.png"
+    first = ann.get(address)
+    assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
+    again = ann.get(address, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = ann.get(f"{address}?colormap=magma", headers={"If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
+    assert other.headers["etag"] != first.headers["etag"]
+
+
+def test_what_is_not_yours_is_not_shown(client: Client, database: Database, shown: dict[str, Published]):
+    mosaic = shown["utm"].row(database, "ann")
+    shared = shown["int16"].row(database, "ann", shared=True)
+    bob = client("bob")
+    for path in (
+        "tiles/10/554/366.png",
+        "point?lon=15&lat=45",
+        "legend",
+        "files/cog",
+        "preview",
+        "preview/0.png?stretch=0,1",
+    ):
+        assert bob.get(f"/api/v1/requests/{mosaic}/{path}").status_code == 404
+        assert client().get(f"/api/v1/requests/{mosaic}/{path}").status_code == 401
+    assert bob.get(f"/api/v1/requests/{shared}/legend").status_code == 200
+
+
+def test_what_is_not_published_is_said_to_be_so(client: Client, database: Database, shown: dict[str, Published]):
+    mosaic = shown["utm"].row(database, item=None, phase="Running")
+    answer = client("ann").get(f"/api/v1/requests/{mosaic}/tiles/10/554/366.png")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "the mosaic utm is not published: it is running")
+
+
+def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Database, shown: dict[str, Published]):
+    mosaic = shown["utm"].row(database, uid="0123456789abcdef")
+    x, y = tile_at(15.08, 45.10, 14)
+    for path in (f"tiles/14/{x}/{y}.png", "point?lon=15.08&lat=45.10", "files/cog"):
+        answer = client("ann").get(f"/api/v1/requests/{mosaic}/{path}")
+        assert answer.status_code == 404
+        assert "store any more" in answer.json()["detail"]
+
+
+def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str, Published]):
+    from mosaic_api.results.datasets import Datasets
+    from mosaic_worker.geometry.sampling import Window
+    from mosaic_worker.store import open_store
+
+    class Elsewhere:
+        """A store whose objects have no path here."""
+
+        def __init__(self, root: Path) -> None:
+            self._store = open_store(str(root))
+
+        def open(self, key: str) -> io.BufferedReader:
+            return self._store.open(key)
+
+        def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+            return self._store.read(key, start, stop)
+
+    mosaic = shown["utm"]
+    root = store_of(shown)
+    key = f"{mosaic.key}/mosaic.tif"
+    window = Window(100, 200, 500, 600)
+    here, elsewhere = Datasets(open_store(str(root))), Datasets(Elsewhere(root))  # type: ignore[arg-type]
+    for level, there in ((0, window), (1, Window(10, 20, 300, 310))):
+        np.testing.assert_array_equal(here.read(key, level, 1, there), elsewhere.read(key, level, 1, there))
+    assert here.overviews(key) == elsewhere.overviews(key) == 2
+    here.close()
+    elsewhere.close()
