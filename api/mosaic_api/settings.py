@@ -1,10 +1,12 @@
 """What an installation is told by its environment; passed in, and read nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from mosaic_crds.errors import RequestError
+from mosaic_worker.sources.gate import Gate, own_folders, pod
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
 ENV_STORE = "MOSAIC_STORE"
@@ -32,6 +34,7 @@ class Settings:
         single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
+        scenes: folders in which requests may read files too, where they may read from any host.
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
@@ -48,6 +51,7 @@ class Settings:
     single_user: bool = False
     public_url: str = ""
     allowed_hosts: str | None = ""
+    scenes: tuple[Path, ...] = ()
     max_pixels: int = 2_500_000_000
     max_upload_bytes: int = 2 * 2**30
     max_open_requests: int = 50
@@ -56,6 +60,11 @@ class Settings:
     central_url: str = ""
     central_token: str = field(default="", repr=False)
     session_secret: str = field(default="", repr=False)
+
+    @property
+    def gate(self) -> Gate:
+        """What requests may read."""
+        return gate_of(self.allowed_hosts, self.scenes)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -82,6 +91,11 @@ class Settings:
             central_token=environment.get(ENV_CENTRAL_TOKEN, ""),
             session_secret=environment.get(ENV_SESSION_SECRET, ""),
         )
+
+
+def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
+    """What requests may read, from the settings of those names."""
+    return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
