@@ -21,6 +21,9 @@ from mosaic_api.identity import Principal, audit
 from mosaic_api.problems import Conflict, NotFound, TooMany
 from mosaic_api.settings import Settings
 
+_NOT_BEGUN = (Phase.PENDING, Phase.SUSPENDED, Phase.CANCELLED)
+"""Phases that a request may be in before any work on it."""
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -187,7 +190,7 @@ def tell(mosaic: Mosaic, status: Mapping[str, Any], moment: datetime | None = No
     phase = Phase(status.get("phase") or Phase.PENDING)
     mosaic.status = dict(status)
     mosaic.phase = str(phase)
-    if mosaic.started is None and phase is not Phase.PENDING:
+    if mosaic.started is None and phase not in _NOT_BEGUN:
         mosaic.started = moment or now()
     mosaic.completed = (mosaic.completed or moment or now()) if phase in OVER else None
 

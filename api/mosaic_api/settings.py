@@ -1,12 +1,13 @@
 """What an installation is told by its environment; passed in, and read nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from mosaic_crds.errors import RequestError
+from mosaic_worker.sources.gate import Gate, own_folders, pod
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -113,6 +114,7 @@ class Settings:
         single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
+        scenes: folders in which requests may read files too, where they may read from any host.
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
@@ -132,6 +134,7 @@ class Settings:
     single_user: bool = False
     public_url: str = ""
     allowed_hosts: str | None = ""
+    scenes: tuple[Path, ...] = ()
     max_pixels: int = 2_500_000_000
     max_upload_bytes: int = 2 * 2**30
     max_open_requests: int = 50
@@ -143,6 +146,11 @@ class Settings:
     central_token: str = field(default="", repr=False)
     session_secret: str = field(default="", repr=False)
     oidc: Oidc | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """What requests may read."""
+        return gate_of(self.allowed_hosts, self.scenes)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -180,6 +188,11 @@ class Settings:
             session_secret=session_secret,
             oidc=oidc,
         )
+
+
+def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
+    """What requests may read, from the settings of those names."""
+    return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -35,7 +35,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
         begun = time.perf_counter()
         request = parse_request(request_path.read_text(), str(request_path))
         store = open_store(str(store_folder))
-        plan = planning.write_plan(run.prepare(request, request_path.parent, planning.Limits(), 1), store)
+        plan = planning.write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
         sources = reading.OpenSources(own_machine(request_path.parent))
         for index in range(len(plan.ranges)):
             tiles.compute_range(plan, index, store, sources)

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from mosaic_crds.validation import load_request
 from mosaic_worker.run import Result, run
+from mosaic_worker.sources.gate import own_machine
 from numpy.typing import NDArray
 from rasterio import warp
 from rasterio.transform import Affine
@@ -35,7 +36,7 @@ def make(tmp_path: Path, spec: dict, name: str = "test") -> tuple[Result, Path]:
             "spec": spec,
         }
     )
-    result = run(request, tmp_path, str(tmp_path / "store"), workers=2)
+    result = run(request, own_machine(tmp_path), str(tmp_path / "store"), workers=2)
     return result, tmp_path / "store" / result.folder
 
 

@@ -10,6 +10,7 @@ import rasterio
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.validation import load_request
 from mosaic_worker.run import run
+from mosaic_worker.sources.gate import own_machine
 from numpy.typing import NDArray
 
 
@@ -59,7 +60,7 @@ class Made:
 
 def make(folder: Path, spec: dict[str, Any], name: str = "test", workers: int = 1, store: str = "store") -> Made:
     """Run a request on this machine."""
-    result = run(request_of(spec, name), folder, str(folder / store), workers=workers)
+    result = run(request_of(spec, name), own_machine(folder), str(folder / store), workers=workers)
     return Made(folder / store / result.folder, result.item)
 
 

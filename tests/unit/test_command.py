@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how)
 
     again = mosaic("run", request_file, "--store", store, "--workers", "2")
     assert again.returncode == 0
-    assert "tile(s) of an earlier run are done already" in again.stderr
+    assert f"{len(kept)} tile(s) of an earlier run are done already" in again.stderr
     assert not list(store.glob("work/*"))
     assert not list((store / ".unfinished").glob("*")) or how == signal.SIGKILL
 

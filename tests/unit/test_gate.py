@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
-from mosaic_worker.sources.gate import Gate, own_machine, pod
+from mosaic_worker.sources.gate import Gate, own_folders, own_machine, pod
 from mosaic_worker.sources.opening import open_raster
 from rasterio.transform import from_origin
 
@@ -55,6 +55,28 @@ def test_on_the_own_machine_relative_paths_start_at_the_requests_folder(tmp_path
     assert gate.admit("a/b.tif", "x") == str(tmp_path / "a/b.tif")
     assert gate.admit("file:///data/with%20space.tif", "x") == "/data/with space.tif"
     assert gate.admit("https://example.org/a.tif?sig=1", "x") == "https://example.org/a.tif?sig=1"
+
+
+def test_a_users_server_reads_files_below_the_folders_that_it_was_started_with(tmp_path):
+    scenes, more, private = (tmp_path / name for name in ("scenes", "more", "private"))
+    for folder in (scenes, more, private):
+        folder.mkdir()
+        (folder / "a.tif").touch()
+    (scenes / "inside.tif").symlink_to(more / "a.tif")
+    (scenes / "outside.tif").symlink_to(private / "a.tif")
+    (scenes / "way-out").symlink_to(private)
+    gate = own_folders([scenes, more])
+    assert gate.admit("a.tif", "x") == str(scenes / "a.tif")
+    assert gate.admit(str(more / "a.tif"), "x") == str(more / "a.tif")
+    assert gate.admit("inside.tif", "x") == str(more / "a.tif")
+    assert gate.admit("http://127.0.0.1:9000/a.tif", "x") == "http://127.0.0.1:9000/a.tif"
+    for reference in (str(private / "a.tif"), "../private/a.tif", "outside.tif", "way-out/a.tif", "/etc/passwd"):
+        with pytest.raises(RequestError, match="started with"):
+            gate.admit(reference, "x")
+    with pytest.raises(RequestError, match="started with"):
+        gate.admit("../private/a.tif", "x", base=str(scenes / "item.json"))
+    with pytest.raises(RequestError, match="started with"):
+        own_folders([]).admit(str(scenes / "a.tif"), "x")
 
 
 def test_a_relative_reference_starts_at_the_document_that_holds_it(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from mosaic_crds.validation import parse_request
 from mosaic_worker.run import run
+from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 from pipeline import Made
@@ -28,7 +29,7 @@ def folder(tmp_path_factory) -> Path:
 
 def made(folder: Path, sample: str) -> Made:
     path = folder / f"{sample}.yaml"
-    result = run(parse_request(path.read_text(), path.name), folder, str(folder / "store"), workers=2)
+    result = run(parse_request(path.read_text(), path.name), own_machine(folder), str(folder / "store"), workers=2)
     return Made(folder / "store" / result.folder, result.item)
 
 

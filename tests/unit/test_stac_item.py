@@ -178,6 +178,6 @@ def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_unt
         }
         first = make(tmp_path, spec)
         assert np.nanmax(np.abs(first.values() - (numbers * 0.0001 - 0.1))) < 1e-6
-        assert run(request_of(spec), tmp_path, str(tmp_path / "store")).found
+        assert run(request_of(spec), own_machine(tmp_path), str(tmp_path / "store")).found
         write_raster(served / "red.tif", noise(40, 50, 4))
         assert make(tmp_path, spec).folder != first.folder

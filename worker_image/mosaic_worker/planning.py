@@ -51,6 +51,10 @@ class Limits:
     range_seconds: int = 0
 
 
+class OtherCodeError(RequestError):
+    """A plan was made by other code than this, which must not work from it."""
+
+
 def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
     """The plan of a request: the one that is written already, or a new one, written create-only.
 
@@ -82,14 +86,14 @@ def read_plan(uid: str, store: Store) -> Plan | None:
     """The plan that is written, if any.
 
     Raises:
-        RequestError: other code than this made it.
+        OtherCodeError: other code than this made it.
     """
     written = store.read(names.plan_key(uid))
     if written is None:
         return None
     plan = Plan.from_json(written)
     if plan.code != code_version():
-        raise RequestError(
+        raise OtherCodeError(
             f"the plan of {plan.name} was made by version {plan.code} and this is {code_version()}; "
             "delete the request and apply it again"
         )

@@ -49,6 +49,12 @@ class Results:
         """The Item, if the mosaic is published."""
         return store.read(self.key(ITEM))
 
+    def delete(self, store: Store) -> None:
+        """Delete all files: the Item first, so that nobody sees a mosaic without them."""
+        store.delete(self.key(ITEM))
+        for key, _ in list(store.list(f"{self.folder}/")):
+            store.delete(key)
+
     def told(self, published: bytes, store: Store) -> dict[str, Any]:
         """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
         item = json.loads(published)

@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -16,10 +15,10 @@ from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import EARTH_DAILY_PROCESSES, Source
 
 from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits, input_bands, make_plan, read_plan, request_uid, write_plan
+from mosaic_worker.planning import Limits, OtherCodeError, input_bands, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
-from mosaic_worker.results import ITEM, Results
-from mosaic_worker.sources.gate import Gate, own_machine
+from mosaic_worker.results import Results
+from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
 from mosaic_worker.store import Store, open_store
@@ -33,8 +32,8 @@ RANGES_PER_PROCESS = 16
 class Progress:
     """What a run tells of itself while it goes on; this one tells nobody."""
 
-    def planned(self, plan: Plan, done: int) -> None:
-        """The plan is made, and so many pixels of it are done already."""
+    def planned(self, plan: Plan, done: Collection[int]) -> None:
+        """The plan is made, and these tiles of it are done already."""
 
     def tile(self, pixels: int) -> None:
         """A tile of so many pixels is done."""
@@ -79,17 +78,30 @@ class _RangeWork:
         compute_range(self.plan, index, self._opened_store, self._sources, lambda tile: report(tile.index))
 
 
-def prepare(request: MosaicRequest, folder: Path, limits: Limits, workers: int) -> Plan:
-    """The plan of a request on this machine, with the identity that its inputs give it; nothing is written."""
-    found = resolve(request.spec, input_bands(request.spec), own_machine(folder), limits.scenes)
-    return make_plan(request, request_uid(request, found.scenes), found, limits, RANGES_PER_PROCESS * workers)
+def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, uid: str | None = None) -> Plan:
+    """The plan of a request on this machine; nothing is written.
+
+    Args:
+        request: what is asked for.
+        gate: what may be read.
+        limits: what is allowed.
+        workers: processes at once.
+        uid: the request's identity; the one that its inputs give it if None.
+
+    Raises:
+        RequestError: the request, or what it points to, cannot work.
+        PassingError: a source failed.
+    """
+    found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
+    return make_plan(request, uid or request_uid(request, found.scenes), found, limits, RANGES_PER_PROCESS * workers)
 
 
 def run(
     request: MosaicRequest,
-    folder: Path,
+    gate: Gate,
     store_uri: str,
     *,
+    uid: str | None = None,
     workers: int | None = None,
     fresh: bool = False,
     limits: Limits | None = None,
@@ -99,8 +111,9 @@ def run(
 
     Args:
         request: what is asked for.
-        folder: where its relative paths start.
+        gate: what may be read.
         store_uri: where results and work are kept.
+        uid: under which they are kept, of a request that has an identity; the one that its inputs give it if None.
         workers: processes at once; as many as this process may use cores if None.
         fresh: forget what earlier runs made of the same request.
         limits: what is allowed.
@@ -115,17 +128,22 @@ def run(
         workers = min(workers, EARTH_DAILY_PROCESSES)
     progress = progress or Progress()
     store = open_store(store_uri)
-    prepared = prepare(request, folder, limits or Limits(), workers)
-    results = Results.of_plan(prepared)
-    folder_key = results.folder
+    limits = limits or Limits()
+    prepared: Plan | None = None
+    if uid is None:
+        prepared = prepare(request, gate, limits, workers)
+        uid = prepared.uid
+    results = Results.of_request(request, uid)
     if fresh:
-        _forget(prepared.uid, folder_key, store)
+        results.delete(store)
+        sweep(uid, store)
     published = results.item(store)
     if published is not None:
-        return Result(json.loads(published), folder_key, found=True)
-    plan = read_plan(prepared.uid, store) or write_plan(prepared, store)
+        sweep(uid, store)
+        return Result(json.loads(published), results.folder, found=True)
+    plan = _kept_plan(uid, store) or write_plan(prepared or prepare(request, gate, limits, workers, uid), store)
     try:
-        _compute(plan, request, store_uri, own_machine(folder), workers, progress)
+        _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
         from mosaic_worker.finalize import finalize_step  # noqa: PLC0415 (imported while the workers computed)
 
@@ -133,7 +151,16 @@ def run(
     except RequestError:
         sweep(plan.uid, store)
         raise
-    return Result(json.loads(published), folder_key, found=False)
+    return Result(json.loads(published), results.folder, found=False)
+
+
+def _kept_plan(uid: str, store: Store) -> Plan | None:
+    """The plan that an earlier run made; what other code than this began is forgotten."""
+    try:
+        return read_plan(uid, store)
+    except OtherCodeError:
+        sweep(uid, store)
+        return None
 
 
 def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, workers: int, progress: Progress) -> None:
@@ -143,7 +170,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
         index for index, (start, stop) in enumerate(plan.ranges) if any(tile not in done for tile in range(start, stop))
     ]
     pixels = {tile.index: tile.width * tile.height for tile in plan.tiles}
-    progress.planned(plan, sum(pixels[tile] for tile in done))
+    progress.planned(plan, done)
     told = set(done)
 
     def on_tile(index: int) -> None:
@@ -160,11 +187,3 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
         seconds_per_range=duration_seconds(request.spec.execution.range_deadline),
         on_tile=on_tile,
     )
-
-
-def _forget(uid: str, folder_key: str, store: Store) -> None:
-    """Delete what earlier runs made: the Item first, so that nobody sees a mosaic without its files."""
-    store.delete(f"{folder_key}/{ITEM}")
-    for key, _ in list(store.list(f"{folder_key}/")):
-        store.delete(key)
-    sweep(uid, store)

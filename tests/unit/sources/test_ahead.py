@@ -45,7 +45,7 @@ def spec(place: str, method: str = "median") -> dict[str, Any]:
 
 
 def planned(place: str, folder: Path, method: str = "median") -> Plan:
-    plan = prepare(request_of(spec(place, method)), folder, Limits(), 1)
+    plan = prepare(request_of(spec(place, method)), own_machine(folder), Limits(), 1)
     assert len(plan.tiles) > 2
     return plan
 

@@ -122,7 +122,7 @@ def test_on_one_machine_the_values_are_right_and_another_signature_is_the_same_m
     assert np.array_equal(first.values(), RED.astype(np.float32) - NIR)
     good["other"] = True
     other = json.loads(json.dumps(spec(kind, address)).replace(SECRET, "other"))
-    assert run(request_of(other), tmp_path, str(tmp_path / "store")).found
+    assert run(request_of(other), own_machine(tmp_path), str(tmp_path / "store")).found
     assert SECRET not in written(tmp_path / "store")
 
 

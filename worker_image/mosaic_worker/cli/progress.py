@@ -1,5 +1,6 @@
 """What a person sees of a run: a bar while it goes on, and the result."""
 
+from collections.abc import Collection
 from typing import Self
 
 import click
@@ -35,7 +36,7 @@ class ProgressBar(run.Progress):
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def planned(self, plan: Plan, done: int) -> None:
+    def planned(self, plan: Plan, done: Collection[int]) -> None:
         """Tell what will be made, and start the bar at what an earlier run did."""
         grid = plan.grid
         self._console.print(
@@ -45,9 +46,9 @@ class ProgressBar(run.Progress):
         for warning in plan.warnings:
             self._console.print(f"note: {warning}")
         if done:
-            self._console.print(f"{done} tile(s) of an earlier run are done already")
+            self._console.print(f"{len(done)} tile(s) of an earlier run are done already")
         self._bar.start()
-        self._task = self._bar.add_task("computing", total=len(plan.tiles), completed=done, speed="")
+        self._task = self._bar.add_task("computing", total=len(plan.tiles), completed=len(done), speed="")
 
     def tile(self, pixels: int) -> None:
         """Move on by one tile."""

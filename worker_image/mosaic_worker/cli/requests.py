@@ -62,9 +62,11 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     request = read_request(request_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
+    from mosaic_worker.sources.gate import own_machine
 
+    gate = own_machine(request_file.absolute().parent)
     with ProgressBar() as progress:
-        result = run(request, request_file.absolute().parent, store, workers=workers, fresh=fresh, progress=progress)
+        result = run(request, gate, store, workers=workers, fresh=fresh, progress=progress)
     show_result(result, _place_of(store))
 
 
@@ -89,10 +91,11 @@ def estimate(request_file: Path) -> None:
     from mosaic_worker.cli.progress import show_plan
     from mosaic_worker.planning import Limits
     from mosaic_worker.run import prepare
+    from mosaic_worker.sources.gate import own_machine
 
     request = read_request(request_file)
     cores = len(os.sched_getaffinity(0))
-    show_plan(prepare(request, request_file.absolute().parent, Limits(), cores), cores)
+    show_plan(prepare(request, own_machine(request_file.absolute().parent), Limits(), cores), cores)
 
 
 def _place_of(store: str) -> str:

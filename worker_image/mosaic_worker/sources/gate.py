@@ -34,10 +34,12 @@ class Gate:
         hosts: host or host:port names that may be asked; `*.example.org` stands for the hosts below it and `*` for any.
             A host without a port may be asked on 80 and 443, and what only a star admits must have public addresses.
             None admits every host and port (the user's own machine).
+        below: folders that local files must lie in, links followed; anywhere if None.
     """
 
     folder: Path | None
     hosts: frozenset[str] | None
+    below: tuple[Path, ...] | None = None
 
     def admit(self, reference: str, where: str, base: str | None = None) -> str:
         """Give the absolute path or the URL that a reference stands for.
@@ -100,7 +102,17 @@ class Gate:
             raise RequestError(
                 f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
-        return path
+        return path if self.below is None else self._below(path, reference, where)
+
+    def _below(self, path: str, reference: str, where: str) -> str:
+        """The file itself, behind all links, so that what is opened later is what was admitted."""
+        real = Path(path).resolve()
+        if not any(real.is_relative_to(folder.resolve()) for folder in self.below or ()):
+            raise RequestError(
+                f"{where}: {shown(reference)!r} is a local file, and only those in folders that this was started with "
+                "(`mosaic serve --scenes FOLDER`) are read; give a URL"
+            )
+        return str(real)
 
     def _admit_url(self, reference: str, where: str) -> str:
         try:
@@ -138,6 +150,12 @@ class Gate:
 def own_machine(folder: Path) -> Gate:
     """The gate of the command line: the user's own files, relative to a folder, and any host."""
     return Gate(folder=folder, hosts=None)
+
+
+def own_folders(folders: Sequence[Path]) -> Gate:
+    """The gate of a user's own server: any host, and of local files those in some folders; relative to the first."""
+    below = tuple(folder.absolute() for folder in folders)
+    return Gate(folder=below[0] if below else Path("/"), hosts=None, below=below)
 
 
 def pod(hosts: str) -> Gate:

@@ -1,0 +1,31 @@
+"""`python -m mosaic_api.executor`: the command of a container that works requests off, set up by its environment."""
+
+import logging
+import os
+import signal
+import sys
+
+from mosaic_crds.errors import MosaicError
+
+from mosaic_api.database import Database
+from mosaic_api.executor.executor import Executor
+from mosaic_api.settings import Settings
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        settings = Settings.from_environment(os.environ)
+    except MosaicError as error:
+        print(f"mosaic_api.executor: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    executor = Executor(settings, Database(settings.database))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: executor.stop())
+    executor.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""A request's process, seen from whoever started it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from threading import Thread
+from typing import IO, cast
+
+from mosaic_api.executor.child import Job
+from mosaic_api.executor.events import Ended, Inbox, Said
+from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_DATABASE, ENV_SESSION_SECRET
+
+_KEPT_BACK = frozenset({ENV_DATABASE, ENV_CENTRAL_TOKEN, ENV_SESSION_SECRET})
+"""Variables that a process which reads untrusted files has no need of."""
+
+
+class RequestProcess:
+    """Its words, and then its end, are put into an inbox."""
+
+    def __init__(self, job: Job, inbox: Inbox) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mosaic_api.executor.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in _KEPT_BACK},
+        )
+        self._stdin, self._stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+        self._inbox = inbox
+        self._listener = Thread(target=self._listen, args=(job.to_line(),), daemon=True)
+        self._listener.start()
+
+    def end(self) -> int:
+        """End it with all of its workers, if it has not ended; give its exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # its own id, and so its group's, until it is waited for
+        code = self._process.wait()
+        self._listener.join()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
+        self._stdout.close()
+        return code
+
+    def _listen(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(line)
+            self._stdin.flush()
+        for said in self._stdout:
+            with contextlib.suppress(json.JSONDecodeError):  # it was ended in the middle of a word
+                self._inbox.put(Said(self, json.loads(said)))
+        self._inbox.put(Ended(self))

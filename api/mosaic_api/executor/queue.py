@@ -1,0 +1,215 @@
+"""The rows that wait to be worked off, and those that are: taken under a lease, told of, given back, ended.
+
+A lease ends by itself when whoever holds it says nothing for a while, and somebody else goes on. Whoever finds the
+lease gone has no word in it any more. The clock is the database's.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from mosaic_crds.fields import duration_seconds
+from mosaic_crds.names import Phase
+from mosaic_crds.spec import Execution
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from mosaic_api import mosaics
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.database.models import now
+from mosaic_api.executor.rows import (
+    as_moment,
+    as_text,
+    busy,
+    end,
+    is_open,
+    lease_end,
+    served,
+    suspended,
+    takeable,
+)
+from mosaic_api.executor.story import GOES_ON, Status, done_by_then
+
+ATTEMPTS = 5
+"""How often a request is begun."""
+BACK_OFF = (5.0, 20.0, 60.0, 180.0)
+"""Seconds after each failed attempt before the next."""
+T = TypeVar("T")
+
+
+class LostError(Exception):
+    """The lease is gone."""
+
+
+class Wish(Enum):
+    """What somebody wants of a request that is worked on."""
+
+    CANCEL = auto()
+    SUSPEND = auto()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that is taken.
+
+    Attributes:
+        id: of the row.
+        namespace, name, uid, spec: of the MosaicRequest.
+        status: with which work begins.
+        attempt: from 1.
+        seconds_left: until its deadline.
+    """
+
+    id: uuid.UUID
+    namespace: str
+    name: str
+    uid: str
+    spec: dict[str, Any]
+    status: Status
+    attempt: int
+    seconds_left: float
+
+
+class Queue:
+    """The rows, as one executor works on them."""
+
+    def __init__(self, database: Database, worker: str) -> None:
+        """A worker's name is its alone."""
+        self._database, self._worker = database, worker
+
+    def claim(self) -> Claim | None:
+        """Take the request whose turn it is: of the owner who has the fewest in work, and whose last is longest ago.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        while True:
+            with self._database.transaction() as session:
+                mosaic = session.scalar(
+                    select(Mosaic)
+                    .where(is_open(), takeable(), Mosaic.cancelled.is_(None), ~suspended())
+                    .order_by(busy(), served().nulls_first(), Mosaic.created, Mosaic.id)
+                    .limit(1)
+                    .with_for_update(of=Mosaic, skip_locked=True)
+                )
+                if mosaic is None:
+                    return None
+                if mosaic.attempts < ATTEMPTS:
+                    return self._take(mosaic)
+                told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(mosaic.status)}"
+                end(mosaic, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
+
+    def _take(self, mosaic: Mosaic) -> Claim:
+        moment = now()
+        status = dict(mosaic.status)
+        if mosaic.started is None:
+            status["startTime"] = as_text(moment)
+        else:
+            since = as_moment(status.pop("suspendedSince", None)) or mosaic.changed
+            stood = max(0, round((moment - since).total_seconds()))
+            status["suspendedSeconds"] = status.get("suspendedSeconds", 0) + stood
+        if "plan" in status:
+            status |= {"phase": str(Phase.RUNNING), "message": GOES_ON}
+        else:
+            status |= {"phase": str(Phase.PLANNING), "message": "the plan is being made"}
+        mosaics.tell(mosaic, status, moment)
+        mosaic.uid = mosaic.uid or str(mosaic.id)
+        mosaic.worker, mosaic.attempts = self._worker, mosaic.attempts + 1
+        mosaic.lease_until = lease_end()
+        deadline = duration_seconds(mosaic.spec.get("execution", {}).get("deadline", Execution().deadline))
+        worked = (moment - (mosaic.started or moment)).total_seconds() - status.get("suspendedSeconds", 0)
+        return Claim(
+            id=mosaic.id,
+            namespace=mosaic.namespace,
+            name=mosaic.name,
+            uid=mosaic.uid,
+            spec=mosaic.spec,
+            status=status,
+            attempt=mosaic.attempts,
+            seconds_left=deadline - worked,
+        )
+
+    def tell(self, row: uuid.UUID, status: Status) -> Wish | None:
+        """Say how it stands, and so keep the lease.
+
+        Raises:
+            LostError: it is gone.
+            PassingError: the database does not answer.
+        """
+
+        def told(mosaic: Mosaic) -> Wish | None:
+            mosaics.tell(mosaic, status)
+            mosaic.lease_until = lease_end()
+            mosaic.changed = now()
+            return _wish(mosaic)
+
+        return self._held(row, told)
+
+    def wish(self, row: uuid.UUID) -> Wish | None:
+        """What is wanted of it, without a word on how it stands.
+
+        Raises:
+            LostError: the lease is gone.
+            PassingError: the database does not answer.
+        """
+        with self._database.transaction() as session:
+            return _wish(self._mine(session, row))
+
+    def give_back(self, row: uuid.UUID, status: Status, *, wait: float = 0, counted: bool = True) -> None:
+        """Let anybody go on with it, after some seconds; an attempt that is not counted was stopped through no fault.
+
+        Raises:
+            LostError: the lease is gone.
+            PassingError: the database does not answer.
+        """
+
+        def given(mosaic: Mosaic) -> None:
+            mosaics.tell(mosaic, status | {"suspendedSince": as_text(now())})
+            mosaic.worker = None
+            mosaic.lease_until = func.now() + timedelta(seconds=wait) if wait else None
+            mosaic.attempts -= 0 if counted else 1
+
+        self._held(row, given)
+
+    def end(self, row: uuid.UUID, phase: Phase, message: str, status: Status, item: dict[str, Any] | None) -> None:
+        """Say that it is over.
+
+        Raises:
+            LostError: the lease is gone.
+            PassingError: the database does not answer.
+        """
+
+        def ended(mosaic: Mosaic) -> None:
+            mosaic.status, mosaic.item = status, item
+            end(mosaic, phase, message)
+
+        self._held(row, ended)
+
+    def free_all(self) -> None:
+        """Forget all leases, where it is known that nobody else works on this database.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        with self._database.transaction() as session:
+            session.execute(update(Mosaic).where(Mosaic.worker.is_not(None)).values(worker=None, lease_until=None))
+
+    def _held(self, row: uuid.UUID, change: Callable[[Mosaic], T]) -> T:
+        with self._database.transaction() as session:
+            return change(self._mine(session, row, lock=True))
+
+    def _mine(self, session: Session, row: uuid.UUID, *, lock: bool = False) -> Mosaic:
+        query = select(Mosaic).where(Mosaic.id == row, Mosaic.worker == self._worker)
+        mosaic = session.scalar(query.with_for_update(of=Mosaic) if lock else query)
+        if mosaic is None:
+            raise LostError(f"somebody else works on {row}, or it is gone")
+        return mosaic
+
+
+def _wish(mosaic: Mosaic) -> Wish | None:
+    if mosaic.cancelled is not None or mosaic.removed is not None:
+        return Wish.CANCEL
+    return Wish.SUSPEND if mosaic.spec.get("execution", {}).get("suspend") else None

@@ -1,0 +1,85 @@
+"""What the columns of a row say to executors, as conditions of queries; and how a request is over."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mosaic_crds.names import Phase
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from mosaic_api import mosaics
+from mosaic_api.database import Mosaic
+from mosaic_api.database.models import OVER, now
+
+ORIGINS = ("api", "overlays", "command")
+"""Of rows that executors see to. Whoever runs one says that there is no cluster, in which all rows are the sync's."""
+LEASE_SECONDS = 30.0
+
+
+def idle() -> ColumnElement[bool]:
+    """Of rows that nobody works on."""
+    return or_(Mosaic.worker.is_(None), Mosaic.lease_until.is_(None), Mosaic.lease_until < func.now())
+
+
+def suspended() -> ColumnElement[bool]:
+    """Of rows that are to stand still."""
+    return func.coalesce(Mosaic.spec["execution"]["suspend"].as_boolean(), False)
+
+
+def end(mosaic: Mosaic, phase: Phase, message: str) -> None:
+    """Let a request be over."""
+    moment = now()
+    status = {key: value for key, value in mosaic.status.items() if key != "suspendedSince"}
+    over = {"phase": str(phase), "message": message, "completionTime": as_text(moment)}
+    mosaics.tell(mosaic, status | over, moment)
+    mosaic.worker = mosaic.lease_until = None
+
+
+def lease_end() -> ColumnElement[datetime]:
+    """Until when a lease that is renewed now holds."""
+    return func.now() + timedelta(seconds=LEASE_SECONDS)
+
+
+def is_open() -> ColumnElement[bool]:
+    """Of rows that executors work off."""
+    return and_(
+        Mosaic.completed.is_(None), Mosaic.removed.is_(None), Mosaic.phase.not_in(OVER), Mosaic.origin.in_(ORIGINS)
+    )
+
+
+def takeable() -> ColumnElement[bool]:
+    """Of rows that nobody works on and that need not wait: a lease that nobody holds is a pause after a failure."""
+    return or_(Mosaic.lease_until.is_(None), Mosaic.lease_until < func.now())
+
+
+def busy() -> Any:
+    """How many requests of a row's owner are worked on."""
+    others = aliased(Mosaic)
+    return (
+        select(func.count())
+        .select_from(others)
+        .where(
+            others.owner_id.is_not_distinct_from(Mosaic.owner_id),
+            others.worker.is_not(None),
+            others.lease_until > func.now(),
+        )
+        .correlate(Mosaic)
+        .scalar_subquery()
+    )
+
+
+def served() -> Any:
+    """When work on the last request of a row's owner began."""
+    others = aliased(Mosaic)
+    last = select(func.max(others.started)).where(others.owner_id.is_not_distinct_from(Mosaic.owner_id))
+    return last.correlate(Mosaic).scalar_subquery()
+
+
+def as_text(moment: datetime) -> str:
+    """A time as a status has it."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def as_moment(text: str | None) -> datetime | None:
+    """The time that a text in a status says."""
+    return None if text is None else datetime.fromisoformat(text)

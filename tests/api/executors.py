@@ -1,0 +1,123 @@
+"""Executors as containers run them, and requests for them of which a test decides how long they take."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mosaic_api import mosaics
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.identity import named_user, principal_of
+from mosaic_api.settings import Settings
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], seconds: float = 60) -> T:
+    """What a look gives, once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.02)  # between two looks, with the deadline above
+    return found
+
+
+def spec_of(place: str, **more: Any) -> dict[str, Any]:
+    """NDSI of two files at a server, or in a folder."""
+    bands = {"green": f"{place}/green.tif", "swir16": f"{place}/swir16.tif"}
+    return {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}} | more
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The requests of a database, as a test asks for them and sees them."""
+
+    database: Database
+    settings: Settings
+
+    def ask(self, spec: dict[str, Any], name: str | None = None, owner: str = "ann") -> uuid.UUID:
+        with self.database.transaction() as session:
+            principal = principal_of(named_user(session, owner))
+            return mosaics.create(session, self.settings, principal, name, spec).id
+
+    def see(self, row: uuid.UUID) -> Mosaic:
+        with self.database.transaction() as session:
+            return session.get_one(Mosaic, row)
+
+    def cancel(self, row: uuid.UUID) -> None:
+        with self.database.transaction() as session:
+            mosaics.cancel(session, principal_of(named_user(session, "ann")), row)
+
+    def remove(self, row: uuid.UUID) -> None:
+        with self.database.transaction() as session:
+            mosaics.remove(session, principal_of(named_user(session, "ann")), row)
+
+    def gone(self, row: uuid.UUID) -> bool:
+        with self.database.transaction() as session:
+            return session.get(Mosaic, row) is None
+
+    def until_over(self, row: uuid.UUID, seconds: float = 60) -> Mosaic:
+        return until(lambda: mosaic if (mosaic := self.see(row)).over else None, seconds)
+
+    def until_phase(self, row: uuid.UUID, phase: str) -> Mosaic:
+        return until(lambda: mosaic if (mosaic := self.see(row)).phase == phase else None)
+
+    def until_tiles(self, row: uuid.UUID, tiles: int = 1) -> Mosaic:
+        def look() -> Mosaic | None:
+            mosaic = self.see(row)
+            assert not mosaic.over, mosaic.status
+            return mosaic if mosaic.status.get("progress", {}).get("rangesDone", 0) >= tiles else None
+
+        return until(look)
+
+
+@contextmanager
+def executor(settings: Settings, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The command of a container; ended, if it has not ended by itself."""
+    told = {
+        "MOSAIC_DATABASE_URL": settings.database,
+        "MOSAIC_STORE": settings.store,
+        "MOSAIC_PUBLIC_URL": settings.public_url,
+        "MOSAIC_ALLOWED_HOSTS": settings.allowed_hosts or "",
+        "MOSAIC_STORE_PATIENCE": "1",
+    }
+    command = [sys.executable, "-m", "mosaic_api.executor"]
+    process = subprocess.Popen(command, env=os.environ | told | variables, text=True, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def children(process: int) -> set[int]:
+    """All processes below one that live."""
+    found: set[int] = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == process and state != "Z":
+            found |= {int(stat.parent.name)} | children(int(stat.parent.name))
+    return found
+
+
+def lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def stop(process: "subprocess.Popen[str]", how: signal.Signals = signal.SIGTERM) -> int:
+    process.send_signal(how)
+    return process.wait(20)

