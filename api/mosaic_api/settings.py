@@ -9,6 +9,7 @@ from mosaic_crds.errors import RequestError
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
 ENV_STORE = "MOSAIC_STORE"
 ENV_NAMESPACE = "MOSAIC_NAMESPACE"
+ENV_CLUSTER = "MOSAIC_CLUSTER"
 ENV_ALLOWED_HOSTS = "MOSAIC_ALLOWED_HOSTS"
 ENV_PUBLIC_URL = "MOSAIC_PUBLIC_URL"
 ENV_TILE_SERVER = "MOSAIC_TILE_SERVER"
@@ -29,6 +30,7 @@ class Settings:
         database: SQLAlchemy's URL of the PostgreSQL database.
         store: URI or folder of the store that results and uploads are kept in.
         namespace: of the requests that come in here.
+        cluster: whether the requests of that namespace in a Kubernetes cluster and the rows here are kept in step.
         single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
@@ -45,6 +47,7 @@ class Settings:
     database: str = field(repr=False)
     store: str
     namespace: str = "default"
+    cluster: bool = False
     single_user: bool = False
     public_url: str = ""
     allowed_hosts: str | None = ""
@@ -71,6 +74,7 @@ class Settings:
             database=environment[ENV_DATABASE],
             store=environment[ENV_STORE],
             namespace=environment.get(ENV_NAMESPACE, cls.namespace),
+            cluster=_truth(environment, ENV_CLUSTER),
             public_url=environment[ENV_PUBLIC_URL].rstrip("/"),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
             max_pixels=_number(environment, ENV_MAX_PIXELS, cls.max_pixels),
@@ -82,6 +86,13 @@ class Settings:
             central_token=environment.get(ENV_CENTRAL_TOKEN, ""),
             session_secret=environment.get(ENV_SESSION_SECRET, ""),
         )
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in {"true", "false"}:
+        raise RequestError(f"the environment variable {name} is {text!r}; true or false is allowed")
+    return text == "true"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
