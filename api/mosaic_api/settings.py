@@ -17,6 +17,7 @@ ENV_DATABASE = "MOSAIC_DATABASE_URL"
 ENV_DATABASE_PASSWORD = "MOSAIC_DATABASE_PASSWORD"  # noqa: S105 (the name of a variable)
 ENV_STORE = "MOSAIC_STORE"
 ENV_NAMESPACE = "MOSAIC_NAMESPACE"
+ENV_CLUSTER = "MOSAIC_CLUSTER"
 ENV_ALLOWED_HOSTS = "MOSAIC_ALLOWED_HOSTS"
 ENV_PUBLIC_URL = "MOSAIC_PUBLIC_URL"
 ENV_TILE_SERVER = "MOSAIC_TILE_SERVER"
@@ -111,6 +112,7 @@ class Settings:
         database: SQLAlchemy's URL of the PostgreSQL database.
         store: URI or folder of the store that results and uploads are kept in.
         namespace: of the requests that come in here.
+        cluster: whether the requests of that namespace in a Kubernetes cluster and the rows here are kept in step.
         single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
@@ -131,6 +133,7 @@ class Settings:
     database: str = field(repr=False)
     store: str
     namespace: str = "default"
+    cluster: bool = False
     single_user: bool = False
     public_url: str = ""
     allowed_hosts: str | None = ""
@@ -174,6 +177,7 @@ class Settings:
             database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
             store=environment[ENV_STORE],
             namespace=environment.get(ENV_NAMESPACE, cls.namespace),
+            cluster=_truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
             max_pixels=_number(environment, ENV_MAX_PIXELS, cls.max_pixels),
@@ -193,6 +197,13 @@ class Settings:
 def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
     """What requests may read, from the settings of those names."""
     return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in {"true", "false"}:
+        raise RequestError(f"the environment variable {name} is {text!r}; true or false is allowed")
+    return text == "true"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -34,6 +34,8 @@ LABEL_REQUEST = f"{GROUP}/request"
 """On Jobs and pods: the name of the request."""
 LABEL_STEP = f"{GROUP}/step"
 """On Jobs and pods: the step."""
+ANNOTATION_ROW = f"{GROUP}/row"
+"""On a request that was asked for in a database: the id of its row."""
 WORKER_CONTAINER = "worker"
 """In the pods of every step."""
 

@@ -20,6 +20,8 @@ CHANGED = "mosaic_changed"
 CONNECT_SECONDS = 10
 POOL = 20
 """Connections at most; each runs one request's queries."""
+_KEPT_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+"""So that a connection to a server that has vanished ends after 25 s, also where one only listens."""
 
 
 class Database:
@@ -32,7 +34,7 @@ class Database:
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=POOL - 5,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
+            connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC", **_KEPT_ALIVE},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 

@@ -74,7 +74,13 @@ class Mosaic(Base):
     __table_args__ = (
         CheckConstraint(f"origin IN {ORIGINS}", name="mosaics_origin"),
         CheckConstraint(f"phase IN {tuple(str(phase) for phase in Phase)}", name="mosaics_phase"),
-        Index("mosaics_name", "namespace", "name", unique=True, postgresql_where=text("removed IS NULL")),
+        Index(
+            "mosaics_name",
+            "namespace",
+            "name",
+            unique=True,
+            postgresql_where=text("removed IS NULL AND gone IS NULL"),
+        ),
         Index("mosaics_created", "created"),
         Index("mosaics_open", "phase", "lease_until", postgresql_where=text("completed IS NULL AND removed IS NULL")),
     )
@@ -101,6 +107,10 @@ class Mosaic(Base):
     completed: Mapped[datetime | None]
     uid: Mapped[str | None] = mapped_column(String(63))
     """Under which its work and results are kept; in a cluster, that of the MosaicRequest it was applied as."""
+    crd: Mapped[str | None] = mapped_column(String(63))
+    """In a cluster, the uid of the CustomResourceDefinition that it was applied under, with which it would go."""
+    gone: Mapped[datetime | None]
+    """Since when its MosaicRequest is not in the cluster any more; its name is free there, and its results stay."""
     item: Mapped[dict[str, Any] | None]
     """The STAC Item, once the mosaic is published."""
     worker: Mapped[str | None] = mapped_column(String(100))
@@ -169,6 +179,6 @@ class Audit(Base):
     at: Mapped[datetime] = mapped_column(default=now, index=True)
     user_id: Mapped[uuid.UUID | None]
     action: Mapped[str] = mapped_column(String(40))
-    subject: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(String(100), index=True)
     """Kind and id of what it was done to, as `mosaic/<id>`."""
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)

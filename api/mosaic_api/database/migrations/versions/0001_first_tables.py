@@ -82,6 +82,8 @@ def upgrade() -> None:
         sa.Column("started", _TIME),
         sa.Column("completed", _TIME),
         sa.Column("uid", sa.String(63)),
+        sa.Column("crd", sa.String(63)),
+        sa.Column("gone", _TIME),
         sa.Column("item", pg.JSONB),
         sa.Column("worker", sa.String(100)),
         sa.Column("lease_until", _TIME),
@@ -97,7 +99,11 @@ def upgrade() -> None:
     op.create_index("ix_mosaics_owner_id", "mosaics", ["owner_id"])
     op.create_index("mosaics_created", "mosaics", ["created"])
     op.create_index(
-        "mosaics_name", "mosaics", ["namespace", "name"], unique=True, postgresql_where=sa.text("removed IS NULL")
+        "mosaics_name",
+        "mosaics",
+        ["namespace", "name"],
+        unique=True,
+        postgresql_where=sa.text("removed IS NULL AND gone IS NULL"),
     )
     op.create_index(
         "mosaics_open",
@@ -138,6 +144,7 @@ def upgrade() -> None:
         sa.Column("details", pg.JSONB, nullable=False),
     )
     op.create_index("ix_audit_at", "audit", ["at"])
+    op.create_index("ix_audit_subject", "audit", ["subject"])
     op.execute(_OVERLAYS)
     op.execute(_TELL)
     for table in ("mosaics", "entries", "overlays"):

@@ -1,0 +1,92 @@
+"""`python -m mosaic_api`: the server of an installation; with `migrate`, bring its database's tables up to date."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Mapping
+
+import uvicorn
+from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_worker.store import open_store
+
+from mosaic_api.app import create_app
+from mosaic_api.database import Database
+from mosaic_api.settings import ENV_DATABASE, Settings
+from mosaic_api.sync import keep_in_step
+from mosaic_api.sync.kube import Cluster, configuration
+
+ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
+PORT = 8080
+GRACE_SECONDS = 5
+"""For what is being answered when it is time to stop; those who watch events would never end."""
+USAGE = "usage: python -m mosaic_api [migrate]"
+
+
+def serve(settings: Settings) -> None:
+    """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host="0.0.0.0",  # noqa: S104 (the pod's own address is not known)
+            port=PORT,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+    if not settings.cluster:
+        server.run()
+        return
+    cluster = Cluster(configuration(), settings.namespace)
+    database, store = Database(settings.database), open_store(settings.store)
+    stop = threading.Event()
+    sync = threading.Thread(target=keep_in_step, args=(settings, database, store, cluster, stop), name="sync lead")
+    sync.start()
+    try:
+        server.run()
+    finally:
+        stop.set()
+        sync.join()
+        database.close()
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    """Bring the tables up to date.
+
+    Raises:
+        RequestError: no database is named.
+        PassingError: it does not answer.
+    """
+    if not environment.get(ENV_DATABASE):
+        raise RequestError(f"the environment variable {ENV_DATABASE} is not set")
+    database = Database(environment[ENV_DATABASE])
+    try:
+        database.migrate()
+    finally:
+        database.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; give the exit code."""
+    logging.basicConfig(
+        level=os.environ.get(ENV_LOG_LEVEL, "info").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        match arguments:
+            case []:
+                serve(Settings.from_environment(os.environ))
+            case ["migrate"]:
+                migrate(os.environ)
+            case _:
+                print(USAGE, file=sys.stderr)  # noqa: T201
+                return 2
+    except MosaicError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

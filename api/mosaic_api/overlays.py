@@ -1,0 +1,289 @@
+"""The research system's table `overlays`, served as it was: its clients insert a row, and read where its picture is.
+
+A row with `is_earth_daily` and without a `file_path` asks for the NDVI of its corners, from EarthDaily's mosaics, with
+pixels of `resolution` metres: of each pixel the newest value within the year before `created`. It becomes a mosaic that
+everybody here sees. When that is published, `file_path` and the picture's true corners are filled in, once.
+
+A row that cannot be served becomes a mosaic that has failed, with the reason, and stays as it is. It is tried again
+when it is corrected, or when the failed mosaic is removed. Other rows are not touched.
+"""
+
+import logging
+import math
+import secrets
+import threading
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.names import Phase
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    and_,
+    cast,
+    exists,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mosaic_api import mosaics
+from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database.models import OVER, now
+from mosaic_api.identity import audit
+from mosaic_api.settings import Settings
+
+OVERLAYS = Table(
+    "overlays",
+    MetaData(),
+    Column("overlay_id", Integer, primary_key=True),
+    Column("created", TIMESTAMP),
+    Column("file_path", String(255)),
+    Column("ul_lat", Double),
+    Column("ul_lng", Double),
+    Column("lr_lat", Double),
+    Column("lr_lng", Double),
+    Column("resolution", Integer),
+    Column("is_earth_daily", Boolean),
+)
+"""The columns that are used here; a migration makes the table where it is not there yet."""
+COLLECTION = "ai-ready-mosaics"
+YEAR = timedelta(days=365)
+"""How old a scene may be when a row asks for it."""
+LONGEST_PATH = 255
+HEAR_SECONDS = 30.0
+RETRY_SECONDS = 5.0
+EARTH_RADIUS = 6_378_137.0
+"""Metres, of the sphere of EPSG:3857."""
+_METRES_PER_DEGREE = 2 * math.pi * EARTH_RADIUS / 360
+_log = logging.getLogger(__name__)
+
+
+def keep_served(settings: Settings, database: Database, stop: threading.Event) -> None:
+    """Serve the table whenever it or a mosaic changes, until it is time to stop; several may do so at once."""
+    while not stop.is_set():
+        try:
+            for change in database.changes(HEAR_SECONDS):
+                if stop.is_set():
+                    return
+                if change is None or change.startswith(("overlays ", "mosaics ")):
+                    serve(settings, database)
+        except PassingError as error:
+            _log.warning("%s; trying again", error)
+            stop.wait(RETRY_SECONDS)
+
+
+def serve(settings: Settings, database: Database) -> None:
+    """Do all that the table asks for now.
+
+    Raises:
+        PassingError: the database does not answer.
+    """
+    with database.transaction() as session:
+        _take_back_failures(session, settings)
+    with database.transaction() as session:
+        asking = session.execute(select(OVERLAYS).where(_asks(), ~_has_mosaic())).all()
+    for row in asking:
+        with database.transaction() as session:
+            _take_in(session, settings, row)
+    with database.transaction() as session:
+        _tell_ends(session)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a row asks for.
+
+    Attributes:
+        spec: of a MosaicRequest; what can be said of it where the row is wrong.
+        wrong: what is wrong with the row, and what to do; empty if nothing is.
+    """
+
+    spec: dict[str, Any]
+    wrong: str = ""
+
+    @classmethod
+    def by(cls, row: "Row[Any]", noticed: datetime, max_pixels: int) -> Self:
+        """What a row of `overlays` asks for.
+
+        Args:
+            row: of the table.
+            noticed: when it was seen first, for a row that does not say when it was created.
+            max_pixels: that a mosaic may have.
+        """
+        until = row.created.replace(tzinfo=UTC) if row.created else noticed
+        interval = "/".join(_text(moment) for moment in (until - YEAR, until))
+        spec: dict[str, Any] = {
+            "source": {"earthDaily": {"collection": COLLECTION, "datetime": interval}},
+            "product": {"index": "NDVI"},
+            "composite": {"method": "latest"},
+        }
+        try:
+            box = _box(row)
+            _expect_fitting(box, row.resolution, max_pixels)
+        except RequestError as error:
+            return cls(spec, f"row {row.overlay_id} of overlays: {error}; correct it, and it is tried again")
+        grid = {"crs": "utm", "resolution": float(row.resolution)}
+        return cls(spec | {"area": {"bbox": box}, "grid": grid})
+
+
+def corners_of(item: dict[str, Any]) -> dict[str, float]:
+    """The corners of a mosaic's picture, degrees, by the columns they go into."""
+    left, bottom, right, top = item["assets"]["picture"]["proj:bbox"]
+    (ul_lng, ul_lat), (lr_lng, lr_lat) = _degrees(left, top), _degrees(right, bottom)
+    return {"ul_lat": ul_lat, "ul_lng": ul_lng, "lr_lat": lr_lat, "lr_lng": lr_lng}
+
+
+def _take_in(session: Session, settings: Settings, row: "Row[Any]") -> None:
+    """Make the mosaic that a row asks for; nothing where another process has made it."""
+    noticed = now()
+    wanted = Wanted.by(row, noticed, settings.max_pixels)
+    name = f"overlay-{row.overlay_id}"
+    if session.scalar(select(exists().where(Mosaic.name == name, Mosaic.removed.is_(None), Mosaic.gone.is_(None)))):
+        name += f"-{secrets.token_hex(3)}"  # somebody else took it
+    mosaic = Mosaic(
+        id=uuid.uuid4(),
+        namespace=settings.namespace,
+        name=name,
+        origin="overlays",
+        shared=True,
+        created=noticed,
+        spec=wanted.spec,
+        status={"phase": Phase.PENDING},
+        overlay_id=row.overlay_id,
+    )
+    if wanted.wrong:
+        mosaics.tell(mosaic, {"phase": Phase.FAILED, "message": wanted.wrong})
+    try:
+        with session.begin_nested():
+            session.add(mosaic)
+    except IntegrityError:
+        return
+    audit(session, None, "create", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=row.overlay_id)
+
+
+def _take_back_failures(session: Session, settings: Settings) -> None:
+    """Wish that failed mosaics are gone whose rows have changed since, so that these are taken in anew."""
+    found = session.scalars(
+        select(Mosaic)
+        .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+        .where(Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None), _asks())
+        .with_for_update(of=Mosaic, skip_locked=True)
+    )
+    for mosaic in found.all():
+        row = session.execute(select(OVERLAYS).where(OVERLAYS.c.overlay_id == mosaic.overlay_id)).one()
+        wanted = Wanted.by(row, mosaic.created, settings.max_pixels)
+        if wanted.spec == mosaic.spec and wanted.wrong in {"", mosaic.status.get("message")}:
+            continue
+        audit(session, None, "remove", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=mosaic.overlay_id)
+        mosaic.removed, mosaic.overlay_id = now(), None
+
+
+def _tell_ends(session: Session) -> None:
+    """Fill in the rows whose mosaics are published, and write down why others will not be; each once."""
+    subject = literal("overlay/") + cast(Mosaic.overlay_id, String)
+    told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Mosaic.id, String))
+    ended = or_(Mosaic.phase != Phase.SUCCEEDED, Mosaic.item.is_not(None))
+    found = session.scalars(
+        select(Mosaic)
+        .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+        .where(_asks(), Mosaic.phase.in_(OVER), ended, ~told)
+        .with_for_update(of=Mosaic, skip_locked=True)
+    )
+    for mosaic in found.all():
+        what = {"mosaic": str(mosaic.id), "name": mosaic.name}
+        trouble = _fill_in(session, mosaic)
+        if trouble:
+            _log.warning("row %d of overlays is not served: %s", mosaic.overlay_id, trouble)
+            audit(session, None, "fail", f"overlay/{mosaic.overlay_id}", message=trouble, **what)
+        else:
+            audit(session, None, "serve", f"overlay/{mosaic.overlay_id}", **what)
+
+
+def _fill_in(session: Session, mosaic: Mosaic) -> str:
+    """Write into a row where its picture is; give the reason where that cannot be."""
+    if mosaic.phase != Phase.SUCCEEDED or mosaic.item is None:
+        return str(mosaic.status.get("message") or mosaic.phase)
+    path = mosaic.status.get("result", {}).get("png")
+    if path is None or "picture" not in mosaic.item["assets"]:
+        return "the mosaic has no picture"
+    if len(path) > LONGEST_PATH:
+        return f"the column file_path takes {LONGEST_PATH} characters, and the picture is at {path}"
+    session.execute(
+        update(OVERLAYS)
+        .where(OVERLAYS.c.overlay_id == mosaic.overlay_id, OVERLAYS.c.file_path.is_(None))
+        .values(file_path=path, **corners_of(mosaic.item))
+    )
+    return ""
+
+
+def _asks() -> Any:
+    return and_(OVERLAYS.c.is_earth_daily, OVERLAYS.c.file_path.is_(None))
+
+
+def _has_mosaic() -> Any:
+    return exists().where(Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+
+
+def _box(row: "Row[Any]") -> list[float]:
+    """West, south, east, north of a row.
+
+    Raises:
+        RequestError: the corners are no corners.
+    """
+    corners = {name: getattr(row, name) for name in ("ul_lat", "ul_lng", "lr_lat", "lr_lng")}
+    for name, value in corners.items():
+        if value is None:
+            raise RequestError(f"{name} is missing")
+        most = 90 if name.endswith("lat") else 180
+        if not abs(value) <= most:  # also where it is no number
+            raise RequestError(f"{name} is {value}; between -{most} and {most} degrees are allowed")
+    north, west, south, east = corners.values()
+    if north <= south:
+        raise RequestError(f"the upper left corner (ul_lat {north}) does not lie north of the other (lr_lat {south})")
+    if west == east or (west > east and east + 360 - west > 180):
+        raise RequestError(f"the upper left corner (ul_lng {west}) does not lie west of the other (lr_lng {east})")
+    return [west, south, east, north]
+
+
+def _expect_fitting(box: list[float], resolution: int | None, max_pixels: int) -> None:
+    """Refuse a resolution that makes no mosaic of an area, or one that is too large.
+
+    Raises:
+        RequestError: it does.
+    """
+    if resolution is None or resolution <= 0:
+        raise RequestError(f"resolution is {resolution}; metres are needed")
+    west, south, east, north = box
+    height = (north - south) * _METRES_PER_DEGREE
+    width = (east - west) % 360 * _METRES_PER_DEGREE * math.cos(math.radians((north + south) / 2))
+    if resolution > min(width, height):
+        raise RequestError(f"resolution is {resolution} m, and the area {width:,.0f} m x {height:,.0f} m")
+    pixels = width * height / resolution**2
+    if pixels > max_pixels:
+        raise RequestError(f"resolution is {resolution} m, which is {pixels:,.0f} pixels; {max_pixels:,} are allowed")
+
+
+def _degrees(x: float, y: float) -> tuple[float, float]:
+    """Longitude and latitude of a place in EPSG:3857, whose x may go on beyond the antimeridian."""
+    longitude = math.degrees(x / EARTH_RADIUS)
+    if not -180 <= longitude <= 180:
+        longitude = (longitude + 180) % 360 - 180
+    return longitude, math.degrees(math.atan(math.sinh(y / EARTH_RADIUS)))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

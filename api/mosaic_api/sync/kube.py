@@ -1,0 +1,215 @@
+"""The API server, as far as the sync uses it: each call here is a verb in the chart's Role."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import urllib3
+from kubernetes import config
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, KIND, PLURAL
+
+from mosaic_api.sync.observed import Resource, Row
+
+MANAGER = "mosaic-api"
+"""As which it applies what it applies."""
+TIMEOUT_SECONDS = 15
+WATCH_SECONDS = 240
+"""After which the API server ends a watch, and another one begins."""
+SILENT_SECONDS = 90
+"""A watch in which nothing was heard for so long is opened anew: bookmarks come each minute, so it may be dead."""
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+_METHODS = {"list": "GET", "watch": "GET", "get": "GET", "patch": "PATCH", "delete": "DELETE"}
+
+
+class ApiError(PassingError):
+    """The API server refused, or did not answer.
+
+    Attributes:
+        status: of HTTP; 0 where there was no answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Definition(NamedTuple):
+    """The CustomResourceDefinition of MosaicRequests: which one it is, and whether it is being deleted."""
+
+    uid: str
+    leaving: bool
+
+
+class Change(NamedTuple):
+    """What a watch tells: ADDED, MODIFIED or DELETED, and the request as it was then."""
+
+    kind: str
+    resource: Resource
+
+
+def configuration() -> Configuration:
+    """How the API server is reached: as the pod's service account, else by the user's kubeconfig.
+
+    Raises:
+        RequestError: neither is there.
+    """
+    found = Configuration()
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(client_configuration=found)
+        else:
+            config.load_kube_config(client_configuration=found)
+    except ConfigException as error:
+        raise RequestError(f"there is no way to a Kubernetes cluster: {error}") from error
+    found.retries = False  # whoever calls tries again
+    return found
+
+
+class Cluster:
+    """Calls to the API server about the MosaicRequests of a namespace; every one raises ApiError.
+
+    May be used by several threads at once.
+    """
+
+    def __init__(self, found: Configuration, namespace: str) -> None:
+        self._client = ApiClient(found)
+        self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
+        self._namespace = namespace
+
+    def list(self) -> tuple[list[Resource], str]:
+        """All requests, and the version from which a watch goes on."""
+        found = self._call("list", self._path)
+        return [_slim(document) for document in found["items"]], str(found["metadata"]["resourceVersion"])
+
+    def find(self, name: str) -> Resource | None:
+        """The request of a name, as it is now and not as a watch last told."""
+        found = self._call("list", self._path, fieldSelector=f"metadata.name={name}")["items"]
+        return _slim(found[0]) if found else None
+
+    def watch(self, version: str) -> Iterator[Change | str]:
+        """Changes since a version until the server ends the watch; after each, as text, the version it has reached."""
+        query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query["timeoutSeconds"] = str(WATCH_SECONDS)
+        answer = self._open("watch", self._path, query=query, timeout=SILENT_SECONDS)
+        with closing(answer):
+            for line in _lines(answer):
+                kind, document = line["type"], line["object"]
+                if kind == "ERROR":
+                    raise ApiError(int(document.get("code", 0)), str(document.get("message", "the watch failed")))
+                if kind != "BOOKMARK":
+                    yield Change(kind, _slim(document))
+                yield str(document["metadata"]["resourceVersion"])
+
+    def apply(self, row: Row) -> Resource:
+        """Ask for the mosaic of a row, or find it asked for."""
+        document = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": row.name,
+                "namespace": self._namespace,
+                "annotations": {ANNOTATION_ROW: str(row.id)},
+            },
+            "spec": dict(row.spec),
+        }
+        return _slim(self._call("patch", f"{self._path}/{row.name}", document, APPLY, fieldManager=MANAGER))
+
+    def cancel(self, name: str, uid: str) -> None:
+        """Let the work on this very request stop."""
+        patch = {"metadata": {"uid": uid}, "spec": {"execution": {"cancel": True}}}
+        self._call("patch", f"{self._path}/{name}", patch, MERGE_PATCH, fieldManager=MANAGER)
+
+    def delete(self, name: str, uid: str) -> None:
+        """Delete this very request; one that is not there is deleted already."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            self._call("delete", f"{self._path}/{name}", options)
+        except ApiError as error:
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise
+
+    def definition(self) -> Definition | None:
+        """The definition of MosaicRequests; None where there is none."""
+        try:
+            found = self._call("get", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return Definition(str(found["metadata"]["uid"]), "deletionTimestamp" in found["metadata"])
+
+    def _call(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, content: str = JSON, **query: str
+    ) -> dict[str, Any]:
+        with closing(self._open(verb, path, body, content, query)) as answer:
+            try:
+                return dict(json.loads(answer.data))
+            except (urllib3.exceptions.HTTPError, ValueError) as error:
+                raise ApiError(0, f"the API server's answer is cut off: {error}") from error
+
+    def _open(
+        self,
+        verb: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content: str = JSON,
+        query: Mapping[str, str] = MappingProxyType({}),
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> urllib3.BaseHTTPResponse:
+        """Begin a call; the answer is to be closed."""
+        try:
+            prepared = self._client.param_serialize(
+                _METHODS[verb],
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": JSON, "Content-Type": content},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            called = self._client.call_api(*prepared, _request_timeout=(TIMEOUT_SECONDS, timeout))
+            answer: urllib3.BaseHTTPResponse = called.response
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, f"the API server does not answer: {error}") from error
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            with closing(answer):
+                raise ApiError(answer.status, _message(answer))
+        return answer
+
+
+def _message(answer: urllib3.BaseHTTPResponse) -> str:
+    """What the API server says to a refusal."""
+    try:
+        text = answer.data
+    except urllib3.exceptions.HTTPError:
+        text = b""
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200].decode(errors="replace") or f"HTTP status {answer.status}"
+
+
+def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+    """The JSON documents of a stream, one a line."""
+    rest = b""
+    try:
+        for chunk in answer.stream(amt=None):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (json.loads(line) for line in whole if line)
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise ApiError(0, f"the watch broke off: {error}") from error
+
+
+def _slim(document: Mapping[str, Any]) -> Resource:
+    """A request without what nobody here reads."""
+    metadata = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
+    return Resource({**document, "metadata": metadata})

@@ -1,0 +1,73 @@
+"""One process works, the others wait: the holder of a lock in the database, which ends with its connection."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from mosaic_api.database import Database
+from mosaic_api.sync.metrics import LEADING
+
+LOCK = "mosaic sync"
+TRY_SECONDS = 2.0
+"""Between looks whether the lock is free, or still held."""
+_LOST_IN_SECONDS = 25
+"""After so long the server ends the connection of a machine that has vanished, and with it the lock."""
+_log = logging.getLogger(__name__)
+
+
+def lead(database: Database, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+    """Wait for the lock and work while it is held; wait again where it is lost, until it is time to stop.
+
+    For a moment after a lock is lost two may be at work; whatever the work does must bear that.
+
+    Args:
+        database: holds the lock.
+        work: done while the lock is held, until the event that it is given is set.
+        stop: ends all.
+    """
+    while not stop.is_set():
+        try:
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.detach()  # the lock ends with this connection, which nobody else gets
+                _notice_loss(connection)
+                if _await_lock(connection, stop):
+                    _work(connection, work, stop)
+        except DBAPIError as error:
+            _log.warning("the database does not answer: %s; trying again", " ".join(str(error.orig).split()))
+            stop.wait(TRY_SECONDS)
+
+
+def _notice_loss(connection: Connection) -> None:
+    for name, value in (("idle", 10), ("interval", 5), ("count", (_LOST_IN_SECONDS - 10) // 5)):
+        connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
+
+
+def _await_lock(connection: Connection, stop: threading.Event) -> bool:
+    """Whether the lock was got before it was time to stop."""
+    asked = text("SELECT pg_try_advisory_lock(hashtext(:lock))")
+    while not connection.scalar(asked, {"lock": LOCK}):
+        if stop.wait(TRY_SECONDS):
+            return False
+    return True
+
+
+def _work(connection: Connection, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+    """Work until it is time to stop, the work ends or the connection is lost."""
+    over = threading.Event()
+    worker = threading.Thread(target=work, args=(over,), name="sync", daemon=True)
+    _log.info("this process keeps rows and MosaicRequests in step")
+    worker.start()
+    LEADING.set(1)
+    try:
+        while worker.is_alive() and not stop.wait(TRY_SECONDS):
+            connection.execute(text("SELECT 1"))
+    finally:
+        LEADING.set(0)
+        over.set()
+        worker.join()
+        with suppress(DBAPIError):
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))

@@ -1,0 +1,158 @@
+"""The sync at work: what is heard from either side is looked at, and everything from time to time."""
+
+import logging
+import threading
+from time import monotonic
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from mosaic_worker.store import Store
+from sqlalchemy import and_, select
+
+from mosaic_api import mosaics, overlays
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.database.models import now
+from mosaic_api.settings import Settings
+from mosaic_api.sync.acting import Hands, LookAgainError
+from mosaic_api.sync.decide import Wait, decide
+from mosaic_api.sync.kube import Cluster
+from mosaic_api.sync.leading import lead
+from mosaic_api.sync.line import Line
+from mosaic_api.sync.metrics import ACTIONS, FAILURES
+from mosaic_api.sync.observed import Observed
+from mosaic_api.sync.rows import followed, rows_of
+from mosaic_api.sync.watching import Watcher
+
+WORKERS = 4
+"""Names that are worked on at once; each waits for the API server, the database or the store most of the time."""
+LOOK_SECONDS = 60.0
+"""After which all is looked at, whatever was heard."""
+HEAR_SECONDS = 5.0
+RETRY_SECONDS = 2.0
+LONGEST_SECONDS = 60.0
+"""Between tries of what failed."""
+WATCHDOG_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+def keep_in_step(settings: Settings, database: Database, store: Store, cluster: Cluster, stop: threading.Event) -> None:
+    """Keep the rows of `mosaics` and the MosaicRequests of a namespace in step, until it is time to stop.
+
+    While another process does, this one waits to take over.
+    """
+    lead(database, lambda over: _Sync(settings, database, store, cluster).run(over), stop)
+
+
+class _Sync:
+    """One time of being the one at work; what it knows ends with it."""
+
+    def __init__(self, settings: Settings, database: Database, store: Store, cluster: Cluster) -> None:
+        self._settings, self._database, self._namespace = settings, database, settings.namespace
+        self._hands = Hands(settings.namespace, database, store, cluster)
+        self._line = Line()
+        self._watcher = Watcher(cluster, self._line.add, self._look_at_all, self._say_why_nothing_happens)
+        self._looked = 0.0
+
+    def run(self, over: threading.Event) -> None:
+        """Work until it is over; what has begun by then is ended first."""
+        listeners = [
+            threading.Thread(target=run, args=(over,), name=name, daemon=True)
+            for name, run in (("sync watch", self._watcher.run), ("sync listen", self._listen))
+        ]
+        listeners.append(
+            threading.Thread(
+                target=overlays.keep_served, args=(self._settings, self._database, over), name="overlays", daemon=True
+            )
+        )
+        workers = [threading.Thread(target=self._work, name=f"sync {number}") for number in range(WORKERS)]
+        for thread in [*listeners, *workers]:
+            thread.start()
+        while all(thread.is_alive() for thread in listeners) and not over.wait(WATCHDOG_SECONDS):
+            pass
+        over.set()
+        self._line.close()
+        for thread in workers:
+            thread.join()
+
+    def _listen(self, over: threading.Event) -> None:
+        """Hear of changed rows."""
+        while not over.is_set():
+            try:
+                for change in self._database.changes(HEAR_SECONDS):
+                    if over.is_set():
+                        return
+                    if change is not None and change.startswith("mosaics "):
+                        self._hear(change.removeprefix("mosaics "))
+                    elif change is None and monotonic() - self._looked > LOOK_SECONDS:
+                        self._look_at_all()
+            except PassingError as error:
+                _log.warning("%s; trying again", error)
+                self._looked = 0.0
+                over.wait(RETRY_SECONDS)
+
+    def _hear(self, mosaic_id: str) -> None:
+        with self._database.transaction() as session:
+            name = session.scalar(select(Mosaic.name).where(Mosaic.id == mosaic_id, *followed(self._namespace)))
+        if name is not None:
+            self._line.add(name)
+
+    def _look_at_all(self) -> None:
+        """Put into the line what needs something."""
+        resources = self._watcher.resources
+        if resources is None:
+            return
+        self._looked = monotonic()
+        try:
+            rows = rows_of(self._database, self._namespace)
+        except PassingError as error:
+            _log.warning("%s; trying again", error)
+            self._looked = 0.0
+            return
+        for name in rows.keys() | resources.keys():
+            if decide(Observed(rows.get(name, []), resources.get(name)), now()):
+                self._line.add(name)
+
+    def _work(self) -> None:
+        while (name := self._line.take()) is not None:
+            failed = True
+            try:
+                self._bring_on(name)
+                failed = False
+            except LookAgainError as error:
+                _log.debug("%s", error)
+            except PassingError as error:
+                FAILURES.inc()
+                _log.warning("%s: %s; trying again", name, error)
+            except Exception:
+                FAILURES.inc()
+                _log.exception("%s: this is a fault of the program; trying again", name)
+            self._line.give_back(name, failed=failed, longest=LONGEST_SECONDS)
+
+    def _bring_on(self, name: str) -> None:
+        """Look at a name, and do what is to be done."""
+        resources = self._watcher.resources
+        if resources is None:
+            return  # all is looked at when they are known again
+        # the cluster is looked at first: what this process wrote into a row after that is what the cluster told later
+        seen = Observed(rows_of(self._database, self._namespace, name).get(name, []), resources.get(name))
+        for action in decide(seen, now()):
+            if isinstance(action, Wait):
+                self._line.add(name, action.seconds)
+                continue
+            self._hands.do(action)
+            kind = type(action).__name__
+            ACTIONS.labels(kind).inc()
+            _log.info("%s: %s", name, kind)
+            self._line.add(name)  # to see whether that was all
+
+    def _say_why_nothing_happens(self, why: str) -> None:
+        """Tell those who wait for the cluster, in their rows."""
+        waiting = f"waits for the cluster: {why}"
+        try:
+            with self._database.transaction() as session:
+                unasked = and_(Mosaic.uid.is_(None), Mosaic.phase == Phase.PENDING, Mosaic.removed.is_(None))
+                for mosaic in session.scalars(select(Mosaic).where(*followed(self._namespace), unasked)):
+                    if mosaic.status.get("message") != waiting:
+                        mosaics.tell(mosaic, {"phase": Phase.PENDING, "message": waiting})
+        except PassingError as error:
+            _log.warning("%s", error)

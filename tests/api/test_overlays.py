@@ -1,0 +1,288 @@
+"""The research system's table: what its clients insert is served, and what they read is as they knew it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from mosaic_api import mosaics, overlays
+from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.identity import named_user, principal_of
+from mosaic_api.settings import Settings
+from mosaic_crds.validation import load_request
+from mosaic_worker.geometry.grid import crs_of
+from rasterio.warp import transform
+from sqlalchemy import select, text
+
+GOOD = {
+    "created": datetime(2024, 8, 1, 12, 30),
+    "creator": "Old Client",
+    "data_description": "NDVI of Victoria",
+    "data_name": "victoria",
+    "file_path": None,
+    "ul_lat": 48.6, "ul_lng": -123.6, "lr_lat": 48.3, "lr_lng": -123.2,
+    "resolution": 10,
+    "is_earth_daily": True, "vector": False, "is_point_entry": False,
+}  # fmt: skip
+LEFT, BOTTOM, RIGHT, TOP = -13759010.0, 6155000.0, -13714200.0, 6205300.0
+ITEM = {"assets": {"picture": {"href": "./mosaic.png", "proj:bbox": [LEFT, BOTTOM, RIGHT, TOP]}}}
+PNG = "abfss://maps@arbutus.dfs.core.windows.net/mosaics/mosaics/default/overlay-1/u/mosaic.png"
+
+
+class Legacy:
+    """The table, as a client of the research system sees it, and what became of its rows."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings, self.database = settings, database
+
+    def insert(self, **changes: Any) -> int:
+        values = GOOD | changes
+        names = ", ".join(values)
+        with self.database.transaction() as session:
+            marks = ", ".join(f":{name}" for name in values)
+            statement = text(f"INSERT INTO overlays ({names}) VALUES ({marks}) RETURNING overlay_id")
+            return int(session.scalar(statement, values))
+
+    def update(self, overlay_id: int, **changes: Any) -> None:
+        with self.database.transaction() as session:
+            changed = ", ".join(f"{name} = :{name}" for name in changes)
+            session.execute(text(f"UPDATE overlays SET {changed} WHERE overlay_id = :id"), changes | {"id": overlay_id})
+
+    def row(self, overlay_id: int) -> dict[str, Any]:
+        with self.database.transaction() as session:
+            found = session.execute(text("SELECT * FROM overlays WHERE overlay_id = :id"), {"id": overlay_id})
+            return dict(found.mappings().one())
+
+    def serve(self) -> None:
+        overlays.serve(self.settings, self.database)
+
+    def mosaics(self, overlay_id: int | None = None) -> list[Mosaic]:
+        wanted = [Mosaic.removed.is_(None)] + ([] if overlay_id is None else [Mosaic.overlay_id == overlay_id])
+        with self.database.transaction() as session:
+            return list(session.scalars(select(Mosaic).where(*wanted)))
+
+    def mosaic(self, overlay_id: int) -> Mosaic:
+        (found,) = self.mosaics(overlay_id)
+        return found
+
+    def end(self, overlay_id: int, status: dict[str, Any], item: dict[str, Any] | None = None) -> None:
+        """What whoever works on the mosaic tells at its end."""
+        with self.database.transaction() as session:
+            mosaic = session.scalars(select(Mosaic).where(Mosaic.overlay_id == overlay_id)).one()
+            mosaics.tell(mosaic, status)
+            mosaic.item = item
+
+    def publish(self, overlay_id: int, png: str = PNG) -> None:
+        self.end(overlay_id, {"phase": "Succeeded", "result": {"png": png}}, ITEM)
+
+    def told(self, overlay_id: int) -> list[tuple[str, str]]:
+        wanted = select(Audit.action, Audit.details["message"].astext).where(Audit.subject == f"overlay/{overlay_id}")
+        with self.database.transaction() as session:
+            return [(action, message or "") for action, message in session.execute(wanted.order_by(Audit.id))]
+
+
+@pytest.fixture
+def legacy(settings: Settings, database: Database) -> Legacy:
+    return Legacy(settings, database)
+
+
+def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
+    asked = legacy.insert()
+    legacy.serve()
+    mosaic = legacy.mosaic(asked)
+    assert (mosaic.name, mosaic.origin, mosaic.shared) == (f"overlay-{asked}", "overlays", True)
+    assert (mosaic.owner_id, mosaic.phase) == (None, "Pending")
+    request = load_request(
+        {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest", "metadata": {"name": mosaic.name}}
+        | {"spec": mosaic.spec}
+    ).spec
+    assert request.area.bbox == [-123.6, 48.3, -123.2, 48.6]
+    assert (request.product.index, request.composite.method) == ("NDVI", "latest")
+    assert (request.grid.crs, request.grid.resolution) == ("utm", 10)
+    assert request.source.earth_daily.collection == "ai-ready-mosaics"
+    assert request.source.earth_daily.datetime == "2023-08-02T12:30:00Z/2024-08-01T12:30:00Z"
+
+
+def test_it_is_taken_in_once_by_however_many(legacy: Legacy):
+    ids = [legacy.insert(data_name=f"n{number}") for number in range(10)]
+    threads = [threading.Thread(target=legacy.serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    legacy.serve()
+    assert sorted(mosaic.overlay_id for mosaic in legacy.mosaics()) == ids
+
+
+@pytest.mark.parametrize("changes", [{"is_earth_daily": False}, {"is_earth_daily": None}, {"file_path": "a.tif"}])
+def test_other_rows_are_left_alone(legacy: Legacy, changes: dict[str, Any]):
+    other = legacy.insert(**changes)
+    before = legacy.row(other)
+    legacy.serve()
+    assert legacy.mosaics() == []
+    assert legacy.row(other) == before
+
+
+def test_a_published_mosaic_is_filled_in_with_the_pictures_true_corners_once(legacy: Legacy):
+    asked = legacy.insert()
+    before = legacy.row(asked)
+    legacy.serve()
+    assert legacy.row(asked) == before
+    legacy.publish(asked)
+    legacy.serve()
+    filled = legacy.row(asked)
+    assert filled["file_path"] == PNG
+    (west, east), (north, south) = transform(crs_of("EPSG:3857"), crs_of("EPSG:4326"), [LEFT, RIGHT], [TOP, BOTTOM])
+    assert (filled["ul_lng"], filled["ul_lat"]) == pytest.approx((west, north), abs=1e-9)
+    assert (filled["lr_lng"], filled["lr_lat"]) == pytest.approx((east, south), abs=1e-9)
+    untouched = before.keys() - {"file_path", "ul_lat", "ul_lng", "lr_lat", "lr_lng"}
+    assert {name: filled[name] for name in untouched} == {name: before[name] for name in untouched}
+    legacy.update(asked, file_path="moved by a client")
+    legacy.serve()
+    assert legacy.row(asked)["file_path"] == "moved by a client"
+    assert legacy.told(asked) == [("serve", "")]
+
+
+def test_it_is_not_filled_in_before_the_item_is_known(legacy: Legacy):
+    asked = legacy.insert()
+    legacy.serve()
+    legacy.end(asked, {"phase": "Succeeded", "result": {"png": PNG}})
+    legacy.serve()
+    assert legacy.row(asked)["file_path"] is None
+    legacy.publish(asked)
+    legacy.serve()
+    assert legacy.row(asked)["file_path"] == PNG
+
+
+def test_corners_beyond_the_antimeridian_are_degrees_again(legacy: Legacy):
+    half = 20037508.342789244
+    item = {"assets": {"picture": {"proj:bbox": [half - 1000.0, 0.0, half + 1000.0, 1000.0]}}}
+    corners = overlays.corners_of(item)
+    assert corners["ul_lng"] == pytest.approx(179.991, abs=1e-3)
+    assert corners["lr_lng"] == pytest.approx(-179.991, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"ul_lat": 48.3, "lr_lat": 48.6}, "ul_lat 48.3"),
+        ({"ul_lng": -123.2, "lr_lng": -123.6}, "ul_lng -123.2"),
+        ({"lr_lng": -123.6}, "does not lie west"),
+        ({"ul_lat": None}, "ul_lat is missing"),
+        ({"lr_lng": None}, "lr_lng is missing"),
+        ({"ul_lat": 148.6}, "ul_lat is 148.6"),
+        ({"ul_lng": float("nan")}, "ul_lng is nan"),
+        ({"lr_lat": float("-inf")}, "lr_lat is -inf"),
+        ({"resolution": None}, "resolution is None"),
+        ({"resolution": 0}, "resolution is 0"),
+        ({"resolution": -10}, "resolution is -10"),
+        ({"resolution": 2_000_000_000}, "resolution is 2000000000 m"),
+        ({"ul_lat": 80, "ul_lng": -179, "lr_lng": 0, "lr_lat": -80}, "pixels; 2,500,000,000 are allowed"),
+    ],
+)
+def test_a_bad_row_is_told_and_lost_by_nobody(legacy: Legacy, changes: dict[str, Any], sentence: str):
+    asked = legacy.insert(**changes)
+    before = {name: str(value) for name, value in legacy.row(asked).items()}
+    for _ in range(3):
+        legacy.serve()
+    mosaic = legacy.mosaic(asked)
+    assert mosaic.phase == "Failed"
+    assert sentence in mosaic.status["message"]
+    assert f"row {asked} of overlays" in mosaic.status["message"]
+    assert legacy.told(asked) == [("fail", mosaic.status["message"])]
+    assert {name: str(value) for name, value in legacy.row(asked).items()} == before
+
+
+def test_a_row_over_the_antimeridian_is_served(legacy: Legacy):
+    asked = legacy.insert(ul_lng=179.9, lr_lng=-179.9, ul_lat=1, lr_lat=0.5)
+    legacy.serve()
+    assert legacy.mosaic(asked).spec["area"] == {"bbox": [179.9, 0.5, -179.9, 1.0]}
+
+
+@pytest.mark.parametrize("created", [None, datetime(2024, 8, 1)])
+def test_a_bad_row_is_tried_again_when_it_is_corrected(legacy: Legacy, created: datetime | None):
+    asked = legacy.insert(created=created, resolution=0, ul_lat=None)
+    legacy.serve()
+    legacy.update(asked, resolution=10)
+    legacy.serve()
+    assert "ul_lat is missing" in legacy.mosaic(asked).status["message"]
+    legacy.update(asked, ul_lat=48.6)
+    legacy.serve()
+    assert legacy.mosaic(asked).phase == "Pending"
+    legacy.publish(asked)
+    legacy.serve()
+    assert legacy.row(asked)["file_path"] == PNG
+
+
+def test_a_failure_is_told_once_and_tried_again_when_it_is_removed(legacy: Legacy, settings: Settings):
+    asked = legacy.insert(created=None)
+    legacy.serve()
+    legacy.end(asked, {"phase": "Failed", "message": "EarthDaily has no scene there"})
+    for _ in range(3):
+        legacy.serve()
+    first = legacy.mosaic(asked)
+    assert first.phase == "Failed"
+    assert legacy.told(asked) == [("fail", "EarthDaily has no scene there")]
+    with legacy.database.transaction() as session:
+        mosaics.remove(session, principal_of(named_user(session, "eve", "admin")), first.id)
+    legacy.serve()
+    assert legacy.mosaics(asked) == []  # until nothing is left of the first
+    with legacy.database.transaction() as session:
+        session.delete(session.get_one(Mosaic, first.id))
+    legacy.serve()
+    assert legacy.mosaic(asked).phase == "Pending"
+
+
+def test_a_path_that_is_too_long_is_told_and_the_row_stays(legacy: Legacy):
+    asked = legacy.insert()
+    before = legacy.row(asked)
+    legacy.serve()
+    legacy.publish(asked, "file:///" + "x" * 250)
+    legacy.serve()
+    ((action, message),) = legacy.told(asked)
+    assert (action, "takes 255 characters" in message) == ("fail", True)
+    assert legacy.row(asked) == before
+
+
+def test_a_name_that_somebody_else_has_is_not_taken_away(legacy: Legacy):
+    asked = legacy.insert(file_path="not yet")
+    with legacy.database.transaction() as session:
+        name = f"overlay-{asked}"
+        session.add(Mosaic(id=uuid.uuid4(), namespace="default", name=name, spec={}, status={}))
+    legacy.update(asked, file_path=None)
+    legacy.serve()
+    assert legacy.mosaic(asked).name.startswith(f"overlay-{asked}-")
+
+
+@pytest.fixture
+def serving(legacy: Legacy) -> Iterator[Callable[[], None]]:
+    """Starts a process that serves the table."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start() -> None:
+        threads.append(threading.Thread(target=overlays.keep_served, args=(legacy.settings, legacy.database, stop)))
+        threads[-1].start()
+
+    yield start
+    stop.set()
+    legacy.insert(is_earth_daily=False)  # so that it is heard
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_it_is_heard_at_once(legacy: Legacy, serving: Callable[[], None]):
+    serving()
+    serving()
+    begun = time.monotonic()
+    for _ in range(3):
+        asked = legacy.insert()
+        while not legacy.mosaics(asked):
+            assert time.monotonic() - begun < 20
+        legacy.publish(asked)
+        while legacy.row(asked)["file_path"] is None:
+            assert time.monotonic() - begun < 20, "not only when all is looked at again"

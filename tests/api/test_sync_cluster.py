@@ -1,0 +1,493 @@
+"""Rows and MosaicRequests kept in step, with a real API server and a real database, either of which may be away."""
+
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kube_server import KubeServer, missing_programs, until
+from mosaic_api import mosaics
+from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.identity import named_user, principal_of
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.settings import Settings
+from mosaic_api.sync import keep_in_step
+from mosaic_api.sync.kube import Cluster
+from mosaic_crds.names import ANNOTATION_ROW, result_key
+from mosaic_worker.store import Store, open_store
+from sqlalchemy import select, text
+
+SPEC = {
+    "area": {"bbox": [-123.6, 48.3, -123.2, 48.6]},
+    "source": {"stac": {"url": "earth-search", "collection": "sentinel-2-l2a", "datetime": "2024-06-15/2024-08-31"}},
+    "product": {"index": "NDVI"},
+}
+RUNNING = {"phase": "Running", "message": "1 of 2 ranges are done", "startTime": "2026-01-01T10:00:00Z"}
+RESULT = {
+    "item": "file:///store/mosaic.json",
+    "bounds": [-123.6, 48.3, -123.2, 48.6],
+    "statistics": {"validPercent": 99.5, "outOfRange": 0},
+    "pixels": 100,
+}
+DONE = RUNNING | {"phase": "Succeeded", "completionTime": "2026-01-01T10:05:00Z", "result": RESULT}
+ITEM = {
+    "type": "Feature",
+    "bbox": [-123.6, 48.3, -123.2, 48.6],
+    "properties": {"mosaic:out_of_range": 0},
+    "assets": {
+        "mosaic": {
+            "href": "./mosaic.tif",
+            "proj:shape": [10, 10],
+            "bands": [{"statistics": {"minimum": 0.1, "maximum": 0.9, "mean": 0.5, "valid_percent": 99.5}}],
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
+    missing = missing_programs()
+    if missing:
+        reason = f"{missing} is missing; tests/cluster/lab/lab build builds it, and Debian's etcd-server has etcd"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    server = KubeServer(tmp_path_factory.mktemp("kube"))
+    server.start()
+    server.install()
+    yield server
+    server.stop()
+
+
+class World:
+    """An installation: a namespace, a database and a store, and how people and the operator change them."""
+
+    def __init__(self, kube: KubeServer, database: Database, settings: Settings) -> None:
+        self.kube, self.database, self.settings = kube, database, settings
+        self.namespace = settings.namespace
+        self.store: Store = open_store(settings.store)
+        self._stops: list[tuple[threading.Event, threading.Thread, Database]] = []
+
+    # -- replicas
+
+    def start(self) -> None:
+        """One more process of the API begins."""
+        stop, own = threading.Event(), Database(self.settings.database)
+        cluster = Cluster(self.kube.configuration, self.namespace)
+        thread = threading.Thread(target=keep_in_step, args=(self.settings, own, self.store, cluster, stop))
+        thread.start()
+        self._stops.append((stop, thread, own))
+
+    def stop(self) -> None:
+        """All processes of the API end."""
+        for stop, _, _ in self._stops:
+            stop.set()
+        for _, thread, own in self._stops:
+            thread.join(60)
+            assert not thread.is_alive()
+            own.close()
+        self._stops.clear()
+
+    # -- rows
+
+    def ask(self, name: str, **changes: Any) -> uuid.UUID:
+        with self.database.transaction() as session:
+            ann = principal_of(named_user(session, "ann"))
+            return mosaics.create(session, self.settings, ann, name, SPEC | changes).id
+
+    def wish(self, mosaic_id: uuid.UUID, what: str) -> None:
+        with self.database.transaction() as session:
+            ann = principal_of(named_user(session, "ann"))
+            {"cancel": mosaics.cancel, "remove": mosaics.remove}[what](session, ann, mosaic_id)
+
+    def row(self, mosaic_id: uuid.UUID) -> Mosaic | None:
+        with self.database.transaction() as session:
+            return session.get(Mosaic, mosaic_id)
+
+    def rows(self, name: str | None = None) -> list[Mosaic]:
+        wanted = () if name is None else (Mosaic.name == name,)
+        with self.database.transaction() as session:
+            return list(session.scalars(select(Mosaic).where(*wanted).order_by(Mosaic.created)))
+
+    def wait_for(self, mosaic_id: uuid.UUID, what: Callable[[Mosaic], Any], seconds: float = 30) -> Mosaic:
+        """The row as soon as it is as it should be."""
+
+        def there() -> Mosaic | None:
+            row = self.row(mosaic_id)
+            assert row is not None, "the row is gone"
+            return row if what(row) else None
+
+        try:
+            return until(there, "the row is as it should be", seconds)
+        except AssertionError as error:
+            row = self.row(mosaic_id)
+            raise AssertionError(f"{error}; it is {row and (row.phase, row.status, row.uid, row.gone)}") from None
+
+    def wait_for_row_of(self, name: str) -> Mosaic:
+        return until(lambda: next(iter(self.rows(name)), None), f"{name} has a row")
+
+    def gone(self, mosaic_id: uuid.UUID) -> None:
+        until(lambda: self.row(mosaic_id) is None, "the row is gone")
+
+    # -- the cluster
+
+    def requested(self, name: str) -> Any:
+        return until(lambda: self.kube.request(self.namespace, name), f"{name} is in the cluster")
+
+    def tell(self, name: str, status: dict[str, Any]) -> None:
+        self.kube.tell(self.namespace, name, status)
+
+    def publish(self, name: str, uid: str) -> None:
+        """The files of a result, the Item last."""
+        self.store.create(result_key(self.namespace, name, uid, "mosaic.tif"), [b"tif"])
+        self.store.create(result_key(self.namespace, name, uid, "mosaic.json"), [json.dumps(ITEM).encode()])
+
+    def files(self) -> list[str]:
+        return sorted(key for key, _ in self.store.list("mosaics/"))
+
+
+@pytest.fixture
+def world(kube: KubeServer, database: Database, settings: Settings, tmp_path: Path) -> Iterator[World]:
+    namespace = f"test-{uuid.uuid4().hex[:8]}"
+    kube.add_namespace(namespace)
+    made = World(kube, database, replace(settings, namespace=namespace, cluster=True))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def synced(world: World) -> World:
+    world.start()
+    return world
+
+
+def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
+    asked = synced.ask("one")
+    found = synced.requested("one")
+    row = synced.wait_for(asked, lambda row: row.uid)
+    assert row.uid == found["metadata"]["uid"]
+    assert found["metadata"]["annotations"] == {ANNOTATION_ROW: str(asked)}
+    assert found["metadata"]["managedFields"][0]["manager"] == "mosaic-api"
+    assert found["metadata"]["managedFields"][0]["operation"] == "Apply"
+    assert found["spec"]["area"] == SPEC["area"]
+    assert found["spec"]["product"] == SPEC["product"]
+
+
+def test_what_the_operator_tells_comes_into_the_row(synced: World):
+    asked = synced.ask("one")
+    uid = synced.requested("one")["metadata"]["uid"]
+    synced.tell("one", RUNNING)
+    row = synced.wait_for(asked, lambda row: row.phase == "Running")
+    assert row.status["message"] == RUNNING["message"]
+    assert row.started.isoformat() == "2026-01-01T10:00:00+00:00"
+    synced.publish("one", uid)
+    synced.tell("one", DONE)
+    row = synced.wait_for(asked, lambda row: row.phase == "Succeeded")
+    assert row.item == ITEM  # in the same moment
+    assert row.completed.isoformat() == "2026-01-01T10:05:00+00:00"
+    assert row.status["result"] == RESULT
+
+
+def test_an_item_that_cannot_be_read_yet_comes_later(synced: World):
+    asked = synced.ask("one")
+    uid = synced.requested("one")["metadata"]["uid"]
+    synced.tell("one", DONE)
+    assert synced.wait_for(asked, lambda row: row.phase == "Succeeded").item is None
+    synced.publish("one", uid)
+    assert synced.wait_for(asked, lambda row: row.item).item == ITEM
+
+
+def test_what_was_applied_with_kubectl_appears_as_a_row_of_everybody(synced: World):
+    synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
+    row = synced.wait_for_row_of("by-kubectl")
+    assert (row.origin, row.owner_id, row.shared, row.phase) == ("cluster", None, True, "Pending")
+    assert row.spec["product"] == SPEC["product"]
+    synced.tell("by-kubectl", RUNNING)
+    synced.wait_for(row.id, lambda row: row.phase == "Running")
+    assert len(synced.rows()) == 1
+
+
+def test_what_was_there_before_appears_too(world: World):
+    for number in range(3):
+        world.kube.apply(world.namespace, f"old-{number}", SPEC)
+    world.tell("old-0", DONE)
+    world.start()
+    until(lambda: len(world.rows()) == 3, "all have rows")
+    row = world.wait_for_row_of("old-0")
+    assert row.completed.isoformat() == "2026-01-01T10:05:00+00:00"
+
+
+def test_cancelling_goes_both_ways(synced: World):
+    here = synced.ask("here")
+    there = synced.ask("there")
+    for name in ("here", "there"):
+        synced.requested(name)
+    synced.wish(here, "cancel")
+    until(lambda: synced.kube.request(synced.namespace, "here")["spec"]["execution"].get("cancel"), "it is cancelled")
+    synced.kube.patch(synced.namespace, "there", cancel=True)
+    assert synced.wait_for(there, lambda row: row.cancelled).phase == "Pending"
+    synced.tell("here", RUNNING | {"phase": "Cancelled", "message": "cancelled"})
+    synced.wait_for(here, lambda row: row.phase == "Cancelled")
+
+
+def test_a_row_that_is_cancelled_before_the_cluster_is_asked_never_gets_there(world: World):
+    asked = world.ask("one")
+    world.wish(asked, "cancel")
+    world.start()
+    assert world.wait_for(asked, lambda row: row.phase == "Cancelled").uid is None
+    assert world.kube.requests(world.namespace) == {}
+
+
+def test_what_kubectl_changes_of_the_execution_stands_in_the_row(synced: World):
+    asked = synced.ask("one")
+    synced.requested("one")
+    synced.kube.patch(synced.namespace, "one", suspend=True, parallelism=3)
+    row = synced.wait_for(asked, lambda row: "execution" in row.spec)
+    assert row.spec == SPEC | {"execution": {"parallelism": 3, "suspend": True}}
+    synced.wish(asked, "cancel")
+    until(lambda: synced.kube.request(synced.namespace, "one")["spec"]["execution"].get("cancel"), "it is cancelled")
+    assert synced.kube.request(synced.namespace, "one")["spec"]["execution"]["parallelism"] == 3
+
+
+def test_removing_a_row_removes_its_request_and_its_files_and_no_others(synced: World):
+    removed, kept = synced.ask("removed"), synced.ask("kept")
+    for name in ("removed", "kept"):
+        synced.publish(name, synced.requested(name)["metadata"]["uid"])
+        synced.tell(name, DONE)
+    for mosaic_id in (removed, kept):
+        synced.wait_for(mosaic_id, lambda row: row.item)
+    synced.wish(removed, "remove")
+    synced.gone(removed)
+    assert set(synced.kube.requests(synced.namespace)) == {"kept"}
+    assert {key.split("/")[2] for key in synced.files()} == {"kept"}
+
+
+def test_files_that_appear_while_a_removed_request_ends_go_too(synced: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mosaic_api.sync.decide.LINGERING", timedelta(seconds=1.5))
+    asked = synced.ask("one")
+    uid = synced.requested("one")["metadata"]["uid"]
+    synced.tell("one", RUNNING)
+    synced.wait_for(asked, lambda row: row.phase == "Running")
+    synced.wish(asked, "remove")
+    until(lambda: synced.kube.request(synced.namespace, "one") is None, "it is deleted")
+    synced.publish("one", uid)
+    synced.gone(asked)
+    assert synced.files() == []
+
+
+def test_a_name_is_free_as_soon_as_it_is_wished_that_its_row_is_gone(synced: World):
+    first = synced.ask("one")
+    uid = synced.requested("one")["metadata"]["uid"]
+    synced.wish(first, "remove")
+    second = synced.ask("one")
+    row = synced.wait_for(second, lambda row: row.uid)
+    assert (row.name, row.uid != uid) == ("one", True)
+
+
+def test_who_deletes_a_request_in_the_cluster_cancels_its_row(synced: World):
+    asked = synced.ask("one")
+    synced.requested("one")
+    synced.tell("one", RUNNING)
+    synced.wait_for(asked, lambda row: row.phase == "Running")
+    synced.kube.delete(synced.namespace, "one")
+    row = synced.wait_for(asked, lambda row: row.phase == "Cancelled")
+    assert "deleted in the cluster" in row.status["message"]
+    again = synced.ask("one")
+    assert synced.wait_for(again, lambda row: row.uid).name == "one"
+
+
+def test_a_published_mosaic_outlives_its_request(synced: World):
+    asked = synced.ask("one")
+    synced.publish("one", synced.requested("one")["metadata"]["uid"])
+    synced.tell("one", DONE)
+    before = synced.wait_for(asked, lambda row: row.item)
+    synced.kube.delete(synced.namespace, "one")
+    after = synced.wait_for(asked, lambda row: row.gone)
+    assert (after.phase, after.item, after.uid) == ("Succeeded", ITEM, before.uid)
+    synced.kube.apply(synced.namespace, "one", SPEC)  # another request of the same name has a row of its own
+    until(lambda: len(synced.rows("one")) == 2, "there are two rows")
+    assert len(synced.files()) == 2
+
+
+def test_what_was_published_before_anybody_heard_of_it_is_not_lost(world: World):
+    asked = world.ask("one")
+    world.start()
+    uid = world.requested("one")["metadata"]["uid"]
+    world.wait_for(asked, lambda row: row.uid)
+    world.stop()
+    world.publish("one", uid)
+    world.kube.delete(world.namespace, "one")
+    world.start()
+    row = world.wait_for(asked, lambda row: row.phase == "Succeeded")
+    assert row.item == ITEM
+    assert row.status["result"]["item"].endswith(f"/{uid}/mosaic.json")
+
+
+def test_all_that_happened_while_nobody_was_there_is_caught_up(world: World):
+    world.start()
+    ids = {name: world.ask(name) for name in ("stays", "cancelled", "deleted", "removed", "finished")}
+    uids = {name: world.requested(name)["metadata"]["uid"] for name in ids}
+    for mosaic_id in ids.values():
+        world.wait_for(mosaic_id, lambda row: row.uid)
+    world.stop()
+    world.tell("stays", RUNNING)
+    world.wish(ids["cancelled"], "cancel")
+    world.kube.delete(world.namespace, "deleted")
+    world.wish(ids["removed"], "remove")
+    world.publish("finished", uids["finished"])
+    world.tell("finished", DONE)
+    ids["new"] = world.ask("new")
+    world.kube.apply(world.namespace, "by-kubectl", SPEC)
+    world.start()
+    world.wait_for(ids["stays"], lambda row: row.phase == "Running")
+    until(lambda: world.kube.request(world.namespace, "cancelled")["spec"]["execution"].get("cancel"), "cancelled")
+    world.wait_for(ids["deleted"], lambda row: row.phase == "Cancelled")
+    until(lambda: world.kube.request(world.namespace, "removed") is None, "removed")
+    world.wait_for(ids["finished"], lambda row: row.item)
+    world.wait_for(ids["new"], lambda row: row.uid)
+    world.wait_for_row_of("by-kubectl")
+    assert set(world.kube.requests(world.namespace)) == {"stays", "cancelled", "finished", "new", "by-kubectl"}
+
+
+def test_a_crash_between_applying_and_writing_it_down_is_healed(world: World):
+    asked = world.ask("one")
+    applied = world.kube.apply(world.namespace, "one", SPEC, annotations={ANNOTATION_ROW: str(asked)})
+    world.start()
+    assert world.wait_for(asked, lambda row: row.uid).uid == applied["metadata"]["uid"]
+    assert len(world.rows()) == 1
+
+
+def test_a_name_that_is_taken_in_the_cluster_is_changed_and_both_are_served(world: World):
+    asked = world.ask("one")
+    theirs = world.kube.apply(world.namespace, "one", SPEC | {"product": {"index": "NDSI"}})
+    world.start()
+    row = world.wait_for(asked, lambda row: row.uid)
+    assert row.name.startswith("one-")
+    assert world.kube.request(world.namespace, row.name)["metadata"]["uid"] == row.uid
+    assert world.wait_for_row_of("one").uid == theirs["metadata"]["uid"]
+    assert world.kube.request(world.namespace, "one")["spec"]["product"] == {"index": "NDSI"}
+
+
+def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
+    with synced.database.transaction() as session:
+        bad = Mosaic(id=uuid.uuid4(), namespace=synced.namespace, name="bad", spec=SPEC | {"product": {}}, status={})
+        session.add(bad)
+    row = synced.wait_for(bad.id, lambda row: row.phase == "Failed")
+    assert "the cluster does not take the request: " in row.status["message"]
+    assert "spec.product" in row.status["message"]
+    with synced.database.transaction() as session:
+        mosaics.remove(session, principal_of(named_user(session, "eve", "admin")), bad.id)
+    synced.gone(bad.id)
+
+
+def test_a_definition_that_is_removed_cancels_nothing_and_all_is_asked_for_again(synced: World):
+    ids = {name: synced.ask(name) for name in ("running", "done")}
+    uids = {name: synced.requested(name)["metadata"]["uid"] for name in ids}
+    synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
+    theirs = synced.wait_for_row_of("by-kubectl")
+    synced.tell("running", RUNNING)
+    synced.publish("done", uids["done"])
+    synced.tell("done", DONE)
+    synced.wait_for(ids["running"], lambda row: row.phase == "Running")
+    synced.wait_for(ids["done"], lambda row: row.item)
+    synced.kube.uninstall()
+    try:
+        waiting = synced.ask("waiting")
+        row = synced.wait_for(waiting, lambda row: row.status.get("message"))
+        assert "does not know MosaicRequests" in row.status["message"]
+        assert synced.row(ids["running"]).phase == "Running"
+        assert synced.row(theirs.id).phase == "Pending"
+    finally:
+        synced.kube.install()
+    for mosaic_id, before in ((ids["running"], uids["running"]), (theirs.id, theirs.uid), (waiting, None)):
+        row = synced.wait_for(mosaic_id, lambda row, before=before: row.uid not in {None, before}, 60)
+        assert row.phase == "Pending"
+    assert set(synced.kube.requests(synced.namespace)) == {"running", "by-kubectl", "waiting"}
+    done = synced.wait_for(ids["done"], lambda row: row.gone)
+    assert (done.phase, done.uid, done.item) == ("Succeeded", uids["done"], ITEM)
+    assert len(synced.rows()) == 4
+
+
+def test_a_definition_that_was_reinstalled_while_nobody_looked_cancels_nothing(world: World):
+    asked = world.ask("one")
+    world.start()
+    uid = world.requested("one")["metadata"]["uid"]
+    world.wait_for(asked, lambda row: row.uid)
+    world.stop()
+    world.kube.uninstall()
+    world.kube.install()
+    world.start()
+    assert world.wait_for(asked, lambda row: row.uid not in {None, uid}).phase == "Pending"
+
+
+def test_the_api_server_may_be_away(synced: World):
+    before = synced.ask("before")
+    synced.requested("before")
+    synced.wait_for(before, lambda row: row.uid)
+    synced.kube.kill()
+    try:
+        meanwhile = synced.ask("meanwhile")
+        removed = synced.ask("removed")
+        synced.wish(before, "cancel")
+        synced.wish(removed, "remove")
+        row = synced.wait_for(meanwhile, lambda row: row.status.get("message"))
+        assert row.status["message"].startswith("waits for the cluster: the API server does not answer")
+    finally:
+        synced.kube.start()
+    synced.wait_for(meanwhile, lambda row: row.uid, 60)
+    until(lambda: synced.kube.request(synced.namespace, "before")["spec"]["execution"].get("cancel"), "cancelled", 60)
+    synced.gone(removed)
+    assert set(synced.kube.requests(synced.namespace)) == {"before", "meanwhile"}
+
+
+def test_the_database_may_be_away(synced: World, postgres: PrivatePostgres):
+    asked = synced.ask("one")
+    synced.requested("one")
+    synced.wait_for(asked, lambda row: row.uid)
+    postgres.stop()
+    synced.tell("one", RUNNING)
+    synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
+    postgres.start()
+    synced.wait_for(asked, lambda row: row.phase == "Running", 60)
+    synced.wait_for_row_of("by-kubectl")
+    assert len(synced.rows()) == 2
+
+
+def test_two_replicas_do_nothing_twice_and_one_takes_over_from_the_other(world: World):
+    world.start()
+    world.start()
+    ids = [world.ask(f"m{number}") for number in range(20)]
+    for mosaic_id in ids:
+        world.wait_for(mosaic_id, lambda row: row.uid)
+    for number in range(5):
+        world.kube.apply(world.namespace, f"k{number}", SPEC)
+    lock = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with world.database.transaction() as session:
+        assert session.execute(text(lock)).all() == [(True,)]
+    ids += [world.ask(f"n{number}") for number in range(10)]
+    for mosaic_id in ids:
+        world.wait_for(mosaic_id, lambda row: row.uid)
+    until(lambda: len(world.rows()) == 35, "all have rows")
+    found = world.kube.requests(world.namespace)
+    assert len(found) == 35
+    assert {row.uid for row in world.rows()} == {each["metadata"]["uid"] for each in found.values()}
+    world.stop()
+    with world.database.transaction() as session:
+        appeared = list(session.scalars(select(Audit.details["name"].astext).where(Audit.action == "appear")))
+    assert sorted(appeared) == [f"k{number}" for number in range(5)]
+
+
+def test_it_is_heard_at_once(synced: World):
+    synced.ask("first")
+    synced.requested("first")
+    begun = time.monotonic()
+    asked = synced.ask("one")
+    synced.requested("one")
+    synced.tell("one", RUNNING)
+    synced.wait_for(asked, lambda row: row.phase == "Running")
+    assert time.monotonic() - begun < 4, "not only when all is looked at again"
