@@ -25,10 +25,10 @@ $(VENV)/.ready: requirements/develop.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## Make a first mosaic: synthetic scenes, a request, a progress bar, the results
+demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (PORT=8080, or SERVE=0 for the mosaic alone)
 	@test -d demo/scenes || $(BIN)/mosaic sample-scene demo/scenes --count 3 --safe
 	@cp crds/samples/*.yaml demo/
-	$(BIN)/mosaic run demo/ndsi.yaml --store demo/store
+	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
 test: lint verify chart unit api-test service-test cluster-test ## Everything that must hold: lint, generated files, all tests
 

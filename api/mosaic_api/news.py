@@ -63,6 +63,8 @@ class News:
                         return
                     self._tell(change)
             except PassingError as error:
+                if self._ended.is_set():
+                    return
                 logging.getLogger(__name__).warning("%s; trying again", error)
                 self._ended.wait(RETRY_SECONDS)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from mosaic_crds.errors import RequestError
@@ -176,27 +176,44 @@ class Settings:
         return cls(
             database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
             store=environment[ENV_STORE],
-            namespace=environment.get(ENV_NAMESPACE, cls.namespace),
             cluster=_truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
-            max_pixels=_number(environment, ENV_MAX_PIXELS, cls.max_pixels),
-            max_upload_bytes=_number(environment, ENV_MAX_UPLOAD_BYTES, cls.max_upload_bytes),
-            max_open_requests=_number(environment, ENV_MAX_OPEN_REQUESTS, cls.max_open_requests),
             max_calls=_number(environment, ENV_MAX_CALLS, cls.max_calls),
             max_failures=_number(environment, ENV_MAX_FAILURES, cls.max_failures),
-            tile_server=environment.get(ENV_TILE_SERVER, ""),
-            tile_attribution=environment.get(ENV_TILE_ATTRIBUTION, ""),
-            central_url=environment.get(ENV_CENTRAL_URL, "").rstrip("/"),
-            central_token=_secret(environment, ENV_CENTRAL_TOKEN),
             session_secret=session_secret,
             oidc=oidc,
+            **_choices(environment),
         )
+
+    @classmethod
+    def of_laptop(cls, environment: Mapping[str, str], database: str, store: str, scenes: Sequence[Path]) -> Self:
+        """The settings of an installation that has one user, who reads from any host, and files in some folders.
+
+        Raises:
+            RequestError: a number in the environment is none.
+        """
+        choices = _choices(environment)
+        return cls(database, store, single_user=True, allowed_hosts=None, scenes=tuple(scenes), **choices)
 
 
 def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
     """What requests may read, from the settings of those names."""
     return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
+
+
+def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What every installation may choose."""
+    return {
+        "namespace": environment.get(ENV_NAMESPACE, Settings.namespace),
+        "max_pixels": _number(environment, ENV_MAX_PIXELS, Settings.max_pixels),
+        "max_upload_bytes": _number(environment, ENV_MAX_UPLOAD_BYTES, Settings.max_upload_bytes),
+        "max_open_requests": _number(environment, ENV_MAX_OPEN_REQUESTS, Settings.max_open_requests),
+        "tile_server": environment.get(ENV_TILE_SERVER, ""),
+        "tile_attribution": environment.get(ENV_TILE_ATTRIBUTION, ""),
+        "central_url": environment.get(ENV_CENTRAL_URL, "").rstrip("/"),
+        "central_token": _secret(environment, ENV_CENTRAL_TOKEN),
+    }
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

@@ -92,17 +92,12 @@ class Database:
             with self.engine.connect() as pooled:
                 pooled.detach()  # it is closed at the end, so that nobody else hears what is told
                 connection = cast("Connection", pooled.connection.dbapi_connection)
-                connection.autocommit = True
-                connection.cursor().execute(f"LISTEN {CHANGED}")
-                yield None
-                while True:
-                    ready, _, _ = select.select([connection], [], [], timeout)
-                    connection.poll()
-                    if not ready:
-                        yield None
-                    told, connection.notifies[:] = [each.payload for each in connection.notifies], []
-                    yield from told
-        except (OperationalError, psycopg2.OperationalError) as error:
+                try:
+                    yield from _told(connection, timeout)
+                except psycopg2.Error:
+                    pooled.invalidate()  # a lost connection has nothing that could be undone
+                    raise
+        except (OperationalError, psycopg2.Error) as error:
             raise PassingError(f"the database does not answer: {_reason(error)}") from error
 
     def close(self) -> None:
@@ -110,6 +105,19 @@ class Database:
         self.engine.dispose()
 
 
-def _reason(error: OperationalError | psycopg2.OperationalError) -> str:
+def _told(connection: Connection, timeout: float) -> Iterator[str | None]:
+    connection.autocommit = True
+    connection.cursor().execute(f"LISTEN {CHANGED}")
+    yield None
+    while True:
+        ready, _, _ = select.select([connection], [], [], timeout)
+        connection.poll()
+        if not ready:
+            yield None
+        told, connection.notifies[:] = [each.payload for each in connection.notifies], []
+        yield from told
+
+
+def _reason(error: OperationalError | psycopg2.Error) -> str:
     """What the server or the network said, on one line, without the query."""
     return " ".join(str(error.orig if isinstance(error, OperationalError) else error).split())

@@ -1,0 +1,59 @@
+"""Requests in the database of this machine, as its one user asks for them and follows them."""
+
+import uuid
+from collections.abc import Iterator
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.names import Phase
+from mosaic_crds.request import MosaicRequest
+from sqlalchemy import select
+
+from mosaic_api import mosaics
+from mosaic_api.database import Mosaic
+from mosaic_api.identity import principal_of, single_user
+from mosaic_api.serve import Installation
+
+LOOK_SECONDS = 1.0
+
+
+def ask(request: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, bool]:
+    """Ask for a mosaic, unless it was asked for before; what failed then is asked for anew.
+
+    Returns:
+        the id of its row, and whether the mosaic is there already.
+
+    Raises:
+        Conflict: another one has the name.
+    """
+    name, settings = request.metadata.name, installation.settings
+    with installation.database.transaction() as session:
+        principal = principal_of(single_user(session))
+        named = (Mosaic.namespace == settings.namespace, Mosaic.name == name, Mosaic.removed.is_(None))
+        before = session.scalar(select(Mosaic).where(*named))
+        spec = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        if before is not None and before.phase in {Phase.FAILED, Phase.CANCELLED}:
+            mosaics.remove(session, principal, before.id)
+            session.flush()
+        elif before is not None and before.spec == spec:
+            return before.id, before.over
+        mosaic = mosaics.create(session, settings, principal, name, spec)
+        mosaic.origin = "command"
+        return mosaic.id, False
+
+
+def follow(row: uuid.UUID, installation: Installation) -> Iterator[Mosaic]:
+    """A request whenever it may have changed, until it is over.
+
+    Raises:
+        RequestError: it was removed.
+        PassingError: the database does not answer.
+    """
+    for change in installation.database.changes(LOOK_SECONDS):
+        if change is None or change == f"mosaics {row}":
+            with installation.database.transaction() as session:
+                mosaic = session.get(Mosaic, row)
+            if mosaic is None or mosaic.removed is not None:
+                raise RequestError("the request was removed")
+            yield mosaic
+            if mosaic.over:
+                return

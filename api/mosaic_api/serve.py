@@ -1,0 +1,162 @@
+"""`mosaic serve`: all of it on one machine, for one user: a database, a store, the executor and the page.
+
+Everything lies in one folder, and ends together: with Ctrl-C, with the terminal, or with a kill. What was in hand goes
+on at the next start.
+"""
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import signal
+import socket
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import uvicorn
+from mosaic_crds.errors import RequestError
+
+from mosaic_api.app import create_app
+from mosaic_api.database import Database
+from mosaic_api.executor.executor import Executor
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.settings import Settings
+
+HOST = "127.0.0.1"
+LEAVE_SECONDS = 3
+"""What open connections are given at the end."""
+GIVE_BACK_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an installation on this machine keeps what it has.
+
+    Attributes:
+        data: the folder of all that is not elsewhere.
+        store: URI of its store; a folder in `data` if None.
+        database: URL of its database; a private one in `data` if None.
+        scenes: folders in which requests may read files.
+    """
+
+    data: Path
+    store: str | None = None
+    database: str | None = None
+    scenes: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One that runs.
+
+    Attributes:
+        settings: its.
+        database: its, with all tables.
+    """
+
+    settings: Settings
+    database: Database
+
+
+@contextmanager
+def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installation]:
+    """An installation without its page: it works off what is asked of it, until the end.
+
+    Raises:
+        RequestError: another one works in the folder, or something in the place cannot work.
+        PassingError: the database does not answer.
+    """
+    with ExitStack() as running:
+        running.enter_context(_alone(place.data))
+        store = place.store or str(place.data.absolute() / "store")
+        url = place.database
+        if url is None:
+            postgres = PrivatePostgres(place.data / "database")
+            running.callback(postgres.stop)
+            url = postgres.start()
+        settings = Settings.of_laptop(environment, url, store, place.scenes)
+        database = Database(url)
+        running.callback(database.close)
+        database.migrate()
+        executor = Executor(settings, database)
+        if place.database is None:
+            executor.queue.free_all()
+        work = Thread(target=executor.run, name="executor")
+        work.start()
+        running.callback(work.join, GIVE_BACK_SECONDS)
+        running.callback(executor.stop)
+        yield Installation(settings, database)
+
+
+@contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """A socket at a port of this machine, where no other does.
+
+    Raises:
+        RequestError: another program listens there.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((HOST, port))
+            opened.listen()
+        except OSError as error:
+            used = error.errno == errno.EADDRINUSE
+            why = "another program uses it" if used else os.strerror(error.errno or 0)
+            raise RequestError(f"port {port} cannot be listened at ({why}): choose another with --port") from None
+        yield opened
+
+
+def show_page(settings: Settings, at: socket.socket, *, in_browser: bool) -> None:
+    """Serve the page and the REST API until somebody stops it."""
+    url = f"http://{HOST}:{at.getsockname()[1]}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(f"The page is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201
+            if in_browser:
+                Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    config = uvicorn.Config(
+        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=LEAVE_SECONDS
+    )
+    Server(config).run(sockets=[at])
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Let a kill and the end of the terminal stop what is within as Ctrl-C does, which is no error."""
+    logging.basicConfig(level=logging.WARNING, format="mosaic: %(message)s")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    with contextlib.suppress(KeyboardInterrupt):
+        yield
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Be the only one who works with a folder: a lock says so, which ends with this process however it ends."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "lock").open("a+")
+    except OSError as error:
+        raise RequestError(f"the folder {data} cannot be used ({error.strerror}): choose another with --data") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RequestError(
+                f"another `mosaic serve` (process {lock.read().strip()}) works with {data}: stop it, or choose another "
+                "folder with --data"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

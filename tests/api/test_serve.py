@@ -1,0 +1,234 @@
+"""`mosaic serve` as a person uses it: started, used, stopped in every way, and started again."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from executors import children, lives, spec_of, until
+from range_server import serving
+from rasters import noise, write_raster
+
+MOSAIC = Path(sys.executable).parent / "mosaic"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, near to /, with two bands and a request for them."""
+    made = Path(tempfile.mkdtemp(prefix="mosaic serve "))
+    made.chmod(0o755)
+    for number, name in enumerate(("green", "swir16")):
+        write_raster(made / f"scenes/{name}.tif", noise(4096, 3072, number), tiled=True)
+    write_request(made / "snow.yaml", spec_of("scenes"))
+    yield made
+    shutil.rmtree(made)
+
+
+def write_request(path: Path, spec: dict) -> Path:
+    head = {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest", "metadata": {"name": path.stem}}
+    path.write_text(yaml.safe_dump(head | {"spec": spec}))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def command(place: Path, *more: object) -> list[str]:
+    return [str(MOSAIC), "serve", "--data", str(place / "data"), *map(str, more)]
+
+
+@contextmanager
+def served(place: Path, *more: object) -> Iterator[tuple["subprocess.Popen[str]", httpx.Client]]:
+    """One that shows its page, and a client for it; ended, if it has not ended by itself."""
+    port = free_port()
+    said = (place / "said").open("w+")
+    process = subprocess.Popen(
+        command(place, "--port", port, *more), stdout=said, stderr=said, cwd=place, start_new_session=True
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            until(lambda: f"http://127.0.0.1:{port} (Ctrl-C stops it)" in text_of(place) or process.poll() is not None)
+            assert process.poll() is None, text_of(place)
+            yield process, client
+    finally:
+        below = children(process.pid)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+        said.close()
+        until(lambda: not any(lives(each) for each in below), 20)
+
+
+def text_of(place: Path) -> str:
+    return (place / "said").read_text()
+
+
+def servers_below(place: Path) -> list[int]:
+    """The database servers that have their data below a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0].endswith("/postgres") and any(word.startswith(str(place)) for word in words):
+            found.append(int(process.name))
+    return found
+
+
+def ask(client: httpx.Client, name: str, spec: dict) -> str:
+    answer = client.post("/api/v1/requests", json={"name": name, "spec": spec})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def see(client: httpx.Client, request: str) -> dict:
+    return client.get(f"/api/v1/requests/{request}").json()
+
+
+def until_over(client: httpx.Client, request: str) -> dict:
+    def look() -> dict | None:
+        found = see(client, request)
+        return found if found["phase"] in {"Succeeded", "Failed", "Cancelled"} else None
+
+    return until(look)
+
+
+def test_what_is_asked_for_on_the_page_is_made_and_found_again_at_the_next_start(place):
+    with served(place, "--scenes", place) as (process, client):
+        request = ask(client, "snow", spec_of("scenes"))
+        done = until_over(client, request)
+        assert done["phase"] == "Succeeded", done["status"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert not servers_below(place)
+    assert "Traceback" not in text_of(place)
+    assert text_of(place).count("\n") == 1
+    with served(place, "--scenes", place) as (_, client):
+        assert see(client, request) == done
+    cog = Path(done["status"]["result"]["cog"].removeprefix("file://").replace("%20", " "))
+    assert cog.is_relative_to(place / "data/store")
+
+
+def test_a_request_on_the_command_line_is_made_once(place):
+    once = command(place, place / "snow.yaml", "--scenes", place, "--once")
+    first = subprocess.run(once, capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr
+    assert "mosaic.tif" in first.stdout
+    assert "snow: Running" in first.stderr
+    again = subprocess.run(once, capture_output=True, text=True, check=False)
+    assert again.stdout == f"This mosaic was made before.\n{first.stdout}"
+    assert again.stderr == ""
+    with served(place) as (_, client):
+        [request] = client.get("/api/v1/requests").json()["requests"]
+        assert (request["name"], request["origin"], request["phase"]) == ("snow", "command", "Succeeded")
+    assert not servers_below(place)
+
+
+def test_a_request_that_fails_says_why_and_is_asked_for_anew(place):
+    once = command(place, place / "snow.yaml", "--once")
+    failed = subprocess.run(once, capture_output=True, text=True, check=False)
+    assert failed.returncode == 42
+    assert "only those in folders that this was started with (`mosaic serve --scenes FOLDER`) are read" in failed.stderr
+    mended = subprocess.run([*once, "--scenes", place], capture_output=True, text=True, check=False)
+    assert mended.returncode == 0, mended.stderr
+    write_request(place / "snow.yaml", spec_of("scenes") | {"product": {"index": "NDVI"}})
+    other = subprocess.run(once, capture_output=True, text=True, check=False)
+    assert other.stderr == "mosaic: there is a request snow already; choose another name\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_stops_at_once_with_somebody_watching_and_a_request_in_hand_and_goes_on_later(place, how):
+    with serving(place / "scenes", delay=0.5) as address:
+        with served(place) as (process, client):
+            request = ask(client, "snow", spec_of(f"http://{address}"))
+            with client.stream("GET", f"/api/v1/requests/{request}/events") as events:
+                for line in events.iter_lines():
+                    if line.startswith("data: ") and json.loads(line[6:])["phase"] == "Running":
+                        break
+                below = children(process.pid)
+                process.send_signal(how)
+                assert process.wait(20) == 0
+            until(lambda: not any(lives(each) for each in below), 5)
+        assert not servers_below(place)
+        assert "Traceback" not in text_of(place), text_of(place)
+        with served(place) as (_, client):
+            assert until_over(client, request)["phase"] == "Succeeded"
+
+
+def test_after_a_kill_the_next_start_goes_on_at_once(place):
+    with serving(place / "scenes", delay=0.5) as address:
+        with served(place) as (process, client):
+            request = ask(client, "snow", spec_of(f"http://{address}"))
+            until(lambda: see(client, request)["phase"] == "Running")
+            below = children(process.pid)
+            process.kill()
+            process.wait()
+            until(lambda: not any(lives(each) for each in below), 10)
+        assert servers_below(place)
+        with served(place) as (_, client):
+            started = time.monotonic()
+            until(
+                lambda: see(client, request)["phase"] == "Running" or see(client, request)["phase"] == "Succeeded", 15
+            )
+            assert until_over(client, request)["phase"] == "Succeeded"
+            assert time.monotonic() - started < 25  # it did not wait for a lease to end
+    assert not servers_below(place)
+
+
+def test_a_second_one_in_the_same_folder_is_refused(place):
+    with served(place) as (process, client):
+        other = subprocess.run(command(place, "--port", free_port()), capture_output=True, text=True, check=False)
+        assert other.returncode == 42
+        assert other.stderr == (
+            f"mosaic: another `mosaic serve` (process {process.pid}) works with {place / 'data'}: stop it, or choose "
+            "another folder with --data\n"
+        )
+        assert client.get("/readyz").status_code == 200
+
+
+def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        port = used.getsockname()[1]
+        done = subprocess.run(command(place, "--port", port), capture_output=True, text=True, check=False)
+    assert done.returncode == 42
+    assert done.stderr == (
+        f"mosaic: port {port} cannot be listened at (another program uses it): choose another with --port\n"
+    )
+    assert not (place / "data").exists()
+
+
+def test_it_can_use_a_database_that_is_there(place, database_url):
+    once = command(place, place / "snow.yaml", "--scenes", place, "--once")
+    done = subprocess.run(
+        once, capture_output=True, text=True, check=False, env=os.environ | {"MOSAIC_DATABASE_URL": database_url}
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (place / "data/database").exists()
+
+
+def test_requests_of_the_page_read_no_other_files_of_this_machine(place):
+    with served(place, "--scenes", place / "scenes") as (_, client):
+        (place / "scenes/way-out").symlink_to(place)
+        write_raster(place / "private/green.tif", noise(64, 64), tiled=False)
+        write_raster(place / "private/swir16.tif", noise(64, 64), tiled=False)
+        for number, private in enumerate((place / "private", "way-out/private", "../private")):
+            failed = until_over(client, ask(client, f"private-{number}", spec_of(str(private))))
+            assert failed["phase"] == "Failed"
+            assert "--scenes" in failed["status"]["message"]
