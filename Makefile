@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit api-test services service-test cluster-test bench bench-cluster images chart lint verify generate format lock clean
+.PHONY: help setup demo test unit api-test services service-test cluster-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -45,6 +45,9 @@ bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=A
 bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	PYTHONPATH=tests:tests/unit:tests/cluster $(BIN)/python -m bench.cluster
+
+bench-tiles: setup ## How fast tiles of a mosaic are given to many readers at once
+	PYTHONPATH=tests:tests/unit $(BIN)/python -m bench.tiles
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"

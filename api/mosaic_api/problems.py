@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MEDIA_TYPE = "application/problem+json"
 _NAMED = re.compile(r"(spec(?:\.\w+|\[\d+\])+): ")
 """How sentences about a field of a request begin."""
@@ -120,8 +122,11 @@ def explain(app: FastAPI) -> None:
         return answer(Invalid.status, f"{field or 'the body'}: {told['msg']}", field)
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> Response:
-        return answer(error.status_code, str(error.detail), headers=error.headers)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        headers = error.headers
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"Allow": ", ".join(_allowed(app, request))}
+        return answer(error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     async def on_fault(request: Request, error: Exception) -> Response:
@@ -129,6 +134,15 @@ def explain(app: FastAPI) -> None:
         return answer(
             HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault of the program, and is in its log; try again later"
         )
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of all routes to a path; each route knows its own only."""
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
 
 
 def _path(location: Sequence[int | str]) -> str:

@@ -78,7 +78,8 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         known = _fields_at(location[:-1])
         near = did_you_mean(str(location[-1]), known)
-        return f"{_path(location)} is no field{near}; {_listed(known, 'and')} are allowed"
+        instead = f"{_listed(known, 'and')} are allowed" if known else "nothing is allowed there"
+        return f"{_path(location)} is no field{near}; {instead}"
     if kind == "missing":
         return f"{_path(location)} is missing"
     if location[-1:] == ("[key]",):

@@ -204,3 +204,9 @@ def test_every_answer_guards_the_page(laptop: TestClient):
         headers = laptop.get(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_method_that_a_path_does_not_have_is_answered_by_those_that_it_has(client: Client):
+    answer = client("ann").put("/api/v1/requests")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -126,6 +126,15 @@ def test_the_world_shows_the_pole_without_reading_all_of_it(
     assert (found[128:, :, 3] == 0).all()
 
 
+@pytest.mark.parametrize("name", ["utm", "across", "degrees", "colours"])
+def test_the_world_shows_a_small_mosaic_as_a_speck(
+    client: Client, database: Database, shown: dict[str, Published], name: str
+):
+    mosaic = shown[name].row(database)
+    found = pixels_of(client("ann").get(f"/api/v1/requests/{mosaic}/tiles/0/0/0.png").content)
+    assert 0 < (found[..., 3] > 0).sum() <= 4
+
+
 def test_three_bands_are_red_green_and_blue(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["colours"]
     x, y = tile_at(15.03, 45.13, 15)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds, snapped, utm_crs
+from mosaic_worker.geometry.grid import Grid, crs_of, places_in, projected_bounds, snapped, utm_crs
 from rasterio.warp import transform
 
 coordinates = st.floats(-2e7, 2e7, allow_nan=False)
@@ -87,3 +87,11 @@ def test_projected_bounds_hold_the_curved_edges():
     assert right >= max(xs)
     assert top >= max(ys) - 1
     assert bottom < ys[1] - 110_000
+
+
+def test_places_that_a_crs_does_not_have_are_infinite_and_others_are_not():
+    xs, ys = [1.93e7, -2e7, 1.94e7, 0.0], [-5e6, 2e7, -5e6, 2e7]
+    found = places_in("EPSG:3857", "EPSG:2193", xs, ys)
+    assert [math.isfinite(x) for x in found[0]] == [True, False, True, False]
+    expected = transform("EPSG:3857", "EPSG:2193", xs[::2], ys[::2])
+    assert (found[0][::2], found[1][::2]) == expected

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 from mosaic_worker.geometry.area import WGS84
-from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid, crs_of, places_in
 from mosaic_worker.geometry.sampling import Window
-from rasterio.warp import transform
 
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.shown import ShownMosaic
@@ -31,7 +30,7 @@ def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitud
 def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] | None:
     """The column and row of the pixel in which a place lies, degrees; None if it is beside the grid."""
     crs = crs_of(grid.crs)
-    (x,), (y,) = transform(crs_of(WGS84), crs, [longitude], [latitude])
+    (x,), (y,) = places_in(WGS84, grid.crs, [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return None
     if crs.is_geographic:

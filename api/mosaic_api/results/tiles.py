@@ -3,13 +3,15 @@
 import hashlib
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
-from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.grid import Bounds, Grid
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.output.colormaps import palette
-from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh_between
+from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh_between, picture_grid
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
@@ -100,14 +102,45 @@ def tile(datasets: Datasets, mosaic: ShownMosaic, place: Place, look: Look) -> b
         PassingError: the store does not give them.
     """
     piece = place.grid
+    pixels = np.zeros((mosaic.product, SIDE, SIDE), np.uint8)
+    for part in _parts(piece, bounds_of(mosaic.grid)):
+        within = piece.window(part.left, part.top, part.right - part.left, part.bottom - part.top)
+        found = _painted(datasets, mosaic, within, look)
+        if found is not None:
+            pixels[:, part.top : part.bottom, part.left : part.right] = found
+    return coloured(pixels, look.colormap)
+
+
+def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
+    """The pixels of a tile that lie within bounds, which may go on beyond 180 degrees on either side."""
+    left, bottom, right, top = bounds
+    for turn in (-WORLD, 0.0, WORLD):
+        part = Window(
+            math.floor((left + turn - piece.left) / piece.xres),
+            math.floor((piece.top - top) / piece.yres),
+            math.ceil((right + turn - piece.left) / piece.xres),
+            math.ceil((piece.top - bottom) / piece.yres),
+        ).clipped(piece.width, piece.height)
+        if not part.empty:
+            yield part
+
+
+def _painted(datasets: Datasets, mosaic: ShownMosaic, piece: Grid, look: Look) -> Bytes | None:
+    """A piece of a tile, 8 bits (bands, height, width); None if it shows nothing."""
     mesh = mesh_between(piece, mosaic.grid)
-    level = min(level_of(mesh), datasets.overviews(mosaic.key)) if mesh.cells else 0
+    if mesh.window.empty:
+        return None
+    level = min(level_of(mesh), datasets.overviews(mosaic.key))
     if level:
         mesh = mesh_between(piece, mosaic.grid.reduced(1 << level))
-    if mesh.window.empty:
-        return empty()
     stored = datasets.read(mosaic.key, level, mosaic.product, mesh.window)
-    return coloured(mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits)), look.colormap)
+    return mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits))
+
+
+@lru_cache(maxsize=1000)
+def bounds_of(grid: Grid) -> Bounds:
+    """The bounds of a mosaic in Web Mercator, continuous across the antimeridian."""
+    return picture_grid(grid, SIDE)[0].bounds
 
 
 def level_of(mesh: Mesh) -> int:

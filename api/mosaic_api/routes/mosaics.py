@@ -9,12 +9,13 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request, Response
 from mosaic_crds.names import Phase
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, StrictBool
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from mosaic_api import mosaics
 from mosaic_api.access import Who
+from mosaic_api.bodies import Body, Spec
 from mosaic_api.context import HERE
 from mosaic_api.database import Mosaic
 from mosaic_api.identity import Principal
@@ -35,27 +36,27 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class Asked(BaseModel):
+class Asked(Body):
     """What is asked for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: str | None = None
     """Small letters, digits and hyphens; made from the product if absent."""
-    spec: dict[str, Any]
+    spec: Spec
     """The spec of a MosaicRequest."""
 
 
-class Change(BaseModel):
+class Change(Body):
     """What can be changed of a mosaic."""
 
     model_config = ConfigDict(extra="forbid")
 
-    shared: bool
+    shared: StrictBool
     """Whether everybody here may see it."""
 
 
-class Told(BaseModel):
+class Told(Body):
     """A mosaic that was asked for."""
 
     id: uuid.UUID
@@ -102,7 +103,7 @@ class Told(BaseModel):
         )
 
 
-class Listed(BaseModel):
+class Listed(Body):
     """A page of mosaics, newest first."""
 
     requests: list[Told]

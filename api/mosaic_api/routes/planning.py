@@ -2,14 +2,15 @@
 
 import json
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Response
 from mosaic_worker.product.indices import all_indices
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from mosaic_api import estimating
 from mosaic_api.access import Who
+from mosaic_api.bodies import Area, Body, Source, Spec
 from mosaic_api.context import HERE
 from mosaic_api.mosaics import as_request
 from mosaic_api.routes.mosaics import EXAMPLE
@@ -22,18 +23,18 @@ PLACEHOLDER = {"bands": ["red"]}
 """Of a spec must have a product, which the scenes that are there do not depend on."""
 
 
-class Asked(BaseModel):
+class Asked(Body):
     """What might be asked for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": EXAMPLE["spec"]}]})
 
-    spec: dict[str, Any]
+    spec: Spec
     """The spec of a MosaicRequest."""
-    scenes: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    scenes: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None
     """How many there are, where that is known from /scenes."""
 
 
-class Estimate(BaseModel):
+class Estimate(Body):
     """What a mosaic would be."""
 
     width: int
@@ -74,18 +75,18 @@ class Estimate(BaseModel):
         )
 
 
-class Searched(BaseModel):
+class Searched(Body):
     """Where scenes are looked for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SOURCE_EXAMPLE]})
 
-    source: dict[str, Any]
+    source: Source
     """`spec.source` of a MosaicRequest."""
-    area: dict[str, Any] | None = None
+    area: Area | None = None
     """`spec.area` of a MosaicRequest."""
 
 
-class Constant(BaseModel):
+class Constant(Body):
     """A number in a formula that has a name."""
 
     name: str
@@ -93,7 +94,7 @@ class Constant(BaseModel):
     meaning: str
 
 
-class Index(BaseModel):
+class Index(Body):
     """A spectral index."""
 
     name: str

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
-from pydantic import BaseModel
 
 from mosaic_api import mosaics
 from mosaic_api.access import Who
+from mosaic_api.bodies import Body
 from mosaic_api.context import HERE, Context
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Invalid, NotFound
@@ -27,12 +27,12 @@ FOR_EVER = "private, max-age=31536000, immutable"
 FOR_NOW = "private, no-cache"
 LARGEST = 3.0e38
 """Of a float32, nearly."""
-PNG = "image/png"
+PNG, GEOJSON = "image/png", "application/geo+json"
 FILES: dict[str, tuple[str, str, str]] = {
     "cog": (MOSAIC, "image/tiff; application=geotiff; profile=cloud-optimized", ".tif"),
     "png": (PICTURE, PNG, ".png"),
     "thumbnail": (THUMBNAIL, PNG, "-thumbnail.png"),
-    "item": (ITEM, "application/geo+json", ".json"),
+    "item": (ITEM, GEOJSON, ".json"),
 }
 """By what they are called here: the name in the store, the media type, and the end of the name they are saved under."""
 
@@ -45,9 +45,12 @@ KNOWN: Answers = {304: {"description": "The content is known already"}}
 FILE_ANSWER: Answers = {
     200: {
         "description": "The whole file",
+        "content": {kind: BINARY for _, kind, _ in FILES.values()} | {GEOJSON: {"schema": {"type": "object"}}},
+    },
+    206: {
+        "description": "The range that was asked for",
         "content": {kind: BINARY for _, kind, _ in FILES.values()},
     },
-    206: {"description": "The range that was asked for"},
 }
 
 
@@ -71,27 +74,27 @@ class Colours:
         return tiles.look_of(mosaic, *self._asked)
 
 
-class ValueAt(BaseModel):
+class ValueAt(Body):
     """The value of a band; null where there is none."""
 
     name: str
     value: float | None
 
 
-class Point(BaseModel):
+class Point(Body):
     """The values of a mosaic's bands at a place."""
 
     bands: list[ValueAt]
 
 
-class Stop(BaseModel):
+class Stop(Body):
     """A round value and its colour."""
 
     value: float
     colour: str
 
 
-class Limits(BaseModel):
+class Limits(Body):
     """The values of a band that get the first and the last colour."""
 
     name: str
@@ -99,7 +102,7 @@ class Limits(BaseModel):
     maximum: float
 
 
-class Legend(BaseModel):
+class Legend(Body):
     """Which colour stands for which value. A mosaic of three bands, which are red, green and blue, has only limits."""
 
     title: str
@@ -111,7 +114,7 @@ class Legend(BaseModel):
     bands: list[Limits]
 
 
-class PreviewTile(BaseModel):
+class PreviewTile(Body):
     """A tile that is done."""
 
     index: int
@@ -120,7 +123,7 @@ class PreviewTile(BaseModel):
     url: str
 
 
-class Previewed(BaseModel):
+class Previewed(Body):
     """What is done of a mosaic by now."""
 
     stretch: str | None

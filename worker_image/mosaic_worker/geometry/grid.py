@@ -1,11 +1,13 @@
 """The grid of pixels that a mosaic is computed on."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from affine import Affine
 from mosaic_crds.errors import RequestError
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform, transform_bounds
@@ -127,6 +129,24 @@ def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     if found[0] > found[2]:  # degrees, on both sides of the antimeridian
         return (-180.0, found[1], 180.0, found[3])
     return found
+
+
+def places_in(source: str, target: str, xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Places of a CRS in another one; infinite where that has none for them.
+
+    Of these GDAL may give infinity or an error for all that are asked together, so that halves are asked again.
+    """
+    try:
+        found: tuple[list[float], list[float]] = transform(crs_of(source), crs_of(target), xs, ys)
+        return found
+    except CPLE_BaseError:
+        if len(xs) == 1:
+            return [math.inf], [math.inf]
+    half = len(xs) // 2
+    (x, y), (more_x, more_y) = (
+        places_in(source, target, xs[part], ys[part]) for part in (slice(None, half), slice(half, None))
+    )
+    return [*x, *more_x], [*y, *more_y]
 
 
 def projected_middle(grid: Grid, target: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.warp import transform
 
-from mosaic_worker.geometry.grid import Bounds, Grid, crs_of
+from mosaic_worker.geometry.grid import Bounds, Grid, crs_of, places_in
 from mosaic_worker.geometry.sampling import Window
 
 WEB_MERCATOR = "EPSG:3857"
@@ -116,7 +116,7 @@ def _with_middles(edges: NDArray[np.int64]) -> NDArray[np.float64]:
 def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where places of a piece lie on the mosaic: (rows, columns, 2), its column and row; infinite if nowhere."""
     xs, ys = np.meshgrid(piece.left + columns * piece.xres, piece.top - rows * piece.yres)
-    found = transform(crs_of(piece.crs), crs_of(mosaic.crs), xs.ravel(), ys.ravel())
+    found = places_in(piece.crs, mosaic.crs, xs.ravel().tolist(), ys.ravel().tolist())
     x, y = (np.asarray(values).reshape(xs.shape) for values in found)
     if crs_of(mosaic.crs).is_geographic:
         middle = mosaic.left + mosaic.width * mosaic.xres / 2

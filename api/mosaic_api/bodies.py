@@ -1,0 +1,33 @@
+"""What all bodies of requests and answers share."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from mosaic_crds.area import Area as AreaOfContract
+from mosaic_crds.source import Source as SourceOfContract
+from mosaic_crds.spec import MosaicRequestSpec
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class Body(BaseModel):
+    """A body; what the code says of its fields is said in the description of the API too."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class _DescribedAs:
+    """Describes JSON as a model, and lets all of it pass: the contract's own check says better what is wrong."""
+
+    model: type[BaseModel]
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self.model.__pydantic_core_schema__)
+
+
+Spec = Annotated[dict[str, Any], _DescribedAs(MosaicRequestSpec)]
+"""The spec of a MosaicRequest, or a part of it."""
+Source = Annotated[dict[str, Any], _DescribedAs(SourceOfContract)]
+Area = Annotated[dict[str, Any], _DescribedAs(AreaOfContract)]
