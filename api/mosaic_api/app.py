@@ -13,8 +13,9 @@ from mosaic_api import problems
 from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
 from mosaic_api.database import Database
+from mosaic_api.errands import Errands
 from mosaic_api.news import News
-from mosaic_api.routes import health, mosaics
+from mosaic_api.routes import central, entries, health, mosaics
 from mosaic_api.settings import Settings
 
 SESSION_SECONDS = 12 * 3600
@@ -25,13 +26,16 @@ def create_app(settings: Settings) -> FastAPI:
     """The application of an installation, whose database has its tables already."""
     database = Database(settings.database)
     context = Context(settings, database, open_store(settings.store), News(database))
+    errands = Errands(settings, database, context.store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         context.news.start()
+        errands.start()
         try:
             yield
         finally:
+            errands.stop()
             context.news.stop()
             database.close()
 
@@ -47,7 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.explain(app)
     app.include_router(health.router)
-    app.include_router(mosaics.router, prefix=API)
+    for router in (mosaics.router, entries.router, central.router):
+        app.include_router(router, prefix=API)
     if settings.session_secret:
         app.add_middleware(
             SessionMiddleware,

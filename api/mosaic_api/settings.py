@@ -19,6 +19,8 @@ ENV_SESSION_SECRET = "MOSAIC_SESSION_SECRET"  # noqa: S105
 ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_UPLOAD_BYTES = "MOSAIC_MAX_UPLOAD_BYTES"
 ENV_MAX_OPEN_REQUESTS = "MOSAIC_MAX_OPEN_REQUESTS"
+ENV_MAX_STORED_BYTES = "MOSAIC_MAX_STORED_BYTES"
+ENV_RESTORE_DAYS = "MOSAIC_RESTORE_DAYS"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Settings:
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
+        max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
+        restore_days: for which a deleted entry can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
         tile_attribution: whom to thank for it.
         central_url: of the central installation to share with; empty if there is none.
@@ -51,6 +55,8 @@ class Settings:
     max_pixels: int = 2_500_000_000
     max_upload_bytes: int = 2 * 2**30
     max_open_requests: int = 50
+    max_stored_bytes: int = 50 * 2**30
+    restore_days: int = 7
     tile_server: str = ""
     tile_attribution: str = ""
     central_url: str = ""
@@ -76,6 +82,8 @@ class Settings:
             max_pixels=_number(environment, ENV_MAX_PIXELS, cls.max_pixels),
             max_upload_bytes=_number(environment, ENV_MAX_UPLOAD_BYTES, cls.max_upload_bytes),
             max_open_requests=_number(environment, ENV_MAX_OPEN_REQUESTS, cls.max_open_requests),
+            max_stored_bytes=_number(environment, ENV_MAX_STORED_BYTES, cls.max_stored_bytes),
+            restore_days=_number(environment, ENV_RESTORE_DAYS, cls.restore_days),
             tile_server=environment.get(ENV_TILE_SERVER, ""),
             tile_attribution=environment.get(ENV_TILE_ATTRIBUTION, ""),
             central_url=environment.get(ENV_CENTRAL_URL, "").rstrip("/"),

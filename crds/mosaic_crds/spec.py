@@ -134,6 +134,9 @@ class Stretch(Model):
     """Given values."""
 
 
+Colormap = Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"]
+
+
 class Output(Model):
     """The files that are made."""
 
@@ -151,7 +154,7 @@ class Output(Model):
     """cog, and png for a picture."""
     dtype: Literal["float32", "int16"] = "float32"
     """int16 stores values x 10,000 (uncalibrated bands as they are), for half the size."""
-    colormap: Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"] = "nipy_spectral"
+    colormap: Colormap = "nipy_spectral"
     """Colours of a picture of one band, by matplotlib's name."""
     stretch: Stretch = Stretch(percentile=Percentiles())
     """Which values get the first and the last colour."""
