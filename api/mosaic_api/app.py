@@ -11,10 +11,11 @@ from starlette.middleware.sessions import SessionMiddleware
 from mosaic_api import openapi, problems
 from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
+from mosaic_api.errands import Errands
 from mosaic_api.identity import SESSION_SECONDS
 from mosaic_api.limits import BodyLimit
 from mosaic_api.metrics import Measured
-from mosaic_api.routes import health, login, metrics, mosaics, planning, results, tokens, users
+from mosaic_api.routes import central, entries, health, login, metrics, mosaics, planning, results, tokens, users
 from mosaic_api.settings import Settings
 
 API = "/api/v1"
@@ -23,13 +24,16 @@ API = "/api/v1"
 def create_app(settings: Settings) -> FastAPI:
     """The application of an installation, whose database has its tables already."""
     context = Context.of(settings)
+    errands = Errands(settings, context.database, context.store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         context.news.start()
+        errands.start()
         try:
             yield
         finally:
+            errands.stop()
             context.close()
 
     app = FastAPI(
@@ -47,7 +51,15 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.describe(app)
     for router in (health.router, metrics.router, login.router):
         app.include_router(router)
-    for router in (mosaics.router, results.router, planning.router, tokens.router, users.router):
+    for router in (
+        mosaics.router,
+        results.router,
+        planning.router,
+        entries.router,
+        central.router,
+        tokens.router,
+        users.router,
+    ):
         app.include_router(router, prefix=API)
     app.add_middleware(BodyLimit, settings=settings)
     if settings.session_secret and not settings.single_user:

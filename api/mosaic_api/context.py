@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Self, cast
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
@@ -15,6 +16,8 @@ from mosaic_api.outside import Outside
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.previews import Previews
 from mosaic_api.settings import Settings
+
+CONVERSIONS = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Context:
         previews: of mosaics that are being made.
         outside: asks servers elsewhere.
         metrics: of this application.
+        conversions: lets so many uploads be converted at once, each in a process of up to 4 GiB.
     """
 
     settings: Settings
@@ -44,6 +48,7 @@ class Context:
     metrics: Metrics = field(repr=False)
     limits: Limits = field(repr=False)
     provider: Provider | None = None
+    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS), repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

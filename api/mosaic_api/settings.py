@@ -28,6 +28,8 @@ ENV_SESSION_SECRET = "MOSAIC_SESSION_SECRET"  # noqa: S105
 ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_UPLOAD_BYTES = "MOSAIC_MAX_UPLOAD_BYTES"
 ENV_MAX_OPEN_REQUESTS = "MOSAIC_MAX_OPEN_REQUESTS"
+ENV_MAX_STORED_BYTES = "MOSAIC_MAX_STORED_BYTES"
+ENV_RESTORE_DAYS = "MOSAIC_RESTORE_DAYS"
 ENV_MAX_CALLS = "MOSAIC_MAX_CALLS_PER_MINUTE"
 ENV_MAX_FAILURES = "MOSAIC_MAX_FAILED_LOGINS_PER_MINUTE"
 ENV_OIDC_ISSUER = "MOSAIC_OIDC_ISSUER"
@@ -122,6 +124,8 @@ class Settings:
         max_open_requests: that one user may have at once.
         max_calls: that one user may make a minute, as many of them at once; without login they are not counted.
         max_failures: of tokens and logins from one address a minute.
+        max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
+        restore_days: for which a deleted entry can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
         tile_attribution: whom to thank for it.
         central_url: of the central installation to share with; empty if there is none.
@@ -143,6 +147,8 @@ class Settings:
     max_open_requests: int = 50
     max_calls: int = 3000
     max_failures: int = 20
+    max_stored_bytes: int = 50 * 2**30
+    restore_days: int = 7
     tile_server: str = ""
     tile_attribution: str = ""
     central_url: str = ""
@@ -209,6 +215,8 @@ def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
         "max_pixels": _number(environment, ENV_MAX_PIXELS, Settings.max_pixels),
         "max_upload_bytes": _number(environment, ENV_MAX_UPLOAD_BYTES, Settings.max_upload_bytes),
         "max_open_requests": _number(environment, ENV_MAX_OPEN_REQUESTS, Settings.max_open_requests),
+        "max_stored_bytes": _number(environment, ENV_MAX_STORED_BYTES, Settings.max_stored_bytes),
+        "restore_days": _number(environment, ENV_RESTORE_DAYS, Settings.restore_days),
         "tile_server": environment.get(ENV_TILE_SERVER, ""),
         "tile_attribution": environment.get(ENV_TILE_ATTRIBUTION, ""),
         "central_url": environment.get(ENV_CENTRAL_URL, "").rstrip("/"),

@@ -109,3 +109,22 @@ def record_key(uid: str, tile: int) -> str:
 def result_key(namespace: str, name: str, uid: str, file: str) -> str:
     """A file of a request's result."""
     return f"mosaics/{namespace}/{name}/{uid}/{file}"
+
+
+ENTRIES_FOLDER = "entries/"
+"""Of all that people keep beside mosaics."""
+
+
+def entry_prefix(entry_id: str) -> str:
+    """The folder of an entry's files."""
+    return f"{ENTRIES_FOLDER}{entry_id}/"
+
+
+def entry_key(entry_id: str, role: str, mark: str, suffix: str) -> str:
+    """A file of an entry; by its mark no other one has its name."""
+    return f"{entry_prefix(entry_id)}{role}-{mark[:16]}{suffix}"
+
+
+def entry_of_key(key: str) -> str:
+    """The id of the entry that a file belongs to."""
+    return key.removeprefix(ENTRIES_FOLDER).split("/", 1)[0]

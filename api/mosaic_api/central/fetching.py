@@ -1,0 +1,137 @@
+"""What others shared with the central installation, or what it made, taken over as an entry of one's own."""
+
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import select
+
+from mosaic_api.central.client import Central
+from mosaic_api.database import Entry
+from mosaic_api.entries.asking import New, look_of_picture, place_and_look
+from mosaic_api.entries.keeping import Content, Keeper
+from mosaic_api.entries.telling import ToldFile
+from mosaic_api.identity import Principal
+from mosaic_api.problems import Conflict
+
+_MULTIHASH = "1220"
+"""Of SHA-256, before its digits in `file:checksum`."""
+
+
+class TheirEntry(BaseModel):
+    """What has to be known of an entry there."""
+
+    id: uuid.UUID
+    kind: str
+    name: str
+    description: str
+    creator: str
+    owner: str | None
+    bounds: tuple[float, float, float, float]
+    files: dict[str, ToldFile]
+    details: dict[str, Any]
+
+
+def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
+    """Take over an entry; fetched again, it is the same one.
+
+    Returns:
+        The entry here, and whether it was made by this call.
+
+    Raises:
+        Forbidden: the principal may only look.
+        Problem: the central installation refuses, or it cannot be kept here.
+        PassingError: it does not answer.
+    """
+    principal.require("editor")
+    found = _copy_of(keeper, principal, central_id)
+    if found is not None:
+        return found, False
+    try:
+        theirs = TheirEntry.model_validate(central.get(f"entries/{central_id}"))
+        asked = New.model_validate(_said(theirs))
+    except ValidationError:
+        raise _strange() from None
+    original = theirs.files.get("original")
+    if original is None:
+        return keeper.keep(principal, asked, key=central_id, central_id=central_id)
+    path = f"entries/{central_id}/files/original"
+    return _keep(keeper, central, principal, asked, path, original.sha256, original.name, central_id)
+
+
+def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
+    """Take over a mosaic that the central installation made, as an image coloured as its picture is.
+
+    Returns:
+        The entry here, and whether it was made by this call.
+
+    Raises:
+        Forbidden: the principal may only look.
+        Conflict: it is not published yet.
+        Problem: the central installation refuses, or it cannot be kept here.
+        PassingError: it does not answer.
+    """
+    principal.require("editor")
+    found = _copy_of(keeper, principal, central_id)
+    if found is not None:
+        return found, False
+    told = central.get(f"requests/{central_id}")
+    if told.get("phase") != Phase.SUCCEEDED or not told.get("item"):
+        raise Conflict(f"the mosaic is not published there: it is {str(told.get('phase', 'unknown')).lower()}")
+    try:
+        item = told["item"]
+        mosaic = item["assets"]["mosaic"]
+        said = {"kind": "image", "name": told["name"], "description": item["properties"].get("title", "")}
+        asked = New.model_validate(said | look_of_picture(item))
+        digest = mosaic["file:checksum"].removeprefix(_MULTIHASH)
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        raise _strange() from None
+    path, name = f"requests/{central_id}/files/cog", f"{asked.name}.tif"
+    return _keep(keeper, central, principal, asked, path, digest, name, central_id)
+
+
+def _keep(
+    keeper: Keeper,
+    central: Central,
+    principal: Principal,
+    asked: New,
+    path: str,
+    digest: str,
+    name: str,
+    central_id: uuid.UUID,
+) -> tuple[Entry, bool]:
+    with tempfile.TemporaryDirectory(prefix="mosaic-fetch-") as folder:
+        target = Path(folder) / "original"
+        central.download(path, target, digest, keeper.settings.max_upload_bytes)
+        with target.open("rb") as file:
+            return keeper.keep(principal, asked, Content(file, name), key=central_id, central_id=central_id)
+
+
+def _strange() -> PassingError:
+    return PassingError(
+        "the central installation tells of it in a way that this version does not know; update this one"
+    )
+
+
+def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Entry | None:
+    """The principal's own entry that is a copy of one there, or that is shared there as it."""
+    with keeper.database.transaction() as session:
+        return session.scalars(
+            select(Entry)
+            .where(Entry.central_id == central_id, Entry.owner_id == principal.user_id, Entry.removed.is_(None))
+            .order_by(Entry.created)
+        ).first()
+
+
+def _said(theirs: TheirEntry) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "kind": theirs.kind,
+        "name": theirs.name,
+        "description": theirs.description,
+        "creator": theirs.creator or theirs.owner or "",
+    }
+    return said | place_and_look(theirs.kind, theirs.bounds, theirs.details)

@@ -1,0 +1,74 @@
+"""The process that reads what somebody sent: bounded in memory, time and disk, without network and secrets.
+
+Files are read by large libraries, of which one may crash on a file made for that; then this process ends, and the one
+that answers people goes on.
+"""
+
+import os
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from mosaic_crds.errors import RequestError
+
+from mosaic_api.entries.boxes import Box
+from mosaic_api.entries.job import ENV_JOB, Job, Outcome, Told
+from mosaic_api.entries.kinds import FORMATS
+
+_DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "KML", "LIBKML", "MEM"}
+"""Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
+_SKIPPED = "GDAL_SKIP"
+
+
+def main() -> None:
+    """Do the job that the environment tells."""
+    job = Job.model_validate_json(os.environ[ENV_JOB])
+    kind = next(each for each in FORMATS if each.name == job.format)
+    if kind.kind == "vector" and _SKIPPED not in os.environ:
+        _start_again()
+    _limit(job)
+    try:
+        found = _take(job)
+        told = Told(box=found.box, footprint=found.footprint, details=found.details)
+    except RequestError as error:
+        told = Told(error=str(error).replace(job.path, "it"))
+    except MemoryError:
+        told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
+    Path(job.outcome).write_text(told.model_dump_json())
+
+
+def _start_again() -> None:
+    """Start anew with drivers that GDAL leaves out, which it asks for only once, when it is loaded."""
+    from pyogrio import list_drivers
+
+    skipped = ",".join(driver for driver in list_drivers() if driver not in _DRIVERS)
+    environment = os.environ | {_SKIPPED: skipped}
+    os.execve(sys.executable, [sys.executable, "-m", "mosaic_api.entries.child"], environment)  # noqa: S606
+
+
+def _limit(job: Job) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (job.bytes, job.bytes))
+    with suppress(ValueError, OSError):  # macOS does not bound it
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
+
+
+def _take(job: Job) -> Outcome:
+    kind = next(each for each in FORMATS if each.name == job.format)
+    if kind.kind == "vector":
+        from mosaic_api.entries.vectors import take_vectors
+
+        return take_vectors(Path(job.path), kind, Path(job.display or os.devnull))
+    from mosaic_api.entries.images import take_image, take_picture
+
+    if kind.placed:
+        if job.corners is None or job.display is None:
+            raise ValueError("a picture is placed by its corners")
+        return take_picture(job.path, kind.driver, Box(*job.corners), job.display)
+    return take_image(job.path, job.max_pixels, job.display)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Entries in the database: found, listed, changed, deleted and had back."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from mosaic_api.database.models import Entry, User, now
+from mosaic_api.entries.boxes import HALF, Box
+from mosaic_api.identity import Principal, audit
+from mosaic_api.problems import NotFound, TooLarge
+from mosaic_api.settings import Settings
+
+Scope = Literal["mine", "shared", "all"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries are listed.
+
+    Attributes:
+        box: that they lie in, in part; anywhere if None.
+        text: that the name, the description or the creator holds.
+        kind: all if empty.
+        scope: one's own, those that are shared here, or all that may be seen.
+        before: the id of the last one of the page before; they come newest first.
+        limit: how many at most.
+    """
+
+    box: Box | None = None
+    text: str = ""
+    kind: str = ""
+    scope: Scope = "all"
+    before: uuid.UUID | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the entries that were asked for.
+
+    Attributes:
+        entries: newest first.
+        total: how many there are in all pages.
+        more: whether another page follows.
+    """
+
+    entries: Sequence[Entry]
+    total: int
+    more: bool
+
+
+def find(session: Session, principal: Principal, entry_id: uuid.UUID) -> Entry:
+    """An entry that the principal may see.
+
+    Raises:
+        NotFound: there is none, or it may not be seen.
+    """
+    entry = session.scalar(select(Entry).where(Entry.id == entry_id, _visible(principal)))
+    if entry is None:
+        raise missing(entry_id)
+    return entry
+
+
+def own(session: Session, principal: Principal, entry_id: uuid.UUID, *, removed: bool = False) -> Entry:
+    """An entry that the principal may change, locked; a deleted one only if that is asked for.
+
+    Raises:
+        Forbidden: the principal may only look.
+        NotFound: there is none of the principal's.
+    """
+    principal.require("editor")
+    entry = session.scalar(select(Entry).where(Entry.id == entry_id).with_for_update(of=Entry))
+    if (
+        entry is None
+        or (entry.owner_id != principal.user_id and not principal.is_admin)
+        or (entry.removed is not None and not removed)
+    ):
+        raise missing(entry_id)
+    return entry
+
+
+def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
+    """The entries that the principal may see, newest first."""
+    conditions: list[ColumnElement[bool]] = [_visible(principal)]
+    if wanted.scope == "mine":
+        conditions.append(Entry.owner_id == principal.user_id)
+    if wanted.scope == "shared":
+        conditions.append(Entry.shared.is_(True))
+    if wanted.kind:
+        conditions.append(Entry.kind == wanted.kind)
+    if wanted.box is not None:
+        conditions.append(overlapping(wanted.box))
+    if wanted.text:
+        held = (
+            column.icontains(wanted.text, autoescape=True) for column in (Entry.name, Entry.description, Entry.creator)
+        )
+        conditions.append(or_(*held))
+    total = session.scalar(select(func.count()).select_from(Entry).where(*conditions)) or 0
+    last = session.get(Entry, wanted.before) if wanted.before else None
+    if last is not None:
+        conditions.append(or_(Entry.created < last.created, and_(Entry.created == last.created, Entry.id < last.id)))
+    found = session.scalars(
+        select(Entry).where(*conditions).order_by(Entry.created.desc(), Entry.id.desc()).limit(wanted.limit + 1)
+    ).all()
+    return Page(found[: wanted.limit], total, len(found) > wanted.limit)
+
+
+def change(session: Session, principal: Principal, entry_id: uuid.UUID, changes: dict[str, Any]) -> Entry:
+    """Change columns of an entry; who shared it with the central installation shares the change.
+
+    Raises:
+        Forbidden: the principal may only look.
+        NotFound: there is none of the principal's.
+    """
+    entry = own(session, principal, entry_id)
+    changed = {name: value for name, value in changes.items() if getattr(entry, name) != value}
+    for name, value in changed.items():
+        setattr(entry, name, value)
+    if changed:
+        if entry.sharing.get("wish") == "share" and entry.sharing["state"] != "failed":
+            entry.sharing = waiting("share")
+        session.flush()
+        audit(session, principal.user_id, "change", f"entry/{entry.id}", fields=sorted(changed))
+    return entry
+
+
+def remove(session: Session, principal: Principal, entry_id: uuid.UUID) -> Entry:
+    """Delete an entry, which can be taken back until its files are purged.
+
+    Raises:
+        Forbidden: the principal may only look.
+        NotFound: there is none of the principal's.
+    """
+    entry = own(session, principal, entry_id)
+    entry.removed = now()
+    audit(session, principal.user_id, "remove", f"entry/{entry.id}", name=entry.name)
+    return entry
+
+
+def restore(session: Session, principal: Principal, settings: Settings, entry_id: uuid.UUID) -> Entry:
+    """Have a deleted entry back; one that is not deleted stays as it is.
+
+    Raises:
+        Forbidden: the principal may only look.
+        NotFound: there is none of the principal's, or it is too late.
+    """
+    entry = own(session, principal, entry_id, removed=True)
+    if entry.removed is not None:
+        if entry.removed + timedelta(days=settings.restore_days) < now():
+            raise missing(entry_id)
+        entry.removed = None
+        audit(session, principal.user_id, "restore", f"entry/{entry.id}", name=entry.name)
+    return entry
+
+
+def expect_room(session: Session, settings: Settings, principal: Principal, more: int) -> None:
+    """Refuse what exceeds the bytes that a user may fill; in the transaction that adds them, others of his wait.
+
+    Raises:
+        TooLarge: it does.
+    """
+    if settings.single_user:
+        return
+    session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())
+    file = func.jsonb_each(Entry.files).table_valued("key", "value")
+    size = cast(file.c.value.op("->>")("bytes"), BigInteger)
+    own_files = select(func.sum(size)).select_from(Entry).join(file, true()).where(Entry.owner_id == principal.user_id)
+    used = session.scalar(own_files)
+    if int(used or 0) + more > settings.max_stored_bytes:
+        raise TooLarge(
+            f"your entries fill {_gib(int(used or 0))} of the {_gib(settings.max_stored_bytes)} that you have, and "
+            f"this needs {_gib(more)} more; delete some, whose room is free {settings.restore_days} days later",
+            "file",
+        )
+
+
+def waiting(wish: str) -> dict[str, Any]:
+    """How sharing stands when it is wished for: `Entry.sharing`."""
+    return {"wish": wish, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
+
+
+def missing(entry_id: uuid.UUID) -> NotFound:
+    """What is said of an entry that is not there, or not for who asks."""
+    return NotFound(f"there is no entry {entry_id}, or it is not yours")
+
+
+def overlapping(wanted: Box) -> ColumnElement[bool]:
+    """The condition that an entry's box and another one have a place in common; 180 and -180 degrees are one."""
+    crossing = Entry.west > Entry.east
+    by_either_end = or_(Entry.west <= wanted.east, Entry.east >= wanted.west)
+    if wanted.crosses:
+        alike = or_(crossing, by_either_end)
+    else:
+        by_both = and_(Entry.west <= wanted.east, Entry.east >= wanted.west)
+        alike = or_(by_both, and_(crossing, by_either_end))
+    if wanted.west == -HALF:
+        alike = or_(alike, Entry.east == HALF)
+    if wanted.east == HALF:
+        alike = or_(alike, Entry.west == -HALF)
+    return and_(Entry.south <= wanted.north, Entry.north >= wanted.south, alike)
+
+
+def _visible(principal: Principal) -> ColumnElement[bool]:
+    visible = Entry.removed.is_(None)
+    if principal.is_admin:
+        return visible
+    return and_(visible, or_(Entry.owner_id == principal.user_id, Entry.shared))
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

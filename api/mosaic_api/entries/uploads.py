@@ -1,0 +1,100 @@
+"""A form with a file, as it comes in: to the disk at once, and no more of it than is allowed."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from mosaic_api.entries.asking import New
+from mosaic_api.problems import Invalid, Problem, TooLarge
+
+MOST_FIELDS = 30
+LARGEST_FIELD = 64 * 2**10
+LARGEST_JSON = 2**20
+ROOM_FOR_FIELDS = 2**20
+"""Bytes that a form may have beside its file."""
+
+
+class Upload(NamedTuple):
+    """What came in: what is said of an entry, and the file, if there is one."""
+
+    asked: New
+    file: UploadFile | None
+
+
+@asynccontextmanager
+async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+    """Receive an entry as a form (multipart/form-data) or, where no file belongs to it, as JSON.
+
+    Args:
+        request: that brings it.
+        max_bytes: of the file.
+
+    Raises:
+        TooLarge: there are more bytes.
+        Invalid: it is no form.
+        RequestValidationError: a field is not as it must be.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json":
+        content = b"".join([piece async for piece in _bounded(request, LARGEST_JSON)])
+        yield Upload(_validated(lambda: New.model_validate_json(content)), None)
+        return
+    if content_type != "multipart/form-data":
+        raise Invalid("the body must be a form (multipart/form-data), or JSON where no file is sent")
+    stream = _bounded(request, max_bytes + ROOM_FOR_FIELDS)
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Invalid(f"the form cannot be read: {error.message}") from None
+    try:
+        files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
+        if files.keys() - {"file"}:
+            raise Invalid(f"{min(files)}: the file of an entry is sent as `file`", min(files))
+        file = files.get("file")
+        if file is not None and (file.size or 0) > max_bytes:
+            raise _too_large(max_bytes)
+        said = {name: value for name, value in form.items() if name not in files and value != ""}
+        yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
+    finally:
+        await form.close()
+
+
+async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """The body, piece by piece.
+
+    Raises:
+        TooLarge: it has more bytes than it may.
+        Problem: who sent it is gone.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
+    count = 0
+    try:
+        async for piece in request.stream():
+            count += len(piece)
+            if count > most:
+                raise _too_large(most)
+            yield piece
+    except ClientDisconnect:
+        raise Problem("the upload was broken off") from None
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"file: more than the {most // 2**20} MiB were sent that are taken here in one upload", "file")
+
+
+def _validated(read: Callable[[], New]) -> New:
+    try:
+        return read()
+    except ValidationError as error:
+        told = [detail | {"loc": ("body", *detail["loc"])} for detail in error.errors(include_url=False)]
+        raise RequestValidationError(told) from None

@@ -1,0 +1,270 @@
+"""/entries: local data kept, found, shown, shared and deleted."""
+
+import hashlib
+import uuid
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from mosaic_crds.spec import Colormap
+from pydantic import BaseModel
+
+from mosaic_api.access import Who
+from mosaic_api.central import outbox
+from mosaic_api.context import Context, context_of
+from mosaic_api.database import Entry
+from mosaic_api.entries import rows, showing
+from mosaic_api.entries.asking import LARGEST, Change, New
+from mosaic_api.entries.boxes import HALF, TURN, Box, box_around
+from mosaic_api.entries.keeping import Content, Keeper
+from mosaic_api.entries.telling import Told
+from mosaic_api.entries.uploads import received
+from mosaic_api.files import Sent, known, send
+from mosaic_api.problems import Invalid, NotFound
+
+router = APIRouter(prefix="/entries", tags=["entries"])
+HERE = Annotated[Context, Depends(context_of)]
+
+FOR_NOW = "private, no-cache"
+A_WHILE = "private, max-age=300"
+"""For tiles: an image may be shared no longer, or moved."""
+PNG = "image/png"
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "The content is known already"},
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "The range that was asked for"},
+    304: {"description": "The content is known already"},
+}
+NUMBER = r"[-+]?\d{1,4}(?:\.\d{0,15})?"
+BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
+Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+
+
+class Listed(BaseModel):
+    """A page of entries, newest first."""
+
+    entries: list[Told]
+    total: int
+    """Of all pages."""
+    next: str | None
+    """The address of the next page."""
+
+
+class ValueAt(BaseModel):
+    """The value of a band; null where there is none."""
+
+    name: str
+    value: float | None
+
+
+class Point(BaseModel):
+    """The values of an image's bands at a place."""
+
+    bands: list[ValueAt]
+
+
+def keeper(here: HERE) -> Keeper:
+    """What makes entries here."""
+    return Keeper(here.settings, here.database, here.store)
+
+
+KEEPER = Annotated[Keeper, Depends(keeper)]
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """How a body is described that is a form with a file, or JSON without one."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    file = {"file": {"type": "string", "format": "binary", "description": "GeoTIFF, JPEG 2000, PNG, JPEG, GeoJSON, …"}}
+    form = schema | {"properties": schema["properties"] | file}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form}, "application/json": {"schema": schema}},
+        }
+    }
+
+
+def box_of(text: str | None) -> Box | None:
+    """The box that `bbox` tells; longitudes may lie beyond 180 degrees, as those of a map's view do.
+
+    Raises:
+        Invalid: it is no box.
+    """
+    if text is None:
+        return None
+    west, south, east, north = map(float, text.split(","))
+    if not -90 <= south <= north <= 90:
+        raise Invalid(
+            "bbox: west,south,east,north is meant, with south not above north, and within ±90 degrees", "bbox"
+        )
+    if west > east:
+        if min(west, east) < -HALF or max(west, east) > HALF:
+            raise Invalid("bbox: west > east crosses the antimeridian, and both are within ±180 degrees then", "bbox")
+        east += TURN
+    return box_around(west, south, east, north)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of(New))
+async def create(
+    request: Request,
+    response: Response,
+    principal: Who,
+    here: HERE,
+    keeper: KEEPER,
+    idempotency_key: Annotated[
+        uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
+    ] = None,
+) -> Told:
+    """Keep an image, a vector file or a point; the type of a file is known by its content."""
+    principal.require("editor")
+    async with received(request, here.settings.max_upload_bytes) as upload:
+        content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
+        keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
+        entry, made = await anyio.to_thread.run_sync(keep, limiter=here.conversions)
+    response.headers["Location"] = f"entries/{entry.id}"
+    if not made:
+        response.status_code = HTTPStatus.OK
+    return Told.of(entry, principal)
+
+
+@router.get("")
+def listed(
+    request: Request,
+    principal: Who,
+    here: HERE,
+    bbox: Annotated[
+        str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
+    ] = None,
+    text: Annotated[
+        str, Query(max_length=100, pattern=r"^[^\x00]*$", description="that the name, description or creator holds")
+    ] = "",
+    kind: Literal["image", "vector", "point"] | None = None,
+    scope: Annotated[rows.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
+    before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Listed:
+    """The entries that you may see, newest first."""
+    with here.database.transaction() as session:
+        page = rows.listed(session, principal, rows.Filter(box_of(bbox), text, kind or "", scope, before, limit))
+    following = request.url.include_query_params(before=page.entries[-1].id) if page.more else None
+    return Listed(
+        entries=[Told.of(entry, principal) for entry in page.entries],
+        total=page.total,
+        next=f"{following.path}?{following.query}" if following else None,
+    )
+
+
+def found(entry_id: uuid.UUID, principal: Who, here: HERE) -> Entry:
+    """The entry that a route is about.
+
+    Raises:
+        NotFound: there is none, or it may not be seen.
+    """
+    with here.database.transaction() as session:
+        return rows.find(session, principal, entry_id)
+
+
+Found = Annotated[Entry, Depends(found)]
+
+
+@router.get("/{entry_id}")
+def get(entry: Found, principal: Who) -> Told:
+    """An entry."""
+    return Told.of(entry, principal)
+
+
+@router.patch("/{entry_id}")
+async def change(entry_id: uuid.UUID, change: Change, principal: Who, here: HERE, keeper: KEEPER) -> Told:
+    """Change what is said of an entry, whether it is shared here, or where a point or a placed picture is."""
+    moved = partial(keeper.move, principal, entry_id, change)
+    limiter = here.conversions if change.corners is not None else None
+    return Told.of(await anyio.to_thread.run_sync(moved, limiter=limiter), principal)
+
+
+@router.delete("/{entry_id}", status_code=HTTPStatus.NO_CONTENT)
+def remove(entry_id: uuid.UUID, principal: Who, here: HERE) -> None:
+    """Delete an entry; for some days it can be had back."""
+    with here.database.transaction() as session:
+        rows.remove(session, principal, entry_id)
+
+
+@router.post("/{entry_id}/restore")
+def restore(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Have a deleted entry back."""
+    with here.database.transaction() as session:
+        return Told.of(rows.restore(session, principal, here.settings, entry_id), principal)
+
+
+@router.post("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
+def share(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Share an entry with the central installation; it is brought there as soon as that answers."""
+    with here.database.transaction() as session:
+        return Told.of(outbox.share(session, here.settings, principal, entry_id, True), principal)
+
+
+@router.delete("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
+def unshare(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Take an entry back from the central installation; it stays here."""
+    with here.database.transaction() as session:
+        return Told.of(outbox.share(session, here.settings, principal, entry_id, False), principal)
+
+
+@router.get("/{entry_id}/files/{role}", response_class=Response, responses=FILE)
+@router.head("/{entry_id}/files/{role}", include_in_schema=False)
+def file(role: Literal["original", "display"], request: Request, entry: Found, here: HERE) -> Response:
+    """A file of an entry, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
+    return _sent(entry, role, request, here)
+
+
+@router.get("/{entry_id}/features", response_class=Response, responses=FILE)
+@router.head("/{entry_id}/features", include_in_schema=False)
+def features(request: Request, entry: Found, here: HERE) -> Response:
+    """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
+    if entry.kind != "vector":
+        raise NotFound(f"the entry {entry.id} is no vector file")
+    return _sent(entry, "display", request, here)
+
+
+@router.get("/{entry_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
+def tile(
+    request: Request,
+    entry: Found,
+    here: HERE,
+    z: Annotated[int, Path(ge=0, le=showing.MOST_ZOOM)],
+    x: Annotated[int, Path(ge=0, lt=2**showing.MOST_ZOOM)],
+    y: Annotated[int, Path(ge=0, lt=2**showing.MOST_ZOOM)],
+    colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
+    minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
+    maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
+) -> Response:
+    """A tile of a web map (EPSG:3857, 256 pixels) of an image, transparent where there is no data."""
+    limits = Change(minimum=minimum, maximum=maximum).look.get("limits")
+    told = f"{entry.files} {entry.details} {colormap} {limits} {z}/{x}/{y}"
+    headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
+    if known(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    content = showing.tile(here.store, entry, (z, x, y), colormap, limits and (limits[0], limits[1]))
+    return Response(content, headers=headers, media_type=PNG)
+
+
+@router.get("/{entry_id}/point")
+def point(
+    entry: Found,
+    here: HERE,
+    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
+    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
+) -> Point:
+    """The values of all bands of an image at a place."""
+    return Point(bands=[ValueAt(**band) for band in showing.values_at(here.store, entry, lon, lat)])
+
+
+def _sent(entry: Entry, role: str, request: Request, here: Context) -> Response:
+    told = entry.files.get(role) or (entry.files.get("original") if role == "display" else None)
+    if told is None:
+        raise NotFound(f"the entry {entry.id} has no file {role}")
+    return send(here.store, Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"'), request, FOR_NOW)
