@@ -15,7 +15,19 @@ from mosaic_api.errands import Errands
 from mosaic_api.identity import SESSION_SECONDS
 from mosaic_api.limits import BodyLimit
 from mosaic_api.metrics import Measured
-from mosaic_api.routes import central, entries, health, login, metrics, mosaics, planning, results, tokens, users
+from mosaic_api.routes import (
+    central,
+    entries,
+    health,
+    login,
+    metrics,
+    mosaics,
+    pages,
+    planning,
+    results,
+    tokens,
+    users,
+)
 from mosaic_api.settings import Settings
 
 API = "/api/v1"
@@ -49,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     problems.explain(app)
     openapi.describe(app)
-    for router in (health.router, metrics.router, login.router):
+    for router in (health.router, metrics.router, login.router, pages.router):
         app.include_router(router)
     for router in (
         mosaics.router,
@@ -61,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         users.router,
     ):
         app.include_router(router, prefix=API)
+    pages.mount_files(app)
     app.add_middleware(BodyLimit, settings=settings)
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")

@@ -1,0 +1,103 @@
+// The form in which a mosaic is asked for.
+
+import { post } from "./api.mjs";
+import { areaOf, setArea } from "./area.mjs";
+import { button, notify, the } from "./dom.mjs";
+import { estimateSoon } from "./estimate.mjs";
+import { clearProblems, fill, held, showParts, showProblem } from "./fields.mjs";
+import { describe } from "./indices.mjs";
+import { ramp } from "./legend.mjs";
+import { told } from "./map.mjs";
+import { scenesOf, setScenes } from "./scenes.mjs";
+import { formOf, pictureBands, specOf } from "./spec.mjs";
+import { open } from "./tabs.mjs";
+
+const form = the("ask-form");
+const problem = the("ask-problem");
+const SAYS = {
+  "earth-search": "Public; Sentinel-2 and Landsat as COGs.",
+  "planetary-computer": "Public; files are signed by whoever reads them.",
+  stac: "Any catalogue that this installation may reach.",
+  files: "Files on servers that this installation may reach, which must give byte ranges.",
+  earthDaily: "Needs an account, whose key the installation has.",
+};
+const A_MONTH = 30 * 86400 * 1000;
+let base = {};
+
+/** The spec that the form describes by now. */
+const spec = () => specOf(held(form), areaOf(), scenesOf(), base);
+
+/** Show what the choices need, and what they mean. */
+function show() {
+  const values = held(form);
+  const search = values.source !== "files";
+  const catalogue = search && values.source !== "earthDaily";
+  showParts(form, new Set([
+    values.product, values.source, `stretch-${values.stretch}`,
+    ...(search ? ["search"] : []), ...(catalogue ? ["stac"] : []), ...(values.source === "stac" ? ["url"] : []),
+    ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
+    ...(pictureBands(values) === 1 ? ["one-band"] : []),
+  ]));
+  the("source-says").textContent = SAYS[values.source];
+  the("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "its units" : "m";
+  the("ramp").style.background = ramp(told.colormaps[values.colormap]);
+}
+
+function changed() {
+  show();
+  estimateSoon(spec());
+}
+
+/** Fill the form as a request has it, to be changed and asked for again. */
+export function again(request) {
+  base = request.spec;
+  fill(form, formOf(base));
+  form.elements.name.value = "";
+  setScenes(base.source.files?.scenes ?? [{}]);
+  setArea(base.area ?? null, { look: true });
+  clearProblems(form);
+  problem.hidden = true;
+  the("ask-again").replaceChildren(`As ${request.name}; change what you like. `, button("Begin anew", begin, { class: "link" }));
+  the("ask-again").hidden = false;
+  describe();
+  changed();
+  open("ask", true);
+}
+
+/** An empty form: the last month, and no area. */
+function begin() {
+  form.reset();
+  base = {};
+  [form.elements.from.value, form.elements.to.value] = [Date.now() - A_MONTH, Date.now()].map((time) => new Date(time).toISOString().slice(0, 10));
+  setScenes([{}]);
+  setArea(null);
+  clearProblems(form);
+  problem.hidden = the("ask-again").hidden = true;
+  describe();
+  changed();
+}
+
+async function send(event) {
+  event.preventDefault();
+  clearProblems(form);
+  problem.hidden = true;
+  const { name, place } = held(form);
+  const asked = { name: name || null, spec: spec() };
+  the("ask-button").disabled = true;
+  try {
+    const central = place === "central" && !the("made-by").hidden;
+    const request = await post(central ? "central/requests" : "requests", asked);
+    if (central) notify(`${request.name} is asked of the central installation.`);
+    else document.dispatchEvent(new CustomEvent("asked", { detail: request }));
+    form.elements.name.value = "";
+  } catch (error) {
+    showProblem(form, problem, error);
+  } finally {
+    the("ask-button").disabled = false;
+  }
+}
+
+form.addEventListener("submit", send);
+form.addEventListener("input", changed);
+form.addEventListener("area", () => estimateSoon(spec()));
+begin();

@@ -1,0 +1,22 @@
+// The page's beginning: its parts, each of which looks after itself, and what is asked for first.
+
+import * as account from "./account.mjs";
+import { notify, the } from "./dom.mjs";
+import * as data from "./data.mjs";
+import * as indices from "./indices.mjs";
+import * as requests from "./requests.mjs";
+import * as state from "./state.mjs";
+import "./ask.mjs";
+import "./layers_panel.mjs";
+import "./reading.mjs";
+import "./upload.mjs";
+
+const known = await account.load();
+if (known) {
+  if (account.me.role === "viewer") {
+    the("ask-button").disabled = true;
+    notify("You may look, but not ask for mosaics: that needs the role editor.");
+  }
+  await Promise.all([state.read(), indices.load(), requests.load(), data.load()]);
+} else if (!account.me.single_user) notify("Log in to see mosaics and to ask for some.");
+document.body.dataset.ready = "";
