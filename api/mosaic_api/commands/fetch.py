@@ -1,0 +1,94 @@
+"""`mosaic fetch`: a mosaic's files, from wherever it was made."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mosaic_api.commands.place import place_of, with_place
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mosaic_api.commands.place import Place, Seen
+
+ITEM = "mosaic.json"
+SHA256_MULTIHASH = "1220"
+"""How the checksums of an Item begin."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="[default: NAME]")
+@with_place
+def fetch(name: str, folder: Path | None, server: str | None, context: str | None, namespace: str | None) -> None:
+    """Fetch the files of the mosaic with a NAME or an id: COG, PNG, thumbnail and STAC Item.
+
+    What was fetched before is not fetched again, and a file that was interrupted goes on where it stopped.
+    """
+    from mosaic_crds.errors import RequestError
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    place = place_of(server, context, namespace)
+    seen = place.find(name)
+    if not seen.status.get("result"):
+        raise RequestError(f"{seen.name} has no result ({seen.phase}): {seen.message or 'wait until it is made'}")
+    folder = folder or Path(seen.name)
+    with place.pieces(seen, ITEM, 0) as pieces:
+        published = b"".join(pieces)
+    assets = json.loads(published)["assets"].values()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            for asset in assets:
+                click.echo(_fetched(place, seen, folder, asset, bar))
+        (folder / ITEM).write_bytes(published)  # last, as in the store
+    except OSError as error:
+        raise RequestError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+    click.echo(folder / ITEM)
+
+
+def _fetched(place: "Place", seen: "Seen", folder: Path, asset: dict[str, Any], bar: "Progress") -> Path:
+    """A file of a mosaic, whole, and with the checksum that its Item tells.
+
+    Raises:
+        PassingError: it has not; the same command goes on with it, or begins it anew.
+    """
+    from mosaic_crds.errors import PassingError
+
+    file = Path(asset["href"]).name
+    size, digest = asset["file:size"], asset["file:checksum"].removeprefix(SHA256_MULTIHASH)
+    target, part = folder / file, folder / f".{file}.{digest[:16]}.part"
+    if target.exists() and target.stat().st_size == size and _digest(target) == digest:
+        return target
+    task = bar.add_task(file, total=size)
+    start = part.stat().st_size if part.exists() else 0
+    bar.update(task, completed=start)
+    if start < size:
+        with part.open("ab") as written, place.pieces(seen, file, start) as pieces:
+            for piece in pieces:
+                written.write(piece)
+                bar.update(task, advance=len(piece))
+    if part.stat().st_size < size:
+        raise PassingError(f"{file} came in part only; the same command goes on with it")
+    if _digest(part) != digest:
+        part.unlink()
+        raise PassingError(f"{file} came with other bytes than its Item tells; the same command fetches it anew")
+    part.replace(target)
+    return target
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,95 @@
+"""`mosaic token`: for whoever administers an installation, on its database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+if TYPE_CHECKING:
+    from mosaic_api.database import Database
+
+ROW = "{:<36}  {:<20}  {:<18}  {:<20}  {:<10}  {}"
+
+
+@click.group()
+def token() -> None:
+    """Tokens of the installation whose database is in MOSAIC_DATABASE_URL."""
+
+
+@token.command()
+@click.argument("user")
+@click.option("--label", default="by command", show_default=True, help="By which its user knows it.")
+@click.option("--role", type=click.Choice(["viewer", "editor", "admin"]), default="editor", show_default=True,
+              help="Of a user who is not known yet.")  # fmt: skip
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "write", "admin"]), multiple=True, default=("write",),
+    show_default=True, help="What the token may be used for; each includes those before it.",
+)  # fmt: skip
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="After which it ends.")
+def create(user: str, label: str, role: str, scopes: tuple[str, ...], days: int) -> None:
+    """Make a token for USER, and print it: it cannot be shown again."""
+    from mosaic_api.identity import create_token, named_user
+
+    with _database() as database, database.transaction() as session:
+        made, secret = create_token(session, named_user(session, user, role), label, scopes, days)
+    click.echo(f"token {made.id} of {user}, for {', '.join(scopes)}, ends in {days} days", err=True)
+    click.echo(secret)
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """List all tokens, without their secrets."""
+    from sqlalchemy import select
+
+    from mosaic_api.database import Token
+
+    with _database() as database, database.transaction() as session:
+        click.echo(ROW.format("ID", "USER", "SCOPES", "LAST USED", "ENDS", "LABEL"))
+        for each in session.scalars(select(Token).where(Token.revoked.is_(None)).order_by(Token.created)):
+            used = f"{each.last_used:%Y-%m-%d %H:%M}" if each.last_used else "never"
+            ends = f"{each.expires:%Y-%m-%d}" if each.expires else "never"
+            click.echo(ROW.format(str(each.id), each.user.name, ",".join(each.scopes), used, ends, each.label))
+
+
+@token.command()
+@click.argument("token_id", metavar="ID", type=click.UUID)
+def revoke(token_id: UUID) -> None:
+    """Let a token be valid no longer."""
+    from mosaic_crds.errors import RequestError
+
+    from mosaic_api.database import Token
+    from mosaic_api.database.models import now
+    from mosaic_api.identity import audit
+
+    with _database() as database, database.transaction() as session:
+        found = session.get(Token, token_id)
+        if found is None:
+            raise RequestError(f"there is no token {token_id}; `mosaic token list` tells which there are")
+        if found.revoked is None:
+            found.revoked = now()
+            audit(session, None, "revoke token", f"token/{token_id}", label=found.label)
+
+
+@contextmanager
+def _database() -> Iterator["Database"]:
+    """The database that the environment names.
+
+    Raises:
+        RequestError: it names none.
+    """
+    import os
+
+    from mosaic_crds.errors import RequestError
+
+    from mosaic_api.database import Database
+    from mosaic_api.settings import ENV_DATABASE
+
+    if not os.environ.get(ENV_DATABASE):
+        raise RequestError(f"{ENV_DATABASE} is not set; it holds the URL of the installation's database")
+    database = Database(os.environ[ENV_DATABASE])
+    try:
+        yield database
+    finally:
+        database.close()
