@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from mosaic_crds.request import MosaicRequest
@@ -16,7 +15,6 @@ from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
 from mosaic_worker.gridding import grid_over
 from mosaic_worker.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
-from mosaic_worker.sources.gate import Gate, own_machine, pod
 from mosaic_worker.sources.resolve import items_of, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 from mosaic_worker.sources.selection import gap
@@ -74,11 +72,6 @@ class FoundScenes:
     message: str | None = None
 
 
-def gate_of(settings: Settings) -> Gate:
-    """What requests may read: on a laptop its own files too."""
-    return own_machine(Path.cwd()) if settings.allowed_hosts is None else pod(settings.allowed_hosts)
-
-
 def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Estimated:
     """An estimate from the area and the resolution alone.
 
@@ -119,7 +112,7 @@ def whole(settings: Settings, request: MosaicRequest) -> Estimated:
         PassingError: a server did not answer.
     """
     limits = Limits(settings.max_pixels)
-    found = resolve(request.spec, input_bands(request.spec), gate_of(settings), limits.scenes)
+    found = resolve(request.spec, input_bands(request.spec), settings.gate, limits.scenes)
     plan = make_plan(request, NAME, found, limits, ranges=1)
     return Estimated(
         grid=plan.grid,
@@ -146,7 +139,7 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec) -> FoundScenes:
     if area is None:
         raise ValueError("the contract asks for an area where scenes are searched")
     try:
-        items = items_of(spec.source, area, gate_of(settings))
+        items = items_of(spec.source, area, settings.gate)
     except NoScenesError as error:
         return FoundScenes(0, message=str(error))
     taken, clouds = [item.datetime for item in items], [item.cloud_cover for item in items]

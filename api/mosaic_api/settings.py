@@ -7,11 +7,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.gate import Gate, own_folders, pod
+from mosaic_worker.sources.gate import Gate
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mosaic_api.database.models import ROLES
+from mosaic_api.gates import gate_of
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
 ENV_DATABASE_PASSWORD = "MOSAIC_DATABASE_PASSWORD"  # noqa: S105 (the name of a variable)
@@ -42,6 +43,9 @@ ENV_OIDC_ROLES = "MOSAIC_OIDC_ROLES"
 ENV_OIDC_DEFAULT_ROLE = "MOSAIC_OIDC_DEFAULT_ROLE"
 OF_FILE = "_FILE"
 """Of a variable that names the file which holds the secret, as containers are given them."""
+SECRETS = (ENV_DATABASE, ENV_DATABASE_PASSWORD, ENV_CENTRAL_TOKEN, ENV_SESSION_SECRET, ENV_OIDC_CLIENT_SECRET)
+"""The variables that hold secrets."""
+WHO_SETS = "the chart and compose.yaml set it"
 SHORTEST_SESSION_SECRET = 32
 NOBODY = "none"
 """The default role that lets nobody in but those whose groups have a role."""
@@ -168,11 +172,10 @@ class Settings:
         Raises:
             RequestError: one that must be there is missing, or one is no number.
         """
-        database = _secret(environment, ENV_DATABASE)
-        given = {ENV_DATABASE: database} | {name: environment.get(name) for name in (ENV_STORE, ENV_PUBLIC_URL)}
-        missing = [name for name, value in given.items() if not value]
+        database = database_of(environment)
+        missing = [name for name in (ENV_STORE, ENV_PUBLIC_URL) if not environment.get(name)]
         if missing:
-            raise RequestError(f"the environment variable {missing[0]} is not set; the chart and compose.yaml set it")
+            raise RequestError(f"the environment variable {missing[0]} is not set; {WHO_SETS}")
         session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
         if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
             raise RequestError(
@@ -180,7 +183,7 @@ class Settings:
                 "characters that nobody can guess, as `openssl rand -hex 32` prints them"
             )
         return cls(
-            database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
+            database=database,
             store=environment[ENV_STORE],
             cluster=_truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
@@ -203,9 +206,16 @@ class Settings:
         return cls(database, store, single_user=True, allowed_hosts=None, scenes=tuple(scenes), **choices)
 
 
-def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
-    """What requests may read, from the settings of those names."""
-    return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
+def database_of(environment: Mapping[str, str]) -> str:
+    """The URL of the database that the environment names.
+
+    Raises:
+        RequestError: it names none.
+    """
+    database = _secret(environment, ENV_DATABASE)
+    if not database:
+        raise RequestError(f"the environment variable {ENV_DATABASE} is not set; {WHO_SETS}")
+    return _with_password(database, _secret(environment, ENV_DATABASE_PASSWORD))
 
 
 def _choices(environment: Mapping[str, str]) -> dict[str, Any]:

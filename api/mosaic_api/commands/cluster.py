@@ -3,21 +3,22 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from mosaic_worker.store import open_store
 from urllib3.exceptions import HTTPError
 
-from mosaic_api.commands.place import Seen
+from mosaic_api.commands.place import Seen, persistently
 
 PIECE_BYTES = 8 * 2**20
 WATCH_SECONDS = 300
-_GONE = 404
+_NOT_FOUND, _TOO_OLD = 404, 410
 
 
 class Cluster:
@@ -30,10 +31,11 @@ class Cluster:
             RequestError: there is no such context.
         """
         try:
-            contexts, _ = config.list_kube_config_contexts()
-            known = {each["name"]: each["context"] for each in contexts}
+            known = _contexts()
             if context not in known:
-                raise RequestError(f"the kubeconfig has no context {context}; it has {', '.join(sorted(known))}")
+                raise RequestError(
+                    f"the kubeconfig has no context {context}; it has {', '.join(sorted(known)) or 'none'}"
+                )
             api = config.new_client_from_config(context=context)
         except ConfigException as error:
             raise RequestError(f"the kubeconfig cannot be used: {error}") from None
@@ -55,12 +57,13 @@ class Cluster:
     def listed(self) -> list[Seen]:
         """All of the namespace, newest first."""
         with self._explained():
-            found = self._objects.list_namespaced_custom_object(*self._where)["items"]
-        return sorted(map(_seen, found), key=lambda seen: seen.created, reverse=True)
+            found = cast("dict[str, Any]", self._objects.list_namespaced_custom_object(*self._where))
+        return sorted(map(_seen, found["items"]), key=lambda seen: seen.created, reverse=True)
 
     def follow(self, seen: Seen) -> Iterator[Seen]:
-        """A MosaicRequest whenever it has changed, for as long as there is such a one."""
-        while True:
+        """A MosaicRequest whenever it has changed; RequestError when it is removed."""
+
+        def look() -> Iterator[Seen]:
             with self._explained():
                 for event in watch.Watch().stream(
                     self._objects.list_namespaced_custom_object,
@@ -69,9 +72,11 @@ class Cluster:
                     timeout_seconds=WATCH_SECONDS,
                 ):
                     if event["type"] == "DELETED":
-                        return
+                        raise RequestError(f"{seen.name} was removed")
                     yield _seen(event["object"])
-            self.find(seen.name)
+            self.find(seen.name)  # it may have gone between two watches
+
+        return persistently(look)
 
     def cancel(self, seen: Seen) -> None:
         """Set execution.cancel."""
@@ -101,13 +106,21 @@ class Cluster:
             yield
         except ApiException as error:
             told = _told(error)
-            if error.status == _GONE and "could not find the requested resource" in told:
+            if error.status == _NOT_FOUND and "could not find the requested resource" in told:
                 told = f"the cluster of {self._context} has no MosaicRequests: install the chart mosaic-operator"
-            if error.status is not None and 400 <= error.status < 500:
+            if error.status is not None and 400 <= error.status < 500 and error.status != _TOO_OLD:
                 raise RequestError(told) from None
             raise PassingError(told) from None
         except (HTTPError, OSError) as error:
             raise PassingError(f"the cluster of {self._context} does not answer: {type(error).__name__}") from None
+
+
+def _contexts() -> dict[str, dict[str, str]]:
+    """The contexts of the user's kubeconfig by their names; one of them need not be the current one."""
+    merged = KubeConfigMerger(KUBE_CONFIG_DEFAULT_LOCATION).config
+    return (
+        {} if merged is None else {each["name"]: each["context"].value for each in merged.value.get("contexts") or []}
+    )
 
 
 def _told(error: ApiException) -> str:

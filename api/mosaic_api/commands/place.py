@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import click
-from mosaic_crds.errors import RequestError
+from mosaic_crds.errors import PassingError, RequestError
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
+LOOKS = 10
+PAUSE_SECONDS = 2.0
 TOKEN_FILE = Path("~/.config/mosaic/token")
 
 
@@ -58,7 +61,7 @@ class Place(Protocol):
         ...
 
     def follow(self, seen: Seen) -> Iterator[Seen]:
-        """A request whenever it has changed, for as long as there is such a one."""
+        """A request whenever it has changed; RequestError when it is removed."""
         ...
 
     def cancel(self, seen: Seen) -> None:
@@ -68,6 +71,25 @@ class Place(Protocol):
     def pieces(self, seen: Seen, file: str, start: int) -> AbstractContextManager[Iterator[bytes]]:
         """A file of the published mosaic, from a byte on."""
         ...
+
+
+def persistently(look: Callable[[], Iterator[Seen]]) -> Iterator[Seen]:
+    """What a look gives, and another one when it has ended or was cut off; only so many in a row may give nothing.
+
+    Raises:
+        PassingError: they gave nothing.
+    """
+    failures = 0
+    while True:
+        try:
+            for seen in look():
+                failures = 0
+                yield seen
+        except PassingError:
+            failures += 1
+            if failures == LOOKS:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 def with_place(command: Callable[..., None]) -> Callable[..., None]:

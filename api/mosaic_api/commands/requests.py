@@ -88,8 +88,6 @@ def follow(place: "Place", seen: "Seen") -> None:
             bar.show(now.status)
             if is_over(now.status):
                 break
-        else:
-            raise RequestError(f"{seen.name} was removed")
     if now.phase != Phase.SUCCEEDED:
         raise RequestError(f"{seen.name}: {now.message or now.phase}")
     click.echo(now.message)

@@ -1,7 +1,6 @@
 """Requests at a server with the REST API."""
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,10 @@ from typing import Any
 import httpx
 from mosaic_crds.errors import PassingError, RequestError
 
-from mosaic_api.commands.place import DEFAULT_SERVER, Seen
+from mosaic_api.commands.place import DEFAULT_SERVER, Seen, persistently
 
 PATIENCE = httpx.Timeout(30, read=60)
 """Seconds; an event stream says something every 15."""
-RECONNECTS = 10
-RECONNECT_SECONDS = 2.0
 _KINDS = {"mosaic.tif": "cog", "mosaic.png": "png", "thumbnail.png": "thumbnail", "mosaic.json": "item"}
 """What the REST API calls the files."""
 
@@ -54,20 +51,15 @@ class Server:
         return [_seen(each) for each in self._ask("GET", "/requests")["requests"]]
 
     def follow(self, seen: Seen) -> Iterator[Seen]:
-        """A request whenever it has changed, for as long as there is such a one; a lost connection is made again."""
-        failures = 0
-        while failures < RECONNECTS:
-            try:
-                for kind, data in self._events(f"/requests/{seen.id}/events"):
-                    if kind == "removed":
-                        return
-                    failures = 0
-                    yield _seen(data)
-            except PassingError:
-                failures += 1
-                if failures == RECONNECTS:
-                    raise
-            time.sleep(RECONNECT_SECONDS)
+        """A request whenever it has changed; RequestError when it is removed."""
+
+        def look() -> Iterator[Seen]:
+            for kind, data in self._events(f"/requests/{seen.id}/events"):
+                if kind == "removed":
+                    raise RequestError(f"{seen.name} was removed")
+                yield _seen(data)
+
+        return persistently(look)
 
     def cancel(self, seen: Seen) -> None:
         """Wish that it stops."""

@@ -19,7 +19,7 @@ def token() -> None:
 
 
 @token.command()
-@click.argument("user")
+@click.option("--user", required=True, help="Whose it is.")
 @click.option("--label", default="by command", show_default=True, help="By which its user knows it.")
 @click.option("--role", type=click.Choice(["viewer", "editor", "admin"]), default="editor", show_default=True,
               help="Of a user who is not known yet.")  # fmt: skip
@@ -29,7 +29,7 @@ def token() -> None:
 )  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="After which it ends.")
 def create(user: str, label: str, role: str, scopes: tuple[str, ...], days: int) -> None:
-    """Make a token for USER, and print it: it cannot be shown again."""
+    """Make a token, and print it: it cannot be shown again."""
     from mosaic_api.identity import create_token, named_user
 
     with _database() as database, database.transaction() as session:
@@ -81,14 +81,10 @@ def _database() -> Iterator["Database"]:
     """
     import os
 
-    from mosaic_crds.errors import RequestError
-
     from mosaic_api.database import Database
-    from mosaic_api.settings import ENV_DATABASE
+    from mosaic_api.settings import database_of
 
-    if not os.environ.get(ENV_DATABASE):
-        raise RequestError(f"{ENV_DATABASE} is not set; it holds the URL of the installation's database")
-    database = Database(os.environ[ENV_DATABASE])
+    database = Database(database_of(os.environ))
     try:
         yield database
     finally:

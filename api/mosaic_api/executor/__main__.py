@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 
-from mosaic_crds.errors import MosaicError
+from mosaic_crds.errors import MosaicError, RequestError
 
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
-from mosaic_api.settings import Settings
+from mosaic_api.settings import ENV_CLUSTER, Settings
 
 
 def main() -> int:
@@ -17,6 +17,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings.from_environment(os.environ)
+        if settings.cluster:
+            raise RequestError(f"{ENV_CLUSTER} is true: the operator works there, and no executor beside it")
     except MosaicError as error:
         print(f"mosaic_api.executor: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code

@@ -18,7 +18,7 @@ from typing import Any, Self
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.validation import load_request
 
-from mosaic_api.settings import gate_of
+from mosaic_api.gates import gate_of
 
 MOST_WARNINGS = 16
 """As many as `status.plan` takes; the Item has all."""

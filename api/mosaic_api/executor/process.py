@@ -11,9 +11,9 @@ from typing import IO, cast
 
 from mosaic_api.executor.child import Job
 from mosaic_api.executor.events import Ended, Inbox, Said
-from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_DATABASE, ENV_SESSION_SECRET
+from mosaic_api.settings import OF_FILE, SECRETS
 
-_KEPT_BACK = frozenset({ENV_DATABASE, ENV_CENTRAL_TOKEN, ENV_SESSION_SECRET})
+_KEPT_BACK = frozenset(SECRETS) | {name + OF_FILE for name in SECRETS}
 """Variables that a process which reads untrusted files has no need of."""
 
 

@@ -1,0 +1,11 @@
+"""What requests may read in an installation; apart from its settings, for processes that need no more of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mosaic_worker.sources.gate import Gate, own_folders, pod
+
+
+def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
+    """The gate of settings of those names."""
+    return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)

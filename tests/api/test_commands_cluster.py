@@ -1,0 +1,121 @@
+"""`mosaic submit`, `get`, `watch`, `cancel` and `fetch` in a namespace of a real API server."""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from executors import spec_of, until
+from kube_server import KubeServer
+from mosaic_worker.results import Results
+from mosaic_worker.run import run as run_here
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.store import open_store
+from pipeline import request_of
+from rasters import noise, write_raster
+from serving import MOSAIC, write_request
+
+Command = Callable[..., list[str]]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def namespace(kube: KubeServer) -> str:
+    name = f"commands-{uuid.uuid4().hex[:8]}"
+    kube.add_namespace(name)
+    return name
+
+
+@pytest.fixture
+def environment(kube: KubeServer, namespace: str, tmp_path: Path) -> dict[str, str]:
+    """With a kubeconfig of one context, `lab`, whose namespace is the test's."""
+    there = kube.configuration
+    token = there.api_key["BearerToken"].removeprefix("Bearer ")
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": there.host, "certificate-authority": there.ssl_ca_cert}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return os.environ | {"KUBECONFIG": str(path)}
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    def started(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(MOSAIC), *map(str, arguments), "--context", "lab"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+
+    return started
+
+
+def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, environment, tmp_path):
+    for number, name in enumerate(("green", "swir16")):
+        write_raster(tmp_path / f"{name}.tif", noise(300, 200, number))
+    store = tmp_path / "store"
+    made = run_here(request_of(spec_of("."), "snow"), own_machine(tmp_path), str(store), uid="u1")
+    published = {file.name: file.read_bytes() for file in (store / made.folder).iterdir()}
+
+    write_request(tmp_path / "snow.yaml", spec_of("https://example.org"))
+    asked = run("submit", tmp_path / "snow.yaml")
+    assert asked.returncode == 0, asked.stderr
+    applied = kube.request(namespace, "snow")
+    assert applied["spec"]["product"] == {"index": "NDSI"}
+    assert applied["metadata"]["uid"] in asked.stderr
+    assert "already exists" in run("submit", tmp_path / "snow.yaml").stderr
+
+    command = [str(MOSAIC), "watch", "snow", "--context", "lab"]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    progress = {"rangesDone": 3, "rangesTotal": 8, "percent": 37}
+    kube.tell(namespace, "snow", {"phase": "Running", "message": "3 of 8 ranges are done", "progress": progress})
+    listed = run("get").stdout.splitlines()
+    assert listed[1].split()[:4] == ["snow", "Running", "37", "%"]
+    assert run("fetch", "snow").stderr.startswith("mosaic: snow has no result (Running)")
+    told = Results(made.folder.split("/")[1], "snow", "u1").told(json.dumps(made.item).encode(), open_store(str(store)))
+    kube.tell(namespace, "snow", {"phase": "Succeeded", "message": f"published {told['cog']}", "result": told})
+    out, said = watching.communicate(timeout=60)
+    assert (watching.returncode, out) == (0, f"published {told['cog']}\n"), said
+
+    fetched = run("fetch", "snow", "--to", tmp_path / "fetched")
+    assert fetched.returncode == 0, fetched.stderr
+    assert {file.name: file.read_bytes() for file in (tmp_path / "fetched").iterdir()} == published
+
+
+def test_what_is_cancelled_or_deleted_ends_the_watch(kube, namespace, run, environment):
+    for name in ("one", "two"):
+        kube.apply(namespace, name, spec_of("https://example.org"))
+    assert run("cancel", "one").returncode == 0
+    assert kube.request(namespace, "one")["spec"]["execution"]["cancel"] is True
+    kube.tell(namespace, "one", {"phase": "Cancelled", "message": "cancelled"})
+    assert run("watch", "one").stderr.endswith("mosaic: one: cancelled\n")
+
+    command = [str(MOSAIC), "watch", "two", "--context", "lab"]
+    watching = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert "Running" in until(lambda: kube.tell(namespace, "two", {"phase": "Running"}) or watching.stderr.readline())
+    kube.delete(namespace, "two")
+    _, said = watching.communicate(timeout=60)
+    assert (watching.returncode, said) == (42, "mosaic: two was removed\n")
+
+
+def test_what_cannot_be_is_said_in_a_sentence(run, environment, tmp_path):
+    missing = run("get", "nowhere")
+    assert missing.returncode == 42
+    assert 'mosaicrequests.mosaics.arbutus.dev "nowhere" not found' in missing.stderr
+    command = [str(MOSAIC), "get", "--context", "elsewhere"]
+    unknown = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert unknown.stderr == "mosaic: the kubeconfig has no context elsewhere; it has lab\n"
+    kubeconfig = Path(environment["KUBECONFIG"])
+    away = yaml.safe_load(kubeconfig.read_text())
+    away["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    kubeconfig.write_text(yaml.safe_dump(away))
+    gone = run("get")
+    assert gone.returncode == 43
+    assert "the cluster of lab does not answer" in gone.stderr
+    assert gone.stderr.count("\n") == 1
