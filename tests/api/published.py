@@ -10,6 +10,7 @@ import rasterio
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.identity import named_user
 from mosaic_worker.run import run
+from mosaic_worker.sources.gate import own_machine
 from numpy.typing import NDArray
 from pipeline import files, request_of
 from rasters import noise, write_raster
@@ -77,7 +78,7 @@ class Published:
 
 def publish(folder: Path, name: str, spec: dict[str, Any]) -> Published:
     """Make a mosaic of files in a folder, in the store beside them."""
-    result = run(request_of(spec, name), folder, str(folder / "store"), workers=1)
+    result = run(request_of(spec, name), own_machine(folder), str(folder / "store"), workers=1)
     return Published(folder / "store" / result.folder, result.folder, name, spec, result.item)
 
 

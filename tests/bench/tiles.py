@@ -26,6 +26,7 @@ from mosaic_api.database import Database, Mosaic
 from mosaic_api.identity import named_user
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.run import run
+from mosaic_worker.sources.gate import own_machine
 from pipeline import files, request_of
 from rasters import write_raster
 
@@ -75,7 +76,7 @@ def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
         )
         paths[band] = {"href": str(path), "scale": 0.0001, "offset": 0.0}
     spec = {"source": files({"bands": paths}), "product": {"index": "NDSI"}}
-    result = run(request_of(spec, "bench"), folder, str(folder / "store"))
+    result = run(request_of(spec, "bench"), own_machine(folder), str(folder / "store"))
     return folder / "store", result.item, Path(result.folder).name
 
 
