@@ -17,7 +17,6 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 UPLOAD_SECONDS = 900.0
 """Until it answers an upload, which it converts first."""
 DOWNLOAD_TRIES = 5
-PIECE_BYTES = 2**20
 _PROBLEMS: dict[int, type[Problem]] = {
     403: Forbidden,
     404: NotFound,
@@ -153,12 +152,12 @@ class Central:
             PassingError: what came is not what it should be.
         """
         for remaining in reversed(range(DOWNLOAD_TRIES)):
-            before = target.stat().st_size if target.exists() else 0
+            before = _size(target)
             try:
                 self._continue(path, target, before, most)
                 break
             except PassingError:
-                if not remaining or (before and target.stat().st_size == before):
+                if not remaining or _size(target) == before:
                     raise
         with target.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
@@ -173,7 +172,7 @@ class Central:
             start = start if response.status_code == httpx.codes.PARTIAL_CONTENT else 0
             with target.open("r+b" if start else "wb") as file:
                 file.seek(start)
-                for piece in response.iter_raw(PIECE_BYTES):
+                for piece in response.iter_raw():
                     start += len(piece)
                     if start > most:
                         raise TooLarge(f"the file has more than the {most // 2**20} MiB that are taken here")
@@ -196,6 +195,10 @@ class Central:
             yield
         except (httpx.HTTPError, ValueError) as error:
             raise PassingError(f"the central installation does not answer ({type(error).__name__})") from None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _raise_refusal(response: httpx.Response) -> None:

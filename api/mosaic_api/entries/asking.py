@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from mosaic_crds.spec import Colormap
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mosaic_api.entries.boxes import Box
+from mosaic_api.entries.boxes import Box, box_around
 from mosaic_api.problems import Invalid
 
 _CORNERS = ("west", "south", "east", "north")
@@ -90,9 +90,9 @@ class Described(BaseModel):
         found = Box(*sides)
         if not -MERCATOR_LATITUDE <= found.south < found.north <= MERCATOR_LATITUDE:
             raise Invalid("south: it must be less than north, both within ±85.05 degrees, where web maps end", "south")
-        if found.west == found.east:
+        if found.west == found.unwrapped_east:
             raise Invalid("west: it must not be east (west > east crosses the antimeridian)", "west")
-        return found
+        return box_around(found.west, found.south, found.unwrapped_east, found.north)
 
     @property
     def look(self) -> dict[str, Any]:

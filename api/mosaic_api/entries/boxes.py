@@ -46,9 +46,10 @@ def box_around(west: float, south: float, east: float, north: float) -> Box:
     """The box of sides whose longitudes may lie anywhere, east not less than west."""
     if east - west >= TURN:
         return Box(-HALF, south, HALF, north)
-    if not -HALF <= west < HALF:
+    wide = east > west
+    if not -HALF <= west <= HALF or (wide and west == HALF):
         west = (west + HALF) % TURN - HALF
-    if not -HALF < east <= HALF:
+    if not -HALF <= east <= HALF or (wide and east == -HALF):
         east = HALF - (HALF - east) % TURN
     return Box(west, south, east, north)
 

@@ -70,6 +70,7 @@ def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
     Raises:
         RequestError: it cannot be used.
     """
+    Image.MAX_IMAGE_PIXELS = None  # in this process; opening reads the size alone, which is bounded here
     try:
         with Image.open(path, formats=[driver]) as opened:
             if opened.width * opened.height > MOST_PICTURE_PIXELS:
@@ -78,7 +79,7 @@ def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
                     f"{MOST_PICTURE_PIXELS:,} are taken of a PNG or JPEG, so send a GeoTIFF, or a smaller one"
                 )
             pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise RequestError(f"file: the picture cannot be read ({error}); it is damaged") from None
     height, width = pixels.shape[:2]
     crs = mercator_around(corners)

@@ -72,4 +72,4 @@ def format_of(head: bytes) -> Format:
     if text.startswith(b"<") and re.search(rb"<(\w+:)?kml[\s>]", text):
         return KML
     taken = ", ".join(known.name for known in FORMATS)
-    raise RequestError(f"file: the content is of no kind that is taken; send one of {taken}")
+    raise RequestError(f"file: the content is of no kind that is taken; send one of {taken}", "file")

@@ -2,54 +2,45 @@
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import cache
-from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
-from mosaic_crds.errors import PassingError
+from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.colormaps import palette
-from mosaic_worker.store import Store
-from mosaic_worker.store.directory import DirectoryStore
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform
 
 from mosaic_api.database import Entry
-from mosaic_api.problems import Invalid, NotFound
+from mosaic_api.problems import NotFound
+from mosaic_api.results.datasets import Datasets
+from mosaic_api.results.tiles import SIDE, WORLD, Place, empty
 
-SIDE = 256
-MOST_ZOOM = 24
-EARTH = math.pi * 6378137
-"""Half of the Web Mercator square's side, metres."""
 USUAL_COLORMAP = "viridis"
-_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
 _ENDLESS_MERCATOR = CRS.from_string("+proj=merc +a=6378137 +b=6378137 +units=m +over +no_defs")
 _WEB_MERCATOR, _WGS84 = CRS.from_epsg(3857), CRS.from_epsg(4326)
 
-Opened = Callable[..., DatasetReader]
-"""Gives a level of an image: without an argument the full size, or else an overview, from 0."""
-
 
 def tile(
-    store: Store, entry: Entry, place: tuple[int, int, int], colormap: str | None, limits: tuple[float, float] | None
+    datasets: Datasets,
+    entry: Entry,
+    place: Place,
+    colormap: str | None,
+    limits: tuple[float, float] | None,
 ) -> bytes:
     """A tile of a web map as PNG, 256 pixels, transparent where there is no data.
 
     Args:
-        store: with the file.
+        datasets: opens the file.
         entry: an image.
-        place: z, x and y.
+        place: of the tile.
         colormap: of one band; the image's own if None.
         limits: the values of the first and the last colour; the image's own if None.
 
@@ -58,23 +49,20 @@ def tile(
         NotFound: the file is gone, or it is no image.
         PassingError: the store does not give it.
     """
-    zoom, column, row = place
-    for field, number in (("x", column), ("y", row)):
-        if number >= 1 << zoom:
-            raise Invalid(f"{field} is {number}; at zoom {zoom} it is at most {(1 << zoom) - 1}", field)
     bands = entry.details.get("bands", [])
     shown = bands[:3] if len(bands) >= 3 else bands[:1]
-    with _opened(store, entry) as opened:
-        values, alpha = _read(opened, [band["number"] for band in shown], *place)
-        there = alpha > 0
-        if not there.any():
-            return _png(Image.new("LA", (SIDE, SIDE)))
-        if len(shown) == 1 and entry.details.get("palette"):
-            return _png(_by_palette(values[0], there, opened().colormap(1)))
+    key = _key(entry)
+    values, alpha = _read(datasets, key, [band["number"] for band in shown], place.grid)
+    if not alpha.any():
+        return empty()
+    if len(shown) == 1 and entry.details.get("palette"):
+        with datasets.taken(key) as dataset:
+            colours = dataset.colormap(1)
+        return _png(_by_palette(values[0], alpha > 0, colours))
     if len(shown) == 1:
         lower, upper = limits or entry.details.get("limits") or shown[0].get("stretch", (0, 1))
         chosen = colormap or entry.details.get("colormap") or USUAL_COLORMAP
-        indexed = Image.fromarray(np.where(there, _stretched(values[0], lower, upper, 1), 0).astype(np.uint8))
+        indexed = Image.fromarray(np.where(alpha > 0, _stretched(values[0], lower, upper, 1), 0).astype(np.uint8))
         indexed.putpalette(palette(chosen))
         return _png(indexed, transparency=0)
     stretches = [limits or band.get("stretch", (0, 1)) for band in shown]
@@ -82,7 +70,7 @@ def tile(
     return _png(Image.fromarray(np.dstack([*channels, alpha])))
 
 
-def values_at(store: Store, entry: Entry, longitude: float, latitude: float) -> list[dict[str, Any]]:
+def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: float) -> list[dict[str, Any]]:
     """The name and the value of each band at a place; None where there is none.
 
     Raises:
@@ -90,8 +78,8 @@ def values_at(store: Store, entry: Entry, longitude: float, latitude: float) -> 
         PassingError: the store does not give it.
     """
     bands = entry.details.get("bands", [])
-    with _opened(store, entry) as opened:
-        values = _pixel(opened(), [band["number"] for band in bands], longitude, latitude)
+    with datasets.taken(_key(entry)) as dataset:
+        values = _pixel(dataset, [band["number"] for band in bands], longitude, latitude)
     return [{"name": band["name"], "value": value} for band, value in zip(bands, values, strict=True)]
 
 
@@ -109,24 +97,30 @@ def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, lat
     return [None] * len(numbers)
 
 
-def _read(
-    opened: Opened, numbers: Sequence[int], zoom: int, column: int, row: int
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def _read(datasets: Datasets, key: str, numbers: Sequence[int], piece: Grid) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """The pixels of a tile, (bands, 256, 256) and (256, 256), with how much is seen of each, from 0 to 255."""
-    dataset, side = opened(), 2 * EARTH / (1 << zoom)
-    values = np.zeros((len(numbers), SIDE, SIDE), dataset.dtypes[numbers[0] - 1])
+    with datasets.taken(key) as dataset:
+        values = np.zeros((len(numbers), SIDE, SIDE), dataset.dtypes[numbers[0] - 1])
+        placed = [
+            from_origin(piece.left + turn * WORLD, piece.top, piece.xres, piece.yres) for turn in _turns(dataset, piece)
+        ]
+        levels = [_level(dataset, place, numbers) for place in placed]
     alpha = np.zeros((SIDE, SIDE), np.uint8)
-    for turn in _turns(dataset, column, zoom):
-        placed = from_origin(column * side - EARTH + turn * 2 * EARTH, EARTH - row * side, side / SIDE, side / SIDE)
-        level = opened(_level(dataset, placed, numbers))
-        options: dict[str, Any] = {"crs": _mercator(dataset), "transform": placed, "width": SIDE, "height": SIDE}
-        with WarpedVRT(level, add_alpha=not _says_where(level), **options) as warped:
-            found, seen = warped.read(list(numbers)), warped.dataset_mask()
-        if np.issubdtype(found.dtype, np.floating):
-            seen[~np.isfinite(found).all(axis=0)] = 0
+    for place, level in zip(placed, levels, strict=True):
+        with datasets.taken(key, level) as dataset:
+            found, seen = _warped(dataset, place, numbers)
         values[:, seen > 0] = found[:, seen > 0]
         alpha = np.maximum(alpha, seen)
     return values, alpha
+
+
+def _warped(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    options: dict[str, Any] = {"crs": _mercator(dataset), "transform": placed, "width": SIDE, "height": SIDE}
+    with WarpedVRT(dataset, add_alpha=not _says_where(dataset), **options) as warped:
+        found, seen = warped.read(list(numbers)), warped.dataset_mask()
+    if np.issubdtype(found.dtype, np.floating):
+        seen[~np.isfinite(found).all(axis=0)] = 0
+    return found, seen
 
 
 def _mercator(dataset: DatasetReader) -> CRS:
@@ -134,27 +128,27 @@ def _mercator(dataset: DatasetReader) -> CRS:
     return _ENDLESS_MERCATOR if dataset.crs.is_geographic else _WEB_MERCATOR
 
 
-def _turns(dataset: DatasetReader, column: int, zoom: int) -> list[int]:
+def _turns(dataset: DatasetReader, piece: Grid) -> list[int]:
     """By how many times the globe a tile has to be moved to lie on an image, for each part of it that it may lie on."""
     if not dataset.crs.is_geographic:
         return [0]
-    west, east = (column + np.array([0, 1])) * 360 / (1 << zoom) - 180
+    west, east = piece.left / WORLD * 360, (piece.left + SIDE * piece.xres) / WORLD * 360
     left, right = sorted((dataset.bounds.left, dataset.bounds.right))
     return [turn for turn in (-1, 0, 1) if west + 360 * turn < right and east + 360 * turn > left]
 
 
-def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int | None:
-    """The coarsest overview whose pixels are no larger than a tile's in its middle; None for the full size."""
+def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
+    """The coarsest level whose pixels are no larger than a tile's in its middle; 0 is the full size."""
     places = [placed @ (SIDE / 2 + right, SIDE / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
     xs, ys = transform(_mercator(dataset), dataset.crs, *zip(*places, strict=True))
     columns, rows = ~dataset.transform @ (np.array(xs), np.array(ys))
     covered = abs((columns[1] - columns[0]) * (rows[2] - rows[0]) - (columns[2] - columns[0]) * (rows[1] - rows[0]))
     fitting = [
         number
-        for number, factor in enumerate(dataset.overviews(numbers[0]))
+        for number, factor in enumerate(dataset.overviews(numbers[0]), 1)
         if factor**2 <= covered * 1.01 or not math.isfinite(covered)  # where it has no place, it costs nothing
     ]
-    return max(fitting, default=None)
+    return max(fitting, default=0)
 
 
 def _says_where(dataset: DatasetReader) -> bool:
@@ -163,33 +157,12 @@ def _says_where(dataset: DatasetReader) -> bool:
     return MaskFlags.nodata in flags or ColorInterp.alpha in dataset.colorinterp
 
 
-@contextmanager
-def _opened(store: Store, entry: Entry) -> Iterator[Opened]:
-    """Opens what is shown of an image, for this thread: the full size, or one of its overviews."""
+def _key(entry: Entry) -> str:
+    """Of what is shown of an image."""
     if entry.kind != "image":
         raise NotFound(f"the entry {entry.id} is no image")
-    key = entry.files.get("display", entry.files["original"])["key"]
-
-    def open_file(path: str, mode: str = "rb") -> BinaryIO:  # noqa: ARG001 (rasterio names it)
-        if path != key:
-            raise FileNotFoundError(path)  # rasterio tries another name first, for which the store need not be asked
-        return store.open(key)
-
-    source: dict[str, Any] = {"fp": key, "opener": open_file}
-    if isinstance(store, DirectoryStore):
-        source = {"fp": unquote(urlsplit(store.location(key)).path)}
-    try:
-        with ExitStack() as opened, rasterio.Env(**_SETTINGS):
-
-            def give(level: int | None = None) -> DatasetReader:
-                options = {} if level is None else {"OVERVIEW_LEVEL": level}
-                return opened.enter_context(rasterio.open(**source, driver="GTiff", **options))
-
-            yield cache(give)
-    except RasterioIOError:
-        if store.read(key, 0, 1) is None:
-            raise NotFound("the file of this entry is not in the store any more; send it anew") from None
-        raise PassingError("the image cannot be read from its store now; try again later") from None
+    key: str = entry.files.get("display", entry.files["original"])["key"]
+    return key
 
 
 def _stretched(values: NDArray[Any], lower: float, upper: float, first: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""A form with a file, as it comes in: to the disk at once, and no more of it than is allowed."""
+"""A form with a file, as it comes in: to the disk at once. `BodyLimit` lets in no more than is allowed."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,9 +16,6 @@ from mosaic_api.problems import Invalid, Problem, TooLarge
 
 MOST_FIELDS = 30
 LARGEST_FIELD = 64 * 2**10
-LARGEST_JSON = 2**20
-ROOM_FOR_FIELDS = 2**20
-"""Bytes that a form may have beside its file."""
 
 
 class Upload(NamedTuple):
@@ -43,13 +40,14 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/json":
-        content = b"".join([piece async for piece in _bounded(request, LARGEST_JSON)])
+        content = b"".join([piece async for piece in _body(request)])
         yield Upload(_validated(lambda: New.model_validate_json(content)), None)
         return
     if content_type != "multipart/form-data":
         raise Invalid("the body must be a form (multipart/form-data), or JSON where no file is sent")
-    stream = _bounded(request, max_bytes + ROOM_FOR_FIELDS)
-    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD)
+    parser = MultiPartParser(
+        request.headers, _body(request), max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD
+    )
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -60,36 +58,24 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
             raise Invalid(f"{min(files)}: the file of an entry is sent as `file`", min(files))
         file = files.get("file")
         if file is not None and (file.size or 0) > max_bytes:
-            raise _too_large(max_bytes)
+            raise TooLarge(f"file: it is larger than the {max_bytes // 2**20} MiB that are taken here", "file")
         said = {name: value for name, value in form.items() if name not in files and value != ""}
         yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
     finally:
         await form.close()
 
 
-async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _body(request: Request) -> AsyncGenerator[bytes, None]:
     """The body, piece by piece.
 
     Raises:
-        TooLarge: it has more bytes than it may.
         Problem: who sent it is gone.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
-        raise _too_large(most)
-    count = 0
     try:
         async for piece in request.stream():
-            count += len(piece)
-            if count > most:
-                raise _too_large(most)
             yield piece
     except ClientDisconnect:
         raise Problem("the upload was broken off") from None
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"file: more than the {most // 2**20} MiB were sent that are taken here in one upload", "file")
 
 
 def _validated(read: Callable[[], New]) -> New:

@@ -1,4 +1,4 @@
-"""The COGs of mosaics, kept open while they are looked at."""
+"""The COGs of mosaics and of entries, kept open while they are looked at."""
 
 import io
 import threading
@@ -45,7 +45,7 @@ class Datasets:
             PassingError: the store does not give it.
         """
         place = ((window.top, window.bottom), (window.left, window.right))
-        with self._explained(key), self._taken((key, level)) as dataset:
+        with self.taken(key, level) as dataset:
             found: NDArray[np.generic] = dataset.read(list(range(1, bands + 1)), window=place)
             return found
 
@@ -56,7 +56,7 @@ class Datasets:
             NotFound: there is no such COG any more.
             PassingError: the store does not give it.
         """
-        with self._explained(key), self._taken((key, 0)) as dataset:
+        with self.taken(key) as dataset:
             return len(dataset.overviews(1))
 
     def close(self) -> None:
@@ -66,13 +66,21 @@ class Datasets:
                 self._idle.popitem()[1][1].close()
 
     @contextmanager
-    def _taken(self, level: Level) -> Iterator[DatasetReader]:
-        dataset = self._take(level) or self._open(level)
-        try:
-            yield dataset
-        except BaseException:
-            dataset.close()  # what failed once may not be fit for more
-            raise
+    def taken(self, key: str, number: int = 0) -> Iterator[DatasetReader]:
+        """A level of a COG, for as long as this thread alone reads it.
+
+        Raises:
+            NotFound: there is no such COG any more.
+            PassingError: the store does not give it.
+        """
+        level = (key, number)
+        with self._explained(key):
+            dataset = self._take(level) or self._open(level)
+            try:
+                yield dataset
+            except BaseException:
+                dataset.close()  # what failed once may not be fit for more
+                raise
         with self._taking:
             self._idle[id(dataset)] = (level, dataset)
             while len(self._idle) > MOST_IDLE:
@@ -103,5 +111,5 @@ class Datasets:
             yield
         except RasterioIOError:
             if self._store.read(key, 0, 1) is None:
-                raise NotFound("the files of this mosaic are not in the store any more; ask for it again") from None
-            raise PassingError("the mosaic cannot be read from its store now; try again later") from None
+                raise NotFound("its files are not in the store any more; ask for it, or send it, again") from None
+            raise PassingError("it cannot be read from its store now; try again later") from None

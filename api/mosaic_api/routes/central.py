@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from mosaic_api.access import Who, who
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
+from mosaic_api.context import HERE
 from mosaic_api.entries.telling import Told
-from mosaic_api.routes.entries import HERE, KEEPER
+from mosaic_api.routes.entries import KEEPER
 from mosaic_api.routes.mosaics import Asked
 
 router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(who)])

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from mosaic_api.access import Who
 from mosaic_api.central import outbox
-from mosaic_api.context import Context, context_of
+from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
 from mosaic_api.entries import rows, showing
 from mosaic_api.entries.asking import LARGEST, Change, New
@@ -23,9 +23,9 @@ from mosaic_api.entries.telling import Told
 from mosaic_api.entries.uploads import received
 from mosaic_api.files import Sent, known, send
 from mosaic_api.problems import Invalid, NotFound
+from mosaic_api.results.tiles import MOST_ZOOM, Place
 
 router = APIRouter(prefix="/entries", tags=["entries"])
-HERE = Annotated[Context, Depends(context_of)]
 
 FOR_NOW = "private, no-cache"
 A_WHILE = "private, max-age=300"
@@ -235,9 +235,9 @@ def tile(
     request: Request,
     entry: Found,
     here: HERE,
-    z: Annotated[int, Path(ge=0, le=showing.MOST_ZOOM)],
-    x: Annotated[int, Path(ge=0, lt=2**showing.MOST_ZOOM)],
-    y: Annotated[int, Path(ge=0, lt=2**showing.MOST_ZOOM)],
+    z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
+    x: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
+    y: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
     colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
     minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
     maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
@@ -248,7 +248,7 @@ def tile(
     headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
     if known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    content = showing.tile(here.store, entry, (z, x, y), colormap, limits and (limits[0], limits[1]))
+    content = showing.tile(here.datasets, entry, Place(z, x, y), colormap, limits and (limits[0], limits[1]))
     return Response(content, headers=headers, media_type=PNG)
 
 
@@ -260,7 +260,7 @@ def point(
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> Point:
     """The values of all bands of an image at a place."""
-    return Point(bands=[ValueAt(**band) for band in showing.values_at(here.store, entry, lon, lat)])
+    return Point(bands=[ValueAt(**band) for band in showing.values_at(here.datasets, entry, lon, lat)])
 
 
 def _sent(entry: Entry, role: str, request: Request, here: Context) -> Response:

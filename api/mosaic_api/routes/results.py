@@ -12,10 +12,10 @@ from mosaic_api import mosaics
 from mosaic_api.access import Who
 from mosaic_api.bodies import Body
 from mosaic_api.context import HERE, Context
+from mosaic_api.files import Sent, known, send
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Invalid, NotFound
 from mosaic_api.results import legends, tiles
-from mosaic_api.results.files import Sent, known, send
 from mosaic_api.results.points import values_at
 from mosaic_api.results.previews import Preview
 from mosaic_api.results.shown import ShownMosaic

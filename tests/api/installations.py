@@ -1,0 +1,70 @@
+"""Installations as they really run: each with its own database and store, answering HTTP on a port of its own."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import uvicorn
+from mosaic_api.app import create_app
+from mosaic_api.database import Database
+from mosaic_api.identity import create_token, named_user
+from mosaic_api.settings import Settings
+
+PATIENCE_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One that answers."""
+
+    settings: Settings
+    port: int
+    database: Database
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, token: str = "") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=60)
+
+    def token(self, name: str, role: str = "editor") -> str:
+        with self.database.transaction() as session:
+            return create_token(session, named_user(session, name, role), "test", ("admin",), None)[1]
+
+
+@contextmanager
+def running(settings: Settings, port: int) -> Iterator[Installation]:
+    """An installation that answers on a port of 127.0.0.1 until the end."""
+    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started)
+    database = Database(settings.database)
+    try:
+        yield Installation(settings, port, database)
+    finally:
+        database.close()
+        server.should_exit = True
+        thread.join()
+
+
+def until(holds, seconds: float = PATIENCE_SECONDS):
+    """Wait until something is true, and give it."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.05)
+    return found
