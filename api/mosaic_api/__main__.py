@@ -7,12 +7,12 @@ import threading
 from collections.abc import Mapping
 
 import uvicorn
-from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.errors import MosaicError
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
-from mosaic_api.settings import ENV_DATABASE, Settings
+from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
 
@@ -58,9 +58,7 @@ def migrate(environment: Mapping[str, str]) -> None:
         RequestError: no database is named.
         PassingError: it does not answer.
     """
-    if not environment.get(ENV_DATABASE):
-        raise RequestError(f"the environment variable {ENV_DATABASE} is not set")
-    database = Database(environment[ENV_DATABASE])
+    database = Database(database_of(environment))
     try:
         database.migrate()
     finally:

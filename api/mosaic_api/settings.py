@@ -42,6 +42,18 @@ ENV_OIDC_ROLES = "MOSAIC_OIDC_ROLES"
 ENV_OIDC_DEFAULT_ROLE = "MOSAIC_OIDC_DEFAULT_ROLE"
 OF_FILE = "_FILE"
 """Of a variable that names the file which holds the secret, as containers are given them."""
+SECRETS = frozenset(
+    name + ending
+    for name in (
+        ENV_DATABASE,
+        ENV_DATABASE_PASSWORD,
+        ENV_CENTRAL_TOKEN,
+        ENV_SESSION_SECRET,
+        ENV_OIDC_CLIENT_SECRET,
+    )
+    for ending in ("", OF_FILE)
+)
+"""What a process that works on untrusted files has no need of."""
 SHORTEST_SESSION_SECRET = 32
 NOBODY = "none"
 """The default role that lets nobody in but those whose groups have a role."""
@@ -168,11 +180,9 @@ class Settings:
         Raises:
             RequestError: one that must be there is missing, or one is no number.
         """
-        database = _secret(environment, ENV_DATABASE)
-        given = {ENV_DATABASE: database} | {name: environment.get(name) for name in (ENV_STORE, ENV_PUBLIC_URL)}
-        missing = [name for name, value in given.items() if not value]
-        if missing:
-            raise RequestError(f"the environment variable {missing[0]} is not set; the chart and compose.yaml set it")
+        database = database_of(environment)
+        for name in (ENV_STORE, ENV_PUBLIC_URL):
+            _expect(environment.get(name), name)
         session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
         if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
             raise RequestError(
@@ -180,7 +190,7 @@ class Settings:
                 "characters that nobody can guess, as `openssl rand -hex 32` prints them"
             )
         return cls(
-            database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
+            database=database,
             store=environment[ENV_STORE],
             cluster=_truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
@@ -238,6 +248,11 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text) if text else default
 
 
+def _expect(value: str | None, name: str) -> None:
+    if not value:
+        raise RequestError(f"the environment variable {name} is not set; the chart and compose.yaml set it")
+
+
 def _secret(environment: Mapping[str, str], name: str) -> str:
     """A secret, from its variable or from the file that the variable with the ending OF_FILE names."""
     file = environment.get(name + OF_FILE)
@@ -251,7 +266,15 @@ def _secret(environment: Mapping[str, str], name: str) -> str:
         ) from None
 
 
-def _with_password(database: str, password: str) -> str:
+def database_of(environment: Mapping[str, str]) -> str:
+    """SQLAlchemy's URL of the installation's database, with its password where that is told apart.
+
+    Raises:
+        RequestError: there is none, or it is no URL.
+    """
+    database = _secret(environment, ENV_DATABASE)
+    _expect(database, ENV_DATABASE)
+    password = _secret(environment, ENV_DATABASE_PASSWORD)
     try:
         url = make_url(database)
     except ArgumentError:  # which would show the password
