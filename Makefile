@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit api-test services service-test cluster-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
+.PHONY: help setup demo test unit api-test services service-test cluster-test compose-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -30,7 +30,7 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-test: lint verify chart unit api-test service-test cluster-test ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart unit api-test service-test compose-test cluster-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -74,6 +74,10 @@ services: ## Install the servers that tests start, once, into ~/.cache/mosaic-op
 service-test: setup ## The tests of stores on real servers, which they start
 	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
+
+compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
+	@if tests/compose/engine check; then tests/compose/engine run $(BIN)/python -m pytest tests/compose; \
+	else echo "compose-test: did not run"; fi
 
 images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }

@@ -43,9 +43,18 @@ ENV_OIDC_ROLES = "MOSAIC_OIDC_ROLES"
 ENV_OIDC_DEFAULT_ROLE = "MOSAIC_OIDC_DEFAULT_ROLE"
 OF_FILE = "_FILE"
 """Of a variable that names the file which holds the secret, as containers are given them."""
-SECRETS = (ENV_DATABASE, ENV_DATABASE_PASSWORD, ENV_CENTRAL_TOKEN, ENV_SESSION_SECRET, ENV_OIDC_CLIENT_SECRET)
-"""The variables that hold secrets."""
-WHO_SETS = "the chart and compose.yaml set it"
+SECRETS = frozenset(
+    name + ending
+    for name in (
+        ENV_DATABASE,
+        ENV_DATABASE_PASSWORD,
+        ENV_CENTRAL_TOKEN,
+        ENV_SESSION_SECRET,
+        ENV_OIDC_CLIENT_SECRET,
+    )
+    for ending in ("", OF_FILE)
+)
+"""What a process that works on untrusted files has no need of."""
 SHORTEST_SESSION_SECRET = 32
 NOBODY = "none"
 """The default role that lets nobody in but those whose groups have a role."""
@@ -173,9 +182,8 @@ class Settings:
             RequestError: one that must be there is missing, or one is no number.
         """
         database = database_of(environment)
-        missing = [name for name in (ENV_STORE, ENV_PUBLIC_URL) if not environment.get(name)]
-        if missing:
-            raise RequestError(f"the environment variable {missing[0]} is not set; {WHO_SETS}")
+        for name in (ENV_STORE, ENV_PUBLIC_URL):
+            _expect(environment.get(name), name)
         session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
         if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
             raise RequestError(
@@ -204,18 +212,6 @@ class Settings:
         """
         choices = _choices(environment)
         return cls(database, store, single_user=True, allowed_hosts=None, scenes=tuple(scenes), **choices)
-
-
-def database_of(environment: Mapping[str, str]) -> str:
-    """The URL of the database that the environment names.
-
-    Raises:
-        RequestError: it names none.
-    """
-    database = _secret(environment, ENV_DATABASE)
-    if not database:
-        raise RequestError(f"the environment variable {ENV_DATABASE} is not set; {WHO_SETS}")
-    return _with_password(database, _secret(environment, ENV_DATABASE_PASSWORD))
 
 
 def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -248,6 +244,11 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text) if text else default
 
 
+def _expect(value: str | None, name: str) -> None:
+    if not value:
+        raise RequestError(f"the environment variable {name} is not set; the chart and compose.yaml set it")
+
+
 def _secret(environment: Mapping[str, str], name: str) -> str:
     """A secret, from its variable or from the file that the variable with the ending OF_FILE names."""
     file = environment.get(name + OF_FILE)
@@ -261,7 +262,15 @@ def _secret(environment: Mapping[str, str], name: str) -> str:
         ) from None
 
 
-def _with_password(database: str, password: str) -> str:
+def database_of(environment: Mapping[str, str]) -> str:
+    """SQLAlchemy's URL of the installation's database, with its password where that is told apart.
+
+    Raises:
+        RequestError: there is none, or it is no URL.
+    """
+    database = _secret(environment, ENV_DATABASE)
+    _expect(database, ENV_DATABASE)
+    password = _secret(environment, ENV_DATABASE_PASSWORD)
     try:
         url = make_url(database)
     except ArgumentError:  # which would show the password

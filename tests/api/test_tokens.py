@@ -213,3 +213,16 @@ class TestInABrowser:
             assert anybody.get("/api/v1/me").json()["login_url"] is None
             assert anybody.post("/login", data={"token": "x"}).status_code == 404
             assert anybody.post("/logout", follow_redirects=False).headers["location"] == "/"
+
+
+def test_nobody_reads_or_changes_anything(client: Client):
+    anybody = client()
+    described = anybody.app.openapi()["paths"]
+    called = {}
+    for path, operations in described.items():
+        for method in operations:
+            place = re.sub(r"\{[^}]+\}", "00000000-0000-4000-8000-000000000000", path)
+            called[method, path] = anybody.request(method, place).status_code
+    assert len(called) > 30
+    assert {called.pop(("get", "/api/v1/me"))} == {200}
+    assert {operation: status for operation, status in called.items() if status != 401} == {}

@@ -11,10 +11,7 @@ from typing import IO, cast
 
 from mosaic_api.executor.child import Job
 from mosaic_api.executor.events import Ended, Inbox, Said
-from mosaic_api.settings import OF_FILE, SECRETS
-
-_KEPT_BACK = frozenset(SECRETS) | {name + OF_FILE for name in SECRETS}
-"""Variables that a process which reads untrusted files has no need of."""
+from mosaic_api.settings import SECRETS
 
 
 class RequestProcess:
@@ -28,7 +25,7 @@ class RequestProcess:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name not in _KEPT_BACK},
+            env={name: value for name, value in os.environ.items() if name not in SECRETS},
         )
         self._stdin, self._stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         self._inbox = inbox
