@@ -44,7 +44,7 @@ export function iconOf(name) {
 /** A list of terms and what they mean; those without a meaning are left out. */
 export function terms(pairs) {
   const told = Object.entries(pairs).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return make("dl", {}, ...told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  return make("dl", { class: "terms" }, ...told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
 const NOTICE_SECONDS = 8;

@@ -102,6 +102,8 @@ export function showProblem(form, above, problem) {
 
 /** The sentence without the field's path at its beginning, for it stands beside the field. */
 function withoutField({ message, field }) {
-  const rest = message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
-  return rest[0].toUpperCase() + rest.slice(1);
+  const plain = message.replace(/^the request: /, "");
+  const rest = [[`${field}: `, ""], [`${field} is `, "it is "]].find(([beginning]) => plain.startsWith(beginning));
+  const sentence = rest ? rest[1] + plain.slice(rest[0].length) : plain;
+  return sentence[0].toUpperCase() + sentence.slice(1);
 }

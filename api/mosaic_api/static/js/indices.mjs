@@ -10,7 +10,7 @@ const card = the("index-says");
 let indices = [];
 
 const COMMON = ["NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDSI", "NBR", "NDMI", "NDRE", "BSI", "NDBI", "GNDVI"];
-/** What is offered first when nothing is typed. */
+/** What is offered before others that fit as well. */
 
 /** The indices that fit a text, the best first. */
 function find(text) {
@@ -18,9 +18,9 @@ function find(text) {
   const rank = (index) => {
     const [name, all] = [index.name.toLowerCase(), `${index.name} ${index.long_name} ${index.domain}`.toLowerCase()];
     if (!words.every((word) => all.includes(word))) return null;
+    const begins = !words.length || name.startsWith(words[0]);
     const common = COMMON.indexOf(index.name);
-    if (words.length) return name === words[0] ? 0 : name.startsWith(words[0]) ? 1 : 2;
-    return common < 0 ? COMMON.length : common;
+    return (name === words[0] ? 0 : begins ? 1 : 2) * 1000 + (common < 0 ? COMMON.length : common);
   };
   return indices.map((index) => [rank(index), index]).filter(([score]) => score !== null).sort(([one], [other]) => one - other)
     .map(([, index]) => ({ value: index.name, says: `${index.long_name} · ${index.domain}` }));

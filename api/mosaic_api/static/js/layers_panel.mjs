@@ -61,7 +61,7 @@ function colourChoice(layer) {
   for (const field of [colormap, minimum, maximum]) field.addEventListener("change", apply);
   const named = (label, field) => make("label", {}, label, field);
   return make("div", { class: "colours" },
-    make("div", { class: "three" }, named("Colours", colormap), named("First", minimum), named("Last", maximum)), wrong,
+    make("div", { class: "three" }, named("Colour map", colormap), named("First", minimum), named("Last", maximum)), wrong,
     make("div", {}, button("Back to its own", () => { for (const field of [colormap, minimum, maximum]) field.value = ""; apply(); }, { class: "link" })));
 }
 

@@ -5,7 +5,7 @@ import { layers } from "./layers.mjs";
 import * as locale from "./locale.mjs";
 
 const MOST = 4;
-const NEAR = 0.12;
+const NEAR = 0.21;
 /** Of the ramp's length, within which two numbers would touch. */
 const known = new Map();
 
@@ -23,7 +23,7 @@ export function draw({ title, colours, minimum, maximum, stops, bands }) {
   bar.style.background = ramp(colours);
   const at = (value) => (value - minimum) / (maximum - minimum);
   const between = stops.filter(({ value }) => at(value) > NEAR && at(value) < 1 - NEAR);
-  const marks = [{ value: minimum, end: "first" }, ...between, { value: maximum, end: "last" }].map(({ value, end = "" }) => {
+  const marks = [{ value: minimum, end: "first" }, ...between, { value: maximum, end: "last" }].map(({ value, end = "between" }) => {
     const mark = make("span", { class: end }, locale.about(value));
     mark.style.left = `${100 * Math.min(1, Math.max(0, at(value) || 0))}%`;
     return mark;

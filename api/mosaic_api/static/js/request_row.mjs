@@ -16,6 +16,7 @@ export class RequestRow {
   #acts;
   #opener = make("button", { type: "button", class: "opener", ariaExpanded: "false" });
   #says = make("small", {});
+  #why = make("small", { class: "why" });
   #state = make("span", {});
   #progress = make("progress", { max: 100 });
   #left = make("small", {});
@@ -27,7 +28,7 @@ export class RequestRow {
     this.#acts = acts;
     const id = `request-${++count}`;
     this.first = make("tr", {},
-      make("td", {}, this.#opener, this.#says),
+      make("td", {}, this.#opener, this.#says, this.#why),
       make("td", {}, this.#state, this.#progress, this.#left),
       make("td", {}, this.#show));
     this.last = make("tr", { class: "more", id, hidden: true }, make("td", { colspan: 3 }, this.#details));
@@ -62,6 +63,7 @@ export class RequestRow {
     const { name, phase, status, cancelling } = request;
     this.#opener.textContent = name;
     this.#says.textContent = this.#when();
+    this.#why.textContent = phase === "Failed" ? status.message ?? "" : "";
     this.#state.className = `phase ${phase}`;
     this.#state.textContent = cancelling ? "Stopping" : phase;
     const { percent, etaSeconds } = status.progress ?? {};

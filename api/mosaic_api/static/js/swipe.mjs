@@ -66,6 +66,7 @@ function offer() {
     select.replaceChildren(...layers.list.map(({ key, title }) => make("option", { value: key }, title)));
     select.value = layers.find(before) ? before : layers.list[number]?.key ?? "";
   });
+  if (left.value === right.value) right.value = layers.list.find(({ key }) => key !== left.value)?.key ?? "";
   the("compare").disabled = layers.list.length < 2;
   cut();
 }
