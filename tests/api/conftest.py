@@ -13,6 +13,7 @@ import running
 from browser import Browser
 from clients import Client
 from fastapi.testclient import TestClient
+from kube_server import KubeServer, missing_programs
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
@@ -96,6 +97,20 @@ def client(settings: Settings, database: Database) -> Iterator[Client]:
             return made
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
+    """A real API server that knows MosaicRequests, and no node."""
+    missing = missing_programs()
+    if missing:
+        reason = f"{missing} is missing; tests/cluster/lab/lab build builds it, and Debian's etcd-server has etcd"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    server = KubeServer(tmp_path_factory.mktemp("kube"))
+    server.start()
+    server.install()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
