@@ -3,10 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from mosaic_api.database import Database
 from mosaic_api.sync.metrics import LEADING
@@ -36,8 +35,8 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
                 _notice_loss(connection)
                 if _await_lock(connection, stop):
                     _work(connection, work, stop)
-        except DBAPIError as error:
-            _log.warning("the database does not answer: %s; trying again", " ".join(str(error.orig).split()))
+        except SQLAlchemyError as error:  # after a lost connection also what it says of its own state
+            _log.warning("the database does not answer: %s; trying again", " ".join(str(error).split()))
             stop.wait(TRY_SECONDS)
 
 
@@ -69,5 +68,3 @@ def _work(connection: Connection, work: Callable[[threading.Event], None], stop:
         LEADING.set(0)
         over.set()
         worker.join()
-        with suppress(DBAPIError):
-            connection.execute(text("SELECT pg_advisory_unlock_all()"))
