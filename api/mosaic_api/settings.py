@@ -168,11 +168,9 @@ class Settings:
         Raises:
             RequestError: one that must be there is missing, or one is no number.
         """
-        database = _secret(environment, ENV_DATABASE)
-        given = {ENV_DATABASE: database} | {name: environment.get(name) for name in (ENV_STORE, ENV_PUBLIC_URL)}
-        missing = [name for name, value in given.items() if not value]
-        if missing:
-            raise RequestError(f"the environment variable {missing[0]} is not set; the chart and compose.yaml set it")
+        database = database_url(environment)
+        for name in (ENV_STORE, ENV_PUBLIC_URL):
+            _expect_set(name, environment.get(name))
         session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
         if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
             raise RequestError(
@@ -180,7 +178,7 @@ class Settings:
                 "characters that nobody can guess, as `openssl rand -hex 32` prints them"
             )
         return cls(
-            database=_with_password(database, _secret(environment, ENV_DATABASE_PASSWORD)),
+            database=database,
             store=environment[ENV_STORE],
             cluster=_truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
@@ -203,6 +201,17 @@ class Settings:
         return cls(database, store, single_user=True, allowed_hosts=None, scenes=tuple(scenes), **choices)
 
 
+def database_url(environment: Mapping[str, str]) -> str:
+    """SQLAlchemy's URL of an installation's database, with its password.
+
+    Raises:
+        RequestError: it is missing, or is no such URL.
+    """
+    database = _secret(environment, ENV_DATABASE)
+    _expect_set(ENV_DATABASE, database)
+    return _with_password(database, _secret(environment, ENV_DATABASE_PASSWORD))
+
+
 def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
     """What requests may read, from the settings of those names."""
     return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)
@@ -222,6 +231,11 @@ def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
         "central_url": environment.get(ENV_CENTRAL_URL, "").rstrip("/"),
         "central_token": _secret(environment, ENV_CENTRAL_TOKEN),
     }
+
+
+def _expect_set(name: str, value: str | None) -> None:
+    if not value:
+        raise RequestError(f"the environment variable {name} is not set; the chart and compose.yaml set it")
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

@@ -13,8 +13,10 @@ from mosaic_api.identity import named_user, principal_of
 from mosaic_api.settings import Settings
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster
+from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_crds.names import result_key
 from mosaic_worker.store import Store, open_store
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 SPEC = {
@@ -59,7 +61,9 @@ class World:
         """One more process of the API begins."""
         stop, own = threading.Event(), Database(self.settings.database)
         cluster = Cluster(self.kube.configuration, self.namespace)
-        thread = threading.Thread(target=keep_in_step, args=(self.settings, own, self.store, cluster, stop))
+        thread = threading.Thread(
+            target=keep_in_step, args=(self.settings, own, self.store, cluster, stop, SyncMetrics(CollectorRegistry()))
+        )
         thread.start()
         self._stops.append((stop, thread, own))
 

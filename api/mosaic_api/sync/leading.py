@@ -8,7 +8,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mosaic_api.database import Database
-from mosaic_api.sync.metrics import LEADING
 
 LOCK = "mosaic sync"
 TRY_SECONDS = 2.0
@@ -35,6 +34,7 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
                 _notice_loss(connection)
                 if _await_lock(connection, stop):
                     _work(connection, work, stop)
+                    stop.wait(TRY_SECONDS)  # where the work ended by itself, after a fault
         except SQLAlchemyError as error:  # after a lost connection also what it says of its own state
             _log.warning("the database does not answer: %s; trying again", " ".join(str(error).split()))
             stop.wait(TRY_SECONDS)
@@ -60,11 +60,9 @@ def _work(connection: Connection, work: Callable[[threading.Event], None], stop:
     worker = threading.Thread(target=work, args=(over,), name="sync", daemon=True)
     _log.info("this process keeps rows and MosaicRequests in step")
     worker.start()
-    LEADING.set(1)
     try:
         while worker.is_alive() and not stop.wait(TRY_SECONDS):
             connection.execute(text("SELECT 1"))
     finally:
-        LEADING.set(0)
         over.set()
         worker.join()
