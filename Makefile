@@ -75,9 +75,9 @@ service-test: setup ## The tests of stores on real servers, which they start
 	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
 
-images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
+images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
-	for image in operator worker; do \
+	for image in operator worker api; do \
 		folder=$${image/worker/worker_image}; \
 		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
 			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \
