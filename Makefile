@@ -79,9 +79,9 @@ compose-test: setup ## The test of compose.yaml on a real Docker engine, which i
 	@if tests/compose/engine check; then tests/compose/engine run $(BIN)/python -m pytest tests/compose; \
 	else echo "compose-test: did not run"; fi
 
-images: ## Build the images mosaic-operator and mosaic-worker with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
+images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
-	for image in operator worker; do \
+	for image in operator worker api; do \
 		folder=$${image/worker/worker_image}; \
 		$(BUILDER) build --build-arg BASE=$(BASE) --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
 			--tag mosaic-$$image:$(TAG) --file $$folder/Dockerfile . || exit 1; \

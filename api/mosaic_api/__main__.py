@@ -15,6 +15,7 @@ from mosaic_api.database import Database
 from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
+from mosaic_api.sync.metrics import SyncMetrics
 
 ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
 PORT = 8080
@@ -25,9 +26,10 @@ USAGE = "usage: python -m mosaic_api [migrate]"
 
 def serve(settings: Settings) -> None:
     """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop."""
+    app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             host="0.0.0.0",  # noqa: S104 (the pod's own address is not known)
             port=PORT,
             log_config=None,
@@ -41,7 +43,9 @@ def serve(settings: Settings) -> None:
     cluster = Cluster(configuration(), settings.namespace)
     database, store = Database(settings.database), open_store(settings.store)
     stop = threading.Event()
-    sync = threading.Thread(target=keep_in_step, args=(settings, database, store, cluster, stop), name="sync lead")
+    metrics = SyncMetrics(app.state.context.metrics.registry)
+    parts = (settings, database, store, cluster, stop, metrics)
+    sync = threading.Thread(target=keep_in_step, args=parts, name="sync lead")
     sync.start()
     try:
         server.run()
@@ -55,7 +59,7 @@ def migrate(environment: Mapping[str, str]) -> None:
     """Bring the tables up to date.
 
     Raises:
-        RequestError: no database is named.
+        RequestError: no database is named, or its URL is none.
         PassingError: it does not answer.
     """
     database = Database(database_of(environment))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mosaic_api import mosaics, overlays
 from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.executor.executor import Executor
 from mosaic_api.identity import named_user, principal_of
 from mosaic_api.settings import Settings
 from mosaic_crds.validation import load_request
@@ -286,3 +287,22 @@ def test_it_is_heard_at_once(legacy: Legacy, serving: Callable[[], None]):
         legacy.publish(asked)
         while legacy.row(asked)["file_path"] is None:
             assert time.monotonic() - begun < 20, "not only when all is looked at again"
+
+
+def test_the_executor_serves_it_where_there_is_no_cluster(legacy: Legacy):
+    executor = Executor(legacy.settings, legacy.database)
+    work = threading.Thread(target=executor.run)
+    work.start()
+    try:
+        asked = legacy.insert()
+        deadline = time.monotonic() + 60
+        while not legacy.told(asked):
+            assert time.monotonic() < deadline, legacy.mosaics()
+            time.sleep(0.1)
+    finally:
+        executor.stop()
+        work.join(30)
+    ((action, message),) = legacy.told(asked)
+    assert (action, message) == ("fail", legacy.mosaic(asked).status["message"])
+    assert "EDS_CLIENT_ID" in message or "allowed" in message  # no account is set up here
+    assert legacy.row(asked)["file_path"] is None

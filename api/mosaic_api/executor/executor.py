@@ -6,10 +6,11 @@ import secrets
 import socket
 import time
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 from mosaic_crds.errors import PassingError
 
+from mosaic_api import overlays
 from mosaic_api.database import Database
 from mosaic_api.executor.events import Changed, Inbox
 from mosaic_api.executor.queue import Queue
@@ -32,11 +33,12 @@ class Executor:
         self._settings, self._database = settings, database
         self.queue = Queue(database, f"{socket.gethostname()[:60]}/{os.getpid()}/{secrets.token_hex(4)}")
         self._inbox = Inbox()
+        self._ended = Event()
         self._wished: SimpleQueue[str | None] = SimpleQueue()
 
     def run(self) -> None:
         """Work until `stop` is called; what is in hand then is given back."""
-        for task in (self._listen, self._fulfil):
+        for task in (self._listen, self._fulfil, self._serve_overlays):
             Thread(target=task, daemon=True).start()
         while not self._inbox.stopped:
             try:
@@ -52,6 +54,7 @@ class Executor:
     def stop(self) -> None:
         """Take nothing more, and give back what is in hand; a handler of a signal may call it."""
         self._inbox.stop()
+        self._ended.set()
 
     def _listen(self) -> None:
         while not self._inbox.stopped:
@@ -67,6 +70,9 @@ class Executor:
                 if not self._inbox.stopped:
                     _log.warning("%s; trying again", error)
                     time.sleep(RETRY_SECONDS)
+
+    def _serve_overlays(self) -> None:
+        overlays.keep_served(self._settings, self._database, self._ended)
 
     def _fulfil(self) -> None:
         looked = 0.0

@@ -3,13 +3,11 @@
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from mosaic_api.database import Database
-from mosaic_api.sync.metrics import LEADING
 
 LOCK = "mosaic sync"
 TRY_SECONDS = 2.0
@@ -36,8 +34,9 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
                 _notice_loss(connection)
                 if _await_lock(connection, stop):
                     _work(connection, work, stop)
-        except DBAPIError as error:
-            _log.warning("the database does not answer: %s; trying again", " ".join(str(error.orig).split()))
+                    stop.wait(TRY_SECONDS)  # where the work ended by itself, after a fault
+        except SQLAlchemyError as error:  # after a lost connection also what it says of its own state
+            _log.warning("the database does not answer: %s; trying again", " ".join(str(error).split()))
             stop.wait(TRY_SECONDS)
 
 
@@ -61,13 +60,9 @@ def _work(connection: Connection, work: Callable[[threading.Event], None], stop:
     worker = threading.Thread(target=work, args=(over,), name="sync", daemon=True)
     _log.info("this process keeps rows and MosaicRequests in step")
     worker.start()
-    LEADING.set(1)
     try:
         while worker.is_alive() and not stop.wait(TRY_SECONDS):
             connection.execute(text("SELECT 1"))
     finally:
-        LEADING.set(0)
         over.set()
         worker.join()
-        with suppress(DBAPIError):
-            connection.execute(text("SELECT pg_advisory_unlock_all()"))

@@ -18,7 +18,7 @@ from mosaic_api.sync.decide import Wait, decide
 from mosaic_api.sync.kube import Cluster
 from mosaic_api.sync.leading import lead
 from mosaic_api.sync.line import Line
-from mosaic_api.sync.metrics import ACTIONS, FAILURES
+from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.rows import followed, rows_of
 from mosaic_api.sync.watching import Watcher
@@ -35,22 +35,41 @@ WATCHDOG_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-def keep_in_step(settings: Settings, database: Database, store: Store, cluster: Cluster, stop: threading.Event) -> None:
+def keep_in_step(
+    settings: Settings,
+    database: Database,
+    store: Store,
+    cluster: Cluster,
+    stop: threading.Event,
+    metrics: SyncMetrics,
+) -> None:
     """Keep the rows of `mosaics` and the MosaicRequests of a namespace in step, until it is time to stop.
 
     While another process does, this one waits to take over.
     """
-    lead(database, lambda over: _Sync(settings, database, store, cluster).run(over), stop)
+
+    def work(over: threading.Event) -> None:
+        metrics.leading.set(1)
+        try:
+            _Sync(settings, database, store, cluster, metrics).run(over)
+        finally:
+            metrics.leading.set(0)
+            metrics.connected.set(0)
+
+    lead(database, work, stop)
 
 
 class _Sync:
     """One time of being the one at work; what it knows ends with it."""
 
-    def __init__(self, settings: Settings, database: Database, store: Store, cluster: Cluster) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, store: Store, cluster: Cluster, metrics: SyncMetrics
+    ) -> None:
         self._settings, self._database, self._namespace = settings, database, settings.namespace
+        self._metrics = metrics
         self._hands = Hands(settings.namespace, database, store, cluster)
         self._line = Line()
-        self._watcher = Watcher(cluster, self._line.add, self._look_at_all, self._say_why_nothing_happens)
+        self._watcher = Watcher(cluster, self._line.add, self._on_listed, self._on_lost)
         self._looked = 0.0
 
     def run(self, over: threading.Event) -> None:
@@ -96,6 +115,10 @@ class _Sync:
         if name is not None:
             self._line.add(name)
 
+    def _on_listed(self) -> None:
+        self._metrics.connected.set(1)
+        self._look_at_all()
+
     def _look_at_all(self) -> None:
         """Put into the line what needs something."""
         resources = self._watcher.resources
@@ -121,10 +144,10 @@ class _Sync:
             except LookAgainError as error:
                 _log.debug("%s", error)
             except PassingError as error:
-                FAILURES.inc()
+                self._metrics.failures.inc()
                 _log.warning("%s: %s; trying again", name, error)
             except Exception:
-                FAILURES.inc()
+                self._metrics.failures.inc()
                 _log.exception("%s: this is a fault of the program; trying again", name)
             self._line.give_back(name, failed=failed, longest=LONGEST_SECONDS)
 
@@ -141,12 +164,13 @@ class _Sync:
                 continue
             self._hands.do(action)
             kind = type(action).__name__
-            ACTIONS.labels(kind).inc()
+            self._metrics.actions.labels(kind).inc()
             _log.info("%s: %s", name, kind)
             self._line.add(name)  # to see whether that was all
 
-    def _say_why_nothing_happens(self, why: str) -> None:
+    def _on_lost(self, why: str) -> None:
         """Tell those who wait for the cluster, in their rows."""
+        self._metrics.connected.set(0)
         waiting = f"waits for the cluster: {why}"
         try:
             with self._database.transaction() as session:

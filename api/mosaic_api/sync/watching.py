@@ -7,7 +7,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from mosaic_api.sync.kube import ApiError, Cluster
-from mosaic_api.sync.metrics import CONNECTED
 from mosaic_api.sync.observed import Resource
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 30.0
@@ -19,7 +18,11 @@ class Watcher:
     """A copy of what the API server knows, which lags behind it a little."""
 
     def __init__(
-        self, cluster: Cluster, changed: Callable[[str], None], listed: Callable[[], None], lost: Callable[[str], None]
+        self,
+        cluster: Cluster,
+        changed: Callable[[str], None],
+        listed: Callable[[], None],
+        lost: Callable[[str], None],
     ) -> None:
         """Nothing is known yet.
 
@@ -66,7 +69,6 @@ class Watcher:
     def _list(self) -> str:
         found, version = self._cluster.list()
         self._resources = {resource.name: resource for resource in found}
-        CONNECTED.set(1)
         _log.info("%d MosaicRequests are in the cluster", len(found))
         self._listed()
         return version
@@ -82,7 +84,6 @@ class Watcher:
 
     def _forget(self, why: str) -> None:
         _log.warning("%s; trying again", why)
-        CONNECTED.set(0)
         self._resources = None
         self._lost(why)
 

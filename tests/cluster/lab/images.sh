@@ -32,16 +32,17 @@ build_base() { # what python:3.11-slim is, of Debian's own Python
   rm -r "$context"
 }
 
-lab_project() { # lab_project [worker|operator...]
+lab_project() { # lab_project [worker|operator|api...]
   install_packages
   lab_images
-  [ $# -gt 0 ] || set -- worker operator
+  [ $# -gt 0 ] || set -- worker operator api
   local name file built=()
   for name in "$@"; do
     case $name in
       worker) file=worker_image/Dockerfile ;;
       operator) file=operator/Dockerfile ;;
-      *) die "no such image of this project: $name (worker, operator)" ;;
+      api) file=api/Dockerfile ;;
+      *) die "no such image of this project: $name (worker, operator, api)" ;;
     esac
     say "building localhost/mosaic-$name:dev"
     # The machine's certificates are mounted while building, for registries behind a proxy; they are not in the image.

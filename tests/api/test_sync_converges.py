@@ -1,0 +1,173 @@
+"""Whatever people do on either side, and whatever is lost on the way, rows and requests end up in step, each once."""
+
+import os
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kube_server import KubeServer
+from mosaic_api.database import Database
+from mosaic_api.database.models import now
+from mosaic_api.problems import Conflict
+from mosaic_api.settings import Settings
+from mosaic_api.sync.acting import Hands
+from mosaic_api.sync.decide import Wait, decide
+from mosaic_api.sync.kube import ApiError, Cluster
+from mosaic_api.sync.observed import Observed, Resource
+from mosaic_api.sync.rows import rows_of
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import ANNOTATION_ROW
+from sync_world import DONE, RUNNING, SPEC, World
+
+EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "60"))
+NAMES = st.sampled_from(["a", "a", "a", "b"])
+PEOPLE = st.one_of(
+    st.tuples(st.sampled_from(["ask", "apply", "steal", "delete", "stop", "run", "finish", "suspend"]), NAMES),
+    st.tuples(st.sampled_from(["cancel", "remove"]), st.integers(0, 2)),
+)
+LOSSES = st.tuples(
+    st.just("look"),
+    st.tuples(
+        st.sampled_from([0, 0, 1, 3]),  # how many looks old what is seen of the cluster is
+        st.sampled_from(["", "before", "after"]),  # whether the connection breaks before or after the first call
+    ),
+)
+
+
+class Breaking(Cluster):
+    """A connection to the API server that breaks once, before the server does what it was asked, or after."""
+
+    breaks = ""
+
+    def _call(self, verb: str, *arguments: Any, **query: str) -> Any:
+        when, changing = self.breaks, verb in {"patch", "delete"}
+        if changing and when == "before":
+            self.breaks = ""
+            raise ApiError(0, "the connection broke")
+        answer = super()._call(verb, *arguments, **query)
+        if changing and when == "after":
+            self.breaks = ""
+            raise ApiError(0, "the connection broke")
+        return answer
+
+
+class Stepped(World):
+    """An installation whose sync looks when it is told to."""
+
+    def __init__(self, kube: KubeServer, database: Database, settings: Settings) -> None:
+        super().__init__(kube, database, settings)
+        self.cluster = Breaking(kube.configuration, self.namespace)
+        self.hands = Hands(self.namespace, database, self.store, self.cluster)
+        self.views: list[dict[str, Resource]] = []
+        self.applied: set[str] = set()
+        self.ended: set[str] = set()
+        self.known: dict[uuid.UUID, str] = {}
+
+    def look(self, age: int = 0, breaks: str = "") -> int:
+        """Look at all names and do what is to be done; give how much that was."""
+        self.views.append({found.name: found for found in self.cluster.list()[0]})
+        seen = self.views[-min(age + 1, len(self.views))]
+        self.cluster.breaks = breaks
+        done = 0
+        rows = rows_of(self.database, self.namespace)
+        for name in sorted(rows.keys() | seen.keys()):
+            for action in decide(Observed(rows.get(name, []), seen.get(name)), now()):
+                if isinstance(action, Wait):
+                    continue
+                done += 1
+                try:
+                    self.hands.do(action)
+                except PassingError:
+                    break
+        self.cluster.breaks = ""
+        for row in self.rows():
+            assert self.known.setdefault(row.id, row.uid or "") in {"", row.uid}, "a row keeps the uid it has"
+            self.known[row.id] = row.uid or ""
+        return done
+
+    def happen(self, what: str, about: Any) -> None:
+        """Something happens; what is impossible at this time does not."""
+        kube, space = self.kube, self.namespace
+        if what == "look":
+            self.look(*about)
+        elif what in {"cancel", "remove"}:
+            rows = [row for row in self.rows() if row.removed is None and row.owner_id is not None]
+            if about < len(rows):
+                self.wish(rows[about].id, what)
+        elif what == "ask":
+            with suppress(Conflict):
+                self.ask(about)
+        elif what in {"apply", "steal"}:
+            rows = self.rows(about)
+            claimed = {ANNOTATION_ROW: str(rows[0].id)} if rows and what == "steal" else {}
+            if kube.request(space, about) is None:
+                self.applied.add(kube.apply(space, about, SPEC, annotations=claimed)["metadata"]["uid"])
+        elif (found := kube.request(space, about)) is not None:
+            self.ended |= {found["metadata"]["uid"]} if what in {"delete", "stop"} else set()
+            happens: dict[str, Callable[[], None]] = {
+                "delete": lambda: kube.delete(space, about),
+                "stop": lambda: kube.patch(space, about, cancel=True),
+                "suspend": lambda: kube.patch(space, about, suspend=True),
+                "run": lambda: self.tell(about, RUNNING),
+                "finish": lambda: self._finish(about),
+            }
+            happens[what]()
+
+    def _finish(self, name: str) -> None:
+        self.publish(name, self.kube.request(self.namespace, name)["metadata"]["uid"])
+        self.tell(name, DONE)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(happenings=st.lists(st.one_of(PEOPLE, LOSSES), min_size=3, max_size=14))
+def test_any_sequence_of_losses_converges(
+    kube: KubeServer,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    happenings: list[tuple[str, Any]],
+):
+    monkeypatch.setattr("mosaic_api.sync.decide.LINGERING", timedelta(0))
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    kube.add_namespace(namespace)
+    world = Stepped(
+        kube,
+        database,
+        replace(settings, namespace=namespace, store=f"{settings.store}/{namespace}", max_open_requests=10**6),
+    )
+    for what, about in happenings:
+        world.happen(what, about)
+    wished_gone = {row.id for row in world.rows() if row.removed}
+    for _ in range(12):
+        if not world.look():
+            break
+    else:
+        pytest.fail("it does not come to rest")
+
+    rows = world.rows()
+    there = kube.requests(namespace)
+    by_uid = {each["metadata"]["uid"]: each for each in there.values()}
+    current = [row for row in rows if row.gone is None]
+    assert not {row.id for row in rows} & wished_gone, "what nobody wants is gone"
+    assert sorted(row.uid for row in current if row.uid) == sorted(by_uid), "each request has one row, and none is lost"
+    for row in current:
+        if row.uid is None:
+            assert row.phase == "Cancelled", "whoever was not cancelled was asked for"
+            continue
+        request = by_uid[row.uid]
+        assert request["metadata"]["name"] == row.name
+        assert row.status == {"phase": "Pending"} | request.get("status", {})
+        assert row.cancelled is None or row.over or request["spec"]["execution"]["cancel"]
+    for row in rows:
+        assert row.origin == "api" or row.uid in world.applied, "nothing appears but what was applied with kubectl"
+        assert row.phase != "Cancelled" or row.cancelled or row.uid in world.ended, "nothing ends but by somebody"
+        assert row.over or row.gone is None, "what has gone is over"
+        assert row.phase != "Succeeded" or row.item, "what is published is known"
+    published = {key.split("/")[3] for key in world.files()}
+    assert published == {row.uid for row in rows if row.phase == "Succeeded"}, "results stay as long as their rows"
