@@ -39,6 +39,12 @@ def who(request: Request, context: Annotated[Context, Depends(context_of)]) -> P
         return principal_of(user)
 
 
+def credentials(request: Request) -> tuple[str, str]:
+    """By what an HTTP request shows who is behind it: its header, and whom its cookie names."""
+    logged_in = request.session.get(SESSION_USER, "") if "session" in request.scope else ""
+    return request.headers.get("authorization", ""), logged_in
+
+
 Who = Annotated[Principal, Depends(who)]
 """The parameter of a route that only a principal may call."""
 

@@ -10,9 +10,17 @@ from mosaic_api.database import Database
 from mosaic_api.metrics import Metrics
 from mosaic_api.news import News
 from mosaic_api.outside import Outside
+from mosaic_api.remembered import Remembered
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.previews import Previews
+from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
+
+SHOWN_SECONDS = 3.0
+MOST_SHOWN = 1000
+TILE_SECONDS = 600.0
+MOST_TILES = 1000
+"""Of some 50 kB."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,9 @@ class Context:
         store: where results and uploads are.
         news: tells of rows that changed.
         datasets: COGs of the store, kept open.
+        shown: published mosaics that somebody looks at, by who asks and their id: for some seconds, so that what is no
+            longer shared, and who may no longer look, is seen a little longer.
+        tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
         outside: asks servers elsewhere.
         metrics: of this application.
@@ -35,6 +46,8 @@ class Context:
     store: Store
     news: News = field(repr=False)
     datasets: Datasets = field(repr=False)
+    shown: Remembered[ShownMosaic] = field(repr=False)
+    tiles: Remembered[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
     outside: Outside = field(repr=False)
     metrics: Metrics = field(repr=False)
@@ -54,6 +67,8 @@ class Context:
             store=store,
             news=News(database),
             datasets=Datasets(store),
+            shown=Remembered(SHOWN_SECONDS, MOST_SHOWN),
+            tiles=Remembered(TILE_SECONDS, MOST_TILES),
             previews=Previews(store),
             outside=Outside(),
             metrics=Metrics(database),
