@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from conftest import PUBLIC_URL, run_on, url_of
+from conftest import PUBLIC_URL
+from databases import run_on, url_of
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings

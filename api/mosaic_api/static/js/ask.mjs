@@ -21,6 +21,7 @@ const SAYS = {
   files: "Files on servers that this installation may reach, which must give byte ranges.",
   earthDaily: "Needs an account, whose key the installation has.",
 };
+const USUAL_MASKS = ["cloud", "shadow"];
 const A_MONTH = 30 * 86400 * 1000;
 let base = {};
 
@@ -46,6 +47,13 @@ function show() {
 function changed() {
   show();
   estimateSoon(spec());
+}
+
+/** Scenes of a catalogue bring masks along, files do not: what is usual to leave out follows the source, until it is chosen. */
+function sourceChanged() {
+  const { mask } = held(form);
+  const usual = mask.length === 0 || mask.join() === USUAL_MASKS.join();
+  if (usual) fill(form, { mask: form.elements.source.value === "files" ? [] : USUAL_MASKS });
 }
 
 /** Fill the form as a request has it, to be changed and asked for again. */
@@ -98,6 +106,7 @@ async function send(event) {
 }
 
 form.addEventListener("submit", send);
+form.elements.source.addEventListener("input", sourceChanged);
 form.addEventListener("input", changed);
 form.addEventListener("area", () => estimateSoon(spec()));
 begin();

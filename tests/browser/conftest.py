@@ -1,0 +1,107 @@
+"""The page in a real Chromium, on a real installation: its database, its executor, and a catalogue of scenes."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import running
+from databases import database_url, postgres, run_on, template, url_of  # noqa: F401 (fixtures)
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_worker.synthetic import write_scenes
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from range_server import serving
+from served_items import served_item
+from sites import Catalogue, Site, serve
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+SECONDS = 20
+DESK, PHONE = (1280, 860), (390, 780)
+Opens = Callable[..., Page]
+"""`opens(site, "#panel=data", scheme="dark", size=PHONE)` gives the page when it is ready."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        reason = "chromium is not installed; `make browser-test` does it as root on Debian"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """A STAC API of three synthetic scenes."""
+    folder = tmp_path_factory.mktemp("scenes")
+    list(write_scenes(folder, count=3, side=512))
+    with serving(folder) as files:
+        items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
+        with running.stac_api(items, tmp_path_factory.mktemp("rustac")) as url:
+            yield Catalogue(url, items)
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path) -> Iterator[Site]:  # noqa: F811 (a fixture)
+    """An installation on this machine, for one user."""
+    with serve(database_url, tmp_path / "data") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def gallery(
+    postgres: PrivatePostgres,  # noqa: F811 (a fixture)
+    template: str,  # noqa: F811
+    catalogue: Catalogue,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """An installation with something of everything, which tests only look at."""
+    run_on(postgres, f"CREATE DATABASE gallery TEMPLATE {template}")
+    with serve(url_of(postgres, "gallery"), tmp_path_factory.mktemp("gallery")) as served:
+        served.make("snow", catalogue.spec(product={"index": "NDSI"}))
+        served.make("green", catalogue.spec())
+        served.call("POST", "requests", json={"name": "early", "spec": catalogue.spec(days="1999-01-01/1999-01-31")})
+        west, south, _, _ = catalogue.bbox
+        point = {"kind": "point", "name": "A camp", "description": "by the lake", "creator": "Ann"}
+        served.call("POST", "entries", json=point | {"longitude": west, "latitude": south})
+        yield served
+    run_on(postgres, "DROP DATABASE gallery WITH (FORCE)")
+
+
+@pytest.fixture
+def opens(chromium: Browser) -> Iterator[Opens]:
+    """Opens pages; at the end none may have had a fault, or broken the rules on scripts and styles."""
+    faults: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        refused = "the server responded with a status of 4" in message.text  # a test may want that
+        if message.type in {"error", "warning"} and not refused:
+            faults.append(message.text)
+
+    def open_page(site: Site, at: str = "", scheme: str = "light", size: tuple[int, int] = DESK) -> Page:
+        width, height = size
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale="en-CA",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(SECONDS * 1000)
+        page = context.new_page()
+        page.on("console", hear)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{site.url}/{at}")
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield open_page
+    for context in chromium.contexts:
+        context.close()
+    assert faults == []

@@ -1,0 +1,170 @@
+"""Asking for a mosaic on the page, as somebody does who has never seen it."""
+
+import re
+
+from conftest import Opens
+from playwright.sync_api import Page, expect
+from sites import Catalogue, Site
+
+SLOW = 120_000
+"""Milliseconds that a mosaic may take."""
+
+
+def choose_scenes(page: Page, catalogue: Catalogue) -> None:
+    page.get_by_label("Source", exact=True).select_option("Another STAC API")
+    page.get_by_label("Address of the API").fill(catalogue.url)
+    page.get_by_label("First day").fill("2024-06-01")
+    page.get_by_label("Last day").fill("2024-09-30")
+
+
+def type_area(page: Page, bbox: list[float]) -> None:
+    form = page.get_by_role("form", name="Ask for a mosaic")
+    for side, value in zip(("West", "South", "East", "North"), bbox, strict=True):
+        form.get_by_label(side).fill(str(value))
+
+
+def draw_around(page: Page, bbox: list[float]) -> None:
+    """Look at the place, and draw a rectangle that holds it."""
+    west, south, east, north = bbox
+    page.evaluate(
+        "async ([w, s, e, n]) => { const { map } = await import('/static/js/map.mjs');"
+        " map.fitBounds([[s, w], [n, e]], { animate: false, padding: [60, 60] }); }",
+        bbox,
+    )
+    corners = page.evaluate(
+        "async (corners) => { const { map } = await import('/static/js/map.mjs');"
+        " return corners.map((place) => { const { x, y } = map.latLngToContainerPoint(place); return [x, y]; }); }",
+        [[north, west], [south, east]],
+    )
+    page.get_by_role("button", name="Draw a rectangle").click()
+    for x, y in corners:
+        page.locator("#map").click(position={"x": x, "y": y})
+
+
+def test_a_mosaic_is_drawn_asked_for_watched_and_seen(site: Site, catalogue: Catalogue, opens: Opens):
+    page = opens(site)
+    draw_around(page, catalogue.bbox)
+    expect(page.locator("#area-says")).to_contain_text("km²")
+    choose_scenes(page, catalogue)
+    expect(page.locator("#found")).to_contain_text("3 scenes")
+    page.get_by_label("Size of a pixel").fill("20")
+    expect(page.locator("#estimate")).to_contain_text("3 scenes")
+    expect(page.locator("#estimate")).to_contain_text("million pixels")
+    page.get_by_label("Name, if you like").fill("seen")
+    page.get_by_role("button", name="Ask for the mosaic").click()
+    row = page.get_by_role("row", name=re.compile("^seen"))
+    expect(row).to_contain_text("Succeeded", timeout=SLOW)
+    expect(page.locator("#legends")).to_contain_text("seen · NDVI")
+    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    page.locator("#map").hover()
+    expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
+    drawn = site.call("GET", "requests")["requests"][0]["spec"]["area"]["bbox"]
+    assert all(abs(one - other) < 0.01 for one, other in zip(drawn, catalogue.bbox, strict=True))
+
+
+def test_the_keyboard_alone_is_enough_to_ask(site: Site, catalogue: Catalogue, opens: Opens):
+    page = opens(site)
+
+    def go_to(name: str) -> None:
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.name || document.activeElement.id") == name:
+                return
+        raise AssertionError(f"no Tab leads to {name}")
+
+    values = dict(zip(("west", "south", "east", "north"), catalogue.bbox, strict=True))
+    for side in ("north", "west", "east", "south"):
+        go_to(side)
+        page.keyboard.type(str(values[side]))
+    go_to("source")
+    page.keyboard.type("Another")
+    go_to("url")
+    page.keyboard.type(catalogue.url)
+    for end, typed, day in (("from", "06012024", "2024-06-01"), ("to", "09302024", "2024-09-30")):
+        go_to(end)  # its month, as this Chromium writes dates
+        page.keyboard.type(typed)
+        expect(page.locator(f"#{end}")).to_have_value(day)
+    go_to("index")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("snow")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#index")).to_have_value("NDSI")
+    expect(page.locator("#index-says")).to_contain_text("Normalized Difference Snow Index")
+    go_to("resolution")
+    page.keyboard.type("40")
+    go_to("ask-button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#tab-requests")).to_be_focused()
+    spec = site.call("GET", "requests")["requests"][0]["spec"]
+    assert (spec["product"], spec["grid"]) == ({"index": "NDSI"}, {"resolution": 40})
+    assert spec["area"] == {"bbox": catalogue.bbox}
+
+
+def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue, opens: Opens):
+    page = opens(site)
+    type_area(page, catalogue.bbox)
+    choose_scenes(page, catalogue)
+    for label, wrong, right, sentence in (
+        ("Size of a pixel", "-3", "40", "must be greater than 0"),
+        ("Index, by its name or what it is for", "NDVY", "NDVI", "no index NDVY"),
+        ("Name, if you like", "Not A Name", "a-name", "small letters"),
+    ):
+        field = page.get_by_label(label)
+        field.fill(wrong)
+        page.get_by_role("button", name="Ask for the mosaic").click()
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_be_focused()
+        expect(page.locator(".wrong:visible")).to_contain_text(sentence)
+        described = field.get_attribute("aria-describedby") or ""
+        assert page.locator(".wrong:visible").get_attribute("id") in described.split()
+        field.fill(right)
+    page.get_by_role("button", name="Ask for the mosaic").click()
+    expect(page.get_by_role("row", name=re.compile("^a-name"))).to_be_visible()
+
+
+def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue, opens: Opens):
+    polygon = {"type": "Polygon", "coordinates": [corners_of(catalogue.bbox)]}
+    spec = catalogue.spec(
+        area={"geometry": polygon},
+        product={"expression": "(nir - red) / (nir + red + 0.1)"},
+        composite={"method": "percentile", "percentile": 75.0, "mask": ["cloud"], "dilate": 3, "count": True},
+        grid={"resolution": 40.0, "crs": "EPSG:3005", "resampling": "cubic"},
+        output={"dtype": "int16", "colormap": "viridis", "stretch": {"fixed": {"lower": -0.5, "upper": 0.5}}},
+        execution={"parallelism": 3},
+    )
+    spec["source"]["stac"] |= {"maxCloudCover": 90.0, "datetime": "2024-06-01T00:00:00Z/2024-09-30T12:00:00Z"}
+    site.call("POST", "requests", json={"name": "first", "spec": spec})
+    page = opens(site, "#panel=requests")
+    page.get_by_role("button", name="first", exact=True).click()
+    page.get_by_role("button", name=re.compile("with changes")).click()
+    expect(page.locator("#area-says")).to_contain_text("4 corners")
+    page.get_by_label("Name, if you like").fill("second")
+    page.get_by_role("button", name="Ask for the mosaic").click()
+    expect(page.get_by_role("row", name=re.compile("^second"))).to_be_visible()
+    told = {each["name"]: each["spec"] for each in site.call("GET", "requests")["requests"]}
+    assert told["second"] == told["first"]
+
+
+def corners_of(bbox: list[float]) -> list[list[float]]:
+    west, south, east, north = bbox
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue, opens: Opens):
+    page = opens(site)
+    page.get_by_label("Source", exact=True).select_option("Files by their addresses")
+    scene = page.get_by_role("group", name="Scene 1")
+    scene.get_by_label("Kind").select_option("files of its bands")
+    hrefs = {band: catalogue.items[0]["assets"][band]["href"] for band in ("red", "nir")}
+    for number, band in enumerate(("red", "nir")):
+        scene.get_by_label("Address of its file").nth(number).fill(hrefs[band])
+    page.get_by_role("button", name="Open them and tell").click()
+    expect(page.locator("#estimate")).to_contain_text("pixels")
+    page.get_by_label("Name, if you like").fill("files")
+    page.get_by_role("button", name="Ask for the mosaic").click()
+    expect(page.get_by_role("row", name=re.compile("^files"))).to_be_visible()
+    (asked,) = site.call("GET", "requests")["requests"]
+    bands = {band: {"href": href} for band, href in hrefs.items()}
+    assert asked["spec"]["source"] == {"files": {"scenes": [{"bands": bands}]}}
+    assert "area" not in asked["spec"]

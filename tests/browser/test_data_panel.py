@@ -1,0 +1,222 @@
+"""Data of people's own: added, found, changed, deleted and had back; shared with, and fetched from, a central place."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Opens
+from databases import run_on, url_of
+from mosaic_api.private_postgres import PrivatePostgres
+from PIL import Image
+from playwright.sync_api import Page, expect
+from rasters import noise, write_raster
+from sites import Site, serve
+
+SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.5, 51.5]]
+
+
+def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
+    """Fill the form and open it, all but what is special to a kind."""
+    if not page.locator("#entry-form").is_visible():
+        page.get_by_text("Add data", exact=True).click()
+    form = page.get_by_role("form", name="Add data")
+    form.get_by_label(kind, exact=True).check()
+    if file is not None:
+        form.get_by_label("File").set_input_files(file)
+    form.get_by_label("Name").fill(name)
+    form.get_by_label("Creator").fill("Ann")
+
+
+def keep(page: Page) -> None:
+    page.get_by_role("button", name="Add it").click()
+
+
+def open_row(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def only(site: Site) -> dict[str, Any]:
+    (entry,) = site.call("GET", "entries")["entries"]
+    return entry
+
+
+def test_an_image_is_added_and_its_values_are_told(site: Site, opens: Opens, tmp_path: Path):
+    image = write_raster(tmp_path / "height.tif", noise(200, 200, 1), nodata=0)
+    page = opens(site, "#panel=data")
+    expect(page.locator("#data-empty")).to_contain_text("There is no data yet")
+    add(page, "Image", "Height", image)
+    keep(page)
+    expect(page.get_by_role("row", name=re.compile("^Height Ann"))).to_be_visible()
+    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    expect(page.locator("#legends")).to_contain_text("Height")
+    page.locator("#map").hover()
+    expect(page.locator("#reading dd")).to_have_text(re.compile(r"^[\d,.]+$"))
+
+
+def test_features_show_their_attributes_and_no_markup(site: Site, opens: Opens, tmp_path: Path):
+    properties = {"name": "<img src=x onerror=alert(1)>", "area": 7.5}
+    feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [SQUARE]}}
+    file = tmp_path / "lakes.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    page = opens(site, "#panel=data")
+    add(page, "Vector", "Lakes", file)
+    keep(page)
+    expect(page.locator("path.leaflet-interactive")).to_be_visible()
+    page.locator("#map").click()
+    popup = page.locator(".leaflet-popup-content")
+    expect(popup.get_by_role("row", name=re.compile("^name"))).to_contain_text("<img src=x")
+    expect(popup.locator("img")).to_have_count(0)
+
+
+def test_a_point_is_picked_on_the_map(site: Site, opens: Opens):
+    page = opens(site, "#at=48.5,-123.5,9&panel=data")
+    add(page, "Point", "Camp")
+    page.get_by_role("button", name="Pick it on the map").click()
+    expect(page.locator("#drawing")).to_contain_text("Click where the point is")
+    page.locator("#map").click()
+    expect(page.locator("#drawing")).to_be_hidden()
+    keep(page)
+    expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
+    west, south, east, north = only(site)["bounds"]
+    assert (west, south) == (east, north)
+    assert abs(west + 123.5) < 0.01
+    assert abs(south - 48.5) < 0.01
+
+
+def test_a_picture_is_placed_by_corners_drawn_on_the_map(site: Site, opens: Opens, tmp_path: Path):
+    picture = tmp_path / "scan.png"
+    Image.new("RGB", (60, 40), "red").save(picture)
+    page = opens(site, "#at=48.5,-123.5,9&panel=data")
+    add(page, "Image", "Scan", picture)
+    page.get_by_label("it is an ordinary picture").check()
+    page.get_by_role("button", name="Draw its corners on the map").click()
+    for position in ({"x": 200, "y": 200}, {"x": 500, "y": 400}):
+        page.locator("#map").click(position=position)
+    keep(page)
+    expect(page.get_by_role("row", name=re.compile("^Scan"))).to_be_visible()
+    west, south, east, north = only(site)["bounds"]
+    assert west < east
+    assert south < north
+
+
+def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, tmp_path: Path):
+    page = opens(site, "#panel=data")
+    add(page, "Vector", "Nothing")
+    keep(page)
+    file = page.get_by_label("File")
+    expect(file).to_be_focused()
+    expect(file).to_have_attribute("aria-invalid", "true")
+    wrong = tmp_path / "words.geojson"
+    wrong.write_text("no features here")
+    add(page, "Vector", "Words", wrong)
+    keep(page)
+    expect(page.locator("#entry-form .wrong, #entry-problem:visible").first).to_contain_text(re.compile("[a-z]"))
+    assert site.call("GET", "entries")["total"] == 0
+
+
+def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
+    point = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0}
+    site.call("POST", "entries", json=point)
+    page = opens(site, "#panel=data")
+    open_row(page, "Camp")
+    page.get_by_role("button", name="Edit").click()
+    details = page.locator("#data-rows .details")
+    details.get_by_label("Name").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(details.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    details.get_by_label("Name").fill("Base camp")
+    details.get_by_label("Description").fill("by the lake")
+    page.get_by_role("button", name="Save").click()
+    expect(details).to_contain_text("by the lake")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#data-empty")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("row", name=re.compile("^Base camp"))).to_be_visible()
+
+
+def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
+    for name, longitude in (("Camp", -123.5), ("Cabin", 10.0)):
+        site.call("POST", "entries", json={"kind": "point", "name": name, "longitude": longitude, "latitude": 48.5})
+    page = opens(site, "#at=48.5,-123.5,9&panel=data")
+    rows = page.locator("#data-rows tr:not(.more)")
+    expect(rows).to_have_count(2)
+    page.get_by_label("only where the map is").check()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Camp")
+    page.get_by_label("only where the map is").uncheck()
+    page.locator("#data-text").fill("cab")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Cabin")
+    page.get_by_label("Kind", exact=True).select_option("images")
+    expect(page.locator("#data-empty")).to_contain_text("Nothing is like this")
+
+
+def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens: Opens):
+    page = opens(site, "#panel=data")
+    page.get_by_label("Whose").select_option("in the central installation")
+    expect(page.locator("#data-empty")).to_contain_text("MOSAIC_CENTRAL_URL")
+
+
+@pytest.fixture
+def local(site: Site, postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Site]:
+    """An installation whose central one is the other."""
+    run_on(postgres, f"CREATE DATABASE local_one TEMPLATE {template}")
+    wanted = {"label": "local", "scopes": ["write"], "days": 1}
+    token = site.call("POST", "tokens", json=wanted)["secret"]
+    environment = {"MOSAIC_CENTRAL_URL": site.url, "MOSAIC_CENTRAL_TOKEN": token}
+    with serve(url_of(postgres, "local_one"), tmp_path / "local", environment) as served:
+        yield served
+    run_on(postgres, "DROP DATABASE local_one WITH (FORCE)")
+
+
+def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
+    site: Site, local: Site, opens: Opens, tmp_path: Path
+):
+    image = write_raster(tmp_path / "height.tif", noise(64, 64, 1), nodata=0)
+    page = opens(local, "#panel=data")
+    add(page, "Image", "Height", image)
+    keep(page)
+    expect(page.get_by_role("row", name=re.compile("^Height"))).to_be_visible()
+    open_row(page, "Height")
+    page.get_by_role("button", name="Share with the central one").click()
+    there = opens(site, "#panel=data")
+
+    def arrived() -> bool:
+        there.reload()
+        there.wait_for_selector("body[data-ready]")
+        return there.get_by_role("row", name=re.compile("^Height")).count() == 1
+
+    until(there, arrived)
+    camp = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0, "shared": True}
+    site.call("POST", "entries", json=camp)
+    page.get_by_label("Whose").select_option("in the central installation")
+    page.get_by_role("button", name="Fetch Camp").click()
+    expect(page.locator("#notices")).to_contain_text("Camp is here now")
+    expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
+    names = {entry["name"] for entry in local.call("GET", "entries")["entries"]}
+    assert names == {"Height", "Camp"}
+
+
+def until(page: Page, look: Any, times: int = 100) -> None:
+    for _ in range(times):
+        if look():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("it never came to pass")
+
+
+def test_a_mosaic_is_asked_of_the_central_installation(site: Site, local: Site, catalogue: Any, opens: Opens):
+    from test_ask import choose_scenes, type_area
+
+    page = opens(local)
+    type_area(page, catalogue.bbox)
+    choose_scenes(page, catalogue)
+    page.get_by_label("Size of a pixel").fill("40")
+    page.get_by_label("Made by").select_option("the central one")
+    page.get_by_role("button", name="Ask for the mosaic").click()
+    expect(page.locator("#notices")).to_contain_text("asked of the central installation")
+    assert site.call("GET", "requests")["total"] == 1
+    assert local.call("GET", "requests")["total"] == 0

@@ -1,0 +1,111 @@
+"""Layers: their order and look, two compared, a view that is shared by its address."""
+
+import re
+import uuid
+from typing import Any
+
+from conftest import Opens
+from playwright.sync_api import Page, expect
+from sites import Site
+
+
+def show_both(page: Page) -> None:
+    for name in ("snow", "green"):
+        page.get_by_role("button", name=f"Show {name}").click()
+    page.get_by_role("tab", name="Layers").click()
+    expect(page.locator("#layers-list > li")).to_have_count(2)
+
+
+def look(page: Page) -> list[Any]:
+    """How the layers are seen, the uppermost first, as the map has it."""
+    return page.evaluate(
+        "async () => { const { layers } = await import('/static/js/layers.mjs');"
+        " const { map } = await import('/static/js/map.mjs');"
+        " return layers.list.map(({ title, pane, colours }) => {"
+        "  const { style } = map.getPane(pane);"
+        "  return [title, style.opacity, style.display, style.clipPath !== '', colours]; }); }"
+    )
+
+
+def test_order_opacity_and_visibility(gallery: Site, opens: Opens):
+    page = opens(gallery, "#panel=requests")
+    show_both(page)
+    assert look(page) == [["green", "1", "", False, {}], ["snow", "1", "", False, {}]]
+    page.get_by_role("button", name="Move green down").click()
+    page.get_by_label("Opacity of snow").fill("40")
+    page.get_by_role("checkbox", name=re.compile("green")).uncheck()
+    assert look(page) == [["snow", "0.4", "", False, {}], ["green", "1", "none", False, {}]]
+    expect(page.locator("#legends")).to_contain_text("snow")
+    expect(page.locator("#legends")).not_to_contain_text("green")
+    page.locator("#layers-list .head").last.drag_to(page.locator("#layers-list > li").first)
+    assert [title for title, *_ in look(page)] == ["green", "snow"]
+    page.get_by_role("button", name="Take snow off the map").click()
+    assert len(look(page)) == 1
+    page.get_by_role("button", name="Undo").click()
+    assert [title for title, *_ in look(page)] == ["green", "snow"]
+
+
+def test_colours_are_chosen_and_the_legend_follows(gallery: Site, opens: Opens):
+    page = opens(gallery, "#panel=requests")
+    show_both(page)
+    page.get_by_role("checkbox", name=re.compile("snow")).uncheck()
+    item = page.locator("#layers-list > li").first
+    item.locator("summary").click()
+    with page.expect_response(re.compile(r"tiles/.*colormap=viridis.*minimum=-0.25.*maximum=0.75")) as told:
+        item.get_by_label("Colour map").select_option("viridis")
+        item.get_by_label("First").fill("-0.25")
+        item.get_by_label("Last").fill("0.75")
+        item.get_by_label("Last").blur()
+    assert told.value.ok
+    expect(page.locator("#legends .first")).to_have_text("-0.25")
+    expect(page.locator("#legends .last")).to_have_text("0.75")
+    item.get_by_label("First").fill("2")
+    item.get_by_label("First").blur()
+    expect(item.locator(".wrong")).to_have_text("The first must be less than the last.")
+
+
+def test_two_layers_are_compared_by_mouse_and_keyboard(gallery: Site, opens: Opens):
+    page = opens(gallery, "#panel=requests")
+    show_both(page)
+    page.get_by_role("button", name="Compare with a curtain").click()
+    assert all(clipped for _, _, _, clipped, _ in look(page))
+    slider = page.get_by_role("slider", name=re.compile("^Compare"))
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("^0 % snow, then green"))
+    page.get_by_role("button", name="Stop comparing").click()
+    assert not any(clipped for _, _, _, clipped, _ in look(page))
+
+
+def test_a_link_shows_the_same_view(gallery: Site, opens: Opens):
+    page = opens(gallery, "#panel=requests")
+    show_both(page)
+    page.get_by_label("Opacity of green").fill("60")
+    item = page.locator("#layers-list > li").first
+    item.locator("summary").click()
+    item.get_by_label("Colour map").select_option("magma")
+    page.get_by_role("button", name="Compare with a curtain").click()
+    page.get_by_role("button", name="Copy a link").click()
+    expect(page.locator("#notices")).to_contain_text("copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = opens(gallery, link.removeprefix(f"{gallery.url}/"))
+    expect(other.get_by_role("tab", name="Layers")).to_have_attribute("aria-selected", "true")
+    assert look(other) == look(page) == [["green", "0.6", "", True, {"colormap": "magma"}], ["snow", "1", "", True, {}]]
+    where = "async () => (await import('/static/js/map.mjs')).map.getCenter().lat.toFixed(4)"
+    assert other.evaluate(where) == page.evaluate(where)
+
+
+def test_a_link_to_what_is_gone_says_so(gallery: Site, opens: Opens):
+    there = gallery.ids["green"]
+    page = opens(gallery, f"#layer=m.{uuid.uuid4()},1,1&layer=m.{there},1,1")
+    expect(page.locator("#notices")).to_contain_text("A layer of this link is not there")
+    assert [title for title, *_ in look(page)] == ["green"]
+
+
+def test_files_are_downloaded_under_their_names(gallery: Site, opens: Opens):
+    page = opens(gallery, f"#layer=m.{gallery.ids['snow']},1,1&panel=layers")
+    for label, name in (("COG (values)", "snow.tif"), ("PNG (picture)", "snow.png"), ("STAC Item", "snow.json")):
+        with page.expect_download() as told:
+            page.get_by_role("link", name=label).click()
+        assert told.value.suggested_filename == name
+        assert told.value.failure() is None

@@ -1,0 +1,79 @@
+"""The page's pure modules, run where they are used: boxes across the antimeridian, specs, paths of fields."""
+
+from typing import Any
+
+import pytest
+from conftest import Opens
+from playwright.sync_api import Page
+from sites import Site
+
+
+@pytest.fixture
+def page(gallery: Site, opens: Opens) -> Page:
+    return opens(gallery)
+
+
+def run(page: Page, module: str, expression: str, *given: Any) -> Any:
+    """What an expression gives, in which `m` is a module and `g` what is given."""
+    return page.evaluate(f"async (g) => {{ const m = await import('/static/js/{module}.mjs'); return {expression}; }}", given)
+
+
+@pytest.mark.parametrize(
+    ("corners", "box"),
+    [
+        ([-10, 0, 10, 5], [-10, 0, 10, 5]),
+        ([170, 0, 190, 5], [170, 0, -170, 5]),
+        ([-190, 0, -170, 5], [170, 0, -170, 5]),
+        ([530, 0, 550, 5], [170, 0, -170, 5]),
+        ([-300, -95, 300, 95], [-180, -90, 180, 90]),
+    ],
+)
+def test_corners_anywhere_on_the_map_are_a_box(page: Page, corners: list[float], box: list[float]):
+    assert run(page, "geo", "m.boxOfCorners(...g[0])", corners) == box
+
+
+@pytest.mark.parametrize(("middle", "west"), [(179, 170), (-179, -190), (541, 530)])
+def test_a_box_is_shown_on_the_nearest_copy_of_the_world(page: Page, middle: float, west: float):
+    assert run(page, "geo", "m.boundsNear([170, -5, -170, 5], g[0])", middle) == [[-5, west], [5, west + 20]]
+
+
+@pytest.mark.parametrize(("longitude", "inside"), [(175, True), (-175, True), (185, True), (-165, False), (160, False)])
+def test_a_box_across_the_antimeridian_holds_both_sides(page: Page, longitude: float, inside: bool):
+    assert run(page, "geo", "m.holds([170, -5, -170, 5], 0, g[0])", longitude) is inside
+
+
+def test_a_polygon_drawn_across_the_antimeridian_has_its_box(page: Page):
+    corners = [{"lat": 0, "lng": 170}, {"lat": 0, "lng": 190}, {"lat": 9, "lng": 180}]
+    polygon = run(page, "geo", "m.polygonOf(g[0])", corners)
+    assert polygon["coordinates"] == [[[170, 0], [-170, 0], [180, 9], [170, 0]]]
+    assert run(page, "geo", "m.boxOfGeometry(g[0])", polygon) == [170, 0, -170, 9]
+
+
+@pytest.mark.parametrize("longitude", [179.5, -179.5])
+def test_tiles_are_seen_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
+    count = page.evaluate(
+        """async (longitude) => {
+            const { map } = await import('/static/js/map.mjs');
+            const { Tiles } = await import('/static/js/layers.mjs');
+            map.setView([0, longitude], 6, { animate: false });
+            const tiles = new Tiles('/static/icon.svg?{z}/{x}/{y}', [178, -2, -178, 2], {}).addTo(map);
+            await new Promise((done) => tiles.once('load', done));
+            const inside = [...tiles.getContainer().querySelectorAll('img')].map((image) => image.src.split('?')[1]);
+            return new Set(inside).size;
+        }""",
+        longitude,
+    )
+    assert count == 4  # two tiles beside the line, above and below the equator
+
+
+def test_an_incomplete_spec_is_sent_as_it_is_for_the_api_to_name_what_is_missing(page: Page):
+    form = {"source": "stac", "url": "", "collection": "", "from": "", "to": "", "cloud": "", "query": "{", "assets": ""}
+    form |= {"product": "bands", "bands": " nir ,, red", "mask": [], "method": "median", "of": "product", "crs": ""}
+    form |= {"stretch": "fixed", "lower": "", "upper": "1", "colormap": "viridis"}
+    spec = run(page, "spec", "m.specOf(g[0], null, [])", form)
+    assert spec == {
+        "source": {"stac": {"query": "{"}},
+        "product": {"bands": ["nir", "red"]},
+        "composite": {"method": "median"},
+        "output": {"colormap": "viridis", "stretch": {"fixed": {"upper": 1}}},
+    }

@@ -1,0 +1,68 @@
+"""Requests on the page: watched while they are made, stopped, removed, found."""
+
+import re
+from typing import Any
+
+from conftest import Opens
+from playwright.sync_api import expect
+from sites import Catalogue, Site
+from test_ask import SLOW
+
+
+def finely(catalogue: Catalogue) -> dict[str, Any]:
+    """The spec of a mosaic of several tiles, which takes a while."""
+    return catalogue.spec(grid={"resolution": 1.5})
+
+
+def test_tiles_appear_on_the_map_while_a_mosaic_is_made(site: Site, catalogue: Catalogue, opens: Opens):
+    site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
+    page = opens(site, "#panel=requests")
+    page.get_by_role("button", name="Show fine").click()
+    row = page.get_by_role("row", name=re.compile("^fine"))
+    expect(row.get_by_role("progressbar")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".leaflet-image-layer").first).to_be_attached(timeout=SLOW)
+    expect(row).to_contain_text("Running")
+    expect(row).to_contain_text("Succeeded", timeout=SLOW)
+    expect(page.locator(".leaflet-image-layer")).to_have_count(0)
+    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    expect(page.locator("#notices")).to_contain_text("fine is done")
+
+
+def test_a_request_is_stopped_and_removed(site: Site, catalogue: Catalogue, opens: Opens):
+    site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
+    page = opens(site, "#panel=requests")
+    page.get_by_role("button", name="fine", exact=True).click()
+    page.get_by_role("button", name="Cancel").click()
+    row = page.get_by_role("row", name=re.compile("^fine"))
+    expect(row).to_contain_text("Cancelled", timeout=SLOW)
+    page.get_by_role("button", name="Remove …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
+    expect(row).to_be_visible()
+    page.get_by_role("button", name="Remove …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove it").click()
+    expect(row).to_have_count(0)
+    expect(page.locator("#requests-empty")).to_contain_text("No mosaic was asked for yet")
+    assert site.call("GET", "requests")["total"] == 0
+
+
+def test_why_a_request_failed_is_said_in_its_row(gallery: Site, opens: Opens):
+    page = opens(gallery, "#panel=requests")
+    row = page.get_by_role("row", name=re.compile("^early"))
+    expect(row).to_contain_text("Failed", timeout=SLOW)
+    expect(row).to_contain_text("no scene")
+
+
+def test_requests_are_found_by_name_and_state_and_come_in_pages(site: Site, catalogue: Catalogue, opens: Opens):
+    for number in range(30):
+        asked = site.call("POST", "requests", json={"name": f"m{number}", "spec": catalogue.spec()})
+        site.call("POST", f"requests/{asked['id']}/cancel")
+    page = opens(site, "#panel=requests")
+    rows = page.locator("#requests-rows tr:not(.more)")
+    expect(rows).to_have_count(25)
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(30)
+    expect(rows.last).to_contain_text("m0")
+    page.get_by_label("Search by name").fill("m2")
+    expect(rows).to_have_count(11)
+    page.get_by_label("State").select_option("failed")
+    expect(page.locator("#requests-empty")).to_contain_text("No request is like this")
