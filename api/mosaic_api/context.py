@@ -8,16 +8,24 @@ from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
 from mosaic_api.database import Database
+from mosaic_api.identity import Principal
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
 from mosaic_api.metrics import Metrics
 from mosaic_api.news import News
 from mosaic_api.outside import Outside
+from mosaic_api.remembered import Remembered
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.previews import Previews
+from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
 
 CONVERSIONS = 2
+SHOWN_SECONDS = 3.0
+MOST_SHOWN = 1000
+TILE_SECONDS = 600.0
+MOST_TILES = 1000
+"""Of some 50 kB."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,9 @@ class Context:
         limits: of what one caller may do.
         provider: by which people log in; None if they need a token.
         datasets: COGs of the store, kept open.
+        shown: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
+            shared any more is seen a little longer.
+        tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
         outside: asks servers elsewhere.
         metrics: of this application.
@@ -43,6 +54,8 @@ class Context:
     store: Store
     news: News = field(repr=False)
     datasets: Datasets = field(repr=False)
+    shown: Remembered[tuple[Principal, ShownMosaic]] = field(repr=False)
+    tiles: Remembered[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
     outside: Outside = field(repr=False)
     metrics: Metrics = field(repr=False)
@@ -65,6 +78,8 @@ class Context:
             store=store,
             news=News(database),
             datasets=Datasets(store),
+            shown=Remembered(SHOWN_SECONDS, MOST_SHOWN),
+            tiles=Remembered(TILE_SECONDS, MOST_TILES),
             previews=Previews(store),
             outside=Outside(),
             metrics=Metrics(database),

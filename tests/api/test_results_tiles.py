@@ -2,12 +2,14 @@
 
 import io
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clients import Client
+from mosaic_api.context import SHOWN_SECONDS
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings
 from mosaic_worker.output.colormaps import palette
@@ -127,12 +129,13 @@ def test_the_world_shows_the_pole_without_reading_all_of_it(
 
 
 @pytest.mark.parametrize("name", ["utm", "across", "degrees", "colours"])
-def test_the_world_shows_a_small_mosaic_as_a_speck(
+def test_the_world_shows_no_more_of_a_small_mosaic_than_a_speck(
     client: Client, database: Database, shown: dict[str, Published], name: str
 ):
     mosaic = shown[name].row(database)
-    found = pixels_of(client("ann").get(f"/api/v1/requests/{mosaic}/tiles/0/0/0.png").content)
-    assert 0 < (found[..., 3] > 0).sum() <= 4
+    answer = client("ann").get(f"/api/v1/requests/{mosaic}/tiles/0/0/0.png")
+    assert answer.status_code == 200
+    assert (pixels_of(answer.content)[..., 3] > 0).sum() <= 4
 
 
 def test_three_bands_are_red_green_and_blue(client: Client, database: Database, shown: dict[str, Published]):
@@ -267,6 +270,16 @@ def test_what_is_not_yours_is_not_shown(client: Client, database: Database, show
         assert bob.get(f"/api/v1/requests/{mosaic}/{path}").status_code == 404
         assert client().get(f"/api/v1/requests/{mosaic}/{path}").status_code == 401
     assert bob.get(f"/api/v1/requests/{shared}/legend").status_code == 200
+
+
+def test_what_is_no_longer_shared_is_soon_not_shown(client: Client, database: Database, shown: dict[str, Published]):
+    mosaic = shown["utm"].row(database, "ann", shared=True)
+    bob, address = client("bob"), f"/api/v1/requests/{mosaic}/legend"
+    assert bob.get(address).status_code == 200
+    client("ann").patch(f"/api/v1/requests/{mosaic}", json={"shared": False})
+    deadline = time.monotonic() + 2 * SHOWN_SECONDS
+    while bob.get(address).status_code != 404:
+        assert time.monotonic() < deadline
 
 
 def test_what_is_not_published_is_said_to_be_so(client: Client, database: Database, shown: dict[str, Published]):

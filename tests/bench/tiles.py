@@ -1,12 +1,14 @@
 """Tiles under load: `make bench-tiles` starts the application as `mosaic serve` does, and prints p50, p95 and errors.
 
-Two loads, each of many readers at once on 127.0.0.1: readers who look at the map (a screenful of tiles by six
-connections, then some seconds of looking, as people do), and readers who never pause, which measures how many tiles a
-second the process gives.
+Two loads, each of readers at once on 127.0.0.1: readers who look at the map (a screenful of tiles by six connections,
+some seconds of looking, a move, and so on, as people do), and readers who never pause, which measures how many tiles a
+second the process gives. The processor time of the application is told too, for it depends less on what else runs.
 """
 
 import argparse
 import asyncio
+import math
+import os
 import random
 import socket
 import statistics
@@ -15,11 +17,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import httpx
 import numpy as np
 from mosaic_api.database import Database, Mosaic
@@ -34,10 +37,15 @@ SIDE = 5490
 ZOOMS = (10, 11, 12, 13, 14)
 SCREEN = 4
 """Tiles across and down."""
+ZOOMING = 0.2
+"""Share of moves that go elsewhere."""
 CONNECTIONS = 6
 """Of a browser to one host."""
+KEEP_SECONDS = 2.0
+"""After which an idle connection is not used again: the server ends it after 5."""
 LOOKING_SECONDS = 8.0
 SECONDS = 20.0
+"""Of measuring; readers who look at the map come one after the other during as long before."""
 WAIT_SECONDS = 30.0
 
 APPLICATION = """
@@ -52,17 +60,22 @@ uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_l
 
 @dataclass
 class Tally:
-    """What readers saw: milliseconds of each tile, and how many were no tiles."""
+    """What readers saw: milliseconds of each tile, how many were no tiles, and why."""
 
     milliseconds: list[float] = field(default_factory=list)
     errors: int = 0
+    told: set[str] = field(default_factory=set)
 
-    def report(self, name: str, seconds: float) -> None:
+    def report(self, name: str, seconds: float, processor: float) -> None:
         self.milliseconds.sort()
         p50 = statistics.median(self.milliseconds)
         p95 = self.milliseconds[int(0.95 * len(self.milliseconds))]
-        rate = len(self.milliseconds) / seconds
-        print(f"{name:44} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {rate:6.0f} tiles/s  {self.errors} errors")
+        rate, each = len(self.milliseconds) / seconds, 1000 * processor / len(self.milliseconds)
+        print(
+            f"{name:36} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {rate:5.0f} tiles/s  {each:4.1f} ms CPU",
+            f"{self.errors} errors",
+            *sorted(self.told)[:3],
+        )
 
 
 def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
@@ -81,8 +94,8 @@ def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
 
 
 @contextmanager
-def serving(database: str, store: Path) -> Iterator[str]:
-    """The application in a process of its own."""
+def serving(database: str, store: Path) -> Iterator[tuple[str, int]]:
+    """The application in a process of its own: its address and the process."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -98,56 +111,93 @@ def serving(database: str, store: Path) -> Iterator[str]:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-def screens(bounds: list[float], rng: random.Random) -> Callable[[], list[tuple[int, int, int]]]:
-    """Gives the tiles of a screen somewhere over bounds."""
-    west, south, east, north = bounds
-
-    def screen() -> list[tuple[int, int, int]]:
-        z = rng.choice(ZOOMS)
-        lon, lat = rng.uniform(west, east), rng.uniform(south, north)
-        x = int((lon + 180) / 360 * 2**z)
-        y = int((1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * 2**z)
-        first = -(SCREEN // 2)
-        return [
-            (z, x + across, y + down)
-            for across in range(first, first + SCREEN)
-            for down in range(first, first + SCREEN)
-        ]
-
-    return screen
+Tile = tuple[int, int, int]
 
 
-async def read(address: str, bounds: list[float], tally: Tally, until: float, seed: int, pause: float) -> None:
-    """One reader."""
-    rng = random.Random(seed)
-    screen = screens(bounds, rng)
-    limits = httpx.Limits(max_connections=CONNECTIONS if pause else 1)
-    async with httpx.AsyncClient(limits=limits, timeout=WAIT_SECONDS) as client:
+class Reader:
+    """Looks at a screenful of tiles somewhere over a mosaic, then moves by a tile, or zooms; knows what it has seen."""
 
-        async def fetch(tile: tuple[int, int, int], free: asyncio.Semaphore) -> None:
-            async with free:
-                began = time.perf_counter()
-                answer = await client.get(f"{address}/tiles/{tile[0]}/{tile[1]}/{tile[2]}.png")
-                tally.milliseconds.append(1000 * (time.perf_counter() - began))
-                tally.errors += answer.status_code != 200 or not answer.content.startswith(b"\x89PNG")
+    def __init__(self, bounds: Sequence[float], seed: int) -> None:
+        self.rng = random.Random(seed)
+        self._bounds = bounds
+        self._seen: set[Tile] = set()
+        self._z, self._x, self._y = 0, 0, 0
 
-        await asyncio.sleep(rng.uniform(0, pause))
+    def start(self) -> list[Tile]:
+        """The tiles of a screen somewhere else."""
+        west, south, east, north = self._bounds
+        self._z = self.rng.choice(ZOOMS)
+        longitude, latitude = self.rng.uniform(west, east), self.rng.uniform(south, north)
+        self._x = int((longitude + 180) / 360 * 2**self._z)
+        self._y = int((1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2 * 2**self._z)
+        return self._new()
+
+    def move(self) -> list[Tile]:
+        """The tiles that are new after a move; a browser keeps the others."""
+        if self.rng.random() < ZOOMING:
+            return self.start()
+        self._x += self.rng.choice((-1, 1))
+        self._y += self.rng.choice((-1, 0, 1))
+        return self._new()
+
+    def _new(self) -> list[Tile]:
+        around = range(-(SCREEN // 2), SCREEN - SCREEN // 2)
+        shown = {(self._z, self._x + across, self._y + down) for across in around for down in around}
+        new = sorted(shown - self._seen)
+        self._seen |= shown
+        return new
+
+
+async def read(address: str, bounds: Sequence[float], tally: Tally, until: float, seed: int, pause: float) -> None:
+    """One reader; without a pause it sees a new screen each time, one tile after the other."""
+    reader = Reader(bounds, seed)
+    connections = aiohttp.TCPConnector(limit=CONNECTIONS if pause else 1, keepalive_timeout=KEEP_SECONDS)
+    async with aiohttp.ClientSession(connector=connections) as client:
+
+        async def fetch(tile: Tile) -> None:
+            began = time.perf_counter()
+            try:
+                async with client.get(f"{address}/tiles/{tile[0]}/{tile[1]}/{tile[2]}.png") as answer:
+                    content = await answer.read()
+                good = answer.status == 200 and content.startswith(b"\x89PNG")
+            except (aiohttp.ClientError, TimeoutError) as error:
+                good = False
+                tally.told.add(repr(error))
+            tally.milliseconds.append(1000 * (time.perf_counter() - began))
+            tally.errors += not good
+
+        await asyncio.sleep(reader.rng.uniform(0, SECONDS) if pause else 0)
+        tiles = reader.start()
         while time.monotonic() < until:
-            free = asyncio.Semaphore(CONNECTIONS if pause else 1)
-            await asyncio.gather(*(fetch(tile, free) for tile in screen()))
-            await asyncio.sleep(rng.uniform(0.5, 1.5) * pause)
+            for first in range(0, len(tiles), connections.limit):
+                await asyncio.gather(*(fetch(tile) for tile in tiles[first : first + connections.limit]))
+            await asyncio.sleep(reader.rng.uniform(0.5, 1.5) * pause)
+            tiles = reader.move() if pause else reader.start()
 
 
-async def load(name: str, address: str, bounds: list[float], readers: int, pause: float) -> None:
+def processor_seconds(process: int) -> float:
+    """What a process has used, by the kernel's account."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def load(name: str, requests: str, process: int, bounds: Sequence[float], readers: int, pause: float) -> None:
     tally, began = Tally(), time.monotonic()
-    await asyncio.gather(*(read(address, bounds, tally, began + SECONDS, seed, pause) for seed in range(readers)))
-    tally.report(name, time.monotonic() - began)
+    until = began + (2 * SECONDS if pause else SECONDS)
+    used = processor_seconds(process)
+    reading = asyncio.gather(*(read(requests, bounds, tally, until, seed, pause) for seed in range(readers)))
+    if pause:
+        await asyncio.sleep(SECONDS)
+        tally.milliseconds.clear()
+        began, used = time.monotonic(), processor_seconds(process)
+    await reading
+    tally.report(name, time.monotonic() - began, processor_seconds(process) - used)
 
 
 def main() -> None:
@@ -175,13 +225,15 @@ def main() -> None:
                     item=item,
                 )
                 session.add(mosaic)
-            with serving(server.url, store) as address:
+            with serving(server.url, store) as (address, process):
                 requests = f"{address}/api/v1/requests/{mosaic.id}"
-                bounds = [float(edge) for edge in item["bbox"]]  # type: ignore[attr-defined]
+                bounds = [float(edge) for edge in item["bbox"]]
                 for count in (1, 10):
-                    asyncio.run(load(f"{count} reader(s) without a pause", requests, bounds, count, 0))
-                asyncio.run(load(f"{readers} readers who look at the map", requests, bounds, readers, LOOKING_SECONDS))
-                asyncio.run(load(f"{readers} readers without a pause", requests, bounds, readers, 0))
+                    asyncio.run(load(f"{count} reader(s) without a pause", requests, process, bounds, count, 0))
+                asyncio.run(
+                    load(f"{readers} readers who look at the map", requests, process, bounds, readers, LOOKING_SECONDS)
+                )
+                asyncio.run(load(f"{readers} readers without a pause", requests, process, bounds, readers, 0))
             database.close()
         finally:
             server.stop()

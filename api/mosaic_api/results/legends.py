@@ -2,7 +2,7 @@
 
 import math
 
-from mosaic_worker.output.colormaps import palette
+from mosaic_api.results.tiles import table
 
 COLOURS = 256
 FEWEST_STOPS = 4
@@ -17,7 +17,7 @@ def colours_of(colormap: str) -> list[str]:
 def colour_at(colormap: str, share: float) -> str:
     """The colour at a share, 0 to 1, of the way from the first colour to the last."""
     index = 1 + round(min(max(share, 0), 1) * 254)
-    return "#" + palette(colormap)[3 * index : 3 * index + 3].hex()
+    return f"#{table(colormap)[3 * index : 3 * index + 3].hex()}"
 
 
 def stops(colormap: str, minimum: float, maximum: float) -> list[tuple[float, str]]:

@@ -131,8 +131,7 @@ def _painted(datasets: Datasets, mosaic: ShownMosaic, piece: Grid, look: Look) -
     if mesh.window.empty:
         return None
     level = min(level_of(mesh), datasets.overviews(mosaic.key))
-    if level:
-        mesh = mesh_between(piece, mosaic.grid.reduced(1 << level))
+    mesh = mesh.reduced(1 << level)
     stored = datasets.read(mosaic.key, level, mosaic.product, mesh.window)
     return mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits))
 
@@ -148,11 +147,9 @@ def level_of(mesh: Mesh) -> int:
 
     Where that is no level for the whole tile, as at a pole, a coarser one bounds what is read.
     """
-    boxes = np.array([box for box, _ in mesh.cells])
-    corners = np.array([places for _, places in mesh.cells]).reshape(-1, 4, 2)
-    across, down = (corners[:, 2] - corners[:, 0]).T, (corners[:, 1] - corners[:, 3]).T
+    across, down = ((mesh.corners[:, one] - mesh.corners[:, other]).T for one, other in ((2, 0), (1, 3)))
     covered = np.abs(across[0] * down[1] - across[1] * down[0]) / 2
-    shown = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    shown = np.prod(mesh.boxes[:, 2:] - mesh.boxes[:, :2], axis=1)
     factor = float(np.sqrt(np.median(covered / shown)))
     window = mesh.window
     least = math.sqrt(max(1, (window.right - window.left) * (window.bottom - window.top)) / MOST_READ)
@@ -165,7 +162,7 @@ def coloured(pixels: Bytes, colormap: str) -> bytes:
         return empty() if pixels.shape[1:] == (SIDE, SIDE) else _png(Image.new("RGBA", pixels.shape[:0:-1]))
     if len(pixels) == 1:
         image = Image.fromarray(pixels[0])
-        image.putpalette(_palette(colormap))
+        image.putpalette(table(colormap))
         return _png(image, transparency=0)
     alpha = np.where((pixels > 0).all(axis=0), 255, 0).astype(np.uint8)
     channels = np.dstack([*pixels, alpha])
@@ -182,7 +179,8 @@ def empty() -> bytes:
 
 
 @cache
-def _palette(colormap: str) -> bytes:
+def table(colormap: str) -> bytes:
+    """The palette of a colormap: 256 times red, green, blue, of which the first stands for nothing."""
     return palette(colormap)
 
 

@@ -3,15 +3,16 @@
 import uuid
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
+from pydantic import BaseModel, Field
 
 from mosaic_api import mosaics
-from mosaic_api.access import Who
+from mosaic_api.access import Who, credentials, recognised, required
 from mosaic_api.bodies import Body
-from mosaic_api.context import HERE, Context
+from mosaic_api.context import HERE, Context, context_of
 from mosaic_api.files import Sent, known, send
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Invalid, NotFound
@@ -36,7 +37,7 @@ FILES: dict[str, tuple[str, str, str]] = {
 }
 """By what they are called here: the name in the store, the media type, and the end of the name they are saved under."""
 
-Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Content = Literal["cog", "png", "thumbnail", "item"]
 Answers = dict[int | str, dict[str, Any]]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -54,16 +55,12 @@ FILE_ANSWER: Answers = {
 }
 
 
-class Colours:
+class Colours(BaseModel):
     """How values are coloured: as the mosaic's own picture is, unless something else is asked for."""
 
-    def __init__(
-        self,
-        colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
-        minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
-        maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
-    ) -> None:
-        self._asked = (colormap, minimum, maximum)
+    colormap: Annotated[Colormap | None, Field(description="of one band; its own if absent")] = None
+    minimum: Annotated[Value | None, Field(description="the value of the first colour; its own if absent")] = None
+    maximum: Annotated[Value | None, Field(description="the value of the last colour; its own if absent")] = None
 
     def look(self, mosaic: ShownMosaic) -> tiles.Look:
         """For a mosaic.
@@ -71,7 +68,7 @@ class Colours:
         Raises:
             Invalid: the limits are no limits.
         """
-        return tiles.look_of(mosaic, *self._asked)
+        return tiles.look_of(mosaic, self.colormap, self.minimum, self.maximum)
 
 
 class ValueAt(Body):
@@ -131,53 +128,64 @@ class Previewed(Body):
     tiles: list[PreviewTile]
 
 
-def shown(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> ShownMosaic:
-    """The published mosaic that a route is about.
+def shown(request: Request, mosaic_id: uuid.UUID) -> ShownMosaic:
+    """The published mosaic that a request is about, as it was a moment ago: a map asks for many tiles at once.
 
     Raises:
+        Unauthorized: nobody knows who asks.
         NotFound: there is none, it may not be seen, or it is not published.
+        TooMany: the caller calls too often.
     """
-    with here.database.transaction() as session:
-        return ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
+    here = context_of(request)
 
+    def find() -> tuple[Principal, ShownMosaic]:
+        principal = required(recognised(request, here))
+        with here.database.transaction() as session:
+            return principal, ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
 
-Shown = Annotated[ShownMosaic, Depends(shown)]
+    principal, mosaic = here.shown.get((credentials(request), mosaic_id), find)
+    here.limits.call(principal)
+    return mosaic
 
 
 @router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER | KNOWN)
 def tile(
     request: Request,
-    mosaic: Shown,
-    here: HERE,
-    colours: Annotated[Colours, Depends()],
+    mosaic_id: uuid.UUID,
+    colours: Annotated[Colours, Query()],
     z: Annotated[int, Path(ge=0, le=tiles.MOST_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
     y: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
 ) -> Response:
     """A tile of a web map (EPSG:3857, 256 pixels), transparent where there is no data."""
+    mosaic = shown(request, mosaic_id)
     place, look = tiles.Place(z, x, y), colours.look(mosaic)
     headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
     if known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(tiles.tile(here.datasets, mosaic, place, look), headers=headers, media_type=PNG)
+    here = context_of(request)
+    content = here.tiles.get(headers["ETag"], lambda: tiles.tile(here.datasets, mosaic, place, look))
+    return Response(content, headers=headers, media_type=PNG)
 
 
 @router.get("/point")
 def point(
-    mosaic: Shown,
-    here: HERE,
+    request: Request,
+    mosaic_id: uuid.UUID,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> Point:
     """The values of all bands at a place."""
-    values = values_at(here.datasets, mosaic, lon, lat)
+    mosaic = shown(request, mosaic_id)
+    values = values_at(context_of(request).datasets, mosaic, lon, lat)
     named = zip(mosaic.names, values, strict=True)
     return Point(bands=[ValueAt(name=name, value=value) for name, value in named])
 
 
 @router.get("/legend")
-def legend(mosaic: Shown, colours: Annotated[Colours, Depends()]) -> Legend:
+def legend(request: Request, mosaic_id: uuid.UUID, colours: Annotated[Colours, Query()]) -> Legend:
     """Which colour stands for which value, by the same parameters as tiles."""
+    mosaic = shown(request, mosaic_id)
     look = colours.look(mosaic)
     limits = [
         Limits(name=name, minimum=lower, maximum=upper)
@@ -200,11 +208,12 @@ def legend(mosaic: Shown, colours: Annotated[Colours, Depends()]) -> Legend:
 
 @router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER | KNOWN)
 @router.head("/files/{content}", include_in_schema=False)
-def file(content: Content, request: Request, mosaic: Shown, here: HERE) -> Response:
+def file(request: Request, mosaic_id: uuid.UUID, content: Content) -> Response:
     """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
+    mosaic = shown(request, mosaic_id)
     name, media_type, ending = FILES[content]
     sent = Sent(mosaic.results.key(name), media_type, mosaic.name + ending, f'"{mosaic.results.uid}-{content}"')
-    return send(here.store, sent, request, FOR_EVER)
+    return send(context_of(request).store, sent, request, FOR_EVER)
 
 
 @router.get("/preview")

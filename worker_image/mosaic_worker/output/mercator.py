@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,42 +42,52 @@ def picture_grid(grid: Grid, largest_side: int) -> tuple[Grid, float]:
     return Grid(WEB_MERCATOR, left, top, resolution, resolution, width, height), native
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """Which pixels of a mosaic a piece of the picture shows, nearest neighbours throughout.
 
     Attributes:
-        width, height: of the piece, pixels.
-        window: the pixels of the mosaic that it shows; empty where there are none.
-        cells: boxes of the piece, and for each its corners on the mosaic, as pillow's Image.Transform.MESH wants them.
+        size: width and height of the piece, pixels.
+        extent: width and height of the mosaic, pixels.
+        boxes: of the piece (cells, 4): left, top, right, bottom.
+        corners: of the boxes on the mosaic (cells, 4, 2): upper left, lower left, lower right, upper right, each as
+            column and row.
     """
 
-    width: int
-    height: int
-    window: Window
-    cells: list[tuple[tuple[int, int, int, int], tuple[float, ...]]]
+    size: tuple[int, int]
+    extent: tuple[int, int]
+    boxes: NDArray[np.int64]
+    corners: NDArray[np.float64]
+
+    @cached_property
+    def window(self) -> Window:
+        """The pixels of the mosaic that it shows; empty where there are none."""
+        if not len(self.boxes):
+            return Window(0, 0, 0, 0)
+        left, top = np.floor(self.corners.min(axis=(0, 1))).astype(int) - 1
+        right, bottom = np.ceil(self.corners.max(axis=(0, 1))).astype(int) + 1
+        return Window(int(left), int(top), int(right), int(bottom)).clipped(*self.extent)
+
+    def reduced(self, factor: int) -> "Mesh":
+        """The mesh to an overview of the mosaic, whose pixels are so many times as wide and high."""
+        width, height = (-(-side // factor) for side in self.extent)
+        return Mesh(self.size, (width, height), self.boxes, self.corners / factor)
 
     def shown(self, pixels: Bytes) -> Bytes:
         """The piece, uint8 (bands, height, width), of the mosaic's pixels in the window; 0 beyond them."""
-        size = (self.width, self.height)
-        found = np.zeros((len(pixels), self.height, self.width), np.uint8)
+        flat = (self.corners - (self.window.left, self.window.top)).reshape(len(self.corners), 8)
+        cells = [(tuple(box), tuple(places)) for box, places in zip(self.boxes.tolist(), flat.tolist(), strict=True)]
+        found = np.zeros((len(pixels), self.size[1], self.size[0]), np.uint8)
         for band, of_mosaic in zip(found, pixels, strict=True):
             image = Image.fromarray(of_mosaic)
-            band[:] = np.asarray(image.transform(size, Image.Transform.MESH, self.cells, Image.Resampling.NEAREST))
+            band[:] = np.asarray(image.transform(self.size, Image.Transform.MESH, cells, Image.Resampling.NEAREST))
         return found
 
 
 def mesh_between(piece: Grid, mosaic: Grid) -> Mesh:
     """The mesh from a piece of a picture to a mosaic."""
     boxes, corners = _cells(piece, mosaic, CELLS)
-    if not len(boxes):
-        return Mesh(piece.width, piece.height, Window(0, 0, 0, 0), [])
-    left, top = np.floor(corners.min(axis=(0, 1))).astype(int) - 1
-    right, bottom = np.ceil(corners.max(axis=(0, 1))).astype(int) + 1
-    window = Window(int(left), int(top), int(right), int(bottom)).clipped(mosaic.width, mosaic.height)
-    flat = (corners - (window.left, window.top)).reshape(len(corners), 8)
-    cells = [(tuple(box), tuple(places)) for box, places in zip(boxes.tolist(), flat.tolist(), strict=True)]
-    return Mesh(piece.width, piece.height, window, cells)
+    return Mesh((piece.width, piece.height), (mosaic.width, mosaic.height), boxes, corners)
 
 
 def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
