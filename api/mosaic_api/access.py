@@ -31,26 +31,46 @@ _TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{40}}".encode())
 _log = logging.getLogger(__name__)
 
 
-def who_if_known(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
+def recognised(request: Request, context: Context) -> Principal | None:
     """The principal of an HTTP request: by its token, by its cookie, or the one user of a laptop; None if nobody.
 
     Raises:
         Unauthorized: it has a token that is not valid.
-        TooMany: the caller calls too often, or with too many such tokens.
+        TooMany: the caller has sent too many such tokens.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     try:
         with context.database.transaction() as session:
             if scheme.lower() == "bearer":
-                principal: Principal | None = principal_of_token(session, secret.strip())
-            elif context.settings.single_user:
-                principal = principal_of(single_user(session))
-            else:
-                principal = principal_of_session(session, session_of(request))
+                return principal_of_token(session, secret.strip())
+            if context.settings.single_user:
+                return principal_of(single_user(session))
+            return principal_of_session(session, session_of(request))
     except Unauthorized:
         _log.warning("a token that is not valid was sent from %s", address_of(request))
         context.limits.failure(address_of(request))
         raise
+
+
+def required(principal: Principal | None) -> Principal:
+    """The principal that there is.
+
+    Raises:
+        Unauthorized: there is none.
+    """
+    if principal is None:
+        raise Unauthorized("log in first, or give a token in the header `Authorization: Bearer …`")
+    return principal
+
+
+def who_if_known(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
+    """The principal of an HTTP request, which is counted; None if nobody.
+
+    Raises:
+        Unauthorized: it has a token that is not valid.
+        TooMany: the caller calls too often, or with too many such tokens.
+    """
+    principal = recognised(request, context)
     if principal is not None:
         context.limits.call(principal)
     return principal
@@ -62,9 +82,12 @@ def who(principal: Annotated[Principal | None, Depends(who_if_known)]) -> Princi
     Raises:
         Unauthorized: there is none.
     """
-    if principal is None:
-        raise Unauthorized("log in first, or give a token in the header `Authorization: Bearer …`")
-    return principal
+    return required(principal)
+
+
+def credentials(request: Request) -> tuple[str, ...]:
+    """By what an HTTP request shows who is behind it: its header, or what its session stands on."""
+    return (request.headers.get("authorization", ""), *session_of(request))
 
 
 def credentials(request: Request) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
 from mosaic_api.database import Database
+from mosaic_api.identity import Principal
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
 from mosaic_api.metrics import Metrics
@@ -39,8 +40,8 @@ class Context:
         limits: of what one caller may do.
         provider: by which people log in; None if they need a token.
         datasets: COGs of the store, kept open.
-        shown: published mosaics that somebody looks at, by who asks and their id: for some seconds, so that what is no
-            longer shared, and who may no longer look, is seen a little longer.
+        shown: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
+            shared any more is seen a little longer.
         tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
         outside: asks servers elsewhere.
@@ -53,7 +54,7 @@ class Context:
     store: Store
     news: News = field(repr=False)
     datasets: Datasets = field(repr=False)
-    shown: Remembered[ShownMosaic] = field(repr=False)
+    shown: Remembered[tuple[Principal, ShownMosaic]] = field(repr=False)
     tiles: Remembered[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
     outside: Outside = field(repr=False)

@@ -10,7 +10,7 @@ from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
 from pydantic import BaseModel, Field
 
 from mosaic_api import mosaics
-from mosaic_api.access import Who, credentials, who, who_if_known
+from mosaic_api.access import Who, credentials, recognised, required
 from mosaic_api.bodies import Body
 from mosaic_api.context import HERE, Context, context_of
 from mosaic_api.files import Sent, known, send
@@ -134,15 +134,18 @@ def shown(request: Request, mosaic_id: uuid.UUID) -> ShownMosaic:
     Raises:
         Unauthorized: nobody knows who asks.
         NotFound: there is none, it may not be seen, or it is not published.
+        TooMany: the caller calls too often.
     """
     here = context_of(request)
 
-    def find() -> ShownMosaic:
-        principal = who(who_if_known(request, here))
+    def find() -> tuple[Principal, ShownMosaic]:
+        principal = required(recognised(request, here))
         with here.database.transaction() as session:
-            return ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
+            return principal, ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
 
-    return here.shown.get((credentials(request), mosaic_id), find)
+    principal, mosaic = here.shown.get((credentials(request), mosaic_id), find)
+    here.limits.call(principal)
+    return mosaic
 
 
 @router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER | KNOWN)
