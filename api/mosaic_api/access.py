@@ -90,11 +90,6 @@ def credentials(request: Request) -> tuple[str, ...]:
     return (request.headers.get("authorization", ""), *session_of(request))
 
 
-def credentials(request: Request) -> tuple[str, ...]:
-    """By what an HTTP request shows who is behind it: its header, and what its session stands on."""
-    return request.headers.get("authorization", ""), *session_of(request)
-
-
 Who = Annotated[Principal, Depends(who)]
 """The parameter of a route that only a principal may call."""
 WhoIfKnown = Annotated[Principal | None, Depends(who_if_known)]

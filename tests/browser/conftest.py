@@ -49,7 +49,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
 
 
 @pytest.fixture
-def site(database_url: str, tmp_path: Path) -> Iterator[Site]:  # noqa: F811 (a fixture)
+def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     """An installation on this machine, for one user."""
     with serve(database_url, tmp_path / "data") as served:
         yield served
@@ -57,8 +57,8 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:  # noqa: F811 (a 
 
 @pytest.fixture(scope="session")
 def gallery(
-    postgres: PrivatePostgres,  # noqa: F811 (a fixture)
-    template: str,  # noqa: F811
+    postgres: PrivatePostgres,
+    template: str,
     catalogue: Catalogue,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:

@@ -15,7 +15,7 @@ def page(gallery: Site, opens: Opens) -> Page:
 
 def run(page: Page, module: str, expression: str, *given: Any) -> Any:
     """What an expression gives, in which `m` is a module and `g` what is given."""
-    return page.evaluate(f"async (g) => {{ const m = await import('/static/js/{module}.mjs'); return {expression}; }}", given)
+    return page.evaluate(f"(g) => import('/static/js/{module}.mjs').then((m) => {expression})", given)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,18 @@ def test_tiles_are_seen_on_both_sides_of_the_antimeridian(page: Page, longitude:
 
 
 def test_an_incomplete_spec_is_sent_as_it_is_for_the_api_to_name_what_is_missing(page: Page):
-    form = {"source": "stac", "url": "", "collection": "", "from": "", "to": "", "cloud": "", "query": "{", "assets": ""}
-    form |= {"product": "bands", "bands": " nir ,, red", "mask": [], "method": "median", "of": "product", "crs": ""}
+    form = {"source": "stac", "url": "", "collection": "", "from": "", "to": ""}
+    form |= {
+        "cloud": "",
+        "query": "{",
+        "assets": "",
+        "product": "bands",
+        "bands": " nir ,, red",
+        "mask": [],
+        "method": "median",
+        "of": "product",
+        "crs": "",
+    }
     form |= {"stretch": "fixed", "lower": "", "upper": "1", "colormap": "viridis"}
     spec = run(page, "spec", "m.specOf(g[0], null, [])", form)
     assert spec == {

@@ -68,7 +68,8 @@ def test_a_phone_shows_map_and_panel_and_nothing_sticks_out(gallery: Site, opens
     page = opens(gallery, f"#layer=m.{gallery.ids['snow']},1,1&panel={panel}", size=PHONE)
     open_all(page, panel)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-    assert page.evaluate("document.getElementById('panels').scrollWidth <= document.getElementById('panels').clientWidth")
+    panels = "document.getElementById('panels')"
+    assert page.evaluate(f"{panels}.scrollWidth <= {panels}.clientWidth")
     height = page.locator("#map").bounding_box()["height"]
     assert height > 200
     page.get_by_role("button", name="Panel").click()
@@ -82,8 +83,12 @@ def test_numbers_and_dates_are_in_the_language_of_the_reader(gallery: Site, chro
     context = chromium.new_context(locale="de-DE")
     page = context.new_page()
     page.goto(f"{gallery.url}/")
-    told = "async () => { const l = await import('/static/js/locale.mjs'); return [l.integer(1234567), l.bytes(1.5e6), l.duration(7500)]; }"
-    assert page.evaluate(told) == ["1.234.567", "1,5 MB", "2 Std., 5 Min."]
+    told = "[l.integer(1234567), l.bytes(1.5e6), l.duration(7500)]"
+    assert page.evaluate(f"import('/static/js/locale.mjs').then((l) => {told})") == [
+        "1.234.567",
+        "1,5 MB",
+        "2 Std., 5 Min.",
+    ]
     context.close()
 
 
