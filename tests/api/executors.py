@@ -18,6 +18,7 @@ from mosaic_api.identity import named_user, principal_of
 from mosaic_api.settings import Settings
 
 T = TypeVar("T")
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def until(look: Callable[[], T], seconds: float = 60) -> T:
@@ -79,7 +80,7 @@ class Rows:
 
 
 @contextmanager
-def executor(settings: Settings, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterator[subprocess.Popen[str]]:
     """The command of a container; ended, if it has not ended by itself."""
     told = {
         "MOSAIC_DATABASE_URL": settings.database,
@@ -89,7 +90,11 @@ def executor(settings: Settings, **variables: str) -> Iterator[subprocess.Popen[
         "MOSAIC_STORE_PATIENCE": "1",
     }
     command = [sys.executable, "-m", "mosaic_api.executor"]
-    process = subprocess.Popen(command, env=os.environ | told | variables, text=True, stderr=subprocess.PIPE)
+    if orphans_are_its_own:  # as those of process 1 are
+        adopt = f"ctypes.CDLL(None).prctl({PR_SET_CHILD_SUBREAPER}, 1, 0, 0, 0)"
+        run = "runpy.run_module('mosaic_api.executor', run_name='__main__')"
+        command[1:] = ["-c", f"import ctypes, runpy; {adopt}; {run}"]
+    process = subprocess.Popen(command, env=os.environ | told, text=True, stderr=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -100,14 +105,19 @@ def executor(settings: Settings, **variables: str) -> Iterator[subprocess.Popen[
 
 def children(process: int) -> set[int]:
     """All processes below one that live."""
+    return {each for each in all_below(process) if lives(each)}
+
+
+def all_below(process: int) -> set[int]:
+    """All processes below one, also those that are dead and not yet forgotten."""
     found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            parent = stat.read_text().rpartition(")")[2].split()[1]
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(parent) == process and state != "Z":
-            found |= {int(stat.parent.name)} | children(int(stat.parent.name))
+        if int(parent) == process:
+            found |= {int(stat.parent.name)} | all_below(int(stat.parent.name))
     return found
 
 

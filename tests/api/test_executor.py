@@ -1,8 +1,10 @@
 """The executor on a real database with real mosaics: what it makes, and what it does when something is in the way."""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +13,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from executors import Rows, children, executor, lives, spec_of, stop, until
+from executors import Rows, all_below, children, executor, lives, spec_of, stop, until
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.queue import ATTEMPTS, Queue
 from mosaic_api.private_postgres import PrivatePostgres
@@ -326,3 +328,57 @@ def test_twenty_requests_at_once_are_all_made(rows, settings, serve):
     assert {(mosaic.phase, mosaic.attempts) for mosaic in done} == {("Succeeded", 1)}
     assert len({Path(file).parent for file in store_of(settings)}) == 20
     assert not [file for file in store_of(settings) if file.startswith("work/")]
+
+
+def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, folder, tmp_path):
+    bands = {name: {"href": f"./{name}.tif"} for name in ("green", "swir16")}
+    assets = {name: band | {"eo:bands": [{"common_name": name}]} for name, band in bands.items()}
+    item = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "nul \0",
+        "properties": {"datetime": "2024-07-01T00:00:00Z"},
+        "assets": assets,
+    }
+    item |= {"geometry": None, "links": []}
+    with ExitStack() as stack:
+        for name in bands:
+            (tmp_path / f"{name}.tif").hardlink_to(folder / f"{name}.tif")
+        (tmp_path / "item.json").write_text(json.dumps(item))
+        address = stack.enter_context(serving(tmp_path))
+        scene = {"item": f"http://{address}/item.json"}
+        row = rows.ask({"source": {"files": {"scenes": [scene]}}, "product": {"index": "NDSI"}})
+        process = stack.enter_context(executor(replace(settings, allowed_hosts=address)))
+        over = rows.until_over(row)
+        assert over.phase == "Succeeded", over.status
+        assert process.poll() is None
+
+
+def test_a_full_store_is_said_and_what_is_done_is_kept(rows, settings, serve):
+    store = Path(settings.store)
+    store.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", store]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        address = serve(0)
+        row = rows.ask(spec_of(f"http://{address}"))
+        with executor(replace(settings, allowed_hosts=address)):
+            waiting = until(lambda: mosaic if (mosaic := rows.see(row)).attempts and mosaic.worker is None else None)
+            assert "is full: free some space and run again" in waiting.status["message"]
+            kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/tiles/*.json")}
+            assert kept
+            subprocess.run(["mount", "-o", "remount,size=400m", store], check=True)
+            running = until(lambda: mosaic if (mosaic := rows.see(row)).attempts == 2 else None)
+            assert running.phase != "Failed"
+            assert rows.until_over(row).phase == "Succeeded"
+    finally:
+        subprocess.run(["umount", store], check=True)
+
+
+def test_as_the_first_process_of_a_container_it_leaves_no_dead_processes(rows, settings, serve):
+    address = serve(0)
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address), orphans_are_its_own=True) as process:
+        assert rows.until_over(row).phase == "Succeeded"
+        until(lambda: not all_below(process.pid), 5)

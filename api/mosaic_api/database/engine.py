@@ -12,7 +12,7 @@ from alembic.config import Config
 from mosaic_crds.errors import PassingError
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
@@ -48,8 +48,10 @@ class Database:
         try:
             with self._sessions.begin() as session:
                 yield session
-        except OperationalError as error:
-            raise PassingError(f"the database does not answer: {_reason(error)}") from error
+        except DBAPIError as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise PassingError(f"the database does not answer: {_reason(error)}") from error
+            raise
 
     def migrate(self) -> None:
         """Bring the tables to the newest form; several may try at once, and one of them does it.
@@ -118,6 +120,6 @@ def _told(connection: Connection, timeout: float) -> Iterator[str | None]:
         yield from told
 
 
-def _reason(error: OperationalError | psycopg2.Error) -> str:
+def _reason(error: DBAPIError | psycopg2.Error) -> str:
     """What the server or the network said, on one line, without the query."""
-    return " ".join(str(error.orig if isinstance(error, OperationalError) else error).split())
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

@@ -92,6 +92,11 @@ def make_mosaic(job: Job, tell: Tell) -> None:
         tell({"failed": FAULT, "final": False})
 
 
+def as_line(word: dict[str, Any]) -> bytes:
+    """A word as it is written: without what names in untrusted files may hold and PostgreSQL refuses in JSON."""
+    return json.dumps(word, ensure_ascii=False).replace("\\u0000", "\ufffd").encode("utf-8", "replace") + b"\n"
+
+
 def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
@@ -102,14 +107,14 @@ def main() -> None:
     """Read the job and do it."""
     from mosaic_worker.processes import warm_up  # noqa: PLC0415 (the workers import this module, and need it not)
 
-    with os.fdopen(os.dup(1), "w") as words:
+    with os.fdopen(os.dup(1), "wb") as words:
         os.dup2(2, 1)  # whatever else is printed here, or by the workers, is none
         job = Job.from_line(sys.stdin.readline())
         Thread(target=_end_with_parent, daemon=True).start()
         warm_up()
 
         def tell(word: dict[str, Any]) -> None:
-            words.write(json.dumps(word) + "\n")
+            words.write(as_line(word))
             words.flush()
 
         make_mosaic(job, tell)

@@ -41,15 +41,21 @@ class Executor:
         for task in (self._listen, self._fulfil, self._serve_overlays):
             Thread(target=task, daemon=True).start()
         while not self._inbox.stopped:
+            wait = 0.0
             try:
                 claim = self.queue.claim()
+                if claim is None:
+                    wait = LOOK_SECONDS
+                else:
+                    work_off(claim, self.queue, self._settings, self._inbox)
             except PassingError as error:
                 _log.warning("%s; trying again", error)
-                claim = None
-            if claim is None:
-                self._inbox.next(time.monotonic() + LOOK_SECONDS)
-            else:
-                work_off(claim, self.queue, self._settings, self._inbox)
+                wait = RETRY_SECONDS
+            except Exception:
+                _log.exception("a fault of the program; what is in hand is taken again when its lease has ended")
+                wait = RETRY_SECONDS
+            if wait:
+                self._inbox.next(time.monotonic() + wait)
 
     def stop(self) -> None:
         """Take nothing more, and give back what is in hand; a handler of a signal may call it."""
@@ -88,3 +94,5 @@ class Executor:
                 fulfil(self._database, self._settings.store, row)
             except PassingError as error:
                 _log.warning("%s", error)
+            except Exception:
+                _log.exception("a fault of the program; wishes are looked at again")

@@ -23,7 +23,7 @@ class RequestProcess:
             [sys.executable, "-m", "mosaic_api.executor.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
             env={name: value for name, value in os.environ.items() if name not in SECRETS},
         )
@@ -37,6 +37,9 @@ class RequestProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # its own id, and so its group's, until it is waited for
         code = self._process.wait()
+        with contextlib.suppress(ChildProcessError):  # where this is process 1 of a container, its workers are ours now
+            while True:
+                os.waitpid(-self._process.pid, 0)
         self._listener.join()
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()

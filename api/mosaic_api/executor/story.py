@@ -20,7 +20,7 @@ class Story:
 
     def __init__(self, status: Status) -> None:
         """Begins at the status that the request has."""
-        self.status = status
+        self.status = dict(status)
         self.item: dict[str, Any] | None = None
         self.failure: tuple[str, bool] | None = None
         self._pixels = self._pixels_done = self._pixels_before = 0

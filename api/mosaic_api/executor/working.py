@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import API_VERSION, KIND, Phase
 from mosaic_crds.spec import Execution
+from sqlalchemy.exc import DBAPIError
 
-from mosaic_api.executor.child import Job
+from mosaic_api.executor.child import FAULT, Job
 from mosaic_api.executor.events import Changed, Ended, Inbox, Said
 from mosaic_api.executor.process import RequestProcess
 from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Claim, LostError, Queue, Wish
@@ -64,14 +65,17 @@ def work_off(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> No
     story = Story(claim.status)
     process = RequestProcess(job_of(claim, settings), inbox)
     try:
-        outcome = _follow(process, claim, story, queue, inbox)
+        try:
+            outcome = _follow(process, claim, story, queue, inbox)
+        finally:
+            code = process.end()
+        _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, outcome.message, code)
+        _settle(outcome, claim, story, queue, settings, inbox)
     except LostError as error:
         _log.warning("%s", error)
-        return
-    finally:
-        code = process.end()
-    _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, outcome.message, code)
-    _settle(outcome, claim, story, queue, settings, inbox)
+    except DBAPIError:  # what the process said cannot be written down
+        _log.exception("%s/%s", claim.namespace, claim.name)
+        _settle(Over(Phase.FAILED, FAULT), claim, Story(claim.status), queue, settings, inbox)
 
 
 def job_of(claim: Claim, settings: Settings) -> Job:
@@ -91,6 +95,7 @@ def _follow(process: RequestProcess, claim: Claim, story: Story, queue: Queue, i
 
     Raises:
         LostError: the lease is gone.
+        DBAPIError: the database does not take what is to be written.
     """
     told = time.monotonic()
     deadline, due = told + claim.seconds_left, told + BEAT_SECONDS
@@ -147,7 +152,12 @@ def _again(claim: Claim, message: str) -> Outcome:
 
 
 def _settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings: Settings, inbox: Inbox) -> None:
-    """Write down how it ended; while the database is away, wait for it, unless no more work is wanted."""
+    """Write down how it ended; while the database is away, wait for it, unless no more work is wanted.
+
+    Raises:
+        LostError: the lease is gone.
+        DBAPIError: the database does not take what is to be written.
+    """
     if isinstance(outcome, Over) and outcome.phase is not Phase.SUCCEEDED:
         try:
             Traces(claim.namespace, claim.name, claim.uid).delete(settings.store)
@@ -160,8 +170,6 @@ def _settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings
             else:
                 status = story.status | {"phase": str(outcome.phase), "message": outcome.message}
                 queue.give_back(claim.id, status, wait=outcome.wait, counted=outcome.counted)
-        except LostError as error:
-            _log.warning("%s", error)
         except PassingError as error:
             _log.warning("%s; trying again", error)
             if not inbox.stopped:  # else the lease ends by itself, and what is done is found
