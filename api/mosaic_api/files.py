@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from mosaic_worker.store import Store
+from starlette.types import Receive, Scope, Send
 
 from mosaic_api.problems import NotFound, answer
 
@@ -68,7 +69,21 @@ def send(store: Store, file: Sent, request: Request, cache: str) -> Response:
     if request.method == "HEAD":
         opened.close()
         return Response(status_code=status, headers=headers, media_type=file.media_type)
-    return StreamingResponse(_pieces(opened, start, stop), status, headers, file.media_type)
+    return _Streamed(opened, start, stop, status, headers, file.media_type)
+
+
+class _Streamed(StreamingResponse):
+    """A part of an opened file, which is closed at the end, also where who asked has left before the first byte."""
+
+    def __init__(
+        self, opened: io.BufferedReader, start: int, stop: int, status: int, headers: Mapping[str, str], media_type: str
+    ) -> None:
+        super().__init__(_pieces(opened, start, stop), status, headers, media_type)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._opened:
+            await super().__call__(scope, receive, send)
 
 
 def known(request: Request, etag: str) -> bool:
@@ -94,12 +109,11 @@ def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
 
 
 def _pieces(opened: io.BufferedReader, start: int, stop: int) -> Iterator[bytes]:
-    """The content between two bytes; the file is closed at the end, and when nobody reads on."""
-    with opened:
-        opened.seek(start)
-        while start < stop and (piece := opened.read(min(PIECE_BYTES, stop - start))):
-            start += len(piece)
-            yield piece
+    """The content between two bytes."""
+    opened.seek(start)
+    while start < stop and (piece := opened.read(min(PIECE_BYTES, stop - start))):
+        start += len(piece)
+        yield piece
 
 
 def _saved_as(name: str) -> str:

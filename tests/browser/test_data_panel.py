@@ -25,7 +25,7 @@ def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
     form = page.get_by_role("form", name="Add data")
     form.get_by_label(kind, exact=True).check()
     if file is not None:
-        form.get_by_label("File").set_input_files(file)
+        form.get_by_label("File", exact=True).set_input_files(file)
     form.get_by_label("Name").fill(name)
     form.get_by_label("Creator").fill("Ann")
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, 
     page = opens(site, "#panel=data")
     add(page, "Vector", "Nothing")
     keep(page)
-    file = page.get_by_label("File")
+    file = page.get_by_label("File", exact=True)
     expect(file).to_be_focused()
     expect(file).to_have_attribute("aria-invalid", "true")
     wrong = tmp_path / "words.geojson"
@@ -150,7 +150,7 @@ def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
     page.locator("#data-text").fill("cab")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Cabin")
-    page.get_by_label("Kind", exact=True).select_option("images")
+    page.get_by_role("search", name="Data").get_by_label("Kind").select_option("images")
     expect(page.locator("#data-empty")).to_contain_text("Nothing is like this")
 
 

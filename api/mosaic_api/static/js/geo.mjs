@@ -26,12 +26,15 @@ export function boundsNear(box, longitude) {
   return [[south, west + turn], [north, east + turn]];
 }
 
-/** Whether a place, on whatever copy of the world, lies in a box. */
-export function holds(box, latitude, longitude) {
-  const [west, south, east, north] = unwrapped(box);
-  const turned = longitude + 360 * Math.ceil((west - longitude) / 360);
-  return latitude >= south && latitude <= north && turned <= east;
+/** Whether two boxes have a place in common, on whatever copies of the world. */
+export function overlaps(one, other) {
+  const [[west, south, east, north], [left, bottom, right, top]] = [unwrapped(one), unwrapped(other)];
+  const turned = left + 360 * Math.ceil((west - right) / 360); // the first copy that does not end before the box begins
+  return turned <= east && bottom <= north && top >= south;
 }
+
+/** Whether a place, on whatever copy of the world, lies in a box. */
+export const holds = (box, latitude, longitude) => overlaps(box, [longitude, latitude, longitude, latitude]);
 
 /** The GeoJSON polygon of a ring of {lat, lng} as it was drawn; neighbours may lie on both sides of the antimeridian. */
 export function polygonOf(corners) {

@@ -2,7 +2,7 @@
 // own modules; who shows layers listens to `change`.
 
 import { map } from "./map.mjs";
-import { unwrapped } from "./geo.mjs";
+import { overlaps } from "./geo.mjs";
 
 const LOWEST = 400;
 let panes = 0;
@@ -42,17 +42,13 @@ export class Layer {
 /** Tiles within a box that may cross the antimeridian, seen on every copy of the world. */
 export const Tiles = L.TileLayer.extend({
   initialize(url, box, options) {
-    const [west, south, east, north] = unwrapped(box);
-    L.TileLayer.prototype.initialize.call(this, url, { bounds: [[south, west], [north, east]], maxZoom: 20, ...options });
+    this._box = box;
+    L.TileLayer.prototype.initialize.call(this, url, { maxZoom: 20, ...options });
   },
 
   _isValidTile(coords) {
-    const world = 2 ** coords.z;
-    return [-2, -1, 0, 1, 2].some((turn) => {
-      const turned = L.point(coords.x + turn * world, coords.y);
-      turned.z = coords.z;
-      return L.TileLayer.prototype._isValidTile.call(this, turned);
-    });
+    const [{ lat: north, lng: west }, { lat: south, lng: east }] = this._tileCoordsToNwSe(coords);
+    return L.TileLayer.prototype._isValidTile.call(this, coords) && overlaps(this._box, [west, south, east, north]);
   },
 });
 
