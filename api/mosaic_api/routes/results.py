@@ -224,7 +224,8 @@ def preview(
     principal: Who,
     here: HERE,
     stretch: Annotated[
-        str | None, Query(max_length=200, description="as it was told before, so that colours stay")
+        str | None,
+        Query(max_length=200, pattern=STRETCH, description="as it was told before, so that colours stay"),
     ] = None,
 ) -> Previewed:
     """The tiles that are done while the mosaic is being made."""
