@@ -27,6 +27,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
 """A published mosaic never changes; what is private is kept by browsers alone."""
 FOR_NOW = "private, no-cache"
 LARGEST = 3.0e38
+STRETCH = r"^[-+.,e0-9]*$"
 """Of a float32, nearly."""
 PNG, GEOJSON = "image/png", "application/geo+json"
 FILES: dict[str, tuple[str, str, str]] = {
