@@ -1,6 +1,5 @@
 """Installations as they really run: each with its own database and store, answering HTTP on a port of its own."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +14,6 @@ from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Settings
 
 PATIENCE_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Installation:
 
 
 @contextmanager
-def running(settings: Settings, port: int) -> Iterator[Installation]:
+def serving(settings: Settings, port: int) -> Iterator[Installation]:
     """An installation that answers on a port of 127.0.0.1 until the end."""
     config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)

@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
-from conftest import TEMPLATE, run_on, url_of
+from databases import TEMPLATE, run_on, url_of
 from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
-from installations import Installation, free_port, running, until
+from installations import Installation, serving, until
 from mosaic_api import mosaics
 from mosaic_api.central.outbox import Outbox
 from mosaic_api.database import Entry, Mosaic
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
 from mosaic_worker.store import open_store
+from published import Published, store_of
+from rasterio import warp
+from running import free_port
 from shapely import Point
 from sqlalchemy import select
 
@@ -49,7 +53,7 @@ class Pair:
 
     @contextmanager
     def central_up(self) -> Iterator[Installation]:
-        with running(self.central, self.port) as central:
+        with serving(self.central, self.port) as central:
             yield central
 
 
@@ -62,13 +66,13 @@ def central_settings(postgres: PrivatePostgres, template: str, tmp_path: Path) -
 @pytest.fixture
 def pair(postgres: PrivatePostgres, template: str, tmp_path: Path, central_settings: Settings) -> Iterator[Pair]:
     port = free_port()
-    with running(central_settings, port) as central:
+    with serving(central_settings, port) as central:
         token = central.token("lab")
     with new_database(postgres) as url:
         local = Settings(
             url, str(tmp_path / "local"), single_user=True, central_url=f"http://127.0.0.1:{port}", central_token=token
         )
-        with running(local, free_port()) as laptop:
+        with serving(local, free_port()) as laptop:
             yield Pair(laptop, central_settings, port, token)
 
 
@@ -135,7 +139,7 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
         with new_database(postgres) as url:
             second = replace(pair.laptop.settings, database=url, store=str(tmp_path / "second"))
             second = replace(second, central_token=central.token("other lab"))
-            with running(second, free_port()) as other, other.client() as bob:
+            with serving(second, free_port()) as other, other.client() as bob:
                 listed = bob.get("central/entries").json()
                 assert {entry["name"] for entry in listed["entries"]} == {"lake", "map", "towns", "camp"}
                 assert {entry["owner"] for entry in listed["entries"]} == {"lab"}
@@ -243,7 +247,7 @@ def test_many_outboxes_share_each_entry_once(pair: Pair):
 
 def test_what_the_central_installation_refuses_is_said(pair: Pair):
     small = replace(pair.central, max_stored_bytes=1000)
-    with running(small, pair.port), pair.laptop.client() as laptop:
+    with serving(small, pair.port), pair.laptop.client() as laptop:
         entry = keep(laptop, geotiff(), kind="image")
         laptop.post(f"entries/{entry['id']}/share")
         failed = shared(laptop, entry, "failed")
@@ -261,7 +265,7 @@ def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
     wrong = "mosaic_wrong-and-secret"
     with new_database(postgres) as url, pair.central_up():
         local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_token=wrong)
-        with running(local, free_port()) as installation, installation.client() as laptop:
+        with serving(local, free_port()) as installation, installation.client() as laptop:
             entry = keep(laptop, kind="point", longitude=0, latitude=0)
             laptop.post(f"entries/{entry['id']}/share")
             sharing = until(
@@ -317,7 +321,7 @@ def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgre
         entry = keep(there, geotiff(), kind="image", shared=True)
         with new_database(postgres) as url, unreliable(central.url, 70_000) as way:
             local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
-            with running(local, free_port()) as installation, installation.client() as laptop:
+            with serving(local, free_port()) as installation, installation.client() as laptop:
                 fetched = laptop.post(f"central/entries/{entry['id']}/fetch")
                 assert fetched.status_code == 201, fetched.text
                 assert laptop.get(f"entries/{fetched.json()['id']}/files/original").content == geotiff()
@@ -340,7 +344,7 @@ def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, 
     address = f"http://127.0.0.1:{server.server_address[1]}"
     with new_database(postgres) as url:
         local = Settings(url, str(tmp_path / "x"), single_user=True, central_url=address, central_token="t")
-        with running(local, free_port()) as installation, installation.client() as laptop:
+        with serving(local, free_port()) as installation, installation.client() as laptop:
             told = laptop.get("central").json()
             assert (told["reachable"], "no mosaic-operator" in told["message"]) == (False, True)
     server.shutdown()
@@ -370,3 +374,44 @@ def test_the_central_installation_is_asked_for_mosaics(pair: Pair):
         seen = laptop.get(f"central/requests/{asked.json()['id']}").json()
         assert (seen["phase"], seen["status"]["message"]) == ("Running", "1 of 2")
         assert re.fullmatch(r"[0-9a-f-]{36}", seen["id"])
+
+
+def test_a_mosaic_that_the_central_installation_made_is_fetched(pair: Pair, shown: dict[str, Published]):
+    central_settings = replace(pair.central, store=str(store_of(shown)))
+    with serving(central_settings, pair.port) as central, pair.laptop.client() as laptop:
+        mosaic = shown["utm"].row(central.database, owner="lab")
+        fetched = laptop.post(f"central/requests/{mosaic}/fetch")
+        assert fetched.status_code == 201, fetched.text
+        entry = fetched.json()
+        assert laptop.post(f"central/requests/{mosaic}/fetch").json()["id"] == entry["id"]
+        assert laptop.get(f"entries/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert (entry["name"], entry["details"]["colormap"]) == ("utm", "nipy_spectral")
+        assert_same_values(laptop, entry, shown["utm"])
+
+
+def test_a_published_mosaic_becomes_an_image(pair: Pair, shown: dict[str, Published]):
+    local = replace(pair.laptop.settings, store=str(store_of(shown)))
+    with serving(local, free_port()) as installation, installation.client() as laptop:
+        mosaic = shown["utm"].row(installation.database, owner="me")
+        entry = keep(laptop, from_request=mosaic, name="mine")
+        assert (entry["kind"], entry["name"], set(entry["files"])) == ("image", "mine", {"original"})
+        picture = shown["utm"].item["assets"]["picture"]
+        assert entry["details"]["limits"] == picture["mosaic:stretch"][0]
+        assert entry["details"]["colormap"] == picture["mosaic:colormap"]
+        assert laptop.get(f"entries/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert_same_values(laptop, entry, shown["utm"])
+        unpublished = shown["utm"].row(installation.database, owner="me", name="open", item=None)
+        refused = laptop.post("entries", json={"from_request": unpublished})
+        assert (refused.status_code, refused.json()["field"]) == (409, "from_request")
+        assert laptop.post("entries", json={"from_request": str(uuid.uuid4())}).status_code == 404
+
+
+def assert_same_values(client: httpx.Client, entry: dict[str, Any], mosaic: Published) -> None:
+    """The values of an image are those of a mosaic."""
+    values, transform = mosaic.read()
+    rows, columns = np.nonzero(np.isfinite(values[0]))
+    row, column = int(rows[len(rows) // 2]), int(columns[len(columns) // 2])
+    crs = mosaic.item["properties"]["proj:code"]
+    (lon,), (lat,) = warp.transform(crs, "EPSG:4326", *([each] for each in transform @ (column + 0.5, row + 0.5)))
+    found = client.get(f"entries/{entry['id']}/point", params={"lon": lon, "lat": lat}).json()["bands"]
+    assert found[0]["value"] == pytest.approx(values[0, row, column], rel=1e-6)

@@ -205,6 +205,11 @@ def test_vector_files_become_features_with_attributes(laptop: TestClient, tmp_pa
     assert found.bounds[0] == pytest.approx(west, abs=1e-6)
 
 
+def test_a_layer_without_a_name_is_called_as_its_file_is(laptop: TestClient):
+    entry = keep(laptop, geojson(feature(shapely.Point(1, 1))), kind="vector")
+    assert [layer["name"] for layer in entry["details"]["layers"]] == ["a file"]
+
+
 def test_all_layers_of_a_file_are_shown(laptop: TestClient, tmp_path: Path):
     path = vectors(tmp_path / "two.gpkg", "GPKG")
     vectors(path, "GPKG", layer="rivers", append=True)

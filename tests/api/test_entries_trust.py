@@ -265,6 +265,7 @@ def job(folder: Path, content: bytes, format_name: str, suffix: str, **limits: i
     (folder / f"original{suffix}").write_bytes(content)
     return Job(
         path=str(folder / f"original{suffix}"),
+        name="one",
         format=format_name,
         max_pixels=10**9,
         display=str(folder / f"display{suffix}"),

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from conftest import PUBLIC_URL
 from databases import run_on, url_of
+from entry_files import feature, geojson, geotiff
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -20,6 +21,7 @@ from mosaic_api.settings import Settings
 from published import Published, store_of
 from schemathesis import Case
 from schemathesis.python import asgi
+from shapely import Point
 
 EVENTS = "/api/v1/requests/{mosaic_id}/events"
 """Never ends where there is a mosaic."""
@@ -43,7 +45,8 @@ def world(postgres: PrivatePostgres, template: str, shown: dict[str, Published])
     with database.transaction() as session:
         _, secret = create_token(session, named_user(session, "ann"), "test", ("admin",), None)
     settings = Settings(url_of(postgres, name), str(store_of(shown)), public_url=PUBLIC_URL)
-    app = create_app(replace(settings, max_open_requests=1_000_000))
+    many = 10**9
+    app = create_app(replace(settings, max_open_requests=many, max_calls=many, max_failures=many))
     with asgi.get_client(app, max_stream_events=5) as client:
         client.headers["Authorization"] = f"Bearer {secret}"
         yield World(app, database, shown["utm"], client)
@@ -68,6 +71,8 @@ def test_the_api_does_what_it_says(case: Case, world: World):
     case.operation.schema.app = case.operation.app = world.app
     if _is_uuid(case.path_parameters.get("mosaic_id")):
         case.path_parameters["mosaic_id"] = _a_mosaic(world, removed=case.method == "DELETE")
+    if _is_uuid(case.path_parameters.get("entry_id")) and "/central/" not in case.path:
+        case.path_parameters["entry_id"] = _an_entry(world, case)
     case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=[positive_data_acceptance])
 
 
@@ -88,6 +93,19 @@ def _a_mosaic(world: World, *, removed: bool) -> str:
     if id(world) not in _known:
         _known[id(world)] = world.mosaic.row(world.database)
     return _known[id(world)]
+
+
+def _an_entry(world: World, case: Case) -> str:
+    """The id of an entry of the kind that a call is about, of its own so that it may be deleted."""
+    said = {"name": "one", "kind": "point", "longitude": 1, "latitude": 2}
+    sent: dict[str, Any] = {"json": said}
+    if case.path.endswith(("/features", "/files/{role}")):
+        sent = {"data": {"name": "one", "kind": "vector"}, "files": {"file": geojson(feature(Point(1, 2)))}}
+    elif case.path.endswith(("/point", ".png")):
+        sent = {"data": {"name": "one", "kind": "image"}, "files": {"file": geotiff()}}
+    key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{case.method} {case.path}"))
+    made = world.client.post(f"{PUBLIC_URL}/api/v1/entries", headers={"Idempotency-Key": key}, **sent)
+    return str(made.json()["id"])
 
 
 def operations(app: FastAPI) -> list[tuple[str, dict[str, Any]]]:

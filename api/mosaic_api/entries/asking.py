@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from mosaic_crds.spec import Colormap
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from mosaic_api.bodies import Body
 from mosaic_api.entries.boxes import Box, box_around
 from mosaic_api.problems import Invalid
 
@@ -34,10 +35,14 @@ Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 
-class Described(BaseModel):
+EXAMPLE: dict[str, Any] = {"name": "Glacier camp", "description": "2,100 m, by the moraine", "creator": "Ann"}
+"""Fits every kind."""
+
+
+class Described(Body):
     """What can be said of an entry."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: Name | None = None
     description: Description | None = None
@@ -114,7 +119,7 @@ class New(Described):
     """What is said of a new entry; a file comes beside it."""
 
     kind: Literal["image", "vector", "point"] | None = None
-    """Needed unless from_request is given."""
+    """Of what is sent; needed unless from_request is given."""
     from_request: uuid.UUID | None = None
     """The id of a published mosaic, which becomes an image."""
 

@@ -60,7 +60,7 @@ def _take(job: Job) -> Outcome:
     if kind.kind == "vector":
         from mosaic_api.entries.vectors import take_vectors
 
-        return take_vectors(Path(job.path), kind, Path(job.display or os.devnull))
+        return take_vectors(Path(job.path), job.name, kind, Path(job.display or os.devnull))
     from mosaic_api.entries.images import take_image, take_picture
 
     if kind.placed:

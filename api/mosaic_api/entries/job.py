@@ -16,6 +16,7 @@ class Job(BaseModel):
 
     Attributes:
         path: where it is; its suffix is that of its format.
+        name: as whoever sent it calls it, without a suffix.
         format: by name.
         max_pixels: of an image.
         corners: west, south, east, north of a picture that says nothing of its place.
@@ -25,6 +26,7 @@ class Job(BaseModel):
     """
 
     path: str
+    name: str
     format: str
     max_pixels: int
     corners: tuple[float, float, float, float] | None = None

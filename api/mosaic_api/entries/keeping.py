@@ -186,7 +186,7 @@ class Keeper:
             if found is not None:
                 return self._again(principal, found, digest)
             display = None if content.made_here else folder / f"display{DISPLAYS[kind.kind][0]}"
-            outcome = self._read(kind, original, display, asked.corners)
+            outcome = self._read(kind, content.name, original, display, asked.corners)
             key_of_original = entry_key(str(entry_id), "original", digest, kind.suffix)
             entry.files = {"original": self._store(key_of_original, original, digest, kind.media_type, content.name)}
             if display is not None:
@@ -194,10 +194,11 @@ class Keeper:
             _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
             return self._insert(principal, entry)
 
-    def _read(self, kind: Format, original: Path, display: Path | None, corners: Box | None) -> Outcome:
+    def _read(self, kind: Format, name: str, original: Path, display: Path | None, corners: Box | None) -> Outcome:
         return convert(
             Job(
                 path=str(original),
+                name=PurePosixPath(name).stem,
                 format=kind.name,
                 max_pixels=self.settings.max_pixels,
                 corners=corners,
@@ -215,7 +216,7 @@ class Keeper:
         except FileNotFoundError:
             raise NotFound("the file of this entry is not in the store any more; send it anew") from None
         display = folder / "display.tif"
-        outcome = self._read(kind, original, display, corners)
+        outcome = self._read(kind, told["name"], original, display, corners)
         files = entry.files | {"display": self._store_display(entry.id, kind, display, told["name"])}
         return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 

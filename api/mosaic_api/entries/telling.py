@@ -4,13 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel
-
+from mosaic_api.bodies import Body
 from mosaic_api.database import Entry
 from mosaic_api.identity import Principal
 
 
-class ToldFile(BaseModel):
+class ToldFile(Body):
     """A file of an entry."""
 
     name: str
@@ -19,7 +18,7 @@ class ToldFile(BaseModel):
     sha256: str
 
 
-class Sharing(BaseModel):
+class Sharing(Body):
     """How an entry stands to the central installation."""
 
     id: uuid.UUID | None
@@ -34,7 +33,7 @@ class Sharing(BaseModel):
     message: str | None
 
 
-class Told(BaseModel):
+class Told(Body):
     """An entry."""
 
     id: uuid.UUID

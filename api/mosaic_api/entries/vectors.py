@@ -59,8 +59,14 @@ class Layer:
     described: dict[str, Any]
 
 
-def take_vectors(path: Path, kind: Format, display: Path) -> Outcome:
+def take_vectors(path: Path, name: str, kind: Format, display: Path) -> Outcome:
     """Read a vector file, and write what is shown of it.
+
+    Args:
+        path: of the file.
+        name: of the layer of a file that does not name it.
+        kind: of the file.
+        display: path of the GeoJSON to write.
 
     Raises:
         RequestError: it cannot be used.
@@ -72,10 +78,10 @@ def take_vectors(path: Path, kind: Format, display: Path) -> Outcome:
         unpacked.mkdir()
         sources = unpack_shapefiles(path, unpacked)
     else:
-        sources = [("", path)]
+        sources = [(name, path)]
     layers: list[Layer] = []
-    for name, source in sources:
-        layers += _layers(source, name, kind, MOST_FEATURES - sum(len(layer.geometries) for layer in layers))
+    for own_name, source in sources:
+        layers += _layers(source, own_name, kind, MOST_FEATURES - sum(len(layer.geometries) for layer in layers))
     bounds = [shapely.bounds(shapely.get_parts(layer.geometries[_there(layer.geometries)])) for layer in layers]
     boxes = np.concatenate([*bounds, np.empty((0, 4))])
     boxes = boxes[np.isfinite(boxes).all(axis=1)]
@@ -106,7 +112,7 @@ def _layers(source: Path, name: str, kind: Format, most: int) -> Iterator[Layer]
         if len(found) > MOST_LAYERS:
             raise RequestError(f"file: there are {len(found)} layers in it; at most {MOST_LAYERS} are taken")
         for layer in found:
-            read = _layer(source, layer, name or layer, kind, most)
+            read = _layer(source, layer, name if layer == source.stem else layer, kind, most)
             most -= len(read.geometries)
             yield read
     except (DataSourceError, DataLayerError, ValueError) as error:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
-from pydantic import BaseModel
 
 from mosaic_api.access import Who, who
+from mosaic_api.bodies import Body
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
 from mosaic_api.context import HERE
@@ -22,7 +22,7 @@ from mosaic_api.routes.mosaics import Asked
 router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(who)])
 
 
-class Standing(BaseModel):
+class Standing(Body):
     """How it stands with the central installation."""
 
     configured: bool

@@ -12,6 +12,7 @@ from mosaic_crds.spec import Colormap
 from pydantic import BaseModel
 
 from mosaic_api.access import Who
+from mosaic_api.bodies import Body
 from mosaic_api.central import outbox
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
@@ -19,6 +20,7 @@ from mosaic_api.entries import rows, showing
 from mosaic_api.entries.asking import LARGEST, Change, New
 from mosaic_api.entries.boxes import HALF, TURN, Box, box_around
 from mosaic_api.entries.keeping import Content, Keeper
+from mosaic_api.entries.kinds import FORMATS, GEOJSON
 from mosaic_api.entries.telling import Told
 from mosaic_api.entries.uploads import received
 from mosaic_api.files import Sent, known, send
@@ -35,17 +37,24 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "The content is known already"},
 }
-FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The content is known already"},
-}
+
+
+def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """How a file is described that is answered whole or in part."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    return {
+        200: {"description": "The whole file", "content": content},
+        206: {"description": "The range that was asked for", "content": content},
+        304: {"description": "The content is known already"},
+    }
+
+
 NUMBER = r"[-+]?\d{1,4}(?:\.\d{0,15})?"
 BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
 Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 
-class Listed(BaseModel):
+class Listed(Body):
     """A page of entries, newest first."""
 
     entries: list[Told]
@@ -55,14 +64,14 @@ class Listed(BaseModel):
     """The address of the next page."""
 
 
-class ValueAt(BaseModel):
+class ValueAt(Body):
     """The value of a band; null where there is none."""
 
     name: str
     value: float | None
 
 
-class Point(BaseModel):
+class Point(Body):
     """The values of an image's bands at a place."""
 
     bands: list[ValueAt]
@@ -79,7 +88,8 @@ KEEPER = Annotated[Keeper, Depends(keeper)]
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """How a body is described that is a form with a file, or JSON without one."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    file = {"file": {"type": "string", "format": "binary", "description": "GeoTIFF, JPEG 2000, PNG, JPEG, GeoJSON, …"}}
+    taken = "GeoTIFF, JPEG 2000, PNG, JPEG, GeoJSON, GeoPackage, zipped Shapefile or KML"
+    file = {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": taken}}
     form = schema | {"properties": schema["properties"] | file}
     return {
         "requestBody": {
@@ -214,14 +224,18 @@ def unshare(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
         return Told.of(outbox.share(session, here.settings, principal, entry_id, False), principal)
 
 
-@router.get("/{entry_id}/files/{role}", response_class=Response, responses=FILE)
+@router.get(
+    "/{entry_id}/files/{role}",
+    response_class=Response,
+    responses=file_of(*(each.media_type for each in FORMATS)),
+)
 @router.head("/{entry_id}/files/{role}", include_in_schema=False)
 def file(role: Literal["original", "display"], request: Request, entry: Found, here: HERE) -> Response:
     """A file of an entry, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
     return _sent(entry, role, request, here)
 
 
-@router.get("/{entry_id}/features", response_class=Response, responses=FILE)
+@router.get("/{entry_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
 @router.head("/{entry_id}/features", include_in_schema=False)
 def features(request: Request, entry: Found, here: HERE) -> Response:
     """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""

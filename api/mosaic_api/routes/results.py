@@ -27,6 +27,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
 """A published mosaic never changes; what is private is kept by browsers alone."""
 FOR_NOW = "private, no-cache"
 LARGEST = 3.0e38
+STRETCH = r"^[-+.,e0-9]*$"
 """Of a float32, nearly."""
 PNG, GEOJSON = "image/png", "application/geo+json"
 FILES: dict[str, tuple[str, str, str]] = {
@@ -224,7 +225,8 @@ def preview(
     principal: Who,
     here: HERE,
     stretch: Annotated[
-        str | None, Query(max_length=200, description="as it was told before, so that colours stay")
+        str | None,
+        Query(max_length=200, pattern=STRETCH, description="as it was told before, so that colours stay"),
     ] = None,
 ) -> Previewed:
     """The tiles that are done while the mosaic is being made."""

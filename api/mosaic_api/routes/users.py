@@ -64,7 +64,7 @@ class Change(BaseModel):
     """Whether the user, all tokens and all logins are shut out."""
 
 
-@router.get("/me")
+@router.get("/me", openapi_extra={"security": []})
 def me(principal: WhoIfKnown, response: Response, here: HERE) -> Me:
     """Who you are here; anybody may ask."""
     response.headers["Cache-Control"] = "no-store"
