@@ -40,7 +40,7 @@ def stack(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made = Stack({"MOSAIC_SECRETS": str(folder), "MOSAIC_ALLOWED_HOSTS": scenes.address})
     try:
         made.up()
-        create = "mosaic token create ada --role admin --scope admin"
+        create = "mosaic token create --user ada --role admin --scope admin"
         told = made.compose("exec", "--no-TTY", "api", *create.split())
         made.secret = next(word for word in told.split() if word.startswith("mosaic_"))
         yield made
