@@ -177,8 +177,8 @@ def _resolution(spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
 
 
 def _cores(settings: Settings, spec: MosaicRequestSpec) -> int:
-    """How many cores work at once: those of the laptop, or one for each pod."""
-    return len(os.sched_getaffinity(0)) if settings.single_user else spec.execution.parallelism
+    """How many cores work at once: one for each pod, or those of a machine like this."""
+    return spec.execution.parallelism if settings.cluster else len(os.sched_getaffinity(0))
 
 
 def _rounded(seconds: float) -> float:

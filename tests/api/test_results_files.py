@@ -40,7 +40,7 @@ def test_a_file_is_sent_as_it_is_under_the_name_of_its_request(
     assert answer.content == (mosaic.folder / file).read_bytes()
     assert answer.headers["content-type"] == media_type
     assert answer.headers["content-length"] == str(len(answer.content))
-    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert answer.headers["content-disposition"] == f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"].startswith("private")
 

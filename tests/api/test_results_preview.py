@@ -46,7 +46,7 @@ def making(settings: Settings, database: Database, tmp_path: Path) -> Making:
     source = two_bands(tmp_path, "scene", 1300, 1100)
     spec = {"source": source, "product": NDSI, "output": {"stretch": {"minmax": {}}}}
     store = open_store(settings.store)
-    plan = write_plan(prepare(request_of(spec), tmp_path, Limits(), workers=1), store)
+    plan = write_plan(prepare(request_of(spec), own_machine(tmp_path), Limits(), workers=1), store)
     assert len(plan.ranges) == len(plan.tiles) == 4
     row = Published(tmp_path / plan.uid, "", "test", spec, {}).row(database, item=None, phase="Running", status={})
     return Making(plan, store, tmp_path, f"/api/v1/requests/{row}/preview")
