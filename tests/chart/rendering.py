@@ -16,6 +16,7 @@ KUBERNETES = "1.29"
 """The oldest that the chart admits; a helm that was built from its module alone takes itself for one of 1.20."""
 NAMESPACE = "mosaics"
 
+API: dict[str, Any] = {"enabled": True, "publicUrl": "https://mosaics.example.org", "secretName": "mosaic-api"}
 CLAIM_EVERYWHERE = {"existingClaim": "shared", "claimInEveryNamespace": True}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -39,6 +40,57 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "monitored": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
     "no network policies": {"networkPolicy": {"enabled": False}},
     "nothing of the cluster's": {"crd": {"install": False}, "userRoles": {"create": False}},
+    "api": {"api": API},
+    "api elsewhere": {"api": API, "namespaces": ["forest", "snow"], "store": {"uri": "az://maps"}},
+    "api in all namespaces": {"api": API, "allNamespaces": True, "store": CLAIM_EVERYWHERE},
+    "api with everything said": {
+        "api": API
+        | {
+            "databasePort": 6432,
+            "oidc": {
+                "issuer": "https://login.example.org:8443/realms/mosaics",
+                "clientId": "mosaics",
+                "scopes": "openid profile groups",
+                "nameClaim": "name",
+                "roleClaim": "roles",
+                "roles": {"mosaic-admins": "admin", "the staff": "editor"},
+                "defaultRole": "none",
+            },
+            "centralUrl": "https://central.example.org",
+            "basemap": {"url": "https://tiles.example.org/{z}/{x}/{y}.png", "attribution": "the makers"},
+            "limits": {
+                "maxUploadBytes": 5_000_000_000,
+                "maxStoredBytes": 900_000_000_000,
+                "maxOpenRequests": 7,
+                "maxCallsPerMinute": 8,
+                "maxFailedLoginsPerMinute": 9,
+                "restoreDays": 30,
+            },
+            "replicas": 3,
+            "image": {"repository": "localhost/mosaic-api", "tag": "dev", "pullPolicy": "Never"},
+            "resources": {"limits": {"memory": "8Gi"}},
+            "scratch": "50Gi",
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "0"},
+                "tlsSecretName": "certificate",
+            },
+            "trustedProxies": ["10.0.0.0/8", "::1"],
+            "logLevel": "debug",
+            "serviceAccountAnnotations": {"identity": "x"},
+            "priorityClassName": "system-cluster-critical",
+            "nodeSelector": {"pool": "small"},
+            "tolerations": [{"key": "quiet", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "podLabels": {"team": "snow"},
+            "podAnnotations": {"note": "x"},
+        },
+        "store": {"uri": "s3://maps", "secretName": "store", "endpoint": "https://rgw.example.org"},
+        "earthDaily": {"secretName": "earth-daily"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
     "everything said": {
         "image": {"repository": "localhost/mosaic-operator", "tag": "dev", "pullPolicy": "Never"},
         "imagePullSecrets": [{"name": "registry"}],
@@ -122,16 +174,26 @@ def render(values: dict[str, Any] | None = None, release: str = "mosaic-operator
 
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
-    """The specs of the pods that are started: of the operator and of the test."""
-    for found in objects.of("Deployment"):
+    """The specs of the pods that are started: of the operator, of the test, and of the API."""
+    for found in objects.of("Deployment") + objects.of("Job"):
         yield found["spec"]["template"]["spec"]
     for found in objects.of("Pod"):
         yield found["spec"]
 
 
-def environment(objects: Objects) -> dict[str, str]:
-    """The operator's environment as its process sees it."""
-    (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
+def deployment(objects: Objects, component: str = "operator") -> dict[str, Any]:
+    """The Deployment of the operator, or of the API."""
+    (found,) = (
+        each
+        for each in objects.of("Deployment")
+        if each["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    )
+    return found
+
+
+def environment(objects: Objects, component: str = "operator") -> dict[str, str]:
+    """The environment of the operator's process, or of the API's, as far as it stands in the chart."""
+    (container,) = deployment(objects, component)["spec"]["template"]["spec"]["containers"]
     found = {"POD_NAME": "mosaic-operator-0", "POD_NAMESPACE": NAMESPACE}
     for variable in container["env"]:
         if "value" in variable:

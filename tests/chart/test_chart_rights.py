@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from mosaic_operator.settings import Settings, settings_from
-from rendering import NAMESPACE, VARIANTS, Objects, assert_restricted, environment, pods, render
+from rendering import NAMESPACE, VARIANTS, Objects, assert_restricted, deployment, environment, pods, render
 
 OPERATOR = {
     ("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch"},
@@ -60,7 +60,7 @@ def granted(objects: Objects, account: str) -> dict[str, dict[tuple[str, str], s
 )
 def test_the_operator_may_do_what_it_does_where_it_serves(variant: str, expected: dict[str, Any]) -> None:
     objects = render(VARIANTS[variant])
-    account = objects.one("Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    account = deployment(objects)["spec"]["template"]["spec"]["serviceAccountName"]
     assert objects.of("ServiceAccount", account)
     assert granted(objects, account) == expected
 
@@ -125,6 +125,6 @@ def test_a_second_release_can_do_without_anything_of_the_clusters() -> None:
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_every_pod_is_restricted(values: dict[str, Any]) -> None:
     found = list(pods(render(values)))
-    assert len(found) == 2
+    assert len(found) == (4 if "api" in values else 2)
     for pod in found:
         assert_restricted(pod)

@@ -14,6 +14,31 @@
 {{- $ports | uniq | toJson -}}
 {{- end }}
 
+{{/* To sources of scenes and to the store, on their ports; nothing where there are none. */}}
+
+{{- define "mosaic-operator.egressToSources" -}}
+{{- with include "mosaic-operator.workerPorts" . | fromJsonArray -}}
+- to: # a policy cannot name hosts; which of them are asked, whoever asks checks
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except:
+          - 10.0.0.0/8
+          - 100.64.0.0/10
+          - 168.63.129.16/32 # a virtual machine's host on Azure
+          - 169.254.0.0/16 # among them 169.254.169.254, where clouds give out credentials
+          - 172.16.0.0/12
+          - 192.168.0.0/16
+    {{- range $.Values.networkPolicy.egressCIDRs }}
+    - ipBlock:
+        cidr: {{ . | quote }}
+    {{- end }}
+  ports:
+    {{- range . }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "mosaic-operator.egressToDNS" -}}
 - ports: # of any address: a cluster's DNS server may be a pod, or listen on each node
     - {protocol: UDP, port: 53}

@@ -1,0 +1,328 @@
+"""The page and the REST API: off unless wanted, with exactly the rights that they use, set up as they read it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from mosaic_api import settings as api_settings
+from mosaic_api.app import API as API_PREFIX
+from mosaic_api.app import create_app
+from mosaic_api.settings import Settings
+from mosaic_api.sync import kube
+from mosaic_crds.names import GROUP, PLURAL
+from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
+from starlette.routing import Mount, Route
+
+WANTED = [name for name in VARIANTS if name.startswith("api")]
+ALL = VARIANTS["api with everything said"]
+SECRET = {
+    "MOSAIC_DATABASE_URL": "postgresql+psycopg2://mosaics@db.example.org/mosaics",
+    "MOSAIC_DATABASE_PASSWORD": "p",
+    "MOSAIC_SESSION_SECRET": "x" * 32,
+    "MOSAIC_OIDC_CLIENT_SECRET": "s",
+    "MOSAIC_CENTRAL_TOKEN": "t",
+}
+INSIDE = {"/healthz", "/readyz", "/metrics"}
+
+
+def of_api(objects: Objects) -> list[dict[str, Any]]:
+    components = {"api", "api-migrations"}
+    return [o for o in objects if o["metadata"]["labels"].get("app.kubernetes.io/component") in components]
+
+
+def container(objects: Objects) -> dict[str, Any]:
+    (found,) = deployment(objects, "api")["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def settings(values: dict[str, Any], secret: dict[str, str] = SECRET) -> Settings:
+    """As the API reads them."""
+    return Settings.from_environment(environment(render(values), "api") | secret)
+
+
+def test_there_is_none_unless_it_is_wanted():
+    assert not of_api(render())
+
+
+@pytest.mark.parametrize(
+    ("variant", "place"),
+    [("api", NAMESPACE), ("api elsewhere", "forest"), ("api in all namespaces", NAMESPACE)],
+)
+def test_it_runs_in_the_namespace_that_it_serves(variant: str, place: str):
+    objects = render(VARIANTS[variant])
+    assert {o["metadata"].get("namespace", place) for o in of_api(objects)} == {place}
+    assert settings(VARIANTS[variant]).namespace == place
+
+
+# -- rights
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_it_may_do_what_it_does_and_no_more(variant: str):
+    objects = render(VARIANTS[variant])
+    template = deployment(objects, "api")["spec"]["template"]["spec"]
+    account = objects.one("ServiceAccount", template["serviceAccountName"])
+    assert account["automountServiceAccountToken"] is False
+    place = account["metadata"]["namespace"]
+    found = {}
+    for binding in objects.of("RoleBinding") + objects.of("ClusterRoleBinding"):
+        if binding["subjects"] == [{"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": place}]:
+            role = objects.one(binding["roleRef"]["kind"], binding["roleRef"]["name"])
+            found[binding["metadata"].get("namespace", "*")] = role["rules"]
+    assert found == {
+        place: [{"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["list", "watch", "create", "patch", "delete"]}],
+        "*": [
+            {
+                "apiGroups": ["apiextensions.k8s.io"],
+                "resources": ["customresourcedefinitions"],
+                "resourceNames": [f"{PLURAL}.{GROUP}"],
+                "verbs": ["get"],
+            }
+        ],
+    }
+
+
+def test_each_of_its_verbs_is_a_call_in_the_code():
+    called = set(re.findall(r'self\._(?:call|open)\(\s*"(\w+)"', Path(kube.__file__).read_text()))
+    assert called | {"create"} == {"get", "list", "watch", "create", "patch", "delete"}  # create: by server-side apply
+
+
+def test_releases_of_one_name_in_two_namespaces_do_not_share_what_is_the_clusters():
+    def names(variant: str) -> list[str]:
+        roles = render(VARIANTS[variant]).of("ClusterRole")
+        return [role["metadata"]["name"] for role in roles if "api" in role["metadata"]["name"]]
+
+    assert names("api") == [f"mosaic-operator-api-{NAMESPACE}"]
+    assert names("api elsewhere") == ["mosaic-operator-api-forest"]
+
+
+# -- settings
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_it_can_use_its_settings_and_knows_each_variable(variant: str):
+    told = environment(render(VARIANTS[variant]), "api")
+    known = {value for name, value in vars(api_settings).items() if name.startswith("ENV_")}
+    assert {name for name in told if name.startswith("MOSAIC_")} <= known | {"MOSAIC_LOG_LEVEL"}
+    assert settings(VARIANTS[variant]).cluster
+
+
+def test_what_is_not_said_is_what_it_would_take_itself():
+    chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
+    bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
+    own = Settings.from_environment(bare)
+    said = {"namespace", "cluster", "allowed_hosts", "max_pixels"}
+    assert {k: v for k, v in vars(chart).items() if k not in said} == {
+        k: v for k, v in vars(own).items() if k not in said
+    }
+
+
+def test_every_value_reaches_it():
+    found = settings(ALL)
+    assert found.database == "postgresql+psycopg2://mosaics:p@db.example.org/mosaics"
+    assert (found.store, found.public_url) == ("s3://maps", "https://mosaics.example.org")
+    assert found.oidc == api_settings.Oidc(
+        issuer="https://login.example.org:8443/realms/mosaics",
+        client_id="mosaics",
+        client_secret="s",
+        scopes="openid profile groups",
+        name_claim="name",
+        role_claim="roles",
+        roles={"mosaic-admins": "admin", "the staff": "editor"},
+        default_role="none",
+    )
+    assert (found.central_url, found.central_token) == ("https://central.example.org", "t")
+    assert (found.tile_server, found.tile_attribution) == ("https://tiles.example.org/{z}/{x}/{y}.png", "the makers")
+    assert (found.max_upload_bytes, found.max_stored_bytes) == (5_000_000_000, 900_000_000_000)
+    assert (found.max_open_requests, found.max_calls, found.max_failures, found.restore_days) == (7, 8, 9, 30)
+    told = environment(render(ALL), "api")
+    assert told["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8,::1"
+    assert told["MOSAIC_LOG_LEVEL"] == "debug"
+    assert told["AWS_ENDPOINT_URL"] == "https://rgw.example.org"
+
+
+def test_it_takes_the_same_hosts_and_pixels_as_the_workers():
+    values = {"api": API, "allowedHosts": ["data.example.org"], "limits": {"maxPixels": 5}}
+    found = settings(values)
+    assert (found.allowed_hosts, found.max_pixels) == ("data.example.org", 5)
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_secrets_are_named_and_never_written(variant: str):
+    variables = {each["name"]: each for each in container(render(VARIANTS[variant]))["env"]}
+    for name in SECRET:
+        reference = variables[name]["valueFrom"]["secretKeyRef"]
+        assert (reference["name"], reference["key"]) == ("mosaic-api", name)
+        assert reference.get("optional", False) is (name != "MOSAIC_DATABASE_URL")
+    assert not {each for each in variables if each.endswith(("SECRET", "PASSWORD", "TOKEN"))} - SECRET.keys()
+
+
+def test_the_stores_and_earth_dailys_secrets_are_those_of_the_workers():
+    assert container(render(ALL))["envFrom"] == [
+        {"secretRef": {"name": "store"}},
+        {"secretRef": {"name": "earth-daily"}},
+    ]
+    assert "envFrom" not in container(render({"api": API}))
+
+
+def test_a_store_that_is_a_claim_is_mounted():
+    objects = render({"api": API})
+    pod = deployment(objects, "api")["spec"]["template"]["spec"]
+    claim = objects.one("PersistentVolumeClaim")["metadata"]
+    assert {"name": "store", "persistentVolumeClaim": {"claimName": claim["name"]}} in pod["volumes"]
+    assert {"name": "store", "mountPath": "/store"} in container(objects)["volumeMounts"]
+    assert claim["namespace"] == deployment(objects, "api")["metadata"]["namespace"]
+
+
+def test_what_is_said_of_its_pods_is_in_them():
+    spec = deployment(render(ALL), "api")["spec"]
+    template, told = spec["template"], ALL["api"]
+    assert spec["replicas"] == 3
+    for key in ("priorityClassName", "nodeSelector", "tolerations", "affinity"):
+        assert template["spec"][key] == told[key]
+    assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert template["metadata"]["annotations"] == {"note": "x"}
+    assert template["metadata"]["labels"]["team"] == "snow"
+    found = container(render(ALL))
+    assert (found["image"], found["imagePullPolicy"]) == ("localhost/mosaic-api:dev", "Never")
+    assert found["resources"]["limits"] == {"memory": "8Gi"}
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "50Gi"}} in template["spec"]["volumes"]
+    assert container(render({"api": API}))["image"] == "mosaic-api:0.1.0"
+
+
+# -- migrations
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_the_tables_are_brought_up_to_date_before_anything_else_changes(variant: str):
+    objects = render(VARIANTS[variant])
+    job = objects.one("Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert "before-hook-creation" in job["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+    pod = job["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in pod  # that of the release is not there yet
+    (found,) = pod["containers"]
+    assert (found["image"], found["args"]) == (container(objects)["image"], ["migrate"])
+    assert {each["name"] for each in found["env"]} == {
+        "MOSAIC_DATABASE_URL",
+        "MOSAIC_DATABASE_PASSWORD",
+        "MOSAIC_LOG_LEVEL",
+    }
+    assert "envFrom" not in found
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+
+
+# -- how it is found
+
+
+def test_it_is_found_by_its_service_its_monitor_and_its_budget_and_the_operator_is_not():
+    objects = render(ALL)
+    labels = deployment(objects, "api")["spec"]["template"]["metadata"]["labels"].items()
+    other = deployment(objects)["spec"]["template"]["metadata"]["labels"].items()
+    name = "mosaic-operator-api"
+    selectors = [
+        deployment(objects, "api")["spec"]["selector"]["matchLabels"],
+        objects.one("Service", name)["spec"]["selector"],
+        objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"],
+    ]
+    for selector in selectors:
+        assert selector.items() <= labels
+        assert not selector.items() <= other
+    assert not objects.one("Service", "mosaic-operator")["spec"]["selector"].items() <= labels
+    monitor = objects.one("ServiceMonitor", name)
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert (
+        monitor["spec"]["selector"]["matchLabels"].items() <= objects.one("Service", name)["metadata"]["labels"].items()
+    )
+    assert not render({"api": API}).of("PodDisruptionBudget")
+
+
+def paths_of(app: FastAPI) -> set[str]:
+    """Those of an application, also those that its description leaves out."""
+    described = set(app.openapi()["paths"])
+    routers = [route.original_router for route in app.routes if hasattr(route, "original_router")]
+    own = {route.path for router in routers for route in router.routes if f"{API_PREFIX}{route.path}" not in described}
+    return described | own | {route.path for route in app.routes if isinstance(route, Route | Mount)}
+
+
+def test_the_ingress_leads_to_all_that_is_for_people_and_to_nothing_else(tmp_path: Path):
+    app = create_app(Settings(SECRET["MOSAIC_DATABASE_URL"], str(tmp_path), public_url=API["publicUrl"]))
+    ingress = render(ALL).one("Ingress")["spec"]
+    assert ingress["ingressClassName"] == "nginx"
+    assert ingress["tls"] == [{"hosts": ["mosaics.example.org"], "secretName": "certificate"}]
+    (rule,) = ingress["rules"]
+    assert rule["host"] == "mosaics.example.org"
+
+    def leads_to(path: str) -> bool:
+        return any(
+            path == each["path"] or (each["pathType"] == "Prefix" and path.startswith(each["path"] + "/"))
+            for each in rule["http"]["paths"]
+        )
+
+    paths = paths_of(app)
+    assert paths >= INSIDE | {"/", "/static", "/login", "/api/v1/requests"}
+    assert {path for path in paths if not leads_to(path)} == INSIDE
+    assert {each["backend"]["service"]["name"] for each in rule["http"]["paths"]} == {"mosaic-operator-api"}
+
+
+def test_an_ingress_is_made_only_where_it_is_wanted():
+    assert not render({"api": API}).of("Ingress")
+    plain = render({"api": API | {"ingress": {"enabled": True}}}).one("Ingress")["spec"]
+    assert not {"tls", "ingressClassName"} & plain.keys()
+
+
+# -- the network
+
+
+def test_it_asks_its_database_the_api_server_and_sources_and_is_asked_on_its_port():
+    objects = render(ALL)
+    spec = objects.one("NetworkPolicy", "mosaic-operator-api")["spec"]
+    (chosen,) = spec["podSelector"]["matchExpressions"]
+    for found in (deployment(objects, "api"), objects.one("Job")):
+        labels = found["spec"]["template"]["metadata"]["labels"]
+        assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+        assert labels[chosen["key"]] in chosen["values"]
+    assert deployment(objects)["spec"]["template"]["metadata"]["labels"][chosen["key"]] not in chosen["values"]
+    assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
+    _, fixed, sources = spec["egress"]
+    assert [port["port"] for port in fixed["ports"]] == [443, 6443, 6432, 8443]
+    workers = objects.one("NetworkPolicy", "mosaic-operator-worker")["spec"]["egress"]
+    assert sources == workers[1]
+
+
+def test_its_policy_can_be_left_to_others():
+    assert not render({"api": API, "networkPolicy": {"enabled": False}}).of("NetworkPolicy")
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"publicUrl": ""}, "publicUrl"),
+        ({"publicUrl": "mosaics.example.org"}, "publicUrl"),
+        ({"publicUrl": "https://mosaics.example.org/maps"}, "publicUrl"),
+        ({"secretName": ""}, "secretName"),
+        ({"databasePort": 0}, "databasePort"),
+        ({"database": {"url": "postgresql://user:password@host/x"}}, "database"),
+        ({"oidc": {"issuer": "http://login.example.org"}}, "issuer"),
+        ({"oidc": {"issuer": "https://login.example.org"}}, "clientId"),
+        ({"oidc": {"roles": {"a,b": "admin"}}}, "roles"),
+        ({"oidc": {"roles": {"a": "owner"}}}, "roles"),
+        ({"limits": {"maxOpenRequests": 0}}, "maxOpenRequests"),
+        ({"replicas": 0}, "replicas"),
+        ({"trustedProxies": ["proxy.example.org"]}, "trustedProxies"),
+        ({"ingress": {"host": "x"}}, "host"),
+    ],
+)
+def test_values_of_no_known_name_or_form_are_refused_by_name(changes: dict[str, Any], where: str):
+    with pytest.raises(RefusedError, match=f"(?s)schema.*{where}"):
+        render({"api": API | changes})
+
+
+def test_nothing_has_to_be_said_of_what_is_not_wanted():
+    assert not of_api(render({"api": {"enabled": False}}))
