@@ -10,7 +10,7 @@ import running
 from databases import database_url, postgres, run_on, template, url_of  # noqa: F401 (fixtures)
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.synthetic import write_scenes
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from range_server import serving
 from served_items import served_item
 from sites import Catalogue, Site, serve
@@ -20,8 +20,10 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-SECONDS = 20
+SECONDS = 30
+"""For which a test waits for something on the page, also on a busy machine."""
 DESK, PHONE = (1280, 860), (390, 780)
+expect.set_options(timeout=SECONDS * 1000)
 Opens = Callable[..., Page]
 """`opens(site, "#panel=data", scheme="dark", size=PHONE)` gives the page when it is ready."""
 
