@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from range_server import serving
 from served_items import served_item
-from sites import Catalogue, Site, serve
+from sites import DESK, Catalogue, Opens, Site, serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -22,10 +22,7 @@ FLAGS = (
 )
 SECONDS = 30
 """For which a test waits for something on the page, also on a busy machine."""
-DESK, PHONE = (1280, 860), (390, 780)
 expect.set_options(timeout=SECONDS * 1000)
-Opens = Callable[..., Page]
-"""`opens(site, "#panel=data", scheme="dark", size=PHONE)` gives the page when it is ready."""
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,13 @@ from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.serve import Place, installed, listening
 from mosaic_api.settings import Settings
+from playwright.sync_api import Page
 from served_items import COLLECTION, around
 
+DESK, PHONE = (1280, 860), (390, 780)
+"""Sizes of screens, in pixels."""
+Opens = Callable[..., Page]
+"""`opens(site, "#panel=data", scheme="dark", size=PHONE)` gives the page when it is ready."""
 PATIENCE = 120
 """Seconds for which a mosaic may be made."""
 

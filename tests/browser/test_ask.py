@@ -2,9 +2,8 @@
 
 import re
 
-from conftest import Opens
 from playwright.sync_api import Page, expect
-from sites import Catalogue, Site
+from sites import Catalogue, Opens, Site
 
 SLOW = 120_000
 """Milliseconds that a mosaic may take."""

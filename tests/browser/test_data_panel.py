@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Opens
 from databases import run_on, url_of
 from mosaic_api.private_postgres import PrivatePostgres
 from PIL import Image
 from playwright.sync_api import Page, expect
 from rasters import noise, write_raster
-from sites import Site, serve
+from sites import Opens, Site, serve
 
 SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.5, 51.5]]
 

@@ -4,9 +4,8 @@ import re
 import uuid
 from typing import Any
 
-from conftest import Opens
 from playwright.sync_api import Page, expect
-from sites import Site
+from sites import Opens, Site
 
 
 def show_both(page: Page) -> None:

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import Opens
 from playwright.sync_api import Page
-from sites import Site
+from sites import Opens, Site
 
 
 @pytest.fixture

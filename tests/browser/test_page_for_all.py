@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PHONE, Opens
 from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
 from playwright.sync_api import Page, expect
-from sites import Site, listened
+from sites import PHONE, Opens, Site, listened
 
 PANELS = ("ask", "requests", "data", "layers")
 

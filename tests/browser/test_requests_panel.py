@@ -3,9 +3,8 @@
 import re
 from typing import Any
 
-from conftest import Opens
 from playwright.sync_api import expect
-from sites import Catalogue, Site
+from sites import Catalogue, Opens, Site
 from test_ask import SLOW
 
 
