@@ -83,8 +83,22 @@ class EarthDaily:
         return signed
 
 
+def items_in(folder: Path, **renamed: str) -> list[dict[str, Any]]:
+    """The Items as EarthDaily has them: one asset a band, at s3://; some bands under another name."""
+    items = []
+    for path in sorted(folder.glob("*/item.json")):
+        item = json.loads(path.read_text())
+        files = {band: item["assets"][band] for band in ("red", "nir")}
+        item["assets"] = {renamed.get(band, band): asset for band, asset in files.items()}
+        for band, asset in files.items():
+            asset["href"] = f"s3://bucket/{path.parent.name}/{asset['href'].removeprefix('./')}"
+            asset["eo:bands"] = [{"name": renamed.get(band, band), "common_name": renamed.get(band, band)}]
+        items.append(item)
+    return items
+
+
 @contextmanager
-def earth_daily(folder: Path, items: Sequence[dict[str, Any]]) -> Iterator[EarthDaily]:
+def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.0.0.1") -> Iterator[EarthDaily]:
     """Serve the stand-in, with the files of a folder."""
     state = EarthDaily(items)
 
@@ -164,6 +178,6 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]]) -> Iterator[Earth
                 self.command = "GET"  # whose answers have a body here
             super().answer(status, content, **headers)
 
-    with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder))) as address:
+    with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder)), host) as address:
         state.address = address
         yield state

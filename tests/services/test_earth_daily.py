@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily
+from earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily, items_in
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources import connections
@@ -27,20 +27,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mosaics")
     list(write_scenes(folder, count=2, side=SIDE))
     return folder
-
-
-def items_in(folder: Path, **renamed: str) -> list[dict[str, Any]]:
-    """The Items as EarthDaily has them: one asset a band, at s3://; some bands under another name."""
-    items = []
-    for path in sorted(folder.glob("*/item.json")):
-        item = json.loads(path.read_text())
-        files = {band: item["assets"][band] for band in ("red", "nir")}
-        item["assets"] = {renamed.get(band, band): asset for band, asset in files.items()}
-        for band, asset in files.items():
-            asset["href"] = f"s3://bucket/{path.parent.name}/{asset['href'].removeprefix('./')}"
-            asset["eo:bands"] = [{"name": renamed.get(band, band), "common_name": renamed.get(band, band)}]
-        items.append(item)
-    return items
 
 
 @pytest.fixture
