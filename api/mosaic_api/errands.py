@@ -52,8 +52,9 @@ class Errands:
                         purge(self._database, self._store, self._settings.restore_days)
                         sweep(self._database, self._store)
             except MosaicError as error:
-                _log.warning("%s; trying again", error)
-                self._ended.wait(LOOK_SECONDS)
+                if not self._ended.is_set():
+                    _log.warning("%s; trying again", error)
+                    self._ended.wait(LOOK_SECONDS)
 
     def _moments(self) -> Iterator[str | None]:
         """When something may be due: changes of rows where entries are shared elsewhere, else from time to time."""

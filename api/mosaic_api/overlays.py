@@ -82,8 +82,9 @@ def keep_served(settings: Settings, database: Database, stop: threading.Event) -
                 if change is None or change.startswith(("overlays ", "mosaics ")):
                     serve(settings, database)
         except PassingError as error:
-            _log.warning("%s; trying again", error)
-            stop.wait(RETRY_SECONDS)
+            if not stop.is_set():
+                _log.warning("%s; trying again", error)
+                stop.wait(RETRY_SECONDS)
 
 
 def serve(settings: Settings, database: Database) -> None:

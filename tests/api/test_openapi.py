@@ -59,8 +59,10 @@ api = schemathesis.openapi.from_dict(
 )
 
 
-positive_data_acceptance = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
-"""Not held: a schema does not say that a minimum is less than a maximum, nor most rules of the contract."""
+NOT_HELD = [
+    schemathesis.checks.CHECKS.get_one("positive_data_acceptance"),  # a schema does not say most rules of the contract
+    schemathesis.checks.CHECKS.get_one("negative_data_rejection"),  # a parameter that no route knows is left unread
+]
 
 
 @api.exclude(path=EVENTS).parametrize()
@@ -73,7 +75,7 @@ def test_the_api_does_what_it_says(case: Case, world: World):
         case.path_parameters["mosaic_id"] = _a_mosaic(world, removed=case.method == "DELETE")
     if _is_uuid(case.path_parameters.get("entry_id")) and "/central/" not in case.path:
         case.path_parameters["entry_id"] = _an_entry(world, case)
-    case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=[positive_data_acceptance])
+    case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=NOT_HELD)
 
 
 def _is_uuid(value: Any) -> bool:

@@ -41,7 +41,10 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 
 def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """How a file is described that is answered whole or in part."""
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    content: dict[str, Any] = {
+        kind: {"schema": {"type": "object"} if kind.endswith("json") else {"type": "string", "format": "binary"}}
+        for kind in media_types
+    }
     return {
         200: {"description": "The whole file", "content": content},
         206: {"description": "The range that was asked for", "content": content},
