@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.grid import Grid, places_in
 from mosaic_worker.output.colormaps import palette
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,7 +26,7 @@ from mosaic_api.results.tiles import SIDE, WORLD, Place, empty
 
 USUAL_COLORMAP = "viridis"
 _ENDLESS_MERCATOR = CRS.from_string("+proj=merc +a=6378137 +b=6378137 +units=m +over +no_defs")
-_WEB_MERCATOR, _WGS84 = CRS.from_epsg(3857), CRS.from_epsg(4326)
+_WEB_MERCATOR = CRS.from_epsg(3857)
 
 
 def tile(
@@ -84,7 +85,7 @@ def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: floa
 
 
 def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> list[float | None]:
-    (x,), (y,) = transform(_WGS84, dataset.crs, [longitude], [latitude])
+    (x,), (y,) = places_in(WGS84, dataset.crs.to_wkt(), [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return [None] * len(numbers)
     turns = (-360, 0, 360) if dataset.crs.is_geographic else (0,)
