@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit api-test browser-test services service-test cluster-test cluster-api-test compose-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
+.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test cluster-api-test compose-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -30,7 +30,7 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-test: lint verify chart unit api-test service-test cluster-test ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart unit service-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -68,14 +68,16 @@ lint: setup ## Style, types and the direction of imports
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
 
-api-test: setup ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
+api-test: setup chromium ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
 	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
 	$(BIN)/python -m pytest -n auto tests/api
 
-browser-test: setup ## The tests of the page in Chromium, which is installed first (as root on Debian)
+chromium:
 	@command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
-		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }; \
-	if command -v chromium > /dev/null; then $(BIN)/python -m pytest -n 2 tests/browser; \
+		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
+
+browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
+	@if command -v chromium > /dev/null; then $(BIN)/python -m pytest -n 2 tests/browser; \
 	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
