@@ -1,7 +1,7 @@
 """/central: what others shared with the central installation, and mosaics asked of it."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,7 +14,8 @@ from mosaic_api.access import Who, who
 from mosaic_api.bodies import Body
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
-from mosaic_api.context import HERE
+from mosaic_api.context import HERE, Context
+from mosaic_api.database import Entry
 from mosaic_api.entries.telling import Told
 from mosaic_api.routes.entries import KEEPER
 from mosaic_api.routes.mosaics import Asked
@@ -75,11 +76,7 @@ async def fetch(
 ) -> Told:
     """Take an entry over from there; fetched again, it is the same one."""
     fetching = partial(fetch_entry, keeper, central, principal, entry_id)
-    fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.conversions)
-    response.headers["Location"] = f"../../../entries/{fetched.id}"
-    if not made:
-        response.status_code = HTTPStatus.OK
-    return Told.of(fetched, principal)
+    return Told.of(await _taken(fetching, response, here), principal)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
@@ -108,11 +105,16 @@ async def fetch_published(
 ) -> Told:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
     fetching = partial(fetch_mosaic, keeper, central, principal, mosaic_id)
+    return Told.of(await _taken(fetching, response, here), principal)
+
+
+async def _taken(fetching: Callable[[], tuple[Entry, bool]], response: Response, here: Context) -> Entry:
+    """The entry that was fetched, of which the answer says where it is and whether it was there already."""
     fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.conversions)
     response.headers["Location"] = f"../../../entries/{fetched.id}"
     if not made:
         response.status_code = HTTPStatus.OK
-    return Told.of(fetched, principal)
+    return fetched
 
 
 def _here(request: Request, told: dict[str, Any]) -> str | None:
