@@ -6,21 +6,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from mosaic_crds.errors import PassingError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from mosaic_api.access import STANDS_ON, address_of, session_of
-from mosaic_api.context import Context, context_of
+from mosaic_api.context import HERE, Context
 from mosaic_api.identity import audit, close_session, open_session, principal_of, valid_token
 from mosaic_api.login import CALLBACK, LOGIN, TARGET, Claims, Provider, own_path, user_of
 from mosaic_api.problems import Forbidden, NotFound, Problem, TooMany, Unauthorized
 
 START = "/auth/start"
 router = APIRouter(include_in_schema=False)
-HERE = Annotated[Context, Depends(context_of)]
 _templates = Jinja2Templates(Path(__file__).parents[1] / "templates")
 _log = logging.getLogger(__name__)
 

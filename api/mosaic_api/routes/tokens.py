@@ -3,18 +3,17 @@
 import uuid
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mosaic_api import identity
 from mosaic_api.access import Who
-from mosaic_api.context import Context, context_of
+from mosaic_api.context import HERE
 from mosaic_api.database import Token
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
-HERE = Annotated[Context, Depends(context_of)]
 
 
 class Wanted(BaseModel):

@@ -2,20 +2,19 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
 from mosaic_api import identity
 from mosaic_api.access import Who, WhoIfKnown
-from mosaic_api.context import Context, context_of
+from mosaic_api.context import HERE
 from mosaic_api.database import User
 from mosaic_api.login import LOGIN
 
 router = APIRouter(tags=["users"])
-HERE = Annotated[Context, Depends(context_of)]
 Role = Literal["viewer", "editor", "admin"]
 
 
