@@ -30,7 +30,7 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-test: lint verify chart unit service-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart unit service-test browser-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
 
 cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from itertools import pairwise
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -24,6 +25,25 @@ def look(page: Page) -> list[Any]:
         "  const { style } = map.getPane(pane);"
         "  return [title, style.opacity, style.display, style.clipPath !== '', colours]; }); }"
     )
+
+
+def test_who_comes_without_a_link_sees_the_newest_mosaic(gallery: Site, opens: Opens):
+    page = opens(gallery)
+    assert [title for title, *_ in look(page)] == ["green"]
+    expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert [title for title, *_ in look(page)] == ["green"]
+    page = opens(gallery, "#panel=ask")
+    assert look(page) == []
+
+
+def test_numbers_of_a_legend_do_not_touch(gallery: Site, opens: Opens):
+    page = opens(gallery, f"#layer=m.{gallery.ids['snow']},1,1,viridis,-0.50123,0.20123")
+    expect(page.locator("#legends .scale span")).not_to_have_count(0)
+    marks = [mark.bounding_box() for mark in page.locator("#legends .scale span").all()]
+    assert len(marks) > 2
+    assert all(one["x"] + one["width"] < other["x"] for one, other in pairwise(marks))
 
 
 def test_order_opacity_and_visibility(gallery: Site, opens: Opens):

@@ -5,8 +5,8 @@ import { layers } from "./layers.mjs";
 import * as locale from "./locale.mjs";
 
 const MOST = 4;
-const NEAR = 0.21;
-/** Of the ramp's length, within which two numbers would touch. */
+const APART = 6;
+/** Pixels between two numbers, at least. */
 const known = new Map();
 
 /** A ramp of colours as a background. */
@@ -22,13 +22,26 @@ export function draw({ title, colours, minimum, maximum, stops, bands }) {
   const bar = make("div", { class: "ramp" });
   bar.style.background = ramp(colours);
   const at = (value) => (value - minimum) / (maximum - minimum);
-  const between = stops.filter(({ value }) => at(value) > NEAR && at(value) < 1 - NEAR);
+  const between = stops.filter(({ value }) => value > minimum && value < maximum);
   const marks = [{ value: minimum, end: "first" }, ...between, { value: maximum, end: "last" }].map(({ value, end = "between" }) => {
     const mark = make("span", { class: end }, locale.about(value));
     mark.style.left = `${100 * Math.min(1, Math.max(0, at(value) || 0))}%`;
     return mark;
   });
   return make("div", { class: "legend" }, make("div", { class: "title" }, title), bar, make("div", { class: "scale" }, ...marks));
+}
+
+/** Leave out numbers between the first and the last that would touch another. */
+function thin(scale) {
+  const [first, ...between] = scale.children;
+  const last = between.pop();
+  const ends = last.getBoundingClientRect().left - APART;
+  let taken = first.getBoundingClientRect().right + APART;
+  for (const mark of between) {
+    const { left, right } = mark.getBoundingClientRect();
+    if (left < taken || right > ends) mark.remove();
+    else taken = right + APART;
+  }
 }
 
 /** The legend of a layer, asked for once for the colours that it has. */
@@ -48,6 +61,7 @@ async function show() {
   const told = found.filter(([, legend]) => legend);
   the("legends").replaceChildren(...told.map(([layer, legend]) => draw({ ...legend, title: `${layer.title} · ${legend.title}` })));
   the("legends").hidden = told.length === 0;
+  for (const scale of the("legends").querySelectorAll(".scale")) thin(scale);
 }
 
 layers.addEventListener("change", show);

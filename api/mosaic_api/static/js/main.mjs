@@ -11,6 +11,7 @@ import "./layers_panel.mjs";
 import "./reading.mjs";
 import "./upload.mjs";
 
+const anew = !location.hash;
 const known = await account.load();
 if (known) {
   if (account.me.role === "viewer") {
@@ -18,5 +19,6 @@ if (known) {
     notify("You may look, but not ask for mosaics: that needs the role editor.");
   }
   await Promise.all([state.read(), indices.load(), requests.load(), data.load()]);
+  if (anew) requests.showNewest();
 } else if (!account.me.single_user) notify("Log in to see mosaics and to ask for some.");
 document.body.dataset.ready = "";

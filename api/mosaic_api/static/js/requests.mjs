@@ -133,6 +133,12 @@ export async function load() {
   timer = setTimeout(() => (document.hidden ? null : load()), 1000 * (working ? POLL_SECONDS.working : POLL_SECONDS.quiet));
 }
 
+/** Put the newest mosaic on the map, for whom the address tells nothing. */
+export function showNewest() {
+  const newest = [...rows.values()].find(({ request }) => request.phase === "Succeeded");
+  if (newest) acts.toggle(newest.request);
+}
+
 /** What was just asked for: on top of the list and on the map, where its tiles appear. */
 function asked({ detail: request }) {
   filter.reset();
