@@ -5,12 +5,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import running
 from clients import Client
 from fastapi.testclient import TestClient
+from mosaic_api.app import create_app
 from mosaic_api.outside import A_MINUTE, Outside
 from mosaic_api.problems import TooMany, Unavailable
 from mosaic_api.settings import Settings
@@ -104,6 +106,22 @@ def test_what_cannot_be_estimated_names_the_field(
 ):
     answer = client("ann").post("/api/v1/estimate", json={"spec": catalogue.spec(**changes)})
     assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_scenes_in_the_folders_of_a_laptop_are_listed(database_url: str, tmp_path: Path, client: Client):
+    (item,) = write_scenes(tmp_path / "scenes", side=64)
+    (tmp_path / "scenes" / "store").mkdir()
+    (tmp_path / "scenes" / "store" / "mosaic.json").write_text(item.read_text())
+    store, folders = str(tmp_path / "scenes" / "store"), [tmp_path / "scenes"]
+    own = Settings.of_laptop({}, database_url, store, folders)
+    with TestClient(create_app(own), base_url="http://127.0.0.1:8080") as laptop:
+        told = laptop.get("/api/v1/scenes").json()
+        (scene,) = told["scenes"]
+        assert told["complete"] is True
+        assert (scene["kind"], scene["path"], scene["id"]) == ("item", str(item), "S2_SYNTHETIC_1")
+        spec = {"source": {"files": {"scenes": [{"item": scene["path"]}]}}, "product": {"index": "NDVI"}}
+        assert estimated(laptop, spec, whole=True)["scenes"] == 1
+    assert client("ann").get("/api/v1/scenes").json() == {"scenes": [], "complete": True}
 
 
 def test_scenes_are_counted_with_their_dates_and_clouds(client: Client, catalogue: Catalogue):

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,8 +105,10 @@ def listened(settings: Settings, database: Database) -> Iterator[Site]:
 
 
 @contextmanager
-def serve(database_url: str, data: Path, environment: Mapping[str, str] | None = None) -> Iterator[Site]:
+def serve(
+    database_url: str, data: Path, environment: Mapping[str, str] | None = None, scenes: Sequence[Path] = ()
+) -> Iterator[Site]:
     """An installation of one user, with its executor, as `mosaic serve` has it."""
-    with installed(Place(data, database=database_url), environment or {}) as here:
+    with installed(Place(data, database=database_url, scenes=scenes), environment or {}) as here:
         with listened(here.settings, here.database) as site:
             yield site

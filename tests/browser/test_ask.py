@@ -1,9 +1,11 @@
 """Asking for a mosaic on the page, as somebody does who has never seen it."""
 
 import re
+from pathlib import Path
 
+from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Page, expect
-from sites import Catalogue, Opens, Site
+from sites import Catalogue, Opens, Site, serve
 
 SLOW = 120_000
 """Milliseconds that a mosaic may take."""
@@ -167,3 +169,26 @@ def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue
     bands = {band: {"href": href} for band, href in hrefs.items()}
     assert asked["spec"]["source"] == {"files": {"scenes": [{"bands": bands}]}}
     assert "area" not in asked["spec"]
+
+
+def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: Opens, tmp_path: Path):
+    items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
+    with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
+        page = opens(site)
+        page.get_by_label("Source", exact=True).select_option("Files on this machine, or by their addresses")
+        listed = page.get_by_role("list", name="Scenes on this machine")
+        expect(listed.get_by_role("listitem")).to_have_count(3)
+        for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
+            listed.get_by_role("checkbox", name=name).check()
+        listed.get_by_role("checkbox", name="S2_SYNTHETIC_3").uncheck()
+        page.get_by_label("Scenes on this machine", exact=True).first.fill("2024-07-06")
+        expect(listed.get_by_role("listitem")).to_have_count(1)
+        listed.get_by_role("checkbox", name="S2_SYNTHETIC_2").focus()
+        page.keyboard.press("Space")
+        expect(listed.get_by_role("checkbox", name="S2_SYNTHETIC_2")).to_be_focused()
+        expect(page.get_by_role("group", name=re.compile("^Scene [0-9]"))).to_have_count(2)
+        page.get_by_label("Name, if you like").fill("mine")
+        page.get_by_role("button", name="Ask for the mosaic").click()
+        expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
+        (asked,) = site.call("GET", "requests")["requests"]
+    assert asked["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}

@@ -1,5 +1,6 @@
 """Sentinel-2 products as ESA ships them: their layouts, what their metadata state, and zips that are not unpacked."""
 
+import json
 import shutil
 import zipfile
 from datetime import datetime
@@ -10,8 +11,10 @@ import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.archives import file_of, gdal_name, member_reference
+from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import own_machine, pod
 from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.sources.safe import read_product
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 from pipeline import files, make, request_of
@@ -43,6 +46,19 @@ def edited(folder: Path, *changes: tuple[str, str]) -> Path:
         text = text.replace(old, new)
     metadata.write_text(text)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("longitudes", "west", "east"), [((14.5, 16, 15.2), 14.5, 16), ((179.2, -179.4, 179.9), 179.2, -179.4)]
+)
+def test_a_product_says_where_it_is_also_across_the_antimeridian(item, tmp_path, longitudes, west, east):
+    listed = " ".join(f"{45 + number / 2} {longitude}" for number, longitude in enumerate(longitudes))
+    product = write_safe(item, tmp_path / "S2.SAFE")
+    before = read_product(str(product), "", Client(own_machine(tmp_path)))
+    bbox = json.loads(item.read_text())["bbox"]
+    assert before.bbox == pytest.approx(bbox)
+    edited(product, (before.text("EXT_POS_LIST"), listed))
+    assert read_product(str(product), "", Client(own_machine(tmp_path))).bbox == (west, 45, east, 46)
 
 
 @pytest.mark.parametrize("target", ["S2.SAFE", "S2.SAFE.zip", "deflated.ZIP.zip", "with space {1}.zip"])

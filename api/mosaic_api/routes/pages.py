@@ -51,6 +51,7 @@ def page_settings(settings: Settings) -> dict[str, Any]:
     return {
         "tileServer": settings.tile_server,
         "tileAttribution": settings.tile_attribution,
+        "ownScenes": bool(settings.scenes),
         "maxUploadBytes": settings.max_upload_bytes,
         "colormaps": colormaps(),
     }

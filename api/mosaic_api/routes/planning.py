@@ -2,10 +2,12 @@
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Response
 from mosaic_worker.product.indices import all_indices
+from mosaic_worker.sources.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
 
 from mosaic_api import estimating
@@ -132,6 +134,14 @@ def scenes(searched: Searched, principal: Who, here: HERE) -> estimating.FoundSc
     request = as_request(here.settings.namespace, estimating.NAME, spec)
     question = f"scenes {request.spec.model_dump_json()}"
     return here.outside.ask(principal.user_id, question, lambda: estimating.scenes_of(here.settings, request.spec))
+
+
+@router.get("/scenes")
+def scenes_here(principal: Who, here: HERE) -> FolderScenes:
+    """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
+    settings = here.settings
+    store = None if "://" in settings.store else Path(settings.store)
+    return here.outside.ask(principal.user_id, "scenes here", lambda: scenes_below(settings.gate, store))
 
 
 @router.get("/indices", response_model=list[Index])

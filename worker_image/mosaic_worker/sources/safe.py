@@ -43,18 +43,18 @@ def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], wher
     Raises:
         RequestError: it is no such product, or lacks something that is needed.
     """
-    product = _product(admitted, where, headers.client)
+    product = read_product(admitted, where, headers.client)
     return Scene(
         id=product.id,
         datetime=product.taken,
-        cloud_cover=product.number("Cloud_Coverage_Assessment"),
+        cloud_cover=product.cloud_cover,
         bands={name: product.band(name, headers) for name in bands},
         mask=product.mask(classes, headers) if classes else None,
     )
 
 
 @dataclass(frozen=True)
-class _Product:
+class Product:
     """A product whose metadata are read.
 
     Attributes:
@@ -94,6 +94,24 @@ class _Product:
         except ValueError:
             raise RequestError(f"{self.where}: PRODUCT_START_TIME of {self.id} is {text!r}, which is no time") from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def cloud_cover(self) -> float | None:
+        """Percent of the product under cloud."""
+        return self.number("Cloud_Coverage_Assessment")
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north of its footprint in degrees, west > east across the antimeridian; if it says."""
+        numbers = [self._parsed(text, "EXT_POS_LIST") for text in (self.text("EXT_POS_LIST") or "").split()]
+        if not numbers or len(numbers) % 2:
+            return None
+        latitudes, longitudes = numbers[::2], numbers[1::2]
+        west, east = min(longitudes), max(longitudes)
+        if east - west > 180:
+            west = min(longitude for longitude in longitudes if longitude > 0)
+            east = max(longitude for longitude in longitudes if longitude <= 0)
+        return west, min(latitudes), east, max(latitudes)
 
     def band(self, name: str, headers: Headers) -> Band:
         """The band of a canonical common name, with the scale, offset and nodata that the metadata state.
@@ -168,8 +186,12 @@ class _Product:
             raise RequestError(f"{self.where}: {tag} of {self.id} is {text!r}, which is no number") from None
 
 
-def _product(admitted: str, where: str, client: Client) -> _Product:
-    """The product in a folder or a zip."""
+def read_product(admitted: str, where: str, client: Client) -> Product:
+    """The product in a folder or a zip.
+
+    Raises:
+        RequestError: there is none, or more than one, or its metadata cannot be read.
+    """
     if is_url(admitted):
         raise RequestError(
             f"{where}: SAFE products are read from this machine's own disk only; download {shown(admitted)}, "
@@ -196,7 +218,7 @@ def _product(admitted: str, where: str, client: Client) -> _Product:
         raise RequestError(f"{where}: {metadata} in {admitted} is no XML, or has a DTD, as no product has") from None
     folder = metadata.removesuffix(PurePosixPath(metadata).name)
     images = {name.removeprefix(folder): href for name, href in files.items() if name.startswith(folder)}
-    return _Product(root, PurePosixPath(folder).name or path.name.removesuffix(".zip"), images, where)
+    return Product(root, PurePosixPath(folder).name or path.name.removesuffix(".zip"), images, where)
 
 
 def _in_folder(path: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 _METRES = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20, "SCL": 20}
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -38,7 +38,7 @@ def write_safe(item: Path, target: Path, level: Literal["L1C", "L2A"] = "L2A", *
     return target
 
 
-def _place(described: dict[str, dict[str, str]], band: str, level: str) -> str:
+def _place(described: dict[str, Any], band: str, level: str) -> str:
     moment = described["properties"]["datetime"].replace("-", "").replace(":", "")[:15]
     folder = f"GRANULE/{level}_T00XXX_A000000_{moment}/IMG_DATA"
     if level == "L1C":
@@ -46,13 +46,14 @@ def _place(described: dict[str, dict[str, str]], band: str, level: str) -> str:
     return f"{folder}/R{_METRES[band]}m/T00XXX_{moment}_{band}_{_METRES[band]}m.jp2"
 
 
-def _metadata(described: dict[str, dict[str, str]], name: str, level: str) -> str:
-    """The parts of a product's metadata that say how its numbers are read, of baseline 05.10."""
+def _metadata(described: dict[str, Any], name: str, level: str) -> str:
+    """The parts of a product's metadata that say how its numbers are read, and where it is, of baseline 05.10."""
     number = level[1:]
     quantification, offset, offsets = {
         "L1C": ("QUANTIFICATION_VALUE", "RADIO_ADD_OFFSET", "Radiometric_Offset_List"),
         "L2A": ("BOA_QUANTIFICATION_VALUE", "BOA_ADD_OFFSET", "BOA_ADD_OFFSET_VALUES_LIST"),
     }[level]
+    corners = " ".join(f"{latitude} {longitude}" for longitude, latitude in described["geometry"]["coordinates"][0])
     listed = "".join(f'<{offset} band_id="{band}">-1000</{offset}>' for band in range(13))
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-{number}_User_Product xmlns:n1="https://psd-15.sentinel2.eo.esa.int/PSD/User_Product_Level-{number}.xsd">
@@ -75,6 +76,11 @@ def _metadata(described: dict[str, dict[str, str]], name: str, level: str) -> st
       <{offsets}>{listed}</{offsets}>
     </Product_Image_Characteristics>
   </n1:General_Info>
+  <n1:Geometric_Info>
+    <Product_Footprint><Product_Footprint><Global_Footprint>
+      <EXT_POS_LIST>{corners}</EXT_POS_LIST>
+    </Global_Footprint></Product_Footprint></Product_Footprint>
+  </n1:Geometric_Info>
   <n1:Quality_Indicators_Info>
     <Cloud_Coverage_Assessment>{described["properties"]["eo:cloud_cover"]}</Cloud_Coverage_Assessment>
   </n1:Quality_Indicators_Info>

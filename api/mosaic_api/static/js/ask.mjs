@@ -6,6 +6,7 @@ import { button, notify, the } from "./dom.mjs";
 import { estimateSoon } from "./estimate.mjs";
 import { clearProblems, fill, held, showParts, showProblem } from "./fields.mjs";
 import { describe } from "./indices.mjs";
+import { showHere } from "./here.mjs";
 import { ramp } from "./legend.mjs";
 import { told } from "./map.mjs";
 import { scenesOf, setScenes } from "./scenes.mjs";
@@ -18,7 +19,7 @@ const SAYS = {
   "earth-search": "Public; Sentinel-2 and Landsat as COGs.",
   "planetary-computer": "Public; files are signed by whoever reads them.",
   stac: "Any catalogue that this installation may reach.",
-  files: "Files on servers that this installation may reach, which must give byte ranges.",
+  files: `${told.ownScenes ? "Those in the folders that this was started with, and f" : "F"}iles on servers that this installation may reach, which must give byte ranges.`,
   earthDaily: "Needs an account, whose key the installation has.",
 };
 const USUAL_MASKS = ["cloud", "shadow"];
@@ -46,6 +47,7 @@ function show() {
 
 function changed() {
   show();
+  if (told.ownScenes && form.elements.source.value === "files") showHere();
   estimateSoon(spec());
 }
 

@@ -94,6 +94,20 @@ export function setScenes(scenes) {
   scenesOf();
 }
 
+const same = (one, other) => (one.item ?? one.safe) === (other.item ?? other.safe);
+const isEmpty = (scene) => scene.item === "";
+
+/** Whether a scene, named by an Item or a product, is among those that are asked for. */
+export const isTaken = (scene) => scenesOf().some((other) => same(scene, other));
+
+/** Take a scene in, or out again. */
+export function toggle(scene) {
+  const there = scenesOf();
+  const left = there.filter((other) => !same(scene, other) && !isEmpty(other));
+  setScenes(there.some((other) => same(scene, other)) ? left : [...left, scene]);
+  changed();
+}
+
 the("add-scene").addEventListener("click", () => {
   box.append(sceneFields({}));
   box.lastElementChild.querySelector("select").focus();

@@ -1,0 +1,44 @@
+// The scenes in the folders of this machine that requests may read, to be taken by a click.
+
+import { get } from "./api.mjs";
+import { make, the } from "./dom.mjs";
+import * as locale from "./locale.mjs";
+import { outline } from "./map.mjs";
+import { isTaken, toggle } from "./scenes.mjs";
+
+const KINDS = { item: "STAC Item", safe: "SAFE" };
+let scenes = null;
+
+const named = ({ kind, path }) => ({ [kind]: path });
+const says = ({ kind, datetime, cloud_cover: cloud }) =>
+  [datetime && locale.dateUtc(datetime), cloud !== null && `${locale.about(cloud)} % clouds`, KINDS[kind]].filter((part) => part).join(", ");
+
+/** What can be searched: the name, the day as it is shown, and as ISO 8601 has it. */
+const words = (scene) => `${scene.id} ${scene.path} ${scene.datetime ?? ""} ${says(scene)}`.toLowerCase();
+
+function rowOf(scene) {
+  const box = make("input", { type: "checkbox", checked: isTaken(named(scene)), onchange: (event) => { event.stopPropagation(); toggle(named(scene)); } });
+  const row = make("li", {}, make("label", { title: scene.path }, box, make("span", {}, scene.id, make("br"), make("small", {}, says(scene)))));
+  for (const event of ["pointerenter", "focusin"]) row.addEventListener(event, () => outline(scene.bbox));
+  for (const event of ["pointerleave", "focusout"]) row.addEventListener(event, () => outline(null));
+  return row;
+}
+
+function list({ scenes: found, complete }) {
+  const text = the("here-text").value.trim().toLowerCase();
+  const shown = found.filter((scene) => words(scene).includes(text)).sort((one, other) => ((one.datetime ?? "") < (other.datetime ?? "") ? 1 : -1));
+  const focused = document.activeElement?.closest("#here-list li label")?.title;
+  the("here-list").replaceChildren(...shown.map(rowOf));
+  the("here-list").hidden = shown.length === 0;
+  for (const label of the("here-list").querySelectorAll("label")) if (label.title === focused) label.querySelector("input").focus();
+  the("here-says").textContent = found.length === 0
+    ? "No STAC Item and no Sentinel-2 product (.SAFE, or its zip) lies there; name the files of each band below."
+    : `${locale.integer(shown.length)} of ${locale.integer(found.length)}${complete ? "" : ", and more that are not listed"}`;
+}
+
+/** Bring the list into agreement with what is asked for; it is read once. */
+export async function showHere() {
+  the("here-says").textContent ||= "Looking through the folders …";
+  scenes ??= get("scenes").catch((error) => { scenes = null; throw error; });
+  await scenes.then(list, (error) => { the("here-says").textContent = error.message; });
+}

@@ -1,0 +1,97 @@
+"""The scenes that lie in folders of this machine."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from mosaic_worker.sources.folders import scenes_below
+from mosaic_worker.sources.gate import own_folders, pod
+from mosaic_worker.synthetic import write_scenes
+from mosaic_worker.synthetic.safe import write_safe
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return list(write_scenes(tmp_path_factory.mktemp("made"), count=2, side=64))
+
+
+@pytest.fixture
+def folder(made: list[Path], tmp_path: Path) -> Path:
+    """Two Items, a product as a folder and one as a zip, in folders of folders."""
+    for number, item in enumerate(made):
+        place = tmp_path / "scenes" / str(number) / "item.json"
+        place.parent.mkdir(parents=True)
+        place.write_text(item.read_text())
+    write_safe(made[0], tmp_path / "scenes" / "S2A.SAFE")
+    write_safe(made[1], tmp_path / "scenes" / "0" / "S2B.SAFE.zip")
+    return tmp_path / "scenes"
+
+
+def found(folder: Path, **more) -> list[tuple[str, str]]:
+    scenes = scenes_below(own_folders([folder]), **more).scenes
+    return [(scene.kind, Path(scene.path).relative_to(folder).as_posix()) for scene in scenes]
+
+
+def test_items_and_products_are_found_at_any_depth(folder: Path):
+    assert sorted(found(folder)) == [
+        ("item", "0/item.json"), ("item", "1/item.json"), ("safe", "0/S2B.SAFE.zip"), ("safe", "S2A.SAFE"),
+    ]  # fmt: skip
+
+
+def test_they_tell_what_their_metadata_tell(folder: Path, made: list[Path]):
+    described = json.loads(made[1].read_text())
+    scenes = scenes_below(own_folders([folder])).scenes
+    same = [scene for scene in scenes if scene.id == described["id"]]
+    assert {scene.kind for scene in same} == {"item", "safe"}
+    for scene in same:
+        assert scene.datetime == datetime.fromisoformat(described["properties"]["datetime"])
+        assert scene.cloud_cover == described["properties"]["eo:cloud_cover"]
+        assert scene.bbox == pytest.approx(described["bbox"])
+
+
+def test_what_is_no_scene_is_left_out(folder: Path):
+    before = found(folder)
+    (folder / "notes.json").write_text("{}")
+    (folder / "broken.json").write_text('{"type": "Feature", ')
+    (folder / "S2_other.zip").write_bytes(b"PK no zip")
+    (folder / "EMPTY.SAFE").mkdir()
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "item.json").write_text((folder / "0" / "item.json").read_text())
+    assert found(folder) == before
+
+
+def test_a_box_that_is_none_is_not_told_and_one_with_heights_is(folder: Path):
+    for name, bbox in (("0", ["a", 1, 2, 3]), ("1", [1, 2, 0, 3, 4, 900])):
+        place = folder / name / "item.json"
+        place.write_text(json.dumps(json.loads(place.read_text()) | {"bbox": bbox}))
+    boxes = {scene.path: scene.bbox for scene in scenes_below(own_folders([folder])).scenes}
+    assert boxes[str(folder / "0" / "item.json")] is None
+    assert boxes[str(folder / "1" / "item.json")] == (1, 2, 3, 4)
+
+
+def test_a_link_out_of_the_folders_is_not_followed(folder: Path, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "item.json").write_text((folder / "0" / "item.json").read_text())
+    before = found(folder)
+    (folder / "link").symlink_to(outside)
+    (folder / "link.json").symlink_to(outside / "item.json")
+    assert found(folder) == before
+
+
+def test_no_more_are_told_than_are_asked_for(folder: Path):
+    (folder / "the last.txt").touch()
+    told = scenes_below(own_folders([folder]), most=2)
+    assert (len(told.scenes), told.complete) == (2, False)
+    assert scenes_below(own_folders([folder]), most=4).complete
+
+
+def test_a_folder_is_left_out(folder: Path):
+    assert found(folder, without=folder / "0") == [("safe", "S2A.SAFE"), ("item", "1/item.json")]
+
+
+def test_a_gate_without_folders_has_none():
+    for gate in (own_folders([]), pod("example.org")):
+        told = scenes_below(gate)
+        assert (told.scenes, told.complete) == ([], True)
