@@ -175,7 +175,7 @@ def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: O
     items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
     with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
         page = opens(site)
-        page.get_by_label("Source", exact=True).select_option("Files on this machine, or by their addresses")
+        page.get_by_label("Source", exact=True).select_option("Files on this machine or elsewhere")
         listed = page.get_by_role("list", name="Scenes on this machine")
         expect(listed.get_by_role("listitem")).to_have_count(3)
         for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
