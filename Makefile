@@ -28,7 +28,7 @@ $(VENV)/.ready: requirements/develop.txt pyproject.toml
 demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (PORT=8080, or SERVE=0 for the mosaic alone)
 	@test -d demo/scenes || $(BIN)/mosaic sample-scene demo/scenes --count 3 --safe
 	@cp crds/samples/*.yaml demo/
-	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo/scenes $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
+	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
 test: lint verify chart unit service-test browser-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
 
