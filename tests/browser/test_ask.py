@@ -102,6 +102,15 @@ def test_the_keyboard_alone_is_enough_to_ask(site: Site, catalogue: Catalogue, o
     assert spec["area"] == {"bbox": catalogue.bbox}
 
 
+def test_enter_among_the_indices_takes_the_best_and_does_not_send(site: Site, opens: Opens):
+    page = opens(site)
+    page.locator("#index").fill("snow")
+    page.keyboard.press("Enter")
+    expect(page.locator("#index")).to_have_value("NDSI")
+    expect(page.locator("#index-list")).to_be_hidden()
+    expect(page.locator("#ask-problem")).to_be_hidden()
+
+
 def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     type_area(page, catalogue.bbox)

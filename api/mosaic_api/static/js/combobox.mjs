@@ -52,9 +52,9 @@ export function combobox(input, list, find) {
       event.preventDefault();
       if (list.hidden) show(event.altKey ? "" : input.value);
       mark(event.key === "ArrowDown" ? chosen + 1 : Math.max(chosen, 0) - 1);
-    } else if (event.key === "Enter" && !list.hidden && chosen >= 0) {
-      event.preventDefault();
-      take(options()[chosen]);
+    } else if (event.key === "Enter" && !list.hidden) {
+      event.preventDefault(); // of sending the form
+      take(options()[Math.max(chosen, 0)]);
     } else if (event.key === "Escape" && !list.hidden) {
       event.stopPropagation();
       close();
