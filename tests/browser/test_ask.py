@@ -196,6 +196,7 @@ def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: O
         page.keyboard.press("Space")
         expect(listed.get_by_role("checkbox", name="S2_SYNTHETIC_2")).to_be_focused()
         expect(page.get_by_role("group", name=re.compile("^Scene [0-9]"))).to_have_count(2)
+        expect(page.locator("#estimate")).to_contain_text("2 scenes")
         page.get_by_label("Name, if you like").fill("mine")
         page.get_by_role("button", name="Ask for the mosaic").click()
         expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)

@@ -58,10 +58,13 @@ async function search(spec, signal) {
   }
 }
 
-/** Open the files, which takes a while, and tell. */
-async function estimateWhole(spec) {
+/** Whether all scenes lie on this machine, whose files are opened in no time. */
+const isNear = ({ source }) => source.files?.scenes.length > 0 && source.files.scenes.every(({ item, safe }) => (item ?? safe)?.startsWith("/"));
+
+/** Open the files, which takes a while if they are elsewhere, and tell. */
+async function estimateWhole(spec, signal) {
   hint("Opening the files …");
-  await post("estimate?whole=true", { spec }).then(showEstimate, (error) => hint(error.message));
+  await post("estimate?whole=true", { spec }, signal).then(showEstimate, (error) => { if (error.name !== "AbortError") hint(error.message); });
 }
 
 async function estimate(spec, signal) {
@@ -79,8 +82,12 @@ async function look(spec) {
   asking = new AbortController();
   const { signal } = asking;
   if (inFiles(spec)) {
+    if (isNear(spec)) {
+      await estimateWhole(spec, signal);
+      return;
+    }
     hint("The size of this mosaic stands in its files. ");
-    box.firstElementChild.append(button("Open them and tell", () => estimateWhole(spec), { class: "link" }));
+    box.firstElementChild.append(button("Open them and tell", () => estimateWhole(spec, signal), { class: "link" }));
     await count(spec, signal);
     return;
   }
