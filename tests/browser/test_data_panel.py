@@ -181,6 +181,7 @@ def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
     expect(page.get_by_role("row", name=re.compile("^Height"))).to_be_visible()
     open_row(page, "Height")
     page.get_by_role("button", name="Share with the central one").click()
+    expect(page.locator(".details .terms")).to_contain_text("Centralshared")
     there = opens(site, "#panel=data")
 
     def arrived() -> bool:

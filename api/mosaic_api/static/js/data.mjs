@@ -8,6 +8,7 @@ import * as locale from "./locale.mjs";
 import { map, viewBox } from "./map.mjs";
 
 const PAGE = 25;
+const FOLLOW_MILLISECONDS = 2000;
 const filter = the("data-filter");
 const rows = new Map();
 let next = null;
@@ -28,7 +29,10 @@ function query() {
 }
 
 const acts = {
-  changed(entry) { rows.get(entry.id)?.update(entry); },
+  changed(entry) {
+    rows.get(entry.id)?.update(entry);
+    follow();
+  },
   removed(entry) {
     rows.get(entry.id)?.remove();
     rows.delete(entry.id);
@@ -38,6 +42,14 @@ const acts = {
   restored: () => load(),
   fetched() { filter.elements.scope.value = "all"; load(); },
 };
+
+/** Ask after what is on its way to the central installation, until it is there. */
+const follow = settled(async () => {
+  const waiting = [...rows.values()].filter(({ entry, isEdited }) => entry.central?.state === "waiting" && !isEdited);
+  if (waiting.length === 0 || document.hidden) return;
+  await Promise.all(waiting.map(({ entry }) => get(`entries/${entry.id}`).then((told) => rows.get(told.id)?.update(told), () => {})));
+  follow();
+}, FOLLOW_MILLISECONDS);
 
 function summarize() {
   const { text, kind, here, scope } = chosen();
@@ -69,6 +81,7 @@ function show(page, whole) {
     the("data-rows").append(row.first, row.last);
   }
   summarize();
+  follow();
 }
 
 /** Ask for the list anew. */

@@ -67,7 +67,8 @@ class VectorLayer extends EntryLayer {
   added() {
     const hue = hueOf(this.entry.id);
     const renderer = L.svg({ pane: this.pane });
-    const style = { renderer, pane: this.pane, color: hue, weight: 2, fillOpacity: 0.15, pmIgnore: true };
+    map.getPane(this.pane).classList.add("cased");
+    const style = { renderer, pane: this.pane, color: hue, weight: 2.5, fillOpacity: 0.15, pmIgnore: true };
     this.shown = L.geoJSON(null, {
       style, pane: this.pane, pmIgnore: true,
       pointToLayer: (_, place) => L.circleMarker(place, { ...style, radius: 6, fillOpacity: 0.8 }),

@@ -38,6 +38,9 @@ export class EntryRow {
     this.update(entry);
   }
 
+  /** Whether it is being changed by hand. */
+  get isEdited() { return this.#details.querySelector("form") !== null; }
+
   remove() {
     this.first.remove();
     this.last.remove();
@@ -149,6 +152,6 @@ export class EntryRow {
 function sharing({ state, wish, message, next }) {
   if (state === null) return "fetched from there";
   if (state === "done") return wish === "share" ? "shared" : "shared no longer";
-  const when = next ? ` It is tried again ${locale.time(next)}.` : "";
-  return `${state === "failed" ? "failed" : "waiting"}${message ? `: ${message}` : "."}${when}`;
+  if (!message) return "on its way";
+  return `${state}: ${message}${next ? `; tried again ${locale.time(next)}` : ""}`;
 }
