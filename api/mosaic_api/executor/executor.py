@@ -87,6 +87,8 @@ class Executor:
                 row = self._wished.get(timeout=LOOK_SECONDS)
             except Empty:
                 row = None
+            if self._inbox.stopped:
+                return
             if time.monotonic() - looked > RETRY_ALL_SECONDS:  # also while there is always news of some row
                 row = None
             looked = time.monotonic() if row is None else looked
