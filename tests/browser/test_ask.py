@@ -111,6 +111,26 @@ def test_enter_among_the_indices_takes_the_best_and_does_not_send(site: Site, op
     expect(page.locator("#ask-problem")).to_be_hidden()
 
 
+def test_bands_are_pictured_between_fixed_reflectances_until_it_is_chosen(site: Site, opens: Opens):
+    page = opens(site)
+    stretch, first, last = (page.locator(name) for name in ("#stretch", "#lower", "#upper"))
+    page.get_by_label("Bands", exact=True).check()
+    expect(stretch).to_have_value("fixed")
+    assert (first.input_value(), last.input_value()) == ("0", "0.35")
+    page.get_by_label("Index", exact=True).check()
+    expect(stretch).to_have_value("percentile")
+    page.get_by_label("Bands", exact=True).check()
+    page.get_by_label("Source", exact=True).select_option("Files by their addresses")
+    expect(stretch).to_have_value("fixed")
+    page.get_by_role("group", name="Scene 1").get_by_label("Kind").select_option("files of its bands")
+    page.get_by_label("Expression", exact=True).check()
+    page.get_by_label("Bands", exact=True).check()
+    expect(stretch).to_have_value("percentile")
+    stretch.select_option("minmax")
+    page.get_by_label("Index", exact=True).check()
+    expect(stretch).to_have_value("minmax")
+
+
 def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     type_area(page, catalogue.bbox)

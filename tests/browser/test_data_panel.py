@@ -155,7 +155,7 @@ def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
 
 def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens: Opens):
     page = opens(site, "#panel=data")
-    page.get_by_label("Whose").select_option("in the central installation")
+    page.get_by_label("Whose").select_option("in the central one")
     expect(page.locator("#data-empty")).to_contain_text("MOSAIC_CENTRAL_URL")
 
 
@@ -192,7 +192,7 @@ def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
     until(there, arrived)
     camp = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0, "shared": True}
     site.call("POST", "entries", json=camp)
-    page.get_by_label("Whose").select_option("in the central installation")
+    page.get_by_label("Whose").select_option("in the central one")
     page.get_by_role("button", name="Fetch Camp").click()
     expect(page.locator("#notices")).to_contain_text("Camp is here now")
     expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()

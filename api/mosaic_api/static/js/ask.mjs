@@ -23,6 +23,8 @@ const SAYS = {
   earthDaily: "Needs an account, whose key the installation has.",
 };
 const USUAL_MASKS = ["cloud", "shadow"];
+const PERCENTILES = { stretch: "percentile", low: "2", high: "98" };
+const REFLECTANCES = { stretch: "fixed", lower: "0", upper: "0.35" };
 const A_MONTH = 30 * 86400 * 1000;
 let base = {};
 
@@ -56,6 +58,14 @@ function sourceChanged() {
   const { mask } = held(form);
   const usual = mask.length === 0 || mask.join() === USUAL_MASKS.join();
   if (usual) fill(form, { mask: form.elements.source.value === "files" ? [] : USUAL_MASKS });
+}
+
+/** Bands of reflectances are seen between fixed values, for snow and clouds would darken all else; until it is chosen. */
+function pictureChanged() {
+  const values = held(form);
+  const known = values.source !== "files" || scenesOf().every(({ bands }) => !bands);
+  const [before, usual] = values.product === "bands" && known ? [PERCENTILES, REFLECTANCES] : [REFLECTANCES, PERCENTILES];
+  if (Object.entries(before).every(([name, value]) => values[name] === value)) fill(form, usual);
 }
 
 /** Fill the form as a request has it, to be changed and asked for again. */
@@ -109,6 +119,7 @@ async function send(event) {
 
 form.addEventListener("submit", send);
 form.elements.source.addEventListener("input", sourceChanged);
+for (const field of [form.elements.source, ...form.elements.product]) field.addEventListener("input", pictureChanged);
 form.addEventListener("input", changed);
 form.addEventListener("area", () => estimateSoon(spec()));
 begin();
