@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test cluster-api-test compose-test bench bench-cluster bench-tiles images chart lint verify generate format lock clean
+.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test cluster-api-test compose-test bench bench-cluster bench-page images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -50,8 +50,9 @@ bench-cluster: setup ## How long requests take on a real Kubernetes, and what th
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	PYTHONPATH=tests:tests/unit:tests/cluster $(BIN)/python -m bench.cluster
 
-bench-tiles: setup ## How fast tiles of a mosaic are given to many readers at once
+bench-page: setup ## How fast the page is for many at once: tiles of a mosaic, and requests
 	PYTHONPATH=tests:tests/unit $(BIN)/python -m bench.tiles
+	PYTHONPATH=tests:tests/unit $(BIN)/python -m bench.asking
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"

@@ -1,4 +1,4 @@
-"""Tiles under load: `make bench-tiles` starts the application as `mosaic serve` does, and prints p50, p95 and errors.
+"""Tiles under load: part of `make bench-page`. It starts the application as `mosaic serve` does, and prints p50, p95, errors.
 
 Two loads, each of readers at once on 127.0.0.1: readers who look at the map (a screenful of tiles by six connections,
 some seconds of looking, a move, and so on, as people do), and readers who never pause, which measures how many tiles a
@@ -93,12 +93,17 @@ def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
     return folder / "store", result.item, Path(result.folder).name
 
 
+def free_port() -> int:
+    """One at which nothing listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 @contextmanager
 def serving(database: str, store: Path) -> Iterator[tuple[str, int]]:
     """The application in a process of its own: its address and the process."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-c", APPLICATION, database, str(store), str(port)])
     address = f"http://127.0.0.1:{port}"
     try:

@@ -1,0 +1,90 @@
+"""Requests at once: part of `make bench-page`, which starts `mosaic serve` and asks it for many small mosaics.
+
+Two loads on 127.0.0.1: everybody asks at the same moment; then everybody looks at how it goes until all are made.
+"""
+
+import asyncio
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from bench.tiles import Tally, free_port
+from mosaic_worker.synthetic import write_scenes
+
+ASKING = 20
+SIDE = 512
+LOOKING_SECONDS = 1.0
+"""Between two looks of one reader."""
+OVER = {"Succeeded", "Failed", "Cancelled"}
+WAIT_SECONDS = 60.0
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """`mosaic serve` in a folder, and the address of its REST API."""
+    port = free_port()
+    mosaic = Path(sys.executable).with_name("mosaic")
+    command = [mosaic, "serve", "--data", folder / "data", "--scenes", folder, "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if "The page is at" not in line:
+            raise RuntimeError(f"mosaic serve did not start: {line}")
+        yield f"http://127.0.0.1:{port}/api/v1"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(WAIT_SECONDS)
+
+
+async def timed(tally: Tally, answer: Awaitable[httpx.Response]) -> httpx.Response:
+    began = time.perf_counter()
+    told = await answer
+    tally.milliseconds.append(1000 * (time.perf_counter() - began))
+    tally.errors += not told.is_success
+    return told
+
+
+async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, list[str]]:
+    """What asking and looking took in milliseconds, the seconds until all was made, and in which phase each ended."""
+    asked, looked, phases = Tally(), Tally(), []
+    spec = {"source": {"files": {"scenes": [{"item": str(item)}]}}, "product": {"index": "NDVI"}}
+    began = time.perf_counter()
+
+    async def one(number: int) -> None:
+        async with httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as client:
+            body = {"name": f"asked-{number}", "spec": spec}
+            told = (await timed(asked, client.post(f"{address}/requests", json=body))).json()
+            while told["phase"] not in OVER:
+                await asyncio.sleep(LOOKING_SECONDS)
+                told = (await timed(looked, client.get(f"{address}/requests/{told['id']}"))).json()
+            phases.append(told["phase"])
+
+    await asyncio.gather(*(one(number) for number in range(ASKING)))
+    return asked, looked, time.perf_counter() - began, phases
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="mosaic-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (item,) = write_scenes(folder / "scenes", side=SIDE)
+        with served(folder) as address:
+            asked, looked, seconds, phases = asyncio.run(ask_at_once(address, item))
+            rows = httpx.get(f"{address}/requests", params={"limit": 200}).json()["total"]
+        for what, tally in ((f"{ASKING} requests asked at once", asked), ("looks at them until all are made", looked)):
+            tally.milliseconds.sort()
+            p50, p95 = statistics.median(tally.milliseconds), tally.milliseconds[int(0.95 * len(tally.milliseconds))]
+            print(f"{what:36} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {tally.errors} errors")
+        print(f"{rows} rows, {phases.count('Succeeded')} made after {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
