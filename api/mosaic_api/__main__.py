@@ -1,13 +1,17 @@
-"""`python -m mosaic_api`: the server of an installation; with `migrate`, bring its database's tables up to date."""
+"""`python -m mosaic_api`: the server of an installation.
+
+With `migrate` it brings the database's tables up to date; with `hand-over executors` or `hand-over cluster` it lets
+the other one work off the requests from now on.
+"""
 
 import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import uvicorn
-from mosaic_crds.errors import MosaicError
+from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
@@ -16,16 +20,21 @@ from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
 from mosaic_api.sync.metrics import SyncMetrics
+from mosaic_api.workforce import hand_over
 
 ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
 PORT = 8080
 GRACE_SECONDS = 5
 """For what is being answered when it is time to stop; those who watch events would never end."""
-USAGE = "usage: python -m mosaic_api [migrate]"
+USAGE = "usage: python -m mosaic_api [migrate | hand-over executors | hand-over cluster]"
 
 
 def serve(settings: Settings) -> None:
-    """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop."""
+    """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop.
+
+    Raises:
+        RequestError: executors work off what is in the database.
+    """
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -45,7 +54,16 @@ def serve(settings: Settings) -> None:
     stop = threading.Event()
     metrics = SyncMetrics(app.state.context.metrics.registry)
     parts = (settings, database, store, cluster, stop, metrics)
-    sync = threading.Thread(target=keep_in_step, args=parts, name="sync lead")
+    refusals: list[RequestError] = []
+
+    def keep() -> None:
+        try:
+            keep_in_step(*parts)
+        except RequestError as error:
+            refusals.append(error)
+            server.should_exit = True
+
+    sync = threading.Thread(target=keep, name="sync lead")
     sync.start()
     try:
         server.run()
@@ -53,18 +71,20 @@ def serve(settings: Settings) -> None:
         stop.set()
         sync.join()
         database.close()
+    if refusals:
+        raise refusals[0]
 
 
-def migrate(environment: Mapping[str, str]) -> None:
-    """Bring the tables up to date.
+def on_database(environment: Mapping[str, str], do: Callable[[Database], None]) -> None:
+    """Do something on the database alone.
 
     Raises:
-        RequestError: no database is named, or its URL is none.
+        RequestError: no database is named, or its URL is none; or what is to be done cannot be.
         PassingError: it does not answer.
     """
     database = Database(database_of(environment))
     try:
-        database.migrate()
+        do(database)
     finally:
         database.close()
 
@@ -80,7 +100,9 @@ def main(arguments: list[str]) -> int:
             case []:
                 serve(Settings.from_environment(os.environ))
             case ["migrate"]:
-                migrate(os.environ)
+                on_database(os.environ, Database.migrate)
+            case ["hand-over", ("executors" | "cluster") as kind]:
+                on_database(os.environ, lambda database: hand_over(database, kind))
             case _:
                 print(USAGE, file=sys.stderr)  # noqa: T201
                 return 2

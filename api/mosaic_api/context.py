@@ -1,6 +1,7 @@
 """What every route needs, made once with the application."""
 
 from dataclasses import dataclass, field
+from threading import Semaphore
 from typing import Annotated, Self, cast
 
 from anyio import CapacityLimiter
@@ -8,6 +9,7 @@ from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
 from mosaic_api.database import Database
+from mosaic_api.entries.filing import Filing
 from mosaic_api.identity import Principal
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
@@ -21,6 +23,8 @@ from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
 
 CONVERSIONS = 2
+UPLOADS, FETCHES = 8, 4
+"""In hand at once, each with a file on the disk; most wait for a conversion, or for the central installation."""
 SHOWN_SECONDS = 3.0
 MOST_SHOWN = 1000
 TILE_SECONDS = 600.0
@@ -46,7 +50,8 @@ class Context:
         previews: of mosaics that are being made.
         outside: asks servers elsewhere.
         metrics: of this application.
-        conversions: lets so many uploads be converted at once, each in a process of up to 4 GiB.
+        filing: reads and keeps the files of entries.
+        uploads, fetches: let so many be in hand; each their own, so that a stuck fetch holds no upload up.
     """
 
     settings: Settings
@@ -60,8 +65,10 @@ class Context:
     outside: Outside = field(repr=False)
     metrics: Metrics = field(repr=False)
     limits: Limits = field(repr=False)
+    filing: Filing = field(repr=False)
     provider: Provider | None = None
-    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS), repr=False)
+    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS), repr=False)
+    fetches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(FETCHES), repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -84,6 +91,7 @@ class Context:
             outside=Outside(),
             metrics=Metrics(database),
             limits=Limits(settings),
+            filing=Filing(store, settings.max_pixels, Semaphore(CONVERSIONS)),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )
 

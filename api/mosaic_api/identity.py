@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from mosaic_api.database.models import ROLES, Audit, Token, User, now
@@ -92,11 +93,11 @@ def named_user(session: Session, name: str, role: str = "editor") -> User:
     """
     if role not in ROLES:
         raise ValueError(f"the role {role!r} is none of {', '.join(ROLES)}")
-    user = session.scalar(select(User).where(User.name == name))
-    if user is None:
-        user = User(id=uuid.uuid4(), name=name, role=role)
-        session.add(user)
-        session.flush()
+    named = select(User).where(User.name == name)
+    user = session.scalar(named)
+    if user is None:  # others may find the same at once: the calls that a page begins with do
+        session.execute(insert(User).values(name=name, role=role).on_conflict_do_nothing())
+        user = session.scalars(named).one()
     return user
 
 

@@ -68,7 +68,8 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
     """An installation without its page: it works off what is asked of it, until the end.
 
     Raises:
-        RequestError: another one works in the folder, or something in the place cannot work.
+        RequestError: another one works in the folder, a cluster works the database off, or something in the place
+            cannot work.
         PassingError: the database does not answer.
     """
     with ExitStack() as running:
@@ -84,6 +85,7 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
         running.callback(database.close)
         database.migrate()
         executor = Executor(settings, database)
+        executor.queue.join()
         if place.database is None:
             executor.queue.free_all()
         work = Thread(target=executor.run, name="executor")

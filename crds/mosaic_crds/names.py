@@ -123,8 +123,3 @@ def entry_prefix(entry_id: str) -> str:
 def entry_key(entry_id: str, role: str, mark: str, suffix: str) -> str:
     """A file of an entry; by its mark no other one has its name."""
     return f"{entry_prefix(entry_id)}{role}-{mark[:16]}{suffix}"
-
-
-def entry_of_key(key: str) -> str:
-    """The id of the entry that a file belongs to."""
-    return key.removeprefix(ENTRIES_FOLDER).split("/", 1)[0]

@@ -6,6 +6,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,9 +19,10 @@ import pytest
 from databases import TEMPLATE, run_on, url_of
 from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
-from installations import Installation, serving, until
+from installations import PATIENCE_SECONDS, Installation, serving, until
 from mosaic_api import mosaics
 from mosaic_api.central.outbox import Outbox
+from mosaic_api.context import FETCHES, UPLOADS
 from mosaic_api.database import Entry, Mosaic
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
@@ -325,6 +327,56 @@ def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgre
                 fetched = laptop.post(f"central/entries/{entry['id']}/fetch")
                 assert fetched.status_code == 201, fetched.text
                 assert laptop.get(f"entries/{fetched.json()['id']}/files/original").content == geotiff()
+
+
+@contextmanager
+def silent_for_files(target: str) -> Iterator[tuple[str, list[str], threading.Event]]:
+    """A way to a server on which files do not come until the end: its address, what was asked of it, and the end."""
+    asked: list[str] = []
+    end = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "/files/" in self.path:
+                asked.append(self.path)
+                end.wait(PATIENCE_SECONDS)
+            answer = httpx.get(f"{target}{self.path}", headers={"Authorization": self.headers["Authorization"]})
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked, end
+    finally:
+        end.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+    with pair.central_up() as central, central.client(pair.token) as there:
+        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES + 1)]
+        with new_database(postgres) as url, silent_for_files(central.url) as (way, asked, end):
+            local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
+            with serving(local, free_port()) as installation, ThreadPoolExecutor() as others:
+                with installation.client() as laptop:
+                    laptop.get("me")
+                    fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries]
+                    until(lambda: len(asked) == FETCHES)
+                    for _ in range(UPLOADS):
+                        keep(laptop, geotiff(), kind="image")
+                    assert len(asked) == FETCHES
+                    end.set()
+                    assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)
 
 
 def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, template: str, tmp_path: Path):

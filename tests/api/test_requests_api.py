@@ -184,6 +184,21 @@ def test_a_laptop_has_one_user_and_answers_by_loopback_names_only(laptop: TestCl
     assert laptop.get("/api/v1/requests", headers={"Host": "[::1]:8080"}).status_code == 200
 
 
+def test_the_first_calls_of_a_laptop_may_come_at_once(laptop: TestClient):
+    barrier, seen = threading.Barrier(8), []
+
+    def call() -> None:
+        barrier.wait()
+        seen.append(laptop.get("/api/v1/me").json().get("name"))
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ["me"] * 8
+
+
 @pytest.mark.parametrize(
     "headers",
     [

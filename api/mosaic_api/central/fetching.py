@@ -13,7 +13,8 @@ from sqlalchemy import select
 from mosaic_api.central.client import Central
 from mosaic_api.database import Entry
 from mosaic_api.entries.asking import New, look_of_picture, place_and_look
-from mosaic_api.entries.keeping import Content, Keeper
+from mosaic_api.entries.filing import Content
+from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.telling import ToldFile
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Conflict

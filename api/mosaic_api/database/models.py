@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from mosaic_crds.names import Phase
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -14,6 +14,8 @@ ROLES = ("viewer", "editor", "admin")
 ORIGINS = ("api", "cluster", "overlays", "command")
 """Who asked for a mosaic: somebody here, kubectl, a client of the research system, or the command on this machine."""
 KINDS = ("image", "vector", "point")
+WORKFORCES = ("executors", "cluster")
+"""What works requests off: executors, or a cluster with which the sync keeps them in step."""
 OVER = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
 """The phases of requests that nothing more happens to."""
 
@@ -127,6 +129,20 @@ class Mosaic(Base):
     def over(self) -> bool:
         """Whether nothing more happens to it."""
         return self.phase in OVER
+
+
+class Workforce(Base):
+    """What works the requests of this database off: at most one row, made by whoever comes first."""
+
+    __tablename__ = "workforce"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="workforce_one"),
+        CheckConstraint(f"kind IN {WORKFORCES}", name="workforce_kind"),
+    )
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, default=1)
+    kind: Mapped[str] = mapped_column(String(10))
+    since: Mapped[datetime] = mapped_column(default=now)
 
 
 class Entry(Base):

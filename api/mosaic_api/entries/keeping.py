@@ -3,52 +3,30 @@
 The store comes first and the row last, so that what a row names is there; what is in the store without a row is purged.
 """
 
-import hashlib
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
-from mosaic_crds.names import entry_key
 from mosaic_worker.results import MOSAIC, Results
-from mosaic_worker.store import Store
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from mosaic_api import mosaics
 from mosaic_api.database import Database, Entry
 from mosaic_api.entries.asking import Change, Described, New, look_of_picture
 from mosaic_api.entries.boxes import Box
-from mosaic_api.entries.conversion import convert
-from mosaic_api.entries.job import Job, Outcome
-from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, Format, format_of
-from mosaic_api.entries.rows import change, expect_room, own
+from mosaic_api.entries.filing import DISPLAYS, Content, Filing, Original, on_disk
+from mosaic_api.entries.rows import change, expect_room, is_past_restoring, own
 from mosaic_api.identity import Principal, audit
 from mosaic_api.problems import Conflict, Invalid, NotFound
 from mosaic_api.settings import Settings
 
-PIECE_BYTES = 4 * 2**20
-DISPLAYS = {"image": (".tif", "image/tiff"), "vector": (".geojson", "application/geo+json")}
 _FOR_IMAGES = ("west", "south", "east", "north", "colormap", "minimum", "maximum")
 _FOR_POINTS = ("longitude", "latitude")
-
-
-@dataclass(frozen=True)
-class Content:
-    """A file that came in.
-
-    Attributes:
-        file: to read it from.
-        name: as whoever sent it calls it.
-        made_here: whether it is a COG that this program made, which is shown as it is.
-    """
-
-    file: BinaryIO
-    name: str
-    made_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,12 +36,12 @@ class Keeper:
     Attributes:
         settings: of this installation.
         database: for their rows.
-        store: for their files.
+        filing: for their files.
     """
 
     settings: Settings
     database: Database
-    store: Store
+    filing: Filing
 
     def keep(
         self,
@@ -128,14 +106,13 @@ class Keeper:
             if not entry.details.get("placed"):
                 raise Invalid("west: the image says itself where it is, and cannot be moved", "west")
             if wanted.corners != Box(entry.west, entry.south, entry.east, entry.north):
-                with _workspace() as folder:
-                    placed = self._placed_anew(entry, wanted.corners, folder)
+                placed = self._placed_anew(entry, wanted.corners)
                 changes |= placed | {"details": placed["details"] | _look_of(entry) | wanted.look}
         with self.database.transaction() as session:
             former = own(session, principal, entry_id).files.get("display")
             entry = change(session, principal, entry_id, changes)
         if former is not None and former != entry.files.get("display"):
-            self.store.delete(former["key"])
+            self.filing.store.delete(former["key"])
         return entry
 
     def _keep(
@@ -168,71 +145,34 @@ class Keeper:
             return self._insert(principal, entry)
         if content is None:
             raise Invalid("file: it is missing; only points have none", "file")
-        with _workspace() as folder:
-            original, kind, digest = _on_disk(content, folder)
-            if kind.kind != asked.kind:
-                raise Invalid(f"kind: the file is a {kind.name}, which is of the kind {kind.kind}", "kind")
-            if kind.placed and asked.corners is None:
-                raise Invalid(
-                    f"west: a {kind.name} does not say where it is; give its corners west, south, east and north",
-                    "west",
-                )
-            if not kind.placed and asked.corners is not None:
-                raise Invalid(f"west: a {kind.name} says itself where it is; leave the corners out", "west")
+        with on_disk(content) as original:
+            _expect_kind(original, asked)
             with self.database.transaction() as session:
-                found = session.get(Entry, entry_id)
+                found = self._made_before(session, entry_id, original.digest)
                 if found is None:
-                    expect_room(session, self.settings, principal, original.stat().st_size)
+                    expect_room(session, self.settings, principal, original.path.stat().st_size)
             if found is not None:
-                return self._again(principal, found, digest)
-            display = None if content.made_here else folder / f"display{DISPLAYS[kind.kind][0]}"
-            outcome = self._read(kind, content.name, original, display, asked.corners)
-            key_of_original = entry_key(str(entry_id), "original", digest, kind.suffix)
-            entry.files = {"original": self._store(key_of_original, original, digest, kind.media_type, content.name)}
+                return found, False
+            display = None if content.made_here else _display_of(original)
+            outcome = self.filing.read(original, display, asked.corners)
+            entry.files = {"original": self.filing.keep(entry_id, original)}
             if display is not None:
-                entry.files["display"] = self._store_display(entry_id, kind, display, content.name)
+                entry.files["display"] = self.filing.keep_display(entry_id, original, display)
             _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
             return self._insert(principal, entry)
 
-    def _read(self, kind: Format, name: str, original: Path, display: Path | None, corners: Box | None) -> Outcome:
-        return convert(
-            Job(
-                path=str(original),
-                name=PurePosixPath(name).stem,
-                format=kind.name,
-                max_pixels=self.settings.max_pixels,
-                corners=corners,
-                display=None if display is None else str(display),
-                outcome=str(original.parent / "outcome.json"),
-            )
-        )
-
-    def _placed_anew(self, entry: Entry, corners: Box, folder: Path) -> dict[str, Any]:
+    def _placed_anew(self, entry: Entry, corners: Box) -> dict[str, Any]:
         """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
         told = entry.files["original"]
         try:
-            with self.store.open(told["key"]) as file:
-                original, kind, _ = _on_disk(Content(file, told["name"]), folder)
+            file = self.filing.store.open(told["key"])
         except FileNotFoundError:
             raise NotFound("the file of this entry is not in the store any more; send it anew") from None
-        display = folder / "display.tif"
-        outcome = self._read(kind, told["name"], original, display, corners)
-        files = entry.files | {"display": self._store_display(entry.id, kind, display, told["name"])}
-        return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
-
-    def _store_display(self, entry_id: uuid.UUID, kind: Format, path: Path, name: str) -> dict[str, Any]:
-        suffix, media_type = DISPLAYS[kind.kind]
-        shown_as = f"{PurePosixPath(name).stem}-display{suffix}"
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        key = entry_key(str(entry_id), "display", uuid.uuid4().hex, suffix)  # a former one may be deleted at any time
-        return self._store(key, path, digest, media_type, shown_as)
-
-    def _store(self, key: str, path: Path, digest: str, media_type: str, name: str) -> dict[str, Any]:
-        """Put a file into the store; what a row says of it."""
-        with path.open("rb") as file:
-            self.store.create(key, iter(lambda: file.read(PIECE_BYTES), b""))
-        return {"key": key, "name": name, "mediaType": media_type, "bytes": path.stat().st_size, "sha256": digest}
+        with file, on_disk(Content(file, told["name"])) as original:
+            display = _display_of(original)
+            outcome = self.filing.read(original, display, corners)
+            files = entry.files | {"display": self.filing.keep_display(entry.id, original, display)}
+            return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 
     def _insert(self, principal: Principal, entry: Entry) -> tuple[Entry, bool]:
         try:
@@ -243,22 +183,31 @@ class Keeper:
                 audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
                 session.refresh(entry)
                 return entry, True
-        except IntegrityError:
+        except IntegrityError:  # the files of this call are swept, for no row names them
             with self.database.transaction() as session:
-                found = session.get_one(Entry, entry.id)
-            return self._again(principal, found, entry.files.get("original", {}).get("sha256"))
+                found = self._made_before(session, entry.id, entry.files.get("original", {}).get("sha256"))
+            if found is None:
+                raise
+            return found, False
 
-    def _again(self, principal: Principal, found: Entry, digest: str | None) -> tuple[Entry, bool]:
-        """An entry that was made with the same key already; had back, if it was deleted meanwhile."""
+    def _made_before(self, session: Session, entry_id: uuid.UUID, digest: str | None) -> Entry | None:
+        """An entry that was made with the same key already, locked; had back, if it was deleted meanwhile.
+
+        Raises:
+            Conflict: it was made of another file.
+        """
+        found = session.scalar(select(Entry).where(Entry.id == entry_id).with_for_update(of=Entry))
+        if found is None:
+            return None
+        if is_past_restoring(found, self.settings):  # its files may have been purged in part
+            session.delete(found)
+            return None
         if found.files.get("original", {}).get("sha256") != digest:
             raise Conflict("the Idempotency-Key was used for another file already; make a new one")
-        if found.removed is None:
-            return found, False
-        with self.database.transaction() as session:
-            entry = own(session, principal, found.id, removed=True)
-            entry.removed = None
-            audit(session, principal.user_id, "restore", f"entry/{entry.id}", name=entry.name)
-            return entry, False
+        if found.removed is not None:
+            found.removed = None
+            audit(session, found.owner_id, "restore", f"entry/{found.id}", name=found.name)
+        return found
 
     @contextmanager
     def _mosaic(self, principal: Principal, asked: New) -> Iterator[tuple[New, Content]]:
@@ -272,7 +221,7 @@ class Keeper:
         said |= asked.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
         key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(MOSAIC)
         try:
-            file = self.store.open(key)
+            file = self.filing.store.open(key)
         except FileNotFoundError:
             raise NotFound(f"the files of the mosaic {mosaic.name} are not in the store any more") from None
         with file:
@@ -287,6 +236,23 @@ def _refuse_other(asked: Described, kind: str | None) -> None:
             raise Invalid(f"{field}: an entry of the kind {kind} has none; leave it out", field)
 
 
+def _expect_kind(original: Original, asked: New) -> None:
+    """Refuse a file of another kind than is said, and a place that is missing or told twice."""
+    kind = original.format
+    if kind.kind != asked.kind:
+        raise Invalid(f"kind: the file is a {kind.name}, which is of the kind {kind.kind}", "kind")
+    if kind.placed and asked.corners is None:
+        raise Invalid(
+            f"west: a {kind.name} does not say where it is; give its corners west, south, east and north", "west"
+        )
+    if not kind.placed and asked.corners is not None:
+        raise Invalid(f"west: a {kind.name} says itself where it is; leave the corners out", "west")
+
+
+def _display_of(original: Original) -> Path:
+    return original.path.with_name(f"display{DISPLAYS[original.format.kind][0]}")
+
+
 def _place(box: Box, footprint: dict[str, Any]) -> dict[str, Any]:
     return box._asdict() | {"footprint": footprint}
 
@@ -298,26 +264,3 @@ def _set(entry: Entry, columns: dict[str, Any]) -> None:
 
 def _look_of(entry: Entry) -> dict[str, Any]:
     return {name: entry.details[name] for name in ("colormap", "limits") if name in entry.details}
-
-
-def _on_disk(content: Content, folder: Path) -> tuple[Path, Format, str]:
-    """A file under a name that only says what it is, its format, and its SHA-256."""
-    head = content.file.read(HEAD_BYTES)
-    kind = GEOTIFF if content.made_here else format_of(head)
-    path, digest = folder / f"original{kind.suffix}", hashlib.sha256(head)
-    with path.open("xb") as file:
-        file.write(head)
-        while piece := content.file.read(PIECE_BYTES):
-            digest.update(piece)
-            file.write(piece)
-    return path, kind, digest.hexdigest()
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A folder that is gone in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="mosaic-entry-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 
-from mosaic_crds.names import ENTRIES_FOLDER, entry_of_key, entry_prefix
+from mosaic_crds.names import ENTRIES_FOLDER, entry_prefix
 from mosaic_worker.store import Store
 from sqlalchemy import select
 
@@ -37,7 +37,9 @@ def purge(database: Database, store: Store, restore_days: int) -> int:
 
 
 def sweep(database: Database, store: Store, moment: float | None = None) -> int:
-    """Delete the files of entries that never came to be, because their upload was broken off.
+    """Delete the files that no entry names: of uploads that were broken off, or came to nothing otherwise.
+
+    None of them is ever named later: each upload makes new ones, and names them soon (see filing).
 
     Args:
         database: with the rows.
@@ -53,8 +55,8 @@ def sweep(database: Database, store: Store, moment: float | None = None) -> int:
     before = (time.time() if moment is None else moment) - ABANDONED_SECONDS
     old = [stored.key for stored in store.list(ENTRIES_FOLDER) if stored.modified < before]
     with database.transaction() as session:
-        living = {str(entry_id) for entry_id in session.scalars(select(Entry.id))}
-    abandoned = [key for key in old if entry_of_key(key) not in living]
+        named = {file["key"] for files in session.scalars(select(Entry.files)) for file in files.values()}
+    abandoned = [key for key in old if key not in named]
     for key in abandoned:
         store.delete(key)
     return len(abandoned)

@@ -151,11 +151,16 @@ def restore(session: Session, principal: Principal, settings: Settings, entry_id
     """
     entry = own(session, principal, entry_id, removed=True)
     if entry.removed is not None:
-        if entry.removed + timedelta(days=settings.restore_days) < now():
+        if is_past_restoring(entry, settings):
             raise missing(entry_id)
         entry.removed = None
         audit(session, principal.user_id, "restore", f"entry/{entry.id}", name=entry.name)
     return entry
+
+
+def is_past_restoring(entry: Entry, settings: Settings) -> bool:
+    """Whether an entry was deleted so long ago that its files may be purged at any time."""
+    return entry.removed is not None and entry.removed + timedelta(days=settings.restore_days) < now()
 
 
 def expect_room(session: Session, settings: Settings, principal: Principal, more: int) -> None:

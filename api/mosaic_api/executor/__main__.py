@@ -19,13 +19,13 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
         if settings.cluster:
             raise RequestError(f"{ENV_CLUSTER} is true: the operator works there, and no executor beside it")
+        executor = Executor(settings, Database(settings.database))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: executor.stop())
+        executor.run()
     except MosaicError as error:
         print(f"mosaic_api.executor: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
-    executor = Executor(settings, Database(settings.database))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: executor.stop())
-    executor.run()
     return 0
 
 

@@ -8,7 +8,7 @@ import time
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from mosaic_crds.errors import PassingError
+from mosaic_crds.errors import PassingError, RequestError
 
 from mosaic_api import overlays
 from mosaic_api.database import Database
@@ -37,7 +37,29 @@ class Executor:
         self._wished: SimpleQueue[str | None] = SimpleQueue()
 
     def run(self) -> None:
-        """Work until `stop` is called; what is in hand then is given back."""
+        """Work until `stop` is called; what is in hand then is given back.
+
+        Raises:
+            RequestError: a cluster works this database off.
+        """
+        try:
+            self._join()
+            self._work()
+        finally:
+            self.stop()
+
+    def _join(self) -> None:
+        """Wait for the database, if it is away."""
+        while not self._inbox.stopped:
+            try:
+                self.queue.join()
+            except PassingError as error:
+                _log.warning("%s; trying again", error)
+                self._inbox.next(time.monotonic() + RETRY_SECONDS)
+            else:
+                return
+
+    def _work(self) -> None:
         for task in (self._listen, self._fulfil, self._serve_overlays):
             Thread(target=task, daemon=True).start()
         while not self._inbox.stopped:
@@ -48,6 +70,8 @@ class Executor:
                     wait = LOOK_SECONDS
                 else:
                     work_off(claim, self.queue, self._settings, self._inbox)
+            except RequestError:  # a cluster took over
+                raise
             except PassingError as error:
                 _log.warning("%s; trying again", error)
                 wait = RETRY_SECONDS

@@ -32,6 +32,7 @@ from mosaic_api.executor.rows import (
     takeable,
 )
 from mosaic_api.executor.story import GOES_ON, Status, done_by_then
+from mosaic_api.workforce import expect
 
 ATTEMPTS = 5
 """How often a request is begun."""
@@ -80,14 +81,26 @@ class Queue:
         """A worker's name is its alone."""
         self._database, self._worker = database, worker
 
+    def join(self) -> None:
+        """Say that executors work this database off.
+
+        Raises:
+            RequestError: a cluster does.
+            PassingError: the database does not answer.
+        """
+        with self._database.transaction() as session:
+            expect(session, "executors")
+
     def claim(self) -> Claim | None:
         """Take the request whose turn it is: of the owner who has the fewest in work, and whose last is longest ago.
 
         Raises:
+            RequestError: a cluster works this database off by now.
             PassingError: the database does not answer.
         """
         while True:
             with self._database.transaction() as session:
+                expect(session, "executors")
                 mosaic = session.scalar(
                     select(Mosaic)
                     .where(is_open(), takeable(), Mosaic.cancelled.is_(None), ~suspended())

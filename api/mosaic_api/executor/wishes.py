@@ -13,6 +13,7 @@ from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.executor.story import done_by_then, suspended_message
 from mosaic_api.executor.traces import Traces
+from mosaic_api.workforce import expect
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
 
 def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
     with database.transaction() as session:
+        expect(session, "executors")
         locked = select(Mosaic).where(Mosaic.id == row, _wished()).with_for_update(of=Mosaic, skip_locked=True)
         mosaic = session.scalar(locked)
         if mosaic is None:

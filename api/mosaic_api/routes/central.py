@@ -110,7 +110,7 @@ async def fetch_published(
 
 async def _taken(fetching: Callable[[], tuple[Entry, bool]], response: Response, here: Context) -> Entry:
     """The entry that was fetched, of which the answer says where it is and whether it was there already."""
-    fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.conversions)
+    fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.fetches)
     response.headers["Location"] = f"../../../entries/{fetched.id}"
     if not made:
         response.status_code = HTTPStatus.OK

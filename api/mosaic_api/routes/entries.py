@@ -19,7 +19,8 @@ from mosaic_api.database import Entry
 from mosaic_api.entries import rows, showing
 from mosaic_api.entries.asking import LARGEST, Change, New
 from mosaic_api.entries.boxes import HALF, TURN, Box, box_around
-from mosaic_api.entries.keeping import Content, Keeper
+from mosaic_api.entries.filing import Content
+from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.kinds import FORMATS, GEOJSON
 from mosaic_api.entries.telling import Told
 from mosaic_api.entries.uploads import received
@@ -82,7 +83,7 @@ class Point(Body):
 
 def keeper(here: HERE) -> Keeper:
     """What makes entries here."""
-    return Keeper(here.settings, here.database, here.store)
+    return Keeper(here.settings, here.database, here.filing)
 
 
 KEEPER = Annotated[Keeper, Depends(keeper)]
@@ -138,7 +139,7 @@ async def create(
     async with received(request, here.settings.max_upload_bytes) as upload:
         content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
         keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
-        entry, made = await anyio.to_thread.run_sync(keep, limiter=here.conversions)
+        entry, made = await anyio.to_thread.run_sync(keep, limiter=here.uploads)
     response.headers["Location"] = f"entries/{entry.id}"
     if not made:
         response.status_code = HTTPStatus.OK
@@ -195,7 +196,7 @@ def get(entry: Found, principal: Who) -> Told:
 async def change(entry_id: uuid.UUID, change: Change, principal: Who, here: HERE, keeper: KEEPER) -> Told:
     """Change what is said of an entry, whether it is shared here, or where a point or a placed picture is."""
     moved = partial(keeper.move, principal, entry_id, change)
-    limiter = here.conversions if change.corners is not None else None
+    limiter = here.uploads if change.corners is not None else None
     return Told.of(await anyio.to_thread.run_sync(moved, limiter=limiter), principal)
 
 

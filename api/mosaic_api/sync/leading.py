@@ -4,12 +4,13 @@ import logging
 import threading
 from collections.abc import Callable
 
+from mosaic_crds.errors import PassingError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mosaic_api.database import Database
+from mosaic_api.workforce import SYNC_LOCK, expect
 
-LOCK = "mosaic sync"
 TRY_SECONDS = 2.0
 """Between looks whether the lock is free, or still held."""
 _LOST_IN_SECONDS = 25
@@ -26,6 +27,9 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
         database: holds the lock.
         work: done while the lock is held, until the event that it is given is set.
         stop: ends all.
+
+    Raises:
+        RequestError: executors work off what is in the database.
     """
     while not stop.is_set():
         try:
@@ -33,9 +37,11 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
                 connection.detach()  # the lock ends with this connection, which nobody else gets
                 _notice_loss(connection)
                 if _await_lock(connection, stop):
+                    with database.transaction() as session:
+                        expect(session, "cluster")
                     _work(connection, work, stop)
                     stop.wait(TRY_SECONDS)  # where the work ended by itself, after a fault
-        except SQLAlchemyError as error:  # after a lost connection also what it says of its own state
+        except (SQLAlchemyError, PassingError) as error:  # after a lost connection also what it says of its own state
             _log.warning("the database does not answer: %s; trying again", " ".join(str(error).split()))
             stop.wait(TRY_SECONDS)
 
@@ -48,7 +54,7 @@ def _notice_loss(connection: Connection) -> None:
 def _await_lock(connection: Connection, stop: threading.Event) -> bool:
     """Whether the lock was got before it was time to stop."""
     asked = text("SELECT pg_try_advisory_lock(hashtext(:lock))")
-    while not connection.scalar(asked, {"lock": LOCK}):
+    while not connection.scalar(asked, {"lock": SYNC_LOCK}):
         if stop.wait(TRY_SECONDS):
             return False
     return True

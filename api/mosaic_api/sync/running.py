@@ -46,6 +46,9 @@ def keep_in_step(
     """Keep the rows of `mosaics` and the MosaicRequests of a namespace in step, until it is time to stop.
 
     While another process does, this one waits to take over.
+
+    Raises:
+        RequestError: executors work off what is in the database.
     """
 
     def work(over: threading.Event) -> None:

@@ -1,0 +1,235 @@
+"""Uploads beside whatever cleans up: in each order that does harm, forced, an entry keeps its files."""
+
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from entry_files import geotiff, picture
+from fastapi.testclient import TestClient
+from installations import until
+from mosaic_api.database import Database, Entry
+from mosaic_api.entries import filing, keeping
+from mosaic_api.entries.keeping import Keeper
+from mosaic_api.entries.purging import ABANDONED_SECONDS, purge, sweep
+from mosaic_crds.errors import PassingError
+from mosaic_worker.store import Store, open_store
+from sqlalchemy import text, update
+
+KEY = str(uuid.uuid4())
+CONTENT = geotiff()
+
+
+def send(client: TestClient) -> Any:
+    """An upload, which is the same one each time."""
+    said = {"kind": "image", "name": "one"}
+    return client.post(
+        "/api/v1/entries", data=said, files={"file": ("one.tif", CONTENT)}, headers={"Idempotency-Key": KEY}
+    )
+
+
+def assert_whole(client: TestClient, answer: Any) -> None:
+    assert answer.status_code in {200, 201}, answer.text
+    sent = client.get(f"/api/v1/entries/{answer.json()['id']}/files/original")
+    assert (sent.status_code, sent.content) == (200, CONTENT)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in (folder / "store/entries").rglob("*") if path.is_file()]
+
+
+def make_old(folder: Path) -> None:
+    """As if all that is in the store had been put there before the last sweep."""
+    for path in files_of(folder):
+        os.utime(path, (path.stat().st_mtime - 2 * ABANDONED_SECONDS,) * 2)
+
+
+@pytest.fixture
+def store(laptop: TestClient, tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+def at_insert(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
+    """Do something once, when an upload has stored its files and is about to name them in a row."""
+    insert = Keeper._insert
+
+    def intercepted(*arguments: Any) -> Any:
+        monkeypatch.setattr(Keeper, "_insert", insert)
+        do()
+        return insert(*arguments)
+
+    monkeypatch.setattr(Keeper, "_insert", intercepted)
+
+
+def break_off(laptop: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise PassingError("the database is away")
+
+    at_insert(monkeypatch, fail)
+    assert send(laptop).status_code == 503
+
+
+def test_a_sweep_in_the_middle_of_a_repeated_upload_takes_nothing_of_it(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    break_off(laptop, monkeypatch)
+    make_old(tmp_path)
+    swept = []
+    at_insert(monkeypatch, lambda: swept.append(sweep(database, store)))
+    assert_whole(laptop, send(laptop))
+    assert swept == [2]  # what the one that was broken off had left
+
+
+def test_a_sweep_that_looked_before_an_upload_and_deletes_after_it_takes_nothing_of_it(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    break_off(laptop, monkeypatch)
+    make_old(tmp_path)
+    answers = []
+
+    class Late:
+        """A store that an upload comes to, whole, before the first file is deleted."""
+
+        list = store.list
+
+        def delete(self, key: str) -> None:
+            if not answers:
+                answers.append(send(laptop))
+            store.delete(key)
+
+    assert sweep(database, Late()) == 2
+    assert_whole(laptop, answers[0])
+
+
+def test_an_entry_that_is_being_purged_is_made_anew_by_the_same_upload(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path
+):
+    first = send(laptop).json()["id"]
+    delete_long_ago(laptop, database, first)
+    answers: list[Any] = []
+    upload = threading.Thread(target=lambda: answers.append(send(laptop)))
+
+    class Slow:
+        """A store from which nothing is deleted before an upload waits for the row."""
+
+        list = store.list
+
+        def delete(self, key: str) -> None:
+            if upload.ident is None:
+                upload.start()
+                until(lambda: somebody_waits(database))
+            store.delete(key)
+
+    assert purge(database, Slow(), 7) == 1
+    upload.join()
+    assert (answers[0].status_code, answers[0].json()["id"]) == (201, first)
+    assert_whole(laptop, answers[0])
+
+
+def test_an_entry_that_was_purged_in_part_is_made_anew_by_the_same_upload(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path
+):
+    first = send(laptop).json()["id"]
+    delete_long_ago(laptop, database, first)
+
+    class Failing:
+        """A store that goes away in the middle of a purge."""
+
+        list = store.list
+
+        def __init__(self) -> None:
+            self.left = 1
+
+        def delete(self, key: str) -> None:
+            if not self.left:
+                raise PassingError("the store is away")
+            self.left -= 1
+            store.delete(key)
+
+    with pytest.raises(PassingError):
+        purge(database, Failing(), 7)
+    assert len(files_of(tmp_path)) == 1
+    answer = send(laptop)
+    assert answer.status_code == 201
+    assert_whole(laptop, answer)
+    make_old(tmp_path)
+    assert (sweep(database, store), len(files_of(tmp_path))) == (1, 2)
+
+
+def test_of_two_equal_uploads_at_once_one_makes_the_entry_and_the_files_of_the_other_are_swept(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    answers = []
+    at_insert(monkeypatch, lambda: answers.append(send(laptop)))
+    answers.append(send(laptop))
+    assert [answer.status_code for answer in answers] == [201, 200]
+    assert answers[0].json() == answers[1].json()
+    assert len(files_of(tmp_path)) == 4
+    make_old(tmp_path)
+    assert sweep(database, store) == 2
+    assert_whole(laptop, answers[1])
+
+
+def test_what_a_moved_picture_could_not_leave_is_swept(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    corners = {"west": 1, "south": 1, "east": 2, "north": 2}
+    made = laptop.post(
+        "/api/v1/entries", data={"kind": "image", "name": "x"} | corners, files={"file": ("x.png", picture())}
+    ).json()
+
+    def fail(*_: Any) -> None:
+        raise PassingError("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(keeping, "change", fail)
+        assert laptop.patch(f"/api/v1/entries/{made['id']}", json=corners | {"east": 3}).status_code == 503
+    make_old(tmp_path)
+    assert sweep(database, store) == 1
+    for role in ("original", "display"):
+        assert laptop.get(f"/api/v1/entries/{made['id']}/files/{role}").status_code == 200
+
+
+def delete_long_ago(client: TestClient, database: Database, entry: str) -> None:
+    client.delete(f"/api/v1/entries/{entry}")
+    with database.transaction() as session:
+        session.execute(update(Entry).values(removed=Entry.removed - timedelta(days=8)))
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for a lock of another."""
+    with database.transaction() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """Each may take 4 GiB of memory."""
+    convert, reading, most, both = filing.convert, [], [], threading.Event()
+
+    def counted(job: Any) -> Any:
+        reading.append(job)
+        most.append(len(reading))
+        if len(reading) == 2:
+            both.set()
+        assert both.wait(20)
+        try:
+            return convert(job)
+        finally:
+            reading.remove(job)
+
+    monkeypatch.setattr(filing, "convert", counted)
+    said = {"data": {"kind": "image", "name": "one"}}
+    threads = [
+        threading.Thread(target=lambda: laptop.post("/api/v1/entries", files={"file": ("x", CONTENT)}, **said))
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), max(most)) == (5, 2)
+    assert laptop.get("/api/v1/entries").json()["total"] == 5

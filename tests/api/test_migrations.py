@@ -1,0 +1,67 @@
+"""Databases of earlier versions become what the newest one needs, and keep what they hold."""
+
+import uuid
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from databases import run_on, url_of
+from mosaic_api.database import Base, Database
+from mosaic_api.private_postgres import PrivatePostgres
+from sqlalchemy import text
+
+ASKED = (
+    "INSERT INTO mosaics (id, namespace, name, origin, spec, shared, created, changed, phase, status, attempts, crd) "
+    "VALUES (gen_random_uuid(), 'default', 'one', 'api', '{}', false, now(), now(), 'Pending', '{}', :attempts, :crd)"
+)
+
+
+@pytest.fixture
+def empty(postgres: PrivatePostgres) -> Iterator[Database]:
+    """A database without tables."""
+    name = f"test_{uuid.uuid4().hex}"
+    run_on(postgres, f"CREATE DATABASE {name}")
+    opened = Database(url_of(postgres, name))
+    yield opened
+    opened.close()
+    run_on(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def as_of(database: Database, revision: str) -> None:
+    """Make the tables as they were in a version."""
+    with as_file(files("mosaic_api.database") / "migrations") as scripts, database.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        ([], None),
+        ([{"attempts": 0, "crd": None}], None),
+        ([{"attempts": 1, "crd": None}], "executors"),
+        ([{"attempts": 0, "crd": "a-uid"}], "cluster"),
+    ],
+    ids=["empty", "asked", "executors", "cluster"],
+)
+def test_what_has_worked_off_the_requests_does_so_further(empty: Database, rows: list[dict], kind: str | None):
+    as_of(empty, "0001")
+    with empty.transaction() as session:
+        for row in rows:
+            session.execute(text(ASKED), row)
+    empty.migrate()
+    with empty.transaction() as session:
+        assert session.scalar(text("SELECT kind FROM workforce")) == kind
+
+
+def test_tables_are_as_the_models_say(empty: Database):
+    empty.migrate()
+    with empty.engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    assert [(what, table.name) for what, table in found] == [("remove_table", "overlays")]  # the research system's own

@@ -1,0 +1,195 @@
+"""Executors or a cluster work off what is in a database, never both; people hand it over from one to the other."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PUBLIC_URL
+from executors import Rows, executor, spec_of, until
+from kubernetes.client import Configuration
+from mosaic_api import __main__ as program
+from mosaic_api.database import Database, Mosaic, Workforce
+from mosaic_api.executor.queue import LostError, Queue
+from mosaic_api.executor.wishes import fulfil
+from mosaic_api.serve import Place, installed
+from mosaic_api.settings import Settings
+from mosaic_api.sync.leading import lead
+from mosaic_api.workforce import expect, hand_over
+from mosaic_crds.errors import RequestError
+from running import free_port
+from sqlalchemy import delete, func, select, text, update
+
+
+@pytest.fixture
+def rows(database: Database, settings: Settings) -> Rows:
+    return Rows(database, settings)
+
+
+def recorded(database: Database) -> str | None:
+    with database.transaction() as session:
+        return session.scalar(select(Workforce.kind))
+
+
+@contextmanager
+def leading(database: Database) -> Iterator[threading.Event]:
+    """A sync at work, as one replica of the API has it; the event is set while it works."""
+    stop, works = threading.Event(), threading.Event()
+
+    def work(over: threading.Event) -> None:
+        works.set()
+        over.wait()
+
+    thread = threading.Thread(target=lead, args=(database, work, stop))
+    thread.start()
+    try:
+        assert works.wait(20)
+        yield works
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Settings, tmp_path: Path):
+    with leading(rows.database):
+        pass
+    row = rows.ask(spec_of("https://example.org"))
+    with executor(settings) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 42
+    assert "are worked off by a cluster, and never by executors as well" in said
+    assert "`python -m mosaic_api hand-over executors`" in said
+    assert "Traceback" not in said
+    with pytest.raises(RequestError, match="by a cluster"), installed(Place(tmp_path, database=settings.database), {}):
+        pass
+    assert (rows.see(row).phase, recorded(rows.database)) == ("Pending", "cluster")
+
+
+def test_where_executors_worked_no_cluster_is_kept_in_step(
+    rows: Rows, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    Queue(rows.database, "one").join()
+    told = {
+        "DATABASE_URL": settings.database,
+        "STORE": settings.store,
+        "PUBLIC_URL": PUBLIC_URL,
+        "CLUSTER": "true",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(f"MOSAIC_{name}", value)
+    monkeypatch.setattr(program, "configuration", lambda: Configuration(host="https://127.0.0.1:1"))
+    monkeypatch.setattr(program, "PORT", free_port())
+    assert program.main([]) == 42
+    said = capsys.readouterr().err
+    assert "are worked off by executors, and never by a cluster as well" in said
+    assert "`python -m mosaic_api hand-over cluster`" in said
+    with pytest.raises(RequestError):
+        lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
+
+
+def test_any_number_of_one_kind_may_work(rows: Rows):
+    asked = {rows.ask(spec_of("https://example.org")) for _ in range(3)}
+    assert {Queue(rows.database, f"worker-{number}").claim().id for number in range(3)} == asked
+    assert recorded(rows.database) == "executors"
+
+
+def test_of_both_that_come_at_once_one_kind_works(rows: Rows):
+    for _ in range(10):
+        with rows.database.transaction() as session:
+            session.execute(delete(Workforce))
+        barrier, came = threading.Barrier(8), []
+
+        def come(kind: Any, barrier: threading.Barrier, came: list[str]) -> None:
+            barrier.wait()
+            try:
+                with rows.database.transaction() as session:
+                    expect(session, kind)
+            except RequestError:
+                return
+            came.append(kind)
+
+        kinds = ("executors", "cluster") * 4
+        threads = [threading.Thread(target=come, args=(kind, barrier, came)) for kind in kinds]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert came == [recorded(rows.database)] * 4
+
+
+def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
+    queue = Queue(rows.database, "one")
+    claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
+    with pytest.raises(RequestError, match="executors cannot be relieved while at work: stop the executors"):
+        hand_over(rows.database, "cluster")
+    assert recorded(rows.database) == "executors"
+    with rows.database.transaction() as session:
+        session.execute(update(Mosaic).values(lease_until=func.now() - timedelta(seconds=1)))
+    hand_over(rows.database, "cluster")
+    with pytest.raises(RequestError, match="by a cluster"):
+        queue.claim()
+    with pytest.raises(LostError):  # one that was away has no word in it any more
+        queue.tell(claim.id, claim.status)
+    rows.cancel(claim.id)
+    with pytest.raises(RequestError):
+        fulfil(rows.database, rows.settings.store, str(claim.id))
+    assert not rows.see(claim.id).over
+    with leading(rows.database):
+        pass
+
+
+def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
+    with leading(rows.database):
+        with pytest.raises(RequestError, match="a cluster cannot be relieved while at work: stop the API"):
+            hand_over(rows.database, "executors")
+    row = rows.ask(spec_of("https://example.org"))
+    hand_over(rows.database, "executors")
+    assert Queue(rows.database, "one").claim().id == row
+    with pytest.raises(RequestError, match="by executors"):
+        lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for a lock of another."""
+    with database.transaction() as session:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        return bool(session.scalar(text(waiting)))
+
+
+def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
+    """The record cannot change between the look at it and the lease."""
+    rows.ask(spec_of("https://example.org"))
+    outcome: list[str] = []
+
+    def relieve() -> None:
+        try:
+            hand_over(rows.database, "cluster")
+        except RequestError as error:
+            outcome.append(str(error))
+
+    thread = threading.Thread(target=relieve)
+    with rows.database.transaction() as session:
+        expect(session, "executors")
+        thread.start()
+        until(lambda: somebody_waits(rows.database))
+        mosaic = session.scalars(select(Mosaic)).one()
+        mosaic.worker, mosaic.lease_until = "one", func.now() + timedelta(minutes=1)
+    thread.join()
+    assert "cannot be relieved" in outcome[0]
+
+
+def test_it_is_handed_over_by_a_command(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MOSAIC_DATABASE_URL", rows.settings.database)
+    Queue(rows.database, "one").join()
+    assert program.main(["hand-over", "cluster"]) == 0
+    assert recorded(rows.database) == "cluster"
+    assert program.main(["hand-over", "somebody"]) == 2
+    assert "hand-over executors" in capsys.readouterr().err
+    with leading(rows.database):
+        assert program.main(["hand-over", "executors"]) == 42
+    assert "stop the API that runs with MOSAIC_CLUSTER=true" in capsys.readouterr().err
