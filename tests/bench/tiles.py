@@ -1,4 +1,4 @@
-"""Tiles under load: part of `make bench-page`. It starts the application as `mosaic serve` does, and prints p50, p95, errors.
+"""Tiles under load: part of `make bench-page`. It starts the application as `mosaic serve` does.
 
 Two loads, each of readers at once on 127.0.0.1: readers who look at the map (a screenful of tiles by six connections,
 some seconds of looking, a move, and so on, as people do), and readers who never pause, which measures how many tiles a
