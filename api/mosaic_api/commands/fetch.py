@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mosaic_api.commands.place import place_of, with_place
+from mosaic_api.commands.choosing import place_of, with_place
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mosaic_api.commands.place import place_of, with_place
+from mosaic_api.commands.choosing import place_of, with_place
 
 if TYPE_CHECKING:
     from mosaic_api.commands.place import Place, Seen
