@@ -165,7 +165,10 @@ def _name(host: str) -> str:
 
 
 def _guarding_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
-    """Nothing from elsewhere but the tile server's pictures, no inline script, no frame around the page."""
+    """Nothing from elsewhere but the tile server's pictures, no inline script, no frame around the page.
+
+    A tile server is told from which site its pictures are asked for, which that of OpenStreetMap asks for.
+    """
     tiles = urlsplit(settings.tile_server)
     pictures = f" {tiles.scheme}://{tiles.netloc.replace('{s}', '*')}" if tiles.netloc else ""
     forms = f" {origin_of(settings.oidc.issuer)}" if settings.oidc else ""  # to which logging out leads on
@@ -176,7 +179,7 @@ def _guarding_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
     headers = {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
+        "Referrer-Policy": "strict-origin-when-cross-origin" if pictures else "same-origin",
         "X-Frame-Options": "DENY",
     }
     if settings.public_url.startswith("https://"):

@@ -2,11 +2,15 @@
 
 import re
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Page, expect
-from sites import Opens, Site
+from sites import Opens, Site, serve
 
 
 def show_both(page: Page) -> None:
@@ -128,3 +132,34 @@ def test_files_are_downloaded_under_their_names(gallery: Site, opens: Opens):
             page.get_by_role("link", name=label).click()
         assert told.value.suggested_filename == name
         assert told.value.failure() is None
+
+
+def test_a_tile_server_gives_the_basemap_and_is_told_the_site(database_url: str, opens: Opens, tmp_path: Path):
+    seen: list[str | None] = []
+
+    class Tiles(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Referer"])
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            Image.new("RGB", (256, 256), "teal").save(self.wfile, "PNG")
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tiles)
+    Thread(target=server.serve_forever).start()
+    address = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
+    environment = {"MOSAIC_TILE_SERVER": address, "MOSAIC_TILE_ATTRIBUTION": "Tiles by the makers"}
+    try:
+        with serve(database_url, tmp_path / "data", environment) as site:
+            page = opens(site)
+            tile = page.locator(f"img.leaflet-tile-loaded[src^='{address.partition('{')[0]}']").first
+            expect(tile).to_be_visible()
+            expect(page.locator(".leaflet-control-attribution")).to_contain_text("Tiles by the makers")
+            assert tile.evaluate("image => image.naturalWidth") == 256
+            assert set(seen) == {f"{site.url}/"}
+    finally:
+        server.shutdown()
+        server.server_close()
