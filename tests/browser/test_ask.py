@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+from earth_daily import earth_daily, items_in
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Page, expect
 from sites import Catalogue, Opens, Site, serve
@@ -198,6 +200,26 @@ def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue
     bands = {band: {"href": href} for band, href in hrefs.items()}
     assert asked["spec"]["source"] == {"files": {"scenes": [{"bands": bands}]}}
     assert "area" not in asked["spec"]
+
+
+def test_a_mosaic_of_earthdaily_is_asked_for(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    list(write_scenes(tmp_path / "eds", count=1, side=512))
+    with earth_daily(tmp_path / "eds", items_in(tmp_path / "eds")) as account:
+        page = opens(site)
+        type_area(page, account.items[0]["bbox"])
+        page.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
+        page.get_by_label("First day").fill("2024-06-01")
+        page.get_by_label("Last day").fill("2024-09-30")
+        expect(page.locator("#found")).to_contain_text("EDS_CLIENT_ID and EDS_SECRET of an EarthDaily account must be")
+        for name, value in account.environment.items():
+            monkeypatch.setenv(name, value)
+        page.get_by_label("First day").fill("2024-06-02")
+        expect(page.locator("#found")).to_contain_text("1 scene, ")
+        page.get_by_label("Size of a pixel").fill("20")
+        page.get_by_label("Name, if you like").fill("daily")
+        page.get_by_role("button", name="Ask for the mosaic").click()
+        expect(page.get_by_role("row", name=re.compile("^daily"))).to_contain_text("Succeeded", timeout=SLOW)
+        expect(page.locator("#legends")).to_contain_text("daily · NDVI")
 
 
 def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: Opens, tmp_path: Path):

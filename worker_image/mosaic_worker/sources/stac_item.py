@@ -98,7 +98,8 @@ class StacItem:
                 place = f"{self.where}: asset {keys[name]} of {self.id}"
                 return self._admitted(self.item.assets[keys[name]], place), values
         raise RequestError(
-            f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask"
+            f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask, or leave "
+            "spec.composite.mask out"
         )
 
     @property

@@ -53,11 +53,11 @@ function changed() {
   estimateSoon(spec());
 }
 
-/** Scenes of a catalogue bring masks along, files do not: what is usual to leave out follows the source, until it is chosen. */
+/** Scenes of a catalogue bring masks along, files and EarthDaily's mosaics do not: what is usual to leave out follows the source, until it is chosen. */
 function sourceChanged() {
   const { mask } = held(form);
   const usual = mask.length === 0 || mask.join() === USUAL_MASKS.join();
-  if (usual) fill(form, { mask: form.elements.source.value === "files" ? [] : USUAL_MASKS });
+  if (usual) fill(form, { mask: ["files", "earthDaily"].includes(form.elements.source.value) ? [] : USUAL_MASKS });
 }
 
 /** Bands of reflectances are seen between fixed values, for snow and clouds would darken all else; until it is chosen. */
