@@ -134,8 +134,8 @@ class Settings:
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
-        max_calls: that one user may make a minute, as many of them at once; without login they are not counted.
-        max_failures: of tokens and logins from one address a minute.
+        max_calls: that one user may make a minute of each replica, as many at once; without login they are not counted.
+        max_failures: of tokens and logins from one address a minute, of all replicas together.
         max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
         restore_days: for which a deleted entry can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.

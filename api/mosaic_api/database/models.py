@@ -196,6 +196,17 @@ def _fold(_: object, __: object, entry: Entry) -> None:
     entry.searched = folded("\n".join((entry.name, entry.description, entry.creator)))
 
 
+class Failure(Base):
+    """An address from which somebody failed to get in; kept as long as that counts."""
+
+    __tablename__ = "failures"
+    __table_args__ = (Index("failures_free", "free"),)
+
+    address: Mapped[str] = mapped_column(String(100), primary_key=True)
+    free: Mapped[datetime]
+    """When nothing of it counts any more."""
+
+
 class Audit(Base):
     """Who did what; never changed."""
 
