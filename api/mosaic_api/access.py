@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,18 +39,30 @@ def recognised(request: Request, context: Context) -> Principal | None:
         Unauthorized: it has a token that is not valid.
         TooMany: the caller has sent too many such tokens.
     """
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     try:
         with context.database.transaction() as session:
-            if scheme.lower() == "bearer":
-                return principal_of_token(session, secret.strip())
-            if context.settings.single_user:
-                return principal_of(single_user(session))
-            return principal_of_session(session, session_of(request))
+            return _principal_of(session, request, context.settings)
     except Unauthorized:
         _log.warning("a token that is not valid was sent from %s", address_of(request))
         context.limits.failure(address_of(request))
         raise
+
+
+def recognised_again(session: Session, request: Request, settings: Settings) -> Principal | None:
+    """The principal of an HTTP request that is still being answered, by what it may do now; None if nobody any more."""
+    try:
+        return _principal_of(session, request, settings)
+    except Unauthorized:
+        return None
+
+
+def _principal_of(session: Session, request: Request, settings: Settings) -> Principal | None:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return principal_of_token(session, secret.strip())
+    if settings.single_user:
+        return principal_of(single_user(session))
+    return principal_of_session(session, session_of(request))
 
 
 def required(principal: Principal | None) -> Principal:

@@ -90,7 +90,7 @@ class Context:
             previews=Previews(store),
             outside=Outside(),
             metrics=Metrics(database),
-            limits=Limits(settings),
+            limits=Limits(settings, database),
             filing=Filing(store, settings.max_pixels, Semaphore(CONVERSIONS)),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )

@@ -4,12 +4,16 @@ import math
 import threading
 import time
 from collections.abc import Callable, Hashable
+from datetime import timedelta
 from http import HTTPStatus
 
+from sqlalchemy import delete, extract, func, select
+from sqlalchemy.dialects.postgresql import insert
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mosaic_api.database import Database, Failure
 from mosaic_api.identity import Principal
 from mosaic_api.problems import TooMany, answer
 from mosaic_api.settings import Settings
@@ -52,12 +56,50 @@ class Bucket:
             del self._free[next(iter(self._free))]
 
 
-class Limits:
-    """The limits of an installation, counted in this process."""
+class SharedBucket:
+    """As Bucket, counted by all replicas together: in the database, where its clock is, and with a write for each."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, per_minute: int, database: Database) -> None:
+        self._interval, self._span = timedelta(minutes=1) / per_minute, timedelta(minutes=1)
+        self._database = database
+
+    def take(self, caller: str) -> float:
+        """As Bucket's.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        self._forget()
+        free = func.greatest(Failure.free, func.now()) + self._interval
+        first = insert(Failure).values(address=caller, free=func.now() + self._interval)
+        counted = first.on_conflict_do_update(
+            index_elements=[Failure.address], set_={"free": free}, where=free <= func.now() + self._span
+        )
+        with self._database.transaction() as session:
+            if session.scalar(counted.returning(Failure.free)) is not None:
+                return 0.0
+            wait = session.scalar(
+                select(extract("epoch", free - func.now() - self._span)).where(Failure.address == caller)
+            )
+            return max(float(wait or 0), 1e-3)
+
+    def _forget(self) -> None:
+        """Those whose time has come; in a transaction of its own, so that nobody waits for anybody in a circle."""
+        over = select(Failure.address).where(Failure.free < func.now()).with_for_update(skip_locked=True)
+        with self._database.transaction() as session:
+            session.execute(delete(Failure).where(Failure.address.in_(over)))
+
+
+class Limits:
+    """The limits of an installation.
+
+    Failures are counted by all replicas together. Calls are counted by each for itself, which costs nothing: there are
+    many of them, and their limit is against a program that runs wild, not for fairness to a call.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
         self._calls = None if settings.single_user else Bucket(settings.max_calls)
-        self._failures = Bucket(settings.max_failures)
+        self._failures = SharedBucket(settings.max_failures, database)
 
     def call(self, principal: Principal) -> None:
         """Count a call.
@@ -75,6 +117,7 @@ class Limits:
 
         Raises:
             TooMany: there were too many from the address.
+            PassingError: the database does not answer.
         """
         _expect_none(self._failures.take(address), "too many tokens or logins from your address were not valid")
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -49,10 +50,13 @@ class News:
             self._listeners.discard(queue)
 
     async def of(self, table: str, row: object) -> AsyncIterator[None]:
-        """Gives something at once and whenever a row of a table may have changed."""
+        """Gives something at once, whenever a row of a table may have changed, and from time to time."""
+        looked = 0.0
         async with aclosing(self.changes()) as changes:  # type: ignore[type-var]
             async for change in changes:
-                if change is None or change == f"{table} {row}":
+                late = time.monotonic() - looked > QUIET_SECONDS  # there may be news of other rows without a pause
+                if change is None or change == f"{table} {row}" or late:
+                    looked = time.monotonic()
                     yield None
 
     def _listen(self) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mosaic_api.database.models import ROLES
+from mosaic_api.environment import OF_FILE, expect, number, secret, truth
 from mosaic_api.gates import gate_of
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
@@ -41,8 +42,6 @@ ENV_OIDC_NAME_CLAIM = "MOSAIC_OIDC_NAME_CLAIM"
 ENV_OIDC_ROLE_CLAIM = "MOSAIC_OIDC_ROLE_CLAIM"
 ENV_OIDC_ROLES = "MOSAIC_OIDC_ROLES"
 ENV_OIDC_DEFAULT_ROLE = "MOSAIC_OIDC_DEFAULT_ROLE"
-OF_FILE = "_FILE"
-"""Of a variable that names the file which holds the secret, as containers are given them."""
 SECRETS = frozenset(
     name + ending
     for name in (
@@ -110,7 +109,7 @@ class Oidc:
         return cls(
             issuer=issuer,
             client_id=environment[ENV_OIDC_CLIENT_ID],
-            client_secret=_secret(environment, ENV_OIDC_CLIENT_SECRET),
+            client_secret=secret(environment, ENV_OIDC_CLIENT_SECRET),
             scopes=environment.get(ENV_OIDC_SCOPES) or cls.scopes,
             name_claim=environment.get(ENV_OIDC_NAME_CLAIM) or cls.name_claim,
             role_claim=environment.get(ENV_OIDC_ROLE_CLAIM) or cls.role_claim,
@@ -135,8 +134,8 @@ class Settings:
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
-        max_calls: that one user may make a minute, as many of them at once; without login they are not counted.
-        max_failures: of tokens and logins from one address a minute.
+        max_calls: that one user may make a minute of each replica, as many at once; without login they are not counted.
+        max_failures: of tokens and logins from one address a minute, of all replicas together.
         max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
         restore_days: for which a deleted entry can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
@@ -183,8 +182,8 @@ class Settings:
         """
         database = database_of(environment)
         for name in (ENV_STORE, ENV_PUBLIC_URL):
-            _expect(environment.get(name), name)
-        session_secret, oidc = _secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
+            expect(environment.get(name), name)
+        session_secret, oidc = secret(environment, ENV_SESSION_SECRET), Oidc.from_environment(environment)
         if len(session_secret) < SHORTEST_SESSION_SECRET and (session_secret or oidc):
             raise RequestError(
                 f"the environment variable {ENV_SESSION_SECRET} must hold at least {SHORTEST_SESSION_SECRET} "
@@ -193,11 +192,11 @@ class Settings:
         return cls(
             database=database,
             store=environment[ENV_STORE],
-            cluster=_truth(environment, ENV_CLUSTER),
+            cluster=truth(environment, ENV_CLUSTER),
             public_url=_origin(environment[ENV_PUBLIC_URL]),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
-            max_calls=_number(environment, ENV_MAX_CALLS, cls.max_calls),
-            max_failures=_number(environment, ENV_MAX_FAILURES, cls.max_failures),
+            max_calls=number(environment, ENV_MAX_CALLS, cls.max_calls),
+            max_failures=number(environment, ENV_MAX_FAILURES, cls.max_failures),
             session_secret=session_secret,
             oidc=oidc,
             **_choices(environment),
@@ -218,48 +217,16 @@ def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
     """What every installation may choose."""
     return {
         "namespace": environment.get(ENV_NAMESPACE, Settings.namespace),
-        "max_pixels": _number(environment, ENV_MAX_PIXELS, Settings.max_pixels),
-        "max_upload_bytes": _number(environment, ENV_MAX_UPLOAD_BYTES, Settings.max_upload_bytes),
-        "max_open_requests": _number(environment, ENV_MAX_OPEN_REQUESTS, Settings.max_open_requests),
-        "max_stored_bytes": _number(environment, ENV_MAX_STORED_BYTES, Settings.max_stored_bytes),
-        "restore_days": _number(environment, ENV_RESTORE_DAYS, Settings.restore_days),
+        "max_pixels": number(environment, ENV_MAX_PIXELS, Settings.max_pixels),
+        "max_upload_bytes": number(environment, ENV_MAX_UPLOAD_BYTES, Settings.max_upload_bytes),
+        "max_open_requests": number(environment, ENV_MAX_OPEN_REQUESTS, Settings.max_open_requests),
+        "max_stored_bytes": number(environment, ENV_MAX_STORED_BYTES, Settings.max_stored_bytes),
+        "restore_days": number(environment, ENV_RESTORE_DAYS, Settings.restore_days),
         "tile_server": environment.get(ENV_TILE_SERVER, ""),
         "tile_attribution": environment.get(ENV_TILE_ATTRIBUTION, ""),
         "central_url": environment.get(ENV_CENTRAL_URL, "").rstrip("/"),
-        "central_token": _secret(environment, ENV_CENTRAL_TOKEN),
+        "central_token": secret(environment, ENV_CENTRAL_TOKEN),
     }
-
-
-def _truth(environment: Mapping[str, str], name: str) -> bool:
-    text = environment.get(name) or "false"
-    if text not in {"true", "false"}:
-        raise RequestError(f"the environment variable {name} is {text!r}; true or false is allowed")
-    return text == "true"
-
-
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, "")
-    if text and (not text.isdecimal() or int(text) == 0):
-        raise RequestError(f"the environment variable {name} is {text!r}; a whole number from 1 is allowed")
-    return int(text) if text else default
-
-
-def _expect(value: str | None, name: str) -> None:
-    if not value:
-        raise RequestError(f"the environment variable {name} is not set; the chart and compose.yaml set it")
-
-
-def _secret(environment: Mapping[str, str], name: str) -> str:
-    """A secret, from its variable or from the file that the variable with the ending OF_FILE names."""
-    file = environment.get(name + OF_FILE)
-    if not file:
-        return environment.get(name, "")
-    try:
-        return Path(file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(
-            f"the environment variable {name}{OF_FILE} names {file}, which cannot be read: {error}"
-        ) from None
 
 
 def database_of(environment: Mapping[str, str]) -> str:
@@ -268,9 +235,9 @@ def database_of(environment: Mapping[str, str]) -> str:
     Raises:
         RequestError: there is none, or it is no URL.
     """
-    database = _secret(environment, ENV_DATABASE)
-    _expect(database, ENV_DATABASE)
-    password = _secret(environment, ENV_DATABASE_PASSWORD)
+    database = secret(environment, ENV_DATABASE)
+    expect(database, ENV_DATABASE)
+    password = secret(environment, ENV_DATABASE_PASSWORD)
     try:
         url = make_url(database)
     except ArgumentError:  # which would show the password

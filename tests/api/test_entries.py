@@ -302,6 +302,27 @@ def test_entries_are_listed_by_place_text_kind_and_scope(client: Client):
         assert (answer.status_code, answer.json()["field"]) == (422, "bbox")
 
 
+@pytest.mark.parametrize("column", ["name", "description", "creator"])
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Übersicht", "übersicht"),
+        ("übersicht", "ÜBERS"),
+        ("A\u0308RA", "ära"),  # an accent that is a character of its own, as macOS writes it
+        ("Straße", "STRASSE"),
+        ("Αθήνας", "ΑΘΉΝΑΣ"),
+        ("100 %_\\", "%_\\"),
+    ],
+)
+def test_text_is_found_however_it_is_written(laptop: TestClient, column: str, text: str, asked: str):
+    entry = keep(laptop, kind="point", longitude=0, latitude=0, **{column: text})
+    keep(laptop, kind="point", longitude=0, latitude=0, **{column: "other"})
+    found = laptop.get("/api/v1/entries", params={"text": asked}).json()["entries"]
+    assert [each["id"] for each in found] == [entry["id"]]
+    laptop.patch(f"/api/v1/entries/{entry['id']}", json={column: "something else"})
+    assert laptop.get("/api/v1/entries", params={"text": asked}).json()["total"] == 0
+
+
 def test_pages_hold_each_entry_once(client: Client):
     ann = client("ann")
     kept = [keep(ann, kind="point", name=f"p{number}", longitude=0, latitude=0)["name"] for number in range(7)]

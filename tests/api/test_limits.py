@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from clients import Client
@@ -11,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_api import limits
 from mosaic_api.app import create_app
-from mosaic_api.database import Audit, Database
+from mosaic_api.database import Audit, Database, Failure
 from mosaic_api.identity import create_token, named_user
-from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket
+from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket, SharedBucket
 from mosaic_api.settings import Settings
-from sqlalchemy import select
+from sqlalchemy import select, update
 from starlette.exceptions import HTTPException
 
 PUBLIC_URL = "https://mosaics.example.org"
@@ -116,6 +118,34 @@ def test_who_fails_too_often_is_told_to_wait_and_a_valid_token_still_counts(stri
     assert ann.get("/api/v1/me").json()["name"] == "ann"
     with database.transaction() as session:
         assert "failed login" not in session.scalars(select(Audit.action)).all(), "nobody fills the audit"
+
+
+def test_failures_are_counted_by_all_replicas_together(settings: Settings):
+    strict = replace(settings, max_failures=3)
+    wrong = {"Authorization": "Bearer mosaic_wrong"}
+    with TestClient(create_app(strict), base_url=PUBLIC_URL) as one, TestClient(create_app(strict)) as other:
+        seen = [each.get("/api/v1/me", headers=wrong).status_code for each in (one, other, one, other, one)]
+    assert seen == [401, 401, 401, 429, 429]
+
+
+def test_of_failures_at_once_no_more_are_let_through_than_one_after_the_other(database: Database):
+    bucket = SharedBucket(7, database)
+    with ThreadPoolExecutor(12) as threads:
+        waits = list(threads.map(lambda _: bucket.take("203.0.113.7"), range(12)))
+    assert waits.count(0) == 7
+    assert all(0 < wait <= 60 / 7 for wait in waits if wait)
+    assert bucket.take("203.0.113.8") == 0
+
+
+def test_failures_count_for_a_minute_and_are_forgotten_then(database: Database):
+    bucket = SharedBucket(2, database)
+    assert [bucket.take("a"), bucket.take("a"), bucket.take("b")] == [0, 0, 0]
+    assert bucket.take("a") == pytest.approx(30, abs=10)
+    with database.transaction() as session:
+        session.execute(update(Failure).values(free=Failure.free - timedelta(seconds=31)))
+    assert [bucket.take("a"), bucket.take("a") > 0] == [0, True]
+    with database.transaction() as session:
+        assert session.scalars(select(Failure.address)).all() == ["a"]
 
 
 def test_a_laptop_is_called_as_often_as_it_likes(settings: Settings):

@@ -10,13 +10,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from databases import run_on, url_of
-from mosaic_api.database import Base, Database
+from mosaic_api.database import Base, Database, Entry
 from mosaic_api.private_postgres import PrivatePostgres
 from sqlalchemy import text
 
 ASKED = (
     "INSERT INTO mosaics (id, namespace, name, origin, spec, shared, created, changed, phase, status, attempts, crd) "
     "VALUES (gen_random_uuid(), 'default', 'one', 'api', '{}', false, now(), now(), 'Pending', '{}', :attempts, :crd)"
+)
+KEPT = (
+    "INSERT INTO entries (id, kind, name, description, creator, shared, created, changed, west, south, east, north, "
+    "footprint, files, details, sharing) "
+    "VALUES (:id, 'point', 'Übersicht', 'am See', 'Ann', false, now(), now(), 0, 0, 0, 0, '{}', '{}', '{}', '{}')"
 )
 
 
@@ -58,6 +63,19 @@ def test_what_has_worked_off_the_requests_does_so_further(empty: Database, rows:
     empty.migrate()
     with empty.transaction() as session:
         assert session.scalar(text("SELECT kind FROM workforce")) == kind
+
+
+def test_entries_that_are_there_are_found_by_their_text(empty: Database):
+    as_of(empty, "0002")
+    with empty.transaction() as session:
+        session.execute(text(KEPT), {"id": (entry_id := uuid.uuid4())})
+    empty.migrate()
+    with empty.transaction() as session:
+        searched = session.scalar(text("SELECT searched FROM entries"))
+        entry = session.get_one(Entry, entry_id)
+        entry.creator = "Bob"
+        session.flush()
+        assert searched == "übersicht\nam see\nann" == entry.searched.replace("bob", "ann")
 
 
 def test_tables_are_as_the_models_say(empty: Database):

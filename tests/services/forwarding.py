@@ -31,7 +31,10 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: bool = False
-    """Whether the connection breaks after half of the body, or of nothing."""
+    """Whether the connection breaks after half of the body, or at once where there is none.
+
+    An answer without a body would be whole, and the connection might break under the next request instead.
+    """
 
 
 class Forwarder(ThreadingHTTPServer):
@@ -80,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)) if "Content-Length" in self.headers else b""
         found = self.server.answer(Request(self.command, self.path, dict(self.headers.items()), body))
-        if found is None:
+        if found is None or (found.cut and (self.command == "HEAD" or not found.body)):
             self._break()
             return
         self.send_response_only(found.status)

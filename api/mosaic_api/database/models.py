@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from mosaic_crds.names import Phase
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from mosaic_api.folding import folded
 
 ROLES = ("viewer", "editor", "admin")
 """What a user may do: look; ask and keep; and see to what is others'."""
@@ -182,8 +184,27 @@ class Entry(Base):
     """Its id in the central installation, where it was shared to or fetched from there."""
     sharing: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """How sharing with the central installation goes: {"state", "attempts", "next", "message"}."""
+    searched: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """The name, the description and the creator, folded: in this it is searched for text."""
 
     owner: Mapped[User | None] = relationship(lazy="joined")
+
+
+@event.listens_for(Entry, "before_insert")
+@event.listens_for(Entry, "before_update")
+def _fold(_: object, __: object, entry: Entry) -> None:
+    entry.searched = folded("\n".join((entry.name, entry.description, entry.creator)))
+
+
+class Failure(Base):
+    """An address from which somebody failed to get in; kept as long as that counts."""
+
+    __tablename__ = "failures"
+    __table_args__ = (Index("failures_free", "free"),)
+
+    address: Mapped[str] = mapped_column(String(100), primary_key=True)
+    free: Mapped[datetime]
+    """When nothing of it counts any more."""
 
 
 class Audit(Base):

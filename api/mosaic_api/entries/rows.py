@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from mosaic_api.database.models import Entry, User, now
 from mosaic_api.entries.boxes import HALF, Box
+from mosaic_api.folding import folded
 from mosaic_api.identity import Principal, audit
 from mosaic_api.problems import NotFound, TooLarge
 from mosaic_api.settings import Settings
@@ -96,10 +97,7 @@ def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
     if wanted.box is not None:
         conditions.append(overlapping(wanted.box))
     if wanted.text:
-        held = (
-            column.icontains(wanted.text, autoescape=True) for column in (Entry.name, Entry.description, Entry.creator)
-        )
-        conditions.append(or_(*held))
+        conditions.append(Entry.searched.contains(folded(wanted.text), autoescape=True))
     total = session.scalar(select(func.count()).select_from(Entry).where(*conditions)) or 0
     last = session.get(Entry, wanted.before) if wanted.before else None
     if last is not None:

@@ -31,11 +31,11 @@ from mosaic_api.executor.rows import (
     suspended,
     takeable,
 )
-from mosaic_api.executor.story import GOES_ON, Status, done_by_then
+from mosaic_api.executor.story import GOES_ON, Status
 from mosaic_api.workforce import expect
 
 ATTEMPTS = 5
-"""How often a request is begun."""
+"""How often a request is begun; then `wishes` gives it up."""
 BACK_OFF = (5.0, 20.0, 60.0, 180.0)
 """Seconds after each failed attempt before the next."""
 T = TypeVar("T")
@@ -98,22 +98,16 @@ class Queue:
             RequestError: a cluster works this database off by now.
             PassingError: the database does not answer.
         """
-        while True:
-            with self._database.transaction() as session:
-                expect(session, "executors")
-                mosaic = session.scalar(
-                    select(Mosaic)
-                    .where(is_open(), takeable(), Mosaic.cancelled.is_(None), ~suspended())
-                    .order_by(busy(), served().nulls_first(), Mosaic.created, Mosaic.id)
-                    .limit(1)
-                    .with_for_update(of=Mosaic, skip_locked=True)
-                )
-                if mosaic is None:
-                    return None
-                if mosaic.attempts < ATTEMPTS:
-                    return self._take(mosaic)
-                told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(mosaic.status)}"
-                end(mosaic, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
+        with self._database.transaction() as session:
+            expect(session, "executors")
+            mosaic = session.scalar(
+                select(Mosaic)
+                .where(is_open(), takeable(), Mosaic.cancelled.is_(None), ~suspended(), Mosaic.attempts < ATTEMPTS)
+                .order_by(busy(), served().nulls_first(), Mosaic.created, Mosaic.id)
+                .limit(1)
+                .with_for_update(of=Mosaic, skip_locked=True)
+            )
+            return None if mosaic is None else self._take(mosaic)
 
     def _take(self, mosaic: Mosaic) -> Claim:
         moment = now()
@@ -187,8 +181,10 @@ class Queue:
 
         self._held(row, given)
 
-    def end(self, row: uuid.UUID, phase: Phase, message: str, status: Status, item: dict[str, Any] | None) -> None:
-        """Say that it is over.
+    def end(
+        self, row: uuid.UUID, phase: Phase, message: str, status: Status, item: dict[str, Any] | None, *, left: bool
+    ) -> None:
+        """Say that it is over, and whether it has left anything in the store.
 
         Raises:
             LostError: the lease is gone.
@@ -197,9 +193,20 @@ class Queue:
 
         def ended(mosaic: Mosaic) -> None:
             mosaic.status, mosaic.item = status, item
+            mosaic.uid = mosaic.uid if left else None
             end(mosaic, phase, message)
 
         self._held(row, ended)
+
+    def is_unwanted(self, row: uuid.UUID) -> bool:
+        """Whether nobody does or keeps anything for a request any more: it is gone, or over without a mosaic.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        with self._database.transaction() as session:
+            mosaic = session.get(Mosaic, row)
+            return mosaic is None or mosaic.phase in {Phase.FAILED, Phase.CANCELLED}
 
     def free_all(self) -> None:
         """Forget all leases, where it is known that nobody else works on this database.

@@ -1,4 +1,8 @@
-"""What is wished of requests that nobody works on: that they stop, stand still, or are gone."""
+"""What is to be done with requests that nobody works on: they stop, stand still or are gone, as people wish it.
+
+One that was begun too often is given up. Whatever ended without a mosaic leaves nothing in the store: a row without a
+mosaic has a `uid` only as long as something may be left under it.
+"""
 
 import logging
 import uuid
@@ -10,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from mosaic_api import mosaics
 from mosaic_api.database import Database, Mosaic
+from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.executor.story import done_by_then, suspended_message
 from mosaic_api.executor.traces import Traces
@@ -19,9 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
-    """Fulfil the wishes of one row, or of all; several may try at once, and one of them does it.
+    """Do it for one row, or for all; several may try at once, and one of them does it.
 
     Raises:
+        RequestError: a cluster works this database off by now.
         PassingError: the database does not answer.
     """
     with database.transaction() as session:
@@ -43,20 +49,27 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
         mosaic = session.scalar(locked)
         if mosaic is None:
             return
-        if mosaic.cancelled is None and mosaic.removed is None:
+        wanted = mosaic.removed is None and mosaic.cancelled is None and mosaic.attempts < ATTEMPTS
+        if wanted and not mosaic.over:
             standing = {"phase": str(Phase.SUSPENDED), "message": suspended_message(mosaic.status)}
             mosaics.tell(mosaic, mosaic.status | standing)
             return
-        if mosaic.uid is not None and (mosaic.removed is not None or not mosaic.over):
+        if mosaic.uid is not None:
             Traces(mosaic.namespace, mosaic.name, mosaic.uid).delete(store_uri)
+            mosaic.uid = None
         if mosaic.removed is not None:
             session.delete(mosaic)
-        else:
+        elif mosaic.cancelled is not None and not mosaic.over:
             end(mosaic, Phase.CANCELLED, f"cancelled{done_by_then(mosaic.status)}")
+        elif not mosaic.over:
+            told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(mosaic.status)}"
+            end(mosaic, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
 
 
 def _wished() -> ColumnElement[bool]:
     still_open = Mosaic.completed.is_(None)
-    stop = and_(still_open, Mosaic.cancelled.is_not(None))
+    stop = and_(still_open, or_(Mosaic.cancelled.is_not(None), Mosaic.attempts >= ATTEMPTS))
     stand_still = and_(still_open, suspended(), Mosaic.phase != Phase.SUSPENDED)
-    return and_(Mosaic.origin.in_(ORIGINS), idle(), or_(Mosaic.removed.is_not(None), stop, stand_still))
+    leave_nothing = and_(Mosaic.phase.in_((Phase.FAILED, Phase.CANCELLED)), Mosaic.uid.is_not(None))
+    what = or_(Mosaic.removed.is_not(None), stop, stand_still, leave_nothing)
+    return and_(Mosaic.origin.in_(ORIGINS), idle(), what)

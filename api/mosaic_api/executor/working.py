@@ -70,12 +70,14 @@ def work_off(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> No
         finally:
             code = process.end()
         _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, outcome.message, code)
-        _settle(outcome, claim, story, queue, settings, inbox)
+        settle(outcome, claim, story, queue, settings, inbox)
     except LostError as error:
         _log.warning("%s", error)
+        if queue.is_unwanted(claim.id):  # and whoever ended it did not see what was written here since
+            _delete_traces(claim, settings)
     except DBAPIError:  # what the process said cannot be written down
         _log.exception("%s/%s", claim.namespace, claim.name)
-        _settle(Over(Phase.FAILED, FAULT), claim, Story(claim.status), queue, settings, inbox)
+        settle(Over(Phase.FAILED, FAULT), claim, Story(claim.status), queue, settings, inbox)
 
 
 def job_of(claim: Claim, settings: Settings) -> Job:
@@ -151,22 +153,19 @@ def _again(claim: Claim, message: str) -> Outcome:
     return GivenBack(told, wait=wait, counted=True)
 
 
-def _settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings: Settings, inbox: Inbox) -> None:
+def settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings: Settings, inbox: Inbox) -> None:
     """Write down how it ended; while the database is away, wait for it, unless no more work is wanted.
 
     Raises:
         LostError: the lease is gone.
         DBAPIError: the database does not take what is to be written.
     """
-    if isinstance(outcome, Over) and outcome.phase is not Phase.SUCCEEDED:
-        try:
-            Traces(claim.namespace, claim.name, claim.uid).delete(settings.store)
-        except PassingError as error:  # they go when the request is removed
-            _log.warning("%s/%s leaves unfinished work: %s", claim.namespace, claim.name, error)
+    unwanted = isinstance(outcome, Over) and outcome.phase is not Phase.SUCCEEDED
+    left = not (unwanted and _delete_traces(claim, settings))
     while True:
         try:
             if isinstance(outcome, Over):
-                queue.end(claim.id, outcome.phase, outcome.message, story.status, story.item)
+                queue.end(claim.id, outcome.phase, outcome.message, story.status, story.item, left=left)
             else:
                 status = story.status | {"phase": str(outcome.phase), "message": outcome.message}
                 queue.give_back(claim.id, status, wait=outcome.wait, counted=outcome.counted)
@@ -176,3 +175,13 @@ def _settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings
                 inbox.next(time.monotonic() + RETRY_SECONDS)
                 continue
         return
+
+
+def _delete_traces(claim: Claim, settings: Settings) -> bool:
+    """Delete what a request has left in the store; whether that could be done. If not, `wishes` does it later."""
+    try:
+        Traces(claim.namespace, claim.name, claim.uid).delete(settings.store)
+    except PassingError as error:
+        _log.warning("%s/%s leaves unfinished work: %s", claim.namespace, claim.name, error)
+        return False
+    return True

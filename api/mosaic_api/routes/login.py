@@ -124,7 +124,7 @@ async def _refused(request: Request, here: Context, target: str, error: Problem 
     reason = str(error)
     if isinstance(error, Unauthorized | Forbidden):
         try:
-            here.limits.failure(address_of(request))
+            await run_in_threadpool(here.limits.failure, address_of(request))
         except TooMany as too_many:
             return _page(request, here, target, too_many)
         await run_in_threadpool(_write_down, request, here, reason)

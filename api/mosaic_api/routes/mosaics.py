@@ -14,12 +14,12 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from mosaic_api import mosaics
-from mosaic_api.access import Who
+from mosaic_api.access import Who, recognised_again, required
 from mosaic_api.bodies import Body, Spec
 from mosaic_api.context import HERE
 from mosaic_api.database import Mosaic
 from mosaic_api.identity import Principal
-from mosaic_api.problems import NotFound
+from mosaic_api.problems import NotFound, Unauthorized
 
 router = APIRouter(prefix="/requests", tags=["requests"])
 
@@ -172,11 +172,15 @@ def remove(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> None:
 
 
 @router.get("/{mosaic_id}/events", response_class=EventSourceResponse)
-async def events(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> EventSourceResponse:
-    """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone."""
+async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, _: Who) -> EventSourceResponse:
+    """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone.
+
+    They end within half a minute after who asks has logged out, or may not see the mosaic any more.
+    """
 
     def look() -> Told | None:
         with here.database.transaction() as session:
+            principal = required(recognised_again(session, request, here.settings))
             try:
                 return Told.of(mosaics.find(session, principal, mosaic_id), principal)
             except NotFound:
@@ -185,7 +189,10 @@ async def events(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> EventSourc
     async def told() -> AsyncIterator[ServerSentEvent]:
         before = None
         async for _ in here.news.of("mosaics", mosaic_id):
-            now = await run_in_threadpool(look)
+            try:
+                now = await run_in_threadpool(look)
+            except Unauthorized:
+                return
             if now is None:
                 yield ServerSentEvent(json.dumps({"id": str(mosaic_id)}), event="removed")
                 return

@@ -1,0 +1,141 @@
+"""Who may not look any more is told no more: streams of events end soon after what let somebody in has ended."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+from databases import database  # noqa: F401 (a fixture)
+from installations import Installation, serving
+from mosaic_api import mosaics, news
+from mosaic_api.database import Mosaic, Token, User
+from mosaic_api.database.models import now
+from mosaic_api.identity import create_token, named_user, principal_of
+from mosaic_api.settings import Settings
+from running import free_port
+from sqlalchemy import update
+from test_requests_api import SPEC
+
+QUIET_SECONDS = 0.3
+WITHIN_SECONDS = 10
+"""Less than the pause between two heartbeats of a stream, after which a client hears of nothing for the first time."""
+
+
+@pytest.fixture
+def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    monkeypatch.setattr(news, "QUIET_SECONDS", QUIET_SECONDS)
+    port = free_port()
+    with serving(replace(settings, public_url=f"http://127.0.0.1:{port}"), port) as made:
+        yield made
+
+
+def asked(installation: Installation, owner: str = "ann") -> uuid.UUID:
+    with installation.database.transaction() as session:
+        who = principal_of(named_user(session, owner))
+        return mosaics.create(session, installation.settings, who, None, SPEC).id
+
+
+@contextmanager
+def logged_in(installation: Installation, name: str, role: str) -> Iterator[httpx.Client]:
+    """A browser, in which somebody logged in with a token."""
+    headers = {"Origin": installation.url}
+    with installation.client() as browser:
+        browser.headers.update(headers)
+        answer = browser.post(f"{installation.url}/login", data={"token": installation.token(name, role)})
+        assert answer.status_code == 303, answer.text
+        yield browser
+
+
+def told(client: httpx.Client, mosaic: uuid.UUID, then: Callable[[], object]) -> list[str]:
+    """The events until their end; something is done after the first one.
+
+    Raises:
+        httpx.ReadTimeout: they do not end.
+    """
+    kinds = []
+    with client.stream("GET", f"requests/{mosaic}/events", timeout=WITHIN_SECONDS) as stream:
+        assert stream.status_code == 200
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                kinds.append(line.removeprefix("event: "))
+                if len(kinds) == 1:
+                    then()
+    return kinds
+
+
+def change(installation: Installation, table: type, **columns: object) -> None:
+    with installation.database.transaction() as session:
+        session.execute(update(table).values(**columns))
+
+
+@contextmanager
+def news_of_others(installation: Installation, other: uuid.UUID) -> Iterator[None]:
+    """News of another row, without a pause in which nothing is told."""
+    over = threading.Event()
+
+    def change_again() -> None:
+        while not over.wait(QUIET_SECONDS / 10):
+            with installation.database.transaction() as session:
+                session.execute(update(Mosaic).where(Mosaic.id == other).values(changed=now()))
+
+    thread = threading.Thread(target=change_again)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+def test_with_a_revoked_token(installation: Installation, busy: bool):
+    mosaic, other = asked(installation), asked(installation)
+    with installation.client(installation.token("ann")) as ann:
+        if busy:
+            with news_of_others(installation, other):
+                assert told(ann, mosaic, lambda: change(installation, Token, revoked=now())) == ["request"]
+        else:
+            assert told(ann, mosaic, lambda: change(installation, Token, revoked=now())) == ["request"]
+
+
+def test_with_a_token_that_has_expired(installation: Installation):
+    mosaic = asked(installation)
+    with installation.client(installation.token("ann")) as ann:
+        assert told(ann, mosaic, lambda: change(installation, Token, expires=now())) == ["request"]
+
+
+def test_after_logging_out(installation: Installation):
+    mosaic = asked(installation)
+    with logged_in(installation, "ann", "editor") as browser:
+        again = httpx.Cookies(browser.cookies)  # of a second window
+
+        def log_out() -> None:
+            answer = httpx.post(f"{installation.url}/logout", cookies=again, headers={"Origin": installation.url})
+            assert answer.status_code == 303, answer.text
+
+        assert told(browser, mosaic, log_out) == ["request"]
+
+
+def test_of_a_user_who_is_shut_out(installation: Installation):
+    mosaic = asked(installation)
+    with logged_in(installation, "ann", "editor") as browser:
+        assert told(browser, mosaic, lambda: change(installation, User, disabled=True)) == ["request"]
+
+
+def test_of_an_administrator_who_is_none_any_more(installation: Installation):
+    mosaic = asked(installation)
+    with logged_in(installation, "eve", "admin") as browser:
+        assert told(browser, mosaic, lambda: change(installation, User, role="editor")) == ["request", "removed"]
+
+
+def test_who_may_look_further_is_told_further(installation: Installation):
+    mosaic = asked(installation)
+    with installation.database.transaction() as session:
+        secret = create_token(session, named_user(session, "ann"), "test", ("read",), None)[1]
+    with installation.client(secret) as ann:
+        with (
+            pytest.raises(httpx.ReadTimeout),
+            ann.stream("GET", f"requests/{mosaic}/events", timeout=10 * QUIET_SECONDS) as stream,
+        ):
+            assert [line for line in stream.iter_lines() if line.startswith("event: ")] == ["event: request"]
