@@ -1,16 +1,23 @@
 """The REST API and the page in the cluster: what is asked there becomes Jobs, what kubectl asks for appears there."""
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from cluster import Cluster, Document, until
-from earth_daily import EarthDaily, earth_daily, items_in
+from earth_daily import COLLECTION, EarthDaily, earth_daily, items_in
 from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_worker.synthetic import write_scenes
+from playwright.sync_api import ConsoleMessage, Page, expect
 from postgres import Postgres
+from printed import notes
 from rest import Api
 from running import free_port
 from sqlalchemy import text
@@ -19,6 +26,10 @@ INSERT = """
 INSERT INTO overlays (created, creator, data_name, ul_lat, ul_lng, lr_lat, lr_lng, resolution, is_earth_daily)
 VALUES ('2024-10-01', 'old client', 'ndvi', :north, :west, :south, :east, 20, true) RETURNING overlay_id
 """
+PAGE_SECONDS = 30
+"""For which a test waits for something on the page, also on a busy machine."""
+MADE_SECONDS = 180
+"""For a mosaic."""
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +42,20 @@ def eds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def api(install_api: Callable[..., Api], scenes: Any, eds: EarthDaily) -> Api:
-    """A release with the API, which is reached by `kubectl port-forward`."""
+def public_port() -> int:
+    """At which browsers reach the page, by `kubectl port-forward`."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def api(install_api: Callable[..., Api], scenes: Any, eds: EarthDaily, public_port: int) -> Api:
+    """A release with the API."""
     values = {
         "allowedHosts": [scenes.address, eds.address],
         "earthDaily": {"secretName": "earth-daily"},
         "limits": {"maxRunningPerNamespace": 4},
     }
-    return install_api("api", f"http://127.0.0.1:{free_port()}", values, {"earth-daily": eds.environment})
+    return install_api("api", f"http://127.0.0.1:{public_port}", values, {"earth-daily": eds.environment})
 
 
 def test_what_is_asked_over_rest_becomes_a_request_jobs_an_item_and_a_row(api: Api, scenes, assert_whole, expected):
@@ -68,6 +85,71 @@ def test_what_is_applied_with_kubectl_appears_and_can_be_removed_over_rest(
         until(lambda: admin.call("GET", f"/requests/{found['id']}").status_code == 404, "its row is gone")
     assert "NotFound" in api.release.kubectl("get", "mosaic", "by-kubectl", check=False)
     assert api.release.files(f"mosaics/{api.release.namespace}/by-kubectl/{uid}") == []
+
+
+@pytest.fixture
+def page(api: Api, public_port: int, tmp_path: Path) -> Iterator[Page]:
+    """The page as the printed command makes it reachable; at the end it may have had no fault."""
+    if reason := chromium.missing():
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    forward, _ = notes(api.release)[-2:]
+    faults: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            faults.append(message.text)
+
+    with subprocess.Popen(["bash", "-c", f"exec {forward}"], stdout=subprocess.PIPE, text=True) as forwarding:
+        assert forwarding.stdout is not None
+        address = f"127.0.0.1:{public_port}"
+        assert address in forwarding.stdout.readline()
+        with chromium.chromium(public_port, tmp_path) as browser:
+            context = browser.new_context(base_url=f"http://{address}", viewport={"width": 1280, "height": 860})
+            context.set_default_timeout(PAGE_SECONDS * 1000)
+            page = context.new_page()
+            page.on("console", hear)
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            yield page
+        forwarding.terminate()
+    assert faults == []
+
+
+def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: EarthDaily, page: Page):
+    _, make_token = notes(api.release)[-2:]
+    token = subprocess.run(["bash", "-c", make_token], check=True, capture_output=True, text=True).stdout.strip()
+    page.goto("/")
+    page.get_by_role("link", name="Log in").click()
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#account")).to_contain_text("admin", timeout=PAGE_SECONDS * 1000)
+
+    form = page.get_by_role("form", name="Ask for a mosaic")
+    page.get_by_role("tab", name="Ask").click()
+    for side, value in zip(("West", "South", "East", "North"), eds.items[0]["bbox"], strict=True):
+        form.get_by_label(side).fill(str(value))
+    form.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
+    form.get_by_label("First day").fill("2024-06-01")
+    form.get_by_label("Last day").fill("2024-09-30")
+    expect(form.locator("#found")).to_contain_text("1 scene", timeout=PAGE_SECONDS * 1000)
+    for hidden in ("clouds", "their shadows"):
+        form.get_by_label(hidden, exact=True).uncheck()
+    form.get_by_label("Size of a pixel").fill("20")
+    form.get_by_label("Name, if you like").fill("on-the-page")
+    form.get_by_role("button", name="Ask for the mosaic").click()
+
+    row = page.get_by_role("row", name=re.compile("^on-the-page"))
+    expect(row).to_contain_text("Succeeded", timeout=MADE_SECONDS * 1000)
+    told = api.release.get("mosaic", "on-the-page")
+    assert told["status"]["phase"] == "Succeeded"
+    assert told["spec"]["source"]["earthDaily"]["collection"] == COLLECTION
+
+    page.get_by_role("button", name="Hide on-the-page").click()
+    expect(page.locator("img.leaflet-tile-loaded")).to_have_count(0)
+    page.get_by_role("button", name="Show on-the-page").click()
+    expect(page.locator("#legends")).to_contain_text("on-the-page · NDVI")
+    expect(page.locator("img.leaflet-tile-loaded").first).to_be_visible()
+    page.locator("#map").hover()
+    expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
 
 
 def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):
