@@ -143,11 +143,13 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     assert told["status"]["phase"] == "Succeeded"
     assert told["spec"]["source"]["earthDaily"]["collection"] == COLLECTION
 
+    mosaic_id = told["metadata"]["annotations"][ANNOTATION_ROW]
+    tiles = page.locator(f'img.leaflet-tile-loaded[src*="{mosaic_id}"]')
     page.get_by_role("button", name="Hide on-the-page").click()
-    expect(page.locator("img.leaflet-tile-loaded")).to_have_count(0)
+    expect(tiles).to_have_count(0)
     page.get_by_role("button", name="Show on-the-page").click()
     expect(page.locator("#legends")).to_contain_text("on-the-page · NDVI")
-    expect(page.locator("img.leaflet-tile-loaded").first).to_be_visible()
+    expect(tiles.first).to_be_visible()
     page.locator("#map").hover()
     expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
 
