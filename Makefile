@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test cluster-api-test compose-test bench bench-cluster bench-page images chart lint verify generate format lock clean
+.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
@@ -32,14 +32,10 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 
 test: lint verify chart unit service-test browser-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
 
-cluster-test: setup ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
+cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone --ignore tests/cluster/test_api.py && $(BIN)/python -m pytest tests/cluster/alone
-
-cluster-api-test: setup ## The tests of the API in that Kubernetes, which are not among the others yet
-	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(BIN)/python -m pytest tests/cluster/test_api.py
+	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \

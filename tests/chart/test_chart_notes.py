@@ -11,7 +11,7 @@ import yaml
 from mosaic_crds.names import KIND
 from mosaic_crds.validation import load_request
 from mosaic_operator.settings import settings_from
-from rendering import CHART, NAMESPACE, VARIANTS, assert_restricted, environment, render
+from rendering import API, CHART, NAMESPACE, VARIANTS, assert_restricted, environment, render
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +94,18 @@ def test_results_are_fetched_from_a_store_over_the_network(chart: Path, variant:
     shell = f'kubectl() {{ echo {item!r}; }}; aws() {{ echo aws "$@"; }}; az() {{ echo az "$@"; }}\n{script}'
     done = subprocess.run(["bash", "-euc", shell], capture_output=True, text=True, check=True)
     assert done.stdout.split() == command.split()
+
+
+@pytest.mark.parametrize(
+    ("url", "forwarded"),
+    [
+        ("https://mosaics.example.org", ""),
+        ("http://127.0.0.1:8081", "kubectl port-forward --namespace mosaics service/mosaic-operator-api 8081:8080"),
+        ("http://localhost", "kubectl port-forward --namespace mosaics service/mosaic-operator-api 80:8080"),
+    ],
+)
+def test_the_page_is_named_and_how_it_is_reached_without_an_ingress(chart: Path, url: str, forwarded: str) -> None:
+    text, _ = notes(chart, {"api": API | {"publicUrl": url}})
+    _, _, told = text.partition(f"The page is at {url}")
+    assert told.startswith(f", while this runs:\n\n  {forwarded}\n" if forwarded else ".\n")
+    assert "The page is at" not in notes(chart, {})[0]

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from cluster import ROOT, Cluster, Document, Release, the_cluster
+from cluster import ROOT, Cluster, Document, Release, merged, the_cluster
+from postgres import Postgres, reachable_postgres
 from rasters import noise, write_raster
+from rest import Api
 from scene_server import Gate, serving
 
 SIDE = 1024
@@ -121,6 +123,45 @@ def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Inst
 def shared(install: Install) -> Release:
     """The chart as most tests use it."""
     return install("mosaics")
+
+
+@pytest.fixture(scope="module")
+def postgres(cluster: Cluster) -> Iterator[Postgres]:
+    """A PostgreSQL with an empty database, which pods reach."""
+    with reachable_postgres(cluster.host) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def install_api(cluster: Cluster, install: Install, postgres: Postgres) -> Iterator[Callable[..., Api]]:
+    """Installs the chart with the API, on the empty database; ann asks it."""
+    made: list[Api] = []
+
+    def installed(
+        purpose: str, public_url: str, values: Document, secrets: Mapping[str, Mapping[str, str]] | None = None
+    ) -> Api:
+        secret = {
+            "MOSAIC_DATABASE_URL": postgres.url,
+            "MOSAIC_DATABASE_PASSWORD": postgres.password,
+            "MOSAIC_SESSION_SECRET": "0123456789abcdef" * 2,
+        }
+        base = {
+            "api": {
+                "enabled": True,
+                "publicUrl": public_url,
+                "secretName": "mosaic-api",
+                "databasePort": postgres.port,
+                "image": {"repository": f"{cluster.registry}mosaic-api", "tag": cluster.tag},
+                "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+            },
+        }
+        release = install(purpose, merged(base, values), {"mosaic-api": secret, **(secrets or {})})
+        made.append(Api(release, postgres.token("ann")))
+        return made[-1]
+
+    yield installed
+    for api in made:
+        api.close()
 
 
 Expected = Callable[[Document], tuple[bytes, bytes]]

@@ -3,17 +3,18 @@
 import secrets
 import shutil
 import socket
-import socketserver
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 
 from mosaic_api.database import Database
+from mosaic_api.identity import create_token, named_user
 from mosaic_api.private_postgres import PrivatePostgres
+from relay import relayed
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 NAME = "mosaics"
 """Of the database, and of the role that owns it."""
@@ -39,9 +40,18 @@ class Postgres:
         """Of the database, without the password."""
         return f"postgresql+psycopg2://{NAME}@{self.host}:{self.port}/{NAME}"
 
-    def open(self) -> Database:
-        """The database, as its owner."""
-        return Database(self.url.replace("@", f":{self.password}@"))
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session of the database's owner."""
+        with closing(Database(self.url.replace("@", f":{self.password}@"))) as database:
+            with database.transaction() as session:
+                yield session
+
+    def token(self, user: str, role: str = "editor") -> str:
+        """A new token of somebody, who is made if nobody is called so."""
+        with self.transaction() as session:
+            _, secret = create_token(session, named_user(session, user, role), "test", ("admin",), None)
+        return secret
 
     def restart(self) -> None:
         """Stop it, and start it again."""
@@ -60,55 +70,29 @@ class Postgres:
         self.restart()
 
 
-class _Relay(socketserver.ThreadingTCPServer):
-    """Leads each connection on to a socket of this machine."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, host: str, path: str) -> None:
-        self.path = path
-        super().__init__((host, 0), _Connection)
-
-
-class _Connection(socketserver.BaseRequestHandler):
-    server: _Relay
-
-    def handle(self) -> None:
-        with socket.socket(socket.AF_UNIX) as inner, suppress(OSError):
-            inner.connect(self.server.path)
-            back = Thread(target=_pour, args=(inner, self.request))
-            back.start()
-            _pour(self.request, inner)
-            back.join()
-
-
-def _pour(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @contextmanager
 def reachable_postgres(host: str) -> Iterator[Postgres]:
     """A server at an address of this machine, with an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))  # its server is nobody, whom pytest's own folders keep out
     server = PrivatePostgres(folder)
     server.start()
-    relay = _Relay(host, str(server.place / "run/.s.PGSQL.5432"))
-    thread = Thread(target=relay.serve_forever)
-    thread.start()
+    listener = socket.create_server((host, 0), backlog=64)
     try:
-        made = Postgres(server, host, relay.server_address[1])
-        made.make()
-        yield made
+        with relayed(listener, lambda: _connected(server.place / "run/.s.PGSQL.5432")):
+            made = Postgres(server, host, listener.getsockname()[1])
+            made.make()
+            yield made
     finally:
-        relay.shutdown()
-        thread.join()
-        relay.server_close()
         server.stop()
         shutil.rmtree(server.place)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connected(path: Path) -> socket.socket:
+    inner = socket.socket(socket.AF_UNIX)
+    try:
+        inner.connect(str(path))
+    except OSError:
+        inner.close()
+        raise
+    return inner

@@ -3,12 +3,11 @@
 import json
 import re
 import subprocess
-import textwrap
-from itertools import groupby
 from pathlib import Path
 
 import pytest
 from cluster import ROOT, Cluster, Release
+from printed import blocks, notes
 from rasterio.warp import transform_bounds
 from rasters import noise, write_raster
 
@@ -39,23 +38,6 @@ def printed(install, scenes, cluster: Cluster) -> Release:
     if cluster.lab:
         cluster.lab_command("dns")
     return release
-
-
-def blocks(text: str, indent: str) -> list[str]:
-    """The indented paragraphs of a text, without their indentation."""
-    groups = groupby(text.splitlines(), key=lambda line: line.startswith(indent))
-    return [textwrap.dedent("\n".join(lines)) for indented, lines in groups if indented]
-
-
-def notes(release: Release) -> list[str]:
-    """The commands that Helm prints after the installation."""
-    told = subprocess.run(
-        ["helm", "get", "notes", release.name, "--namespace", release.namespace],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return blocks(told.stdout, "  ")
 
 
 def guide(release: Release) -> list[str]:

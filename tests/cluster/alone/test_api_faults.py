@@ -1,0 +1,59 @@
+"""What the API's users asked for outlives the API server and the definition of MosaicRequests; nothing else may run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from cluster import ROOT, Cluster
+from mosaic_crds.names import GROUP, PLURAL
+from rest import POD_PORT, Api
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster, install_api: Callable[..., Api]) -> Api:
+    """A release with the API."""
+    if not cluster.lab:
+        pytest.skip("the requests of others would go, and parts of the cluster are ended")
+    return install_api("api-faults", "https://mosaics.example.org", {})
+
+
+@pytest.fixture
+def direct(api: Api) -> Iterator[Api]:
+    """The same without kubectl, which needs the API server: as an Ingress does, at the pod's own address."""
+    (pod,) = api.pods()
+    address = api.release.get("pod", pod)["status"]["podIP"]
+    with closing(Api(api.release, api.token, f"http://{address}:{POD_PORT}")) as made:
+        yield made
+
+
+def test_what_is_asked_for_while_the_api_server_is_away_is_made_once_it_is_back(
+    api: Api, direct: Api, cluster: Cluster, scenes, assert_whole
+):
+    spec = scenes.spec(2)
+    cluster.lab_command("kill", "kube-apiserver")
+    asked = direct.ask("apiless", spec)
+    told = direct.wait_for(asked, lambda told: "waits for the cluster" in told["status"].get("message", ""))
+    assert told["phase"] == "Pending"
+    cluster.lab_command("start", "kube-apiserver")
+    direct.published(asked)
+    assert_whole(api.release, "apiless", spec)
+    assert len(direct.all("apiless")) == len(api.release.get("mosaics")["items"]) == 1
+
+
+def test_requests_outlive_the_definition_of_mosaicrequests(api: Api, cluster: Cluster, scenes, assert_whole):
+    done = api.published(api.ask("done", scenes.spec(1)))
+    spec = scenes.spec(2, "undefined")
+    scenes.gate.hold(scenes.path(1, "undefined"))
+    running = api.ask("running", spec)
+    api.wait_for_phase(running, "Running")
+    before = api.release.get("mosaic", "running")["metadata"]["uid"]
+    cluster.kubectl("delete", "crd", f"{PLURAL}.{GROUP}", "--timeout=60s")
+    scenes.gate.release_all()
+    cluster.kubectl("apply", "--server-side", "--filename", str(ROOT / "crds" / "mosaicrequest.yaml"))
+    api.published(running)
+    assert_whole(api.release, "running", spec)
+    (asked_again,) = api.release.get("mosaics")["items"]
+    assert (asked_again["metadata"]["name"], asked_again["metadata"]["uid"] != before) == ("running", True)
+    assert api.get(done["id"]) == done
+    assert api.release.read(done["status"]["result"]["cog"])
+    assert sorted(each["name"] for each in api.all()) == ["apiless", "done", "running"]
