@@ -1,6 +1,7 @@
 """What is printed after an installation works when it is pasted into a shell."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from mosaic_api.commands.tokens import create
 from mosaic_crds.names import KIND
 from mosaic_crds.validation import load_request
 from mosaic_operator.settings import settings_from
-from rendering import API, CHART, NAMESPACE, VARIANTS, assert_restricted, environment, render
+from rendering import API, CHART, NAMESPACE, VARIANTS, assert_restricted, deployment, environment, render
 
 
 @pytest.fixture(scope="session")
@@ -109,3 +111,38 @@ def test_the_page_is_named_and_how_it_is_reached_without_an_ingress(chart: Path,
     _, _, told = text.partition(f"The page is at {url}")
     assert told.startswith(f", while this runs:\n\n  {forwarded}\n" if forwarded else ".\n")
     assert "The page is at" not in notes(chart, {})[0]
+
+
+API_VARIANTS = {name: values for name, values in VARIANTS.items() if name.startswith("api")}
+
+
+@pytest.mark.parametrize("values", API_VARIANTS.values(), ids=API_VARIANTS)
+def test_a_first_token_is_made_in_the_apis_own_pod(chart: Path, values: dict[str, Any]) -> None:
+    objects = render(values)
+    made = deployment(objects, "api")
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    place, name = made["metadata"]["namespace"], made["metadata"]["name"]
+    asked = commands(notes(chart, values)[0])
+    exec_, made_in = asked["exec"].split(" -- ")
+    assert exec_ == f"kubectl exec --namespace {place} deployment/{name}"
+    program, group, command, *arguments = shlex.split(made_in)
+    assert (program, group, command) == ("mosaic", "token", "create")
+    asked_for = create.make_context(command, arguments).params
+    assert (asked_for["role"], asked_for["scopes"]) == ("admin", ("admin",))
+    selector = dict(pair.split("=") for pair in shlex.split(asked["get pods"])[-1].split(","))
+    assert selector.items() <= labels.items()
+    assert asked["logs"] == f"kubectl logs --namespace {place} deployment/{name}"
+
+
+def test_it_is_told_what_has_to_lead_to_the_page_elsewhere(chart: Path) -> None:
+    text, _ = notes(chart, {"api": API})
+    assert "must lead to port 8080 of the Service mosaic-operator-api" in text
+    text, _ = notes(chart, {"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}})
+    assert commands(text)["get ingress"] == f"kubectl get ingress --namespace {NAMESPACE} mosaic-operator-api"
+    assert "The name mosaics.example.org must lead" in text
+
+
+def commands(text: str) -> dict[str, str]:
+    """The commands that ask for nothing to be applied, by what they do."""
+    found = re.findall(r"^  (kubectl (exec|logs|port-forward|get pods|get ingress) .*)$", text, re.MULTILINE)
+    return {verb: command for command, verb in found}
