@@ -77,6 +77,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
                 "tlsSecretName": "certificate",
             },
             "trustedProxies": ["10.0.0.0/8", "::1"],
+            "env": [{"name": "MOSAIC_STORE_PATIENCE", "value": "300"}],
             "logLevel": "debug",
             "serviceAccountAnnotations": {"identity": "x"},
             "priorityClassName": "system-cluster-critical",
@@ -209,7 +210,7 @@ def assert_restricted(pod: dict[str, Any]) -> None:
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert min(security["runAsUser"], security["runAsGroup"]) > 0
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert all({"emptyDir", "persistentVolumeClaim"} & volume.keys() for volume in pod["volumes"])
+    assert all({"emptyDir", "persistentVolumeClaim", "secret"} & volume.keys() for volume in pod["volumes"])
     for container in pod["containers"]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

@@ -11,7 +11,7 @@ from mosaic_api.app import API as API_PREFIX
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_api.sync import kube
-from mosaic_crds.names import GROUP, PLURAL
+from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, PLURAL
 from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
 
@@ -105,8 +105,13 @@ def test_releases_of_one_name_in_two_namespaces_do_not_share_what_is_the_cluster
 def test_it_can_use_its_settings_and_knows_each_variable(variant: str):
     told = environment(render(VARIANTS[variant]), "api")
     known = {value for name, value in vars(api_settings).items() if name.startswith("ENV_")}
-    assert {name for name in told if name.startswith("MOSAIC_")} <= known | {"MOSAIC_LOG_LEVEL"}
+    assert {name for name in told if name.startswith("MOSAIC_")} <= known | {"MOSAIC_LOG_LEVEL", ENV_STORE_PATIENCE}
     assert settings(VARIANTS[variant]).cluster
+
+
+def test_each_variable_that_it_reads_can_be_set():
+    told = {each["name"] for each in container(render(ALL))["env"]}
+    assert {value for name, value in vars(api_settings).items() if name.startswith("ENV_")} <= told
 
 
 def test_what_is_not_said_is_what_it_would_take_itself():
@@ -141,6 +146,7 @@ def test_every_value_reaches_it():
     assert told["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8,::1"
     assert told["MOSAIC_LOG_LEVEL"] == "debug"
     assert told["AWS_ENDPOINT_URL"] == "https://rgw.example.org"
+    assert told[ENV_STORE_PATIENCE] == "300"
 
 
 def test_it_takes_the_same_hosts_and_pixels_as_the_workers():
@@ -212,7 +218,22 @@ def test_the_tables_are_brought_up_to_date_before_anything_else_changes(variant:
         "MOSAIC_LOG_LEVEL",
     }
     assert "envFrom" not in found
-    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp", "database"]
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_the_certificate_of_the_databases_authority_is_mounted_if_the_secret_has_it(variant: str):
+    objects = render(VARIANTS[variant])
+    for found in (deployment(objects, "api"), objects.one("Job")):
+        pod = found["spec"]["template"]["spec"]
+        (volume,) = (each["secret"] for each in pod["volumes"] if each["name"] == "database")
+        assert volume == {
+            "secretName": "mosaic-api",
+            "items": [{"key": "ca.crt", "path": "ca.crt"}],
+            "optional": True,
+        }
+        mount = {"name": "database", "mountPath": "/database", "readOnly": True}
+        assert mount in pod["containers"][0]["volumeMounts"]
 
 
 # -- how it is found
@@ -270,8 +291,13 @@ def test_the_ingress_leads_to_all_that_is_for_people_and_to_nothing_else(tmp_pat
 
 def test_an_ingress_is_made_only_where_it_is_wanted():
     assert not render({"api": API}).of("Ingress")
-    plain = render({"api": API | {"ingress": {"enabled": True}}}).one("Ingress")["spec"]
-    assert not {"tls", "ingressClassName"} & plain.keys()
+    plain = render({"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}}).one("Ingress")
+    assert not {"tls", "ingressClassName"} & plain["spec"].keys()
+
+
+def test_an_ingress_needs_to_be_trusted_for_the_addresses_that_it_tells():
+    with pytest.raises(RefusedError, match=r"api\.ingress needs api\.trustedProxies"):
+        render({"api": API | {"ingress": {"enabled": True}}})
 
 
 # -- the network
@@ -316,6 +342,8 @@ def test_its_policy_can_be_left_to_others():
         ({"limits": {"maxOpenRequests": 0}}, "maxOpenRequests"),
         ({"replicas": 0}, "replicas"),
         ({"trustedProxies": ["proxy.example.org"]}, "trustedProxies"),
+        ({"trustedProxies": ["*"]}, "trustedProxies"),
+        ({"env": [{"value": "x"}]}, "name"),
         ({"ingress": {"host": "x"}}, "host"),
     ],
 )

@@ -34,6 +34,16 @@ labels:
   value: {{ .Values.api.logLevel | quote }}
 {{- end }}
 
+{{/* The certificate of the database's own authority, if the Secret has it; mounted at /database. */}}
+
+{{- define "mosaic-operator.apiDatabaseVolume" -}}
+name: database
+secret:
+  secretName: {{ .Values.api.secretName }}
+  items: [{key: ca.crt, path: ca.crt}]
+  optional: true
+{{- end }}
+
 {{/* The API's settings. Numbers go through int64: Helm would write 2147483648 as 2.147483648e+09. */}}
 
 {{- define "mosaic-operator.apiEnvironment" -}}
@@ -96,8 +106,11 @@ labels:
 {{- end }}
 {{- end }}
 {{- with $api.trustedProxies }}
-- name: FORWARDED_ALLOW_IPS
+- name: FORWARDED_ALLOW_IPS # uvicorn's own variable
   value: {{ join "," . | quote }}
+{{- end }}
+{{- with $api.env }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
