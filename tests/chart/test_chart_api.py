@@ -14,6 +14,7 @@ from mosaic_api.sync import kube
 from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, PLURAL
 from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 WANTED = [name for name in VARIANTS if name.startswith("api")]
 ALL = VARIANTS["api with everything said"]
@@ -293,6 +294,14 @@ def test_an_ingress_is_made_only_where_it_is_wanted():
     assert not render({"api": API}).of("Ingress")
     plain = render({"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}}).one("Ingress")
     assert not {"tls", "ingressClassName"} & plain["spec"].keys()
+
+
+def test_the_address_that_a_trusted_proxy_tells_is_believed_and_what_came_before_it_is_not():
+    told = environment(render(ALL), "api")["FORWARDED_ALLOW_IPS"]
+    trusted = ProxyHeadersMiddleware(lambda *_: None, told).trusted_hosts
+    assert "10.3.0.9" in trusted
+    assert "192.0.2.4" not in trusted
+    assert trusted.get_trusted_client_address("198.51.100.1, 192.0.2.4, 10.3.0.9")[0] == "192.0.2.4"
 
 
 def test_an_ingress_needs_to_be_trusted_for_the_addresses_that_it_tells():
