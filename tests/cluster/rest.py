@@ -87,10 +87,10 @@ class Api:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def all(self, name: str = "") -> list[Document]:
-        """What is told of those of a name, or of all."""
+    def all(self, name: str) -> list[Document]:
+        """What is told of those of a name."""
         found = self.call("GET", "/requests", params={"text": name}).json()["requests"]
-        return [each for each in found if name in {"", each["name"]}]
+        return [each for each in found if each["name"] == name]
 
     def named(self, name: str) -> Document:
         """What is told of the only one of a name, once it is there."""
@@ -117,7 +117,7 @@ class Api:
 
     def published(self, mosaic_id: str) -> Document:
         """A mosaic when it is there, with its Item."""
-        found = self.wait_for(mosaic_id, lambda told: told["phase"] in {"Succeeded", "Failed"})
+        found = self.wait_for(mosaic_id, lambda told: told["phase"] in {"Succeeded", "Failed", "Cancelled"})
         assert found["phase"] == "Succeeded", found["status"].get("message")
         return self.wait_for(mosaic_id, lambda told: told["item"])
 
