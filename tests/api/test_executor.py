@@ -18,6 +18,7 @@ from executors import Rows, all_below, children, executor, lives, spec_of, stop,
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.events import Inbox
 from mosaic_api.executor.queue import ATTEMPTS, Queue
+from mosaic_api.executor.rows import LEASE_SECONDS
 from mosaic_api.executor.story import Story
 from mosaic_api.executor.traces import Traces
 from mosaic_api.executor.wishes import fulfil
@@ -30,7 +31,7 @@ from mosaic_crds.status import MosaicRequestStatus
 from mosaic_worker.store import open_store
 from range_server import serving
 from rasters import noise, write_raster
-from sqlalchemy import func, select, update
+from sqlalchemy import extract, func, select, update
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +182,23 @@ def test_of_eight_that_reach_for_the_same_requests_each_gets_its_own(rows, datab
         taken.clear()
         with database.transaction() as session:
             session.execute(update(Mosaic).values(worker=None, lease_until=None, attempts=0))
+
+
+def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, database):
+    row, queue = rows.ask(spec_of("https://example.org")), Queue(database, "one")
+    claim = queue.claim()
+
+    def seconds_left() -> float:
+        with database.transaction() as session:
+            return float(session.scalar(select(extract("epoch", Mosaic.lease_until - func.now()))))
+
+    assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
+    with database.transaction() as session:
+        session.execute(update(Mosaic).values(lease_until=func.now() + timedelta(seconds=1)))
+    queue.wish(row)
+    assert seconds_left() <= 1
+    queue.tell(row, claim.status)
+    assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
 
 
 def test_owners_take_turns(rows, database):
