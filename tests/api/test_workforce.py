@@ -25,11 +25,6 @@ from running import free_port
 from sqlalchemy import delete, func, select, update
 
 
-@pytest.fixture
-def rows(database: Database, settings: Settings) -> Rows:
-    return Rows(database, settings)
-
-
 def recorded(database: Database) -> str | None:
     with database.transaction() as session:
         return session.scalar(select(Workforce.kind))
