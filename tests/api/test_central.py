@@ -5,10 +5,11 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
 from installations import PATIENCE_SECONDS, Installation, serving, until
 from mosaic_api import mosaics
-from mosaic_api.central.outbox import Outbox
+from mosaic_api.central.outbox import LEASE, Outbox
 from mosaic_api.context import FETCHES, UPLOADS
 from mosaic_api.database import Entry, Mosaic
+from mosaic_api.database.models import now
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
 from mosaic_worker.store import open_store
@@ -247,6 +249,44 @@ def test_many_outboxes_share_each_entry_once(pair: Pair):
             assert there.get("entries").json()["total"] == 12
 
 
+def test_what_one_process_has_begun_another_takes_over_when_its_time_is_over(pair: Pair, monkeypatch):
+    with pair.laptop.client() as laptop, monkeypatch.context() as dying:
+        begun: list[uuid.UUID] = []
+        dying.setattr(Outbox, "_try", lambda _, entry: begun.append(entry.id))  # as if it died then
+        entry = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"entries/{entry['id']}/share")
+        until(lambda: begun)
+        settings, database = pair.laptop.settings, pair.laptop.database
+        outbox = Outbox(settings, database, open_store(settings.store))
+        assert (outbox.work_off(), len(begun)) == (0, 1)
+        with database.transaction() as session:
+            row = session.get_one(Entry, uuid.UUID(entry["id"]))
+            leased = datetime.fromisoformat(row.sharing["next"]) - now()
+            assert timedelta(0) < leased <= LEASE
+            row.sharing = row.sharing | {"next": (now() - timedelta(seconds=1)).isoformat()}
+        until(lambda: outbox.work_off() or len(begun) > 1)
+        assert begun == [uuid.UUID(entry["id"])] * 2
+
+
+def test_what_is_wished_while_an_entry_is_brought_there_is_done_next(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    bring = Outbox._share
+    taken_back: list[int] = []
+
+    with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
+
+        def bring_slowly(outbox: Outbox, *arguments: Any) -> uuid.UUID:
+            brought = bring(outbox, *arguments)
+            taken_back.append(laptop.delete(f"entries/{entry['id']}/share").status_code)
+            return brought
+
+        monkeypatch.setattr(Outbox, "_share", bring_slowly)
+        entry = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"entries/{entry['id']}/share")
+        until(lambda: taken_back and laptop.get(f"entries/{entry['id']}").json()["central"] is None)
+        assert taken_back == [202]
+        assert there.get("entries").json()["total"] == 0
+
+
 def test_what_the_central_installation_refuses_is_said(pair: Pair):
     small = replace(pair.central, max_stored_bytes=1000)
     with serving(small, pair.port), pair.laptop.client() as laptop:
@@ -330,22 +370,18 @@ def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgre
 
 
 @contextmanager
-def silent_for_files(target: str) -> Iterator[tuple[str, list[str], threading.Event]]:
-    """A way to a server on which files do not come until the end: its address, what was asked of it, and the end."""
-    asked: list[str] = []
-    end = threading.Event()
+def altering(target: str, alter: Callable[[bytes], bytes]) -> Iterator[str]:
+    """A way to a server on which something is done with every file."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if "/files/" in self.path:
-                asked.append(self.path)
-                end.wait(PATIENCE_SECONDS)
             answer = httpx.get(f"{target}{self.path}", headers={"Authorization": self.headers["Authorization"]})
+            content = alter(answer.content) if "/files/" in self.path else answer.content
             self.send_response(answer.status_code)
             self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(answer.content)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -354,29 +390,54 @@ def silent_for_files(target: str) -> Iterator[tuple[str, list[str], threading.Ev
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked, end
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        end.set()
         server.shutdown()
         thread.join()
         server.server_close()
 
 
+@contextmanager
+def laptop_by(way: str, pair: Pair, postgres: PrivatePostgres, folder: Path) -> Iterator[httpx.Client]:
+    """Another laptop, which reaches the central installation on a way."""
+    with new_database(postgres) as url:
+        local = replace(pair.laptop.settings, database=url, store=str(folder / "x"), central_url=way)
+        with serving(local, free_port()) as installation, installation.client() as client:
+            client.get("me")
+            yield client
+
+
+def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+    with pair.central_up() as central, central.client(pair.token) as there:
+        entry = keep(there, geotiff(), kind="image", shared=True)["id"]
+        with altering(central.url, lambda content: content[:-1] + bytes([content[-1] ^ 1])) as way:
+            with laptop_by(way, pair, postgres, tmp_path) as laptop:
+                fetched = laptop.post(f"central/entries/{entry}/fetch")
+                assert (fetched.status_code, "damaged" in fetched.json()["detail"]) == (503, True)
+                assert laptop.get("entries").json()["total"] == 0
+
+
 def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+    waiting, end = [], threading.Event()
+
+    def wait(content: bytes) -> bytes:
+        waiting.append(content)
+        end.wait(PATIENCE_SECONDS)
+        return content
+
     with pair.central_up() as central, central.client(pair.token) as there:
         entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES + 1)]
-        with new_database(postgres) as url, silent_for_files(central.url) as (way, asked, end):
-            local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
-            with serving(local, free_port()) as installation, ThreadPoolExecutor() as others:
-                with installation.client() as laptop:
-                    laptop.get("me")
+        with altering(central.url, wait) as way, laptop_by(way, pair, postgres, tmp_path) as laptop:
+            with ThreadPoolExecutor() as others:
+                try:
                     fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries]
-                    until(lambda: len(asked) == FETCHES)
+                    until(lambda: len(waiting) == FETCHES)
                     for _ in range(UPLOADS):
                         keep(laptop, geotiff(), kind="image")
-                    assert len(asked) == FETCHES
+                    assert len(waiting) == FETCHES
+                finally:
                     end.set()
-                    assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)
+                assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)
 
 
 def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, template: str, tmp_path: Path):
