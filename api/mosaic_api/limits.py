@@ -93,8 +93,8 @@ class SharedBucket:
 class Limits:
     """The limits of an installation.
 
-    Failures are counted by all replicas together. Calls are counted by each for itself, which costs nothing: there are
-    many of them, and their limit is against a program that runs wild, not for fairness to a call.
+    Failures are counted by all replicas together. Calls are counted by each for itself, so that n of them let a user
+    make n times as many: a shared count would be a write for each call, and the limit is against programs run wild.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:

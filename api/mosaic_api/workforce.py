@@ -56,7 +56,10 @@ def hand_over(database: Database, kind: Kind) -> None:
         if record.kind == kind:
             return
         if leased or not free:
-            raise RequestError(f"{_named(record.kind)} cannot be relieved while at work: stop {_PROGRAMS[record.kind]}")
+            raise RequestError(
+                f"{_named(record.kind)} cannot be relieved while at work: stop {_PROGRAMS[record.kind]}, and try again "
+                "after half a minute"
+            )
         session.execute(update(Mosaic).where(Mosaic.worker.is_not(None)).values(worker=None, lease_until=None))
         record.kind, record.since = kind, now()
 

@@ -3,21 +3,28 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import running
 from browser import Browser
+from central_pair import Pair, new_database
 from clients import Client
 from databases import database, database_url, postgres, template  # noqa: F401 (fixtures)
+from executors import Rows
 from fastapi.testclient import TestClient
+from installations import serving
 from kube_server import KubeServer, missing_programs
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
+from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Oidc, Settings
 from published import Published, publish_all
+from range_server import serving as serving_files
+from rasters import noise, write_raster
 
 PUBLIC_URL = "https://mosaics.example.org"
 
@@ -98,3 +105,46 @@ def browsers(settings: Settings, oidc: Oidc) -> Iterator[Callable[[], Browser]]:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
     """Mosaics of every kind, really made, by name."""
     return publish_all(tmp_path_factory.mktemp("shown"))
+
+
+@pytest.fixture
+def rows(database: Database, settings: Settings) -> Rows:
+    """The requests of the database."""
+    return Rows(database, settings)
+
+
+@pytest.fixture(scope="session")
+def bands_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bands that are cut into 12 tiles."""
+    made = tmp_path_factory.mktemp("scene")
+    for number, name in enumerate(("green", "swir16")):
+        write_raster(made / f"{name}.tif", noise(4096, 3072, number), tiled=True)
+    return made
+
+
+@pytest.fixture
+def serve(bands_folder: Path) -> Iterator[Callable[[float], str]]:
+    """Serve the bands at an address, with so many seconds before each answer."""
+    with ExitStack() as open_servers:
+        yield lambda delay: open_servers.enter_context(serving_files(bands_folder, delay=delay))
+
+
+@pytest.fixture
+def central_settings(postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Settings]:
+    """Of a central installation."""
+    with new_database(postgres) as url:
+        yield Settings(url, str(tmp_path / "central"), public_url="http://central.example", session_secret="s" * 32)
+
+
+@pytest.fixture
+def pair(postgres: PrivatePostgres, template: str, tmp_path: Path, central_settings: Settings) -> Iterator[Pair]:
+    """A laptop that runs, and a central installation that does when a test says so."""
+    port = running.free_port()
+    with serving(central_settings, port) as central:
+        token = central.token("lab")
+    with new_database(postgres) as url:
+        local = Settings(
+            url, str(tmp_path / "local"), single_user=True, central_url=f"http://127.0.0.1:{port}", central_token=token
+        )
+        with serving(local, running.free_port()) as laptop:
+            yield Pair(laptop, central_settings, port, token)

@@ -103,6 +103,13 @@ def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterat
         process.communicate()
 
 
+def files_in(settings: Settings) -> list[str]:
+    """What is in the store."""
+    root = Path(settings.store)
+    kept = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return [path for path in kept if not path.startswith(".unfinished")]
+
+
 def children(process: int) -> set[int]:
     """All processes below one that live."""
     return {each for each in all_below(process) if lives(each)}

@@ -12,6 +12,7 @@ from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Settings
+from sqlalchemy import text
 
 PATIENCE_SECONDS = 60
 
@@ -61,3 +62,9 @@ def until(holds, seconds: float = PATIENCE_SECONDS):
         assert time.monotonic() < end, "it did not come to be"
         time.sleep(0.05)
     return found
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for a lock of another."""
+    with database.transaction() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

@@ -1,14 +1,11 @@
-"""A local installation and a central one, both real: shared, browsed, fetched, taken back; also when one is away."""
+"""A local installation and a central one, both real: shared, browsed, fetched and taken back."""
 
 import json
 import logging
 import re
 import threading
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,87 +13,19 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from databases import TEMPLATE, run_on, url_of
+from central_pair import Pair, keep, new_database, shared
 from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
-from installations import PATIENCE_SECONDS, Installation, serving, until
+from installations import serving, until
 from mosaic_api import mosaics
-from mosaic_api.central.outbox import Outbox
-from mosaic_api.context import FETCHES, UPLOADS
 from mosaic_api.database import Entry, Mosaic
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
-from mosaic_worker.store import open_store
 from published import Published, store_of
 from rasterio import warp
 from running import free_port
 from shapely import Point
 from sqlalchemy import select
-
-
-@contextmanager
-def new_database(server: PrivatePostgres) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    run_on(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    try:
-        yield url_of(server, name)
-    finally:
-        run_on(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@dataclass
-class Pair:
-    """A laptop, and the central installation that it shares with as the user "lab"."""
-
-    laptop: Installation
-    central: Settings
-    port: int
-    token: str
-
-    @contextmanager
-    def central_up(self) -> Iterator[Installation]:
-        with serving(self.central, self.port) as central:
-            yield central
-
-
-@pytest.fixture
-def central_settings(postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Settings]:
-    with new_database(postgres) as url:
-        yield Settings(url, str(tmp_path / "central"), public_url="http://central.example", session_secret="s" * 32)
-
-
-@pytest.fixture
-def pair(postgres: PrivatePostgres, template: str, tmp_path: Path, central_settings: Settings) -> Iterator[Pair]:
-    port = free_port()
-    with serving(central_settings, port) as central:
-        token = central.token("lab")
-    with new_database(postgres) as url:
-        local = Settings(
-            url, str(tmp_path / "local"), single_user=True, central_url=f"http://127.0.0.1:{port}", central_token=token
-        )
-        with serving(local, free_port()) as laptop:
-            yield Pair(laptop, central_settings, port, token)
-
-
-def keep(client: httpx.Client, content: bytes | None = None, **said: Any) -> dict[str, Any]:
-    said = {"name": "one"} | said
-    if content is None:
-        answer = client.post("entries", json=said)
-    else:
-        fields = {name: str(value) for name, value in said.items()}
-        answer = client.post("entries", data=fields, files={"file": ("my file.tif", content)})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def shared(client: httpx.Client, entry: dict[str, Any], state: str = "done") -> dict[str, Any]:
-    """An entry, when sharing it has come so far."""
-
-    def look() -> dict[str, Any] | None:
-        told = client.get(f"entries/{entry['id']}").json()
-        return told if (told["central"] or {}).get("state") == state else None
-
-    return until(look)
 
 
 def test_without_a_central_installation_it_is_said_what_to_configure(laptop: TestClient):
@@ -172,29 +101,6 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
                 assert bob.get("entries", params={"text": "private"}).json()["total"] == 0
 
 
-def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
-    with pair.laptop.client() as laptop:
-        entry = keep(laptop, geotiff(), kind="image")
-        assert laptop.post(f"entries/{entry['id']}/share").json()["central"]["state"] == "waiting"
-
-        def told() -> dict[str, Any] | None:
-            sharing = laptop.get(f"entries/{entry['id']}").json()["central"]
-            return sharing if sharing["message"] else None
-
-        away = until(told)
-        assert (away["state"], away["id"]) == ("waiting", None)
-        assert "does not answer" in away["message"]
-        assert away["next"] is not None
-        standing = laptop.get("central").json()
-        assert (standing["configured"], standing["reachable"]) == (True, False)
-        asked = laptop.post("central/requests", json={"spec": {}})
-        assert (asked.status_code, asked.headers["content-type"]) == (503, "application/problem+json")
-        with pair.central_up() as central, central.client(pair.token) as there:
-            done = shared(laptop, entry)
-            assert there.get(f"entries/{done['central']['id']}").json()["shared"] is True
-            assert there.get("entries").json()["total"] == 1
-
-
 def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
         entry = keep(laptop, geotiff(), kind="image")
@@ -210,41 +116,6 @@ def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
         assert shared(laptop, entry)["central"]["id"] == central_id
         assert there.get(f"entries/{central_id}").json()["name"] == "renamed"
         assert there.get("entries").json()["total"] == 1
-
-
-def test_an_upload_whose_answer_is_lost_makes_one_entry(pair: Pair):
-    with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
-        entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"entries/{entry['id']}/share")
-        first = shared(laptop, entry)["central"]["id"]
-        with pair.laptop.database.transaction() as session:  # as if the process had died before it wrote this down
-            row = session.get_one(Entry, uuid.UUID(entry["id"]))
-            row.central_id = None
-            row.sharing = row.sharing | {"state": "waiting", "next": "2024-01-01T00:00:00+00:00"}
-        assert shared(laptop, entry)["central"]["id"] == first
-        assert there.get("entries").json()["total"] == 1
-
-
-def test_many_outboxes_share_each_entry_once(pair: Pair):
-    with pair.laptop.client() as laptop:
-        entries = [keep(laptop, kind="point", name=f"p{number}", longitude=0, latitude=0) for number in range(12)]
-        for entry in entries:
-            laptop.post(f"entries/{entry['id']}/share")
-        until(lambda: all(laptop.get(f"entries/{entry['id']}").json()["central"]["message"] for entry in entries))
-        with pair.laptop.database.transaction() as session:
-            for row in session.scalars(select(Entry)):
-                row.sharing = row.sharing | {"next": "2024-01-01T00:00:00+00:00"}
-        with pair.central_up() as central, central.client(pair.token) as there:
-            settings = pair.laptop.settings
-            outbox = Outbox(settings, pair.laptop.database, open_store(settings.store))
-            threads = [threading.Thread(target=outbox.work_off) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            for entry in entries:
-                shared(laptop, entry)
-            assert there.get("entries").json()["total"] == 12
 
 
 def test_what_the_central_installation_refuses_is_said(pair: Pair):
@@ -281,102 +152,6 @@ def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
                 rows = json.dumps([row.sharing for row in session.scalars(select(Entry))])
             for text in (*[answer.text for answer in answers], rows, caplog.text, repr(local)):
                 assert wrong not in text
-
-
-@contextmanager
-def unreliable(target: str, cut_after: int) -> Iterator[str]:
-    """A way to a server on which the first answer with a file breaks off, and later ones too, each a bit further."""
-    ranges: list[str | None] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            headers = {name: self.headers[name] for name in ("Authorization", "Range") if self.headers[name]}
-            answer = httpx.get(f"{target}{self.path}", headers=headers)
-            self.send_response(answer.status_code)
-            for name in ("Content-Type", "Content-Range", "Content-Length"):
-                if name in answer.headers:
-                    self.send_header(name, answer.headers[name])
-            self.end_headers()
-            cut = "/files/" in self.path and len(ranges) < 2
-            if "/files/" in self.path:
-                ranges.append(self.headers["Range"])
-            self.wfile.write(answer.content[: cut_after if cut else None])
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        assert ranges == [None, f"bytes={cut_after}-", f"bytes={2 * cut_after}-"]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
-    with pair.central_up() as central, central.client(pair.token) as there:
-        entry = keep(there, geotiff(), kind="image", shared=True)
-        with new_database(postgres) as url, unreliable(central.url, 70_000) as way:
-            local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
-            with serving(local, free_port()) as installation, installation.client() as laptop:
-                fetched = laptop.post(f"central/entries/{entry['id']}/fetch")
-                assert fetched.status_code == 201, fetched.text
-                assert laptop.get(f"entries/{fetched.json()['id']}/files/original").content == geotiff()
-
-
-@contextmanager
-def silent_for_files(target: str) -> Iterator[tuple[str, list[str], threading.Event]]:
-    """A way to a server on which files do not come until the end: its address, what was asked of it, and the end."""
-    asked: list[str] = []
-    end = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if "/files/" in self.path:
-                asked.append(self.path)
-                end.wait(PATIENCE_SECONDS)
-            answer = httpx.get(f"{target}{self.path}", headers={"Authorization": self.headers["Authorization"]})
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked, end
-    finally:
-        end.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
-    with pair.central_up() as central, central.client(pair.token) as there:
-        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES + 1)]
-        with new_database(postgres) as url, silent_for_files(central.url) as (way, asked, end):
-            local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
-            with serving(local, free_port()) as installation, ThreadPoolExecutor() as others:
-                with installation.client() as laptop:
-                    laptop.get("me")
-                    fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries]
-                    until(lambda: len(asked) == FETCHES)
-                    for _ in range(UPLOADS):
-                        keep(laptop, geotiff(), kind="image")
-                    assert len(asked) == FETCHES
-                    end.set()
-                    assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)
 
 
 def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, template: str, tmp_path: Path):

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from entry_files import geotiff, picture
 from fastapi.testclient import TestClient
-from installations import until
+from installations import somebody_waits, until
 from mosaic_api.database import Database, Entry
 from mosaic_api.entries import filing, keeping
 from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.purging import ABANDONED_SECONDS, purge, sweep
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 KEY = str(uuid.uuid4())
 CONTENT = geotiff()
@@ -160,6 +160,15 @@ def test_an_entry_that_was_purged_in_part_is_made_anew_by_the_same_upload(
     assert (sweep(database, store), len(files_of(tmp_path))) == (1, 2)
 
 
+def test_a_point_that_waits_to_be_purged_is_made_anew(laptop: TestClient, database: Database):
+    said, headers = {"kind": "point", "name": "x", "longitude": 1, "latitude": 2}, {"Idempotency-Key": KEY}
+    first, again = (laptop.post("/api/v1/entries", json=said, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code, again.json()) == (201, 200, first.json())
+    delete_long_ago(laptop, database, first.json()["id"])
+    anew = laptop.post("/api/v1/entries", json=said | {"name": "y"}, headers=headers)
+    assert (anew.status_code, anew.json()["id"], anew.json()["name"]) == (201, first.json()["id"], "y")
+
+
 def test_of_two_equal_uploads_at_once_one_makes_the_entry_and_the_files_of_the_other_are_swept(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -198,12 +207,6 @@ def delete_long_ago(client: TestClient, database: Database, entry: str) -> None:
     client.delete(f"/api/v1/entries/{entry}")
     with database.transaction() as session:
         session.execute(update(Entry).values(removed=Entry.removed - timedelta(days=8)))
-
-
-def somebody_waits(database: Database) -> bool:
-    """Whether a transaction waits for a lock of another."""
-    with database.transaction() as session:
-        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
 def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):

@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import uuid
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -14,54 +12,15 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from executors import Rows, all_below, children, executor, lives, spec_of, stop, until
+from executors import Rows, all_below, children, executor, files_in, lives, spec_of, stop, until
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.executor.events import Inbox
-from mosaic_api.executor.queue import ATTEMPTS, Queue
-from mosaic_api.executor.story import Story
-from mosaic_api.executor.traces import Traces
-from mosaic_api.executor.wishes import fulfil
-from mosaic_api.executor.working import Over, settle
+from mosaic_api.executor.queue import Queue
+from mosaic_api.executor.rows import LEASE_SECONDS
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
-from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
 from mosaic_crds.status import MosaicRequestStatus
-from mosaic_worker.store import open_store
 from range_server import serving
-from rasters import noise, write_raster
-from sqlalchemy import func, select, update
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two bands that are cut into 12 tiles."""
-    made = tmp_path_factory.mktemp("scene")
-    for number, name in enumerate(("green", "swir16")):
-        write_raster(made / f"{name}.tif", noise(4096, 3072, number), tiled=True)
-    return made
-
-
-Serve = Callable[[float], str]
-
-
-@pytest.fixture
-def serve(folder: Path) -> Iterator[Serve]:
-    """Serve the bands at an address, with so many seconds before each answer."""
-    with ExitStack() as open_servers:
-        yield lambda delay: open_servers.enter_context(serving(folder, delay=delay))
-
-
-@pytest.fixture
-def rows(database: Database, settings: Settings) -> Rows:
-    return Rows(database, settings)
-
-
-def store_of(settings: Settings) -> list[str]:
-    """What is in the store."""
-    root = Path(settings.store)
-    kept = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    return [path for path in kept if not path.startswith(".unfinished")]
+from sqlalchemy import extract, func, select, update
 
 
 def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, settings, serve):
@@ -83,7 +42,7 @@ def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, 
     assert Path(result["cog"].removeprefix("file://")).is_file()
     assert result["statistics"]["validPercent"] == 100
     assert done.item["assets"]["mosaic"]["href"] == "./mosaic.tif"
-    assert {Path(file).parent for file in store_of(settings)} == {Path(f"mosaics/default/snow/{row}")}
+    assert {Path(file).parent for file in files_in(settings)} == {Path(f"mosaics/default/snow/{row}")}
     assert done.started < done.completed
 
 
@@ -97,7 +56,7 @@ def test_a_request_that_cannot_work_fails_with_its_sentence_and_is_not_tried_aga
             failed = rows.until_over(row)
             assert (failed.phase, failed.attempts) == ("Failed", 1)
             assert told in failed.status["message"]
-    assert store_of(settings) == []
+    assert files_in(settings) == []
 
 
 def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_goes_on(rows, settings, serve):
@@ -119,7 +78,7 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
         assert kept.items() <= records.items()
         done = rows.until_over(row)
     assert done.phase == "Succeeded"
-    assert {Path(file).parent.name for file in store_of(settings)} == {str(row)}
+    assert {Path(file).parent.name for file in files_in(settings)} == {str(row)}
     assert done.status["suspendedSeconds"] <= 60
 
 
@@ -183,112 +142,28 @@ def test_of_eight_that_reach_for_the_same_requests_each_gets_its_own(rows, datab
             session.execute(update(Mosaic).values(worker=None, lease_until=None, attempts=0))
 
 
+def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, database):
+    row, queue = rows.ask(spec_of("https://example.org")), Queue(database, "one")
+    claim = queue.claim()
+
+    def seconds_left() -> float:
+        with database.transaction() as session:
+            return float(session.scalar(select(extract("epoch", Mosaic.lease_until - func.now()))))
+
+    assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
+    with database.transaction() as session:
+        session.execute(update(Mosaic).values(lease_until=func.now() + timedelta(seconds=1)))
+    queue.wish(row)
+    assert seconds_left() <= 1
+    queue.tell(row, claim.status)
+    assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
+
+
 def test_owners_take_turns(rows, database):
     queue = Queue(database, "one")
     many = [rows.ask(spec_of("https://example.org"), owner="ann") for _ in range(3)]
     few = rows.ask(spec_of("https://example.org"), owner="bob")
     assert [queue.claim().id for _ in range(4)] == [many[0], few, *many[1:]]
-
-
-def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
-    row = rows.ask(spec_of("https://example.org"), "some")
-    for attempt in range(ATTEMPTS):
-        assert Queue(database, f"worker-{attempt}").claim().attempt == attempt + 1
-        with database.transaction() as session:
-            session.execute(update(Mosaic).values(lease_until=func.now()))
-    assert Queue(database, "last").claim() is None
-    left_in(settings, row)
-    fulfil(database, settings.store)
-    given_up = rows.see(row)
-    assert given_up.phase == "Failed"
-    assert "its worker died 5 times" in given_up.status["message"]
-    assert store_of(settings) == []
-
-
-def left_in(settings: Settings, row: uuid.UUID) -> None:
-    """What a worker leaves that died: work, and a part of the results."""
-    store = open_store(settings.store)
-    name = f"mosaics/default/some/{row}"
-    for key in (f"work/{row}/plan.json", f"work/{row}/tiles/0.json", f"{name}/mosaic.tif"):
-        store.create(key, [b"x"])
-
-
-@pytest.mark.parametrize("phase", ["Failed", "Cancelled"])
-def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_once(
-    rows, settings, database, monkeypatch, phase
-):
-    row = rows.ask(spec_of("https://example.org"), "some")
-    claim = Queue(database, "one").claim()
-    left_in(settings, row)
-    with monkeypatch.context() as away:
-        away.setattr(Traces, "delete", away_now)
-        inbox = Inbox()
-        settle(Over(Phase(phase), "it ended"), claim, Story(claim.status), Queue(database, "one"), settings, inbox)
-        assert rows.see(row).phase == phase
-        fulfil(database, settings.store)
-    assert len(store_of(settings)) == 3
-    fulfil(database, settings.store)
-    assert store_of(settings) == []
-    monkeypatch.setattr(Traces, "delete", lambda *_: pytest.fail("it is looked for again"))
-    fulfil(database, settings.store)
-    ended = rows.see(row)
-    assert (ended.phase, ended.status["message"]) == (phase, "it ended")
-
-
-def away_now(*_: object) -> None:
-    raise PassingError("the store is away")
-
-
-def test_what_is_begun_is_never_taken_for_what_is_left(rows, settings, database):
-    row = rows.ask(spec_of("https://example.org"), "some")
-    queue = Queue(database, "one")
-    claim = queue.claim()
-    left_in(settings, row)
-    fulfil(database, settings.store)
-    queue.give_back(row, claim.status)
-    fulfil(database, settings.store)
-    Queue(database, "two").claim()
-    fulfil(database, settings.store)
-    assert len(store_of(settings)) == 3
-
-
-def halted(process: int, database: Database, row: uuid.UUID) -> bool:
-    """Halt an executor, unless it has the row of its request locked: nobody else could do anything then."""
-    os.kill(process, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    try:
-        with database.transaction() as session:
-            session.get_one(Mosaic, row, with_for_update={"of": Mosaic, "nowait": True})
-    except PassingError:
-        os.kill(process, signal.SIGCONT)
-        return False
-    return True
-
-
-@pytest.mark.parametrize("gone", [True, False], ids=["removed", "cancelled"])
-def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(rows, settings, serve, database, gone):
-    """It was away for longer than its lease, and another one saw to what was wished."""
-    address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}"))
-    with executor(replace(settings, allowed_hosts=address)) as process:
-        rows.until_tiles(row)
-        until(lambda: halted(process.pid, database, row))
-        below = children(process.pid)
-        for each in below:
-            os.kill(each, signal.SIGSTOP)
-        with database.transaction() as session:
-            session.execute(update(Mosaic).values(lease_until=func.now() - timedelta(seconds=1)))
-        (rows.remove if gone else rows.cancel)(row)
-        fulfil(database, settings.store)
-        assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
-        assert store_of(settings) == []
-        for each in below:
-            os.kill(each, signal.SIGCONT)
-        until(lambda: store_of(settings))  # its workers write on before it hears of it
-        os.kill(process.pid, signal.SIGCONT)
-        until(lambda: not children(process.pid), 30)
-        until(lambda: store_of(settings) == [], 10)
-        assert process.poll() is None
 
 
 def test_requests_of_a_cluster_are_left_alone(rows, database):
@@ -314,7 +189,7 @@ def test_what_is_cancelled_stops_at_once_and_leaves_nothing(rows, settings, serv
         assert over.status["message"].startswith("cancelled")
         until(lambda: not children(process.pid), 10)
         assert process.poll() is None
-    assert store_of(settings) == []
+    assert files_in(settings) == []
 
 
 def test_what_waits_is_cancelled_while_another_is_worked_on(rows, settings, serve):
@@ -336,7 +211,7 @@ def test_what_takes_longer_than_its_deadline_fails(rows, settings, serve):
         assert failed.phase == "Failed"
         assert failed.status["message"].startswith("not done within 4s (execution.deadline)")
         until(lambda: not children(process.pid), 10)
-    assert store_of(settings) == []
+    assert files_in(settings) == []
 
 
 def test_what_is_removed_while_it_is_worked_on_is_gone_with_all_files(rows, settings, serve):
@@ -344,11 +219,11 @@ def test_what_is_removed_while_it_is_worked_on_is_gone_with_all_files(rows, sett
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
-        assert store_of(settings)
+        assert files_in(settings)
         rows.remove(row)
         until(lambda: rows.gone(row), 10)
         assert not children(process.pid)
-    assert store_of(settings) == []
+    assert files_in(settings) == []
 
 
 def test_what_is_removed_afterwards_is_gone_with_its_results_alone(rows, settings, serve):
@@ -359,7 +234,7 @@ def test_what_is_removed_afterwards_is_gone_with_its_results_alone(rows, setting
             assert rows.until_over(row).phase == "Succeeded"
         rows.remove(first)
         until(lambda: rows.gone(first), 10)
-    assert {Path(file).parent.name for file in store_of(settings)} == {str(second)}
+    assert {Path(file).parent.name for file in files_in(settings)} == {str(second)}
 
 
 def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serve, database):
@@ -374,7 +249,7 @@ def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serv
         assert rows.until_over(row).phase == "Succeeded"
 
 
-def test_while_the_database_is_away_the_work_goes_on(folder, tmp_path_factory, serve):
+def test_while_the_database_is_away_the_work_goes_on(tmp_path_factory, serve):
     place = Path("/tmp") / f"mosaic-executor-{os.getpid()}"  # where the server's user gets in
     postgres = PrivatePostgres(place)
     try:
@@ -424,11 +299,11 @@ def test_twenty_requests_at_once_are_all_made(rows, settings, serve):
     with executor(replace(settings, allowed_hosts=address)), executor(replace(settings, allowed_hosts=address)):
         done = [rows.until_over(row, 120) for row in asked]
     assert {(mosaic.phase, mosaic.attempts) for mosaic in done} == {("Succeeded", 1)}
-    assert len({Path(file).parent for file in store_of(settings)}) == 20
-    assert not [file for file in store_of(settings) if file.startswith("work/")]
+    assert len({Path(file).parent for file in files_in(settings)}) == 20
+    assert not [file for file in files_in(settings) if file.startswith("work/")]
 
 
-def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, folder, tmp_path):
+def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, bands_folder, tmp_path):
     bands = {name: {"href": f"./{name}.tif"} for name in ("green", "swir16")}
     assets = {name: band | {"eo:bands": [{"common_name": name}]} for name, band in bands.items()}
     item = {
@@ -441,7 +316,7 @@ def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, folder,
     item |= {"geometry": None, "links": []}
     with ExitStack() as stack:
         for name in bands:
-            (tmp_path / f"{name}.tif").hardlink_to(folder / f"{name}.tif")
+            (tmp_path / f"{name}.tif").hardlink_to(bands_folder / f"{name}.tif")
         (tmp_path / "item.json").write_text(json.dumps(item))
         address = stack.enter_context(serving(tmp_path))
         scene = {"item": f"http://{address}/item.json"}

@@ -14,6 +14,7 @@ from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.identity import named_user, principal_of
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
+from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_crds.names import ANNOTATION_ROW
 from sqlalchemy import select, text
 from sync_world import DONE, ITEM, RESULT, RUNNING, SPEC, World
@@ -239,6 +240,26 @@ def test_a_name_that_is_taken_in_the_cluster_is_changed_and_both_are_served(worl
     assert world.kube.request(world.namespace, row.name)["metadata"]["uid"] == row.uid
     assert world.wait_for_row_of("one").uid == theirs["metadata"]["uid"]
     assert world.kube.request(world.namespace, "one")["spec"]["product"] == {"index": "NDSI"}
+
+
+def test_a_request_that_was_applied_anew_under_the_name_is_another_one(world: World):
+    """Between a look at the cluster and what follows from it somebody may delete a request, and apply the next."""
+    cluster = Cluster(world.kube.configuration, world.namespace)
+    world.kube.apply(world.namespace, "one", SPEC)
+    former = world.requested("one")["metadata"]["uid"]
+    world.kube.delete(world.namespace, "one")
+    world.kube.apply(world.namespace, "one", SPEC)
+    uid = world.requested("one")["metadata"]["uid"]
+    assert uid != former
+    cluster.delete("one", former)
+    with pytest.raises(ApiError):
+        cluster.cancel("one", former)
+    found = world.requested("one")
+    assert (found["metadata"]["uid"], found["spec"].get("execution", {}).get("cancel", False)) == (uid, False)
+    cluster.cancel("one", uid)
+    assert world.requested("one")["spec"]["execution"]["cancel"] is True
+    cluster.delete("one", uid)
+    until(lambda: world.kube.request(world.namespace, "one") is None, "it is gone")
 
 
 def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import PUBLIC_URL
 from executors import Rows, executor, spec_of, until
+from installations import somebody_waits
 from kubernetes.client import Configuration
 from mosaic_api import __main__ as program
 from mosaic_api.database import Database, Mosaic, Workforce
@@ -21,12 +22,7 @@ from mosaic_api.sync.leading import lead
 from mosaic_api.workforce import expect, hand_over
 from mosaic_crds.errors import RequestError
 from running import free_port
-from sqlalchemy import delete, func, select, text, update
-
-
-@pytest.fixture
-def rows(database: Database, settings: Settings) -> Rows:
-    return Rows(database, settings)
+from sqlalchemy import delete, func, select, update
 
 
 def recorded(database: Database) -> str | None:
@@ -150,13 +146,6 @@ def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
     assert Queue(rows.database, "one").claim().id == row
     with pytest.raises(RequestError, match="by executors"):
         lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
-
-
-def somebody_waits(database: Database) -> bool:
-    """Whether a transaction waits for a lock of another."""
-    with database.transaction() as session:
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        return bool(session.scalar(text(waiting)))
 
 
 def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):

@@ -193,7 +193,7 @@ class Entry(Base):
 @event.listens_for(Entry, "before_insert")
 @event.listens_for(Entry, "before_update")
 def _fold(_: object, __: object, entry: Entry) -> None:
-    entry.searched = folded("\n".join((entry.name, entry.description, entry.creator)))
+    entry.searched = folded("\n".join((entry.name, entry.description or "", entry.creator or "")))
 
 
 class Failure(Base):

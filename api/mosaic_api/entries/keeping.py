@@ -175,17 +175,21 @@ class Keeper:
             return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 
     def _insert(self, principal: Principal, entry: Entry) -> tuple[Entry, bool]:
+        digest = entry.files.get("original", {}).get("sha256")
         try:
             with self.database.transaction() as session:
+                found = self._made_before(session, entry.id, digest)
+                if found is not None:
+                    return found, False
                 expect_room(session, self.settings, principal, sum(file["bytes"] for file in entry.files.values()))
                 session.add(entry)
                 session.flush()
                 audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
                 session.refresh(entry)
                 return entry, True
-        except IntegrityError:  # the files of this call are swept, for no row names them
+        except IntegrityError:  # another one came in between; the files of this call are swept, for no row names them
             with self.database.transaction() as session:
-                found = self._made_before(session, entry.id, entry.files.get("original", {}).get("sha256"))
+                found = self._made_before(session, entry.id, digest)
             if found is None:
                 raise
             return found, False
@@ -201,6 +205,7 @@ class Keeper:
             return None
         if is_past_restoring(found, self.settings):  # its files may have been purged in part
             session.delete(found)
+            session.flush()
             return None
         if found.files.get("original", {}).get("sha256") != digest:
             raise Conflict("the Idempotency-Key was used for another file already; make a new one")

@@ -118,6 +118,8 @@ class Executor:
             looked = time.monotonic() if row is None else looked
             try:
                 fulfil(self._database, self._settings.store, row)
+            except RequestError:  # a cluster took over, as the next claim finds too
+                return
             except PassingError as error:
                 _log.warning("%s", error)
             except Exception:

@@ -1,0 +1,239 @@
+"""Nothing is lost, done twice or held up where the central installation, the way there or a process fails."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from central_pair import Pair, keep, new_database, shared
+from entry_files import geotiff
+from installations import PATIENCE_SECONDS, serving, until
+from mosaic_api.central.outbox import LEASE, Outbox
+from mosaic_api.context import FETCHES, UPLOADS
+from mosaic_api.database import Entry
+from mosaic_api.database.models import now
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_worker.store import open_store
+from running import free_port
+from sqlalchemy import select
+
+
+def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
+    with pair.laptop.client() as laptop:
+        entry = keep(laptop, geotiff(), kind="image")
+        assert laptop.post(f"entries/{entry['id']}/share").json()["central"]["state"] == "waiting"
+
+        def told() -> dict[str, Any] | None:
+            sharing = laptop.get(f"entries/{entry['id']}").json()["central"]
+            return sharing if sharing["message"] else None
+
+        away = until(told)
+        assert (away["state"], away["id"]) == ("waiting", None)
+        assert "does not answer" in away["message"]
+        assert away["next"] is not None
+        standing = laptop.get("central").json()
+        assert (standing["configured"], standing["reachable"]) == (True, False)
+        asked = laptop.post("central/requests", json={"spec": {}})
+        assert (asked.status_code, asked.headers["content-type"]) == (503, "application/problem+json")
+        with pair.central_up() as central, central.client(pair.token) as there:
+            done = shared(laptop, entry)
+            assert there.get(f"entries/{done['central']['id']}").json()["shared"] is True
+            assert there.get("entries").json()["total"] == 1
+
+
+def test_an_upload_whose_answer_is_lost_makes_one_entry(pair: Pair):
+    with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
+        entry = keep(laptop, geotiff(), kind="image")
+        laptop.post(f"entries/{entry['id']}/share")
+        first = shared(laptop, entry)["central"]["id"]
+        with pair.laptop.database.transaction() as session:  # as if the process had died before it wrote this down
+            row = session.get_one(Entry, uuid.UUID(entry["id"]))
+            row.central_id = None
+            row.sharing = row.sharing | {"state": "waiting", "next": "2024-01-01T00:00:00+00:00"}
+        assert shared(laptop, entry)["central"]["id"] == first
+        assert there.get("entries").json()["total"] == 1
+
+
+def test_many_outboxes_share_each_entry_once(pair: Pair):
+    with pair.laptop.client() as laptop:
+        entries = [keep(laptop, kind="point", name=f"p{number}", longitude=0, latitude=0) for number in range(12)]
+        for entry in entries:
+            laptop.post(f"entries/{entry['id']}/share")
+        until(lambda: all(laptop.get(f"entries/{entry['id']}").json()["central"]["message"] for entry in entries))
+        with pair.laptop.database.transaction() as session:
+            for row in session.scalars(select(Entry)):
+                row.sharing = row.sharing | {"next": "2024-01-01T00:00:00+00:00"}
+        with pair.central_up() as central, central.client(pair.token) as there:
+            settings = pair.laptop.settings
+            outbox = Outbox(settings, pair.laptop.database, open_store(settings.store))
+            threads = [threading.Thread(target=outbox.work_off) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for entry in entries:
+                shared(laptop, entry)
+            assert there.get("entries").json()["total"] == 12
+
+
+def test_what_one_process_has_begun_another_takes_over_when_its_time_is_over(pair: Pair, monkeypatch):
+    with pair.laptop.client() as laptop, monkeypatch.context() as dying:
+        begun: list[uuid.UUID] = []
+        dying.setattr(Outbox, "_try", lambda _, entry: begun.append(entry.id))  # as if it died then
+        entry = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"entries/{entry['id']}/share")
+        until(lambda: begun)
+        settings, database = pair.laptop.settings, pair.laptop.database
+        outbox = Outbox(settings, database, open_store(settings.store))
+        assert (outbox.work_off(), len(begun)) == (0, 1)
+        with database.transaction() as session:
+            row = session.get_one(Entry, uuid.UUID(entry["id"]))
+            leased = datetime.fromisoformat(row.sharing["next"]) - now()
+            assert timedelta(0) < leased <= LEASE
+            row.sharing = row.sharing | {"next": (now() - timedelta(seconds=1)).isoformat()}
+        until(lambda: outbox.work_off() or len(begun) > 1)
+        assert begun == [uuid.UUID(entry["id"])] * 2
+
+
+def test_what_is_wished_while_an_entry_is_brought_there_is_done_next(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    bring = Outbox._share
+    taken_back: list[int] = []
+
+    with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
+
+        def bring_slowly(outbox: Outbox, *arguments: Any) -> uuid.UUID:
+            brought = bring(outbox, *arguments)
+            taken_back.append(laptop.delete(f"entries/{entry['id']}/share").status_code)
+            return brought
+
+        monkeypatch.setattr(Outbox, "_share", bring_slowly)
+        entry = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"entries/{entry['id']}/share")
+        until(lambda: taken_back and laptop.get(f"entries/{entry['id']}").json()["central"] is None)
+        assert taken_back == [202]
+        assert there.get("entries").json()["total"] == 0
+
+
+@contextmanager
+def unreliable(target: str, cut_after: int) -> Iterator[str]:
+    """A way to a server on which the first answer with a file breaks off, and later ones too, each a bit further."""
+    ranges: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {name: self.headers[name] for name in ("Authorization", "Range") if self.headers[name]}
+            answer = httpx.get(f"{target}{self.path}", headers=headers)
+            self.send_response(answer.status_code)
+            for name in ("Content-Type", "Content-Range", "Content-Length"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.end_headers()
+            cut = "/files/" in self.path and len(ranges) < 2
+            if "/files/" in self.path:
+                ranges.append(self.headers["Range"])
+            self.wfile.write(answer.content[: cut_after if cut else None])
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        assert ranges == [None, f"bytes={cut_after}-", f"bytes={2 * cut_after}-"]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
+    with pair.central_up() as central, central.client(pair.token) as there:
+        entry = keep(there, geotiff(), kind="image", shared=True)
+        with new_database(postgres) as url, unreliable(central.url, 70_000) as way:
+            local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
+            with serving(local, free_port()) as installation, installation.client() as laptop:
+                fetched = laptop.post(f"central/entries/{entry['id']}/fetch")
+                assert fetched.status_code == 201, fetched.text
+                assert laptop.get(f"entries/{fetched.json()['id']}/files/original").content == geotiff()
+
+
+@contextmanager
+def altering(target: str, alter: Callable[[bytes], bytes]) -> Iterator[str]:
+    """A way to a server on which something is done with every file."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = httpx.get(f"{target}{self.path}", headers={"Authorization": self.headers["Authorization"]})
+            content = alter(answer.content) if "/files/" in self.path else answer.content
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def laptop_by(way: str, pair: Pair, postgres: PrivatePostgres, folder: Path) -> Iterator[httpx.Client]:
+    """Another laptop, which reaches the central installation on a way."""
+    with new_database(postgres) as url:
+        local = replace(pair.laptop.settings, database=url, store=str(folder / "x"), central_url=way)
+        with serving(local, free_port()) as installation, installation.client() as client:
+            client.get("me")
+            yield client
+
+
+def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+    with pair.central_up() as central, central.client(pair.token) as there:
+        entry = keep(there, geotiff(), kind="image", shared=True)["id"]
+        with altering(central.url, lambda content: content[:-1] + bytes([content[-1] ^ 1])) as way:
+            with laptop_by(way, pair, postgres, tmp_path) as laptop:
+                fetched = laptop.post(f"central/entries/{entry}/fetch")
+                assert (fetched.status_code, "damaged" in fetched.json()["detail"]) == (503, True)
+                assert laptop.get("entries").json()["total"] == 0
+
+
+def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+    waiting, end = [], threading.Event()
+
+    def wait(content: bytes) -> bytes:
+        waiting.append(content)
+        end.wait(PATIENCE_SECONDS)
+        return content
+
+    with pair.central_up() as central, central.client(pair.token) as there:
+        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES + 1)]
+        with altering(central.url, wait) as way, laptop_by(way, pair, postgres, tmp_path) as laptop:
+            with ThreadPoolExecutor() as others:
+                try:
+                    fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries]
+                    until(lambda: len(waiting) == FETCHES)
+                    for _ in range(UPLOADS):
+                        keep(laptop, geotiff(), kind="image")
+                    assert len(waiting) == FETCHES
+                finally:
+                    end.set()
+                assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)

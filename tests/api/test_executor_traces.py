@@ -1,0 +1,124 @@
+"""What ends without a mosaic leaves nothing in the store, whoever ended it, and whatever was away then."""
+
+import os
+import signal
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from executors import children, executor, files_in, spec_of, until
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.executor.events import Inbox
+from mosaic_api.executor.queue import ATTEMPTS, Queue
+from mosaic_api.executor.story import Story
+from mosaic_api.executor.traces import Traces
+from mosaic_api.executor.wishes import fulfil
+from mosaic_api.executor.working import Over, settle
+from mosaic_api.settings import Settings
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from mosaic_worker.store import open_store
+from sqlalchemy import func, update
+
+
+def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
+    row = rows.ask(spec_of("https://example.org"), "some")
+    for attempt in range(ATTEMPTS):
+        assert Queue(database, f"worker-{attempt}").claim().attempt == attempt + 1
+        with database.transaction() as session:
+            session.execute(update(Mosaic).values(lease_until=func.now()))
+    assert Queue(database, "last").claim() is None
+    left_in(settings, row)
+    fulfil(database, settings.store)
+    given_up = rows.see(row)
+    assert given_up.phase == "Failed"
+    assert "its worker died 5 times" in given_up.status["message"]
+    assert files_in(settings) == []
+
+
+def left_in(settings: Settings, row: uuid.UUID) -> None:
+    """What a worker leaves that died: work, and a part of the results."""
+    store = open_store(settings.store)
+    name = f"mosaics/default/some/{row}"
+    for key in (f"work/{row}/plan.json", f"work/{row}/tiles/0.json", f"{name}/mosaic.tif"):
+        store.create(key, [b"x"])
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Cancelled"])
+def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_once(
+    rows, settings, database, monkeypatch, phase
+):
+    row = rows.ask(spec_of("https://example.org"), "some")
+    claim = Queue(database, "one").claim()
+    left_in(settings, row)
+    with monkeypatch.context() as away:
+        away.setattr(Traces, "delete", away_now)
+        inbox = Inbox()
+        settle(Over(Phase(phase), "it ended"), claim, Story(claim.status), Queue(database, "one"), settings, inbox)
+        assert rows.see(row).phase == phase
+        fulfil(database, settings.store)
+    assert len(files_in(settings)) == 3
+    fulfil(database, settings.store)
+    assert files_in(settings) == []
+    monkeypatch.setattr(Traces, "delete", lambda *_: pytest.fail("it is looked for again"))
+    fulfil(database, settings.store)
+    ended = rows.see(row)
+    assert (ended.phase, ended.status["message"]) == (phase, "it ended")
+
+
+def away_now(*_: object) -> None:
+    raise PassingError("the store is away")
+
+
+def test_what_is_begun_is_never_taken_for_what_is_left(rows, settings, database):
+    row = rows.ask(spec_of("https://example.org"), "some")
+    queue = Queue(database, "one")
+    claim = queue.claim()
+    left_in(settings, row)
+    fulfil(database, settings.store)
+    queue.give_back(row, claim.status)
+    fulfil(database, settings.store)
+    Queue(database, "two").claim()
+    fulfil(database, settings.store)
+    assert len(files_in(settings)) == 3
+
+
+def halted(process: int, database: Database, row: uuid.UUID) -> bool:
+    """Halt an executor, unless it has the row of its request locked: nobody else could do anything then."""
+    os.kill(process, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        with database.transaction() as session:
+            session.get_one(Mosaic, row, with_for_update={"of": Mosaic, "nowait": True})
+    except PassingError:
+        os.kill(process, signal.SIGCONT)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["removed", "cancelled"])
+def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(rows, settings, serve, database, gone):
+    """It was away for longer than its lease, and another one saw to what was wished."""
+    address = serve(0.5)
+    row = rows.ask(spec_of(f"http://{address}"))
+    with executor(replace(settings, allowed_hosts=address)) as process:
+        rows.until_tiles(row)
+        until(lambda: halted(process.pid, database, row))
+        below = children(process.pid)
+        for each in below:
+            os.kill(each, signal.SIGSTOP)
+        with database.transaction() as session:
+            session.execute(update(Mosaic).values(lease_until=func.now() - timedelta(seconds=1)))
+        (rows.remove if gone else rows.cancel)(row)
+        fulfil(database, settings.store)
+        assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
+        assert files_in(settings) == []
+        for each in below:
+            os.kill(each, signal.SIGCONT)
+        until(lambda: files_in(settings))  # its workers write on before it hears of it
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: not children(process.pid), 30)
+        until(lambda: files_in(settings) == [], 10)
+        assert process.poll() is None
