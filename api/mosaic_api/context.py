@@ -91,7 +91,7 @@ class Context:
             outside=Outside(),
             metrics=Metrics(database),
             limits=Limits(settings, database),
-            filing=Filing(store, settings.max_pixels, Semaphore(CONVERSIONS)),
+            filing=Filing(database, store, settings.max_pixels, Semaphore(CONVERSIONS)),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )
 

@@ -13,7 +13,8 @@ from mosaic_worker.store import Store
 
 from mosaic_api.central.outbox import Outbox
 from mosaic_api.database import Database
-from mosaic_api.entries.purging import purge, sweep
+from mosaic_api.entries.loose import sweep
+from mosaic_api.entries.purging import purge
 from mosaic_api.settings import Settings
 
 LOOK_SECONDS = 5.0

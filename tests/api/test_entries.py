@@ -16,8 +16,9 @@ from clients import Client
 from entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
-from mosaic_api.database import Audit, Database, Entry
-from mosaic_api.entries.purging import ABANDONED_SECONDS, purge, sweep
+from mosaic_api.database import Audit, Database, Entry, LooseFile
+from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
+from mosaic_api.entries.purging import purge
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Settings
 from mosaic_worker.store import open_store
@@ -172,10 +173,17 @@ def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west:
     assert tile_at(laptop, entry, west + 0.5, 40.5, 9)[3] == 0
 
 
-def test_a_moved_picture_leaves_nothing_behind(laptop: TestClient, tmp_path: Path):
+def test_a_moved_picture_leaves_nothing_behind_when_a_day_is_over(
+    laptop: TestClient, database: Database, tmp_path: Path
+):
     entry = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
     for west in (10, 1):
         laptop.patch(f"/api/v1/entries/{entry['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
+    store = open_store(str(tmp_path / "store"))
+    assert sweep(database, store) == 0
+    with database.transaction() as session:
+        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(seconds=ABANDONED_SECONDS + 60)))
+    assert sweep(database, store) == 2
     assert len(list((tmp_path / "store" / "entries").rglob("*.*"))) == 2
     assert tile_at(laptop, entry, 2, 1.5, 9)[3] == 255
 
@@ -396,18 +404,6 @@ def test_a_deleted_entry_can_be_had_back_until_it_is_purged(
     assert purge(database, store, settings.restore_days) == 1
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
     assert [each["name"] for each in ann.get("/api/v1/entries").json()["entries"]] == ["stays"]
-
-
-def test_files_of_broken_off_uploads_are_swept(laptop: TestClient, database: Database, tmp_path: Path):
-    entry = keep(laptop, geotiff(), kind="image")
-    store = open_store(str(tmp_path / "store"))
-    abandoned = f"entries/{uuid.uuid4()}/original-00.tif"
-    store.create(abandoned, [b"half"])
-    stored = next(each for each in store.list("entries/") if each.key == abandoned)
-    assert sweep(database, store, stored.modified + ABANDONED_SECONDS - 60) == 0
-    assert sweep(database, store, stored.modified + ABANDONED_SECONDS + 60) == 1
-    assert store.read(abandoned) is None
-    assert laptop.get(f"/api/v1/entries/{entry['id']}/files/original").status_code == 200
 
 
 def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):

@@ -1,6 +1,5 @@
 """Uploads beside whatever cleans up: in each order that does harm, forced, an entry keeps its files."""
 
-import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -12,13 +11,14 @@ import pytest
 from entry_files import geotiff, picture
 from fastapi.testclient import TestClient
 from installations import somebody_waits, until
-from mosaic_api.database import Database, Entry
+from mosaic_api.database import Database, Entry, LooseFile
 from mosaic_api.entries import filing, keeping
 from mosaic_api.entries.keeping import Keeper
-from mosaic_api.entries.purging import ABANDONED_SECONDS, purge, sweep
+from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
+from mosaic_api.entries.purging import purge
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 KEY = str(uuid.uuid4())
 CONTENT = geotiff()
@@ -42,10 +42,10 @@ def files_of(folder: Path) -> list[Path]:
     return [path for path in (folder / "store/entries").rglob("*") if path.is_file()]
 
 
-def make_old(folder: Path) -> None:
-    """As if all that is in the store had been put there before the last sweep."""
-    for path in files_of(folder):
-        os.utime(path, (path.stat().st_mtime - 2 * ABANDONED_SECONDS,) * 2)
+def make_old(database: Database) -> None:
+    """As if all files that no entry names had been left behind long ago."""
+    with database.transaction() as session:
+        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(seconds=2 * ABANDONED_SECONDS)))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_sweep_in_the_middle_of_a_repeated_upload_takes_nothing_of_it(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     break_off(laptop, monkeypatch)
-    make_old(tmp_path)
+    make_old(database)
     swept = []
     at_insert(monkeypatch, lambda: swept.append(sweep(database, store)))
     assert_whole(laptop, send(laptop))
@@ -88,13 +88,11 @@ def test_a_sweep_that_looked_before_an_upload_and_deletes_after_it_takes_nothing
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     break_off(laptop, monkeypatch)
-    make_old(tmp_path)
+    make_old(database)
     answers = []
 
     class Late:
         """A store that an upload comes to, whole, before the first file is deleted."""
-
-        list = store.list
 
         def delete(self, key: str) -> None:
             if not answers:
@@ -103,6 +101,32 @@ def test_a_sweep_that_looked_before_an_upload_and_deletes_after_it_takes_nothing
 
     assert sweep(database, Late()) == 2
     assert_whole(laptop, answers[0])
+
+
+def test_an_upload_whose_files_were_swept_meanwhile_names_none_of_them(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def a_day_later() -> None:
+        make_old(database)
+        assert sweep(database, store) == 2
+
+    at_insert(monkeypatch, a_day_later)
+    refused = send(laptop)
+    assert (refused.status_code, "send it again" in refused.json()["detail"]) == (503, True)
+    assert laptop.get("/api/v1/entries").json()["total"] == 0
+    assert_whole(laptop, send(laptop))
+
+
+def test_files_that_the_database_does_not_know_are_left_alone(
+    laptop: TestClient, database: Database, store: Store, tmp_path: Path
+):
+    """They are another installation's, or newer than the backup that the database was restored from."""
+    made = send(laptop)
+    with database.transaction() as session:
+        session.execute(delete(Entry))
+    make_old(database)
+    assert (sweep(database, store), purge(database, store, 0)) == (0, 0)
+    assert len(files_of(tmp_path)) == len(made.json()["files"])
 
 
 def test_an_entry_that_is_being_purged_is_made_anew_by_the_same_upload(
@@ -156,8 +180,8 @@ def test_an_entry_that_was_purged_in_part_is_made_anew_by_the_same_upload(
     answer = send(laptop)
     assert answer.status_code == 201
     assert_whole(laptop, answer)
-    make_old(tmp_path)
-    assert (sweep(database, store), len(files_of(tmp_path))) == (1, 2)
+    make_old(database)
+    assert (sweep(database, store), len(files_of(tmp_path))) == (2, 2)  # one of which had gone with the purge
 
 
 def test_a_point_that_waits_to_be_purged_is_made_anew(laptop: TestClient, database: Database):
@@ -178,7 +202,7 @@ def test_of_two_equal_uploads_at_once_one_makes_the_entry_and_the_files_of_the_o
     assert [answer.status_code for answer in answers] == [201, 200]
     assert answers[0].json() == answers[1].json()
     assert len(files_of(tmp_path)) == 4
-    make_old(tmp_path)
+    make_old(database)
     assert sweep(database, store) == 2
     assert_whole(laptop, answers[1])
 
@@ -197,7 +221,7 @@ def test_what_a_moved_picture_could_not_leave_is_swept(
     with monkeypatch.context() as broken:
         broken.setattr(keeping, "change", fail)
         assert laptop.patch(f"/api/v1/entries/{made['id']}", json=corners | {"east": 3}).status_code == 503
-    make_old(tmp_path)
+    make_old(database)
     assert sweep(database, store) == 1
     for role in ("original", "display"):
         assert laptop.get(f"/api/v1/entries/{made['id']}/files/{role}").status_code == 200

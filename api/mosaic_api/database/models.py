@@ -196,6 +196,18 @@ def _fold(_: object, __: object, entry: Entry) -> None:
     entry.searched = folded("\n".join((entry.name, entry.description or "", entry.creator or "")))
 
 
+class LooseFile(Base):
+    """A file of the store that no entry names: not yet, or not any more."""
+
+    __tablename__ = "loose_files"
+    __table_args__ = (Index("loose_files_since", "since"),)
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    since: Mapped[datetime]
+    swept: Mapped[bool]
+    """Whether it is being deleted, so that no entry may name it any more."""
+
+
 class Failure(Base):
     """An address from which somebody failed to get in; kept as long as that counts."""
 

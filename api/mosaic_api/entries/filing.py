@@ -1,7 +1,7 @@
 """The files of entries: taken to the disk, read by a child process, and kept in the store with what is shown of them.
 
-Every file in the store is new: none that was left behind by another upload is ever taken for one's own, and so it may
-be swept at any time.
+Every file in the store is new, and loose until an entry names it: none that was left behind by another upload is ever
+taken for one's own.
 """
 
 import hashlib
@@ -18,10 +18,12 @@ from typing import Any, BinaryIO
 from mosaic_crds.names import entry_key
 from mosaic_worker.store import Store
 
+from mosaic_api.database import Database
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.conversion import convert
 from mosaic_api.entries.job import Job, Outcome
 from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, Format, format_of
+from mosaic_api.entries.loose import loosen
 
 PIECE_BYTES = 4 * 2**20
 DISPLAYS = {"image": (".tif", "image/tiff"), "vector": (".geojson", "application/geo+json")}
@@ -86,11 +88,13 @@ class Filing:
     """Reads files, and keeps them.
 
     Attributes:
+        database: in which files are loose until entries name them.
         store: where they are kept.
         max_pixels: of an image.
         conversions: lets so many be read at once, each in a process of up to 4 GiB.
     """
 
+    database: Database
     store: Store
     max_pixels: int
     conversions: Semaphore
@@ -122,7 +126,7 @@ class Filing:
         """Put a file into the store; what `Entry.files` says of it.
 
         Raises:
-            PassingError: the store does not take it.
+            PassingError: the database or the store does not take it.
         """
         kind = original.format
         return self._keep(entry_id, "original", original.path, kind.suffix, kind.media_type, original.name)
@@ -131,7 +135,7 @@ class Filing:
         """Put what is shown of a file into the store; what `Entry.files` says of it.
 
         Raises:
-            PassingError: the store does not take it.
+            PassingError: the database or the store does not take it.
         """
         suffix, media_type = DISPLAYS[original.format.kind]
         name = f"{PurePosixPath(original.name).stem}-display{suffix}"
@@ -148,6 +152,8 @@ class Filing:
                     digest.update(piece)
                     yield piece
 
+        with self.database.transaction() as session:
+            loosen(session, [key])
         self.store.create(key, pieces())
         size = path.stat().st_size
         return {"key": key, "name": name, "mediaType": media_type, "bytes": size, "sha256": digest.hexdigest()}

@@ -1,6 +1,6 @@
 """Entries made: a file is read by a child process, kept in the store with what is shown of it, and a row tells of it.
 
-The store comes first and the row last, so that what a row names is there; what is in the store without a row is purged.
+The store comes first and the row last, so that what a row names is there; what is in the store without a row is loose.
 """
 
 import uuid
@@ -20,6 +20,7 @@ from mosaic_api.database import Database, Entry
 from mosaic_api.entries.asking import Change, Described, New, look_of_picture
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.filing import DISPLAYS, Content, Filing, Original, on_disk
+from mosaic_api.entries.loose import bind, loosen
 from mosaic_api.entries.rows import change, expect_room, is_past_restoring, own
 from mosaic_api.identity import Principal, audit
 from mosaic_api.problems import Conflict, Invalid, NotFound
@@ -109,11 +110,11 @@ class Keeper:
                 placed = self._placed_anew(entry, wanted.corners)
                 changes |= placed | {"details": placed["details"] | _look_of(entry) | wanted.look}
         with self.database.transaction() as session:
-            former = own(session, principal, entry_id).files.get("display")
+            former = _keys(own(session, principal, entry_id))
             entry = change(session, principal, entry_id, changes)
-        if former is not None and former != entry.files.get("display"):
-            self.filing.store.delete(former["key"])
-        return entry
+            bind(session, _keys(entry) - former)
+            loosen(session, former - _keys(entry))
+            return entry
 
     def _keep(
         self,
@@ -184,10 +185,11 @@ class Keeper:
                 expect_room(session, self.settings, principal, sum(file["bytes"] for file in entry.files.values()))
                 session.add(entry)
                 session.flush()
+                bind(session, _keys(entry))
                 audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
                 session.refresh(entry)
                 return entry, True
-        except IntegrityError:  # another one came in between; the files of this call are swept, for no row names them
+        except IntegrityError:  # another one came in between; the files of this call stay loose
             with self.database.transaction() as session:
                 found = self._made_before(session, entry.id, digest)
             if found is None:
@@ -204,6 +206,7 @@ class Keeper:
         if found is None:
             return None
         if is_past_restoring(found, self.settings):  # its files may have been purged in part
+            loosen(session, _keys(found))
             session.delete(found)
             session.flush()
             return None
@@ -265,6 +268,11 @@ def _place(box: Box, footprint: dict[str, Any]) -> dict[str, Any]:
 def _set(entry: Entry, columns: dict[str, Any]) -> None:
     for name, value in columns.items():
         setattr(entry, name, value)
+
+
+def _keys(entry: Entry) -> set[str]:
+    """Of its files in the store."""
+    return {file["key"] for file in entry.files.values()}
 
 
 def _look_of(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""Files of entries that no row names yet, or none any more: written down before they are made, and swept from there.
+
+Nothing else of the store is ever swept: it may hold files that this database does not know, of another installation, or
+from after the backup that the database was restored from.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from mosaic_crds.errors import PassingError
+from mosaic_worker.store import Store
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from mosaic_api.database import Database, LooseFile
+from mosaic_api.database.models import now
+
+ABANDONED_SECONDS = 24 * 3600
+"""After which a file belongs to no upload that is still under way."""
+
+
+def loosen(session: Session, keys: Collection[str]) -> None:
+    """Write down files that no entry names from now on; before they are made, if they are new."""
+    for key in keys:
+        session.execute(insert(LooseFile).values(key=key, since=now(), swept=False).on_conflict_do_nothing())
+
+
+def bind(session: Session, keys: Collection[str]) -> None:
+    """Write down that entries name these files from now on, in the transaction in which they do.
+
+    Raises:
+        PassingError: it took so long that they were swept.
+    """
+    bound = session.scalars(
+        delete(LooseFile).where(LooseFile.key.in_(keys), ~LooseFile.swept).returning(LooseFile.key)
+    ).all()
+    if len(bound) != len(keys):
+        raise PassingError("the upload took longer than a day, and its file is not kept any more; send it again")
+
+
+def sweep(database: Database, store: Store) -> int:
+    """Delete the files that are loose for a day: of uploads that were broken off, and those that others replaced.
+
+    Several may do it at once.
+
+    Returns:
+        How many files are gone.
+
+    Raises:
+        PassingError: the database or the store does not answer; the next call goes on.
+    """
+    with database.transaction() as session:  # from here on no upload binds them
+        old = LooseFile.since < now() - timedelta(seconds=ABANDONED_SECONDS)
+        session.execute(update(LooseFile).where(old).values(swept=True))
+    with database.transaction() as session:
+        swept = session.scalars(select(LooseFile.key).where(LooseFile.swept)).all()
+    for key in swept:
+        store.delete(key)
+        with database.transaction() as session:
+            session.execute(delete(LooseFile).where(LooseFile.key == key))
+    return len(swept)
