@@ -247,6 +247,11 @@ def database_of(environment: Mapping[str, str]) -> str:
     return url.set(password=password).render_as_string(hide_password=False) if password else database
 
 
+def database_if_named(environment: Mapping[str, str]) -> str | None:
+    """As `database_of`; None where the environment names no database."""
+    return database_of(environment) if secret(environment, ENV_DATABASE) else None
+
+
 def _origin(address: str) -> str:
     """The address of a whole host; pages are at its top."""
     parts = urlsplit(address)

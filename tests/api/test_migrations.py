@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from databases import run_on, url_of
 from mosaic_api.database import Base, Database, Entry
 from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_crds.errors import RequestError
 from sqlalchemy import text
 
 ASKED = (
@@ -83,3 +84,15 @@ def test_tables_are_as_the_models_say(empty: Database):
     with empty.engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     assert [(what, table.name) for what, table in found] == [("remove_table", "overlays")]  # the research system's own
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_to_do(postgres: PrivatePostgres, empty: Database):
+    role = f"poor_{uuid.uuid4().hex}"
+    run_on(postgres, f"CREATE ROLE {role} LOGIN")
+    poor = Database(empty.engine.url.set(username=role).render_as_string(hide_password=False))
+    try:
+        with pytest.raises(RequestError, match=r"does not let its user make tables .* let it own the database"):
+            poor.migrate()
+    finally:
+        poor.close()
+        run_on(postgres, f"DROP ROLE {role}")

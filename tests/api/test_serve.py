@@ -147,11 +147,17 @@ def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
     assert not (place / "data").exists()
 
 
-def test_it_can_use_a_database_that_is_there(place, database_url):
-    once = command(place, place / "snow.yaml", "--scenes", place, "--once")
-    done = subprocess.run(
-        once, capture_output=True, text=True, check=False, env=os.environ | {"MOSAIC_DATABASE_URL": database_url}
-    )
+@pytest.mark.parametrize("how", ["variable", "file", "option"])
+def test_it_can_use_a_database_that_is_there(place, database_url, how):
+    (place / "url").write_text(database_url)
+    options = ("--database", database_url) if how == "option" else ()
+    named = {
+        "variable": {"MOSAIC_DATABASE_URL": database_url, "MOSAIC_DATABASE_PASSWORD": "p@ss:w/rd"},
+        "file": {"MOSAIC_DATABASE_URL_FILE": str(place / "url")},
+        "option": {},
+    }[how]
+    once = command(place, place / "snow.yaml", "--scenes", place, "--once", *options)
+    done = subprocess.run(once, capture_output=True, text=True, check=False, env=os.environ | named)
     assert done.returncode == 0, done.stderr
     assert not (place / "data/database").exists()
 

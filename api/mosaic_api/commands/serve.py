@@ -34,8 +34,8 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--database",
     metavar="URL",
-    envvar="MOSAIC_DATABASE_URL",
-    help="A PostgreSQL; with a password only by MOSAIC_DATABASE_URL.  [default: a private one in DATA]",
+    help="A PostgreSQL; a password is given by MOSAIC_DATABASE_PASSWORD only.  [default: that of MOSAIC_DATABASE_URL, "
+    "or a private one in DATA]",
 )
 @click.option("--open", "in_browser", is_flag=True, help="Open the page in the browser.")
 @click.option("--once", is_flag=True, help="Stop when the REQUESTs are done, and show no page.")
@@ -61,11 +61,13 @@ def serve(
     from mosaic_worker.cli.requests import read_request
 
     from mosaic_api.serve import Place, installed, listening, show_page, stopping
+    from mosaic_api.settings import ENV_DATABASE, database_if_named
 
     asked = [read_request(path) for path in requests]
     with stopping(), ExitStack() as running:
         socket = None if once else running.enter_context(listening(port))
-        place = Place(data, store, database, scenes)
+        named = {ENV_DATABASE: database} if database else {}
+        place = Place(data, store, database_if_named(os.environ | named), scenes)
         installation = running.enter_context(installed(place, os.environ))
         for request in asked:
             try:

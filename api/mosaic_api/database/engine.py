@@ -9,10 +9,11 @@ from typing import cast
 import psycopg2
 from alembic import command
 from alembic.config import Config
-from mosaic_crds.errors import PassingError
+from mosaic_crds.errors import PassingError, RequestError
+from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
@@ -57,6 +58,7 @@ class Database:
         """Bring the tables to the newest form; several may try at once, and one of them does it.
 
         Raises:
+            RequestError: its user may not make tables.
             PassingError: the database does not answer.
         """
         with as_file(files("mosaic_api.database") / "migrations") as scripts:
@@ -69,6 +71,13 @@ class Database:
                     command.upgrade(config, "head")
             except OperationalError as error:
                 raise PassingError(f"the database does not answer: {_reason(error)}") from error
+            except ProgrammingError as error:
+                if not isinstance(error.orig, InsufficientPrivilege):
+                    raise
+                raise RequestError(
+                    f"the database does not let its user make tables ({_reason(error)}): let it own the database, "
+                    "or grant what is missing"
+                ) from None
 
     def answers(self) -> bool:
         """Whether it does."""
