@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 import uvicorn
-from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.errors import MosaicError
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
@@ -20,7 +20,7 @@ from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
 from mosaic_api.sync.metrics import SyncMetrics
-from mosaic_api.workforce import hand_over
+from mosaic_api.workforce import OtherKindError, hand_over
 
 ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
 PORT = 8080
@@ -33,7 +33,7 @@ def serve(settings: Settings) -> None:
     """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop.
 
     Raises:
-        RequestError: executors work off what is in the database.
+        OtherKindError: executors work off what is in the database.
     """
     app = create_app(settings)
     server = uvicorn.Server(
@@ -54,12 +54,12 @@ def serve(settings: Settings) -> None:
     stop = threading.Event()
     metrics = SyncMetrics(app.state.context.metrics.registry)
     parts = (settings, database, store, cluster, stop, metrics)
-    refusals: list[RequestError] = []
+    refusals: list[OtherKindError] = []
 
     def keep() -> None:
         try:
             keep_in_step(*parts)
-        except RequestError as error:
+        except OtherKindError as error:
             refusals.append(error)
             server.should_exit = True
 

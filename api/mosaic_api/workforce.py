@@ -23,11 +23,15 @@ _PROGRAMS: dict[str, str] = {
 """What has to be stopped for an end of the work of a kind."""
 
 
+class OtherKindError(RequestError):
+    """What is recorded is not the kind that wants to work."""
+
+
 def expect(session: Session, kind: Kind) -> None:
     """Let only one kind go on, and hold the record of it until the end of the transaction; the first one makes it.
 
     Raises:
-        RequestError: the other kind works here.
+        OtherKindError: the other kind works here.
     """
     recorded = select(Workforce.kind).with_for_update(read=True)
     found = session.scalar(recorded)
@@ -35,7 +39,7 @@ def expect(session: Session, kind: Kind) -> None:
         session.execute(insert(Workforce).values(id=1, kind=kind, since=now()).on_conflict_do_nothing())
         found = session.scalar(recorded)
     if found != kind:
-        raise RequestError(
+        raise OtherKindError(
             f"the requests of this database are worked off by {_named(found)}, and never by {_named(kind)} as well: "
             f"use another database, or stop {_PROGRAMS[found or kind]} and run `python -m mosaic_api hand-over {kind}`"
         )

@@ -102,7 +102,7 @@ def halted(process: int, database: Database, row: uuid.UUID) -> bool:
 def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(rows, settings, serve, database, gone):
     """It was away for longer than its lease, and another one saw to what was wished."""
     address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.ask(spec_of(f"http://{address}"), "some")
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         until(lambda: halted(process.pid, database, row))
@@ -115,9 +115,7 @@ def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(r
         fulfil(database, settings.store)
         assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
         assert files_in(settings) == []
-        for each in below:
-            os.kill(each, signal.SIGCONT)
-        until(lambda: files_in(settings))  # its workers write on before it hears of it
+        left_in(settings, row)  # as its workers do, which write on before it hears of it
         os.kill(process.pid, signal.SIGCONT)
         until(lambda: not children(process.pid), 30)
         until(lambda: files_in(settings) == [], 10)

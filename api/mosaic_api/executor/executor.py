@@ -8,7 +8,7 @@ import time
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.errors import PassingError
 
 from mosaic_api import overlays
 from mosaic_api.database import Database
@@ -17,6 +17,7 @@ from mosaic_api.executor.queue import Queue
 from mosaic_api.executor.wishes import fulfil
 from mosaic_api.executor.working import RETRY_SECONDS, work_off
 from mosaic_api.settings import Settings
+from mosaic_api.workforce import OtherKindError
 
 LOOK_SECONDS = 5.0
 """After which it looks by itself: for leases that ended, and for what it was not told."""
@@ -40,7 +41,7 @@ class Executor:
         """Work until `stop` is called; what is in hand then is given back.
 
         Raises:
-            RequestError: a cluster works this database off.
+            OtherKindError: a cluster works this database off.
         """
         try:
             self._join()
@@ -70,7 +71,7 @@ class Executor:
                     wait = LOOK_SECONDS
                 else:
                     work_off(claim, self.queue, self._settings, self._inbox)
-            except RequestError:  # a cluster took over
+            except OtherKindError:  # a cluster took over
                 raise
             except PassingError as error:
                 _log.warning("%s; trying again", error)
@@ -118,7 +119,7 @@ class Executor:
             looked = time.monotonic() if row is None else looked
             try:
                 fulfil(self._database, self._settings.store, row)
-            except RequestError:  # a cluster took over, as the next claim finds too
+            except OtherKindError:  # a cluster took over, as the next claim finds too
                 return
             except PassingError as error:
                 _log.warning("%s", error)

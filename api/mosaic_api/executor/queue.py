@@ -85,7 +85,7 @@ class Queue:
         """Say that executors work this database off.
 
         Raises:
-            RequestError: a cluster does.
+            OtherKindError: a cluster does.
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
@@ -95,7 +95,7 @@ class Queue:
         """Take the request whose turn it is: of the owner who has the fewest in work, and whose last is longest ago.
 
         Raises:
-            RequestError: a cluster works this database off by now.
+            OtherKindError: a cluster works this database off by now.
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:

@@ -27,7 +27,7 @@ def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
     """Do it for one row, or for all; several may try at once, and one of them does it.
 
     Raises:
-        RequestError: a cluster works this database off by now.
+        OtherKindError: a cluster works this database off by now.
         PassingError: the database does not answer.
     """
     with database.transaction() as session:

@@ -29,7 +29,7 @@ def lead(database: Database, work: Callable[[threading.Event], None], stop: thre
         stop: ends all.
 
     Raises:
-        RequestError: executors work off what is in the database.
+        OtherKindError: executors work off what is in the database.
     """
     while not stop.is_set():
         try:

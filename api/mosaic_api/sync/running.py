@@ -48,7 +48,7 @@ def keep_in_step(
     While another process does, this one waits to take over.
 
     Raises:
-        RequestError: executors work off what is in the database.
+        OtherKindError: executors work off what is in the database.
     """
 
     def work(over: threading.Event) -> None:
