@@ -30,6 +30,7 @@ PAGE_SECONDS = 30
 """For which a test waits for something on the page, also on a busy machine."""
 MADE_SECONDS = 180
 """For a mosaic."""
+expect.set_options(timeout=PAGE_SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     page.get_by_role("link", name="Log in").click()
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#account")).to_contain_text("admin", timeout=PAGE_SECONDS * 1000)
+    expect(page.locator("#account")).to_contain_text("admin")
 
     form = page.get_by_role("form", name="Ask for a mosaic")
     page.get_by_role("tab", name="Ask").click()
@@ -130,7 +131,7 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     form.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
     form.get_by_label("First day").fill("2024-06-01")
     form.get_by_label("Last day").fill("2024-09-30")
-    expect(form.locator("#found")).to_contain_text("1 scene", timeout=PAGE_SECONDS * 1000)
+    expect(form.locator("#found")).to_contain_text("1 scene")
     for hidden in ("clouds", "their shadows"):
         form.get_by_label(hidden, exact=True).uncheck()
     form.get_by_label("Size of a pixel").fill("20")
