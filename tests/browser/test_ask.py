@@ -58,7 +58,7 @@ def test_a_mosaic_is_drawn_asked_for_watched_and_seen(site: Site, catalogue: Cat
     row = page.get_by_role("row", name=re.compile("^seen"))
     expect(row).to_contain_text("Succeeded", timeout=SLOW)
     expect(page.locator("#legends")).to_contain_text("seen · NDVI")
-    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     page.locator("#map").hover()
     expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
     drawn = site.call("GET", "requests")["requests"][0]["spec"]["area"]["bbox"]

@@ -49,7 +49,7 @@ def test_an_image_is_added_and_its_values_are_told(site: Site, opens: Opens, tmp
     add(page, "Image", "Height", image)
     keep(page)
     expect(page.get_by_role("row", name=re.compile("^Height Ann"))).to_be_visible()
-    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     expect(page.locator("#legends")).to_contain_text("Height")
     page.locator("#map").hover()
     expect(page.locator("#reading dd")).to_have_text(re.compile(r"^[\d,.]+$"))

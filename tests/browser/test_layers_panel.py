@@ -34,7 +34,7 @@ def look(page: Page) -> list[Any]:
 def test_who_comes_without_a_link_sees_the_newest_mosaic(gallery: Site, opens: Opens):
     page = opens(gallery)
     assert [title for title, *_ in look(page)] == ["green"]
-    expect(page.locator("#map .leaflet-tile-loaded").first).to_be_visible()
+    expect(page.locator("img.leaflet-tile-loaded").first).to_be_visible()
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert [title for title, *_ in look(page)] == ["green"]

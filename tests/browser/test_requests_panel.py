@@ -23,7 +23,7 @@ def test_tiles_appear_on_the_map_while_a_mosaic_is_made(site: Site, catalogue: C
     expect(row).to_contain_text("Running")
     expect(row).to_contain_text("Succeeded", timeout=SLOW)
     expect(page.locator(".leaflet-image-layer")).to_have_count(0)
-    expect(page.locator(".leaflet-tile-loaded").first).to_be_attached()
+    expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     expect(page.locator("#notices")).to_contain_text("fine is done")
 
 
