@@ -49,6 +49,29 @@ def results(store: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in store.glob("mosaics/default/ndsi/*/*") if file.suffix != ".json"}
 
 
+SWALLOWING = """
+import os, signal, time
+from mosaic_worker.cli.interrupting import hear_interrupts
+
+class Callback:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+
+hear_interrupts()
+try:
+    Callback()
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_an_interrupt_that_python_swallows_comes_again():
+    told = subprocess.run([sys.executable, "-c", SWALLOWING], capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("heard\n", "")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how):
     store = tmp_path / "store"

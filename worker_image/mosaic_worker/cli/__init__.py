@@ -11,6 +11,7 @@ import click
 from mosaic_crds.errors import MosaicError
 
 from mosaic_worker.cli.indices import indices
+from mosaic_worker.cli.interrupting import hear_interrupts
 from mosaic_worker.cli.requests import estimate, run_request, validate
 from mosaic_worker.cli.sample_scene import sample_scene
 from mosaic_worker.version import DISTRIBUTION
@@ -58,6 +59,7 @@ for command in (run_request, validate, estimate, indices, sample_scene):
 
 def main() -> None:
     """Run the command line; every failure is one sentence on stderr and an exit code."""
+    hear_interrupts()
     try:
         code = mosaic.main(standalone_mode=False) or 0
     except click.ClickException as error:
