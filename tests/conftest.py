@@ -1,7 +1,12 @@
 """What all tests share: the report of the tests on real imagery, and how property tests are run."""
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a shell runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else programs that tests start would not hear Ctrl-C
 
 settings.register_profile("default", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("default")
