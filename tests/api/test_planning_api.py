@@ -108,11 +108,16 @@ def test_what_cannot_be_estimated_names_the_field(
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
-def test_scenes_in_the_folders_of_a_laptop_are_listed(database_url: str, tmp_path: Path, client: Client):
+@pytest.mark.parametrize("form", ["path", "relative path", "URI"])
+def test_scenes_in_the_folders_of_a_laptop_are_listed(
+    database_url: str, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch, form: str
+):
+    monkeypatch.chdir(tmp_path)
     (item,) = write_scenes(tmp_path / "scenes", side=64)
     (tmp_path / "scenes" / "store").mkdir()
     (tmp_path / "scenes" / "store" / "mosaic.json").write_text(item.read_text())
-    store, folders = str(tmp_path / "scenes" / "store"), [tmp_path / "scenes"]
+    path, folders = tmp_path / "scenes" / "store", [tmp_path / "scenes"]
+    store = {"path": str(path), "relative path": "scenes/store", "URI": path.as_uri()}[form]
     own = Settings.of_laptop({}, database_url, store, folders)
     with TestClient(create_app(own), base_url="http://127.0.0.1:8080") as laptop:
         told = laptop.get("/api/v1/scenes").json()

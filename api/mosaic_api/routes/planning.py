@@ -140,7 +140,8 @@ def scenes(searched: Searched, principal: Who, here: HERE) -> estimating.FoundSc
 def scenes_here(principal: Who, here: HERE) -> FolderScenes:
     """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
     settings = here.settings
-    store = None if "://" in settings.store else Path(settings.store)
+    path = settings.store.removeprefix("file://")
+    store = None if "://" in path else Path(path).absolute()
     return here.outside.ask(principal.user_id, "scenes here", lambda: scenes_below(settings.gate, store))
 
 

@@ -4,7 +4,7 @@ import { get } from "./api.mjs";
 import { make, the } from "./dom.mjs";
 import * as locale from "./locale.mjs";
 import { outline } from "./map.mjs";
-import { isTaken, toggle } from "./scenes.mjs";
+import { taken, toggle } from "./scenes.mjs";
 
 const KINDS = { item: "STAC Item", safe: "SAFE" };
 let scenes = null;
@@ -16,8 +16,8 @@ const says = ({ kind, datetime, cloud_cover: cloud }) =>
 /** What can be searched: the name, the day as it is shown, and as ISO 8601 has it. */
 const words = (scene) => `${scene.id} ${scene.path} ${scene.datetime ?? ""} ${says(scene)}`.toLowerCase();
 
-function rowOf(scene) {
-  const box = make("input", { type: "checkbox", checked: isTaken(named(scene)), onchange: (event) => { event.stopPropagation(); toggle(named(scene)); } });
+function rowOf(scene, checked) {
+  const box = make("input", { type: "checkbox", checked, onchange: (event) => { event.stopPropagation(); toggle(named(scene)); } });
   const row = make("li", {}, make("label", { title: scene.path }, box, make("span", {}, scene.id, make("br"), make("small", {}, says(scene)))));
   for (const event of ["pointerenter", "focusin"]) row.addEventListener(event, () => outline(scene.bbox));
   for (const event of ["pointerleave", "focusout"]) row.addEventListener(event, () => outline(null));
@@ -28,7 +28,8 @@ function list({ scenes: found, complete }) {
   const text = the("here-text").value.trim().toLowerCase();
   const shown = found.filter((scene) => words(scene).includes(text)).sort((one, other) => ((one.datetime ?? "") < (other.datetime ?? "") ? 1 : -1));
   const focused = document.activeElement?.closest("#here-list li label")?.title;
-  the("here-list").replaceChildren(...shown.map(rowOf));
+  const known = taken();
+  the("here-list").replaceChildren(...shown.map((scene) => rowOf(scene, known.has(scene.path))));
   the("here-list").hidden = shown.length === 0;
   for (const label of the("here-list").querySelectorAll("label")) if (label.title === focused) label.querySelector("input").focus();
   the("here-says").textContent = found.length === 0

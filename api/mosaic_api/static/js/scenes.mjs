@@ -97,8 +97,8 @@ export function setScenes(scenes) {
 const same = (one, other) => (one.item ?? one.safe) === (other.item ?? other.safe);
 const isEmpty = (scene) => scene.item === "";
 
-/** Whether a scene, named by an Item or a product, is among those that are asked for. */
-export const isTaken = (scene) => scenesOf().some((other) => same(scene, other));
+/** What names those scenes that are asked for by an Item or a product. */
+export const taken = () => new Set(scenesOf().map(({ item, safe }) => item ?? safe));
 
 /** Take a scene in, or out again. */
 export function toggle(scene) {
