@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mosaic_api.database import Entry
 from mosaic_api.database.models import now
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.store import open_store
+from range_server import serving_by
 from running import free_port
 from sqlalchemy import select
 
@@ -145,16 +146,9 @@ def unreliable(target: str, cut_after: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+    with serving_by(Handler) as address:
+        yield f"http://{address}"
         assert ranges == [None, f"bytes={cut_after}-", f"bytes={2 * cut_after}-"]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
@@ -185,15 +179,8 @@ def altering(target: str, alter: Callable[[bytes], bytes]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_by(Handler) as address:
+        yield f"http://{address}"
 
 
 @contextmanager

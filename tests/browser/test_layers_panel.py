@@ -2,14 +2,14 @@
 
 import re
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page, expect
+from range_server import serving_by
 from sites import Opens, Site, serve
 
 
@@ -148,18 +148,15 @@ def test_a_tile_server_gives_the_basemap_and_is_told_the_site(database_url: str,
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Tiles)
-    Thread(target=server.serve_forever).start()
-    address = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
-    environment = {"MOSAIC_TILE_SERVER": address, "MOSAIC_TILE_ATTRIBUTION": "Tiles by the makers"}
-    try:
+    with serving_by(Tiles) as tiles:
+        environment = {
+            "MOSAIC_TILE_SERVER": f"http://{tiles}/{{z}}/{{x}}/{{y}}.png",
+            "MOSAIC_TILE_ATTRIBUTION": "Tiles by the makers",
+        }
         with serve(database_url, tmp_path / "data", environment) as site:
             page = opens(site)
-            tile = page.locator(f"img.leaflet-tile-loaded[src^='{address.partition('{')[0]}']").first
+            tile = page.locator(f"img.leaflet-tile-loaded[src^='http://{tiles}/']").first
             expect(tile).to_be_visible()
             expect(page.locator(".leaflet-control-attribution")).to_contain_text("Tiles by the makers")
             assert tile.evaluate("image => image.naturalWidth") == 256
             assert set(seen) == {f"{site.url}/"}
-    finally:
-        server.shutdown()
-        server.server_close()

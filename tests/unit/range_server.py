@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -89,7 +89,7 @@ def serving(folder: Path, asked: Asked | None = None, delay: float = 0.0) -> Ite
 
 @contextmanager
 def serving_by(
-    handler: Callable[..., SimpleHTTPRequestHandler],
+    handler: Callable[..., BaseHTTPRequestHandler],
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
