@@ -3,6 +3,10 @@
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from mosaic_crds.errors import RequestError
 
@@ -34,6 +38,25 @@ def gdal_name(admitted: str) -> str:
     if archive == admitted:
         return admitted
     return f"/vsizip/{{{archive}}}/{admitted.removeprefix(archive + _JOINT)}"
+
+
+@contextmanager
+def open_bytes(admitted: str, where: str) -> Iterator[IO[bytes]]:
+    """The bytes of the file that an admitted path names, also of one in an archive.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    archive = file_of(admitted)
+    try:
+        if archive == admitted:
+            with Path(admitted).open("rb") as file:
+                yield file
+            return
+        with zipfile.ZipFile(archive) as opened, opened.open(admitted.removeprefix(archive + _JOINT)) as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise RequestError(f"{where}: {admitted} cannot be read ({error})") from None
 
 
 def members(archive: str, where: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mosaic_worker.geometry.sampling import Window
 
 _SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
-_SOC, _SIZ, _TLM, _SOT = 0xFF4F, 0xFF51, 0xFF55, 0xFF90
+_SOC, _SIZ, _COD, _COC, _TLM, _SOT = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF90
 _LARGEST_HEADER = 2**20
 
 
@@ -20,12 +20,18 @@ class Codestream:
         columns: of tiles.
         parts: for each part of a tile its tile and its bytes [start, stop); empty where the file has no TLM markers,
             or its tiles do not start at its corner.
+        tiles: how many there are.
+        components: of each tile.
+        code_blocks: of each tile, in all components; an upper bound.
     """
 
     width: int
     height: int
     columns: int
     parts: tuple[tuple[int, int, int], ...]
+    tiles: int
+    components: int
+    code_blocks: int
 
     @property
     def indexed(self) -> bool:
@@ -55,6 +61,11 @@ class Codestream:
             return None
 
 
+def is_jpeg2000(read: Callable[[int, int], bytes]) -> bool:
+    """Whether a file begins as JPEG 2000 does."""
+    return read(0, 4) == struct.pack(">HH", _SOC, _SIZ) or read(0, 12) == _SIGNATURE
+
+
 def _start(read: Callable[[int, int], bytes]) -> int | None:
     """Where the codestream starts: at once, or in the box jp2c."""
     if read(0, 4) == struct.pack(">HH", _SOC, _SIZ):
@@ -78,20 +89,45 @@ def _start(read: Callable[[int, int], bytes]) -> int | None:
 
 def _header(read: Callable[[int, int], bytes], start: int) -> Codestream | None:
     place = start + 2
-    tiles, shifted, lengths = None, False, []
+    size: tuple[int, ...] | None = None
+    smallest = 2**12  # samples of a code-block
+    lengths: list[tuple[int, bytes]] = []
     while place < start + _LARGEST_HEADER:
         marker, length = struct.unpack(">HH", read(place, 4))
-        if marker == _SOT and tiles is not None:
-            return Codestream(*tiles, () if shifted else _parts(sorted(lengths), place))
+        if marker == _SOT and size is not None:
+            right, bottom, left, top, width, height, tile_left, tile_top, components = size
+            columns, rows = -(-(right - tile_left) // width), -(-(bottom - tile_top) // height)
+            shifted = (left, top, tile_left, tile_top) != (0, 0, 0, 0)
+            samples = min(width, right) * min(height, bottom) * components
+            parts = () if shifted else _parts(sorted(lengths), place)
+            return Codestream(width, height, columns, parts, columns * rows, components, samples // smallest)
         content = read(place + 4, length - 2)
         if marker == _SIZ:
-            right, _, left, top, width, height, tile_left, tile_top = struct.unpack(">8I", content[2:34])
-            tiles = (width, height, -(-right // width))
-            shifted = (left, top, tile_left, tile_top) != (0, 0, 0, 0)
+            size = struct.unpack(">8IH", content[2:36])
+        elif marker == _COD:
+            smallest = min(smallest, _code_block(content[0], content[5:]))
+        elif marker == _COC and size is not None:
+            named = 1 if size[-1] < 257 else 2  # bytes that name the component
+            smallest = min(smallest, _code_block(content[named], content[named + 1 :]))
         elif marker == _TLM:
             lengths.append((content[0], content))
         place += 2 + length
     return None
+
+
+def _code_block(style: int, content: bytes) -> int:
+    """The least samples of a code-block; those of small precincts are smaller than the nominal size (B.7).
+
+    Args:
+        style: Scod or Scoc.
+        content: the parameters SPcod or SPcoc.
+    """
+    across, down = content[1] + 2, content[2] + 2
+    if style & 1:
+        precincts = content[5 : 6 + content[0]]
+        across = min(across, *(max(0, (each & 15) - 1) for each in precincts))
+        down = min(down, *(max(0, (each >> 4) - 1) for each in precincts))
+    return int(2 ** (across + down))
 
 
 def _parts(markers: list[tuple[int, bytes]], first: int) -> tuple[tuple[int, int, int], ...]:

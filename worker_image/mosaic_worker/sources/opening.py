@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
@@ -15,20 +16,31 @@ from typing import IO
 import numpy as np
 import rasterio
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.sources.archives import file_of, gdal_name
+from mosaic_worker.sources.archives import file_of, gdal_name, open_bytes
 from mosaic_worker.sources.client import saying
 from mosaic_worker.sources.gate import is_url, shown
-from mosaic_worker.sources.jpeg2000 import Codestream
+from mosaic_worker.sources.jpeg2000 import Codestream, is_jpeg2000
 from mosaic_worker.sources.remote import RemoteFile, RemoteFiles
 from mosaic_worker.sources.remote_raster import RemoteRaster
 
 DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
-LARGEST_BLOCK = 512 * 2**20
-"""Bytes that decoding one block of a file may take; a file in one huge strip would fill the memory of a pod."""
+LARGEST_BLOCK = 256 * 2**20
+"""Bytes that decoding one block of a file may take, with all bands that are stored in it.
+
+A file in one huge strip, or with hundreds of interleaved bands, would fill the memory of a pod. The largest band of
+Sentinel-2 in one strip has 230 MiB.
+"""
+DECODED_BYTES = 4
+"""Of a sample of JPEG 2000, while it is decoded."""
+MOST_TILE_COMPONENTS = 100_000
+"""Tiles times components of a JPEG 2000 file; the decoder keeps a kilobyte for each when it opens the file."""
+MOST_CODE_BLOCKS = 500_000
+"""Of one tile of a JPEG 2000 file; the decoder keeps some hundred bytes for each when it reads a pixel of the tile."""
 
 CACHE_BYTES = 256 * 2**20
 """For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
@@ -132,12 +144,14 @@ def open_raster(
     """
     if not is_url(admitted):
         _require_file(file_of(admitted), where)
+        with open_bytes(admitted, where) as file:
+            _codestream(partial(_read_at, file), admitted, where)
         return _checked(Image(_dataset(admitted, where, overview=overview), admitted, overview=overview), where)
     if files is None:
         raise ValueError("a URL is opened among remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
     with saying(where):
-        codestream = Codestream.of(raster.file.read)
+        codestream = _codestream(raster.file.read, name, where)
         if room is not None and is_copied(raster.file):
             room(raster.file.size)
             copy = _copied(raster.file)
@@ -216,12 +230,47 @@ def _checked(image: Image, where: str) -> Image:
         problem = "refers to another file for its overviews"
     else:
         rows, columns = dataset.block_shapes[0]
-        if rows * columns * np.dtype(dataset.dtypes[0]).itemsize > LARGEST_BLOCK:
-            problem = f"is stored in blocks of {columns} x {rows} pixels, too large to decode"
+        bands = dataset.count if dataset.interleaving is Interleaving.pixel else 1
+        if rows * columns * bands * _sample_bytes(dataset) > LARGEST_BLOCK:
+            together = f" with {bands} bands each" if bands > 1 else ""
+            problem = f"is stored in blocks of {columns} x {rows} pixels{together}, too large to decode"
     if problem:
         image.close()
         raise RequestError(f"{where}: {image.name} {problem}")
     return image
+
+
+def _sample_bytes(dataset: DatasetReader) -> int:
+    """Bytes that a decoded sample takes: that of the largest type of the bands."""
+    stored: int = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    return max(stored, DECODED_BYTES) if dataset.driver == "JP2OpenJPEG" else stored
+
+
+def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count)
+
+
+def _codestream(read: Callable[[int, int], bytes], name: str, where: str) -> Codestream | None:
+    """The main header of a JPEG 2000 file; None of another one.
+
+    It is checked here, before the decoder reads it: it may claim any number of parts, each of which costs memory.
+
+    Raises:
+        RequestError: it is damaged, or claims too many.
+    """
+    if not is_jpeg2000(read):
+        return None
+    found = Codestream.of(read)
+    if found is None:
+        raise RequestError(f"{where}: {name} is a damaged JPEG 2000 file: its header cannot be read")
+    if found.tiles * found.components > MOST_TILE_COMPONENTS:
+        raise RequestError(
+            f"{where}: {name} is stored in {found.tiles} tiles of {found.components} components, too many to decode"
+        )
+    if found.code_blocks > MOST_CODE_BLOCKS:
+        raise RequestError(f"{where}: {name} is stored in tiles of {found.code_blocks} code-blocks, too many to decode")
+    return found
 
 
 def _block_ranges(dataset: DatasetReader, band: int, window: Window) -> list[tuple[int, int]]:
