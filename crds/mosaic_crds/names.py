@@ -11,7 +11,12 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "MosaicRequest"
 PLURAL = "mosaicrequests"
 
-ENV_REQUEST = "MOSAIC_REQUEST"
+ENV_INPUT = "MOSAIC_INPUT"
+"""The file that holds the document a pod works on (mosaic_crds.pod_input)."""
+ENV_INPUT_DIGEST = "MOSAIC_INPUT_SHA256"
+"""The SHA-256 of that file."""
+ENV_PARALLELISM = "MOSAIC_PARALLELISM"
+"""Pods that a request may have at once."""
 ENV_STORE = "MOSAIC_STORE"
 ENV_STORE_PATIENCE = "MOSAIC_STORE_PATIENCE"
 """Seconds for which a store that does not answer is asked again."""
@@ -25,10 +30,6 @@ ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
 """Set by Kubernetes in the pods of an Indexed Job."""
 ENV_SCRATCH_BYTES = "MOSAIC_SCRATCH_BYTES"
 """How many bytes of files from servers a worker may keep on its disk."""
-ENV_LIVING = "MOSAIC_LIVING"
-"""The uids whose work folders a sweep leaves alone, separated by commas."""
-ENV_SWEEP_BEFORE = "MOSAIC_SWEEP_BEFORE"
-"""A sweep deletes no work folder that changed after this, in seconds since 1970: its request may be new."""
 
 LABEL_REQUEST = f"{GROUP}/request"
 """On Jobs and pods: the name of the request."""
@@ -75,6 +76,11 @@ class Condition(StrEnum):
 def job_name(request: str, step: Step) -> str:
     """The Job of a request's step."""
     return f"{request}-{step}"
+
+
+def input_name(owner: str, digest: str) -> str:
+    """The Secret with the input of the pods of an owner, the uid of a request or `sweep`; other content, other name."""
+    return f"mosaic-{owner}-{digest[:16]}"
 
 
 WORK_FOLDER = "work/"

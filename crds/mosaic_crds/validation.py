@@ -1,14 +1,14 @@
 """From a document, or its text, to a valid MosaicRequest; or one sentence that says why not."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.reading import read_document
+from mosaic_crds.reading import LARGEST_REQUEST, read_document
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spelling import did_you_mean
 
@@ -53,10 +53,29 @@ def load_request(document: object, where: str = "the request") -> MosaicRequest:
         RequestError: it is not valid; one sentence says why.
     """
     try:
-        return MosaicRequest.model_validate(document)
+        request = MosaicRequest.model_validate(document)
     except ValidationError as error:
         told = min(error.errors(include_url=False), key=_rank)
         raise RequestError(f"{where}: {_sentence(told)}", _field(told)) from None
+    if isinstance(document, Mapping):
+        _expect_size(document["spec"], where)
+    return request
+
+
+def _expect_size(spec: object, where: str) -> None:
+    """Refuse a spec that is too large as a whole, though each field keeps to its limits.
+
+    Raises:
+        RequestError: it is.
+    """
+    text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), default=str)
+    size = len(text.encode(errors="replace"))
+    if size > LARGEST_REQUEST:
+        raise RequestError(
+            f"{where}: spec has {size:,} bytes as JSON; at most {LARGEST_REQUEST:,} (1 MiB) are allowed, "
+            "so list fewer scenes or shorter URLs",
+            "spec",
+        )
 
 
 def _rank(error: ErrorDetails) -> int:

@@ -9,7 +9,8 @@ from mosaic_crds.validation import load_request
 
 from mosaic_operator.draft import Decision, timestamp
 from mosaic_operator.lost_pods import lost
-from mosaic_operator.observed import JobState, Observed, moment
+from mosaic_operator.manifests import request_input_name
+from mosaic_operator.observed import OVER, JobState, Observed, moment
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 
@@ -29,17 +30,25 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
         draft.status = dict(seen.request.status)
         _leave(seen, draft)
         return draft
+    _decide(seen, draft, settings)
+    if draft.status["phase"] in OVER and seen.request.started is not None:
+        draft.delete_secret = request_input_name(seen.request)
+    return draft
+
+
+def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
+    """Decide about a request that is not over."""
     if seen.request.execution.cancel:
         _end(seen, draft, Phase.CANCELLED, "Cancelled", f"cancelled{_done_by_then(seen)}")
-        return draft
+        return
     if "conditions" not in seen.request.status:
         refusal = _refusal(seen)
         if refusal is not None:
             draft.say(Condition.ACCEPTED, False, "Invalid", refusal)
             _end(seen, draft, Phase.FAILED, "Invalid", refusal)
-            return draft
+            return
         draft.say(Condition.ACCEPTED, True, "Valid", "the request is valid")
-    draft.give_up = lost(seen.pods or (), now)
+    draft.give_up = lost(seen.pods or (), draft.now)
     if seen.request.execution.suspend:
         _stand_still(seen, draft)
         draft.enter(Phase.SUSPENDED, f"suspended{_done_by_then(seen)}; set execution.suspend to false to go on")
@@ -49,7 +58,6 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
         draft.enter(Phase.PENDING, f"waits behind {_requests(seen.turn.ahead)}: {seen.turn.limit}")
     else:
         _go_on(seen, draft, settings)
-    return draft
 
 
 def _go_on(seen: Observed, draft: Decision, settings: Settings) -> None:

@@ -32,9 +32,10 @@ class Decision:
         request: the request it is about.
         now: when it is decided.
         status: the whole new status.
-        create: Jobs.
+        create: Jobs, and before each the Secret that its pods mount.
         change: patches by Job.
         delete: Jobs.
+        delete_secret: the Secret that no pod needs any more.
         give_up: pods on nodes that do not answer.
         events: told after the status is written.
         again_in: seconds after which to look again though nothing was heard.
@@ -46,6 +47,7 @@ class Decision:
     create: list[Manifest] = field(default_factory=list)
     change: dict[str, dict[str, Any]] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
+    delete_secret: str | None = None
     give_up: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     again_in: float | None = None

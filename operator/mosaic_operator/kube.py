@@ -102,6 +102,18 @@ class Cluster:
         """Delete a Job with its pods."""
         await self._call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
 
+    async def create_secret(self, secret: Manifest) -> None:
+        """Create a Secret; one of that name is left as it is, and the pod that mounts it checks what it holds."""
+        try:
+            await self._call("create", "secrets", _secrets(secret["metadata"]["namespace"]), secret)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret."""
+        await self._call("delete", "secrets", f"{_secrets(namespace)}/{name}")
+
     async def list_pods(self, namespace: str, selector: str) -> list[Document]:
         """The pods of a namespace that have a label."""
         path = f"/api/v1/namespaces/{namespace}/pods"
@@ -208,6 +220,10 @@ class Cluster:
 
 def _jobs(namespace: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs"
+
+
+def _secrets(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets"
 
 
 def _requests(namespace: str) -> str:

@@ -1,14 +1,15 @@
 """The Jobs of a request, as pure functions of the request and the settings: built here, submitted elsewhere."""
 
-import json
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from mosaic_crds import names
+from mosaic_crds import names, pod_input
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import Step
+from mosaic_crds.pod_input import PodInput
 
 from mosaic_operator.observed import RequestState
 from mosaic_operator.settings import Settings
@@ -27,10 +28,10 @@ SWEEP_SECONDS = 3600
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def step_manifest(
+def step_manifests(
     request: RequestState, step: Step, settings: Settings, ranges: int = 1, most: int | None = None
-) -> Manifest:
-    """The Job of a request's step.
+) -> list[Manifest]:
+    """The Secret with a request's input and the Job of a step, in the order in which they are created.
 
     Args:
         request: the request.
@@ -46,11 +47,13 @@ def step_manifest(
         Step.TILES: duration_seconds(execution.range_deadline),
         Step.FINALIZE: settings.finalize_deadline,
     }[step]
+    given = request_input(request)
+    secret = request_input_name(request)
     job = _job(
         request.namespace,
         names.job_name(request.name, step),
         labels,
-        _pod(step, settings, labels, _environment(request, settings), deadline),
+        _pod(step, settings, labels, _environment(request, settings) | _reading(given), secret, deadline),
     )
     if request.reads_earth_daily and settings.earth_daily_secret:
         container = job["spec"]["template"]["spec"]["containers"][0]
@@ -60,16 +63,15 @@ def step_manifest(
     if execution.queue:
         job["metadata"]["labels"][KUEUE_LABEL] = execution.queue
         job["spec"]["suspend"] = True  # Kueue lets it go
-    job["metadata"]["ownerReferences"] = [
-        {
-            "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
-            "name": request.name,
-            "uid": request.uid,
-            "controller": True,
-            "blockOwnerDeletion": False,
-        }
-    ]
+    owner = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": request.name,
+        "uid": request.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    job["metadata"]["ownerReferences"] = [owner]
     if step is Step.TILES:
         job["spec"] |= {
             "completionMode": "Indexed",
@@ -79,7 +81,19 @@ def step_manifest(
             "maxFailedIndexes": 0,
         }
         job["spec"]["podFailurePolicy"]["rules"][1]["action"] = "FailIndex"
-    return job
+    return [_secret(request.namespace, secret, {names.LABEL_REQUEST: request.name}, owner, given), job]
+
+
+def request_input(request: RequestState) -> PodInput:
+    """What the pods of a request read: the request without spec.execution, of which parts may change at any time."""
+    spec = {key: value for key, value in request.document["spec"].items() if key != "execution"}
+    metadata = {"name": request.name, "namespace": request.namespace, "uid": request.uid}
+    return PodInput.of({"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec})
+
+
+def request_input_name(request: RequestState) -> str:
+    """The name of the Secret that holds it."""
+    return names.input_name(request.uid, request_input(request).digest)
 
 
 def parallelism(request: RequestState, settings: Settings, ranges: int, most: int | None = None) -> int:
@@ -87,36 +101,68 @@ def parallelism(request: RequestState, settings: Settings, ranges: int, most: in
     return min(ranges, request.execution.parallelism, settings.max_parallelism, most or ranges)
 
 
-def sweep_manifest(name: str, living: Sequence[str], settings: Settings, now: datetime) -> Manifest:
+def sweep_input(living: Sequence[str], settings: Settings, now: datetime) -> PodInput:
+    """What the pod of a sweep reads.
+
+    Args:
+        living: uids whose work folders stay.
+        settings: the operator's.
+        now: before it was asked who lives; the pod may run much later, when others live too.
+    """
+    return PodInput.of({"living": list(living), "before": int(now.timestamp()) - settings.sweep_age})
+
+
+def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
     """The Job that deletes work folders of which no living request is the owner.
 
     Args:
         name: of the Job.
-        living: uids whose folders stay.
+        given: its input; the Secret with it is created after the Job, which owns it.
         settings: the operator's.
-        now: before it was asked who lives; the pod may run much later, when others live too.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
-    environment = {
-        names.ENV_STORE: settings.store,
-        names.ENV_LIVING: ",".join(living),
-        names.ENV_SWEEP_BEFORE: str(int(now.timestamp()) - settings.sweep_age),
-    }
-    job = _job(settings.sweep_namespace, name, labels, _pod(Step.SWEEP, settings, labels, environment, SWEEP_SECONDS))
+    environment = {names.ENV_STORE: settings.store} | _reading(given)
+    secret = names.input_name(Step.SWEEP, given.digest)
+    pod = _pod(Step.SWEEP, settings, labels, environment, secret, SWEEP_SECONDS)
+    job = _job(settings.sweep_namespace, name, labels, pod)
     job["spec"]["ttlSecondsAfterFinished"] = min(600, settings.sweep_interval)
     return job
 
 
+def sweep_secret(given: PodInput, job: Manifest) -> Manifest:
+    """The Secret with the input of a sweep whose Job was created; Kubernetes deletes it with the Job."""
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+    labels = {names.LABEL_STEP: str(Step.SWEEP)}
+    return _secret(job["metadata"]["namespace"], names.input_name(Step.SWEEP, given.digest), labels, owner, given)
+
+
 def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
-    metadata = {"name": request.name, "namespace": request.namespace, "uid": request.uid}
-    document = {key: request.document[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
     return {
-        names.ENV_REQUEST: json.dumps(document, sort_keys=True),
         names.ENV_STORE: settings.store,
         names.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
         names.ENV_MAX_PIXELS: str(settings.max_pixels),
         names.ENV_MAX_SCENES: str(settings.max_scenes),
         names.ENV_RANGE_SECONDS: str(settings.range_seconds),
+        names.ENV_PARALLELISM: str(request.execution.parallelism),
+    }
+
+
+def _reading(given: PodInput) -> dict[str, str]:
+    return {names.ENV_INPUT: f"{pod_input.FOLDER}/{pod_input.FILE}", names.ENV_INPUT_DIGEST: given.digest}
+
+
+def _literal(text: str) -> str:
+    """A value of which Kubernetes expands nothing: it reads $(NAME) as a variable, and $$ as a $."""
+    return text.replace("$", "$$")
+
+
+def _secret(namespace: str, name: str, labels: dict[str, str], owner: Manifest, given: PodInput) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": [owner]},
+        "immutable": True,
+        "data": {pod_input.FILE: b64encode(given.content).decode()},
     }
 
 
@@ -149,9 +195,14 @@ def _job(namespace: str, name: str, labels: dict[str, str], template: Manifest) 
 
 
 def _pod(
-    step: Step, settings: Settings, labels: dict[str, str], environment: dict[str, str], deadline: int
+    step: Step,
+    settings: Settings,
+    labels: dict[str, str],
+    environment: dict[str, str],
+    secret: str,
+    deadline: int,
 ) -> Manifest:
-    """A pod template that the `restricted` Pod Security Standard allows."""
+    """A pod template that the `restricted` Pod Security Standard allows; `secret` names the one with its input."""
     worker = settings.worker_pod
     lost = [
         {"key": f"node.kubernetes.io/{trouble}", "operator": "Exists", "effect": "NoExecute"}
@@ -182,18 +233,27 @@ def _pod(
                 "fsGroupChangePolicy": "OnRootMismatch",
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "volumes": [*worker.volumes, {"name": "tmp", "emptyDir": {}}],
+            "volumes": [
+                *worker.volumes,
+                {"name": "tmp", "emptyDir": {}},
+                {"name": "input", "secret": {"secretName": secret}},
+            ],
             "containers": [
                 {
                     "name": names.WORKER_CONTAINER,
                     "image": worker.image,
                     "imagePullPolicy": worker.image_pull_policy,
                     "args": [str(step)],
-                    "env": worker.env + [{"name": name, "value": value} for name, value in environment.items()],
+                    "env": worker.env
+                    + [{"name": name, "value": _literal(value)} for name, value in environment.items()],
                     "envFrom": worker.env_from,
                     "resources": worker.resources.get(Step.PLAN if step is Step.SWEEP else step, {}),
                     "terminationMessagePolicy": "FallbackToLogsOnError",
-                    "volumeMounts": [*worker.volume_mounts, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+                    "volumeMounts": [
+                        *worker.volume_mounts,
+                        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+                        {"name": "input", "mountPath": pod_input.FOLDER, "readOnly": True},
+                    ],
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
                         "readOnlyRootFilesystem": True,

@@ -209,13 +209,20 @@ class Reconciler:
         for name in decision.give_up:
             log.warning("giving up pod %s on a node that does not answer", name, extra=_extra(decision.request))
             await self._unless_gone(self._cluster.give_up_pod(namespace, name))
-        for job in decision.create:
-            await self._create(decision, job)
+        if decision.delete_secret is not None:
+            await self._unless_gone(self._cluster.delete_secret(namespace, decision.delete_secret))
+        for manifest in decision.create:
+            if not await self._create(decision, manifest):
+                break
 
-    async def _create(self, decision: Decision, job: Manifest) -> None:
-        namespace, name = decision.request.namespace, job["metadata"]["name"]
+    async def _create(self, decision: Decision, manifest: Manifest) -> bool:
+        """Create a Secret or a Job; give whether Kubernetes accepts it."""
+        namespace, kind, name = decision.request.namespace, manifest["kind"], manifest["metadata"]["name"]
         try:
-            await self._cluster.create_job(job)
+            if kind == "Secret":
+                await self._cluster.create_secret(manifest)
+            else:
+                await self._cluster.create_job(manifest)
         except ApiError as error:
             if error.reason == "AlreadyExists":
                 there = await self._cluster.get_job(namespace, name)
@@ -223,12 +230,14 @@ class Reconciler:
                 if decision.request.uid not in owners or "deletionTimestamp" in there["metadata"]:
                     raise NotYetError(f"another Job {name} has to go first") from None
             elif error.status in {403, 422}:
-                message = f"Kubernetes refuses the Job {name}: {error}"
-                decision.say(Condition.DEGRADED, True, "JobRefused", message)
+                message = f"Kubernetes refuses the {kind} {name}: {error}"
+                decision.say(Condition.DEGRADED, True, f"{kind}Refused", message)
                 decision.enter(Phase(decision.status["phase"]), message)
                 decision.again_in = REFUSED_SECONDS
+                return False
             else:
                 raise
+        return True
 
     async def _tell(self, key: Key, decision: Decision) -> None:
         if not decision.changed:

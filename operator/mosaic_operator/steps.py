@@ -6,7 +6,7 @@ from mosaic_crds.names import Condition, Phase, Step
 
 from mosaic_operator.draft import Decision, Event
 from mosaic_operator.failures import Trouble, failure, trouble
-from mosaic_operator.manifests import parallelism, step_manifest
+from mosaic_operator.manifests import parallelism, step_manifests
 from mosaic_operator.observed import JobState, Observed
 from mosaic_operator.settings import Settings
 
@@ -81,7 +81,7 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
 def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
     """The Job of a step, which is made if it is not there."""
     if step not in seen.jobs:
-        draft.create.append(step_manifest(seen.request, step, settings, ranges, seen.turn.pods))
+        draft.create += step_manifests(seen.request, step, settings, ranges, seen.turn.pods)
     return seen.jobs.get(step)
 
 

@@ -10,7 +10,7 @@ from mosaic_crds.names import LABEL_STEP, Phase, Step, job_name
 
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.lost_pods import lost
-from mosaic_operator.manifests import sweep_manifest
+from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.observed import JobState, PodState, RequestState, moment
 from mosaic_operator.settings import Settings
 
@@ -32,7 +32,9 @@ async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
         try:
             documents = [await cluster.list_requests(namespace) for namespace in settings.namespaces or ("",)]
             requests = [RequestState(document) for found in documents for document in found]
-            await cluster.create_job(sweep_manifest(name, living(requests, settings, now), settings, now))
+            given = sweep_input(living(requests, settings, now), settings, now)
+            job = await cluster.create_job(sweep_manifest(name, given, settings))
+            await cluster.create_secret(sweep_secret(given, job))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 log.warning("the sweep of work folders could not be started: %s", error)

@@ -10,6 +10,7 @@ OPERATOR = {
     ("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch"},
     ("mosaics.arbutus.dev", "mosaicrequests/status"): {"patch"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},
+    ("", "secrets"): {"create", "delete"},
     ("", "pods"): {"list", "delete"},
     ("", "pods/status"): {"patch"},
     ("", "events"): {"create", "list"},

@@ -17,6 +17,7 @@ from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from pipeline import make, request_of
+from pod_files import mounted
 
 SIDE = 512
 UID = "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"
@@ -62,10 +63,10 @@ def step(name: str, server: EarthDaily, folder: Path, **more: str) -> tuple[int,
     log = folder / "termination-log"
     log.write_text("")
     environment = {
-        "MOSAIC_REQUEST": json.dumps(request), "MOSAIC_STORE": str(folder / "store"),
+        "MOSAIC_STORE": str(folder / "store"),
         "MOSAIC_ALLOWED_HOSTS": server.address, "MOSAIC_TERMINATION_LOG": str(log),
     }  # fmt: skip
-    code = main([name], environment | more)
+    code = main([name], environment | mounted(request, folder) | more)
     return code, json.loads(log.read_text())
 
 

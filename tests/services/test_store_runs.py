@@ -15,6 +15,7 @@ from forwarding import Answer, Request, serving
 from mosaic_crds import names
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep_abandoned
+from pod_files import mounted
 from range_server import serving as serving_scenes
 from rasters import noise, write_raster
 
@@ -153,14 +154,13 @@ def step(name: str, request: dict[str, Any], tmp_path: Path, uri: str, **more: s
     log = tmp_path / "termination-log"
     log.write_text("")
     environment = {
-        names.ENV_REQUEST: json.dumps(request),
         names.ENV_STORE: uri,
         names.ENV_ALLOWED_HOSTS: request["spec"]["source"]["files"]["scenes"][0]["bands"]["green"].split("/")[2],
         names.ENV_TERMINATION_LOG: str(log),
     }
     done = subprocess.run(
         [sys.executable, "-m", "mosaic_worker", name],
-        env=os.environ | environment | more,
+        env=os.environ | environment | mounted(request, tmp_path) | more,
         capture_output=True,
         text=True,
         check=False,

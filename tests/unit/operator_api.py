@@ -47,12 +47,13 @@ class Fault:
 
 
 class ApiServer:
-    """Requests, Jobs, pods and Events in memory."""
+    """Requests, Jobs, pods, Secrets and Events in memory."""
 
     def __init__(self) -> None:
         self.requests: dict[Key, Document] = {}
         self.jobs: dict[Key, Document] = {}
         self.pods: dict[str, Document] = {}
+        self.secrets: dict[Key, Document] = {}
         self.events: list[tuple[str, str]] = []
         self.created: list[str] = []
         self.calls: list[str] = []
@@ -119,6 +120,20 @@ class ApiServer:
             self.jobs[key] = apply_merge_patch(self.jobs[key], await request.json())
         return web.json_response(self.jobs[key])
 
+    async def create_secret(self, request: web.Request) -> web.Response:
+        manifest = await request.json()
+        key = request.match_info["namespace"], manifest["metadata"]["name"]
+        if key in self.secrets:
+            return _refused(409, "AlreadyExists")
+        self.secrets[key] = manifest
+        return web.json_response(manifest)
+
+    async def delete_secret(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        if key not in self.secrets:
+            return _refused(404, "NotFound")
+        return web.json_response(self.secrets.pop(key))
+
     async def list_pods(self, request: web.Request) -> web.Response:
         label, _, value = request.query["labelSelector"].partition("=")
         return web.json_response(
@@ -175,6 +190,8 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
         [
             web.post(jobs, api.create_job),
             web.route("*", jobs + "/{name}", api.change_job),
+            web.post(core + "/secrets", api.create_secret),
+            web.delete(core + "/secrets/{name}", api.delete_secret),
             web.get(core + "/pods", api.list_pods),
             web.patch(core + "/pods/{name}/status", api.change_pod),
             web.delete(core + "/pods/{name}", api.change_pod),

@@ -106,6 +106,7 @@ class World:
         self.settings = configured or settings()
         self.jobs: dict[Step, dict[str, Any]] = {}
         self.pods: list[dict[str, Any]] = []
+        self.secrets: set[str] = set()
         self.now = START
         self.turn = Turn(admitted=True)
         self.refusals: list[str] = []
@@ -141,7 +142,11 @@ class World:
             gone = self.jobs.pop(names[name])
             self.pods = [pod for pod in self.pods if not pod["metadata"]["name"].startswith(gone["metadata"]["name"])]
         self.pods = [pod for pod in self.pods if pod["metadata"]["name"] not in decision.give_up]
+        self.secrets.discard(decision.delete_secret or "")
         for manifest in decision.create:
+            if manifest["kind"] == "Secret":
+                self.secrets.add(manifest["metadata"]["name"])
+                continue
             step = Step(manifest["metadata"]["labels"]["mosaics.arbutus.dev/step"])
             assert step not in self.jobs
             self.created.append(manifest["metadata"]["name"])

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from mosaic_crds.errors import RequestError
 from mosaic_worker import planning
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources import connections
+from pod_files import mounted
 from range_server import serving
 from rasters import noise, write_raster
 
@@ -55,12 +57,11 @@ def step(name: str, asked: dict[str, Any], tmp_path: Path, hosts: str, **more: s
     log = tmp_path / "termination-log"
     log.write_text("")
     environment = {
-        "MOSAIC_REQUEST": json.dumps(asked),
         "MOSAIC_STORE": str(tmp_path / "store"),
         "MOSAIC_ALLOWED_HOSTS": hosts,
         "MOSAIC_TERMINATION_LOG": str(log),
     }
-    code = main([name], environment | more)
+    code = main([name], environment | mounted(asked, tmp_path) | more)
     assert log.stat().st_size < 4096
     return code, json.loads(log.read_text())
 
@@ -199,6 +200,26 @@ def test_of_many_warnings_as_many_are_told_as_a_pod_can_leave_behind(served, tmp
     assert summary["warnings"][-1] == f"{40 - told} more warning(s) are in the Item"
 
 
+@pytest.mark.parametrize("letter", ['"', "\\", "\x00", "ä", "\U0001f30d", "\ud800"])
+def test_a_message_of_any_letters_fits_into_what_kubernetes_keeps(tmp_path, monkeypatch, letter):
+    def refuse(*_: object) -> None:
+        raise RequestError("this is wrong: " + letter * 4096)
+
+    monkeypatch.setattr("mosaic_worker.__main__.plan_step", refuse)
+    code, message = step("plan", request("127.0.0.1:1"), tmp_path, "")
+    assert code == 42
+    assert message["message"].startswith("this is wrong: ")
+    assert len(message["message"]) > 600
+
+
+def test_a_request_that_somebody_else_put_there_is_refused(tmp_path):
+    written = mounted(request("127.0.0.1:1"), tmp_path)["MOSAIC_INPUT_SHA256"]
+    forged = request("127.0.0.1:1", product={"index": "NDWI"})
+    code, message = step("plan", forged, tmp_path, "", MOSAIC_INPUT_SHA256=written)
+    assert code == 42
+    assert "does not hold what the operator wrote" in message["message"]
+
+
 def test_a_mosaic_larger_than_allowed_is_refused_with_the_limit(served, tmp_path):
     _, address = served
     code, message = step("plan", request(address), tmp_path, address, MOSAIC_MAX_PIXELS="1000000")
@@ -226,8 +247,8 @@ def test_sweep_deletes_work_that_nobody_owns(tmp_path):
     os.utime(store / "work" / "young" / "plan.json", (long_ago, long_ago))
     (store / "mosaics").mkdir()
     (store / "mosaics" / "result.tif").write_text("kept")
-    before = str(int(time.time()) - 3600)
-    code, said = step("sweep", request(""), tmp_path, "", MOSAIC_LIVING="living,other", MOSAIC_SWEEP_BEFORE=before)
+    given = {"living": ["living", "other"], "before": int(time.time()) - 3600}
+    code, said = step("sweep", given, tmp_path, "")
     assert (code, said) == (0, {"swept": 1})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()

@@ -15,7 +15,9 @@ from typing import Any
 from mosaic_crds import names
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.names import Step
-from mosaic_crds.validation import parse_request
+from mosaic_crds.pod_input import PodInput
+from mosaic_crds.spec import Execution
+from mosaic_crds.validation import load_request
 
 from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan import Plan
@@ -28,7 +30,7 @@ from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
-"""Bytes: Kubernetes cuts a termination message at 4096."""
+"""Bytes of JSON: Kubernetes cuts a termination message at 4096."""
 MOST_WARNINGS, LONGEST_WARNINGS = 15, 3000
 """How many of a plan's warnings are told there, and their bytes."""
 
@@ -43,7 +45,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         code = 0
     except MosaicError as error:
         message, code = {"message": _shortened(str(error))}, error.exit_code
-    text = json.dumps(message, ensure_ascii=False)
+    text = _json(message)
     print(text, file=sys.stderr if code else sys.stdout)
     _leave(text, environment)
     return code
@@ -52,9 +54,10 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     keep_freed_memory()
     store = open_store(_required(environment, names.ENV_STORE))
+    given = _input(environment)
     if step is Step.SWEEP:
-        return _sweep(environment, store)
-    request = parse_request(_required(environment, names.ENV_REQUEST), names.ENV_REQUEST)
+        return {"swept": len(sweep_abandoned(set(given["living"]), given["before"], store))}
+    request = load_request(given)
     uid = request.metadata.uid
     if uid is None:
         raise RequestError("metadata.uid is not there; the operator gives the request as the API server has it")
@@ -65,7 +68,8 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
             scenes=int(environment.get(names.ENV_MAX_SCENES, Limits.scenes)),
             range_seconds=int(environment.get(names.ENV_RANGE_SECONDS, Limits.range_seconds)),
         )
-        plan = plan_step(request, uid, store, gate, limits, request.spec.execution.parallelism)
+        parallelism = int(environment.get(names.ENV_PARALLELISM, Execution().parallelism))
+        plan = plan_step(request, uid, store, gate, limits, parallelism)
         return plan.summary() | {"warnings": _told(plan.warnings)}
     results = Results.of_request(request, uid)
     published = results.item(store)
@@ -104,10 +108,10 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
             _compute(plan, range(len(plan.ranges)), store, gate, signer)
 
 
-def _sweep(environment: Mapping[str, str], store: Store) -> dict[str, Any]:
-    living = {uid for uid in environment.get(names.ENV_LIVING, "").split(",") if uid}
-    before = int(_required(environment, names.ENV_SWEEP_BEFORE))
-    return {"swept": len(sweep_abandoned(living, before, store))}
+def _input(environment: Mapping[str, str]) -> Any:
+    """The document that the pod works on."""
+    content = Path(_required(environment, names.ENV_INPUT)).read_bytes()
+    return PodInput(content).unpack(_required(environment, names.ENV_INPUT_DIGEST))
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:
@@ -127,15 +131,28 @@ def _told(warnings: Sequence[str]) -> list[str]:
 
 
 def _shortened(text: str) -> str:
-    encoded = text.encode()
-    return text if len(encoded) <= LONGEST_MESSAGE else encoded[:LONGEST_MESSAGE].decode(errors="ignore") + "..."
+    """As much of a message as fits into the termination message, in which quotes and controls take more bytes."""
+    if len(_json(text).encode(errors="replace")) <= LONGEST_MESSAGE:
+        return text
+    fits, over = 0, len(text)
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if len(_json(text[:middle]).encode(errors="replace")) <= LONGEST_MESSAGE:
+            fits = middle
+        else:
+            over = middle
+    return text[:fits] + "..."
+
+
+def _json(message: object) -> str:
+    return json.dumps(message, ensure_ascii=False)
 
 
 def _leave(text: str, environment: Mapping[str, str]) -> None:
     """Write the termination message where Kubernetes reads it, if this is a pod."""
     path = Path(environment.get(names.ENV_TERMINATION_LOG, "/dev/termination-log"))
     if path.exists():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8", errors="replace")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, delete] # those with the requests that pods read; the operator reads none
+- apiGroups: [""]
   resources: [pods]
   verbs: [list, delete] # delete: those on lost nodes, which no kubelet can end
 - apiGroups: [""]

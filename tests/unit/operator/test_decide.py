@@ -213,6 +213,23 @@ def test_cancel_ends_a_request_in_every_phase(after):
         assert manifest["metadata"]["name"] not in {job["metadata"]["name"] for job in world.jobs.values()}
     world.step()
     assert not world.decide().changed
+    assert not world.secrets
+
+
+def test_what_pods_read_is_kept_until_the_request_is_over_and_then_deleted():
+    world = World()
+    world.step()
+    (secret,) = world.secrets
+    world.complete(Step.PLAN, PLAN)
+    world.request["spec"]["execution"]["parallelism"] = 3
+    for step, answer in [(Step.TILES, None), (Step.FINALIZE, RESULT)]:
+        world.step()
+        assert world.secrets == {secret}
+        world.complete(step, answer)
+    world.step()
+    assert world.status["phase"] == "Succeeded"
+    assert not world.secrets
+    assert world.decide().delete_secret is None
 
 
 def test_a_request_that_is_being_deleted_is_left_alone():

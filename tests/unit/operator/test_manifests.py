@@ -1,24 +1,25 @@
 """The Jobs that are submitted, looked at without a cluster."""
 
 import json
+from uuid import uuid4
 
 import pytest
+from large_requests import largest_request
+from mosaic_crds.errors import RequestError
 from mosaic_crds.names import Step
-from mosaic_crds.validation import parse_request
-from mosaic_operator.manifests import step_manifest, sweep_manifest
+from mosaic_crds.validation import load_request
+from mosaic_operator.manifests import step_manifests, sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.observed import RequestState
-from operator_world import START, request, settings
+from mosaic_worker.__main__ import main
+from operator_world import START, job_of, request, settings
+from running_pods import environment_of, given_to
 
 JOB_STEPS = [Step.PLAN, Step.TILES, Step.FINALIZE]
+STORE_KEY = "wJalrXUtnFEMI/K7MDENG"
 
 
 def manifest(step: Step, ranges: int = 12, **execution):
-    return step_manifest(RequestState(request(**execution)), step, settings(), ranges)
-
-
-def environment(job) -> dict[str, str]:
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    return {entry["name"]: entry["value"] for entry in container["env"]}
+    return step_manifests(RequestState(request(**execution)), step, settings(), ranges)[1]
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
@@ -37,18 +38,60 @@ def test_pods_meet_the_restricted_standard_and_have_no_token(step):
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_request_itself_owns_its_jobs(step):
-    (owner,) = manifest(step)["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["uid"], owner["controller"]) == ("MosaicRequest", "u1", True)
-    assert owner["blockOwnerDeletion"] is False
+def test_the_request_itself_owns_its_jobs_and_their_input(step):
+    for made in step_manifests(RequestState(request()), step, settings(), 12):
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("MosaicRequest", "u1", True)
+        assert owner["blockOwnerDeletion"] is False
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_worker_reads_the_request_that_it_is_given(step):
-    job = manifest(step)
-    read = parse_request(environment(job)["MOSAIC_REQUEST"], "MOSAIC_REQUEST")
+def test_the_worker_reads_the_request_that_it_is_given(step, tmp_path):
+    secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), 12)
+    read = load_request(given_to(job, secret, tmp_path))
     assert (read.metadata.name, read.metadata.namespace, read.metadata.uid) == ("ndsi", "team", "u1")
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [str(step)]
+    assert environment_of(job)["MOSAIC_PARALLELISM"] == "5"
+
+
+def test_what_may_change_of_a_request_is_not_in_its_input():
+    secrets = [
+        step_manifests(RequestState(request(**execution)), Step.PLAN, settings())[0]
+        for execution in ({"parallelism": 3}, {"parallelism": 4, "suspend": True})
+    ]
+    assert secrets[0] == secrets[1]
+
+
+@pytest.mark.parametrize("step", JOB_STEPS)
+@pytest.mark.parametrize("variable", ["AZURE_STORAGE_KEY", "MY_OWN", "MOSAIC_STORE", "MOSAIC_INPUT_SHA256"])
+def test_nothing_that_a_user_writes_is_expanded(step, variable, tmp_path, capsys):
+    pod = {
+        "image": "worker:1",
+        "env": [{"name": "MY_OWN", "value": STORE_KEY}],
+        "envFrom": [{"secretRef": {"name": "store"}}],
+    }
+    asked = request()
+    href = f"$({variable})/$$(X)/green.tif"
+    asked["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] = href
+    configured = settings(worker_pod=json.dumps(pod), store=f"file://{tmp_path}/store", allowed_hosts="example.org")
+    secret, job = step_manifests(RequestState(asked), step, configured, 12)
+    environment = environment_of(job, store={"AZURE_STORAGE_KEY": STORE_KEY})
+    assert [name for name, value in environment.items() if STORE_KEY in value] == ["AZURE_STORAGE_KEY", "MY_OWN"]
+    read = given_to(job, secret, tmp_path, environment)
+    assert read["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] == href
+    if step is Step.PLAN:
+        assert main(["plan"], environment) == 42
+        said = capsys.readouterr().err
+        assert href in said
+        assert STORE_KEY not in said
+
+
+def test_what_the_administrator_writes_reaches_the_worker_as_it_is():
+    written = settings(store="s3://bucket/$(HOME)/a$b$$", allowed_hosts="$(X).example.org")
+    _, job = step_manifests(RequestState(request()), Step.PLAN, written)
+    environment = environment_of(job)
+    assert environment["MOSAIC_STORE"] == written.store
+    assert environment["MOSAIC_ALLOWED_HOSTS"] == written.allowed_hosts
 
 
 def test_a_range_is_tried_again_by_itself_but_not_when_the_request_is_at_fault():
@@ -91,7 +134,8 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
     }
     configured = settings(worker_pod=json.dumps(pod))
     for step, memory in ((Step.PLAN, "1Gi"), (Step.TILES, "2Gi")):
-        template = step_manifest(RequestState(request(priorityClass="low")), step, configured)["spec"]["template"]
+        asked = RequestState(request(priorityClass="low"))
+        template = step_manifests(asked, step, configured)[1]["spec"]["template"]
         spec = template["spec"]
         (container,) = spec["containers"]
         assert template["metadata"]["labels"]["team"] == "snow"
@@ -103,11 +147,33 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
         assert pod["volumeMounts"][0] in container["volumeMounts"]
 
 
-def test_a_sweep_is_told_who_lives():
-    job = sweep_manifest("mosaic-operator-5-sweep", ["a", "b"], settings(sweep_age="30m"), START)
-    assert environment(job)["MOSAIC_LIVING"] == "a,b"
-    assert int(environment(job)["MOSAIC_SWEEP_BEFORE"]) == START.timestamp() - 1800
+def test_a_sweep_is_told_who_lives_however_many_they_are(tmp_path):
+    living = [str(uuid4()) for _ in range(20_000)]
+    given = sweep_input(living, settings(sweep_age="30m"), START)
+    job = job_of(sweep_manifest("mosaic-operator-5-sweep", given, settings()))
+    secret = sweep_secret(given, job)
+    assert given_to(job, secret, tmp_path) == {"living": living, "before": START.timestamp() - 1800}
     assert "mosaics.arbutus.dev/request" not in job["metadata"]["labels"]
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", "mosaic-operator-5-sweep", "job-1")
+
+
+def test_a_request_at_the_limits_of_the_contract_fits(tmp_path):
+    asked = largest_request()
+    assert len(json.dumps(asked["spec"])) > 1_000_000
+    load_request(asked)
+    for step in JOB_STEPS:
+        secret, job = step_manifests(RequestState(asked), step, settings(), 1000)
+        assert given_to(job, secret, tmp_path)["spec"] == asked["spec"]
+
+
+def test_a_request_that_is_larger_as_a_whole_is_refused():
+    asked = largest_request()
+    asked["spec"]["source"]["files"]["scenes"][0]["bands"]["nir"] = "https://example.org/" + "x" * 4000
+    for scene in asked["spec"]["source"]["files"]["scenes"][:40]:
+        scene["bands"]["blue"] = "https://example.org/" + "x" * 4000
+    with pytest.raises(RequestError, match=r"spec has 1,\d{3},\d{3} bytes as JSON; at most 1,048,576"):
+        load_request(asked)
 
 
 def test_the_same_request_gives_the_same_jobs():
@@ -120,12 +186,14 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
     plain, earthly = request(), request()
     earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
     secrets = [
-        step_manifest(RequestState(document), step, configured)["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+        step_manifests(RequestState(document), step, configured)[1]["spec"]["template"]["spec"]["containers"][0][
+            "envFrom"
+        ]
         for document in (plain, earthly)
     ]
     assert secrets == [[], [{"secretRef": {"name": "earth-daily"}}]]
 
 
 def test_pods_at_once_are_no_more_than_a_shared_service_allows():
-    job = step_manifest(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
+    _, job = step_manifests(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
     assert job["spec"]["parallelism"] == 3

@@ -73,6 +73,7 @@ def test_whichever_call_the_operator_dies_at_the_next_one_comes_to_the_same_end(
         api = play(scenario)
         assert status_of(api)["result"] == RESULT
         assert api.created == JOBS, f"died at call {number}, {api.calls[number]}"
+        assert not api.secrets, f"died at call {number}, {api.calls[number]}"
         reasons = [reason for reason, _ in api.events]
         assert len(reasons) == len(set(reasons))
 
@@ -192,6 +193,18 @@ def test_a_job_that_kubernetes_refuses_is_told_and_tried_again(status):
     assert play(scenario).created == ["ndsi-plan"]
 
 
+def test_a_secret_that_kubernetes_refuses_is_told_and_no_pod_waits_for_it():
+    async def scenario(api, life):
+        operator = life()
+        api.faults.append(Fault("POST secrets", 403, "Forbidden"))
+        await operator.reconcile()
+        assert status_of(api)["message"].startswith("Kubernetes refuses the Secret mosaic-u1-")
+        assert (api.created, operator.waits) == ([], [30])
+        await operator.reconcile()
+
+    assert play(scenario).created == ["ndsi-plan"]
+
+
 def test_a_request_that_was_deleted_meanwhile_is_let_go():
     async def scenario(api, life):
         operator = life()
@@ -242,7 +255,11 @@ def test_what_was_gone_before_it_could_be_changed_is_no_failure():
         api.jobs.clear()
         await operator.reconcile(see=False)
         assert status_of(api)["phase"] == "Cancelled"
-        assert api.calls[-3:] == ["DELETE ndsi-plan", "PATCH status", "POST events"]
+        assert [call for call in api.calls[-4:] if not call.startswith("DELETE mosaic-")] == [
+            "DELETE ndsi-plan",
+            "PATCH status",
+            "POST events",
+        ]
 
     play(scenario)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from mosaic_crds.names import LABEL_STEP
 from mosaic_operator import sweeping
-from mosaic_operator.manifests import sweep_manifest
+from mosaic_operator.manifests import sweep_input, sweep_manifest
 from mosaic_operator.observed import RequestState
 from mosaic_operator.sweeping import give_up_lost, living, see_through
 from operator_api import ApiServer, Fault, serving
@@ -34,7 +34,7 @@ def test_the_work_of_those_at_work_is_kept_and_for_a_while_that_of_those_who_fai
 
 def a_sweep(api: ApiServer, name: str = SWEEP):
     """A sweep whose pod should have gone a minute ago."""
-    job = job_of(sweep_manifest(name, [], settings(), START))
+    job = job_of(sweep_manifest(name, sweep_input([], settings(), START), settings()))
     api.jobs["default", name] = job
     pod = pod_of(job)
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -17,6 +17,7 @@ from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
 from pipeline import files, make, request_of
+from pod_files import mounted
 from range_server import Asked, RangeHandler, serving_by
 from rasters import noise, write_raster
 
@@ -88,18 +89,14 @@ def written(folder: Path) -> str:
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
 def test_pods_sign_for_themselves_and_no_signature_is_kept_or_said(served, tmp_path, capfd, kind):
     address, _, _ = served
-    environment = {
-        "MOSAIC_REQUEST": json.dumps(
-            {
-                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
-                "kind": "MosaicRequest",
-                "metadata": {"name": "signed", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
-                "spec": spec(kind, address),
-            }
-        ),
-        "MOSAIC_STORE": str(tmp_path / "store"),
-        "MOSAIC_ALLOWED_HOSTS": address,
+    request = {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "kind": "MosaicRequest",
+        "metadata": {"name": "signed", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
+        "spec": spec(kind, address),
     }
+    environment = {"MOSAIC_STORE": str(tmp_path / "store"), "MOSAIC_ALLOWED_HOSTS": address}
+    environment |= mounted(request, tmp_path)
     assert main(["plan"], environment) == 0
     plan = written(tmp_path / "store")
     assert ("/get?file=red.tif" if kind == "query" else f'{address}/red.tif"') in plan

@@ -1,0 +1,47 @@
+"""A request at the contract's own limits: 500 scenes with signed URLs, and a polygon of 10,000 positions."""
+
+import base64
+import math
+import random
+from typing import Any
+
+from mosaic_crds.area import MOST_POSITIONS
+
+SCENES = 500
+BANDS = ("red", "green", "blue", "nir")
+SIGNATURE_BYTES = 215
+"""Random, so that they cannot be compressed."""
+
+
+def largest_request(address: str = "https://example.org", name: str = "largest") -> dict[str, Any]:
+    """A MosaicRequest of almost 1 MiB.
+
+    Args:
+        address: of a server on which /1/green.tif is an image.
+        name: of the request.
+    """
+    scenes = [
+        {"bands": {band: f"{address}/{number}/{band}.tif?sig={_signature(number, band)}" for band in BANDS}}
+        for number in range(SCENES)
+    ]
+    return {
+        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "kind": "MosaicRequest",
+        "metadata": {"name": name, "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
+        "spec": {
+            "area": {"geometry": circle(MOST_POSITIONS)},
+            "source": {"files": {"scenes": scenes}},
+            "product": {"bands": ["green"]},
+        },
+    }
+
+
+def circle(positions: int, longitude: float = -123.0, latitude: float = 49.0, radius: float = 0.1) -> dict[str, Any]:
+    """A polygon of so many positions."""
+    angles = [2 * math.pi * number / (positions - 1) for number in range(positions - 1)]
+    ring = [[round(longitude + radius * math.cos(a), 10), round(latitude + radius * math.sin(a), 10)] for a in angles]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+
+
+def _signature(number: int, band: str) -> str:
+    return base64.urlsafe_b64encode(random.Random(f"{number} {band}").randbytes(SIGNATURE_BYTES)).decode()
