@@ -66,6 +66,14 @@ def invalid(name: str, changes: dict[str, Any], sentence: str, *, server: bool =
     return Case(name, request_with(changes), sentence, server)
 
 
+def nested(levels: int) -> list[Any]:
+    """A list in a list in a list, and so on."""
+    found: list[Any] = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
 def ring_of(positions: int) -> list[list[float]]:
     return [[15 + n / positions, 45] for n in range(positions - 1)] + [[15, 45]]
 
@@ -523,7 +531,44 @@ GRID = [
         {"spec.grid": {"crs": "EPSG:03"}},
         'spec.grid.crs is "EPSG:03"; utm, source or EPSG:n is allowed',
     ),
-    invalid("no resolution", {"spec.grid": {"resolution": 0}}, "spec.grid.resolution is 0; it must be greater than 0"),
+    invalid("no resolution", {"spec.grid": {"resolution": 0}}, "spec.grid.resolution is 0; it must be at least 1e-09"),
+    invalid(
+        "a resolution finer than anything",
+        {"spec.grid": {"resolution": 1e-300}},
+        "spec.grid.resolution is 1e-300; it must be at least 1e-09",
+    ),
+    invalid(
+        "a resolution coarser than the Earth",
+        {"spec.grid": {"resolution": 1e300}},
+        "spec.grid.resolution is 1e+300; it must be at most 1e+09",
+    ),
+    invalid(
+        "a stretch beyond all pixels",
+        {"spec.output": {"stretch": {"fixed": {"lower": 0, "upper": 1e300}}}},
+        "spec.output.stretch.fixed.upper is 1e+300; it must be at most 1e+30",
+    ),
+    invalid(
+        "a control character in a collection",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.collection": "a\x1bb"},
+        'spec.source.stac.collection is "a\\u001bb"; text without control characters is allowed',
+    ),
+    invalid(
+        "NUL in a reference",
+        {f"{SCENE}.item": "a\0b", f"{SCENE}.bands": GONE},
+        f"{SCENE_PATH}.item: text must not contain NUL or half of a surrogate pair",
+    ),
+    invalid(
+        "NUL in a query",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.query": {"a": {"eq": "\0"}}},
+        "spec.source.stac.query.a.eq: text must not contain NUL or half of a surrogate pair",
+        server=False,
+    ),
+    invalid(
+        "a query that is nested too deeply",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.query": {"a": nested(70)}},
+        "spec.source.stac.query.a[0][0][0][0][0][0][0]: it is nested more than 64 levels deep",
+        server=False,
+    ),
     invalid(
         "an unknown kernel",
         {"spec.grid": {"resampling": "lanczos"}},

@@ -187,6 +187,11 @@ DnsName = Annotated[
 BandName = Annotated[
     str, Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16,")
 ]
-Reference = Annotated[str, Field(min_length=1, max_length=4096)]
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+"""Text without control characters, which a terminal might obey and a database might refuse."""
+LARGEST_NUMBER = 1e30
+"""Of a number that pixels are compared or calculated with; they are float32, which ends at 3.4e38."""
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Reference = Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_CONTROL)]
 """A path or URL; which ones may be read is decided where they are."""
 Percent = Annotated[float, Field(ge=0, le=100)]

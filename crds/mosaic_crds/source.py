@@ -7,7 +7,20 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from mosaic_crds.fields import BandName, Interval, Model, Moment, Percent, Reference, Rule, Text, broken, exactly_one
+from mosaic_crds.fields import (
+    NO_CONTROL,
+    BandName,
+    Interval,
+    Model,
+    Moment,
+    Number,
+    Percent,
+    Reference,
+    Rule,
+    Text,
+    broken,
+    exactly_one,
+)
 
 
 class _FileOrHref(Model):
@@ -40,9 +53,9 @@ class BandFile(_FileOrHref):
     """Path, file:// or http(s) URL of a JPEG 2000, GeoTIFF, COG or PNG."""
     band: Annotated[int, Field(ge=1, le=65535)] = 1
     """The band's number in the file, from 1."""
-    scale: float | None = None
+    scale: Number | None = None
     """value = scale x number + offset; what the file itself says if neither is given."""
-    offset: float | None = None
+    offset: Number | None = None
     """See scale."""
     nodata: float | None = None
     """The number that means "no data"; what the file itself says if absent."""
@@ -108,7 +121,9 @@ class Files(Model):
     """The scenes."""
 
 
-AssetMap = Annotated[dict[BandName, Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=32)]
+AssetMap = Annotated[
+    dict[BandName, Annotated[str, Field(min_length=1, max_length=128, pattern=NO_CONTROL)]], Field(max_length=32)
+]
 
 
 class Stac(Model):
@@ -117,13 +132,13 @@ class Stac(Model):
     url: Annotated[
         str,
         Text(
-            r"(https?://[^ ]+|earth-search|planetary-computer)",
+            r"(https?://[^ \x00-\x1f\x7f]+|earth-search|planetary-computer)",
             1024,
             "an http or https URL, earth-search or planetary-computer",
         ),
     ]
     """The API's URL, or the name of a public one: earth-search (Element 84) or planetary-computer (Microsoft)."""
-    collection: Annotated[str, Field(min_length=1, max_length=256)]
+    collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)]
     """The collection."""
     datetime: Interval
     """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
@@ -142,7 +157,7 @@ EARTH_DAILY_PROCESSES = 10
 class EarthDaily(Model):
     """Mosaics of EarthDaily; credentials come from a Secret."""
 
-    collection: Annotated[str, Field(min_length=1, max_length=256)] = "ai-ready-mosaics"
+    collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)] = "ai-ready-mosaics"
     """The collection."""
     datetime: Interval
     """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""

@@ -5,7 +5,18 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mosaic_crds.area import Area
-from mosaic_crds.fields import BandName, DnsName, Duration, Model, Percent, Rule, Text, distinct, exactly_one
+from mosaic_crds.fields import (
+    BandName,
+    DnsName,
+    Duration,
+    Model,
+    Number,
+    Percent,
+    Rule,
+    Text,
+    distinct,
+    exactly_one,
+)
 from mosaic_crds.source import Source
 
 
@@ -75,14 +86,18 @@ class Composite(Model):
     """Add a band that says which scene was taken."""
 
 
+FINEST, COARSEST = 1e-9, 1e9
+"""Resolutions in the units of any CRS: a tenth of a millimetre in degrees, and more than the Earth in metres."""
+
+
 class Grid(Model):
     """The pixels of the mosaic."""
 
     crs: Annotated[str, Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or EPSG:n")] | None = None
     """utm (the zone of the area's middle), source (the first scene's own grid) or EPSG:n; source for files and utm for
     other sources if absent."""
-    resolution: Annotated[float, Field(gt=0)] | None = None
-    """In units of the CRS; the coarsest native one of the bands if absent."""
+    resolution: Annotated[float, Field(ge=FINEST, le=COARSEST)] | None = None
+    """In units of the CRS, from 1e-9 to 1e9; the coarsest native one of the bands if absent."""
     resampling: Literal["nearest", "bilinear", "cubic", "average"] | None = None
     """average onto coarser grids and bilinear otherwise, if absent."""
 
@@ -111,9 +126,9 @@ class Percentiles(Limits):
 class Fixed(Limits):
     """Values."""
 
-    lower: float
+    lower: Number
     """The value of the first colour."""
-    upper: float
+    upper: Number
     """The value of the last colour."""
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import check_json
 from mosaic_crds.reading import LARGEST_REQUEST, read_document
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spelling import did_you_mean
@@ -19,6 +20,7 @@ _REQUIREMENTS = {
     "too_short": "at least {min_length} must be given",
     "too_long": "at most {max_length} may be given",
     "string_too_short": "at least {min_length} character must be given",
+    "string_pattern_mismatch": "text without control characters is allowed",
     "string_too_long": "at most {max_length} characters may be given",
     "finite_number": "a finite number is allowed",
     "int_type": "a whole number is allowed",
@@ -52,6 +54,7 @@ def load_request(document: object, where: str = "the request") -> MosaicRequest:
     Raises:
         RequestError: it is not valid; one sentence says why.
     """
+    check_json(document, where)
     try:
         request = MosaicRequest.model_validate(document)
     except ValidationError as error:

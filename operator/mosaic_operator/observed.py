@@ -1,12 +1,13 @@
 """What the operator sees: requests, Jobs and pods, in its own words. Pure functions of what the API server gave."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
+from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
 from mosaic_crds.names import LABEL_STEP, WORKER_CONTAINER, Phase, Step
 from mosaic_crds.spec import Execution
 
@@ -255,8 +256,8 @@ class PodState:
     def answer(self) -> dict[str, Any] | None:
         """What the worker left as JSON in its termination message."""
         try:
-            found = json.loads(self.said)
-        except ValueError:
+            found = parse_json(self.said, "a termination message")
+        except RequestError:
             return None
         return found if isinstance(found, dict) else None
 

@@ -95,3 +95,40 @@ def test_a_gate_without_folders_has_none():
     for gate in (own_folders([]), pod("example.org")):
         told = scenes_below(gate)
         assert (told.scenes, told.complete) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("deep.json", "[" * 200_000, "more than 64 levels"),
+        ("nan.json", '{"type": "Feature", "bbox": [NaN]}', "NaN is not a number"),
+        ("huge.json", '{"type": "Feature", "bbox": [1' + "0" * 400 + "]}", "finite"),
+        ("half.json", '{"type": "Feature", "stac_version": "1.0.0"}', "no STAC Item"),
+        ("nul.json", r'{"type": "Feature", "id": "a\u0000"}', "NUL"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_reported_and_hides_no_other(folder: Path, name: str, text: str, reason: str):
+    before = found(folder)
+    (folder / name).write_text(text)
+    told = scenes_below(own_folders([folder]))
+    assert found(folder) == before
+    assert [Path(one.path).name for one in told.unreadable] == [name]
+    assert reason in told.unreadable[0].reason
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("<EXT_POS_LIST>", "<EXT_POS_LIST>1e400 5 "),
+        ("<EXT_POS_LIST>", "<EXT_POS_LIST>1 -1000 1 -10 "),
+        ("<Cloud_Coverage_Assessment>", "<Cloud_Coverage_Assessment>9" + "9" * 5000),
+        ("<Product_Info>", "<a>" * 50_000 + "</a>" * 50_000 + "<Product_Info>"),
+    ],
+)
+def test_metadata_of_a_product_made_to_break_the_list_hide_no_other(folder: Path, was: str, becomes: str):
+    before = {path for _, path in found(folder)}
+    metadata = next((folder / "S2A.SAFE").rglob("MTD_MSIL*.xml"))
+    text = metadata.read_text()
+    assert was in text
+    metadata.write_text(text.replace(was, becomes))
+    assert {path for _, path in found(folder)} >= before - {"S2A.SAFE"}

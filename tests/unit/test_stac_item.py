@@ -134,7 +134,7 @@ def test_a_class_that_the_items_mask_does_not_tell_is_refused(tmp_path):
 def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
     (tmp_path / "item.json").write_text(text)
     request = request_of({"source": files({"item": "item.json"}), "product": {"bands": ["red"]}})
-    with pytest.raises(RequestError, match=r"item\.json is no STAC Item"):
+    with pytest.raises(RequestError, match=r"item\.json is (no STAC Item|not JSON)"):
         resolve(request.spec, ("red",), own_machine(tmp_path))
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
     [
         ({"raster:bands": [{"scale": "much"}]}, {}, "scale of SCENE is 'much', which is no number"),
         ({}, {"s2:processing_baseline": "new"}, "s2:processing_baseline of SCENE is 'new', which is no number"),
-        ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is \[1\], which is no number"),
+        ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is '\[1\]', which is no number"),
     ],
 )
 def test_what_should_be_a_number_and_is_none_is_named(tmp_path, fields, properties, sentence):

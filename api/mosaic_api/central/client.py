@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import httpx
-from mosaic_crds.errors import PassingError
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import parse_json
 
 from mosaic_api.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
@@ -184,7 +185,7 @@ class Central:
             _raise_refusal(response)
             if response.status_code == httpx.codes.NO_CONTENT:
                 return {}
-            told = response.json() if "json" in response.headers.get("content-type", "") else None
+            told = _document(response) if "json" in response.headers.get("content-type", "") else None
         if not isinstance(told, dict):
             raise PassingError(f"what answers at {ENV_CENTRAL_URL} is no mosaic-operator; check the address")
         return told
@@ -195,6 +196,18 @@ class Central:
             yield
         except (httpx.HTTPError, ValueError) as error:
             raise PassingError(f"the central installation does not answer ({type(error).__name__})") from None
+
+
+def _document(response: httpx.Response) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        PassingError: it is none.
+    """
+    try:
+        return parse_json(response.content, "the answer of the central installation")
+    except RequestError as error:
+        raise PassingError(str(error)) from None
 
 
 def _size(path: Path) -> int:
@@ -211,9 +224,9 @@ def _raise_refusal(response: httpx.Response) -> None:
     if status < httpx.codes.BAD_REQUEST:
         return
     try:
-        told = response.json()
+        told = _document(response)
         detail, field = str(told["detail"])[:1000], told.get("field")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (PassingError, KeyError, TypeError, AttributeError):
         detail, field = f"it answers with the status {status}", None
     kind = _PROBLEMS.get(status)
     if kind is None:

@@ -1,6 +1,5 @@
 """Requests at a server with the REST API."""
 
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from typing import Any
 
 import httpx
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import parse_json
 
 from mosaic_api.commands.place import DEFAULT_SERVER, Seen, persistently
 
@@ -89,7 +89,7 @@ class Server:
             for line in answer.iter_lines():
                 name, _, value = line.partition(":")
                 if not line and data:
-                    yield kind, json.loads(data)
+                    yield kind, self._parsed(data)
                     kind = data = ""
                 elif name == "event":
                     kind = value.strip()
@@ -100,7 +100,13 @@ class Server:
         with self._explained():
             answer = self._client.request(method, path, **what)
         _expect(answer, self._url)
-        return answer.json()
+        return self._parsed(answer.content)
+
+    def _parsed(self, content: str | bytes) -> Any:
+        try:
+            return parse_json(content, f"the answer of {self._url}")
+        except RequestError as error:
+            raise PassingError(str(error)) from None
 
     @contextmanager
     def _stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
@@ -124,8 +130,8 @@ def _expect(answer: httpx.Response, url: str) -> None:
     if answer.is_success:
         return
     try:
-        told = str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
+        told = str(parse_json(answer.content, url)["detail"])
+    except (RequestError, KeyError, TypeError):
         told = f"{url} answers {answer.status_code} {answer.reason_phrase}"
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         told += "; it is taken from MOSAIC_TOKEN or ~/.config/mosaic/token"

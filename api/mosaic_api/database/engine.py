@@ -1,15 +1,17 @@
 """How code reaches the database: sessions for transactions, and a connection that hears what others commit."""
 
+import json
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
-from typing import cast
+from typing import Any, cast
 
 import psycopg2
 from alembic import command
 from alembic.config import Config
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import storable
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 from sqlalchemy import Engine, create_engine, text
@@ -25,6 +27,11 @@ _KEPT_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 """So that a connection to a server that has vanished ends after 25 s, also where one only listens."""
 
 
+def _json(value: Any) -> str:
+    """A value of a JSON column as it is stored, without what PostgreSQL refuses."""
+    return json.dumps(storable(value), allow_nan=False)
+
+
 class Database:
     """A PostgreSQL database."""
 
@@ -32,6 +39,7 @@ class Database:
         """Connects when it is first used."""
         self.engine: Engine = create_engine(
             url,
+            json_serializer=_json,
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=POOL - 5,

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any, Self
 
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import storable
 from mosaic_crds.validation import load_request
 
 from mosaic_api.gates import gate_of
@@ -94,7 +95,7 @@ def make_mosaic(job: Job, tell: Tell) -> None:
 
 def as_line(word: dict[str, Any]) -> bytes:
     """A word as it is written: without what names in untrusted files may hold and PostgreSQL refuses in JSON."""
-    return json.dumps(word, ensure_ascii=False).replace("\\u0000", "\ufffd").encode("utf-8", "replace") + b"\n"
+    return json.dumps(storable(word), ensure_ascii=False).encode() + b"\n"
 
 
 def _end_with_parent() -> None:

@@ -1,13 +1,15 @@
 """A request's process, seen from whoever started it."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 from threading import Thread
 from typing import IO, cast
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
 
 from mosaic_api.executor.child import Job
 from mosaic_api.executor.events import Ended, Inbox, Said
@@ -51,6 +53,6 @@ class RequestProcess:
             self._stdin.write(line)
             self._stdin.flush()
         for said in self._stdout:
-            with contextlib.suppress(json.JSONDecodeError):  # it was ended in the middle of a word
-                self._inbox.put(Said(self, json.loads(said)))
+            with contextlib.suppress(RequestError):  # it was ended in the middle of a word
+                self._inbox.put(Said(self, parse_json(said, "a word of the child")))
         self._inbox.put(Ended(self))

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from mosaic_crds.json_input import parse_json
 from mosaic_crds.spelling import did_you_mean
 from pystac import Link
 from pystac.errors import STACError, STACTypeError
@@ -159,7 +160,7 @@ class Catalogue:
             raise
         except NotImplementedError:
             raise RequestError(f"{self.where}: {shown(self.url)} is a STAC catalogue that cannot be searched") from None
-        except (STACError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (STACError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise PassingError(f"{self.where}: {shown(self.url)} gave an answer that is no STAC ({error})") from None
 
     def _require(self, api: Api, collection: str) -> None:
@@ -228,6 +229,20 @@ class _Asking(StacApiIO):
     def read_text(self, source: HREF, *arguments: Any, **named: Any) -> str:
         """Ask, where pystac-client would read a file of this machine that a catalogue names."""
         return super().read_text(source) if isinstance(source, Link) else self.request(str(source), *arguments, **named)
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read an answer by the one reader for JSON from outside.
+
+        Raises:
+            PassingError: it is no JSON object.
+        """
+        try:
+            found = parse_json(txt, f"{self._catalogue.where}: the answer of {shown(self._catalogue.url)}")
+        except RequestError as error:
+            raise PassingError(str(error)) from None
+        if not isinstance(found, dict):
+            raise PassingError(f"{self._catalogue.where}: {shown(self._catalogue.url)} gave an answer that is no STAC")
+        return found
 
     def request(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import parse_json
 from mosaic_crds.source import EarthDaily
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
@@ -187,8 +188,8 @@ class _Token:
         if not response.ok:
             raise PassingError(f"{WHERE}: EarthDaily gives no token ({response.status_code})")
         try:
-            given = response.json()
+            given = parse_json(response.content, account.auth_url)
             self._token = str(given["access_token"])
             self._ends = time.monotonic() + float(given.get("expires_in", 3600))
-        except (ValueError, KeyError, TypeError):
+        except (RequestError, ValueError, KeyError, TypeError, AttributeError):
             raise PassingError(f"{WHERE}: EarthDaily gave an answer without a token") from None

@@ -1,22 +1,29 @@
 """The scenes that lie in the folders of this machine that requests may read: found by name, told by their metadata."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
 
 from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.documents import read_document
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.safe import read_product
-from mosaic_worker.sources.stac_item import read_item
+from mosaic_worker.sources.stac_item import item_of
 
 MOST_SCENES = 500
 MOST_FILES = 50_000
 """That are looked at by name, so that a folder that is a whole disk is given up soon."""
+
+MOST_UNREADABLE = 20
+"""Files that cannot be read and are listed."""
+_log = logging.getLogger(__name__)
 
 Kind = Literal["item", "safe"]
 """As `spec.source.files` names it."""
@@ -43,22 +50,37 @@ class FolderScene:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A file or folder that looks like a scene, and cannot be read as one.
+
+    Attributes:
+        path: of it.
+        reason: one sentence.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class FolderScenes:
     """Those that were found.
 
     Attributes:
         scenes: by their paths.
         complete: whether there are no more.
+        unreadable: what looks like a scene and cannot be read; the first 20.
     """
 
     scenes: list[FolderScene]
     complete: bool
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 def scenes_below(gate: Gate, without: Path | None = None, most: int = MOST_SCENES) -> FolderScenes:
     """The scenes in the folders that a gate lets local files lie in.
 
-    Files that cannot be read, or are no scenes, are left out: the folder is a user's own.
+    Files that are no scenes are left out, for the folder is a user's own; one that cannot be read hides no other.
 
     Args:
         gate: of the installation.
@@ -67,15 +89,18 @@ def scenes_below(gate: Gate, without: Path | None = None, most: int = MOST_SCENE
     """
     client = Client(gate)
     found: list[FolderScene] = []
+    unreadable: list[Unreadable] = []
     for looked_at, (kind, path) in enumerate(_candidates(gate.below or (), without)):
         if looked_at == MOST_FILES:
-            return FolderScenes(found, complete=False)
-        scene = None if kind is None else _scene(kind, path, client)
-        if scene is not None:
+            return FolderScenes(found, False, unreadable)
+        scene = None if kind is None else _read(kind, path, client)
+        if isinstance(scene, FolderScene):
             if len(found) == most:
-                return FolderScenes(found, complete=False)
+                return FolderScenes(found, False, unreadable)
             found.append(scene)
-    return FolderScenes(found, complete=True)
+        elif scene is not None and len(unreadable) < MOST_UNREADABLE:
+            unreadable.append(scene)
+    return FolderScenes(found, True, unreadable)
 
 
 def _candidates(folders: tuple[Path, ...], without: Path | None) -> Iterator[tuple[Kind | None, Path]]:
@@ -98,17 +123,30 @@ def _kind(name: str) -> Kind | None:
     return "safe" if lower.endswith(".zip") and (lower.endswith(".safe.zip") or lower.startswith("s2")) else None
 
 
-def _scene(kind: Kind, path: Path, client: Client) -> FolderScene | None:
-    """The scene at a path; None if there is none that may be read."""
+def _read(kind: Kind, path: Path, client: Client) -> FolderScene | Unreadable | None:
+    """The scene at a path; None if there is none, or it is outside the folders."""
     try:
         admitted = client.gate.admit(str(path), path.name)
-        if kind == "safe":
-            product = read_product(admitted, path.name, client)
-            return FolderScene(kind, admitted, product.id, product.taken, product.cloud_cover, product.bbox)
-        item = read_item(admitted, path.name, client)
-        return FolderScene(kind, admitted, item.id, item.datetime, item.cloud_cover, _flat(item.item.bbox or []))
     except RequestError:
         return None
+    try:
+        return _scene(kind, admitted, path.name, client)
+    except RequestError as error:
+        return Unreadable(str(path), str(error))
+    except Exception:  # whatever a library makes of a file, the other files are listed
+        _log.exception("%s cannot be read", path)
+        return Unreadable(str(path), f"{path.name}: it is damaged")
+
+
+def _scene(kind: Kind, admitted: str, name: str, client: Client) -> FolderScene | None:
+    if kind == "safe":
+        product = read_product(admitted, name, client)
+        return FolderScene(kind, admitted, product.id, product.taken, product.cloud_cover, product.bbox)
+    document = parse_json(read_document(admitted, name, client), name)
+    if not (isinstance(document, dict) and document.get("type") == "Feature" and "stac_version" in document):
+        return None
+    item = item_of(document, admitted, name, client)
+    return FolderScene(kind, admitted, item.id, item.datetime, item.cloud_cover, _flat(item.item.bbox or []))
 
 
 def _flat(bbox: Sequence[object]) -> tuple[float, float, float, float] | None:

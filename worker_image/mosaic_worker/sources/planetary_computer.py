@@ -1,8 +1,10 @@
 """Signatures of the Planetary Computer: its files lie in Azure, and a token for a container is free for the asking."""
 
-import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
+
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import parse_json
 
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
@@ -31,7 +33,14 @@ def planetary_computer_signer(gate: Gate, tokens: str = TOKENS) -> Signer:
             return
         place = f"{tokens}/{account}/{container}"
         if place not in given or ends_soon(f"{href}?{given[place]}"):
-            given[place] = str(json.loads(client.document(place))["token"])
+            given[place] = _token(client.document(place), place)
         yield f"{href}?{given[place]}"
 
     return Signer(ask, always=True)
+
+
+def _token(content: bytes, place: str) -> str:
+    try:
+        return str(parse_json(content, place)["token"])
+    except (RequestError, KeyError, TypeError):
+        raise PassingError(f"{place} gave an answer without a token") from None

@@ -1,5 +1,6 @@
 """Sentinel-2 products as ESA ships them, as scenes: the .SAFE folder, or the zip that it comes in."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ class Product:
             return None
         latitudes, longitudes = numbers[::2], numbers[1::2]
         west, east = min(longitudes), max(longitudes)
+        if max(map(abs, latitudes)) > 90 or max(map(abs, longitudes)) > 180:
+            return None
         if east - west > 180:
             west = min(longitude for longitude in longitudes if longitude > 0)
             east = max(longitude for longitude in longitudes if longitude <= 0)
@@ -181,9 +184,12 @@ class Product:
 
     def _parsed(self, text: str, tag: str) -> float:
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
-            raise RequestError(f"{self.where}: {tag} of {self.id} is {text!r}, which is no number") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise RequestError(f"{self.where}: {tag} of {self.id} is {text[:80]!r}, which is no number")
+        return number
 
 
 def read_product(admitted: str, where: str, client: Client) -> Product:

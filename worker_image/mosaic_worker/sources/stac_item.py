@@ -1,6 +1,6 @@
 """A STAC Item as a scene: which asset is which band, and what its numbers mean."""
 
-import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import Any
 
 import pystac
 from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
 from mosaic_crds.source import MaskValues
 from pystac.errors import STACError, STACTypeError
 from shapely.errors import ShapelyError
@@ -180,11 +181,15 @@ class StacItem:
         return None
 
     def _number(self, value: object, name: str) -> float:
-        """A number that the Item states; "nan" is one, as JSON has no other way to write it."""
+        """A number that the Item states; nodata may be "nan" or "inf", as JSON has no other way to write these."""
         try:
-            return float(str(value))
+            number = float(str(value))
+            allowed = math.isfinite(number) or name == "nodata"
         except ValueError:
-            raise RequestError(f"{self.where}: {name} of {self.id} is {value!r}, which is no number") from None
+            allowed = False
+        if not allowed:
+            raise RequestError(f"{self.where}: {name} of {self.id} is {str(value)[:80]!r}, which is no number")
+        return number
 
 
 def read_item(admitted: str, where: str, client: Client) -> StacItem:
@@ -202,7 +207,7 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
     """A STAC Item in a text or a document.
 
     Args:
-        document: the Item.
+        document: the Item; a text, or what `parse_json` made of one.
         place: where it was read.
         where: the field of the request that names it.
         client: what reads its assets.
@@ -210,10 +215,10 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
     Raises:
         RequestError: it is no STAC Item.
     """
+    parsed = parse_json(document, f"{where}: {shown(place)}") if isinstance(document, str) else document
     try:
-        parsed = json.loads(document) if isinstance(document, str) else document
         item = pystac.Item.from_dict(parsed, preserve_dict=False)
-    except (ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
         raise RequestError(f"{where}: {shown(place)} is no STAC Item") from None
     return StacItem(item, place, where, client.gate)
 

@@ -24,7 +24,11 @@ function rowOf(scene, checked) {
   return row;
 }
 
-function list({ scenes: found, complete }) {
+/** What cannot be read, in one sentence. */
+const failures = (unreadable) =>
+  unreadable.length === 0 ? "" : ` ${locale.integer(unreadable.length)} cannot be read: ${unreadable.map(({ reason }) => reason).join("; ")}.`;
+
+function list({ scenes: found, complete, unreadable }) {
   const text = the("here-text").value.trim().toLowerCase();
   const shown = found.filter((scene) => words(scene).includes(text)).sort((one, other) => ((one.datetime ?? "") < (other.datetime ?? "") ? 1 : -1));
   const focused = document.activeElement?.closest("#here-list li label")?.title;
@@ -32,9 +36,10 @@ function list({ scenes: found, complete }) {
   the("here-list").replaceChildren(...shown.map((scene) => rowOf(scene, known.has(scene.path))));
   the("here-list").hidden = shown.length === 0;
   for (const label of the("here-list").querySelectorAll("label")) if (label.title === focused) label.querySelector("input").focus();
-  the("here-says").textContent = found.length === 0
+  const counted = found.length === 0
     ? "No STAC Item and no Sentinel-2 product (.SAFE, or its zip) lies there; name the files of each band below."
     : `${locale.integer(shown.length)} of ${locale.integer(found.length)}${complete ? "" : ", and more that are not listed"}`;
+  the("here-says").textContent = counted + (unreadable.length > 0 && found.length > 0 ? "." : "") + failures(unreadable);
 }
 
 /** Bring the list into agreement with what is asked for; it is read once. */

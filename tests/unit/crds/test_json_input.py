@@ -1,0 +1,104 @@
+"""JSON that others wrote is read by one rule, and what breaks it is refused with the place."""
+
+import json
+import time
+
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import DEEPEST_JSON, check_json, parse_json, storable
+from mosaic_crds.validation import parse_request
+
+SMALL = "it"
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "reason"),
+    [
+        (r'{"a": ["x", "b\u0000"]}', "a[1]", "NUL"),
+        (r'{"a": {"b\u0000c": 1}}', r"a.b\x00c", "NUL"),
+        (r'{"a": "\ud800"}', "a", "surrogate"),
+        ('{"a": {"b": NaN}}', None, "NaN is not a number"),
+        ('{"a": -Infinity}', None, "-Infinity is not a number"),
+        ('{"a": 1e400}', "a", "finite"),
+        ('{"a": [1, ' + "1" + "0" * 400 + "]}", "a[1]", "finite"),
+        ('{"a": ' + "1" * 5000 + "}", None, "too many digits"),
+        ('{"a": 1, "a": 2}', None, "given twice"),
+        ("[" * 300 + "]" * 300, "[0]" * 12, "more than 64 levels"),
+        ("[" * 200_000, None, "more than 64 levels"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, None, "more than 64 levels"),
+        ("", None, "is not JSON"),
+        ("{'a': 1}", None, "is not JSON (line 1"),
+    ],
+)
+def test_what_breaks_the_rule_is_refused_with_its_place(text: str, field: str | None, reason: str):
+    for content in (text, text.encode()):
+        with pytest.raises(RequestError) as refused:
+            parse_json(content, SMALL)
+        assert reason in str(refused.value)
+        assert refused.value.field == field
+        assert len(str(refused.value)) < 400
+
+
+def test_bytes_that_are_not_utf8_or_too_many_are_refused():
+    for content, reason in (
+        (b'{"a": "\xff"}', "UTF-8"),
+        (b'"\xed\xa0\x80"', "UTF-8"),
+        (b"[" + b" " * 50, "more than the 20"),
+    ):
+        with pytest.raises(RequestError, match=reason):
+            parse_json(content, SMALL, largest=20)
+
+
+def test_what_keeps_the_rule_is_read_as_json_has_it():
+    value = {"a": [1, -2.5, 1e308, 2**64, True, None, "å \n 😀"], "b": {"c": {}}}
+    assert parse_json(json.dumps(value), SMALL) == value
+    assert parse_json(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode(), SMALL) == value
+    deepest = "[" * DEEPEST_JSON + "]" * DEEPEST_JSON
+    check_json(parse_json(deepest, SMALL), SMALL)
+
+
+def test_a_large_document_is_read_in_linear_time():
+    features = [{"id": number, "coordinates": [[number / 7, 1.5]] * 10} for number in range(20_000)]
+    text = json.dumps(features)
+    begun = time.process_time()
+    json.loads(text)
+    plain = time.process_time() - begun
+    begun = time.process_time()
+    parse_json(text, SMALL)
+    assert time.process_time() - begun < 0.5 + 30 * plain
+
+
+def test_anything_can_be_made_storable():
+    deep: list = []
+    for _ in range(200):
+        deep = [deep]
+    given = {"a\0": ["\ud800", float("inf"), float("nan"), 1.5, None, True, ("x",)], "literal": r"\u0000", "deep": deep}
+    kept = storable(given)
+    assert kept["a\ufffd"] == ["\ufffd", None, None, 1.5, None, True, ["x"]]
+    assert kept["literal"] == r"\u0000"
+    json.dumps(kept, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{eq: "\\0"}',
+        "{lte: .inf}",
+        "{lte: .nan}",
+        "{lte: 1" + "0" * 400 + "}",
+        '{eq: "\\ud800"}',
+        "[" * 100 + "]" * 100,
+    ],
+)
+def test_a_request_in_yaml_is_held_to_the_same_rule(query: str):
+    request = f"""
+apiVersion: mosaics.arbutus.dev/v1alpha1
+kind: MosaicRequest
+metadata: {{name: x}}
+spec:
+  area: {{bbox: [15, 45, 16, 46]}}
+  source: {{stac: {{url: earth-search, collection: c, datetime: 2024-06-01, query: {{a: {query}}}}}}}
+  product: {{index: NDVI}}
+"""
+    with pytest.raises(RequestError, match=r"spec\.source\.stac\.query\.a|characters that no text has"):
+        parse_request(request, "x.yaml")
