@@ -21,6 +21,11 @@ def truth(environment: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
+def listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names, separated by commas."""
+    return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
+
+
 def number(environment: Mapping[str, str], name: str, default: int) -> int:
     """A whole number from 1.
 

@@ -19,7 +19,7 @@ from mosaic_worker.sources.resolve import items_of, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 from mosaic_worker.sources.selection import gap
 
-from mosaic_api.mosaics import as_request
+from mosaic_api.mosaics import requested
 from mosaic_api.problems import Invalid
 from mosaic_api.settings import Settings
 
@@ -84,7 +84,7 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
         RequestError: the spec is not valid, or the mosaic would be too large.
         Invalid: files would have to be opened to tell.
     """
-    asked = as_request(settings.namespace, NAME, spec).spec
+    asked = requested(settings, NAME, spec).spec
     product = product_of(asked.product)
     area = requested_area(asked.area)
     if area is None or asked.grid.crs == "source" or (asked.source.files is not None and asked.grid.crs is None):

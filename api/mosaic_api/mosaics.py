@@ -76,7 +76,7 @@ def create(
         TooMany: the principal has too many that are not over.
     """
     principal.require("editor")
-    request = as_request(settings.namespace, name or _made_name(spec), spec)
+    request = requested(settings, name or _made_name(spec), spec)
     product_of(request.spec.product)
     waiting = session.scalar(
         select(func.count())
@@ -103,6 +103,18 @@ def create(
     session.refresh(mosaic)
     audit(session, principal.user_id, "create", f"mosaic/{mosaic.id}", name=mosaic.name)
     return mosaic
+
+
+def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicRequest:
+    """The MosaicRequest that somebody wants to have made here.
+
+    Raises:
+        RequestError: it is not valid, or names what this installation does not allow.
+    """
+    request = as_request(settings.namespace, name, spec)
+    if settings.allowed is not None:
+        settings.allowed.check(request.spec.execution)
+    return request
 
 
 def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:

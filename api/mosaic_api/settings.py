@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from mosaic_crds.allowed import Allowed
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.gate import Gate
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mosaic_api.database.models import ROLES
-from mosaic_api.environment import OF_FILE, expect, number, secret, truth
+from mosaic_api.environment import OF_FILE, expect, listed, number, secret, truth
 from mosaic_api.gates import gate_of
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
@@ -27,6 +28,8 @@ ENV_TILE_ATTRIBUTION = "MOSAIC_TILE_ATTRIBUTION"
 ENV_CENTRAL_URL = "MOSAIC_CENTRAL_URL"
 ENV_CENTRAL_TOKEN = "MOSAIC_CENTRAL_TOKEN"  # noqa: S105
 ENV_SESSION_SECRET = "MOSAIC_SESSION_SECRET"  # noqa: S105
+ENV_PRIORITY_CLASSES = "MOSAIC_PRIORITY_CLASSES"
+ENV_QUEUES = "MOSAIC_QUEUES"
 ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_UPLOAD_BYTES = "MOSAIC_MAX_UPLOAD_BYTES"
 ENV_MAX_OPEN_REQUESTS = "MOSAIC_MAX_OPEN_REQUESTS"
@@ -127,6 +130,7 @@ class Settings:
         store: URI or folder of the store that results and uploads are kept in.
         namespace: of the requests that come in here.
         cluster: whether the requests of that namespace in a Kubernetes cluster and the rows here are kept in step.
+        allowed: what requests may name of that cluster; None without one, where these fields do nothing.
         single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
@@ -150,6 +154,7 @@ class Settings:
     store: str
     namespace: str = "default"
     cluster: bool = False
+    allowed: Allowed | None = None
     single_user: bool = False
     public_url: str = ""
     allowed_hosts: str | None = ""
@@ -193,6 +198,7 @@ class Settings:
             database=database,
             store=environment[ENV_STORE],
             cluster=truth(environment, ENV_CLUSTER),
+            allowed=_allowed(environment) if truth(environment, ENV_CLUSTER) else None,
             public_url=_origin(environment[ENV_PUBLIC_URL]),
             allowed_hosts=environment.get(ENV_ALLOWED_HOSTS, ""),
             max_calls=number(environment, ENV_MAX_CALLS, cls.max_calls),
@@ -250,6 +256,11 @@ def database_of(environment: Mapping[str, str]) -> str:
 def database_if_named(environment: Mapping[str, str]) -> str | None:
     """As `database_of`; None where the environment names no database."""
     return database_of(environment) if secret(environment, ENV_DATABASE) else None
+
+
+def _allowed(environment: Mapping[str, str]) -> Allowed:
+    classes, queues = (listed(environment, name) for name in (ENV_PRIORITY_CLASSES, ENV_QUEUES))
+    return Allowed(classes, queues)
 
 
 def _origin(address: str) -> str:

@@ -41,12 +41,13 @@ def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
     if seen.request.execution.cancel:
         _end(seen, draft, Phase.CANCELLED, "Cancelled", f"cancelled{_done_by_then(seen)}")
         return
-    if "conditions" not in seen.request.status:
-        refusal = _refusal(seen)
-        if refusal is not None:
-            draft.say(Condition.ACCEPTED, False, "Invalid", refusal)
-            _end(seen, draft, Phase.FAILED, "Invalid", refusal)
-            return
+    new = "conditions" not in seen.request.status
+    refusal = (_refusal(seen) if new else None) or _not_allowed(seen, settings)
+    if refusal is not None:
+        draft.say(Condition.ACCEPTED, False, "Invalid", refusal)
+        _end(seen, draft, Phase.FAILED, "Invalid", refusal)
+        return
+    if new:
         draft.say(Condition.ACCEPTED, True, "Valid", "the request is valid")
     draft.give_up = lost(seen.pods or (), draft.now)
     if seen.request.execution.suspend:
@@ -84,6 +85,15 @@ def _refusal(seen: Observed) -> str | None:
     """Why the request cannot work, as far as the contract can tell."""
     try:
         load_request({key: value for key, value in seen.request.document.items() if key != "status"})
+    except RequestError as error:
+        return str(error)
+    return None
+
+
+def _not_allowed(seen: Observed, settings: Settings) -> str | None:
+    """Why the request may not work here; asked each time, because a status can be written by others too."""
+    try:
+        settings.allowed.check(seen.request.execution)
     except RequestError as error:
         return str(error)
     return None

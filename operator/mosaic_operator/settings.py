@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from mosaic_crds.allowed import Allowed
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import Step
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
@@ -90,6 +91,10 @@ class Settings(BaseModel):
     """The most requests at once."""
     max_running_per_namespace: Positive = 8
     """The most requests of a namespace at once."""
+    priority_classes: Names = ()
+    """The PriorityClasses that requests may name."""
+    queues: Names = ()
+    """The LocalQueues of Kueue that requests may name."""
     plan_deadline: Seconds = 15 * 60
     """After so long a plan pod counts as stuck."""
     finalize_deadline: Seconds = 3600
@@ -104,6 +109,11 @@ class Settings(BaseModel):
     """Of the log."""
     port: Positive = 8080
     """For health and metrics."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """What requests may name of the cluster."""
+        return Allowed(self.priority_classes, self.queues)
 
     @property
     def sweep_namespace(self) -> str:

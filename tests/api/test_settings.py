@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mosaic_api.settings import Oidc, Settings
+from mosaic_crds.allowed import Allowed
 from mosaic_crds.errors import RequestError
 
 WHOLE = {
@@ -23,6 +24,12 @@ PROVIDER = {
 def test_what_is_not_said_has_a_default():
     settings = Settings.from_environment(WHOLE)
     assert (settings.public_url, settings.single_user, settings.oidc) == ("https://mosaics.example.org", False, None)
+
+
+def test_names_are_allowed_by_the_chart_and_do_nothing_without_a_cluster():
+    named = {"MOSAIC_PRIORITY_CLASSES": "low, batch", "MOSAIC_QUEUES": ""}
+    assert Settings.from_environment(WHOLE | named | {"MOSAIC_CLUSTER": "true"}).allowed == Allowed(("low", "batch"))
+    assert Settings.from_environment(WHOLE | named).allowed is None
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -98,6 +98,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "allowedHosts": ["data.example.org", "10.0.0.7:9000", "*.example.net"],
         "store": {"size": "2Ti", "storageClassName": "nfs", "accessMode": "ReadWriteMany"},
         "limits": {"maxPixels": 40_000_000_000, "maxParallelism": 500, "maxRunning": 9, "maxRunningPerNamespace": 3},
+        "requests": {"priorityClasses": ["low", "batch"], "queues": ["research"]},
         "deadlines": {"plan": "5m", "finalize": "1d12h"},
         "sweep": {"interval": "10m", "age": "2h", "keepFailed": "90s"},
         "logLevel": "debug",

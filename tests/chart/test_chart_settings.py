@@ -41,6 +41,7 @@ def test_every_value_reaches_the_operator() -> None:
     assert settings.allowed_hosts == "data.example.org,10.0.0.7:9000,*.example.net"
     assert (settings.max_pixels, settings.max_parallelism) == (40_000_000_000, 500)
     assert (settings.max_running, settings.max_running_per_namespace) == (9, 3)
+    assert (settings.priority_classes, settings.queues) == (("low", "batch"), ("research",))
     assert (settings.plan_deadline, settings.finalize_deadline) == (300, 36 * 3600)
     assert (settings.sweep_interval, settings.sweep_age, settings.keep_failed) == (600, 7200, 90)
     assert settings.log_level == "DEBUG"
@@ -102,7 +103,9 @@ def test_a_store_over_the_network_takes_no_claim_and_its_secret_goes_to_workers_
         for container in pod["containers"]:
             assert "envFrom" not in container
             assert "secretKeyRef" not in str(container["env"])
-    assert not [role for role in objects.of("Role") + objects.of("ClusterRole") if "secrets" in str(role["rules"])]
+    for role in objects.of("Role") + objects.of("ClusterRole"):
+        for rule in role["rules"]:
+            assert "secrets" not in rule["resources"] or set(rule["verbs"]) == {"create", "delete"}
 
 
 def test_an_endpoint_reaches_the_workers() -> None:

@@ -14,7 +14,7 @@ from mosaic_api import estimating
 from mosaic_api.access import Who
 from mosaic_api.bodies import Area, Body, Source, Spec
 from mosaic_api.context import HERE
-from mosaic_api.mosaics import as_request
+from mosaic_api.mosaics import as_request, requested
 from mosaic_api.routes.mosaics import EXAMPLE
 
 router = APIRouter(tags=["planning"])
@@ -121,7 +121,7 @@ def estimate(
     settings = here.settings
     if not whole:
         return Estimate.of(estimating.quick(settings, asked.spec, asked.scenes), settings.max_pixels)
-    request = as_request(settings.namespace, estimating.NAME, asked.spec)
+    request = requested(settings, estimating.NAME, asked.spec)
     question = f"estimate {request.spec.model_dump_json()}"
     estimated = here.outside.ask(principal.user_id, question, lambda: estimating.whole(settings, request))
     return Estimate.of(estimated, settings.max_pixels)

@@ -63,6 +63,10 @@ secret:
   value: {{ (include "mosaic-operator.store" . | fromYaml).uri | quote }}
 - name: MOSAIC_ALLOWED_HOSTS
   value: {{ join "," .Values.allowedHosts | quote }}
+- name: MOSAIC_PRIORITY_CLASSES
+  value: {{ join "," .Values.requests.priorityClasses | quote }}
+- name: MOSAIC_QUEUES
+  value: {{ join "," .Values.requests.queues | quote }}
 - name: MOSAIC_MAX_PIXELS
   value: {{ .Values.limits.maxPixels | int64 | quote }}
 - name: MOSAIC_MAX_UPLOAD_BYTES

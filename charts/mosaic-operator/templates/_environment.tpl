@@ -27,6 +27,10 @@
   value: {{ .Values.limits.maxRunning | int64 | quote }}
 - name: MOSAIC_MAX_RUNNING_PER_NAMESPACE
   value: {{ .Values.limits.maxRunningPerNamespace | int64 | quote }}
+- name: MOSAIC_PRIORITY_CLASSES
+  value: {{ join "," .Values.requests.priorityClasses | quote }}
+- name: MOSAIC_QUEUES
+  value: {{ join "," .Values.requests.queues | quote }}
 - name: MOSAIC_PLAN_DEADLINE
   value: {{ .Values.deadlines.plan | quote }}
 - name: MOSAIC_FINALIZE_DEADLINE

@@ -232,6 +232,24 @@ def test_what_pods_read_is_kept_until_the_request_is_over_and_then_deleted():
     assert world.decide().delete_secret is None
 
 
+@pytest.mark.parametrize("forged", [False, True], ids=["new", "with a status that somebody wrote"])
+@pytest.mark.parametrize("field", ["priorityClass", "queue"])
+def test_names_of_the_cluster_that_the_chart_does_not_list_are_refused(field, forged):
+    world = World(request(**{field: "system-node-critical"}), settings(priority_classes="low, batch"))
+    if forged:
+        condition = {"type": "Accepted", "status": "True", "reason": "Valid", "message": ""}
+        world.request["status"] = {
+            "phase": "Pending",
+            "conditions": [condition | {"lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        }
+    world.step()
+    assert (world.status["phase"], world.created, world.secrets) == ("Failed", [], set())
+    allowed = "low or batch is allowed" if field == "priorityClass" else "none is allowed"
+    assert world.status["message"] == (
+        f'spec.execution.{field} is "system-node-critical"; {allowed} in this installation'
+    )
+
+
 def test_a_request_that_is_being_deleted_is_left_alone():
     world = at_work()
     world.request["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

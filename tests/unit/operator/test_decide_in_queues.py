@@ -2,12 +2,12 @@
 
 import pytest
 from mosaic_crds.names import Step
-from operator_world import PLAN, World, request
+from operator_world import PLAN, World, request, settings
 
 
 def in_the_queue(step: Step = Step.PLAN) -> World:
     """A request of a queue, one of whose Jobs Kueue has not let go yet."""
-    world = World(request(queue="research", deadline="1h"))
+    world = World(request(queue="research", deadline="1h"), settings(queues="research"))
     world.step()
     if step is Step.TILES:
         let_go(world, Step.PLAN)

@@ -1,0 +1,30 @@
+"""PriorityClasses and queues that a request may name, refused on the field that names another."""
+
+from dataclasses import replace
+
+import pytest
+from clients import Client
+from mosaic_api.settings import Settings
+from mosaic_crds.allowed import Allowed
+from test_requests_api import SPEC
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """An installation in a cluster whose chart lists one name."""
+    return replace(settings, allowed=Allowed(("low",)))
+
+
+@pytest.mark.parametrize("path", ["requests", "estimate"])
+@pytest.mark.parametrize("field", ["priorityClass", "queue"])
+def test_a_page_user_cannot_name_what_the_chart_does_not_list(client: Client, path: str, field: str):
+    spec = SPEC | {"execution": {field: "system-node-critical"}}
+    answer = client("ann").post(f"/api/v1/{path}", json={"spec": spec})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == f"spec.execution.{field}"
+    assert "is allowed in this installation" in answer.json()["detail"]
+
+
+def test_a_listed_name_is_accepted(client: Client):
+    spec = SPEC | {"execution": {"priorityClass": "low"}}
+    assert client("ann").post("/api/v1/requests", json={"spec": spec}).status_code == 201

@@ -1,0 +1,38 @@
+"""What an installation allows requests to name of its cluster."""
+
+import pytest
+from mosaic_crds.allowed import Allowed
+from mosaic_crds.errors import RequestError
+from mosaic_crds.spec import Execution
+
+
+@pytest.mark.parametrize(
+    ("allowed", "execution", "sentence"),
+    [
+        (
+            Allowed(),
+            Execution(priority_class="system-node-critical"),
+            'spec.execution.priorityClass is "system-node-critical"; none is allowed in this installation',
+        ),
+        (
+            Allowed(("low", "batch"), ("research",)),
+            Execution(priority_class="high", queue="research"),
+            'spec.execution.priorityClass is "high"; low or batch is allowed in this installation',
+        ),
+        (
+            Allowed(("low",)),
+            Execution(priority_class="low", queue="theirs"),
+            'spec.execution.queue is "theirs"; none is allowed in this installation',
+        ),
+    ],
+)
+def test_only_names_that_are_listed_are_allowed(allowed, execution, sentence):
+    with pytest.raises(RequestError) as refused:
+        allowed.check(execution)
+    assert str(refused.value) == sentence
+    assert refused.value.field == sentence.split(" ", 1)[0]
+
+
+def test_what_is_listed_or_not_named_is_accepted():
+    Allowed().check(Execution())
+    Allowed(("low",), ("research",)).check(Execution(priority_class="low", queue="research"))
