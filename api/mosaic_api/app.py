@@ -30,6 +30,7 @@ from mosaic_api.routes import (
     users,
 )
 from mosaic_api.settings import Settings
+from mosaic_api.wellformed import WellFormed
 
 API = "/api/v1"
 
@@ -77,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount_files(app)
     app.add_middleware(JsonBodies)
     app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(WellFormed)
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")
         app.add_middleware(

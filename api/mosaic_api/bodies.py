@@ -27,6 +27,8 @@ class _DescribedAs:
         return handler(self.model.__pydantic_core_schema__)
 
 
+NO_NUL = r"^[^\x00]*$"
+"""Pattern of text that PostgreSQL can store."""
 Spec = Annotated[dict[str, Any], _DescribedAs(MosaicRequestSpec)]
 """The spec of a MosaicRequest, or a part of it."""
 Source = Annotated[dict[str, Any], _DescribedAs(SourceOfContract)]

@@ -77,6 +77,10 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].pop("422", None)
             operation["responses"] |= {
                 "4XX": {"description": "What was asked cannot be answered so", "content": content},
-                "5XX": {"description": "It failed, and may succeed later", "content": content},
+                "503": {
+                    "description": "The database, the store or another server does not answer; try again later",
+                    "headers": {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
+                    "content": content,
+                },
             }
     return schema

@@ -30,6 +30,8 @@ Text = Annotated[str, AfterValidator(_writable)]
 Name = Annotated[Text, Field(min_length=1, max_length=100, pattern=r"\S")]
 Description = Annotated[Text, Field(max_length=5000)]
 Creator = Annotated[Text, Field(max_length=100)]
+FileName = Annotated[Text, Field(max_length=255)]
+"""Of a file that is uploaded; no file system has longer ones."""
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]

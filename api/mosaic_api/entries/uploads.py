@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from mosaic_api.entries.asking import New
+from mosaic_api.entries.asking import FileName, New
 from mosaic_api.problems import Invalid, Problem, TooLarge
 
 MOST_FIELDS = 30
 LARGEST_FIELD = 64 * 2**10
+Read = TypeVar("Read")
+
+
+_FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 
 class Upload(NamedTuple):
@@ -59,6 +63,9 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
         file = files.get("file")
         if file is not None and (file.size or 0) > max_bytes:
             raise TooLarge(f"file: it is larger than the {max_bytes // 2**20} MiB that are taken here", "file")
+        if file is not None and file.filename:
+            name = file.filename
+            file.filename = _validated(lambda: _FILE_NAME.validate_python(name), "file")
         said = {name: value for name, value in form.items() if name not in files and value != ""}
         yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
     finally:
@@ -78,9 +85,9 @@ async def _body(request: Request) -> AsyncGenerator[bytes, None]:
         raise Problem("the upload was broken off") from None
 
 
-def _validated(read: Callable[[], New]) -> New:
+def _validated(read: Callable[[], Read], *at: str) -> Read:
     try:
         return read()
     except ValidationError as error:
-        told = [detail | {"loc": ("body", *detail["loc"])} for detail in error.errors(include_url=False)]
+        told = [detail | {"loc": ("body", *at, *detail["loc"])} for detail in error.errors(include_url=False)]
         raise RequestValidationError(told) from None

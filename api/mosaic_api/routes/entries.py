@@ -12,7 +12,7 @@ from mosaic_crds.spec import Colormap
 from pydantic import BaseModel
 
 from mosaic_api.access import Who
-from mosaic_api.bodies import Body
+from mosaic_api.bodies import NO_NUL, Body
 from mosaic_api.central import outbox
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
@@ -155,7 +155,7 @@ def listed(
         str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
     ] = None,
     text: Annotated[
-        str, Query(max_length=100, pattern=r"^[^\x00]*$", description="that the name, description or creator holds")
+        str, Query(max_length=100, pattern=NO_NUL, description="that the name, description or creator holds")
     ] = "",
     kind: Literal["image", "vector", "point"] | None = None,
     scope: Annotated[rows.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaic_api import mosaics
 from mosaic_api.access import Who, recognised_again, required
-from mosaic_api.bodies import Body, Spec
+from mosaic_api.bodies import NO_NUL, Body, Spec
 from mosaic_api.context import HERE
 from mosaic_api.database import Mosaic
 from mosaic_api.identity import Principal
@@ -128,7 +128,7 @@ def listed(
     principal: Who,
     here: HERE,
     phase: Annotated[list[Phase], Query()] = [],  # noqa: B006 (FastAPI copies it)
-    text: Annotated[str, Query(max_length=100, description="that the name holds")] = "",
+    text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="that the name holds")] = "",
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Listed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError  # types; defusedxml reads  # nosec B405
 
 from defusedxml.ElementTree import fromstring
 from mosaic_crds.errors import RequestError

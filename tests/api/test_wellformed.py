@@ -1,0 +1,68 @@
+"""Calls that no route can mean are refused with a sentence, and never end in a fault."""
+
+import pytest
+from clients import Client
+from entry_files import geotiff
+from fastapi.testclient import TestClient
+
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n\\ud800\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="\\ud801"\r\n\r\none\r\n--x--\r\n'
+)
+
+
+ADDRESSES = (
+    "/api/v1/requests?text=a%00b",
+    "/api/v1/entries?text=%00&limit=1",
+    "/api/v1/requests?%00=1",
+    "/api/v1/requests/%00",
+    "/api/v1/me/%00",
+    "/static/%00.css",
+    "/login?target=/%00",
+)
+CODECS = ("undefined", "unicode_escape", "utf-7", "idna", "punycode", "no-such-codec")
+"""Python has the first five; some decode to what cannot be encoded again, some raise what nobody expects."""
+
+
+def test_an_address_with_a_nul_character_is_refused(client: Client):
+    ann = client("ann")
+    for address in ADDRESSES:
+        answer = ann.get(address)
+        assert answer.status_code == 400, (address, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "NUL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/api/v1/entries"])
+def test_a_form_in_another_encoding_is_refused(client: Client, path: str):
+    ann = client("ann")
+    for codec in CODECS:
+        headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={codec}"}
+        answer = ann.post(path, content=FORM, headers=headers)
+        assert answer.status_code == 415, (codec, answer.text)
+        assert "UTF-8" in answer.json()["detail"]
+
+
+def test_a_form_may_say_that_it_is_in_utf_8(client: Client):
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\npoint\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nl\xc3\xa0\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="longitude"\r\n\r\n1\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="latitude"\r\n\r\n2\r\n--x--\r\n'
+    )
+    headers = {"Content-Type": 'multipart/form-data; boundary=x; charset="UTF-8"'}
+    answer = client("ann").post("/api/v1/entries", content=form, headers=headers)
+    assert (answer.status_code, answer.json()["name"]) == (201, "là")
+
+
+def test_a_file_whose_name_cannot_be_kept_is_refused(laptop: TestClient):
+    for name in (b"a\0b.tif", b"a\x1bb.tif", b"n" * 300 + b".tif"):
+        form = (
+            b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\none\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="' + name + b'"\r\n\r\n'
+        )
+        content = form + geotiff() + b"\r\n--x--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = laptop.post("/api/v1/entries", content=content, headers=headers)
+        assert (answer.status_code, answer.json().get("field")) == (422, "file"), (name, answer.text)

@@ -1,0 +1,21 @@
+"""What an S3 server answers is data from outside."""
+
+import pytest
+import requests
+from mosaic_worker.store import s3
+from mosaic_worker.store.service import Fault, ServiceError
+
+LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE e [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<Error><Code>&b;</Code></Error>"""
+
+
+def test_an_answer_whose_entities_multiply_is_not_read():
+    with pytest.raises(ServiceError, match="not S3's") as error:
+        s3._xml(LAUGHS)
+    assert error.value.fault is Fault.OTHER
+
+
+def test_an_error_whose_entities_multiply_has_no_code():
+    answer = requests.Response()
+    answer.status_code, answer._content = 409, LAUGHS
+    assert s3._error(answer).code == "status 409"
