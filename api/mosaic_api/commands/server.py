@@ -80,7 +80,14 @@ class Server:
         while address:
             page = self._ask("GET", address)
             yield from map(_seen, page["requests"])
-            address = page["next"] and page["next"].removeprefix("/api/v1")
+            address = page["next"] and self._own(page["next"])
+
+    def _own(self, address: str) -> str:
+        """The path of an address that the server gave; the token goes to no other host, whatever the server says."""
+        url = httpx.URL(address)
+        if url.is_absolute_url or url.host:
+            raise PassingError(f"{self._url} sends to another server for the next page")
+        return address.removeprefix("/api/v1")
 
     def _events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Server-Sent Events: the kind of each, and its data."""

@@ -27,6 +27,7 @@
           - 168.63.129.16/32 # a virtual machine's host on Azure
           - 169.254.0.0/16 # among them 169.254.169.254, where clouds give out credentials
           - 172.16.0.0/12
+          - 192.0.0.0/24 # among them 192.0.0.192, the same on Oracle Cloud
           - 192.168.0.0/16
     {{- range $.Values.networkPolicy.egressCIDRs }}
     - ipBlock:

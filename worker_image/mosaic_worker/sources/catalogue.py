@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+from urllib.parse import quote, urljoin
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from mosaic_crds.json_input import parse_json
@@ -21,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian
 from mosaic_worker.sources.client import Client, saying
-from mosaic_worker.sources.gate import shown
+from mosaic_worker.sources.gate import origin, shown
 from mosaic_worker.sources.patience import PASSING
 from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.signing import Signer
@@ -51,7 +52,7 @@ class Catalogue:
         url: its landing page.
         where: the field of the request that means it.
         client: asks it.
-        headers: gives what is sent with each request.
+        headers: gives what is sent with each request to its own origin; no other server gets it.
     """
 
     url: str
@@ -175,11 +176,18 @@ class Catalogue:
             raise RequestError(f"{self.where}.collection: {shown(self.url)} has no collection {collection}{near}{few}")
 
     def _place(self, document: Mapping[str, Any]) -> str:
-        """The URL of an Item, by which it is read again."""
-        for link in document.get("links", ()):
-            if link.get("rel") == "self":
-                return str(link["href"])
-        return f"{self.url.rstrip('/')}/collections/{document.get('collection')}/items/{document.get('id')}"
+        """The URL of an Item, by which it is read again, and from which its relative references start.
+
+        Never a local path, whatever the API says.
+        """
+        links = document.get("links")
+        for link in links if isinstance(links, list) else ():
+            if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
+                place = urljoin(f"{self.url.rstrip('/')}/", link["href"])
+                if place.lower().startswith(("http://", "https://")):
+                    return place
+        collection, name = (quote(str(document.get(key)), safe="") for key in ("collection", "id"))
+        return f"{self.url.rstrip('/')}/collections/{collection}/items/{name}"
 
 
 def item_signer(
@@ -253,8 +261,9 @@ class _Asking(StacApiIO):
     ) -> str:
         method = (method or "GET").upper()
         query, body = (None, parameters) if method == "POST" else (parameters, None)
+        own = origin(href) == origin(self._catalogue.url)  # a link may lead to any server
         for fresh in (False, True):
-            ours = self._catalogue.headers(fresh)
+            ours = self._catalogue.headers(fresh) if own else {}
             with saying(self._catalogue.where):
                 response = self.session.request(
                     method, href, headers={**(headers or {}), **ours}, params=query, json=body

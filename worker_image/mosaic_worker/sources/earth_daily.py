@@ -177,6 +177,7 @@ class _Token:
             account.auth_url,
             auth=(account.client_id, account.secret),
             data={"grant_type": "client_credentials"},
+            allow_redirects=False,
         )
         if response.status_code in {400, 401}:
             raise RequestError(
@@ -185,7 +186,7 @@ class _Token:
             )
         if response.status_code == 403:
             raise RequestError(f"{WHERE}: EarthDaily does not let this account in (403); ask EarthDaily for access")
-        if not response.ok:
+        if not response.ok or response.is_redirect:
             raise PassingError(f"{WHERE}: EarthDaily gives no token ({response.status_code})")
         try:
             given = parse_json(response.content, account.auth_url)

@@ -47,7 +47,8 @@ class Gate:
         Args:
             reference: a path, file:// or http(s):// URI, as it stands in a request or a STAC Item.
             where: the field that holds it, for the message.
-            base: an admitted path or URL of the document that holds a relative reference; the gate's folder if None.
+            base: an admitted path or URL of the document that holds the reference, from which a relative one starts;
+                the gate's folder if None. A document at a URL may only name URLs.
 
         Raises:
             RequestError: the form, scheme, host or port is not admitted.
@@ -69,6 +70,10 @@ class Gate:
             return self._admit_path(reference, where, base)
         kind = scheme.group(1).lower()
         if kind == "file":
+            if base is not None and is_url(base):
+                raise RequestError(
+                    f"{where}: {shown(reference)!r} is a local file, and a document of a server may only name URLs"
+                )
             parts = urlsplit(reference)
             if parts.netloc not in {"", "localhost"}:
                 raise RequestError(f"{where}: {reference!r} names another machine; use file:///path")
@@ -161,6 +166,15 @@ def own_folders(folders: Sequence[Path]) -> Gate:
 def pod(hosts: str) -> Gate:
     """The gate of a pod: no local files, and the hosts of a comma-separated list."""
     return Gate(folder=None, hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()))
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """The scheme, host and port of a URL: who gets what is sent there, such as a token."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or STANDARD_PORTS.get(parts.scheme)
+    except ValueError:
+        return "", url, None
 
 
 def is_url(admitted: str) -> bool:

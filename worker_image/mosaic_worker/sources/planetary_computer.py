@@ -1,5 +1,6 @@
 """Signatures of the Planetary Computer: its files lie in Azure, and a token for a container is free for the asking."""
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Followed by a storage account and a container (Planetary Computer, "Data Access API")."""
 BLOBS = ".blob.core.windows.net"
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+"""The name of a storage account."""
 
 
 def planetary_computer_signer(gate: Gate, tokens: str = TOKENS) -> Signer:
@@ -29,7 +32,7 @@ def planetary_computer_signer(gate: Gate, tokens: str = TOKENS) -> Signer:
     def ask(href: str) -> Iterator[str]:
         parts = urlsplit(href)
         account, container = (parts.hostname or "").removesuffix(BLOBS), parts.path.split("/")[1]
-        if not (parts.hostname or "").endswith(BLOBS):
+        if parts.scheme != "https" or not (parts.hostname or "").endswith(BLOBS) or not _ACCOUNT.fullmatch(account):
             return
         place = f"{tokens}/{account}/{container}"
         if place not in given or ends_soon(f"{href}?{given[place]}"):
