@@ -183,7 +183,7 @@ class Catalogue:
         links = document.get("links")
         for link in links if isinstance(links, list) else ():
             if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-                place = urljoin(f"{self.url.rstrip('/')}/", link["href"])
+                place: str = urljoin(f"{self.url.rstrip('/')}/", link["href"])
                 if place.lower().startswith(("http://", "https://")):
                     return place
         collection, name = (quote(str(document.get(key)), safe="") for key in ("collection", "id"))
