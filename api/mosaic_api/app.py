@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        context.news.start()
+        context.start()
         errands.start()
         try:
             yield
@@ -77,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix=API)
     pages.mount_files(app)
     app.add_middleware(JsonBodies)
-    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(BodyLimit, settings=settings, uploads_to=f"{API}/entries")
     app.add_middleware(WellFormed)
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")

@@ -1,7 +1,6 @@
 """What every route needs, made once with the application."""
 
 from dataclasses import dataclass, field
-from threading import Semaphore
 from typing import Annotated, Self, cast
 
 from anyio import CapacityLimiter
@@ -9,7 +8,10 @@ from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
 from mosaic_api.database import Database
+from mosaic_api.entries.admission import Admission
 from mosaic_api.entries.filing import Filing
+from mosaic_api.entries.scratch import Scratch, sweep_scratch
+from mosaic_api.entries.turns import Turns
 from mosaic_api.identity import Principal
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
@@ -23,8 +25,10 @@ from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
 
 CONVERSIONS = 2
-UPLOADS, FETCHES = 8, 4
-"""In hand at once, each with a file on the disk; most wait for a conversion, or for the central installation."""
+UPLOADS, FETCHES = 12, 4
+UPLOADS_EACH, FETCHES_EACH = 3, 2
+"""At once, of all users and of each, each with a file on the disk; most wait for a conversion, or for the central
+installation. A laptop's one user may have all."""
 SHOWN_SECONDS = 3.0
 MOST_SHOWN = 1000
 TILE_SECONDS = 600.0
@@ -51,7 +55,9 @@ class Context:
         outside: asks servers elsewhere.
         metrics: of this application.
         filing: reads and keeps the files of entries.
-        uploads, fetches: let so many be in hand; each their own, so that a stuck fetch holds no upload up.
+        scratch: the disk that files pass through.
+        uploads, fetches: let so many in at once; each their own, so that a stuck fetch holds no upload up.
+        working: threads for these, apart from those that answer.
     """
 
     settings: Settings
@@ -66,9 +72,11 @@ class Context:
     metrics: Metrics = field(repr=False)
     limits: Limits = field(repr=False)
     filing: Filing = field(repr=False)
+    scratch: Scratch = field(repr=False)
+    uploads: Admission = field(repr=False)
+    fetches: Admission = field(repr=False)
+    working: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS + FETCHES), repr=False)
     provider: Provider | None = None
-    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS), repr=False)
-    fetches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(FETCHES), repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -79,6 +87,8 @@ class Context:
             PassingError: its store cannot be used.
         """
         database, store = Database(settings.database), open_store(settings.store)
+        scratch, alone = Scratch(settings.max_scratch_bytes), settings.single_user
+        conversions = Turns(CONVERSIONS, CONVERSIONS if alone else CONVERSIONS - 1)
         return cls(
             settings=settings,
             database=database,
@@ -91,12 +101,21 @@ class Context:
             outside=Outside(),
             metrics=Metrics(database),
             limits=Limits(settings, database),
-            filing=Filing(database, store, settings.max_pixels, Semaphore(CONVERSIONS)),
+            filing=Filing(database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions),
+            scratch=scratch,
+            uploads=Admission("uploads", UPLOADS, UPLOADS if alone else UPLOADS_EACH),
+            fetches=Admission("fetches", FETCHES, FETCHES if alone else FETCHES_EACH),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )
 
+    def start(self) -> None:
+        """Begin to listen, and delete what servers left behind that were killed."""
+        sweep_scratch()
+        self.news.start()
+
     def close(self) -> None:
         """Give back what is open."""
+        self.scratch.close()
         self.news.stop()
         self.datasets.close()
         self.database.close()

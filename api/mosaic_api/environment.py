@@ -1,5 +1,6 @@
 """How variables of the environment are read; an error names the variable, and what may stand there."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,6 +8,11 @@ from mosaic_crds.errors import RequestError
 
 OF_FILE = "_FILE"
 """Ends the name of a variable that names the file which holds the secret, as containers are given them."""
+
+_UNITS = {"": 1} | {
+    unit + ending: base**power for power, unit in enumerate("KMGT", 1) for ending, base in (("", 1000), ("i", 1024))
+}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,3})?)([KMGT]i?|)")
 
 
 def truth(environment: Mapping[str, str], name: str) -> bool:
@@ -36,6 +42,19 @@ def number(environment: Mapping[str, str], name: str, default: int) -> int:
     if text and (not text.isdecimal() or int(text) == 0):
         raise RequestError(f"the environment variable {name} is {text!r}; a whole number from 1 is allowed")
     return int(text) if text else default
+
+
+def size(environment: Mapping[str, str], name: str) -> int | None:
+    """Bytes, as Kubernetes writes them: 10Gi, 500M, 1073741824; None if nothing is said.
+
+    Raises:
+        RequestError: it is no size.
+    """
+    text = environment.get(name, "")
+    found = _SIZE.fullmatch(text)
+    if text and not found:
+        raise RequestError(f"the environment variable {name} is {text!r}; a size such as 10Gi is allowed")
+    return int(float(found[1]) * _UNITS[found[2]]) if found else None
 
 
 def expect(value: str | None, name: str) -> None:

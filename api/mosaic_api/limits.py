@@ -1,9 +1,11 @@
 """How much one caller may take: calls a minute, failed attempts to get in, and the bytes of a body."""
 
+import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -20,6 +22,8 @@ from mosaic_api.settings import Settings
 
 MOST_BODY_BYTES = 2**20
 """Of JSON and of small forms."""
+_CLOSED = {"Connection": "close"}
+"""Of an answer to a body that is not read to its end."""
 MOST_KEYS = 10_000
 """Callers that are remembered at once."""
 
@@ -128,12 +132,39 @@ def _expect_none(wait: float, reason: str) -> None:
         raise TooMany(f"{reason}; try again in {seconds} s", headers={"Retry-After": str(seconds)})
 
 
-class BodyLimit:
-    """Refuses bodies that are too large, by what their headers say or else when they are: JSON, and uploads."""
+@dataclass(frozen=True)
+class Patience:
+    """How long a body may take that somebody sends.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    Attributes:
+        stall: seconds without a byte.
+        start: seconds that any body may take.
+        rate: bytes a second that it must have on average after that.
+        most: seconds that it may take in all.
+    """
+
+    stall: float = 30
+    start: float = 60
+    rate: float = 32 * 2**10
+    most: float = 4 * 3600
+
+
+class _Refused(HTTPException):
+    """A body is too large, or comes too slowly."""
+
+
+class BodyLimit:
+    """Refuses bodies that are too large, by what their headers say or else when they are, and ends those that stall.
+
+    Only uploads may have more than MOST_BODY_BYTES. They are known by where they go, not by what they call themselves:
+    other routes keep a body in memory.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, uploads_to: str, patience: Patience = Patience()) -> None:
         self._app = app
+        self._uploads_to = uploads_to
         self._upload = settings.max_upload_bytes + MOST_BODY_BYTES  # with what a form has beside the file
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -141,21 +172,49 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        is_upload = is_form and (scope["method"], scope["path"]) == ("POST", self._uploads_to)
         most = self._upload if is_upload else MOST_BODY_BYTES
         refusal = f"the body is larger than {most // 2**20} MiB, and no more is taken"
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > most:
-            await answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal)(scope, receive, send)
+            await answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal, headers=_CLOSED)(scope, receive, send)
             return
-        seen = 0
+        seen, waited, whole, begun = 0, 0.0, False, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, waited, whole
+            if whole:  # what comes after a body is that somebody goes away
+                return await receive()
+            left = self._left(seen, waited)
+            before = time.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(
+                    HTTPStatus.REQUEST_TIMEOUT, f"the body came too slowly: nothing for {left:.0f} s", _CLOSED
+                ) from None
+            waited += time.monotonic() - before
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > most:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal)
+                raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal, _CLOSED)
             return message
 
-        await self._app(scope, counted, send)
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _Refused as error:  # where what reads the body is no route
+            if begun:
+                raise
+            await answer(error.status_code, str(error.detail), headers=error.headers)(scope, receive, send)
+
+    def _left(self, seen: int, waited: float) -> float:
+        """Seconds for which the next bytes may be waited for."""
+        of_all = min(self._patience.start + seen / self._patience.rate, self._patience.most)
+        return max(0.0, min(self._patience.stall, of_all - waited))

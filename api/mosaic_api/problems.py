@@ -70,6 +70,12 @@ class Conflict(Problem):
     status = HTTPStatus.CONFLICT
 
 
+class Outdated(Problem):
+    """What is to be changed is not any more as whoever changes it saw it."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
 class TooLarge(Problem):
     """More was sent than this installation takes."""
 
@@ -80,6 +86,12 @@ class TooMany(Problem):
     """More at once than a user may have."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class NoRoom(Problem):
+    """The server's disk is too full for it now."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 class Unavailable(Problem):

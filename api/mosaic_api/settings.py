@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mosaic_api.database.models import ROLES
-from mosaic_api.environment import OF_FILE, expect, listed, number, secret, truth
+from mosaic_api.environment import OF_FILE, expect, listed, number, secret, size, truth
 from mosaic_api.gates import gate_of
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"
@@ -34,6 +34,8 @@ ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_UPLOAD_BYTES = "MOSAIC_MAX_UPLOAD_BYTES"
 ENV_MAX_OPEN_REQUESTS = "MOSAIC_MAX_OPEN_REQUESTS"
 ENV_MAX_STORED_BYTES = "MOSAIC_MAX_STORED_BYTES"
+ENV_MAX_DISPLAY_BYTES = "MOSAIC_MAX_DISPLAY_BYTES"
+ENV_MAX_SCRATCH_BYTES = "MOSAIC_MAX_SCRATCH_BYTES"
 ENV_RESTORE_DAYS = "MOSAIC_RESTORE_DAYS"
 ENV_MAX_CALLS = "MOSAIC_MAX_CALLS_PER_MINUTE"
 ENV_MAX_FAILURES = "MOSAIC_MAX_FAILED_LOGINS_PER_MINUTE"
@@ -141,6 +143,8 @@ class Settings:
         max_calls: that one user may make a minute of each replica, as many at once; without login they are not counted.
         max_failures: of tokens and logins from one address a minute, of all replicas together.
         max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
+        max_display_bytes: of the pixels of what is shown of an image, before they are compressed.
+        max_scratch_bytes: of the temporary disk that uploads under way may fill; None where only the disk bounds it.
         restore_days: for which a deleted entry can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
         tile_attribution: whom to thank for it.
@@ -165,6 +169,8 @@ class Settings:
     max_calls: int = 3000
     max_failures: int = 20
     max_stored_bytes: int = 50 * 2**30
+    max_display_bytes: int = 16 * 2**30
+    max_scratch_bytes: int | None = None
     restore_days: int = 7
     tile_server: str = ""
     tile_attribution: str = ""
@@ -227,6 +233,8 @@ def _choices(environment: Mapping[str, str]) -> dict[str, Any]:
         "max_upload_bytes": number(environment, ENV_MAX_UPLOAD_BYTES, Settings.max_upload_bytes),
         "max_open_requests": number(environment, ENV_MAX_OPEN_REQUESTS, Settings.max_open_requests),
         "max_stored_bytes": number(environment, ENV_MAX_STORED_BYTES, Settings.max_stored_bytes),
+        "max_display_bytes": number(environment, ENV_MAX_DISPLAY_BYTES, Settings.max_display_bytes),
+        "max_scratch_bytes": size(environment, ENV_MAX_SCRATCH_BYTES),
         "restore_days": number(environment, ENV_RESTORE_DAYS, Settings.restore_days),
         "tile_server": environment.get(ENV_TILE_SERVER, ""),
         "tile_attribution": environment.get(ENV_TILE_ATTRIBUTION, ""),

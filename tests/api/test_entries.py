@@ -17,7 +17,6 @@ from entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, sh
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.database import Audit, Database, Entry, LooseFile
-from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
 from mosaic_api.entries.purging import purge
 from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Settings
@@ -173,18 +172,13 @@ def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west:
     assert tile_at(laptop, entry, west + 0.5, 40.5, 9)[3] == 0
 
 
-def test_a_moved_picture_leaves_nothing_behind_when_a_day_is_over(
-    laptop: TestClient, database: Database, tmp_path: Path
-):
+def test_a_moved_picture_leaves_nothing_behind(laptop: TestClient, database: Database, tmp_path: Path):
     entry = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
     for west in (10, 1):
         laptop.patch(f"/api/v1/entries/{entry['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
-    store = open_store(str(tmp_path / "store"))
-    assert sweep(database, store) == 0
-    with database.transaction() as session:
-        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(seconds=ABANDONED_SECONDS + 60)))
-    assert sweep(database, store) == 2
     assert len(list((tmp_path / "store" / "entries").rglob("*.*"))) == 2
+    with database.transaction() as session:
+        assert session.scalars(select(LooseFile.key)).all() == []
     assert tile_at(laptop, entry, 2, 1.5, 9)[3] == 255
 
 

@@ -15,12 +15,26 @@ from mosaic_api import limits
 from mosaic_api.app import create_app
 from mosaic_api.database import Audit, Database, Failure
 from mosaic_api.identity import create_token, named_user
-from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket, SharedBucket
+from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket, Patience, SharedBucket
 from mosaic_api.settings import Settings
 from sqlalchemy import select, update
-from starlette.exceptions import HTTPException
 
 PUBLIC_URL = "https://mosaics.example.org"
+
+
+UPLOADS = "/api/v1/entries"
+FORM = (b"content-type", b"multipart/form-data; boundary=x")
+
+
+async def answered(app: BodyLimit, scope: dict, receive: object) -> int:
+    """The status of the answer."""
+    sent = []
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"]
 
 
 class Clock:
@@ -173,10 +187,8 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_where_it_gets_too_large
         while True:
             await receive()
 
-    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked"), (b"content-type", b"application/json")]}
-    with pytest.raises(HTTPException) as refused:
-        asyncio.run(BodyLimit(reading, settings)(scope, endless, None))
-    assert refused.value.status_code == 413
+    scope = {"type": "http", "method": "POST", "path": "/login", "headers": [(b"transfer-encoding", b"chunked")]}
+    assert asyncio.run(answered(BodyLimit(reading, settings, UPLOADS), scope, endless)) == 413
     assert len(given) == MOST_BODY_BYTES // 2**16 + 1
 
 
@@ -198,6 +210,61 @@ def test_an_upload_may_be_larger(settings: Settings):
     async def reading(scope: dict, receive: object, send: object) -> None:
         seen.append(await receive())
 
-    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}
-    asyncio.run(BodyLimit(reading, settings)(scope, whole, None))
+    scope = {"type": "http", "method": "POST", "path": UPLOADS, "headers": [FORM]}
+    asyncio.run(BodyLimit(reading, settings, UPLOADS)(scope, whole, None))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("path", ["/login", "/api/v1/requests", "/api/v1/tokens"])
+def test_a_body_is_no_upload_because_it_says_so(client: Client, path: str):
+    """Other routes keep a body in memory, and read it before they know who sends it."""
+    body = b"--x\r\n" + b" " * (2 * MOST_BODY_BYTES)
+    answer = client().post(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == 413
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pause", "patience"),
+    [
+        (1, 60, Patience(stall=0.2)),
+        (10_000, 0.01, Patience(stall=5, start=0.3, rate=100_000)),
+        (10_000, 0.01, Patience(stall=5, start=5, rate=1, most=0.3)),
+    ],
+    ids=["stalls", "too-slow-on-average", "too-long"],
+)
+def test_a_body_that_comes_too_slowly_is_ended(settings: Settings, pieces: int, pause: float, patience: Patience):
+    given = []
+
+    async def slow() -> dict[str, object]:
+        if len(given) == pieces:
+            await asyncio.Event().wait()
+        given.append(1)
+        await asyncio.sleep(pause if len(given) > 1 else 0)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def reading(scope: dict, receive: object, send: object) -> None:
+        while True:
+            await receive()
+
+    scope = {"type": "http", "method": "POST", "path": "/login", "headers": []}
+    limited = BodyLimit(reading, settings, UPLOADS, patience)
+    assert asyncio.run(asyncio.wait_for(answered(limited, scope, slow), 10)) == 408
+
+
+def test_what_follows_a_body_is_waited_for_without_end(settings: Settings):
+    """An event stream waits for the client to go away."""
+    messages = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
+    seen = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(0.3 if seen else 0)
+        return messages[len(seen)]
+
+    async def reading(scope: dict, receive: object, send: object) -> None:
+        seen.append(await receive())
+        seen.append(await receive())
+
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/events", "headers": []}
+    asyncio.run(BodyLimit(reading, settings, UPLOADS, Patience(stall=0.1, start=0.1))(scope, receive, None))
+    assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]

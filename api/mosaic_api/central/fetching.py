@@ -3,7 +3,7 @@
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
@@ -15,6 +15,7 @@ from mosaic_api.database import Entry
 from mosaic_api.entries.asking import New, look_of_picture, place_and_look
 from mosaic_api.entries.filing import Content
 from mosaic_api.entries.keeping import Keeper
+from mosaic_api.entries.rows import expect_room
 from mosaic_api.entries.telling import ToldFile
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Conflict
@@ -61,7 +62,8 @@ def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_
     if original is None:
         return keeper.keep(principal, asked, key=central_id, central_id=central_id)
     path = f"entries/{central_id}/files/original"
-    return _keep(keeper, central, principal, asked, path, original.sha256, original.name, central_id)
+    source = _Source(path, original.sha256, original.name, original.bytes)
+    return _keep(keeper, central, principal, asked, source, central_id)
 
 
 def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
@@ -91,25 +93,39 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
         digest = mosaic["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, AttributeError, ValidationError):
         raise _strange() from None
-    path, name = f"requests/{central_id}/files/cog", f"{asked.name}.tif"
-    return _keep(keeper, central, principal, asked, path, digest, name, central_id)
+    source = _Source(f"requests/{central_id}/files/cog", digest, f"{asked.name}.tif", None)
+    return _keep(keeper, central, principal, asked, source, central_id)
+
+
+class _Source(NamedTuple):
+    """A file there.
+
+    Attributes:
+        path: in the API.
+        digest: its SHA-256.
+        name: of it.
+        size: bytes; None where nothing says so.
+    """
+
+    path: str
+    digest: str
+    name: str
+    size: int | None
 
 
 def _keep(
-    keeper: Keeper,
-    central: Central,
-    principal: Principal,
-    asked: New,
-    path: str,
-    digest: str,
-    name: str,
-    central_id: uuid.UUID,
+    keeper: Keeper, central: Central, principal: Principal, asked: New, source: _Source, central_id: uuid.UUID
 ) -> tuple[Entry, bool]:
-    with tempfile.TemporaryDirectory(prefix="mosaic-fetch-") as folder:
+    most, scratch = keeper.settings.max_upload_bytes, keeper.filing.scratch
+    if source.size is not None:
+        most = min(most, max(source.size, 1))
+        with keeper.database.transaction() as session:
+            expect_room(session, keeper.settings, principal.user_id, most)
+    with scratch.reserved(most), tempfile.TemporaryDirectory(prefix="fetch-", dir=scratch.folder) as folder:
         target = Path(folder) / "original"
-        central.download(path, target, digest, keeper.settings.max_upload_bytes)
+        central.download(source.path, target, source.digest, most)
         with target.open("rb") as file:
-            return keeper.keep(principal, asked, Content(file, name), key=central_id, central_id=central_id)
+            return keeper.keep(principal, asked, Content(file, source.name), key=central_id, central_id=central_id)
 
 
 def _strange() -> PassingError:

@@ -4,8 +4,10 @@ Files are read by large libraries, of which one may crash on a file made for tha
 that answers people goes on.
 """
 
+import fcntl
 import os
 import resource
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +15,9 @@ from pathlib import Path
 from mosaic_crds.errors import RequestError
 
 from mosaic_api.entries.boxes import Box
+from mosaic_api.entries.geopackages import check_geopackage
 from mosaic_api.entries.job import ENV_JOB, Job, Outcome, Told
-from mosaic_api.entries.kinds import FORMATS
+from mosaic_api.entries.kinds import FORMATS, GEOPACKAGE
 
 _DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "KML", "LIBKML", "MEM"}
 """Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
@@ -23,6 +26,7 @@ _SKIPPED = "GDAL_SKIP"
 
 def main() -> None:
     """Do the job that the environment tells."""
+    _end_with_server()
     job = Job.model_validate_json(os.environ[ENV_JOB])
     kind = next(each for each in FORMATS if each.name == job.format)
     if kind.kind == "vector" and _SKIPPED not in os.environ:
@@ -35,7 +39,22 @@ def main() -> None:
         told = Told(error=str(error).replace(job.path, "it"))
     except MemoryError:
         told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
+    if told.error is not None and _is_full(job):
+        told = Told(
+            error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
+        )
     Path(job.outcome).write_text(told.model_dump_json())
+
+
+def _end_with_server() -> None:
+    """Let the kernel end this process when its server is gone, whose end of the pipe at the standard input is closed.
+
+    By a signal and not by a thread, which would wait for a library that never returns.
+    """
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, fcntl.fcntl(sys.stdin, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([sys.stdin], [], [], 0)[0]:  # it was gone before
+        os._exit(1)
 
 
 def _start_again() -> None:
@@ -55,8 +74,16 @@ def _limit(job: Job) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
 
 
+def _is_full(job: Job) -> bool:
+    """Whether a file that this process wrote is as large as it may become."""
+    written = Path(job.outcome).parent.glob("display*")
+    return any(file.stat().st_size >= job.bytes for file in written)
+
+
 def _take(job: Job) -> Outcome:
     kind = next(each for each in FORMATS if each.name == job.format)
+    if kind is GEOPACKAGE:
+        check_geopackage(Path(job.path))
     if kind.kind == "vector":
         from mosaic_api.entries.vectors import take_vectors
 
@@ -67,7 +94,7 @@ def _take(job: Job) -> Outcome:
         if job.corners is None or job.display is None:
             raise ValueError("a picture is placed by its corners")
         return take_picture(job.path, kind.driver, Box(*job.corners), job.display)
-    return take_image(job.path, job.max_pixels, job.display)
+    return take_image(job.path, job.max_pixels, job.decoded, job.display)
 
 
 if __name__ == "__main__":

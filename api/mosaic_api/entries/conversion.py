@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.job import ENV_JOB, Job, Outcome, Told
+from mosaic_api.entries.turns import Cancelled
 from mosaic_api.problems import Invalid
 
 _KEPT = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
@@ -24,40 +28,47 @@ _BOUNDED = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+LOOK_SECONDS = 0.05
+"""Between two looks at a child."""
+MOST_WORDS = 4000
+"""Bytes of what a child said that are logged."""
 _log = logging.getLogger(__name__)
 
 
-def convert(job: Job) -> Outcome:
+def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
     """Let a child process read a file.
+
+    Args:
+        job: what to read, and within which bounds.
+        cancelled: kills the child when it is set.
 
     Raises:
         Invalid: the file cannot be taken; it may have made the child crash, or take too long.
+        Cancelled: it was cancelled.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-m", "mosaic_api.entries.child"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ}
-        | _BOUNDED
-        | {ENV_JOB: job.model_dump_json()},
-        start_new_session=True,
-        cwd=Path(job.outcome).parent,
-    )
+    words = Path(job.outcome).with_name("words")
+    with words.open("wb") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "mosaic_api.entries.child"],
+            stdin=subprocess.PIPE,  # nothing is written to it: the child ends when this process does
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ}
+            | _BOUNDED
+            | {ENV_JOB: job.model_dump_json()},
+            start_new_session=True,
+            cwd=Path(job.outcome).parent,
+        )
     try:
-        _, said = child.communicate(timeout=job.seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
+        _await(child, job.seconds, cancelled or threading.Event())
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # its own id, and so its group's, until it is waited for
         child.communicate()
-        raise Invalid(
-            f"file: to read it takes longer than the {job.seconds} s that are allowed; send it in parts", "file"
-        ) from None
     try:
         told = Told.model_validate_json(Path(job.outcome).read_bytes())
     except (FileNotFoundError, ValidationError):
-        _log.warning(
-            "the reader of a %s ended with %s: %s", job.format, child.returncode, said.decode(errors="replace")
-        )
+        _log.warning("the reader of a %s ended with %s: %s", job.format, child.returncode, _last(words))
         raise Invalid(
             f"file: the program that reads it ended on it (with code {child.returncode}); the file is damaged, or "
             "takes more memory than is allowed",
@@ -66,3 +77,23 @@ def convert(job: Job) -> Outcome:
     if told.error is not None or told.box is None or told.footprint is None:
         raise Invalid(told.error or "file: it has no place", "file")
     return Outcome(Box(*told.box), told.footprint, told.details)
+
+
+def _await(child: "subprocess.Popen[bytes]", seconds: int, cancelled: threading.Event) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if cancelled.is_set():
+            raise Cancelled
+        if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        cancelled.wait(LOOK_SECONDS)
+    raise Invalid(
+        f"file: to read it takes longer than the {seconds} s that are allowed for its size; send it in parts", "file"
+    )
+
+
+def _last(words: Path) -> str:
+    """What the child said at its end."""
+    with words.open("rb") as file:
+        file.seek(max(0, words.stat().st_size - MOST_WORDS))
+        return file.read().decode(errors="replace")

@@ -5,28 +5,62 @@ taken for one's own.
 """
 
 import hashlib
+import io
+import logging
 import shutil
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from threading import Semaphore
 from typing import Any, BinaryIO
 
+from mosaic_crds.errors import PassingError
 from mosaic_crds.names import entry_key
 from mosaic_worker.store import Store
+from sqlalchemy import delete
 
-from mosaic_api.database import Database
+from mosaic_api.database import Database, LooseFile
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.conversion import convert
 from mosaic_api.entries.job import Job, Outcome
-from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, Format, format_of
+from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, SHAPEFILE, Format, format_of
 from mosaic_api.entries.loose import loosen
+from mosaic_api.entries.scratch import Scratch
+from mosaic_api.entries.turns import Turns
+from mosaic_api.entries.zips import LARGEST_RATIO, LARGEST_UNPACKED
+from mosaic_api.problems import NoRoom
 
 PIECE_BYTES = 4 * 2**20
 DISPLAYS = {"image": (".tif", "image/tiff"), "vector": (".geojson", "application/geo+json")}
+
+LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_MIB = 60, 600, 1
+"""That reading a file may take, by its size."""
+LEAST_DISPLAY, DISPLAY_RATIO = 64 * 2**20, 50
+"""Bytes of what is shown of a file, of the smallest file and for each byte of a larger one; compressed, a picture of
+noise is 20 times smaller than what is shown of it."""
+WRITTEN_RATIO = 1.5
+"""Of all bytes that are written to those that are shown: overviews are written apart first."""
+LEAST_BYTES = 2**20
+"""That a process may write whatever is left."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who a file is read for.
+
+    Attributes:
+        owner: of the entry.
+        room: bytes that what is shown of it may have in the owner's quota; None without one.
+        cancelled: set when nobody waits for the answer any more.
+    """
+
+    owner: Hashable
+    room: int | None
+    cancelled: threading.Event
 
 
 @dataclass(frozen=True)
@@ -61,28 +95,6 @@ class Original:
     name: str
 
 
-@contextmanager
-def on_disk(content: Content) -> Iterator[Original]:
-    """A file on the disk, in a folder that is gone in the end.
-
-    Raises:
-        Invalid: it is of no kind that is taken.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="mosaic-entry-"))
-    try:
-        head = content.file.read(HEAD_BYTES)
-        kind = GEOTIFF if content.made_here else format_of(head)
-        path, digest = folder / f"original{kind.suffix}", hashlib.sha256(head)
-        with path.open("xb") as file:
-            file.write(head)
-            while piece := content.file.read(PIECE_BYTES):
-                digest.update(piece)
-                file.write(piece)
-        yield Original(path, kind, digest.hexdigest(), content.name)
-    finally:
-        shutil.rmtree(folder)
-
-
 @dataclass(frozen=True)
 class Filing:
     """Reads files, and keeps them.
@@ -90,27 +102,74 @@ class Filing:
     Attributes:
         database: in which files are loose until entries name them.
         store: where they are kept.
+        scratch: the disk that they pass through.
         max_pixels: of an image.
-        conversions: lets so many be read at once, each in a process of up to 4 GiB.
+        max_display_bytes: that the pixels of what is shown of an image may have before they are compressed.
+        conversions: lets so many be read at once, each in a process of up to 2 GiB.
     """
 
     database: Database
     store: Store
+    scratch: Scratch
     max_pixels: int
-    conversions: Semaphore
+    max_display_bytes: int
+    conversions: Turns
 
-    def read(self, original: Original, display: Path | None, corners: Box | None) -> Outcome:
+    @contextmanager
+    def on_disk(self, content: Content) -> Iterator[Original]:
+        """A file on the disk, in a folder that is gone in the end.
+
+        Raises:
+            Invalid: it is of no kind that is taken.
+            NoRoom: the disk is full.
+        """
+        with self.scratch.reserved(size_of(content.file)):
+            folder = Path(tempfile.mkdtemp(prefix="entry-", dir=self.scratch.folder))
+            try:
+                head = content.file.read(HEAD_BYTES)
+                kind = GEOTIFF if content.made_here else format_of(head)
+                path, digest = folder / f"original{kind.suffix}", hashlib.sha256(head)
+                with path.open("xb") as file:
+                    file.write(head)
+                    while piece := content.file.read(PIECE_BYTES):
+                        digest.update(piece)
+                        file.write(piece)
+                yield Original(path, kind, digest.hexdigest(), content.name)
+            finally:
+                shutil.rmtree(folder)
+
+    def read(self, original: Original, display: Path | None, corners: Box | None, sender: Sender) -> Outcome:
         """What a file is, and what is shown of it in another one.
 
         Args:
             original: the file.
             display: where what is shown is written; nowhere if the file itself is shown.
             corners: of a picture.
+            sender: who it is read for.
 
         Raises:
             Invalid: it cannot be taken.
+            Cancelled: nobody waits for it any more.
+            NoRoom: the disk is full.
         """
-        job = Job(
+        size = original.path.stat().st_size
+        most = LEAST_DISPLAY + DISPLAY_RATIO * size
+        if sender.room is not None:
+            most = min(most, max(sender.room - size, LEAST_BYTES))
+        unpacked = min(LARGEST_UNPACKED, LARGEST_RATIO * size) if original.format is SHAPEFILE else 0
+        with (
+            self.conversions.turn(sender.owner, sender.cancelled),
+            self.scratch.reserved(unpacked),
+            self.scratch.reserved_up_to(round(most * WRITTEN_RATIO)) as reserved,
+        ):
+            if reserved < LEAST_BYTES:
+                raise NoRoom("the server's temporary disk is full now; try again later")
+            job = self._job(original, display, corners, round(reserved / WRITTEN_RATIO) + unpacked)
+            return convert(job, sender.cancelled)
+
+    def _job(self, original: Original, display: Path | None, corners: Box | None, most: int) -> Job:
+        mib = original.path.stat().st_size // 2**20
+        return Job(
             path=str(original.path),
             name=PurePosixPath(original.name).stem,
             format=original.format.name,
@@ -118,9 +177,20 @@ class Filing:
             corners=corners,
             display=None if display is None else str(display),
             outcome=str(original.path.parent / "outcome.json"),
+            bytes=most,
+            decoded=self.max_display_bytes,
+            seconds=min(LEAST_SECONDS + SECONDS_PER_MIB * mib, MOST_SECONDS),
         )
-        with self.conversions:
-            return convert(job)
+
+    def discard(self, keys: Collection[str]) -> None:
+        """Delete files that no entry names any more; what cannot be deleted now is loose, and swept later."""
+        try:
+            for key in keys:
+                self.store.delete(key)
+            with self.database.transaction() as session:
+                session.execute(delete(LooseFile).where(LooseFile.key.in_(keys)))
+        except PassingError as error:
+            _log.warning("files are left for the next sweep: %s", error)
 
     def keep(self, entry_id: uuid.UUID, original: Original) -> dict[str, Any]:
         """Put a file into the store; what `Entry.files` says of it.
@@ -157,3 +227,10 @@ class Filing:
         self.store.create(key, pieces())
         size = path.stat().st_size
         return {"key": key, "name": name, "mediaType": media_type, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes of a seekable file, which is at its start then."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size

@@ -24,8 +24,12 @@ from mosaic_api.entries.job import Outcome
 MOST_BANDS = 100
 MOST_PICTURE_PIXELS = 200_000_000
 """Of a PNG or JPEG, which is decoded whole."""
+LARGEST_SHOWN_BLOCK = 4 * 2**20
+"""Bytes of a decoded block of what is shown."""
 LOOKED_AT = 1024
 """Pixels a side, of the overview that statistics are taken from."""
+STRIP_ROWS = 256
+"""Of a picture that are converted at once; a whole one in four bands would take its memory several times."""
 OUTLINE_STEPS = 32
 """In which each side of an image is followed; fewer than 90 degrees apart, so that longitudes stay continuous."""
 MERCATOR_LATITUDE = 85.06
@@ -35,17 +39,17 @@ _COG = {
     "COMPRESS": "ZSTD",
     "LEVEL": "1",
     "PREDICTOR": "YES",
-    "BLOCKSIZE": "256",
     "BIGTIFF": "IF_SAFER",
 }
 
 
-def take_image(path: str, max_pixels: int, display: str | None) -> Outcome:
+def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None) -> Outcome:
     """Look at a georeferenced image, and write what is shown of it.
 
     Args:
         path: of the file.
         max_pixels: that it may have.
+        most_bytes: of the pixels of what is shown, before they are compressed.
         display: path of the COG to write; none if None.
 
     Raises:
@@ -58,6 +62,7 @@ def take_image(path: str, max_pixels: int, display: str | None) -> Outcome:
             _check(dataset, max_pixels)
             outcome = _outcome(dataset)
             if display is not None:
+                _check_display(dataset, most_bytes)
                 _write_cog(dataset, display)
         finally:
             image.close()
@@ -78,10 +83,11 @@ def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
                     f"file: the picture has {opened.width} x {opened.height} pixels; at most "
                     f"{MOST_PICTURE_PIXELS:,} are taken of a PNG or JPEG, so send a GeoTIFF, or a smaller one"
                 )
-            pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGBA"))
+            picture = ImageOps.exif_transpose(opened)
+            picture.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise RequestError(f"file: the picture cannot be read ({error}); it is damaged") from None
-    height, width = pixels.shape[:2]
+    width, height = picture.size
     crs = mercator_around(corners)
     xs, ys = transform(
         CRS.from_string(WGS84), crs, [corners.west, corners.unwrapped_east], [corners.south, corners.north]
@@ -90,8 +96,12 @@ def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
     plain = Path(display).with_suffix(".plain.tif")
     with raster_environment():
         profile = {"driver": "GTiff", "width": width, "height": height, "count": 4, "dtype": "uint8"}
+        profile |= {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": 256, "blockysize": 256}
         with rasterio.open(plain, "w", crs=crs, transform=placed, photometric="RGB", alpha="YES", **profile) as made:
-            made.write(np.moveaxis(pixels, 2, 0))
+            for top in range(0, height, STRIP_ROWS):
+                strip = picture.crop((0, top, width, min(top + STRIP_ROWS, height))).convert("RGBA")
+                rows = ((top, top + strip.height), (0, width))
+                made.write(np.moveaxis(np.asarray(strip), 2, 0), window=rows)
         with rasterio.open(plain) as dataset:
             _write_cog(dataset, display)
             details = _details(dataset) | {"placed": True}
@@ -126,11 +136,31 @@ def _check(dataset: DatasetReader, max_pixels: int) -> None:
         raise RequestError("file: the image's bands are of several types; save them as one")
 
 
+def _check_display(dataset: DatasetReader, most_bytes: int) -> None:
+    """Refuse an image before hours and gigabytes go into what is shown of it; a small file may repeat one tile."""
+    size = dataset.width * dataset.height * _pixel_bytes(dataset) * 4 // 3  # with overviews
+    if size > most_bytes:
+        raise RequestError(
+            f"file: the image has {dataset.width} x {dataset.height} pixels in {dataset.count} bands, together "
+            f"{size / 2**30:.1f} GiB; at most {most_bytes / 2**30:.1f} GiB are shown here, so send it in parts"
+        )
+
+
+def _pixel_bytes(dataset: DatasetReader) -> int:
+    """Bytes of a pixel in all bands."""
+    return sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+
+
+def _block_side(dataset: DatasetReader) -> int:
+    """Pixels a side of a block of what is shown; each dataset that is kept open holds a decoded one with all bands."""
+    return next((side for side in (256, 128) if side**2 * _pixel_bytes(dataset) <= LARGEST_SHOWN_BLOCK), 64)
+
+
 def _write_cog(dataset: DatasetReader, display: str) -> None:
     """As GDAL writes it: overviews whose numbers may be classes are not averaged."""
     whole = np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer)
     resampling = "NEAREST" if whole and dataset.count < 3 else "AVERAGE"
-    copy(dataset, display, OVERVIEW_RESAMPLING=resampling, **_COG)
+    copy(dataset, display, OVERVIEW_RESAMPLING=resampling, BLOCKSIZE=str(_block_side(dataset)), **_COG)
 
 
 def _outcome(dataset: DatasetReader) -> Outcome:

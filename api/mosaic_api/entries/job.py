@@ -22,7 +22,9 @@ class Job(BaseModel):
         corners: west, south, east, north of a picture that says nothing of its place.
         display: where what is shown of it is written; nowhere if None, where the file itself is made for that.
         outcome: where the outcome is written.
-        memory, bytes, seconds: that the process may take; bytes of one written file.
+        memory, seconds: that the process may take.
+        bytes: of one written file.
+        decoded: bytes that the pixels of what is shown may have before they are compressed.
     """
 
     path: str
@@ -32,8 +34,9 @@ class Job(BaseModel):
     corners: tuple[float, float, float, float] | None = None
     display: str | None = None
     outcome: str
-    memory: int = 4 * 2**30
+    memory: int = 2 * 2**30
     bytes: int = 16 * 2**30
+    decoded: int = 16 * 2**30
     seconds: int = 600
 
 

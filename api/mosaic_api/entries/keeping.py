@@ -3,13 +3,16 @@
 The store comes first and the row last, so that what a row names is there; what is in the store without a row is loose.
 """
 
+import dataclasses
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mosaic_crds.errors import RequestError
 from mosaic_worker.results import MOSAIC, Results
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -19,11 +22,11 @@ from mosaic_api import mosaics
 from mosaic_api.database import Database, Entry
 from mosaic_api.entries.asking import Change, Described, New, look_of_picture
 from mosaic_api.entries.boxes import Box
-from mosaic_api.entries.filing import DISPLAYS, Content, Filing, Original, on_disk
+from mosaic_api.entries.filing import DISPLAYS, Content, Filing, Original, Sender, size_of
 from mosaic_api.entries.loose import bind, loosen
-from mosaic_api.entries.rows import change, expect_room, is_past_restoring, own
+from mosaic_api.entries.rows import change, expect_room, expect_version, is_past_restoring, own
 from mosaic_api.identity import Principal, audit
-from mosaic_api.problems import Conflict, Invalid, NotFound
+from mosaic_api.problems import Conflict, Invalid, NotFound, Problem
 from mosaic_api.settings import Settings
 
 _FOR_IMAGES = ("west", "south", "east", "north", "colormap", "minimum", "maximum")
@@ -38,11 +41,13 @@ class Keeper:
         settings: of this installation.
         database: for their rows.
         filing: for their files.
+        cancelled: set when nobody waits for the entry any more.
     """
 
     settings: Settings
     database: Database
     filing: Filing
+    cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def keep(
         self,
@@ -84,37 +89,47 @@ class Keeper:
             raise Invalid("name: it needs one", "name")
         return self._keep(principal, asked, content, entry_id, central_id)
 
-    def move(self, principal: Principal, entry_id: uuid.UUID, wanted: Change) -> Entry:
+    def move(self, principal: Principal, entry_id: uuid.UUID, wanted: Change, seen: str | None = None) -> Entry:
         """Change what is said of an entry, also where it is; a picture is placed anew.
+
+        What is not to be changed is taken from the row when it is locked, so that of changes at the same time each
+        keeps what the others did.
+
+        Args:
+            principal: who does it.
+            entry_id: of the entry.
+            wanted: what is to be otherwise.
+            seen: the header If-Match.
 
         Raises:
             Forbidden: the principal may only look.
             Invalid: it cannot be so.
             NotFound: there is none of the principal's.
+            Outdated: the entry was changed meanwhile.
+            TooLarge: the owner's room is used up.
             PassingError: the database or the store does not answer.
         """
         with self.database.transaction() as session:
             entry = own(session, principal, entry_id)
-        changes: dict[str, Any] = wanted.model_dump(
-            include={"name", "description", "creator", "shared"}, exclude_none=True
-        )
+            expect_version(entry, seen)
+            room = expect_room(session, self.settings, entry.owner_id, 0)
         _refuse_other(wanted, entry.kind)
-        if wanted.point is not None:
-            changes |= _place(wanted.point, wanted.point.outline)
-        if wanted.look:
-            changes["details"] = entry.details | wanted.look
+        placed: dict[str, Any] = {}
         if wanted.corners is not None:
             if not entry.details.get("placed"):
                 raise Invalid("west: the image says itself where it is, and cannot be moved", "west")
             if wanted.corners != Box(entry.west, entry.south, entry.east, entry.north):
-                placed = self._placed_anew(entry, wanted.corners)
-                changes |= placed | {"details": placed["details"] | _look_of(entry) | wanted.look}
-        with self.database.transaction() as session:
-            former = _keys(own(session, principal, entry_id))
-            entry = change(session, principal, entry_id, changes)
+                placed = self._placed_anew(entry, wanted.corners, room)
+        with self._discarding(placed.get("files", {})), self.database.transaction() as session:
+            entry = own(session, principal, entry_id)
+            expect_version(entry, seen)
+            former, files = _keys(entry), entry.files | placed.get("files", {})
+            expect_room(session, self.settings, entry.owner_id, _bytes(files) - _bytes(entry.files))
+            change(session, principal, entry, _changes(entry, wanted, placed))
             bind(session, _keys(entry) - former)
             loosen(session, former - _keys(entry))
-            return entry
+        self.filing.discard(former - _keys(entry))
+        return entry
 
     def _keep(
         self,
@@ -146,33 +161,54 @@ class Keeper:
             return self._insert(principal, entry)
         if content is None:
             raise Invalid("file: it is missing; only points have none", "file")
-        with on_disk(content) as original:
+        size = size_of(content.file)
+        with self.database.transaction() as session:
+            expect_room(session, self.settings, principal.user_id, size)
+        with self.filing.on_disk(content) as original:
             _expect_kind(original, asked)
             with self.database.transaction() as session:
                 found = self._made_before(session, entry_id, original.digest)
-                if found is None:
-                    expect_room(session, self.settings, principal, original.path.stat().st_size)
+                room = expect_room(session, self.settings, principal.user_id, 0)
             if found is not None:
                 return found, False
             display = None if content.made_here else _display_of(original)
-            outcome = self.filing.read(original, display, asked.corners)
-            entry.files = {"original": self.filing.keep(entry_id, original)}
-            if display is not None:
-                entry.files["display"] = self.filing.keep_display(entry_id, original, display)
-            _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
-            return self._insert(principal, entry)
+            outcome = self.filing.read(
+                original, display, asked.corners, Sender(principal.user_id, room, self.cancelled)
+            )
+            more = size + (display.stat().st_size if display else 0)
+            with self.database.transaction() as session:
+                expect_room(session, self.settings, principal.user_id, more)
+            with self._discarding(entry.files):
+                entry.files["original"] = self.filing.keep(entry_id, original)
+                if display is not None:
+                    entry.files["display"] = self.filing.keep_display(entry_id, original, display)
+                _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
+                found, made = self._insert(principal, entry)
+            if not made:
+                self.filing.discard(_keys(entry))
+            return found, made
 
-    def _placed_anew(self, entry: Entry, corners: Box) -> dict[str, Any]:
+    @contextmanager
+    def _discarding(self, files: Mapping[str, Any]) -> Iterator[None]:
+        """Delete files at once whose entry is refused, so that they fill no room that nobody has."""
+        try:
+            yield
+        except (Problem, RequestError):
+            self.filing.discard([file["key"] for file in files.values()])
+            raise
+
+    def _placed_anew(self, entry: Entry, corners: Box, room: int | None) -> dict[str, Any]:
         """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
-        told = entry.files["original"]
+        told, shown = entry.files["original"], entry.files.get("display", {"bytes": 0})
         try:
             file = self.filing.store.open(told["key"])
         except FileNotFoundError:
             raise NotFound("the file of this entry is not in the store any more; send it anew") from None
-        with file, on_disk(Content(file, told["name"])) as original:
+        room = None if room is None else room + told["bytes"] + shown["bytes"]
+        with file, self.filing.on_disk(Content(file, told["name"])) as original:
             display = _display_of(original)
-            outcome = self.filing.read(original, display, corners)
-            files = entry.files | {"display": self.filing.keep_display(entry.id, original, display)}
+            outcome = self.filing.read(original, display, corners, Sender(entry.owner_id, room, self.cancelled))
+            files = {"display": self.filing.keep_display(entry.id, original, display)}
             return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 
     def _insert(self, principal: Principal, entry: Entry) -> tuple[Entry, bool]:
@@ -182,14 +218,14 @@ class Keeper:
                 found = self._made_before(session, entry.id, digest)
                 if found is not None:
                     return found, False
-                expect_room(session, self.settings, principal, sum(file["bytes"] for file in entry.files.values()))
+                expect_room(session, self.settings, principal.user_id, _bytes(entry.files))
                 session.add(entry)
                 session.flush()
                 bind(session, _keys(entry))
                 audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
                 session.refresh(entry)
                 return entry, True
-        except IntegrityError:  # another one came in between; the files of this call stay loose
+        except IntegrityError:  # another one came in between
             with self.database.transaction() as session:
                 found = self._made_before(session, entry.id, digest)
             if found is None:
@@ -273,6 +309,28 @@ def _set(entry: Entry, columns: dict[str, Any]) -> None:
 def _keys(entry: Entry) -> set[str]:
     """Of its files in the store."""
     return {file["key"] for file in entry.files.values()}
+
+
+def _bytes(files: Mapping[str, Any]) -> int:
+    return sum(file["bytes"] for file in files.values())
+
+
+def _changes(entry: Entry, wanted: Change, placed: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a locked entry that are to be otherwise.
+
+    Args:
+        entry: as it is now.
+        wanted: what is said of it.
+        placed: the columns of a picture that was placed elsewhere.
+    """
+    changes: dict[str, Any] = wanted.model_dump(include={"name", "description", "creator", "shared"}, exclude_none=True)
+    if wanted.point is not None:
+        changes |= _place(wanted.point, wanted.point.outline)
+    if placed:
+        changes |= {**placed, "files": entry.files | placed["files"]}
+    if placed or wanted.look:
+        changes["details"] = placed.get("details", entry.details) | _look_of(entry) | wanted.look
+    return changes
 
 
 def _look_of(entry: Entry) -> dict[str, Any]:

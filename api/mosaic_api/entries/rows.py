@@ -1,5 +1,7 @@
 """Entries in the database: found, listed, changed, deleted and had back."""
 
+import hashlib
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from mosaic_api.database.models import Entry, User, now
 from mosaic_api.entries.boxes import HALF, Box
 from mosaic_api.folding import folded
 from mosaic_api.identity import Principal, audit
-from mosaic_api.problems import NotFound, TooLarge
+from mosaic_api.problems import NotFound, Outdated, TooLarge
 from mosaic_api.settings import Settings
 
 Scope = Literal["mine", "shared", "all"]
@@ -108,14 +110,8 @@ def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
     return Page(found[: wanted.limit], total, len(found) > wanted.limit)
 
 
-def change(session: Session, principal: Principal, entry_id: uuid.UUID, changes: dict[str, Any]) -> Entry:
-    """Change columns of an entry; who shared it with the central installation shares the change.
-
-    Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
-    """
-    entry = own(session, principal, entry_id)
+def change(session: Session, principal: Principal, entry: Entry, changes: dict[str, Any]) -> None:
+    """Change columns of a locked entry; who shared it with the central installation shares the change."""
     changed = {name: value for name, value in changes.items() if getattr(entry, name) != value}
     for name, value in changed.items():
         setattr(entry, name, value)
@@ -124,17 +120,48 @@ def change(session: Session, principal: Principal, entry_id: uuid.UUID, changes:
             entry.sharing = waiting("share")
         session.flush()
         audit(session, principal.user_id, "change", f"entry/{entry.id}", fields=sorted(changed))
-    return entry
 
 
-def remove(session: Session, principal: Principal, entry_id: uuid.UUID) -> Entry:
+def version(entry: Entry) -> str:
+    """What differs as soon as something is changed that people change: a short digest."""
+    said = (entry.name, entry.description, entry.creator, entry.shared, entry.removed)
+    place = (entry.west, entry.south, entry.east, entry.north)
+    seen = json.dumps([entry.files, entry.details], sort_keys=True)
+    return hashlib.sha256(repr((said, place, seen)).encode()).hexdigest()[:32]
+
+
+def expect_version(entry: Entry, wanted: str | None) -> None:
+    """Refuse a change of something else than was seen.
+
+    Args:
+        entry: locked.
+        wanted: the header If-Match: `*`, or quoted versions; whatever is there may be changed if None.
+
+    Raises:
+        Outdated: the entry was changed meanwhile.
+    """
+    if wanted is None or wanted.strip() == "*":
+        return
+    if f'"{version(entry)}"' not in (each.strip() for each in wanted.split(",")):
+        raise Outdated(f"{entry.name} was changed meanwhile; look at it again, and repeat what you want to change")
+
+
+def remove(session: Session, principal: Principal, entry_id: uuid.UUID, seen: str | None = None) -> Entry:
     """Delete an entry, which can be taken back until its files are purged.
+
+    Args:
+        session: a transaction.
+        principal: who does it.
+        entry_id: of the entry.
+        seen: the header If-Match.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
+        Outdated: the entry was changed meanwhile.
     """
     entry = own(session, principal, entry_id)
+    expect_version(entry, seen)
     entry.removed = now()
     audit(session, principal.user_id, "remove", f"entry/{entry.id}", name=entry.name)
     return entry
@@ -161,25 +188,29 @@ def is_past_restoring(entry: Entry, settings: Settings) -> bool:
     return entry.removed is not None and entry.removed + timedelta(days=settings.restore_days) < now()
 
 
-def expect_room(session: Session, settings: Settings, principal: Principal, more: int) -> None:
+def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None, more: int) -> int | None:
     """Refuse what exceeds the bytes that a user may fill; in the transaction that adds them, others of his wait.
+
+    Returns:
+        What is left with it, in bytes; None where there is no such limit.
 
     Raises:
         TooLarge: it does.
     """
-    if settings.single_user:
-        return
-    session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())
+    if settings.single_user or owner_id is None:
+        return None
+    session.execute(select(User.id).where(User.id == owner_id).with_for_update())
     file = func.jsonb_each(Entry.files).table_valued("key", "value")
     size = cast(file.c.value.op("->>")("bytes"), BigInteger)
-    own_files = select(func.sum(size)).select_from(Entry).join(file, true()).where(Entry.owner_id == principal.user_id)
-    used = session.scalar(own_files)
-    if int(used or 0) + more > settings.max_stored_bytes:
+    own_files = select(func.sum(size)).select_from(Entry).join(file, true()).where(Entry.owner_id == owner_id)
+    used = int(session.scalar(own_files) or 0)
+    if more > 0 and used + more > settings.max_stored_bytes:
         raise TooLarge(
-            f"your entries fill {_gib(int(used or 0))} of the {_gib(settings.max_stored_bytes)} that you have, and "
+            f"your entries fill {_gib(used)} of the {_gib(settings.max_stored_bytes)} that you have, and "
             f"this needs {_gib(more)} more; delete some, whose room is free {settings.restore_days} days later",
             "file",
         )
+    return settings.max_stored_bytes - used - more
 
 
 def waiting(wish: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """A form with a file, as it comes in: to the disk at once. `BodyLimit` lets in no more than is allowed."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, TypeVar
 
 from fastapi import Request
@@ -12,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from mosaic_api.entries.asking import FileName, New
+from mosaic_api.limits import MOST_BODY_BYTES
 from mosaic_api.problems import Invalid, Problem, TooLarge
 
 MOST_FIELDS = 30
@@ -30,12 +33,13 @@ class Upload(NamedTuple):
 
 
 @asynccontextmanager
-async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
+async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator[Upload]:
     """Receive an entry as a form (multipart/form-data) or, where no file belongs to it, as JSON.
 
     Args:
         request: that brings it.
         max_bytes: of the file.
+        most: bytes of the body that have been reserved.
 
     Raises:
         TooLarge: there are more bytes.
@@ -44,13 +48,13 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/json":
-        content = b"".join([piece async for piece in _body(request)])
+        content = b"".join([piece async for piece in _body(request, most)])
         yield Upload(_validated(lambda: New.model_validate_json(content)), None)
         return
     if content_type != "multipart/form-data":
         raise Invalid("the body must be a form (multipart/form-data), or JSON where no file is sent")
     parser = MultiPartParser(
-        request.headers, _body(request), max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD
+        request.headers, _body(request, most), max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD
     )
     try:
         form = await parser.parse()
@@ -72,14 +76,41 @@ async def received(request: Request, max_bytes: int) -> AsyncIterator[Upload]:
         await form.close()
 
 
-async def _body(request: Request) -> AsyncGenerator[bytes, None]:
+def announced(request: Request, max_bytes: int) -> int:
+    """Bytes that the body has by its header; as many as it may have where that says nothing."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else max_bytes + MOST_BODY_BYTES
+
+
+@contextmanager
+def cancelled_with(request: Request, cancelled: threading.Event) -> Iterator[None]:
+    """Set an event when the client goes away, which sent all it had to send."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        cancelled.set()
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _body(request: Request, most: int) -> AsyncGenerator[bytes, None]:
     """The body, piece by piece.
 
     Raises:
         Problem: who sent it is gone.
+        TooLarge: there is more than was reserved.
     """
+    seen = 0
     try:
         async for piece in request.stream():
+            seen += len(piece)
+            if seen > most:
+                raise TooLarge(f"the body has more than the {most // 2**20} MiB that are left for it")
             yield piece
     except ClientDisconnect:
         raise Problem("the upload was broken off") from None

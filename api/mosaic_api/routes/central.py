@@ -17,6 +17,7 @@ from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
 from mosaic_api.entries.telling import Told
+from mosaic_api.identity import Principal
 from mosaic_api.routes.entries import KEEPER
 from mosaic_api.routes.mosaics import Asked
 
@@ -76,7 +77,7 @@ async def fetch(
 ) -> Told:
     """Take an entry over from there; fetched again, it is the same one."""
     fetching = partial(fetch_entry, keeper, central, principal, entry_id)
-    return Told.of(await _taken(fetching, response, here), principal)
+    return Told.of(await _taken(fetching, principal, response, here), principal)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
@@ -105,12 +106,15 @@ async def fetch_published(
 ) -> Told:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
     fetching = partial(fetch_mosaic, keeper, central, principal, mosaic_id)
-    return Told.of(await _taken(fetching, response, here), principal)
+    return Told.of(await _taken(fetching, principal, response, here), principal)
 
 
-async def _taken(fetching: Callable[[], tuple[Entry, bool]], response: Response, here: Context) -> Entry:
+async def _taken(
+    fetching: Callable[[], tuple[Entry, bool]], principal: Principal, response: Response, here: Context
+) -> Entry:
     """The entry that was fetched, of which the answer says where it is and whether it was there already."""
-    fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.fetches)
+    with here.fetches.slot(principal.user_id):
+        fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.working)
     response.headers["Location"] = f"../../../entries/{fetched.id}"
     if not made:
         response.status_code = HTTPStatus.OK

@@ -23,8 +23,10 @@ from mosaic_api.entries.filing import Content
 from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.kinds import FORMATS, GEOJSON
 from mosaic_api.entries.telling import Told
-from mosaic_api.entries.uploads import received
+from mosaic_api.entries.uploads import announced, cancelled_with, received
 from mosaic_api.files import Sent, known, send
+from mosaic_api.identity import Principal
+from mosaic_api.limits import MOST_BODY_BYTES
 from mosaic_api.problems import Invalid, NotFound
 from mosaic_api.results.tiles import MOST_ZOOM, Place
 
@@ -136,14 +138,33 @@ async def create(
 ) -> Told:
     """Keep an image, a vector file or a point; the type of a file is known by its content."""
     principal.require("editor")
-    async with received(request, here.settings.max_upload_bytes) as upload:
-        content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
-        keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
-        entry, made = await anyio.to_thread.run_sync(keep, limiter=here.uploads)
+    size = announced(request, here.settings.max_upload_bytes)
+    with (
+        here.uploads.slot(principal.user_id),
+        here.uploads.announced(principal.user_id, size) as before,
+        here.scratch.reserved(size),
+    ):
+        await anyio.to_thread.run_sync(expect_quota, here, principal, before + size - MOST_BODY_BYTES)
+        async with received(request, here.settings.max_upload_bytes, size) as upload:
+            content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
+            keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
+            with cancelled_with(request, keeper.cancelled):
+                entry, made = await anyio.to_thread.run_sync(keep, limiter=here.working)
     response.headers["Location"] = f"entries/{entry.id}"
     if not made:
         response.status_code = HTTPStatus.OK
+    response.headers["ETag"] = f'"{rows.version(entry)}"'
     return Told.of(entry, principal)
+
+
+def expect_quota(here: Context, principal: Principal, more: int) -> None:
+    """Refuse an upload before its body is read that the user has no room for.
+
+    Raises:
+        TooLarge: the user has none.
+    """
+    with here.database.transaction() as session:
+        rows.expect_room(session, here.settings, principal.user_id, more)
 
 
 @router.get("")
@@ -186,25 +207,46 @@ def found(entry_id: uuid.UUID, principal: Who, here: HERE) -> Entry:
 Found = Annotated[Entry, Depends(found)]
 
 
+SEEN = Annotated[
+    str | None,
+    Header(alias="If-Match", max_length=1000, description="the ETag of what you saw: 412 if it was changed meanwhile"),
+]
+
+
 @router.get("/{entry_id}")
-def get(entry: Found, principal: Who) -> Told:
+def get(entry: Found, principal: Who, response: Response) -> Told:
     """An entry."""
+    response.headers["ETag"] = f'"{rows.version(entry)}"'
     return Told.of(entry, principal)
 
 
 @router.patch("/{entry_id}")
-async def change(entry_id: uuid.UUID, change: Change, principal: Who, here: HERE, keeper: KEEPER) -> Told:
+async def change(
+    entry_id: uuid.UUID,
+    change: Change,
+    request: Request,
+    response: Response,
+    principal: Who,
+    here: HERE,
+    keeper: KEEPER,
+    seen: SEEN = None,
+) -> Told:
     """Change what is said of an entry, whether it is shared here, or where a point or a placed picture is."""
-    moved = partial(keeper.move, principal, entry_id, change)
-    limiter = here.uploads if change.corners is not None else None
-    return Told.of(await anyio.to_thread.run_sync(moved, limiter=limiter), principal)
+    moved = partial(keeper.move, principal, entry_id, change, seen)
+    if change.corners is None:
+        entry = await anyio.to_thread.run_sync(moved)
+    else:
+        with here.uploads.slot(principal.user_id), cancelled_with(request, keeper.cancelled):
+            entry = await anyio.to_thread.run_sync(moved, limiter=here.working)
+    response.headers["ETag"] = f'"{rows.version(entry)}"'
+    return Told.of(entry, principal)
 
 
 @router.delete("/{entry_id}", status_code=HTTPStatus.NO_CONTENT)
-def remove(entry_id: uuid.UUID, principal: Who, here: HERE) -> None:
+def remove(entry_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
     """Delete an entry; for some days it can be had back."""
     with here.database.transaction() as session:
-        rows.remove(session, principal, entry_id)
+        rows.remove(session, principal, entry_id, seen)
 
 
 @router.post("/{entry_id}/restore")
