@@ -11,6 +11,7 @@ from mosaic_api.app import API as API_PREFIX
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_api.sync import kube
+from mosaic_crds.allowed import Allowed
 from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, PLURAL
 from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
@@ -119,7 +120,7 @@ def test_what_is_not_said_is_what_it_would_take_itself():
     chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
     bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
     own = Settings.from_environment(bare)
-    said = {"namespace", "cluster", "allowed_hosts", "max_pixels"}
+    said = {"namespace", "cluster", "allowed", "allowed_hosts", "max_pixels"}
     assert {k: v for k, v in vars(chart).items() if k not in said} == {
         k: v for k, v in vars(own).items() if k not in said
     }
@@ -150,9 +151,11 @@ def test_every_value_reaches_it():
     assert told[ENV_STORE_PATIENCE] == "300"
 
 
-def test_it_takes_the_same_hosts_and_pixels_as_the_workers():
-    values = {"api": API, "allowedHosts": ["data.example.org"], "limits": {"maxPixels": 5}}
+def test_it_takes_the_same_hosts_and_pixels_as_the_workers_and_the_same_names_as_the_operator():
+    names = {"priorityClasses": ["low"], "queues": ["research", "teaching"]}
+    values = {"api": API, "allowedHosts": ["data.example.org"], "limits": {"maxPixels": 5}, "requests": names}
     found = settings(values)
+    assert found.allowed == Allowed(("low",), ("research", "teaching"))
     assert (found.allowed_hosts, found.max_pixels) == ("data.example.org", 5)
 
 
