@@ -9,16 +9,16 @@ from mosaic_crds.area import MOST_POSITIONS
 
 SCENES = 500
 BANDS = ("red", "green", "blue", "nir")
-SIGNATURE_BYTES = 215
+SIGNATURE_BYTES = 222
 """Random, so that they cannot be compressed."""
 
 
-def largest_request(address: str = "https://example.org", name: str = "largest") -> dict[str, Any]:
+def largest_request(address: str = "https://example.org", place: tuple[float, float] = (15, 45)) -> dict[str, Any]:
     """A MosaicRequest of almost 1 MiB.
 
     Args:
-        address: of a server on which /1/green.tif is an image.
-        name: of the request.
+        address: of a server on which /0/green.tif and so on are images.
+        place: longitude and latitude of the middle of its area, which is 1.5 km wide.
     """
     scenes = [
         {"bands": {band: f"{address}/{number}/{band}.tif?sig={_signature(number, band)}" for band in BANDS}}
@@ -27,17 +27,17 @@ def largest_request(address: str = "https://example.org", name: str = "largest")
     return {
         "apiVersion": "mosaics.arbutus.dev/v1alpha1",
         "kind": "MosaicRequest",
-        "metadata": {"name": name, "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
+        "metadata": {"name": "largest", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
         "spec": {
-            "area": {"geometry": circle(MOST_POSITIONS)},
+            "area": {"geometry": circle(MOST_POSITIONS, *place)},
             "source": {"files": {"scenes": scenes}},
             "product": {"bands": ["green"]},
         },
     }
 
 
-def circle(positions: int, longitude: float = -123.0, latitude: float = 49.0, radius: float = 0.1) -> dict[str, Any]:
-    """A polygon of so many positions."""
+def circle(positions: int, longitude: float, latitude: float, radius: float = 0.007) -> dict[str, Any]:
+    """A polygon of so many positions, in degrees."""
     angles = [2 * math.pi * number / (positions - 1) for number in range(positions - 1)]
     ring = [[round(longitude + radius * math.cos(a), 10), round(latitude + radius * math.sin(a), 10)] for a in angles]
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
