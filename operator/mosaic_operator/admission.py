@@ -1,68 +1,124 @@
-"""Which requests may work now: so many at once, so many of a namespace, and no namespace before its turn."""
+"""Which requests may work now: so many at once, so many of a namespace and of a user, and nobody out of turn."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
 
 from mosaic_crds.source import EARTH_DAILY_PROCESSES
 
 from mosaic_operator.observed import AT_WORK, RequestState, Turn
 from mosaic_operator.settings import Settings
 
+Owner = tuple[str, str]
+"""A namespace, and the id of a user of the API that serves it; empty for all others there, such as users of kubectl."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 
-def turns(requests: Sequence[RequestState], begun: Collection[str], settings: Settings) -> dict[str, Turn]:
+
+def owner_of(request: RequestState, settings: Settings) -> Owner:
+    """Whose request it is. The label counts only where the cluster lets nobody but the API set it."""
+    return request.namespace, request.owner if request.namespace == settings.owners_namespace else ""
+
+
+def turns(
+    requests: Sequence[RequestState],
+    begun: Collection[str],
+    settings: Settings,
+    served: Mapping[Owner, datetime] = MappingProxyType({}),
+) -> dict[str, Turn]:
     """The turn of each request that is at work or waits.
 
-    Those at work stay. Free places go to the namespace with the fewest at work, and in it to the oldest request. Those
-    that read from EarthDaily share the pods that may do so at once, and wait where there is none left.
+    Those at work stay. Free places go to the namespace with the fewest at work, and in it to the owner with the fewest;
+    of several to the one who was let in longest ago; of an owner to the oldest request. Those that read from EarthDaily
+    share the pods that may do so at once, and wait where there is none left.
 
     Args:
         requests: all that there are.
         begun: uids that were let in, though their status may not say so yet.
         settings: the limits.
+        served: when a request of each owner was last let in; of those in `requests` their status says it too.
     """
-    found: dict[str, Turn] = {}
-    at_work: Counter[str] = Counter()
-    waiting: dict[str, list[RequestState]] = {}
+    places = _Places(settings, served)
+    admitted: list[RequestState] = []
+    waiting: dict[Owner, list[RequestState]] = {}
     for request in requests:
+        places.remember(request)
         if request.over or request.deleting or request.execution.suspend:
             continue
         if request.phase in AT_WORK or request.uid in begun:
-            at_work[request.namespace] += 1
-            found[request.uid] = Turn(admitted=True)
+            places.take(request)
+            admitted.append(request)
         else:
-            waiting.setdefault(request.namespace, []).append(request)
-    queues = {
-        namespace: sorted(queue, key=lambda request: (request.created, request.uid))
-        for namespace, queue in waiting.items()
-    }
-    total = at_work.total()
-    sharing = [request.uid for request in requests if request.uid in found and request.reads_earth_daily]
-    while queues:
-        open_to = [
-            n
-            for n, queue in queues.items()
-            if at_work[n] < settings.max_running_per_namespace
-            and (len(sharing) < EARTH_DAILY_PROCESSES or not queue[0].reads_earth_daily)
-        ]
-        if total >= settings.max_running or not open_to:
-            break
-        namespace = min(open_to, key=lambda n: (at_work[n], queues[n][0].created, queues[n][0].uid))
-        request = queues[namespace].pop(0)
-        found[request.uid] = Turn(admitted=True)
-        sharing += [request.uid] if request.reads_earth_daily else []
-        at_work[namespace] += 1
-        total += 1
-        if not queues[namespace]:
-            del queues[namespace]
-    found |= {uid: Turn(admitted=True, pods=max(1, EARTH_DAILY_PROCESSES // len(sharing))) for uid in sharing}
-    for namespace, queue in queues.items():
-        full = at_work[namespace] >= settings.max_running_per_namespace
-        if full:
-            running, limit = at_work[namespace], f"{settings.max_running_per_namespace} of a namespace may work at once"
-        elif total < settings.max_running:
-            running, limit = len(sharing), f"{EARTH_DAILY_PROCESSES} may read from EarthDaily at once"
-        else:
-            running, limit = total, f"{settings.max_running} may work at once"
+            waiting.setdefault(owner_of(request, settings), []).append(request)
+    queues = {owner: sorted(queue, key=_age) for owner, queue in waiting.items()}
+    while open_to := [owner for owner, queue in queues.items() if not places.limit(owner, queue[0])]:
+        owner = min(open_to, key=lambda owner: (*places.rank(owner), *_age(queues[owner][0])))
+        request = queues[owner].pop(0)
+        places.take(request)
+        admitted.append(request)
+        if not queues[owner]:
+            del queues[owner]
+    pods = max(1, EARTH_DAILY_PROCESSES // places.reading) if places.reading else None
+    found = {request.uid: Turn(admitted=True, pods=pods if request.reads_earth_daily else None) for request in admitted}
+    for owner, queue in queues.items():
+        running, limit = places.limit(owner, queue[0]) or (0, "")
         for place, request in enumerate(queue):
             found[request.uid] = Turn(admitted=False, ahead=running + place, limit=limit)
     return found
+
+
+class _Places:
+    """How many are at work, of all and of each.
+
+    Attributes:
+        reading: how many of them read from EarthDaily.
+    """
+
+    def __init__(self, settings: Settings, served: Mapping[Owner, datetime]) -> None:
+        self.reading = 0
+        self._settings = settings
+        self._of_owner: Counter[Owner] = Counter()
+        self._of_namespace: Counter[str] = Counter()
+        self._served = dict(served)
+        self._served_in: dict[str, datetime] = {}
+        for (namespace, _), when in served.items():
+            self._served_in[namespace] = max(when, self._served_in.get(namespace, NEVER))
+
+    def remember(self, request: RequestState) -> None:
+        """Take in when work on a request began."""
+        owner, when = owner_of(request, self._settings), request.started or NEVER
+        self._served[owner] = max(when, self._served.get(owner, NEVER))
+        self._served_in[owner[0]] = max(when, self._served_in.get(owner[0], NEVER))
+
+    def take(self, request: RequestState) -> None:
+        """Count a request that is at work."""
+        self._of_owner[owner_of(request, self._settings)] += 1
+        self._of_namespace[request.namespace] += 1
+        self.reading += request.reads_earth_daily
+
+    def rank(self, owner: Owner) -> tuple[int, datetime, int, datetime]:
+        """The owner with the lowest is next."""
+        return (
+            self._of_namespace[owner[0]],
+            self._served_in.get(owner[0], NEVER),
+            self._of_owner[owner],
+            self._served.get(owner, NEVER),
+        )
+
+    def limit(self, owner: Owner, request: RequestState) -> tuple[int, str] | None:
+        """The limit that a request of an owner waits for, and how many are at work under it; None for none."""
+        settings = self._settings
+        own, near, overall = self._of_owner[owner], self._of_namespace[owner[0]], self._of_namespace.total()
+        if owner[0] == settings.owners_namespace and own >= settings.max_running_per_owner:
+            return own, f"{settings.max_running_per_owner} of a user may work at once"
+        if near >= settings.max_running_per_namespace:
+            return near, f"{settings.max_running_per_namespace} of a namespace may work at once"
+        if overall >= settings.max_running:
+            return overall, f"{settings.max_running} may work at once"
+        if request.reads_earth_daily and self.reading >= EARTH_DAILY_PROCESSES:
+            return self.reading, f"{EARTH_DAILY_PROCESSES} may read from EarthDaily at once"
+        return None
+
+
+def _age(request: RequestState) -> tuple[str, str]:
+    return request.created, request.uid

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.names import LABEL_STEP, WORKER_CONTAINER, Phase, Step
+from mosaic_crds.names import LABEL_OWNER, LABEL_STEP, WORKER_CONTAINER, Phase, Step
 from mosaic_crds.spec import Execution
 
 Document = Mapping[str, Any]
@@ -54,6 +54,11 @@ class RequestState:
     def created(self) -> str:
         """When it was applied; as text it sorts as the times do."""
         return str(self.document["metadata"]["creationTimestamp"])
+
+    @property
+    def owner(self) -> str:
+        """The id of the user of the API who owns it; empty for none. Anybody may have written it: see `admission`."""
+        return str((self.document["metadata"].get("labels") or {}).get(LABEL_OWNER, ""))
 
     @property
     def deleting(self) -> bool:

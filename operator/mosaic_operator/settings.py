@@ -91,6 +91,10 @@ class Settings(BaseModel):
     """The most requests at once."""
     max_running_per_namespace: Positive = 8
     """The most requests of a namespace at once."""
+    max_running_per_owner: Positive = 6
+    """The most requests of a user at once, in the namespace of the API."""
+    owners_namespace: str = ""
+    """The namespace of the API, in which the cluster lets nobody else say who owns a request; empty for none."""
     priority_classes: Names = ()
     """The PriorityClasses that requests may name."""
     queues: Names = ()

@@ -15,7 +15,7 @@ from mosaic_api.identity import named_user, principal_of
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
 from mosaic_api.sync.kube import ApiError, Cluster
-from mosaic_crds.names import ANNOTATION_ROW
+from mosaic_crds.names import ANNOTATION_ROW, LABEL_OWNER
 from sqlalchemy import select, text
 from sync_world import DONE, ITEM, RESULT, RUNNING, SPEC, World
 
@@ -41,6 +41,8 @@ def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
     row = synced.wait_for(asked, lambda row: row.uid)
     assert row.uid == found["metadata"]["uid"]
     assert found["metadata"]["annotations"] == {ANNOTATION_ROW: str(asked)}
+    assert found["metadata"]["labels"] == {LABEL_OWNER: str(row.owner_id)}
+    assert "ann" not in found["metadata"]["labels"].values()
     assert found["metadata"]["managedFields"][0]["manager"] == "mosaic-api"
     assert found["metadata"]["managedFields"][0]["operation"] == "Apply"
     assert found["spec"]["area"] == SPEC["area"]

@@ -97,7 +97,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "imagePullSecrets": [{"name": "registry"}],
         "allowedHosts": ["data.example.org", "10.0.0.7:9000", "*.example.net"],
         "store": {"size": "2Ti", "storageClassName": "nfs", "accessMode": "ReadWriteMany"},
-        "limits": {"maxPixels": 40_000_000_000, "maxParallelism": 500, "maxRunning": 9, "maxRunningPerNamespace": 3},
+        "limits": {
+            "maxPixels": 40_000_000_000,
+            "maxParallelism": 500,
+            "maxRunning": 9,
+            "maxRunningPerNamespace": 3,
+            "maxRunningPerOwner": 2,
+        },
         "requests": {"priorityClasses": ["low", "batch"], "queues": ["research"]},
         "deadlines": {"plan": "5m", "finalize": "1d12h"},
         "sweep": {"interval": "10m", "age": "2h", "keepFailed": "90s"},
@@ -151,8 +157,8 @@ def helm(*arguments: str | Path, values: dict[str, Any] | None = None) -> str:
 
 
 @functools.cache
-def _rendered(values: str, release: str, chart: Path) -> str:
-    arguments = ("template", release, chart, "--namespace", NAMESPACE, "--kube-version", KUBERNETES)
+def _rendered(values: str, release: str, chart: Path, kubernetes: str) -> str:
+    arguments = ("template", release, chart, "--namespace", NAMESPACE, "--kube-version", kubernetes)
     return helm(*arguments, values=json.loads(values))
 
 
@@ -169,9 +175,14 @@ class Objects(list[dict[str, Any]]):
         return found
 
 
-def render(values: dict[str, Any] | None = None, release: str = "mosaic-operator", chart: Path = CHART) -> Objects:
+def render(
+    values: dict[str, Any] | None = None,
+    release: str = "mosaic-operator",
+    chart: Path = CHART,
+    kubernetes: str = KUBERNETES,
+) -> Objects:
     """The objects that a release is made of."""
-    text = _rendered(json.dumps(values or {}), release, chart)
+    text = _rendered(json.dumps(values or {}), release, chart, kubernetes)
     return Objects(document for document in yaml.safe_load_all(text) if document)
 
 

@@ -12,7 +12,7 @@ from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_api.sync import kube
 from mosaic_crds.allowed import Allowed
-from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, PLURAL
+from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, LABEL_OWNER, PLURAL
 from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -366,3 +366,28 @@ def test_values_of_no_known_name_or_form_are_refused_by_name(changes: dict[str, 
 
 def test_nothing_has_to_be_said_of_what_is_not_wanted():
     assert not of_api(render({"api": {"enabled": False}}))
+
+
+@pytest.mark.parametrize("variant", WANTED)
+def test_only_the_api_may_say_who_owns_a_request_where_the_operator_believes_it(variant: str):
+    objects = render(VARIANTS[variant], kubernetes="1.30")
+    policy, binding = objects.one("ValidatingAdmissionPolicy"), objects.one("ValidatingAdmissionPolicyBinding")
+    where = deployment(objects, "api")["metadata"]["namespace"]
+    account = deployment(objects, "api")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert environment(objects)["MOSAIC_OWNERS_NAMESPACE"] == where
+    (validation,) = policy["spec"]["validations"]
+    assert f"'system:serviceaccount:{where}:{account}'" in validation["expression"]
+    assert all(LABEL_OWNER in variable["expression"] for variable in policy["spec"]["variables"])
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["matchResources"]["namespaceSelector"] == {
+        "matchLabels": {"kubernetes.io/metadata.name": where}
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "kubernetes"), [({"api": API}, "1.29"), ({}, "1.30")], ids=["old cluster", "no API"]
+)
+def test_no_owner_is_believed_where_everybody_may_write_it(values: dict[str, Any], kubernetes: str):
+    objects = render(values, kubernetes=kubernetes)
+    assert environment(objects)["MOSAIC_OWNERS_NAMESPACE"] == ""
+    assert not objects.of("ValidatingAdmissionPolicy")

@@ -40,7 +40,7 @@ def test_every_value_reaches_the_operator() -> None:
     settings = settings_from(environment(render(VARIANTS["everything said"])))
     assert settings.allowed_hosts == "data.example.org,10.0.0.7:9000,*.example.net"
     assert (settings.max_pixels, settings.max_parallelism) == (40_000_000_000, 500)
-    assert (settings.max_running, settings.max_running_per_namespace) == (9, 3)
+    assert (settings.max_running, settings.max_running_per_namespace, settings.max_running_per_owner) == (9, 3, 2)
     assert (settings.priority_classes, settings.queues) == (("low", "batch"), ("research",))
     assert (settings.plan_deadline, settings.finalize_deadline) == (300, 36 * 3600)
     assert (settings.sweep_interval, settings.sweep_age, settings.keep_failed) == (600, 7200, 90)

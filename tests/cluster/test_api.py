@@ -13,7 +13,7 @@ import chromium
 import pytest
 from cluster import Cluster, Document, until
 from earth_daily import COLLECTION, EarthDaily, earth_daily, items_in
-from mosaic_crds.names import ANNOTATION_ROW
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, KIND, LABEL_OWNER
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import ConsoleMessage, Page, expect
 from postgres import Postgres
@@ -170,6 +170,19 @@ def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):
     for name, mosaic_id in zip(names, (here, there), strict=True):
         api.wait_for_phase(mosaic_id, "Cancelled")
         assert api.release.status(name)["phase"] == "Cancelled"
+
+
+def test_nobody_but_the_api_may_say_who_owns_a_request(api: Api, scenes: Any):
+    mosaic_id = api.ask("owned", scenes.spec(1))
+    api.wait_for_phase(mosaic_id, "Succeeded")
+    owner = api.release.get("mosaic", "owned")["metadata"]["labels"][LABEL_OWNER]
+    for change in (f"{LABEL_OWNER}=somebody-else", f"{LABEL_OWNER}-"):
+        said = api.release.kubectl("label", "mosaic", "owned", change, "--overwrite", check=False)
+        assert f"only the API may set or change the label {LABEL_OWNER}" in said
+    request = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "forged", "labels": {LABEL_OWNER: owner}}}
+    forged = json.dumps(request | {"spec": scenes.spec(1)})
+    assert "only the API may set" in api.release.kubectl("create", "--filename", "-", given=forged, check=False)
+    api.release.kubectl("label", "mosaic", "owned", "season=summer")
 
 
 def test_a_row_of_the_research_systems_client_is_served(api: Api, postgres: Postgres, eds: EarthDaily):

@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, KIND, PLURAL
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, KIND, LABEL_OWNER, PLURAL
 
 from mosaic_api.sync.observed import Resource, Row
 
@@ -119,6 +119,7 @@ class Cluster:
                 "name": row.name,
                 "namespace": self._namespace,
                 "annotations": {ANNOTATION_ROW: str(row.id)},
+                "labels": {LABEL_OWNER: str(row.owner)} if row.owner is not None else {},
             },
             "spec": dict(row.spec),
         }

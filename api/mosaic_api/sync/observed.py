@@ -79,6 +79,7 @@ class Row:
     """A row of `mosaics` as it was when it was looked at; its attributes are the columns' own.
 
     Attributes:
+        owner: the id of the user.
         has_item: whether the STAC Item is known.
         changed: by which one sees whether it is still so.
     """
@@ -86,6 +87,7 @@ class Row:
     id: uuid.UUID
     name: str
     changed: datetime
+    owner: uuid.UUID | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
     phase: str = str(Phase.PENDING)
     status: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Row:
             id=mosaic.id,
             name=mosaic.name,
             changed=mosaic.changed,
+            owner=mosaic.owner_id,
             spec=mosaic.spec,
             phase=mosaic.phase,
             status=mosaic.status,

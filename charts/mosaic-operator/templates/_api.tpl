@@ -14,6 +14,14 @@
 app.kubernetes.io/component: api
 {{- end }}
 
+{{/* Where the cluster lets nobody but the API label requests with their owner: its namespace, if the cluster can. */}}
+
+{{- define "mosaic-operator.ownersNamespace" -}}
+{{- if and .Values.api.enabled (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) -}}
+{{- include "mosaic-operator.apiNamespace" . -}}
+{{- end -}}
+{{- end }}
+
 {{/* What every object of the API says of itself. */}}
 
 {{- define "mosaic-operator.apiMetadata" -}}

@@ -27,6 +27,10 @@
   value: {{ .Values.limits.maxRunning | int64 | quote }}
 - name: MOSAIC_MAX_RUNNING_PER_NAMESPACE
   value: {{ .Values.limits.maxRunningPerNamespace | int64 | quote }}
+- name: MOSAIC_MAX_RUNNING_PER_OWNER
+  value: {{ .Values.limits.maxRunningPerOwner | int64 | quote }}
+- name: MOSAIC_OWNERS_NAMESPACE
+  value: {{ include "mosaic-operator.ownersNamespace" . | quote }}
 - name: MOSAIC_PRIORITY_CLASSES
   value: {{ join "," .Values.requests.priorityClasses | quote }}
 - name: MOSAIC_QUEUES

@@ -1,11 +1,14 @@
 """Who may work when not all can."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mosaic_crds.names import LABEL_OWNER
 from mosaic_crds.source import EARTH_DAILY_PROCESSES
-from mosaic_operator.admission import turns
+from mosaic_operator.admission import owner_of, turns
 from mosaic_operator.observed import RequestState
 from operator_world import request, settings
 
@@ -58,6 +61,51 @@ def test_a_namespace_with_many_requests_does_not_keep_another_waiting():
 def test_a_free_place_goes_to_the_namespace_with_the_fewest_at_work():
     busy = [asked(1, "a", "Running"), asked(2, "a", age=30), asked(3, "b", age=1)]
     assert admitted(busy, max_running=2) == ["u001", "u003"]
+
+
+def owned(number: int, owner: str, phase: str | None = None, age: int = 0) -> RequestState:
+    found = asked(number, "team", phase, age)
+    metadata = dict(found.document["metadata"]) | ({"labels": {LABEL_OWNER: owner}} if owner else {})
+    return RequestState(dict(found.document) | {"metadata": metadata})
+
+
+@pytest.mark.parametrize("place", ["max_running_per_namespace", "max_running"])
+def test_a_user_with_many_requests_does_not_keep_others_of_the_namespace_waiting(place):
+    crowd = [owned(number, "ann", age=50) for number in range(50)]
+    requests = [*crowd, owned(90, "bob"), owned(91, ""), owned(92, "cy", age=1)]
+    assert {"u090", "u091", "u092"} <= set(admitted(requests, owners_namespace="team", **{place: 4}))
+
+
+def test_a_user_leaves_places_for_those_who_come_later():
+    crowd = [owned(number, "ann", "Running") for number in range(6)] + [owned(number, "ann") for number in range(6, 50)]
+    found = turns([*crowd, owned(90, "bob")], (), settings(owners_namespace="team"))
+    assert [uid for uid, turn in found.items() if turn.admitted] == [*(f"u00{number}" for number in range(6)), "u090"]
+    assert (found["u006"].ahead, found["u006"].limit) == (6, "6 of a user may work at once")
+
+
+@pytest.mark.parametrize("of", ["users", "namespaces"])
+def test_they_take_turns_where_only_one_may_work(of):
+    who = owned if of == "users" else asked
+    waiting = {name: [who(10 * n + m, name, age=50 - 10 * n) for m in range(3)] for n, name in enumerate("abc")}
+    served: dict[tuple[str, str], datetime] = {}
+    configured = settings(owners_namespace="team", max_running=1)
+    order = ""
+    for minute in range(9):
+        found = turns([request for queue in waiting.values() for request in queue], (), configured, served)
+        (chosen,) = [request for queue in waiting.values() for request in queue if found[request.uid].admitted]
+        name = chosen.owner or chosen.namespace
+        waiting[name].remove(chosen)
+        served[owner_of(chosen, configured)] = datetime(2026, 1, 1, 1, minute, tzinfo=UTC)
+        order += name
+    assert order == "abcabcabc"
+
+
+def test_who_forges_owners_where_nobody_vouches_for_them_gets_no_more_than_others():
+    forged = [owned(number, f"nobody-{number}", age=1) for number in range(50)]
+    honest = [asked(number, "team", age=50) for number in range(60, 64)]
+    elsewhere = settings(owners_namespace="the-api", max_running_per_namespace=4)
+    found = turns([*forged, *honest], (), elsewhere)
+    assert {uid for uid, turn in found.items() if turn.admitted} == {r.uid for r in honest}
 
 
 def test_those_let_in_count_before_their_status_says_so():
