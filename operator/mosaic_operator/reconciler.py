@@ -9,7 +9,7 @@ from time import monotonic
 
 from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
 
-from mosaic_operator.admission import turns
+from mosaic_operator.admission import Owner, owner_of, turns
 from mosaic_operator.decide import decide
 from mosaic_operator.draft import Decision, merge_patch
 from mosaic_operator.failures import needs_refusals
@@ -84,6 +84,7 @@ class Reconciler:
         self._requests, self._jobs = requests, jobs
         self._written: dict[str, RequestState] = {}
         self._begun: set[str] = set()
+        self._served: dict[Owner, datetime] = {}
         self._looked: dict[str, tuple[float, int]] = {}
         self._failures: Counter[Key] = Counter()
         self._cosmetic_from = 0.0
@@ -148,9 +149,11 @@ class Reconciler:
         return written
 
     def _turn(self, request: RequestState) -> Turn:
-        turn = turns(self.all_requests(), self._begun, self._settings).get(request.uid, Turn(admitted=False))
-        if turn.admitted:
+        found = turns(self.all_requests(), self._begun, self._settings, self._served)
+        turn = found.get(request.uid, Turn(admitted=False))
+        if turn.admitted and request.uid not in self._begun:
             self._begun.add(request.uid)
+            self._served[owner_of(request, self._settings)] = self._now()
         return turn
 
     def _let_others_in(self) -> None:
@@ -161,7 +164,7 @@ class Reconciler:
         for memory in (self._written, self._looked):
             for uid in memory.keys() - there:
                 del memory[uid]
-        found = turns(requests, self._begun, self._settings)
+        found = turns(requests, self._begun, self._settings, self._served)
         for request in requests:
             turn = found.get(request.uid)
             if turn is not None and turn.admitted and request.phase in {None, Phase.PENDING, Phase.SUSPENDED}:
