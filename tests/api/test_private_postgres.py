@@ -1,9 +1,13 @@
 """A PostgreSQL of one's own: for ordinary users and for root, in awkward places, after accidents."""
 
+import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,3 +124,85 @@ def test_a_folder_that_cannot_be_made_is_said(place):
     (place / "file").touch()
     with pytest.raises(RequestError, match="cannot be kept in"):
         PrivatePostgres(place / "file/database").start()
+
+
+@pytest.mark.parametrize("lost", ["PG_VERSION", "pg_wal"])
+def test_a_database_of_which_something_is_missing_is_left_as_it_is(place, lost):
+    server = PrivatePostgres(place / "database")
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
+        server.stop()
+        data, away = place / "database/data", place / "away"
+        (data / lost).rename(away)
+        before = sorted(data.rglob("*"))
+        with pytest.raises(RequestError, match=rf"no whole database \({lost} missing\).*mosaic restore FILE"):
+            server.start()
+        assert sorted(data.rglob("*")) == before
+        away.rename(data / lost)
+        assert run(server.start(), "SELECT number FROM kept") == [(1,)]
+    finally:
+        server.stop()
+
+
+def test_an_empty_pg_version_is_no_database_either(place):
+    server = PrivatePostgres(place / "database")
+    server.start()
+    server.stop()
+    (place / "database/data/PG_VERSION").write_text("")
+    with pytest.raises(RequestError, match=r"the content of PG_VERSION missing"):
+        server.start()
+
+
+def first_start(folder: Path) -> subprocess.Popen[bytes]:
+    """A first start in a process of its own."""
+    program = "import sys; from pathlib import Path; from mosaic_api.private_postgres import PrivatePostgres"
+    program += "; PrivatePostgres(Path(sys.argv[1])).start()"
+    return subprocess.Popen([sys.executable, "-c", program, str(folder)])
+
+
+@pytest.mark.parametrize("reached", ["PG_VERSION", "base/1", "base/5"])
+def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_in(place, reached):
+    folder = place / "database"
+    starting = first_start(folder)
+    end = time.monotonic() + 60
+    while not list(folder.glob(f"*/{reached}")) and time.monotonic() < end:
+        assert starting.poll() is None
+    starting.kill()
+    starting.wait()
+    cut_off = [path.parent.parent for path in folder.glob("*/global/pg_control")]
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)  # initdb and its children, as a power cut ends them
+    server = PrivatePostgres(folder)
+    try:
+        assert run(server.start(), "SELECT 1") == [(1,)]
+        assert all(path.is_dir() for path in cut_off)  # nothing that another start made is deleted
+    finally:
+        server.stop()
+
+
+def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
+    called = private_postgres._call
+
+    def failing(*command: object) -> "subprocess.CompletedProcess[str]":
+        done = called(*command)
+        if Path(str(command[0])).name == "initdb":
+            done.returncode = 1
+        return done
+
+    monkeypatch.setattr(private_postgres, "_call", failing)
+    with pytest.raises(RequestError, match="cannot make a database"):
+        PrivatePostgres(place / "database").start()
+    assert sorted(path.name for path in (place / "database").iterdir()) == ["run"]
+
+
+@as_root
+@pytest.mark.parametrize("note", ["", "relative", "/nowhere/at/all"])
+def test_a_note_that_leads_nowhere_starts_no_empty_database(place, note, monkeypatch):
+    monkeypatch.chdir(place)
+    (place / "database").mkdir()
+    (place / "database/elsewhere").write_text(note)
+    with pytest.raises(RequestError, match="where there is no folder"):
+        PrivatePostgres(place / "database").start()
+    assert [path.name for path in (place / "database").iterdir()] == ["elsewhere"]
