@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from earth_daily import earth_daily, items_in
+from mosaic_api.database import Mosaic
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Page, expect
 from sites import Catalogue, Opens, Site, serve
+from sqlalchemy import update
 
 SLOW = 120_000
 """Milliseconds that a mosaic may take."""
@@ -176,6 +178,20 @@ def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue,
     expect(page.get_by_role("row", name=re.compile("^second"))).to_be_visible()
     told = {each["name"]: each["spec"] for each in site.call("GET", "requests")["requests"]}
     assert told["second"] == told["first"]
+
+
+def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: Site, opens: Opens):
+    address = "https://nowhere.invalid/item.json"
+    scenes = [{"item": f"{address}?sig=secret"}]
+    spec = {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDVI"}, "execution": {"suspend": True}}
+    site.call("POST", "requests", json={"name": "theirs", "spec": spec})
+    with site.database.transaction() as session:
+        session.execute(update(Mosaic).values(owner_id=None, shared=True))
+    page = opens(site, "#panel=requests")
+    page.get_by_role("button", name="theirs", exact=True).click()
+    page.get_by_role("button", name=re.compile("with changes")).click()
+    expect(page.get_by_label("Its address")).to_have_value(address)
+    expect(page.locator("#ask-again")).to_contain_text("shown without their queries")
 
 
 def corners_of(bbox: list[float]) -> list[list[float]]:

@@ -1,4 +1,7 @@
-"""/central: what others shared with the central installation, and mosaics asked of it."""
+"""/central: what others shared with the central installation, and mosaics asked of it.
+
+All who are here call it with one token, so that it cannot say who of them owns a request: all see it as others do.
+"""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +21,7 @@ from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
 from mosaic_api.entries.telling import Told
 from mosaic_api.identity import Principal
+from mosaic_api.redaction import redacted
 from mosaic_api.routes.entries import KEEPER
 from mosaic_api.routes.mosaics import Asked
 
@@ -84,20 +88,21 @@ async def fetch(
 def ask(asked: Asked, principal: Who, central: CENTRAL) -> dict[str, Any]:
     """Ask it for a mosaic."""
     principal.require("editor")
-    return central.ask(asked.model_dump())
+    return redacted(central.ask(asked.model_dump()))
 
 
 @router.get("/requests")
 def requests(request: Request, central: CENTRAL) -> dict[str, Any]:
     """The mosaics there that this installation's token may see, with the parameters of /requests."""
     told = central.get("requests", dict(request.query_params))
-    return told | {"next": _here(request, told)}
+    seen = [redacted(each) for each in told.get("requests", []) if isinstance(each, dict)]
+    return told | {"requests": seen, "next": _here(request, told)}
 
 
 @router.get("/requests/{mosaic_id}")
 def asked_for(mosaic_id: uuid.UUID, central: CENTRAL) -> dict[str, Any]:
     """A mosaic there."""
-    return central.get(f"requests/{mosaic_id}")
+    return redacted(central.get(f"requests/{mosaic_id}"))
 
 
 @router.post("/requests/{mosaic_id}/fetch", status_code=HTTPStatus.CREATED)

@@ -20,6 +20,7 @@ from mosaic_api.context import HERE
 from mosaic_api.database import Mosaic
 from mosaic_api.identity import Principal
 from mosaic_api.problems import NotFound, Unauthorized
+from mosaic_api.redaction import redacted
 
 router = APIRouter(prefix="/requests", tags=["requests"])
 
@@ -76,6 +77,9 @@ class Told(Body):
     """Whether it is wished that it stops."""
     phase: Phase
     spec: dict[str, Any]
+    """What was asked for; to others than its owner without the queries and user names of addresses."""
+    redacted: bool
+    """Whether anything of its addresses is left out, since it may be secret and somebody else owns it."""
     status: dict[str, Any]
     """That of the MosaicRequest: message, plan, progress, result."""
     item: dict[str, Any] | None = None
@@ -84,12 +88,15 @@ class Told(Body):
     @classmethod
     def of(cls, mosaic: Mosaic, principal: Principal, *, whole: bool = True) -> Self:
         """As it is told to the principal."""
+        mine = mosaic.owner_id is not None and mosaic.owner_id == principal.user_id
+        seen: dict[str, Any] = {"spec": mosaic.spec, "status": mosaic.status, "item": mosaic.item if whole else None}
+        seen = seen | {"redacted": False} if mine else redacted(seen)
         return cls(
             id=mosaic.id,
             name=mosaic.name,
             namespace=mosaic.namespace,
             owner=mosaic.owner.name if mosaic.owner else None,
-            mine=mosaic.owner_id == principal.user_id,
+            mine=mine,
             origin=mosaic.origin,
             shared=mosaic.shared,
             created=mosaic.created,
@@ -97,9 +104,7 @@ class Told(Body):
             completed=mosaic.completed,
             cancelling=mosaic.cancelled is not None and not mosaic.over,
             phase=Phase(mosaic.phase),
-            spec=mosaic.spec,
-            status=mosaic.status,
-            item=mosaic.item if whole else None,
+            **seen,
         )
 
 

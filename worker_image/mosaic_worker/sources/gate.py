@@ -183,8 +183,12 @@ def is_url(admitted: str) -> bool:
 
 
 def shown(reference: str) -> str:
-    """A reference as it may be shown: without user name and password, and without a query, where signatures live."""
-    if "://" not in reference:
-        return reference
-    place = reference.split("?", 1)[0].split("#", 1)[0]
-    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)[^/]*@", r"\1", place)
+    """A reference as it may be shown: without user name and password, and without a query, where signatures are.
+
+    A reference without a scheme may be a URL that somebody misspelt; of a path, what looks like a query goes too.
+    """
+    if "://" in reference:
+        place = re.split(r"[?#]", reference, maxsplit=1)[0]
+        return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)[^/]*@", r"\1", place)
+    place = re.split(r"[?#](?=[^?#]*=)", reference, maxsplit=1)[0]
+    return re.sub(r"^((?:https?:)?/*)[^/@]*:[^/@]*@", r"\1", place)

@@ -77,7 +77,8 @@ export function again(request) {
   setArea(base.area ?? null, { look: true });
   clearProblems(form);
   problem.hidden = true;
-  the("ask-again").replaceChildren(`As ${request.name}; change what you like. `, button("Begin anew", begin, { class: "link" }));
+  const cut = request.redacted ? "Its addresses are shown without their queries, which may hold signatures and which only its owner sees: complete those that need one. " : "";
+  the("ask-again").replaceChildren(`As ${request.name}; change what you like. ${cut}`, button("Begin anew", begin, { class: "link" }));
   the("ask-again").hidden = false;
   describe();
   changed();

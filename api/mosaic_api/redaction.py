@@ -1,0 +1,60 @@
+"""What others than its owner see of a request: its addresses without the places where secrets are.
+
+An address may carry a signature or a token in its query, or a password before its host. Services name these parameters
+as they like, so the whole query goes, not only the names that are known. A secret in the path of an address cannot be
+told from a folder's name, and stays.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?/*)[^/]*@")
+_IN_TEXT = re.compile(
+    r"(?<![A-Za-z0-9+.-])(?:https?:[/\\]*|(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)[^\s\"'`<>\\]+", re.IGNORECASE
+)
+"""Addresses in a sentence; the look behind keeps the search linear."""
+
+
+def redacted(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as those see it who do not own it.
+
+    Args:
+        request: with any of `spec`, `status` and `item`, as JSON; the rest stays as it is.
+
+    Returns:
+        A copy, with `redacted` true where anything is left out.
+    """
+    seen = dict(request)
+    if isinstance(seen.get("spec"), Mapping):
+        seen["spec"] = _spec(seen["spec"])
+    for name in ("status", "item"):
+        if name in seen:
+            seen[name] = _each(seen[name], _text)
+    return seen | {"redacted": seen != dict(request) or bool(request.get("redacted"))}
+
+
+def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = _each(spec, _text)
+    files = spec.get("source", {}).get("files")
+    if files is not None:  # also an address that is misspelt, and so looks like none
+        seen["source"] = seen["source"] | {"files": _each(files, _address)}
+    return seen
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with each of its texts changed; names of fields stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _each(part, change) for name, part in value.items()}
+    return [_each(part, change) for part in value] if isinstance(value, list) else value
+
+
+def _address(address: str) -> str:
+    return _USER.sub(r"\1", _QUERY.sub("", address))
+
+
+def _text(text: str) -> str:
+    return _IN_TEXT.sub(lambda found: _address(found.group()), text)
