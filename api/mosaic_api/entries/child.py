@@ -8,6 +8,7 @@ import fcntl
 import os
 import resource
 import select
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ def main() -> None:
     kind = next(each for each in FORMATS if each.name == job.format)
     if kind.kind == "vector" and _SKIPPED not in os.environ:
         _start_again()
+    too_large: list[int] = []
+    signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file as large as it may be
     _limit(job)
     try:
         found = _take(job)
@@ -39,7 +42,11 @@ def main() -> None:
         told = Told(error=str(error).replace(job.path, "it"))
     except MemoryError:
         told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
-    if told.error is not None and _is_full(job):
+    except Exception:
+        if not too_large:
+            raise
+        told = Told(error="file: what is shown of it cannot be written")
+    if told.error is not None and too_large:
         told = Told(
             error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
         )
@@ -72,12 +79,6 @@ def _limit(job: Job) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (job.bytes, job.bytes))
     with suppress(ValueError, OSError):  # macOS does not bound it
         resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
-
-
-def _is_full(job: Job) -> bool:
-    """Whether a file that this process wrote is as large as it may become."""
-    written = Path(job.outcome).parent.glob("display*")
-    return any(file.stat().st_size >= job.bytes for file in written)
 
 
 def _take(job: Job) -> Outcome:

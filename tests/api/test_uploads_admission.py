@@ -1,0 +1,107 @@
+"""Uploads are admitted before their body is read: slots, quota and disk first; what stalls or leaves is ended."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from central_pair import keep
+from entry_files import geotiff
+from installations import Installation, serving, until
+from mosaic_api.settings import Settings
+from running import free_port
+
+MIB = 2**20
+HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nII*\0'
+
+
+@contextmanager
+def uploading(there: Installation, token: str, announced: int | None, content: bytes = HEAD) -> Iterator[socket.socket]:
+    """A connection on which an upload began, of so many bytes by its header; in chunks without one."""
+    length = "Transfer-Encoding: chunked" if announced is None else f"Content-Length: {announced}"
+    head = (
+        f"POST /api/v1/entries HTTP/1.1\r\nHost: 127.0.0.1:{there.port}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\n{length}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", there.port), timeout=30) as connection:
+        connection.sendall(head.encode() + (content if announced is not None else b""))
+        yield connection
+
+
+def status(connection: socket.socket) -> int:
+    """Of the answer, which comes although the body does not."""
+    return int(connection.recv(4096).split()[1])
+
+
+@pytest.fixture
+def there(settings: Settings) -> Iterator[Installation]:
+    """An installation whose users have 30 MiB each."""
+    limited = replace(settings, max_stored_bytes=30 * MIB, max_scratch_bytes=100 * MIB, public_url="http://127.0.0.1")
+    with serving(limited, free_port()) as running:
+        yield running
+
+
+def test_an_upload_that_the_user_has_no_room_for_is_refused_before_its_body_comes(there: Installation):
+    """20 uploads that announced 390 MB and stalled filled the disk."""
+    token = there.token("ann")
+    for announced in (390 * MIB, None):
+        with uploading(there, token, announced) as connection:
+            assert status(connection) in {413, 507}
+
+
+def test_one_user_has_few_uploads_at_once_and_others_are_not_concerned(there: Installation):
+    ann, bob = there.token("ann"), there.token("bob")
+    with ExitStack() as open_uploads:
+        stalled = [open_uploads.enter_context(uploading(there, ann, 2 * MIB)) for _ in range(4)]
+        until(lambda: any(_readable(each) for each in stalled))
+        (refused,) = [each for each in stalled if _readable(each)]
+        assert status(refused) == 429
+        with there.client(bob) as other:
+            keep(other, geotiff(), kind="image")
+    with there.client(ann) as again:
+        until(lambda: again.post("entries", json={"name": "x"}).status_code == 422)
+
+
+def test_uploads_of_one_user_under_way_count_together(there: Installation):
+    ann = there.token("ann")
+    with uploading(there, ann, 20 * MIB), uploading(there, ann, 20 * MIB) as second:
+        until(lambda: _readable(second))
+        assert status(second) == 413
+
+
+def test_the_temporary_disk_is_promised_once(there: Installation):
+    tokens = [there.token(f"user-{number}") for number in range(6)]
+    with ExitStack() as open_uploads:
+        connections = [open_uploads.enter_context(uploading(there, token, 25 * MIB)) for token in tokens]
+        until(lambda: sum(map(_readable, connections)) == 2)
+        assert {status(each) for each in connections if _readable(each)} == {507}
+
+
+def _readable(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(30)
+
+
+def test_the_reader_of_a_file_ends_when_its_client_goes_away(
+    there: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec sleep 300\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(program))
+    fields = b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'
+    fields += b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\none\r\n'
+    content = fields + HEAD + b"\r\n--x--\r\n"
+    with uploading(there, there.token("ann"), len(content), content):
+        until((tmp_path / "pid").exists)
+        child = int((tmp_path / "pid").read_text())
+        os.kill(child, 0)
+    until(lambda: not Path(f"/proc/{child}").exists())

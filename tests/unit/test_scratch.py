@@ -1,0 +1,51 @@
+"""The temporary disk: promised once, and what killed servers left is swept, and nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mosaic_api.entries.scratch import PREFIX, Scratch, sweep_scratch
+from mosaic_api.problems import NoRoom
+
+KILLED = """
+import os, signal
+from mosaic_api.entries.scratch import Scratch
+folder = Scratch().folder
+(folder / "half an upload").write_bytes(bytes(1000))
+print(folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_server_deletes_what_a_killed_one_left_and_nothing_of_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
+    left = Path(ended.stdout.strip())
+    assert (left / "half an upload").exists()
+    (tmp_path / "others").mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "others")
+    (tmp_path / "others" / "file").touch()
+    running = Scratch()
+    (running.folder / "under way").touch()
+    assert sweep_scratch() == 1
+    assert not left.exists()
+    assert (running.folder / "under way").exists()
+    assert (tmp_path / "others" / "file").exists()
+    folder = running.folder
+    running.close()
+    assert not folder.exists()
+
+
+def test_what_is_promised_is_not_promised_again():
+    scratch = Scratch(1000)
+    with scratch.reserved(700):
+        with pytest.raises(NoRoom, match="are not free now"), scratch.reserved(400):
+            pytest.fail("it was promised")
+        with scratch.reserved_up_to(10_000) as found:
+            assert found == 150
+            with scratch.reserved(150):
+                pass
+    with scratch.reserved(1000):
+        pass

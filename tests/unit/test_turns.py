@@ -1,0 +1,85 @@
+"""Turns are shared fairly between owners, and a wait ends when nobody waits for the answer."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from mosaic_api.entries.admission import Admission
+from mosaic_api.entries.turns import Cancelled, Turns
+from mosaic_api.problems import TooMany, Unavailable
+
+NEVER = threading.Event()
+
+
+def wait_for(turns: Turns, owner: str, done: list[str], go_on: threading.Event = NEVER) -> threading.Thread:
+    """A thread that waits for a turn of an owner, notes it, and has it until it may go on."""
+
+    def work() -> None:
+        with turns.turn(owner, threading.Event()):
+            done.append(owner)
+            if go_on is not NEVER:
+                go_on.wait(20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def until(holds: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(2000):
+        if holds():
+            return
+        waiting.wait(0.01)
+    pytest.fail("it did not come to be")
+
+
+def test_an_owner_with_many_files_delays_another_by_one_file():
+    turns, done, go_on = Turns(1, 1), [], threading.Event()
+    threads = [wait_for(turns, "ann", done, go_on)]
+    until(lambda: done == ["ann"])
+    threads += [wait_for(turns, "ann", done) for _ in range(8)]
+    until(lambda: len(turns._waiting.get("ann", ())) == 8)
+    threads.append(wait_for(turns, "bob", done))
+    until(lambda: "bob" in turns._waiting)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert done[:2] == ["ann", "bob"]
+    assert len(done) == 10
+
+
+def test_one_owner_leaves_a_turn_free_for_others():
+    turns, done, go_on = Turns(2, 1), [], threading.Event()
+    threads = [wait_for(turns, "ann", done, go_on) for _ in range(3)]
+    until(lambda: done == ["ann"])
+    wait_for(turns, "bob", done).join()
+    assert done == ["ann", "bob"]
+    go_on.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_wait_is_cancelled():
+    turns, cancelled = Turns(1, 1), threading.Event()
+    with turns.turn("ann", threading.Event()):
+        cancelled.set()
+        with pytest.raises(Cancelled), turns.turn("bob", cancelled):
+            pytest.fail("it had a turn")
+    with turns.turn("bob", threading.Event()):
+        assert not turns._waiting
+
+
+def test_slots_are_refused_at_once_and_given_back():
+    admission = Admission("uploads", 2, 1)
+    with admission.slot("ann"):
+        with pytest.raises(TooMany, match="1 of your uploads are under way"), admission.slot("ann"):
+            pytest.fail("it was let in")
+        with admission.slot("bob"), pytest.raises(Unavailable), admission.slot("cem"):
+            pytest.fail("it was let in")
+    with admission.slot("ann"):
+        pass
+    with admission.announced("ann", 5) as first, admission.announced("ann", 7) as second:
+        assert (first, second) == (0, 5)
+    assert not admission._in
+    assert not admission._announced
