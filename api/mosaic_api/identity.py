@@ -242,11 +242,15 @@ def change_user(
         Conflict: it is the principal's own self, and nobody might be left to take it back.
     """
     principal.require("admin")
-    user = session.get(User, user_id)
+    if user_id == principal.user_id:
+        raise Conflict("another administrator must change your own role, or shut you out")
+    both = select(User).where(User.id.in_([user_id, principal.user_id])).order_by(User.id).with_for_update()
+    found = {user.id: user for user in session.scalars(both.execution_options(populate_existing=True))}
+    changer, user = found.get(principal.user_id), found.get(user_id)
+    if changer is None or changer.role != "admin" or changer.disabled:  # two who shut each other out at once
+        raise Forbidden("you are no administrator any more")
     if user is None:
         raise NotFound(f"there is no user {user_id}")
-    if user.id == principal.user_id:
-        raise Conflict("another administrator must change your own role, or shut you out")
     user.role = role or user.role
     user.disabled = user.disabled if disabled is None else disabled
     audit(session, principal.user_id, "change user", f"user/{user.id}", role=user.role, disabled=user.disabled)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaic_api.database.models import OVER, Mosaic, now
+from mosaic_api.database.models import OVER, Mosaic, User, now
 from mosaic_api.identity import Principal, audit
 from mosaic_api.problems import Conflict, NotFound, TooMany
 from mosaic_api.settings import Settings
@@ -78,6 +78,7 @@ def create(
     principal.require("editor")
     request = requested(settings, name or _made_name(spec), spec)
     product_of(request.spec.product)
+    session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())  # of two at once, one waits
     waiting = session.scalar(
         select(func.count())
         .select_from(Mosaic)

@@ -20,6 +20,7 @@ from mosaic_api.central.outbox import LEASE, Outbox
 from mosaic_api.context import FETCHES, UPLOADS
 from mosaic_api.database import Entry
 from mosaic_api.database.models import now
+from mosaic_api.entries.purging import purge
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.store import open_store
 from range_server import serving_by
@@ -48,6 +49,23 @@ def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
             done = shared(laptop, entry)
             assert there.get(f"entries/{done['central']['id']}").json()["shared"] is True
             assert there.get("entries").json()["total"] == 1
+
+
+def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: Pair):
+    with pair.laptop.client() as laptop:
+        with pair.central_up() as central, central.client(pair.token) as there:
+            entry = keep(laptop, geotiff(), kind="image")
+            laptop.post(f"entries/{entry['id']}/share")
+            central_id = shared(laptop, entry)["central"]["id"]
+            assert there.get(f"entries/{central_id}").status_code == 200
+        assert laptop.delete(f"entries/{entry['id']}").status_code == 204
+        store = open_store(pair.laptop.settings.store)
+        assert purge(pair.laptop.database, store, 0) == 1  # all days are over in which it could be had back
+        assert list(store.list("entries/")) == []
+        assert purge(pair.laptop.database, store, 0) == 0
+        with pair.central_up() as central, central.client(pair.token) as there:
+            until(lambda: there.get(f"entries/{central_id}").status_code == 404)
+        until(lambda: purge(pair.laptop.database, store, 0) == 1)
 
 
 def test_an_upload_whose_answer_is_lost_makes_one_entry(pair: Pair):

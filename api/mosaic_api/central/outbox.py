@@ -129,6 +129,8 @@ class Outbox:
             found.central_id = central_id
             if found.sharing == claimed:  # else something else is wished meanwhile, which is done next
                 found.sharing = {} if _is_over(outcome) else outcome
+            elif claimed["wish"] == "share" and found.sharing.get("wish") != "share":
+                found.sharing = rows.waiting("unshare")  # another process may have done so before it was there
 
     def _share(self, central: Central, entry: Entry) -> uuid.UUID:
         """Make an entry there what it is here; its id there."""

@@ -149,6 +149,9 @@ def expect_version(entry: Entry, wanted: str | None) -> None:
 def remove(session: Session, principal: Principal, entry_id: uuid.UUID, seen: str | None = None) -> Entry:
     """Delete an entry, which can be taken back until its files are purged.
 
+    Where it was shared from here with the central installation, it is deleted there too; to have it back here does not
+    share it again.
+
     Args:
         session: a transaction.
         principal: who does it.
@@ -163,6 +166,8 @@ def remove(session: Session, principal: Principal, entry_id: uuid.UUID, seen: st
     entry = own(session, principal, entry_id)
     expect_version(entry, seen)
     entry.removed = now()
+    if entry.sharing.get("wish") == "share":  # it is on the central installation, or on its way there
+        entry.sharing = waiting("unshare")
     audit(session, principal.user_id, "remove", f"entry/{entry.id}", name=entry.name)
     return entry
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from mosaic_api.bodies import Body
 from mosaic_api.database import Entry
+from mosaic_api.entries.rows import version
 from mosaic_api.identity import Principal
 
 
@@ -58,6 +59,8 @@ class Told(Body):
     """original: as it was sent; display: what is shown of it, if that is another file."""
     details: dict[str, Any]
     """The bands and statistics of an image; the layers, their fields and what is shown of a vector file."""
+    version: str
+    """Of what can be changed of it: its ETag, for If-Match."""
     central: Sharing | None = None
 
     @classmethod
@@ -84,6 +87,7 @@ class Told(Body):
                 for role, file in entry.files.items()
             },
             details=entry.details,
+            version=version(entry),
             central=_sharing(entry) if mine or principal.is_admin else None,
         )
 

@@ -244,14 +244,17 @@ async def change(
 
 @router.delete("/{entry_id}", status_code=HTTPStatus.NO_CONTENT)
 def remove(entry_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
-    """Delete an entry; for some days it can be had back."""
+    """Delete an entry; for some days it can be had back.
+
+    If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
+    """
     with here.database.transaction() as session:
         rows.remove(session, principal, entry_id, seen)
 
 
 @router.post("/{entry_id}/restore")
 def restore(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
-    """Have a deleted entry back."""
+    """Have a deleted entry back; it is not shared with the central installation again."""
     with here.database.transaction() as session:
         return Told.of(rows.restore(session, principal, here.settings, entry_id), principal)
 

@@ -20,11 +20,12 @@ export const address = (path) => new URL(path, ROOT).href;
  * @param {string} path below /api/v1, or a whole path as the API tells them.
  * @param {object} body sent as JSON, if there is one.
  * @param {AbortSignal} signal ends the call.
+ * @param {string} version of what is changed: the call fails with 412 if it is another one by now.
  * @returns what is answered, or null where the answer is empty.
  * @throws {Problem}
  */
-export async function call(method, path, body = null, signal = null) {
-  const headers = body === null ? {} : { "Content-Type": "application/json" };
+export async function call(method, path, body = null, signal = null, version = null) {
+  const headers = { ...(body !== null && { "Content-Type": "application/json" }), ...(version && { "If-Match": `"${version}"` }) };
   let answer;
   try {
     answer = await fetch(address(path), { method, headers, signal, body: body === null ? null : JSON.stringify(body) });
@@ -37,7 +38,7 @@ export async function call(method, path, body = null, signal = null) {
 
 export const get = (path, signal = null) => call("GET", path, null, signal);
 export const post = (path, body = {}, signal = null) => call("POST", path, body, signal);
-export const patch = (path, body) => call("PATCH", path, body);
+export const patch = (path, body, version = null) => call("PATCH", path, body, null, version);
 export const remove = (path) => call("DELETE", path);
 
 /**

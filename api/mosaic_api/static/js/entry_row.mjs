@@ -1,7 +1,7 @@
 // An entry in the list: its name and kind, and, opened, all that is known of it and what can be done.
 
 import { me } from "./account.mjs";
-import { address, call, patch, post, remove } from "./api.mjs";
+import { address, call, get, patch, post, remove } from "./api.mjs";
 import { button, make, notify, terms } from "./dom.mjs";
 import { layerOf } from "./entry_layer.mjs";
 import { fill, held, showProblem } from "./fields.mjs";
@@ -125,7 +125,8 @@ export class EntryRow {
         const layer = layers.find(`e.${id}`);
         if (layer) layers.remove(layer);
         this.#acts.removed(this.entry);
-        notify(`${this.entry.name} is deleted.`, act(async () => { await post(`${path}/restore`); this.#acts.restored(); }));
+        const there = wished ? " It is deleted on the central server too, as soon as that answers." : "";
+        notify(`${this.entry.name} is deleted.${there}`, act(async () => { await post(`${path}/restore`); this.#acts.restored(); }));
       }), { class: "danger" }),
     ];
   }
@@ -140,7 +141,10 @@ export class EntryRow {
       make("div", { class: "buttons" }, make("button", { class: "strong" }, "Save"), button("Leave it", () => this.#tell())));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      try { this.#acts.changed(await patch(`entries/${this.entry.id}`, held(form))); } catch (error) { showProblem(form, problem, error); }
+      try { this.#acts.changed(await patch(`entries/${this.entry.id}`, held(form), this.entry.version)); } catch (error) {
+        showProblem(form, problem, error);
+        if (error.status === 412) this.entry = await get(`entries/${this.entry.id}`); // what is saved next is said of this one
+      }
     });
     fill(form, this.entry);
     this.#details.replaceChildren(form);
