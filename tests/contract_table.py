@@ -685,6 +685,30 @@ EXECUTION = [
         {"spec.execution": {"ttlAfterFinished": "1w"}},
         f'spec.execution.ttlAfterFinished is "1w"; {DURATION}',
     ),
+    valid(
+        "the longest durations",
+        {"spec.execution": {"rangeDeadline": "23h60m", "deadline": "29d24h", "ttlAfterFinished": "999999s999999s164h"}},
+    ),
+    invalid(
+        "a deadline beyond all calendars",
+        {"spec.execution": {"deadline": "999999d999999d999999d999999d"}},
+        'spec.execution.deadline is "999999d999999d999999d999999d"; it must be at most 30d',
+    ),
+    invalid(
+        "a time to live that no 32 bits hold",
+        {"spec.execution": {"ttlAfterFinished": "24856d"}},
+        'spec.execution.ttlAfterFinished is "24856d"; it must be at most 30d',
+    ),
+    invalid(
+        "a sum of short parts that is too long",
+        {"spec.execution": {"deadline": "29d23h59m61s"}},
+        'spec.execution.deadline is "29d23h59m61s"; it must be at most 30d',
+    ),
+    invalid(
+        "a range that may take days",
+        {"spec.execution": {"rangeDeadline": "24h1s"}},
+        'spec.execution.rangeDeadline is "24h1s"; it must be at most 1d',
+    ),
     invalid(
         "a queue in capitals", {"spec.execution": {"queue": "Fast"}}, f'spec.execution.queue is "Fast"; {DNS_NAME}'
     ),

@@ -59,7 +59,7 @@ def _schema() -> dict[str, Any]:
     spec = _structural(MosaicRequestSpec)
     spec["x-kubernetes-validations"] += [_unchanged(name) for name in spec["properties"] if name != "execution"]
     execution = spec["properties"]["execution"]
-    execution["x-kubernetes-validations"] = [
+    execution["x-kubernetes-validations"] += [
         *(_unchanged(name) for name in execution["properties"] if name not in CHANGEABLE),
         {"rule": "!oldSelf.cancel || self.cancel", "message": "it cannot be taken back", "fieldPath": ".cancel"},
     ]

@@ -118,6 +118,26 @@ def distinct(field: str) -> Rule:
     )
 
 
+def at_most(field: str, longest: str) -> Rule:
+    """A duration, if it is given, is not longer than another one.
+
+    Args:
+        field: of the model.
+        longest: such as 30d.
+    """
+    name, limit = f"self.{to_camel(field)}", duration_seconds(longest)
+    seconds = " + ".join(
+        f"{name}.findAll('[0-9]+{unit}').map(x, int(x.replace('{unit}', ''))).sum() * {factor}"
+        for unit, factor in _UNITS.items()
+    )
+    return Rule(
+        server=f"!has({name}) || {seconds} <= {limit}",
+        holds=lambda model: duration_seconds(getattr(model, field)) <= limit,
+        message=f"it must be at most {longest}",
+        field=field,
+    )
+
+
 @dataclass(frozen=True)
 class Text:
     """A string of a certain form.

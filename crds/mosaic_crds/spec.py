@@ -14,6 +14,7 @@ from mosaic_crds.fields import (
     Percent,
     Rule,
     Text,
+    at_most,
     distinct,
     exactly_one,
 )
@@ -178,16 +179,18 @@ class Output(Model):
 class Execution(Model):
     """How the work is done; the mosaic does not depend on it."""
 
+    rules = (at_most("range_deadline", "1d"), at_most("deadline", "30d"), at_most("ttl_after_finished", "30d"))
+
     parallelism: Annotated[int, Field(ge=1, le=1000)] = 8
     """Pods at once; may be changed at any time."""
     retries_per_range: Annotated[int, Field(ge=0, le=20)] = 3
     """How often a range of tiles is tried again."""
     range_deadline: Duration = "15m"
-    """After so long a worker counts as stuck and is replaced."""
+    """After so long a worker counts as stuck and is replaced; at most 1d."""
     deadline: Duration = "6h"
-    """After so long the request has failed."""
+    """After so long the request has failed; at most 30d."""
     ttl_after_finished: Duration = "1d"
-    """How long Jobs are kept after the request is over."""
+    """How long Jobs are kept after the request is over; at most 30d."""
     suspend: bool = False
     """Stop for now; finished ranges are kept. May be changed at any time."""
     cancel: bool = False

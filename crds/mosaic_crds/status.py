@@ -9,6 +9,8 @@ from mosaic_crds.names import Condition as ConditionType
 from mosaic_crds.names import Phase
 
 Count = Annotated[int, Field(ge=0)]
+MOST_RANGES = 100_000
+"""Kubernetes accepts no more completions of an Indexed Job whose retries are counted by index."""
 Sentence = Annotated[str, Field(max_length=32768)]
 
 
@@ -17,7 +19,7 @@ class PlanSummary(Model):
 
     tiles: Count
     """Tiles of the mosaic."""
-    ranges: Count
+    ranges: Annotated[int, Field(ge=1, le=MOST_RANGES)]
     """Ranges of tiles, each the work of one pod."""
     scenes: Count
     """Scenes that are used."""

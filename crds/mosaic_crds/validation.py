@@ -11,6 +11,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import check_json
 from mosaic_crds.reading import LARGEST_REQUEST, read_document
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.spec import Execution
 from mosaic_crds.spelling import did_you_mean
 
 _REQUIREMENTS = {
@@ -79,6 +80,21 @@ def _expect_size(spec: object, where: str) -> None:
             "so list fewer scenes or shorter URLs",
             "spec",
         )
+
+
+def load_execution(spec: object) -> Execution:
+    """How a spec, whose other parts need not be there, is to be executed.
+
+    Raises:
+        RequestError: its execution is not valid; one sentence says why.
+    """
+    given = spec.get("execution") if isinstance(spec, Mapping) else None
+    try:
+        return Execution.model_validate({} if given is None else given)
+    except ValidationError as error:
+        told = min(error.errors(include_url=False), key=_rank)
+        told["loc"] = ("spec", "execution", *told["loc"])
+        raise RequestError(f"the request: {_sentence(told)}", _field(told)) from None
 
 
 def _rank(error: ErrorDetails) -> int:
