@@ -5,19 +5,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from functools import partial
 
 from kubernetes.aio.client import Configuration
 
+from mosaic_operator.caches import Cache
 from mosaic_operator.check import CheckError, check
-from mosaic_operator.health import serve
+from mosaic_operator.health import serving
 from mosaic_operator.kube import Cluster, configuration, connection_of
 from mosaic_operator.leadership import lead
+from mosaic_operator.listing import compare_now_and_then, fill
 from mosaic_operator.logs import log_to_stderr
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.reconciler import Jobs, Key, Reconciler, Requests
+from mosaic_operator.reconciler import Reconciler
 from mosaic_operator.settings import Settings, SettingsError, settings_from
 from mosaic_operator.sweeping import sweep_now_and_then
+from mosaic_operator.tasks import Task, together, until_stopped
 from mosaic_operator.watching import watch
 
 WORKERS = 8
@@ -27,39 +30,42 @@ log = logging.getLogger("mosaic_operator")
 
 
 async def run(settings: Settings) -> int:
-    """Run until a signal says stop, or the Lease is lost; give the exit code."""
+    """Run until a signal says stop, the Lease is lost or a task fails; give the exit code."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     found = await configuration()
     metrics = Metrics()
     async with Cluster(found) as cluster:
-        runner = await serve(cluster, metrics.registry, settings.port)
-        held = await lead(cluster, settings, lambda: operate(settings, cluster, metrics, found, stop), stop)
-        await runner.cleanup()
+        with serving(cluster, metrics.registry, settings.port):
+            held = await lead(cluster, settings, lambda: operate(settings, cluster, metrics, found, stop), stop)
     return 0 if held else 1
 
 
 async def operate(
     settings: Settings, cluster: Cluster, metrics: Metrics, found: Configuration, stop: asyncio.Event
 ) -> None:
-    """Bring all requests on, as the one replica that works, until it is time to stop."""
-    tasks: list[asyncio.Task[None]] = []
+    """Bring all requests on, as the one replica that works, until it is time to stop.
 
-    def started(requests: Requests, jobs: Jobs) -> Callable[[Key], None]:
-        reconciler = Reconciler(cluster, settings, metrics, requests, jobs)
-        metrics.watch(reconciler.all_requests, cluster.calls)
-        tasks.extend(asyncio.create_task(reconciler.work()) for _ in range(WORKERS))
-        tasks.append(asyncio.create_task(sweep_now_and_then(cluster, settings)))
-        return reconciler.queue.add
-
+    Raises:
+        BaseExceptionGroup: a task failed or ended before; the process ends too, so that Kubernetes starts another.
+    """
+    cache = Cache()
+    reconciler = Reconciler(cluster, settings, metrics, cache)
+    metrics.watch(lambda: list(cache.requests.values()), cluster.calls)
+    tell = reconciler.queue.add
     log.info("at work for %s", ", ".join(settings.namespaces) or "all namespaces")
-    try:
-        await watch(settings, lambda: connection_of(found), started, stop)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def work() -> None:
+        await fill(cluster, settings, cache)
+        for key in cache.requests.keys() | cache.jobs.keys():
+            tell(key)
+        endless: dict[str, Task] = {f"worker {number}": reconciler.work for number in range(WORKERS)}
+        endless["the sweep"] = partial(sweep_now_and_then, cluster, settings)
+        endless["the comparison"] = partial(compare_now_and_then, cluster, settings, cache, tell)
+        await together(partial(watch, settings, lambda: connection_of(found), cache, tell, stop), endless, stop)
+
+    await until_stopped(work, stop)
 
 
 def main(arguments: list[str]) -> int:

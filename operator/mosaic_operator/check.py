@@ -33,7 +33,7 @@ async def check(environment: Mapping[str, str]) -> str:
     namespace, url = environment.get("POD_NAMESPACE", "default"), environment.get(ENV_URL, "")
     try:
         async with Cluster(await configuration()) as cluster:
-            await cluster.list_requests(namespace)
+            await anext(cluster.requests(namespace))
             await cluster.try_request(namespace, SAMPLE)
     except ConfigException as error:
         raise CheckError(f"the API server cannot be reached: {error}") from None

@@ -1,16 +1,19 @@
 """What to do about a request: a pure function of what is seen, the settings and the time."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
-from mosaic_crds.names import Condition, Phase
+from mosaic_crds.names import LABEL_FINISHED, Condition, Phase
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.draft import Decision, timestamp
 from mosaic_operator.lost_pods import lost
 from mosaic_operator.manifests import request_input_name
-from mosaic_operator.observed import OVER, JobState, Observed, moment
+from mosaic_operator.observed import OVER, JobState, Observed, RequestState
+from mosaic_operator.reading import moment
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 
@@ -42,7 +45,7 @@ def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
         _end(seen, draft, Phase.CANCELLED, "Cancelled", f"cancelled{_done_by_then(seen)}")
         return
     new = "conditions" not in seen.request.status
-    refusal = (_refusal(seen) if new else None) or _not_allowed(seen, settings)
+    refusal = seen.request.unreadable or (_refusal(seen) if new else None) or _not_allowed(seen, settings)
     if refusal is not None:
         draft.say(Condition.ACCEPTED, False, "Invalid", refusal)
         _end(seen, draft, Phase.FAILED, "Invalid", refusal)
@@ -59,6 +62,25 @@ def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
         draft.enter(Phase.PENDING, f"waits behind {_requests(seen.turn.ahead)}: {seen.turn.limit}")
     else:
         _go_on(seen, draft, settings)
+
+
+def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dict[str, Any]]:
+    """Statuses with which a request ends that cannot be brought on, the barest last: the others may be refused.
+
+    Args:
+        request: the request.
+        now: with a zone.
+        message: why, for the person who asked.
+    """
+    barest = {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
+    draft = Decision(request, now)
+    try:
+        draft.say(Condition.PUBLISHED, False, "GivenUp", message)
+    except (KeyError, TypeError):  # its conditions are not readable either
+        pass
+    else:
+        yield draft.status | barest
+    yield barest
 
 
 def _go_on(seen: Observed, draft: Decision, settings: Settings) -> None:
@@ -114,7 +136,8 @@ def _leave(seen: Observed, draft: Decision) -> None:
         if job.outcome is None:
             draft.delete.append(job.name)
         elif job.ttl is None:
-            draft.change[job.name] = {"spec": {"ttlSecondsAfterFinished": ttl}}
+            labels = {LABEL_FINISHED: draft.status["phase"]}
+            draft.change[job.name] = {"metadata": {"labels": labels}, "spec": {"ttlSecondsAfterFinished": ttl}}
 
 
 def _stand_still(seen: Observed, draft: Decision) -> None:
@@ -143,7 +166,7 @@ def _move(seen: Observed, draft: Decision) -> None:
 
 def _too_late(seen: Observed, draft: Decision) -> bool:
     """Whether the deadline has passed; else look again when it does."""
-    started = datetime.fromisoformat(draft.status["startTime"])
+    started = moment(draft.status["startTime"]) or draft.now
     allowed = timedelta(seconds=duration_seconds(seen.request.execution.deadline) + _stood_still(draft))
     left = (started + allowed - draft.now).total_seconds()
     draft.again_in = left

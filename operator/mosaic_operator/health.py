@@ -1,5 +1,10 @@
-"""What the kubelet, the chart's test and Prometheus ask the operator."""
+"""What the kubelet, the chart's test and Prometheus ask the operator. A thread answers, however busy the work is."""
 
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from time import monotonic
 
 from aiohttp import web
@@ -9,12 +14,29 @@ from mosaic_operator.kube import Cluster
 
 SILENT_SECONDS = 90
 """After so long without an answer of the API server the operator is not ready."""
+STUCK_SECONDS = 120
+"""After so long in which the work did not get its turn, the operator is to be started again."""
+BEAT_SECONDS = 1
 
 
-async def serve(cluster: Cluster, registry: CollectorRegistry, port: int) -> web.AppRunner:
-    """Serve /healthz, /readyz and /metrics until the runner is cleaned up."""
+@contextmanager
+def serving(cluster: Cluster, registry: CollectorRegistry, port: int) -> Iterator[None]:
+    """Serve /healthz, /readyz and /metrics in the meantime; to be entered where an event loop runs.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    beat = [monotonic()]
+
+    async def pulse() -> None:
+        while True:
+            beat[0] = monotonic()
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def healthz(_: web.Request) -> web.Response:
+        stuck = monotonic() - beat[0]
+        if stuck > STUCK_SECONDS:
+            return web.Response(status=503, text=f"the work has been stuck for {stuck:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
@@ -28,7 +50,30 @@ async def serve(cluster: Cluster, registry: CollectorRegistry, port: int) -> web
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    started: Future[Callable[[], object]] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(app, port, started)), name="health", daemon=True)
+    thread.start()
+    end = started.result()
+    beating = asyncio.get_running_loop().create_task(pulse())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        end()
+        thread.join()
+
+
+async def _serve(app: web.Application, port: int, started: "Future[Callable[[], object]]") -> None:
+    """Serve until what `started` is given is called."""
     runner = web.AppRunner(app, handle_signals=False, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (the pod's own address is not known)
-    return runner
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (the pod's own address is not known)
+    except OSError as error:
+        started.set_exception(error)
+    else:
+        started.set_result(lambda: loop.call_soon_threadsafe(over.set))
+        await over.wait()
+    await runner.cleanup()

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from math import inf
 from time import monotonic
 from types import TracebackType
@@ -13,7 +13,7 @@ import kopf
 from aiohttp import ClientError
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
-from mosaic_crds.names import API_VERSION, PLURAL
+from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
 
 from mosaic_operator.draft import Event, timestamp
 from mosaic_operator.manifests import Manifest
@@ -21,10 +21,16 @@ from mosaic_operator.observed import RequestState
 
 Document = dict[str, Any]
 JSON = "application/json"
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""A list of objects without their specs and statuses."""
+PAGE = 25
+"""Objects of a list that are read at once; one may take more than a megabyte."""
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 """Leaves the other conditions of a status as they are."""
 TIMEOUT_SECONDS = 30
+MOST_EVENTS = 100
+"""Events about one object that are read."""
 REPORTER = "mosaic-operator"
 
 
@@ -114,10 +120,14 @@ class Cluster:
         """Delete a Secret."""
         await self._call("delete", "secrets", f"{_secrets(namespace)}/{name}")
 
-    async def list_pods(self, namespace: str, selector: str) -> list[Document]:
-        """The pods of a namespace that have a label."""
-        path = f"/api/v1/namespaces/{namespace}/pods"
-        return list((await self._call("list", "pods", path, labelSelector=selector))["items"])
+    def jobs(self, namespace: str, selector: str, *, metadata_only: bool = False) -> AsyncIterator[list[Document]]:
+        """The Jobs of a namespace that have a label, in pages; of all with an empty name."""
+        path = _jobs(namespace) if namespace else "/apis/batch/v1/jobs"
+        return self._pages("jobs", path, selector, METADATA if metadata_only else JSON)
+
+    def pods(self, namespace: str, selector: str) -> AsyncIterator[list[Document]]:
+        """The pods of a namespace that have a label, in pages."""
+        return self._pages("pods", f"/api/v1/namespaces/{namespace}/pods", selector)
 
     async def give_up_pod(self, namespace: str, name: str) -> None:
         """Count a pod as failed for its node's sake and forget it: no kubelet is left that would.
@@ -139,16 +149,38 @@ class Cluster:
         """What Kubernetes warned of this very object, newest first; for one reason, or all."""
         path = f"/api/v1/namespaces/{namespace}/events"
         about = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
-        found = (await self._call("list", "events", path, fieldSelector=about))["items"]
-        found.sort(key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"], reverse=True)
-        return [event.get("message", event.get("reason", "")) for event in found]
+        found = (await self._call("list", "events", path, fieldSelector=about, limit=str(MOST_EVENTS)))["items"]
+        found.sort(key=_when, reverse=True)
+        return [str(event.get("message") or event.get("reason") or "") for event in found]
 
-    async def patch_status(self, request: RequestState, patch: Document) -> Document:
-        """Change the status of this very request, if it has not changed meanwhile."""
-        metadata = {"uid": request.uid, "resourceVersion": request.document["metadata"]["resourceVersion"]}
-        path = f"/apis/{API_VERSION}/namespaces/{request.namespace}/{PLURAL}/{request.name}/status"
+    async def patch_status(self, request: RequestState, patch: Document, *, force: bool = False) -> Document:
+        """Change the status of this very request, if it has not changed meanwhile or force is set."""
+        metadata = {"uid": request.uid}
+        if not force:
+            metadata["resourceVersion"] = request.document["metadata"]["resourceVersion"]
+        path = f"{_requests(request.namespace)}/{request.name}/status"
         body = {"metadata": metadata, "status": patch}
         return await self._call("patch", PLURAL + "/status", path, body, MERGE_PATCH)
+
+    async def label_finished(self, request: RequestState) -> Document:
+        """Label this very request with the phase in which it ended, or take the label off one that has not ended."""
+        label = str(request.phase) if request.over else None
+        body = {"metadata": {"uid": request.uid, "labels": {LABEL_FINISHED: label}}}
+        return await self._call("patch", PLURAL, f"{_requests(request.namespace)}/{request.name}", body, MERGE_PATCH)
+
+    async def get_request(self, namespace: str, name: str) -> Document | None:
+        """A MosaicRequest as it is now; None where there is none."""
+        try:
+            return await self._call("get", PLURAL, f"{_requests(namespace)}/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def delete_request(self, request: RequestState) -> None:
+        """Delete this very request, and with it what it owns in the cluster."""
+        options = {"preconditions": {"uid": request.uid}, "propagationPolicy": "Background"}
+        await self._call("delete", PLURAL, f"{_requests(request.namespace)}/{request.name}", options)
 
     async def create_event(self, request: RequestState, event: Event) -> None:
         """Show an Event under a request."""
@@ -174,16 +206,42 @@ class Cluster:
         }
         await self._call("create", "events", f"/api/v1/namespaces/{request.namespace}/events", document)
 
-    async def list_requests(self, namespace: str) -> list[Document]:
-        """The MosaicRequests of a namespace; of all with an empty name."""
-        return list((await self._call("list", PLURAL, _requests(namespace)))["items"])
+    def requests(
+        self, namespace: str, selector: str = "", *, metadata_only: bool = False
+    ) -> AsyncIterator[list[Document]]:
+        """The MosaicRequests of a namespace that have a label, in pages; of all with an empty name."""
+        return self._pages(PLURAL, _requests(namespace), selector, METADATA if metadata_only else JSON)
 
     async def try_request(self, namespace: str, document: Mapping[str, Any]) -> None:
         """Ask whether a MosaicRequest would be accepted, without creating it."""
         await self._call("create", PLURAL, _requests(namespace), dict(document), dryRun="All")
 
+    async def _pages(
+        self, resource: str, path: str, selector: str, accept: str = JSON
+    ) -> AsyncIterator[list[Document]]:
+        """A list, page by page, as it was when it began.
+
+        Raises:
+            ApiError: as of `_call`; 410 when the list took so long that its beginning is forgotten.
+        """
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            found = await self._call("list", resource, path, None, JSON, accept=accept, **query)
+            yield list(found["items"])
+            query["continue"] = (found.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return
+
     async def _call(
-        self, verb: str, resource: str, path: str, body: Document | None = None, content: str = JSON, **query: str
+        self,
+        verb: str,
+        resource: str,
+        path: str,
+        body: Document | None = None,
+        content: str = JSON,
+        *,
+        accept: str = JSON,
+        **query: str,
     ) -> Document:
         """Do one call.
 
@@ -199,7 +257,7 @@ class Cluster:
                 method,
                 path,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": content},
+                header_params={"Accept": accept, "Content-Type": content},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -212,10 +270,17 @@ class Cluster:
         try:
             found = json.loads(text)
         except ValueError:
+            found = None
+        if not isinstance(found, dict):
             found = {"reason": "NotJson", "message": text[:200].decode(errors="replace")}
         if answer.status >= 400:
             raise ApiError(answer.status, found.get("reason", ""), found.get("message", ""))
-        return dict(found)
+        return found
+
+
+def _when(event: Document) -> str:
+    """When an Event was last seen; as text it sorts as the times do."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
 
 
 def _jobs(namespace: str) -> str:

@@ -40,6 +40,8 @@ class _PatientLock(LeaseLock):
             return found
         except (ClientError, OSError, TimeoutError) as error:
             return False, ApiException(status=0, reason=f"no answer: {error or type(error).__name__}")
+        except (AttributeError, TypeError, ValueError) as error:  # somebody wrote odd times into it
+            return False, ApiException(status=0, reason=f"it cannot be read: {error}; delete it")
 
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
         self._cluster.calls["create", "leases"] += 1

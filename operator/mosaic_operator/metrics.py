@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mosaic_operator.observed import OVER, RequestState, moment
+from mosaic_operator.observed import OVER, RequestState
+from mosaic_operator.reading import moment
 
 SECONDS = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600, 7200, 21600)
 
@@ -70,11 +71,11 @@ class _Seen(Collector):
 
     def collect(self) -> Iterator[Metric]:
         phases = Count(str(request.phase or Phase.PENDING) for request in self._requests())
-        there = GaugeMetricFamily("mosaic_requests", "Requests that are there", labels=["phase"])
+        there = GaugeMetricFamily("mosaic_requests", "Requests that are not over", labels=["phase"])
         for phase in Phase:
             there.add_metric([str(phase)], phases[str(phase)])
         yield there
         called = CounterMetricFamily("mosaic_api_calls", "Calls to the API server", labels=["verb", "resource"])
-        for (verb, resource), count in self._calls.items():
+        for (verb, resource), count in list(self._calls.items()):  # another thread counts meanwhile
             called.add_metric([verb, resource], count)
         yield called

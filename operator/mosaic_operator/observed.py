@@ -2,33 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.names import LABEL_OWNER, LABEL_STEP, WORKER_CONTAINER, Phase, Step
+from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER, LABEL_STEP, WORKER_CONTAINER, Phase, Step
 from mosaic_crds.spec import Execution
+from mosaic_crds.validation import load_execution
 
-Document = Mapping[str, Any]
-"""An object as the API server gives it."""
+from mosaic_operator.reading import Document, controller, moment
 
 OVER = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
 AT_WORK = {Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING}
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 
 
-def moment(text: str | None) -> datetime | None:
-    """A time of the API."""
-    return None if text is None else datetime.fromisoformat(text)
-
-
 @dataclass(frozen=True)
 class RequestState:
-    """A MosaicRequest as it stands in the API server."""
+    """A MosaicRequest in the API server.
+
+    Every property has an answer, whatever an older version or another program wrote: one odd request must not stop
+    the work on the others.
+
+    Attributes:
+        document: the object, or what `slim` keeps of it.
+        whole: whether the whole spec is there.
+    """
 
     document: Document
+    whole: bool = True
 
     @property
     def namespace(self) -> str:
@@ -66,14 +70,31 @@ class RequestState:
         return "deletionTimestamp" in self.document["metadata"]
 
     @cached_property
+    def _execution(self) -> tuple[Execution, str]:
+        try:
+            return load_execution(self.document.get("spec")), ""
+        except RequestError as error:
+            return Execution(), str(error)
+
+    @property
     def execution(self) -> Execution:
-        """How the work is to be done."""
-        return Execution.model_validate(self.document["spec"].get("execution", {}))
+        """How the work is to be done; the defaults where that cannot be read."""
+        return self._execution[0]
+
+    @property
+    def unreadable(self) -> str:
+        """Why the execution cannot be read, if it cannot: an older version accepted what this one refuses."""
+        return self._execution[1]
+
+    @property
+    def labelled_finished(self) -> bool:
+        """Whether it has the label that keeps finished requests out of the watch."""
+        return LABEL_FINISHED in (self.document["metadata"].get("labels") or {})
 
     @property
     def reads_earth_daily(self) -> bool:
         """Whether its scenes come from EarthDaily."""
-        return "earthDaily" in self.document["spec"]["source"]
+        return "earthDaily" in ((self.document.get("spec") or {}).get("source") or {})
 
     @property
     def status(self) -> Document:
@@ -84,7 +105,10 @@ class RequestState:
     @property
     def phase(self) -> Phase | None:
         """Where it stood when the status was written."""
-        return Phase(self.status["phase"]) if "phase" in self.status else None
+        try:
+            return Phase(self.status["phase"]) if "phase" in self.status else None
+        except ValueError:
+            return None
 
     @property
     def over(self) -> bool:
@@ -99,6 +123,35 @@ class RequestState:
     def holds(self, condition: str) -> bool:
         """Whether a condition was told to be true."""
         return any(c["type"] == condition and c["status"] == "True" for c in self.status.get("conditions", ()))
+
+    @property
+    def slim(self) -> "RequestState":
+        """The same without what is only needed to start a pod: most of the spec, and metadata that nobody here reads.
+
+        A spec may take a megabyte, and there may be thousands of requests.
+        """
+        metadata = {key: value for key, value in self.document["metadata"].items() if key in _KEPT}
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = {key: labels[key] for key in (LABEL_FINISHED, LABEL_OWNER) if key in labels}
+        spec = self.document.get("spec") or {}
+        kept = {"source": dict.fromkeys(spec.get("source") or {}, None)}
+        kept |= {"execution": spec["execution"]} if "execution" in spec else {}
+        rest = {key: self.document[key] for key in ("apiVersion", "kind", "status") if key in self.document}
+        return RequestState(rest | {"metadata": metadata, "spec": kept}, whole=False)
+
+
+_KEPT = {
+    "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
+}  # fmt: skip
+"""What is used of the metadata of a request."""
+
+
+def version(request: RequestState) -> int:
+    """The resource version, which grows with each change; 0 where it is no number."""
+    try:
+        return int(request.document["metadata"]["resourceVersion"])
+    except (KeyError, ValueError):
+        return 0
 
 
 @dataclass(frozen=True)
@@ -231,10 +284,10 @@ class PodState:
             name=metadata["name"],
             uid=metadata["uid"],
             step=Step(metadata["labels"][LABEL_STEP]),
-            job_uid=metadata["labels"].get("batch.kubernetes.io/controller-uid", ""),
-            index=None if index is None else int(index),
+            job_uid=str((controller(pod, "batch/v1", "Job") or {}).get("uid", "")),
+            index=int(index) if isinstance(index, str) and index.isdecimal() and len(index) < 10 else None,
             node=spec.get("nodeName", ""),
-            created=datetime.fromisoformat(metadata["creationTimestamp"]),
+            created=moment(metadata["creationTimestamp"]) or datetime.min.replace(tzinfo=UTC),
             leaving_since=moment(metadata.get("deletionTimestamp")),
             phase=status.get("phase", "Pending"),
             reason=status.get("reason", ""),

@@ -1,65 +1,41 @@
 """Observe a request, decide, act, then write its status once; again whenever something changed, until it is over."""
 
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
 from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
 
-from mosaic_operator.admission import Owner, owner_of, turns
-from mosaic_operator.decide import decide
-from mosaic_operator.draft import Decision, merge_patch
+from mosaic_operator.caches import Cache, Key
+from mosaic_operator.decide import decide, given_up
+from mosaic_operator.draft import Decision, Event, merge_patch
 from mosaic_operator.failures import needs_refusals
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import AT_WORK, JobState, Observed, PodState, RequestState, Turn
+from mosaic_operator.observed import AT_WORK, OVER, JobState, Observed, PodState, RequestState, Turn
+from mosaic_operator.patience import NotYetError, Patience
+from mosaic_operator.places import Places
 from mosaic_operator.queueing import WorkQueue
+from mosaic_operator.reading import readable
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import LOOK_SECONDS
-
-Key = tuple[str, str]
-"""Namespace and name of a request."""
 
 COSMETIC_SECONDS = 0.4
 """Between writes that tell no more than progress, over all requests."""
 PENDING_SECONDS = 30
-"""How often those who wait are told their place."""
+"""How often those who wait are told their place, where there are not too many of them."""
 REFUSED_SECONDS = 30
 """After so long a Job that Kubernetes refused is tried again."""
-LONGEST_WAIT = 60
-"""Seconds between tries when the API server fails."""
+LONGEST_REASON = 600
+"""Characters of what the API server said."""
+BARRED_SECONDS = 600
+"""After so long the end of a request that could not be written is tried again."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OwnedJob:
-    """A Job with the request's label.
-
-    Attributes:
-        owner: the uid of the request that it was made for.
-        step: which step it does.
-        leaving: whether it is being deleted.
-        state: the Job.
-    """
-
-    owner: str
-    step: Step
-    leaving: bool
-    state: JobState
-
-
-Requests = Mapping[Key, Sequence[RequestState]]
-"""What the cache holds under each key: one request."""
-Jobs = Mapping[Key, Sequence[OwnedJob]]
-
-
-class NotYetError(Exception):
-    """Something has to happen first; the same is tried after a moment."""
 
 
 class Reconciler:
@@ -74,109 +50,184 @@ class Reconciler:
         cluster: Cluster,
         settings: Settings,
         metrics: Metrics,
-        requests: Requests,
-        jobs: Jobs,
+        cache: Cache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the caches of requests and Jobs, which somebody else keeps current."""
+        """Take the cache of requests and Jobs, which somebody else keeps current."""
         self.queue: WorkQueue[Key] = WorkQueue()
+        self.patience: Patience[Key] = Patience()
         self._cluster, self._settings, self._metrics, self._now = cluster, settings, metrics, now
-        self._requests, self._jobs = requests, jobs
-        self._written: dict[str, RequestState] = {}
-        self._begun: set[str] = set()
-        self._served: dict[Owner, datetime] = {}
+        self._cache = cache
+        self._places = Places(cache, settings, now)
         self._looked: dict[str, tuple[float, int]] = {}
-        self._failures: Counter[Key] = Counter()
+        self._barred: dict[str, float] = {}
         self._cosmetic_from = 0.0
-
-    def all_requests(self) -> list[RequestState]:
-        """Every request as it was last seen or written."""
-        return [self._newest(found[0]) for found in list(self._requests.values()) if found]
 
     async def work(self) -> None:
         """Reconcile what the queue gives, for ever."""
         await self.queue.work(self.reconcile)
 
     async def reconcile(self, key: Key) -> None:
-        """Reconcile a request; what fails is tried again, later and later."""
+        """Reconcile a request; what fails is tried again, later and later, and given up in the end."""
         try:
             with self._metrics.reconciling.time():
                 await self._reconcile(key)
-        except NotYetError as wanted:
-            log.debug("%s", wanted, extra={"request": "/".join(key)})
-            self.queue.add_later(key, 0.5)
-        except ApiError as error:
-            self._failures[key] += 1
-            conflict = error.status == 409 and self._failures[key] < 5
-            wait = 0.2 if conflict else min(LONGEST_WAIT, 0.5 * 2 ** self._failures[key])
-            level = logging.DEBUG if conflict else logging.WARNING
-            log.log(level, "%s; again in %.1f s", error, wait, extra={"request": "/".join(key)})
+        except Exception as error:
+            wait = self.patience.failed(key, error)
+            if wait is None:
+                await self._give_up_for_sure(key, error)
+                return
+            extra = {"request": "/".join(key)}
+            if not isinstance(error, ApiError | NotYetError):
+                log.exception("reconciling failed", extra=extra)
+            else:
+                soon = isinstance(error, NotYetError) or wait < 0.5
+                log.log(logging.DEBUG if soon else logging.WARNING, "%s; again in %.1f s", error, wait, extra=extra)
             self.queue.add_later(key, wait)
-        except Exception:
-            self._failures[key] += 1
-            log.exception("reconciling failed", extra={"request": "/".join(key)})
-            self.queue.add_later(key, min(LONGEST_WAIT, 2 ** self._failures[key]))
         else:
-            self._failures.pop(key, None)
+            self.patience.worked(key)
 
     async def _reconcile(self, key: Key) -> None:
-        found = self._requests.get(key)
-        if not found:
-            self._let_others_in()
+        request = self._cache.requests.get(key)
+        for uid in self._places.of(key):
+            if request is None or request.uid != uid:
+                self._leave_place(uid)
+        if request is None:
+            await self._look_after_stray(key)
             return
-        request = self._newest(found[0])
-        turn = self._turn(request)
-        seen = await self._observe(key, request, turn)
+        if request.uid in self._barred:
+            await self._end_barred(key, request)
+            return
+        if request.over and request.labelled_finished:
+            return
+        if "conditions" not in request.status and not request.over and not request.deleting:
+            request = await self._whole(request)
+        seen = await self._observe(request, self._places.turn(request))
         decision = decide(seen, self._settings, self._now())
+        if (decision.create or decision.delete_secret) and not request.whole:
+            seen = replace(seen, request=await self._whole(request))
+            decision = decide(seen, self._settings, self._now())
+        over = decision.status.get("phase") in OVER
+        if not over:  # else when its end is written: Jobs that are labelled are not seen any more
+            await self._change(decision)
         await self._act(decision)
         await self._tell(key, decision)
-        if request.uid in self._begun and decision.status.get("phase") not in AT_WORK:
-            self._begun.discard(request.uid)
-            self._let_others_in()
-        if decision.status.get("phase") == Phase.PENDING:
-            self.queue.add_later(key, PENDING_SECONDS)
+        if decision.status.get("phase") not in AT_WORK:
+            self._leave_place(request.uid)
+        if over and not request.deleting:
+            await self._change(decision)
+            await self._label(key, request.uid)
+        elif decision.status.get("phase") == Phase.PENDING:
+            self.queue.add_later(key, max(PENDING_SECONDS, COSMETIC_SECONDS * len(self._cache.requests)))
         elif decision.again_in is not None:
             self.queue.add_later(key, decision.again_in)
 
-    def _newest(self, cached: RequestState) -> RequestState:
-        """What was written, until the cache has it too."""
-        written = self._written.get(cached.uid)
-        if written is None:
-            return cached
-        if version(cached) >= version(written):
-            del self._written[cached.uid]
-            return cached
-        return written
+    async def _whole(self, request: RequestState) -> RequestState:
+        """A request with its whole spec, as it is now."""
+        document = await self._cluster.get_request(request.namespace, request.name)
+        if document is None or document["metadata"]["uid"] != request.uid:
+            self._cache.remove((request.namespace, request.name), request.uid)
+            raise NotYetError(f"the request {request.name} is gone")
+        found = RequestState(document)
+        self._cache.put(found)
+        return found
 
-    def _turn(self, request: RequestState) -> Turn:
-        found = turns(self.all_requests(), self._begun, self._settings, self._served)
-        turn = found.get(request.uid, Turn(admitted=False))
-        if turn.admitted and request.uid not in self._begun:
-            self._begun.add(request.uid)
-            self._served[owner_of(request, self._settings)] = self._now()
-        return turn
+    def _leave_place(self, uid: str) -> None:
+        for key in self._places.leave(uid):
+            self.queue.add(key)
 
-    def _let_others_in(self) -> None:
-        """Wake those whose turn has come."""
-        requests = self.all_requests()
-        there = {request.uid for request in requests}
-        self._begun &= there
-        for memory in (self._written, self._looked):
-            for uid in memory.keys() - there:
-                del memory[uid]
-        found = turns(requests, self._begun, self._settings, self._served)
-        for request in requests:
-            turn = found.get(request.uid)
-            if turn is not None and turn.admitted and request.phase in {None, Phase.PENDING, Phase.SUSPENDED}:
-                self.queue.add((request.namespace, request.name))
+    # -- what is over, and what cannot go on
 
-    async def _observe(self, key: Key, request: RequestState, turn: Turn) -> Observed:
-        jobs = {job.step: job.state for job in self._jobs.get(key, ()) if job.owner == request.uid and not job.leaving}
+    async def _label(self, key: Key, uid: str) -> None:
+        """Label a request that is over, by which it leaves all lists and watches."""
+        request = self._cache.requests.get(key)
+        if request is None or request.uid != uid or not request.over:
+            return
+        try:
+            self._cache.put(RequestState(await self._cluster.label_finished(request)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._cache.remove(key, uid)
+
+    async def _look_after_stray(self, key: Key) -> None:
+        """Look after what a request left that is not watched: it is over, or somebody labelled it as such."""
+        if key not in self._cache.jobs and key not in self._cache.strays:
+            return
+        document = await self._cluster.get_request(*key)
+        request = RequestState(document) if document is not None else None
+        if request is not None and request.labelled_finished and not request.deleting:
+            if request.over:
+                await self._act(
+                    decide(Observed(request, self._cache.jobs_of(request), None), self._settings, self._now())
+                )
+            else:
+                log.warning("taking the label of finished requests off one that is not over", extra=_extra(request))
+                await self._unless_gone(self._cluster.label_finished(request))
+        self._cache.strays.discard(key)
+
+    async def _give_up_for_sure(self, key: Key, error: Exception) -> None:
+        try:
+            await self._give_up(key, error)
+        except Exception:
+            log.exception("giving up failed", extra={"request": "/".join(key)})
+            self.queue.add_later(key, BARRED_SECONDS)
+
+    async def _give_up(self, key: Key, error: Exception) -> None:
+        """End a request that cannot be brought on; where even that cannot be written, it has no place at least."""
+        request = self._cache.requests.get(key)
+        log.error("giving up: %s", error, exc_info=error, extra={"request": "/".join(key)})
+        if request is None:
+            return
+        if request.over:
+            self._cache.remove(key, request.uid)
+            return
+        for job in self._cache.jobs_of(request).values():
+            if job.outcome is None:
+                with suppress(ApiError):
+                    await self._cluster.delete_job(request.namespace, job.name)
+        expected = isinstance(error, ApiError | NotYetError)
+        why = str(error)[:LONGEST_REASON] if expected else f"an unexpected {type(error).__name__}"
+        message = f"the operator cannot bring the request on: {why}; its log says more; apply the request again"
+        for status in given_up(request, self._now(), message):
+            try:
+                answer = await self._cluster.patch_status(request, merge_patch(request.status, status), force=True)
+            except ApiError as refused:
+                log.error("the end of the request cannot be written: %s", refused, extra=_extra(request))
+                if refused.status == 404:
+                    self._cache.remove(key, request.uid)
+                    break
+            else:
+                if self._barred.pop(request.uid, None) is not None:
+                    self._places.bar(request.uid, barred=False)
+                self._cache.put(RequestState(answer))
+                self._metrics.told(request.status, status)
+                with suppress(ApiError):
+                    await self._cluster.create_event(request, Event("Warning", "Failed", message, self._now()))
+                self.queue.add(key)
+                break
+        else:
+            self._barred[request.uid] = monotonic() + BARRED_SECONDS
+            self._places.bar(request.uid, barred=True)
+            self.queue.add_later(key, BARRED_SECONDS)
+        self._leave_place(request.uid)
+
+    async def _end_barred(self, key: Key, request: RequestState) -> None:
+        """Try again to write the end of a request, from time to time."""
+        if monotonic() >= self._barred[request.uid]:
+            await self._give_up(key, ApiError(0, "Refused", "its end could not be written before"))
+
+    # -- looking and acting
+
+    async def _observe(self, request: RequestState, turn: Turn) -> Observed:
+        jobs = self._cache.jobs_of(request)
         seen = Observed(request, jobs, None, turn=turn)
         if request.over or request.deleting or not self._must_look(request, jobs):
             return seen
         of_request = f"{LABEL_REQUEST}={request.name}"
-        pods = [PodState.of(pod) for pod in await self._cluster.list_pods(request.namespace, of_request)]
+        pods: list[PodState] = []
+        async for page in self._cluster.pods(request.namespace, of_request):
+            pods += [pod for pod in readable(PodState.of, page) if pod.job_uid]
         self._looked[request.uid] = (monotonic(), sum(job.failed for job in jobs.values()))
         seen = replace(seen, pods=pods)
         at_work = [(step, job) for step, job in jobs.items() if job.outcome is None]
@@ -205,8 +256,6 @@ class Reconciler:
 
     async def _act(self, decision: Decision) -> None:
         namespace = decision.request.namespace
-        for name, patch in decision.change.items():
-            await self._unless_gone(self._cluster.patch_job(namespace, name, patch))
         for name in decision.delete:
             await self._unless_gone(self._cluster.delete_job(namespace, name))
         for name in decision.give_up:
@@ -217,6 +266,10 @@ class Reconciler:
         for manifest in decision.create:
             if not await self._create(decision, manifest):
                 break
+
+    async def _change(self, decision: Decision) -> None:
+        for name, patch in decision.change.items():
+            await self._unless_gone(self._cluster.patch_job(decision.request.namespace, name, patch))
 
     async def _create(self, decision: Decision, manifest: Manifest) -> bool:
         """Create a Secret or a Job; give whether Kubernetes accepts it."""
@@ -248,7 +301,8 @@ class Reconciler:
         if decision.cosmetic:
             wait = self._cosmetic_from - monotonic()
             if wait > 0:
-                self.queue.add_later(key, wait)
+                if decision.status.get("phase") != Phase.PENDING:  # those who wait are looked at again anyway
+                    self.queue.add_later(key, wait)
                 return
             self._cosmetic_from = monotonic() + COSMETIC_SECONDS
         request = decision.request
@@ -256,9 +310,11 @@ class Reconciler:
             answer = await self._cluster.patch_status(request, merge_patch(request.status, decision.status))
         except ApiError as error:
             if error.status == 404:
+                self._cache.remove(key, request.uid)
+                self._leave_place(request.uid)
                 return
             raise
-        self._written[request.uid] = RequestState(answer)
+        self._cache.put(RequestState(answer))
         self._metrics.told(request.status, decision.status)
         for event in decision.events:
             log.info("%s: %s", event.reason, event.message, extra=_extra(request))
@@ -270,11 +326,6 @@ class Reconciler:
         except ApiError as error:
             if error.status != 404:
                 raise
-
-
-def version(request: RequestState) -> int:
-    """The resource version, which grows with each change."""
-    return int(request.document["metadata"]["resourceVersion"])
 
 
 def _extra(request: RequestState) -> dict[str, str]:

@@ -54,8 +54,12 @@ def _listed(text: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Seconds = Annotated[int, BeforeValidator(duration_seconds)]
+DAY = 86400
+Seconds = Annotated[int, BeforeValidator(duration_seconds), Field(ge=1, le=30 * DAY)]
+LongSeconds = Annotated[int, BeforeValidator(duration_seconds), Field(ge=1, le=3650 * DAY)]
 Positive = Annotated[int, Field(ge=1)]
+Few = Annotated[int, Field(ge=1, le=10_000)]
+"""Kubernetes allows no more pods of an Indexed Job at once."""
 
 
 class Settings(BaseModel):
@@ -85,13 +89,13 @@ class Settings(BaseModel):
     """The most scenes that a search may find."""
     range_seconds: Annotated[int, Field(ge=0)] = 5
     """Core-seconds of work that a pod of tiles is given at least; it takes about three to start."""
-    max_parallelism: Positive = 64
+    max_parallelism: Few = 64
     """The most pods of a request at once."""
-    max_running: Positive = 32
+    max_running: Few = 32
     """The most requests at once."""
-    max_running_per_namespace: Positive = 8
+    max_running_per_namespace: Few = 8
     """The most requests of a namespace at once."""
-    max_running_per_owner: Positive = 6
+    max_running_per_owner: Few = 6
     """The most requests of a user at once, in the namespace of the API."""
     owners_namespace: str = ""
     """The namespace of the API, in which the cluster lets nobody else say who owns a request; empty for none."""
@@ -103,15 +107,17 @@ class Settings(BaseModel):
     """After so long a plan pod counts as stuck."""
     finalize_deadline: Seconds = 3600
     """After so long a finalize pod counts as stuck."""
-    sweep_interval: Seconds = 3600
+    sweep_interval: Annotated[Seconds, Field(ge=60)] = 3600
     """How often left work folders are looked for."""
-    sweep_age: Seconds = 3600
+    sweep_age: LongSeconds = 3600
     """A work folder that changed within this time is left alone."""
-    keep_failed: Seconds = 24 * 3600
+    keep_failed: LongSeconds = 24 * 3600
     """How long the work folder of a failed request is kept."""
+    request_ttl: LongSeconds | None = None
+    """How long requests are kept that are over; None for always. Their mosaics stay."""
     log_level: Annotated[str, AfterValidator(str.upper)] = "INFO"
     """Of the log."""
-    port: Positive = 8080
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
     """For health and metrics."""
 
     @property

@@ -3,6 +3,8 @@
 from typing import Any
 
 from mosaic_crds.names import Condition, Phase, Step
+from mosaic_crds.status import PlanSummary, ResultStatus
+from pydantic import BaseModel, ValidationError
 
 from mosaic_operator.draft import Decision, Event
 from mosaic_operator.failures import Trouble, failure, trouble
@@ -20,6 +22,9 @@ def planning(seen: Observed, draft: Decision, settings: Settings) -> bool:
     job = _job(seen, draft, settings, Step.PLAN)
     if job is not None and job.outcome == "Complete":
         summary = _answer(seen, draft, Step.PLAN)
+        if summary is not None and not _fits(PlanSummary, summary):
+            _fail(draft, Condition.PLANNED, _unreadable(Step.PLAN))
+            return False
         if summary is not None:
             draft.status["plan"] = {key: value for key, value in summary.items() if value or key != "warnings"}
             told = f"scenes: {summary['scenes']}, tiles: {summary['tiles']}, ranges: {summary['ranges']}"
@@ -63,6 +68,9 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
     job = _job(seen, draft, settings, Step.FINALIZE)
     if job is not None and job.outcome == "Complete":
         result = _answer(seen, draft, Step.FINALIZE)
+        if result is not None and not _fits(ResultStatus, result):
+            _fail(draft, Condition.PUBLISHED, _unreadable(Step.FINALIZE))
+            return False
         if result is not None:
             draft.status["result"] = result
             published = _with_warnings(f"published {result.get('cog') or result['item']}", draft)
@@ -92,6 +100,23 @@ def _answer(seen: Observed, draft: Decision, step: Step) -> dict[str, Any] | Non
             return pod.answer
     draft.delete.append(seen.jobs[step].name)
     return None
+
+
+def _fits(model: type[BaseModel], answer: dict[str, Any]) -> bool:
+    """Whether an answer is what the contract says of it; the API server would refuse the status otherwise."""
+    try:
+        model.model_validate(answer)
+    except ValidationError:
+        return False
+    return True
+
+
+def _unreadable(step: Step) -> Trouble:
+    return Trouble(
+        "UnreadableAnswer",
+        f"the {step} pod left an answer that the operator cannot read; "
+        "check that image and worker.image of the chart have the same version",
+    )
 
 
 def _at_work(seen: Observed, draft: Decision, step: Step, phase: Phase, message: str) -> None:

@@ -3,19 +3,22 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from mosaic_crds.names import LABEL_STEP, Phase, Step, job_name
+from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, Step, job_name
 
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.lost_pods import lost
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
-from mosaic_operator.observed import JobState, PodState, RequestState, moment
+from mosaic_operator.observed import JobState, PodState, RequestState
+from mosaic_operator.reading import moment, readable
+from mosaic_operator.retention import delete_old
 from mosaic_operator.settings import Settings
 
 LOOK_SECONDS = 20
 """How often the pods of a sweep are looked at until it has ended."""
+NEEDS_WORK = f"{LABEL_FINISHED} notin ({Phase.SUCCEEDED},{Phase.CANCELLED})"
+"""Selects the requests whose work folders may be needed: those that are not over, and those that failed."""
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +32,39 @@ async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
         now = datetime.now(UTC)
         number = int(now.timestamp()) // settings.sweep_interval
         name = job_name(f"{settings.lease}-{number}", Step.SWEEP)
-        try:
-            documents = [await cluster.list_requests(namespace) for namespace in settings.namespaces or ("",)]
-            requests = [RequestState(document) for found in documents for document in found]
-            given = sweep_input(living(requests, settings, now), settings, now)
-            job = await cluster.create_job(sweep_manifest(name, given, settings))
-            await cluster.create_secret(sweep_secret(given, job))
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                log.warning("the sweep of work folders could not be started: %s", error)
         next_one = (number + 1) * settings.sweep_interval + 1
-        with suppress(TimeoutError):
+        try:
+            await start(cluster, settings, name, now)
+            await delete_old(cluster, settings, now)
             async with asyncio.timeout(next_one - now.timestamp()):
                 await see_through(cluster, settings, name)
-        await asyncio.sleep(next_one - datetime.now(UTC).timestamp())
+        except TimeoutError:
+            pass
+        except ApiError as error:
+            log.warning("the sweep of work folders did not succeed: %s", error)
+        except Exception:
+            log.exception("the sweep of work folders failed")
+        await asyncio.sleep(max(1, next_one - datetime.now(UTC).timestamp()))
+
+
+async def start(cluster: Cluster, settings: Settings, name: str, now: datetime) -> None:
+    """Start a sweep, unless one of its name was started.
+
+    Raises:
+        ApiError: the API server refused or did not answer.
+    """
+    found: list[str] = []
+    for namespace in settings.namespaces or ("",):
+        async for page in cluster.requests(namespace, NEEDS_WORK):
+            found += living(map(RequestState, page), settings, now)
+    given = sweep_input(sorted(found), settings, now)
+    try:
+        job = await cluster.create_job(sweep_manifest(name, given, settings))
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+    else:
+        await cluster.create_secret(sweep_secret(given, job))
 
 
 async def see_through(cluster: Cluster, settings: Settings, name: str) -> None:
@@ -65,14 +87,14 @@ async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> N
     Raises:
         ApiError: the API server refused or did not answer.
     """
-    found = await cluster.list_pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}")
-    for name in lost(map(PodState.of, found), now):
-        log.warning("giving up pod %s on a node that does not answer", name)
-        try:
-            await cluster.give_up_pod(settings.sweep_namespace, name)
-        except ApiError as error:
-            if error.status != 404:
-                raise
+    async for page in cluster.pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}"):
+        for name in lost((pod for pod in readable(PodState.of, page) if pod.job_uid), now):
+            log.warning("giving up pod %s on a node that does not answer", name)
+            try:
+                await cluster.give_up_pod(settings.sweep_namespace, name)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
 
 
 def living(requests: Iterable[RequestState], settings: Settings, now: datetime) -> list[str]:

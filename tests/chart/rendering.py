@@ -104,7 +104,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "maxRunningPerNamespace": 3,
             "maxRunningPerOwner": 2,
         },
-        "requests": {"priorityClasses": ["low", "batch"], "queues": ["research"]},
+        "requests": {"priorityClasses": ["low", "batch"], "queues": ["research"], "ttlAfterFinished": "90d"},
         "deadlines": {"plan": "5m", "finalize": "1d12h"},
         "sweep": {"interval": "10m", "age": "2h", "keepFailed": "90s"},
         "logLevel": "debug",

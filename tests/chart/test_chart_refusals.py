@@ -72,6 +72,8 @@ def test_namespaces_are_listed_or_all_are_served() -> None:
         ({"deadlines": {"plan": "15 minutes"}}, "plan"),
         ({"deadlines": {"plan": 900}}, "plan"),
         ({"sweep": {"age": "0s"}}, "age"),
+        ({"requests": {"ttlAfterFinished": "soon"}}, "ttlAfterFinished"),
+        ({"limits": {"maxRunning": 10_001}}, "maxRunning"),
         ({"limits": {"maxPixels": 0}}, "maxPixels"),
         ({"limits": {"maxPixels": 1.5}}, "maxPixels"),
         ({"image": {"repository": ""}}, "repository"),

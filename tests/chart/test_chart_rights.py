@@ -7,7 +7,7 @@ from mosaic_operator.settings import Settings, settings_from
 from rendering import NAMESPACE, VARIANTS, Objects, assert_restricted, deployment, environment, pods, render
 
 OPERATOR = {
-    ("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch"},
+    ("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch", "patch"},
     ("mosaics.arbutus.dev", "mosaicrequests/status"): {"patch"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},
     ("", "secrets"): {"create", "delete"},
@@ -64,6 +64,12 @@ def test_the_operator_may_do_what_it_does_where_it_serves(variant: str, expected
     account = deployment(objects)["spec"]["template"]["spec"]["serviceAccountName"]
     assert objects.of("ServiceAccount", account)
     assert granted(objects, account) == expected
+
+
+def test_only_where_requests_are_deleted_after_a_while_the_operator_may_delete_them() -> None:
+    objects = render({"requests": {"ttlAfterFinished": "90d"}})
+    found = granted(objects, "mosaic-operator")[NAMESPACE]["mosaics.arbutus.dev", "mosaicrequests"]
+    assert found == {"get", "list", "watch", "patch", "delete"}
 
 
 def test_only_the_operators_own_lease_can_be_changed() -> None:

@@ -44,6 +44,7 @@ def test_every_value_reaches_the_operator() -> None:
     assert (settings.priority_classes, settings.queues) == (("low", "batch"), ("research",))
     assert (settings.plan_deadline, settings.finalize_deadline) == (300, 36 * 3600)
     assert (settings.sweep_interval, settings.sweep_age, settings.keep_failed) == (600, 7200, 90)
+    assert settings.request_ttl == 90 * 86400
     assert settings.log_level == "DEBUG"
     worker = settings.worker_pod
     assert (worker.image, worker.image_pull_policy) == ("localhost/mosaic-worker:dev", "Never")

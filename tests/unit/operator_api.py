@@ -6,6 +6,7 @@ the version that was read, and an object that is gone is not found.
 
 import asyncio
 import copy
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
-from mosaic_crds.names import LABEL_REQUEST, LABEL_STEP, Step
+from mosaic_crds.names import LABEL_STEP
+from mosaic_operator.caches import Cache, Key
 from mosaic_operator.kube import Cluster
+from mosaic_operator.listing import LIVE_JOBS, NOT_FINISHED
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import JobState, RequestState
+from mosaic_operator.patience import Patience
 from mosaic_operator.queueing import WorkQueue
-from mosaic_operator.reconciler import Key, OwnedJob, Reconciler
+from mosaic_operator.reconciler import Reconciler
 from operator_world import PLAN, RESULT, START, apply_merge_patch, ended, finish, job_of, pod_of, settings
 
 Document = dict[str, Any]
@@ -61,6 +64,7 @@ class ApiServer:
         self.patched: Document = {}
         self.died = asyncio.Event()
         self._numbers = count(1)
+        self._rests: dict[str, list[Document]] = {}
 
     def apply(self, request: Document) -> None:
         """Put a request there, or change its spec."""
@@ -151,7 +155,35 @@ class ApiServer:
         return web.json_response(self.pods[name])
 
     async def list_requests(self, request: web.Request) -> web.Response:
-        return web.json_response({"items": list(self.requests.values())})
+        """A page of them, as they were when the first page was asked for."""
+        token, limit = request.query.get("continue", ""), int(request.query["limit"])
+        selector = request.query.get("labelSelector", "")
+        found = self._rests.pop(token) if token else [r for r in self.requests.values() if _selected(r, selector)]
+        rest = str(next(self._numbers)) if found[limit:] else ""
+        if rest:
+            self._rests[rest] = copy.deepcopy(found[limit:])
+        return web.json_response({"items": found[:limit], "metadata": {"continue": rest}})
+
+    async def change_request(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        there = self.requests.get(key)
+        if there is None:
+            return _refused(404, "NotFound")
+        if request.method == "GET":
+            return web.json_response(there)
+        given = await request.json()
+        if (given.get("preconditions") or given["metadata"])["uid"] != there["metadata"]["uid"]:
+            return _refused(409, "Conflict")
+        if request.method == "DELETE":
+            return web.json_response(self.requests.pop(key))
+        assert "status" not in given, "the API server ignores a status here"
+        self.requests[key] = apply_merge_patch(there, given)
+        self.touch(key)
+        return web.json_response(self.requests[key])
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        selector = request.query.get("labelSelector", "")
+        return web.json_response({"items": [job for job in self.jobs.values() if _selected(job, selector)]})
 
     async def patch_status(self, request: web.Request) -> web.Response:
         key = request.match_info["namespace"], request.match_info["name"]
@@ -160,7 +192,7 @@ class ApiServer:
         if there is None:
             return _refused(404, "NotFound")
         for name in ("uid", "resourceVersion"):
-            if patch["metadata"][name] != there["metadata"][name]:
+            if patch["metadata"].get(name, there["metadata"][name]) != there["metadata"][name]:
                 return _refused(409, "Conflict")
         there["status"] = apply_merge_patch(there.get("status", {}), patch["status"])
         self.touch(key)
@@ -173,6 +205,18 @@ class ApiServer:
         event = await request.json()
         self.events.append((event["reason"], event["message"]))
         return web.json_response(event)
+
+
+def _selected(document: Document, selector: str) -> bool:
+    """Whether a label selector of the operator's selects an object."""
+    labels = document["metadata"].get("labels") or {}
+    for part in filter(None, re.split(r",(?![^(]*\))", selector)):
+        name, _, values = part.partition(" notin ")
+        if values and labels.get(name) in values.strip("()").split(","):
+            return False
+        if not values and (part.removeprefix("!") in labels) == part.startswith("!"):
+            return False
+    return True
 
 
 def _refused(status: int, reason: str) -> web.Response:
@@ -198,6 +242,10 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
             web.get(core + "/events", api.list_events),
             web.post(core + "/events", api.create_event),
             web.get(requests, api.list_requests),
+            web.get("/apis/mosaics.arbutus.dev/v1alpha1/mosaicrequests", api.list_requests),
+            web.route("*", requests + "/{name}", api.change_request),
+            web.get(jobs, api.list_jobs),
+            web.get("/apis/batch/v1/jobs", api.list_jobs),
             web.patch(requests + "/{name}/status", api.patch_status),
         ]
     )
@@ -230,25 +278,33 @@ class Operator:
     def __init__(self, api: ApiServer, cluster: Cluster) -> None:
         self._api = api
         self.cluster = cluster
-        self._requests: dict[Key, list[RequestState]] = {}
-        self._jobs: dict[Key, list[OwnedJob]] = {}
+        self.cache = Cache()
         self.metrics = Metrics()
-        self._reconciler = Reconciler(cluster, settings(), self.metrics, self._requests, self._jobs, lambda: START)
+        self._reconciler = Reconciler(cluster, settings(), self.metrics, self.cache, lambda: START)
         self._reconciler.queue = line = _Line()
         self.waits = line.asked
         self.see()
 
     def see(self) -> None:
-        """Bring the caches up to date."""
-        self._requests.clear()
-        self._jobs.clear()
-        for key, request in self._api.requests.items():
-            self._requests[key] = [RequestState(copy.deepcopy(request))]
-        for (namespace, _), job in self._api.jobs.items():
-            labels = job["metadata"]["labels"]
-            owner = job["metadata"]["ownerReferences"][0]["uid"]
-            owned = OwnedJob(owner, Step(labels[LABEL_STEP]), "deletionTimestamp" in job["metadata"], JobState.of(job))
-            self._jobs.setdefault((namespace, labels[LABEL_REQUEST]), []).append(owned)
+        """Bring the cache up to date, as a watch that leaves out what is finished does."""
+        for key, request in list(self.cache.requests.items()):
+            if key not in self._api.requests or not _selected(self._api.requests[key], NOT_FINISHED):
+                self.cache.see_request("DELETED", self._api.requests.get(key) or request.document)
+        for request in self._api.requests.values():
+            if _selected(request, NOT_FINISHED):
+                self.cache.see_request("MODIFIED", copy.deepcopy(request))
+        self.cache.jobs.clear()
+        for job in self._api.jobs.values():
+            if _selected(job, LIVE_JOBS):
+                self.cache.see_job("ADDED", copy.deepcopy(job))
+
+    def let_cosmetics_through(self) -> None:
+        """Let the time pass for which writes of mere progress wait."""
+        self._reconciler._cosmetic_from = 0.0
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Count how long a request keeps failing by another clock."""
+        self._reconciler.patience = Patience(clock)
 
     async def reconcile(self, key: Key = ("team", "ndsi"), *, see: bool = True) -> None:
         """Bring a request on once; end in the middle where a fault says that it dies."""

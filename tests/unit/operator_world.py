@@ -67,15 +67,14 @@ def job_of(manifest: dict[str, Any], number: int = 1) -> dict[str, Any]:
 def pod_of(job: dict[str, Any], index: int | None = None, **status: Any) -> dict[str, Any]:
     """A pod of a Job."""
     annotations = {} if index is None else {"batch.kubernetes.io/job-completion-index": str(index)}
-    labels = job["spec"]["template"]["metadata"]["labels"] | {
-        "batch.kubernetes.io/controller-uid": job["metadata"]["uid"]
-    }
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
     return {
         "metadata": {
             "name": f"{job['metadata']['name']}-{index}-abcde",
             "uid": f"pod-of-{job['metadata']['uid']}-{index}",
-            "labels": labels,
+            "labels": dict(job["spec"]["template"]["metadata"]["labels"]),
             "annotations": annotations,
+            "ownerReferences": [owner | {"controller": True}],
             "creationTimestamp": "2026-01-01T00:00:01Z",
         },
         "spec": job["spec"]["template"]["spec"] | {"nodeName": "node1"},

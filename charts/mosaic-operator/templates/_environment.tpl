@@ -45,6 +45,8 @@
   value: {{ .Values.sweep.age | quote }}
 - name: MOSAIC_KEEP_FAILED
   value: {{ .Values.sweep.keepFailed | quote }}
+- name: MOSAIC_REQUEST_TTL
+  value: {{ .Values.requests.ttlAfterFinished | quote }}
 - name: MOSAIC_LOG_LEVEL
   value: {{ .Values.logLevel | quote }}
 {{- end }}

@@ -3,7 +3,7 @@
 {{- define "mosaic-operator.rules" -}}
 - apiGroups: [mosaics.arbutus.dev]
   resources: [mosaicrequests]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch{{ if .Values.requests.ttlAfterFinished }}, delete{{ end }}] # patch: the label of finished ones
 - apiGroups: [mosaics.arbutus.dev]
   resources: [mosaicrequests/status]
   verbs: [patch]

@@ -92,19 +92,39 @@ def test_a_cache_that_is_behind_costs_no_conflict_and_no_second_job():
     assert status_of(api)["phase"] == "Planning"
 
 
-def test_what_changed_meanwhile_is_not_overwritten_but_looked_at_again_at_once():
+def test_what_changed_meanwhile_is_read_before_anything_is_started():
     async def scenario(api, life):
         operator = life()
         api.requests[KEY]["spec"]["execution"]["suspend"] = True
         api.touch(KEY)
         await operator.reconcile(see=False)
-        assert status_of(api) == {}
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Suspended"
+    assert api.created == []
+
+
+def test_what_changed_meanwhile_is_not_overwritten_but_looked_at_again_at_once():
+    async def scenario(api, life):
+        operator = life()
+        await operator.reconcile()
+        api.work()
+        await operator.reconcile()
+        del api.jobs["team", "ndsi-tiles"]["status"]["startTime"]
+        api.jobs["team", "ndsi-tiles"]["status"]["succeeded"] = 1
+        operator.see()
+        api.requests[KEY]["spec"]["execution"]["suspend"] = True
+        api.touch(KEY)
+        operator.waits.clear()
+        operator.let_cosmetics_through()
+        await operator.reconcile(see=False)
+        assert status_of(api)["progress"]["rangesDone"] == 0
         assert operator.waits == [0.2]
         await operator.reconcile()
 
     api = play(scenario)
     assert status_of(api)["phase"] == "Suspended"
-    assert api.jobs["team", "ndsi-plan"]["spec"]["suspend"] is True
+    assert api.jobs["team", "ndsi-tiles"]["spec"]["suspend"] is True
 
 
 @pytest.mark.parametrize("status", [500, 429, 0], ids=["500", "429", "no answer"])
@@ -129,8 +149,7 @@ def test_a_status_whose_write_was_not_answered_is_not_told_twice():
         api.faults.append(Fault("PATCH status", 0, done=True))
         await operator.reconcile()
         await operator.reconcile(see=False)
-        assert operator.waits == [1, 0.2]  # the second write meets the first one
-        await operator.reconcile()
+        assert operator.waits == [1, 10]  # the second look reads what was written
 
     api = play(scenario)
     assert status_of(api)["phase"] == "Planning"
@@ -255,10 +274,11 @@ def test_what_was_gone_before_it_could_be_changed_is_no_failure():
         api.jobs.clear()
         await operator.reconcile(see=False)
         assert status_of(api)["phase"] == "Cancelled"
-        assert [call for call in api.calls[-4:] if not call.startswith("DELETE mosaic-")] == [
+        assert [call for call in api.calls[-5:] if not call.startswith("DELETE mosaic-")] == [
             "DELETE ndsi-plan",
             "PATCH status",
             "POST events",
+            "PATCH ndsi",
         ]
 
     play(scenario)

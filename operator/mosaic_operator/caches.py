@@ -1,0 +1,100 @@
+"""What the operator knows of the cluster: the requests that are not over, and their Jobs, as last seen or written."""
+
+from mosaic_crds.names import LABEL_FINISHED, Step
+
+from mosaic_operator.observed import AT_WORK, JobState, RequestState, version
+from mosaic_operator.owned import OwnedJob
+from mosaic_operator.reading import Document, readable
+
+Key = tuple[str, str]
+"""Namespace and name of a request."""
+
+
+class Cache:
+    """Requests and Jobs, without most of their specs.
+
+    Events of different objects may arrive in another order than they happened: the newest version of a request wins,
+    and only the object that was deleted goes.
+
+    Attributes:
+        requests: by key.
+        jobs: by the key of the request, then by uid.
+        strays: keys of requests that somebody labelled as finished while they are not.
+        moved: whether requests came, went, began or ended since somebody set it to False.
+    """
+
+    def __init__(self) -> None:
+        self.requests: dict[Key, RequestState] = {}
+        self.jobs: dict[Key, dict[str, OwnedJob]] = {}
+        self.strays: set[Key] = set()
+        self.moved = True
+
+    def see_request(self, kind: str | None, document: Document) -> Key | None:
+        """Take in a request.
+
+        Args:
+            kind: of the event: ADDED, MODIFIED, DELETED, or None for one of a list. A request that gets the label of
+                finished ones is DELETED for a watch that leaves those out.
+            document: the request.
+
+        Returns:
+            The key, if there is something new.
+        """
+        request = RequestState(document).slim
+        key = request.namespace, request.name
+        if kind != "DELETED":
+            return key if self.put(request) else None
+        self.remove(key, request.uid)
+        if request.labelled_finished and not request.over:
+            self.strays.add(key)
+        return key
+
+    def put(self, request: RequestState) -> bool:
+        """Take in a request that was read or written; tell whether it is newer than what is known."""
+        key = request.namespace, request.name
+        known = self.requests.get(key)
+        if known is not None and version(known) and version(request) <= version(known):
+            return False
+        self.moved = self.moved or known is None or _standing(known) != _standing(request)
+        self.requests[key] = request.slim if request.whole else request
+        return True
+
+    def remove(self, key: Key, uid: str) -> None:
+        """Forget this very request."""
+        known = self.requests.get(key)
+        if known is not None and known.uid == uid:
+            del self.requests[key]
+            self.moved = True
+
+    def see_job(self, kind: str | None, document: Document) -> Key | None:
+        """Take in a Job; arguments as of `see_request`.
+
+        Returns:
+            The key of the request that owns it, if one does.
+        """
+        for job in readable(OwnedJob.of, [document]):
+            key = job.namespace, job.request
+            if kind == "DELETED" or LABEL_FINISHED in (document["metadata"].get("labels") or {}):
+                self.remove_job(key, job.state.uid)
+            else:
+                self.jobs.setdefault(key, {})[job.state.uid] = job
+            return key
+        return None
+
+    def remove_job(self, key: Key, uid: str) -> None:
+        """Forget this very Job."""
+        of_request = self.jobs.get(key, {})
+        of_request.pop(uid, None)
+        if not of_request:
+            self.jobs.pop(key, None)
+
+    def jobs_of(self, request: RequestState) -> dict[Step, JobState]:
+        """The Jobs that this very request owns, without those that are being deleted."""
+        of_name = self.jobs.get((request.namespace, request.name), {}).values()
+        return {job.step: job.state for job in of_name if job.owner == request.uid and not job.leaving}
+
+
+def _standing(request: RequestState) -> tuple[object, ...]:
+    """What decides about turns."""
+    out = request.over or request.deleting or request.execution.suspend
+    return request.uid, out, request.phase in AT_WORK

@@ -1,0 +1,91 @@
+"""Lists of requests and Jobs in pages: the start, and a look from time to time for what a watch did not tell."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from mosaic_crds.names import LABEL_FINISHED, LABEL_REQUEST
+
+from mosaic_operator.caches import Cache, Key
+from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.observed import RequestState
+from mosaic_operator.settings import Settings
+
+NOT_FINISHED = f"!{LABEL_FINISHED}"
+"""Selects the requests that are not over, and those that nobody labelled yet."""
+LIVE_JOBS = f"{LABEL_REQUEST},!{LABEL_FINISHED}"
+"""Selects the Jobs of requests that are not over."""
+RETRY_SECONDS = 5
+LOOK_SECONDS = 600
+"""How often the cache is compared with the API server: a watch that begins again does not tell what went meanwhile."""
+
+log = logging.getLogger(__name__)
+
+
+async def fill(cluster: Cluster, settings: Settings, cache: Cache) -> None:
+    """Read what there is, until it succeeds; label what is over and was not labelled."""
+    while True:
+        try:
+            for namespace in settings.namespaces or ("",):
+                async for page in cluster.jobs(namespace, LIVE_JOBS):
+                    for document in page:
+                        cache.see_job(None, document)
+                async for page in cluster.requests(namespace, NOT_FINISHED):
+                    await _take(cluster, cache, [RequestState(document) for document in page])
+            return
+        except ApiError as error:
+            log.warning("requests and Jobs cannot be listed: %s; again in %d s", error, RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _take(cluster: Cluster, cache: Cache, requests: list[RequestState]) -> None:
+    over = [r for r in requests if r.over and (r.namespace, r.name) not in cache.jobs]
+    for request in requests:
+        if request not in over:
+            cache.put(request)
+    for request, end in zip(
+        over, await asyncio.gather(*map(cluster.label_finished, over), return_exceptions=True), strict=True
+    ):
+        if isinstance(end, ApiError) and end.status != 404:
+            cache.put(request)  # it is labelled like any other that ends
+        elif isinstance(end, BaseException) and not isinstance(end, ApiError):
+            raise end
+
+
+async def compare_now_and_then(cluster: Cluster, settings: Settings, cache: Cache, tell: Callable[[Key], None]) -> None:
+    """Forget what is no longer there, for ever."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            await compare(cluster, settings, cache, tell)
+        except ApiError as error:
+            log.warning("the cache could not be compared with the API server: %s", error)
+
+
+async def compare(cluster: Cluster, settings: Settings, cache: Cache, tell: Callable[[Key], None]) -> None:
+    """Forget what was known before and is not there any more.
+
+    Args:
+        cluster: the API server.
+        settings: which namespaces are served.
+        cache: what is known.
+        tell: told the key of each request that something is gone of.
+
+    Raises:
+        ApiError: the API server refused or did not answer.
+    """
+    requests = {request.uid: key for key, request in cache.requests.items()}
+    jobs = {uid: key for key, of_request in cache.jobs.items() for uid in of_request}
+    for namespace in settings.namespaces or ("",):
+        async for page in cluster.requests(namespace, NOT_FINISHED, metadata_only=True):
+            for document in page:
+                requests.pop(document["metadata"]["uid"], None)
+        async for page in cluster.jobs(namespace, LIVE_JOBS, metadata_only=True):
+            for document in page:
+                jobs.pop(document["metadata"]["uid"], None)
+    for uid, key in requests.items():
+        cache.remove(key, uid)
+        tell(key)
+    for uid, key in jobs.items():
+        cache.remove_job(key, uid)
+        tell(key)

@@ -1,0 +1,75 @@
+"""How long a request is tried again that keeps failing: no object may hold a place for ever."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
+
+from mosaic_operator.kube import ApiError
+
+TRIES = 6
+"""After so many failures that time does not cure, a request is given up."""
+SECONDS = 900
+"""After so long without a success, too."""
+LONGEST_WAIT = 60
+"""Seconds between tries."""
+AWAY = {0, 401, 429, 503, 504}
+"""HTTP statuses that say nothing about a request: the API server is away, or busy, or does not know the operator."""
+FINAL = {400, 413, 422}
+"""HTTP statuses that a second try does not change."""
+
+Key = TypeVar("Key")
+
+
+class NotYetError(Exception):
+    """Something has to happen first; the same is tried after a moment."""
+
+
+@dataclass
+class _Failures:
+    count: int = 0
+    final: int = 0
+    since: float | None = None
+
+
+class Patience(Generic[Key]):
+    """Counts failures in a row."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Take a clock that never goes back, in seconds."""
+        self._clock = clock
+        self._failures: dict[Key, _Failures] = {}
+
+    def failed(self, key: Key, error: Exception) -> float | None:
+        """Count a failure.
+
+        Returns:
+            Seconds until the next try; None when it is time to give up.
+        """
+        found = self._failures.setdefault(key, _Failures())
+        found.count += 1
+        status = error.status if isinstance(error, ApiError) else None
+        if status in AWAY:
+            found.since = None
+        elif found.since is None:
+            found.since = self._clock()
+        if status in FINAL or (status is None and not isinstance(error, NotYetError)):
+            found.final += 1
+        if found.final >= TRIES or (found.since is not None and self._clock() - found.since >= SECONDS):
+            del self._failures[key]
+            return None
+        return _wait(error, found.count)
+
+    def worked(self, key: Key) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
+
+
+def _wait(error: Exception, count: int) -> float:
+    """Seconds until the next try; a conflict means that a newer version is about to be seen."""
+    power = 2.0 ** min(count, 10)
+    if isinstance(error, NotYetError):
+        return min(10, 0.25 * power)
+    if isinstance(error, ApiError):
+        return 0.2 if error.status == 409 and count < 5 else min(LONGEST_WAIT, 0.5 * power)
+    return min(LONGEST_WAIT, power)

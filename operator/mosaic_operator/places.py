@@ -1,0 +1,82 @@
+"""Who has a place among those that may work at once. Turns are computed when something changed, not at every look."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import monotonic, process_time
+
+from mosaic_crds.names import Phase
+
+from mosaic_operator.admission import Owner, owner_of, turns
+from mosaic_operator.caches import Cache, Key
+from mosaic_operator.observed import RequestState, Turn
+from mosaic_operator.patience import NotYetError
+from mosaic_operator.settings import Settings
+
+WAITING = {None, Phase.PENDING, Phase.SUSPENDED}
+SHARE = 20
+"""Newcomers wait so many times as long as the last computation took: it takes a twentieth of the time at most."""
+QUICK_SECONDS = 0.005
+"""A computation that took less is done again at once."""
+
+
+class Places:
+    """The places of requests, by uid."""
+
+    def __init__(self, cache: Cache, settings: Settings, now: Callable[[], datetime]) -> None:
+        """Take the cache of requests, which somebody else keeps current, and a clock with a zone."""
+        self._cache, self._settings, self._now = cache, settings, now
+        self._served: dict[Owner, datetime] = {}
+        self._turns: Mapping[str, Turn] = {}
+        self._next = 0.0
+        self._begun: dict[str, Key] = {}
+        self._barred: set[str] = set()
+
+    def turn(self, request: RequestState) -> Turn:
+        """The turn of a request; one that is admitted has a place from now on.
+
+        Raises:
+            NotYetError: the request has just come, and its turn is not known yet.
+        """
+        if self._cache.moved and monotonic() >= self._next:
+            self._compute()
+        found = self._turns.get(request.uid)
+        if found is None:
+            if self._cache.moved and not (request.over or request.deleting or request.execution.suspend):
+                raise NotYetError("its turn is not known yet")
+            return Turn(admitted=False)
+        if found.admitted and request.uid not in self._begun:
+            self._begun[request.uid] = request.namespace, request.name
+            self._served[owner_of(request, self._settings)] = self._now()
+        return found
+
+    def leave(self, uid: str) -> list[Key]:
+        """Free the place of a request.
+
+        Returns:
+            The requests whose turn has come.
+        """
+        if self._begun.pop(uid, None) is None:
+            return []
+        self._compute()
+        return [
+            key
+            for key, request in self._cache.requests.items()
+            if request.phase in WAITING and request.uid in self._turns and self._turns[request.uid].admitted
+        ]
+
+    def of(self, key: Key) -> list[str]:
+        """The uids of requests of a name that have a place."""
+        return [uid for uid, of in self._begun.items() if of == key]
+
+    def bar(self, uid: str, *, barred: bool) -> None:
+        """Give a request no place any more, or let it have one again."""
+        (self._barred.add if barred else self._barred.discard)(uid)
+        self._cache.moved = True
+
+    def _compute(self) -> None:
+        self._cache.moved = False
+        begun = process_time()
+        requests = [request for request in self._cache.requests.values() if request.uid not in self._barred]
+        self._turns = turns(requests, self._begun, self._settings, self._served)
+        took = process_time() - begun
+        self._next = monotonic() + (SHARE * took if took > QUICK_SECONDS else 0)

@@ -1,0 +1,50 @@
+"""Reading objects of the API that others wrote: what one of them says must not stop the work on the others."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+Document = Mapping[str, Any]
+"""An object as the API server gives it."""
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def moment(text: object) -> datetime | None:
+    """A time of the API; None for what is no time with a zone."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found
+
+
+def controller(document: Document, version: str, kind: str) -> Document | None:
+    """The reference to the object of a kind that controls another one, which nobody but its maker can set."""
+    for owner in document["metadata"].get("ownerReferences") or ():
+        if owner.get("controller") and (owner.get("apiVersion"), owner.get("kind")) == (version, kind):
+            found: Document = owner
+            return found
+    return None
+
+
+def readable(read: Callable[[Document], T | None], documents: Iterable[Document]) -> list[T]:
+    """What can be read of several objects: an odd one is left out, with a line in the log, and stops no other.
+
+    Args:
+        read: gives what an object says; None leaves it out.
+        documents: objects of the API.
+    """
+    found = []
+    for document in documents:
+        try:
+            taken = read(document)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            metadata = document.get("metadata") or {}
+            where = f"{metadata.get('namespace')}/{metadata.get('name')}"
+            log.warning("leaving out %s, which cannot be read: %s: %s", where, type(error).__name__, error)
+        else:
+            found += [] if taken is None else [taken]
+    return found

@@ -1,0 +1,40 @@
+"""Requests that were over long ago are deleted, where the chart says so. Their mosaics stay in the store."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from mosaic_crds.names import LABEL_FINISHED
+
+from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.observed import RequestState
+from mosaic_operator.reading import moment
+from mosaic_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def delete_old(cluster: Cluster, settings: Settings, now: datetime) -> None:
+    """Delete the requests that were over before the time that the chart sets, a page after the other.
+
+    Raises:
+        ApiError: the API server refused or did not answer.
+    """
+    if settings.request_ttl is None:
+        return
+    before = now - timedelta(seconds=settings.request_ttl)
+    for namespace in settings.namespaces or ("",):
+        async for page in cluster.requests(namespace, LABEL_FINISHED):
+            old = [request for request in map(RequestState, page) if ended_before(request, before)]
+            ends = await asyncio.gather(*map(cluster.delete_request, old), return_exceptions=True)
+            for end in ends:
+                if isinstance(end, BaseException) and not (isinstance(end, ApiError) and end.status in {404, 409}):
+                    raise end
+            if old:
+                log.info("deleted %d requests that were over before %s", len(old), before.isoformat())
+
+
+def ended_before(request: RequestState, before: datetime) -> bool:
+    """Whether a request is over, and was so before a time."""
+    ended = moment(request.status.get("completionTime"))
+    return request.over and ended is not None and ended < before

@@ -1,0 +1,270 @@
+"""Requests that are over cost nothing: they are labelled, and left out of lists and watches; against a stand-in."""
+
+import asyncio
+import copy
+from datetime import timedelta
+
+import pytest
+from mosaic_crds.names import LABEL_FINISHED
+from mosaic_operator import places
+from mosaic_operator.caches import Cache
+from mosaic_operator.listing import compare, fill
+from mosaic_operator.observed import RequestState
+from mosaic_operator.places import Places
+from mosaic_operator.retention import delete_old
+from mosaic_operator.sweeping import start
+from operator_api import ApiServer, Fault, Operator, serving
+from operator_world import START, finish, request, settings
+
+KEY = ("team", "ndsi")
+
+
+def play(scenario) -> ApiServer:
+    async def run() -> ApiServer:
+        async with serving() as (api, cluster):
+            await scenario(api, cluster)
+            return api
+
+    return asyncio.run(run())
+
+
+def over(number: int, phase: str = "Succeeded", **status) -> dict:
+    """A request that an older version brought to its end."""
+    ended = {"phase": phase, "startTime": "2025-12-01T00:00:00Z", "completionTime": "2025-12-01T00:01:00Z"}
+    return request(f"r{number}", f"u{number}") | {"status": ended | status}
+
+
+def labels(document: dict) -> dict:
+    return document["metadata"].get("labels") or {}
+
+
+async def to_the_end(api: ApiServer, operator: Operator) -> None:
+    for _ in range(4):
+        await operator.reconcile()
+        api.work()
+
+
+def test_a_request_and_its_jobs_are_labelled_when_it_is_over_and_then_forgotten():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await to_the_end(api, operator)
+        operator.see()
+        assert not operator.cache.requests
+        assert not operator.cache.jobs
+
+    api = play(scenario)
+    assert labels(api.requests[KEY])[LABEL_FINISHED] == "Succeeded"
+    assert [labels(job)[LABEL_FINISHED] for job in api.jobs.values()] == ["Succeeded"] * 3
+    assert [job["spec"]["ttlSecondsAfterFinished"] for job in api.jobs.values()] == [86400] * 3
+
+
+def test_the_next_start_reads_no_finished_request_and_labels_those_that_an_older_version_left():
+    async def scenario(api, cluster):
+        for number in range(60):
+            api.apply(over(number))
+        cache = Cache()
+        await fill(cluster, settings(), cache)
+        assert not cache.requests
+        assert all(labels(found) == {LABEL_FINISHED: "Succeeded"} for found in api.requests.values())
+        api.apply(request())
+        api.calls.clear()
+        await fill(cluster, settings(), cache)
+        assert list(cache.requests) == [KEY]
+        assert api.calls == ["GET jobs", "GET mosaicrequests"]
+
+    play(scenario)
+
+
+def test_the_start_goes_on_when_the_api_server_was_away(monkeypatch):
+    monkeypatch.setattr("mosaic_operator.listing.RETRY_SECONDS", 0)
+
+    async def scenario(api, cluster):
+        api.apply(request())
+        api.faults.append(Fault("GET mosaicrequests", 503))
+        cache = Cache()
+        await fill(cluster, settings(), cache)
+        assert list(cache.requests) == [KEY]
+
+    play(scenario)
+
+
+def test_whoever_takes_the_label_off_gets_it_back_and_nothing_else_happens():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await to_the_end(api, operator)
+        del api.requests[KEY]["metadata"]["labels"]
+        api.touch(KEY)
+        before, status = len(api.created), copy.deepcopy(api.requests[KEY]["status"])
+        await operator.reconcile()
+        assert labels(api.requests[KEY]) == {LABEL_FINISHED: "Succeeded"}
+        assert (len(api.created), api.requests[KEY]["status"]) == (before, status)
+
+    play(scenario)
+
+
+def test_whoever_labels_a_request_at_work_as_finished_gains_nothing_by_it():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        api.requests[KEY]["metadata"]["labels"] = {LABEL_FINISHED: "Succeeded"}
+        api.touch(KEY)
+        await operator.reconcile()
+        assert LABEL_FINISHED not in labels(api.requests[KEY])
+        api.work()
+        await operator.reconcile()
+        assert api.requests[KEY]["status"]["phase"] == "Running"
+
+    play(scenario)
+
+
+def test_a_job_that_appears_after_its_request_was_over_is_deleted_all_the_same():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        job = copy.deepcopy(api.jobs["team", "ndsi-plan"])
+        api.requests[KEY]["spec"]["execution"]["cancel"] = True
+        api.touch(KEY)
+        await operator.reconcile()
+        api.jobs["team", "ndsi-plan"] = job
+        await operator.reconcile()
+        assert not api.jobs
+
+    play(scenario)
+
+
+def test_what_went_while_a_watch_was_away_is_noticed():
+    async def scenario(api, cluster):
+        api.apply(request())
+        api.apply(request("kept", "u2"))
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        operator.see()
+        del api.requests[KEY]
+        api.jobs.clear()
+        told = []
+        await compare(cluster, settings(), operator.cache, told.append)
+        assert list(operator.cache.requests) == [("team", "kept")]
+        assert not operator.cache.jobs
+        assert set(told) == {KEY}
+
+    play(scenario)
+
+
+def test_events_of_two_objects_in_the_wrong_order_leave_the_newer_one():
+    cache = Cache()
+    old, new = request(uid="old"), request(uid="new")
+    new["metadata"]["resourceVersion"] = "9"
+    cache.see_request("ADDED", new)
+    assert cache.see_request("MODIFIED", old) is None
+    cache.see_request("DELETED", old)
+    assert cache.requests[KEY].uid == "new"
+
+
+def test_a_large_request_is_held_without_its_scenes():
+    large = request()
+    large["spec"]["source"]["files"]["scenes"] *= 500
+    large["metadata"]["managedFields"] = [{"fieldsV1": {}}]
+    cache = Cache()
+    cache.see_request("ADDED", large)
+    assert len(str(cache.requests[KEY].document)) < 500
+
+
+def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypatch):
+    computed = []
+    monkeypatch.setattr(places, "turns", lambda *given: computed.append(1) or places_turns(*given))
+    cache = Cache()
+    for number in range(100):
+        cache.see_request("ADDED", request(f"r{number}", f"u{number}"))
+    found = Places(cache, settings(), lambda: START)
+    for _ in range(10):
+        for one in cache.requests.values():
+            found.turn(one)
+    assert len(computed) == 1
+    changed = request("r1", "u1") | {"status": {"phase": "Pending", "message": "another place"}}
+    changed["metadata"]["resourceVersion"] = "2"
+    cache.see_request("MODIFIED", changed)
+    found.turn(cache.requests["team", "r1"])
+    assert len(computed) == 1
+
+
+places_turns = places.turns
+
+
+def test_requests_are_kept_for_ever_unless_the_chart_says_otherwise():
+    async def scenario(api, cluster):
+        api.apply(over(1))
+        await fill(cluster, settings(), Cache())
+        await delete_old(cluster, settings(), START)
+
+    assert len(play(scenario).requests) == 1
+
+
+def test_requests_that_were_over_long_ago_are_deleted_and_no_others():
+    lately = (START - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    async def scenario(api, cluster):
+        for number in range(60):
+            api.apply(over(number))
+        api.apply(over(70, "Failed"))
+        api.apply(over(71, completionTime=lately))
+        api.apply(over(72, completionTime="never"))
+        forged = request("forged", "u73") | {"status": {"phase": "Running", "completionTime": "2025-12-01T00:01:00Z"}}
+        forged["metadata"]["labels"] = {LABEL_FINISHED: "Succeeded"}
+        api.apply(request())
+        await fill(cluster, settings(), Cache())
+        api.apply(forged)
+        await delete_old(cluster, settings(request_ttl="3d"), START)
+
+    assert {name for _, name in play(scenario).requests} == {"r71", "r72", "forged", "ndsi"}
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_request_that_went_meanwhile_is_no_failure(status):
+    async def scenario(api, cluster):
+        for number in range(2):
+            api.apply(over(number))
+        await fill(cluster, settings(), Cache())
+        api.faults.append(Fault("DELETE r0", status))
+        await delete_old(cluster, settings(request_ttl="3d"), START)
+
+    assert list(play(scenario).requests) == [("team", "r0")]
+
+
+def test_a_sweep_reads_no_request_that_succeeded_and_spares_the_work_of_one_that_failed_lately():
+    async def scenario(api, cluster):
+        for number in range(60):
+            api.apply(over(number))
+        api.apply(over(70, "Failed", completionTime="2025-12-31T23:00:00Z"))
+        api.apply(request() | {"status": {"phase": "Running", "startTime": "2025-12-31T23:00:00Z"}})
+        await fill(cluster, settings(), Cache())
+        api.calls.clear()
+        await start(cluster, settings(), "a-sweep", START)
+        assert api.calls.count("GET mosaicrequests") == 1
+        (secret,) = api.secrets.values()
+        assert secret["data"]
+
+    api = play(scenario)
+    assert LABEL_FINISHED in labels(api.requests["team", "r70"])
+
+
+def test_a_finished_jobs_state_does_not_matter_any_more():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await to_the_end(api, operator)
+        finish(api.jobs["team", "ndsi-plan"], "Failed")
+        api.calls.clear()
+        await operator.reconcile()
+        assert api.calls == []
+
+    play(scenario)
+
+
+def test_a_request_state_without_its_spec_says_the_same_of_what_is_decided_about_turns():
+    whole = RequestState(request(suspend=True, parallelism=3))
+    assert whole.slim.execution == whole.execution
+    assert not whole.slim.whole

@@ -1,0 +1,184 @@
+"""No object holds a place for ever: a request that cannot be brought on ends as Failed; against a stand-in."""
+
+import asyncio
+import copy
+
+import pytest
+from mosaic_operator import reconciler
+from mosaic_operator.patience import SECONDS, TRIES, NotYetError, Patience
+from operator_api import ApiServer, Fault, Operator, serving
+from operator_world import request, settings
+
+KEY = ("team", "ndsi")
+LONG = "999999d999999d999999d999999d"
+
+
+def play(scenario, **execution) -> ApiServer:
+    async def run() -> ApiServer:
+        async with serving() as (api, cluster):
+            api.apply(request(**execution))
+            await scenario(api, Operator(api, cluster))
+            return api
+
+    return asyncio.run(run())
+
+
+def status_of(api: ApiServer) -> dict:
+    return api.requests[KEY].get("status", {})
+
+
+@pytest.mark.parametrize("field", ["deadline", "ttlAfterFinished", "rangeDeadline"])
+def test_a_request_with_a_duration_that_an_older_version_accepted_ends_with_its_sentence(field):
+    async def scenario(api, operator):
+        await operator.reconcile()
+        api.requests[KEY]["spec"]["execution"][field] = LONG
+        api.touch(KEY)
+        await operator.reconcile()
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Failed"
+    assert f'spec.execution.{field} is "{LONG}"; it must be at most' in status_of(api)["message"]
+    assert not api.jobs
+
+
+@pytest.mark.parametrize("execution", [[], "soon", {"parallelism": 10**400}, {"suspend": "yes"}, {"deadline": None}])
+def test_an_execution_of_any_shape_ends_its_request_and_no_other(execution):
+    async def scenario(api, operator):
+        api.requests[KEY]["spec"]["execution"] = execution
+        api.touch(KEY)
+        api.apply(request("other", "u2"))
+        await operator.reconcile()
+        await operator.reconcile(("team", "other"))
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Failed"
+    assert "spec.execution" in status_of(api)["message"]
+    assert api.requests["team", "other"]["status"]["phase"] == "Planning"
+
+
+def odd(api: ApiServer) -> None:
+    """What no model expects stands in the status, so that every look at the request fails."""
+    api.requests[KEY]["status"] |= {"suspendedSeconds": "for a while"}
+    api.touch(KEY)
+
+
+def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_deleted():
+    async def scenario(api, operator):
+        await operator.reconcile()
+        odd(api)
+        operator.waits.clear()
+        for _ in range(TRIES):
+            await operator.reconcile()
+        assert operator.waits == [2, 4, 8, 16, 32]
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Failed"
+    assert "the operator cannot bring the request on: an unexpected" in status_of(api)["message"]
+    assert status_of(api)["completionTime"]
+    assert not api.jobs
+    assert api.events[-1][0] == "Failed"
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_an_end_that_is_refused_frees_the_place_all_the_same(refused, monkeypatch):
+    limited = settings(max_running=1)
+    monkeypatch.setattr("operator_api.settings", lambda: limited)
+
+    async def scenario(api, operator):
+        await operator.reconcile()
+        api.apply(request("waiting", "u2"))
+        await operator.reconcile(("team", "waiting"))
+        assert api.requests["team", "waiting"]["status"]["phase"] == "Pending"
+        odd(api)
+        api.faults.append(Fault("PATCH status", 422, "Invalid", times=refused))
+        for _ in range(TRIES):
+            await operator.reconcile()
+        assert not api.jobs
+        await operator.reconcile(("team", "waiting"))
+        assert api.requests["team", "waiting"]["status"]["phase"] == "Planning"
+        await operator.reconcile()
+
+    api = play(scenario)
+    ended = status_of(api)["phase"] == "Failed"
+    assert ended is (refused == 1)  # the barest status is accepted where the first is not
+
+
+def test_an_end_that_was_refused_is_written_later(monkeypatch):
+    monkeypatch.setattr(reconciler, "BARRED_SECONDS", 0)
+
+    async def scenario(api, operator):
+        await operator.reconcile()
+        odd(api)
+        api.faults.append(Fault("PATCH status", 422, "Invalid", times=2))
+        for _ in range(TRIES):
+            await operator.reconcile()
+        assert status_of(api)["phase"] == "Planning"
+        await operator.reconcile()
+
+    assert status_of(play(scenario))["phase"] == "Failed"
+
+
+def test_a_status_that_is_always_refused_ends_as_failed_by_a_barer_one():
+    async def scenario(api, operator):
+        api.faults.append(Fault("PATCH status", 422, "Invalid", times=TRIES + 1))
+        for _ in range(TRIES):
+            await operator.reconcile()
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Failed"
+    assert "refused: Invalid" in status_of(api)["message"]
+
+
+def test_a_job_of_somebody_else_under_the_name_does_not_hold_the_place_for_ever():
+    clock = [0.0]
+
+    async def scenario(api, operator):
+        await operator.reconcile()
+        stranger = copy.deepcopy(api.jobs["team", "ndsi-plan"])
+        stranger["metadata"].pop("ownerReferences")
+        api.jobs["team", "ndsi-plan"] = stranger
+        operator.use_clock(lambda: clock[0])
+        for seconds in (0, SECONDS / 2, SECONDS):
+            clock[0] = seconds
+            await operator.reconcile()
+        assert ("team", "ndsi-plan") in api.jobs
+
+    api = play(scenario)
+    assert status_of(api)["phase"] == "Failed"
+    assert "another Job ndsi-plan has to go first" in status_of(api)["message"]
+
+
+def test_whoever_changes_a_request_all_the_time_does_not_keep_its_end_from_being_written():
+    clock = [0.0]
+
+    async def scenario(api, operator):
+        operator.use_clock(lambda: clock[0])
+        api.faults.append(Fault("PATCH status", 409, "Conflict", times=3))
+        for seconds in (0, SECONDS / 2, SECONDS):
+            clock[0] = seconds
+            await operator.reconcile()
+
+    assert status_of(play(scenario))["phase"] == "Failed"
+
+
+def test_an_api_server_that_is_away_for_a_day_ends_no_request():
+    from mosaic_operator.kube import ApiError
+
+    clock = [0.0]
+    patience = Patience(lambda: clock[0])
+    for _ in range(2000):
+        clock[0] += 60
+        for status in (0, 429, 503):
+            assert patience.failed("a", ApiError(status, "", "away")) is not None
+
+
+def test_a_success_makes_good_what_failed_before():
+    patience = Patience(lambda: 0.0)
+    for _ in range(3 * TRIES):
+        assert patience.failed("a", ValueError()) == 2
+        patience.worked("a")
+
+
+def test_who_waits_is_asked_again_later_and_later():
+    patience = Patience(lambda: 0.0)
+    assert [patience.failed("a", NotYetError()) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]

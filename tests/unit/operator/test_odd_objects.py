@@ -1,0 +1,225 @@
+"""One odd object of the API, written by anybody, stops nothing but itself; against a stand-in."""
+
+import asyncio
+import copy
+import json
+
+import pytest
+from kubernetes.aio.client import ApiException
+from mosaic_operator import leadership, sweeping
+from mosaic_operator.caches import Cache
+from mosaic_operator.observed import PodState, RequestState, version
+from mosaic_operator.reading import moment, readable
+from mosaic_operator.sweeping import give_up_lost, sweep_now_and_then
+from operator_api import ApiServer, Operator, serving
+from operator_world import PLAN, START, ended, finish, pod_of, request, settings
+
+KEY = ("team", "ndsi")
+
+
+def play(scenario) -> ApiServer:
+    async def run() -> ApiServer:
+        async with serving() as (api, cluster):
+            api.apply(request())
+            await scenario(api, cluster)
+            return api
+
+    return asyncio.run(run())
+
+
+def stranger(api: ApiServer, name: str, **metadata) -> dict:
+    """A bare pod with the labels of the request's plan pod, which says that it is done."""
+    pod = pod_of(api.jobs["team", "ndsi-plan"], **ended(0, PLAN | {"ranges": 99}))
+    del pod["metadata"]["ownerReferences"]
+    pod["metadata"]["labels"] |= {
+        "batch.kubernetes.io/controller-uid": api.jobs["team", "ndsi-plan"]["metadata"]["uid"]
+    }
+    pod["metadata"] |= {"name": name, "uid": name} | metadata
+    api.pods[name] = pod
+    return pod
+
+
+def test_a_bare_pod_with_forged_labels_is_not_taken_for_the_requests_own():
+    async def scenario(api, cluster):
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        stranger(api, "a-forged-one")
+        api.work()
+        await operator.reconcile()
+        assert api.requests[KEY]["status"]["plan"]["ranges"] == PLAN["ranges"]
+
+    play(scenario)
+
+
+def test_a_bare_pod_that_is_being_deleted_is_left_to_whoever_made_it():
+    async def scenario(api, cluster):
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        stranger(api, "a-forged-one", deletionTimestamp="2025-12-31T23:00:00Z")
+        api.jobs["team", "ndsi-plan"]["status"]["failed"] = 1
+        await operator.reconcile()
+
+    assert "a-forged-one" in play(scenario).pods
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metadata": {"labels": {"mosaics.arbutus.dev/request": "ndsi", "mosaics.arbutus.dev/step": "dance"}}},
+        {"metadata": {"labels": {"mosaics.arbutus.dev/request": "ndsi"}}},
+        {"metadata": {"annotations": {"batch.kubernetes.io/job-completion-index": "0x1"}}},
+        {"metadata": {"annotations": {"batch.kubernetes.io/job-completion-index": "9" * 5000}}},
+        {"metadata": {"creationTimestamp": "0000-00-00T00:00:00Z"}},
+        {"metadata": {"deletionTimestamp": "2026-13-01T00:00:00Z"}},
+        {"metadata": {"ownerReferences": [{}]}},
+        {"metadata": {"ownerReferences": [{"controller": True}]}},
+        {"status": {"conditions": [{}]}},
+        {"status": {"containerStatuses": [{}]}},
+        {"status": {"containerStatuses": [{"name": "worker", "state": {"terminated": {"message": "[" * 4000}}}]}},
+        {"status": {"containerStatuses": [{"name": "worker", "state": {"terminated": {"message": '"\\ud800"'}}}]}},
+        {"status": {"phase": None}},
+        {"spec": {"containers": []}},
+        {"spec": {}},
+    ],
+    ids=lambda change: json.dumps(change)[:60],
+)
+def test_an_odd_pod_keeps_neither_its_request_nor_the_sweep_from_going_on(change):
+    async def scenario(api, cluster):
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        for name, labels in [("odd", None), ("odd-sweep", {"mosaics.arbutus.dev/step": "sweep"})]:
+            pod = stranger(api, name)
+            for part, values in change.items():
+                pod[part] = values if part == "spec" else pod[part] | copy.deepcopy(values)
+            pod["metadata"]["labels"] |= labels or {"mosaics.arbutus.dev/request": "ndsi"}
+        api.work()
+        await operator.reconcile()
+        assert api.requests[KEY]["status"]["phase"] == "Running"
+        await give_up_lost(cluster, settings(), START)
+
+    play(scenario)
+
+
+def test_a_sweep_that_fails_unexpectedly_is_tried_again_in_its_next_interval(monkeypatch):
+    tries = []
+
+    async def broken(*_):
+        tries.append(1)
+        raise KeyError("an odd pod")
+
+    real_sleep = asyncio.sleep
+
+    async def scenario(api, cluster):
+        monkeypatch.setattr(sweeping, "see_through", broken)
+        monkeypatch.setattr(asyncio, "sleep", lambda _: real_sleep(0))
+        sweeps = asyncio.create_task(sweep_now_and_then(cluster, settings()))
+        while len(tries) < 3:
+            assert not sweeps.done()
+            await real_sleep(0)
+        sweeps.cancel()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"metadata": {"labels": {"mosaics.arbutus.dev/request": "ndsi", "mosaics.arbutus.dev/step": "dance"}}},
+        {"metadata": {"labels": {}}},
+        {"metadata": {"name": "somebody-elses"}},
+        {"metadata": {"ownerReferences": [{"controller": True, "kind": "MosaicRequest"}]}},
+        {"metadata": {"ownerReferences": None}},
+        {"status": {"failedIndexes": "all-of-them"}},
+        {"status": {"conditions": [{}]}},
+        {"status": {"startTime": 7}},
+        {"spec": None},
+    ],
+    ids=json.dumps,
+)
+def test_an_odd_job_stops_nothing(job):
+    async def scenario(api, cluster):
+        await Operator(api, cluster).reconcile()
+        odd = copy.deepcopy(api.jobs["team", "ndsi-plan"])
+        finish(odd, "Failed", "Forged")
+        odd["metadata"]["uid"] = "forged"
+        for part, values in job.items():
+            odd[part] = values if values is None else odd[part] | values
+        cache = Cache()
+        cache.see_job("ADDED", odd)
+        cache.see_job("DELETED", odd)
+        cache.see_job("ADDED", api.jobs["team", "ndsi-plan"])
+        assert [found.uid for found in cache.jobs_of(RequestState(api.requests[KEY])).values()] == ["job-1"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"phase": "Dancing"},
+        {"phase": "Running", "startTime": "2026-13-45T99:99:99Z"},
+        {"phase": "Running", "startTime": "2026-01-01"},
+        {"phase": "Running", "conditions": [{}]},
+        {"phase": "Running", "plan": {}},
+        {"phase": "Running", "suspendedSeconds": 10**30},
+        None,
+    ],
+    ids=json.dumps,
+)
+def test_an_odd_request_does_not_keep_others_from_their_turn(status):
+    async def scenario(api, cluster):
+        api.requests[KEY]["status"] = status
+        del api.requests[KEY]["spec"]["source"]
+        api.apply(request("other", "u2", "elsewhere"))
+        operator = Operator(api, cluster)
+        for key in (KEY, ("elsewhere", "other")):
+            await operator.reconcile(key)
+        assert api.requests["elsewhere", "other"]["status"]["phase"] == "Planning"
+        for _ in range(8):
+            await operator.reconcile()
+            api.work()
+        assert api.requests[KEY]["status"]["phase"] in {"Failed", "Succeeded"}
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"ranges": "many"}, {"ranges": 0}, PLAN | {"ranges": 10**30}, PLAN | {"tiles": None}]
+)
+def test_an_answer_that_is_no_plan_ends_the_request(answer):
+    async def scenario(api, cluster):
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        finish(api.jobs["team", "ndsi-plan"])
+        pod = pod_of(api.jobs["team", "ndsi-plan"], **ended(0, answer))
+        api.pods[pod["metadata"]["name"]] = pod
+        await operator.reconcile()
+        assert api.requests[KEY]["status"]["phase"] == "Failed"
+        assert "worker.image" in api.requests[KEY]["status"]["message"]
+
+    play(scenario)
+
+
+def test_times_and_versions_that_are_none_are_none():
+    assert moment("2026-01-01T00:00:00Z") is not None
+    assert [moment(text) for text in ("", "soon", "2026-01-01", 7, None, "2026-13-01T00:00:00Z")] == [None] * 6
+    assert version(RequestState({"metadata": {"resourceVersion": "abc"}})) == 0
+    assert version(RequestState({"metadata": {}})) == 0
+
+
+def test_what_cannot_be_read_is_left_out_and_named_in_the_log(caplog):
+    assert readable(PodState.of, [{"metadata": {"name": "odd", "namespace": "team"}}]) == []
+    assert "leaving out team/odd, which cannot be read" in caplog.text
+
+
+def test_a_lease_with_odd_times_is_no_end_of_the_operator(monkeypatch):
+    async def odd(*_):
+        raise ValueError("year 0 is out of range")
+
+    async def scenario(api, cluster):
+        monkeypatch.setattr(leadership.LeaseLock, "get", odd)
+        there, why = await leadership._PatientLock(cluster, settings()).get("mosaic-operator", "default")
+        assert not there
+        assert isinstance(why, ApiException)
+
+    play(scenario)

@@ -1,0 +1,94 @@
+"""No task of the operator dies unnoticed, and health does not depend on how busy it is."""
+
+import asyncio
+import socket
+import time
+from functools import partial
+from urllib.request import urlopen
+
+import pytest
+from mosaic_operator import health
+from mosaic_operator.health import serving as serving_health
+from mosaic_operator.metrics import Metrics
+from mosaic_operator.tasks import together, until_stopped
+from operator_api import serving
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as held:
+        held.bind(("", 0))
+        return int(held.getsockname()[1])
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def failing() -> None:
+    raise ValueError("an odd pod")
+
+
+async def ending() -> None:
+    pass
+
+
+@pytest.mark.parametrize(("task", "said"), [(failing, "an odd pod"), (ending, "two ended")])
+def test_a_task_that_ends_before_its_time_ends_all(task, said):
+    async def run() -> None:
+        await until_stopped(
+            partial(together, for_ever, {"one": for_ever, "two": task}, asyncio.Event()), asyncio.Event()
+        )
+
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(asyncio.wait_for(run(), 10))
+    assert [str(error) for error in raised.value.exceptions] == [said]
+
+
+def test_a_watch_that_ends_unasked_ends_all():
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(together(ending, {"one": for_ever}, asyncio.Event()))
+
+
+def test_when_it_is_time_to_stop_all_end_in_order():
+    async def run() -> None:
+        stop = asyncio.Event()
+
+        async def watching() -> None:
+            await stop.wait()
+
+        asyncio.get_running_loop().call_later(0.01, stop.set)
+        await until_stopped(partial(together, watching, {"one": for_ever}, stop), stop)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_health_is_answered_while_the_work_does_not_come_to_its_turn(monkeypatch, port):
+    def answer(path: str) -> str:
+        with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as found:
+            return str(found.read().decode())
+
+    async def run() -> None:
+        async with serving() as (_, cluster):
+            with serving_health(cluster, Metrics().registry, port):
+                assert answer("healthz") == "ok\n"  # the event loop stands still while this waits
+                assert answer("readyz") == "ok\n"
+                assert "process_resident_memory_bytes" in answer("metrics")
+                monkeypatch.setattr(health, "STUCK_SECONDS", 0)
+                time.sleep(0.01)
+                with pytest.raises(OSError, match="503"):
+                    answer("healthz")
+
+    asyncio.run(run())
+
+
+def test_a_port_that_is_taken_is_said_at_the_start(port):
+    async def run() -> None:
+        async with serving() as (_, cluster):
+            with serving_health(cluster, Metrics().registry, port):
+                with pytest.raises(OSError, match="address already in use"):
+                    with serving_health(cluster, Metrics().registry, port):
+                        pass
+
+    asyncio.run(run())
