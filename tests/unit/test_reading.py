@@ -41,7 +41,7 @@ def mask_on(path: Path, grid: Grid, classes=(), values="scl"):
 @pytest.mark.parametrize("kernel", [None, "nearest", "bilinear", "cubic", "average"])
 def test_on_its_own_grid_a_band_is_copied_whatever_the_kernel(tmp_path, kernel, driver):
     values = noise(48, 64)
-    path = write_raster(tmp_path / "a", values, driver=driver)
+    path = write_raster(tmp_path / ("a.tif" if driver == "GTiff" else "a.jp2"), values, driver=driver)
     assert np.array_equal(read(path, NATIVE, kernel), values)
 
 

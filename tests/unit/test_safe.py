@@ -207,7 +207,7 @@ def test_a_zip_with_a_damaged_file_is_refused(item, tmp_path):
         start = archive.getinfo("S2_SYNTHETIC_1.SAFE/MTD_MSIL2A.xml").header_offset
     content[start + 80 : start + 200] = bytes(120)
     product.write_bytes(content)
-    with pytest.raises(RequestError, match=r"MTD_MSIL2A\.xml in .*S2\.zip cannot be read"):
+    with pytest.raises(RequestError, match=r"S2\.zip!/.*MTD_MSIL2A\.xml cannot be read"):
         scene_of(product)
 
 

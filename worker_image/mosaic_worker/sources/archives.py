@@ -5,10 +5,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 from mosaic_crds.errors import RequestError
+
+from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.local import open_file
 
 _JOINT = "!/"
 """Between an archive and the file in it, as in the URLs of Java archives."""
@@ -41,48 +43,53 @@ def gdal_name(admitted: str) -> str:
 
 
 @contextmanager
-def open_bytes(admitted: str, where: str) -> Iterator[IO[bytes]]:
+def open_bytes(admitted: str, where: str, gate: Gate | None) -> Iterator[IO[bytes]]:
     """The bytes of the file that an admitted path names, also of one in an archive.
+
+    Args:
+        admitted: the path.
+        where: the field that names it.
+        gate: what may be read.
 
     Raises:
         RequestError: it cannot be read.
     """
     archive = file_of(admitted)
     try:
-        if archive == admitted:
-            with Path(admitted).open("rb") as file:
+        with open_file(archive, gate) as whole:
+            if archive == admitted:
+                yield whole
+                return
+            with zipfile.ZipFile(whole) as opened, opened.open(admitted.removeprefix(archive + _JOINT)) as file:
                 yield file
-            return
-        with zipfile.ZipFile(archive) as opened, opened.open(admitted.removeprefix(archive + _JOINT)) as file:
-            yield file
     except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise RequestError(f"{where}: {admitted} cannot be read ({error})") from None
 
 
-def members(archive: str, where: str) -> list[str]:
+def members(archive: str, where: str, gate: Gate) -> list[str]:
     """The names of all files in an admitted archive.
 
     Raises:
-        RequestError: it is no zip.
+        RequestError: it is no zip, or may not be read.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with open_file(archive, gate) as whole, zipfile.ZipFile(whole) as opened:
             return opened.namelist()
     except (OSError, zipfile.BadZipFile):
         raise RequestError(f"{where}: {archive} is no zip file, or is damaged") from None
 
 
-def read_member(archive: str, member: str, where: str) -> str:
+def read_member(archive: str, member: str, where: str, gate: Gate) -> str:
     """The text, in UTF-8, of a file in an admitted archive.
 
     Raises:
         RequestError: it cannot be read, is larger than 16 MiB, or no text.
     """
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(member) as file:
+        with open_bytes(member_reference(archive, member), where, gate) as file:
             content = file.read(LARGEST_TEXT + 1)
         text = content.decode()
-    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:
         raise RequestError(f"{where}: {member} in {archive} cannot be read ({error})") from None
     if len(content) > LARGEST_TEXT:
         raise RequestError(f"{where}: {member} in {archive} is larger than the 16 MiB that are read of a text")

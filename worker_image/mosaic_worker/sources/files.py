@@ -11,12 +11,12 @@ from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scene_masks import scene_mask
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_item import read_item
 
 
-def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> list[Scene]:
+def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> Found:
     """The scenes of `source.files`.
 
     Args:
@@ -27,7 +27,8 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         signer: what signs URLs.
     """
     with Headers(gate, signer) as headers:
-        return [_scene(scene, number, bands, classes, headers) for number, scene in enumerate(files.scenes)]
+        scenes = [_scene(scene, number, bands, classes, headers) for number, scene in enumerate(files.scenes)]
+        return Found(scenes, headers.notes)
 
 
 def files_signer(files: Files, gate: Gate) -> Signer:

@@ -96,6 +96,26 @@ class Gate:
         if private:
             raise RequestError(f"{host} has the private address {private[0]}, which must be listed to be read")
 
+    def admit_opened(self, real: str, path: str) -> None:
+        """Refuse a file that was opened and is outside the folders, whatever links have led to it.
+
+        Args:
+            real: where the open file is.
+            path: by which it was opened, for the message.
+
+        Raises:
+            RequestError: it is outside.
+        """
+        if self.folder is None:
+            raise RequestError(f"{path!r} is a local file, and only `mosaic run` reads those; give a URL")
+        if self.below is not None and not self._is_below(Path(real)):
+            raise RequestError(
+                f"{path!r} leads outside the folders that this was started with (`mosaic serve --scenes`)"
+            )
+
+    def _is_below(self, real: Path) -> bool:
+        return any(real.is_relative_to(folder.resolve()) for folder in self.below or ())
+
     def _admit_path(self, reference: str, where: str, base: str | None) -> str:
         if self.folder is None:
             raise RequestError(
@@ -110,9 +130,9 @@ class Gate:
         return path if self.below is None else self._below(path, reference, where)
 
     def _below(self, path: str, reference: str, where: str) -> str:
-        """The file itself, behind all links, so that what is opened later is what was admitted."""
+        """The file itself, behind all links; `admit_opened` checks it once more when it is opened."""
         real = Path(path).resolve()
-        if not any(real.is_relative_to(folder.resolve()) for folder in self.below or ()):
+        if not self._is_below(real):
             raise RequestError(
                 f"{where}: {shown(reference)!r} is a local file, and only those in folders that this was started with "
                 "(`mosaic serve --scenes FOLDER`) are read; give a URL"

@@ -13,6 +13,7 @@ from mosaic_worker.sources.opening import Image, open_raster
 from mosaic_worker.sources.overviews import averaged_overviews
 from mosaic_worker.sources.remote import HEAD, RemoteFiles
 from mosaic_worker.sources.scenes import Band, Header
+from mosaic_worker.sources.sidecars import ignored_beside, warning_of
 from mosaic_worker.sources.signing import Signer
 
 
@@ -24,6 +25,7 @@ class Headers:
         self.client = Client(gate, signer)
         self._files = RemoteFiles(self.client)
         self._opened: dict[str, Image] = {}
+        self._ignored: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -38,8 +40,15 @@ class Headers:
         href = self.href(admitted)
         if href not in self._opened:
             self._opened[href] = open_raster(href, where, self._files)
+            if not is_url(href):
+                self._ignored += ignored_beside(href, self.gate)
         image = self._opened[href]
         return image.dataset, _header_of(image, band, where)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the files that were read."""
+        return (warning_of(self._ignored),) if self._ignored else ()
 
     def expect(self, admitted: Iterable[str]) -> None:
         """Have the beginnings of files fetched that will be opened."""
@@ -98,7 +107,9 @@ def _header_of(image: Image, band: int, where: str) -> Header:
     if band > dataset.count:
         raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
     if dataset.crs is None:
-        raise RequestError(f"{where}: {name} does not say where it lies (no coordinate reference system)")
+        raise RequestError(
+            f"{where}: {name} does not say where it lies (no coordinate reference system; files beside it are not read)"
+        )
     transform = dataset.transform
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise RequestError(

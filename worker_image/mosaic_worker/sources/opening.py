@@ -1,15 +1,14 @@
 """Images opened: with the drivers that read nothing but the file, and never by a URL.
 
-GDAL is given a path, or for a file at a server an object that reads its bytes. So it asks nobody, whatever it is asked.
+GDAL is given an open file, or for a file at a server an object that reads its bytes. So it asks nobody, whatever it is
+asked, and reads no file beside the image.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
@@ -23,8 +22,9 @@ from rasterio.io import DatasetReader
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.archives import file_of, gdal_name, open_bytes
 from mosaic_worker.sources.client import saying
-from mosaic_worker.sources.gate import is_url, shown
+from mosaic_worker.sources.gate import Gate, is_url, shown
 from mosaic_worker.sources.jpeg2000 import Codestream, is_jpeg2000
+from mosaic_worker.sources.local import Held, descriptor_name, open_file
 from mosaic_worker.sources.remote import RemoteFile, RemoteFiles
 from mosaic_worker.sources.remote_raster import RemoteRaster
 
@@ -55,13 +55,15 @@ class Image:
         name: how it is called in messages.
         remote: the file at a server that it is read from, if it is.
         codestream: where its tiles are, of a JPEG 2000 file that is read from a server.
-        copy: the whole of such a file on this machine's disk, where it is read from that; gone when it is closed.
+        local: the open file of this machine that it is read from, or the archive in which it is.
+        copy: the whole of a file at a server on this machine's disk, where it is read from that; gone when closed.
         overview: which of the file's overviews it is, from 0; None for the full size.
     """
 
     dataset: DatasetReader
     name: str
     remote: RemoteRaster | None = None
+    local: Held | None = None
     codestream: Codestream | None = None
     copy: IO[bytes] | None = None
     overview: int | None = None
@@ -71,8 +73,9 @@ class Image:
         """What changes when the file's content does: size and time here, ETag or size and time at a server."""
         if self.remote is not None:
             return self.remote.file.identity
-        status = Path(file_of(self.name)).stat()
-        return f"{status.st_size}:{status.st_mtime_ns}"
+        if self.local is None:
+            raise ValueError("an image is read from a file of this machine or of a server")
+        return self.local.identity if self.local.is_still_at(file_of(self.name)) else "another file is there now"
 
     def ranges(self, band: int, window: Window) -> list[tuple[int, int]]:
         """Bytes [start, stop) of the file at the server that hold the blocks of a window.
@@ -96,26 +99,26 @@ class Image:
             self.remote.raise_failure(where)
 
     def close(self) -> None:
-        """Close it, and its copy."""
+        """Close it, its file and its copy."""
         self.dataset.close()
-        if self.copy is not None:
-            self.copy.close()
+        for file in (self.local, self.copy):
+            if file is not None:
+                file.close()
 
 
 @contextmanager
-def raster_environment(remote: bool = False) -> Iterator[None]:
+def raster_environment() -> Iterator[None]:
     """GDAL's settings for opening and reading sources.
 
     One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
-    truncated file. Remote files are opened without looking for files beside them.
+    truncated file. Files beside an image are not looked for: they may be of any format, and lead to any other file.
     """
     options: dict[str, object] = {
         "GDAL_NUM_THREADS": "1",
         "GDAL_CACHEMAX": CACHE_BYTES,
         "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # so that GDAL opens no URL, if anything should name it one
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     }
-    if remote:
-        options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
     with rasterio.Env(**options):
         yield
 
@@ -132,7 +135,8 @@ def open_raster(
     Args:
         admitted: the path or URL.
         where: the field that names it.
-        files: those at servers; needed for a URL.
+        files: those at servers, and the gate that local files must pass too; needed for a URL. Without them a path is
+            one of this program's own.
         room: makes room on the disk for a file of so many bytes, where the image's pixels are to be read: JPEG 2000
             without an index of its tiles is then copied whole, for its tiles lie where a walk through the file finds
             them, a request for each. Without room only its header is read.
@@ -143,10 +147,7 @@ def open_raster(
         PassingError: a server did not give it.
     """
     if not is_url(admitted):
-        _require_file(file_of(admitted), where)
-        with open_bytes(admitted, where) as file:
-            _codestream(partial(_read_at, file), admitted, where)
-        return _checked(Image(_dataset(admitted, where, overview=overview), admitted, overview=overview), where)
+        return _local(admitted, where, files.client.gate if files is not None else None, overview)
     if files is None:
         raise ValueError("a URL is opened among remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
@@ -157,11 +158,28 @@ def open_raster(
             copy = _copied(raster.file)
     try:
         dataset = _dataset(name, where, raster, copy, overview)
-        return _checked(Image(dataset, name, raster, codestream, copy, overview), where)
+        return _checked(Image(dataset, name, raster, None, codestream, copy, overview), where)
     except MosaicError:
         if copy is not None:
             copy.close()
         raise
+
+
+def _local(admitted: str, where: str, gate: Gate | None, overview: int | None) -> Image:
+    """Open a file of this machine, or one in an archive."""
+    archive = file_of(admitted)
+    with saying(where):
+        opened = open_file(archive, gate)
+    with opened as file:
+        alone, held = archive == admitted, Held(file)
+        with nullcontext(file) if alone else open_bytes(admitted, where, gate) as content:
+            _codestream(partial(_read_at, content), admitted, where)
+    path = held.path if alone else gdal_name(admitted)
+    image = Image(_dataset(admitted, where, overview=overview, path=path), admitted, local=held, overview=overview)
+    if not (alone or held.is_still_at(archive)):  # GDAL knows an archive by its path
+        image.close()
+        raise RequestError(f"{where}: {archive} changed while it was opened; ask for the mosaic again")
+    return _checked(image, where)
 
 
 def is_copied(file: RemoteFile) -> bool:
@@ -176,18 +194,19 @@ def _dataset(
     raster: RemoteRaster | None = None,
     copy: IO[bytes] | None = None,
     overview: int | None = None,
+    path: str = "",
 ) -> DatasetReader:
-    """GDAL's view of a local file, of a remote one's copy, or of a remote one that it reads through us."""
+    """GDAL's view of a local file by a path, of a remote one's copy, or of a remote one that it reads through us."""
     level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
-    with raster_environment(remote=raster is not None), warnings.catch_warnings():
+    with raster_environment(), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
         for driver in DRIVERS:
             try:
                 if copy is not None:
-                    return rasterio.open(f"/dev/fd/{copy.fileno()}", driver=driver, **level)
+                    return rasterio.open(descriptor_name(copy.fileno()), driver=driver, **level)
                 if raster is not None:
                     return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster, **level)
-                return rasterio.open(gdal_name(name), driver=driver, **level)
+                return rasterio.open(path, driver=driver, **level)
             except RasterioIOError:
                 if raster is not None:
                     raster.raise_failure(where)
@@ -212,15 +231,6 @@ def _copied(file: RemoteFile) -> IO[bytes]:
     return copy
 
 
-def _require_file(path: str, where: str) -> None:
-    if not Path(path).exists():
-        raise RequestError(f"{where}: there is no file {path}")
-    if not Path(path).is_file():
-        raise RequestError(f"{where}: {path} is no file")
-    if not os.access(path, os.R_OK):
-        raise RequestError(f"{where}: {path} may not be read by this user")
-
-
 def _checked(image: Image, where: str) -> Image:
     """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
     dataset, problem = image.dataset, None
@@ -228,6 +238,8 @@ def _checked(image: Image, where: str) -> Image:
         problem = "holds several datasets instead of one image"
     elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
         problem = "refers to another file for its overviews"
+    elif len(dataset.files) > 1:
+        problem = "consists of several files, and only what is in the image itself is read"
     else:
         rows, columns = dataset.block_shapes[0]
         bands = dataset.count if dataset.interleaving is Interleaving.pixel else 1

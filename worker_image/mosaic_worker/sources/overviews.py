@@ -36,8 +36,6 @@ def averaged_overviews(
     masked = MaskFlags.per_dataset in dataset.mask_flag_enums[band - 1]
     if dataset.driver != "GTiff" or masked or not _alike(dataset.nodatavals[band - 1], nodata):
         return ()
-    if image.remote is None and any(name.lower().endswith(".ovr") for name in dataset.files):
-        return ()  # it may change while the image does not; beside a remote file none is looked for
     found: list[Grid] = []
     for level, factor in enumerate(dataset.overviews(band)):
         smaller = open_level(level)

@@ -183,7 +183,7 @@ def _read(image: Image, band: int, window: Window, where: str, masks: bool = Fal
     with saying(where):
         image.fetch(band, window)
     try:
-        with raster_environment(remote=image.remote is not None):
+        with raster_environment():
             read = image.dataset.read_masks if masks else image.dataset.read
             found: NDArray[Any] = read(band, window=region)
     except RasterioIOError as error:

@@ -48,7 +48,7 @@ def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_sc
         raise ValueError("the contract asks for an area where scenes are searched")
     from mosaic_worker.sources.files import files_scenes
 
-    return Found(files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate)))
+    return files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate))
 
 
 def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = MOST_SCENES) -> "list[StacItem]":

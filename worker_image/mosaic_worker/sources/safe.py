@@ -207,7 +207,7 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
     if path.is_dir():
         files = _in_folder(path)
     elif path.is_file() and path.suffix.lower() == ".zip":
-        files = {name: member_reference(admitted, name) for name in members(admitted, where)}
+        files = {name: member_reference(admitted, name) for name in members(admitted, where, client.gate)}
     else:
         raise RequestError(f"{where}: {admitted} is neither a .SAFE folder nor a .zip file, or is not there")
     places = [name for name in files if _METADATA.fullmatch(PurePosixPath(name).name)]
@@ -217,7 +217,11 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
             "name a folder or zip that holds one"
         )
     metadata = places[0]
-    text = read_document(files[metadata], where, client) if path.is_dir() else read_member(admitted, metadata, where)
+    text = (
+        read_document(files[metadata], where, client)
+        if path.is_dir()
+        else read_member(admitted, metadata, where, client.gate)
+    )
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError):

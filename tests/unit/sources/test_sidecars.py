@@ -1,0 +1,216 @@
+"""Files beside an image, and links: nothing but the image itself is read, and only where the gate says so."""
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from mosaic_crds.errors import RequestError
+from mosaic_worker.sources import opening
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.folders import scenes_below
+from mosaic_worker.sources.gate import Gate, own_folders, own_machine
+from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.local import open_file
+from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.synthetic import write_scenes
+from mosaic_worker.synthetic.safe import write_safe
+from pipeline import files, request_of
+from range_server import serving
+from rasters import noise, write_raster
+
+VRT = """<VRTDataset rasterXSize="{side}" rasterYSize="{side}">
+<Metadata><MDI key="INTERNAL_MASK_FLAGS_1">2</MDI></Metadata>
+<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename>{secret}</SourceFilename>
+<SourceBand>1</SourceBand><SrcRect xOff="0" yOff="0" xSize="64" ySize="64"/>
+<DstRect xOff="0" yOff="0" xSize="{side}" ySize="{side}"/></SimpleSource></VRTRasterBand></VRTDataset>"""
+PAM = '<PAMDataset><PAMRasterBand band="1"><NoDataValue>5</NoDataValue></PAMRasterBand></PAMDataset>'
+STATISTICS = '<PAMDataset><PAMRasterBand band="1"><MDI key="STATISTICS_MEAN">5</MDI></PAMRasterBand></PAMDataset>'
+SECRET = 77
+
+
+def attacked(image: Path, secret: Path) -> list[Path]:
+    """Put a mask and overviews beside an image that lead to another file, and metadata that change its meaning."""
+    beside = {".msk": VRT.format(side=64, secret=secret), ".ovr": VRT.format(side=32, secret=secret), ".aux.xml": PAM}
+    for suffix, content in beside.items():
+        image.with_name(image.name + suffix).write_text(content)
+    return [image.with_name(image.name + suffix) for suffix in beside]
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    folder = tmp_path / "private"
+    folder.mkdir()
+    return write_raster(folder / "secret.tif", np.full((64, 64), SECRET, np.uint8))
+
+
+def image_in(folder: Path, kind: str) -> str:
+    """An image, by the path that is admitted."""
+    folder.mkdir(exist_ok=True)
+    if kind == "jp2":
+        return str(write_raster(folder / "scene.jp2", noise(64, 64), driver="JP2OpenJPEG"))
+    return str(write_raster(folder / "scene.tif", noise(64, 64)))
+
+
+@pytest.mark.parametrize("kind", ["tif", "jp2", "zip"])
+def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kind: str):
+    path = Path(image_in(tmp_path / "scenes", kind))
+    beside = attacked(path, secret)
+    admitted = str(path)
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "scenes" / "all.zip", "w") as archive:
+            for file in (path, *beside):
+                archive.write(file, file.name)
+        admitted = f"{archive.filename}!/{path.name}"
+    with Headers(own_machine(tmp_path)) as headers:
+        dataset, header = headers.read(admitted, 1, "x")
+        assert len(dataset.files) == 1
+        assert dataset.overviews(1) == []
+        assert dataset.nodata is None
+        band = headers.described_band(admitted, 1, (None, None, None), "x")
+        (note,) = headers.notes
+    assert f"{admitted}.msk" in note
+    assert f"{admitted}.aux.xml" in note
+    assert ".ovr" not in note
+    sources = OpenSources(own_machine(tmp_path))
+    found = read_band(sources, band, header.grid, "nearest", "x")
+    sources.close()
+    assert np.array_equal(found, noise(64, 64))
+
+
+def test_statistics_beside_an_image_are_no_news(tmp_path: Path):
+    path = Path(image_in(tmp_path, "tif"))
+    path.with_name("scene.tif.aux.xml").write_text(STATISTICS)
+    with Headers(own_machine(tmp_path)) as headers:
+        headers.read(str(path), 1, "x")
+        assert headers.notes == ()
+
+
+def test_a_mask_means_the_same_here_and_at_a_server(tmp_path: Path, secret: Path):
+    folder = tmp_path / "scenes"
+    path = Path(image_in(folder, "tif"))
+    mask = write_raster(folder / "mask.tif", np.zeros((64, 64), np.uint8))
+    for file in (path, mask):
+        attacked(file, secret)
+    with serving(folder) as address:
+        found, notes = [], []
+        for place in (str(folder), f"http://{address}"):
+            scene = {
+                "bands": {"red": f"{place}/scene.tif"},
+                "mask": {"href": f"{place}/mask.tif", "values": "nonzero"},
+            }
+            request = request_of({"source": files(scene), "product": {"bands": ["red"]}})
+            resolved = resolve(request.spec, ("red",), own_machine(tmp_path))
+            (one,) = resolved.scenes
+            grid = one.bands["red"].header.grid
+            sources = OpenSources(own_machine(tmp_path))
+            values = read_band(sources, one.bands["red"], grid, "nearest", "x")
+            found.append((values, read_mask(sources, one.mask, grid, (), "x")))
+            notes.append(resolved.notes)
+            sources.close()
+    for here, there in zip(*found, strict=True):
+        assert np.array_equal(here, there)
+    assert "scene.tif.msk" in notes[0][0]
+    assert "mask.tif.msk" in notes[0][0]
+    assert notes[1] == ()
+
+
+def test_an_image_of_several_files_is_refused(tmp_path: Path, secret: Path, monkeypatch):
+    path = Path(image_in(tmp_path / "scenes", "tif"))
+    attacked(path, secret)
+    real = rasterio.open
+    monkeypatch.setattr(opening.rasterio, "open", lambda _, **more: real(path, **more))
+    monkeypatch.setattr(opening, "raster_environment", rasterio.Env)
+    with pytest.raises(RequestError, match="consists of several files"):
+        opening.open_raster(str(path), "x")
+
+
+# links out of the folders
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (item,) = write_scenes(tmp_path_factory.mktemp("made"), count=1, side=64)
+    return write_safe(item, tmp_path_factory.mktemp("safe") / "S2.SAFE")
+
+
+@pytest.fixture
+def copied(product: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(product, tmp_path / "scenes" / "S2.SAFE"))
+
+
+def moved_out(path: Path, outside: Path) -> None:
+    """Replace a file by a link to it elsewhere."""
+    outside.mkdir(exist_ok=True)
+    shutil.move(path, outside / path.name)
+    path.symlink_to(outside / path.name)
+
+
+def resolved(product: Path, gate: Gate) -> None:
+    request = request_of({"source": files({"safe": str(product)}), "product": {"bands": ["red"]}})
+    resolve(request.spec, ("red",), gate)
+
+
+@pytest.mark.parametrize("pattern", ["MTD_MSIL2A.xml", "*_B04_10m.jp2"])
+def test_a_link_in_a_product_leads_nowhere_outside_the_folders(copied: Path, tmp_path: Path, pattern: str):
+    gate = own_folders([tmp_path / "scenes"])
+    resolved(copied, gate)
+    moved_out(next(copied.rglob(pattern)), tmp_path / "outside")
+    with pytest.raises(RequestError, match="leads outside the folders"):
+        resolved(copied, gate)
+    resolved(copied, own_machine(tmp_path))
+
+
+def test_a_product_whose_metadata_are_outside_is_reported_in_the_list(copied: Path, tmp_path: Path):
+    moved_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
+    told = scenes_below(own_folders([tmp_path / "scenes"]))
+    assert told.scenes == []
+    assert "leads outside the folders" in told.unreadable[0].reason
+
+
+@pytest.mark.parametrize("kind", ["image", "folder"])
+def test_a_link_that_appears_after_the_check_is_not_followed(tmp_path: Path, secret: Path, kind: str):
+    folder = tmp_path / "scenes" / "inner"
+    folder.parent.mkdir()
+    path = Path(image_in(folder, "tif"))
+    gate = own_folders([tmp_path / "scenes"])
+    admitted = gate.admit(str(path), "x")
+    if kind == "image":
+        path.unlink()
+        path.symlink_to(secret)
+    else:
+        shutil.copy(secret, secret.with_name("scene.tif"))
+        folder.rename(tmp_path / "away")
+        folder.symlink_to(secret.parent)
+    headers = Headers(gate)
+    with pytest.raises(RequestError, match="leads outside the folders"):
+        headers.read(admitted, 1, "x")
+    with pytest.raises(RequestError, match="leads outside the folders"):
+        open_file(admitted, Client(gate).gate)
+
+
+def test_gdal_reads_the_file_that_was_checked_although_the_path_changes(tmp_path: Path, secret: Path, monkeypatch):
+    path = Path(image_in(tmp_path / "scenes", "tif"))
+    gate = own_folders([tmp_path / "scenes"])
+    check = Gate.admit_opened
+
+    def swapped(self: Gate, real: str, opened: str) -> None:
+        check(self, real, opened)
+        path.unlink(missing_ok=True)
+        path.symlink_to(secret)
+
+    monkeypatch.setattr(Gate, "admit_opened", swapped)
+    with Headers(gate) as headers:
+        dataset, _ = headers.read(str(path), 1, "x")
+        assert np.array_equal(dataset.read(1), noise(64, 64))
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.tif")
+    for path, sentence in (("pipe.tif", "is no file"), ("", "is no file"), ("none.tif", "there is no file")):
+        with pytest.raises(RequestError, match=sentence):
+            open_file(str(tmp_path / path), None)
