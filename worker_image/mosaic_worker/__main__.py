@@ -72,7 +72,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         plan = plan_step(request, uid, store, gate, limits, parallelism)
         return plan.summary() | {"warnings": _told(plan.warnings)}
     results = Results.of_request(request, uid)
-    published = results.item(store)
+    published = results.published(store)
     if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
         sweep(uid, store)
         return results.told(published, store) if step is Step.FINALIZE else {"message": "published already"}

@@ -58,7 +58,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         LostTilesError: a tile has no record, or its part is lost or damaged.
     """
     results = Results.of_plan(plan)
-    published = results.item(store)
+    published = results.published(store)
     if published is None:
         records = complete_records(plan, store)
         parts = _Parts(plan, records, store)

@@ -49,6 +49,13 @@ class Results:
         """The Item, if the mosaic is published."""
         return store.read(self.key(ITEM))
 
+    def published(self, store: Store) -> bytes | None:
+        """The Item, if the mosaic is published; on the disk, for whoever wrote it may have been interrupted before."""
+        item = self.item(store)
+        if item is not None:
+            store.create(self.key(ITEM), [item])
+        return item
+
     def delete(self, store: Store) -> None:
         """Delete all files: the Item first, so that nobody sees a mosaic without them."""
         store.delete(self.key(ITEM))

@@ -137,7 +137,7 @@ def run(
     if fresh:
         results.delete(store)
         sweep(uid, store)
-    published = results.item(store)
+    published = results.published(store)
     if published is not None:
         sweep(uid, store)
         return Result(json.loads(published), results.folder, found=True)

@@ -20,12 +20,19 @@ class DirectoryStore:
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that people named on purpose)
         self._unfinished = self._root / ".unfinished"
+        self._above_synced = False
 
     def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
-        """Write an object whole or not at all; False, and nothing is changed, when there is one already."""
+        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
+
+        A durable one is on the disk with its name, that is with all folders from the root to it, when this returns.
+        Also where it was there already, for whoever wrote it may have been interrupted before.
+        """
         target = self._path(key)
         with self._explained("written"):
             if target.exists():
+                if durable:
+                    self._sync_existing(target)
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
             self._unfinished.mkdir(parents=True, exist_ok=True)
@@ -39,9 +46,13 @@ class DirectoryStore:
                         os.fsync(file.fileno())
                 target.hardlink_to(unfinished)
             except FileExistsError:
+                if durable:
+                    self._sync_existing(target)
                 return False
             finally:
                 unfinished.unlink(missing_ok=True)
+            if durable:
+                self._sync_folders(target)
         return True
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
@@ -86,6 +97,25 @@ class DirectoryStore:
         """The file:// URI of the object."""
         return self._path(key).as_uri()
 
+    def _sync_existing(self, target: Path) -> None:
+        """Bring an object that is there already to the disk; one that is deleted meanwhile needs nothing."""
+        with suppress(FileNotFoundError), target.open("rb") as file:
+            os.fsync(file.fileno())
+        self._sync_folders(target)
+
+    def _sync_folders(self, target: Path) -> None:
+        """Bring the names on the way to an object to the disk; a file system keeps them apart from its content.
+
+        Any of the folders may be new, or made a moment ago by another process that did not wait for the disk. The
+        folders above the root are synced once, as they may have been made with it.
+        """
+        folders = [folder for folder in target.parents if folder == self._root or self._root in folder.parents]
+        if not self._above_synced:
+            folders += self._root.parents
+        for folder in folders:
+            _sync_folder(folder)
+        self._above_synced = True
+
     def _path(self, key: str) -> Path:
         path = Path(os.path.normpath(self._root / key))
         if self._root not in path.parents:
@@ -109,3 +139,18 @@ class DirectoryStore:
                     f"the store {self._root} is full: free some space and run again, finished tiles are kept"
                 ) from None
             raise PassingError(f"the store {self._root} cannot be {done}: {error.strerror}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; not where the file system cannot, or it is not ours to open."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, PermissionError):
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EROFS}:
+            raise
+    finally:
+        os.close(descriptor)
