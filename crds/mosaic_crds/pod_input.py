@@ -32,7 +32,7 @@ class PodInput:
     def of(cls, document: Any) -> Self:
         """Pack a document; the same document always gives the same bytes."""
         text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return cls(gzip.compress(text.encode(errors="surrogatepass"), mtime=0))
+        return cls(gzip.compress(text.encode(errors="surrogatepass"), compresslevel=6, mtime=0))
 
     @property
     def digest(self) -> str:

@@ -48,7 +48,7 @@ def step_manifests(
         Step.FINALIZE: settings.finalize_deadline,
     }[step]
     given = request_input(request)
-    secret = request_input_name(request)
+    secret = names.input_name(request.uid, given.digest)
     job = _job(
         request.namespace,
         names.job_name(request.name, step),

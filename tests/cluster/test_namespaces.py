@@ -9,7 +9,8 @@ from storage import CLAIM, claim_same_storage
 
 RIGHTS = {
     ("", "pods", "list"), ("", "pods", "delete"), ("", "events", "create"), ("batch", "jobs", "create"),
-    ("batch", "jobs", "delete"), ("mosaics.arbutus.dev", "mosaicrequests", "list"),
+    ("batch", "jobs", "delete"), ("", "secrets", "create"), ("", "secrets", "delete"),
+    ("mosaics.arbutus.dev", "mosaicrequests", "list"),
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_a_variable_in_a_reference_is_not_replaced_by_the_secret_of_that_name(in
     spec["source"]["files"]["scenes"][0]["bands"]["green"] = "$(AZURE_STORAGE_KEY)/green.tif"
     release.submit("expanded", spec)
     status = release.wait_for("expanded", "Failed", "Succeeded")
-    assert "$(AZURE_STORAGE_KEY)/green.tif is a local file" in status["message"]
+    assert "'$(AZURE_STORAGE_KEY)/green.tif' is a local file" in status["message"]
     for kind in ("mosaics", "events", "pods", "jobs"):
         assert STORE_KEY not in json.dumps(release.get(kind))
 
