@@ -32,6 +32,19 @@ def test_names_are_allowed_by_the_chart_and_do_nothing_without_a_cluster():
     assert Settings.from_environment(WHOLE | named).allowed is None
 
 
+@pytest.mark.parametrize(
+    ("text", "size"), [("", None), ("10Gi", 10 * 2**30), ("500M", 500_000_000), ("1073741824", 2**30), ("1.5Ki", 1536)]
+)
+def test_sizes_are_written_as_in_kubernetes(text: str, size: int | None):
+    assert Settings.from_environment(WHOLE | {"MOSAIC_MAX_SCRATCH_BYTES": text}).max_scratch_bytes == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1Gi", "10gb", "1e99"])
+def test_what_is_no_size_is_refused(text: str):
+    with pytest.raises(RequestError, match=r"MOSAIC_MAX_SCRATCH_BYTES is .*; a size such as 10Gi is allowed"):
+        Settings.from_environment(WHOLE | {"MOSAIC_MAX_SCRATCH_BYTES": text})
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_must_be_said_is_named(name: str):
     with pytest.raises(RequestError, match=f"{name} is not set"):

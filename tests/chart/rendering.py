@@ -61,6 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "limits": {
                 "maxUploadBytes": 5_000_000_000,
                 "maxStoredBytes": 900_000_000_000,
+                "maxDisplayBytes": 40_000_000_000,
                 "maxOpenRequests": 7,
                 "maxCallsPerMinute": 8,
                 "maxFailedLoginsPerMinute": 9,

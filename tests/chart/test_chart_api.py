@@ -120,7 +120,8 @@ def test_what_is_not_said_is_what_it_would_take_itself():
     chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
     bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
     own = Settings.from_environment(bare)
-    said = {"namespace", "cluster", "allowed", "allowed_hosts", "max_pixels"}
+    said = {"namespace", "cluster", "allowed", "allowed_hosts", "max_pixels", "max_scratch_bytes"}
+    assert chart.max_scratch_bytes == 10 * 2**30
     assert {k: v for k, v in vars(chart).items() if k not in said} == {
         k: v for k, v in vars(own).items() if k not in said
     }

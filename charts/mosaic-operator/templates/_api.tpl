@@ -81,6 +81,10 @@ secret:
   value: {{ $api.limits.maxUploadBytes | int64 | quote }}
 - name: MOSAIC_MAX_STORED_BYTES
   value: {{ $api.limits.maxStoredBytes | int64 | quote }}
+- name: MOSAIC_MAX_DISPLAY_BYTES
+  value: {{ $api.limits.maxDisplayBytes | int64 | quote }}
+- name: MOSAIC_MAX_SCRATCH_BYTES
+  value: {{ $api.scratch | quote }}
 - name: MOSAIC_MAX_OPEN_REQUESTS
   value: {{ $api.limits.maxOpenRequests | int64 | quote }}
 - name: MOSAIC_MAX_CALLS_PER_MINUTE
