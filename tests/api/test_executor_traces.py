@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from executors import children, executor, files_in, spec_of, until
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, LooseFile, Mosaic
+from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
 from mosaic_api.executor.events import Inbox
-from mosaic_api.executor.queue import ATTEMPTS, Queue
+from mosaic_api.executor.queue import ATTEMPTS, LostError, Queue
 from mosaic_api.executor.story import Story
 from mosaic_api.executor.traces import Traces
 from mosaic_api.executor.wishes import fulfil
@@ -20,7 +21,7 @@ from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
 from mosaic_worker.store import open_store
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 
 
 def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
@@ -66,6 +67,37 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     fulfil(database, settings.store)
     ended = rows.see(row)
     assert (ended.phase, ended.status["message"]) == (phase, "it ended")
+
+
+@pytest.mark.parametrize("ends", ["removed", "cancelled", "failed", "succeeded"])
+def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_store_was_away(
+    rows, settings, database, monkeypatch, ends
+):
+    row = rows.ask(spec_of("https://example.org"), "some")
+    lost = Queue(database, "one").claim()
+    with database.transaction() as session:
+        session.execute(update(Mosaic).values(lease_until=func.now()))
+    if ends in {"removed", "cancelled"}:
+        (rows.remove if ends == "removed" else rows.cancel)(row)
+        fulfil(database, settings.store)
+    else:
+        other = Queue(database, "two")
+        claim = other.claim()
+        outcome = Over(Phase(ends.capitalize()), "it ended")
+        settle(outcome, claim, Story(claim.status), other, settings, Inbox())
+    monkeypatch.setattr(Traces, "delete", away_now)  # from here on, for the one that lost it and hears of it
+    left_in(settings, row)
+    with pytest.raises(LostError):
+        settle(Over(Phase.FAILED, "late"), lost, Story(lost.status), Queue(database, "one"), settings, Inbox())
+    store = open_store(settings.store)
+    sweep(database, store)
+    assert len(files_in(settings)) == 3  # it may still be writing
+    with database.transaction() as session:
+        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(hours=6, seconds=ABANDONED_SECONDS)))
+    sweep(database, store)
+    assert files_in(settings) == ([f"mosaics/default/some/{row}/mosaic.tif"] if ends == "succeeded" else [])
+    with database.transaction() as session:
+        assert session.scalars(select(LooseFile)).all() == []
 
 
 def away_now(*_: object) -> None:

@@ -1,11 +1,14 @@
-"""Files of entries that no row names yet, or none any more: written down before they are made, and swept from there.
+"""Files that no row names yet, or none any more: written down before they are made, and swept from there.
+
+They are files of entries, and the folders of requests that are over, in which a worker that lost its request may still
+write. A folder's key ends with `/`.
 
 Nothing else of the store is ever swept: it may hold files that this database does not know, of another installation, or
 from after the backup that the database was restored from.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store
@@ -20,10 +23,11 @@ ABANDONED_SECONDS = 24 * 3600
 """After which a file belongs to no upload that is still under way."""
 
 
-def loosen(session: Session, keys: Collection[str]) -> None:
-    """Write down files that no entry names from now on; before they are made, if they are new."""
+def loosen(session: Session, keys: Collection[str], since: datetime | None = None) -> None:
+    """Write down files and folders that no row names from now on, or from a later time on; before new ones are made."""
     for key in keys:
-        session.execute(insert(LooseFile).values(key=key, since=now(), swept=False).on_conflict_do_nothing())
+        loose = insert(LooseFile).values(key=key, since=since or now(), swept=False)
+        session.execute(loose.on_conflict_do_nothing())
 
 
 def bind(session: Session, keys: Collection[str]) -> None:
@@ -40,12 +44,12 @@ def bind(session: Session, keys: Collection[str]) -> None:
 
 
 def sweep(database: Database, store: Store) -> int:
-    """Delete the files that are loose for a day: of uploads that were broken off, and those that others replaced.
+    """Delete what is loose for a day: of uploads that were broken off, what others replaced, and requests' folders.
 
     Several may do it at once.
 
     Returns:
-        How many files are gone.
+        How many of those that were written down are gone.
 
     Raises:
         PassingError: the database or the store does not answer; the next call goes on.
@@ -56,7 +60,8 @@ def sweep(database: Database, store: Store) -> int:
     with database.transaction() as session:
         swept = session.scalars(select(LooseFile.key).where(LooseFile.swept)).all()
     for key in swept:
-        store.delete(key)
+        for each in [stored.key for stored in store.list(key)] if key.endswith("/") else [key]:
+            store.delete(each)
         with database.transaction() as session:
             session.execute(delete(LooseFile).where(LooseFile.key == key))
     return len(swept)

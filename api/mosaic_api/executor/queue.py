@@ -32,6 +32,7 @@ from mosaic_api.executor.rows import (
     takeable,
 )
 from mosaic_api.executor.story import GOES_ON, Status
+from mosaic_api.executor.traces import write_down
 from mosaic_api.workforce import expect
 
 ATTEMPTS = 5
@@ -190,13 +191,12 @@ class Queue:
             LostError: the lease is gone.
             PassingError: the database does not answer.
         """
-
-        def ended(mosaic: Mosaic) -> None:
+        with self._database.transaction() as session:
+            mosaic = self._mine(session, row, lock=True)
+            write_down(session, mosaic, results=phase is not Phase.SUCCEEDED)
             mosaic.status, mosaic.item = status, item
             mosaic.uid = mosaic.uid if left else None
             end(mosaic, phase, message)
-
-        self._held(row, ended)
 
     def is_unwanted(self, row: uuid.UUID) -> bool:
         """Whether nobody does or keeps anything for a request any more: it is gone, or over without a mosaic.

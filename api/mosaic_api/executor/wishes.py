@@ -17,7 +17,7 @@ from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.executor.story import done_by_then, suspended_message
-from mosaic_api.executor.traces import Traces
+from mosaic_api.executor.traces import Traces, write_down
 from mosaic_api.workforce import expect
 
 _log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
             mosaics.tell(mosaic, mosaic.status | standing)
             return
         if mosaic.uid is not None:
+            write_down(session, mosaic, results=True)
             Traces(mosaic.namespace, mosaic.name, mosaic.uid).delete(store_uri)
             mosaic.uid = None
         if mosaic.removed is not None:

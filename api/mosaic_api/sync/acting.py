@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from mosaic_api import mosaics
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.database.models import now
+from mosaic_api.entries.loose import loosen
 from mosaic_api.identity import audit
 from mosaic_api.sync import decide as to_do
 from mosaic_api.sync.kube import ApiError, Cluster, Definition
@@ -186,11 +187,13 @@ class Hands:
             audit(session, None, "rename", f"mosaic/{mosaic.id}", name=row.name, to=mosaic.name)
 
     def _forget(self, row: Row) -> None:
-        if row.uid is not None:
-            for key, _ in list(self._store.list(Results(self._namespace, row.name, row.uid).folder + "/")):
+        folders = [] if row.uid is None else [f"{Results(self._namespace, row.name, row.uid).folder}/"]
+        for folder in folders:
+            for key, _ in list(self._store.list(folder)):
                 self._store.delete(key)
         with self._database.transaction() as session:
             session.delete(_unchanged(session, row))
+            loosen(session, folders)  # the pod of a lost node may write on
 
     def _item(self, name: str, uid: str) -> dict[str, Any] | None:
         content = Results(self._namespace, name, uid).item(self._store)
