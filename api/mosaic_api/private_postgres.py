@@ -21,7 +21,7 @@ import uuid
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from mosaic_crds.errors import PassingError, RequestError
@@ -114,6 +114,33 @@ class PrivatePostgres:
         """Stop it, if it runs; what is under way there is undone."""
         programs = self._reachable(_programs())
         _call(programs / "pg_ctl", "-D", self._data, "-m", "fast", "-w", "-t", "30", "stop")
+
+    def wait(self) -> None:
+        """Wait until another process has started it.
+
+        Raises:
+            PassingError: none does.
+        """
+        programs, end = self._reachable(_programs()), time.monotonic() + START_SECONDS
+        while not self._answers(programs):
+            if time.monotonic() > end:
+                raise PassingError(f"the database in {self._folder} does not answer; try again")
+            time.sleep(0.1)
+
+    def run(
+        self, program: str, *options: str, given: IO[bytes] | None = None, taken: IO[bytes] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program of PostgreSQL on the database, which must run.
+
+        Args:
+            program: pg_dump, say.
+            options: of it.
+            given: a file that it reads as its standard input.
+            taken: a file for its standard output; else that is in the result, as its errors are.
+        """
+        programs = self._reachable(_programs())
+        place = ("--host", self._run, "--username", "postgres", "--no-password")
+        return _call(programs / program, *place, *options, given=given, taken=taken)
 
     @property
     def pid(self) -> int:
@@ -258,7 +285,9 @@ def _programs() -> Path:
     return found[0].parent
 
 
-def _call(*command: object) -> "subprocess.CompletedProcess[str]":
+def _call(
+    *command: object, given: IO[bytes] | None = None, taken: IO[bytes] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run a program of PostgreSQL, in a session of its own, so that Ctrl-C does not reach the server."""
     options: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -267,9 +296,9 @@ def _call(*command: object) -> "subprocess.CompletedProcess[str]":
     with tempfile.TemporaryFile("w+") as output:  # a pipe would stay open as long as the server
         done = subprocess.run(  # noqa: S603 (its programs, by their paths)
             [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdin=given or subprocess.DEVNULL,
+            stdout=taken or output,
+            stderr=output,
             text=True,
             cwd="/",
             env=_ENVIRONMENT,

@@ -73,7 +73,7 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
         PassingError: the database does not answer.
     """
     with ExitStack() as running:
-        running.enter_context(_alone(place.data))
+        running.enter_context(alone(place.data))
         store = place.store or str(place.data.absolute() / "store")
         url = place.database
         if url is None:
@@ -141,9 +141,18 @@ def stopping() -> Iterator[None]:
         yield
 
 
+class InUseError(RequestError):
+    """Another process works with a folder."""
+
+
 @contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Be the only one who works with a folder: a lock says so, which ends with this process however it ends."""
+def alone(data: Path) -> Iterator[None]:
+    """Be the only one who works with a folder: a lock says so, which ends with this process however it ends.
+
+    Raises:
+        InUseError: another one does.
+        RequestError: the folder cannot be used.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True)
         lock = (data / "lock").open("a+")
@@ -154,7 +163,7 @@ def _alone(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise RequestError(
+            raise InUseError(
                 f"another `mosaic serve` (process {lock.read().strip()}) works with {data}: stop it, or choose another "
                 "folder with --data"
             ) from None

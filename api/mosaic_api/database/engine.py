@@ -10,6 +10,7 @@ from typing import Any, cast
 import psycopg2
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import storable
 from psycopg2.errors import InsufficientPrivilege
@@ -62,6 +63,17 @@ class Database:
                 raise PassingError(f"the database does not answer: {_reason(error)}") from error
             raise
 
+    @contextmanager
+    def repeatable_read(self) -> Iterator[Session]:
+        """A session that sees the database as it was at its first query.
+
+        Raises:
+            PassingError: the database does not answer.
+        """
+        with self.transaction() as session:
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
     def migrate(self) -> None:
         """Bring the tables to the newest form; several may try at once, and one of them does it.
 
@@ -69,9 +81,7 @@ class Database:
             RequestError: its user may not make tables.
             PassingError: the database does not answer.
         """
-        with as_file(files("mosaic_api.database") / "migrations") as scripts:
-            config = Config()
-            config.set_main_option("script_location", str(scripts))
+        with _migrations() as config:
             try:
                 with self.engine.begin() as connection:
                     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('mosaic migrations'))"))
@@ -122,6 +132,20 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def knows(revision: str) -> bool:
+    """Whether this version has a migration to a revision of the tables."""
+    with _migrations() as config:
+        return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())
+
+
+@contextmanager
+def _migrations() -> Iterator[Config]:
+    with as_file(files("mosaic_api.database") / "migrations") as scripts:
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        yield config
 
 
 def _told(connection: Connection, timeout: float) -> Iterator[str | None]:

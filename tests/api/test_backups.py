@@ -1,0 +1,284 @@
+"""`mosaic backup` and `mosaic restore`: while others work, after accidents, and when something is deleted meanwhile."""
+
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from executors import spec_of, until
+from mosaic_api.backups.archive import ABOUT, DATABASE, FORMAT, STORE, About, writing
+from mosaic_api.backups.making import Made, back_up
+from mosaic_api.backups.restoring import restore
+from mosaic_api.database import Database, Entry
+from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_worker.store import Store, open_store
+from range_server import serving
+from rasters import noise, write_raster
+from serving import MOSAIC, own_place, served, servers_below
+from sqlalchemy import delete, select
+
+
+def nothing(_: int, __: int) -> None:
+    pass
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with own_place() as made:
+        yield made
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(MOSAIC), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=200)
+
+
+def ask(client: httpx.Client, name: str, spec: dict) -> str:
+    answer = client.post("/api/v1/requests", json={"name": name, "spec": spec})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def seen(client: httpx.Client, request: str) -> dict:
+    return client.get(f"/api/v1/requests/{request}").json()
+
+
+def done(client: httpx.Client, request: str) -> dict:
+    return until(lambda: told if (told := seen(client, request))["phase"] == "Succeeded" else None, 120)
+
+
+def shows(client: httpx.Client, mosaic: str, image: str) -> dict[str, object]:
+    """What the page shows of a mosaic and an image, but for where the store is."""
+    told = seen(client, mosaic)
+    result = {name: value for name, value in told["status"]["result"].items() if name not in {"cog", "png", "item"}}
+    paths = [f"requests/{mosaic}/files/{name}" for name in ("cog", "png", "thumbnail", "item")]
+    paths += [f"entries/{image}", f"entries/{image}/files/original", f"requests/{mosaic}/legend"]
+    files = {path: client.get(f"/api/v1/{path}") for path in paths}
+    assert all(answer.status_code == 200 for answer in files.values()), files
+    return {path: answer.content for path, answer in files.items()} | {"item": told["item"], "result": result}
+
+
+def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_goes_on(place):
+    backup, new = place / "all.backup", place / "new"
+    write_raster(place / "image.tif", noise(64, 64))
+    with serving(place / "scenes", delay=0.1) as address:
+        with served(place, "--scenes", place) as (_, client):
+            snow = ask(client, "snow", spec_of("scenes"))
+            done(client, snow)
+            content = (place / "image.tif").read_bytes()
+            said = {"kind": "image", "name": "image"}
+            kept = client.post("/api/v1/entries", data=said, files={"file": ("i.tif", content)})
+            assert kept.status_code == 201, kept.text
+            image = kept.json()["id"]
+            slow = ask(client, "slow", spec_of(f"http://{address}"))
+            until(lambda: seen(client, slow)["status"].get("progress", {}).get("rangesDone"))
+            before, stop = shows(client, snow, image), threading.Event()
+
+            def bustle() -> None:
+                with httpx.Client(base_url=client.base_url) as other:
+                    while not stop.is_set():
+                        files = {"file": ("i.tif", content)}
+                        made = other.post("/api/v1/entries", data={"kind": "image", "name": "more"}, files=files)
+                        other.delete(f"/api/v1/entries/{made.json()['id']}")
+
+            bustling = threading.Thread(target=bustle)
+            bustling.start()
+            made = run("backup", backup, "--data", place / "data")
+            stop.set()
+            bustling.join()
+            assert (made.returncode, made.stderr) == (0, ""), made.stderr
+            assert seen(client, slow)["phase"] != "Failed"
+        assert backup.stat().st_mode & 0o777 == 0o600
+        restored = run("restore", backup, "--data", new)
+        assert (restored.returncode, restored.stderr) == (0, ""), restored.stderr
+        (place / "data").rename(place / "data of before")
+        new.rename(place / "data")  # where `served` serves; its store moves along
+        with served(place, "--scenes", place) as (_, client):
+            assert shows(client, snow, image) == before
+            assert seen(client, snow)["status"]["result"]["cog"].startswith((new / "store").as_uri())
+            until(lambda: seen(client, slow)["status"].get("progress", {}).get("rangesDone"), 120)
+            entries = client.get("/api/v1/entries").json()["entries"]
+            for entry in entries:
+                assert client.get(f"/api/v1/entries/{entry['id']}/files/original").content == content
+    assert not servers_below(place)
+    again = run("restore", backup, "--data", place / "data")
+    assert again.returncode == 42
+    assert "is not empty, and nothing is overwritten" in again.stderr
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A database that runs, with an entry of a file, and its store."""
+
+    postgres: PrivatePostgres
+    database: Database
+    store: Store
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[PrivatePostgres, Database]]:
+    folder = Path(tempfile.mkdtemp(prefix="mosaic-backup-"))
+    folder.chmod(0o755)
+    postgres = PrivatePostgres(folder / "database")
+    database = Database(postgres.start())
+    database.migrate()
+    yield postgres, database
+    database.close()
+    postgres.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def kept(server: tuple[PrivatePostgres, Database], tmp_path: Path) -> Kept:
+    postgres, database = server
+    store = open_store(str(tmp_path / "store"))
+    with database.transaction() as session:
+        session.execute(delete(Entry))
+        for name in ("a", "b"):
+            key = f"entries/{name}/original"
+            store.create(key, [name.encode() * 1000])
+            session.add(entry(name, key))
+    return Kept(postgres, database, store)
+
+
+def entry(name: str, key: str) -> Entry:
+    place = {"west": 0, "south": 0, "east": 1, "north": 1, "footprint": {}}
+    return Entry(kind="image", name=name, files={"original": {"key": key}}, **place)
+
+
+def make(kept: Kept, path: Path, store: Store | None = None) -> Made:
+    return back_up(kept.postgres, store or kept.store, path, nothing)
+
+
+@dataclass(frozen=True)
+class Meddling:
+    """A store in which something happens when the first file is opened."""
+
+    store: Store
+    happens: list
+
+    def open(self, key: str) -> io.BufferedReader:
+        if self.happens:
+            self.happens.pop()()
+        return self.store.open(key)
+
+
+def test_what_is_deleted_while_it_is_copied_is_not_in_the_rows_either(kept, tmp_path):
+    def removed() -> None:
+        with kept.database.transaction() as session:
+            session.execute(delete(Entry).where(Entry.name == "b"))
+        kept.store.delete("entries/b/original")
+
+    made = make(kept, tmp_path / "backup", Meddling(kept.store, [removed]))
+    assert (made.files, made.lost) == (1, ())
+    restored = restore(tmp_path / "backup", tmp_path / "new", None, nothing)
+    assert restored.files == ["entries/a/original"]
+    server = PrivatePostgres(tmp_path / "new/database")
+    database = Database(server.start())
+    try:
+        with database.transaction() as session:
+            assert session.scalars(select(Entry.name)).all() == ["a"]
+    finally:
+        database.close()
+        server.stop()
+        shutil.rmtree(server.place)
+    assert open_store(str(tmp_path / "new/store")).read("entries/a/original") == b"a" * 1000
+
+
+def test_what_the_store_has_lost_is_said_and_the_rest_is_kept(kept, tmp_path):
+    kept.store.delete("entries/b/original")
+    assert make(kept, tmp_path / "backup").lost == ("entries/b/original",)
+
+
+def test_a_backup_that_fails_leaves_nothing_and_none_is_overwritten(kept, tmp_path):
+    class Away:
+        def open(self, _: str) -> io.BufferedReader:
+            raise PassingError("the store is away")
+
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with pytest.raises(PassingError):
+        make(kept, folder / "backup", Away())
+    assert list(folder.iterdir()) == []
+    (folder / "backup").write_text("of before")
+    with pytest.raises(RequestError, match="already"):
+        make(kept, folder / "backup")
+    assert (folder / "backup").read_text() == "of before"
+
+
+def written(path: Path, **changed: object) -> Path:
+    """A backup of one file, without a database in it."""
+    about = {
+        "format": FORMAT,
+        "created": "2026-01-01",
+        "revision": "0001",
+        "files": ["entries/a"],
+        "lost": [],
+    } | changed
+    with writing(path) as archive:
+        archive.add(f"{STORE}entries/a", io.BytesIO(os.urandom(5000)))
+        archive.add(DATABASE, io.BytesIO(b"PGDMP"))
+        archive.add(ABOUT, io.BytesIO(About(**about | changed).to_json()))
+    return path
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
+    path = written(tmp_path / "backup")
+    whole = path.read_bytes()
+    for place in [*range(0, len(whole), 397), *range(len(whole) - 80, len(whole))]:
+        altered = bytearray(whole)
+        altered[place] ^= 1
+        for damaged in (bytes(altered), whole[:place], whole + b"x"):
+            path.write_bytes(damaged)
+            with pytest.raises(RequestError, match="no whole backup"):
+                restore(path, tmp_path / "new", None, nothing)
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"revision": "9999"}, "newer version"),
+        ({"format": 2}, "another version"),
+        ({"files": ["entries/not-there"]}, "no whole backup"),
+    ],
+)
+def test_a_backup_that_cannot_be_used_here_is_refused_before_anything_is_written(tmp_path, changed, told):
+    path = written(tmp_path / "backup", **changed)
+    with pytest.raises(RequestError, match=told):
+        restore(path, tmp_path / "new", None, nothing)
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+
+
+def test_a_restore_that_fails_leaves_nothing(tmp_path):
+    revision = "0005"
+    path = written(tmp_path / "backup", revision=revision)
+    with pytest.raises(RequestError, match="the database cannot be restored"):
+        restore(path, tmp_path / "new", None, nothing)
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+    assert servers_below(tmp_path) == []
+
+
+def test_a_key_that_leads_out_of_the_store_is_refused(tmp_path):
+    path = tmp_path / "backup"
+    with writing(path) as archive:
+        archive.add(f"{STORE}../../out", io.BytesIO(b"x"))
+        archive.add(DATABASE, io.BytesIO(b"PGDMP"))
+        archive.add(ABOUT, io.BytesIO(About(FORMAT, "2026", "0001", ["../../out"], []).to_json()))
+    with pytest.raises((RequestError, PassingError), match="leads out of the store"):
+        restore(path, tmp_path / "new", None, nothing)
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+
+
+def test_where_there_is_no_database_it_is_said_and_none_is_made(tmp_path):
+    made = run("backup", tmp_path / "backup", "--data", tmp_path / "data")
+    assert made.returncode == 42
+    assert "there is no database in" in made.stderr
+    assert list(tmp_path.iterdir()) == []
