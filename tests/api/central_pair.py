@@ -1,26 +1,13 @@
 """A laptop and the central installation that it shares with, and what tests do on both."""
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from databases import TEMPLATE, run_on, url_of
 from installations import Installation, serving, until
-from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
-
-
-@contextmanager
-def new_database(server: PrivatePostgres) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    run_on(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    try:
-        yield url_of(server, name)
-    finally:
-        run_on(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass

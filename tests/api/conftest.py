@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import running
 from browser import Browser
-from central_pair import Pair, new_database
+from central_pair import Pair
 from clients import Client
-from databases import database, database_url, postgres, template  # noqa: F401 (fixtures)
+from databases import database, database_url, new_database, postgres, template  # noqa: F401 (fixtures)
 from executors import Rows
 from fastapi.testclient import TestClient
 from installations import serving

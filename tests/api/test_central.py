@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from central_pair import Pair, keep, new_database, shared
+from central_pair import Pair, keep, shared
+from databases import new_database
 from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
 from installations import serving, until

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from central_pair import Pair, keep, new_database, shared
+from central_pair import Pair, keep, shared
+from databases import new_database
 from entry_files import geotiff
 from installations import PATIENCE_SECONDS, serving, until
 from mosaic_api.central.outbox import LEASE, Outbox

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from conftest import PUBLIC_URL
-from databases import run_on, url_of
+from databases import new_database
 from entry_files import feature, geojson, geotiff
 from fastapi import FastAPI
 from hypothesis import HealthCheck
@@ -44,19 +44,17 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(postgres: PrivatePostgres, template: str, shown: dict[str, Published]) -> Iterator[World]:
-    name = f"test_{uuid.uuid4().hex}"
-    run_on(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
-    database = Database(url_of(postgres, name))
-    with database.transaction() as session:
-        _, secret = create_token(session, named_user(session, "ann"), "test", ("admin",), None)
-    settings = Settings(url_of(postgres, name), str(store_of(shown)), public_url=PUBLIC_URL)
-    many = 10**9
-    app = create_app(replace(settings, max_open_requests=many, max_calls=many, max_failures=many))
-    with asgi.get_client(app, max_stream_events=5) as client:
-        client.headers["Authorization"] = f"Bearer {secret}"
-        yield World(app, database, shown["utm"], client)
-    database.close()
-    run_on(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres) as url:
+        database = Database(url)
+        with database.transaction() as session:
+            _, secret = create_token(session, named_user(session, "ann"), "test", ("admin",), None)
+        settings = Settings(url, str(store_of(shown)), public_url=PUBLIC_URL)
+        many = 10**9
+        app = create_app(replace(settings, max_open_requests=many, max_calls=many, max_failures=many))
+        with asgi.get_client(app, max_stream_events=5) as client:
+            client.headers["Authorization"] = f"Bearer {secret}"
+            yield World(app, database, shown["utm"], client)
+        database.close()
 
 
 SAME_SPEC = r"^/api/v1/(estimate|scenes|central/requests)$"

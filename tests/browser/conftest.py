@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import running
-from databases import database_url, postgres, run_on, template, url_of  # noqa: F401 (fixtures)
+from databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -62,8 +62,7 @@ def gallery(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     """An installation with something of everything, which tests only look at."""
-    run_on(postgres, f"CREATE DATABASE gallery TEMPLATE {template}")
-    with serve(url_of(postgres, "gallery"), tmp_path_factory.mktemp("gallery")) as served:
+    with new_database(postgres) as url, serve(url, tmp_path_factory.mktemp("gallery")) as served:
         served.make("snow", catalogue.spec(product={"index": "NDSI"}))
         served.make("green", catalogue.spec())
         served.call("POST", "requests", json={"name": "early", "spec": catalogue.spec(days="1999-01-01/1999-01-31")})
@@ -71,7 +70,6 @@ def gallery(
         point = {"kind": "point", "name": "A camp", "description": "by the lake", "creator": "Ann"}
         served.call("POST", "entries", json=point | {"longitude": west, "latitude": south})
         yield served
-    run_on(postgres, "DROP DATABASE gallery WITH (FORCE)")
 
 
 @pytest.fixture

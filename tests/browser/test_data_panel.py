@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import run_on, url_of
+from databases import new_database
 from mosaic_api.private_postgres import PrivatePostgres
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -162,13 +162,11 @@ def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens:
 @pytest.fixture
 def local(site: Site, postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Site]:
     """An installation whose central one is the other."""
-    run_on(postgres, f"CREATE DATABASE local_one TEMPLATE {template}")
     wanted = {"label": "local", "scopes": ["write"], "days": 1}
     token = site.call("POST", "tokens", json=wanted)["secret"]
     environment = {"MOSAIC_CENTRAL_URL": site.url, "MOSAIC_CENTRAL_TOKEN": token}
-    with serve(url_of(postgres, "local_one"), tmp_path / "local", environment) as served:
+    with new_database(postgres) as url, serve(url, tmp_path / "local", environment) as served:
         yield served
-    run_on(postgres, "DROP DATABASE local_one WITH (FORCE)")
 
 
 def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
