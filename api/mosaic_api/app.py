@@ -13,7 +13,6 @@ from mosaic_api.access import Doorkeeper
 from mosaic_api.context import Context
 from mosaic_api.errands import Errands
 from mosaic_api.identity import SESSION_SECONDS
-from mosaic_api.json_bodies import JsonBodies
 from mosaic_api.limits import BodyLimit
 from mosaic_api.metrics import Measured
 from mosaic_api.routes import (
@@ -76,9 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router, prefix=API)
     pages.mount_files(app)
-    app.add_middleware(JsonBodies)
-    app.add_middleware(BodyLimit, settings=settings, uploads_to=f"{API}/entries")
     app.add_middleware(WellFormed)
+    app.add_middleware(BodyLimit, settings=settings, uploads_to=f"{API}/entries")
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")
         app.add_middleware(
