@@ -27,7 +27,8 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
         now: with a zone.
     """
     draft = Decision(seen.request, now)
-    if seen.request.deleting:
+    if seen.request.deleting:  # Kubernetes deletes Jobs only when no finalizer keeps the request any more
+        draft.delete = [job.name for job in _unfinished(seen)]
         return draft
     if seen.request.over:
         draft.status = dict(seen.request.status)

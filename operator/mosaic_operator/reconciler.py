@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -10,8 +9,9 @@ from time import monotonic
 from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
 
 from mosaic_operator.caches import Cache, Key
-from mosaic_operator.decide import decide, given_up
-from mosaic_operator.draft import Decision, Event, merge_patch
+from mosaic_operator.decide import decide
+from mosaic_operator.draft import Decision, merge_patch
+from mosaic_operator.endings import Endings
 from mosaic_operator.failures import needs_refusals
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.manifests import Manifest
@@ -30,10 +30,6 @@ PENDING_SECONDS = 30
 """How often those who wait are told their place, where there are not too many of them."""
 REFUSED_SECONDS = 30
 """After so long a Job that Kubernetes refused is tried again."""
-LONGEST_REASON = 600
-"""Characters of what the API server said."""
-BARRED_SECONDS = 600
-"""After so long the end of a request that could not be written is tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ class Reconciler:
         self._cache = cache
         self._places = Places(cache, settings, now)
         self._looked: dict[str, tuple[float, int]] = {}
-        self._barred: dict[str, float] = {}
+        self._endings = Endings(cluster, cache, self._places, metrics, now)
         self._cosmetic_from = 0.0
 
     async def work(self) -> None:
@@ -75,7 +71,7 @@ class Reconciler:
         except Exception as error:
             wait = self.patience.failed(key, error)
             if wait is None:
-                await self._give_up_for_sure(key, error)
+                await self._give_up(key, error)
                 return
             extra = {"request": "/".join(key)}
             if not isinstance(error, ApiError | NotYetError):
@@ -92,12 +88,15 @@ class Reconciler:
         for uid in self._places.of(key):
             if request is None or request.uid != uid:
                 self._leave_place(uid)
+        self._endings.forget_others(key, "" if request is None else request.uid)
         if request is None:
             await self._look_after_stray(key)
             return
-        if request.uid in self._barred:
-            await self._end_barred(key, request)
+        wait = await self._endings.retry(request)
+        if wait is not None:
+            self.queue.add_later(key, wait)
             return
+        request = self._cache.requests.get(key, request)
         if request.over and request.labelled_finished:
             return
         if "conditions" not in request.status and not request.over and not request.deleting:
@@ -133,6 +132,7 @@ class Reconciler:
         return found
 
     def _leave_place(self, uid: str) -> None:
+        self._looked.pop(uid, None)
         for key in self._places.leave(uid):
             self.queue.add(key)
 
@@ -158,64 +158,27 @@ class Reconciler:
         request = RequestState(document) if document is not None else None
         if request is not None and request.labelled_finished and not request.deleting:
             if request.over:
-                await self._act(
-                    decide(Observed(request, self._cache.jobs_of(request), None), self._settings, self._now())
-                )
+                seen = Observed(request, self._cache.jobs_of(request), None)
+                decision = decide(seen, self._settings, self._now())
+                await self._act(decision)
+                await self._change(decision)
             else:
                 log.warning("taking the label of finished requests off one that is not over", extra=_extra(request))
                 await self._unless_gone(self._cluster.label_finished(request))
         self._cache.strays.discard(key)
 
-    async def _give_up_for_sure(self, key: Key, error: Exception) -> None:
+    async def _give_up(self, key: Key, error: Exception) -> None:
         try:
-            await self._give_up(key, error)
+            wait = await self._endings.end(key, error)
         except Exception:
             log.exception("giving up failed", extra={"request": "/".join(key)})
-            self.queue.add_later(key, BARRED_SECONDS)
-
-    async def _give_up(self, key: Key, error: Exception) -> None:
-        """End a request that cannot be brought on; where even that cannot be written, it has no place at least."""
-        request = self._cache.requests.get(key)
-        log.error("giving up: %s", error, exc_info=error, extra={"request": "/".join(key)})
-        if request is None:
-            return
-        if request.over:
-            self._cache.remove(key, request.uid)
-            return
-        for job in self._cache.jobs_of(request).values():
-            if job.outcome is None:
-                with suppress(ApiError):
-                    await self._cluster.delete_job(request.namespace, job.name)
-        expected = isinstance(error, ApiError | NotYetError)
-        why = str(error)[:LONGEST_REASON] if expected else f"an unexpected {type(error).__name__}"
-        message = f"the operator cannot bring the request on: {why}; its log says more; apply the request again"
-        for status in given_up(request, self._now(), message):
-            try:
-                answer = await self._cluster.patch_status(request, merge_patch(request.status, status), force=True)
-            except ApiError as refused:
-                log.error("the end of the request cannot be written: %s", refused, extra=_extra(request))
-                if refused.status == 404:
-                    self._cache.remove(key, request.uid)
-                    break
-            else:
-                if self._barred.pop(request.uid, None) is not None:
-                    self._places.bar(request.uid, barred=False)
-                self._cache.put(RequestState(answer))
-                self._metrics.told(request.status, status)
-                with suppress(ApiError):
-                    await self._cluster.create_event(request, Event("Warning", "Failed", message, self._now()))
-                self.queue.add(key)
-                break
+            wait = REFUSED_SECONDS
+        for uid in self._places.of(key):
+            self._leave_place(uid)
+        if wait is None:
+            self.queue.add(key)
         else:
-            self._barred[request.uid] = monotonic() + BARRED_SECONDS
-            self._places.bar(request.uid, barred=True)
-            self.queue.add_later(key, BARRED_SECONDS)
-        self._leave_place(request.uid)
-
-    async def _end_barred(self, key: Key, request: RequestState) -> None:
-        """Try again to write the end of a request, from time to time."""
-        if monotonic() >= self._barred[request.uid]:
-            await self._give_up(key, ApiError(0, "Refused", "its end could not be written before"))
+            self.queue.add_later(key, wait)
 
     # -- looking and acting
 

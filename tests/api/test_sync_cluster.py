@@ -14,6 +14,7 @@ from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.identity import named_user, principal_of
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
+from mosaic_api.sync import kube as kube_of_sync
 from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_crds.names import ANNOTATION_ROW, LABEL_OWNER
 from sqlalchemy import select, text
@@ -83,7 +84,9 @@ def test_what_was_applied_with_kubectl_appears_as_a_row_of_everybody(synced: Wor
     assert len(synced.rows()) == 1
 
 
-def test_what_was_there_before_appears_too(world: World):
+@pytest.mark.parametrize("page", [1, 100])
+def test_what_was_there_before_appears_too(world: World, monkeypatch: pytest.MonkeyPatch, page: int):
+    monkeypatch.setattr(kube_of_sync, "PAGE", page)
     for number in range(3):
         world.kube.apply(world.namespace, f"old-{number}", SPEC)
     world.tell("old-0", DONE)

@@ -25,6 +25,8 @@ WATCH_SECONDS = 240
 """After which the API server ends a watch, and another one begins."""
 SILENT_SECONDS = 90
 """A watch in which nothing was heard for so long is opened anew: bookmarks come each minute, so it may be dead."""
+PAGE = 100
+"""Requests of a list that are read at once; one may take more than a megabyte."""
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -88,8 +90,14 @@ class Cluster:
 
     def list(self) -> tuple[list[Resource], str]:
         """All requests, and the version from which a watch goes on."""
-        found = self._call("list", self._path)
-        return [_slim(document) for document in found["items"]], str(found["metadata"]["resourceVersion"])
+        found: list[Resource] = []
+        query = {"limit": str(PAGE)}
+        while True:
+            page = self._call("list", self._path, None, JSON, **query)
+            found += [_slim(document) for document in page["items"]]
+            query["continue"] = page["metadata"].get("continue") or ""
+            if not query["continue"]:
+                return found, str(page["metadata"]["resourceVersion"])
 
     def find(self, name: str) -> Resource | None:
         """The request of a name, as it is now and not as a watch last told."""

@@ -136,6 +136,33 @@ def test_a_job_that_appears_after_its_request_was_over_is_deleted_all_the_same()
     play(scenario)
 
 
+def test_a_job_that_ended_after_its_request_was_over_gets_its_time_to_live_all_the_same():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await to_the_end(api, operator)
+        job = api.jobs["team", "ndsi-plan"]
+        del job["metadata"]["labels"][LABEL_FINISHED], job["spec"]["ttlSecondsAfterFinished"]
+        await operator.reconcile()
+        assert api.jobs["team", "ndsi-plan"]["spec"]["ttlSecondsAfterFinished"] == 86400
+        assert not operator.cache.strays
+
+    play(scenario)
+
+
+def test_a_request_that_a_finalizer_keeps_has_no_jobs_when_it_is_deleted():
+    async def scenario(api, cluster):
+        api.apply(request())
+        operator = Operator(api, cluster)
+        await operator.reconcile()
+        api.requests[KEY]["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"]}
+        api.touch(KEY)
+        await operator.reconcile()
+        assert not api.jobs
+
+    play(scenario)
+
+
 def test_what_went_while_a_watch_was_away_is_noticed():
     async def scenario(api, cluster):
         api.apply(request())

@@ -1,0 +1,111 @@
+"""The end of a request that cannot be brought on; where even that cannot be written, it has no place at least."""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from mosaic_operator.caches import Cache, Key
+from mosaic_operator.decide import given_up
+from mosaic_operator.draft import Event, merge_patch
+from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.metrics import Metrics
+from mosaic_operator.observed import RequestState
+from mosaic_operator.patience import NotYetError
+from mosaic_operator.places import Places
+
+LONGEST_REASON = 600
+"""Characters of what the API server said."""
+RETRY_SECONDS = 600
+"""After so long an end that could not be written is tried again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Barred:
+    key: Key
+    until: float
+    error: Exception
+
+
+class Endings:
+    """Ends requests, and remembers those whose end could not be written."""
+
+    def __init__(
+        self, cluster: Cluster, cache: Cache, places: Places, metrics: Metrics, now: Callable[[], datetime]
+    ) -> None:
+        """Nobody is ended yet."""
+        self._cluster, self._cache, self._places = cluster, cache, places
+        self._metrics, self._now = metrics, now
+        self._barred: dict[str, _Barred] = {}
+
+    def forget_others(self, key: Key, uid: str) -> None:
+        """Forget the requests of a name but one."""
+        for other in [uid_ for uid_, barred in self._barred.items() if barred.key == key and uid_ != uid]:
+            self._free(other)
+
+    async def retry(self, request: RequestState) -> float | None:
+        """Write an end that could not be written before, if it is time.
+
+        Returns:
+            Seconds until the next try; None where nothing is left to be written.
+        """
+        barred = self._barred.get(request.uid)
+        if barred is None:
+            return None
+        left = barred.until - monotonic()
+        return left if left > 0 else await self.end(barred.key, barred.error)
+
+    async def end(self, key: Key, error: Exception) -> float | None:
+        """Delete the Jobs of a request, and say that it has failed.
+
+        Returns:
+            Seconds until the next try; None where it is done.
+        """
+        request = self._cache.requests.get(key)
+        log.error("giving up: %s", error, exc_info=error, extra={"request": "/".join(key)})
+        if request is None:
+            return None
+        if request.over:
+            self._cache.remove(key, request.uid)
+            return None
+        for job in self._cache.jobs_of(request).values():
+            if job.outcome is None:
+                with suppress(ApiError):
+                    await self._cluster.delete_job(request.namespace, job.name)
+        if await self._write(key, request, _sentence(error)):
+            self._free(request.uid)
+            return None
+        self._barred[request.uid] = _Barred(key, monotonic() + RETRY_SECONDS, error)
+        self._places.bar(request.uid, barred=True)
+        return RETRY_SECONDS
+
+    async def _write(self, key: Key, request: RequestState, message: str) -> bool:
+        for status in given_up(request, self._now(), message):
+            try:
+                answer = await self._cluster.patch_status(request, merge_patch(request.status, status), force=True)
+            except ApiError as refused:
+                log.error("its end cannot be written: %s", refused, extra={"request": "/".join(key)})
+                if refused.status == 404:
+                    self._cache.remove(key, request.uid)
+                    return True
+            else:
+                self._cache.put(RequestState(answer))
+                self._metrics.told(request.status, status)
+                with suppress(ApiError):
+                    await self._cluster.create_event(request, Event("Warning", "Failed", message, self._now()))
+                return True
+        return False
+
+    def _free(self, uid: str) -> None:
+        if self._barred.pop(uid, None) is not None:
+            self._places.bar(uid, barred=False)
+
+
+def _sentence(error: Exception) -> str:
+    expected = isinstance(error, ApiError | NotYetError)
+    why = str(error)[:LONGEST_REASON] if expected else f"an unexpected {type(error).__name__}"
+    return f"the operator cannot bring the request on: {why}; its log says more; apply the request again"

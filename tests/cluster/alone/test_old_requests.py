@@ -1,0 +1,42 @@
+"""Requests that an older definition accepted, and that the operator could not bring on: they end with a sentence."""
+
+import json
+
+import pytest
+import yaml
+from cluster import ROOT, Cluster, Release
+
+LONG = "999999d999999d999999d999999d"
+
+
+@pytest.fixture
+def older(cluster: Cluster):
+    """The definition as it was before durations were bounded; gives what makes it the present one again."""
+    path = ROOT / "crds" / "mosaicrequest.yaml"
+    document = yaml.safe_load(path.read_text())
+    (version,) = document["spec"]["versions"]
+    execution = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["execution"]
+    execution["x-kubernetes-validations"] = [
+        rule for rule in execution["x-kubernetes-validations"] if "at most" not in rule["message"]
+    ]
+
+    def apply(given: str) -> None:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", given=given)
+
+    apply(json.dumps(document))
+    yield lambda: apply(path.read_text())
+    apply(path.read_text())
+
+
+@pytest.mark.parametrize("field", ["deadline", "ttlAfterFinished"])
+def test_a_duration_that_an_older_definition_accepted(install, scenes, older, field, assert_whole):
+    release: Release = install(f"old-{field.lower()}", values={"limits": {"maxRunning": 1}})
+    release.scale(0)
+    release.submit("endless", scenes.spec(1) | {"execution": {field: LONG}})
+    older()
+    release.scale(1)
+    status = release.wait_for("endless", "Failed", "Succeeded")
+    assert status["message"] == f'the request: spec.execution.{field} is "{LONG}"; it must be at most 30d'
+    spec = scenes.spec(1)
+    release.submit("next", spec)
+    assert_whole(release, "next", spec)
