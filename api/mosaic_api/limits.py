@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from sqlalchemy import delete, extract, func, select
 from sqlalchemy.dialects.postgresql import insert
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -180,6 +180,7 @@ class BodyLimit:
         if length.isdecimal() and int(length) > most:
             await answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal, headers=_CLOSED)(scope, receive, send)
             return
+        announced = length != "0" or "transfer-encoding" in headers
         seen, waited, whole, begun = 0, 0.0, False, False
 
         async def counted() -> Message:
@@ -192,9 +193,7 @@ class BodyLimit:
                 async with asyncio.timeout(left):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(
-                    HTTPStatus.REQUEST_TIMEOUT, f"the body came too slowly: nothing for {left:.0f} s", _CLOSED
-                ) from None
+                raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly; send it again", _CLOSED) from None
             waited += time.monotonic() - before
             seen += len(message.get("body", b""))
             whole = not message.get("more_body", False)
@@ -202,13 +201,16 @@ class BodyLimit:
                 raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal, _CLOSED)
             return message
 
-        async def noted(message: Message) -> None:
+        async def closing(message: Message) -> None:
             nonlocal begun
-            begun = True
+            if message["type"] == "http.response.start":
+                begun = True
+                if announced and not whole:  # nobody reads the rest, so that nobody shall go on to send it
+                    MutableHeaders(raw=message.setdefault("headers", [])).update(_CLOSED)
             await send(message)
 
         try:
-            await self._app(scope, counted, noted)
+            await self._app(scope, counted, closing)
         except _Refused as error:  # where what reads the body is no route
             if begun:
                 raise

@@ -1,6 +1,7 @@
 """What is made of a file counts and has bounds, and reading it ends: with its time, its server or its client."""
 
 import os
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -165,19 +166,20 @@ def test_the_reader_of_a_file_ends_with_its_server_also_in_the_middle_of_a_libra
         env=os.environ | _BOUNDED | {ENV_JOB: told.model_dump_json()},
         start_new_session=True,
     )
-    until(lambda: child.poll() is not None or _is_read(path))
+    writer = until(lambda: _writer(path))  # the library waits for what is never written
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(20) != 0
+    assert child.wait(20) == -signal.SIGIO
     assert not (tmp_path / "outcome.json").exists()
+    os.close(writer)
 
 
-def _is_read(path: Path) -> bool:
+def _writer(path: Path) -> int | None:
+    """A handle to write to a pipe that somebody reads."""
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
-        return False
-    return True
+        return None
 
 
 PLACE = {"west": 1, "south": 1, "east": 2, "north": 2}
