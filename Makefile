@@ -30,7 +30,11 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-test: lint verify chart unit service-test browser-test cluster-test api-test ## Everything that must hold: lint, generated files, all tests
+# The tests on Kubernetes mostly wait, the others mostly compute: two parts at a time keep both cores busy.
+test: lint verify chart ## Everything that must hold: lint, generated files, all tests; two parts at a time
+	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build
+	@echo "test: two parts at a time; each shows its output when it ends"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target cluster-test unit service-test api-test browser-test
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 lab_build() {
+  install_packages
   mkdir -p "$bin"
   if [ ! -x "$bin/kube-$kubernetes_version" ] || [ ! -x "$bin/helm-$helm_version" ]; then
     (build_all) 9>&-
