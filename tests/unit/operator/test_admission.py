@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from mosaic_crds.names import LABEL_OWNER
 from mosaic_crds.source import EARTH_DAILY_PROCESSES
 from mosaic_operator.admission import owner_of, turns
+from mosaic_operator.caches import Cache
 from mosaic_operator.observed import RequestState
+from mosaic_operator.places import Places
 from operator_world import request, settings
 
 PHASES = [None, "Pending", "Planning", "Running", "Finalizing", "Succeeded", "Failed", "Cancelled", "Suspended"]
@@ -147,3 +150,19 @@ def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
     assert found["u021"].admitted
     waiting = found["u020"]
     assert (waiting.admitted, waiting.ahead, waiting.limit) == (False, 10, "10 may read from EarthDaily at once")
+
+
+def test_users_take_turns_though_what_is_over_is_forgotten():
+    cache, minutes = Cache(), count()
+    configured = settings(owners_namespace="team", max_running=1)
+    places = Places(cache, configured, lambda: datetime(2026, 1, 1, 1, next(minutes), tzinfo=UTC))
+    for number in range(8):
+        cache.see_request("ADDED", dict(owned(number, "ann" if number < 5 else "bob", age=50 - number).document))
+    order = []
+    while cache.requests:
+        (key,) = [key for key, request in cache.requests.items() if places.turn(request).admitted]
+        request = cache.requests[key]
+        order.append(request.owner)
+        cache.remove(key, request.uid)
+        places.leave(request.uid)
+    assert order == ["ann", "bob", "ann", "bob", "ann", "bob", "ann", "ann"]
