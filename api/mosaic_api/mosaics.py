@@ -10,7 +10,7 @@ from typing import Any
 
 from mosaic_crds.names import API_VERSION, KIND, Phase
 from mosaic_crds.request import LONGEST_NAME, MosaicRequest
-from mosaic_crds.validation import load_request
+from mosaic_crds.validation import expect_size, load_request
 from mosaic_worker.product import product_of
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -78,6 +78,8 @@ def create(
     principal.require("editor")
     request = requested(settings, name or _made_name(spec), spec)
     product_of(request.spec.product)
+    written = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    expect_size(written)  # a reference that was given as a string alone is longer now
     session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())  # of two at once, one waits
     waiting = session.scalar(
         select(func.count())
@@ -93,7 +95,7 @@ def create(
         namespace=settings.namespace,
         name=request.metadata.name,
         owner_id=principal.user_id,
-        spec=request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        spec=written,
         status={"phase": Phase.PENDING},
     )
     try:

@@ -62,11 +62,11 @@ def load_request(document: object, where: str = "the request") -> MosaicRequest:
         told = min(error.errors(include_url=False), key=_rank)
         raise RequestError(f"{where}: {_sentence(told)}", _field(told)) from None
     if isinstance(document, Mapping):
-        _expect_size(document["spec"], where)
+        expect_size(document["spec"], where)
     return request
 
 
-def _expect_size(spec: object, where: str) -> None:
+def expect_size(spec: object, where: str = "the request") -> None:
     """Refuse a spec that is too large as a whole, though each field keeps to its limits.
 
     Raises:

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from clients import Client
 from fastapi.testclient import TestClient
+from large_requests import largest_request
 from mosaic_api import mosaics
 from mosaic_api.database import Audit, Database, Mosaic
 from sqlalchemy import select
@@ -32,6 +33,14 @@ def test_what_is_asked_for_is_found_again(client: Client):
     assert found == asked
     assert (found["name"], found["phase"], found["owner"], found["mine"]) == ("victoria", "Pending", "ann", True)
     assert found["spec"] == SPEC
+
+
+def test_a_request_at_the_limits_of_the_contract_is_accepted(client: Client):
+    ann, spec = client("ann"), largest_request()["spec"]
+    body = json.dumps({"name": "largest", "spec": spec}, separators=(",", ":"))
+    answer = ann.post("/api/v1/requests", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 201, answer.text[:200]
+    assert ann.get(f"/api/v1/requests/{answer.json()['id']}").json()["spec"] == spec
 
 
 def test_a_name_is_made_from_the_product(client: Client):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kube_server import KubeServer, until
+from large_requests import largest_request
 from mosaic_api import mosaics
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.identity import named_user, principal_of
@@ -48,6 +49,12 @@ def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
     assert found["metadata"]["managedFields"][0]["operation"] == "Apply"
     assert found["spec"]["area"] == SPEC["area"]
     assert found["spec"]["product"] == SPEC["product"]
+
+
+def test_a_row_at_the_limits_of_the_contract_becomes_a_request(synced: World):
+    spec = largest_request()["spec"]
+    synced.ask("largest", **spec)
+    assert synced.requested("largest")["spec"]["source"] == spec["source"]
 
 
 def test_what_the_operator_tells_comes_into_the_row(synced: World):

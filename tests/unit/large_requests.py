@@ -21,7 +21,7 @@ def largest_request(address: str = "https://example.org", place: tuple[float, fl
         place: longitude and latitude of the middle of its area, which is 1.5 km wide.
     """
     scenes = [
-        {"bands": {band: f"{address}/{number}/{band}.tif?sig={_signature(number, band)}" for band in BANDS}}
+        {"bands": {band: {"href": f"{address}/{number}/{band}.tif?sig={_signature(number, band)}"} for band in BANDS}}
         for number in range(SCENES)
     ]
     return {
