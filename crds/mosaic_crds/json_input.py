@@ -16,8 +16,11 @@ LARGEST_JSON = 16 * 2**20
 """Bytes of a document."""
 DEEPEST_JSON = 64
 """Levels of lists and objects; a STAC Item and a MosaicRequest have about 10."""
+KEPT_LEVELS = 2 * DEEPEST_JSON
+"""Of a text that is nested too deeply for Python's own decoder."""
 LONGEST_KEY_SHOWN = 60
 
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -60,6 +63,21 @@ def parse_json(content: str | bytes, where: str, largest: int = LARGEST_JSON) ->
     return value
 
 
+class ShallowDecoder(json.JSONDecoder):
+    """Decodes JSON of any depth: where Python's own decoder gives up, deep values are read as the text "...".
+
+    For lists and watches of an API server, which holds objects of up to 10,000 levels: one object of one user would
+    hide those of all others. So much is kept that the rule above still refuses a request that was cut.
+    """
+
+    def decode(self, s: str, *arguments: Any) -> Any:
+        """The value in a text."""
+        try:
+            return super().decode(s, *arguments)
+        except RecursionError:
+            return super().decode(_cut(s), *arguments)
+
+
 def check_json(value: Any, where: str) -> None:
     """Refuse a value, read from JSON or YAML, that does not meet the rule.
 
@@ -89,6 +107,23 @@ def storable(value: Any, level: int = 1) -> Any:
     if isinstance(value, list | tuple):
         return [storable(part, level + 1) for part in value]
     return value
+
+
+def _cut(text: str) -> str:
+    """A text of JSON with `"..."` in place of what is nested too deeply."""
+    kept: list[str] = []
+    level = begin = 0
+    for token in _TOKENS.finditer(text):
+        if token[0] in "[{":
+            level += 1
+            if level == KEPT_LEVELS + 1:
+                kept.append(text[begin : token.start()])
+        elif token[0] in "]}":
+            level -= 1
+            if level == KEPT_LEVELS:
+                kept.append('"..."')
+                begin = token.end()
+    return "".join(kept) + text[begin:]
 
 
 def _refuse_constant(name: str) -> Any:

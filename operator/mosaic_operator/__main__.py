@@ -11,6 +11,7 @@ from kubernetes.aio.client import Configuration
 
 from mosaic_operator.caches import Cache
 from mosaic_operator.check import CheckError, check
+from mosaic_operator.deep_json import read_json_of_any_depth
 from mosaic_operator.health import serving
 from mosaic_operator.kube import Cluster, configuration, connection_of
 from mosaic_operator.leadership import lead
@@ -78,6 +79,7 @@ def main(arguments: list[str]) -> int:
             print(asyncio.run(check(os.environ)))  # noqa: T201
             return 0
         settings = settings_from(os.environ)
+        read_json_of_any_depth()
         log_to_stderr(settings.log_level)
         return asyncio.run(run(settings))
     except (SettingsError, CheckError) as error:

@@ -1,5 +1,6 @@
 """A real API server and its etcd, without nodes: enough for whoever only asks for MosaicRequests."""
 
+import json
 import os
 import shutil
 import socket
@@ -149,6 +150,19 @@ class KubeServer:
         """As kubectl would create it."""
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name} | metadata, "spec": spec}
         return self.call("POST", self._path(namespace), body)
+
+    def apply_deep(self, namespace: str, name: str, spec: dict[str, Any], levels: int) -> None:
+        """Create a request whose query is nested deeper than Python's own encoder goes."""
+        stac = {"url": "earth-search", "collection": "c", "datetime": "2024-06-01", "query": {"a": "DEEP"}}
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}}
+        text = json.dumps(body | {"spec": spec | {"source": {"stac": stac}}})
+        answer = self._session.post(
+            f"https://127.0.0.1:{self._port}{self._path(namespace)}",
+            data=text.replace('"DEEP"', "[" * levels + "]" * levels),
+            headers={"Content-Type": "application/json"},
+            timeout=20,
+        )
+        assert answer.ok, answer.text
 
     def patch(self, namespace: str, name: str, **execution: Any) -> None:
         body = {"spec": {"execution": execution}}

@@ -1,5 +1,6 @@
 """Rows and MosaicRequests kept in step, with a real API server and a real database, either of which may be away."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -392,3 +393,15 @@ def test_it_is_heard_at_once(synced: World):
     synced.tell("one", RUNNING)
     synced.wait_for(asked, lambda row: row.phase == "Running")
     assert time.monotonic() - begun < 4, "not only when all is looked at again"
+
+
+def test_a_request_nested_too_deeply_for_python_hides_no_other(world: World):
+    world.kube.apply_deep(world.namespace, "deep-before", SPEC, 5000)
+    world.kube.apply(world.namespace, "good-before", SPEC)
+    world.start()
+    world.wait_for_row_of("good-before")
+    world.kube.apply_deep(world.namespace, "deep-after", SPEC, 9000)
+    world.kube.apply(world.namespace, "good-after", SPEC)
+    world.wait_for_row_of("good-after")
+    assert "..." in json.dumps(world.wait_for_row_of("deep-after").spec["source"]["stac"]["query"])
+    world.wait_for_row_of("deep-before")

@@ -1,6 +1,5 @@
 """The API server, as far as the sync uses it: each call here is a verb in the chart's Role."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -14,6 +13,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import ShallowDecoder
 from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, KIND, LABEL_OWNER, PLURAL
 
 from mosaic_api.sync.observed import Resource, Row
@@ -30,6 +30,7 @@ PAGE = 100
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+_JSON = ShallowDecoder()
 _METHODS = {"list": "GET", "watch": "GET", "get": "GET", "patch": "PATCH", "delete": "DELETE"}
 
 
@@ -162,7 +163,7 @@ class Cluster:
     ) -> dict[str, Any]:
         with closing(self._open(verb, path, body, content, query)) as answer:
             try:
-                return dict(json.loads(answer.data))
+                return dict(_JSON.decode(answer.data.decode()))
             except (urllib3.exceptions.HTTPError, ValueError) as error:
                 raise ApiError(0, f"the API server's answer is cut off: {error}") from error
 
@@ -202,7 +203,7 @@ def _message(answer: urllib3.BaseHTTPResponse) -> str:
     except urllib3.exceptions.HTTPError:
         text = b""
     try:
-        return str(json.loads(text)["message"])
+        return str(_JSON.decode(text.decode())["message"])
     except (ValueError, KeyError, TypeError):
         return text[:200].decode(errors="replace") or f"HTTP status {answer.status}"
 
@@ -213,7 +214,7 @@ def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
     try:
         for chunk in answer.stream(amt=None):
             *whole, rest = (rest + chunk).split(b"\n")
-            yield from (json.loads(line) for line in whole if line)
+            yield from (_JSON.decode(line.decode()) for line in whole if line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ApiError(0, f"the watch broke off: {error}") from error
 

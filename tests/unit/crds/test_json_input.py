@@ -5,7 +5,7 @@ import time
 
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_crds.json_input import DEEPEST_JSON, check_json, parse_json, storable
+from mosaic_crds.json_input import DEEPEST_JSON, ShallowDecoder, check_json, parse_json, storable
 from mosaic_crds.validation import parse_request
 
 SMALL = "it"
@@ -102,3 +102,14 @@ spec:
 """
     with pytest.raises(RequestError, match=r"spec\.source\.stac\.query\.a|characters that no text has"):
         parse_request(request, "x.yaml")
+
+
+@pytest.mark.parametrize("deep", ["[" * 9990 + "]" * 9990, '{"f:a":' * 9990 + "1" + "}" * 9990])
+def test_one_deep_object_hides_no_other_in_a_list(deep: str):
+    other = {"text": 'x [ " { \\', "list": [[[1]], {"a": {"b": []}}]}
+    text = f'{{"items": [{json.dumps(other)}, {{"spec": {deep}, "name": "deep"}}, {json.dumps(other)}]}}'
+    first, cut, last = ShallowDecoder().decode(text)["items"]
+    assert first == last == other
+    assert cut["name"] == "deep"
+    with pytest.raises(RequestError, match="more than 64 levels"):
+        check_json(cut, "it")
