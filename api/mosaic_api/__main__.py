@@ -53,7 +53,7 @@ def serve(settings: Settings) -> None:
     database, store = Database(settings.database), open_store(settings.store)
     stop = threading.Event()
     metrics = SyncMetrics(app.state.context.metrics.registry)
-    parts = (settings, database, store, cluster, stop, metrics)
+    parts = (settings, database, store, cluster, stop, metrics, app.state.context.loops)
     refusals: list[OtherKindError] = []
 
     def keep() -> None:

@@ -14,6 +14,7 @@ from mosaic_api.context import Context
 from mosaic_api.errands import Errands
 from mosaic_api.identity import SESSION_SECONDS
 from mosaic_api.limits import BodyLimit
+from mosaic_api.loops import Loops
 from mosaic_api.metrics import Measured
 from mosaic_api.routes import (
     central,
@@ -34,10 +35,15 @@ from mosaic_api.wellformed import WellFormed
 API = "/api/v1"
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application of an installation, whose database has its tables already."""
-    context = Context.of(settings)
-    errands = Errands(settings, context.database, context.store)
+def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
+    """The application of an installation, whose database has its tables already.
+
+    Args:
+        settings: of the installation.
+        loops: what else works in the background of this process.
+    """
+    context = Context.of(settings, loops or Loops())
+    errands = Errands(settings, context.database, context.store, context.loops)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

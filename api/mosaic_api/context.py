@@ -12,12 +12,14 @@ from mosaic_api.entries.admission import Admission
 from mosaic_api.entries.filing import Filing
 from mosaic_api.entries.scratch import Scratch, sweep_scratch
 from mosaic_api.entries.turns import Turns
+from mosaic_api.health import Health
 from mosaic_api.identity import Principal
 from mosaic_api.limits import Limits
 from mosaic_api.login import Provider
+from mosaic_api.loops import Loops
 from mosaic_api.metrics import Metrics
 from mosaic_api.news import News
-from mosaic_api.outside import Outside
+from mosaic_api.outside import Allowed, Outside
 from mosaic_api.remembered import Remembered
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.previews import Previews
@@ -25,10 +27,17 @@ from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
 
 CONVERSIONS = 2
-UPLOADS, FETCHES = 12, 4
-UPLOADS_EACH, FETCHES_EACH = 3, 2
-"""At once, of all users and of each, each with a file on the disk; most wait for a conversion, or for the central
-installation. A laptop's one user may have all."""
+UPLOADS, UPLOADS_EACH = 12, 3
+"""At once, of all users and of each, each with a file on the disk; most wait for a conversion. A laptop's one user may
+have all."""
+LOOK_UPS = Allowed()
+"""Of searches and estimates."""
+CENTRAL_CALLS = Allowed(seconds=30, at_once=16, of_one=4, a_minute=120)
+"""Of the central installation, passed on."""
+FETCHES = Allowed(seconds=900, at_once=4, of_one=2, a_minute=30)
+"""From the central installation, each with a file on the disk."""
+WATCH_POOL = 2
+"""Connections for health and metrics alone, which answer also where all others are in use."""
 SHOWN_SECONDS = 3.0
 MOST_SHOWN = 1000
 TILE_SECONDS = 600.0
@@ -52,11 +61,14 @@ class Context:
             shared any more is seen a little longer.
         tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
-        outside: asks servers elsewhere.
+        outside: searches and estimates, which ask servers elsewhere.
+        central_calls, fetches: calls of the central installation.
         metrics: of this application.
+        loops: what works in the background of this process.
+        health: whether this process can work.
         filing: reads and keeps the files of entries.
         scratch: the disk that files pass through.
-        uploads, fetches: let so many in at once; each their own, so that a stuck fetch holds no upload up.
+        uploads: lets so many in at once.
         working: threads for these, apart from those that answer.
     """
 
@@ -68,19 +80,26 @@ class Context:
     shown: Remembered[tuple[Principal, ShownMosaic]] = field(repr=False)
     tiles: Remembered[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
-    outside: Outside = field(repr=False)
     metrics: Metrics = field(repr=False)
     limits: Limits = field(repr=False)
     filing: Filing = field(repr=False)
     scratch: Scratch = field(repr=False)
     uploads: Admission = field(repr=False)
-    fetches: Admission = field(repr=False)
-    working: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS + FETCHES), repr=False)
+    outside: Outside = field(repr=False)
+    central_calls: Outside = field(repr=False)
+    fetches: Outside = field(repr=False)
+    loops: Loops = field(repr=False)
+    health: Health = field(repr=False)
+    working: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS), repr=False)
     provider: Provider | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, loops: Loops) -> Self:
         """That of an installation.
+
+        Args:
+            settings: of the installation.
+            loops: what works in the background of this process.
 
         Raises:
             RequestError: its store is of no known kind.
@@ -89,22 +108,26 @@ class Context:
         database, store = Database(settings.database), open_store(settings.store)
         scratch, alone = Scratch(settings.max_scratch_bytes), settings.single_user
         conversions = Turns(CONVERSIONS, CONVERSIONS if alone else CONVERSIONS - 1)
+        watch = Database(settings.database, pool=WATCH_POOL)
         return cls(
             settings=settings,
             database=database,
             store=store,
-            news=News(database),
+            news=News(database, loops),
             datasets=Datasets(store),
             shown=Remembered(SHOWN_SECONDS, MOST_SHOWN),
             tiles=Remembered(TILE_SECONDS, MOST_TILES),
             previews=Previews(store),
-            outside=Outside(),
-            metrics=Metrics(database),
+            metrics=Metrics(watch, loops),
+            loops=loops,
+            health=Health(watch, loops),
             limits=Limits(settings, database),
             filing=Filing(database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions),
             scratch=scratch,
             uploads=Admission("uploads", UPLOADS, UPLOADS if alone else UPLOADS_EACH),
-            fetches=Admission("fetches", FETCHES, FETCHES if alone else FETCHES_EACH),
+            outside=Outside(LOOK_UPS.of(alone)),
+            central_calls=Outside(CENTRAL_CALLS.of(alone)),
+            fetches=Outside(FETCHES.of(alone)),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )
 
@@ -119,6 +142,8 @@ class Context:
         self.news.stop()
         self.datasets.close()
         self.database.close()
+        self.metrics.close()
+        self.health.close()
 
 
 def context_of(request: Request) -> Context:
@@ -126,5 +151,10 @@ def context_of(request: Request) -> Context:
     return cast("Context", request.app.state.context)
 
 
-HERE = Annotated[Context, Depends(context_of)]
+async def here(request: Request) -> Context:
+    """The same as a dependency, for which no thread is needed."""
+    return context_of(request)
+
+
+HERE = Annotated[Context, Depends(here)]
 """The parameter of a route that needs it."""

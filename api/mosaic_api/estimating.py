@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
 from mosaic_worker.gridding import grid_over
 from mosaic_worker.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
+from mosaic_worker.sources.budget import Budget
 from mosaic_worker.sources.resolve import items_of, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 from mosaic_worker.sources.selection import gap
@@ -104,15 +105,20 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     )
 
 
-def whole(settings: Settings, request: MosaicRequest) -> Estimated:
+def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimated:
     """An estimate from the scenes themselves, whose headers are read.
+
+    Args:
+        settings: of this installation.
+        request: what might be asked for.
+        budget: what it may take.
 
     Raises:
         RequestError: the request, or what it points to, cannot work.
         PassingError: a server did not answer.
     """
     limits = Limits(settings.max_pixels)
-    found = resolve(request.spec, input_bands(request.spec), settings.gate, limits.scenes)
+    found = resolve(request.spec, input_bands(request.spec), replace(settings.gate, budget=budget), limits.scenes)
     plan = make_plan(request, NAME, found, limits, ranges=1)
     return Estimated(
         grid=plan.grid,
@@ -125,8 +131,13 @@ def whole(settings: Settings, request: MosaicRequest) -> Estimated:
     )
 
 
-def scenes_of(settings: Settings, spec: MosaicRequestSpec) -> FoundScenes:
+def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> FoundScenes:
     """The scenes that the source of a spec has in its area; no file is opened.
+
+    Args:
+        settings: of this installation.
+        spec: with a source.
+        budget: what it may take.
 
     Raises:
         RequestError: the search is refused, or finds too many.
@@ -139,7 +150,7 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec) -> FoundScenes:
     if area is None:
         raise ValueError("the contract asks for an area where scenes are searched")
     try:
-        items = items_of(spec.source, area, settings.gate)
+        items = items_of(spec.source, area, replace(settings.gate, budget=budget))
     except NoScenesError as error:
         return FoundScenes(0, message=str(error))
     taken, clouds = [item.datetime for item in items], [item.cloud_cover for item in items]

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute as Column
@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_api.database import Database, Entry, Mosaic
+from mosaic_api.health import Single
+from mosaic_api.loops import Loops
 
 NOWHERE = "none"
 """The route of requests that no route is for: their paths are not told, for there are any number of them."""
@@ -24,9 +26,12 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 class Metrics:
     """The metrics of one application."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, loops: Loops) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Rows(database))
+        self._rows = _Rows(database)
+        self._counting = Single(self._rows.count)
+        self.registry.register(self._rows)
+        self.registry.register(_LoopStates(loops))
         self._requests = Counter(
             "mosaic_http_requests", "HTTP requests", ["method", "route", "status"], registry=self.registry
         )
@@ -37,6 +42,18 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+
+    async def text(self) -> bytes:
+        """All metrics, as Prometheus reads them."""
+        try:
+            await self._counting.answer()
+        except TimeoutError:
+            self._rows.forget()
+        return generate_latest(self.registry)
+
+    def close(self) -> None:
+        """Count no more."""
+        self._counting.close()
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -75,30 +92,69 @@ class Measured:
 
 
 class _Rows(Collector):
-    """What is in the database, counted when somebody asks."""
+    """What was in the database when it was last counted."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._counted: list[Metric] = []
+        self.forget()
 
     def describe(self) -> list[Metric]:
         """Names alone: nothing is counted when it is registered."""
         return [_family(name) for name in _DESCRIBED]
 
     def collect(self) -> Iterator[Metric]:
-        """Mosaics by phase, entries by kind, and whether the database answers."""
+        """What was counted."""
+        yield from self._counted
+
+    def forget(self) -> None:
+        """Say that the database does not answer."""
         answers = _family("mosaic_database_up")
+        answers.add_metric([], 0)
+        self._counted = [answers]
+
+    def count(self) -> None:
+        """Count mosaics by phase and entries by kind, and see whether the database answers."""
         try:
             with self._database.transaction() as session:
                 phases = _counts(session, Mosaic.phase, Mosaic.removed)
                 kinds = _counts(session, Entry.kind, Entry.removed)
         except PassingError:
-            answers.add_metric([], 0)
-            yield answers
+            self.forget()
             return
+        answers = _family("mosaic_database_up")
         answers.add_metric([], 1)
-        yield answers
-        yield _counted("mosaic_mosaics", {str(phase): phases.get(str(phase), 0) for phase in Phase})
-        yield _counted("mosaic_entries", kinds)
+        mosaics = _counted("mosaic_mosaics", {str(phase): phases.get(str(phase), 0) for phase in Phase})
+        self._counted = [answers, mosaics, _counted("mosaic_entries", kinds)]
+
+
+class _LoopStates(Collector):
+    """How the background loops of this process are doing."""
+
+    def __init__(self, loops: Loops) -> None:
+        self._loops = loops
+
+    def describe(self) -> list[Metric]:
+        """Names alone."""
+        return list(self._families())
+
+    def collect(self) -> Iterator[Metric]:
+        """Whether each loop works, how often it failed, and when it last showed that it is alive."""
+        up, failures, age = self._families()
+        for loop in self._loops.all():
+            up.add_metric([loop.name], 0 if loop.trouble else 1)
+            failures.add_metric([loop.name], loop.failures)
+            age.add_metric([loop.name], loop.age)
+        yield from (up, failures, age)
+
+    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily("mosaic_loop_up", "Whether a background loop is neither stuck nor dead", labels=["loop"]),
+            CounterMetricFamily("mosaic_loop_failures", "Errors of a background loop, which goes on", labels=["loop"]),
+            GaugeMetricFamily(
+                "mosaic_loop_silent_seconds", "Since a background loop last showed that it is alive", labels=["loop"]
+            ),
+        )
 
 
 _DESCRIBED = {

@@ -1,19 +1,16 @@
 """What the database tells of changed rows, handed to whoever in this process waits for it."""
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from mosaic_crds.errors import PassingError
-
 from mosaic_api.database import Database
+from mosaic_api.loops import Beat, Loops
 
 QUIET_SECONDS = 15.0
 """After which those who wait look for themselves."""
-RETRY_SECONDS = 2.0
 MOST_WAITING = 1000
 """News that one listener may be behind with; then it looks at all instead."""
 
@@ -21,8 +18,8 @@ MOST_WAITING = 1000
 class News:
     """One connection that listens, for any number of listeners."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, loops: Loops) -> None:
+        self._database, self._loops = database, loops
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = threading.Event()
@@ -30,7 +27,7 @@ class News:
     def start(self) -> None:
         """Listen in a thread of its own; call it in the event loop that the listeners run in."""
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._listen, name="news", daemon=True).start()
+        self._loops.start("news", self._listen, self._ended)
 
     def stop(self) -> None:
         """Listen no longer, and let those who wait end."""
@@ -59,18 +56,12 @@ class News:
                     looked = time.monotonic()
                     yield None
 
-    def _listen(self) -> None:
-        while not self._ended.is_set():
-            try:
-                for change in self._database.changes(QUIET_SECONDS):
-                    if self._ended.is_set():
-                        return
-                    self._tell(change)
-            except PassingError as error:
-                if self._ended.is_set():
-                    return
-                logging.getLogger(__name__).warning("%s; trying again", error)
-                self._ended.wait(RETRY_SECONDS)
+    def _listen(self, beat: Beat) -> None:
+        for change in self._database.changes(QUIET_SECONDS):
+            if self._ended.is_set():
+                return
+            beat()
+            self._tell(change)
 
     def _tell(self, change: str | None) -> None:
         def offer() -> None:

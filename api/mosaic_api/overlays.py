@@ -13,8 +13,10 @@ import math
 import secrets
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Self
 
 from mosaic_crds.errors import PassingError, RequestError
@@ -26,9 +28,11 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
+    Select,
     String,
     Table,
     and_,
+    case,
     cast,
     exists,
     literal,
@@ -44,6 +48,7 @@ from mosaic_api import mosaics
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.database.models import OVER, now
 from mosaic_api.identity import audit
+from mosaic_api.loops import Beat, Loops
 from mosaic_api.settings import Settings
 
 OVERLAYS = Table(
@@ -63,45 +68,55 @@ OVERLAYS = Table(
 COLLECTION = "ai-ready-mosaics"
 YEAR = timedelta(days=365)
 """How old a scene may be when a row asks for it."""
+FIRST, LAST = datetime(1900, 1, 1), datetime(3000, 1, 1)
+"""When a row may have been created; what is not between these is a mistake, or beyond what Python knows."""
 LONGEST_PATH = 255
 HEAR_SECONDS = 30.0
-RETRY_SECONDS = 5.0
+LONGEST_ROUND_SECONDS = 600.0
 EARTH_RADIUS = 6_378_137.0
 """Metres, of the sphere of EPSG:3857."""
 _METRES_PER_DEGREE = 2 * math.pi * EARTH_RADIUS / 360
 _log = logging.getLogger(__name__)
 
 
-def keep_served(settings: Settings, database: Database, stop: threading.Event) -> None:
-    """Serve the table whenever it or a mosaic changes, until it is time to stop; several may do so at once."""
-    while not stop.is_set():
-        try:
-            for change in database.changes(HEAR_SECONDS):
-                if stop.is_set():
-                    return
-                if change is None or change.startswith(("overlays ", "mosaics ")):
-                    serve(settings, database)
-        except PassingError as error:
-            if not stop.is_set():
-                _log.warning("%s; trying again", error)
-                stop.wait(RETRY_SECONDS)
+def keep_served(settings: Settings, database: Database, loops: Loops, stop: threading.Event) -> None:
+    """Start a loop that serves the table whenever it or a mosaic changes; several processes may do so at once."""
+
+    def work(beat: Beat) -> None:
+        for change in database.changes(HEAR_SECONDS):
+            if stop.is_set():
+                return
+            beat()
+            if change is None or change.startswith(("overlays ", "mosaics ")):
+                serve(settings, database)
+
+    loops.start("overlays", work, stop, silence=LONGEST_ROUND_SECONDS)
 
 
 def serve(settings: Settings, database: Database) -> None:
-    """Do all that the table asks for now.
+    """Do all that the table asks for now, each row by itself.
 
     Raises:
         PassingError: the database does not answer.
     """
+    unserved = select(OVERLAYS.c.overlay_id).where(_asks(), ~_has_mosaic())
+    _each(database, _failures(), partial(_take_back_failure, settings=settings))
+    _each(database, unserved, partial(_take_in, settings=settings))
+    _each(database, _ends(), _tell_end)
+
+
+def _each(database: Database, rows: Select[Any], do: Callable[[Session, int], None]) -> None:
+    """Do something with each of some rows, in a transaction of its own; an error of one is logged, and others go on."""
     with database.transaction() as session:
-        _take_back_failures(session, settings)
-    with database.transaction() as session:
-        asking = session.execute(select(OVERLAYS).where(_asks(), ~_has_mosaic())).all()
-    for row in asking:
-        with database.transaction() as session:
-            _take_in(session, settings, row)
-    with database.transaction() as session:
-        _tell_ends(session)
+        found = session.scalars(rows).all()
+    for overlay_id in found:
+        try:
+            with database.transaction() as session:
+                do(session, overlay_id)
+        except PassingError:
+            raise
+        except Exception:
+            _log.exception("row %d of overlays cannot be served now; it is tried again", overlay_id)
 
 
 @dataclass(frozen=True)
@@ -121,11 +136,11 @@ class Wanted:
         """What a row of `overlays` asks for.
 
         Args:
-            row: of the table.
+            row: of the table, as `_row` reads it.
             noticed: when it was seen first, for a row that does not say when it was created.
             max_pixels: that a mosaic may have.
         """
-        until = row.created.replace(tzinfo=UTC) if row.created else noticed
+        until = row.time.replace(tzinfo=UTC) if row.time else noticed
         interval = "/".join(_text(moment) for moment in (until - YEAR, until))
         spec: dict[str, Any] = {
             "source": {"earthDaily": {"collection": COLLECTION, "datetime": interval}},
@@ -133,6 +148,8 @@ class Wanted:
             "composite": {"method": "latest"},
         }
         try:
+            if row.created is not None and row.time is None:
+                raise RequestError(f"created is {row.created}; a time from {FIRST:%Y} to {LAST:%Y} is needed")
             box = _box(row)
             _expect_fitting(box, row.resolution, max_pixels)
         except RequestError as error:
@@ -148,8 +165,20 @@ def corners_of(item: dict[str, Any]) -> dict[str, float]:
     return {"ul_lat": ul_lat, "ul_lng": ul_lng, "lr_lat": lr_lat, "lr_lng": lr_lng}
 
 
-def _take_in(session: Session, settings: Settings, row: "Row[Any]") -> None:
-    """Make the mosaic that a row asks for; nothing where another process has made it."""
+def _row(session: Session, overlay_id: int) -> "Row[Any] | None":
+    """A row as it is now: `created` as text, for PostgreSQL knows times that Python does not, and `time` if it does."""
+    created = OVERLAYS.c.created
+    columns = [column for column in OVERLAYS.c if column is not created]
+    time = case((and_(created >= FIRST, created < LAST), created)).label("time")
+    wanted: list[Any] = [*columns, cast(created, String).label("created"), time]
+    return session.execute(select(*wanted).where(OVERLAYS.c.overlay_id == overlay_id)).one_or_none()
+
+
+def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Make the mosaic that a row asks for; nothing where another process has made it, or the row is gone."""
+    row = _row(session, overlay_id)
+    if row is None:
+        return
     noticed = now()
     wanted = Wanted.by(row, noticed, settings.max_pixels)
     name = f"overlay-{row.overlay_id}"
@@ -176,42 +205,57 @@ def _take_in(session: Session, settings: Settings, row: "Row[Any]") -> None:
     audit(session, None, "create", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=row.overlay_id)
 
 
-def _take_back_failures(session: Session, settings: Settings) -> None:
-    """Wish that failed mosaics are gone whose rows have changed since, so that these are taken in anew."""
-    found = session.scalars(
-        select(Mosaic)
-        .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+def _failures() -> Select[Any]:
+    """The rows that ask, and whose mosaics have failed."""
+    return (
+        select(OVERLAYS.c.overlay_id)
+        .join(Mosaic, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
         .where(Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None), _asks())
+    )
+
+
+def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Wish that a failed mosaic is gone whose row has changed since, so that the row is taken in again."""
+    mosaic = session.scalar(
+        select(Mosaic)
+        .where(Mosaic.overlay_id == overlay_id, Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None))
         .with_for_update(of=Mosaic, skip_locked=True)
     )
-    for mosaic in found.all():
-        row = session.execute(select(OVERLAYS).where(OVERLAYS.c.overlay_id == mosaic.overlay_id)).one()
-        wanted = Wanted.by(row, mosaic.created, settings.max_pixels)
-        if wanted.spec == mosaic.spec and wanted.wrong in {"", mosaic.status.get("message")}:
-            continue
-        audit(session, None, "remove", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=mosaic.overlay_id)
-        mosaic.removed, mosaic.overlay_id = now(), None
+    row = _row(session, overlay_id)
+    if mosaic is None or row is None:
+        return
+    wanted = Wanted.by(row, mosaic.created, settings.max_pixels)
+    if wanted.spec == mosaic.spec and wanted.wrong in {"", mosaic.status.get("message")}:
+        return
+    audit(session, None, "remove", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=mosaic.overlay_id)
+    mosaic.removed, mosaic.overlay_id = now(), None
 
 
-def _tell_ends(session: Session) -> None:
-    """Fill in the rows whose mosaics are published, and write down why others will not be; each once."""
+def _ends() -> Select[Any]:
+    """The rows whose mosaics have ended, which nobody has been told yet."""
     subject = literal("overlay/") + cast(Mosaic.overlay_id, String)
     told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Mosaic.id, String))
     ended = or_(Mosaic.phase != Phase.SUCCEEDED, Mosaic.item.is_not(None))
-    found = session.scalars(
-        select(Mosaic)
+    return (
+        select(Mosaic.overlay_id)
         .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
         .where(_asks(), Mosaic.phase.in_(OVER), ended, ~told)
-        .with_for_update(of=Mosaic, skip_locked=True)
     )
-    for mosaic in found.all():
-        what = {"mosaic": str(mosaic.id), "name": mosaic.name}
-        trouble = _fill_in(session, mosaic)
-        if trouble:
-            _log.warning("row %d of overlays is not served: %s", mosaic.overlay_id, trouble)
-            audit(session, None, "fail", f"overlay/{mosaic.overlay_id}", message=trouble, **what)
-        else:
-            audit(session, None, "serve", f"overlay/{mosaic.overlay_id}", **what)
+
+
+def _tell_end(session: Session, overlay_id: int) -> None:
+    """Fill in a row whose mosaic is published, or write down why that will not be; once."""
+    locked = _ends().with_only_columns(Mosaic).where(Mosaic.overlay_id == overlay_id)
+    mosaic = session.scalar(locked.with_for_update(of=Mosaic, skip_locked=True))
+    if mosaic is None:
+        return
+    what = {"mosaic": str(mosaic.id), "name": mosaic.name}
+    trouble = _fill_in(session, mosaic)
+    if trouble:
+        _log.warning("row %d of overlays is not served: %s", mosaic.overlay_id, trouble)
+        audit(session, None, "fail", f"overlay/{mosaic.overlay_id}", message=trouble, **what)
+    else:
+        audit(session, None, "serve", f"overlay/{mosaic.overlay_id}", **what)
 
 
 def _fill_in(session: Session, mosaic: Mosaic) -> str:

@@ -24,6 +24,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
+from mosaic_api.loops import Loops
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
 
@@ -57,10 +58,12 @@ class Installation:
     Attributes:
         settings: its.
         database: its, with all tables.
+        loops: what works in the background of this process.
     """
 
     settings: Settings
     database: Database
+    loops: Loops
 
 
 @contextmanager
@@ -84,7 +87,8 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
         database = Database(url)
         running.callback(database.close)
         database.migrate()
-        executor = Executor(settings, database)
+        loops = Loops()
+        executor = Executor(settings, database, loops)
         executor.queue.join()
         if place.database is None:
             executor.queue.free_all()
@@ -92,7 +96,7 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
         work.start()
         running.callback(work.join, GIVE_BACK_SECONDS)
         running.callback(executor.stop)
-        yield Installation(settings, database)
+        yield Installation(settings, database, loops)
 
 
 @contextmanager
@@ -114,7 +118,7 @@ def listening(port: int) -> Iterator[socket.socket]:
         yield opened
 
 
-def show_page(settings: Settings, at: socket.socket, *, in_browser: bool) -> None:
+def show_page(installation: Installation, at: socket.socket, *, in_browser: bool) -> None:
     """Serve the page and the REST API until somebody stops it."""
     url = f"http://{HOST}:{at.getsockname()[1]}"
 
@@ -126,7 +130,10 @@ def show_page(settings: Settings, at: socket.socket, *, in_browser: bool) -> Non
                 Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=LEAVE_SECONDS
+        create_app(installation.settings, installation.loops),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=LEAVE_SECONDS,
     )
     Server(config).run(sockets=[at])
 

@@ -10,6 +10,7 @@ from kube_server import KubeServer, until
 from mosaic_api import mosaics
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.identity import named_user, principal_of
+from mosaic_api.loops import Loops
 from mosaic_api.settings import Settings
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster
@@ -62,7 +63,8 @@ class World:
         stop, own = threading.Event(), Database(self.settings.database)
         cluster = Cluster(self.kube.configuration, self.namespace)
         thread = threading.Thread(
-            target=keep_in_step, args=(self.settings, own, self.store, cluster, stop, SyncMetrics(CollectorRegistry()))
+            target=keep_in_step,
+            args=(self.settings, own, self.store, cluster, stop, SyncMetrics(CollectorRegistry()), Loops()),
         )
         thread.start()
         self._stops.append((stop, thread, own))

@@ -222,7 +222,9 @@ def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: Pr
                 assert laptop.get("entries").json()["total"] == 0
 
 
-def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+def test_fetches_that_are_stuck_hold_no_upload_up_and_no_more_begin(
+    pair: Pair, postgres: PrivatePostgres, tmp_path: Path
+):
     waiting, end = [], threading.Event()
 
     def wait(content: bytes) -> bytes:
@@ -231,15 +233,68 @@ def test_fetches_that_are_stuck_hold_no_upload_up(pair: Pair, postgres: PrivateP
         return content
 
     with pair.central_up() as central, central.client(pair.token) as there:
-        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES + 1)]
+        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES.at_once + 1)]
         with altering(central.url, wait) as way, laptop_by(way, pair, postgres, tmp_path) as laptop:
             with ThreadPoolExecutor() as others:
                 try:
-                    fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries]
-                    until(lambda: len(waiting) == FETCHES)
+                    fetches = [others.submit(laptop.post, f"central/entries/{each}/fetch") for each in entries[1:]]
+                    until(lambda: len(waiting) == FETCHES.at_once)
+                    refused = laptop.post(f"central/entries/{entries[0]}/fetch")
+                    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
                     for _ in range(UPLOADS):
                         keep(laptop, geotiff(), kind="image")
-                    assert len(waiting) == FETCHES
                 finally:
                     end.set()
-                assert [fetch.result().status_code for fetch in fetches] == [201] * len(entries)
+                assert {fetch.result().status_code for fetch in fetches} == {201}
+                assert laptop.post(f"central/entries/{entries[0]}/fetch").status_code == 201
+
+
+STRANGE = [b'{"ok": true}', b"[]", b"null", b'{"id": 1, "files": null}', b"[" * 100_000, b'{"details": NaN}', b"<html>"]
+
+
+@pytest.mark.parametrize("content", STRANGE)
+def test_a_strange_answer_ends_nothing_and_is_told(
+    pair: Pair, postgres: PrivatePostgres, tmp_path: Path, content: bytes
+):
+    with strange(content) as (way, asked), laptop_by(way, pair, postgres, tmp_path) as laptop:
+        entries = [keep(laptop, kind="point", longitude=0, latitude=0, name=f"p{number}") for number in range(2)]
+        for entry in entries:
+            laptop.post(f"entries/{entry['id']}/share")
+            sharing = until(
+                lambda entry=entry: (
+                    found if (found := laptop.get(f"entries/{entry['id']}").json()["central"])["message"] else None
+                )
+            )
+            assert (sharing["state"], sharing["attempts"]) == ("waiting", 1)
+            assert "answer" in sharing["message"]
+        assert len([path for path in asked if path.endswith("/entries")]) >= 2
+        for path in ("entries", "requests", f"entries/{uuid.uuid4()}", f"requests/{uuid.uuid4()}"):
+            answer = laptop.get(f"central/{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
+        assert laptop.post(f"central/requests/{uuid.uuid4()}/fetch").status_code == 503
+        assert laptop.get("central").json()["reachable"] is False
+        assert httpx.get(str(laptop.base_url.copy_with(path="/readyz"))).status_code == 200
+
+
+@contextmanager
+def strange(content: bytes) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers everything with the same, and what it is asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 (the interface's)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving_by(Handler) as address:
+        yield f"http://{address}", asked

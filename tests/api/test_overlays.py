@@ -8,15 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from executors import until
 from mosaic_api import mosaics, overlays
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.executor.executor import Executor
 from mosaic_api.identity import named_user, principal_of
+from mosaic_api.loops import Loops
 from mosaic_api.settings import Settings
 from mosaic_crds.validation import load_request
 from mosaic_worker.geometry.grid import crs_of
 from rasterio.warp import transform
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 GOOD = {
     "created": datetime(2024, 8, 1, 12, 30),
@@ -197,6 +200,52 @@ def test_a_bad_row_is_told_and_lost_by_nobody(legacy: Legacy, changes: dict[str,
     assert {name: str(value) for name, value in legacy.row(asked).items()} == before
 
 
+@pytest.mark.parametrize(
+    "created", ["0001-01-01", "4714-11-24 BC", "200000-01-01", "0044-03-15 BC", "infinity", "-infinity"]
+)
+def test_a_time_that_cannot_be_is_told_and_other_rows_are_served(legacy: Legacy, created: str):
+    odd = legacy.insert(created=created)
+    good = legacy.insert()
+    for _ in range(2):
+        legacy.serve()
+    assert legacy.mosaic(good).phase == "Pending"
+    mosaic = legacy.mosaic(odd)
+    assert mosaic.phase == "Failed"
+    assert "created is" in mosaic.status["message"]
+    assert f"row {odd} of overlays" in mosaic.status["message"]
+    legacy.update(odd, created="2024-08-01")
+    legacy.serve()
+    legacy.serve()
+    assert [mosaic.phase for mosaic in legacy.mosaics(odd)] == ["Pending"]
+
+
+@pytest.mark.parametrize("step", ["_take_in", "_take_back_failure", "_tell_end"])
+def test_a_row_that_is_deleted_or_broken_meanwhile_stops_no_other(
+    legacy: Legacy, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    asked = [legacy.insert(resolution=0 if step == "_take_back_failure" else 10) for _ in range(3)]
+    if step != "_take_in":
+        legacy.serve()
+    if step == "_tell_end":
+        for each in asked:
+            legacy.publish(each)
+    done, do = [], getattr(overlays, step)
+
+    def meanwhile(session: Session, overlay_id: int, **more: Any) -> None:
+        if not done:
+            with legacy.database.transaction() as other:
+                other.execute(text("DELETE FROM overlays WHERE overlay_id = :id"), {"id": overlay_id})
+        do(session, overlay_id, **more)
+        done.append(overlay_id)
+        if len(done) == 2:
+            raise ValueError("something odd")
+
+    monkeypatch.setattr(overlays, step, meanwhile)
+    legacy.serve()
+    assert sorted(done) == asked
+    assert f"row {done[1]} of overlays cannot be served now" in caplog.text
+
+
 def test_a_row_over_the_antimeridian_is_served(legacy: Legacy):
     asked = legacy.insert(ul_lng=179.9, lr_lng=-179.9, ul_lat=1, lr_lat=0.5)
     legacy.serve()
@@ -261,19 +310,17 @@ def test_a_name_that_somebody_else_has_is_not_taken_away(legacy: Legacy):
 @pytest.fixture
 def serving(legacy: Legacy) -> Iterator[Callable[[], None]]:
     """Starts a process that serves the table."""
-    stop = threading.Event()
-    threads: list[threading.Thread] = []
+    stop, processes = threading.Event(), []
 
     def start() -> None:
-        threads.append(threading.Thread(target=overlays.keep_served, args=(legacy.settings, legacy.database, stop)))
-        threads[-1].start()
+        loops = Loops()
+        processes.append(loops)
+        overlays.keep_served(legacy.settings, legacy.database, loops, stop)
 
     yield start
     stop.set()
     legacy.insert(is_earth_daily=False)  # so that it is heard
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
+    until(lambda: not any(loops.all() for loops in processes))
 
 
 def test_it_is_heard_at_once(legacy: Legacy, serving: Callable[[], None]):

@@ -1,8 +1,5 @@
 """What is told before a mosaic is asked for: its size, the scenes there are, the indices."""
 
-import threading
-import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +10,7 @@ import running
 from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
-from mosaic_api.outside import A_MINUTE, Outside
-from mosaic_api.problems import TooMany, Unavailable
 from mosaic_api.settings import Settings
-from mosaic_crds.errors import RequestError
 from mosaic_worker.synthetic import write_scenes
 from range_server import serving
 from served_items import COLLECTION, around, served_item
@@ -188,50 +182,3 @@ def test_every_index_that_is_told_can_be_asked_for(client: Client, catalogue: Ca
     for name in [index["name"] for index in ann.get("/api/v1/indices").json()]:
         spec = catalogue.spec(product={"index": name}, grid={"resolution": 100})
         assert estimated(ann, spec)["width"] > 0
-
-
-def test_an_answer_is_remembered_and_asked_for_once():
-    outside, asked = Outside(), []
-    work = lambda: asked.append(1) or len(asked)  # noqa: E731
-    assert [outside.ask(uuid.uuid4(), "question", work) for _ in range(3)] == [1, 1, 1]
-    assert outside.ask(uuid.uuid4(), "another", work) == 2
-
-
-def test_what_failed_is_asked_again():
-    outside, user, answers = Outside(), uuid.uuid4(), iter([RequestError("no"), None])
-
-    def work() -> str:
-        error = next(answers)
-        if error:
-            raise error
-        return "yes"
-
-    with pytest.raises(RequestError):
-        outside.ask(user, "question", work)
-    assert outside.ask(user, "question", work) == "yes"
-
-
-def test_nobody_waits_for_ever_and_few_at_once():
-    outside, user, release = Outside(seconds=0.1, at_once=1), uuid.uuid4(), threading.Event()
-    with pytest.raises(Unavailable, match=r"0\.1 seconds"):
-        outside.ask(user, "slow", release.wait)
-    with pytest.raises(Unavailable, match="looked up"):
-        outside.ask(user, "another", str)
-    release.set()
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            assert outside.ask(user, "another", str) == ""
-            return
-        except Unavailable:
-            assert time.monotonic() < deadline
-
-
-def test_one_user_does_not_ask_too_much():
-    outside, user = Outside(), uuid.uuid4()
-    for number in range(A_MINUTE):
-        outside.ask(user, f"question {number}", str)
-    with pytest.raises(TooMany):
-        outside.ask(user, "one more", str)
-    assert outside.ask(user, "question 0", str) == ""
-    assert outside.ask(uuid.uuid4(), "one more", str) == ""

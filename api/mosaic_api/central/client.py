@@ -1,16 +1,20 @@
 """The central installation's REST API, called with this installation's token, which nothing else ever sees."""
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Coroutine, Generator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
+from mosaic_worker.sources.budget import Budget
+from pydantic import BaseModel, ValidationError
 
+from mosaic_api.central.told import TheirEntry, TheirRequest
 from mosaic_api.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
 
@@ -18,6 +22,10 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 UPLOAD_SECONDS = 900.0
 """Until it answers an upload, which it converts first."""
 DOWNLOAD_TRIES = 5
+MOST_ANSWER_BYTES = 16 * 2**20
+"""Of an answer that is no file."""
+Answer = TypeVar("Answer", bound=BaseModel)
+Result = TypeVar("Result")
 _PROBLEMS: dict[int, type[Problem]] = {
     403: Forbidden,
     404: NotFound,
@@ -57,47 +65,44 @@ class _Bearer(httpx.Auth):
 
 
 class Central:
-    """A central installation, while it is talked to. Every call raises PassingError where it does not answer."""
+    """A central installation. Every call raises PassingError where it does not answer in time, or not as expected.
 
-    def __init__(self, settings: Settings) -> None:
-        """Connects when it is first called.
+    A call has a total time: it runs in an event loop of its own, in which it is cancelled, whatever it waits for.
+    """
+
+    def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
+        """Asks nothing yet.
+
+        Args:
+            settings: that name it.
+            budget: ends each call, if it ends before the time of the call.
 
         Raises:
             NotConfigured: there is none.
         """
         if not settings.central_url or not settings.central_token:
             raise NotConfigured
-        self._client = httpx.Client(
-            base_url=f"{settings.central_url}/api/v1/",
-            auth=_Bearer(settings.central_token),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        )
+        self._base = f"{settings.central_url}/api/v1/"
+        self._auth = _Bearer(settings.central_token)
+        self._budget = budget
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def get(self, path: str, kind: type[Answer], parameters: Mapping[str, Any] | None = None) -> Answer:
         """What it says of something.
 
         Raises:
             Problem: it refuses, in its own words.
         """
-        return self._call("GET", path, params=dict(parameters or {}))
+        return self._call("GET", path, kind, params=dict(parameters or {}))
 
-    def ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, asked: Mapping[str, Any]) -> TheirRequest:
         """Ask it for a mosaic.
 
         Raises:
             Problem: it refuses, in its own words.
         """
-        return self._call("POST", "requests", json=dict(asked))
+        return self._call("POST", "requests", TheirRequest, json=dict(asked))
 
-    def upload(
-        self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None
-    ) -> dict[str, Any]:
+    def upload(self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None) -> TheirEntry:
         """Make an entry there; a second upload with the same key finds the first one's.
 
         Args:
@@ -108,25 +113,19 @@ class Central:
         Raises:
             Problem: it refuses, in its own words.
         """
+        headers = {"Idempotency-Key": str(key)}
         if file is None:
-            return self._call("POST", "entries", json=dict(fields), headers={"Idempotency-Key": str(key)})
-        return self._call(
-            "POST",
-            "entries",
-            data=dict(fields),
-            files={"file": file},
-            headers={"Idempotency-Key": str(key)},
-            timeout=httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS),
-        )
+            return self._call("POST", "entries", TheirEntry, json=dict(fields), headers=headers)
+        content = {"data": dict(fields), "files": {"file": file}, "headers": headers}
+        return self._call("POST", "entries", TheirEntry, UPLOAD_SECONDS, **content)
 
-    def change(self, entry_id: uuid.UUID, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def change(self, entry_id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Change an entry there.
 
         Raises:
             Problem: it refuses, in its own words.
         """
-        timeout = httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS)
-        return self._call("PATCH", f"entries/{entry_id}", json=dict(fields), timeout=timeout)
+        self._call("PATCH", f"entries/{entry_id}", TheirEntry, UPLOAD_SECONDS, json=dict(fields))
 
     def remove(self, entry_id: uuid.UUID) -> None:
         """Delete an entry there; one that is not there is deleted already.
@@ -135,7 +134,7 @@ class Central:
             Problem: it refuses, in its own words.
         """
         try:
-            self._call("DELETE", f"entries/{entry_id}")
+            self._within(ANSWER_SECONDS, self._answer("DELETE", f"entries/{entry_id}", ANSWER_SECONDS))
         except NotFound:
             return
 
@@ -155,7 +154,7 @@ class Central:
         for remaining in reversed(range(DOWNLOAD_TRIES)):
             before = _size(target)
             try:
-                self._continue(path, target, before, most)
+                self._within(UPLOAD_SECONDS, self._continue(path, target, before, most))
                 break
             except PassingError:
                 if not remaining or _size(target) == before:
@@ -164,48 +163,70 @@ class Central:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise PassingError("the central installation sent a damaged file; try again")
 
-    def _continue(self, path: str, target: Path, start: int, most: int) -> None:
+    async def _continue(self, path: str, target: Path, start: int, most: int) -> None:
         headers = {"Range": f"bytes={start}-"} if start else {}
-        with self._explained(), self._client.stream("GET", path, headers=headers) as response:
-            if response.is_error:
-                response.read()
-            _raise_refusal(response)
+        async with self._client(ANSWER_SECONDS) as client, client.stream("GET", path, headers=headers) as response:
+            await _raise_refusal(response)
             start = start if response.status_code == httpx.codes.PARTIAL_CONTENT else 0
             with target.open("r+b" if start else "wb") as file:
                 file.seek(start)
-                for piece in response.iter_raw():
+                async for piece in response.aiter_raw():
                     start += len(piece)
                     if start > most:
                         raise TooLarge(f"the file has more than the {most // 2**20} MiB that are taken here")
                     file.write(piece)
 
-    def _call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        with self._explained():
-            response = self._client.request(method, path, **content)
-            _raise_refusal(response)
-            if response.status_code == httpx.codes.NO_CONTENT:
-                return {}
-            told = _document(response) if "json" in response.headers.get("content-type", "") else None
+    def _call(
+        self, method: str, path: str, kind: type[Answer], seconds: float = ANSWER_SECONDS, **content: Any
+    ) -> Answer:
+        text = self._within(seconds, self._answer(method, path, seconds, **content))
+        told = _document(text)
         if not isinstance(told, dict):
             raise PassingError(f"what answers at {ENV_CENTRAL_URL} is no mosaic-operator; check the address")
-        return told
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
         try:
-            yield
-        except (httpx.HTTPError, ValueError) as error:
+            return kind.model_validate(told)
+        except ValidationError:
+            raise PassingError(
+                "the central installation gave an answer that this version does not understand; update both"
+            ) from None
+
+    async def _answer(self, method: str, path: str, seconds: float, **content: Any) -> bytes:
+        async with self._client(seconds) as client, client.stream(method, path, **content) as response:
+            await _raise_refusal(response)
+            return await _body(response)
+
+    def _client(self, seconds: float) -> httpx.AsyncClient:
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+        return httpx.AsyncClient(base_url=self._base, auth=self._auth, timeout=timeout)
+
+    def _within(self, seconds: float, call: Coroutine[Any, Any, Result]) -> Result:
+        """The result of a call, which is cancelled after some seconds, or when the budget ends."""
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(asyncio.wait_for(call, seconds))
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        try:
+            with self._budget.ending(cancel) if self._budget else nullcontext():
+                return loop.run_until_complete(task)
+        except (TimeoutError, asyncio.CancelledError):
+            raise PassingError("the central installation does not answer in time") from None
+        except (httpx.HTTPError, OSError) as error:
             raise PassingError(f"the central installation does not answer ({type(error).__name__})") from None
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()  # unlike asyncio.run it does not wait for a name that is still being resolved
 
 
-def _document(response: httpx.Response) -> Any:
+def _document(content: bytes) -> Any:
     """The JSON of an answer.
 
     Raises:
         PassingError: it is none.
     """
     try:
-        return parse_json(response.content, "the answer of the central installation")
+        return parse_json(content, "the answer of the central installation")
     except RequestError as error:
         raise PassingError(str(error)) from None
 
@@ -214,7 +235,17 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _raise_refusal(response: httpx.Response) -> None:
+async def _body(response: httpx.Response) -> bytes:
+    """The body of an answer that is no file."""
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > MOST_ANSWER_BYTES:
+            raise PassingError(f"the central installation answers with more than {MOST_ANSWER_BYTES // 2**20} MiB")
+    return bytes(content)
+
+
+async def _raise_refusal(response: httpx.Response) -> None:
     """Raise what the central installation says against a call, if anything."""
     status = response.status_code
     if status == httpx.codes.UNAUTHORIZED:
@@ -224,7 +255,7 @@ def _raise_refusal(response: httpx.Response) -> None:
     if status < httpx.codes.BAD_REQUEST:
         return
     try:
-        told = _document(response)
+        told = _document(await _body(response))
         detail, field = str(told["detail"])[:1000], told.get("field")
     except (PassingError, KeyError, TypeError, AttributeError):
         detail, field = f"it answers with the status {status}", None

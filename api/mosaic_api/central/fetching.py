@@ -7,35 +7,21 @@ from typing import Any, NamedTuple
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from mosaic_api.central.client import Central
+from mosaic_api.central.told import TheirEntry, TheirRequest
 from mosaic_api.database import Entry
 from mosaic_api.entries.asking import New, look_of_picture, place_and_look
 from mosaic_api.entries.filing import Content
 from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.rows import expect_room
-from mosaic_api.entries.telling import ToldFile
 from mosaic_api.identity import Principal
 from mosaic_api.problems import Conflict
 
 _MULTIHASH = "1220"
 """Of SHA-256, before its digits in `file:checksum`."""
-
-
-class TheirEntry(BaseModel):
-    """What has to be known of an entry there."""
-
-    id: uuid.UUID
-    kind: str
-    name: str
-    description: str
-    creator: str
-    owner: str | None
-    bounds: tuple[float, float, float, float]
-    files: dict[str, ToldFile]
-    details: dict[str, Any]
 
 
 def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
@@ -54,7 +40,7 @@ def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_
     if found is not None:
         return found, False
     try:
-        theirs = TheirEntry.model_validate(central.get(f"entries/{central_id}"))
+        theirs = central.get(f"entries/{central_id}", TheirEntry)
         asked = New.model_validate(_said(theirs))
     except ValidationError:
         raise _strange() from None
@@ -82,16 +68,16 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
     found = _copy_of(keeper, principal, central_id)
     if found is not None:
         return found, False
-    told = central.get(f"requests/{central_id}")
-    if told.get("phase") != Phase.SUCCEEDED or not told.get("item"):
-        raise Conflict(f"the mosaic is not published there: it is {str(told.get('phase', 'unknown')).lower()}")
+    told = central.get(f"requests/{central_id}", TheirRequest)
+    item = told.item
+    if told.phase != Phase.SUCCEEDED or not item:
+        raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
     try:
-        item = told["item"]
         mosaic = item["assets"]["mosaic"]
-        said = {"kind": "image", "name": told["name"], "description": item["properties"].get("title", "")}
+        said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
         asked = New.model_validate(said | look_of_picture(item))
         digest = mosaic["file:checksum"].removeprefix(_MULTIHASH)
-    except (KeyError, TypeError, AttributeError, ValidationError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None
     source = _Source(f"requests/{central_id}/files/cog", digest, f"{asked.name}.tif", None)
     return _keep(keeper, central, principal, asked, source, central_id)

@@ -21,6 +21,7 @@ from mosaic_api.database.models import now
 from mosaic_api.entries import rows
 from mosaic_api.entries.asking import place_and_look
 from mosaic_api.identity import Principal, audit
+from mosaic_api.loops import Beat
 from mosaic_api.problems import Conflict, Forbidden, NotFound, Problem, TooMany
 from mosaic_api.settings import Settings
 
@@ -69,8 +70,11 @@ class Outbox:
     database: Database
     store: Store
 
-    def work_off(self) -> int:
+    def work_off(self, beat: Beat = lambda: None) -> int:
         """Do what is due; any number of processes may do it at once.
+
+        Args:
+            beat: called before each.
 
         Returns:
             How many wishes were tried.
@@ -80,6 +84,7 @@ class Outbox:
         """
         count = 0
         while (entry := self._claim()) is not None:
+            beat()
             self._try(entry)
             count += 1
         return count
@@ -107,13 +112,13 @@ class Outbox:
     def _try(self, entry: Entry) -> None:
         claimed, central_id = entry.sharing, entry.central_id
         try:
-            with Central(self.settings) as central:
-                if claimed["wish"] == "share":
-                    central_id = self._share(central, entry)
-                else:
-                    if central_id is not None:
-                        central.remove(central_id)
-                    central_id = None
+            central = Central(self.settings)
+            if claimed["wish"] == "share":
+                central_id = self._share(central, entry)
+            else:
+                if central_id is not None:
+                    central.remove(central_id)
+                central_id = None
             outcome = claimed | {"state": "done", "message": None, "next": None}
         except _PASSING as error:
             pause = min(FIRST_PAUSE * 2 ** min(claimed["attempts"] - 1, 20), LONGEST_PAUSE)
@@ -122,6 +127,10 @@ class Outbox:
         except Problem as error:
             outcome = claimed | {"state": "failed", "message": str(error), "next": None}
             _log.warning("entry %s cannot be shared: %s", entry.id, error)
+        except Exception:  # the other entries do not wait for this one
+            message = "an unexpected error, which is in the log of this installation; it is tried again"
+            outcome = claimed | {"message": message, "next": (now() + LONGEST_PAUSE).isoformat()}
+            _log.exception("entry %s is not shared yet", entry.id)
         with self.database.transaction() as session:
             found = session.scalar(select(Entry).where(Entry.id == entry.id).with_for_update(of=Entry))
             if found is None:
@@ -152,12 +161,12 @@ class Outbox:
             fields = {name: str(value) for name, value in said.items()}
             with file:
                 told = central.upload(entry.id, fields, (original["name"], file, original["mediaType"]))
-            if told["files"]["original"]["sha256"] != original["sha256"]:
+            theirs = told.files.get("original")
+            if theirs is None or theirs.sha256 != original["sha256"]:
                 raise PassingError("the file arrived damaged at the central installation")
-        central_id = uuid.UUID(told["id"])
-        if any(told[name] != said[name] for name in ("name", "description", "shared")):
-            central.change(central_id, {name: said[name] for name in said if name != "kind"})  # an older upload's
-        return central_id
+        if any(getattr(told, name) != said[name] for name in ("name", "description", "shared")):
+            central.change(told.id, {name: said[name] for name in said if name != "kind"})  # an older upload's
+        return told.id
 
 
 def _is_over(outcome: dict[str, Any]) -> bool:

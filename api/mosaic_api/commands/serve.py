@@ -77,7 +77,7 @@ def serve(
                     raise
                 click.echo(f"mosaic: {request.metadata.name}: {error}", err=True)
         if socket is not None:
-            show_page(installation.settings, socket, in_browser=in_browser)
+            show_page(installation, socket, in_browser=in_browser)
 
 
 def make(request: "MosaicRequest", installation: "Installation") -> None:

@@ -17,6 +17,7 @@ from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection as Connection  # noqa: N812 (it is a class)
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
@@ -24,6 +25,10 @@ CHANGED = "mosaic_changed"
 CONNECT_SECONDS = 10
 POOL = 20
 """Connections at most; each runs one request's queries."""
+KEPT = 5
+"""Connections that stay open."""
+POOL_SECONDS = 10
+"""After which nobody waits any longer for a connection that others use."""
 _KEPT_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 """So that a connection to a server that has vanished ends after 25 s, also where one only listens."""
 
@@ -36,14 +41,15 @@ def _json(value: Any) -> str:
 class Database:
     """A PostgreSQL database."""
 
-    def __init__(self, url: str) -> None:
-        """Connects when it is first used."""
+    def __init__(self, url: str, pool: int = POOL) -> None:
+        """Connects when it is first used, at most so many times at once."""
         self.engine: Engine = create_engine(
             url,
             json_serializer=_json,
             pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=POOL - 5,
+            pool_size=min(KEPT, pool),
+            max_overflow=pool - min(KEPT, pool),
+            pool_timeout=POOL_SECONDS,
             connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC", **_KEPT_ALIVE},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
@@ -58,6 +64,8 @@ class Database:
         try:
             with self._sessions.begin() as session:
                 yield session
+        except PoolTimeout:
+            raise PassingError("the database is busy: all connections to it are in use") from None
         except DBAPIError as error:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise PassingError(f"the database does not answer: {_reason(error)}") from error
@@ -102,7 +110,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except OperationalError:
+        except (DBAPIError, PoolTimeout):
             return False
         return True
 
@@ -126,7 +134,9 @@ class Database:
                 except psycopg2.Error:
                     pooled.invalidate()  # a lost connection has nothing that could be undone
                     raise
-        except (OperationalError, psycopg2.Error) as error:
+        except PoolTimeout:
+            raise PassingError("the database is busy: all connections to it are in use") from None
+        except (DBAPIError, psycopg2.Error) as error:
             raise PassingError(f"the database does not answer: {_reason(error)}") from error
 
     def close(self) -> None:

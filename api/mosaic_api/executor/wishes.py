@@ -18,7 +18,7 @@ from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.executor.story import done_by_then, suspended_message
 from mosaic_api.executor.traces import Traces, write_down
-from mosaic_api.workforce import expect
+from mosaic_api.workforce import OtherKindError, expect
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,10 @@ def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
             _fulfil(database, store_uri, each)
         except PassingError as error:  # and it is tried again at the next look at all
             _log.warning("what is wished of %s is not done yet: %s", each, error)
+        except OtherKindError:
+            raise
+        except Exception:  # the others' wishes do not wait for this one
+            _log.exception("what is wished of %s could not be done; it is tried again", each)
 
 
 def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:

@@ -4,12 +4,10 @@ All who are here call it with one token, so that it cannot say who of them owns 
 """
 
 import uuid
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
 
@@ -17,14 +15,17 @@ from mosaic_api.access import Who, who
 from mosaic_api.bodies import Body
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
+from mosaic_api.central.told import TheirEntries, TheirEntry, TheirRequest, TheirRequests
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
 from mosaic_api.entries.telling import Told
 from mosaic_api.identity import Principal
+from mosaic_api.problems import TooMany
 from mosaic_api.redaction import redacted
 from mosaic_api.routes.entries import KEEPER
 from mosaic_api.routes.mosaics import Asked
 
+Result = TypeVar("Result")
 router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(who)])
 
 
@@ -39,22 +40,23 @@ class Standing(Body):
     """What to do, if something is to be done."""
 
 
-def central(here: HERE) -> Iterator[Central]:
-    """The central installation, for one request."""
-    with Central(here.settings) as opened:
-        yield opened
+Call = Callable[[Central], Result]
 
 
-CENTRAL = Annotated[Central, Depends(central)]
+async def called(request: Request, principal: Principal, here: Context, call: Call[Result]) -> Result:
+    """What the central installation answers, within the limits of such calls."""
+    work = lambda budget: call(Central(here.settings, budget))  # noqa: E731
+    return await here.central_calls.ask(request, principal.user_id, work)
 
 
 @router.get("")
-def standing(here: HERE) -> Standing:
+async def standing(request: Request, principal: Who, here: HERE) -> Standing:
     """Whether there is a central installation, and whether it answers."""
     url = here.settings.central_url or None
     try:
-        with Central(here.settings) as opened:
-            opened.get("entries", {"limit": 1})
+        await called(request, principal, here, lambda central: central.get("entries", TheirEntries, {"limit": 1}))
+    except TooMany:
+        raise
     except NotConfigured as error:
         return Standing(configured=False, url=url, reachable=False, message=str(error))
     except MosaicError as error:
@@ -63,70 +65,77 @@ def standing(here: HERE) -> Standing:
 
 
 @router.get("/entries")
-def entries(request: Request, central: CENTRAL) -> dict[str, Any]:
+async def entries(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """What others shared there, with the parameters of /entries."""
-    told = central.get("entries", dict(request.query_params) | {"scope": "shared"})
-    return told | {"next": _here(request, told)}
+    asked = dict(request.query_params) | {"scope": "shared"}
+    told = await called(request, principal, here, lambda central: central.get("entries", TheirEntries, asked))
+    return _page(request, told)
 
 
 @router.get("/entries/{entry_id}")
-def entry(entry_id: uuid.UUID, central: CENTRAL) -> dict[str, Any]:
+async def entry(entry_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """An entry there."""
-    return central.get(f"entries/{entry_id}")
+    path = f"entries/{entry_id}"
+    told = await called(request, principal, here, lambda central: central.get(path, TheirEntry))
+    return told.model_dump(mode="json")
 
 
 @router.post("/entries/{entry_id}/fetch", status_code=HTTPStatus.CREATED)
 async def fetch(
-    entry_id: uuid.UUID, response: Response, principal: Who, here: HERE, keeper: KEEPER, central: CENTRAL
+    entry_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
 ) -> Told:
     """Take an entry over from there; fetched again, it is the same one."""
-    fetching = partial(fetch_entry, keeper, central, principal, entry_id)
-    return Told.of(await _taken(fetching, principal, response, here), principal)
+    fetching = lambda central: fetch_entry(keeper, central, principal, entry_id)  # noqa: E731
+    return Told.of(await _taken(fetching, request, response, principal, here), principal)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
-def ask(asked: Asked, principal: Who, central: CENTRAL) -> dict[str, Any]:
+async def ask(asked: Asked, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """Ask it for a mosaic."""
     principal.require("editor")
-    return redacted(central.ask(asked.model_dump()))
+    told = await called(request, principal, here, lambda central: central.ask(asked.model_dump()))
+    return redacted(told.model_dump(mode="json"))
 
 
 @router.get("/requests")
-def requests(request: Request, central: CENTRAL) -> dict[str, Any]:
+async def requests(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """The mosaics there that this installation's token may see, with the parameters of /requests."""
-    told = central.get("requests", dict(request.query_params))
-    seen = [redacted(each) for each in told.get("requests", []) if isinstance(each, dict)]
-    return told | {"requests": seen, "next": _here(request, told)}
+    asked = dict(request.query_params)
+    told = await called(request, principal, here, lambda central: central.get("requests", TheirRequests, asked))
+    page = _page(request, told)
+    return page | {"requests": [redacted(each) for each in page["requests"]]}
 
 
 @router.get("/requests/{mosaic_id}")
-def asked_for(mosaic_id: uuid.UUID, central: CENTRAL) -> dict[str, Any]:
+async def asked_for(mosaic_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """A mosaic there."""
-    return redacted(central.get(f"requests/{mosaic_id}"))
+    path = f"requests/{mosaic_id}"
+    told = await called(request, principal, here, lambda central: central.get(path, TheirRequest))
+    return redacted(told.model_dump(mode="json"))
 
 
 @router.post("/requests/{mosaic_id}/fetch", status_code=HTTPStatus.CREATED)
 async def fetch_published(
-    mosaic_id: uuid.UUID, response: Response, principal: Who, here: HERE, keeper: KEEPER, central: CENTRAL
+    mosaic_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
 ) -> Told:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
-    fetching = partial(fetch_mosaic, keeper, central, principal, mosaic_id)
-    return Told.of(await _taken(fetching, principal, response, here), principal)
+    fetching = lambda central: fetch_mosaic(keeper, central, principal, mosaic_id)  # noqa: E731
+    return Told.of(await _taken(fetching, request, response, principal, here), principal)
 
 
 async def _taken(
-    fetching: Callable[[], tuple[Entry, bool]], principal: Principal, response: Response, here: Context
+    fetching: Call[tuple[Entry, bool]], request: Request, response: Response, principal: Principal, here: Context
 ) -> Entry:
     """The entry that was fetched, of which the answer says where it is and whether it was there already."""
-    with here.fetches.slot(principal.user_id):
-        fetched, made = await anyio.to_thread.run_sync(fetching, limiter=here.working)
+    work = lambda budget: fetching(Central(here.settings, budget))  # noqa: E731
+    fetched, made = await here.fetches.ask(request, principal.user_id, work)
     response.headers["Location"] = f"../../../entries/{fetched.id}"
     if not made:
         response.status_code = HTTPStatus.OK
     return fetched
 
 
-def _here(request: Request, told: dict[str, Any]) -> str | None:
-    """The address here of the next page there."""
-    following = told.get("next")
-    return f"{request.url.path}?{str(following).partition('?')[2]}" if following else None
+def _page(request: Request, told: TheirEntries | TheirRequests) -> dict[str, Any]:
+    """A page there, with the address here of the next one."""
+    following = f"{request.url.path}?{told.next.partition('?')[2]}" if told.next else None
+    return told.model_dump(mode="json") | {"next": following}

@@ -15,8 +15,9 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz")
-def readyz(request: Request) -> Response:
-    """Its database answers."""
-    if not context_of(request).database.answers():
-        raise Unavailable("the database does not answer")
+async def readyz(request: Request) -> Response:
+    """Its database answers, and its background loops work."""
+    troubles = await context_of(request).health.troubles()
+    if troubles:
+        raise Unavailable("; ".join(troubles))
     return Response("ok\n", media_type="text/plain")

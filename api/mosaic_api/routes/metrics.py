@@ -1,7 +1,7 @@
 """/metrics: what Prometheus reads. Counts alone, no names; for the network inside: no ingress leads here."""
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from mosaic_api.context import HERE
 
@@ -9,6 +9,6 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
-def metrics(here: HERE) -> Response:
+async def metrics(here: HERE) -> Response:
     """All metrics."""
-    return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(await here.metrics.text(), media_type=CONTENT_TYPE_LATEST)

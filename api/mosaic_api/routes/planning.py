@@ -1,14 +1,15 @@
 """/estimate, /scenes and /indices: what can be known before a mosaic is asked for."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from mosaic_worker.product.indices import all_indices
 from mosaic_worker.sources.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from mosaic_api import estimating
 from mosaic_api.access import Who
@@ -111,7 +112,8 @@ class Index(Body):
 
 
 @router.post("/estimate")
-def estimate(
+async def estimate(
+    request: Request,
     asked: Asked,
     principal: Who,
     here: HERE,
@@ -120,29 +122,32 @@ def estimate(
     """What a mosaic would be, without asking for it."""
     settings = here.settings
     if not whole:
-        return Estimate.of(estimating.quick(settings, asked.spec, asked.scenes), settings.max_pixels)
-    request = requested(settings, estimating.NAME, asked.spec)
-    question = f"estimate {request.spec.model_dump_json()}"
-    estimated = here.outside.ask(principal.user_id, question, lambda: estimating.whole(settings, request))
+        quick = await run_in_threadpool(estimating.quick, settings, asked.spec, asked.scenes)
+        return Estimate.of(quick, settings.max_pixels)
+    wanted = await run_in_threadpool(requested, settings, estimating.NAME, asked.spec)
+    work = partial(estimating.whole, settings, wanted)
+    estimated = await here.outside.ask(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
     return Estimate.of(estimated, settings.max_pixels)
 
 
 @router.post("/scenes")
-def scenes(searched: Searched, principal: Who, here: HERE) -> estimating.FoundScenes:
+async def scenes(request: Request, searched: Searched, principal: Who, here: HERE) -> estimating.FoundScenes:
     """How many scenes a source has in an area, from when, and how cloudy they are."""
     spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
-    request = as_request(here.settings.namespace, estimating.NAME, spec)
-    question = f"scenes {request.spec.model_dump_json()}"
-    return here.outside.ask(principal.user_id, question, lambda: estimating.scenes_of(here.settings, request.spec))
+    wanted = (await run_in_threadpool(as_request, here.settings.namespace, estimating.NAME, spec)).spec
+    work = partial(estimating.scenes_of, here.settings, wanted)
+    return await here.outside.ask(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
 
 
 @router.get("/scenes")
-def scenes_here(principal: Who, here: HERE) -> FolderScenes:
+async def scenes_here(request: Request, principal: Who, here: HERE) -> FolderScenes:
     """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
     settings = here.settings
     path = settings.store.removeprefix("file://")
     store = None if "://" in path else Path(path).absolute()
-    return here.outside.ask(principal.user_id, "scenes here", lambda: scenes_below(settings.gate, store))
+    return await here.outside.ask(
+        request, principal.user_id, lambda _: scenes_below(settings.gate, store), "scenes here"
+    )
 
 
 @router.get("/indices", response_model=list[Index])

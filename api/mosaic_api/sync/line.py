@@ -2,7 +2,11 @@
 
 import heapq
 import threading
+from collections.abc import Callable
 from time import monotonic
+
+IDLE_SECONDS = 30.0
+"""Between two beats of whoever waits for a name."""
 
 
 class Line:
@@ -21,8 +25,12 @@ class Line:
         with self._changed:
             self._add(name, monotonic() + seconds)
 
-    def take(self) -> str | None:
-        """The next name, once it is due; it is at work until it is given back. None when the line is closed."""
+    def take(self, beat: Callable[[], None] = lambda: None) -> str | None:
+        """The next name, once it is due; it is at work until it is given back. None when the line is closed.
+
+        Args:
+            beat: called from time to time while there is none.
+        """
         with self._changed:
             while not self._closed:
                 wait = None
@@ -38,7 +46,8 @@ class Line:
                     del self._when[name]
                     self._at_work.add(name)
                     return name
-                self._changed.wait(wait)
+                self._changed.wait(IDLE_SECONDS if wait is None else min(wait, IDLE_SECONDS))
+                beat()
             return None
 
     def give_back(self, name: str, *, failed: bool, longest: float) -> None:

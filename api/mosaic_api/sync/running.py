@@ -12,6 +12,7 @@ from sqlalchemy import and_, select
 from mosaic_api import mosaics, overlays
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.database.models import now
+from mosaic_api.loops import Beat, Loops
 from mosaic_api.settings import Settings
 from mosaic_api.sync.acting import Hands, LookAgainError
 from mosaic_api.sync.decide import Wait, decide
@@ -22,16 +23,19 @@ from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.rows import followed, rows_of
 from mosaic_api.sync.watching import Watcher
+from mosaic_api.workforce import OtherKindError
 
 WORKERS = 4
 """Names that are worked on at once; each waits for the API server, the database or the store most of the time."""
 LOOK_SECONDS = 60.0
 """After which all is looked at, whatever was heard."""
 HEAR_SECONDS = 5.0
-RETRY_SECONDS = 2.0
 LONGEST_SECONDS = 60.0
 """Between tries of what failed."""
-WATCHDOG_SECONDS = 1.0
+WATCH_SILENCE = 600.0
+"""Longer than a watch in which nothing happens."""
+WORK_SILENCE = 3600.0
+"""Longer than the work on one name; it may delete many files."""
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +46,7 @@ def keep_in_step(
     cluster: Cluster,
     stop: threading.Event,
     metrics: SyncMetrics,
+    loops: Loops,
 ) -> None:
     """Keep the rows of `mosaics` and the MosaicRequests of a namespace in step, until it is time to stop.
 
@@ -54,22 +59,28 @@ def keep_in_step(
     def work(over: threading.Event) -> None:
         metrics.leading.set(1)
         try:
-            _Sync(settings, database, store, cluster, metrics).run(over)
+            _Sync(settings, database, store, cluster, metrics, loops).run(over)
         finally:
             metrics.leading.set(0)
             metrics.connected.set(0)
 
-    lead(database, work, stop)
+    loops.run("sync lead", lambda beat: lead(database, work, stop, beat), stop, ends=(OtherKindError,))
 
 
 class _Sync:
     """One time of being the one at work; what it knows ends with it."""
 
     def __init__(
-        self, settings: Settings, database: Database, store: Store, cluster: Cluster, metrics: SyncMetrics
+        self,
+        settings: Settings,
+        database: Database,
+        store: Store,
+        cluster: Cluster,
+        metrics: SyncMetrics,
+        loops: Loops,
     ) -> None:
         self._settings, self._database, self._namespace = settings, database, settings.namespace
-        self._metrics = metrics
+        self._metrics, self._loops = metrics, loops
         self._hands = Hands(settings.namespace, database, store, cluster)
         self._line = Line()
         self._watcher = Watcher(cluster, self._line.add, self._on_listed, self._on_lost)
@@ -77,40 +88,28 @@ class _Sync:
 
     def run(self, over: threading.Event) -> None:
         """Work until it is over; what has begun by then is ended first."""
-        listeners = [
-            threading.Thread(target=run, args=(over,), name=name, daemon=True)
-            for name, run in (("sync watch", self._watcher.run), ("sync listen", self._listen))
+        self._loops.start("sync watch", lambda beat: self._watcher.run(over, beat), over, silence=WATCH_SILENCE)
+        self._loops.start("sync listen", lambda beat: self._listen(over, beat), over)
+        overlays.keep_served(self._settings, self._database, self._loops, over)
+        workers = [
+            self._loops.start(f"sync {number}", self._work, over, silence=WORK_SILENCE) for number in range(WORKERS)
         ]
-        listeners.append(
-            threading.Thread(
-                target=overlays.keep_served, args=(self._settings, self._database, over), name="overlays", daemon=True
-            )
-        )
-        workers = [threading.Thread(target=self._work, name=f"sync {number}") for number in range(WORKERS)]
-        for thread in [*listeners, *workers]:
-            thread.start()
-        while all(thread.is_alive() for thread in listeners) and not over.wait(WATCHDOG_SECONDS):
-            pass
-        over.set()
+        over.wait()
         self._line.close()
         for thread in workers:
             thread.join()
 
-    def _listen(self, over: threading.Event) -> None:
+    def _listen(self, over: threading.Event, beat: Beat) -> None:
         """Hear of changed rows."""
-        while not over.is_set():
-            try:
-                for change in self._database.changes(HEAR_SECONDS):
-                    if over.is_set():
-                        return
-                    if change is not None and change.startswith("mosaics "):
-                        self._hear(change.removeprefix("mosaics "))
-                    elif change is None and monotonic() - self._looked > LOOK_SECONDS:
-                        self._look_at_all()
-            except PassingError as error:
-                _log.warning("%s; trying again", error)
-                self._looked = 0.0
-                over.wait(RETRY_SECONDS)
+        self._looked = 0.0
+        for change in self._database.changes(HEAR_SECONDS):
+            if over.is_set():
+                return
+            beat()
+            if change is not None and change.startswith("mosaics "):
+                self._hear(change.removeprefix("mosaics "))
+            elif change is None and monotonic() - self._looked > LOOK_SECONDS:
+                self._look_at_all()
 
     def _hear(self, mosaic_id: str) -> None:
         with self._database.transaction() as session:
@@ -135,11 +134,12 @@ class _Sync:
             self._looked = 0.0
             return
         for name in rows.keys() | resources.keys():
-            if decide(Observed(rows.get(name, []), resources.get(name)), now()):
+            if _needs_something(Observed(rows.get(name, []), resources.get(name))):
                 self._line.add(name)
 
-    def _work(self) -> None:
-        while (name := self._line.take()) is not None:
+    def _work(self, beat: Beat) -> None:
+        while (name := self._line.take(beat)) is not None:
+            beat()
             failed = True
             try:
                 self._bring_on(name)
@@ -152,7 +152,8 @@ class _Sync:
             except Exception:
                 self._metrics.failures.inc()
                 _log.exception("%s: this is a fault of the program; trying again", name)
-            self._line.give_back(name, failed=failed, longest=LONGEST_SECONDS)
+            finally:
+                self._line.give_back(name, failed=failed, longest=LONGEST_SECONDS)
 
     def _bring_on(self, name: str) -> None:
         """Look at a name, and do what is to be done."""
@@ -183,3 +184,14 @@ class _Sync:
                         mosaics.tell(mosaic, {"phase": Phase.PENDING, "message": waiting})
         except PassingError as error:
             _log.warning("%s", error)
+
+
+def _needs_something(seen: Observed) -> bool:
+    """Whether there is something to do; also where that cannot be told, so that one odd request does not stop others.
+
+    Whoever takes its name meets the same error, logs it, and tries again later.
+    """
+    try:
+        return bool(decide(seen, now()))
+    except Exception:
+        return True

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 
+from mosaic_api.loops import Beat
 from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_api.sync.observed import Resource
 
@@ -41,17 +42,25 @@ class Watcher:
         """The requests by their names; None while they cannot be known. Not to be changed."""
         return self._resources
 
-    def run(self, over: threading.Event) -> None:
+    def run(self, over: threading.Event, beat: Beat) -> None:
         """Watch until it is over."""
+        try:
+            self._watch(over, beat)
+        finally:
+            self._resources = None
+
+    def _watch(self, over: threading.Event, beat: Beat) -> None:
         version = ""
         wait = FIRST_SECONDS
         while not over.is_set():
+            beat()
             try:
                 if not version:
                     version = self._list()
                 for told in self._cluster.watch(version):
                     if over.is_set():
                         break
+                    beat()
                     wait = FIRST_SECONDS
                     if isinstance(told, str):
                         version = told
@@ -64,7 +73,6 @@ class Watcher:
                 self._forget(_sentence(error))
                 over.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (so that not all come back at once)
                 wait = min(2 * wait, LONGEST_SECONDS)
-        self._resources = None
 
     def _list(self) -> str:
         found, version = self._cluster.list()

@@ -1,8 +1,9 @@
 """STAC APIs: collections searched by pystac-client, which asks through the one way that leads to servers here."""
 
+import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -32,6 +33,8 @@ PAGE = 100
 """Items asked for at once; APIs give fewer when they like."""
 MOST_LOOKED_AT = 10_000
 """Items that an API without the query extension may list before as many are found as are looked for."""
+MOST_BYTES = 32 * 2**20
+"""Of the Items of one search together: 500 of 64 KiB; those of Sentinel-2 have 30 KiB."""
 UNAUTHORIZED = 401
 EXPLAINED = 300
 """Characters of an API's own explanation that are passed on."""
@@ -117,19 +120,21 @@ class Catalogue:
             elif most_cloud is not None:
                 conditions.setdefault(CLOUD_COVER, {"lte": most_cloud})
             documents = self._documents(
-                lambda: islice(
-                    filter(
-                        lambda document: most_cloud is None or _cloud_cover(document) <= most_cloud,
-                        api.search(
-                            collections=[collection],
-                            datetime=interval,
-                            intersects=mapping(cut_at_antimeridian(area)),
-                            query=conditions or None,
-                            limit=min(PAGE, count),
-                            max_items=MOST_LOOKED_AT,
-                        ).items_as_dicts(),
-                    ),
-                    count,
+                lambda: self._bounded(
+                    islice(
+                        filter(
+                            lambda document: most_cloud is None or _cloud_cover(document) <= most_cloud,
+                            api.search(
+                                collections=[collection],
+                                datetime=interval,
+                                intersects=mapping(cut_at_antimeridian(area)),
+                                query=conditions or None,
+                                limit=min(PAGE, count),
+                                max_items=MOST_LOOKED_AT,
+                            ).items_as_dicts(),
+                        ),
+                        count,
+                    )
                 )
             )
             if not documents:
@@ -163,6 +168,18 @@ class Catalogue:
             raise RequestError(f"{self.where}: {shown(self.url)} is a STAC catalogue that cannot be searched") from None
         except (STACError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise PassingError(f"{self.where}: {shown(self.url)} gave an answer that is no STAC ({error})") from None
+
+    def _bounded(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Items, as long as they are not too large to be held in memory together."""
+        size = 0
+        for document in documents:
+            size += len(json.dumps(document))
+            if size > MOST_BYTES:
+                raise RequestError(
+                    f"{self.where}: the Items that {shown(self.url)} finds are larger than {MOST_BYTES // 2**20} MiB "
+                    "together; narrow the dates or the area"
+                )
+            yield document
 
     def _require(self, api: Api, collection: str) -> None:
         """Refuse a collection that is not there; an API that does not list its collections is believed."""

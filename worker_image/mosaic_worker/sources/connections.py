@@ -8,11 +8,13 @@ addresses, and the connection goes to one of those: an answer of DNS that change
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -23,11 +25,18 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from mosaic_worker.sources.budget import Budget
 from mosaic_worker.sources.gate import Gate, shown
 from mosaic_worker.sources.patience import CONNECTIONS, PASSING, Patience, retry_after, waits_of
 from mosaic_worker.version import DISTRIBUTION
 
 CONNECT_SECONDS = 10
+MOST_ADDRESSES = 8
+"""Of a host, that are tried one after the other."""
+DNS_SECONDS = 20
+"""Until a name must be resolved; the C library has no timeout of its own."""
+MOST_RESOLVING = 64
+"""Names that are resolved at once; a thread whose answer nobody waits for any longer counts too."""
 SILENT_SECONDS = 30
 """After so long without a byte a server counts as gone."""
 ANSWER_SECONDS = 120
@@ -37,6 +46,8 @@ LARGEST_ANSWER = 16 * 2**20
 
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
 
+Answer = TypeVar("Answer")
+_resolving = threading.Semaphore(MOST_RESOLVING)
 Resolver = Callable[[str, int], Sequence[str]]
 
 
@@ -101,21 +112,16 @@ class _NoCookies(RequestsCookieJar):
 class _Checked(HTTPConnection):
     """Connects to an address that was checked, in place of a name that would be resolved again."""
 
-    def __init__(self, *arguments: Any, addresses: Resolver, **named: Any) -> None:
+    def __init__(self, *arguments: Any, addresses: Resolver, budget: Budget | None, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._addresses = addresses
+        self._addresses, self._budget = addresses, budget
 
     def _new_conn(self) -> socket.socket:
         error: OSError | None = None
         try:
-            for address in self._addresses(self.host, self.port):
+            for address in self._addresses(self.host, self.port)[:MOST_ADDRESSES]:
                 try:
-                    return create_connection(
-                        (address, self.port),
-                        self.timeout,
-                        source_address=self.source_address,
-                        socket_options=self.socket_options,
-                    )
+                    return self._connected(address)
                 except OSError as failed:
                     error = failed
         except OSError as failed:
@@ -124,22 +130,32 @@ class _Checked(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection") from error
         raise NewConnectionError(self, "no connection") from error
 
+    def _connected(self, address: str) -> socket.socket:
+        seconds = CONNECT_SECONDS if self._budget is None else min(CONNECT_SECONDS, self._budget.remaining())
+        connection = create_connection(
+            (address, self.port), seconds, source_address=self.source_address, socket_options=self.socket_options
+        )
+        connection.settimeout(self.timeout)
+        if self._budget is not None:
+            self._budget.guard(connection)
+        return connection
+
 
 class _CheckedTLS(_Checked, HTTPSConnection):
     """The same for https; the name, not the address, is what the certificate is compared with."""
 
 
 class _Pools(urllib3.PoolManager):
-    def __init__(self, addresses: Resolver, **named: Any) -> None:
+    def __init__(self, addresses: Resolver, budget: Budget | None, **named: Any) -> None:
         super().__init__(**named)
-        self._addresses = addresses
+        self._addresses, self._budget = addresses, budget
 
     def _new_pool(
         self, scheme: str, host: str, port: int, request_context: dict[str, Any] | None = None
     ) -> urllib3.HTTPConnectionPool:
         pool = super()._new_pool(scheme, host, port, request_context)
         kind = _CheckedTLS if scheme == "https" else _Checked
-        pool.ConnectionCls = partial(kind, addresses=self._addresses)  # type: ignore[assignment]
+        pool.ConnectionCls = partial(kind, addresses=self._addresses, budget=self._budget)  # type: ignore[assignment]
         return pool
 
 
@@ -151,19 +167,25 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=connections, pool_block=True)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **named: Any) -> None:
-        self.poolmanager = _Pools(self._checked, num_pools=connections, maxsize=maxsize, block=block, **named)
+        counts = {"num_pools": connections, "maxsize": maxsize, "block": block}
+        self.poolmanager = _Pools(self._checked, self._gate.budget, **counts, **named)
 
     def _checked(self, host: str, port: int) -> Sequence[str]:
-        found = self._resolver(host, port)
+        budget = self._gate.budget
+        seconds = DNS_SECONDS if budget is None else min(DNS_SECONDS, budget.remaining())
+        found = _within(seconds, lambda: self._resolver(host, port))
         self._gate.admit_addresses(host, port, found)
         return found
 
     def send(self, request: requests.PreparedRequest, *_: object, **named: Any) -> requests.Response:
-        waits = waits_of(self._patience)
+        waits, budget = waits_of(self._patience), self._gate.budget
         while True:
+            silent = SILENT_SECONDS if budget is None else min(SILENT_SECONDS, budget.remaining())
             try:
-                response = self._answer(request, named | {"stream": True, "timeout": (CONNECT_SECONDS, SILENT_SECONDS)})
+                response = self._answer(request, named | {"stream": True, "timeout": (CONNECT_SECONDS, silent)})
             except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
+                if budget is not None:
+                    budget.remaining()
                 wait = waits(0.0)
                 if wait is None or isinstance(error, requests.exceptions.SSLError):
                     raise PassingError(f"{shown(request.url or '')} could not be fetched ({_reason(error)})") from None
@@ -173,12 +195,15 @@ class _Adapter(HTTPAdapter):
                 wait = waits(retry_after(response.headers.get("Retry-After", "")))
                 if wait is None:
                     return response
-            time.sleep(wait)
+            if budget is None:
+                time.sleep(wait)
+            else:
+                budget.wait(wait)
 
     def _answer(self, request: requests.PreparedRequest, named: dict[str, Any]) -> requests.Response:
         response = super().send(request, **named)
         try:
-            response._content = _content(response, time.monotonic() + ANSWER_SECONDS)
+            response._content = _content(response, time.monotonic() + ANSWER_SECONDS, self._gate.budget)
         except MosaicError as error:
             raise type(error)(f"{shown(request.url or '')} {error}") from None
         finally:
@@ -187,7 +212,7 @@ class _Adapter(HTTPAdapter):
         return response
 
 
-def _content(response: requests.Response, deadline: float) -> bytes:
+def _content(response: requests.Response, deadline: float, budget: Budget | None) -> bytes:
     """The body of an answer, the beginning of one that is no success.
 
     Raises:
@@ -205,6 +230,8 @@ def _content(response: requests.Response, deadline: float) -> bytes:
         while size <= most and (chunk := response.raw.read1(2**18, decode_content=False)):
             found.append(chunk)
             size += len(chunk)
+            if budget is not None:
+                budget.take(len(chunk))
             if time.monotonic() > deadline:
                 raise PassingError(f"was not sent to its end within {ANSWER_SECONDS} s")
         if size <= most or not wanted:
@@ -212,6 +239,28 @@ def _content(response: requests.Response, deadline: float) -> bytes:
     if asked is not None and response.status_code != requests.codes.partial_content:
         raise RequestError("is sent whole where a part was asked for; it must be on a server that gives byte ranges")
     raise RequestError(f"is answered with more than the {most} bytes that are read of it")
+
+
+def _within(seconds: float, resolve: Callable[[], Answer]) -> Answer:
+    """What a call gives that cannot be stopped; after a while it is left to itself.
+
+    Raises:
+        TimeoutError: it takes too long.
+    """
+    if not _resolving.acquire(timeout=seconds):
+        raise TimeoutError("too many names are being resolved")
+    future: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(resolve())
+        except BaseException as error:  # whoever waits for it gets it
+            future.set_exception(error)
+        finally:
+            _resolving.release()
+
+    threading.Thread(target=run, name="resolve", daemon=True).start()
+    return future.result(seconds)
 
 
 def _length(byte_range: str) -> int:

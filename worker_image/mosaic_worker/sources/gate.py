@@ -8,13 +8,14 @@ to them, and `opening.py` opens with the few drivers that only read the file its
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.sources.addresses import address_of, is_public
+from mosaic_worker.sources.budget import Budget
 
 STANDARD_PORTS = {"http": 80, "https": 443}
 
@@ -35,11 +36,13 @@ class Gate:
             A host without a port may be asked on 80 and 443, and what only a star admits must have public addresses.
             None admits every host and port (the user's own machine).
         below: folders that local files must lie in, links followed; anywhere if None.
+        budget: what may be asked of servers in all, and until when; None where nobody waits for an answer.
     """
 
     folder: Path | None
     hosts: frozenset[str] | None
     below: tuple[Path, ...] | None = None
+    budget: Budget | None = field(default=None, compare=False)
 
     def admit(self, reference: str, where: str, base: str | None = None) -> str:
         """Give the absolute path or the URL that a reference stands for.

@@ -1,0 +1,64 @@
+"""Whether a process can work is told at once, whatever all others wait for."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import anyio.to_thread
+from clients import Client
+from fastapi.testclient import TestClient
+from test_metrics import samples
+
+
+@contextmanager
+def all_threads_taken(client: TestClient) -> Iterator[None]:
+    """Every thread of the pool that ordinary routes share waits for something."""
+    free = threading.Event()
+
+    async def take() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(100):
+                tasks.start_soon(anyio.to_thread.run_sync, free.wait)
+
+    future = client.portal.start_task_soon(take)
+    try:
+        while client.portal.call(borrowed) < 40:
+            time.sleep(0.01)
+        yield
+    finally:
+        free.set()
+        future.result(20)
+
+
+async def borrowed() -> int:
+    return int(anyio.to_thread.current_default_thread_limiter().borrowed_tokens)
+
+
+def test_health_needs_no_thread_that_others_use(client: Client):
+    anybody = client()
+    with all_threads_taken(anybody):
+        began = time.monotonic()
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert anybody.get(path).status_code == 200
+        assert time.monotonic() - began < 3
+
+
+def test_health_needs_no_connection_that_others_use(client: Client):
+    anybody = client()
+    with ExitStack() as taken:
+        for _ in range(20):
+            taken.enter_context(anybody.app.state.context.database.engine.connect())
+        assert anybody.get("/readyz").status_code == 200
+        assert samples(anybody)["mosaic_database_up",] == 1
+
+
+def test_a_database_that_hangs_is_told_in_time(client: Client, monkeypatch):
+    anybody, free = client(), threading.Event()
+    monkeypatch.setattr(anybody.app.state.context.health._database, "_ask", free.wait)
+    began = time.monotonic()
+    answers = [anybody.get("/readyz") for _ in range(2)]
+    free.set()
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert "the database does not answer" in answers[0].json()["detail"]
+    assert time.monotonic() - began < 10

@@ -1,0 +1,238 @@
+"""Calls of other servers end in time, are few, and are stopped when nobody waits for them."""
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import httpx
+import pytest
+from clients import Client
+from installations import Installation, serving, until
+from mosaic_api.context import LOOK_UPS
+from mosaic_api.outside import Allowed, Outside
+from mosaic_api.problems import TooMany, Unavailable
+from mosaic_api.settings import Settings
+from mosaic_crds.errors import RequestError
+from mosaic_worker.sources.budget import Budget
+from range_server import serving_by
+from running import free_port
+
+ONE, TWO = uuid.uuid4(), uuid.uuid4()
+
+
+def ask(outside: Outside, user: uuid.UUID, work: Callable[[], Any], question: str | None = None) -> Any:
+    return asyncio.run(outside.ask(None, user, lambda _: work(), question))
+
+
+def test_an_answer_is_remembered_and_asked_for_once():
+    outside, asked = Outside(Allowed()), []
+    work = lambda: asked.append(1) or len(asked)  # noqa: E731
+    assert [ask(outside, uuid.uuid4(), work, "question") for _ in range(3)] == [1, 1, 1]
+    assert ask(outside, ONE, work, "another") == 2
+    assert [ask(outside, ONE, work) for _ in range(2)] == [3, 4]
+
+
+def test_what_failed_is_asked_again():
+    outside, answers = Outside(Allowed()), iter([RequestError("no"), None])
+
+    def work() -> str:
+        error = next(answers)
+        if error:
+            raise error
+        return "yes"
+
+    with pytest.raises(RequestError):
+        ask(outside, ONE, work, "question")
+    assert ask(outside, ONE, work, "question") == "yes"
+
+
+def test_nobody_waits_for_ever_and_few_at_once():
+    outside, release = Outside(Allowed(seconds=0.1, at_once=2, of_one=1)), threading.Event()
+    with pytest.raises(Unavailable, match=r"0\.1 seconds"):
+        ask(outside, ONE, release.wait)
+    with pytest.raises(TooMany, match="wait for other servers") as refused:
+        ask(outside, ONE, str)
+    assert refused.value.headers["Retry-After"]
+    with pytest.raises(Unavailable, match=r"0\.1 seconds"):
+        ask(outside, TWO, release.wait)
+    with pytest.raises(Unavailable, match="looked up"):
+        ask(outside, uuid.uuid4(), str)
+    release.set()
+
+    def answered() -> bool:
+        try:
+            return ask(outside, ONE, str) == ""
+        except TooMany:
+            return False
+
+    until(answered)
+
+
+def test_one_user_does_not_ask_too_much():
+    outside = Outside(Allowed(a_minute=5))
+    for number in range(5):
+        ask(outside, ONE, str, f"question {number}")
+    with pytest.raises(TooMany):
+        ask(outside, ONE, str, "one more")
+    assert ask(outside, ONE, str, "question 0") == ""
+    assert ask(outside, TWO, str, "one more") == ""
+
+
+def test_what_others_wait_for_goes_on_when_the_first_leaves():
+    outside, release, budgets = Outside(Allowed()), threading.Event(), []
+
+    def work(budget: Budget) -> str:
+        budgets.append(budget)
+        release.wait(20)
+        budget.remaining()
+        return "yes"
+
+    async def two() -> str:
+        first = asyncio.create_task(outside.ask(None, ONE, work, "question"))
+        second = asyncio.create_task(outside.ask(None, TWO, work, "question"))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        release.set()
+        return await second
+
+    assert asyncio.run(two()) == "yes"
+    assert len(budgets) == 1
+
+
+@contextmanager
+def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """The address of a server that answers everything in the same way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            try:
+                answer(self)
+            except OSError:
+                self.close_connection = True
+
+        do_POST = do_GET  # noqa: N815 (the interface's)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving_by(Handler) as address:
+        yield address
+
+
+def trickle(handler: BaseHTTPRequestHandler, ended: threading.Event, gone: list[int]) -> None:
+    """A header that never ends, a byte at a time, so that no timeout of a socket ever comes."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    try:
+        while not ended.wait(0.05):
+            handler.wfile.write(b"x")
+    except OSError:
+        gone.append(1)
+        raise
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[str, list[int]]]:
+    """A server that sends a byte from time to time, and how often somebody hung up on it."""
+    ended, gone = threading.Event(), []
+    with answering(lambda handler: trickle(handler, ended, gone)) as address:
+        yield address, gone
+        ended.set()
+
+
+def search(address: str, number: int = 0) -> dict[str, Any]:
+    stac = {"url": f"http://{address}", "collection": f"c{number}", "datetime": "2024-06-01/2024-09-30"}
+    return {"source": {"stac": stac}, "area": {"bbox": [-123.6, 48.3, -123.2, 48.6]}}
+
+
+@pytest.fixture
+def installation(settings: Settings, slow: tuple[str, list[int]], monkeypatch) -> Iterator[Installation]:
+    monkeypatch.setattr("mosaic_api.context.LOOK_UPS", replace(LOOK_UPS, seconds=3.0))
+    with serving(replace(settings, allowed_hosts=slow[0]), free_port()) as found:
+        yield found
+
+
+def test_a_server_that_trickles_is_left_in_time_and_holds_no_slot(
+    installation: Installation, slow: tuple[str, list[int]]
+):
+    address, gone = slow
+    with installation.client(installation.token("vic", "viewer")) as vic:
+        for number in range(2):
+            began = time.monotonic()
+            answer = vic.post("scenes", json=search(address, number))
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert "no answer" in answer.json()["detail"]
+            assert 2 < time.monotonic() - began < 10
+        until(lambda: len(gone) >= 2, 10)
+
+
+def test_many_who_wait_for_other_servers_hold_nobody_up(installation: Installation, slow: tuple[str, list[int]]):
+    address, _ = slow
+    statuses: list[int] = []
+    tokens = [installation.token(name, "viewer") for name in ("vic", "val")]
+
+    def look_up(number: int) -> None:
+        with installation.client(tokens[number % 2]) as caller:
+            statuses.append(caller.post("scenes", json=search(address, number)).status_code)
+
+    threads = [threading.Thread(target=look_up, args=(number,)) for number in range(45)]
+    for thread in threads:
+        thread.start()
+    with installation.client(tokens[0]) as vic, httpx.Client(base_url=installation.url) as probe:
+        until(lambda: statuses.count(429) >= 30)
+        began = time.monotonic()
+        assert probe.get("/readyz").status_code == 200
+        assert vic.get("requests").status_code == 200
+        assert time.monotonic() - began < 3
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {429, 503}
+
+
+def test_a_look_up_ends_when_its_client_leaves(settings: Settings, slow: tuple[str, list[int]]):
+    address, gone = slow
+    with serving(replace(settings, allowed_hosts=address), free_port()) as installation:
+        with installation.client(installation.token("vic", "viewer")) as vic, pytest.raises(httpx.ReadTimeout):
+            vic.post("scenes", json=search(address), timeout=1.5)
+        until(lambda: gone, 10)  # long before the 25 s that a look-up may last
+
+
+def test_a_search_whose_items_are_too_large_is_refused(settings: Settings, client: Client):
+    item = (
+        b'{"type":"Feature","id":"%d","properties":{"datetime":"2024-07-01T00:00:00Z","x":"%s"},"links":[],"assets":{},'
+    )
+    item += b'"geometry":null,"stac_version":"1.0.0","collection":"c0"}'
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        here = handler.headers["Host"].encode()
+        if "search" in handler.path:
+            number = int(handler.path.partition("page=")[2] or 0)
+            following = b'{"rel":"next","href":"http://%s/search?page=%d"}' % (here, number + 1)
+            content = b'{"type":"FeatureCollection","features":[%s],"links":[%s]}' % (
+                item % (number, b"y" * 14 * 2**20),
+                following,
+            )
+        else:
+            content = (
+                b'{"type":"Catalog","id":"a","description":"","stac_version":"1.0.0","conformsTo":'
+                b'["https://api.stacspec.org/v1.0.0/core","https://api.stacspec.org/v1.0.0/item-search"],'
+                b'"links":[{"rel":"search","href":"http://%s/search","method":"GET"}]}' % here
+            )
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/geo+json")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    with answering(answer) as address:
+        with serving(replace(settings, allowed_hosts=address), free_port()) as installation:
+            with installation.client(installation.token("vic", "viewer")) as vic:
+                answered = vic.post("scenes", json=search(address))
+    assert answered.status_code == 422, answered.text
+    assert "32 MiB" in answered.json()["detail"]
