@@ -6,15 +6,18 @@ the other one work off the requests from now on.
 
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
 
 import uvicorn
+from fastapi import FastAPI
 from mosaic_crds.errors import MosaicError
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
+from mosaic_api.connections import ANY, OPTIONS, listening
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
@@ -36,19 +39,16 @@ def serve(settings: Settings) -> None:
         OtherKindError: executors work off what is in the database.
     """
     app = create_app(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host="0.0.0.0",  # noqa: S104 (the pod's own address is not known)
-            port=PORT,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
-    if not settings.cluster:
-        server.run()
-        return
+    options = {"log_config": None, "timeout_graceful_shutdown": GRACE_SECONDS, **OPTIONS}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    with listening(PORT, ANY) as sockets:
+        if settings.cluster:
+            _serve_in_step(settings, app, server, sockets)
+        else:
+            server.run(sockets=sockets)
+
+
+def _serve_in_step(settings: Settings, app: FastAPI, server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     cluster = Cluster(configuration(), settings.namespace)
     database, store = Database(settings.database), open_store(settings.store)
     stop = threading.Event()
@@ -66,7 +66,7 @@ def serve(settings: Settings) -> None:
     sync = threading.Thread(target=keep, name="sync lead")
     sync.start()
     try:
-        server.run()
+        server.run(sockets=sockets)
     finally:
         stop.set()
         sync.join()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -26,6 +26,8 @@ from mosaic_api.settings import Settings, origin_of
 
 STANDS_ON = "tokens"
 """In the signed cookie: the ids of the tokens that the session stands on."""
+MOST_ENCODED = 10
+"""Times that part of an address may be percent-encoded."""
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{40}}".encode())
@@ -143,7 +145,7 @@ class Doorkeeper:
                 message["headers"] = [*message.get("headers", []), *self._headers]  # type: ignore[misc]
             await send(message)
 
-        if _TOKEN.search(scope["query_string"]) or _TOKEN.search(scope.get("raw_path") or b""):
+        if _holds_token(scope["query_string"]) or _holds_token(scope.get("raw_path") or scope["path"].encode()):
             refusal = answer(
                 HTTPStatus.BAD_REQUEST,
                 "a token belongs into the header `Authorization: Bearer …`; addresses are kept in logs and histories: "
@@ -170,6 +172,18 @@ class Doorkeeper:
         if elsewhere or unsaid:
             return f"what changes something must come from the page {own} itself, and this came from elsewhere"
         return None
+
+
+def _holds_token(part: bytes) -> bool:
+    """Whether part of an address holds a token, however often it is percent-encoded."""
+    for _ in range(MOST_ENCODED):
+        if _TOKEN.search(part):
+            return True
+        decoded = unquote_to_bytes(part)
+        if decoded == part:
+            return False
+        part = decoded
+    return True  # nobody encodes so often who does not hide something
 
 
 def _name(host: str) -> str:

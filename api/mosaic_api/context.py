@@ -30,6 +30,8 @@ CONVERSIONS = 2
 UPLOADS, UPLOADS_EACH = 12, 3
 """At once, of all users and of each, each with a file on the disk; most wait for a conversion. A laptop's one user may
 have all."""
+STREAMS, STREAMS_EACH = 1000, 20
+"""Of events, of all users and of each; the page opens one for each request that somebody looks at."""
 LOOK_UPS = Allowed()
 """Of searches and estimates."""
 CENTRAL_CALLS = Allowed(seconds=30, at_once=16, of_one=4, a_minute=120)
@@ -68,7 +70,7 @@ class Context:
         health: whether this process can work.
         filing: reads and keeps the files of entries.
         scratch: the disk that files pass through.
-        uploads: lets so many in at once.
+        uploads, streams: let so many in at once.
         working: threads for these, apart from those that answer.
     """
 
@@ -85,6 +87,7 @@ class Context:
     filing: Filing = field(repr=False)
     scratch: Scratch = field(repr=False)
     uploads: Admission = field(repr=False)
+    streams: Admission = field(repr=False)
     outside: Outside = field(repr=False)
     central_calls: Outside = field(repr=False)
     fetches: Outside = field(repr=False)
@@ -125,6 +128,7 @@ class Context:
             filing=Filing(database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions),
             scratch=scratch,
             uploads=Admission("uploads", UPLOADS, UPLOADS if alone else UPLOADS_EACH),
+            streams=Admission("streams of events", STREAMS, STREAMS if alone else STREAMS_EACH),
             outside=Outside(LOOK_UPS.of(alone)),
             central_calls=Outside(CENTRAL_CALLS.of(alone)),
             fetches=Outside(FETCHES.of(alone)),

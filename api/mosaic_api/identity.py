@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,8 @@ SESSION = "session"
 SESSION_SECONDS = 12 * 3600
 MOST_TOKENS = 100
 """That one user may have at once."""
+MOST_SESSIONS = 20
+"""Logins that one user may have at once; a new one ends the oldest."""
 TOKEN_PREFIX = "mosaic_"  # noqa: S105 (by which scanners for leaked secrets find them)
 USED_SECONDS = 60
 """How exactly the last use of a token is known."""
@@ -146,7 +148,9 @@ def open_session(session: Session, user: User, browser: str, given: Token | None
         what the browser's signed cookie shall say: the ids of the tokens that the session stands on.
     """
     over = or_(Token.revoked.is_not(None), Token.expires <= now())
-    session.execute(delete(Token).where(Token.user_id == user.id, Token.scopes == [SESSION], over))
+    own = and_(Token.user_id == user.id, Token.scopes == [SESSION])
+    kept = select(Token.id).where(own, ~over).order_by(Token.created.desc(), Token.id).limit(MOST_SESSIONS - 1)
+    session.execute(delete(Token).where(own, Token.id.not_in(kept)))
     label, expires = f"login: {browser}"[:_LABEL], now() + timedelta(seconds=SESSION_SECONDS)
     token = _add_token(session, user, label, [SESSION], secrets.token_urlsafe(32), expires)
     return [str(token.id), *([str(given.id)] if given else [])]

@@ -1,6 +1,7 @@
 """How much one caller may take: calls a minute, failed attempts to get in, and the bytes of a body."""
 
 import asyncio
+import ipaddress
 import math
 import threading
 import time
@@ -117,13 +118,29 @@ class Limits:
     def failure(self, address: str) -> None:
         """Count a token or a login that was not valid.
 
+        All addresses of an IPv6 /64 count as one: a single host has as many.
         Valid ones are never refused for it: tokens are too long to guess, and others may come from the same address.
 
         Raises:
             TooMany: there were too many from the address.
             PassingError: the database does not answer.
         """
-        _expect_none(self._failures.take(address), "too many tokens or logins from your address were not valid")
+        _expect_none(
+            self._failures.take(network_of(address)), "too many tokens or logins from your address were not valid"
+        )
+
+
+def network_of(address: str) -> str:
+    """What an address is counted as: itself, or of IPv6 its /64, which belongs to one network; as text."""
+    try:
+        found = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _expect_none(wait: float, reason: str) -> None:

@@ -30,7 +30,8 @@ CALLBACK = "/auth/callback"
 LOGIN = "/login"
 TARGET = "target"
 """In the signed cookie, while somebody logs in: the path to go to then."""
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS, TOTAL_SECONDS = 10.0, 20.0
+"""Of the provider's silence, and of a whole step of a login, however steadily it drips."""
 LONGEST_NAME = 100
 LONGEST_SUBJECT = 255
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
@@ -74,10 +75,11 @@ class Provider:
             PassingError: the provider does not answer, or not as one does.
         """
         try:
-            await self._metadata()
-            request.session[TARGET] = target
-            answer: Response = await self._client.authorize_redirect(request, self._public_url + CALLBACK)
-        except (AuthlibBaseError, httpx2.HTTPError, RuntimeError, ValueError) as error:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                await self._metadata()
+                request.session[TARGET] = target
+                answer: Response = await self._client.authorize_redirect(request, self._public_url + CALLBACK)
+        except (TimeoutError, AuthlibBaseError, httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise self._silent(error) from error
         return answer
 
@@ -89,26 +91,31 @@ class Provider:
             PassingError: the provider does not answer.
         """
         try:
-            issuer = (await self._metadata())["issuer"]
-            expected = {
-                "iss": {"essential": True, "value": issuer},
-                "aud": {"essential": True, "value": self.oidc.client_id},
-            }
-            token = await self._client.authorize_access_token(request, claims_options=expected)
-            claims = token.get("userinfo")
-            if not claims:
-                raise Unauthorized(f"{self.name} did not say who you are: it sent no ID token")
-            return {**await self._more(token, claims["sub"]), **claims}
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await self._claims(request)
         except (AuthlibBaseError, JoseError) as error:
             raise Unauthorized(f"the login at {self.name} did not succeed ({_reason(error)}); try again") from error
-        except (httpx2.HTTPError, RuntimeError, ValueError) as error:
+        except (TimeoutError, httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise self._silent(error) from error
+
+    async def _claims(self, request: Request) -> Claims:
+        issuer = (await self._metadata())["issuer"]
+        expected = {
+            "iss": {"essential": True, "value": issuer},
+            "aud": {"essential": True, "value": self.oidc.client_id},
+        }
+        token = await self._client.authorize_access_token(request, claims_options=expected)
+        claims = token.get("userinfo")
+        if not claims:
+            raise Unauthorized(f"{self.name} did not say who you are: it sent no ID token")
+        return {**await self._more(token, claims["sub"]), **claims}
 
     async def farewell(self) -> str:
         """Where a browser goes after logging out: to the provider, to log out there too, or to LOGIN."""
         try:
-            metadata = await self._metadata()
-        except (PassingError, httpx2.HTTPError, ValueError):
+            async with asyncio.timeout(TOTAL_SECONDS):
+                metadata = await self._metadata()
+        except (TimeoutError, PassingError, httpx2.HTTPError, ValueError):
             return LOGIN
         address = str(metadata.get("end_session_endpoint", ""))
         if origin_of(address) != origin_of(self.oidc.issuer):  # the page's policy lets forms lead there alone

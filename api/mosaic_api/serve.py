@@ -5,7 +5,6 @@ on at the next start.
 """
 
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -22,13 +21,13 @@ import uvicorn
 from mosaic_crds.errors import RequestError
 
 from mosaic_api.app import create_app
+from mosaic_api.connections import LOOPBACK, OPTIONS
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
 from mosaic_api.loops import Loops
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
 
-HOST = "127.0.0.1"
 LEAVE_SECONDS = 3
 """What open connections are given at the end."""
 GIVE_BACK_SECONDS = 30
@@ -99,28 +98,9 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
         yield Installation(settings, database, loops)
 
 
-@contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    """A socket at a port of this machine, where no other does.
-
-    Raises:
-        RequestError: another program listens there.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((HOST, port))
-            opened.listen()
-        except OSError as error:
-            used = error.errno == errno.EADDRINUSE
-            why = "another program uses it" if used else os.strerror(error.errno or 0)
-            raise RequestError(f"port {port} cannot be listened at ({why}): choose another with --port") from None
-        yield opened
-
-
-def show_page(installation: Installation, at: socket.socket, *, in_browser: bool) -> None:
+def show_page(installation: Installation, at: Sequence[socket.socket], *, in_browser: bool) -> None:
     """Serve the page and the REST API until somebody stops it."""
-    url = f"http://{HOST}:{at.getsockname()[1]}"
+    url = f"http://{LOOPBACK[0]}:{at[0].getsockname()[1]}"
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -132,10 +112,10 @@ def show_page(installation: Installation, at: socket.socket, *, in_browser: bool
     config = uvicorn.Config(
         create_app(installation.settings, installation.loops),
         log_level="warning",
-        access_log=False,
         timeout_graceful_shutdown=LEAVE_SECONDS,
+        **OPTIONS,
     )
-    Server(config).run(sockets=[at])
+    Server(config).run(sockets=list(at))
 
 
 @contextmanager

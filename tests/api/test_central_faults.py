@@ -18,7 +18,7 @@ from databases import new_database
 from entry_files import geotiff
 from installations import PATIENCE_SECONDS, serving, until
 from mosaic_api.central.outbox import LEASE, Outbox
-from mosaic_api.context import FETCHES, UPLOADS
+from mosaic_api.context import FETCHES
 from mosaic_api.database import Entry
 from mosaic_api.database.models import now
 from mosaic_api.entries.purging import purge
@@ -241,7 +241,7 @@ def test_fetches_that_are_stuck_hold_no_upload_up_and_no_more_begin(
                     until(lambda: len(waiting) == FETCHES.at_once)
                     refused = laptop.post(f"central/entries/{entries[0]}/fetch")
                     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
-                    for _ in range(UPLOADS):
+                    for _ in range(2):
                         keep(laptop, geotiff(), kind="image")
                 finally:
                     end.set()

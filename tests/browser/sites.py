@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import uvicorn
 from mosaic_api.app import create_app
+from mosaic_api.connections import listening
 from mosaic_api.database import Database
-from mosaic_api.serve import Place, installed, listening
+from mosaic_api.serve import Place, installed
 from mosaic_api.settings import Settings
 from playwright.sync_api import Page
 from served_items import COLLECTION, around
@@ -90,7 +91,7 @@ class Site:
 @contextmanager
 def listened(settings: Settings, database: Database) -> Iterator[Site]:
     """A site with some settings; where people log in, its public address is its own."""
-    with listening(0) as at:
+    with listening(0) as (at, *_):
         url = f"http://127.0.0.1:{at.getsockname()[1]}"
         known = settings if settings.single_user else replace(settings, public_url=url)
         configuration = uvicorn.Config(create_app(known), log_level="warning", timeout_graceful_shutdown=1)

@@ -60,12 +60,13 @@ def serve(
     from mosaic_crds.errors import MosaicError
     from mosaic_worker.cli.requests import read_request
 
-    from mosaic_api.serve import Place, installed, listening, show_page, stopping
+    from mosaic_api.connections import listening
+    from mosaic_api.serve import Place, installed, show_page, stopping
     from mosaic_api.settings import ENV_DATABASE, database_if_named
 
     asked = [read_request(path) for path in requests]
     with stopping(), ExitStack() as running:
-        socket = None if once else running.enter_context(listening(port))
+        sockets = None if once else running.enter_context(listening(port))
         named = {ENV_DATABASE: database} if database else {}
         place = Place(data, store, database_if_named(os.environ | named), scenes)
         installation = running.enter_context(installed(place, os.environ))
@@ -76,8 +77,8 @@ def serve(
                 if once:
                     raise
                 click.echo(f"mosaic: {request.metadata.name}: {error}", err=True)
-        if socket is not None:
-            show_page(installation, socket, in_browser=in_browser)
+        if sockets is not None:
+            show_page(installation, sockets, in_browser=in_browser)
 
 
 def make(request: "MosaicRequest", installation: "Installation") -> None:

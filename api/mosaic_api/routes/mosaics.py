@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Self
@@ -12,6 +13,7 @@ from mosaic_crds.names import Phase
 from pydantic import ConfigDict, StrictBool
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from mosaic_api import mosaics
 from mosaic_api.access import Who, recognised_again, required
@@ -177,7 +179,7 @@ def remove(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> None:
 
 
 @router.get("/{mosaic_id}/events", response_class=EventSourceResponse)
-async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, _: Who) -> EventSourceResponse:
+async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, principal: Who) -> EventSourceResponse:
     """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone.
 
     They end within half a minute after who asks has logged out, or may not see the mosaic any more.
@@ -207,4 +209,16 @@ async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, _: Who) -> 
 
     if await run_in_threadpool(look) is None:
         raise NotFound(f"there is no mosaic {mosaic_id}, or it is not yours")
-    return EventSourceResponse(told())
+    return _Counted(told(), here.streams.slot(principal.user_id))
+
+
+class _Counted(EventSourceResponse):
+    """A stream that has a slot of its user from its beginning to its end."""
+
+    def __init__(self, content: AsyncIterator[ServerSentEvent], slot: AbstractContextManager[None]) -> None:
+        super().__init__(content)
+        self._slot = slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._slot:
+            await super().__call__(scope, receive, send)

@@ -167,7 +167,7 @@ class Hands:
             namespace=self._namespace,
             name=resource.name,
             origin="cluster",
-            shared=True,
+            shared=not resource.row,  # one whose row is lost was somebody's: administrators see it, and may share it
             created=resource.created,
             spec=resource.spec,
             uid=resource.uid,
@@ -177,7 +177,7 @@ class Hands:
         _tell(mosaic, resource.status)
         with suppress(IntegrityError), self._database.transaction() as session:  # somebody else was faster
             session.add(mosaic)
-            audit(session, None, "appear", f"mosaic/{mosaic.id}", name=mosaic.name)
+            audit(session, None, "appear", f"mosaic/{mosaic.id}", name=mosaic.name, row=resource.row)
 
     def _rename(self, row: Row) -> None:
         suffix = f"-{secrets.token_hex(3)}"

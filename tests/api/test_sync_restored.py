@@ -1,0 +1,61 @@
+"""Requests in the cluster that are newer than the database: it was restored, and their rows are lost."""
+
+import uuid
+from typing import Any
+
+import pytest
+from mosaic_api import mosaics
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.identity import named_user, principal_of
+from mosaic_api.problems import NotFound
+from mosaic_api.settings import Settings
+from mosaic_api.sync.acting import Hands
+from mosaic_api.sync.decide import Adopt
+from mosaic_api.sync.kube import Definition
+from mosaic_api.sync.observed import Observed, Resource
+from mosaic_api.sync.running import _needs_something
+from mosaic_crds.names import ANNOTATION_ROW
+from mosaic_worker.store import open_store
+from sqlalchemy import select
+
+SPEC = {"area": {"bbox": [1, 2, 3, 4]}, "source": {"files": {"scenes": []}}, "product": {"index": "NDVI"}}
+
+
+class Cluster:
+    """An API server with one request."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+
+    def definition(self) -> Definition:
+        return Definition("crd", leaving=False)
+
+    def find(self, _: str) -> Resource:
+        return self._resource
+
+
+@pytest.mark.parametrize("asked_on_the_page", [True, False])
+def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_it(
+    settings: Settings, database: Database, asked_on_the_page: bool
+):
+    annotations = {ANNOTATION_ROW: str(uuid.uuid4())} if asked_on_the_page else {}
+    metadata: dict[str, Any] = {"name": "lost", "uid": "u", "creationTimestamp": "2026-01-01T10:00:00Z"}
+    resource = Resource({"metadata": metadata | {"annotations": annotations}, "spec": SPEC})
+    Hands(settings.namespace, database, open_store(settings.store), Cluster(resource)).do(Adopt(resource))
+    with database.transaction() as session:
+        found = session.scalars(select(Mosaic)).one()
+        assert (found.owner_id, found.shared) == (None, not asked_on_the_page)
+        ann, eve = (
+            principal_of(named_user(session, name, role)) for name, role in (("ann", "editor"), ("eve", "admin"))
+        )
+        assert mosaics.find(session, eve, found.id) is found
+        if asked_on_the_page:
+            with pytest.raises(NotFound):
+                mosaics.find(session, ann, found.id)
+            mosaics.share(session, eve, found.id, True)
+        assert mosaics.find(session, ann, found.id) is found
+
+
+def test_one_odd_request_does_not_stop_the_look_at_others():
+    odd = Resource({"metadata": {"name": "odd", "uid": "u", "annotations": None}, "spec": None})
+    assert _needs_something(Observed([], odd))
