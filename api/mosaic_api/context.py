@@ -25,6 +25,7 @@ from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.previews import Previews
 from mosaic_api.results.shown import ShownMosaic
 from mosaic_api.settings import Settings
+from mosaic_api.store_reads import StoreReads
 
 CONVERSIONS = 2
 UPLOADS, UPLOADS_EACH = 12, 3
@@ -63,6 +64,7 @@ class Context:
             shared any more is seen a little longer.
         tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
+        reads: of the store, in threads of their own.
         outside: searches and estimates, which ask servers elsewhere.
         central_calls, fetches: calls of the central installation.
         metrics: of this application.
@@ -88,6 +90,7 @@ class Context:
     scratch: Scratch = field(repr=False)
     uploads: Admission = field(repr=False)
     streams: Admission = field(repr=False)
+    reads: StoreReads = field(repr=False)
     outside: Outside = field(repr=False)
     central_calls: Outside = field(repr=False)
     fetches: Outside = field(repr=False)
@@ -128,6 +131,7 @@ class Context:
             filing=Filing(database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions),
             scratch=scratch,
             uploads=Admission("uploads", UPLOADS, UPLOADS if alone else UPLOADS_EACH),
+            reads=StoreReads(alone=alone),
             streams=Admission("streams of events", STREAMS, STREAMS if alone else STREAMS_EACH),
             outside=Outside(LOOK_UPS.of(alone)),
             central_calls=Outside(CENTRAL_CALLS.of(alone)),

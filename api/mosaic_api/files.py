@@ -2,8 +2,9 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from mosaic_api.problems import NotFound, answer
 
 PIECE_BYTES = 2**20
+Read = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -35,7 +37,7 @@ class Sent:
     etag: str
 
 
-def send(store: Store, file: Sent, request: Request, cache: str) -> Response:
+def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> Response:
     """The answer to a GET or HEAD: the whole file, or the single range that is asked for.
 
     Args:
@@ -43,6 +45,7 @@ def send(store: Store, file: Sent, request: Request, cache: str) -> Response:
         file: what it is.
         request: what is answered.
         cache: the value of Cache-Control.
+        read: runs in a thread what reads a piece of the file.
 
     Raises:
         NotFound: the file is not there any more.
@@ -69,16 +72,21 @@ def send(store: Store, file: Sent, request: Request, cache: str) -> Response:
     if request.method == "HEAD":
         opened.close()
         return Response(status_code=status, headers=headers, media_type=file.media_type)
-    return _Streamed(opened, start, stop, status, headers, file.media_type)
+    return _Streamed(opened, _pieces(opened, start, stop, read), status, headers, file.media_type)
 
 
 class _Streamed(StreamingResponse):
     """A part of an opened file, which is closed at the end, also where who asked has left before the first byte."""
 
     def __init__(
-        self, opened: io.BufferedReader, start: int, stop: int, status: int, headers: Mapping[str, str], media_type: str
+        self,
+        opened: io.BufferedReader,
+        pieces: AsyncIterator[bytes],
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
     ) -> None:
-        super().__init__(_pieces(opened, start, stop), status, headers, media_type)
+        super().__init__(pieces, status, headers, media_type)
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,10 +116,10 @@ def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-def _pieces(opened: io.BufferedReader, start: int, stop: int) -> Iterator[bytes]:
+async def _pieces(opened: io.BufferedReader, start: int, stop: int, read: Read) -> AsyncIterator[bytes]:
     """The content between two bytes."""
     opened.seek(start)
-    while start < stop and (piece := opened.read(min(PIECE_BYTES, stop - start))):
+    while start < stop and (piece := await read(partial(opened.read, min(PIECE_BYTES, stop - start)))):
         start += len(piece)
         yield piece
 

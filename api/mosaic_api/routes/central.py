@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
+from mosaic_worker.sources.budget import Budget
 
 from mosaic_api.access import Who, who
 from mosaic_api.bodies import Body
@@ -18,6 +19,7 @@ from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
 from mosaic_api.central.told import TheirEntries, TheirEntry, TheirRequest, TheirRequests
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
+from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.telling import Told
 from mosaic_api.identity import Principal
 from mosaic_api.problems import TooMany
@@ -86,7 +88,7 @@ async def fetch(
 ) -> Told:
     """Take an entry over from there; fetched again, it is the same one."""
     fetching = lambda central: fetch_entry(keeper, central, principal, entry_id)  # noqa: E731
-    return Told.of(await _taken(fetching, request, response, principal, here), principal)
+    return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
@@ -120,14 +122,23 @@ async def fetch_published(
 ) -> Told:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
     fetching = lambda central: fetch_mosaic(keeper, central, principal, mosaic_id)  # noqa: E731
-    return Told.of(await _taken(fetching, request, response, principal, here), principal)
+    return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
 async def _taken(
-    fetching: Call[tuple[Entry, bool]], request: Request, response: Response, principal: Principal, here: Context
+    fetching: Call[tuple[Entry, bool]],
+    request: Request,
+    response: Response,
+    principal: Principal,
+    here: Context,
+    keeper: Keeper,
 ) -> Entry:
     """The entry that was fetched, of which the answer says where it is and whether it was there already."""
-    work = lambda budget: fetching(Central(here.settings, budget))  # noqa: E731
+
+    def work(budget: Budget) -> tuple[Entry, bool]:
+        with budget.ending(keeper.cancelled.set):  # so that no file is converted that nobody waits for
+            return fetching(Central(here.settings, budget))
+
     fetched, made = await here.fetches.ask(request, principal.user_id, work)
     response.headers["Location"] = f"../../../entries/{fetched.id}"
     if not made:

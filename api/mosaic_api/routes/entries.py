@@ -24,7 +24,7 @@ from mosaic_api.entries.keeping import Keeper
 from mosaic_api.entries.kinds import FORMATS, GEOJSON
 from mosaic_api.entries.telling import Told
 from mosaic_api.entries.uploads import announced, cancelled_with, received
-from mosaic_api.files import Sent, known, send
+from mosaic_api.files import Read, Sent, known, send
 from mosaic_api.identity import Principal
 from mosaic_api.limits import MOST_BODY_BYTES
 from mosaic_api.problems import Invalid, NotFound
@@ -279,24 +279,27 @@ def unshare(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
     responses=file_of(*(each.media_type for each in FORMATS)),
 )
 @router.head("/{entry_id}/files/{role}", include_in_schema=False)
-def file(role: Literal["original", "display"], request: Request, entry: Found, here: HERE) -> Response:
+async def file(
+    role: Literal["original", "display"], request: Request, entry: Found, principal: Who, here: HERE
+) -> Response:
     """A file of an entry, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
-    return _sent(entry, role, request, here)
+    return await _sent(entry, role, request, principal, here)
 
 
 @router.get("/{entry_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
 @router.head("/{entry_id}/features", include_in_schema=False)
-def features(request: Request, entry: Found, here: HERE) -> Response:
+async def features(request: Request, entry: Found, principal: Who, here: HERE) -> Response:
     """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
     if entry.kind != "vector":
         raise NotFound(f"the entry {entry.id} is no vector file")
-    return _sent(entry, "display", request, here)
+    return await _sent(entry, "display", request, principal, here)
 
 
 @router.get("/{entry_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
-def tile(
+async def tile(
     request: Request,
     entry: Found,
+    principal: Who,
     here: HERE,
     z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
@@ -311,23 +314,29 @@ def tile(
     headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
     if known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    content = showing.tile(here.datasets, entry, Place(z, x, y), colormap, limits and (limits[0], limits[1]))
+    between = limits and (limits[0], limits[1])
+    paint = partial(showing.tile, here.datasets, entry, Place(z, x, y), colormap, between)
+    content = await here.reads.run(principal.user_id, paint)
     return Response(content, headers=headers, media_type=PNG)
 
 
 @router.get("/{entry_id}/point")
-def point(
+async def point(
     entry: Found,
+    principal: Who,
     here: HERE,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> Point:
     """The values of all bands of an image at a place."""
-    return Point(bands=[ValueAt(**band) for band in showing.values_at(here.datasets, entry, lon, lat)])
+    values = partial(showing.values_at, here.datasets, entry, lon, lat)
+    return Point(bands=[ValueAt(**band) for band in await here.reads.run(principal.user_id, values)])
 
 
-def _sent(entry: Entry, role: str, request: Request, here: Context) -> Response:
+async def _sent(entry: Entry, role: str, request: Request, principal: Principal, here: Context) -> Response:
     told = entry.files.get(role) or (entry.files.get("original") if role == "display" else None)
     if told is None:
         raise NotFound(f"the entry {entry.id} has no file {role}")
-    return send(here.store, Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"'), request, FOR_NOW)
+    sent = Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"')
+    read: Read = partial(here.reads.run, principal.user_id)
+    return await here.reads.run(principal.user_id, partial(send, here.store, sent, request, FOR_NOW, read))

@@ -1,9 +1,11 @@
 """/requests/{id}: what is seen of a mosaic: tiles, values, legend, files, and what is done while it is being made."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
@@ -39,6 +41,7 @@ FILES: dict[str, tuple[str, str, str]] = {
 """By what they are called here: the name in the store, the media type, and the end of the name they are saved under."""
 
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+T = TypeVar("T")
 Content = Literal["cog", "png", "thumbnail", "item"]
 Answers = dict[int | str, dict[str, Any]]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -129,7 +132,19 @@ class Previewed(Body):
     tiles: list[PreviewTile]
 
 
-def shown(request: Request, mosaic_id: uuid.UUID) -> ShownMosaic:
+class Seen(NamedTuple):
+    """A published mosaic, and who looks at it."""
+
+    mosaic: ShownMosaic
+    principal: Principal
+    here: Context
+
+    async def read(self, work: Callable[[], T]) -> T:
+        """What work in the store gives."""
+        return await self.here.reads.run(self.principal.user_id, work)
+
+
+def shown(request: Request, mosaic_id: uuid.UUID) -> Seen:
     """The published mosaic that a request is about, as it was a moment ago: a map asks for many tiles at once.
 
     Raises:
@@ -146,47 +161,49 @@ def shown(request: Request, mosaic_id: uuid.UUID) -> ShownMosaic:
 
     principal, mosaic = here.shown.get((credentials(request), mosaic_id), find)
     here.limits.call(principal)
-    return mosaic
+    return Seen(mosaic, principal, here)
+
+
+SEEN = Annotated[Seen, Depends(shown)]
 
 
 @router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER | KNOWN)
-def tile(
+async def tile(
     request: Request,
-    mosaic_id: uuid.UUID,
+    seen: SEEN,
     colours: Annotated[Colours, Query()],
     z: Annotated[int, Path(ge=0, le=tiles.MOST_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
     y: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
 ) -> Response:
     """A tile of a web map (EPSG:3857, 256 pixels), transparent where there is no data."""
-    mosaic = shown(request, mosaic_id)
+    mosaic = seen.mosaic
     place, look = tiles.Place(z, x, y), colours.look(mosaic)
     headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
     if known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    here = context_of(request)
-    content = here.tiles.get(headers["ETag"], lambda: tiles.tile(here.datasets, mosaic, place, look))
+    paint = partial(tiles.tile, seen.here.datasets, mosaic, place, look)
+    content = await seen.read(partial(seen.here.tiles.get, headers["ETag"], paint))
     return Response(content, headers=headers, media_type=PNG)
 
 
 @router.get("/point")
-def point(
-    request: Request,
-    mosaic_id: uuid.UUID,
+async def point(
+    seen: SEEN,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> Point:
     """The values of all bands at a place."""
-    mosaic = shown(request, mosaic_id)
-    values = values_at(context_of(request).datasets, mosaic, lon, lat)
+    mosaic = seen.mosaic
+    values = await seen.read(partial(values_at, seen.here.datasets, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
     return Point(bands=[ValueAt(name=name, value=value) for name, value in named])
 
 
 @router.get("/legend")
-def legend(request: Request, mosaic_id: uuid.UUID, colours: Annotated[Colours, Query()]) -> Legend:
+def legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> Legend:
     """Which colour stands for which value, by the same parameters as tiles."""
-    mosaic = shown(request, mosaic_id)
+    mosaic = seen.mosaic
     look = colours.look(mosaic)
     limits = [
         Limits(name=name, minimum=lower, maximum=upper)
@@ -209,16 +226,16 @@ def legend(request: Request, mosaic_id: uuid.UUID, colours: Annotated[Colours, Q
 
 @router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER | KNOWN)
 @router.head("/files/{content}", include_in_schema=False)
-def file(request: Request, mosaic_id: uuid.UUID, content: Content) -> Response:
+async def file(request: Request, seen: SEEN, content: Content) -> Response:
     """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
-    mosaic = shown(request, mosaic_id)
+    mosaic = seen.mosaic
     name, media_type, ending = FILES[content]
     sent = Sent(mosaic.results.key(name), media_type, mosaic.name + ending, f'"{mosaic.results.uid}-{content}"')
-    return send(context_of(request).store, sent, request, FOR_EVER)
+    return await seen.read(partial(send, seen.here.store, sent, request, FOR_EVER, seen.read))
 
 
 @router.get("/preview")
-def preview(
+async def preview(
     request: Request,
     response: Response,
     mosaic_id: uuid.UUID,
@@ -231,22 +248,26 @@ def preview(
 ) -> Previewed:
     """The tiles that are done while the mosaic is being made."""
     response.headers["Cache-Control"] = FOR_NOW
-    found = _preview(mosaic_id, principal, here)
-    if found is None:
-        return Previewed(stretch=stretch, tiles=[])
-    done = found.look()
-    told = stretch or _written(found.stretch()) or None
-    return Previewed(
-        stretch=told,
-        tiles=[
-            PreviewTile(index=index, bounds=one.bounds, url=f"{request.url.path}/{index}.png?stretch={told}")
-            for index, one in sorted(done.items())
-        ],
-    )
+
+    def look() -> Previewed:
+        found = _preview(mosaic_id, principal, here)
+        if found is None:
+            return Previewed(stretch=stretch, tiles=[])
+        done = found.look()
+        told = stretch or _written(found.stretch()) or None
+        return Previewed(
+            stretch=told,
+            tiles=[
+                PreviewTile(index=index, bounds=one.bounds, url=f"{request.url.path}/{index}.png?stretch={told}")
+                for index, one in sorted(done.items())
+            ],
+        )
+
+    return await here.reads.run(principal.user_id, look)
 
 
 @router.get("/preview/{index}.png", response_class=Response, responses=PICTURE_ANSWER)
-def preview_tile(
+async def preview_tile(
     mosaic_id: uuid.UUID,
     principal: Who,
     here: HERE,
@@ -254,10 +275,14 @@ def preview_tile(
     stretch: Annotated[str, Query(max_length=200, examples=["-0.1,0.8"], description="as /preview tells it")],
 ) -> Response:
     """A tile that is done, in EPSG:3857, coloured for the time being."""
-    found = _preview(mosaic_id, principal, here)
-    if found is None:
-        raise NotFound(f"nothing of the mosaic {mosaic_id} is being made at this moment")
-    content = found.picture(index, _read(stretch, found.bands))
+
+    def look() -> bytes:
+        found = _preview(mosaic_id, principal, here)
+        if found is None:
+            raise NotFound(f"nothing of the mosaic {mosaic_id} is being made at this moment")
+        return found.picture(index, _read(stretch, found.bands))
+
+    content = await here.reads.run(principal.user_id, look)
     return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG)
 
 
