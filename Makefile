@@ -39,7 +39,8 @@ test: lint verify chart ## Everything that must hold: lint, generated files, all
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone && $(BIN)/python -m pytest tests/cluster/alone
+	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
+		&& MOSAIC_TEST_LAB_IS_READY=yes $(BIN)/python -m pytest tests/cluster/alone # the images are built and loaded
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
