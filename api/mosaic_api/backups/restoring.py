@@ -7,7 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.errors import RequestError
 from mosaic_crds.names import Phase
 from mosaic_worker.results import Results
 from mosaic_worker.store import Store, open_store
@@ -97,7 +97,7 @@ def _copy(about: About, archive: Reader, store: Store, progress: Progress) -> No
         try:
             store.create(key, archive.pieces(f"{STORE}{key}"))
         except ValueError as error:
-            raise PassingError(str(error)) from None
+            raise RequestError(str(error)) from None
     progress(len(about.files), len(about.files))
 
 
