@@ -7,7 +7,7 @@ import signal
 import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -59,7 +59,7 @@ def test_a_request_that_cannot_work_fails_with_its_sentence_and_is_not_tried_aga
     assert files_in(settings) == []
 
 
-def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_goes_on(rows, settings, serve):
+def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_goes_on(rows, settings, serve, database):
     slow = replace(settings, allowed_hosts=(address := serve(0.5)))
     row = rows.ask(spec_of(f"http://{address}"), "snow")
     with executor(slow) as first:
@@ -71,6 +71,10 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
     assert rows.see(row).phase == "Running"
     records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
     assert len(records) >= 2
+    with database.transaction() as session:
+        left = session.get_one(Mosaic, row, with_for_update={"of": Mosaic})
+        assert timedelta(0) < left.lease_until - datetime.now(UTC) <= timedelta(seconds=LEASE_SECONDS)
+        left.lease_until = func.now()  # half a minute later
     with executor(slow):
         taken = until(lambda: mosaic if (mosaic := rows.see(row)).attempts == 2 else None)
         assert taken.status["progress"]["rangesDone"] >= 2
