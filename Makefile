@@ -11,6 +11,7 @@ HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
 BUILDER ?= $(firstword $(foreach program,docker podman buildah,$(if $(shell command -v $(program)),$(program))))
 BASE ?= python:3.12-slim
 TAG ?= 0.1.0
+NICE ?=
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -30,11 +31,12 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-# The tests on Kubernetes mostly wait, the others mostly compute: two parts at a time keep both cores busy.
+# The tests on Kubernetes mostly wait, the others mostly compute: two parts at a time keep both cores busy. NICE lets the
+# former go first when they have something to do.
 test: lint verify chart ## Everything that must hold: lint, generated files, all tests; two parts at a time
 	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build
 	@echo "test: two parts at a time; each shows its output when it ends"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target cluster-test unit service-test api-test browser-test
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target NICE='nice -n 10' cluster-test unit service-test api-test browser-test
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -69,25 +71,25 @@ lint: setup ## Style, types, the direction of imports, and what bandit knows of 
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive api crds operator worker_image
 
 unit: setup ## The tests that need no services
-	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+	$(NICE) $(BIN)/python -m pytest -n auto tests/unit tests/imagery
 
 api-test: setup chromium ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
 	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
-	$(BIN)/python -m pytest -n auto tests/api
+	$(NICE) $(BIN)/python -m pytest -n auto tests/api
 
 chromium:
 	@command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
 
 browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
-	@if command -v chromium > /dev/null; then $(BIN)/python -m pytest -n 2 tests/browser; \
+	@if command -v chromium > /dev/null; then $(NICE) $(BIN)/python -m pytest -n 2 tests/browser; \
 	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start
-	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
+	@if tests/services/servers/install azurite versitygw; then $(NICE) $(BIN)/python -m pytest -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
 
 compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
