@@ -14,10 +14,12 @@ import httpx
 import pytest
 from clients import Client
 from installations import Installation, serving, until
-from mosaic_api.context import LOOK_UPS
+from mosaic_api import login
+from mosaic_api.context import CENTRAL_CALLS, LOOK_UPS
+from mosaic_api.database import Database
 from mosaic_api.outside import Allowed, Outside
 from mosaic_api.problems import TooMany, Unavailable
-from mosaic_api.settings import Settings
+from mosaic_api.settings import Oidc, Settings
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.budget import Budget
 from range_server import serving_by
@@ -236,3 +238,30 @@ def test_a_search_whose_items_are_too_large_is_refused(settings: Settings, clien
                 answered = vic.post("scenes", json=search(address))
     assert answered.status_code == 422, answered.text
     assert "32 MiB" in answered.json()["detail"]
+
+
+def test_a_central_server_that_trickles_holds_nobody_up(
+    settings: Settings, database: Database, slow: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    address, gone = slow
+    monkeypatch.setattr("mosaic_api.context.CENTRAL_CALLS", replace(CENTRAL_CALLS, seconds=2.0))
+    central = replace(settings, central_url=f"http://{address}", central_token="mosaic_of_there")
+    with serving(central, free_port()) as installation:
+        with installation.client(installation.token("vic", "viewer")) as vic:
+            began = time.monotonic()
+            answer = vic.get("central/entries")
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+            assert time.monotonic() - began < 10
+    until(lambda: gone, 10)
+
+
+def test_a_provider_that_trickles_holds_no_login_up(
+    settings: Settings, database: Database, slow: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(login, "TOTAL_SECONDS", 1.0)
+    away = replace(settings, oidc=Oidc(f"http://{slow[0]}", "client"))
+    with serving(away, free_port()) as installation:
+        began = time.monotonic()
+        answer = httpx.get(f"{installation.url}/auth/start", timeout=30)
+        assert answer.status_code == 503
+        assert time.monotonic() - began < 10

@@ -209,6 +209,8 @@ class _Adapter(HTTPAdapter):
         finally:
             response.close()
         response._content_consumed = True
+        if self._gate.budget is not None:
+            self._gate.budget.remaining()  # an answer that its end cut short looks whole where it has no length
         return response
 
 
