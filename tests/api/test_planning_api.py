@@ -120,7 +120,7 @@ def test_scenes_in_the_folders_of_a_laptop_are_listed(
         assert (scene["kind"], scene["path"], scene["id"]) == ("item", str(item), "S2_SYNTHETIC_1")
         spec = {"source": {"files": {"scenes": [{"item": scene["path"]}]}}, "product": {"index": "NDVI"}}
         assert estimated(laptop, spec, whole=True)["scenes"] == 1
-    assert client("ann").get("/api/v1/scenes").json() == {"scenes": [], "complete": True}
+    assert client("ann").get("/api/v1/scenes").json() == {"scenes": [], "complete": True, "unreadable": []}
 
 
 def test_scenes_are_counted_with_their_dates_and_clouds(client: Client, catalogue: Catalogue):

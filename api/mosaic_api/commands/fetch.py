@@ -1,9 +1,11 @@
 """`mosaic fetch`: a mosaic's files, from wherever it was made."""
 
 import hashlib
-import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +17,24 @@ if TYPE_CHECKING:
     from mosaic_api.commands.place import Place, Seen
 
 ITEM = "mosaic.json"
-SHA256_MULTIHASH = "1220"
-"""How the checksums of an Item begin."""
+_CHECKSUM = re.compile(r"1220(?P<sha256>[0-9a-f]{64})")
+"""A SHA-256 as a multihash, as an Item has it."""
+_NAME = re.compile(r"[a-z]+\.[a-z]{3,4}")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a mosaic, as its Item tells of it.
+
+    Attributes:
+        name: in the folder of the mosaic.
+        size: bytes.
+        sha256: of its content, hexadecimal.
+    """
+
+    name: str
+    size: int
+    sha256: str
 
 
 @click.command()
@@ -38,8 +56,8 @@ def fetch(name: str, folder: Path | None, server: str | None, context: str | Non
         raise RequestError(f"{seen.name} has no result ({seen.phase}): {seen.message or 'wait until it is made'}")
     folder = folder or Path(seen.name)
     with place.pieces(seen, ITEM, 0) as pieces:
-        published = b"".join(pieces)
-    assets = json.loads(published)["assets"].values()
+        published = _small(pieces)
+    files = list(_files(published))
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,15 +69,45 @@ def fetch(name: str, folder: Path | None, server: str | None, context: str | Non
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            for asset in assets:
-                click.echo(_fetched(place, seen, folder, asset, bar))
+            for file in files:
+                click.echo(_fetched(place, seen, folder, file, bar))
         (folder / ITEM).write_bytes(published)  # last, as in the store
     except OSError as error:
         raise RequestError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
     click.echo(folder / ITEM)
 
 
-def _fetched(place: "Place", seen: "Seen", folder: Path, asset: dict[str, Any], bar: "Progress") -> Path:
+def _small(pieces: Iterator[bytes]) -> bytes:
+    """The content of a document, of which no more is read than a document may have."""
+    from mosaic_crds.json_input import LARGEST_JSON
+
+    content = bytearray()
+    while len(content) <= LARGEST_JSON and (piece := next(pieces, b"")):
+        content += piece
+    return bytes(content)
+
+
+def _files(published: bytes) -> Iterator[File]:
+    """The files that an Item tells of; whoever sent it may not name any others.
+
+    Raises:
+        RequestError: it is no Item of a mosaic.
+    """
+    from mosaic_crds.errors import RequestError
+    from mosaic_crds.json_input import parse_json
+
+    try:
+        for asset in parse_json(published, ITEM)["assets"].values():
+            name, checksum = asset["href"].removeprefix("./"), _CHECKSUM.fullmatch(asset["file:checksum"])
+            size = asset["file:size"]
+            if checksum is None or not _NAME.fullmatch(name) or not isinstance(size, int):
+                raise ValueError(name)
+            yield File(name, size, checksum["sha256"])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise RequestError(f"what was sent as {ITEM} is no Item of a mosaic; update this program") from None
+
+
+def _fetched(place: "Place", seen: "Seen", folder: Path, asset: File, bar: "Progress") -> Path:
     """A file of a mosaic, whole, and with the checksum that its Item tells.
 
     Raises:
@@ -67,8 +115,7 @@ def _fetched(place: "Place", seen: "Seen", folder: Path, asset: dict[str, Any], 
     """
     from mosaic_crds.errors import PassingError
 
-    file = Path(asset["href"]).name
-    size, digest = asset["file:size"], asset["file:checksum"].removeprefix(SHA256_MULTIHASH)
+    file, size, digest = asset.name, asset.size, asset.sha256
     target, part = folder / file, folder / f".{file}.{digest[:16]}.part"
     if target.exists() and target.stat().st_size == size and _digest(target) == digest:
         return target
@@ -80,6 +127,8 @@ def _fetched(place: "Place", seen: "Seen", folder: Path, asset: dict[str, Any], 
             for piece in pieces:
                 written.write(piece)
                 bar.update(task, advance=len(piece))
+                if written.tell() > size:
+                    break  # that is no file of this Item, and may have no end
     if part.stat().st_size < size:
         raise PassingError(f"{file} came in part only; the same command goes on with it")
     if _digest(part) != digest:

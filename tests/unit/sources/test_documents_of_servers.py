@@ -188,3 +188,16 @@ def test_a_token_of_the_planetary_computer_is_made_for_its_storage_over_https_al
     with answering({}, asked) as tokens:
         assert planetary_computer_signer(own_machine(tmp_path), tokens).sign(href) == href
     assert asked == []
+
+
+@pytest.mark.parametrize("value", ['"\\u0000"', "NaN", "1e400", "[" * 300 + "]" * 300])
+def test_an_answer_that_breaks_the_rule_for_json_is_said_to_be_no_stac(tmp_path: Path, value: str, monkeypatch):
+    answers: dict[str, Any] = {}
+    with answering(answers, []) as api:
+        answers["/"] = landing(api)
+        answers["/search"] = found(item("a.tif")) | {"context": "VALUE"}
+        real = json.dumps
+        monkeypatch.setattr(json, "dumps", lambda given, **more: real(given, **more).replace('"VALUE"', value))
+        catalogue = Catalogue(api, "spec.source.stac", Client(own_machine(tmp_path)))
+        with pytest.raises(PassingError, match="gave an answer that is no STAC"):
+            catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)

@@ -259,14 +259,14 @@ class _Asking(StacApiIO):
         """Read an answer by the one reader for JSON from outside.
 
         Raises:
-            PassingError: it is no JSON object.
+            ValueError: it is no JSON object, as callers here expect of a reader of JSON.
         """
         try:
-            found = parse_json(txt, f"{self._catalogue.where}: the answer of {shown(self._catalogue.url)}")
+            found = parse_json(txt, "the answer")
         except RequestError as error:
-            raise PassingError(str(error)) from None
+            raise ValueError(str(error)) from None
         if not isinstance(found, dict):
-            raise PassingError(f"{self._catalogue.where}: {shown(self._catalogue.url)} gave an answer that is no STAC")
+            raise ValueError("the answer is no JSON object")
         return found
 
     def request(

@@ -1,0 +1,63 @@
+"""What `mosaic fetch` believes of a server."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mosaic_api.commands import fetch
+from mosaic_crds.errors import PassingError, RequestError
+from rich.progress import Progress
+
+SHA256 = "1220" + "0" * 64
+ASSET: dict[str, Any] = {"href": "./mosaic.tif", "file:size": 5, "file:checksum": SHA256}
+
+
+def files(**changes: Any) -> list[fetch.File]:
+    return list(fetch._files(json.dumps({"assets": {"mosaic": ASSET | changes}}).encode()))
+
+
+def test_an_items_files_are_known_by_name_size_and_checksum():
+    assert files() == [fetch.File("mosaic.tif", 5, "0" * 64)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"href": "../../.bashrc"},
+        {"href": "/etc/passwd"},
+        {"href": ".."},
+        {"href": ".hidden"},
+        {"href": 5},
+        {"file:checksum": "1220/../../../x"},
+        {"file:checksum": "1220"},
+        {"file:size": "5"},
+    ],
+)
+def test_a_file_with_another_name_or_no_checksum_is_refused(changes: dict[str, Any]):
+    with pytest.raises(RequestError, match="no Item of a mosaic"):
+        files(**changes)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"assets": 1}', '{"assets": {"a": 1}}', "[" * 100_000, "NaN"])
+def test_what_is_no_item_is_refused(text: str):
+    with pytest.raises(RequestError):
+        list(fetch._files(text.encode()))
+
+
+class Endless:
+    """A place whose files have no end."""
+
+    @contextmanager
+    def pieces(self, *_: Any) -> Iterator[Iterator[bytes]]:
+        yield (bytes(1000) for _ in iter(int, 1))
+
+
+def test_a_file_without_an_end_is_given_up(tmp_path: Path):
+    with pytest.raises(PassingError, match="other bytes"), Progress(disable=True) as bar:
+        fetch._fetched(Endless(), None, tmp_path, fetch.File("mosaic.tif", 5, "0" * 64), bar)
+    assert list(tmp_path.iterdir()) == []
+    with Endless().pieces() as pieces:
+        assert len(fetch._small(pieces)) < 17 * 2**20
