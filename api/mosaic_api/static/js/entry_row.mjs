@@ -141,12 +141,16 @@ export class EntryRow {
       make("div", { class: "buttons" }, make("button", { class: "strong" }, "Save"), button("Leave it", () => this.#tell())));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      try { this.#acts.changed(await patch(`entries/${this.entry.id}`, held(form), this.entry.version)); } catch (error) {
+      const changed = Object.fromEntries(Object.entries(held(form)).filter(([name, value]) => value !== before[name]));
+      try {
+        this.#acts.changed(await patch(`entries/${this.entry.id}`, changed, this.entry.version));
+      } catch (error) {
+        if (error.status === 412) this.entry = await get(`entries/${this.entry.id}`).catch(() => this.entry); // saved again, it replaces this one
         showProblem(form, problem, error);
-        if (error.status === 412) this.entry = await get(`entries/${this.entry.id}`); // what is saved next is said of this one
       }
     });
     fill(form, this.entry);
+    const before = held(form);
     this.#details.replaceChildren(form);
     form.querySelector("input").focus();
   }
