@@ -180,9 +180,13 @@ class Central:
         self, method: str, path: str, kind: type[Answer], seconds: float = ANSWER_SECONDS, **content: Any
     ) -> Answer:
         text = self._within(seconds, self._answer(method, path, seconds, **content))
-        told = _document(text)
+        other = f"what answers at {ENV_CENTRAL_URL} is no mosaic-operator; check the address"
+        try:
+            told = _document(text)
+        except PassingError as error:
+            raise PassingError(f"{other} ({error})") from None
         if not isinstance(told, dict):
-            raise PassingError(f"what answers at {ENV_CENTRAL_URL} is no mosaic-operator; check the address")
+            raise PassingError(other)
         try:
             return kind.model_validate(told)
         except ValidationError:
