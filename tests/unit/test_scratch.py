@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mosaic_api.entries.scratch import PREFIX, Scratch, sweep_scratch
@@ -47,5 +48,22 @@ def test_what_is_promised_is_not_promised_again():
             assert found == 150
             with scratch.reserved(150):
                 pass
+    with scratch.reserved(1000):
+        pass
+
+
+def test_what_is_written_counts_once(monkeypatch):
+    disk = {"free": 1000}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(**disk))
+    scratch = Scratch()
+    with scratch.reserved(400) as written:
+        disk["free"] -= 400
+        with pytest.raises(NoRoom), scratch.reserved(600):
+            pytest.fail("it was promised")
+        written()
+        written()
+        with scratch.reserved(600):
+            pass
+    disk["free"] += 400
     with scratch.reserved(1000):
         pass

@@ -123,7 +123,7 @@ class Filing:
             Invalid: it is of no kind that is taken.
             NoRoom: the disk is full.
         """
-        with self.scratch.reserved(size_of(content.file)):
+        with self.scratch.reserved(size_of(content.file)) as written:
             folder = Path(tempfile.mkdtemp(prefix="entry-", dir=self.scratch.folder))
             try:
                 head = content.file.read(HEAD_BYTES)
@@ -134,6 +134,7 @@ class Filing:
                     while piece := content.file.read(PIECE_BYTES):
                         digest.update(piece)
                         file.write(piece)
+                written()
                 yield Original(path, kind, digest.hexdigest(), content.name)
             finally:
                 shutil.rmtree(folder)

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Scratch:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._reserved = 0
+        self._promised, self._unwritten = 0, 0  # the first with what is written already
         self._held: tuple[Path, int] | None = None
 
     @property
@@ -42,8 +42,11 @@ class Scratch:
             return self._held[0]
 
     @contextmanager
-    def reserved(self, size: int) -> Iterator[None]:
+    def reserved(self, size: int) -> Iterator[Callable[[], None]]:
         """Have room for so many bytes.
+
+        Yields:
+            What to call when they are written: the disk itself counts them from then on.
 
         Raises:
             NoRoom: the disk does not have them, or they are promised to others.
@@ -54,24 +57,32 @@ class Scratch:
                     f"this needs {size / 2**20:.0f} MiB of the server's temporary disk, which are not free now; try "
                     "again later"
                 )
-            self._reserved += size
+            self._promise(size, size)
+        unwritten = size
+
+        def written() -> None:
+            nonlocal unwritten
+            with self._lock:
+                self._promise(0, -unwritten)
+                unwritten = 0
+
         try:
-            yield
+            yield written
         finally:
             with self._lock:
-                self._reserved -= size
+                self._promise(-size, -unwritten)
 
     @contextmanager
     def reserved_up_to(self, most: int) -> Iterator[int]:
         """Have room for so many bytes, or for half of what is free if that is less; others need some as well."""
         with self._lock:
             size = max(0, min(most, self._free() // 2))
-            self._reserved += size
+            self._promise(size, size)
         try:
             yield size
         finally:
             with self._lock:
-                self._reserved -= size
+                self._promise(-size, -size)
 
     def close(self) -> None:
         """Give the folder back."""
@@ -81,10 +92,14 @@ class Scratch:
             shutil.rmtree(held[0], ignore_errors=True)
             os.close(held[1])
 
+    def _promise(self, size: int, unwritten: int) -> None:
+        self._promised += size
+        self._unwritten += unwritten
+
     def _free(self) -> int:
-        """Bytes that may still be promised; those that are promised and written already count twice on the disk."""
-        on_disk = shutil.disk_usage(tempfile.gettempdir()).free
-        return (on_disk if self._most is None else min(on_disk, self._most)) - self._reserved
+        """Bytes that may still be promised."""
+        on_disk = shutil.disk_usage(tempfile.gettempdir()).free - self._unwritten
+        return on_disk if self._most is None else min(on_disk, self._most - self._promised)
 
 
 def sweep_scratch() -> int:

@@ -142,10 +142,11 @@ async def create(
     with (
         here.uploads.slot(principal.user_id),
         here.uploads.announced(principal.user_id, size) as before,
-        here.scratch.reserved(size),
+        here.scratch.reserved(size) as written,
     ):
         await anyio.to_thread.run_sync(expect_quota, here, principal, before + size - MOST_BODY_BYTES)
         async with received(request, here.settings.max_upload_bytes, size) as upload:
+            written()
             content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
             keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
             with cancelled_with(request, keeper.cancelled):
