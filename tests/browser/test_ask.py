@@ -240,11 +240,13 @@ def test_a_mosaic_of_earthdaily_is_asked_for(site: Site, opens: Opens, tmp_path:
 
 def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: Opens, tmp_path: Path):
     items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
+    (tmp_path / "scenes" / "deep.json").write_text("[" * 200_000)
     with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
         page = opens(site)
         page.get_by_label("Source", exact=True).select_option("Files on this machine or elsewhere")
         listed = page.get_by_role("list", name="Scenes on this machine")
         expect(listed.get_by_role("listitem")).to_have_count(3)
+        expect(page.locator("#here-says")).to_have_text(re.compile("^3 of 3. 1 cannot be read: deep.json .*64 levels"))
         for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
             listed.get_by_role("checkbox", name=name).check()
         listed.get_by_role("checkbox", name="S2_SYNTHETIC_3").uncheck()
