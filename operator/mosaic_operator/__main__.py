@@ -11,9 +11,10 @@ from kubernetes.aio.client import Configuration
 
 from mosaic_operator.caches import Cache
 from mosaic_operator.check import CheckError, check
+from mosaic_operator.connection import configuration, connection_of
 from mosaic_operator.deep_json import read_json_of_any_depth
 from mosaic_operator.health import serving
-from mosaic_operator.kube import Cluster, configuration, connection_of
+from mosaic_operator.kube import Cluster
 from mosaic_operator.leadership import lead
 from mosaic_operator.listing import compare_now_and_then, fill
 from mosaic_operator.logs import log_to_stderr

@@ -6,7 +6,8 @@ import aiohttp
 from kubernetes.aio.config import ConfigException
 from mosaic_crds.names import API_VERSION, KIND
 
-from mosaic_operator.kube import ApiError, Cluster, configuration
+from mosaic_operator.connection import configuration
+from mosaic_operator.kube import ApiError, Cluster
 
 ENV_URL = "MOSAIC_OPERATOR_URL"
 SAMPLE = {

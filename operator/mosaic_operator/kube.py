@@ -1,17 +1,15 @@
 """The API server, as far as the operator uses it: each call here is a verb in the chart's Role."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-import kopf
-from aiohttp import ClientError
-from kubernetes.aio import config
+from aiohttp import ClientError, ClientResponse
 from kubernetes.aio.client import ApiClient, Configuration
 from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
 
@@ -29,6 +27,10 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 """Leaves the other conditions of a status as they are."""
 TIMEOUT_SECONDS = 30
+LIST_SECONDS = 180
+"""For a page of a list: an API server that reads it from an old etcd looks at every object to find those selected."""
+MOST_BYTES = 8 * 2**20
+"""Of a list that is read at once."""
 MOST_EVENTS = 100
 """Events about one object that are read."""
 REPORTER = "mosaic-operator"
@@ -48,27 +50,8 @@ class ApiError(Exception):
         self.reason = reason
 
 
-async def configuration() -> Configuration:
-    """How the API server is reached: as the pod's service account, else by the user's kubeconfig."""
-    found = Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config(client_configuration=found)
-    else:
-        await config.load_kube_config(client_configuration=found)
-    return found
-
-
-async def connection_of(found: Configuration) -> kopf.ConnectionInfo:
-    """The same for kopf, whose own way asks the cluster's DNS for the API server."""
-    token = await found.get_api_key_with_prefix("BearerToken")
-    return kopf.ConnectionInfo(
-        server=found.host,
-        ca_path=found.ssl_ca_cert,
-        certificate_path=found.cert_file,
-        private_key_path=found.key_file,
-        scheme="Bearer" if token else None,
-        token=token.split()[-1] if token else None,
-    )
+class TooLargeError(Exception):
+    """An answer is larger than the caller wants to read."""
 
 
 class Cluster:
@@ -120,10 +103,12 @@ class Cluster:
         """Delete a Secret."""
         await self._call("delete", "secrets", f"{_secrets(namespace)}/{name}")
 
-    def jobs(self, namespace: str, selector: str, *, metadata_only: bool = False) -> AsyncIterator[list[Document]]:
-        """The Jobs of a namespace that have a label, in pages; of all with an empty name."""
+    def jobs(
+        self, namespace: str, selector: str, *, metadata_only: bool = False, recent: bool = False
+    ) -> AsyncIterator[list[Document]]:
+        """The Jobs of a namespace that have a label, in pages; of all with an empty name; see `_pages`."""
         path = _jobs(namespace) if namespace else "/apis/batch/v1/jobs"
-        return self._pages("jobs", path, selector, METADATA if metadata_only else JSON)
+        return self._pages("jobs", path, selector, METADATA if metadata_only else JSON, recent=recent)
 
     def pods(self, namespace: str, selector: str) -> AsyncIterator[list[Document]]:
         """The pods of a namespace that have a label, in pages."""
@@ -207,24 +192,49 @@ class Cluster:
         await self._call("create", "events", f"/api/v1/namespaces/{request.namespace}/events", document)
 
     def requests(
-        self, namespace: str, selector: str = "", *, metadata_only: bool = False
+        self, namespace: str, selector: str = "", *, metadata_only: bool = False, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
-        """The MosaicRequests of a namespace that have a label, in pages; of all with an empty name."""
-        return self._pages(PLURAL, _requests(namespace), selector, METADATA if metadata_only else JSON)
+        """The MosaicRequests of a namespace that have a label, in pages; of all with an empty name; see `_pages`."""
+        return self._pages(PLURAL, _requests(namespace), selector, METADATA if metadata_only else JSON, recent=recent)
 
     async def try_request(self, namespace: str, document: Mapping[str, Any]) -> None:
         """Ask whether a MosaicRequest would be accepted, without creating it."""
         await self._call("create", PLURAL, _requests(namespace), dict(document), dryRun="All")
 
     async def _pages(
-        self, resource: str, path: str, selector: str, accept: str = JSON
+        self, resource: str, path: str, selector: str, accept: str = JSON, *, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
         """A list, page by page, as it was when it began.
+
+        Args:
+            resource: for the count of calls.
+            path: of the list.
+            selector: of labels; empty for none.
+            accept: the form of the answer.
+            recent: whether it may be some moments old. The API server has that in memory, but not in pages, so that a
+                large one is read the other way. For the present state one with an old etcd decodes all objects, which
+                takes it more than a millisecond for each.
 
         Raises:
             ApiError: as of `_call`; 410 when the list took so long that its beginning is forgotten.
         """
-        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        selected: dict[str, Any] = {"labelSelector": selector} if selector else {}
+        if recent:
+            with suppress(TooLargeError):
+                found = await self._call(
+                    "list",
+                    resource,
+                    path,
+                    None,
+                    JSON,
+                    accept=accept,
+                    largest=MOST_BYTES,
+                    resourceVersion="0",
+                    **selected,
+                )
+                yield list(found["items"])
+                return
+        query = {"limit": str(PAGE)} | selected
         while True:
             found = await self._call("list", resource, path, None, JSON, accept=accept, **query)
             yield list(found["items"])
@@ -241,6 +251,7 @@ class Cluster:
         content: str = JSON,
         *,
         accept: str = JSON,
+        largest: int = -1,
         **query: str,
     ) -> Document:
         """Do one call.
@@ -261,8 +272,9 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            answer = await self.client.call_api(*prepared, _request_timeout=TIMEOUT_SECONDS)
-            text = await answer.read()
+            seconds = LIST_SECONDS if verb == "list" else TIMEOUT_SECONDS
+            answer = await self.client.call_api(*prepared, _request_timeout=seconds)
+            text = await (answer.read() if largest < 0 else _read(answer.response, largest))
         except (ClientError, OSError, TimeoutError) as error:
             raise ApiError(0, "NoAnswer", f"the API server does not answer: {error or type(error).__name__}") from error
         if answer.status < 500:
@@ -276,6 +288,16 @@ class Cluster:
         if answer.status >= 400:
             raise ApiError(answer.status, found.get("reason", ""), found.get("message", ""))
         return found
+
+
+async def _read(answer: ClientResponse, largest: int) -> bytes:
+    found = bytearray()
+    async for chunk in answer.content.iter_any():
+        found += chunk
+        if len(found) > largest:
+            answer.close()
+            raise TooLargeError
+    return bytes(found)
 
 
 def _when(event: Document) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mosaic_crds.names import LABEL_FINISHED, LABEL_REQUEST
 
 from mosaic_operator.caches import Cache, Key
-from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.kube import PAGE, ApiError, Cluster
 from mosaic_operator.observed import RequestState
 from mosaic_operator.settings import Settings
 
@@ -23,15 +23,19 @@ log = logging.getLogger(__name__)
 
 
 async def fill(cluster: Cluster, settings: Settings, cache: Cache) -> None:
-    """Read what there is, until it succeeds; label what is over and was not labelled."""
+    """Read what there was some moments ago, until it succeeds; label what is over and was not labelled.
+
+    What is newer comes by the watch, which begins with a list of its own.
+    """
     while True:
         try:
             for namespace in settings.namespaces or ("",):
-                async for page in cluster.jobs(namespace, LIVE_JOBS):
+                async for page in cluster.jobs(namespace, LIVE_JOBS, recent=True):
                     for document in page:
                         cache.see_job(None, document)
-                async for page in cluster.requests(namespace, NOT_FINISHED):
-                    await _take(cluster, cache, [RequestState(document) for document in page])
+                async for page in cluster.requests(namespace, NOT_FINISHED, recent=True):
+                    for begin in range(0, len(page), PAGE):
+                        await _take(cluster, cache, [RequestState(found) for found in page[begin : begin + PAGE]])
             return
         except ApiError as error:
             log.warning("requests and Jobs cannot be listed: %s; again in %d s", error, RETRY_SECONDS)

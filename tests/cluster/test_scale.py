@@ -103,7 +103,7 @@ def test_odd_pods_and_jobs_and_forged_labels_stop_nothing(release: Release, scen
     assert state["restartCount"] == 0
     assert "Traceback" not in release.kubectl("logs", f"deployment/{release.name}")
     for kind in ("pod", "job"):
-        release.kubectl("delete", kind, "odd-sweep", "odd-step", "odd-plan", "--wait=false")
+        release.kubectl("delete", kind, "odd-sweep", "odd-step", "odd-plan", "--wait=false", "--ignore-not-found")
 
 
 def test_a_label_of_finished_requests_on_one_at_work_is_taken_off_again(release: Release, scenes, assert_whole):

@@ -156,7 +156,7 @@ class ApiServer:
 
     async def list_requests(self, request: web.Request) -> web.Response:
         """A page of them, as they were when the first page was asked for."""
-        token, limit = request.query.get("continue", ""), int(request.query["limit"])
+        token, limit = request.query.get("continue", ""), int(request.query.get("limit", 10**9))
         selector = request.query.get("labelSelector", "")
         found = self._rests.pop(token) if token else [r for r in self.requests.values() if _selected(r, selector)]
         rest = str(next(self._numbers)) if found[limit:] else ""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from mosaic_crds.names import LABEL_FINISHED
-from mosaic_operator import places
+from mosaic_operator import kube, places
 from mosaic_operator.caches import Cache
 from mosaic_operator.listing import compare, fill
 from mosaic_operator.observed import RequestState
@@ -72,6 +72,20 @@ def test_the_next_start_reads_no_finished_request_and_labels_those_that_an_older
         await fill(cluster, settings(), cache)
         assert list(cache.requests) == [KEY]
         assert api.calls == ["GET jobs", "GET mosaicrequests"]
+
+    play(scenario)
+
+
+def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
+    monkeypatch.setattr(kube, "MOST_BYTES", 1000)
+
+    async def scenario(api, cluster):
+        for number in range(60):
+            api.apply(request(f"r{number}", f"u{number}"))
+        cache = Cache()
+        await fill(cluster, settings(), cache)
+        assert len(cache.requests) == 60
+        assert api.calls.count("GET mosaicrequests") == 4
 
     play(scenario)
 
