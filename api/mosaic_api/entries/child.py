@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mosaic_crds.errors import RequestError
+from mosaic_worker.isolation import Rules, code_files, seal
 
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.geopackages import check_geopackage
@@ -32,6 +33,7 @@ def main() -> None:
     kind = next(each for each in FORMATS if each.name == job.format)
     if kind.kind == "vector" and _SKIPPED not in os.environ:
         _start_again()
+    seal(rules_of(job))
     too_large: list[int] = []
     signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file as large as it may be
     _limit(job)
@@ -64,13 +66,19 @@ def _end_with_server() -> None:
         os._exit(1)
 
 
+def rules_of(job: Job) -> Rules:
+    """What the process may touch: the code, the file, and the folders in which it leaves what it made."""
+    made = [job.outcome, *([job.display] if job.display else [])]
+    return Rules([*code_files(os.environ), Path(job.path)], [Path(path).parent for path in made])
+
+
 def _start_again() -> None:
     """Start anew with drivers that GDAL leaves out, which it asks for only once, when it is loaded."""
     from pyogrio import list_drivers
 
     skipped = ",".join(driver for driver in list_drivers() if driver not in _DRIVERS)
     environment = os.environ | {_SKIPPED: skipped}
-    os.execve(sys.executable, [sys.executable, "-m", "mosaic_api.entries.child"], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "mosaic_api.entries.child"], environment)  # noqa: S606
 
 
 def _limit(job: Job) -> None:

@@ -17,7 +17,7 @@ from mosaic_api.entries.job import ENV_JOB, Job, Outcome, Told
 from mosaic_api.entries.turns import Cancelled
 from mosaic_api.problems import Invalid
 
-_KEPT = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
+_KEPT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 """Of the environment: the database's password and tokens are none of the child's business."""
 _BOUNDED = {
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",
@@ -49,13 +49,13 @@ def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
     words = Path(job.outcome).with_name("words")
     with words.open("wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "mosaic_api.entries.child"],
+            [sys.executable, "-P", "-m", "mosaic_api.entries.child"],
             stdin=subprocess.PIPE,  # nothing is written to it: the child ends when this process does
             stdout=subprocess.DEVNULL,
             stderr=errors,
             env={name: os.environ[name] for name in _KEPT if name in os.environ}
             | _BOUNDED
-            | {ENV_JOB: job.model_dump_json()},
+            | {ENV_JOB: job.model_dump_json(), "TMPDIR": str(Path(job.outcome).parent)},
             start_new_session=True,
             cwd=Path(job.outcome).parent,
         )
