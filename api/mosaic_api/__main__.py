@@ -19,6 +19,7 @@ from mosaic_worker.store import open_store
 from mosaic_api.app import create_app
 from mosaic_api.connections import ANY, OPTIONS, listening
 from mosaic_api.database import Database
+from mosaic_api.secrecy import guard_secrets, log_isolation
 from mosaic_api.settings import Settings, database_of
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
@@ -95,14 +96,16 @@ def main(arguments: list[str]) -> int:
         level=os.environ.get(ENV_LOG_LEVEL, "info").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    environment = guard_secrets(os.environ)
     try:
         match arguments:
             case []:
-                serve(Settings.from_environment(os.environ))
+                log_isolation()
+                serve(Settings.from_environment(environment))
             case ["migrate"]:
-                on_database(os.environ, Database.migrate)
+                on_database(environment, Database.migrate)
             case ["hand-over", ("executors" | "cluster") as kind]:
-                on_database(os.environ, lambda database: hand_over(database, kind))
+                on_database(environment, lambda database: hand_over(database, kind))
             case _:
                 print(USAGE, file=sys.stderr)  # noqa: T201
                 return 2

@@ -61,6 +61,7 @@ def serve(
     from mosaic_worker.cli.requests import read_request
 
     from mosaic_api.connections import listening
+    from mosaic_api.secrecy import guard_secrets, log_isolation
     from mosaic_api.serve import Place, installed, show_page, stopping
     from mosaic_api.settings import ENV_DATABASE, database_if_named
 
@@ -68,8 +69,10 @@ def serve(
     with stopping(), ExitStack() as running:
         sockets = None if once else running.enter_context(listening(port))
         named = {ENV_DATABASE: database} if database else {}
-        place = Place(data, store, database_if_named(os.environ | named), scenes)
-        installation = running.enter_context(installed(place, os.environ))
+        environment = guard_secrets(os.environ)
+        log_isolation()
+        place = Place(data, store, database_if_named(environment | named), scenes)
+        installation = running.enter_context(installed(place, environment))
         for request in asked:
             try:
                 make(request, installation)

@@ -9,6 +9,7 @@ from mosaic_crds.errors import MosaicError, RequestError
 
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
+from mosaic_api.secrecy import guard_secrets, log_isolation
 from mosaic_api.settings import ENV_CLUSTER, Settings
 
 
@@ -16,9 +17,10 @@ def main() -> int:
     """Work until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.from_environment(guard_secrets(os.environ))
         if settings.cluster:
             raise RequestError(f"{ENV_CLUSTER} is true: the operator works there, and no executor beside it")
+        log_isolation()
         executor = Executor(settings, Database(settings.database))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: executor.stop())

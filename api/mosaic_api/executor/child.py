@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Thread
 from typing import Any, Self
 
@@ -106,18 +107,26 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Read the job and do it."""
-    from mosaic_worker.processes import warm_up  # noqa: PLC0415 (the workers import this module, and need it not)
+    from mosaic_worker.isolation import seal  # noqa: PLC0415 (the workers import this module, and need it not)
+    from mosaic_worker.processes import warm_up  # noqa: PLC0415
+
+    from mosaic_api.executor.confinement import rules_of  # noqa: PLC0415
 
     with os.fdopen(os.dup(1), "wb") as words:
-        os.dup2(2, 1)  # whatever else is printed here, or by the workers, is none
-        job = Job.from_line(sys.stdin.readline())
-        Thread(target=_end_with_parent, daemon=True).start()
-        warm_up()
 
         def tell(word: dict[str, Any]) -> None:
             words.write(as_line(word))
             words.flush()
 
+        os.dup2(2, 1)  # whatever else is printed here, or by the workers, is none
+        job = Job.from_line(sys.stdin.readline())
+        try:
+            seal(rules_of(job, Path(gettempdir())))
+        except PassingError as error:
+            tell({"failed": str(error), "final": False})
+            return
+        Thread(target=_end_with_parent, daemon=True).start()
+        warm_up()
         make_mosaic(job, tell)
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from threading import Thread
 from typing import IO, cast
 
@@ -12,6 +14,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 
 from mosaic_api.executor.child import Job
+from mosaic_api.executor.confinement import remove_empty_folders
 from mosaic_api.executor.events import Ended, Inbox, Said
 from mosaic_api.settings import SECRETS
 
@@ -21,13 +24,14 @@ class RequestProcess:
 
     def __init__(self, job: Job, inbox: Inbox) -> None:
         """Start it."""
+        self._job, self._scratch = job, tempfile.mkdtemp(prefix="mosaic-request-")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mosaic_api.executor.child"],
+            [sys.executable, "-P", "-m", "mosaic_api.executor.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name not in SECRETS},
+            env={name: value for name, value in os.environ.items() if name not in SECRETS} | {"TMPDIR": self._scratch},
         )
         self._stdin, self._stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         self._inbox = inbox
@@ -46,6 +50,8 @@ class RequestProcess:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
         self._stdout.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        remove_empty_folders(self._job)
         return code
 
     def _listen(self, line: str) -> None:

@@ -17,7 +17,7 @@ _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
-MAKE_DIR, MAKE_REG = 1 << 7, 1 << 8
+MAKE_DIR, MAKE_REG, MAKE_SOCK = 1 << 7, 1 << 8, 1 << 9
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -29,7 +29,7 @@ _SCOPES = 0b11
 READ = EXECUTE | READ_FILE | READ_DIR
 WRITE = READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | MAKE_DIR | MAKE_REG | REMOVE_DIR | REMOVE_FILE
 """Without links, pipes and devices: whoever reads such a folder later finds files alone."""
-NETWORK_VERSION, SCOPES_VERSION = 4, 6
+LINKS_VERSION, NETWORK_VERSION, SCOPES_VERSION = 2, 4, 6
 
 
 class _Ruleset(ctypes.Structure):
@@ -74,7 +74,7 @@ def restrict(readable: Iterable[Path], writable: Iterable[Path], *, links: bool,
     size = 24 if offered >= SCOPES_VERSION else 16 if offered >= NETWORK_VERSION else 8
     rules = syscall(_CREATE_RULESET, ctypes.byref(ruleset), size, 0)
     try:
-        write = WRITE | (REFER if links else 0)
+        write = WRITE | (REFER | MAKE_SOCK if links else 0)
         for paths, allowed in ((readable, READ), (writable, write)):
             for path in paths:
                 with suppress(FileNotFoundError, PermissionError, NotADirectoryError):

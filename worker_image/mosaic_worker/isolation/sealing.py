@@ -4,6 +4,8 @@ The walls, of which any may be missing: namespaces without a network, no capabil
 and a filter of system calls. They hold for the thread that calls, so a process does so before it has others.
 """
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from mosaic_worker.isolation import kernel, landlock, seccomp
@@ -19,35 +21,47 @@ def seal(rules: Rules) -> list[str]:
 
     Returns:
         the walls that hold, for people.
-
-    Raises:
-        OSError: the kernel refuses a wall that it says it has.
     """
-    if not kernel.IS_LINUX or kernel.MACHINE not in ("x86_64", "aarch64"):
+    if not kernel.IS_LINUX or kernel.MACHINE not in {"x86_64", "aarch64"}:
         return []
-    walls = []
     kernel.hide_memory()
-    if not rules.network and _leave_namespaces():
-        walls.append("namespaces without a network")
-    kernel.drop_capabilities(_SKILLS if rules.network else 0)
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    walls.append("no capabilities")
-    offered = landlock.version()
-    if offered >= (2 if rules.network else 1):  # a store links files from folder to folder
-        landlock.restrict(rules.readable, [*rules.writable, _NULL], links=rules.network, network=rules.network)
-        walls.append(f"Landlock {offered}")
-    if seccomp.is_available():
-        seccomp.apply(families=seccomp.INTERNET if rules.network else (), alone=rules.alone)
-        walls.append("seccomp")
-    return walls
+    return [told for wall in (_namespaces, _capabilities, _landlock, _seccomp) if (told := _built(wall, rules))]
 
 
-def _leave_namespaces() -> bool:
+def _built(wall: Callable[[Rules], str], rules: Rules) -> str:
+    """What a wall calls itself; nothing where the kernel refuses it, as many containers refuse namespaces."""
     try:
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC)
-    except OSError:  # many containers, and some distributions, do not let them be made
-        return False
-    return True
+        return wall(rules)
+    except OSError:
+        return ""
+
+
+def _namespaces(rules: Rules) -> str:
+    if rules.network:
+        return ""
+    kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC)
+    return "namespaces without a network"
+
+
+def _capabilities(rules: Rules) -> str:
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.drop_capabilities(_SKILLS if rules.network else 0)
+    return "no capabilities"
+
+
+def _landlock(rules: Rules) -> str:
+    offered = landlock.version()
+    if offered < (landlock.LINKS_VERSION if rules.network else 1):  # a store links files from folder to folder
+        return ""
+    landlock.restrict(rules.readable, [*rules.writable, _NULL], links=rules.network, network=rules.network)
+    return f"Landlock {offered}"
+
+
+def _seccomp(rules: Rules) -> str:
+    if not seccomp.is_available():
+        return ""
+    seccomp.apply(families=(*seccomp.INTERNET, socket.AF_UNIX) if rules.network else (), alone=rules.alone)
+    return "seccomp"
 
 
 WALLS = ("namespaces without a network", "no capabilities", "Landlock", "seccomp")

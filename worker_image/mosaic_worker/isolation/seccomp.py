@@ -53,7 +53,8 @@ _PROGRAMS_AND_LINKS = {"execve": (59, 221), "execveat": (322, 281), "symlink": (
 _SOCKET, _CLONE, _CLONE3, _IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
 _OF_PROCESS = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "prlimit64": (302, 261),
                "sched_setaffinity": (203, 122)}  # fmt: skip
-"""Calls whose first argument is a process, or 0 for this one (but of `kill` 0 is the group)."""
+_SIGNALS = {"kill", "tkill", "tgkill"}
+"""Calls whose first argument is a process: of signals any, or its group; of the others 0 is this one."""
 
 Instruction = tuple[int, int, int, int]
 """Operation, jump if true, jump if false, operand."""
@@ -77,7 +78,7 @@ def program(machine: str, *, families: Sequence[int], alone: int | None) -> list
     Args:
         machine: its architecture, as `platform.machine()` names it.
         families: of sockets that may be opened; none leaves no call for sockets.
-        alone: the id of a process that starts no other, neither program nor process, and makes no links; None if it may.
+        alone: the id of a process that starts no other and makes no links; None if it may.
     """
     column = 0 if machine == "x86_64" else 1
     denied = [*_OTHERS.values(), *([] if families else _SOCKETS.values())]
@@ -98,10 +99,11 @@ def program(machine: str, *, families: Sequence[int], alone: int | None) -> list
     made += _when(_CLONE[column], 0, [*threads, (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(), _allow()])
     made += _when(_IOCTL[column], 1, [(_EQUAL, 1, 0, _TIOCSTI), (_EQUAL, 0, 1, _TIOCLINUX), _refuse(), _allow()])
     made += _when(_SOCKET[column], 0, _one_of(families))
-    if alone is not None:
-        for name, numbers in _OF_PROCESS.items():
-            own = (alone,) if name in {"kill", "tkill", "tgkill"} else (0, alone)
-            made += _when(numbers[column], 0, _one_of(own))
+    for name, numbers in _OF_PROCESS.items():
+        if name in _SIGNALS:
+            made += _when(numbers[column], 0, _one_of([alone])) if alone is not None else []
+        else:
+            made += _when(numbers[column], 0, _one_of([0] if alone is None else [0, alone]))
     return [*made, _allow()]
 
 

@@ -5,7 +5,7 @@ import io
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -115,6 +115,20 @@ class DirectoryStore:
         for folder in folders:
             _sync_folder(folder)
         self._above_synced = True
+
+    def folders(self, prefixes: Iterable[str], *, make: bool) -> Sequence[Path]:
+        """The folders that a process needs which only reads and writes objects below some prefixes.
+
+        Args:
+            prefixes: of keys.
+            make: whether to make those that do not exist.
+        """
+        folders = [self._unfinished, *(self._path(prefix) for prefix in prefixes)]
+        if make:
+            with self._explained("written"):
+                for folder in folders:
+                    folder.mkdir(parents=True, exist_ok=True)
+        return folders
 
     def _path(self, key: str) -> Path:
         path = Path(os.path.normpath(self._root / key))

@@ -1,0 +1,48 @@
+"""How a server keeps its secrets from the processes beside it that read files from strangers."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import MutableMapping
+from threading import Thread
+
+from mosaic_worker.isolation import hide_memory
+
+from mosaic_api.settings import SECRETS
+
+PROBE_SECONDS = 60
+_NEEDED = ("Landlock", "seccomp")
+_log = logging.getLogger(__name__)
+
+
+def guard_secrets(environment: MutableMapping[str, str]) -> dict[str, str]:
+    """Take the secrets out of the environment, and hide what the kernel shows others of this process.
+
+    Args:
+        environment: of this process, which its children inherit.
+
+    Returns:
+        the environment as it was.
+    """
+    whole = dict(environment)
+    for name in SECRETS & environment.keys():
+        del environment[name]
+    hide_memory()
+    return whole
+
+
+def log_isolation() -> None:
+    """Log how the processes that read files from strangers are isolated here; a process tries it, in the background."""
+    Thread(target=_probe, name="isolation", daemon=True).start()
+
+
+def _probe() -> None:
+    command = [sys.executable, "-P", "-m", "mosaic_worker.isolation"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.warning("the isolation of processes that read files cannot be tried: %s", error)
+        return
+    told = done.stdout.strip() or f"not isolated ({done.stderr.strip()[-200:]})"
+    lacking = [wall for wall in _NEEDED if f"{wall}" not in told.partition(";")[0]]
+    _log.log(logging.WARNING if lacking else logging.INFO, "processes that read files from strangers are %s", told)
