@@ -21,6 +21,7 @@ from mosaic_api.identity import (
     principal_of_token,
     single_user,
 )
+from mosaic_api.local_access import cookie_of, is_local_user
 from mosaic_api.problems import Unauthorized, answer
 from mosaic_api.settings import Settings, origin_of
 
@@ -60,10 +61,12 @@ def recognised_again(session: Session, request: Request, settings: Settings) -> 
 
 def _principal_of(session: Session, request: Request, settings: Settings) -> Principal | None:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if settings.single_user and settings.local_token and is_local_user(request, settings.local_token):
+        return principal_of(single_user(session))
     if scheme.lower() == "bearer":
         return principal_of_token(session, secret.strip())
     if settings.single_user:
-        return principal_of(single_user(session))
+        return None if settings.local_token else principal_of(single_user(session))
     return principal_of_session(session, session_of(request))
 
 
@@ -102,7 +105,7 @@ def who(principal: Annotated[Principal | None, Depends(who_if_known)]) -> Princi
 
 def credentials(request: Request) -> tuple[str, ...]:
     """By what an HTTP request shows who is behind it: its header, or what its session stands on."""
-    return (request.headers.get("authorization", ""), *session_of(request))
+    return (request.headers.get("authorization", ""), cookie_of(request), *session_of(request))
 
 
 Who = Annotated[Principal, Depends(who)]

@@ -24,6 +24,7 @@ from mosaic_api.app import create_app
 from mosaic_api.connections import LOOPBACK, OPTIONS
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
+from mosaic_api.local_token import announced, link, token_of
 from mosaic_api.loops import Loops
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_api.settings import Settings
@@ -31,6 +32,8 @@ from mosaic_api.settings import Settings
 LEAVE_SECONDS = 3
 """What open connections are given at the end."""
 GIVE_BACK_SECONDS = 30
+_MODE = 0o711 if os.geteuid() == 0 else 0o700
+"""Of a new folder of data; root's database server runs as another user, who has to pass through."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,14 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
     """
     with ExitStack() as running:
         running.enter_context(alone(place.data))
-        store = place.store or str(place.data.absolute() / "store")
+        store = place.store or str(_own_folder(place.data / "store"))
+        token = token_of(place.data)
         url = place.database
         if url is None:
             postgres = PrivatePostgres(place.data / "database")
             running.callback(postgres.stop)
             url = postgres.start()
-        settings = Settings.of_laptop(environment, url, store, place.scenes)
+        settings = Settings.of_laptop(environment, url, store, place.scenes, token)
         database = Database(url)
         running.callback(database.close)
         database.migrate()
@@ -100,14 +104,15 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
 
 def show_page(installation: Installation, at: Sequence[socket.socket], *, in_browser: bool) -> None:
     """Serve the page and the REST API until somebody stops it."""
-    url = f"http://{LOOPBACK[0]}:{at[0].getsockname()[1]}"
+    port: int = at[0].getsockname()[1]
+    address = link(f"http://{LOOPBACK[0]}:{port}", installation.settings.local_token)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            print(f"The page is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201
+            print(f"The page is at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201
             if in_browser:
-                Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+                Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     config = uvicorn.Config(
         create_app(installation.settings, installation.loops),
@@ -115,7 +120,8 @@ def show_page(installation: Installation, at: Sequence[socket.socket], *, in_bro
         timeout_graceful_shutdown=LEAVE_SECONDS,
         **OPTIONS,
     )
-    Server(config).run(sockets=list(at))
+    with announced(port, installation.settings.local_token):
+        Server(config).run(sockets=list(at))
 
 
 @contextmanager
@@ -132,6 +138,20 @@ class InUseError(RequestError):
     """Another process works with a folder."""
 
 
+def _own_folder(path: Path) -> Path:
+    """A folder that nobody else gets into, also where the one around it was there before.
+
+    Raises:
+        RequestError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise RequestError(f"the folder {path} cannot be used: {error.strerror}") from None
+    return path.absolute()
+
+
 @contextmanager
 def alone(data: Path) -> Iterator[None]:
     """Be the only one who works with a folder: a lock says so, which ends with this process however it ends.
@@ -141,7 +161,7 @@ def alone(data: Path) -> Iterator[None]:
         RequestError: the folder cannot be used.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=_MODE, parents=True, exist_ok=True)
         lock = (data / "lock").open("a+")
     except OSError as error:
         raise RequestError(f"the folder {data} cannot be used ({error.strerror}): choose another with --data") from None

@@ -133,7 +133,8 @@ class Settings:
         namespace: of the requests that come in here.
         cluster: whether the requests of that namespace in a Kubernetes cluster and the rows here are kept in step.
         allowed: what requests may name of that cluster; None without one, where these fields do nothing.
-        single_user: whether whoever reaches this is its one user, as on a laptop; then only by a loopback name.
+        single_user: whether there is one user and no login, as on a laptop; then it answers by a loopback name only.
+        local_token: by which that user is known; without one, anybody who reaches this is that user.
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
         scenes: folders in which requests may read files too, where they may read from any host.
@@ -160,6 +161,7 @@ class Settings:
     cluster: bool = False
     allowed: Allowed | None = None
     single_user: bool = False
+    local_token: str = field(default="", repr=False)
     public_url: str = ""
     allowed_hosts: str | None = ""
     scenes: tuple[Path, ...] = ()
@@ -215,14 +217,24 @@ class Settings:
         )
 
     @classmethod
-    def of_laptop(cls, environment: Mapping[str, str], database: str, store: str, scenes: Sequence[Path]) -> Self:
+    def of_laptop(
+        cls, environment: Mapping[str, str], database: str, store: str, scenes: Sequence[Path], local_token: str
+    ) -> Self:
         """The settings of an installation that has one user, who reads from any host, and files in some folders.
 
         Raises:
             RequestError: a number in the environment is none.
         """
         choices = _choices(environment)
-        return cls(database, store, single_user=True, allowed_hosts=None, scenes=tuple(scenes), **choices)
+        return cls(
+            database,
+            store,
+            single_user=True,
+            local_token=local_token,
+            allowed_hosts=None,
+            scenes=tuple(scenes),
+            **choices,
+        )
 
 
 def _choices(environment: Mapping[str, str]) -> dict[str, Any]:

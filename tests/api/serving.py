@@ -59,8 +59,9 @@ def served(place: Path, *more: object, port: int | None = None) -> Iterator[Serv
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            until(lambda: f"http://127.0.0.1:{port} (Ctrl-C stops it)" in text_of(place) or process.poll() is not None)
+            until(lambda: f"http://127.0.0.1:{port}/?token=" in text_of(place) or process.poll() is not None)
             assert process.poll() is None, text_of(place)
+            client.headers["Authorization"] = f"Bearer {(place / 'data/token').read_text().strip()}"
             yield process, client
     finally:
         below = children(process.pid)

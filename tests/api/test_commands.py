@@ -58,6 +58,11 @@ def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=os.environ | variables)
 
 
+def listed(server: str, place: Path, text: str) -> dict:
+    headers = {"Authorization": f"Bearer {(place / 'data/token').read_text().strip()}"}
+    return httpx.get(f"{server}/api/v1/requests", params={"text": text}, headers=headers).json()
+
+
 def start(*arguments: object) -> "subprocess.Popen[str]":
     command = [str(MOSAIC), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -82,6 +87,13 @@ def test_a_mosaic_is_asked_for_watched_listed_and_fetched(place, server, tmp_pat
     assert {path.name for path in made.iterdir()} == {path.name for path in (tmp_path / "snow").iterdir()} == names
     for name in names:
         assert (tmp_path / "snow" / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_commands_of_other_users_of_the_machine_are_refused(server, tmp_path):
+    assert run("get", "--server", server).returncode == 0
+    refused = run("get", "--server", server, HOME=str(tmp_path))
+    assert refused.returncode == 42
+    assert "MOSAIC_TOKEN" in refused.stderr
 
 
 def test_a_fetch_goes_on_where_it_stopped_and_mends_what_is_damaged(place, server, tmp_path):
@@ -113,7 +125,7 @@ def test_what_is_watched_is_cancelled(place, server):
         write_request(place / "slow.yaml", spec_of(f"http://{address}"))
         assert run("submit", place / "slow.yaml", "--server", server).returncode == 0
         watching = start("watch", "slow", "--server", server)
-        until(lambda: httpx.get(f"{server}/api/v1/requests?text=slow").json()["requests"][0]["phase"] == "Running")
+        until(lambda: listed(server, place, "slow")["requests"][0]["phase"] == "Running")
         assert run("fetch", "slow", "--server", server).stderr.startswith("mosaic: slow has no result (Running)")
         assert run("cancel", "slow", "--server", server).returncode == 0
         _, said = watching.communicate(timeout=30)

@@ -112,7 +112,7 @@ def test_scenes_in_the_folders_of_a_laptop_are_listed(
     (tmp_path / "scenes" / "store" / "mosaic.json").write_text(item.read_text())
     path, folders = tmp_path / "scenes" / "store", [tmp_path / "scenes"]
     store = {"path": str(path), "relative path": "scenes/store", "URI": path.as_uri()}[form]
-    own = Settings.of_laptop({}, database_url, store, folders)
+    own = Settings.of_laptop({}, database_url, store, folders, "")
     with TestClient(create_app(own), base_url="http://127.0.0.1:8080") as laptop:
         told = laptop.get("/api/v1/scenes").json()
         (scene,) = told["scenes"]

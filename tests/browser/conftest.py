@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import running
 from databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
+from mosaic_api.local_token import link
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -94,6 +95,8 @@ def opens(chromium: Browser) -> Iterator[Opens]:
         page = context.new_page()
         page.on("console", hear)
         page.on("pageerror", lambda error: faults.append(str(error)))
+        if site.settings.local_token:
+            expect(context.request.get(link(site.url, site.settings.local_token))).to_be_ok()
         page.goto(f"{site.url}/{at}")
         page.wait_for_selector("body[data-ready]")
         return page

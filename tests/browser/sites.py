@@ -68,7 +68,9 @@ class Site:
     database: Database
 
     def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = httpx.request(method, f"{self.url}/api/v1/{path}", timeout=30, **more)
+        token = self.settings.local_token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = httpx.request(method, f"{self.url}/api/v1/{path}", timeout=30, headers=headers, **more)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

@@ -24,7 +24,8 @@ def with_place(command: Callable[..., None]) -> Callable[..., None]:
             "--server",
             metavar="URL",
             envvar="MOSAIC_SERVER",
-            help=f"Of the REST API; its token is in MOSAIC_TOKEN or {TOKEN_FILE}.  [default: {DEFAULT_SERVER}]",
+            help=f"Of the REST API; its token is in MOSAIC_TOKEN or {TOKEN_FILE}; your own `mosaic serve` needs none."
+            f"  [default: {DEFAULT_SERVER}]",
         ),
         click.option("--context", metavar="NAME", help="In place of a server: a context of your kubeconfig."),
         click.option("--namespace", "-n", metavar="NAME", help="Of the requests there.  [default: the context's]"),
@@ -48,18 +49,20 @@ def place_of(server: str | None, context: str | None, namespace: str | None) -> 
         raise RequestError("--namespace goes with --context: a server has one namespace of its own")
     from mosaic_api.commands.server import Server
 
-    return Server(server or DEFAULT_SERVER, _token(named=server is not None))
+    return Server(server or DEFAULT_SERVER, _token(server))
 
 
-def _token(*, named: bool) -> str | None:
-    """The token for a server; one in a file is for those that are named, for one's own machine needs none.
+def _token(server: str | None) -> str | None:
+    """The token for a server: a program of the same user on this machine has written its own down.
 
     Raises:
         RequestError: others can read the file.
     """
-    token = os.environ.get("MOSAIC_TOKEN")
+    from mosaic_api.local_token import found_token
+
+    token = os.environ.get("MOSAIC_TOKEN") or found_token(server or DEFAULT_SERVER)
     path = TOKEN_FILE.expanduser()
-    if token or not named or not path.is_file():
+    if token or server is None or not path.is_file():
         return token or None
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise RequestError(f"others can read the token in {path}: chmod 600 {path}")

@@ -2,6 +2,7 @@
 
 from collections.abc import MutableMapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from mosaic_api.context import context_of
+from mosaic_api.local_access import is_local_user, let_in
+from mosaic_api.local_token import PARAMETER
 from mosaic_api.settings import Settings
 
 router = APIRouter(include_in_schema=False)
@@ -41,8 +44,18 @@ def mount_files(app: FastAPI) -> None:
 
 @router.get("/", response_class=HTMLResponse)
 def page(request: Request) -> Response:
-    """The one page; anybody may have it, for nothing on it is anybody's."""
-    told = {"told": page_settings(context_of(request).settings), "colormaps": colormaps()}
+    """The one page; anybody may have it, for nothing on it is anybody's. On one's own machine its link lets one in."""
+    settings = context_of(request).settings
+    if settings.local_token:
+        entered = let_in(request, settings.local_token)
+        if entered is not None:
+            return entered
+        if not is_local_user(request, settings.local_token):
+            asked = {"wrong": PARAMETER in request.query_params, "address": str(request.base_url).rstrip("/")}
+            return _templates.TemplateResponse(
+                request, "local.html", asked, HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"}
+            )
+    told = {"told": page_settings(settings), "colormaps": colormaps()}
     return _templates.TemplateResponse(request, "page.html", told, headers={"Cache-Control": "no-cache"})
 
 

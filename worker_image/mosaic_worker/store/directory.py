@@ -128,6 +128,7 @@ class DirectoryStore:
             with self._explained("written"):
                 for folder in folders:
                     folder.mkdir(parents=True, exist_ok=True)
+                    self._sync_folders(folder)  # such a process cannot do it, for it does not get to the ones above
         return folders
 
     def _path(self, key: str) -> Path:

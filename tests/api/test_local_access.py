@@ -1,0 +1,114 @@
+"""`mosaic serve` on a machine that others work on too: they reach its address, and get nothing."""
+
+import fcntl
+import re
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from mosaic_api.access import credentials
+from mosaic_api.app import create_app
+from mosaic_api.local_token import announced, found_token, token_of
+from mosaic_api.settings import Settings
+from starlette.requests import Request
+
+TOKEN = "a-token-that-nobody-guesses-0123456789abcdef"
+URL = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+def anybody(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
+    """A client of somebody who reaches the address and knows no token."""
+    own = Settings(database_url, str(tmp_path / "store"), single_user=True, local_token=TOKEN)
+    with TestClient(create_app(own), base_url=URL, follow_redirects=False) as client:
+        yield client
+
+
+def test_who_has_no_token_sees_and_changes_nothing(anybody: TestClient):
+    assert anybody.get("/api/v1/requests").status_code == 401
+    assert anybody.get("/api/v1/me").json()["role"] is None
+    point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
+    assert anybody.post("/api/v1/entries", json=point).status_code == 401
+    for wrong in ("x" * len(TOKEN), "", "ä"):
+        headers = {"Authorization": f"Bearer {wrong}".encode()}
+        assert anybody.get("/api/v1/requests", headers=headers).status_code == 401
+    assert anybody.get("/healthz").status_code == 200
+    assert anybody.get("/readyz").status_code == 200
+
+
+def test_the_page_says_where_its_link_is(anybody: TestClient):
+    page = anybody.get("/")
+    assert page.status_code == 401
+    assert "<code>mosaic serve</code>" in page.text
+    assert TOKEN not in page.text
+    assert "not the token" in anybody.get("/?token=wrong").text
+
+
+def test_the_link_lets_a_browser_in_and_leaves_the_address(anybody: TestClient):
+    entered = anybody.get(f"/?token={TOKEN}&panel=data")
+    assert (entered.status_code, entered.headers["location"]) == (303, "/?panel=data")
+    assert entered.headers["referrer-policy"] == "same-origin"
+    ((name, cookie),) = SimpleCookie(entered.headers["set-cookie"]).items()
+    assert name == "mosaic-8080"
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "lax"
+    assert TOKEN not in cookie.value
+    assert anybody.get("/").status_code == 200
+    assert anybody.get("/api/v1/requests").status_code == 200
+
+
+def test_a_cookie_counts_at_its_own_port_alone(anybody: TestClient):
+    anybody.get(f"/?token={TOKEN}")
+    value = anybody.cookies["mosaic-8080"]
+    anybody.cookies.clear()
+    headers = {"Host": "127.0.0.1:9090", "Cookie": f"mosaic-9090={value}"}
+    assert anybody.get("/api/v1/requests", headers=headers).status_code == 401
+
+
+def test_other_sites_and_names_stay_out_with_a_cookie(anybody: TestClient):
+    anybody.get(f"/?token={TOKEN}")
+    point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
+    for headers in ({"Origin": "http://127.0.0.1:9090"}, {"Sec-Fetch-Site": "same-site"}, {}):
+        assert anybody.post("/api/v1/entries", json=point, headers=headers).status_code == 403
+    assert anybody.post("/api/v1/entries", json=point, headers={"Origin": URL}).status_code == 201
+    rebound = anybody.get(f"/?token={TOKEN}", headers={"Host": "evil.example:8080"})
+    assert rebound.status_code == 403
+
+
+def test_programs_give_the_token_in_the_header(anybody: TestClient):
+    assert anybody.get("/api/v1/me", headers={"Authorization": f"Bearer {TOKEN}"}).json()["role"] == "admin"
+
+
+def test_what_is_remembered_for_one_caller_is_not_another_ones():
+    scope = {"type": "http", "headers": [(b"host", b"127.0.0.1:8080"), (b"cookie", b"mosaic-8080=x")], "path": "/",
+             "server": ("127.0.0.1", 8080), "scheme": "http", "query_string": b""}  # fmt: skip
+    with_cookie, without = Request(scope), Request(scope | {"headers": scope["headers"][:1]})
+    assert credentials(with_cookie) != credentials(without)
+
+
+def test_the_token_stays_the_same_and_is_read_by_its_user_alone(tmp_path: Path):
+    token = token_of(tmp_path)
+    assert re.fullmatch(r"[\w-]{43}", token)
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    assert token_of(tmp_path) == token
+    (tmp_path / "token").chmod(0o644)
+    assert token_of(tmp_path) != token
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+
+
+def test_commands_find_the_token_of_a_program_that_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with announced(8080, TOKEN):
+        kept = tmp_path / ".config/mosaic/local/8080"
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert found_token(URL) == found_token("http://localhost:8080") == TOKEN
+        assert found_token("http://127.0.0.1:9090") is None
+        assert found_token("http://example.org:8080") is None
+    assert found_token(URL) is None
+    kept.write_text(TOKEN)  # as a killed one leaves it; somebody else may listen there now
+    assert found_token(URL) is None
+    with kept.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert found_token(URL) == TOKEN
