@@ -4,8 +4,11 @@ It runs inside of that process: a file of this text stands in for a library that
 """
 
 ATTACKS = """
-import ctypes, json, os, resource, socket, subprocess
+import ctypes, json, os, resource, socket, subprocess, sys
 from pathlib import Path
+
+if "-c" in sys.orig_argv:  # a helper of the process, whose parent is not the server
+    raise ImportError
 
 libc = ctypes.CDLL(None, use_errno=True)
 parent, known = os.getppid(), json.loads({known!r})

@@ -32,6 +32,23 @@ try:
 except Invalid as error:
     print(error)
 """
+EXECUTOR = """
+import sys, time
+from mosaic_worker.isolation import hide_memory
+from mosaic_api.executor.child import Job
+from mosaic_api.executor.events import Ended, Inbox
+from mosaic_api.executor.process import RequestProcess
+
+hide_memory()
+metadata = {"name": "x", "namespace": "default", "uid": "1"}
+inbox, deadline = Inbox(), time.monotonic() + 120
+process = RequestProcess(Job({"metadata": metadata}, sys.argv[1] + "/../store", "", [], 1), inbox)
+while not isinstance(inbox.next(deadline), Ended) and time.monotonic() < deadline:
+    pass
+process.end()
+"""
+OF_ITS_WORK = {"connect_by_tcp", "send_by_udp", "connect_by_a_unix_socket", "start_a_program"}
+"""What the process of a request needs: sources and stores, and workers that it starts and reaches by a socket."""
 USERS = ("root", "nobody") if os.geteuid() == 0 else (pwd.getpwuid(os.geteuid()).pw_name,)
 
 
@@ -44,26 +61,35 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def attacked(place: Path, user: str) -> dict[str, str]:
-    """What comes of each attack from the process that a server of a user starts for an upload."""
-    inside, library = place / "upload", place / "library/PIL"
-    inside.mkdir()
-    library.mkdir(parents=True)
-    (place / "secret").write_text("the key")
-    (place / "secret").chmod(0o600)
+def attacked(place: Path, user: str, server: str, library: str, told: str) -> dict[str, str]:
+    """What comes of each attack from the process that a server of a user starts.
+
+    Args:
+        place: a folder.
+        user: as whom the server runs.
+        server: its program.
+        library: that the process imports after it is shut in.
+        told: file that the attack may write.
+    """
+    inside, package = place / "upload", place / "library" / library
+    for folder in (inside, package, place / "store/entries/of-others", (place / told).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    secret = place / "store/entries/of-others/original.tif"
+    secret.write_text("the key")
+    secret.chmod(0o600)
     (inside / "original.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with ExitStack() as servers:
         tcp = servers.enter_context(socket.create_server(("127.0.0.1", 0)))
         unix = servers.enter_context(socket.socket(socket.AF_UNIX))
         unix.bind(str(place / "socket"))
         unix.listen()
-        known = {name: str(place / name) for name in ("secret", "elsewhere", "socket")}
-        known |= {"told": str(inside / "told.json"), "port": tcp.getsockname()[1]}
-        (library / "__init__.py").write_text(ATTACKS.format(known=json.dumps(known)))
+        known = {name: str(place / name) for name in ("elsewhere", "socket")}
+        known |= {"told": str(place / told), "port": tcp.getsockname()[1], "secret": str(secret)}
+        (package / "__init__.py").write_text(ATTACKS.format(known=json.dumps(known)))
         for path in (place, *place.rglob("*")):
             shutil.chown(path, user)
         done = subprocess.run(
-            [sys.executable, "-c", SERVER, inside],
+            [sys.executable, "-c", server, inside],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(place / "library"), "MOSAIC_SESSION_SECRET": "s" * 32},
             user=None if user == pwd.getpwuid(os.geteuid()).pw_name else user,
             cwd=place,
@@ -72,21 +98,33 @@ def attacked(place: Path, user: str) -> dict[str, str]:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert (inside / "told.json").exists(), done.stdout + done.stderr
-    return json.loads((inside / "told.json").read_text())
+    assert (place / told).exists(), done.stdout + done.stderr
+    return json.loads((place / told).read_text())
+
+
+def expect_walls(version: int) -> None:
+    if landlock.version() < version or not seccomp.is_available():
+        pytest.skip(f"this kernel ({platform.release()}) has Landlock {landlock.version()}, or lacks seccomp")
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_code_in_the_reader_of_uploads_reaches_nothing(place: Path, user: str):
-    if not landlock.version() or not seccomp.is_available():
-        pytest.skip(f"this kernel ({platform.release()}) lacks Landlock or seccomp: {landlock.version()=}")
+    expect_walls(1)
     if user == "nobody":
         real = Path(sys.executable).resolve()
         if subprocess.run(["/usr/bin/test", "-x", real], user=user, check=False).returncode:
             pytest.skip(f"the user nobody cannot run {real}")
-    outcomes = attacked(place, user)
+    outcomes = attacked(place, user, SERVER, "PIL", "upload/told.json")
     assert len(outcomes) == 13
     assert {attack: outcome for attack, outcome in outcomes.items() if outcome == "done"} == {}
+    assert not (place / "elsewhere").exists()
+
+
+def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_alone(place: Path):
+    expect_walls(landlock.SCOPES_VERSION)
+    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/told.json")
+    assert len(outcomes) == 13
+    assert {attack for attack, outcome in outcomes.items() if outcome == "done"} <= OF_ITS_WORK
     assert not (place / "elsewhere").exists()
 
 

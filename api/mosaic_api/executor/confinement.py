@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mosaic_crds.names import work_prefix
+from mosaic_crds.names import result_key, work_prefix
 from mosaic_worker.isolation import Rules, code_files, network_files
-from mosaic_worker.results import Results
 from mosaic_worker.store import open_store
 from mosaic_worker.store.directory import DirectoryStore
 
@@ -43,5 +42,5 @@ def _own_folders(job: Job, *, make: bool) -> Sequence[Path]:
     if not isinstance(store, DirectoryStore):
         return []
     metadata = job.request["metadata"]
-    results = Results(metadata["namespace"], metadata["name"], metadata["uid"])
-    return store.folders([f"{results.folder}/", work_prefix(metadata["uid"])], make=make)
+    results = result_key(metadata["namespace"], metadata["name"], metadata["uid"], "")
+    return store.folders([results, work_prefix(metadata["uid"])], make=make)
