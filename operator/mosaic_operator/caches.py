@@ -88,6 +88,12 @@ class Cache:
         if not of_request:
             self.jobs.pop(key, None)
 
+    def forget_job(self, key: Key, name: str) -> None:
+        """Forget a Job of a request that is gone though no event said so: it went between a list and the watch."""
+        for uid, job in list(self.jobs.get(key, {}).items()):
+            if job.state.name == name:
+                self.remove_job(key, uid)
+
     def jobs_of(self, request: RequestState) -> dict[Step, JobState]:
         """The Jobs that this very request owns, without those that are being deleted."""
         of_name = self.jobs.get((request.namespace, request.name), {}).values()

@@ -220,7 +220,9 @@ class Reconciler:
     async def _act(self, decision: Decision) -> None:
         namespace = decision.request.namespace
         for name in decision.delete:
-            await self._unless_gone(self._cluster.delete_job(namespace, name))
+            if not await self._unless_gone(self._cluster.delete_job(namespace, name)):
+                self._cache.forget_job((namespace, decision.request.name), name)
+                self.queue.add((namespace, decision.request.name))
         for name in decision.give_up:
             log.warning("giving up pod %s on a node that does not answer", name, extra=_extra(decision.request))
             await self._unless_gone(self._cluster.give_up_pod(namespace, name))
@@ -283,12 +285,15 @@ class Reconciler:
             log.info("%s: %s", event.reason, event.message, extra=_extra(request))
             await self._cluster.create_event(request, event)
 
-    async def _unless_gone(self, call: Awaitable[object]) -> None:
+    async def _unless_gone(self, call: Awaitable[object]) -> bool:
+        """Do a call; give whether what it is about was still there."""
         try:
             await call
         except ApiError as error:
             if error.status != 404:
                 raise
+            return False
+        return True
 
 
 def _extra(request: RequestState) -> dict[str, str]:

@@ -284,6 +284,19 @@ def test_what_was_gone_before_it_could_be_changed_is_no_failure():
     play(scenario)
 
 
+def test_a_job_that_went_before_the_watch_began_is_forgotten_and_made_again():
+    async def scenario(api, life):
+        await life().reconcile()
+        api.work()
+        operator = life()
+        api.jobs.clear()
+        api.pods.clear()
+        await operator.reconcile(see=False)  # its Job was listed, and no event says that it has gone
+        await operator.reconcile(see=False)
+
+    assert play(scenario).created == ["ndsi-plan", "ndsi-plan"]
+
+
 def test_a_pod_of_a_lost_node_is_counted_as_failed_and_deleted():
     async def scenario(api, life):
         operator = life()
