@@ -327,7 +327,8 @@ def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, bands_f
         row = rows.ask({"source": {"files": {"scenes": [scene]}}, "product": {"index": "NDSI"}})
         process = stack.enter_context(executor(replace(settings, allowed_hosts=address)))
         over = rows.until_over(row)
-        assert over.phase == "Succeeded", over.status
+        assert over.phase == "Failed", over.status
+        assert "id: text must not contain NUL" in over.status["message"]
         assert process.poll() is None
 
 
