@@ -128,6 +128,17 @@ def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_al
     assert not (place / "elsewhere").exists()
 
 
+def test_what_a_server_starts_inherits_no_secret():
+    code = (
+        "import os, subprocess, sys; from mosaic_api.secrecy import guard_secrets; whole = guard_secrets(os.environ); "
+        "assert whole['MOSAIC_CENTRAL_TOKEN'] == 'x'; subprocess.run(['env'], check=True)"
+    )
+    names = ("MOSAIC_CENTRAL_TOKEN", "MOSAIC_SESSION_SECRET_FILE", "MOSAIC_DATABASE_URL", "MOSAIC_STORE")
+    environment = {"PATH": os.environ["PATH"]} | dict.fromkeys(names, "x")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert [name for name in names if f"{name}=x" in done.stdout] == ["MOSAIC_STORE"]
+
+
 def test_what_is_missing_is_said():
     whole = ["namespaces without a network", "no capabilities", "Landlock 7", "seccomp"]
     assert report(whole) == "isolated by namespaces without a network, no capabilities, Landlock 7, seccomp"

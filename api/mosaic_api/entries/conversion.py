@@ -30,6 +30,8 @@ _BOUNDED = {
 }
 LOOK_SECONDS = 0.05
 """Between two looks at a child."""
+LARGEST_OUTCOME = 16 * 2**20
+"""Bytes that are read of what a child tells, which may be more than it should."""
 MOST_WORDS = 4000
 """Bytes of what a child said that are logged."""
 _log = logging.getLogger(__name__)
@@ -66,7 +68,8 @@ def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
             os.killpg(child.pid, signal.SIGKILL)  # its own id, and so its group's, until it is waited for
         child.communicate()
     try:
-        told = Told.model_validate_json(Path(job.outcome).read_bytes())
+        with Path(job.outcome).open("rb") as file:
+            told = Told.model_validate_json(file.read(LARGEST_OUTCOME))
     except (FileNotFoundError, ValidationError):
         _log.warning("the reader of a %s ended with %s: %s", job.format, child.returncode, _last(words))
         raise Invalid(
