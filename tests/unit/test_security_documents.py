@@ -1,0 +1,23 @@
+"""What the documents on security name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "SECURITY.md", ROOT / "docs/decisions/0023-threat-model.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(document: Path):
+    text = document.read_text()
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (document.parent / link).exists(), link
+    code = [
+        path.as_posix()
+        for room in ("api", "crds", "operator", "worker_image", "tests")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert any(path.endswith(f"/{name}") for path in code), name
