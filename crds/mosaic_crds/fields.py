@@ -209,8 +209,8 @@ BandName = Annotated[
 ]
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 """Text without control characters, which a terminal might obey and a database might refuse."""
-LARGEST_NUMBER = 1e30
-"""Of a number that pixels are compared or calculated with; they are float32, which ends at 3.4e38."""
+LARGEST_NUMBER = 1e18
+"""Of a number that pixels are compared or calculated with. The API server compares limits of whole numbers as int64."""
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Reference = Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_CONTROL)]
 """A path or URL; which ones may be read is decided where they are."""

@@ -87,17 +87,22 @@ class Composite(Model):
     """Add a band that says which scene was taken."""
 
 
-FINEST, COARSEST = 1e-9, 1e9
-"""Resolutions in the units of any CRS: a tenth of a millimetre in degrees, and more than the Earth in metres."""
-
-
 class Grid(Model):
     """The pixels of the mosaic."""
+
+    rules = (
+        Rule(  # not as limits of the field: the API server rounds those to integers where the value is one
+            server="!has(self.resolution) || (self.resolution >= 1e-9 && self.resolution <= 1e9)",
+            holds=lambda grid: grid.resolution is None or 1e-9 <= grid.resolution <= 1e9,
+            message="1e-9 to 1e9 is allowed",
+            field="resolution",
+        ),
+    )
 
     crs: Annotated[str, Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or EPSG:n")] | None = None
     """utm (the zone of the area's middle), source (the first scene's own grid) or EPSG:n; source for files and utm for
     other sources if absent."""
-    resolution: Annotated[float, Field(ge=FINEST, le=COARSEST)] | None = None
+    resolution: float | None = None
     """In units of the CRS, from 1e-9 to 1e9; the coarsest native one of the bands if absent."""
     resampling: Literal["nearest", "bilinear", "cubic", "average"] | None = None
     """average onto coarser grids and bilinear otherwise, if absent."""
