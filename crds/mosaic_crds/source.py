@@ -50,7 +50,7 @@ class BandFile(_FileOrHref):
     """The file of a band."""
 
     href: Reference
-    """Path, file:// or http(s) URL of a JPEG 2000, GeoTIFF or COG."""
+    """Path, file:// or http(s) URL of a JPEG 2000, GeoTIFF, COG or PNG."""
     band: Annotated[int, Field(ge=1, le=65535)] = 1
     """The band's number in the file, from 1."""
     scale: Number | None = None

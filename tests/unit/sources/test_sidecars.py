@@ -1,4 +1,4 @@
-"""Files beside an image, and links: nothing but the image itself is read, and only where the gate says so."""
+"""Files beside an image, and links: no pixels beside an image are read, and files only where the gate says so."""
 
 import os
 import shutil
@@ -21,6 +21,7 @@ from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 from pipeline import files, request_of
 from range_server import serving
+from rasterio.crs import CRS
 from rasters import noise, write_raster
 
 VRT = """<VRTDataset rasterXSize="{side}" rasterYSize="{side}">
@@ -74,12 +75,15 @@ def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kin
         band = headers.described_band(admitted, 1, (None, None, None), "x")
         (note,) = headers.notes
     assert f"{admitted}.msk" in note
-    assert f"{admitted}.aux.xml" in note
     assert ".ovr" not in note
+    assert ".aux.xml" not in note
+    assert band.nodata == 5
     sources = OpenSources(own_machine(tmp_path))
     found = read_band(sources, band, header.grid, "nearest", "x")
     sources.close()
-    assert np.array_equal(found, noise(64, 64))
+    expected = noise(64, 64).astype(np.float32)
+    expected[expected == 5] = np.nan
+    assert np.array_equal(found, expected, equal_nan=True)
 
 
 def test_statistics_beside_an_image_are_no_news(tmp_path: Path):
@@ -88,6 +92,50 @@ def test_statistics_beside_an_image_are_no_news(tmp_path: Path):
     with Headers(own_machine(tmp_path)) as headers:
         headers.read(str(path), 1, "x")
         assert headers.notes == ()
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "JP2OpenJPEG", "PNG"])
+def test_metadata_beside_an_image_mean_what_they_mean_to_gdal(tmp_path: Path, driver: str):
+    """GDAL writes them: over what a GeoTIFF and a JPEG 2000 say themselves, and for a PNG, which says nothing."""
+    suffix = {"GTiff": ".tif", "JP2OpenJPEG": ".jp2", "PNG": ".png"}[driver]
+    path = write_raster(tmp_path / f"scene{suffix}", noise(64, 64), driver=driver)
+    pam = path.with_name(f"{path.name}.aux.xml")
+    pam.write_text(
+        f"<PAMDataset><SRS>{CRS.from_epsg(32610).to_wkt().replace('<', '&lt;')}</SRS>"
+        "<GeoTransform> 4.0e+05, 2.0e+01, 0, 5.5e+06, 0, -2.0e+01</GeoTransform>"
+        '<PAMRasterBand band="1"><NoDataValue>7.0E+00</NoDataValue><Offset>-1000</Offset><Scale>0.0001</Scale>'
+        '<Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">/etc/passwd</MDI></Metadata>'
+        "</PAMRasterBand></PAMDataset>"
+    )
+    with rasterio.open(path) as dataset:
+        crs, transform, nodata = dataset.crs, dataset.transform, dataset.nodatavals[0]
+        scale, offset = dataset.scales[0], dataset.offsets[0]
+    assert (crs, nodata, scale, offset) == (CRS.from_epsg(32610), 7, 0.0001, -1000)
+    with Headers(own_machine(tmp_path)) as headers:
+        band = headers.described_band(str(path), 1, (None, None, None), "x")
+    assert CRS.from_string(band.header.grid.crs) == crs
+    assert band.header.grid.transform == transform
+    assert (band.nodata, band.scale, band.offset) == (nodata, scale, offset)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<PAMDataset>",
+        "<PAMDataset><SRS>no CRS</SRS></PAMDataset>",
+        "<PAMDataset><GeoTransform>1, 2, 3</GeoTransform></PAMDataset>",
+        "<PAMDataset><GeoTransform>1, 2, 3, 4, 5, inf</GeoTransform></PAMDataset>",
+        "<PAMDataset><PAMRasterBand><NoDataValue>1</NoDataValue></PAMRasterBand></PAMDataset>",
+        '<PAMDataset><PAMRasterBand band="1"><Scale>nan</Scale></PAMRasterBand></PAMDataset>',
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PAMDataset>&a;</PAMDataset>',
+        "<PAMDataset>" + " " * 2**20 + "</PAMDataset>",
+    ],
+)
+def test_metadata_that_cannot_be_understood_are_refused_in_a_sentence(tmp_path: Path, content: str):
+    path = Path(image_in(tmp_path, "tif"))
+    path.with_name("scene.tif.aux.xml").write_text(content)
+    with Headers(own_machine(tmp_path)) as headers, pytest.raises(RequestError, match=r"x: .*scene\.tif\.aux\.xml "):
+        headers.read(str(path), 1, "x")
 
 
 def test_a_mask_means_the_same_here_and_at_a_server(tmp_path: Path, secret: Path):

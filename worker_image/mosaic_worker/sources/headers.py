@@ -13,7 +13,7 @@ from mosaic_worker.sources.opening import Image, open_raster
 from mosaic_worker.sources.overviews import averaged_overviews
 from mosaic_worker.sources.remote import HEAD, RemoteFiles
 from mosaic_worker.sources.scenes import Band, Header
-from mosaic_worker.sources.sidecars import ignored_beside, warning_of
+from mosaic_worker.sources.sidecars import Metadata, has_mask_beside, metadata_beside, warning_of
 from mosaic_worker.sources.signing import Signer
 
 
@@ -25,7 +25,8 @@ class Headers:
         self.client = Client(gate, signer)
         self._files = RemoteFiles(self.client)
         self._opened: dict[str, Image] = {}
-        self._ignored: list[str] = []
+        self._beside: dict[str, Metadata] = {}
+        self._masked: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -41,14 +42,15 @@ class Headers:
         if href not in self._opened:
             self._opened[href] = open_raster(href, where, self._files)
             if not is_url(href):
-                self._ignored += ignored_beside(href, self.gate)
+                self._beside[href] = metadata_beside(href, where, self.gate)
+                self._masked += [href] if has_mask_beside(href, self.gate) else []
         image = self._opened[href]
-        return image.dataset, _header_of(image, band, where)
+        return image.dataset, _header_of(image, self._beside.get(href, Metadata()), band, where)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of the files that were read."""
-        return (warning_of(self._ignored),) if self._ignored else ()
+        return (warning_of(self._masked),) if self._masked else ()
 
     def expect(self, admitted: Iterable[str]) -> None:
         """Have the beginnings of files fetched that will be opened."""
@@ -72,13 +74,16 @@ class Headers:
             where: the field that names the file.
         """
         dataset, header = self.read(admitted, band, where)
+        href = self.href(admitted)
+        beside = self._beside.get(href, Metadata()).band(band)
         scale, offset, nodata = stated
         calibrated = scale is not None or offset is not None
         if not calibrated:
-            scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
+            scale = dataset.scales[band - 1] if beside.scale is None else beside.scale
+            offset = dataset.offsets[band - 1] if beside.offset is None else beside.offset
             calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
-        nodata = dataset.nodatavals[band - 1] if nodata is None else nodata
-        href = self.href(admitted)
+        if nodata is None:
+            nodata = dataset.nodatavals[band - 1] if beside.nodata is None else beside.nodata
         return Band(
             href=href,
             band=band,
@@ -97,8 +102,14 @@ class Headers:
         )
 
 
-def _header_of(image: Image, band: int, where: str) -> Header:
+def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     """The header of a band.
+
+    Args:
+        image: the open file.
+        beside: the metadata beside it.
+        band: its number in the file, from 1.
+        where: the field that names the file.
 
     Raises:
         RequestError: the image has no such band, no place on the ground, or is rotated.
@@ -106,11 +117,12 @@ def _header_of(image: Image, band: int, where: str) -> Header:
     dataset, name = image.dataset, image.name
     if band > dataset.count:
         raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
-    if dataset.crs is None:
+    crs = dataset.crs if beside.crs is None else beside.crs
+    if crs is None:
         raise RequestError(
-            f"{where}: {name} does not say where it lies (no coordinate reference system; files beside it are not read)"
+            f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
         )
-    transform = dataset.transform
+    transform = dataset.transform if beside.transform is None else beside.transform
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise RequestError(
             f"{where}: {name} is rotated, mirrored or not georeferenced; warp it to north-up pixels first"
@@ -118,8 +130,6 @@ def _header_of(image: Image, band: int, where: str) -> Header:
     dtype = dataset.dtypes[band - 1]
     if dtype.startswith("complex"):
         raise RequestError(f"{where}: {name} holds complex numbers, which no product takes")
-    grid = Grid(
-        dataset.crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height
-    )
+    grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
     rows, columns = dataset.block_shapes[band - 1]
     return Header(grid, dtype, (columns, rows), image.identity)
