@@ -94,7 +94,7 @@ class Grid(Model):
         Rule(  # not as limits of the field: the API server rounds those to integers where the value is one
             server="!has(self.resolution) || (self.resolution >= 1e-9 && self.resolution <= 1e9)",
             holds=lambda grid: grid.resolution is None or 1e-9 <= grid.resolution <= 1e9,
-            message="1e-9 to 1e9 is allowed",
+            message="a number from 1e-9 to 1e9 is allowed",
             field="resolution",
         ),
     )

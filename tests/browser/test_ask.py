@@ -140,7 +140,7 @@ def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue
     type_area(page, catalogue.bbox)
     choose_scenes(page, catalogue)
     for label, wrong, right, sentence in (
-        ("Size of a pixel", "-3", "40", "must be greater than 0"),
+        ("Size of a pixel", "-3", "40", "from 1e-9 to 1e9 is allowed"),
         ("Index, by its name or what it is for", "NDVY", "NDVI", "no index NDVY"),
         ("Name, if you like", "Not A Name", "a-name", "small letters"),
     ):

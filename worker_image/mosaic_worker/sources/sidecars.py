@@ -8,7 +8,7 @@ numbers and a CRS: they are read here, by a parser of XML that follows no refere
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from xml.etree.ElementTree import Element, ParseError  # nosec B405: for their types; defusedxml parses
+from xml.etree.ElementTree import Element, ParseError  # types; defusedxml parses  # nosec B405
 
 from affine import Affine
 from defusedxml import DefusedXmlException
