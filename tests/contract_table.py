@@ -531,7 +531,11 @@ GRID = [
         {"spec.grid": {"crs": "EPSG:03"}},
         'spec.grid.crs is "EPSG:03"; utm, source or EPSG:n is allowed',
     ),
-    invalid("no resolution", {"spec.grid": {"resolution": 0}}, "spec.grid.resolution is 0; a number from 1e-9 to 1e9 is allowed"),
+    invalid(
+        "no resolution",
+        {"spec.grid": {"resolution": 0}},
+        "spec.grid.resolution is 0; a number from 1e-9 to 1e9 is allowed",
+    ),
     invalid(
         "a resolution finer than anything",
         {"spec.grid": {"resolution": 1e-300}},
