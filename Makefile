@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate format lock clean
 
 LAB := tests/cluster/lab/lab
+LOGIN := tests/api/test_login_in_chromium.py
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
 BUILDER ?= $(firstword $(foreach program,docker podman buildah,$(if $(shell command -v $(program)),$(program))))
 BASE ?= python:3.12-slim
@@ -75,14 +76,16 @@ unit: setup ## The tests that need no services
 
 api-test: setup chromium ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
 	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
-	$(NICE) $(BIN)/python -m pytest -n auto tests/api
+	$(NICE) $(BIN)/python -m pytest -n auto tests/api --ignore $(LOGIN)
+	@if command -v chromium > /dev/null; then $(NICE) tests/own_network $(BIN)/python -m pytest $(LOGIN); \
+	else echo "api-test: without chromium the tests of its login page did not run"; [ "$$CI" != true ]; fi
 
 chromium:
 	@command -v chromium > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
 
 browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
-	@if command -v chromium > /dev/null; then $(NICE) $(BIN)/python -m pytest -n 2 tests/browser; \
+	@if command -v chromium > /dev/null; then $(NICE) tests/own_network $(BIN)/python -m pytest -n 2 tests/browser; \
 	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from reads import read
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "mosaic-operator"
@@ -62,7 +63,7 @@ class Cluster:
 
     def get(self, *what: str) -> Document:
         """An object, or a list of them."""
-        return dict(json.loads(self.kubectl("get", *what, "--output", "json")))
+        return read(*what)
 
     def apply(self, document: Document, *arguments: str) -> None:
         """Apply an object."""
