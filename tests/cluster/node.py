@@ -1,5 +1,6 @@
 """What only somebody on the node can do to a process: kill it, or let it stand still."""
 
+import gzip
 import os
 import signal
 import time
@@ -7,20 +8,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from cluster import until
+from mosaic_crds.pod_input import FILE, FOLDER
 
 
 def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]:
     """The processes of a request's workers at a step, of a range."""
-    told = [uid.encode()] + ([] if index is None else [f"JOB_COMPLETION_INDEX={index}\0".encode()])
+    wanted = b"" if index is None else f"JOB_COMPLETION_INDEX={index}\0".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"mosaic_worker" in command and step.encode() in command:
-                environment = (folder / "environ").read_bytes()
-                if all(part in environment for part in told):
-                    found.append(int(folder.name))
+            if b"mosaic_worker" not in command or step.encode() not in command:
+                continue
+            if wanted in (folder / "environ").read_bytes() and uid.encode() in _input_of(folder):
+                found.append(int(folder.name))
     return found
+
+
+def _input_of(process: Path) -> bytes:
+    """The document that a worker works on, as it sees it."""
+    return gzip.decompress((process / "root" / FOLDER.removeprefix("/") / FILE).read_bytes())
 
 
 def operator_process(pod: str) -> int:

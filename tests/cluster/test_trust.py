@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
 from cluster import Release, until
 from large_requests import SCENES, largest_request
 from mosaic_crds.names import Step
@@ -33,6 +34,7 @@ def test_a_variable_in_a_reference_is_not_replaced_by_the_secret_of_that_name(in
         assert STORE_KEY not in json.dumps(release.get(kind))
 
 
+@pytest.mark.timeout(600)
 def test_a_request_at_the_limits_of_the_contract_becomes_a_mosaic(shared: Release, scenes):
     write_raster(scenes.folder / "tiny.tif", noise(256, 256), tiled=True, blockxsize=128, blockysize=128)
     for number in range(SCENES):
@@ -44,7 +46,7 @@ def test_a_request_at_the_limits_of_the_contract_becomes_a_mosaic(shared: Releas
     shared.cluster.apply(asked, "--namespace", shared.namespace, "--server-side")
     uid = shared.get("mosaic", "largest")["metadata"]["uid"]
     until(lambda: secrets_of(shared, uid), "its pods are given the request")
-    status = shared.wait_for("largest", "Succeeded", "Failed")
+    status = shared.wait_for("largest", "Succeeded", "Failed", seconds=450)
     assert status["phase"] == "Succeeded", status["message"]
     assert status["plan"]["scenes"] == SCENES
     assert secrets_of(shared, uid) == []
