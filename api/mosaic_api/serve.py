@@ -24,6 +24,7 @@ from mosaic_api.app import create_app
 from mosaic_api.connections import LOOPBACK, OPTIONS
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
+from mosaic_api.local_token import FILE as TOKEN_FILE
 from mosaic_api.local_token import announced, link, token_of
 from mosaic_api.loops import Loops
 from mosaic_api.private_postgres import PrivatePostgres
@@ -80,13 +81,15 @@ def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installa
     with ExitStack() as running:
         running.enter_context(alone(place.data))
         store = place.store or str(_own_folder(place.data / "store"))
-        token = token_of(place.data)
+        token, own_database = token_of(place.data), place.data / "database"
         url = place.database
         if url is None:
-            postgres = PrivatePostgres(place.data / "database")
+            postgres = PrivatePostgres(own_database)
             running.callback(postgres.stop)
             url = postgres.start()
-        settings = Settings.of_laptop(environment, url, store, place.scenes, token)
+        settings = Settings.of_laptop(
+            environment, url, store, place.scenes, token, (own_database, place.data / TOKEN_FILE)
+        )
         database = Database(url)
         running.callback(database.close)
         database.migrate()

@@ -138,6 +138,7 @@ class Settings:
         public_url: under which browsers reach it; none on a laptop.
         allowed_hosts: from which requests may read scenes, comma-separated, as workers take them; any if None.
         scenes: folders in which requests may read files too, where they may read from any host.
+        private: files and folders of the installation that no request may read, also below these.
         max_pixels: of one mosaic.
         max_upload_bytes: of one upload.
         max_open_requests: that one user may have at once.
@@ -165,6 +166,7 @@ class Settings:
     public_url: str = ""
     allowed_hosts: str | None = ""
     scenes: tuple[Path, ...] = ()
+    private: tuple[Path, ...] = ()
     max_pixels: int = 2_500_000_000
     max_upload_bytes: int = 2 * 2**30
     max_open_requests: int = 50
@@ -218,9 +220,23 @@ class Settings:
 
     @classmethod
     def of_laptop(
-        cls, environment: Mapping[str, str], database: str, store: str, scenes: Sequence[Path], local_token: str
+        cls,
+        environment: Mapping[str, str],
+        database: str,
+        store: str,
+        scenes: Sequence[Path],
+        local_token: str,
+        private: Sequence[Path] = (),
     ) -> Self:
         """The settings of an installation that has one user, who reads from any host, and files in some folders.
+
+        Args:
+            environment: with what may be chosen.
+            database: its URL.
+            store: URI or folder of the store.
+            scenes: folders in which requests may read files.
+            local_token: by which the user is known.
+            private: what no request may read.
 
         Raises:
             RequestError: a number in the environment is none.
@@ -233,6 +249,7 @@ class Settings:
             local_token=local_token,
             allowed_hosts=None,
             scenes=tuple(scenes),
+            private=tuple(private),
             **choices,
         )
 

@@ -76,7 +76,9 @@ from mosaic_api.executor.confinement import rules_of
 from mosaic_worker.isolation import seal
 
 folder, run, password = map(Path, sys.argv[1:])
-job = Job({"metadata": {"name": "x", "namespace": "default", "uid": "1"}}, str(folder / "store"), None, [], 1)
+metadata = {"name": "x", "namespace": "default", "uid": "1"}
+place = folder.parent  # as --scenes and --data
+job = Job({"metadata": metadata}, str(folder / "store"), None, [str(place)], 1, [str(place / "database")])
 seal(rules_of(job, folder))
 
 
@@ -93,6 +95,7 @@ print(json.dumps([
     outcome(password.read_text),
     outcome(psycopg2.connect, host=str(run), user="postgres", dbname="postgres"),
     outcome(psycopg2.connect, host=str(run), user="postgres", dbname="postgres", passfile=str(password)),
+    outcome((place / "scenes/scene.txt").read_text),
 ]))
 """
 
@@ -102,6 +105,8 @@ def test_the_process_of_a_request_reaches_the_socket_but_does_not_get_in(place):
         pytest.skip(f"this kernel has Landlock {landlock.version()}")
     server, folder = PrivatePostgres(place / "database"), place / "scratch"
     folder.mkdir()
+    (place / "scenes").mkdir()
+    (place / "scenes/scene.txt").write_text("what a request may read")
     try:
         url = make_url(server.start())
         run_folder = str(url.query["host"])
@@ -111,7 +116,8 @@ def test_the_process_of_a_request_reaches_the_socket_but_does_not_get_in(place):
         )
     finally:
         server.stop()
-    reached, read, without, with_file = json.loads(done.stdout)
+    reached, read, without, with_file, scene = json.loads(done.stdout)
+    assert scene == "done"
     assert reached == "done"
     assert read.startswith("PermissionError")
     assert "no password supplied" in without

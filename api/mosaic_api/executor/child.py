@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Thread
@@ -34,7 +34,7 @@ class Job:
     Attributes:
         request: the MosaicRequest, with a uid.
         store: where results and work are kept.
-        allowed_hosts, scenes, max_pixels: as in the settings.
+        allowed_hosts, scenes, max_pixels, private: as in the settings.
     """
 
     request: dict[str, Any]
@@ -42,6 +42,7 @@ class Job:
     allowed_hosts: str | None
     scenes: list[str]
     max_pixels: int
+    private: list[str] = field(default_factory=list)
 
     def to_line(self) -> str:
         """As it is written to the process."""

@@ -23,8 +23,24 @@ def rules_of(job: Job, scratch: Path) -> Rules:
         scratch: its folder for temporary files.
     """
     single_user = job.allowed_hosts is None
-    readable = [*code_files(os.environ), *network_files(os.environ, of_user=single_user), *map(Path, job.scenes)]
+    private = [Path(path).resolve() for path in job.private]
+    scenes = [part for folder in job.scenes for part in parts_without(Path(folder).resolve(), private)]
+    readable = [*code_files(os.environ), *network_files(os.environ, of_user=single_user), *scenes]
     return Rules(readable, [scratch, *_own_folders(job, make=True)], network=True, alone=False)
+
+
+def parts_without(folder: Path, private: Sequence[Path]) -> list[Path]:
+    """A folder, or what is in it without what is private: Landlock cannot take a part out of a folder.
+
+    Args:
+        folder: without links in its path.
+        private: likewise.
+    """
+    inside = [path for path in private if path.is_relative_to(folder)]
+    if not inside or not folder.is_dir():
+        return [folder]
+    children = [child for child in sorted(folder.iterdir()) if child not in inside and not child.is_symlink()]
+    return [part for child in children for part in parts_without(child, inside)]
 
 
 def remove_empty_folders(job: Job) -> None:

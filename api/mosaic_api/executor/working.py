@@ -89,6 +89,7 @@ def job_of(claim: Claim, settings: Settings) -> Job:
         allowed_hosts=settings.allowed_hosts,
         scenes=[str(folder) for folder in settings.scenes],
         max_pixels=settings.max_pixels,
+        private=[str(path) for path in settings.private],
     )
 
 
