@@ -32,12 +32,13 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-# The tests on Kubernetes mostly wait, the others mostly compute: two parts at a time keep both cores busy. NICE lets the
-# former go first when they have something to do.
-test: lint verify chart ## Everything that must hold: lint, generated files, all tests; two parts at a time
+# Parts that mostly wait for their servers run two at a time; those on Kubernetes and of the API need both cores.
+test: lint verify chart ## Everything that must hold: lint, generated files, all tests
 	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build
-	@echo "test: two parts at a time; each shows its output when it ends"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target NICE='nice -n 10' cluster-test unit service-test api-test browser-test
+	@echo "test: the next parts run two at a time; each shows its output when it ends"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit service-test browser-test
+	@$(MAKE) --no-print-directory cluster-test
+	@$(MAKE) --no-print-directory api-test
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -72,12 +73,12 @@ lint: setup ## Style, types, the direction of imports, and what bandit knows of 
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive api crds operator worker_image
 
 unit: setup ## The tests that need no services
-	$(NICE) $(BIN)/python -m pytest -n auto tests/unit tests/imagery
+	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
 
 api-test: setup chromium ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
 	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
-	$(NICE) $(BIN)/python -m pytest -n auto tests/api --ignore $(LOGIN)
-	@if command -v chromium > /dev/null; then $(NICE) tests/own_network $(BIN)/python -m pytest $(LOGIN); \
+	$(BIN)/python -m pytest -n auto tests/api --ignore $(LOGIN)
+	@if command -v chromium > /dev/null; then tests/own_network $(BIN)/python -m pytest $(LOGIN); \
 	else echo "api-test: without chromium the tests of its login page did not run"; [ "$$CI" != true ]; fi
 
 chromium:
@@ -85,14 +86,14 @@ chromium:
 		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
 
 browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
-	@if command -v chromium > /dev/null; then $(NICE) tests/own_network $(BIN)/python -m pytest -n 2 tests/browser; \
+	@if command -v chromium > /dev/null; then tests/own_network $(BIN)/python -m pytest -n 2 tests/browser; \
 	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start
-	@if tests/services/servers/install azurite versitygw; then $(NICE) $(BIN)/python -m pytest -n 2 tests/services; \
+	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
 
 compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
