@@ -12,7 +12,6 @@ HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
 BUILDER ?= $(firstword $(foreach program,docker podman buildah,$(if $(shell command -v $(program)),$(program))))
 BASE ?= python:3.12-slim
 TAG ?= 0.1.0
-NICE ?=
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
