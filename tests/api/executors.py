@@ -106,7 +106,8 @@ def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterat
 def files_in(settings: Settings) -> list[str]:
     """What is in the store."""
     root = Path(settings.store)
-    kept = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    found = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]  # folders may go meanwhile
+    kept = sorted(str(path.relative_to(root)) for path in found)
     return [path for path in kept if not path.startswith(".unfinished")]
 
 

@@ -173,12 +173,15 @@ def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
 def test_it_is_handed_over_by_a_command(
     rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setenv("MOSAIC_DATABASE_URL", rows.settings.database)
+    def hand_over(kind: str) -> int:
+        monkeypatch.setenv("MOSAIC_DATABASE_URL", rows.settings.database)  # the program takes it out of the environment
+        return program.main(["hand-over", kind])
+
     Queue(rows.database, "one").join()
-    assert program.main(["hand-over", "cluster"]) == 0
+    assert hand_over("cluster") == 0
     assert recorded(rows.database) == "cluster"
-    assert program.main(["hand-over", "somebody"]) == 2
+    assert hand_over("somebody") == 2
     assert "hand-over executors" in capsys.readouterr().err
     with leading(rows.database):
-        assert program.main(["hand-over", "executors"]) == 42
+        assert hand_over("executors") == 42
     assert "stop the API that runs with MOSAIC_CLUSTER=true" in capsys.readouterr().err
