@@ -8,7 +8,7 @@ from pathlib import Path
 from mosaic_crds.names import result_key, work_prefix
 from mosaic_worker.isolation import Rules, code_files, network_files
 from mosaic_worker.store import open_store
-from mosaic_worker.store.directory import DirectoryStore
+from mosaic_worker.store.directory import UNFINISHED, DirectoryStore
 
 from mosaic_api.executor.child import Job
 
@@ -46,6 +46,8 @@ def parts_without(folder: Path, private: Sequence[Path]) -> list[Path]:
 def remove_empty_folders(job: Job) -> None:
     """Remove those of its folders that the process left empty."""
     for folder in _own_folders(job, make=False):
+        if folder.name == UNFINISHED:  # of all requests: another process has its right to this very folder
+            continue
         for each in (folder, *folder.parents):
             with suppress(OSError):
                 each.rmdir()

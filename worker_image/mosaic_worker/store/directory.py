@@ -13,13 +13,16 @@ from mosaic_crds.errors import PassingError
 
 from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
 
+UNFINISHED = ".unfinished"
+"""The folder in which objects are written before they get their names."""
+
 
 class DirectoryStore:
     """Objects are files; one appears under its name by a hard link, which the file system refuses when there is one."""
 
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that people named on purpose)
-        self._unfinished = self._root / ".unfinished"
+        self._unfinished = self._root / UNFINISHED
         self._above_synced = False
 
     def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
