@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from cluster import Cluster, Release, until
+from mosaic_crds.names import LABEL_FINISHED
 from node import operator_process, stop_when
 from storage import volume_of
 
@@ -104,6 +105,7 @@ def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_not
         scenes.gate.release(held)
         taken_by = other_takes_over(pair, former, LOST_SECONDS)
         pair.wait_for("frozen", "Succeeded")
+        until(lambda: LABEL_FINISHED in pair.get("mosaic", "frozen")["metadata"].get("labels", {}), "it has its label")
         version = pair.get("mosaic", "frozen")["metadata"]["resourceVersion"]
     finally:
         os.kill(frozen, signal.SIGCONT)
