@@ -77,7 +77,7 @@ def back_up(postgres: PrivatePostgres, store: Store, path: Path, progress: Progr
         postgres: that runs.
         store: with the files that its rows name.
         path: of the file to make.
-        progress: is told how far it is.
+        progress: called with the progress so far.
 
     Raises:
         RequestError: there is such a file, or it cannot be written.

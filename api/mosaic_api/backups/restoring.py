@@ -29,7 +29,7 @@ def restore(path: Path, data: Path, store_uri: str | None, progress: Progress) -
         path: of the backup.
         data: the folder; it is empty, or not there.
         store_uri: where the files of the store go; a folder in `data` if None. Files that are there stay as they are.
-        progress: is told how far it is.
+        progress: called with the progress so far.
 
     Raises:
         RequestError: the backup is damaged or of a newer version, the folder is not empty, or it has no room.
