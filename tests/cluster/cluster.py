@@ -238,8 +238,12 @@ class Release:
         script = f"cd /store && find {folder} -type f 2>/dev/null || true"
         return sorted(self.kubectl("exec", "reader", "--", "sh", "-c", script).split())
 
+    def sha256(self, uri: str) -> str:
+        """The SHA-256 of a file of the store, computed there: `kubectl exec` may lose the end of a large output."""
+        return self.kubectl("exec", "reader", "--", "sha256sum", uri.removeprefix("file://")).split()[0]
+
     def read(self, uri: str) -> bytes:
-        """A file of the store."""
+        """A small file of the store."""
         path = uri.removeprefix("file://")
         command = ["kubectl", "exec", "reader", "--namespace", self.namespace, "--", "cat", path]
         return subprocess.run(command, check=True, capture_output=True).stdout

@@ -154,8 +154,8 @@ def assert_whole_in_store(
         kind: f"{account.uri}/{folder}/{file}" for kind, file in named.items()
     }
     cog, png = expected(spec)
-    assert store.read(f"{folder}/mosaic.tif") == cog
-    assert store.read(f"{folder}/mosaic.png") == png
+    for file, content in (("mosaic.tif", cog), ("mosaic.png", png)):
+        assert hashlib.sha256(read(store, f"{folder}/{file}")).digest() == hashlib.sha256(content).digest()
     assert_described(store, folder, used)
 
 
