@@ -230,9 +230,13 @@ SOURCE = [
     valid("a time in a zone", {f"{SCENE}.datetime": "2024-07-01T19:03:11-07:00"}),
     valid("a date", {f"{SCENE}.datetime": "2024-07-01"}),
     valid("an item with a mask", {SCENE.removesuffix(".0"): [{"item": "item.json", "mask": "scl.tif"}]}),
+    valid(
+        "an item with assets",
+        {SCENE.removesuffix(".0"): [{"item": "item.json", "assets": {"nir": "nir08", "mask": "SCL_60m"}}]},
+    ),
     *(
         valid(f"a mask of {values}", {f"{SCENE}.mask": {"href": "m.tif", "values": values}})
-        for values in ("scl", "qaPixel", "earthDaily", "zero")
+        for values in ("scl", "qaPixel", "fmask", "earthDaily", "zero")
     ),
     valid("a SAFE folder", {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE"}]}),
     valid("500 scenes", {SCENE.removesuffix(".0"): [{"item": "item.json"}] * 500}),
@@ -340,13 +344,18 @@ SOURCE = [
         "another kind of mask",
         {f"{SCENE}.mask": {"href": "a", "values": "nonzeros"}},
         f'{SCENE_PATH}.mask.values is "nonzeros" (did you mean nonzero?); '
-        "scl, qaPixel, earthDaily, nonzero or zero is allowed",
+        "scl, qaPixel, fmask, earthDaily, nonzero or zero is allowed",
         server=False,
     ),
     invalid(
         "a mask of a SAFE product",
         {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "mask": "m.tif"}]},
         f'{SCENE_PATH}.mask is "m.tif"; it goes with bands or item, for a SAFE product has its own',
+    ),
+    invalid(
+        "assets of a SAFE product",
+        {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "assets": {"nir": "nir08"}}]},
+        f'{SCENE_PATH}.assets is {{"nir": "nir08"}}; it goes with an item, which has assets',
     ),
     invalid(
         "a date of an item",

@@ -61,7 +61,7 @@ class BandFile(_FileOrHref):
     """The number that means "no data"; what the file itself says if absent."""
 
 
-MaskValues = Literal["scl", "qaPixel", "earthDaily", "nonzero", "zero"]
+MaskValues = Literal["scl", "qaPixel", "fmask", "earthDaily", "nonzero", "zero"]
 
 
 class MaskFile(_FileOrHref):
@@ -73,8 +73,14 @@ class MaskFile(_FileOrHref):
     """The band's number in the file, from 1."""
     values: MaskValues = "scl"
     """What its numbers mean. scl: a Sentinel-2 scene classification; qaPixel: QA_PIXEL of Landsat Collection 2;
-    earthDaily: a cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud); of these composite.mask names the
-    classes to leave out. nonzero: pixels that are not zero are left out; zero: pixels that are zero are."""
+    fmask: Fmask of HLS; earthDaily: a cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud); of these
+    composite.mask names the classes to leave out. nonzero: pixels that are not zero are left out; zero: pixels that are
+    zero are."""
+
+
+AssetMap = Annotated[
+    dict[BandName, Annotated[str, Field(min_length=1, max_length=128, pattern=NO_CONTROL)]], Field(max_length=32)
+]
 
 
 def _has(*fields: str) -> dict[str, Any]:
@@ -97,6 +103,12 @@ class FilesScene(Model):
             message="it goes with bands or item, for a SAFE product has its own",
             field="mask",
         ),
+        Rule(
+            server={"anyOf": [_has("item"), {"not": _has("assets")}]},
+            holds=lambda scene: scene.item is not None or scene.assets is None,
+            message="it goes with an item, which has assets",
+            field="assets",
+        ),
     )
 
     bands: Annotated[dict[BandName, BandFile], Field(min_length=1, max_length=32)] | None = None
@@ -107,7 +119,9 @@ class FilesScene(Model):
     """A Sentinel-2 product of level 1C or 2A as ESA ships it: the path of the .SAFE folder or of its zip."""
     mask: MaskFile | None = None
     """Which pixels to leave out: the mask's reference alone, as a string, or an object with href, band, values.
-    Of an item its asset scl, qa_pixel or cloud_mask, if absent."""
+    Of an item, if absent, the asset that assets names for mask, else SCL, QA_PIXEL, Fmask or cloud_mask."""
+    assets: AssetMap | None = None
+    """Keys of the item's assets by band, where these are not found by STAC common name; for mask, that of the mask."""
     datetime: Moment | None = None
     """When it was taken, RFC 3339 with a time zone, or a date."""
     cloud_cover: Percent | None = None
@@ -119,11 +133,6 @@ class Files(Model):
 
     scenes: Annotated[list[FilesScene], Field(min_length=1, max_length=500)]
     """The scenes."""
-
-
-AssetMap = Annotated[
-    dict[BandName, Annotated[str, Field(min_length=1, max_length=128, pattern=NO_CONTROL)]], Field(max_length=32)
-]
 
 
 class Stac(Model):
@@ -147,7 +156,7 @@ class Stac(Model):
     query: Annotated[dict[str, Any], Field(max_length=32)] | None = None
     """Further conditions, as the query extension of the STAC API has them."""
     assets: AssetMap | None = None
-    """Keys of assets by band, where they are not found by the STAC common name."""
+    """Keys of assets by band, where they are not found by the STAC common name; for mask, that of the mask."""
 
 
 EARTH_DAILY_PROCESSES = 10
@@ -162,7 +171,7 @@ class EarthDaily(Model):
     datetime: Interval
     """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
     assets: AssetMap | None = None
-    """Keys of assets by band, where they are not found by the STAC common name."""
+    """Keys of assets by band, where they are not found by the STAC common name; for mask, that of the mask."""
 
 
 class Source(Model):

@@ -67,6 +67,17 @@ def test_numbers_that_landsat_files_hold(number, name):
         assert code == (UNKNOWN if name == "fill" else FLAGGED if name == asked else CLEAR)
 
 
+FMASK_BITS = {"cloud": (1, 2), "shadow": (3,), "cirrus": (0,), "snow": (4,), "water": (5,)}
+
+
+@pytest.mark.parametrize("classes", [[name] for name in FMASK_BITS] + [["cloud", "shadow"], ["snow", "water"], []])
+def test_classes_are_bits_of_fmask_and_255_is_fill(classes):
+    found = mask_codes(np.arange(256, dtype=np.uint8), "fmask", classes)
+    for number, code in enumerate(found):
+        wanted = any(number >> place & 1 for name in classes for place in FMASK_BITS[name])
+        assert code == (UNKNOWN if number == 255 else FLAGGED if wanted else CLEAR)
+
+
 def test_earthdailys_cloud_masks_say_clear_by_1():
     numbers = np.arange(5, dtype=np.uint8)
     assert mask_codes(numbers, "earthDaily", ["cloud"]).tolist() == [UNKNOWN, CLEAR, FLAGGED, CLEAR, CLEAR]

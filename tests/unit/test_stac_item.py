@@ -64,9 +64,9 @@ def test_the_scene_is_known_by_its_items_id_time_and_cloud_cover(tmp_path):
         (RASTER, {"earthsearch:boa_offset_applied": True}, (0.0001, 0.0, 0, True)),
         (RASTER, {"earthsearch:boa_offset_applied": False}, (0.0001, -0.1, 0, True)),
         (RASTER, {"s2:processing_baseline": "05.09"}, (0.0001, -0.1, 0, True)),
-        ({}, {"s2:processing_baseline": "04.00"}, (0.0001, -0.1, None, True)),
-        ({}, {"s2:processing_baseline": "02.12"}, (0.0001, 0.0, None, True)),
-        ({}, {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, (0.0001, 0.0, None, True)),
+        ({}, {"s2:processing_baseline": "04.00"}, (0.0001, -0.1, 0, True)),
+        ({}, {"s2:processing_baseline": "02.12"}, (0.0001, 0.0, 0, True)),
+        ({}, {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, (0.0001, 0.0, 0, True)),
         ({"raster:scale": 0.0002, "raster:offset": -0.2, "nodata": 7}, {}, (0.0002, -0.2, 7, True)),
         ({"bands": [{"name": "r", "raster:scale": 0.5, "nodata": 1}]}, {}, (0.5, 0.0, 1, True)),
         ({}, {}, (1.0, 0.0, None, False)),
@@ -94,7 +94,7 @@ def test_numbers_mean_what_the_item_says_and_offsets_are_applied_once(tmp_path, 
         },
     ],
 )
-def test_a_bands_asset_is_found_by_its_key_and_else_by_its_common_name(tmp_path, assets):
+def test_a_bands_asset_is_found_by_its_key_or_its_common_name(tmp_path, assets):
     assert scene_of(tmp_path, assets).bands["red"].href.endswith("/red.tif")
 
 
@@ -108,7 +108,7 @@ def test_the_scene_classification_is_the_mask_where_classes_are_asked_for(tmp_pa
     assert scene_of(tmp_path, assets).mask is None
     mask = scene_of(tmp_path, assets, mask=["cloud"]).mask
     assert (mask.href, mask.values) == (str(tmp_path / "scl.tif"), "scl")
-    with pytest.raises(RequestError, match="SCENE has no asset scl or qa_pixel or cloud_mask to mask by"):
+    with pytest.raises(RequestError, match="SCENE has no asset SCL, QA_PIXEL, Fmask or cloud_mask to mask by; name"):
         scene_of(tmp_path, {"red": {"href": "../red.tif"}}, mask=["cloud"])
 
 

@@ -222,6 +222,8 @@ def _mask_warnings(spec: MosaicRequestSpec, planned: Sequence[PlannedScene]) -> 
             f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
             f"whether it is {' or '.join(spec.composite.mask)} or not"
         )
+    if "fmask" in kinds and "cirrus" in spec.composite.mask:
+        found.append(f"the masks of {kinds.count('fmask')} scene(s) are Fmask, in which HLS 2.0 flags no cirrus")
     if "earthDaily" in kinds:
         found.append(
             f"the masks of {kinds.count('earthDaily')} scene(s) are read as EarthDaily's: 1 clear, 2 cloud, 3 shadow, "

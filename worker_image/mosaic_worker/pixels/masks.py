@@ -18,11 +18,13 @@ class Legend:
         classes: numbers, or places of bits, by the names that composite.mask has for classes.
         no_data: numbers, or places of bits, that say that nothing is known.
         bits: whether a number is a set of bits instead of a class.
+        fill: the number that says that nothing is known, where bits do not.
     """
 
     classes: dict[str, tuple[int, ...]]
     no_data: tuple[int, ...]
     bits: bool = False
+    fill: int | None = None
 
     def holds(self, numbers: NDArray[np.integer], wanted: Sequence[int]) -> NDArray[np.bool_]:
         """Which pixels are of one of several classes, or have one of several bits; any shape."""
@@ -37,6 +39,9 @@ LEGENDS = {
     "qaPixel": Legend(
         {"cloud": (3, 1), "shadow": (4,), "cirrus": (2,), "snow": (5,), "water": (7,)}, no_data=(0,), bits=True
     ),
+    "fmask": Legend(
+        {"cloud": (1, 2), "shadow": (3,), "cirrus": (0,), "snow": (4,), "water": (5,)}, no_data=(), bits=True, fill=255
+    ),
     "earthDaily": Legend({"cloud": (2,), "shadow": (3,), "cirrus": (4,)}, no_data=(0,)),
 }
 """By mask.values of a request.
@@ -45,6 +50,8 @@ scl: Sentinel-2 Level-2A scene classification: clouds of medium and high probabi
 or ice, water (Sentinel-2 Products Specification Document, Level-2A).
 qaPixel: QA_PIXEL of Landsat Collection 2: cloud and dilated cloud, which its own bit 6, "clear", excludes as well;
 cirrus since Landsat 8 (Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619).
+fmask: Fmask of HLS: cloud, and what is adjacent to cloud or its shadow, like QA_PIXEL's dilated cloud; 255 is fill. HLS
+2.0 reserves the bit of cirrus and does not set it; bits 6 and 7 are the aerosol level (HLS User Guide V2).
 earthDaily: EarthDaily's cloud masks: 1 is clear, 4 thin cloud (docs/decisions, "Masks of other kinds").
 """
 
@@ -67,6 +74,8 @@ def mask_codes(numbers: NDArray[np.integer], values: str, classes: Sequence[str]
         legend = LEGENDS[values]
         codes[legend.holds(numbers, [number for name in classes for number in legend.classes[name]])] = FLAGGED
         codes[legend.holds(numbers, legend.no_data)] = UNKNOWN
+        if legend.fill is not None:
+            codes[numbers == legend.fill] = UNKNOWN
     else:
         codes[(numbers == 0) == (values == "zero")] = FLAGGED
     return codes

@@ -16,11 +16,11 @@ from mosaic_crds.source import EarthDaily
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.catalogue import Catalogue, item_signer
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_layers import mapped_assets
 from mosaic_worker.sources.item_scenes import scenes_of_items
 from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
 from mosaic_worker.sources.signing import Signer
@@ -33,8 +33,6 @@ FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
 """Of one process at once: EarthDaily allows an account 30, which EARTH_DAILY_PROCESSES share."""
 EARLY_SECONDS = 60
 """So long before its end a token is not used any more."""
-STAND_INS = {"nir": "nir08"}
-"""Mosaics of Sentinel-2 with Landsat have no band as wide as Sentinel-2's nir (B08); nir08 (B8A) lies within it."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +90,9 @@ def earth_daily_scenes(
     """
     signer = earth_daily_signer(gate)
     items = _items(source, area, _catalogue(gate, signer), most)
-    assets = {canonical(name): key for name, key in (source.assets or {}).items()}
-    stood_in = dict.fromkeys(STAND_INS, 0)
-    described = []
-    for item in (replace(item, assets=assets) for item in items):
-        lacking = [name for name in bands if name in STAND_INS and name not in assets and not item.has(name)]
-        for name in lacking:
-            stood_in[name] += 1
-        described.append(_with_stand_ins(item, lacking))
+    assets = mapped_assets(source.assets)
     with Headers(gate, signer) as headers:
-        found = scenes_of_items(described, composite, area, bands, headers)
-    told = [
-        f"{STAND_INS[name]} stands in for {name} in {count} scene(s), which have no {name}"
-        for name, count in stood_in.items()
-        if count
-    ]
-    return replace(found, notes=(*told, *found.notes))
+        return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
 
 
 def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
@@ -136,12 +121,6 @@ def _items(source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: i
             "order a mosaic of the area in EarthDaily's console"
         )
     return items
-
-
-def _with_stand_ins(item: StacItem, lacking: Sequence[str]) -> StacItem:
-    keys = {canonical(key): key for key in item.item.assets}
-    found = {name: keys[STAND_INS[name]] for name in lacking if STAND_INS[name] in keys}
-    return replace(item, assets={**item.assets, **found})
 
 
 def _catalogue(gate: Gate, signer: Signer) -> Catalogue:

@@ -1,6 +1,7 @@
 """Scenes that a request lists itself: by the files of their bands, by a STAC Item, or as a Sentinel-2 product."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene
@@ -9,6 +10,7 @@ from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_layers import Note, counted, mapped_assets
 from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scene_masks import scene_mask
 from mosaic_worker.sources.scenes import Found, Scene
@@ -27,8 +29,9 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         signer: what signs URLs.
     """
     with Headers(gate, signer) as headers:
-        scenes = [_scene(scene, number, bands, classes, headers) for number, scene in enumerate(files.scenes)]
-        return Found(scenes, headers.notes)
+        notes: list[Note] = []
+        scenes = [_scene(scene, number, bands, classes, headers, notes) for number, scene in enumerate(files.scenes)]
+        return Found(scenes, (*counted(notes), *headers.notes))
 
 
 def files_signer(files: Files, gate: Gate) -> Signer:
@@ -53,13 +56,18 @@ def files_signer(files: Files, gate: Gate) -> Signer:
     return signer
 
 
-def _scene(scene: FilesScene, number: int, bands: Sequence[str], classes: Sequence[str], headers: Headers) -> Scene:
+def _scene(
+    scene: FilesScene, number: int, bands: Sequence[str], classes: Sequence[str], headers: Headers, notes: list[Note]
+) -> Scene:
+    """A scene of the request; what the user should know of its Item is added to the notes."""
     where = f"spec.source.files.scenes[{number}]"
     gate = headers.gate
     if scene.safe is not None:
         return safe_scene(gate.admit(scene.safe, f"{where}.safe"), bands, classes, f"{where}.safe", headers)
     if scene.item is not None:
         item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", headers.client)
+        item = replace(item, assets=mapped_assets(scene.assets))
+        notes += item.layers.assumptions(bands, bool(classes) and scene.mask is None)
         return Scene(
             id=item.id,
             datetime=item.datetime,

@@ -6,6 +6,7 @@ from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_layers import counted
 from mosaic_worker.sources.scene_masks import scene_mask
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.selection import gap, needed
@@ -45,7 +46,7 @@ def scenes_of_items(
         if composite.mask:
             headers.expect([item.mask()[0]])
     scenes = [scene(item) for item in used]  # one by one: GDAL's list of who reads what is not safe in threads
-    notes = []
+    notes = list(counted(note for item in used for note in item.layers.assumptions(bands, bool(composite.mask))))
     if len(used) < len(items):
         notes.append(f"{len(items) - len(used)} scene(s) that lie behind others are not used")
     missing = gap(used, area)

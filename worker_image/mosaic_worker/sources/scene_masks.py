@@ -37,7 +37,7 @@ def scene_mask(
             f"{where}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
         )
     else:
-        (admitted, values), band = item.mask(), 1
+        admitted, band, values = item.mask()
     lacking = untold(values, classes)
     if lacking:
         raise RequestError(

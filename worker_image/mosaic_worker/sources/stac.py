@@ -7,11 +7,11 @@ from mosaic_crds.source import Stac
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.catalogue import Catalogue, item_signer
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_layers import mapped_assets
 from mosaic_worker.sources.item_scenes import scenes_of_items
 from mosaic_worker.sources.planetary_computer import PLANETARY_COMPUTER, planetary_computer_signer
 from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
@@ -44,7 +44,7 @@ def stac_scenes(
     """
     signer = stac_signer(stac, gate)
     items = _items(stac, area, _catalogue(stac, gate, signer), most)
-    assets = {canonical(name): key for name, key in (stac.assets or {}).items()}
+    assets = mapped_assets(stac.assets)
     with Headers(gate, signer) as headers:
         return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
 

@@ -1,9 +1,9 @@
-"""A STAC Item as a scene: which asset is which band, and what its numbers mean."""
+"""A STAC Item as a scene: what it says of itself, and the files of its bands and its mask."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pystac
@@ -15,23 +15,19 @@ from shapely.errors import ShapelyError
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.product.bands import canonical
+from mosaic_worker.sources.calibration import number_of, stated
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.documents import read_document
+from mosaic_worker.sources.file_bands import number_in_file
 from mosaic_worker.sources.gate import Gate, is_url, shown
 from mosaic_worker.sources.headers import Headers
+from mosaic_worker.sources.item_bands import AssetBand
+from mosaic_worker.sources.item_layers import MASK, Layers
 from mosaic_worker.sources.scenes import Band
 from mosaic_worker.sources.signing import unsigned
 
 CLOUD_COVER = "eo:cloud_cover"
 """The property that says how much of a scene is under cloud, percent."""
-_MASKS: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "cloud_mask": "earthDaily"}
-"""What the numbers of a mask mean, by the key of its asset; what tells more classes comes first."""
-_NOT_DATA = {"thumbnail", "overview", "visual", "metadata"}
-SENTINEL2_SCALE = 0.0001
-"""Quantification of Sentinel-2 reflectances: 10,000 (Sentinel-2 Products Specification Document)."""
-SENTINEL2_OFFSET = -0.1
-"""BOA_ADD_OFFSET and RADIO_ADD_OFFSET of -1000 since processing baseline 04.00 (25 January 2022)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class StacItem:
         place: its own admitted path or URL, from which relative hrefs start.
         where: the field of the request that names it.
         gate: what may be read.
-        assets: keys of assets by canonical band names, where they are not to be found by these.
+        assets: keys of assets by canonical band names, or by "mask", where they are not to be found by these.
     """
 
     item: pystac.Item
@@ -66,42 +62,50 @@ class StacItem:
     def cloud_cover(self) -> float | None:
         """Percent of the scene under cloud, if the Item says."""
         cover = self.item.properties.get(CLOUD_COVER)
-        return None if cover is None else self._number(cover, CLOUD_COVER)
+        return None if cover is None else number_of(cover, CLOUD_COVER, self.item, self.where)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Its bands and its mask."""
+        return Layers(self.item, self.where, self.assets)
 
     def band(self, name: str, headers: Headers) -> Band:
-        """The band of a canonical common name.
+        """The band of a canonical common name, or the one that stands in for it.
 
         Raises:
-            RequestError: the Item has no such band.
+            RequestError: the Item has no such band, or has several of which none is to be preferred.
         """
-        key, asset = self._asset(name)
-        where = f"{self.where}: asset {key} of {self.id}"
-        return headers.described_band(self._admitted(asset, where), 1, self._stated(asset), where)
+        found = self.layers.band(name)
+        where = self._field(found)
+        admitted = self._admitted(found.asset, where)
+        dataset, header = headers.read(admitted, found.number or 1, where)
+        if found.number is None:
+            found = found.at(number_in_file(dataset, name, self.layers.platform, where))
+        numbers = stated(self.item, found, name, self.layers.platform, header.dtype, self.where)
+        return headers.described_band(admitted, found.number or 1, numbers, where)
 
     def place_of(self, name: str) -> str:
         """The admitted path or URL of the file of a band.
 
         Raises:
-            RequestError: the Item has no such band.
+            RequestError: as `band`.
         """
-        key, asset = self._asset(name)
-        return self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+        found = self.layers.band(name)
+        return self._admitted(found.asset, self._field(found))
 
-    def mask(self) -> tuple[str, MaskValues]:
-        """The admitted path or URL of the mask layer, and what its numbers mean.
+    def mask(self) -> tuple[str, int, MaskValues]:
+        """The admitted path or URL of the mask layer, its number in the file, and what its numbers mean.
 
         Raises:
-            RequestError: the Item has none.
+            RequestError: the Item has none, or nothing says what its numbers mean.
         """
-        keys = {key.lower().replace("-", "_"): key for key in self.item.assets}
-        for name, values in _MASKS.items():
-            if name in keys:
-                place = f"{self.where}: asset {keys[name]} of {self.id}"
-                return self._admitted(self.item.assets[keys[name]], place), values
-        raise RequestError(
-            f"{self.where}: {self.id} has no asset {' or '.join(_MASKS)} to mask by; give the scene a mask, or leave "
-            "spec.composite.mask out"
-        )
+        found = self.layers.mask
+        if found.values is None:
+            raise RequestError(
+                f"{self.layers.map_field}.{MASK}: nothing says which numbers of asset {found.band.key} of {self.id} "
+                "are clouds; name a layer of classes, or list the scene's files with a mask and its values"
+            )
+        return self._admitted(found.band.asset, self._field(found.band)), found.band.number or 1, found.values
 
     @property
     def footprint(self) -> BaseGeometry | None:
@@ -111,10 +115,6 @@ class StacItem:
         except (ShapelyError, KeyError, TypeError, ValueError):
             raise RequestError(f"{self.where}: the geometry of {self.id} is none") from None
 
-    def has(self, name: str) -> bool:
-        """Whether there is a band of a canonical common name."""
-        return self._found(name) is not None
-
     def signed_hrefs(self) -> Iterator[str]:
         """The URLs of its assets that carry a signature."""
         for key, asset in self.item.assets.items():
@@ -122,74 +122,12 @@ class StacItem:
             if is_url(href) and unsigned(href) != href:
                 yield self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
 
-    def _asset(self, name: str) -> tuple[str, pystac.Asset]:
-        found = self._found(name)
-        if found is not None:
-            return found
-        if name in self.assets:
-            raise RequestError(
-                f"{self.where}.assets.{name}: {self.id} has no asset {self.assets[name]}; "
-                f"it has {', '.join(sorted(self.item.assets))}"
-            )
-        known = sorted({canonical(key) for key in self._data})
-        raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(known)}")
-
-    @property
-    def _data(self) -> dict[str, pystac.Asset]:
-        """The assets that hold bands."""
-        return {key: asset for key, asset in self.item.assets.items() if not _NOT_DATA & set(asset.roles or [])}
-
-    def _found(self, name: str) -> tuple[str, pystac.Asset] | None:
-        """The asset of a band; by key first: several assets may share a common name, but keys are unique."""
-        if name in self.assets:
-            key = self.assets[name]
-            return (key, self.item.assets[key]) if key in self.item.assets else None
-        for key, asset in self._data.items():
-            if canonical(key) == name:
-                return key, asset
-        for key, asset in self._data.items():
-            described = _bands(asset)
-            if len(described) == 1 and name in _names(described[0]):
-                return key, asset
-        return None
+    def _field(self, band: AssetBand) -> str:
+        """The field that names the asset of a band."""
+        return f"{self.where}: asset {band.key} of {self.id}"
 
     def _admitted(self, asset: pystac.Asset, where: str) -> str:
         return self.gate.admit(_readable(asset), where, base=self.place)
-
-    def _stated(self, asset: pystac.Asset) -> tuple[float | None, float | None, float | None]:
-        """Scale, offset and nodata, from `raster:bands` (raster extension 1) or the asset's own fields (STAC 1.1)."""
-        fields = asset.extra_fields
-        described = (_list(fields, "raster:bands") or _list(fields, "bands") or [{}])[0]
-        scale = self._first(described, fields, "scale", "raster:scale")
-        offset = self._first(described, fields, "offset", "raster:offset")
-        nodata = self._first(described, fields, "nodata")
-        baseline = self.item.properties.get("s2:processing_baseline")
-        if scale is None and baseline is not None:
-            scale, offset = (
-                SENTINEL2_SCALE,
-                SENTINEL2_OFFSET if self._number(baseline, "s2:processing_baseline") >= 4 else 0.0,
-            )
-        if offset is not None and self.item.properties.get("earthsearch:boa_offset_applied"):
-            offset = 0.0
-        return scale, offset, nodata
-
-    def _first(self, described: dict[str, Any], fields: dict[str, Any], *names: str) -> float | None:
-        for place in (described, fields):
-            for name in names:
-                if place.get(name) is not None:
-                    return self._number(place[name], name)
-        return None
-
-    def _number(self, value: object, name: str) -> float:
-        """A number that the Item states; nodata may be "nan" or "inf", as JSON has no other way to write these."""
-        try:
-            number = float(str(value))
-            allowed = math.isfinite(number) or name == "nodata"
-        except ValueError:
-            allowed = False
-        if not allowed:
-            raise RequestError(f"{self.where}: {name} of {self.id} is {str(value)[:80]!r}, which is no number")
-        return number
 
 
 def read_item(admitted: str, where: str, client: Client) -> StacItem:
@@ -239,18 +177,3 @@ def _readable(asset: pystac.Asset) -> str:
 
 def _is_http(href: str) -> bool:
     return href.lower().startswith(("http://", "https://"))
-
-
-def _bands(asset: pystac.Asset) -> list[dict[str, Any]]:
-    return _list(asset.extra_fields, "eo:bands") or _list(asset.extra_fields, "bands")
-
-
-def _list(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of objects in a field; what is of another kind says nothing."""
-    found = fields.get(name)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-
-
-def _names(band: dict[str, Any]) -> set[str]:
-    given = (band.get("eo:common_name"), band.get("common_name"), band.get("name"))
-    return {canonical(name) for name in given if isinstance(name, str)}

@@ -1,11 +1,12 @@
 // The scenes of `source.files`: an Item, a SAFE product, or the file of each band with what is to be known of it.
 
 import { button, iconButton, make, the } from "./dom.mjs";
+import { json, written } from "./spec.mjs";
 
 const box = the("scenes");
 const KINDS = { item: "STAC Item", bands: "files of its bands", safe: "Sentinel-2 product (SAFE)" };
 const DETAILS = { band: "Band in the file", scale: "Scale", offset: "Offset", nodata: "No data" };
-const MASKS = { scl: "Sentinel-2 scene classification", qaPixel: "Landsat QA_PIXEL", earthDaily: "EarthDaily cloud mask", nonzero: "not zero: left out", zero: "zero: left out" };
+const MASKS = { scl: "Sentinel-2 scene classification", qaPixel: "Landsat QA_PIXEL", fmask: "HLS Fmask", earthDaily: "EarthDaily cloud mask", nonzero: "not zero: left out", zero: "zero: left out" };
 let count = 0;
 
 const changed = () => box.dispatchEvent(new Event("input", { bubbles: true }));
@@ -47,6 +48,8 @@ function sceneFields(scene) {
   values.value = mask.values ?? "scl";
   const [taken, cloud] = [make("input", { value: scene.datetime ?? "", placeholder: "2024-07-01T19:03:11Z" }), make("input", { type: "number", min: 0, max: 100, step: "any", value: scene.cloudCover ?? "" })];
   const referenceField = named("Its address", reference);
+  const assets = make("textarea", { rows: 2, value: written(scene.assets), placeholder: '{"nir": "B08", "mask": "SCL"}', spellcheck: false });
+  const assetsField = named("Assets by band (JSON), where names differ", assets);
   const ofBands = make("div", { class: "stack" }, bands,
     make("div", {}, button("Add a band", () => { bands.append(bandRow("", "")); bands.lastElementChild.querySelector("input").focus(); }, { class: "plain" })),
     make("div", { class: "pair" }, named("Taken", taken), named("Clouds (%)", cloud)));
@@ -54,9 +57,10 @@ function sceneFields(scene) {
   const legend = make("legend", {}, "Scene");
   const element = make("fieldset", {}, legend,
     make("div", { class: "row between" }, named("Kind", kind), iconButton("close", "Take this scene away", () => { element.remove(); changed(); })),
-    referenceField, ofBands, ofMask);
+    referenceField, assetsField, ofBands, ofMask);
   const show = () => {
     referenceField.hidden = kind.value === "bands";
+    assetsField.hidden = kind.value !== "item";
     ofBands.hidden = kind.value !== "bands";
     ofMask.hidden = kind.value === "safe";
   };
@@ -66,6 +70,7 @@ function sceneFields(scene) {
     const bandsOnly = (value) => (kind.value === "bands" && value !== "" ? value : undefined);
     const read = kind.value === "bands" ? Object.fromEntries([...bands.children].map((row) => row.read())) : reference.value;
     return filled([[kind.value, read],
+      ["assets", kind.value === "item" ? json(assets.value) : undefined],
       ["mask", kind.value !== "safe" && maskAddress.value ? short(filled([...Object.entries(mask), ["href", maskAddress.value], ["values", values.value === "scl" ? undefined : values.value]])) : undefined],
       ["datetime", bandsOnly(taken.value)], ["cloudCover", bandsOnly(cloud.value === "" ? "" : Number(cloud.value))]]);
   };
@@ -73,6 +78,7 @@ function sceneFields(scene) {
     const path = `spec.source.files.scenes[${number}]`;
     element.dataset.field = path;
     reference.dataset.field = `${path}.item ${path}.safe`;
+    assets.dataset.field = `${path}.assets`;
     maskAddress.dataset.field = `${path}.mask`;
     taken.dataset.field = `${path}.datetime`;
     cloud.dataset.field = `${path}.cloudCover`;

@@ -12,7 +12,7 @@ function filled(object) {
 }
 
 /** What is written as JSON in a field; if it is not JSON, the text itself, which the API refuses by name. */
-function json(text) {
+export function json(text) {
   if (!text?.trim()) return undefined;
   try { return JSON.parse(text); } catch { return text; }
 }
@@ -100,7 +100,8 @@ function stretchOf(form) {
 }
 
 const text = (value) => (value === undefined || value === null ? "" : String(value));
-const written = (value) => (value === undefined ? "" : JSON.stringify(value));
+/** A value as it is written in a field of JSON. */
+export const written = (value) => (value === undefined ? "" : JSON.stringify(value));
 
 /** What the fields of the form hold for a spec, by name; as `specOf` takes it. */
 export function formOf(spec) {

@@ -1,0 +1,142 @@
+"""Satellites: which band an id such as B11 is, and how to tell from an Item which satellite it is of."""
+
+import re
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+
+import pystac
+from mosaic_crds.source import MaskValues
+
+from mosaic_worker.product import bands
+
+BROADER = {
+    "rededge": {"rededge071", "rededge075", "rededge078", "nir08"},
+    "nir": {"nir08"},
+    "lwir": {"lwir11", "lwir12"},
+}
+"""Common names that catalogues also give to narrower bands.
+
+The Planetary Computer calls B8A of Sentinel-2 `rededge`, stactools-hls calls it `nir`.
+"""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A satellite, or a product of several.
+
+    Attributes:
+        name: for people.
+        bands: STAC common names by band ids, as `band_id` writes them.
+        mask: what the numbers of its quality layer mean, if it has one.
+        assumed: whether nothing says that an Item is of it.
+    """
+
+    name: str
+    bands: Mapping[str, str]
+    mask: MaskValues | None = None
+    assumed: bool = False
+
+
+_OLI = {
+    "b1": "coastal",
+    "b2": "blue",
+    "b3": "green",
+    "b4": "red",
+    "b5": "nir08",
+    "b6": "swir16",
+    "b7": "swir22",
+    "b8": "pan",
+    "b9": "cirrus",
+    "b10": "lwir11",
+    "b11": "lwir12",
+}
+_TM = {
+    "b1": "blue",
+    "b2": "green",
+    "b3": "red",
+    "b4": "nir08",
+    "b5": "swir16",
+    "b6": "lwir",
+    "b7": "swir22",
+    "b8": "pan",
+}
+SENTINEL_2 = Platform("Sentinel-2", bands.SENTINEL2, "scl")
+LANDSAT_8_9 = Platform("Landsat 8 and 9", _OLI, "qaPixel")
+LANDSAT_4_7 = Platform("Landsat 4 to 7", _TM, "qaPixel")
+LANDSAT_MSS = Platform("Landsat MSS", {}, "qaPixel")
+"""Its ids mean other bands on Landsat 1 to 3 than on Landsat 4 and 5: only an Item's own description counts."""
+HLS_S30 = Platform("HLS S30", bands.SENTINEL2, "fmask")
+HLS_L30 = Platform("HLS L30", _OLI, "fmask")
+OTHER = Platform("another platform", {})
+"""One that is named, and of which nothing is known here."""
+
+_WITH_IDS = (SENTINEL_2, LANDSAT_8_9, LANDSAT_4_7)
+_HLS = re.compile(r"hls[^a-z]*([sl])30")
+_MSS = re.compile(r"(?<![a-z])mss(?![a-z])|^lm0\d_")
+_NAMES = (
+    (SENTINEL_2, re.compile(r"sentinel[-_ ]?2|^s2[a-d]?(?:[-_]|$)|(?<![a-z])msi(?![a-z])")),
+    (LANDSAT_8_9, re.compile(r"landsat[-_ ]?0?[89]|^l[cot]0[89]_|(?<![a-z])ls[-_]?0?[89]|(?<![a-z])oli(?![a-z])")),
+    (LANDSAT_4_7, re.compile(r"landsat[-_ ]?0?[4-7]|^l[et]0[4-7]_|(?<![a-z])ls[-_]?0?[57]|(?<![a-z])e?tm(?![a-z])")),
+    (LANDSAT_MSS, re.compile(r"landsat[-_ ]?0?[1-3](?!\d)")),
+)
+_PROPERTIES = ("platform", "instruments", "constellation", "eo:platform", "eo:instrument", "eo:constellation")
+
+
+def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platform:
+    """The satellite of an Item: as its properties, its collection or its id say, else by its assets.
+
+    Args:
+        item: the Item.
+        described: the common names that it gives its bands, if any, by their ids as `band_id` writes them.
+    """
+    collection, name = str(item.collection_id or "").lower(), item.id.lower()
+    hls = _HLS.search(f"{name} {collection}")
+    if hls:
+        return HLS_S30 if hls[1] == "s" else HLS_L30
+    stated = [_text(item.properties.get(key)) for key in _PROPERTIES]
+    if any(_MSS.search(text) for text in (*stated, name)):
+        return LANDSAT_MSS
+    if any(key.startswith("s2:") for key in item.properties):
+        return SENTINEL_2
+    for text in (*stated, collection, name):
+        for platform, pattern in _NAMES:
+            if pattern.search(text):
+                return platform
+    return OTHER if any(stated) else _by_assets({key.lower() for key in item.assets}, described)
+
+
+def ambiguous(name: str) -> bool:
+    """Whether a band id means another band on another satellite; Landsat 4 to 7 write no zero, as in B04."""
+    identifier = bands.band_id(name)
+    if identifier is None:
+        return False
+    platforms = (SENTINEL_2, LANDSAT_8_9) if name.lower().startswith("b0") else _WITH_IDS
+    return len({platform.bands[identifier] for platform in platforms if identifier in platform.bands}) > 1
+
+
+def _by_assets(keys: Set[str], described: Mapping[str, str | None]) -> Platform:
+    """The satellite that has the bands of an Item, and agrees with the common names that are given for some."""
+    of_sentinel_2 = bool(described.keys() & {"b8a", "b12"})
+    if "fmask" in keys:
+        return HLS_S30 if of_sentinel_2 else HLS_L30
+    if any(key.startswith(("sr_b", "st_b", "b6_vcid")) for key in keys):
+        return LANDSAT_8_9 if any(key.startswith(("sr_b6", "st_b10")) for key in keys) else LANDSAT_4_7
+    if of_sentinel_2:
+        return SENTINEL_2
+    if {"b10", "b11"} <= described.keys():  # Sentinel-2 has both only beside B12
+        return LANDSAT_8_9
+    agreeing = [platform for platform in _WITH_IDS if _agrees(platform, described)]
+    if len(agreeing) == 1 and any(described.values()):
+        return agreeing[0]
+    return replace(SENTINEL_2, assumed=True)
+
+
+def _agrees(platform: Platform, described: Mapping[str, str | None]) -> bool:
+    return all(
+        identifier in platform.bands and (name is None or platform.bands[identifier] in {name, *BROADER.get(name, ())})
+        for identifier, name in described.items()
+    )
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)).lower() if isinstance(value, list) else str(value or "").lower()
