@@ -50,7 +50,7 @@ class BandFile(_FileOrHref):
     """The file of a band."""
 
     href: Reference
-    """Path, file:// or http(s) URL of a JPEG 2000, GeoTIFF, COG or PNG."""
+    """Path, or file://, http(s):// or s3:// URL, of a JPEG 2000, GeoTIFF, COG or PNG."""
     band: Annotated[int, Field(ge=1, le=65535)] = 1
     """The band's number in the file, from 1."""
     scale: Number | None = None
@@ -68,7 +68,7 @@ class MaskFile(_FileOrHref):
     """The mask of a scene."""
 
     href: Reference
-    """Path, file:// or http(s) URL."""
+    """Path, or file://, http(s):// or s3:// URL."""
     band: Annotated[int, Field(ge=1, le=65535)] = 1
     """The band's number in the file, from 1."""
     values: MaskValues = "scl"
@@ -114,7 +114,8 @@ class FilesScene(Model):
     bands: Annotated[dict[BandName, BandFile], Field(min_length=1, max_length=32)] | None = None
     """The files of the bands by STAC common name, such as red, nir or swir16."""
     item: Reference | None = None
-    """A STAC Item: path, file:// or http(s) URL."""
+    """A STAC Item: path, or file://, http(s):// or s3:// URL. An ItemCollection, or a file with an Item in each line,
+    stands for all of its Items."""
     safe: Reference | None = None
     """A Sentinel-2 product of level 1C or 2A as ESA ships it: the path of the .SAFE folder or of its zip."""
     mask: MaskFile | None = None

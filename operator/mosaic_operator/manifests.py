@@ -55,9 +55,12 @@ def step_manifests(
         labels,
         _pod(step, settings, labels, _environment(request, settings) | _reading(given), secret, deadline),
     )
+    container = job["spec"]["template"]["spec"]["containers"][0]
     if request.reads_earth_daily and settings.earth_daily_secret:
-        container = job["spec"]["template"]["spec"]["containers"][0]
         container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": settings.earth_daily_secret}}]
+    if step is not Step.FINALIZE and settings.source_buckets_secret:
+        account = {"prefix": names.SOURCES_PREFIX, "secretRef": {"name": settings.source_buckets_secret}}
+        container["envFrom"] = [*container["envFrom"], account]
     if execution.priority_class:
         job["spec"]["template"]["spec"]["priorityClassName"] = execution.priority_class
     if execution.queue:

@@ -83,6 +83,8 @@ class Settings(BaseModel):
     """The hosts that scenes may be read from, as the workers read it."""
     earth_daily_secret: str = ""
     """Of the Secret with the account for EarthDaily, which only the workers of requests get that read from there."""
+    source_buckets_secret: str = ""
+    """Of the Secret with the account that reads scenes from S3 buckets, which the workers that read scenes get."""
     max_pixels: Positive = 2_000_000_000
     """The largest mosaic."""
     max_scenes: Positive = 500

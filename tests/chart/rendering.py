@@ -90,6 +90,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
         "store": {"uri": "s3://maps", "secretName": "store", "endpoint": "https://rgw.example.org"},
         "earthDaily": {"secretName": "earth-daily"},
+        "sourceBuckets": {"secretName": "buckets"},
         "imagePullSecrets": [{"name": "registry"}],
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     },

@@ -174,6 +174,7 @@ def test_the_stores_and_earth_dailys_secrets_are_those_of_the_workers():
     assert container(render(ALL))["envFrom"] == [
         {"secretRef": {"name": "store"}},
         {"secretRef": {"name": "earth-daily"}},
+        {"prefix": "MOSAIC_SOURCES_", "secretRef": {"name": "buckets"}},
     ]
     assert "envFrom" not in container(render({"api": API}))
 

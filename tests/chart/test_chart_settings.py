@@ -133,9 +133,12 @@ def test_images_are_of_the_charts_own_version() -> None:
 _POD = '{"image": "x"}'
 
 
-def test_the_account_for_earth_daily_is_a_secret_that_the_operator_only_names() -> None:
-    objects = render({"earthDaily": {"secretName": "earth-daily"}, "limits": {"maxScenes": 50}})
+def test_accounts_for_sources_are_secrets_that_the_operator_only_names() -> None:
+    accounts = {"earthDaily": {"secretName": "earth-daily"}, "sourceBuckets": {"secretName": "buckets"}}
+    objects = render(accounts | {"limits": {"maxScenes": 50}})
     settings = settings_from(environment(objects))
-    assert (settings.earth_daily_secret, settings.max_scenes) == ("earth-daily", 50)
-    assert settings_from(environment(render())).earth_daily_secret == ""
+    assert (settings.earth_daily_secret, settings.source_buckets_secret) == ("earth-daily", "buckets")
+    assert settings.max_scenes == 50
+    without = settings_from(environment(render()))
+    assert (without.earth_daily_secret, without.source_buckets_secret) == ("", "")
     assert not any("envFrom" in container for pod in pods(objects) for container in pod["containers"])

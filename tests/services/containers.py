@@ -10,7 +10,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import ContainerClient
 from mosaic_worker.store.s3_signing import Signature
 
-CREDENTIALS = ("AWS_", "AZURE_", "MOSAIC_STORE")
+CREDENTIALS = ("AWS_", "AZURE_", "MOSAIC_STORE", "MOSAIC_SOURCES_")
 
 
 def forget_credentials(environment: pytest.MonkeyPatch) -> None:

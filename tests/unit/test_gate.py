@@ -34,7 +34,8 @@ def image(tmp_path: Path) -> Path:
         "vrt:///etc/passwd",
         "GTIFF_DIR:1:/etc/passwd",
         "NETCDF:/etc/passwd:x",
-        "s3://bucket/a.tif",
+        "s3://bucket",
+        "gs://bucket/a.tif",
         "ftp://example.org/a.tif",
         "file://otherhost/a.tif",
         "https:///nohost.tif",
@@ -55,6 +56,79 @@ def test_on_the_own_machine_relative_paths_start_at_the_requests_folder(tmp_path
     assert gate.admit("a/b.tif", "x") == str(tmp_path / "a/b.tif")
     assert gate.admit("file:///data/with%20space.tif", "x") == "/data/with space.tif"
     assert gate.admit("https://example.org/a.tif?sig=1", "x") == "https://example.org/a.tif?sig=1"
+
+
+def in_item(gate: Gate, folder: Path, reference: str) -> str:
+    return Path(gate.admit(reference, "x", base=str(folder / "item.json"))).name
+
+
+@pytest.mark.parametrize(
+    ("href", "name"),
+    [
+        ("B%2004.tif", "B 04.tif"),
+        ("B 04.tif", "B 04.tif"),
+        ("./B%2004.tif", "B 04.tif"),
+        ("%C3%A9t%C3%A9.tif", "été.tif"),
+        ("été.tif", "été.tif"),
+        ("a%23b.tif", "a#b.tif"),
+        ("a#b.tif", "a#b.tif"),
+        ("a%3Fb.tif", "a?b.tif"),
+        ("a?b.tif", "a?b.tif"),
+        ("a+b.tif", "a+b.tif"),
+        ("a%2Bb.tif", "a+b.tif"),
+        ("plain.tif?size=1#top", "plain.tif"),
+        ("50%.tif", "50%.tif"),
+        ("literal%20name.tif", "literal%20name.tif"),
+        ("twice%2520.tif", "twice%20.tif"),
+        ("%FF%20.tif", "%FF%20.tif"),
+    ],
+)
+def test_an_href_in_a_local_item_is_a_uri_reference_or_the_name_as_it_is(tmp_path, href, name):
+    (tmp_path / name).touch()
+    assert in_item(own_machine(tmp_path), tmp_path, href) == name
+    assert in_item(own_folders([tmp_path]), tmp_path, href) == name
+    uri = f"file://{tmp_path}/{href}"
+    assert Path(own_machine(Path("/")).admit(uri, "x")).name == name
+
+
+def test_of_two_names_an_href_means_the_decoded_one_and_a_path_in_a_request_the_literal_one(tmp_path):
+    for name in ("a b.tif", "a%20b.tif"):
+        (tmp_path / name).touch()
+    gate = own_machine(tmp_path)
+    assert in_item(gate, tmp_path, "a%20b.tif") == "a b.tif"
+    assert gate.admit("a%20b.tif", "x") == str(tmp_path / "a%20b.tif")
+    (tmp_path / "a%20b.tif").unlink()
+    assert gate.admit("a%20b.tif", "x") == str(tmp_path / "a b.tif")
+
+
+def test_a_name_that_is_nowhere_is_shown_decoded(tmp_path):
+    assert in_item(own_machine(tmp_path), tmp_path, "no%20where.tif") == "no where.tif"
+
+
+@pytest.mark.parametrize(
+    "uri", ["file:///data/a.tif", "file:/data/a.tif", "FILE:///data/a.tif", "file://localhost/data/a.tif"]
+)
+def test_the_forms_of_a_file_uri_are_one(uri):
+    assert own_machine(Path("/")).admit(uri, "x") == "/data/a.tif"
+
+
+def test_an_encoded_href_leads_nowhere_that_a_plain_one_does_not(tmp_path):
+    inside, private = tmp_path / "scenes", tmp_path / "private"
+    for folder in (inside, private):
+        folder.mkdir()
+        (folder / "a.tif").touch()
+    gate = own_folders([inside])
+    for href in ("..%2Fprivate%2Fa.tif", "%2e%2e/private/a.tif", f"{private}/a.tif".replace("/", "%2F")):
+        told = set()
+        for name in ("a.tif", "b.tif"):  # one exists, the other does not
+            with pytest.raises(RequestError) as caught:
+                gate.admit(href.replace("a.tif", name), "x", base=str(inside / "item.json"))
+            told.add(str(caught.value).replace(name, "?"))
+        assert len(told) == 1
+        assert "started with" in told.pop()
+    with pytest.raises(RequestError, match="virtual path"):
+        own_machine(Path("/")).admit("%2Fvsicurl%2Fhttps:%2F%2Fexample.org", "x", base="/item.json")
+    assert "\x00" not in own_machine(Path("/")).admit("a%00b.tif", "x", base="/item.json")
 
 
 def test_a_users_server_reads_files_below_the_folders_that_it_was_started_with(tmp_path):

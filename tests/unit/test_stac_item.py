@@ -162,8 +162,8 @@ def test_no_data_may_be_nan(tmp_path):
 
 
 def test_an_asset_that_the_gate_does_not_admit_is_named(tmp_path):
-    with pytest.raises(RequestError, match="asset red of SCENE: s3:// in"):
-        scene_of(tmp_path, {"red": {"href": "s3://bucket/red.tif"}})
+    with pytest.raises(RequestError, match="asset red of SCENE: gs:// in"):
+        scene_of(tmp_path, {"red": {"href": "gs://bucket/red.tif"}})
 
 
 def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_until_they_change(tmp_path):

@@ -21,6 +21,8 @@
   value: {{ .Values.worker.rangeSeconds | int64 | quote }}
 - name: MOSAIC_EARTH_DAILY_SECRET
   value: {{ .Values.earthDaily.secretName | quote }}
+- name: MOSAIC_SOURCE_BUCKETS_SECRET
+  value: {{ .Values.sourceBuckets.secretName | quote }}
 - name: MOSAIC_MAX_PARALLELISM
   value: {{ .Values.limits.maxParallelism | int64 | quote }}
 - name: MOSAIC_MAX_RUNNING

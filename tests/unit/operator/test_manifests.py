@@ -194,6 +194,15 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
     assert secrets == [[], [{"secretRef": {"name": "earth-daily"}}]]
 
 
+@pytest.mark.parametrize("step", JOB_STEPS)
+def test_the_account_for_buckets_goes_to_those_that_read_scenes_under_names_that_are_not_the_stores(step):
+    configured = settings(source_buckets_secret="buckets")
+    _, job = step_manifests(RequestState(request()), step, configured)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    reads = [{"prefix": "MOSAIC_SOURCES_", "secretRef": {"name": "buckets"}}]
+    assert container["envFrom"] == ([] if step is Step.FINALIZE else reads)
+
+
 def test_pods_at_once_are_no_more_than_a_shared_service_allows():
     _, job = step_manifests(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
     assert job["spec"]["parallelism"] == 3

@@ -16,6 +16,7 @@ from mosaic_worker.sources import connections
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.connections import Patience, new_session
 from mosaic_worker.sources.gate import Gate, own_machine, pod
+from mosaic_worker.sources.remote import RemoteFiles
 from range_server import Asked, RangeHandler, serving, serving_by
 
 PUBLIC = "93.184.216.34"
@@ -177,7 +178,13 @@ def test_an_answer_that_drips_is_not_waited_for(monkeypatch):
         (206, bytes(5), {"Content-Range": "bytes 0-9/100"}, "is sent in another part"),
         (206, bytes(5), {"Content-Range": "bytes 0-4/100"}, "is sent in another part"),
         (206, bytes(5), {"Content-Range": "bytes 0-4/5"}, None),
-        (206, bytes(10), {"Content-Range": "bytes 0-9/*"}, "is sent in another part"),
+        (206, bytes(10), {"Content-Range": "Bytes  0 - 9 / 10 "}, None),
+        (206, bytes(10), {"Content-Range": "bytes=0-9/10"}, None),
+        (206, bytes(10), {"content-range": "bytes 0-9/10", "Content-Encoding": "Identity"}, None),
+        (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Encoding": ""}, None),
+        (206, bytes(10), {"Content-Range": f"bytes 0-9/{'9' * 5000}"}, "is sent in another part"),
+        (206, bytes(10), {"Content-Range": "bytes 0-9/5"}, "is sent in another part"),
+        (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Type": "multipart/byteranges"}, None),
         (206, bytes(10), {"Content-Range": "pixels 0-9/10"}, "is sent in another part"),
         (206, bytes(10), {}, "is sent in another part"),
         (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Encoding": "gzip"}, "encoded as gzip"),
@@ -191,6 +198,107 @@ def test_a_part_is_the_part_that_was_asked_for_or_an_error(status, content, head
         else:
             with pytest.raises(RequestError, match=sentence):
                 client.part(f"http://{address}/a", 0, 10)
+
+
+def _slow(handler: RangeHandler, most: int, content: bytes) -> None:
+    """Send at most so many bytes of a range, as some caches do."""
+    start, stop = (int(number) for number in handler.headers["Range"].removeprefix("bytes=").split("-"))
+    part = content[start : min(stop + 1, start + most)]
+    handler.answer(206, part, **{"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"})
+
+
+def test_a_range_that_is_sent_in_pieces_is_put_together():
+    content = bytes(range(100))
+    with answering(partial(_slow, most=7, content=content)) as address:
+        assert client_of(pod(address)).part(f"http://{address}/a", 10, 60).content == content[10:60]
+        assert client_of(pod(address)).part(f"http://{address}/a", 90, 200).content == content[90:]
+
+
+def test_a_range_that_drips_byte_by_byte_is_given_up():
+    asked = Asked()
+    with (
+        answering(partial(_slow, most=1, content=bytes(1000)), asked) as address,
+        pytest.raises(RequestError, match="too many pieces"),
+    ):
+        client_of(pod(address)).part(f"http://{address}/a", 0, 1000)
+    assert len(asked.requests) == 64
+
+
+def test_pieces_of_two_files_are_not_put_together():
+    tags = iter("abcdefgh")
+
+    def script(handler: RangeHandler) -> None:
+        start = int(handler.headers["Range"].removeprefix("bytes=").split("-")[0])
+        handler.answer(206, bytes(5), **{"Content-Range": f"bytes {start}-{start + 4}/10", "ETag": f'"{next(tags)}"'})
+
+    with answering(script) as address, pytest.raises(RequestError, match="changed while it was read"):
+        client_of(pod(address)).part(f"http://{address}/a", 0, 10)
+
+
+class Silent:
+    """A server that does not say with a range how large its file is, and says it in some of the other ways."""
+
+    def __init__(self, content: bytes, *ways: str) -> None:
+        self.content, self.ways, self.asked = content, ways, []
+
+    def __call__(self, handler: RangeHandler) -> None:
+        self.asked.append((handler.command, handler.headers.get("Range")))
+        first, last = handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")
+        if handler.command == "HEAD":
+            handler.answer(200 if "head" in self.ways else 405, self.content)
+        elif first == "" and "suffix" not in self.ways:
+            handler.answer(200, self.content)
+        else:
+            start, stop = (int(first), int(last) + 1) if first else (len(self.content) - int(last), len(self.content))
+            part = self.content[start:stop]
+            handler.answer(206, part, **{"Content-Range": f"bytes {start}-{start + len(part) - 1}/*", "ETag": '"a"'})
+
+
+@pytest.mark.parametrize("ways", [["suffix"], ["head"], ["suffix", "head"]])
+@pytest.mark.parametrize("size", [1000, 200_000])
+def test_a_size_that_a_range_does_not_say_is_asked_for_once(ways, size):
+    script = Silent(bytes(range(250)) * (size // 250), *ways)
+    with answering(script) as address:
+        files = RemoteFiles(client_of(pod(address)))
+        file = files.get(f"http://{address}/a")
+        assert file.size == size
+        asked = len(script.asked)
+        assert asked <= 3
+        assert file.read(0, size) == script.content
+        assert all(command == "GET" and given != "bytes=-1" for command, given in script.asked[asked:])
+        files.close()
+
+
+def test_a_size_that_no_answer_says_is_not_guessed():
+    with answering(Silent(bytes(200_000))) as address:
+        with pytest.raises(RequestError, match=r"the server does not say how large http://.*/a is"):
+            client_of(pod(address)).part(f"http://{address}/a", 0, 100)
+        assert client_of(pod(address)).part(f"http://{address}/a", 0, 100, 200_000).size == 200_000
+
+
+def test_a_weak_etag_is_that_of_the_same_file_as_the_strong_one():
+    tags = iter(['"a"', 'W/"a"', '"a"', 'W/"b"'])
+
+    def script(handler: RangeHandler) -> None:
+        start, last = (int(number) for number in handler.headers["Range"].removeprefix("bytes=").split("-"))
+        size = last + 1 - start
+        handler.answer(206, bytes(size), **{"Content-Range": f"bytes {start}-{last}/9000000", "ETag": next(tags)})
+
+    with answering(script) as address:
+        files = RemoteFiles(client_of(pod(address)))
+        file = files.get(f"http://{address}/a")
+        for start in (0, 1_000_000, 2_000_000):
+            assert file.read(start, 10) == bytes(10)
+        with pytest.raises(RequestError, match="changed while it was read"):
+            file.read(3_000_000, 10)
+        files.close()
+
+
+def test_what_a_server_does_not_implement_does_not_pass():
+    asked = Asked()
+    with answering(lambda handler: handler.answer(501), asked) as address, pytest.raises(RequestError, match="501"):
+        client_of(pod(address)).document(f"http://{address}/a")
+    assert len(asked.requests) == 1
 
 
 def test_a_bomb_is_neither_asked_for_nor_unpacked():

@@ -17,9 +17,10 @@ _NETWORK = (
     "/etc/services", "/etc/protocols", "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf",
     "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/ca-trust", "/etc/ca-certificates",
 )  # fmt: skip
-_OF_USER = ("~/.netrc", "~/_netrc", "~/.azure")
+_OF_USER = ("~/.netrc", "~/_netrc", "~/.azure", "~/.aws")
 _VARIABLES = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
-              "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH")  # fmt: skip
+              "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH", "AWS_WEB_IDENTITY_TOKEN_FILE",
+              "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")  # fmt: skip
 """Of the environment: each names a file that libraries read when they ask servers."""
 
 

@@ -44,6 +44,9 @@ ANSWER_SECONDS = 120
 LARGEST_ANSWER = 16 * 2**20
 """Bytes of an answer that is no range of a file."""
 
+UNCHANGED = {"", "identity", "none", "aws-chunked"}
+"""Of Content-Encoding: the bytes are those of the file. S3 servers say aws-chunked of how a file came to them."""
+
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
 
 Answer = TypeVar("Answer")
@@ -92,7 +95,10 @@ class _Session(requests.Session):
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Admit a URL, that of a redirect too, before anything is asked."""
-        return super().get_adapter(self._gate.admit(url, shown(url)))
+        admitted = self._gate.admit(url, shown(url))
+        if not admitted.lower().startswith(("http://", "https://")):
+            raise RequestError(f"{shown(url)} is no http:// or https:// URL")
+        return super().get_adapter(admitted)
 
     def request(self, method: str, url: str, *arguments: Any, **named: Any) -> requests.Response:  # type: ignore[override]
         """Ask; see `new_session`."""
@@ -221,14 +227,17 @@ def _content(response: requests.Response, deadline: float, budget: Budget | None
         RequestError: it is larger than it may be, or encoded.
         PassingError: it does not end.
     """
+    if response.request.method == "HEAD":
+        return b""
     wanted = response.ok and not response.is_redirect
     asked = response.request.headers.get("Range")
     most = LARGEST_ANSWER if asked is None else _length(str(asked))
-    if wanted and response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RequestError(f"is sent encoded as {response.headers['Content-Encoding']}, which was not asked for")
-    stated = response.headers.get("Content-Length", "")
+    encoding = response.headers.get("Content-Encoding", "")
+    if wanted and not UNCHANGED.issuperset(part.strip().lower() for part in encoding.split(",")):
+        raise RequestError(f"is sent encoded as {encoding}, which was not asked for")
+    stated = response.headers.get("Content-Length", "").strip()
     found, size = [], 0
-    if not (wanted and stated.isdecimal() and int(stated) > most):
+    if not (wanted and stated.isdecimal() and float(stated) > most):
         while size <= most and (chunk := response.raw.read1(2**18, decode_content=False)):
             found.append(chunk)
             size += len(chunk)
@@ -267,7 +276,7 @@ def _within(seconds: float, resolve: Callable[[], Answer]) -> Answer:
 
 def _length(byte_range: str) -> int:
     first, last = byte_range.removeprefix("bytes=").split("-")
-    return int(last) - int(first) + 1
+    return int(last) - int(first) + 1 if first else int(last)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Scenes that a request lists itself: by the files of their bands, by a STAC Item, or as a Sentinel-2 product."""
+"""Scenes that a request lists itself: by the files of their bands, by STAC Items, or as a Sentinel-2 product."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,14 +8,19 @@ from mosaic_crds.source import Files, FilesScene
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import Gate, is_url
+from mosaic_worker.sources.gate import Gate, is_url, shown
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_layers import Note, counted, mapped_assets
 from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scene_masks import scene_mask
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.signing import Signer
-from mosaic_worker.sources.stac_item import read_item
+from mosaic_worker.sources.stac_item import StacItem, read_items
+
+MOST_SCENES = 500
+"""As many as a request may list itself, also where one entry stands for many Items."""
+EXPECTED_ITEMS = 16
+"""Whose files at servers are asked for together."""
 
 
 def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> Found:
@@ -27,10 +32,16 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         classes: the classes that the request masks; layers of classes are used only when there are any.
         gate: what may be read.
         signer: what signs URLs.
+
+    Raises:
+        RequestError: one cannot be used, or there are too many.
+        PassingError: a server did not answer.
     """
+    scenes: list[Scene] = []
+    notes: list[Note] = []
     with Headers(gate, signer) as headers:
-        notes: list[Note] = []
-        scenes = [_scene(scene, number, bands, classes, headers, notes) for number, scene in enumerate(files.scenes)]
+        for number, scene in enumerate(files.scenes):
+            scenes += _scenes(scene, number, bands, classes, headers, MOST_SCENES - len(scenes), notes)
         return Found(scenes, (*counted(notes), *headers.notes))
 
 
@@ -44,7 +55,8 @@ def files_signer(files: Files, gate: Gate) -> Signer:
         for number, scene in enumerate(files.scenes):
             if scene.item is not None:
                 where = f"spec.source.files.scenes[{number}].item"
-                yield from read_item(gate.admit(scene.item, where), where, client).signed_hrefs()
+                for item in read_items(gate.admit(scene.item, where), where, client):
+                    yield from item.signed_hrefs()
 
     signer = Signer(ask)
     client = Client(gate, signer)
@@ -56,25 +68,61 @@ def files_signer(files: Files, gate: Gate) -> Signer:
     return signer
 
 
-def _scene(
-    scene: FilesScene, number: int, bands: Sequence[str], classes: Sequence[str], headers: Headers, notes: list[Note]
-) -> Scene:
-    """A scene of the request; what the user should know of its Item is added to the notes."""
+def _scenes(
+    scene: FilesScene,
+    number: int,
+    bands: Sequence[str],
+    classes: Sequence[str],
+    headers: Headers,
+    most: int,
+    notes: list[Note],
+) -> Sequence[Scene]:
+    """The scenes that an entry of the list stands for; what the user should know of its Items is added to the notes."""
     where = f"spec.source.files.scenes[{number}]"
+    items = _items(scene, where, headers)
+    if max(len(items), 1) > most:
+        raise RequestError(f"{where}: with it there are more than {MOST_SCENES} scenes; list fewer")
+    if scene.item is None:
+        return [_scene(scene, number, where, bands, classes, headers)]
+    found = []
+    for start in range(0, len(items), EXPECTED_ITEMS):
+        some = items[start : start + EXPECTED_ITEMS]
+        headers.expect([item.place_of(name) for item in some for name in bands])
+        for item in some:
+            notes += item.layers.assumptions(bands, bool(classes) and scene.mask is None)
+            found.append(
+                Scene(
+                    id=item.id,
+                    datetime=item.datetime,
+                    cloud_cover=item.cloud_cover,
+                    bands={name: item.band(name, headers) for name in bands},
+                    mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
+                )
+            )
+    return found
+
+
+def _items(scene: FilesScene, where: str, headers: Headers) -> Sequence[StacItem]:
+    """The Items of an entry of the list; none of one that names no document."""
+    if scene.item is None:
+        return []
+    items = read_items(headers.gate.admit(scene.item, f"{where}.item"), f"{where}.item", headers.client)
+    if scene.mask is not None and len(items) > 1:
+        raise RequestError(
+            f"{where}.mask: it is the mask of one scene, and {shown(scene.item)} holds {len(items)} Items; list "
+            "each Item with its mask"
+        )
+    assets = mapped_assets(scene.assets)
+    return [replace(item, assets=assets) for item in items]
+
+
+def _scene(
+    scene: FilesScene, number: int, where: str, bands: Sequence[str], classes: Sequence[str], headers: Headers
+) -> Scene:
+    """The scene of a product, or of listed files."""
     gate = headers.gate
     if scene.safe is not None:
         return safe_scene(gate.admit(scene.safe, f"{where}.safe"), bands, classes, f"{where}.safe", headers)
-    if scene.item is not None:
-        item = read_item(gate.admit(scene.item, f"{where}.item"), f"{where}.item", headers.client)
-        item = replace(item, assets=mapped_assets(scene.assets))
-        notes += item.layers.assumptions(bands, bool(classes) and scene.mask is None)
-        return Scene(
-            id=item.id,
-            datetime=item.datetime,
-            cloud_cover=item.cloud_cover,
-            bands={name: item.band(name, headers) for name in bands},
-            mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
-        )
     listed = {canonical(name): (name, file) for name, file in (scene.bands or {}).items()}
     found = {}
     for name in bands:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.json_input import parse_json
 
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.documents import read_document
 from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.item_documents import documents_in, looks_like_item
 from mosaic_worker.sources.safe import read_product
 from mosaic_worker.sources.stac_item import item_of
 
@@ -35,10 +35,12 @@ class FolderScene:
 
     Attributes:
         kind: what it is.
-        path: of the STAC Item, or of the .SAFE folder or its zip.
-        id: of the Item or the product.
-        datetime, cloud_cover: as it says, if it does; the latter in percent.
-        bbox: west, south, east, north in degrees, west > east across the antimeridian; if it says.
+        path: of the STAC Item or of a file with several, or of the .SAFE folder or its zip.
+        id: of the Item or the product; the name of a file with several Items, and their number.
+        datetime, cloud_cover: as it says, if it does; the latter in percent. Of several Items the first time, and no
+            cloud cover.
+        bbox: west, south, east, north in degrees, west > east across the antimeridian; if it says. Of several Items
+            the box around all, if none crosses the antimeridian.
     """
 
     kind: Kind
@@ -118,7 +120,7 @@ def _candidates(folders: tuple[Path, ...], without: Path | None) -> Iterator[tup
 
 def _kind(name: str) -> Kind | None:
     lower = name.lower()
-    if lower.endswith((".json", ".geojson")):
+    if lower.endswith((".json", ".geojson", ".ndjson", ".jsonl")):
         return "item"
     return "safe" if lower.endswith(".zip") and (lower.endswith(".safe.zip") or lower.startswith("s2")) else None
 
@@ -142,11 +144,25 @@ def _scene(kind: Kind, admitted: str, name: str, client: Client) -> FolderScene 
     if kind == "safe":
         product = read_product(admitted, name, client)
         return FolderScene(kind, admitted, product.id, product.taken, product.cloud_cover, product.bbox)
-    document = parse_json(read_document(admitted, name, client), name)
-    if not (isinstance(document, dict) and document.get("type") == "Feature" and "stac_version" in document):
+    documents = documents_in(read_document(admitted, name, client), name)
+    if not any(looks_like_item(document) for _, document in documents):
         return None
-    item = item_of(document, admitted, name, client)
-    return FolderScene(kind, admitted, item.id, item.datetime, item.cloud_cover, _flat(item.item.bbox or []))
+    items = [item_of(document, admitted, each, client) for each, document in documents]
+    if len(items) == 1:
+        item = items[0]
+        return FolderScene(kind, admitted, item.id, item.datetime, item.cloud_cover, _flat(item.item.bbox or []))
+    taken = [item.datetime for item in items if item.datetime is not None]
+    boxes = [_flat(item.item.bbox or []) for item in items]
+    return FolderScene(kind, admitted, f"{name} ({len(items)} Items)", min(taken, default=None), None, _around(boxes))
+
+
+def _around(boxes: Sequence[tuple[float, float, float, float] | None]) -> tuple[float, float, float, float] | None:
+    """The box around boxes; None where one is not known or crosses the antimeridian."""
+    known = [box for box in boxes if box is not None and box[0] <= box[2]]
+    if len(known) < len(boxes):
+        return None
+    west, south, east, north = zip(*known, strict=True)
+    return min(west), min(south), max(east), max(north)
 
 
 def _flat(bbox: Sequence[object]) -> tuple[float, float, float, float] | None:

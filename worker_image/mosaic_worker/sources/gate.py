@@ -7,19 +7,23 @@ to them, and `opening.py` opens with the few drivers that only read the file its
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.sources.addresses import address_of, is_public
 from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.local_references import as_written, chosen, decoded
+from mosaic_worker.sources.object_names import bucket_and_key, is_object, joined
 
 STANDARD_PORTS = {"http": 80, "https": 443}
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+_ONE_SLASH = re.compile(r"^file:/(?!/)", re.IGNORECASE)
+"""Of a file: URI without an authority (RFC 8089)."""
 _DRIVER_PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_]*:")
 _VIRTUAL = re.compile(r"^/+vsi", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -48,16 +52,18 @@ class Gate:
         """Give the absolute path or the URL that a reference stands for.
 
         Args:
-            reference: a path, file:// or http(s):// URI, as it stands in a request or a STAC Item.
+            reference: a path, or a file://, http(s):// or s3:// URI, as it stands in a request or a STAC Item.
             where: the field that holds it, for the message.
             base: an admitted path or URL of the document that holds the reference, from which a relative one starts;
-                the gate's folder if None. A document at a URL may only name URLs.
+                the gate's folder if None. A document at a URL may only name URLs. In a document a relative reference
+                is a URI reference: `B%2004.tif` is the file `B 04.tif`, unless there is only one of the literal name.
 
         Raises:
             RequestError: the form, scheme, host or port is not admitted.
         """
         if _CONTROL.search(reference) or not reference:
             raise RequestError(f"{where}: {shown(reference)!r} is no path or URL")
+        reference = _ONE_SLASH.sub("file:///", reference)
         scheme = _SCHEME.match(reference)
         if scheme is None and _DRIVER_PREFIX.match(reference):
             raise RequestError(
@@ -67,24 +73,29 @@ class Gate:
             raise RequestError(
                 f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
+        if scheme is None and base is not None and is_object(base):
+            return _admitted_object(reference, where, base)
         if scheme is None and base is not None and is_url(base):
             return self._admit_url(urljoin(base, reference), where)
         if scheme is None:
-            return self._admit_path(reference, where, base)
+            candidates = decoded(reference) if base is not None else as_written(reference)
+            return self._admit_path(reference, candidates, where, base)
         kind = scheme.group(1).lower()
         if kind == "file":
             if base is not None and is_url(base):
                 raise RequestError(
                     f"{where}: {shown(reference)!r} is a local file, and a document of a server may only name URLs"
                 )
-            parts = urlsplit(reference)
-            if parts.netloc not in {"", "localhost"}:
-                raise RequestError(f"{where}: {reference!r} names another machine; use file:///path")
-            return self._admit_path(unquote(parts.path), where, base)
+            host, slash, path = reference[scheme.end() :].partition("/")
+            if host.lower() not in {"", "localhost"} or not slash:
+                raise RequestError(f"{where}: {shown(reference)!r} names another machine; use file:///path")
+            return self._admit_path(reference, decoded(f"/{path}"), where, base)
         if kind in STANDARD_PORTS:
             return self._admit_url(reference, where)
+        if kind == "s3":
+            return _admitted_object(reference, where)
         raise RequestError(
-            f"{where}: {kind}:// in {shown(reference)!r} cannot be read; use a path, file://, http:// or https://"
+            f"{where}: {kind}:// in {shown(reference)!r} cannot be read; use a path, file://, http://, https:// or s3://"
         )
 
     def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> None:
@@ -119,18 +130,35 @@ class Gate:
     def _is_below(self, real: Path) -> bool:
         return any(real.is_relative_to(folder.resolve()) for folder in self.below or ())
 
-    def _admit_path(self, reference: str, where: str, base: str | None) -> str:
+    def _admit_path(self, reference: str, candidates: Iterator[str], where: str, base: str | None) -> str:
+        """The path of a local file.
+
+        Args:
+            reference: as it was given, for messages.
+            candidates: the paths that it may mean, the most likely one first.
+            where: the field that holds it.
+            base: as of `admit`.
+        """
         if self.folder is None:
             raise RequestError(
                 f"{where}: {shown(reference)!r} is a local file, and only `mosaic run` reads those; give a URL"
             )
         folder = Path(base).parent if base is not None else self.folder
-        path = os.path.normpath(folder / Path(reference).expanduser())
+        places = (os.path.normpath(folder / _expanded(path)) for path in candidates if not _CONTROL.search(path))
+        path = chosen(places, self._may_read)
         if _VIRTUAL.match(path):
             raise RequestError(
                 f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
         return path if self.below is None else self._below(path, reference, where)
+
+    def _may_read(self, path: str) -> bool:
+        """Whether there is a file or folder that may be read; of others nobody is told whether they exist."""
+        place = Path(path)
+        try:
+            return (self.below is None or self._is_below(place.resolve())) and place.exists()
+        except (OSError, RuntimeError):  # too long a name, or links in a circle
+            return False
 
     def _below(self, path: str, reference: str, where: str) -> str:
         """The file itself, behind all links; `admit_opened` checks it once more when it is opened."""
@@ -173,6 +201,23 @@ class Gate:
         return self.hosts is not None and (
             f"{name}:{port}" in self.hosts or (name in self.hosts and port in STANDARD_PORTS.values())
         )
+
+
+def _expanded(path: str) -> Path:
+    """A path, of which `~` may be the first part; one of a user who is not known is a name like others."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def _admitted_object(reference: str, where: str, base: str | None = None) -> str:
+    """The name of an object in a bucket; the URL by which it is asked for passes the gate when it is read."""
+    try:
+        bucket, key = bucket_and_key(reference if base is None else joined(base, reference))
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from None
+    return f"s3://{bucket}/{key}"
 
 
 def own_machine(folder: Path) -> Gate:

@@ -1,8 +1,10 @@
 """What the header of an image says about one of its bands."""
 
+import math
 from collections.abc import Iterable
 from typing import Self
 
+from affine import Affine
 from mosaic_crds.errors import RequestError
 from rasterio.io import DatasetReader
 
@@ -118,14 +120,12 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     if band > dataset.count:
         raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
     crs = dataset.crs if beside.crs is None else beside.crs
+    transform = dataset.transform if beside.transform is None else beside.transform
+    if problem := _placed_otherwise(dataset, transform):
+        raise RequestError(f"{where}: {name} {problem}")
     if crs is None:
         raise RequestError(
             f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
-        )
-    transform = dataset.transform if beside.transform is None else beside.transform
-    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
-        raise RequestError(
-            f"{where}: {name} is rotated, mirrored or not georeferenced; warp it to north-up pixels first"
         )
     dtype = dataset.dtypes[band - 1]
     if dtype.startswith("complex"):
@@ -133,3 +133,27 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
     rows, columns = dataset.block_shapes[band - 1]
     return Header(grid, dtype, (columns, rows), image.identity)
+
+
+def _placed_otherwise(dataset: DatasetReader, transform: Affine) -> str | None:
+    """What places an image on the ground, if it is not a transform to north-up pixels; and what to do about it."""
+    if transform == Affine.identity():
+        points, _ = dataset.gcps
+        if points:
+            return (
+                f"is placed by {len(points)} ground control points (GCPs) and has no transform, so its pixels are not "
+                "on a grid; warp it first, as gdalwarp -tps does"
+            )
+        if dataset.rpcs is not None:
+            return (
+                "is placed by rational polynomial coefficients (RPCs) and has no transform, so its pixels are not on a "
+                "grid; orthorectify it first, as gdalwarp -rpc does with an elevation model"
+            )
+        return "is not georeferenced: it has no transform from pixels to the ground; assign one, as gdal_edit.py does"
+    if transform.b or transform.d:
+        degrees = math.degrees(math.atan2(transform.d, transform.a))
+        return f"is rotated or sheared (its rows run {degrees:.3g} degrees off); warp it first, as gdalwarp does"
+    if transform.a <= 0 or transform.e >= 0:
+        way = "its first row is the southernmost" if transform.e >= 0 else "its first column is the easternmost"
+        return f"is mirrored ({way}); warp it to north-up pixels first, as gdalwarp does"
+    return None

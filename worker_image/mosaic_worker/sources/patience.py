@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 CONNECTIONS = 8
 """At once to one host, unless a service wants fewer."""
-PASSING = {408, 425, 429} | set(range(500, 600))
-"""What servers answer that may answer otherwise a little later."""
+PASSING = {408, 425, 429} | (set(range(500, 600)) - {501, 505})
+"""What servers answer that may answer otherwise a little later; not what they do not implement."""
 
 
 @dataclass(frozen=True)

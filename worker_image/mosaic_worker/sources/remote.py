@@ -198,9 +198,8 @@ class RemoteFile:
             future.set_exception(outcome)
 
     def _part(self, start: int, stop: int) -> Part:
-        if self._said is not None:
-            stop = min(stop, self._said[0])
-        part = self._files.client.part(self.href, start, stop)
+        size = None if self._said is None else self._said[0]
+        part = self._files.client.part(self.href, start, stop if size is None else min(stop, size), size)
         said = (part.size, part.identity)
         self._said = self._said or said
         if said != self._said:

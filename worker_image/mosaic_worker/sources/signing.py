@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from threading import RLock
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from mosaic_worker.sources.object_names import is_object
+
 RENEW_SECONDS = 300
 """How long before its end a signature is renewed: longer than any single request takes."""
 
@@ -29,6 +31,8 @@ _BESIDE_A_SIGNATURE = re.compile(
 
 def unsigned(url: str) -> str:
     """A URL without its signature and its fragment; what else stands in its query may select a file, and stays."""
+    if is_object(url):
+        return url  # its key is literal: it may have any characters
     parts = urlsplit(url)
     if not parts.query:
         return urlunsplit(parts._replace(fragment=""))

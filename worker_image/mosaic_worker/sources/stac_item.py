@@ -22,6 +22,7 @@ from mosaic_worker.sources.file_bands import number_in_file
 from mosaic_worker.sources.gate import Gate, is_url, shown
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_bands import AssetBand
+from mosaic_worker.sources.item_documents import documents_in, why_no_item
 from mosaic_worker.sources.item_layers import MASK, Layers
 from mosaic_worker.sources.scenes import Band
 from mosaic_worker.sources.signing import unsigned
@@ -130,15 +131,23 @@ class StacItem:
         return self.gate.admit(_readable(asset), where, base=self.place)
 
 
-def read_item(admitted: str, where: str, client: Client) -> StacItem:
-    """Read a STAC Item.
+def read_items(admitted: str, where: str, client: Client) -> list[StacItem]:
+    """Read a STAC Item, or the Items of an ItemCollection, or of a file with one in each line.
 
     Raises:
-        RequestError: there is none, or it is no STAC Item.
+        RequestError: there are none, or one is no STAC Item or has no assets.
         PassingError: the server did not give it.
     """
     place = client.signer.take(admitted) if is_url(admitted) else admitted
-    return item_of(read_document(place, where, client), place, where, client)
+    name = f"{where}: {shown(place)}"
+    documents = documents_in(read_document(place, where, client), name)
+    if not documents:
+        raise RequestError(f"{name} is a FeatureCollection without features, and so without STAC Items")
+    items = [_item_of(document, each, place, where, client) for each, document in documents]
+    for (each, _), item in zip(documents, items, strict=True):
+        if not item.item.assets:
+            raise RequestError(f"{each} is a STAC Item without assets, so it names no files")
+    return items
 
 
 def item_of(document: str | dict[str, Any], place: str, where: str, client: Client) -> StacItem:
@@ -153,11 +162,17 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
     Raises:
         RequestError: it is no STAC Item.
     """
-    parsed = parse_json(document, f"{where}: {shown(place)}") if isinstance(document, str) else document
+    name = f"{where}: {shown(place)}"
+    parsed = parse_json(document, name) if isinstance(document, str) else document
+    return _item_of(parsed, name, place, where, client)
+
+
+def _item_of(document: Any, name: str, place: str, where: str, client: Client) -> StacItem:
+    """A STAC Item in a value of JSON, by whose name messages call it."""
     try:
-        item = pystac.Item.from_dict(parsed, preserve_dict=False)
+        item = pystac.Item.from_dict(document, preserve_dict=False)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
-        raise RequestError(f"{where}: {shown(place)} is no STAC Item") from None
+        raise RequestError(f"{name} is no STAC Item: {why_no_item(document)}") from None
     return StacItem(item, place, where, client.gate)
 
 

@@ -12,9 +12,9 @@ from xml.etree import ElementTree  # it only writes; defusedxml reads  # nosec B
 
 import requests
 from defusedxml.ElementTree import fromstring
-from mosaic_crds.errors import RequestError
 from requests.adapters import HTTPAdapter
 
+from mosaic_worker.store.s3_address import bucket_url, object_url
 from mosaic_worker.store.s3_signing import Signature
 from mosaic_worker.store.service import Fault, Head, Page, ServiceError
 from mosaic_worker.store.stored import Stored
@@ -48,14 +48,7 @@ def open_bucket(bucket: str, environment: Mapping[str, str]) -> "S3":
     """
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
-            raise RequestError("AWS_ENDPOINT_URL is written https://host or https://host:port")
-        return S3(f"{endpoint.rstrip('/')}/{bucket}", bucket, region)
-    host = f"s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    # A certificate for *.s3... does not hold for a bucket with a dot in its name.
-    return S3(f"https://{host}/{bucket}" if "." in bucket else f"https://{bucket}.{host}", bucket, region)
+    return S3(bucket_url(bucket, region, endpoint), bucket, region)
 
 
 class S3:
@@ -75,7 +68,7 @@ class S3:
 
     def url(self, path: str) -> str:
         """The URL of an object; of the bucket for none."""
-        return f"{self._url}/{quote(path, safe='/~')}"
+        return object_url(self._url, path)
 
     def put(self, path: str, content: bytes, upload: str) -> None:
         """PutObject."""

@@ -23,6 +23,21 @@ SEARCH_SECONDS = 30
 """For the metadata service of a cloud to answer."""
 
 
+def given_credentials(key: str, secret: str, token: str | None) -> AwsCredentialsProvider:
+    """Credentials that do not change: an access key, its secret and, of temporary ones, the session's token."""
+    return AwsCredentialsProvider.new_static(key, secret, token or None)
+
+
+def found_credentials() -> AwsCredentialsProvider | None:
+    """The credentials that are found where AWS' programs find them; None if there are none."""
+    found = AwsCredentialsProvider.new_default_chain()
+    try:
+        found.get_credentials().result(SEARCH_SECONDS)
+    except (AwsCrtError, TimeoutError):
+        return None
+    return found
+
+
 class Signature(AuthBase):
     """Signs each request, with its body's SHA-256, which the service then verifies.
 
@@ -30,9 +45,10 @@ class Signature(AuthBase):
     and instances, of which the latter are renewed in time.
     """
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, credentials: AwsCredentialsProvider | None = None) -> None:
+        """Sign for a region, with given credentials or those that are found."""
         self._region = region
-        self._credentials = AwsCredentialsProvider.new_default_chain()
+        self._credentials = credentials or AwsCredentialsProvider.new_default_chain()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the headers that sign a request."""

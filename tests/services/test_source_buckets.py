@@ -1,0 +1,117 @@
+"""Scenes in buckets of a real S3 service (versitygw), which reads nothing without a signature that is right."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import running
+from mosaic_crds.errors import RequestError
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import Gate, own_machine, pod
+from mosaic_worker.sources.remote import RemoteFiles
+from mosaic_worker.store.s3 import open_bucket
+from mosaic_worker.store.s3_signing import Signature
+from pipeline import make
+from rasters import write_raster
+
+NUMBERS = np.arange(1, 64 * 64 + 1, dtype=np.uint16).reshape(64, 64)
+KEY = "tiles/33 T+WL/B04 #1~%20.tif"
+CONTENT = np.random.default_rng(0).bytes(300_000)
+
+
+@pytest.fixture
+def bucket(versitygw: running.Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A bucket with an Item, its file and some bytes; its credentials are in the environment."""
+    for name, value in versitygw.environment.items():
+        monkeypatch.setenv(name, value)
+    name = f"scenes-{uuid.uuid4().hex[:12]}"
+    requests.put(f"http://{versitygw.address}/{name}", auth=Signature(running.REGION), timeout=30).raise_for_status()
+    service = open_bucket(name, versitygw.environment)
+    image = write_raster(tmp_path / "B04.tif", NUMBERS, nodata=0).read_bytes()
+    service.put(KEY, image, "test")
+    service.put("bytes", CONTENT, "test")
+    service.put("tiles/item.json", json.dumps(item("./33%20T+WL/B04%20%231~%2520.tif")).encode(), "test")
+    return name
+
+
+def item(href: str) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "SCENE",
+        "geometry": None,
+        "properties": {"datetime": "2024-07-01T10:00:00Z"},
+        "links": [],
+        "assets": {"red": {"href": href, "raster:bands": [{"scale": 0.0001, "offset": 0, "nodata": 0}]}},
+    }
+
+
+def read(gate: Gate, name: str, start: int, count: int) -> bytes:
+    files = RemoteFiles(Client(gate))
+    try:
+        return files.get(gate.admit(name, "x")).read(start, count)
+    finally:
+        files.close()
+
+
+@pytest.mark.parametrize("way", ["item in the bucket", "local item", "file"])
+def test_a_mosaic_of_a_scene_in_a_bucket_has_the_scenes_values(bucket, tmp_path, way):
+    local = tmp_path / "item.json"
+    local.write_text(json.dumps(item(f"s3://{bucket}/{KEY}")))
+    scene = {
+        "item in the bucket": {"item": f"s3://{bucket}/tiles/item.json"},
+        "local item": {"item": str(local)},
+        "file": {"bands": {"red": {"href": f"s3://{bucket}/{KEY}", "scale": 0.0001}}},
+    }[way]
+    made = make(
+        tmp_path / "store",
+        {"source": {"files": {"scenes": [scene]}}, "product": {"bands": ["red"]}, "grid": {"crs": "source"}},
+    )
+    np.testing.assert_allclose(made.values(), NUMBERS * 0.0001, rtol=1e-4)
+
+
+@pytest.mark.parametrize("region", [running.REGION, "", "eu-central-1"])
+def test_ranges_are_those_of_the_object_in_whatever_region_it_is(bucket, monkeypatch, region):
+    monkeypatch.setenv("AWS_REGION", region)
+    assert read(own_machine(Path("/")), f"s3://{bucket}/bytes", 123_456, 100_000) == CONTENT[123_456:223_456]
+
+
+def test_in_a_pod_the_credentials_are_those_for_sources_and_the_endpoint_must_be_listed(bucket, versitygw, monkeypatch):
+    gate = pod(versitygw.address)
+    monkeypatch.setenv("MOSAIC_SOURCES_AWS_ENDPOINT_URL", versitygw.environment["AWS_ENDPOINT_URL"])
+    with pytest.raises(RequestError, match=r"403 .*MOSAIC_SOURCES_AWS_ACCESS_KEY_ID"):  # the store's do not count
+        read(gate, f"s3://{bucket}/bytes", 0, 10)
+    for name, value in versitygw.environment.items():
+        monkeypatch.setenv(f"MOSAIC_SOURCES_{name}", value)
+    assert read(gate, f"s3://{bucket}/bytes", 0, 10) == CONTENT[:10]
+    with pytest.raises(RequestError, match=r"the host 127\.0\.0\.1:\d+ is not among those"):
+        read(pod("example.org"), f"s3://{bucket}/bytes", 0, 10)
+
+
+def test_wrong_credentials_and_missing_objects_are_told_of(bucket, versitygw, monkeypatch):
+    gate = own_machine(Path("/"))
+    with pytest.raises(RequestError, match=rf"404 \(NoSuchKey\) for s3://{bucket}/none"):
+        read(gate, f"s3://{bucket}/none", 0, 10)
+    secret = "wrong" * 8
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    with pytest.raises(RequestError, match=r"403 \(SignatureDoesNotMatch\)") as caught:
+        read(gate, f"s3://{bucket}/bytes", 0, 10)
+    assert secret not in str(caught.value)
+    monkeypatch.setenv("AWS_NO_SIGN_REQUEST", "YES")
+    with pytest.raises(RequestError, match=r"403 .*the bucket is not public"):
+        read(gate, f"s3://{bucket}/bytes", 0, 10)
+
+
+def test_a_bucket_that_is_public_is_read_without_credentials(bucket, versitygw, monkeypatch):
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*",
+    }]}  # fmt: skip
+    place = f"http://{versitygw.address}/{bucket}?policy="
+    requests.put(place, json.dumps(policy).encode(), auth=Signature(running.REGION), timeout=30).raise_for_status()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert read(own_machine(Path("/")), f"s3://{bucket}/bytes", 0, 10) == CONTENT[:10]
