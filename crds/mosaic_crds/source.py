@@ -58,7 +58,7 @@ class BandFile(_FileOrHref):
     offset: Number | None = None
     """See scale."""
     nodata: float | None = None
-    """The number that means "no data"; what the file itself says if absent."""
+    """A number that means "no data", beside those that the file itself states."""
 
 
 MaskValues = Literal["scl", "qaPixel", "fmask", "earthDaily", "nonzero", "zero"]

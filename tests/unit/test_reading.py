@@ -92,13 +92,13 @@ def test_nodata_stays_nodata_and_never_bleeds(tmp_path, kernel):
     assert np.unique(found[~hole]).tolist() == [5000]
 
 
-def test_the_requests_nodata_comes_before_the_files(tmp_path):
+def test_the_requests_nodata_counts_beside_the_files(tmp_path):
     values = noise(48, 64)
     values[0, 0], values[1, 1] = 0, 77
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
     assert np.isnan(read(path, NATIVE)[0, 0])
-    assert read(path, NATIVE, nodata=77)[0, 0] == 0
-    assert np.isnan(read(path, NATIVE, nodata=77)[1, 1])
+    assert read(path, NATIVE)[1, 1] == 77
+    assert np.array_equal(np.isnan(read(path, NATIVE, nodata=77)), (values == 0) | (values == 77))
 
 
 def test_an_internal_mask_hides_its_pixels(tmp_path):
@@ -204,6 +204,15 @@ def test_on_a_finer_grid_a_mask_is_taken_from_the_pixel_that_holds_the_centre(tm
     fine = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 4, 4)
     assert np.array_equal(mask_on(path, fine, values="nonzero") == FLAGGED, flags.repeat(2, 0).repeat(2, 1))
     assert np.array_equal(mask_on(path, fine, values="zero") == CLEAR, flags.repeat(2, 0).repeat(2, 1))
+
+
+def test_what_alpha_hides_of_a_mask_and_what_is_not_finite_in_it_is_not_known(tmp_path):
+    flags = np.array([[[0, 1, 0, 1]], [[255, 255, 0, 0]]], np.uint8)
+    path = write_raster(tmp_path / "mask.tif", flags, alpha="YES")
+    grid = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 4, 1)
+    assert mask_on(path, grid, values="nonzero").tolist() == [[CLEAR, FLAGGED, UNKNOWN, UNKNOWN]]
+    path = write_raster(tmp_path / "floats.tif", np.array([[0, 1, np.nan, np.inf]], np.float32))
+    assert mask_on(path, grid, values="nonzero").tolist() == [[CLEAR, FLAGGED, UNKNOWN, UNKNOWN]]
 
 
 def test_beyond_a_mask_nothing_is_known(tmp_path):

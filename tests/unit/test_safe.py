@@ -84,7 +84,7 @@ def test_a_product_says_its_own_id_time_cloud_cover_and_calibration(item, tmp_pa
     assert scene.datetime == datetime.fromisoformat("2024-07-01T19:29:11+00:00")
     assert 0 < scene.cloud_cover < 100
     green = scene.bands["green"]
-    assert (green.scale, green.offset, green.nodata, green.calibrated) == (0.0001, -0.1, 0, True)
+    assert (green.scale, green.offset, green.nodata, green.calibrated) == (0.0001, -0.1, (0,), True)
 
 
 def test_offsets_are_those_of_the_band_and_none_before_baseline_4(item, tmp_path):

@@ -77,7 +77,7 @@ def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kin
     assert f"{admitted}.msk" in note
     assert ".ovr" not in note
     assert ".aux.xml" not in note
-    assert band.nodata == 5
+    assert band.nodata == (5,)
     sources = OpenSources(own_machine(tmp_path))
     found = read_band(sources, band, header.grid, "nearest", "x")
     sources.close()
@@ -115,7 +115,7 @@ def test_metadata_beside_an_image_mean_what_they_mean_to_gdal(tmp_path: Path, dr
         band = headers.described_band(str(path), 1, (None, None, None), "x")
     assert CRS.from_string(band.header.grid.crs) == crs
     assert band.header.grid.transform == transform
-    assert (band.nodata, band.scale, band.offset) == (nodata, scale, offset)
+    assert (band.nodata, band.scale, band.offset) == ((nodata,), scale, offset)
 
 
 @pytest.mark.parametrize(

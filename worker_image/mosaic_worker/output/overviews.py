@@ -39,12 +39,18 @@ def _means(strip: Floats) -> Floats:
     if any(odd):
         strip = np.pad(strip, ((0, odd[0]), (0, odd[1])), constant_values=np.nan)
     corners = (strip[::2, ::2], strip[::2, 1::2], strip[1::2, ::2], strip[1::2, 1::2])
-    means: Floats = (corners[0] + corners[1] + corners[2] + corners[3]) * np.float32(0.25)
+    with np.errstate(over="ignore"):
+        means: Floats = (corners[0] + corners[1] + corners[2] + corners[3]) * np.float32(0.25)
     partly = np.isnan(means)
     if partly.any():
         four = np.stack([corner[partly] for corner in corners])
         valid = ~np.isnan(four)
         count = valid.sum(axis=0, dtype=np.float32)
-        total = np.where(valid, four, np.float32(0)).sum(axis=0, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            total = np.where(valid, four, np.float32(0)).sum(axis=0, dtype=np.float32)
         means[partly] = np.divide(total, count, out=np.full(count.shape, np.nan, np.float32), where=count > 0)
+    too_large = np.isinf(means)
+    if too_large.any():  # their sum is larger than a float32 can be, but not their mean
+        four = np.stack([corner[too_large] for corner in corners])
+        means[too_large] = np.nanmean(four, axis=0, dtype=np.float64)
     return means

@@ -16,6 +16,8 @@ from mosaic_worker.output.parts import decode_level
 
 CACHE_BYTES = 256 * 2**20
 """For stretched parts."""
+LARGEST_GAIN = float(np.finfo(np.float32).max)
+"""Colours for each unit of the values, so that the product stays a number."""
 CACHE_ROWS = 32
 """Rows stretched at once, which stay in a core's cache."""
 
@@ -83,7 +85,8 @@ def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
             rows = values[band, row : row + CACHE_ROWS]
             if upper > lower:
                 share = rows - np.float32(lower)
-                share *= np.float32(254 / (upper - lower))
+                with np.errstate(over="ignore"):  # limits may be no farther apart than the smallest floats
+                    share *= np.float32(min(254 / (upper - lower), LARGEST_GAIN))
                 np.rint(np.clip(share, 0, 254, out=share), out=share)
                 share += 1
             else:

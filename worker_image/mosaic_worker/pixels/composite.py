@@ -176,6 +176,9 @@ class _Stack(Reducer):
             return only
         if self._percentile == 50:
             median: Floats = bottleneck.nanmedian(layers, axis=0)
+            too_large = np.isinf(median)
+            if too_large.any():  # the sum of the two values in the middle is, but not their mean
+                median[too_large] = np.nanmedian(layers[:, too_large].astype(np.float64), axis=0)
             return median
         return nan_percentile(layers, self.count, self._percentile)
 

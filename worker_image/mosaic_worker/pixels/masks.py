@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def untold(values: str, classes: Sequence[str]) -> list[str]:
     return [name for name in classes if values in LEGENDS and name not in LEGENDS[values].classes]
 
 
-def mask_codes(numbers: NDArray[np.integer], values: str, classes: Sequence[str]) -> NDArray[np.uint8]:
+def mask_codes(numbers: NDArray[Any], values: str, classes: Sequence[str]) -> NDArray[np.uint8]:
     """What the numbers of a mask layer say: uint8 of the same shape, each CLEAR, FLAGGED or UNKNOWN.
 
     Args:
@@ -78,6 +79,8 @@ def mask_codes(numbers: NDArray[np.integer], values: str, classes: Sequence[str]
             codes[numbers == legend.fill] = UNKNOWN
     else:
         codes[(numbers == 0) == (values == "zero")] = FLAGGED
+    if numbers.dtype.kind == "f":
+        codes[~np.isfinite(numbers)] = UNKNOWN
     return codes
 
 

@@ -69,8 +69,13 @@ class Expression:
         Returns:
             float32, NaN where an operand is NaN and where the result is not finite, such as 0/0.
         """
-        found = self._compute({name: values[name] for name in self.bands}, np.float32).astype(np.float32, copy=False)
+        operands = {name: values[name] for name in self.bands}
+        with np.errstate(over="ignore"):
+            found = self._compute(operands, np.float32).astype(np.float32, copy=False)
         found[np.isinf(found)] = np.nan
+        if "**" in self.program:  # NaN ** 0 and 1 ** NaN are 1
+            for operand in operands.values():
+                found[np.isnan(operand)] = np.nan
         return found
 
     @cached_property

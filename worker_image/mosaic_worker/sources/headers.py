@@ -11,6 +11,7 @@ from rasterio.io import DatasetReader
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
+from mosaic_worker.sources.nodata import numbers_of
 from mosaic_worker.sources.opening import Image, open_raster
 from mosaic_worker.sources.overviews import averaged_overviews
 from mosaic_worker.sources.remote import HEAD, RemoteFiles
@@ -72,7 +73,8 @@ class Headers:
         Args:
             admitted: a path or URL that the gate admitted.
             band: its number in the file, from 1.
-            stated: scale, offset and nodata that the request or the STAC Item gives; they come before the file's own.
+            stated: scale, offset and nodata that the request or the STAC Item gives. Scale and offset replace the
+                file's own; nodata counts beside the file's own, so that both numbers mean "no data".
             where: the field that names the file.
         """
         dataset, header = self.read(admitted, band, where)
@@ -84,21 +86,22 @@ class Headers:
             scale = dataset.scales[band - 1] if beside.scale is None else beside.scale
             offset = dataset.offsets[band - 1] if beside.offset is None else beside.offset
             calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
-        if nodata is None:
-            nodata = dataset.nodatavals[band - 1] if beside.nodata is None else beside.nodata
+        own = numbers_of([dataset.nodatavals[band - 1]], header.dtype)
+        file = numbers_of([beside.nodata], header.dtype) or own
+        absent = numbers_of([nodata, *file], header.dtype)
         return Band(
             href=href,
             band=band,
             scale=1.0 if scale is None else scale,
             offset=0.0 if offset is None else offset,
             calibrated=calibrated,
-            nodata=nodata,
+            nodata=absent,
             header=header,
             overviews=averaged_overviews(
                 self._opened[href],
                 header.grid,
                 band,
-                nodata,
+                own == absent,
                 lambda level: open_raster(href, where, self._files, overview=level),
             ),
         )
@@ -128,8 +131,6 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
             f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
         )
     dtype = dataset.dtypes[band - 1]
-    if dtype.startswith("complex"):
-        raise RequestError(f"{where}: {name} holds complex numbers, which no product takes")
     grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
     rows, columns = dataset.block_shapes[band - 1]
     return Header(grid, dtype, (columns, rows), image.identity)

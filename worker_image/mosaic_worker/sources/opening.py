@@ -236,6 +236,8 @@ def _checked(image: Image, where: str) -> Image:
     dataset, problem = image.dataset, None
     if dataset.count == 0 or dataset.subdatasets:
         problem = "holds several datasets instead of one image"
+    elif any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        problem = "holds complex numbers, which no product takes; convert them to real numbers, such as amplitudes"
     elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
         problem = "refers to another file for its overviews"
     elif len(dataset.files) > 1:

@@ -4,12 +4,10 @@ Why only these, and nothing of JPEG 2000, is in docs/decisions, "Overviews only 
 """
 
 from collections.abc import Callable
-from math import isnan
-
-from rasterio.enums import MaskFlags
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, tiles_exactly
+from mosaic_worker.sources.nodata import masks_of
 from mosaic_worker.sources.opening import Image
 from mosaic_worker.sources.scenes import Band
 
@@ -18,23 +16,23 @@ LEAST = 2
 
 
 def averaged_overviews(
-    image: Image, grid: Grid, band: int, nodata: float | None, open_level: Callable[[int], Image]
+    image: Image, grid: Grid, band: int, same_nodata: bool, open_level: Callable[[int], Image]
 ) -> tuple[Grid, ...]:
     """The grids of the overviews whose pixels are the means of whole blocks of valid pixels, finest first.
 
     They are in the file itself, which says that they were averaged and knows the same "no data" as the band, and they
-    halve the image without a remainder.
+    halve the image without a remainder. The image has neither a mask nor alpha: colours of hidden pixels would be in
+    the averages.
 
     Args:
         image: the open image.
         grid: its pixels.
         band: the band's number, from 1.
-        nodata: the number that means "no data" in the band, if any.
+        same_nodata: whether the file itself says of all numbers that mean "no data" in the band that they do.
         open_level: opens one of the image's overviews, from 0.
     """
     dataset = image.dataset
-    masked = MaskFlags.per_dataset in dataset.mask_flag_enums[band - 1]
-    if dataset.driver != "GTiff" or masked or not _alike(dataset.nodatavals[band - 1], nodata):
+    if dataset.driver != "GTiff" or masks_of(dataset, band) or not same_nodata:
         return ()
     found: list[Grid] = []
     for level, factor in enumerate(dataset.overviews(band)):
@@ -46,11 +44,6 @@ def averaged_overviews(
             break
         found.append(grid.reduced(factor))
     return tuple(found)
-
-
-def _alike(one: float | None, other: float | None) -> bool:
-    """Whether two numbers for "no data" are the same, or there is none."""
-    return one == other or (one is not None and other is not None and isnan(one) and isnan(other))
 
 
 def image_to_read(band: Band, grid: Grid, kernel: Kernel) -> tuple[int | None, Grid]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -11,7 +11,6 @@ import rasterio.windows
 from mosaic_crds import names
 from mosaic_crds.errors import MosaicError, RequestError
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
@@ -31,6 +30,7 @@ from mosaic_worker.geometry.sampling import (
 from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.client import Client, saying
 from mosaic_worker.sources.gate import Gate, is_url
+from mosaic_worker.sources.nodata import MASK, is_nodata, masks_of
 from mosaic_worker.sources.opening import Image, is_copied, open_raster, raster_environment
 from mosaic_worker.sources.overviews import image_to_read
 from mosaic_worker.sources.remote import HEAD, MEMORY, RemoteFiles
@@ -144,12 +144,20 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
     overview, image, window = band_window(band, grid, asked)
     if window.empty:
         return None
-    numbers = _numbers(sources.get(band.href, where, band.header.identity, overview), band, window, where)
-    values = _on_grid(numbers, image, window, grid, kernel, np.nan)
+    opened = sources.get(band.href, where, band.header.identity, overview)
+    values = _on_grid(_numbers(opened, band, window, where), image, window, grid, kernel, np.nan)
+    if overview is not None and band.header.dtype.startswith("float"):
+        spread = _spread(opened, band, window, where)
+        if spread.any():
+            here = _on_grid(spread.astype(np.uint8), image, window, grid, "max", 0) != 0
+            whole = source_window(band.header.grid, grid, kernel)
+            numbers = _numbers(sources.get(band.href, where, band.header.identity), band, whole, where)
+            values[here] = _on_grid(numbers, band.header.grid, whole, grid, kernel, np.nan)[here]
     if (band.scale, band.offset) != (1.0, 0.0):
-        values *= np.float32(band.scale)
-        values += np.float32(band.offset)
-    return values
+        with np.errstate(over="ignore", invalid="ignore"):
+            values *= np.float32(band.scale)
+            values += np.float32(band.offset)
+    return _finite(values)
 
 
 def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[str], where: str) -> NDArray[np.uint8]:
@@ -162,20 +170,52 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     window = mask_window(mask, grid)
     if window.empty:
         return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
-    numbers = _read(sources.get(mask.href, where, mask.header.identity), mask.band, window, where)
+    image = sources.get(mask.href, where, mask.header.identity)
+    numbers = _read(image, mask.band, window, where)
     codes = mask_codes(numbers, mask.values, classes)
+    for hidden in _hidden(image, mask.band, window, where):
+        codes[hidden] = UNKNOWN
     return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
 
 
 def _numbers(image: Image, band: Band, window: Window, where: str) -> Floats:
     """A window's numbers, uncalibrated, with NaN where the source says there are none."""
     numbers = _read(image, band.band, window, where)
-    values = numbers.astype(np.float32)
-    if band.nodata is not None:
-        values[numbers == band.nodata] = np.nan
-    if MaskFlags.per_dataset in image.dataset.mask_flag_enums[band.band - 1]:
-        values[_read(image, band.band, window, where, masks=True) == 0] = np.nan
+    with np.errstate(over="ignore"):
+        values = numbers.astype(np.float32)
+    if numbers.dtype.kind == "f":
+        _finite(values)
+    for nodata in band.nodata:
+        values[is_nodata(numbers, nodata)] = np.nan
+    for hidden in _hidden(image, band.band, window, where):
+        values[hidden] = np.nan
     return values
+
+
+def _finite(values: Floats) -> Floats:
+    """The same array, in which infinite values are no data."""
+    infinite = np.isinf(values)
+    if infinite.any():
+        values[infinite] = np.nan
+    return values
+
+
+def _hidden(image: Image, band: int, window: Window, where: str) -> Iterator[NDArray[np.bool_]]:
+    """Where masks and alpha bands of the image itself hide a window of a band."""
+    for mask in masks_of(image.dataset, band):
+        shown = _read(image, band if mask == MASK else mask, window, where, masks=mask == MASK)
+        yield ~(shown > 0)  # NaN in alpha hides too
+
+
+def _spread(image: Image, band: Band, window: Window, where: str) -> NDArray[np.bool_]:
+    """Which pixels of an overview are not finite because some, but perhaps not all, of the pixels below them are.
+
+    GDAL leaves out only the file's nodata number when it averages.
+    """
+    numbers = _read(image, band.band, window, where)
+    own = image.dataset.nodatavals[band.band - 1]
+    spread: NDArray[np.bool_] = np.isinf(numbers) if own is not None and np.isnan(own) else ~np.isfinite(numbers)
+    return spread
 
 
 def _read(image: Image, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:

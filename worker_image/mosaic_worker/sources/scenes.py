@@ -8,6 +8,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.sources.nodata import Nodata
 
 
 class NoScenesError(RequestError):
@@ -40,7 +41,7 @@ class Band:
         band: the band's number in its file, from 1.
         scale, offset: value = scale x number + offset.
         calibrated: whether a scale was stated anywhere, or the numbers are floating-point already.
-        nodata: the number that says "no data", if any.
+        nodata: the stored numbers that mean "no data", in ascending order; besides, all that are not finite do.
         overviews: the grids of its overviews that hold averages, finest first.
     """
 
@@ -49,7 +50,7 @@ class Band:
     scale: float
     offset: float
     calibrated: bool
-    nodata: float | None
+    nodata: tuple[Nodata, ...]
     header: Header
     overviews: tuple[Grid, ...] = ()
 
