@@ -174,7 +174,8 @@ class Output(Model):
     formats: Annotated[list[Literal["cog", "png"]], Field(min_length=1, max_length=2)] = Field(["cog", "png"])
     """cog, and png for a picture."""
     dtype: Literal["float32", "int16"] = "float32"
-    """int16 stores values x 10,000 (uncalibrated bands as they are), for half the size."""
+    """int16 halves the size. It stores values x 10,000, uncalibrated bands as they are, and bands that can hold larger
+    values with a scale and offset that fit. Values that do not fit are counted; if most do not, the request fails."""
     colormap: Colormap = "nipy_spectral"
     """Colours of a picture of one band, by matplotlib's name."""
     stretch: Stretch = Stretch(percentile=Percentiles())

@@ -76,6 +76,8 @@ class ResultStatus(Model):
     """Of the values."""
     pixels: Count
     """Pixels of the mosaic."""
+    notes: Annotated[list[Sentence], Field(max_length=16)] | None = None
+    """What the user should know of the values, a sentence each, such as how many do not fit the output's type."""
 
 
 class ConditionStatus(Model):

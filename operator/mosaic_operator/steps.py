@@ -74,6 +74,7 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
         if result is not None:
             draft.status["result"] = result
             published = _with_warnings(f"published {result.get('cog') or result['item']}", draft)
+            published = "; ".join([published, *result.get("notes", ())])
             draft.say(Condition.PUBLISHED, True, "Published", published)
             draft.say(Condition.DEGRADED, False, "AsExpected", "")
             draft.enter(Phase.SUCCEEDED, published)

@@ -24,6 +24,14 @@ from mosaic_worker.store import open_store
 from sqlalchemy import func, select, update
 
 
+def test_notes_on_the_values_are_in_the_message():
+    story = Story({"phase": "Finalizing"})
+    result = {"cog": "file:///store/mosaic.tif", "item": "file:///store/mosaic.json", "notes": ["6 values do not fit"]}
+    story.hear({"published": result, "item": {}}, 0)
+    assert story.status["message"] == "published file:///store/mosaic.tif; 6 values do not fit"
+    assert story.status["result"]["notes"] == ["6 values do not fit"]
+
+
 def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
     row = rows.ask(spec_of("https://example.org"), "some")
     for attempt in range(ATTEMPTS):

@@ -1,6 +1,7 @@
 """Statistics: exact where they say so, near where they say how near, and the same for any split."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels.statistics import TileStatistics, measure, merge
+from mosaic_worker.tiles import TileRecord
 from pydantic import TypeAdapter
 
 normalised = st.one_of(st.floats(-1, 1, width=32), st.just(np.float32(np.nan)))
@@ -71,6 +74,24 @@ def test_a_flat_mosaic_has_that_value_everywhere(value):
     assert (band.minimum, band.maximum, band.percentile(2), band.percentile(98)) == (flat,) * 4
     assert band.mean == pytest.approx(flat)
     assert band.item_histogram()["buckets"][0] == 81
+
+
+def test_values_that_do_not_fit_are_counted_by_band():
+    values = np.zeros((2, 5, 5), np.float32)
+    tiles = [measure(values, normalised_difference=False, out_of_range=0, overflow=(3, 0)) for _ in range(4)]
+    again = merge([RECORD.validate_json(RECORD.dump_json(tile)) for tile in tiles])
+    assert [band.overflow for band in again.bands] == [12, 0]
+
+
+@pytest.mark.parametrize("name", ["minimum", "maximum", "total", "deviation"])
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_record_that_cannot_be_read_back_is_not_written(name, number):
+    statistics = measure(np.zeros((1, 5, 5), np.float32), normalised_difference=False, out_of_range=0)
+    good = TileRecord("plan", "code", 3, "digest", (), statistics, (1,))
+    assert TileRecord.from_json(good.to_json()).tile == 3
+    broken = replace(statistics, bands=(replace(statistics.bands[0], **{name: number}),))
+    with pytest.raises(RequestError, match=f"^the record of tile 3 cannot be read back .statistics.bands.0.{name}."):
+        replace(good, statistics=broken).to_json()
 
 
 def test_a_mosaic_without_data_has_statistics_without_values():

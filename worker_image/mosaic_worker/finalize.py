@@ -9,6 +9,7 @@ from mosaic_crds import names
 from mosaic_crds.errors import PassingError
 from mosaic_crds.spec import Stretch
 
+from mosaic_worker.notes import result_notes
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.item import Published, mosaic_item
@@ -56,6 +57,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
 
     Raises:
         LostTilesError: a tile has no record, or its part is lost or damaged.
+        RequestError: most values do not fit the type of the mosaic.
     """
     results = Results.of_plan(plan)
     published = results.published(store)
@@ -63,6 +65,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         records = complete_records(plan, store)
         parts = _Parts(plan, records, store)
         statistics = merge([record.statistics for record in records])
+        notes = result_notes(plan, statistics)
         stretch = stretches(plan.output.stretch, statistics)
         with ThreadPoolExecutor(1) as beside:
             files = [beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, parts))]
@@ -71,7 +74,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
                 files.append(beside.submit(_publish, plan, store, PICTURE, [picture.png]))
                 files.append(beside.submit(_publish, plan, store, THUMBNAIL, [picture.thumbnail()]))
         written = [file.result() for file in files]
-        item = mosaic_item(plan, statistics, stretch, picture, written, records, datetime.now(UTC))
+        item = mosaic_item(plan, statistics, stretch, picture, written, records, notes, datetime.now(UTC))
         store.create(results.key(ITEM), [item])
         published = results.item(store) or item
     sweep(plan.uid, store)
@@ -156,7 +159,10 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
     description = Description(
         bands=plan.band_names,
         tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
-        band_tags=tuple(_statistics_tags(band) for band in statistics.bands),
+        band_tags=tuple(
+            _statistics_tags(band, scale, offset)
+            for band, scale, offset in zip(statistics.bands, plan.encoding.scales, plan.encoding.offsets, strict=False)
+        ),
     )
     levels = [record.levels for record in records]
     return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts.level)
@@ -173,14 +179,17 @@ def _picture(
     return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap)
 
 
-def _statistics_tags(band: BandStatistics) -> dict[str, str]:
-    """A band's statistics by GDAL's names, so that programs need not compute them."""
+def _statistics_tags(band: BandStatistics, scale: float, offset: float) -> dict[str, str]:
+    """A band's statistics by GDAL's names, so that programs need not compute them; GDAL's are of the stored numbers."""
     if band.valid == 0:
         return {}
+    stored = [(value - offset) / scale for value in (band.minimum, band.maximum, band.mean)]
+    if (scale, offset) != (1.0, 0.0):  # of int16
+        stored[:2] = [float(round(number)) for number in stored[:2]]
     return {
-        "STATISTICS_MINIMUM": repr(band.minimum),
-        "STATISTICS_MAXIMUM": repr(band.maximum),
-        "STATISTICS_MEAN": repr(band.mean),
-        "STATISTICS_STDDEV": repr(band.stddev),
+        "STATISTICS_MINIMUM": repr(stored[0]),
+        "STATISTICS_MAXIMUM": repr(stored[1]),
+        "STATISTICS_MEAN": repr(stored[2]),
+        "STATISTICS_STDDEV": repr(band.stddev / scale),
         "STATISTICS_VALID_PERCENT": f"{band.valid_percent:.4f}",
     }

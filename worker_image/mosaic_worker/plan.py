@@ -16,13 +16,11 @@ from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
+from mosaic_worker.packing import NUMBERS, REFLECTANCES, Packing, packing_of
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.overviews import image_to_read
 from mosaic_worker.sources.scenes import Band, Scene
-
-INT16_SCALE = 0.0001
-"""What a number of an int16 mosaic stands for, as in Sentinel-2's own reflectances."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +112,27 @@ class Plan:
         extra = (("count",) if self.composite.count else ()) + (("scene",) if self.composite.chosen else ())
         return self.formula.output_bands + extra
 
-    @property
+    @cached_property
     def encoding(self) -> Encoding:
         """How the mosaic is stored. Scenes have numbers, which have no mean, and counts go with them."""
         product = len(self.formula.output_bands)
         extra = len(self.band_names) - product
-        whole = self.output.dtype == "float32" or (self.formula.kind == "bands" and not self.calibrated)
+        packings = [*(self._packing(name) for name in self.formula.output_bands), *[NUMBERS] * extra]
         return Encoding(
             dtype=self.output.dtype,
-            scales=(1.0 if whole else INT16_SCALE,) * product + (1.0,) * extra,
+            scales=tuple(packing.scale for packing in packings),
             reductions=(*[MEAN] * product, *[FIRST] * extra),
             block=self.block,
+            offsets=tuple(packing.offset for packing in packings),
         )
+
+    def _packing(self, name: str) -> Packing:
+        """How a band of the product is stored."""
+        if self.output.dtype == "float32":
+            return NUMBERS
+        if self.formula.kind != "bands":
+            return REFLECTANCES
+        return packing_of([scene.bands[name] for scene in self.all_scenes])
 
     @cached_property
     def digest(self) -> str:

@@ -17,6 +17,8 @@ from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
 from mosaic_worker.gridding import fix_grid
+from mosaic_worker.notes import plan_notes
+from mosaic_worker.packing import mostly_fits
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.pixels.masks import LEGENDS
 from mosaic_worker.pixels.preference import COMPARING, scene_order
@@ -135,6 +137,8 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     spec, scenes = request.spec, found.scenes
     product = product_of(spec.product)
     calibrated = _calibration(product, scenes, compared=spec.composite.method in COMPARING)
+    if spec.output.dtype == "int16":
+        _check_packing(product, scenes)
     area = requested_area(spec.area)
     grid = fix_grid(spec, scenes, area, limits.pixels)
     planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
@@ -169,7 +173,12 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
         calibrated=calibrated,
         estimate=expected,
-        warnings=(*found.notes, *_warnings(grid, area, len(scenes) - len(touching)), *_mask_warnings(spec, touching)),
+        warnings=(
+            *found.notes,
+            *_warnings(grid, area, len(scenes) - len(touching)),
+            *_mask_warnings(spec, touching),
+            *plan_notes(product, scenes),
+        ),
     )
 
 
@@ -193,6 +202,18 @@ def _calibration(product: Product, scenes: Sequence[Scene], *, compared: bool) -
                 "give scale and offset of its bands too"
             )
     return not plain
+
+
+def _check_packing(product: Product, scenes: Sequence[Scene]) -> None:
+    """Refuse an expression whose values mostly do not fit int16; indices and bands are packed so that they do."""
+    expression = product.expression
+    if product.kind != "expression" or expression is None or product.normalised_difference:
+        return
+    if not mostly_fits(expression, [scene.bands for scene in scenes]):
+        raise RequestError(
+            "spec.output.dtype: int16 holds -3.2767 to 3.2767 of an expression, and by the types of its bands most "
+            f"values of {product.title} do not fit; use float32"
+        )
 
 
 def _uncalibrated(scenes: Sequence[Scene], bands: tuple[str, ...]) -> list[Scene]:

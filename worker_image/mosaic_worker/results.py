@@ -71,7 +71,8 @@ class Results:
         }
         measured = item["assets"]["mosaic"]["bands"][0]["statistics"]
         height, width = item["assets"]["mosaic"]["proj:shape"]
-        return found | {
+        notes = item["properties"].get("mosaic:notes")
+        return (found | {"notes": notes} if notes else found) | {
             "item": store.location(self.key(ITEM)),
             "bounds": item["bbox"],
             "statistics": {

@@ -43,8 +43,20 @@ class TileRecord:
     scenes: tuple[int, ...]
 
     def to_json(self) -> bytes:
-        """The record as it is written in the store."""
-        return _RECORD.dump_json(self)
+        """The record as it is written in the store.
+
+        Raises:
+            RequestError: it could not be read back, so that the tile would be computed again and again.
+        """
+        text = _RECORD.dump_json(self)
+        try:
+            _RECORD.validate_json(text)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise RequestError(
+                f"the record of tile {self.tile} cannot be read back ({place}); this is a fault of the program"
+            ) from error
+        return text
 
     @staticmethod
     def from_json(text: bytes) -> "TileRecord":
@@ -88,12 +100,14 @@ def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, Tile
     """Compute a tile and encode it: the part's bytes, and the record."""
     pixels = compute_tile(plan, tile, sources)
     product = len(plan.formula.output_bands)
+    values, overflow = plan.encoding.fitting(pixels.values)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
-    part = encode_part(pixels.values, plan.encoding, place, part_levels(plan.grid, plan.tile_side, plan.block))
+    part = encode_part(values, plan.encoding, place, part_levels(plan.grid, plan.tile_side, plan.block))
     statistics = measure(
-        pixels.values[:product],
+        plan.encoding.values(plan.encoding.stored(values))[:product],
         normalised_difference=plan.formula.normalised_difference,
         out_of_range=pixels.out_of_range,
+        overflow=overflow[:product],
     )
     record = TileRecord(plan.digest, plan.code, tile.index, part.digest, part.levels, statistics, pixels.scenes)
     return part.content, record

@@ -47,7 +47,7 @@ class Story:
             self.item = word["item"]
             self.status["result"] = word["published"]
             told = word["published"].get("cog") or word["published"]["item"]
-            self._enter(Phase.SUCCEEDED, f"published {told}")
+            self._enter(Phase.SUCCEEDED, "; ".join([f"published {told}", *word["published"].get("notes", ())]))
         elif "failed" in word:
             self.failure = word["failed"], word["final"]
 

@@ -32,6 +32,7 @@ class ShownMosaic:
         product: how many of them, from the first, are the product's; the others say how it was made.
         dtype: of the stored numbers.
         scales: for each band, what one unit of the stored numbers stands for.
+        offsets: for each band, the value that the stored number 0 stands for.
         stretch: for each band of the product, the values that its picture gives the first and the last colour.
         colormap: of its picture.
     """
@@ -44,6 +45,7 @@ class ShownMosaic:
     product: int
     dtype: Literal["float32", "int16"]
     scales: tuple[float, ...]
+    offsets: tuple[float, ...]
     stretch: Limits
     colormap: str
 
@@ -71,6 +73,7 @@ class ShownMosaic:
             product=len(product),
             dtype=bands[0]["data_type"],
             scales=tuple(band.get("raster:scale", 1.0) for band in bands),
+            offsets=tuple(band.get("raster:offset", 0.0) for band in bands),
             stretch=picture.get("mosaic:stretch") or [_usual_limits(band) for band in product],
             colormap=picture.get("mosaic:colormap", USUAL_COLORMAP),
         )
@@ -82,7 +85,8 @@ class ShownMosaic:
 
     def values(self, stored: NDArray[np.generic]) -> Floats:
         """The values of the first bands from their stored numbers (bands, height, width); NaN where there are none."""
-        return Encoding(self.dtype, self.scales[: len(stored)], ()).values(stored)
+        count = len(stored)
+        return Encoding(self.dtype, self.scales[:count], (), offsets=self.offsets[:count]).values(stored)
 
 
 def _grid(item: dict[str, Any]) -> Grid:

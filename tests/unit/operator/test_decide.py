@@ -328,10 +328,12 @@ def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
     assert world.status["plan"]["warnings"] == [warning]
     world.complete(Step.TILES)
     world.step()
-    world.complete(Step.FINALIZE, RESULT)
+    note = "6 of 1200 values of x are outside -3.2767 to 3.2767"
+    world.complete(Step.FINALIZE, RESULT | {"notes": [note]})
     world.step()
     MosaicRequest.model_validate(world.request)
-    published = f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
+    assert world.status["result"]["notes"] == [note]
+    published = f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}; {note}"
     assert world.status["message"] == published
     assert world.events[-1] == ("Succeeded", published)
     assert [reason for reason, _ in world.events].count("Planned") == 1

@@ -94,7 +94,7 @@ def show_result(result: run.Result, store: str) -> None:
             f"  {band['name']}: {measured['minimum']:.4g} to {measured['maximum']:.4g}, mean {measured['mean']:.4g}, "
             f"{measured['valid_percent']:.1f} % of the pixels valid"
         )
-    for warning in properties.get("mosaic:warnings", []):
+    for warning in [*properties.get("mosaic:warnings", []), *properties.get("mosaic:notes", [])]:
         click.echo(f"  note: {warning}")
     for asset in assets.values():
         click.echo(f"  {folder}/{asset['href'].removeprefix('./')}  ({asset['file:size'] / 1e6:,.1f} MB)")

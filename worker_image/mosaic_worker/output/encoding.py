@@ -10,6 +10,8 @@ from mosaic_worker.geometry.tiling import BLOCK
 from mosaic_worker.output.overviews import Floats, Reduction, halve
 
 INT16_NODATA = -32768
+INT16_LARGEST = 32767
+"""And its negative: the range of the stored numbers."""
 OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True}
 
 
@@ -22,12 +24,14 @@ class Encoding:
         scales: for each band, what one unit of the stored numbers stands for.
         reductions: for each band, how overviews are made.
         block: the side of a block, pixels.
+        offsets: for each band, the value that the stored number 0 stands for; 0 for all if empty.
     """
 
     dtype: Literal["float32", "int16"]
     scales: tuple[float, ...]
     reductions: tuple[Reduction, ...]
     block: int = BLOCK
+    offsets: tuple[float, ...] = ()
 
     @property
     def nodata(self) -> float:
@@ -53,17 +57,52 @@ class Encoding:
         """The numbers that stand for values (bands, height, width); values that do not fit become "no data"."""
         if self.dtype == "float32":
             return values
-        scaled = np.rint(values / np.array(self.scales, np.float32)[:, np.newaxis, np.newaxis])
-        fits = np.abs(scaled) <= -INT16_NODATA - 1
+        scaled = self._scaled(values)
+        fits = np.abs(scaled) <= INT16_LARGEST
         return np.where(fits, np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0), INT16_NODATA).astype(np.int16)
+
+    def fitting(self, values: Floats) -> tuple[Floats, tuple[int, ...]]:
+        """The values that can be stored, and for each band how many cannot.
+
+        Args:
+            values: float32 (bands, height, width), NaN where there is no data.
+
+        Returns:
+            The same values with NaN for those that do not fit, and counts.
+        """
+        if self.dtype == "float32":
+            return values, (0,) * len(values)
+        beyond = np.abs(self._scaled(values)) > INT16_LARGEST
+        counts = tuple(int(count) for count in np.count_nonzero(beyond, axis=(1, 2)))
+        return (np.where(beyond, np.float32(np.nan), values) if any(counts) else values), counts
+
+    def range_of(self, band: int) -> tuple[float, float]:
+        """The smallest and the largest value that a band of int16 can hold."""
+        offset = self.offsets[band] if self.offsets else 0.0
+        return offset - INT16_LARGEST * self.scales[band], offset + INT16_LARGEST * self.scales[band]
 
     def values(self, stored: NDArray[Any]) -> Floats:
         """The values for which stored numbers (bands, height, width) stand, NaN where there is no data."""
         if self.dtype == "float32":
             return stored.astype(np.float32, copy=False)
-        scaled = stored * np.array(self.scales, np.float32)[:, np.newaxis, np.newaxis]
+        if any(self.offsets):
+            scaled = stored * _column(self.scales) + _column(self.offsets)
+        else:
+            scaled = stored * _column(self.scales).astype(np.float32)
         return np.where(stored == INT16_NODATA, np.float32(np.nan), scaled).astype(np.float32)
+
+    def _scaled(self, values: Floats) -> NDArray[np.floating]:
+        """Values in units of the stored numbers; in float64 where an offset would cost digits."""
+        with np.errstate(over="ignore"):
+            if any(self.offsets):
+                return np.rint((values - _column(self.offsets)) / _column(self.scales))
+            return np.rint(values / _column(self.scales).astype(np.float32))
 
     def halved(self, values: Floats) -> Floats:
         """The next overview of values."""
         return halve(values, self.reductions)
+
+
+def _column(numbers: tuple[float, ...]) -> NDArray[np.float64]:
+    """A number for each band, to compute with (bands, height, width)."""
+    return np.array(numbers)[:, np.newaxis, np.newaxis]

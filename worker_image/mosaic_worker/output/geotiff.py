@@ -78,6 +78,8 @@ def gdal_tags(grid: Grid, encoding: Encoding, description: Description) -> list[
             if description.bands:
                 dataset.descriptions = description.bands
             dataset.scales = encoding.scales
+            if any(encoding.offsets):
+                dataset.offsets = encoding.offsets
             dataset.update_tags(**description.tags)
             for number, tags in enumerate(description.band_tags, 1):
                 dataset.update_tags(number, **tags)

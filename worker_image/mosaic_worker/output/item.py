@@ -52,6 +52,7 @@ def mosaic_item(
     picture: Picture | None,
     files: Sequence[Published],
     records: Sequence[TileRecord],
+    notes: Sequence[str],
     made: datetime,
 ) -> bytes:
     """The Item as JSON in UTF-8; only its times differ between two runs of one plan."""
@@ -67,7 +68,7 @@ def mosaic_item(
         datetime=None if several else (taken[0] if taken else made),
         start_datetime=taken[0] if several else None,
         end_datetime=taken[-1] if several else None,
-        properties=_properties(plan, statistics, scenes, made),
+        properties=_properties(plan, statistics, scenes, made) | ({"mosaic:notes": list(notes)} if notes else {}),
         stac_extensions=EXTENSIONS,
     )
     published = {file.name: file for file in files}
@@ -199,10 +200,13 @@ def _band(plan: Plan, number: int, statistics: MosaicStatistics) -> dict[str, An
         "data_type": stored,
         "nodata": "nan" if stored == "float32" else -32768,
     }
-    if plan.encoding.scales[number] != 1.0:
-        described |= {"raster:scale": plan.encoding.scales[number], "raster:offset": 0.0}
+    scale, offset = plan.encoding.scales[number], plan.encoding.offsets[number]
+    if (scale, offset) != (1.0, 0.0):
+        described |= {"raster:scale": scale, "raster:offset": offset}
     if number < len(statistics.bands):
         described |= _measured(statistics.bands[number])
+        if statistics.bands[number].overflow:
+            described["mosaic:overflow"] = statistics.bands[number].overflow
     return described
 
 

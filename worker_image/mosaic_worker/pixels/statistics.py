@@ -4,7 +4,7 @@ import math
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -47,6 +47,7 @@ class BandTotals:
         deviation: the sum of the squares of their distances from their own mean.
         first: the number of the first bin in `counts`.
         counts: values per bin, from the first to the last bin that holds any.
+        overflow: values that do not fit the type of the mosaic; they are stored as "no data" and are not valid.
     """
 
     pixels: int
@@ -57,6 +58,7 @@ class BandTotals:
     deviation: float
     first: int
     counts: Counts
+    overflow: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class BandStatistics:
     def valid(self) -> int:
         """How many pixels have a value."""
         return self.totals.valid
+
+    @property
+    def overflow(self) -> int:
+        """How many values do not fit the type of the mosaic, so that they are stored as "no data"."""
+        return self.totals.overflow
 
     @property
     def minimum(self) -> float:
@@ -150,10 +157,21 @@ class MosaicStatistics:
     out_of_range: int
 
 
-def measure(values: Floats, *, normalised_difference: bool, out_of_range: int) -> TileStatistics:
-    """The statistics of a tile's values, float32 (bands, height, width) with NaN where there is no data."""
+def measure(
+    values: Floats, *, normalised_difference: bool, out_of_range: int, overflow: Sequence[int] | None = None
+) -> TileStatistics:
+    """The statistics of a tile's values as they are stored.
+
+    Args:
+        values: float32 (bands, height, width), NaN where there is no data.
+        normalised_difference: whether they lie in [-1, 1].
+        out_of_range: how many values of a normalised difference were discarded.
+        overflow: for each band, how many values do not fit the type of the mosaic; none if None.
+    """
     bins: Bins = "normalised difference" if normalised_difference else "float32"
-    return TileStatistics(bins, tuple(_totals(band, bins) for band in values), out_of_range)
+    lost = [0] * len(values) if overflow is None else overflow
+    bands = tuple(replace(_totals(band, bins), overflow=count) for band, count in zip(values, lost, strict=True))
+    return TileStatistics(bins, bands, out_of_range)
 
 
 def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
@@ -232,4 +250,5 @@ def _merged(bands: Sequence[BandTotals]) -> BandTotals:
         ),
         first=first,
         counts=counts,
+        overflow=sum(band.overflow for band in bands),
     )

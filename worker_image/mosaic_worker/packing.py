@@ -1,0 +1,103 @@
+"""How values are packed into int16: scale and offset of each band, from what the files of its scenes can hold.
+
+No pixel is read for this, so the values may still not fit. Those are counted when they are stored.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mosaic_worker.output.encoding import INT16_LARGEST
+from mosaic_worker.product.expression import Expression
+from mosaic_worker.sources.scenes import Band
+
+REFLECTANCE_LIMIT = 10.0
+"""Bands that can hold no larger values count as reflectances: of Sentinel-2 they are at most 6.5535."""
+_SAMPLES = 4096
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """value = scale x stored number + offset."""
+
+    scale: float
+    offset: float
+
+
+NUMBERS = Packing(1.0, 0.0)
+REFLECTANCES = Packing(0.0001, 0.0)
+"""As in Sentinel-2's own files: -3.2767 to 3.2767."""
+
+
+def packing_of(bands: Sequence[Band]) -> Packing:
+    """How the values of one band are packed.
+
+    Stored numbers without a scale stay as they are. Reflectances, and values of which the files tell no range, are
+    packed as reflectances. For others, such as temperatures, scale and offset hold all that 8 or 16 bits of the files
+    can say, in the files' own steps where 65,535 of these are enough.
+
+    Args:
+        bands: the band in each scene.
+    """
+    if not all(band.calibrated for band in bands):
+        return NUMBERS
+    found = _range_of(bands)
+    step = min(abs(band.scale) for band in bands)
+    if found is None or _is_reflectance(found) or step == 0:
+        return REFLECTANCES
+    low, high = found
+    if max(-low, high) <= INT16_LARGEST * step and abs(low / step - round(low / step)) < 1e-6:
+        return Packing(step, 0.0)
+    least = (high - low) / (2 * INT16_LARGEST)
+    step = step if least <= step * (1 + 1e-9) else least
+    return Packing(step, low + round((high - low) / step / 2) * step)
+
+
+def mostly_fits(expression: Expression, scenes: Sequence[Mapping[str, Band]]) -> bool:
+    """Whether most values of an expression can be packed as reflectances; also where that cannot be known.
+
+    The expression is computed for fixed random samples: of reflectances between 0 and 1, of other bands over all that
+    their files can hold.
+
+    Args:
+        expression: what is computed.
+        scenes: the bands of each scene, by name.
+    """
+    rng, samples = np.random.default_rng(0), {}
+    for name in expression.bands:
+        found = _range_of([bands[name] for bands in scenes])
+        if found is None:
+            return True
+        low, high = (0.0, 1.0) if _is_reflectance(found) else found
+        samples[name] = rng.uniform(low, high, _SAMPLES).astype(np.float32)
+    values = expression.evaluate(samples)
+    values = values[np.isfinite(values)]
+    fitting = np.count_nonzero(np.abs(values) <= INT16_LARGEST * REFLECTANCES.scale)
+    return bool(2 * fitting >= values.size)
+
+
+def _is_reflectance(found: Range) -> bool:
+    return max(map(abs, found)) <= REFLECTANCE_LIMIT
+
+
+def _range_of(bands: Iterable[Band]) -> Range | None:
+    """The smallest and the largest value that the files of a band can hold; None where a type says nothing of it."""
+    found = [_possible(band) for band in bands]
+    known = [limits for limits in found if limits is not None]
+    if len(known) < len(found):
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
+def _possible(band: Band) -> Range | None:
+    kind = np.dtype(band.header.dtype)
+    if kind.kind == "f" or kind.itemsize > 2:
+        return None
+    limits = np.iinfo(kind)
+    low = int(limits.min) + (limits.min in band.nodata)
+    high = int(limits.max) - (limits.max in band.nodata)
+    ends = band.scale * low + band.offset, band.scale * high + band.offset
+    return min(ends), max(ends)
