@@ -78,6 +78,8 @@ def signature_of(request: requests.PreparedRequest, region: str) -> str:
         ("my.dotted.bucket", "us-west-2", None, "a.tif", "https://s3.us-west-2.amazonaws.com/my.dotted.bucket/a.tif"),
         ("Old_Bucket", "us-east-1", None, "a.tif", "https://s3.us-east-1.amazonaws.com/Old_Bucket/a.tif"),
         ("scenes", "cn-north-1", None, "a.tif", "https://scenes.s3.cn-north-1.amazonaws.com.cn/a.tif"),
+        ("scenes", "x", "https://s3.example.org:443", "a.tif", "https://s3.example.org/scenes/a.tif"),
+        ("scenes", "x", "http://s3.example.org:8080/s3/", "a.tif", "http://s3.example.org:8080/s3/scenes/a.tif"),
         ("eodata", "default", "https://eodata.example.org/", "Sentinel-2/B 04+#%20?.jp2",
          "https://eodata.example.org/eodata/Sentinel-2/B%2004%2B%23%2520%3F.jp2"),
     ],

@@ -7,6 +7,7 @@ from mosaic_crds.errors import RequestError
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A bucket's name that can be a part of a host's name. A certificate for *.s3... does not hold for one with a dot."""
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 def bucket_url(bucket: str, region: str, endpoint: str | None = None) -> str:
@@ -22,9 +23,10 @@ def bucket_url(bucket: str, region: str, endpoint: str | None = None) -> str:
     """
     if endpoint:
         parts = urlsplit(endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
+        if parts.scheme not in _USUAL_PORTS or not parts.hostname or "@" in parts.netloc or parts.query:
             raise RequestError("AWS_ENDPOINT_URL is written https://host or https://host:port")
-        return f"{endpoint.rstrip('/')}/{bucket}"
+        host = parts.netloc.removesuffix(_USUAL_PORTS[parts.scheme])  # HTTP leaves it out of Host, which is signed
+        return f"{parts.scheme}://{host}{parts.path.rstrip('/')}/{bucket}"
     host = f"s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
     return f"https://{bucket}.{host}" if _LABEL.fullmatch(bucket) else f"https://{host}/{bucket}"
 
