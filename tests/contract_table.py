@@ -85,9 +85,10 @@ CLOSED_RINGS = (
 WORLD = "[west, south, east, north] within [-180, 180] and [-90, 90] degrees is allowed"
 ORDER = "south must be less than north, and west not east (west > east crosses the antimeridian)"
 BAND_NAME = "a band name of at most 32 letters, digits and _, such as nir or swir16, is allowed"
-TIME = "a time with a zone, such as 2024-07-01T19:03:11Z, or a date is allowed"
+TIME = "a time such as 2024-07-01T19:03:11Z (UTC if it names no zone), or a date is allowed"
 INTERVAL = (
-    "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone) is allowed"
+    "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. "
+    "(times are UTC if they name no zone) is allowed"
 )
 DURATION = "a duration such as 15m, 6h or 1d12h is allowed"
 DNS_NAME = "a name of at most 63 small letters, digits and hyphens is allowed"
@@ -229,6 +230,17 @@ SOURCE = [
     valid("a time", {f"{SCENE}.datetime": "2024-07-01T19:03:11.024Z", f"{SCENE}.cloudCover": 12.5}),
     valid("a time in a zone", {f"{SCENE}.datetime": "2024-07-01T19:03:11-07:00"}),
     valid("a date", {f"{SCENE}.datetime": "2024-07-01"}),
+    *(
+        valid(f"the time {text}", {f"{SCENE}.datetime": text})
+        for text in (
+            "2024-07-01T19:03:11",
+            "2024-07-01t19:03:11z",
+            "2024-07-01 19:03",
+            "2024-06-30T23:59:60Z",
+            "2024-07-01T24:00:00+0000",
+            "2024-07-01T19:03:11.123456789Z",
+        )
+    ),
     valid("an item with a mask", {SCENE.removesuffix(".0"): [{"item": "item.json", "mask": "scl.tif"}]}),
     valid(
         "an item with assets",
@@ -370,9 +382,10 @@ SOURCE = [
         "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
     ),
     invalid(
-        "a time without a zone",
-        {f"{SCENE}.datetime": "2024-07-01T19:03:11"},
-        f'{SCENE_PATH}.datetime is "2024-07-01T19:03:11"; {TIME}',
+        "an hour that no day has",
+        {f"{SCENE}.datetime": "2024-07-01T25:00:00Z"},
+        f'{SCENE_PATH}.datetime is "2024-07-01T25:00:00Z"; {TIME}',
+        server=False,
     ),
     invalid(
         "a day that no calendar has",
@@ -401,6 +414,13 @@ SOURCE = [
         "an interval in words",
         {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.datetime": "summer 2024"},
         f'spec.source.stac.datetime is "summer 2024"; {INTERVAL}',
+    ),
+    invalid(
+        "an interval that ends before it starts",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.datetime": "2024-08-01/2024-07-01"},
+        'spec.source.stac.datetime is "2024-08-01/2024-07-01"; '
+        f"{INTERVAL} (the start of the interval is after its end)",
+        server=False,
     ),
     invalid(
         "an interval without a beginning and an end",

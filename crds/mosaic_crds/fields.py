@@ -7,6 +7,7 @@ from re import findall, fullmatch
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,12 +21,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mosaic_crds.docstrings import field_docstrings
+from mosaic_crds.times import TIME, interval, moment
 
-TIME = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
-)
-"""A date, or a time with a zone, as in RFC 3339, section 5.6."""
 DURATION = r"([1-9][0-9]{0,5}[smhd])+"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -173,33 +170,41 @@ def duration_seconds(text: str) -> int:
     return sum(int(number) * _UNITS[unit] for number, unit in findall(r"([0-9]+)([smhd])", text))
 
 
-def _with_zone(value: object) -> object:
-    """A time with a zone from its text; a date means midnight UTC."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value
+def _moment(value: object) -> object:
+    """A time in UTC from its text; a date means midnight, and a time without a zone is UTC."""
     try:
-        if isinstance(value, str) and fullmatch(TIME, value):
-            taken = datetime.fromisoformat(value)
-            return taken if taken.tzinfo else taken.replace(tzinfo=UTC)
+        if isinstance(value, str):
+            return moment(value)
     except ValueError:
         pass
-    raise broken("a time with a zone, such as 2024-07-01T19:03:11Z, or a date is allowed")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    raise broken("a time such as 2024-07-01T19:03:11Z (UTC if it names no zone), or a date is allowed")
 
 
+def _interval(value: str) -> str:
+    """A text of the form of an interval, its times in UTC."""
+    try:
+        return interval(value)
+    except ValueError as error:
+        raise broken(f"{_INTERVAL} is allowed ({error})") from None
+
+
+_INTERVAL = (
+    "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times are UTC if they name no zone)"
+)
 Moment = Annotated[
     datetime,
-    BeforeValidator(_with_zone),
+    BeforeValidator(_moment),
     WithJsonSchema({"type": "string", "pattern": f"^{TIME}$", "maxLength": 40}),
 ]
-"""A time with a zone; from a date, midnight UTC."""
+"""A time in UTC; from a date, midnight."""
 Interval = Annotated[
     str,
-    Text(
-        rf"({TIME}(/({TIME}|\.\.))?|\.\./{TIME})",
-        80,
-        "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)",
-    ),
+    Text(rf"({TIME}(/({TIME}|\.\.))?|\.\./{TIME})", 80, _INTERVAL),
+    AfterValidator(_interval),
 ]
+"""A time or an interval, each time in UTC with a Z."""
 Duration = Annotated[str, Text(DURATION, 32, "a duration such as 15m, 6h or 1d12h")]
 DnsName = Annotated[
     str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "a name of at most 63 small letters, digits and hyphens")

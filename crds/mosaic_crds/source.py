@@ -124,7 +124,7 @@ class FilesScene(Model):
     assets: AssetMap | None = None
     """Keys of the item's assets by band, where these are not found by STAC common name; for mask, that of the mask."""
     datetime: Moment | None = None
-    """When it was taken, RFC 3339 with a time zone, or a date."""
+    """When it was taken: a time as in RFC 3339, UTC if it names no zone, or a date."""
     cloud_cover: Percent | None = None
     """Percent of the scene under cloud."""
 
@@ -151,7 +151,8 @@ class Stac(Model):
     collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)]
     """The collection."""
     datetime: Interval
-    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
+    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/..; times are UTC if they name no
+    zone."""
     max_cloud_cover: Percent | None = None
     """Leave out scenes with more cloud than this, percent."""
     query: Annotated[dict[str, Any], Field(max_length=32)] | None = None
@@ -170,7 +171,8 @@ class EarthDaily(Model):
     collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)] = "ai-ready-mosaics"
     """The collection."""
     datetime: Interval
-    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times with a zone)."""
+    """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/..; times are UTC if they name no
+    zone."""
     assets: AssetMap | None = None
     """Keys of assets by band, where they are not found by the STAC common name; for mask, that of the mask."""
 

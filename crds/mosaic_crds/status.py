@@ -56,7 +56,7 @@ class ResultStatistics(Model):
     mean: float | None = None
     """The mean of the values."""
     valid_percent: Percent
-    """Pixels that have a value."""
+    """Pixels that have a value, percent of those in the area."""
     out_of_range: Count
     """Values of a normalised difference that were discarded because they lay outside [-1, 1]."""
 

@@ -4,13 +4,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError  # types; defusedxml reads  # nosec B405
 
 from defusedxml.ElementTree import fromstring
 from mosaic_crds.errors import RequestError
+from mosaic_crds.times import moment
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.archives import member_reference, members, read_member
@@ -91,10 +92,9 @@ class Product:
         if text is None:
             return None
         try:
-            moment = datetime.fromisoformat(text)
+            return moment(text)
         except ValueError:
             raise RequestError(f"{self.where}: PRODUCT_START_TIME of {self.id} is {text!r}, which is no time") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @property
     def cloud_cover(self) -> float | None:

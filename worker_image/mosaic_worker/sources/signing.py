@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from threading import RLock
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from mosaic_crds.times import moment
+
 from mosaic_worker.sources.object_names import is_object
 
 RENEW_SECONDS = 300
@@ -55,8 +57,7 @@ def expiry(url: str) -> float | None:
                 made = datetime.strptime(query[f"x-{maker}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
                 return made.timestamp() + float(query[f"x-{maker}-expires"])
         if "sig" in query and "se" in query:
-            ends = datetime.fromisoformat(query["se"])
-            return (ends if ends.tzinfo else ends.replace(tzinfo=UTC)).timestamp()
+            return moment(query["se"]).timestamp()
         return float(query["expires"]) if "expires" in query and "signature" in query else None
     except (KeyError, ValueError):
         return None

@@ -12,6 +12,7 @@ from xml.etree import ElementTree  # it only writes; defusedxml reads  # nosec B
 
 import requests
 from defusedxml.ElementTree import fromstring
+from mosaic_crds.times import moment
 from requests.adapters import HTTPAdapter
 
 from mosaic_worker.store.s3_address import bucket_url, object_url
@@ -105,7 +106,7 @@ class S3:
         listed = _xml(self._ask("GET", "", {"prefix": prefix, "uploads": ""}).content)
         before = datetime.now(UTC) - timedelta(seconds=seconds)
         for found in listed.iterfind("{*}Upload"):
-            if datetime.fromisoformat(_text(found, "Initiated")) < before:
+            if moment(_text(found, "Initiated")) < before:
                 self.abort(_text(found, "Key"), _text(found, "UploadId"))
 
     def head(self, path: str) -> Head | None:
@@ -129,7 +130,7 @@ class S3:
         query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
         listed = _xml(self._ask("GET", "", query).content)
         found = [
-            Stored(_text(each, "Key"), datetime.fromisoformat(_text(each, "LastModified")).timestamp())
+            Stored(_text(each, "Key"), moment(_text(each, "LastModified")).timestamp())
             for each in listed.iterfind("{*}Contents")
         ]
         return Page(found, listed.findtext("{*}NextContinuationToken") or None)

@@ -1,0 +1,67 @@
+"""Times as requests, catalogues and files write them. A time without a zone is UTC, on every machine."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
+"""The form of a date or a time, as a regular expression that Rust, Go and Python understand alike.
+
+RFC 3339, section 5.6, and what is often met besides: no zone, no seconds, a space for the T, +0000 or +00.
+"""
+_PARTS = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?)?",
+    re.ASCII,
+)
+_DATE = len("2024-07-01")
+
+
+def moment(text: str) -> datetime:
+    """The time that a text says, in UTC.
+
+    A date means midnight UTC. 24:00 is midnight of the next day, and a leap second (23:59:60) is the second after it.
+    Digits beyond microseconds are cut off.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    found = _PARTS.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is no time")
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    fraction = int((found[7] or "")[:6].ljust(6, "0"))
+    ends_day = hour == 24 and minute == second == fraction == 0
+    ahead_hours, ahead_minutes = int(found[9] or 0), int(found[10] or 0)
+    if not ((hour < 24 or ends_day) and minute < 60 and second <= 60 and ahead_hours < 24 and ahead_minutes < 60):
+        raise ValueError(f"{text[:80]!r} has no such time of day or zone")
+    ahead = timedelta(hours=ahead_hours, minutes=ahead_minutes)
+    zone = timezone(-ahead if found[8] == "-" else ahead)
+    try:
+        start = datetime(year, month, day, tzinfo=zone)
+        taken = start + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=fraction)
+        return taken.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text[:80]!r} is no time between the years 1 and 9999") from None
+
+
+def interval(text: str) -> str:
+    """A date, a time or an interval as STAC APIs read it, each time in UTC with a Z; dates and `..` stay as they are.
+
+    Raises:
+        ValueError: a part is no time, or the end is before the start.
+    """
+    parts = text.split("/")
+    times = [None if part == ".." else moment(part) for part in parts]
+    start, end = times[0], times[-1]
+    if start is not None and end is not None and start > end and start.date().isoformat() != parts[-1]:
+        raise ValueError("the start of the interval is after its end")
+    return "/".join(
+        part if time is None or len(part) == _DATE else utc_text(time) for part, time in zip(parts, times, strict=True)
+    )
+
+
+def utc_text(time: datetime) -> str:
+    """A time with a zone as RFC 3339 has it, in UTC."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
