@@ -69,9 +69,10 @@ def test_full_means_complete_unless_scenes_are_counted():
     full = np.ones((1, 2, 2), np.float32)
     for counting in (False, True):
         work = reducer("oldest", None, (1, 2, 2), 3, counting=counting)
-        assert not work.complete
+        assert not work.is_complete()
         work.add(1, full)
-        assert work.complete is not counting
+        assert work.is_complete() is not counting
+        assert work.is_complete(np.zeros((2, 2), bool)) is not counting
 
 
 def test_no_scene_at_all_is_no_data():

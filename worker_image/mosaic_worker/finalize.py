@@ -160,7 +160,7 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
         bands=plan.band_names,
         tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
         band_tags=tuple(
-            _statistics_tags(band, scale, offset)
+            _statistics_tags(band, scale, offset, plan.grid.pixels)
             for band, scale, offset in zip(statistics.bands, plan.encoding.scales, plan.encoding.offsets, strict=False)
         ),
     )
@@ -179,8 +179,11 @@ def _picture(
     return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap)
 
 
-def _statistics_tags(band: BandStatistics, scale: float, offset: float) -> dict[str, str]:
-    """A band's statistics by GDAL's names, so that programs need not compute them; GDAL's are of the stored numbers."""
+def _statistics_tags(band: BandStatistics, scale: float, offset: float, pixels: int) -> dict[str, str]:
+    """A band's statistics by GDAL's names, so that programs need not compute them.
+
+    GDAL's are of the stored numbers, and its share of valid ones is of all pixels of the file.
+    """
     if band.valid == 0:
         return {}
     stored = [(value - offset) / scale for value in (band.minimum, band.maximum, band.mean)]
@@ -191,5 +194,5 @@ def _statistics_tags(band: BandStatistics, scale: float, offset: float) -> dict[
         "STATISTICS_MAXIMUM": repr(stored[1]),
         "STATISTICS_MEAN": repr(stored[2]),
         "STATISTICS_STDDEV": repr(band.stddev / scale),
-        "STATISTICS_VALID_PERCENT": f"{band.valid_percent:.4f}",
+        "STATISTICS_VALID_PERCENT": f"{100 * band.valid / pixels:.4f}",
     }

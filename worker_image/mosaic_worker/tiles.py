@@ -108,6 +108,7 @@ def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, Tile
         normalised_difference=plan.formula.normalised_difference,
         out_of_range=pixels.out_of_range,
         overflow=overflow[:product],
+        inside=pixels.inside,
     )
     record = TileRecord(plan.digest, plan.code, tile.index, part.digest, part.levels, statistics, pixels.scenes)
     return part.content, record

@@ -50,14 +50,20 @@ class Layer:
 class Reducer(ABC):
     """Takes scenes one after the other. A pixel of a scene is valid when none of its bands is NaN."""
 
+    _takes_first = False
+    """Whether a pixel that has a value stays as it is."""
+
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.count = np.zeros(shape[1:], np.uint16)
         self.chosen = np.zeros(shape[1:], np.uint16)
 
-    @property
-    def complete(self) -> bool:
-        """Whether no further scene can change the outcome."""
-        return False
+    def is_complete(self, wanted: NDArray[np.bool_] | None = None) -> bool:
+        """Whether no further scene can change the outcome.
+
+        Args:
+            wanted: of which pixels, (height, width); of all if None.
+        """
+        return self._takes_first and bool((self.chosen if wanted is None else self.chosen[wanted]).all())
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
         """Take a scene, by its 1-based number and its values (bands, height, width).
@@ -91,11 +97,7 @@ class _First(Reducer):
     def __init__(self, shape: tuple[int, int, int], counting: bool) -> None:
         super().__init__(shape)
         self._found = np.full(shape, np.nan, np.float32)
-        self._counting = counting
-
-    @property
-    def complete(self) -> bool:
-        return not self._counting and bool(self.chosen.all())
+        self._takes_first = not counting
 
     def _take(self, layer: Layer) -> NDArray[np.bool_]:
         fresh: NDArray[np.bool_] = layer.valid & (self.chosen == 0)

@@ -30,11 +30,13 @@ class TilePixels:
     Attributes:
         values: float32 (bands, height, width), NaN where there is no data; the product's bands, then count and scene.
         out_of_range: values of a normalised difference that were discarded because they lay outside [-1, 1].
+        inside: how many of the pixels lie in the area of the request.
         scenes: 1-based numbers of the scenes that were read.
     """
 
     values: Floats
     out_of_range: int
+    inside: int
     scenes: tuple[int, ...]
 
 
@@ -42,15 +44,17 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
     """Compute a tile; the same plan and tile give the same bits, whoever computes them."""
     here = [(number, planned) for number, planned in enumerate(plan.scenes, 1) if _touches(planned, tile)]
     values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
-    out_of_range, read = 0, set()
+    out_of_range, in_area, read = 0, 0, set()
     rows = strip_height(plan, tile, [planned for _, planned in here])
     for top in range(0, tile.height, rows):
         grid = plan.grid.window(tile.x, tile.y + top, tile.width, min(rows, tile.height - top))
-        strip, outside, numbers = _strip(plan, here, grid, sources)
+        wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, grid)
+        strip, outside, numbers = _strip(plan, here, grid, sources, wanted)
         values[:, top : top + grid.height] = strip
         out_of_range += outside
+        in_area += grid.pixels if wanted is None else int(np.count_nonzero(wanted))
         read |= numbers
-    return TilePixels(values, out_of_range, tuple(sorted(read)))
+    return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
 
 
 def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources) -> None:
@@ -112,9 +116,21 @@ def _touches(planned: PlannedScene, tile: Tile) -> bool:
 
 
 def _strip(
-    plan: Plan, scenes: list[tuple[int, PlannedScene]], grid: Grid, sources: OpenSources
+    plan: Plan,
+    scenes: list[tuple[int, PlannedScene]],
+    grid: Grid,
+    sources: OpenSources,
+    wanted: NDArray[np.bool_] | None,
 ) -> tuple[Floats, int, set[int]]:
-    """A strip's values, how many were discarded, and which scenes were read."""
+    """A strip's values, how many were discarded, and which scenes were read.
+
+    Args:
+        plan: the plan.
+        scenes: those that may touch the strip, with their numbers.
+        grid: the strip's pixels.
+        sources: handles to the scenes' files.
+        wanted: which pixels lie in the area, (height, width); all if None.
+    """
     formula, composite = plan.formula, plan.composite
     by_product = composite.of == "product"
     bands = _composed_bands(plan)
@@ -138,14 +154,17 @@ def _strip(
         else:
             computed = np.stack([values[name] for name in bands])
         stack.add(number, computed, _compared(plan, values))
-        if stack.complete:
+        if stack.is_complete(wanted):
             break
     result = stack.result()
     if by_product:
         composed = result.values
     else:
         composed, out_of_range = formula.compute(dict(zip(bands, result.values, strict=True)))
-    return _with_extra_bands(plan, composed, result, grid), out_of_range, read
+    pixels = _with_extra_bands(plan, composed, result)
+    if wanted is not None:
+        pixels[:, ~wanted] = np.nan
+    return pixels, out_of_range, read
 
 
 def _compared(plan: Plan, values: dict[str, Floats]) -> Floats | None:
@@ -183,17 +202,13 @@ def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources
     return hidden[halo : halo + grid.height, halo : halo + grid.width]
 
 
-def _with_extra_bands(plan: Plan, composed: Floats, result: Composite, grid: Grid) -> Floats:
-    """The mosaic's bands: the product's, then count and scene where they are asked for; NaN outside the area."""
-    values, layers = composed, []
+def _with_extra_bands(plan: Plan, composed: Floats, result: Composite) -> Floats:
+    """The mosaic's bands: the product's, then count and scene where they are asked for."""
+    layers = []
     if plan.composite.count:
         layers.append(result.count.astype(np.float32))
     if plan.composite.chosen:
         chosen = result.chosen.astype(np.float32)
         chosen[(result.chosen == 0) | np.isnan(composed).any(axis=0)] = np.nan
         layers.append(chosen)
-    if layers:
-        values = np.concatenate([composed, np.stack(layers)])
-    if plan.shape_of_area is not None:
-        values[:, ~inside(plan.shape_of_area, grid)] = np.nan
-    return values
+    return np.concatenate([composed, np.stack(layers)]) if layers else composed

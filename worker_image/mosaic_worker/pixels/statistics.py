@@ -40,7 +40,7 @@ class BandTotals:
     """What a tile's, or a mosaic's, band adds up to.
 
     Attributes:
-        pixels: how many there are.
+        pixels: how many there are in the area of the request.
         valid: how many have a value.
         minimum, maximum: of the values; 0 where there are none.
         total: the sum of the values.
@@ -109,8 +109,8 @@ class BandStatistics:
 
     @property
     def valid_percent(self) -> float:
-        """Pixels with a value, in percent."""
-        return 100 * self.totals.valid / self.totals.pixels
+        """Pixels with a value, in percent of those in the area; 0 where there are none."""
+        return 100 * self.totals.valid / self.totals.pixels if self.totals.pixels else 0.0
 
     def percentile(self, percent: float) -> float:
         """The value below which so many percent of the values lie: to the width of a bin, exact at 0 and 100."""
@@ -158,7 +158,12 @@ class MosaicStatistics:
 
 
 def measure(
-    values: Floats, *, normalised_difference: bool, out_of_range: int, overflow: Sequence[int] | None = None
+    values: Floats,
+    *,
+    normalised_difference: bool,
+    out_of_range: int,
+    overflow: Sequence[int] | None = None,
+    inside: int | None = None,
 ) -> TileStatistics:
     """The statistics of a tile's values as they are stored.
 
@@ -167,11 +172,14 @@ def measure(
         normalised_difference: whether they lie in [-1, 1].
         out_of_range: how many values of a normalised difference were discarded.
         overflow: for each band, how many values do not fit the type of the mosaic; none if None.
+        inside: how many of the pixels lie in the area of the request; all if None.
     """
     bins: Bins = "normalised difference" if normalised_difference else "float32"
     lost = [0] * len(values) if overflow is None else overflow
-    bands = tuple(replace(_totals(band, bins), overflow=count) for band, count in zip(values, lost, strict=True))
-    return TileStatistics(bins, bands, out_of_range)
+    bands = [replace(_totals(band, bins), overflow=count) for band, count in zip(values, lost, strict=True)]
+    if inside is not None:
+        bands = [replace(band, pixels=inside) for band in bands]
+    return TileStatistics(bins, tuple(bands), out_of_range)
 
 
 def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
