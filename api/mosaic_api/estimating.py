@@ -16,9 +16,9 @@ from mosaic_worker.gridding import grid_over
 from mosaic_worker.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.coverage import covered, footprint, gap
 from mosaic_worker.sources.resolve import items_of, resolve
 from mosaic_worker.sources.scenes import NoScenesError
-from mosaic_worker.sources.selection import gap
 
 from mosaic_api.mosaics import requested
 from mosaic_api.problems import Invalid
@@ -154,7 +154,8 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Fo
     except NoScenesError as error:
         return FoundScenes(0, message=str(error))
     taken, clouds = [item.datetime for item in items], [item.cloud_cover for item in items]
-    return _summary(len(items), taken, clouds, gap(items, area))
+    parts = [covered(footprint(item.item.geometry), None, area) for item in items]
+    return _summary(len(items), taken, clouds, gap(parts, area))
 
 
 def _summary(

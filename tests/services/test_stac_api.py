@@ -14,7 +14,7 @@ from mosaic_worker.sources.gate import pod
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from pipeline import make, request_of
-from range_server import Asked, serving
+from range_server import serving
 from served_items import COLLECTION, around, served_item
 
 SIDE = 512
@@ -90,23 +90,18 @@ def test_an_asset_map_names_other_files(api):
     assert {band.href.rsplit(".", 1)[1] for scene in scenes for band in scene.bands.values()} == {"jp2"}
 
 
-def test_scenes_behind_others_are_not_opened(folder, tmp_path):
-    asked = Asked()
-    with serving(folder, asked) as files:
-        paths = sorted(folder.glob("*/item.json"))
-        items = [served_item(path, folder, files) for path in paths]
-        twice = [
-            items[0] | {"id": "LATER", "properties": items[0]["properties"] | {"datetime": "2024-08-30T19:00:00Z"}}
-        ]
-        with running.stac_api([items[0], *twice], tmp_path) as url:
+def test_scenes_behind_others_are_planned_in_order_of_preference(folder, tmp_path):
+    with serving(folder) as files:
+        items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
+        later = {"id": "LATER", "properties": items[0]["properties"] | {"datetime": "2024-08-30T19:00:00Z"}}
+        with running.stac_api([items[0], items[0] | later], tmp_path) as url:
             request = spec(url, items[:1], composite={"method": "latest"})
             west, south, east, north = request["area"]["bbox"]
             inset = 0.01
             request["area"]["bbox"] = [west + inset, south + inset, east - inset, north - inset]
             came = found(request, hosts(url, files))
-    assert [scene.id for scene in came.scenes] == ["LATER"]
-    assert came.notes[0] == "1 scene(s) that lie behind others are not used"
-    assert len({path for path in asked.paths if path.endswith(".tif")}) == len(BANDS)
+    assert [scene.id for scene in came.scenes] == ["LATER", items[0]["id"]]
+    assert came.notes == ()
 
 
 def test_a_gap_in_the_area_is_told(api):

@@ -63,13 +63,13 @@ class RangeHandler(SimpleHTTPRequestHandler):
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
         """Send an answer, and remember it."""
         if self.asked is not None:
-            sent = len(content) if self.command == "GET" else 0
+            sent = 0 if self.command == "HEAD" else len(content)
             self.asked.requests.append((self.path, self.headers.get("Range", ""), sent))
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(content))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def do_HEAD(self) -> None:

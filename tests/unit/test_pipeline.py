@@ -331,7 +331,7 @@ def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
     for method in ("median", "percentile", "mean", "latest", "greenest", "medoid"):
         for count in (1, 40):
             spec = {
-                "source": files(*[scene | {"datetime": "2024-07-01"}] * count),
+                "source": files(*[scene | {"datetime": f"{2000 + year}-07-01"} for year in range(count)]),
                 "product": {"index": "NDVI"},
                 "composite": {"method": method} | ({"percentile": 5} if method == "percentile" else {}),
             }

@@ -182,3 +182,47 @@ def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_unt
         assert run(request_of(spec), own_machine(tmp_path), str(tmp_path / "store")).found
         write_raster(served / "red.tif", noise(40, 50, 4))
         assert make(tmp_path, spec).folder != first.folder
+
+
+def test_an_item_that_is_listed_twice_counts_once(tmp_path):
+    low = scene_item(tmp_path, "low", 1000)
+    high = scene_item(tmp_path, "high", 4000)
+    made = make(tmp_path, {**product_of_mean(), "source": files(low, high, high)})
+    assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
+    assert "1 scene(s) are listed more than once; each is used once" in made.item["properties"]["mosaic:warnings"]
+
+
+def test_items_that_share_an_id_and_differ_both_count(tmp_path):
+    low = scene_item(tmp_path, "low", 1000)
+    high = scene_item(tmp_path, "high", 4000, name="low", datetime="2024-07-02T10:00:00Z")
+    made = make(tmp_path, {**product_of_mean(), "source": files(low, high)})
+    assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
+
+
+def test_two_processings_that_are_listed_both_count(tmp_path):
+    low = scene_item(tmp_path, "low", 1000, name="S2A_10UDV_20220101_0_L2A")
+    high = scene_item(tmp_path, "high", 4000, name="S2A_10UDV_20220101_1_L2A")
+    made = make(tmp_path, {**product_of_mean(), "source": files(low, high)})
+    assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
+
+
+def test_the_very_files_that_are_listed_twice_count_once(tmp_path):
+    for name, value in (("low", 1000), ("high", 4000)):
+        write_raster(tmp_path / f"{name}.tif", np.full((10, 10), value, np.uint16))
+    scenes = [{"bands": {"red": name}} for name in ("low.tif", "high.tif", str(tmp_path / "high.tif"))]
+    made = make(tmp_path, {**product_of_mean(), "source": files(*scenes)})
+    assert np.allclose(made.values(), 2500)
+
+
+def product_of_mean() -> dict[str, Any]:
+    return {"product": {"bands": ["red"]}, "composite": {"method": "mean"}}
+
+
+def scene_item(folder: Path, file: str, value: int, name: str | None = None, **properties: Any) -> dict[str, Any]:
+    """A scene of one value everywhere, listed by its Item."""
+    write_raster(folder / f"{file}.tif", np.full((10, 10), value, np.uint16))
+    path = write_item(folder, {"red": {"href": f"../{file}.tif"} | RASTER}, **properties)
+    document = json.loads(path.read_text()) | {"id": name or file}
+    path = path.with_name(f"{file}.json")
+    path.write_text(json.dumps(document))
+    return {"item": str(path)}

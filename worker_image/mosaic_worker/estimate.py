@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from shapely.geometry import Polygon, box
+from shapely.geometry.base import BaseGeometry
+
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
@@ -16,17 +19,31 @@ COMPRESSED = 0.8
 """Bytes of a compressed float32 mosaic, overviews included, for each byte of its pixels."""
 
 
-def tile_work(tile: Tile, scenes: Sequence[PlannedScene]) -> float:
-    """The work of a tile, in pixels read and written."""
-    return tile.width * tile.height + sum(_overlap(tile, planned) for planned in scenes)
+def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = False) -> float:
+    """The work of a tile, in pixels read and written; see `preference.stops_when_full`."""
+    read = sum(_overlap(tile, planned) for planned in scenes)
+    return tile.width * tile.height + (min(read, tile.width * tile.height) if until_full else read)
 
 
-def estimate(grid: Grid, scenes: Sequence[PlannedScene], bands: int, asked: Kernel | None) -> Estimate:
-    """What a mosaic of so many bands, resampled by the kernel that is asked for, is expected to take."""
+def estimate(
+    grid: Grid, scenes: Sequence[PlannedScene], bands: int, asked: Kernel | None, *, until_full: bool = False
+) -> Estimate:
+    """What a mosaic is expected to take.
+
+    Args:
+        grid: its pixels.
+        scenes: in order of preference.
+        bands: how many the mosaic has.
+        asked: the kernel that is asked for, if any.
+        until_full: see `preference.stops_when_full`.
+    """
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6
+    full: BaseGeometry = Polygon()
     for planned in scenes:
         window = planned.window
-        touched = (window.right - window.left) * (window.bottom - window.top)
+        place = box(window.left, window.top, window.right, window.bottom)
+        touched = place.difference(full).area if until_full else place.area
+        full = full.union(place) if until_full and touched else full
         for band in planned.scene.bands.values():
             _, image = image_to_read(band, grid, kernel_for(band.header.grid, grid, asked))
             across, down = coarseness(image, grid)

@@ -21,12 +21,12 @@ from mosaic_worker.notes import plan_notes
 from mosaic_worker.packing import mostly_fits
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.pixels.masks import LEGENDS
-from mosaic_worker.pixels.preference import COMPARING, scene_order
+from mosaic_worker.pixels.preference import COMPARING, scene_order, stops_when_full
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
-from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.store import Store
 from mosaic_worker.version import code_version
 
@@ -144,16 +144,15 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     planned = [PlannedScene(scene, _window(scene, grid)) for scene in scenes]
     touching = [item for item in planned if not item.window.empty]
     if not touching:
-        raise RequestError(
-            "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
-        )
+        raise RequestError(NOT_TOUCHED)
     order = scene_order(spec.composite.method, [item.scene for item in touching])
     ordered = tuple(touching[place] for place in order)
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block)
-    work = [tile_work(tile, ordered) for tile in tiles_of(grid, side)]
-    expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling)
+    until_full = stops_when_full(spec.composite)
+    work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
+    expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)
     if limits.range_seconds:
         ranges = max(1, min(ranges, int(expected.core_seconds / limits.range_seconds)))
     return Plan(
@@ -175,7 +174,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         estimate=expected,
         warnings=(
             *found.notes,
-            *_warnings(grid, area, len(scenes) - len(touching)),
+            *_warnings(grid, area, found.outside + len(scenes) - len(touching)),
             *_mask_warnings(spec, touching),
             *plan_notes(product, scenes),
         ),

@@ -106,7 +106,7 @@ def test_an_api_gives_its_items_no_place_on_this_machine(tmp_path: Path, place: 
         answers["/"] = landing(api)
         answers["/search"] = found(item("passwd.tif", links=[{"rel": "self", "href": place}]))
         catalogue = Catalogue(api, "spec.source.stac", Client(own_machine(tmp_path)))
-        (scene,) = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)
+        (scene,) = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5).items
         assert scene.place.startswith(f"{api}/")
         assert scene.place_of("red").startswith(f"{api}/")
 
@@ -144,7 +144,7 @@ def test_a_token_goes_to_the_origin_of_its_api_alone(tmp_path: Path):
         catalogue = Catalogue(
             api, "spec.source.earthDaily", Client(own_machine(tmp_path)), lambda _: {"Authorization": "Bearer secret"}
         )
-        items = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)
+        items = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5).items
         assert [each.id for each in items] == ["A", "B"]
         catalogue.item(items[0].place)
         catalogue.item(f"{api}/away")

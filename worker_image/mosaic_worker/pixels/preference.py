@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spec import Composite
 
 CHOOSING = ("latest", "oldest", "leastCloudy")
 """Methods that take a whole scene per pixel: the first valid one in their order of preference."""
@@ -26,6 +27,11 @@ class Observed(Protocol):
     @property
     def cloud_cover(self) -> float | None:
         """Percent under cloud."""
+
+
+def stops_when_full(composite: Composite) -> bool:
+    """Whether a tile is likely to read only the first scene at each place: nothing hides or counts its pixels."""
+    return composite.method in CHOOSING and not composite.mask and not composite.count
 
 
 def scene_order(method: str, scenes: Sequence[Observed]) -> list[int]:

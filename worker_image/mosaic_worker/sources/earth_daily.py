@@ -16,7 +16,7 @@ from mosaic_crds.source import EarthDaily
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.sources.catalogue import Catalogue, item_signer
+from mosaic_worker.sources.catalogue import Catalogue, Search, item_signer
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
@@ -89,10 +89,11 @@ def earth_daily_scenes(
         PassingError: EarthDaily did not answer.
     """
     signer = earth_daily_signer(gate)
-    items = _items(source, area, _catalogue(gate, signer), most)
-    assets = mapped_assets(source.assets)
+    search = _search(source, area, _catalogue(gate, signer), most)
+    items = [replace(item, assets=mapped_assets(source.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
+        found = scenes_of_items(items, composite, area, bands, headers)
+    return replace(found, notes=(*search.notes, *found.notes))
 
 
 def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
@@ -103,7 +104,7 @@ def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: 
         RequestError: there is no account, it may not see the collection, or there are too many.
         PassingError: EarthDaily did not answer.
     """
-    return _items(source, area, _catalogue(gate, earth_daily_signer(gate)), most)
+    return _search(source, area, _catalogue(gate, earth_daily_signer(gate)), most).items
 
 
 def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
@@ -113,14 +114,14 @@ def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
     )
 
 
-def _items(source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int) -> list[StacItem]:
-    items = catalogue.search(source.collection, source.datetime, area, most=most)
-    if not items:
+def _search(source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int) -> Search:
+    found = catalogue.search(source.collection, source.datetime, area, most=most)
+    if not found.items:
         raise NoScenesError(
             f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
             "order a mosaic of the area in EarthDaily's console"
         )
-    return items
+    return found
 
 
 def _catalogue(gate: Gate, signer: Signer) -> Catalogue:

@@ -1,6 +1,6 @@
 """Scenes that a request lists itself: by the files of their bands, by STAC Items, or as a Sentinel-2 product."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from mosaic_crds.errors import RequestError
@@ -37,12 +37,19 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         RequestError: one cannot be used, or there are too many.
         PassingError: a server did not answer.
     """
-    scenes: list[Scene] = []
     notes: list[Note] = []
     with Headers(gate, signer) as headers:
-        for number, scene in enumerate(files.scenes):
-            scenes += _scenes(scene, number, bands, classes, headers, MOST_SCENES - len(scenes), notes)
-        return Found(scenes, (*counted(notes), *headers.notes))
+        observed: dict[Hashable, Scene] = {}
+        listed = 0
+        for number, entry in enumerate(files.scenes):
+            found = _scenes(entry, number, bands, classes, headers, MOST_SCENES - listed, notes)
+            listed += len(found)
+            for scene in found:
+                observed.setdefault(_observed(entry, scene), scene)
+        told = [*counted(notes), *headers.notes]
+        if listed > len(observed):
+            told.append(f"{listed - len(observed)} scene(s) are listed more than once; each is used once")
+        return Found(list(observed.values()), tuple(told))
 
 
 def files_signer(files: Files, gate: Gate) -> Signer:
@@ -66,6 +73,19 @@ def files_signer(files: Files, gate: Gate) -> Signer:
             if is_url(reference):
                 signer.take(reference)
     return signer
+
+
+def _observed(listed: FilesScene, scene: Scene) -> Hashable:
+    """What is the same for a scene that is listed twice: its Item or product, or else the very files of its bands.
+
+    Two processings of one observation both stay, for they are listed on purpose.
+    """
+    bands = sorted(scene.bands.items())
+    if listed.bands is None:
+        assets = tuple(sorted((listed.assets or {}).items()))
+        return scene.id, scene.datetime, tuple((name, band.header.grid) for name, band in bands), assets, listed.mask
+    files = tuple((name, band.href, band.band, band.scale, band.offset, band.nodata) for name, band in bands)
+    return files, scene.datetime, scene.cloud_cover, scene.mask
 
 
 def _scenes(

@@ -1,15 +1,22 @@
-"""From the Items that a search found to scenes: those that are needed, with the headers of their files."""
+"""From the Items that a search found to scenes: those whose files touch the area, with the headers of their files.
+
+No scene is left out because another one seems to cover it: only pixels tell where a scene has data, and a tile reads
+scenes until its pixels are full (docs/decisions, "Only pixels prove that a scene is full").
+"""
 
 from collections.abc import Sequence
 
+from mosaic_crds.errors import RequestError
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.pixels.preference import scene_order, stops_when_full
+from mosaic_worker.sources.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.item_layers import counted
+from mosaic_worker.sources.item_layers import Note, counted
 from mosaic_worker.sources.scene_masks import scene_mask
-from mosaic_worker.sources.scenes import Found, Scene
-from mosaic_worker.sources.selection import gap, needed
+from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.sources.stac_item import StacItem
 
 
@@ -26,28 +33,45 @@ def scenes_of_items(
         headers: the files of the request.
 
     Raises:
-        RequestError: an Item lacks what is needed, or its files cannot be used.
+        RequestError: an Item lacks what is needed, its files cannot be used, or none touches the area.
         PassingError: a server did not answer.
     """
-    used = needed(items, composite, area)
-
-    def scene(item: StacItem) -> Scene:
-        return Scene(
-            id=item.id,
-            datetime=item.datetime,
-            cloud_cover=item.cloud_cover,
-            bands={name: item.band(name, headers) for name in bands},
-            mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
-            item=headers.href(item.place),
-        )
-
-    for item in used:
+    for item in items:
         headers.expect([item.place_of(name) for name in bands])
         if composite.mask:
             headers.expect([item.mask()[0]])
-    scenes = [scene(item) for item in used]  # one by one: GDAL's list of who reads what is not safe in threads
-    notes = list(counted(note for item in used for note in item.layers.assumptions(bands, bool(composite.mask))))
-    if len(used) < len(items):
-        notes.append(f"{len(items) - len(used)} scene(s) that lie behind others are not used")
-    missing = gap(used, area)
-    return Found(scenes, (*notes, missing) if missing else tuple(notes))
+    places: dict[Grid, BaseGeometry | None] = {}
+    scenes: list[Scene] = []
+    parts: list[BaseGeometry | None] = []
+    assumed: list[Note] = []
+    for item in items:  # one by one: GDAL's list of who reads what is not safe in threads
+        described = {name: item.band(name, headers) for name in bands}
+        grids = {band.header.grid for band in described.values()}
+        places |= {grid: file_bounds(grid) for grid in grids - places.keys()}
+        if not all(touches(places[grid], area) for grid in grids):
+            continue
+        scenes.append(
+            Scene(
+                id=item.id,
+                datetime=item.datetime,
+                cloud_cover=item.cloud_cover,
+                bands=described,
+                mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
+                item=headers.href(item.place),
+            )
+        )
+        assumed += item.layers.assumptions(bands, bool(composite.mask))
+        first = next(iter(described.values())).header.grid
+        parts.append(covered(footprint(item.item.geometry), places[first], area))
+    if not scenes:
+        raise RequestError(NOT_TOUCHED)
+    missing = gap(parts, area)
+    notes = (*counted(assumed), *([missing] if missing else []))
+    return Found(_ordered(scenes, composite), notes, outside=len(items) - len(scenes))
+
+
+def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:
+    """Scenes in the order in which the grid of the source is taken from the first."""
+    if not stops_when_full(composite):
+        return scenes
+    return [scenes[place] for place in scene_order(composite.method, scenes)]

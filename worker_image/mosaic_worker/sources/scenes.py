@@ -10,6 +10,8 @@ from mosaic_crds.source import MaskValues
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.nodata import Nodata
 
+NOT_TOUCHED = "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
+
 
 class NoScenesError(RequestError):
     """A search went well, and found nothing."""
@@ -93,7 +95,9 @@ class Found:
     Attributes:
         scenes: those that are used.
         notes: sentences for the user.
+        outside: how many others were found whose files do not touch the area.
     """
 
     scenes: Sequence[Scene]
     notes: tuple[str, ...] = ()
+    outside: int = 0

@@ -7,7 +7,7 @@ from mosaic_crds.source import Stac
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.sources.catalogue import Catalogue, item_signer
+from mosaic_worker.sources.catalogue import Catalogue, Search, item_signer
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.headers import Headers
@@ -43,10 +43,11 @@ def stac_scenes(
         PassingError: a server did not answer.
     """
     signer = stac_signer(stac, gate)
-    items = _items(stac, area, _catalogue(stac, gate, signer), most)
-    assets = mapped_assets(stac.assets)
+    search = _search(stac, area, _catalogue(stac, gate, signer), most)
+    items = [replace(item, assets=mapped_assets(stac.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        return scenes_of_items([replace(item, assets=assets) for item in items], composite, area, bands, headers)
+        found = scenes_of_items(items, composite, area, bands, headers)
+    return replace(found, notes=(*search.notes, *found.notes))
 
 
 def stac_items(stac: Stac, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
@@ -57,7 +58,7 @@ def stac_items(stac: Stac, area: BaseGeometry, gate: Gate, most: int) -> list[St
         RequestError: the API refuses the search, or finds too many.
         PassingError: a server did not answer.
     """
-    return _items(stac, area, _catalogue(stac, gate, stac_signer(stac, gate)), most)
+    return _search(stac, area, _catalogue(stac, gate, stac_signer(stac, gate)), most).items
 
 
 def stac_signer(stac: Stac, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
@@ -71,13 +72,13 @@ def _catalogue(stac: Stac, gate: Gate, signer: Signer) -> Catalogue:
     return Catalogue(_url(stac), WHERE, Client(gate, signer))
 
 
-def _items(stac: Stac, area: BaseGeometry, catalogue: Catalogue, most: int) -> list[StacItem]:
-    items = catalogue.search(
+def _search(stac: Stac, area: BaseGeometry, catalogue: Catalogue, most: int) -> Search:
+    found = catalogue.search(
         stac.collection, stac.datetime, area, most=most, query=stac.query, most_cloud=stac.max_cloud_cover
     )
-    if not items:
+    if not found.items:
         raise NoScenesError(_nothing(stac, area, catalogue))
-    return items
+    return found
 
 
 def _url(stac: Stac) -> str:

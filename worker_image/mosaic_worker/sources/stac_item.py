@@ -11,9 +11,6 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 from mosaic_crds.source import MaskValues
 from pystac.errors import STACError, STACTypeError
-from shapely.errors import ShapelyError
-from shapely.geometry import shape
-from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.sources.calibration import number_of, stated
 from mosaic_worker.sources.client import Client
@@ -24,6 +21,7 @@ from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_bands import AssetBand
 from mosaic_worker.sources.item_documents import documents_in, why_no_item
 from mosaic_worker.sources.item_layers import MASK, Layers
+from mosaic_worker.sources.item_times import in_utc
 from mosaic_worker.sources.scenes import Band
 from mosaic_worker.sources.signing import unsigned
 
@@ -108,14 +106,6 @@ class StacItem:
             )
         return self._admitted(found.band.asset, self._field(found.band)), found.band.number or 1, found.values
 
-    @property
-    def footprint(self) -> BaseGeometry | None:
-        """Where there is data, in degrees, if the Item says."""
-        try:
-            return shape(self.item.geometry) if self.item.geometry else None
-        except (ShapelyError, KeyError, TypeError, ValueError):
-            raise RequestError(f"{self.where}: the geometry of {self.id} is none") from None
-
     def signed_hrefs(self) -> Iterator[str]:
         """The URLs of its assets that carry a signature."""
         for key, asset in self.item.assets.items():
@@ -170,7 +160,7 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
 def _item_of(document: Any, name: str, place: str, where: str, client: Client) -> StacItem:
     """A STAC Item in a value of JSON, by whose name messages call it."""
     try:
-        item = pystac.Item.from_dict(document, preserve_dict=False)
+        item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
         raise RequestError(f"{name} is no STAC Item: {why_no_item(document)}") from None
     return StacItem(item, place, where, client.gate)

@@ -1,0 +1,226 @@
+"""Scenes that a search finds: none is left out because of what its Item draws, and each observation counts once."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from mosaic_worker.planning import Limits
+from mosaic_worker.run import prepare
+from mosaic_worker.sources.gate import own_machine
+from pipeline import make, request_of, same
+from rasterio.warp import transform_bounds
+from rasters import noise, write_raster
+from small_catalogue import SEARCH, catalogue, item, spec
+
+SIDE = 120
+LEFT, TOP = 500_000, 5_000_000
+INSIDE = (LEFT + 205, TOP - 905, LEFT + 995, TOP - 205)
+"""Well within a raster of SIDE pixels of 10 m."""
+
+
+def degrees(bounds: tuple[float, float, float, float], crs: str = "EPSG:32633") -> list[float]:
+    return list(transform_bounds(crs, "EPSG:4326", *bounds))
+
+
+def ring(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    corners = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [corners]}
+
+
+SQUARE = ring(*degrees((LEFT - 50_000, TOP - 60_000, LEFT + 60_000, TOP + 50_000)))
+CROSSED = {"type": "Polygon", "coordinates": [[[179.5, 44], [-179.5, 46], [-179.5, 44], [179.5, 46], [179.5, 44]]]}
+DRAWN = {
+    "the whole cell": SQUARE,
+    "nothing": None,
+    "an empty polygon": {"type": "Polygon", "coordinates": []},
+    "the whole world": ring(-180, -90, 180, 90),
+    "the long way around": ring(-179.5, 44, 179.5, 46),
+    "a bow": CROSSED,
+    "another place": ring(30, 10, 31, 11),
+    "a point": {"type": "Point", "coordinates": [15, 45]},
+    "no geometry": {"type": "Polygon"},
+}
+
+
+def values_on(made: Any, numbers: np.ndarray) -> np.ndarray:
+    """Numbers of a raster of SIDE pixels as values on a mosaic's grid; NaN for 0."""
+    with made.open() as dataset:
+        column, row = (round(place) for place in ~dataset.transform @ (LEFT, TOP))
+        height, width = dataset.shape
+    window = numbers[-row : -row + height, -column : -column + width].astype(np.float64)
+    return np.where(window == 0, np.nan, window * 0.0001)
+
+
+@pytest.mark.parametrize("geometry", DRAWN.values(), ids=DRAWN)
+def test_an_older_scene_fills_what_the_newer_one_lacks_whatever_the_items_draw(tmp_path: Path, geometry: Any):
+    newer, older = noise(SIDE, SIDE, 1), noise(SIDE, SIDE, 2)
+    newer[:, SIDE // 2 :] = 0
+    newer[40, 40] = 0
+    write_raster(tmp_path / "new.tif", newer, nodata=0)
+    write_raster(tmp_path / "old.tif", older, nodata=0)
+    full = {"s2:nodata_pixel_percentage": 0.0}
+    items = [
+        item("new", "new.tif", "2024-07-10T10:00:00Z", geometry, **full),
+        item("old", "old.tif", geometry=geometry, **full),
+    ]
+    with catalogue(tmp_path, [items]) as (url, _):
+        made = make(tmp_path, spec(url, degrees(INSIDE)))
+    assert same(made.values(), values_on(made, np.where(newer == 0, older, newer)))
+
+
+def test_a_scene_whose_file_is_elsewhere_is_left_out_and_has_no_say_in_the_grid(tmp_path: Path):
+    numbers = noise(SIDE, SIDE)
+    write_raster(tmp_path / "here.tif", numbers, nodata=0)
+    write_raster(tmp_path / "there.tif", noise(20, 20), left=LEFT + 90_003, resolution=60, nodata=0)
+    items = [item("there", "there.tif", "2024-07-10T10:00:00Z", SQUARE), item("here", "here.tif", geometry=SQUARE)]
+    with catalogue(tmp_path, [items]) as (url, _):
+        made = make(tmp_path, spec(url, degrees(INSIDE), grid={"crs": "source"}))
+    assert same(made.values(), values_on(made, numbers))
+    assert "1 scene(s) lie outside the area and are not used" in made.item["properties"]["mosaic:warnings"]
+
+
+def test_scenes_that_are_all_elsewhere_are_refused(tmp_path: Path):
+    write_raster(tmp_path / "there.tif", noise(20, 20), left=LEFT + 90_000, nodata=0)
+    with (
+        catalogue(tmp_path, [[item("there", "there.tif", geometry=SQUARE)]]) as (url, _),
+        pytest.raises(RequestError, match="none of the scenes touches the area"),
+    ):
+        make(tmp_path, spec(url, degrees(INSIDE)))
+
+
+@pytest.mark.parametrize("geometry", [ring(-179.9, -17.2, 179.9, -16.8), ring(-180, -90, 180, 90), None])
+def test_scenes_beside_the_antimeridian_are_found_by_their_files(tmp_path: Path, geometry: Any):
+    """Two zones; each Item draws nearly the whole world."""
+    for name, crs, left in (("west", "EPSG:32760", 815_000), ("east", "EPSG:32701", 182_000)):
+        values = np.full((500, 500), 2000 if name == "west" else 5000, np.uint16)
+        write_raster(tmp_path / f"{name}.tif", values, left=left, top=8_126_000, crs=crs, nodata=0)
+    items = [
+        item("east", "east.tif", "2024-07-10T10:00:00Z", geometry),
+        item("west", "west.tif", "2024-07-01T10:00:00Z", geometry),
+    ]
+    west = degrees((816_000, 8_122_000, 818_000, 8_124_000), "EPSG:32760")
+    with catalogue(tmp_path, [items]) as (url, _):
+        made = make(tmp_path, spec(url, west, grid={"crs": "EPSG:32760", "resolution": 10}))
+    assert np.allclose(made.values(), 0.2)
+
+
+def test_no_header_is_asked_for_twice(tmp_path: Path):
+    write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
+    items = []
+    for number in range(30):
+        (tmp_path / f"{number}.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+        items.append(item(f"i{number}", f"{number}.tif", f"2024-07-{number + 1:02}T10:00:00Z", SQUARE))
+    with catalogue(tmp_path, [items]) as (url, asked):
+        plan = plan_of(tmp_path, spec(url, degrees(INSIDE)))
+    assert len(plan.scenes) == 30
+    assert sorted(path for path in asked.paths if path.endswith(".tif")) == sorted(f"/{n}.tif" for n in range(30))
+
+
+def test_tiles_read_no_scene_behind_one_that_is_full(tmp_path: Path):
+    numbers = noise(SIDE, SIDE)
+    write_raster(tmp_path / "new.tif", numbers, nodata=0)
+    write_raster(tmp_path / "old.tif", noise(SIDE, SIDE, 1), nodata=0)
+    items = [item("new", "new.tif", "2024-07-10T10:00:00Z", SQUARE), item("old", "old.tif", geometry=SQUARE)]
+    with catalogue(tmp_path, [items]) as (url, asked):
+        made = make(tmp_path, spec(url, degrees(INSIDE)))
+    assert same(made.values(), values_on(made, numbers))
+    assert asked.paths.count("/old.tif") == 1  # its header
+
+
+def test_a_polygon_is_full_when_its_own_pixels_are(tmp_path: Path):
+    newer = noise(SIDE, SIDE)
+    newer[:30] = 0  # outside the triangle
+    write_raster(tmp_path / "new.tif", newer, nodata=0)
+    write_raster(tmp_path / "old.tif", noise(SIDE, SIDE, 1), nodata=0)
+    items = [item("new", "new.tif", "2024-07-10T10:00:00Z", SQUARE), item("old", "old.tif", geometry=SQUARE)]
+    west, south, east, _ = degrees(INSIDE)
+    top = degrees((LEFT, TOP - 400, LEFT + 1, TOP - 399))[1]
+    triangle = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [west, top], [west, south]]]}
+    with catalogue(tmp_path, [items]) as (url, asked):
+        request = spec(url, []) | {"area": {"geometry": triangle}}
+        made = make(tmp_path, request)
+    assert made.item["assets"]["mosaic"]["bands"][0]["statistics"]["valid_percent"] == 100
+    assert asked.paths.count("/old.tif") == 1
+
+
+def plan_of(folder: Path, asked: dict[str, Any]) -> Any:
+    return prepare(request_of(asked), own_machine(folder), Limits(), 1)
+
+
+def test_a_repeated_item_counts_once(tmp_path: Path):
+    low, high = (np.full((SIDE, SIDE), value, np.uint16) for value in (1000, 4000))
+    write_raster(tmp_path / "low.tif", low, nodata=0)
+    write_raster(tmp_path / "high.tif", high, nodata=0)
+    one, two = item("one", "low.tif"), item("two", "high.tif", "2024-07-02T10:00:00Z")
+    with catalogue(tmp_path, [[one, two], [two]]) as (url, _):
+        made = make(tmp_path, spec(url, degrees(INSIDE), "mean"))
+    assert np.allclose(made.values(), (0.1 + 0.4) / 2)
+    assert made.item["properties"]["mosaic:warnings"] == [
+        "the catalogue listed 1 scene(s) more than once; each is used once"
+    ]
+
+
+def test_the_newest_processing_counts(tmp_path: Path):
+    names = (
+        "S2A_MSIL2A_20240701T100031_N0510_R122_T33TVL_20240701T140000",
+        "S2A_MSIL2A_20240701T100031_N0511_R122_T33TVL_20250101T140000",
+    )
+    for number, value in enumerate((1000, 4000)):
+        write_raster(tmp_path / f"{number}.tif", np.full((SIDE, SIDE), value, np.uint16), nodata=0)
+    items = [item(name, f"{number}.tif") for number, name in enumerate(names)]
+    with catalogue(tmp_path, [items[::-1]]) as (url, _):
+        made = make(tmp_path, spec(url, degrees(INSIDE), "median"))
+    assert np.allclose(made.values(), 0.4)
+    assert made.item["properties"]["mosaic:warnings"] == [
+        "1 scene(s) are older processings of observations that are used, so they are not used"
+    ]
+
+
+@pytest.mark.parametrize("then", [0, 1])
+def test_links_that_lead_back_end_the_search(tmp_path: Path, then: int):
+    write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
+    pages = [[item("a", "a.tif")], [item("b", "a.tif", "2024-07-02T10:00:00Z")]]
+    with catalogue(tmp_path, pages, then) as (url, asked):
+        plan = plan_of(tmp_path, spec(url, degrees(INSIDE)))
+    assert [planned.scene.id for planned in plan.scenes] == ["b", "a"]
+    assert asked.paths.count(SEARCH) == 3
+
+
+@contextmanager
+def zone(name: str) -> Iterator[None]:
+    """The time zone of this process meanwhile."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "earlier", ["2024-07-01T10:00:00", "2024-07-01t10:00:00z", "2024-07-01T10:00:00+0000", "2024-07-01"]
+)
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path, earlier: str):
+    for name, value in (("a", 2000), ("b", 5000)):
+        write_raster(tmp_path / f"{name}.tif", np.full((SIDE, SIDE), value, np.uint16), nodata=0)
+    items = [item("a", "a.tif", earlier), item("b", "b.tif", "2024-07-01T11:00:00Z")]
+    made = []
+    with catalogue(tmp_path, [items]) as (url, _):
+        for place in ("UTC", "America/Vancouver", "Asia/Tokyo"):
+            with zone(place):
+                made.append(make(tmp_path, spec(url, degrees(INSIDE)), store=f"store-{place[:3]}"))
+    assert np.allclose(made[0].values(), 0.5)
+    assert made[0].cog == made[1].cog == made[2].cog
+    described = made[0].item["properties"]["mosaic:scenes"]
+    assert [scene["datetime"] for scene in described] == ["2024-07-01T11:00:00Z"]

@@ -1,0 +1,36 @@
+"""The times of STAC Items, brought to UTC before pystac reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.times import moment, utc_text
+
+_TIMES = ("datetime", "start_datetime", "end_datetime")
+
+
+def in_utc(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """An Item with its times in UTC; a time without a zone is UTC already.
+
+    Args:
+        document: the Item, which is not changed.
+        where: what names it in messages.
+
+    Raises:
+        RequestError: its datetime, or the start of its interval, is no time.
+    """
+    properties = document.get("properties")
+    if not isinstance(properties, Mapping):
+        return document
+    needed = "start_datetime" if properties.get("datetime") is None else "datetime"
+    times = {}
+    for name in _TIMES:
+        if isinstance(properties.get(name), str):
+            try:
+                times[name] = utc_text(moment(properties[name].strip()))
+            except ValueError:
+                if name == needed:
+                    raise RequestError(
+                        f"{where}: {name} is {properties[name][:80]!r}, which is no time such as 2024-07-01T19:03:11Z"
+                    ) from None
+    return document | {"properties": {**properties, **times}}
