@@ -182,7 +182,7 @@ def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue,
 
 def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: Site, opens: Opens):
     address = "https://nowhere.invalid/item.json"
-    scenes = [{"item": f"{address}?sig=secret"}]
+    scenes = [{"item": f"{address}?sig=secret", "assets": {"nir": "nir08"}}]
     spec = {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDVI"}, "execution": {"suspend": True}}
     site.call("POST", "requests", json={"name": "theirs", "spec": spec})
     with site.database.transaction() as session:
@@ -191,6 +191,8 @@ def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: 
     page.get_by_role("button", name="theirs", exact=True).click()
     page.get_by_role("button", name=re.compile("with changes")).click()
     expect(page.get_by_label("Its address")).to_have_value(address)
+    assets = page.get_by_role("group", name="Scene 1").get_by_label("Assets by band")
+    expect(assets).to_have_value('{"nir":"nir08"}')
     expect(page.locator("#ask-again")).to_contain_text("shown without their queries")
 
 
