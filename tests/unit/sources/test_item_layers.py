@@ -206,6 +206,19 @@ def test_a_band_beside_alpha_is_the_only_one(tmp_path):
     assert found_in(path, ["red"]).scenes[0].bands["red"].band == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"roles": "data"}, {"roles": [{}]}, {"type": 3}, {"gsd": "10 m"}, {"eo:bands": [3]}, {"eo:bands": "red"},
+        {"eo:bands": [{"name": 4, "common_name": ["nir"]}]}, {"raster:bands": [None]}, {"bands": {}}, {"gsd": True},
+    ],
+)  # fmt: skip
+def test_what_an_item_says_in_another_form_says_nothing(tmp_path, odd):
+    assets = {"red": numbers_in(tmp_path, "red.tif", 7) | odd} | mask_asset(tmp_path, "scl")
+    assert value(write_item(tmp_path, "SCENE", assets), "red") == 7
+    assert found_in(tmp_path / "item.json", ["red"], ["cloud"]).scenes[0].mask.values == "scl"
+
+
 NEW = {"s2:processing_baseline": "05.10"}
 
 

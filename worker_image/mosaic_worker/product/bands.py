@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ _ALIASES = {
 """Names that catalogues use for the same bands: Earth Search, stactools-hls, and USGS before STAC 1.0."""
 _OTHER_COMMON_NAMES = {"pan", "cirrus", "rededge"}
 """STAC common names that the index catalogue has no code for."""
+REMEMBERED = 4096
+"""Names of which the meaning is remembered: the Items of a collection use the same ones."""
 _BAND_ID = re.compile(r"(?:s[rt]_)?b0?(\d{1,2}a?)(?:_vcid_[12])?")
 
 
@@ -54,6 +56,7 @@ def canonical(name: str) -> str:
     return common_name(name) or _REQUESTED_IDS.get(name.lower()) or name
 
 
+@lru_cache(REMEMBERED)
 def common_name(name: str) -> str | None:
     """The STAC common name that a word means on every platform; None of ids such as B08 and of other words."""
     lower = name.lower()
@@ -63,6 +66,7 @@ def common_name(name: str) -> str | None:
     return codes.get(name) or (lower if lower in _OTHER_COMMON_NAMES or lower in codes.values() else None)
 
 
+@lru_cache(REMEMBERED)
 def band_id(name: str) -> str | None:
     """The id of a band in one spelling: b4 for B4, B04 and SR_B4, b6 for B6_VCID_1; None of other words."""
     found = _BAND_ID.fullmatch(name.lower())

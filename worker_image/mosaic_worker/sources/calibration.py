@@ -166,7 +166,7 @@ def _is_applied(item: pystac.Item) -> bool:
 
 def _is_landsat_level_2(item: pystac.Item) -> bool:
     """Whether it is of Collection 2 Level-2; the ids of USGS say so, and the properties of others."""
-    if _LANDSAT_LEVEL_2.match(item.id.lower()):
+    if _LANDSAT_LEVEL_2.match(str(item.id).lower()):
         return True
     level, collection = (item.properties.get(f"landsat:{name}") for name in ("correction", "collection_number"))
     return str(level).upper() in {"L2SP", "L2SR"} and str(collection) in {"02", "2", "None"}

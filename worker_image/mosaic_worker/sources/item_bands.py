@@ -8,12 +8,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pystac
 
-from mosaic_worker.product.bands import band_id, common_name
+from mosaic_worker.product.bands import REMEMBERED, band_id, common_name
 from mosaic_worker.sources.platforms import BROADER, Platform
 
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata", "tiles"}
@@ -63,8 +63,13 @@ class AssetBand:
     def is_jpeg2000(self) -> bool:
         """Whether it is in a JPEG 2000 file, as Sentinel-2's own files are."""
         media = str(self.asset.media_type or "").lower()
-        names = (self.key.lower(), self.asset.href.split("?")[0].lower())
+        names = (self.key.lower(), str(self.asset.href).split("?")[0].lower())
         return "jp2" in media or any(name.endswith(("-jp2", "_jp2", ".jp2", ".j2k")) for name in names)
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles of its asset."""
+        return roles_of(self.asset)
 
     @cached_property
     def metres(self) -> float:
@@ -93,15 +98,22 @@ class AssetBand:
         return replace(self, number=number)
 
 
+@lru_cache(REMEMBERED)
 def stem(key: str) -> str:
     """A key without its resolution and format: B04 of B04_10m, red of red-jp2, QA_PIXEL of QA_PIXEL.TIF."""
     match = _KEY.fullmatch(key)
     return match["stem"] if match else key
 
 
+@lru_cache(REMEMBERED)
 def plain(name: str) -> str:
     """A key or name as it is compared where nothing else is known of it."""
     return stem(name).lower().replace("-", "_")
+
+
+def roles_of(asset: pystac.Asset) -> frozenset[str]:
+    """The roles of an asset; what is no list of words says nothing."""
+    return frozenset(filter(lambda role: isinstance(role, str), asset.roles if isinstance(asset.roles, list) else ()))
 
 
 def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
@@ -116,7 +128,7 @@ def data_bands(item: pystac.Item) -> Iterator[AssetBand]:
     """The bands of the assets that hold data."""
     for key, asset in item.assets.items():
         is_document = str(asset.media_type or "").lower().startswith(_DOCUMENTS)
-        if not (is_document or _NOT_DATA & set(asset.roles or []) or plain(key) in _PICTURES):
+        if not (is_document or _NOT_DATA & roles_of(asset) or plain(key) in _PICTURES):
             yield from bands_of(key, asset)
 
 

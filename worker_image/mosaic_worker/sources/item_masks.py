@@ -45,7 +45,7 @@ def find_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand | None
         if found:
             return MaskBand(min(found, key=lambda band: (band.is_jpeg2000, band.metres)), values)
     for band in bands:
-        if set(band.asset.roles or []) >= _SEVERAL and platform.mask and not _has_no_classes(band):
+        if band.roles >= _SEVERAL and platform.mask and not _has_no_classes(band):
             return MaskBand(band, platform.mask, platform.assumed)
     return None
 
@@ -62,12 +62,11 @@ def named_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand:
             if label in _BY_NAME:
                 return MaskBand(band, _BY_NAME[label])
     band = bands[0]
-    roles = set(band.asset.roles or [])
     if len(bands) > 1 or _has_no_classes(band) or platform.name == OTHER.name:
         return MaskBand(band, None)
-    if len(roles & _SINGLE) == 1:
+    if len(band.roles & _SINGLE) == 1:
         return MaskBand(band, "nonzero")
-    if "data-mask" in roles and not roles & _SINGLE:
+    if "data-mask" in band.roles and not band.roles & _SINGLE:
         return MaskBand(band, "zero")
     return MaskBand(band, platform.mask, platform.assumed)
 

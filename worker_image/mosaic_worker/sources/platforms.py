@@ -89,7 +89,7 @@ def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platf
         item: the Item.
         described: the common names that it gives its bands, if any, by their ids as `band_id` writes them.
     """
-    collection, name = str(item.collection_id or "").lower(), item.id.lower()
+    collection, name = str(item.collection_id or "").lower(), str(item.id).lower()
     hls = _HLS.search(f"{name} {collection}")
     if hls:
         return HLS_S30 if hls[1] == "s" else HLS_L30
