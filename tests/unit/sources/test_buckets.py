@@ -219,7 +219,9 @@ def denied(code: str) -> requests.Response:
         ({}, False, denied("AccessDenied"), r"MOSAIC_SOURCES_AWS_ACCESS_KEY_ID.*sourceBuckets\.secretName"),
         (CREDENTIALS, True, denied("AccessDenied"), r"requester-pays: with AWS_REQUEST_PAYER=requester"),
         (CREDENTIALS | {"AWS_REQUEST_PAYER": "requester"}, True, denied("InvalidAccessKeyId"),
-         r"403 \(InvalidAccessKeyId\) .*; the account may not read it"),
+         r"403 \(InvalidAccessKeyId\) .*; the credentials are wrong, or are no longer valid"),
+        (CREDENTIALS | {"AWS_REQUEST_PAYER": "requester"}, True, denied("AccessDenied"),
+         r"403 \(AccessDenied\) .*; the account may not read it, or there is no such object"),
         (CREDENTIALS, True, answer(404, b"<Error><Code>NoSuchKey</Code></Error>"), r"404 \(NoSuchKey\) for s3://s[^;]*$"),
     ],
 )  # fmt: skip

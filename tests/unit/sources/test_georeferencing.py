@@ -64,6 +64,14 @@ def test_an_image_that_is_placed_otherwise_is_refused_by_name(tmp_path: Path, pr
         described(tmp_path, **profile)
 
 
+def test_a_rotation_that_is_a_rounding_error_is_none(tmp_path: Path):
+    almost = Affine(10, 1e-13, 500_000, -1e-13, -10, 5_000_000)
+    grid = described(tmp_path, crs="EPSG:32633", transform=almost).bands["red"].header.grid
+    assert (grid.left, grid.top, grid.xres, grid.yres) == (500_000, 5_000_000, 10, 10)
+    with pytest.raises(RequestError, match="is rotated or sheared"):
+        described(tmp_path, crs="EPSG:32633", transform=Affine(10, 0.01, 500_000, 0, -10, 5_000_000))
+
+
 def test_coefficients_beside_a_transform_do_not_matter(tmp_path: Path):
     grid = described(tmp_path, rpcs=MODEL, crs="EPSG:32633", transform=NORTH_UP).bands["red"].header.grid
     assert (grid.left, grid.top, grid.xres, grid.yres) == (500_000, 5_000_000, 10, 10)

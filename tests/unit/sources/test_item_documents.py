@@ -118,8 +118,8 @@ def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
         (item("A", properties=[]), "properties is a list; it must be an object"),
         (item("A", properties={}), "properties.datetime is missing or null, and there are no start_datetime"),
         (item("A", properties={"datetime": None, "start_datetime": TIME}), "properties.datetime is missing or null"),
-        (item("A", properties={"datetime": "yesterday"}), "properties.datetime is 'yesterday'; it must be a time"),
         (item("A", properties={"datetime": 3}), "properties.datetime is 3; it must be a time"),
+        (item("A", properties={"start_datetime": 3, "end_datetime": TIME}), "properties.start_datetime is 3; it must"),
         (item("A", assets=...), "a STAC Item without assets"),
         (item("A", assets={}), "a STAC Item without assets"),
         (item("A", assets=[]), "assets is a list; it must be an object"),
@@ -137,6 +137,12 @@ def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
 def test_what_is_no_item_is_refused_with_the_reason(tmp_path: Path, document: Any, reason: str):
     with pytest.raises(RequestError, match=rf"^spec\.source\.files\.scenes\[0\]\.item: /.*/items\.json is .*{reason}"):
         scenes_in(tmp_path, json.dumps(document))
+
+
+@pytest.mark.parametrize("times", [{"datetime": "yesterday"}, {"start_datetime": "yesterday", "end_datetime": TIME}])
+def test_a_time_that_is_none_is_named(tmp_path: Path, times: dict[str, str]):
+    with pytest.raises(RequestError, match=r"items\.json.*: (start_)?datetime is 'yesterday', which is no time"):
+        scenes_in(tmp_path, json.dumps(item("A", properties=times)))
 
 
 def test_of_many_items_the_faulty_one_is_named(tmp_path: Path):

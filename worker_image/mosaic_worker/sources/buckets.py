@@ -36,6 +36,9 @@ FIRST_REGION = "us-east-1"
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}")
 _TOLD = re.compile(rb"<Region>([a-z0-9-]{1,40})</Region>")
 _CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
+_CREDENTIALS_AT_FAULT = {
+    b"ExpiredToken", b"InvalidAccessKeyId", b"InvalidToken", b"SignatureDoesNotMatch", b"TokenRefreshRequired"
+}  # fmt: skip
 _TRUE = {"1", "yes", "true", "on"}
 
 
@@ -173,10 +176,12 @@ class Buckets:
         told = f"the server answered {status}{f' ({found[1].decode()})' if found else ''} for {shown(name)}"
         if status in PASSING:
             return PassingError(told)
-        return RequestError(f"{told}{self._advice()}" if status in {400, 401, 403} else told)
+        return RequestError(f"{told}{self._advice(found[1] if found else b'')}" if status in {400, 401, 403} else told)
 
-    def _advice(self) -> str:
-        """What may help where an object may not be read."""
+    def _advice(self, code: bytes) -> str:
+        """What may help where an object may not be read; the code is the service's word for why."""
+        if code in _CREDENTIALS_AT_FAULT:
+            return "; the credentials are wrong, or are no longer valid"
         prefix = "" if self._access.own else PREFIX
         if self._credentials is None:
             return (

@@ -19,6 +19,9 @@ from mosaic_worker.sources.scenes import Band, Header
 from mosaic_worker.sources.sidecars import Metadata, has_mask_beside, metadata_beside, warning_of
 from mosaic_worker.sources.signing import Signer
 
+ROUNDING = 1e-3
+"""Pixels, over the whole of an image, by which a transform may be oblique and counts as north-up."""
+
 
 class Headers:
     """The files of one request while it is resolved: each is opened once, however many of its bands are used."""
@@ -136,6 +139,12 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     return Header(grid, dtype, (columns, rows), image.identity)
 
 
+def _is_oblique(dataset: DatasetReader, transform: Affine) -> bool:
+    """Whether rows and columns do not run along the axes of the CRS, by more than rounding explains."""
+    across, down = abs(transform.b) * dataset.height, abs(transform.d) * dataset.width
+    return bool(across > ROUNDING * abs(transform.a) or down > ROUNDING * abs(transform.e))
+
+
 def _placed_otherwise(dataset: DatasetReader, transform: Affine) -> str | None:
     """What places an image on the ground, if it is not a transform to north-up pixels; and what to do about it."""
     if transform == Affine.identity():
@@ -151,7 +160,7 @@ def _placed_otherwise(dataset: DatasetReader, transform: Affine) -> str | None:
                 "grid; orthorectify it first, as gdalwarp -rpc does with an elevation model"
             )
         return "is not georeferenced: it has no transform from pixels to the ground; assign one, as gdal_edit.py does"
-    if transform.b or transform.d:
+    if _is_oblique(dataset, transform):
         degrees = math.degrees(math.atan2(transform.d, transform.a))
         return f"is rotated or sheared (its rows run {degrees:.3g} degrees off); warp it first, as gdalwarp does"
     if transform.a <= 0 or transform.e >= 0:

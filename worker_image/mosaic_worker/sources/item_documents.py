@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mosaic_crds.json_input import parse_json
-from pystac.utils import str_to_datetime
+from mosaic_crds.times import moment
 
 MOST_SHOWN = 40
 """Characters of a value in a message."""
@@ -121,7 +121,7 @@ def _kind(value: object) -> str:
 
 def _is_moment(value: object) -> bool:
     try:
-        str_to_datetime(value)  # type: ignore[arg-type]  # what is no text raises too
-    except (ValueError, TypeError, ArithmeticError):
+        moment(value if isinstance(value, str) else "")
+    except ValueError:
         return False
     return True

@@ -161,6 +161,7 @@ def _item_of(document: Any, name: str, place: str, where: str, client: Client) -
     """A STAC Item in a value of JSON, by whose name messages call it."""
     try:
         item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
+        _ = item.datetime or item.common_metadata.start_datetime  # pystac parses it here
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
         raise RequestError(f"{name} is no STAC Item: {why_no_item(document)}") from None
     return StacItem(item, place, where, client.gate)
