@@ -44,15 +44,25 @@ def main() -> None:
         told = Told(error=str(error).replace(job.path, "it"))
     except MemoryError:
         told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
-    except Exception:
-        if not too_large:
+    except Exception as error:
+        if not too_large and not _is_of_gdal(error):
             raise
-        told = Told(error="file: what is shown of it cannot be written")
+        told = Told(
+            error="file: it cannot be read to its end: it is damaged, incomplete, or takes more memory than is allowed"
+        )
     if told.error is not None and too_large:
         told = Told(
             error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
         )
     Path(job.outcome).write_text(told.model_dump_json())
+
+
+def _is_of_gdal(error: Exception) -> bool:
+    """Whether GDAL gave up, which it does on damaged files."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return isinstance(error, CPLE_BaseError | RasterioError)
 
 
 def _end_with_server() -> None:
@@ -97,7 +107,8 @@ def _take(job: Job) -> Outcome:
         from mosaic_api.entries.vectors import take_vectors
 
         return take_vectors(Path(job.path), job.name, kind, Path(job.display or os.devnull))
-    from mosaic_api.entries.images import take_image, take_picture
+    from mosaic_api.entries.images import take_image
+    from mosaic_api.entries.pictures import take_picture
 
     if kind.placed:
         if job.corners is None or job.display is None:

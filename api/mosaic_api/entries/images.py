@@ -1,46 +1,26 @@
 """Images, in the child process: looked at, and made into the Cloud Optimized GeoTIFF that tiles are read from."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import WGS84, cut_at_antimeridian
+from mosaic_worker.geometry.grid import places_in
 from mosaic_worker.sources.opening import open_raster, raster_environment
-from PIL import Image, ImageOps
-from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from numpy.typing import NDArray
 from rasterio.io import DatasetReader
-from rasterio.shutil import copy
-from rasterio.transform import from_bounds
-from rasterio.warp import transform
 from shapely.geometry import Polygon, box, mapping
 
-from mosaic_api.entries.boxes import Box, box_around
+from mosaic_api.entries.bands import details_of
+from mosaic_api.entries.boxes import box_around, smallest_box
+from mosaic_api.entries.cogs import check_size, write_cog
 from mosaic_api.entries.job import Outcome
 
+Floats = NDArray[np.float64]
+
 MOST_BANDS = 100
-MOST_PICTURE_PIXELS = 200_000_000
-"""Of a PNG or JPEG, which is decoded whole."""
-LARGEST_SHOWN_BLOCK = 4 * 2**20
-"""Bytes of a decoded block of what is shown."""
-LOOKED_AT = 1024
-"""Pixels a side, of the overview that statistics are taken from."""
-STRIP_ROWS = 256
-"""Of a picture that are converted at once; a whole one in four bands would take its memory several times."""
 OUTLINE_STEPS = 32
 """In which each side of an image is followed; fewer than 90 degrees apart, so that longitudes stay continuous."""
-MERCATOR_LATITUDE = 85.06
-"""Where web maps end."""
-_COG = {
-    "driver": "COG",
-    "COMPRESS": "ZSTD",
-    "LEVEL": "1",
-    "PREDICTOR": "YES",
-    "BIGTIFF": "IF_SAFER",
-}
 
 
 def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None) -> Outcome:
@@ -60,61 +40,18 @@ def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None)
         try:
             dataset = image.dataset
             _check(dataset, max_pixels)
-            outcome = _outcome(dataset)
-            if display is not None:
-                _check_display(dataset, most_bytes)
-                _write_cog(dataset, display)
+            outline = _outline(dataset)
+            if display is None:
+                details = details_of(dataset)
+            else:
+                check_size(dataset, most_bytes)
+                write_cog(dataset, display)
+                with rasterio.open(display) as shown:
+                    details = details_of(shown)
         finally:
             image.close()
-    return outcome
-
-
-def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
-    """Place an ordinary picture by its corners, as web maps do: straight in Mercator's projection.
-
-    Raises:
-        RequestError: it cannot be used.
-    """
-    Image.MAX_IMAGE_PIXELS = None  # in this process; opening reads the size alone, which is bounded here
-    try:
-        with Image.open(path, formats=[driver]) as opened:
-            if opened.width * opened.height > MOST_PICTURE_PIXELS:
-                raise RequestError(
-                    f"file: the picture has {opened.width} x {opened.height} pixels; at most "
-                    f"{MOST_PICTURE_PIXELS:,} are taken of a PNG or JPEG, so send a GeoTIFF, or a smaller one"
-                )
-            picture = ImageOps.exif_transpose(opened)
-            picture.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise RequestError(f"file: the picture cannot be read ({error}); it is damaged") from None
-    width, height = picture.size
-    crs = mercator_around(corners)
-    xs, ys = transform(
-        CRS.from_string(WGS84), crs, [corners.west, corners.unwrapped_east], [corners.south, corners.north]
-    )
-    placed = from_bounds(xs[0], ys[0], xs[1], ys[1], width, height)
-    plain = Path(display).with_suffix(".plain.tif")
-    with raster_environment():
-        profile = {"driver": "GTiff", "width": width, "height": height, "count": 4, "dtype": "uint8"}
-        profile |= {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": 256, "blockysize": 256}
-        with rasterio.open(plain, "w", crs=crs, transform=placed, photometric="RGB", alpha="YES", **profile) as made:
-            for top in range(0, height, STRIP_ROWS):
-                strip = picture.crop((0, top, width, min(top + STRIP_ROWS, height))).convert("RGBA")
-                rows = ((top, top + strip.height), (0, width))
-                made.write(np.moveaxis(np.asarray(strip), 2, 0), window=rows)
-        with rasterio.open(plain) as dataset:
-            _write_cog(dataset, display)
-            details = _details(dataset) | {"placed": True}
-    plain.unlink()
-    return Outcome(corners, corners.outline, details)
-
-
-def mercator_around(corners: Box) -> CRS:
-    """Web Mercator, or where the corners lie on both sides of the antimeridian the same with its cut elsewhere."""
-    if not corners.crosses:
-        return CRS.from_epsg(3857)
-    middle = (corners.west + corners.unwrapped_east) / 2
-    return CRS.from_string(f"+proj=merc +a=6378137 +b=6378137 +lon_0={middle} +units=m +no_defs")
+    west, south, east, north = outline.bounds
+    return Outcome(box_around(west, south, east, north), dict(mapping(cut_at_antimeridian(outline))), details)
 
 
 def _check(dataset: DatasetReader, max_pixels: int) -> None:
@@ -125,67 +62,54 @@ def _check(dataset: DatasetReader, max_pixels: int) -> None:
         )
     if dataset.count > MOST_BANDS:
         raise RequestError(f"file: the image has {dataset.count} bands; at most {MOST_BANDS} are taken")
-    if dataset.crs is None or dataset.transform == Affine.identity():
-        raise RequestError(
-            "file: the image does not say where it is; save it with its coordinate system (such as gdalwarp does), or "
-            "send it as PNG or JPEG with its corners"
-        )
+    _check_place(dataset)
     if any(kind.startswith("complex") for kind in dataset.dtypes):
         raise RequestError("file: the image has complex numbers, of which no picture is made; send their magnitude")
     if len(set(dataset.dtypes)) > 1:
         raise RequestError("file: the image's bands are of several types; save them as one")
 
 
-def _check_display(dataset: DatasetReader, most_bytes: int) -> None:
-    """Refuse an image before hours and gigabytes go into what is shown of it; a small file may repeat one tile."""
-    size = dataset.width * dataset.height * _pixel_bytes(dataset) * 4 // 3  # with overviews
-    if size > most_bytes:
+def _check_place(dataset: DatasetReader) -> None:
+    """Refuse an image that does not say where each of its pixels is.
+
+    Raises:
+        RequestError: it does not; the sentence says what it has in place of that.
+    """
+    if dataset.transform == Affine.identity() or dataset.transform.is_degenerate:
+        if dataset.gcps[0]:
+            reason = "is placed by ground control points alone, which fit in many ways; place it with gdalwarp first"
+        elif dataset.rpcs is not None:
+            reason = "is placed by rational polynomials (RPC) alone; place it with gdalwarp -rpc first"
+        else:
+            reason = (
+                "does not say where it is; save it with its coordinate system (such as gdalwarp does), or send it as "
+                "PNG or JPEG with its corners"
+            )
+        raise RequestError(f"file: the image {reason}")
+    if dataset.crs is None:
         raise RequestError(
-            f"file: the image has {dataset.width} x {dataset.height} pixels in {dataset.count} bands, together "
-            f"{size / 2**30:.1f} GiB; at most {most_bytes / 2**30:.1f} GiB are shown here, so send it in parts"
+            "file: the image does not say where it is: it has a geotransform but no coordinate reference system; "
+            "assign one, as gdal_edit.py -a_srs does"
         )
 
 
-def _pixel_bytes(dataset: DatasetReader) -> int:
-    """Bytes of a pixel in all bands."""
-    return sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
-
-
-def _block_side(dataset: DatasetReader) -> int:
-    """Pixels a side of a block of what is shown; each dataset that is kept open holds a decoded one with all bands."""
-    return next((side for side in (256, 128) if side**2 * _pixel_bytes(dataset) <= LARGEST_SHOWN_BLOCK), 64)
-
-
-def _write_cog(dataset: DatasetReader, display: str) -> None:
-    """As GDAL writes it: overviews whose numbers may be classes are not averaged."""
-    whole = np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer)
-    resampling = "NEAREST" if whole and dataset.count < 3 else "AVERAGE"
-    copy(dataset, display, OVERVIEW_RESAMPLING=resampling, BLOCKSIZE=str(_block_side(dataset)), **_COG)
-
-
-def _outcome(dataset: DatasetReader) -> Outcome:
-    outline = _outline(dataset)
-    west, south, east, north = outline.bounds
-    return Outcome(box_around(west, south, east, north), dict(mapping(cut_at_antimeridian(outline))), _details(dataset))
-
-
 def _outline(dataset: DatasetReader) -> Polygon:
-    """The outline in degrees, its longitudes continuous.
+    """The outline in degrees, its longitudes continuous; a box around the pixels on the globe where some are beside it.
 
     Raises:
-        RequestError: its place is not on the globe.
+        RequestError: no pixel is on the globe.
     """
     steps = np.linspace(0, 1, OUTLINE_STEPS, endpoint=False)
-    columns = np.concatenate([steps, np.ones_like(steps), 1 - steps, np.zeros_like(steps)]) * dataset.width
-    rows = np.concatenate([np.zeros_like(steps), steps, np.ones_like(steps), 1 - steps]) * dataset.height
-    xs, ys = dataset.transform @ (columns, rows)
-    longitudes, latitudes = map(np.asarray, transform(dataset.crs, CRS.from_string(WGS84), xs, ys))
-    there = np.isfinite(longitudes) & np.isfinite(latitudes) & (np.abs(latitudes) <= 90.001)
-    if there.sum() < 4:
-        raise RequestError("file: the image's place is nowhere on the globe; check its coordinate system")
+    longitudes, latitudes, there = _degrees(
+        dataset,
+        np.concatenate([steps, np.ones_like(steps), 1 - steps, np.zeros_like(steps)]),
+        np.concatenate([np.zeros_like(steps), steps, np.ones_like(steps), 1 - steps]),
+    )
+    pole = _pole_inside(dataset)
+    if not there.all() and pole is None:
+        return _box_on_the_globe(dataset)
     longitudes, latitudes = np.unwrap(longitudes[there], period=360), np.clip(latitudes[there], -90, 90)
     south, north = float(latitudes.min()), float(latitudes.max())
-    pole = _pole_inside(dataset)
     if pole is not None:
         return box(-180, -90 if pole < 0 else south, 180, 90 if pole > 0 else north)
     if longitudes.max() - longitudes.min() >= 360:
@@ -197,61 +121,45 @@ def _outline(dataset: DatasetReader) -> Polygon:
     return box(*outline.bounds)
 
 
+def _box_on_the_globe(dataset: DatasetReader) -> Polygon:
+    """A box around the places of an image that are on the globe, such as the disk that a geostationary satellite sees.
+
+    Raises:
+        RequestError: there are none.
+    """
+    columns, rows = np.meshgrid(*[np.linspace(0, 1, 2 * OUTLINE_STEPS + 1)] * 2)
+    longitudes, latitudes, there = _degrees(dataset, columns.ravel(), rows.ravel())
+    if there.sum() < 4:
+        raise RequestError(
+            "file: the image's place cannot be projected to EPSG:4326; check its coordinate system, or warp it to "
+            "another one"
+        )
+    longitudes, latitudes = longitudes[there], np.clip(latitudes[there], -90, 90)
+    found = smallest_box(np.column_stack([longitudes, latitudes, longitudes, latitudes]))
+    return box(found.west, found.south, found.unwrapped_east, found.north)
+
+
+def _degrees(dataset: DatasetReader, columns: Floats, rows: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Longitudes and latitudes of places in an image, and which of them are on the globe.
+
+    Args:
+        dataset: the image.
+        columns: (n,) shares of its width.
+        rows: (n,) shares of its height.
+    """
+    xs, ys = dataset.transform @ (columns * dataset.width, rows * dataset.height)
+    longitudes, latitudes = map(np.asarray, places_in(dataset.crs.to_wkt(), WGS84, xs.tolist(), ys.tolist()))
+    return longitudes, latitudes, np.isfinite(longitudes) & np.isfinite(latitudes) & (np.abs(latitudes) <= 90.001)
+
+
 def _pole_inside(dataset: DatasetReader) -> int | None:
     """Which pole lies within the image: 90, -90 or None."""
     if dataset.crs.is_geographic:
         return None
     for pole in (90, -90):
-        try:
-            xs, ys = transform(CRS.from_string(WGS84), dataset.crs, [0.0], [float(pole)])
-        except rasterio.errors.RasterioError:
-            continue
+        xs, ys = places_in(WGS84, dataset.crs.to_wkt(), [0.0], [float(pole)])
         if np.isfinite([xs[0], ys[0]]).all():
             column, row = ~dataset.transform @ (xs[0], ys[0])
             if 0 < column < dataset.width and 0 < row < dataset.height:
                 return pole
     return None
-
-
-def _details(dataset: DatasetReader) -> dict[str, Any]:
-    """What is shown of an image: its size, and its bands with their statistics."""
-    shrink = max(1.0, dataset.width / LOOKED_AT, dataset.height / LOOKED_AT)
-    shape = (max(1, round(dataset.height / shrink)), max(1, round(dataset.width / shrink)))
-    numbers = [
-        number for number, kind in enumerate(dataset.colorinterp, 1) if kind is not ColorInterp.alpha
-    ] or dataset.indexes
-    return {
-        "width": dataset.width,
-        "height": dataset.height,
-        "crs": dataset.crs.to_string()[:200],
-        "resolution": [abs(dataset.transform.a), abs(dataset.transform.e)],
-        "palette": ColorInterp.palette in dataset.colorinterp,
-        "bands": [_band(dataset, number, shape) for number in numbers],
-    }
-
-
-def _band(dataset: DatasetReader, number: int, shape: tuple[int, int]) -> dict[str, Any]:
-    """A band; its statistics are those of an overview, and its stretch leaves 2 % out at each end."""
-    described: dict[str, Any] = {
-        "number": number,
-        "name": _clean(dataset.descriptions[number - 1] or f"band {number}"),
-        "type": dataset.dtypes[number - 1],
-    }
-    masked = MaskFlags.all_valid not in dataset.mask_flag_enums[number - 1]
-    values = dataset.read(number, out_shape=shape, masked=masked)
-    values = values.compressed() if masked else values.ravel()
-    values = values[np.isfinite(values)].astype(float)
-    if values.size == 0:
-        return described
-    limits = (0.0, 255.0) if described["type"] == "uint8" else tuple(map(float, np.percentile(values, (2, 98))))
-    return described | {
-        "minimum": float(values.min()),
-        "maximum": float(values.max()),
-        "mean": float(values.mean()),
-        "stretch": list(limits),
-    }
-
-
-def _clean(text: str) -> str:
-    """A name out of a file, as a table and a page can hold it."""
-    return "".join(letter for letter in text if letter.isprintable())[:100]

@@ -13,13 +13,13 @@ from mosaic_worker.output.colormaps import palette
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
 
 from mosaic_api.database import Entry
+from mosaic_api.entries.bands import nodata_of
 from mosaic_api.problems import NotFound
 from mosaic_api.results.datasets import Datasets
 from mosaic_api.results.tiles import SIDE, WORLD, Place, empty
@@ -53,13 +53,14 @@ def tile(
     bands = entry.details.get("bands", [])
     shown = bands[:3] if len(bands) >= 3 else bands[:1]
     key = _key(entry)
-    values, alpha = _read(datasets, key, [band["number"] for band in shown], place.grid)
+    stored, alpha = _read(datasets, key, [band["number"] for band in shown], place.grid)
     if not alpha.any():
         return empty()
     if len(shown) == 1 and entry.details.get("palette"):
         with datasets.taken(key) as dataset:
             colours = dataset.colormap(1)
-        return _png(_by_palette(values[0], alpha > 0, colours))
+        return _png(_by_palette(stored[0], alpha > 0, colours))
+    values = [_calibrated(numbers, band) for numbers, band in zip(stored, shown, strict=True)]
     if len(shown) == 1:
         lower, upper = limits or entry.details.get("limits") or shown[0].get("stretch", (0, 1))
         chosen = colormap or entry.details.get("colormap") or USUAL_COLORMAP
@@ -72,7 +73,7 @@ def tile(
 
 
 def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: float) -> list[dict[str, Any]]:
-    """The name and the value of each band at a place; None where there is none.
+    """The name and the calibrated value of each band at a place; None where there is none.
 
     Raises:
         NotFound: the file is gone, or it is no image.
@@ -80,22 +81,36 @@ def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: floa
     """
     bands = entry.details.get("bands", [])
     with datasets.taken(_key(entry)) as dataset:
-        values = _pixel(dataset, [band["number"] for band in bands], longitude, latitude)
-    return [{"name": band["name"], "value": value} for band, value in zip(bands, values, strict=True)]
+        stored = _pixel(dataset, [band["number"] for band in bands], longitude, latitude)
+    values = [_calibrated(number, band) for number, band in zip(stored, bands, strict=True)]
+    return [
+        {"name": band["name"], "value": float(value) if np.isfinite(value) else None}
+        for band, value in zip(bands, values, strict=True)
+    ]
 
 
-def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> list[float | None]:
+def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> NDArray[np.float64]:
+    """The stored numbers of bands at a place, (n,); NaN where there are none."""
+    nothing = np.full(len(numbers), np.nan)
     (x,), (y,) = places_in(WGS84, dataset.crs.to_wkt(), [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
-        return [None] * len(numbers)
+        return nothing
     turns = (-360, 0, 360) if dataset.crs.is_geographic else (0,)
     for turn in turns:
         column, row = map(math.floor, ~dataset.transform @ (x + turn, y))
         if 0 <= column < dataset.width and 0 <= row < dataset.height:
             window = ((row, row + 1), (column, column + 1))
-            found = np.ma.filled(dataset.read(list(numbers), window=window, masked=True).astype(float), np.nan)
-            return [None if not math.isfinite(value) else float(value) for value in found[:, 0, 0]]
-    return [None] * len(numbers)
+            found = dataset.read(list(numbers), window=window, masked=True).astype(np.float64)
+            pixel: NDArray[np.float64] = np.ma.filled(found, np.nan)[:, 0, 0]
+            return pixel
+    return nothing
+
+
+def _calibrated(stored: Any, band: dict[str, Any]) -> Any:
+    """The values of a band's stored numbers, as its scale and offset say."""
+    if "scale" not in band:
+        return stored
+    return np.asarray(stored, np.float64) * band["scale"] + band["offset"]
 
 
 def _read(datasets: Datasets, key: str, numbers: Sequence[int], piece: Grid) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -117,11 +132,24 @@ def _read(datasets: Datasets, key: str, numbers: Sequence[int], piece: Grid) -> 
 
 def _warped(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     options: dict[str, Any] = {"crs": _mercator(dataset), "transform": placed, "width": SIDE, "height": SIDE}
-    with WarpedVRT(dataset, add_alpha=not _says_where(dataset), **options) as warped:
-        found, seen = warped.read(list(numbers)), warped.dataset_mask()
+    has_nodata = nodata_of(dataset) is not None
+    has_alpha = ColorInterp.alpha in dataset.colorinterp
+    with WarpedVRT(dataset, add_alpha=not (has_nodata or has_alpha), **options) as warped:
+        found = warped.read(list(numbers))
+        if has_nodata:
+            seen = warped.read_masks(list(numbers)).max(axis=0)
+        else:  # GDAL's own mask knows alpha bands of few types alone
+            seen = _opacity(
+                warped.read(dataset.colorinterp.index(ColorInterp.alpha) + 1 if has_alpha else warped.count)
+            )
     if np.issubdtype(found.dtype, np.floating):
         seen[~np.isfinite(found).all(axis=0)] = 0
     return found, seen
+
+
+def _opacity(alpha: NDArray[Any]) -> NDArray[np.uint8]:
+    """An alpha band from 0 to 255; those that the warper adds say only whether there is data."""
+    return alpha if alpha.dtype == np.uint8 else np.where(alpha > 0, 255, 0).astype(np.uint8)
 
 
 def _mercator(dataset: DatasetReader) -> CRS:
@@ -141,7 +169,7 @@ def _turns(dataset: DatasetReader, piece: Grid) -> list[int]:
 def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
     """The coarsest level whose pixels are no larger than a tile's in its middle; 0 is the full size."""
     places = [placed @ (SIDE / 2 + right, SIDE / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
-    xs, ys = transform(_mercator(dataset), dataset.crs, *zip(*places, strict=True))
+    xs, ys = places_in(_mercator(dataset).to_wkt(), dataset.crs.to_wkt(), *zip(*places, strict=True))
     columns, rows = ~dataset.transform @ (np.array(xs), np.array(ys))
     covered = abs((columns[1] - columns[0]) * (rows[2] - rows[0]) - (columns[2] - columns[0]) * (rows[1] - rows[0]))
     fitting = [
@@ -150,12 +178,6 @@ def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> in
         if factor**2 <= covered * 1.01 or not math.isfinite(covered)  # where it has no place, it costs nothing
     ]
     return max(fitting, default=0)
-
-
-def _says_where(dataset: DatasetReader) -> bool:
-    """Whether an image tells which pixels have data, so that those around it are known to have none."""
-    flags = [flag for flags in dataset.mask_flag_enums for flag in flags]
-    return MaskFlags.nodata in flags or ColorInterp.alpha in dataset.colorinterp
 
 
 def _key(entry: Entry) -> str:
@@ -174,7 +196,7 @@ def _stretched(values: NDArray[Any], lower: float, upper: float, first: int) -> 
 
 
 def _by_palette(values: NDArray[Any], there: NDArray[np.bool_], colours: dict[int, tuple[int, ...]]) -> Image.Image:
-    table = np.zeros((max(colours) + 1, 4), np.uint8)
+    table = np.zeros((max(colours) + 2, 4), np.uint8)  # the last one is of numbers beyond the palette
     for number, colour in colours.items():
         table[number] = colour
     found = table[np.clip(values, 0, len(table) - 1)]
