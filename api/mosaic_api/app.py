@@ -17,6 +17,7 @@ from mosaic_api.limits import BodyLimit
 from mosaic_api.loops import Loops
 from mosaic_api.metrics import Measured
 from mosaic_api.routes import (
+    areas,
     central,
     entries,
     health,
@@ -74,6 +75,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
         mosaics.router,
         results.router,
         planning.router,
+        areas.router,
         entries.router,
         central.router,
         tokens.router,
@@ -82,7 +84,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
         app.include_router(router, prefix=API)
     pages.mount_files(app)
     app.add_middleware(WellFormed)
-    app.add_middleware(BodyLimit, settings=settings, uploads_to=f"{API}/entries")
+    app.add_middleware(BodyLimit, settings=settings, uploads_to=(f"{API}/entries", f"{API}/areas"))
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")
         app.add_middleware(

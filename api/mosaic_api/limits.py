@@ -5,7 +5,7 @@ import ipaddress
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -177,7 +177,9 @@ class BodyLimit:
     other routes keep a body in memory.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, uploads_to: str, patience: Patience = Patience()) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, uploads_to: Collection[str], patience: Patience = Patience()
+    ) -> None:
         self._app = app
         self._uploads_to = uploads_to
         self._upload = settings.max_upload_bytes + MOST_BODY_BYTES  # with what a form has beside the file
@@ -190,7 +192,7 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        is_upload = is_form and (scope["method"], scope["path"]) == ("POST", self._uploads_to)
+        is_upload = is_form and scope["method"] == "POST" and scope["path"] in self._uploads_to
         most = self._upload if is_upload else MOST_BODY_BYTES
         refusal = f"the body is larger than {most // 2**20} MiB, and no more is taken"
         length = headers.get("content-length", "0")

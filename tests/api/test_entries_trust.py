@@ -132,7 +132,7 @@ def test_zips_hold_whole_shapefiles_and_nothing_that_leads_out(laptop: TestClien
         assert "leads out of it" in refused(laptop, content, "file", kind="vector")
     linked = zipped({"x.shp": b"/etc/passwd"}, links=("x.shp",))
     assert "leads out of it" in refused(laptop, linked, "file", kind="vector")
-    assert "holds no Shapefile" in refused(laptop, zipped({"x.txt": b"x"}), "file", kind="vector")
+    assert "holds no vector file" in refused(laptop, zipped({"x.txt": b"x"}), "file", kind="vector")
     assert "lacks its .shx" in refused(laptop, shapefile(tmp_path / "a", ".shx"), "file", kind="vector")
     assert "lacks its .prj" in refused(laptop, shapefile(tmp_path / "b", ".prj"), "file", kind="vector")
     broken = zipped({"x.shp": b"x", "x.shx": b"y", "x.dbf": b"z"})

@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 PUBLIC_URL = "https://mosaics.example.org"
 
 
-UPLOADS = "/api/v1/entries"
+UPLOADS = ("/api/v1/entries",)
 FORM = (b"content-type", b"multipart/form-data; boundary=x")
 
 
@@ -210,7 +210,7 @@ def test_an_upload_may_be_larger(settings: Settings):
     async def reading(scope: dict, receive: object, send: object) -> None:
         seen.append(await receive())
 
-    scope = {"type": "http", "method": "POST", "path": UPLOADS, "headers": [FORM]}
+    scope = {"type": "http", "method": "POST", "path": UPLOADS[0], "headers": [FORM]}
     asyncio.run(BodyLimit(reading, settings, UPLOADS)(scope, whole, None))
     assert len(seen) == 1
 

@@ -83,6 +83,7 @@ UNSAID = {
     "POST /api/v1/requests": _SPEC,
     "POST /api/v1/estimate": _SPEC,
     "POST /api/v1/scenes": f"{_SPEC}; and from which hosts this installation reads",
+    "POST /api/v1/areas": "which bytes are a vector file with polygons",
     "POST /api/v1/entries": "which fields belong to which kind, and which files are of it",
     "PATCH /api/v1/entries/{entry_id}": "which fields belong to which kind, and where web maps end",
     "GET /api/v1/entries": "of a box, that south is not above north, and that degrees end",

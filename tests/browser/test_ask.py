@@ -1,5 +1,6 @@
 """Asking for a mosaic on the page, as somebody does who has never seen it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -264,3 +265,32 @@ def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: O
         expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
         (asked,) = site.call("GET", "requests")["requests"]
     assert asked["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
+
+
+def test_the_area_is_taken_from_a_file_in_other_coordinates(site: Site, opens: Opens, tmp_path: Path):
+    page = opens(site)
+    (tmp_path / "zone.csv").write_text(
+        'wkt\n"SRID=32610;POLYGON ((450000 5400000, 451000 5400000, 451000 5401000, 450000 5400000))"\n'
+    )
+    page.get_by_label("Area from a file").set_input_files(tmp_path / "zone.csv")
+    expect(page.locator("#area-says")).to_contain_text("A polygon of 3 corners")
+    west = float(page.get_by_role("form", name="Ask for a mosaic").get_by_label("West").input_value())
+    assert abs(west - -123.681) < 0.01  # of 50 km west of the zone's middle
+    expect(page.locator("path.area-shape")).to_be_attached()
+    triangles = [[[[x, 2], [x + 1, 2], [x + 1, 3], [x, 2]]] for x in (1, 5)]
+    shapes = [{"type": "Polygon", "coordinates": rings} for rings in triangles] + [
+        {"type": "Point", "coordinates": [1, 2]}
+    ]
+    (tmp_path / "two.geojsonl").write_text("\n".join(map(json.dumps, shapes)))
+    page.get_by_label("Area from a file").set_input_files(tmp_path / "two.geojsonl")
+    expect(page.locator("#area-says")).to_contain_text("2 polygons of 6 corners")
+    expect(page.locator("#area-says")).to_contain_text("left out: 1")
+
+
+def test_a_file_that_is_no_area_is_said_beside_its_field(site: Site, opens: Opens, tmp_path: Path):
+    page = opens(site)
+    (tmp_path / "point.csv").write_text("lon,lat\n1,2\n")
+    chosen = page.get_by_label("Area from a file")
+    chosen.set_input_files(tmp_path / "point.csv")
+    expect(page.locator(".field:has(#area-file) .wrong")).to_contain_text("There is no polygon in it")
+    expect(chosen).to_be_focused()

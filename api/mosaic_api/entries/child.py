@@ -17,11 +17,10 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.isolation import Rules, code_files, seal
 
 from mosaic_api.entries.boxes import Box
-from mosaic_api.entries.geopackages import check_geopackage
 from mosaic_api.entries.job import ENV_JOB, Job, Outcome, Told
-from mosaic_api.entries.kinds import FORMATS, GEOPACKAGE
+from mosaic_api.entries.kinds import FORMATS
 
-_DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "KML", "LIBKML", "MEM"}
+_DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "GPX", "KML", "LIBKML", "MEM"}
 """Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
 _SKIPPED = "GDAL_SKIP"
 
@@ -101,8 +100,10 @@ def _limit(job: Job) -> None:
 
 def _take(job: Job) -> Outcome:
     kind = next(each for each in FORMATS if each.name == job.format)
-    if kind is GEOPACKAGE:
-        check_geopackage(Path(job.path))
+    if kind.kind == "vector" and job.area:
+        from mosaic_api.entries.areas import take_area
+
+        return take_area(Path(job.path), job.name, kind)
     if kind.kind == "vector":
         from mosaic_api.entries.vectors import take_vectors
 

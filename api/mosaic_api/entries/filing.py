@@ -26,7 +26,7 @@ from mosaic_api.database import Database, LooseFile
 from mosaic_api.entries.boxes import Box
 from mosaic_api.entries.conversion import convert
 from mosaic_api.entries.job import Job, Outcome
-from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, SHAPEFILE, Format, format_of
+from mosaic_api.entries.kinds import GEOTIFF, HEAD_BYTES, Format, format_of
 from mosaic_api.entries.loose import loosen
 from mosaic_api.entries.scratch import Scratch
 from mosaic_api.entries.turns import Turns
@@ -41,8 +41,8 @@ LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_MIB = 60, 600, 1
 LEAST_DISPLAY, DISPLAY_RATIO = 64 * 2**20, 50
 """Bytes of what is shown of a file, of the smallest file and for each byte of a larger one; compressed, a picture of
 noise is 20 times smaller than what is shown of it."""
-WRITTEN_RATIO = 1.5
-"""Of all bytes that are written to those that are shown: overviews are written apart first."""
+WRITTEN_RATIO = 2.5
+"""Of all bytes that are written to those that are shown: overviews, and images that are rewritten first, are apart."""
 LEAST_BYTES = 2**20
 """That a process may write whatever is left."""
 _log = logging.getLogger(__name__)
@@ -157,28 +157,53 @@ class Filing:
         most = LEAST_DISPLAY + DISPLAY_RATIO * size
         if sender.room is not None:
             most = min(most, max(sender.room - size, LEAST_BYTES))
-        unpacked = min(LARGEST_UNPACKED, LARGEST_RATIO * size) if original.format is SHAPEFILE else 0
+        job = self._job(original).model_copy(update={"corners": corners, "display": display and str(display)})
+        return self._convert(job, original, most, sender)
+
+    def read_area(self, original: Original, sender: Sender) -> Outcome:
+        """The polygons of a vector file as one area.
+
+        Args:
+            original: the file.
+            sender: who it is read for.
+
+        Raises:
+            Invalid: it cannot be taken.
+            Cancelled: nobody waits for it any more.
+            NoRoom: the disk is full.
+        """
+        job = self._job(original).model_copy(update={"area": True})
+        return self._convert(job, original, LEAST_BYTES, sender)
+
+    def _convert(self, job: Job, original: Original, most: int, sender: Sender) -> Outcome:
+        """Let a process read a file, when it has its turn and its room on the disk.
+
+        Args:
+            job: what it does.
+            original: the file.
+            most: bytes of what is shown of it.
+            sender: who it is read for.
+        """
+        size = original.path.stat().st_size
+        unpacked = min(LARGEST_UNPACKED, LARGEST_RATIO * size) if original.format.packed else 0
         with (
             self.conversions.turn(sender.owner, sender.cancelled),
             self.scratch.reserved(unpacked),
             self.scratch.reserved_up_to(round(most * WRITTEN_RATIO)) as reserved,
         ):
-            if reserved < LEAST_BYTES:
+            written = round(reserved / WRITTEN_RATIO)
+            if written < LEAST_BYTES:
                 raise NoRoom("the server's temporary disk is full now; try again later")
-            job = self._job(original, display, corners, round(reserved / WRITTEN_RATIO) + unpacked)
-            return convert(job, sender.cancelled)
+            return convert(job.model_copy(update={"bytes": written + unpacked}), sender.cancelled)
 
-    def _job(self, original: Original, display: Path | None, corners: Box | None, most: int) -> Job:
+    def _job(self, original: Original) -> Job:
         mib = original.path.stat().st_size // 2**20
         return Job(
             path=str(original.path),
             name=PurePosixPath(original.name).stem,
             format=original.format.name,
             max_pixels=self.max_pixels,
-            corners=corners,
-            display=None if display is None else str(display),
             outcome=str(original.path.parent / "outcome.json"),
-            bytes=most,
             decoded=self.max_display_bytes,
             seconds=min(LEAST_SECONDS + SECONDS_PER_MIB * mib, MOST_SECONDS),
         )

@@ -21,6 +21,7 @@ class Job(BaseModel):
         max_pixels: of an image.
         corners: west, south, east, north of a picture that says nothing of its place.
         display: where what is shown of it is written; nowhere if None, where the file itself is made for that.
+        area: whether the polygons of a vector file are wanted as one area, and nothing is shown.
         outcome: where the outcome is written.
         memory, seconds: that the process may take.
         bytes: of one written file.
@@ -33,6 +34,7 @@ class Job(BaseModel):
     max_pixels: int
     corners: tuple[float, float, float, float] | None = None
     display: str | None = None
+    area: bool = False
     outcome: str
     memory: int = 2 * 2**30
     bytes: int = 16 * 2**30

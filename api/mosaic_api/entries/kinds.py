@@ -18,16 +18,18 @@ class Format:
         kind: of the entry that it makes: image or vector.
         suffix: that its name gets in the store.
         media_type: of its content.
-        driver: of GDAL, that reads it.
+        driver: of GDAL, that reads it; none where it is read without GDAL.
         placed: whether it says nothing of its place, which its corners tell then.
+        packed: whether it is a zip, whose members are read.
     """
 
     name: str
     kind: str
     suffix: str
     media_type: str
-    driver: str
+    driver: str = ""
     placed: bool = False
+    packed: bool = False
 
 
 GEOTIFF = Format("GeoTIFF", "image", ".tif", "image/tiff", "GTiff")
@@ -35,10 +37,21 @@ JPEG2000 = Format("JPEG 2000", "image", ".jp2", "image/jp2", "JP2OpenJPEG")
 PNG = Format("PNG", "image", ".png", "image/png", "PNG", placed=True)
 JPEG = Format("JPEG", "image", ".jpg", "image/jpeg", "JPEG", placed=True)
 GEOJSON = Format("GeoJSON", "vector", ".geojson", "application/geo+json", "GeoJSON")
+SEQUENCE = Format("GeoJSON sequence", "vector", ".geojsonl", "application/geo+json-seq")
 GEOPACKAGE = Format("GeoPackage", "vector", ".gpkg", "application/geopackage+sqlite3", "GPKG")
-SHAPEFILE = Format("zipped Shapefile", "vector", ".zip", "application/zip", "ESRI Shapefile")
+SHAPEFILE = Format("Shapefile", "vector", ".shp", "application/vnd.shp", "ESRI Shapefile")
 KML = Format("KML", "vector", ".kml", "application/vnd.google-earth.kml+xml", "LIBKML")
-FORMATS = (GEOTIFF, JPEG2000, PNG, JPEG, GEOJSON, GEOPACKAGE, SHAPEFILE, KML)
+GPX = Format("GPX", "vector", ".gpx", "application/gpx+xml", "GPX")
+CSV = Format("CSV", "vector", ".csv", "text/csv")
+KMZ = Format("KMZ", "vector", ".kmz", "application/vnd.google-earth.kmz", packed=True)
+ZIP = Format("zip", "vector", ".zip", "application/zip", packed=True)
+FORMATS = (GEOTIFF, JPEG2000, PNG, JPEG, GEOJSON, SEQUENCE, GEOPACKAGE, KML, GPX, CSV, KMZ, ZIP)
+"""Of files that are sent. A Shapefile is several, in a zip."""
+IMAGES_TAKEN = "GeoTIFF, JPEG 2000, PNG, JPEG"
+VECTORS_TAKEN = (
+    "GeoJSON, newline-delimited GeoJSON, GeoPackage, zipped Shapefile or GeoPackage, KML, KMZ, GPX, or CSV with "
+    "coordinates"
+)
 
 _BEGINNINGS = {
     b"II*\0": GEOTIFF,
@@ -49,10 +62,18 @@ _BEGINNINGS = {
     b"\xff\x4f\xff\x51": JPEG2000,
     b"\x89PNG\r\n\x1a\n": PNG,
     b"\xff\xd8\xff": JPEG,
-    b"PK\x03\x04": SHAPEFILE,
+    b"\x1e": SEQUENCE,
 }
+_ZIP = b"PK\x03\x04"
+_NAME_LENGTH, _NAME = slice(26, 28), 30
+"""Of the first member of a zip."""
 _GEOPACKAGE = (b"GPKG", b"GP10", b"GP11")
 """SQLite's application id, at byte 68."""
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_LINES_OF_JSON = re.compile(rb"\{[^\n]*\}\s*\n\s*\{")
+_SEPARATORS = re.compile(r"[,;\t|]")
+_GEOMETRY_ALONE = re.compile(r'"?(wkt|geometry|geom|the_geom)"?', re.IGNORECASE)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def format_of(head: bytes) -> Format:
@@ -64,12 +85,31 @@ def format_of(head: bytes) -> Format:
     for beginning, found in _BEGINNINGS.items():
         if head.startswith(beginning):
             return found
+    if head.startswith(_ZIP):
+        length = int.from_bytes(head[_NAME_LENGTH], "little")
+        return KMZ if head[_NAME : _NAME + length].lower().endswith(b".kml") else ZIP
     if head.startswith(b"SQLite format 3\0") and head[68:72] in _GEOPACKAGE:
         return GEOPACKAGE
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
-        return GEOJSON
-    if text.startswith(b"<") and re.search(rb"<(\w+:)?kml[\s>]", text):
-        return KML
-    taken = ", ".join(known.name for known in FORMATS)
-    raise RequestError(f"file: the content is of no kind that is taken; send one of {taken}", "file")
+        return SEQUENCE if _LINES_OF_JSON.match(text) else GEOJSON
+    if text.startswith(b"<"):
+        for found in (KML, GPX):
+            if re.search(rb"<(\w+:)?" + found.name.lower().encode() + rb"[\s>]", text):
+                return found
+    elif _is_table(head):
+        return CSV
+    raise RequestError(
+        f"file: the content is of no kind that is taken; send one of {IMAGES_TAKEN}, {VECTORS_TAKEN}", "file"
+    )
+
+
+def _is_table(head: bytes) -> bool:
+    """Whether a file may be a table as text: its first line has several columns, or is the name of a geometry."""
+    encodings = ("utf-16",) if head.startswith(_UTF16) else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        text = head[: len(head) // 2 * 2].decode(encoding, "ignore")  # a letter may be cut at the end
+        first = text.strip().split("\n", 1)[0].strip()
+        if first and not _CONTROLS.search(text):
+            return bool(_SEPARATORS.search(first) or _GEOMETRY_ALONE.fullmatch(first))
+    return False

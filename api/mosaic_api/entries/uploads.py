@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -46,12 +46,39 @@ async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator
         Invalid: it is no form.
         RequestValidationError: a field is not as it must be.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type == "application/json":
+    if _content_type(request) == "application/json":
         content = b"".join([piece async for piece in _body(request, most)])
         yield Upload(_validated(lambda: New.model_validate_json(content)), None)
         return
-    if content_type != "multipart/form-data":
+    async with _form(request, max_bytes, most) as (said, file):
+        yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
+
+
+@asynccontextmanager
+async def received_file(request: Request, max_bytes: int, most: int) -> AsyncIterator[UploadFile]:
+    """Receive a file alone, as a form (multipart/form-data).
+
+    Args:
+        request: that brings it.
+        max_bytes: of the file.
+        most: bytes of the body that have been reserved.
+
+    Raises:
+        TooLarge: there are more bytes.
+        Invalid: it is no form with a file alone.
+    """
+    async with _form(request, max_bytes, most) as (said, file):
+        if said:
+            raise Invalid(f"{min(said)}: only a `file` is taken", min(said))
+        if file is None:
+            raise Invalid("file: it is missing", "file")
+        yield file
+
+
+@asynccontextmanager
+async def _form(request: Request, max_bytes: int, most: int) -> AsyncIterator[tuple[dict[str, Any], UploadFile | None]]:
+    """The fields of a form that are not empty, and its file, if there is one."""
+    if _content_type(request) != "multipart/form-data":
         raise Invalid("the body must be a form (multipart/form-data), or JSON where no file is sent")
     parser = MultiPartParser(
         request.headers, _body(request, most), max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD
@@ -63,17 +90,20 @@ async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator
     try:
         files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
         if files.keys() - {"file"}:
-            raise Invalid(f"{min(files)}: the file of an entry is sent as `file`", min(files))
+            raise Invalid(f"{min(files)}: the file is sent as `file`", min(files))
         file = files.get("file")
         if file is not None and (file.size or 0) > max_bytes:
             raise TooLarge(f"file: it is larger than the {max_bytes // 2**20} MiB that are taken here", "file")
         if file is not None and file.filename:
             name = file.filename
             file.filename = _validated(lambda: _FILE_NAME.validate_python(name), "file")
-        said = {name: value for name, value in form.items() if name not in files and value != ""}
-        yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
+        yield {name: value for name, value in form.items() if name not in files and value != ""}, file
     finally:
         await form.close()
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def announced(request: Request, max_bytes: int) -> int:

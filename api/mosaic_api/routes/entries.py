@@ -21,7 +21,7 @@ from mosaic_api.entries.asking import LARGEST, Change, New
 from mosaic_api.entries.boxes import HALF, TURN, Box, box_around
 from mosaic_api.entries.filing import Content
 from mosaic_api.entries.keeping import Keeper
-from mosaic_api.entries.kinds import FORMATS, GEOJSON
+from mosaic_api.entries.kinds import FORMATS, GEOJSON, IMAGES_TAKEN, VECTORS_TAKEN
 from mosaic_api.entries.telling import Told
 from mosaic_api.entries.uploads import announced, cancelled_with, received
 from mosaic_api.files import Read, Sent, known, send
@@ -91,12 +91,15 @@ def keeper(here: HERE) -> Keeper:
 KEEPER = Annotated[Keeper, Depends(keeper)]
 
 
+def file_in_form(taken: str) -> dict[str, Any]:
+    """How the file of a form is described, by the formats that are taken."""
+    return {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": taken}}
+
+
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """How a body is described that is a form with a file, or JSON without one."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    taken = "GeoTIFF, JPEG 2000, PNG, JPEG, GeoJSON, GeoPackage, zipped Shapefile or KML"
-    file = {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": taken}}
-    form = schema | {"properties": schema["properties"] | file}
+    form = schema | {"properties": schema["properties"] | file_in_form(f"{IMAGES_TAKEN}, {VECTORS_TAKEN}")}
     return {
         "requestBody": {
             "required": True,

@@ -1,15 +1,19 @@
-// Where the mosaic is to be: drawn, typed, taken from the map's view or from a layer.
+// Where the mosaic is to be: drawn, typed, taken from the map's view, from a layer or from a file.
 
+import { Problem, upload } from "./api.mjs";
 import { make, the } from "./dom.mjs";
 import { drawn } from "./drawing.mjs";
+import { clearProblems, showProblem } from "./fields.mjs";
+import { ENDS, SAYS } from "./formats.mjs";
 import { boundsNear, boxOfArea, boxOfCorners, polygonOf, ringsOf } from "./geo.mjs";
 import { layers } from "./layers.mjs";
 import * as locale from "./locale.mjs";
-import { lookAt, map, viewBox } from "./map.mjs";
+import { lookAt, map, told, viewBox } from "./map.mjs";
 
 const SIDES = ["west", "south", "east", "north"];
 const inputs = SIDES.map((side) => the("ask-form").elements[side]);
 const footprints = the("footprint");
+const file = the("area-file");
 const EARTH_KM = 6371.0088;
 let area = null;
 let shape = null;
@@ -30,7 +34,9 @@ function says() {
   if (box.some((side) => side === null)) return "A corner is missing.";
   if (area.geometry) {
     const corners = ringsOf(area.geometry).reduce((sum, ring) => sum + ring.length - 1, 0);
-    return `A polygon of ${locale.integer(corners)} corners, in this box.`;
+    const { type, coordinates } = area.geometry;
+    const what = type === "Polygon" || coordinates.length === 1 ? "A polygon" : `${locale.integer(coordinates.length)} polygons`;
+    return `${what} of ${locale.integer(corners)} corners, in this box.`;
   }
   const across = box[0] > box[2] ? " It crosses the antimeridian." : "";
   return `${locale.about(squareKilometres(box))} km².${across}`;
@@ -90,6 +96,34 @@ the("draw-polygon").addEventListener("click", async () => {
 the("use-view").addEventListener("click", () => setArea({ bbox: viewBox() }));
 the("clear-area").addEventListener("click", () => { setArea(null); inputs[3].focus(); });
 for (const input of inputs) input.addEventListener("input", typed);
+
+/** Take the polygons of a file, which the server reads: it knows all formats, and all coordinates. */
+async function fromFile() {
+  const [chosen] = file.files;
+  if (!chosen) return;
+  clearProblems(the("ask-form"));
+  the("ask-problem").hidden = true;
+  const sent = new FormData();
+  sent.append("file", chosen);
+  file.disabled = true;
+  the("area-says").textContent = `Reading ${chosen.name} …`;
+  let problem = null;
+  try {
+    if (chosen.size > told.maxUploadBytes) throw new Problem(`The file is larger than ${locale.bytes(told.maxUploadBytes)}.`, 0, "file");
+    const found = await upload("areas", sent, () => {});
+    setArea({ geometry: found.geometry }, { look: true });
+    if (found.left_out) the("area-says").textContent += ` Features of the file that are no polygons are left out: ${locale.integer(found.left_out)}.`;
+  } catch (error) {
+    problem = error;
+    the("area-says").textContent = says();
+  }
+  file.disabled = false;
+  file.value = ""; // so that the same one can be chosen again
+  if (problem) showProblem(the("ask-form"), the("ask-problem"), problem);
+}
+file.accept = ENDS.vector;
+the("area-file-says").textContent = `${SAYS.area} At most ${locale.bytes(told.maxUploadBytes)}.`;
+file.addEventListener("change", fromFile);
 
 footprints.addEventListener("change", () => {
   const layer = layers.find(footprints.value);

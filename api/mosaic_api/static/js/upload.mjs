@@ -6,6 +6,7 @@ import { notify, the } from "./dom.mjs";
 import { picked } from "./drawing.mjs";
 import { layerOf } from "./entry_layer.mjs";
 import { clearProblems, held, showParts, showProblem } from "./fields.mjs";
+import { ENDS, SAYS } from "./formats.mjs";
 import { wrapped } from "./geo.mjs";
 import { layers } from "./layers.mjs";
 import * as locale from "./locale.mjs";
@@ -14,11 +15,6 @@ import { lookAt, told } from "./map.mjs";
 const form = the("entry-form");
 const { file, name, placed } = form.elements;
 const progress = the("entry-progress");
-const SAYS = {
-  image: "GeoTIFF, COG or JPEG 2000 that knows where it lies; or an ordinary PNG or JPEG, which you place.",
-  vector: "GeoJSON, GeoPackage, zipped Shapefile or KML.",
-};
-const ENDS = { image: ".tif,.tiff,.jp2,.png,.jpg,.jpeg", vector: ".geojson,.json,.gpkg,.zip,.kml" };
 const PLACED = ["west", "south", "east", "north"];
 
 function show() {

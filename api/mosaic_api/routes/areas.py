@@ -1,0 +1,85 @@
+"""/areas: the area of a request out of a vector file; nothing of it is kept."""
+
+import threading
+from functools import partial
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+
+from mosaic_api.access import Who
+from mosaic_api.bodies import Body
+from mosaic_api.context import HERE, Context
+from mosaic_api.entries.filing import Content, Sender
+from mosaic_api.entries.job import Outcome
+from mosaic_api.entries.kinds import VECTORS_TAKEN
+from mosaic_api.entries.uploads import announced, cancelled_with, received_file
+from mosaic_api.identity import Principal
+from mosaic_api.problems import Invalid
+from mosaic_api.routes.entries import file_in_form
+
+router = APIRouter(prefix="/areas", tags=["planning"])
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": file_in_form(VECTORS_TAKEN),
+                    "required": ["file"],
+                    "additionalProperties": False,
+                }
+            }
+        },
+    }
+}
+
+
+class AreaOfFile(Body):
+    """The polygons of a file as one area."""
+
+    geometry: dict[str, Any]
+    """A GeoJSON Polygon or MultiPolygon in degrees, for `spec.area.geometry`."""
+    bounds: tuple[float, float, float, float]
+    """West, south, east, north in degrees; west > east crosses the antimeridian."""
+    features: int
+    """Whose polygons these are."""
+    left_out: int
+    """Features without polygons, such as points and lines."""
+
+
+@router.post("", openapi_extra=BODY)
+async def create(request: Request, principal: Who, here: HERE) -> AreaOfFile:
+    """Read the polygons of a vector file, in whatever coordinates, as the area of a request."""
+    principal.require("editor")
+    size = announced(request, here.settings.max_upload_bytes)
+    cancelled = threading.Event()
+    with here.uploads.slot(principal.user_id), here.scratch.reserved(size) as written:
+        async with received_file(request, here.settings.max_upload_bytes, size) as file:
+            written()
+            read = partial(area_of, here, principal, file, cancelled)
+            with cancelled_with(request, cancelled):
+                found = await anyio.to_thread.run_sync(read, limiter=here.working)
+    return AreaOfFile(
+        geometry=found.footprint,
+        bounds=found.box,
+        features=found.details["features"],
+        left_out=found.details["leftOut"],
+    )
+
+
+def area_of(here: Context, principal: Principal, file: UploadFile, cancelled: threading.Event) -> Outcome:
+    """The area of a file that was received.
+
+    Raises:
+        Invalid: it is no vector file with polygons.
+        Cancelled: nobody waits for it any more.
+        NoRoom: the disk is full.
+    """
+    with here.filing.on_disk(Content(file.file, file.filename or "file")) as original:
+        if original.format.kind != "vector":
+            raise Invalid(f"file: a {original.format.name} has no polygons; send one of {VECTORS_TAKEN}", "file")
+        return here.filing.read_area(original, Sender(principal.user_id, None, cancelled))
