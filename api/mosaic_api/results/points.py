@@ -24,7 +24,8 @@ def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitud
     column, row = pixel
     window = Window(column, row, column + 1, row + 1)
     found = mosaic.values(datasets.read(mosaic.key, 0, len(mosaic.names), window))[:, 0, 0]
-    return [None if np.isnan(value) else _shortest(value, mosaic.dtype) for value in found]
+    scales = mosaic.scales if mosaic.dtype == "int16" else [None] * len(found)
+    return [None if np.isnan(value) else _shortest(value, scale) for value, scale in zip(found, scales, strict=True)]
 
 
 def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] | None:
@@ -40,6 +41,11 @@ def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] |
     return (column, row) if 0 <= column < grid.width and 0 <= row < grid.height else None
 
 
-def _shortest(value: np.float32, dtype: str) -> float:
-    """The number as people wrote it, 0.1 and not 0.10000000149; an int16 has no more than 5 digits."""
-    return float(str(value) if dtype == "float32" else f"{value:.5g}")
+def _shortest(value: np.float32, scale: float | None) -> float:
+    """The number as people wrote it, 0.1 and not 0.10000000149.
+
+    Args:
+        value: as it is stored.
+        scale: what one unit of an integer stands for, below which digits mean nothing; None of a float.
+    """
+    return float(str(value)) if scale is None else round(float(value), 1 - math.floor(math.log10(scale)))
