@@ -163,6 +163,15 @@ def test_bands_of_one_asset_have_their_own_numbers_scales_and_nodata(tmp_path, f
     assert value(path, "nir") == pytest.approx(70 * 0.1)
 
 
+def test_both_descriptions_of_the_bands_of_an_asset_count(tmp_path):
+    asset = numbers_in(tmp_path, "stack.tif", 1, 2) | {
+        "bands": [{"eo:common_name": "red"}, {"eo:common_name": "nir", "raster:scale": 0.5}],
+        "eo:bands": [{"name": "first"}, {"name": "second"}],
+    }
+    path = write_item(tmp_path, "SCENE", {"image": asset}, version="1.1.0")
+    assert (value(path, "red"), value(path, "nir")) == (1, 1)
+
+
 def test_fields_of_a_band_come_before_those_of_its_asset(tmp_path):
     bands = [{"name": "red", "raster:scale": 0.5}, {"name": "nir", "raster:offset": 3}]
     asset = numbers_in(tmp_path, "stack.tif", 10, 20) | {"bands": bands, "raster:scale": 0.1, "raster:offset": 1}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from typing import Any
 
 import pystac
@@ -21,6 +22,7 @@ _PICTURES = {"visual", "tci", "preview", "rendered_preview", "thumbnail", "overv
 """Keys of pictures, which catalogues describe as if they held reflectances; only `assets` of a request uses them."""
 _DOCUMENTS = ("text/", "application/json", "application/geo+json", "application/xml")
 _KEY = re.compile(r"(?P<stem>.+?)(?:[-_](?P<metres>\d{1,3})m)?(?:[-_.](?:jp2|cog|tiff?))?", re.IGNORECASE)
+_NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,11 @@ def roles_of(asset: pystac.Asset) -> frozenset[str]:
 
 def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
     """The bands of an asset; one without a number where the Item does not describe them."""
-    described = _list(asset.extra_fields, "eo:bands") or _list(asset.extra_fields, "bands")
+    fields = asset.extra_fields
+    lists = [_list(fields, name) for name in ("bands", "eo:bands")]
+    described = [{**newer, **older} for newer, older in zip_longest(*lists, fillvalue=_NOTHING)]
     if not described:
-        return (AssetBand(key, asset, among=max(1, len(_list(asset.extra_fields, "raster:bands")))),)
+        return (AssetBand(key, asset, among=max(1, len(_list(fields, "raster:bands")))),)
     return tuple(AssetBand(key, asset, place + 1, len(described), entry) for place, entry in enumerate(described))
 
 
