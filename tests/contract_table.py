@@ -79,10 +79,10 @@ def ring_of(positions: int) -> list[list[float]]:
 
 
 CLOSED_RINGS = (
-    "closed rings of at least 4 positions [longitude, latitude] within [-180, 180] and [-90, 90] are allowed, "
+    "closed rings of at least 4 positions [longitude, latitude] within [-360, 360] and [-90, 90] are allowed, "
     "nested as GeoJSON does for the type"
 )
-WORLD = "[west, south, east, north] within [-180, 180] and [-90, 90] degrees is allowed"
+WORLD = "[west, south, east, north] within [-360, 360] and [-90, 90] degrees is allowed, at most 360 wide"
 ORDER = "south must be less than north, and west not east (west > east crosses the antimeridian)"
 BAND_NAME = "a band name of at most 32 letters, digits and _, such as nir or swir16, is allowed"
 TIME = "a time such as 2024-07-01T19:03:11Z (UTC if it names no zone), or a date is allowed"
@@ -138,7 +138,15 @@ REQUEST = [
 AREA = [
     valid("a box", {"spec.area": BOX}),
     valid("a box across the antimeridian", {"spec.area": {"bbox": [179.5, -17.5, -179.5, -16.5]}}),
+    valid("a box across the antimeridian, beyond 180", {"spec.area": {"bbox": [179.5, -17.5, 180.5, -16.5]}}),
+    valid("a box across the antimeridian, beyond -180", {"spec.area": {"bbox": [-180.5, -17.5, -179.5, -16.5]}}),
     valid("the whole world", {"spec.area": {"bbox": [-180, -90, 180, 90]}}),
+    valid("the whole world from Greenwich", {"spec.area": {"bbox": [0, -90, 360, 90]}}),
+    invalid(
+        "more than the world",
+        {"spec.area": {"bbox": [-180, -90, 181, 90]}},
+        f"spec.area.bbox is [-180, -90, 181, 90]; {WORLD}",
+    ),
     valid("a polygon", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [RING]}}}),
     valid("two polygons", {"spec.area": {"geometry": {"type": "MultiPolygon", "coordinates": [[RING], [RING]]}}}),
     valid("10,000 positions", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring_of(10_000)]}}}),
@@ -164,8 +172,10 @@ AREA = [
     ),
     invalid("no north", {"spec.area": {"bbox": [15, 45, 16, 91]}}, f"spec.area.bbox is [15, 45, 16, 91]; {WORLD}"),
     invalid("no south", {"spec.area": {"bbox": [15, -91, 16, 46]}}, f"spec.area.bbox is [15, -91, 16, 46]; {WORLD}"),
-    invalid("no west", {"spec.area": {"bbox": [-181, 45, 16, 46]}}, f"spec.area.bbox is [-181, 45, 16, 46]; {WORLD}"),
-    invalid("no east", {"spec.area": {"bbox": [15, 45, 181, 46]}}, f"spec.area.bbox is [15, 45, 181, 46]; {WORLD}"),
+    invalid(
+        "no west", {"spec.area": {"bbox": [-361, 45, -345, 46]}}, f"spec.area.bbox is [-361, 45, -345, 46]; {WORLD}"
+    ),
+    invalid("no east", {"spec.area": {"bbox": [15, 45, 361, 46]}}, f"spec.area.bbox is [15, 45, 361, 46]; {WORLD}"),
     invalid(
         "south above north", {"spec.area": {"bbox": [15, 46, 16, 45]}}, f"spec.area.bbox is [15, 46, 16, 45]; {ORDER}"
     ),

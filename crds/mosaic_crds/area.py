@@ -14,7 +14,7 @@ def _is_position(position: Any) -> bool:
         isinstance(position, list)
         and len(position) in {2, 3}
         and all(isinstance(number, int | float) and not isinstance(number, bool) for number in position)
-        and abs(position[0]) <= 180
+        and abs(position[0]) <= 360
         and abs(position[1]) <= 90
     )
 
@@ -38,7 +38,7 @@ class Geometry(Model):
         Rule(
             server=None,
             holds=lambda geometry: all(map(_is_polygon, geometry.polygons)),
-            message="closed rings of at least 4 positions [longitude, latitude] within [-180, 180] and [-90, 90] are "
+            message="closed rings of at least 4 positions [longitude, latitude] within [-360, 360] and [-90, 90] are "
             "allowed, nested as GeoJSON does for the type",
             field="coordinates",
         ),
@@ -65,7 +65,9 @@ def _within_the_world(area: Any) -> bool:
     if area.bbox is None:
         return True
     west, south, east, north = area.bbox
-    return bool(min(west, east) >= -180 and max(west, east) <= 180 and south >= -90 and north <= 90)
+    return bool(
+        min(west, east) >= -360 and max(west, east) <= 360 and east - west <= 360 and south >= -90 and north <= 90
+    )
 
 
 class Area(Model):
@@ -74,10 +76,11 @@ class Area(Model):
     rules = (
         exactly_one("bbox", "geometry"),
         Rule(
-            server="!has(self.bbox) || (self.bbox[0] >= -180.0 && self.bbox[0] <= 180.0 && self.bbox[2] >= -180.0 && "
-            "self.bbox[2] <= 180.0 && self.bbox[1] >= -90.0 && self.bbox[3] <= 90.0)",
+            server="!has(self.bbox) || (self.bbox[0] >= -360.0 && self.bbox[0] <= 360.0 && self.bbox[2] >= -360.0 && "
+            "self.bbox[2] <= 360.0 && self.bbox[2] - self.bbox[0] <= 360.0 && self.bbox[1] >= -90.0 && "
+            "self.bbox[3] <= 90.0)",
             holds=_within_the_world,
-            message="[west, south, east, north] within [-180, 180] and [-90, 90] degrees is allowed",
+            message="[west, south, east, north] within [-360, 360] and [-90, 90] degrees is allowed, at most 360 wide",
             field="bbox",
         ),
         Rule(
@@ -89,6 +92,8 @@ class Area(Model):
     )
 
     bbox: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
-    """[west, south, east, north], degrees, WGS 84; west > east crosses the antimeridian."""
+    """[west, south, east, north], degrees, WGS 84. A box across the antimeridian has west > east, or longitudes beyond
+    180 or -180."""
     geometry: Geometry | None = None
-    """A GeoJSON Polygon or MultiPolygon, degrees, WGS 84; there is no data outside it."""
+    """A GeoJSON Polygon or MultiPolygon, degrees, WGS 84; there is no data outside it. Across the antimeridian it is
+    cut into parts that end at 180 and begin at -180 (RFC 7946, 3.1.9), or its longitudes go on beyond 180 or -180."""

@@ -16,7 +16,7 @@ from mosaic_api.identity import named_user, principal_of
 from mosaic_api.loops import Loops
 from mosaic_api.settings import Settings
 from mosaic_crds.validation import load_request
-from mosaic_worker.geometry.grid import crs_of
+from mosaic_worker.geometry.projection import crs_of
 from rasterio.warp import transform
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session

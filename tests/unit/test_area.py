@@ -1,12 +1,20 @@
-"""Areas: straight in degrees, continuous across the antimeridian, refused where a CRS tears them."""
+"""Areas: straight in degrees, continuous across the antimeridian, refused where a CRS is cut within them."""
+
+import math
 
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.area import area_of, crosses_antimeridian, inside, projected_area
+from mosaic_worker.geometry.area import (
+    area_of,
+    crosses_antimeridian,
+    cut_at_antimeridian,
+    inside,
+    projected_area,
+)
 from mosaic_worker.geometry.grid import Grid
 from rasterio.warp import transform
-from shapely.geometry import box
+from shapely.geometry import box, shape
 
 FIJI = [179.5, -17.5, -179.5, -16.5]
 FIJI_IN_TWO_PARTS = {
@@ -41,10 +49,104 @@ def test_across_the_antimeridian_utm_gives_one_continuous_area():
     assert 100_000 < east - west < 110_000
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
-def test_across_the_antimeridian_a_crs_that_is_cut_there_is_refused(crs):
-    with pytest.raises(RequestError, match=f"crosses the antimeridian, where {crs} is cut; choose another CRS"):
-        projected_area(area_of(FIJI, None), crs)
+HALF_WORLD = math.pi * 6378137
+
+
+@pytest.mark.parametrize(
+    ("crs", "middle", "width"), [("EPSG:4326", 180, 1), ("EPSG:3857", HALF_WORLD, HALF_WORLD / 180)]
+)
+def test_across_the_antimeridian_a_crs_that_runs_around_the_earth_goes_on(crs, middle, width):
+    west, _, east, _ = projected_area(area_of(FIJI, None), crs).bounds
+    assert (west, east) == (pytest.approx(middle - width / 2), pytest.approx(middle + width / 2))
+
+
+def test_a_crs_that_is_cut_within_the_area_is_refused():
+    with pytest.raises(RequestError, match="EPSG:8857 is cut within the area, as at the antimeridian; choose another"):
+        projected_area(area_of(FIJI, None), "EPSG:8857")
+
+
+def polygon(*rings: list[tuple[float, float]]) -> dict[str, object]:
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": [[list(place) for place in rings[0]]]}
+    return {"type": "MultiPolygon", "coordinates": [[[list(place) for place in ring]] for ring in rings]}
+
+
+def ring(west: float, east: float, south: float = -10, north: float = 10) -> list[tuple[float, float]]:
+    return [(west, south), (east, south), (east, north), (west, north), (west, south)]
+
+
+@pytest.mark.parametrize(
+    ("bbox", "geometry"),
+    [
+        ([170, -10, 190, 10], None),
+        ([-190, -10, -170, 10], None),
+        ([170, -10, -170, 10], None),
+        (None, polygon(ring(170, 190))),
+        (None, polygon(ring(-190, -170))),
+        (None, polygon(ring(170, 180), ring(-180, -170))),
+        (None, polygon(ring(-180, -170), ring(170, 180))),
+    ],
+)
+def test_each_way_to_write_an_area_across_the_antimeridian_is_the_same_area(bbox, geometry):
+    area = area_of(bbox, geometry)
+    assert area.equals(box(170, -10, 190, 10))
+    assert cut_at_antimeridian(area).equals(box(170, -10, 180, 10).union(box(-180, -10, -170, 10)))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "bounds"),
+    [
+        (polygon(ring(-100, 100)), (-100, 100)),
+        (polygon(ring(-180, 180, -90, 90)), (-180, 180)),
+        (polygon(ring(-179, 179)), (-179, 179)),
+        (polygon(ring(-180, 0), ring(0, 180)), (-180, 180)),
+        (polygon(ring(-100, -90), ring(90, 100)), (-100, 100)),
+        (polygon(ring(-180, -10), ring(10, 180)), (10, 350)),
+        (polygon(ring(166, 179), ring(-177, -176)), (166, 184)),  # New Zealand and the Chatham Islands
+        (polygon(ring(190, 200)), (-170, -160)),
+        (polygon(ring(0, 360)), (0, 360)),
+    ],
+)
+def test_a_polygon_stays_as_wide_as_it_is_and_only_parts_are_moved(geometry, bounds):
+    area = area_of(None, geometry)
+    assert (area.bounds[0], area.bounds[2]) == bounds
+    assert area.area == pytest.approx(shape(geometry).area)
+
+
+def test_a_polygon_wider_than_half_the_earth_keeps_its_inside():
+    ours = projected_area(area_of(None, polygon(ring(-100, 100))), "EPSG:4326")
+    grid = Grid("EPSG:4326", -180, 90, 1, 1, 360, 180)
+    longitudes, latitudes = np.meshgrid(np.arange(-179.5, 180), np.arange(89.5, -90, -1))
+    assert np.array_equal(inside(ours, grid), (np.abs(longitudes) < 100) & (np.abs(latitudes) < 10))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "sentence"),
+    [
+        (polygon(ring(-200, 200)), "goes around the Earth more than once"),
+        (
+            polygon([(0, 0), (1, 1), (1, 0), (0, 1), (0, 0)], ring(170, 180), ring(-180, -170)),
+            "the polygon is not valid",
+        ),
+    ],
+)
+def test_an_area_that_is_no_area_of_the_earth_is_refused(geometry, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        area_of(None, geometry)
+
+
+def test_of_an_area_the_part_that_can_be_projected_is_used():
+    """A geostationary satellite over longitude 0 sees what is within 81.3 degrees of it."""
+    disk = "+proj=geos +h=35785831 +lon_0=0 +sweep=y +datum=WGS84 +units=m"
+    left, bottom, right, top = projected_area(area_of([-180, -90, 180, 90], None), disk).bounds
+    assert [left, bottom, right, top] == pytest.approx([-5.43e6, -5.41e6, 5.43e6, 5.41e6], rel=0.01)
+    with pytest.raises(RequestError, match="the area cannot be projected to"):
+        projected_area(area_of([170, -10, 180, 10], None), disk)
+
+
+def test_the_whole_world_ends_in_web_mercator_where_its_square_does():
+    found = projected_area(area_of([-180, -90, 180, 90], None), "EPSG:3857").bounds
+    assert found == pytest.approx((-HALF_WORLD, -HALF_WORLD, HALF_WORLD, HALF_WORLD))
 
 
 def test_edges_that_are_straight_in_degrees_bend_in_the_crs():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.grid import Grid, crs_of, places_in, projected_bounds, snapped, utm_crs
+from mosaic_worker.geometry.grid import Grid, snapped, utm_crs
+from mosaic_worker.geometry.projection import crs_of, places_in, projected_bounds
 from rasterio.warp import transform
 
 coordinates = st.floats(-2e7, 2e7, allow_nan=False)

@@ -8,7 +8,8 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mosaic_worker.geometry.grid import Grid, projected_bounds
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import tiles_exactly
 from mosaic_worker.pixels import compute
 from mosaic_worker.pixels.masks import FLAGGED

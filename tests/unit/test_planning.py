@@ -1,10 +1,13 @@
 """Plans: which grid, which scenes, which ranges, and what is refused before a pixel is read."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
+from mosaic_worker.geometry.area import area_of
+from mosaic_worker.gridding import grid_over
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, request_uid
 from mosaic_worker.sources.gate import own_machine
@@ -45,6 +48,69 @@ def test_degrees_need_a_resolution(tmp_path):
     with pytest.raises(RequestError, match=r"spec\.grid\.resolution: EPSG:4326 counts in degrees"):
         planned(tmp_path, red(one, crs="EPSG:4326"))
     assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=0.0001)).grid.xres == 0.0001
+
+
+AREA = {"area": {"bbox": [15, 45.12, 15.05, 45.15]}}
+
+
+@pytest.mark.parametrize(
+    ("crs", "resolution", "sentence"),
+    [
+        (
+            "EPSG:4326",
+            10,
+            "10 means 10 degrees in EPSG:4326, and the area is only 0.05 degrees .* about 9e-05",
+        ),
+        ("EPSG:4258", 1000, "1000 means 1000 degrees in EPSG:4258, .* 1000 m are about 0.009 degrees"),
+        ("EPSG:4807", 30, "30 means 30 grads in EPSG:4807, .* 30 m are about 0.0003 grads"),
+    ],
+)
+def test_metres_in_a_crs_of_degrees_are_refused_with_what_they_are_there(tmp_path, crs, resolution, sentence):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    with pytest.raises(RequestError, match=f"spec.grid.resolution: {sentence}"):
+        planned(tmp_path, red(one, crs=crs, resolution=resolution) | AREA)
+    with pytest.raises(RequestError, match=f"spec.grid.resolution: {sentence}"):
+        grid_over(area_of(AREA["area"]["bbox"], None), crs, resolution, 10**9)
+
+
+def test_metres_in_a_crs_of_degrees_are_refused_also_for_a_large_area(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    spec = red(one, crs="EPSG:4326", resolution=10) | {"area": {"bbox": [-20, 0, 40, 60]}}
+    with pytest.raises(RequestError, match="10 m are about 9e-05 degrees"):
+        planned(tmp_path, spec)
+
+
+def test_degrees_of_a_coarse_file_are_degrees(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(36, 72), left=-180, top=90, resolution=5, crs="EPSG:4326")
+    assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=10)).grid.pixels == 36 * 18
+
+
+def test_a_mosaic_of_one_pixel_and_units_of_feet_are_told(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    warnings = planned(tmp_path, red(one, crs="EPSG:32633", resolution=10_000)).warnings
+    assert warnings == ("the mosaic has one pixel: the area is no larger than the resolution of 10000 metres",)
+    feet = write_raster(tmp_path / "b.tif", noise(50, 60), crs="EPSG:2263", left=980_000, top=200_000, resolution=100)
+    warnings = planned(tmp_path, red(feet, crs="EPSG:2263", resolution=10)).warnings
+    assert warnings == ("EPSG:2263 counts in units of US survey feet: a resolution of 10 is 3.05 m",)
+
+
+def test_the_resolution_that_would_do_is_one_that_does(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    with pytest.raises(RequestError, match=r"at 1e-09 metres the mosaic would have .* use (\S+) or more") as refused:
+        planned(tmp_path, red(one, crs="EPSG:32633", resolution=1e-9), pixels=77_777)
+    least = float(re.search(r"use (\S+) or more", str(refused.value))[1])
+    assert planned(tmp_path, red(one, crs="EPSG:32633", resolution=least), pixels=77_777).grid.pixels > 60_000
+
+
+def test_an_edge_that_goes_the_long_way_around_the_earth_is_warned_of(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(90, 180), left=-180, top=90, resolution=2, crs="EPSG:4326")
+    ring = [[179, -17], [-179, -17], [-179, -13], [178, -13], [179, -17]]
+    spec = red(one) | {"area": {"geometry": {"type": "Polygon", "coordinates": [ring]}}}
+    (warning,) = planned(tmp_path, spec).warnings
+    assert warning.startswith("an edge of the area spans 358 degrees of longitude; where it should cross")
+    band = [[-179, -17], [179, -17], [179, -13], [-179, -13], [-179, -17]]
+    spec["area"]["geometry"]["coordinates"] = [band]
+    assert planned(tmp_path, spec).warnings == ()
 
 
 def test_feet_become_metres_where_the_resolution_is_left_out(tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.grid import Grid, projected_bounds
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.gate import own_machine

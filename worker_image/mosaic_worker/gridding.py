@@ -1,16 +1,34 @@
 """Which pixels a mosaic has: the CRS and resolution that a request asks for, or that follow from its scenes."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
 from mosaic_crds.errors import RequestError
 from mosaic_crds.spec import MosaicRequestSpec
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.geometry.area import WGS84, projected_area
-from mosaic_worker.geometry.grid import Bounds, Grid, crs_of, projected_bounds, projected_middle, snapped, utm_crs
+from mosaic_worker.geometry.area import projectable, projected_area
+from mosaic_worker.geometry.grid import Grid, snapped, utm_crs
+from mosaic_worker.geometry.projection import (
+    WGS84,
+    Bounds,
+    closest_turns,
+    crs_name,
+    crs_of,
+    projected,
+    projected_bounds,
+    world_of,
+)
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.sources.scenes import Scene
+
+METRES_PER_DEGREE = 111_320.0
+"""Along the equator, and everywhere along a meridian."""
+PLURALS = {"metre": "metres", "degree": "degrees", "grad": "grads", "US survey foot": "US survey feet", "foot": "feet"}
+COARSEST = 1000
+"""Pixels of the scenes in one of a mosaic in degrees: a larger number was meant in metres."""
 
 
 def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, most_pixels: int) -> Grid:
@@ -24,9 +42,11 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
     own = wanted == "source"
     first = max((band.header.grid for band in scenes[0].bands.values()), key=lambda image: image.xres)
     crs = first.crs if own else _utm(area, images) if wanted == "utm" else wanted
-    crs_of(crs)
     bounds = projected_area(area, crs).bounds if area is not None else _extent(images, crs)
-    xres, yres = _resolution(spec.grid.resolution, crs, images, bounds, first if own else None)
+    asked = spec.grid.resolution
+    if asked is not None:
+        _check_unit(asked, crs, bounds, images)
+    xres, yres = _resolution(asked, crs, images, bounds, first if own else None)
     return _allowed(
         snapped(crs, bounds, xres, yres, anchor=(first.left, first.top) if own else (0.0, 0.0)), most_pixels
     )
@@ -42,11 +62,32 @@ def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pi
         most_pixels: that are allowed.
 
     Raises:
-        RequestError: the CRS cannot be used, or there would be too many pixels.
+        RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
     """
     crs = _utm(area, ()) if wanted in {None, "utm"} else str(wanted)
-    crs_of(crs)
-    return _allowed(snapped(crs, projected_area(area, crs).bounds, resolution, resolution), most_pixels)
+    bounds = projected_area(area, crs).bounds
+    _check_unit(resolution, crs, bounds, ())
+    return _allowed(snapped(crs, bounds, resolution, resolution), most_pixels)
+
+
+def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> list[str]:
+    """What a user may not expect of a grid.
+
+    Args:
+        grid: of the mosaic.
+        asked: the resolution that the request gives.
+        area: in degrees.
+    """
+    crs, found = crs_of(grid.crs), []
+    unit = _unit(grid.crs)
+    if area is not None and projectable(area, grid.crs) is not area:
+        found.append(f"only a part of the area can be projected to {crs_name(grid.crs)}; the rest is left out")
+    if asked is not None and not crs.is_geographic and crs.linear_units_factor[1] != 1:
+        metres = asked * crs.linear_units_factor[1]
+        found.append(f"{crs_name(grid.crs)} counts in units of {unit}: a resolution of {asked:g} is {metres:.3g} m")
+    if asked is not None and grid.pixels == 1:
+        found.append(f"the mosaic has one pixel: the area is no larger than the resolution of {asked:g} {unit}")
+    return found
 
 
 def _allowed(grid: Grid, most_pixels: int) -> Grid:
@@ -54,27 +95,94 @@ def _allowed(grid: Grid, most_pixels: int) -> Grid:
     if grid.pixels > most_pixels:
         least = max(grid.xres, grid.yres) * (grid.pixels / most_pixels) ** 0.5
         raise RequestError(
-            f"spec.grid.resolution: at {grid.xres:g} the mosaic would have {grid.width:,} x {grid.height:,} pixels, "
-            f"and {most_pixels:,} are allowed; use {least:.2g} or more, or a smaller area"
+            f"spec.grid.resolution: at {grid.xres:g} {_unit(grid.crs)} the mosaic would have {grid.width:,} x "
+            f"{grid.height:,} pixels, and {most_pixels:,} are allowed; use {_rounded_up(least)} or more, or a smaller "
+            "area"
         )
     return grid
+
+
+def _rounded_up(number: float) -> str:
+    """A number with two digits that is not less."""
+    step = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.ceil(number / step - 1e-9) * step:.2g}"
+
+
+def _unit(crs: str) -> str:
+    """The unit of a CRS, as PROJ calls it, in the plural where English has one."""
+    found: str = crs_of(crs).units_factor[0]
+    plurals = {
+        "metre": "metres",
+        "degree": "degrees",
+        "grad": "grads",
+        "US survey foot": "US survey feet",
+        "foot": "feet",
+    }
+    return plurals.get(found, found)
+
+
+def _check_unit(resolution: float, crs: str, bounds: Bounds, images: Sequence[Grid]) -> None:
+    """Refuse a resolution in degrees that was meant in metres: larger than the area, or far coarser than the scenes.
+
+    Raises:
+        RequestError: it is one.
+    """
+    if not crs_of(crs).is_geographic:
+        return
+    unit, degrees = _unit(crs), math.degrees(crs_of(crs).units_factor[1])
+    if resolution * degrees < 1:
+        return
+    size = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
+    native = max((_native(image, crs, bounds) for image in images), default=resolution)
+    if resolution <= size and resolution <= COARSEST * native:
+        return
+    raise RequestError(
+        f"spec.grid.resolution: {resolution:g} means {resolution:g} {unit} in {crs_name(crs)}, and the area is only "
+        f"{size:.3g} {unit} across; {resolution:g} m are about {resolution / METRES_PER_DEGREE / degrees:.2g} {unit}"
+    )
 
 
 def _utm(area: BaseGeometry | None, images: Sequence[Grid]) -> str:
     """The zone of the area's middle, or of the middle of the images' middles."""
     if area is not None:
         return utm_crs(area.centroid.x, area.centroid.y)
-    middles = [projected_middle(image, WGS84) for image in dict.fromkeys(images)]
+    middles = [_middle(image) for image in dict.fromkeys(images)]
     first = middles[0][0]
     longitudes = [first + (longitude - first + 180) % 360 - 180 for longitude, _ in middles]
     return utm_crs(fmean(longitudes), fmean(latitude for _, latitude in middles))
 
 
+def _middle(image: Grid) -> tuple[float, float]:
+    """The longitude and latitude of an image's middle, or of the middle of the part that can be projected."""
+    left, bottom, right, top = image.bounds
+    xs, ys = projected(image.crs, WGS84, np.array([(left + right) / 2]), np.array([(bottom + top) / 2]))
+    if np.isfinite(xs[0]):
+        return float(xs[0]), float(ys[0])
+    west, south, east, north = projected_bounds(image.bounds, image.crs, WGS84) or (0.0, 0.0, 0.0, 0.0)
+    return (west + east) / 2, (south + north) / 2
+
+
 def _extent(images: Sequence[Grid], crs: str) -> Bounds:
-    """The bounds of all images together, in a CRS."""
+    """The bounds of all images together, in a CRS; where x runs around the Earth, the shortest stretch.
+
+    Raises:
+        RequestError: none can be projected to it.
+    """
     each = [projected_bounds(image.bounds, image.crs, crs) for image in dict.fromkeys(images)]
-    lefts, bottoms, rights, tops = zip(*each, strict=True)
-    return min(lefts), min(bottoms), max(rights), max(tops)
+    known = [bounds for bounds in each if bounds is not None]
+    if not known:
+        raise RequestError(f"spec.grid.crs: the scenes cannot be projected to {crs_name(crs)}; choose another CRS")
+    world = world_of(crs)
+    if world is not None:
+        period = world[1] - world[0]
+        turns = closest_turns([(left, right) for left, _, right, _ in known], period)
+        known = [
+            (left + turn * period, bottom, right + turn * period, top)
+            for (left, bottom, right, top), turn in zip(known, turns, strict=True)
+        ]
+    lefts, bottoms, rights, tops = zip(*known, strict=True)
+    left, right = min(lefts), max(rights)
+    return left, min(bottoms), right if world is None else min(right, left + world[1] - world[0]), max(tops)
 
 
 def _resolution(
@@ -96,8 +204,9 @@ def _resolution(
 def _native(image: Grid, crs: str, bounds: Bounds) -> float:
     """The larger side of an image's pixel in units of a CRS; of metres in metres as it is, without map distortion."""
     ours, theirs = crs_of(crs), crs_of(image.crs)
-    if ours.is_geographic == theirs.is_geographic and ours.linear_units == theirs.linear_units:
+    if ours.is_geographic == theirs.is_geographic and ours.units_factor[1] == theirs.units_factor[1]:
         return max(image.xres, image.yres)
-    unit = Grid(crs, bounds[0], bounds[3], 1.0, 1.0, 1, 1)
+    width, height = math.ceil(bounds[2] - bounds[0]), math.ceil(bounds[3] - bounds[1])
+    unit = Grid(crs, bounds[0], bounds[3], 1.0, 1.0, max(1, width), max(1, height))
     across, down = coarseness(image, unit)
     return float(f"{max(1 / across, 1 / down):.3g}")

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.estimate import estimate, tile_work
-from mosaic_worker.geometry.area import WGS84, projected_area, requested_area
-from mosaic_worker.geometry.grid import Grid, crs_of, projected_bounds
+from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge, projected_area, requested_area
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
-from mosaic_worker.gridding import fix_grid
+from mosaic_worker.gridding import fix_grid, grid_notes
 from mosaic_worker.notes import plan_notes
 from mosaic_worker.packing import mostly_fits
 from mosaic_worker.pixels.comparing import bands_to_read
@@ -174,6 +175,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         estimate=expected,
         warnings=(
             *found.notes,
+            *grid_notes(grid, spec.grid.resolution, area),
             *_warnings(grid, area, found.outside + len(scenes) - len(touching)),
             *_mask_warnings(spec, touching),
             *plan_notes(product, scenes),
@@ -256,11 +258,17 @@ def _warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:
     found = []
     if dropped:
         found.append(f"{dropped} scene(s) lie outside the area and are not used")
+    if area is not None and (longest := longest_edge(area)) > LONGEST_EDGE:
+        found.append(
+            f"an edge of the area spans {longest:.0f} degrees of longitude; where it should cross the antimeridian "
+            "instead, cut the polygon there (RFC 7946, 3.1.9), or let longitudes go on beyond 180"
+        )
     crs = crs_of(grid.crs)
     epsg = crs.to_epsg()
     if epsg is not None and epsg // 100 in {326, 327} and 1 <= epsg % 100 <= 60:
         middle = (epsg % 100) * 6 - 183
-        west, _, east, _ = area.bounds if area is not None else projected_bounds(grid.bounds, grid.crs, WGS84)
+        bounds = area.bounds if area is not None else projected_bounds(grid.bounds, grid.crs, WGS84)
+        west, _, east, _ = bounds or (middle, 0, middle, 0)
         spill = max(abs((west - middle + 180) % 360 - 180), abs((east - middle + 180) % 360 - 180)) - 3
         if spill > UTM_SPILL:
             found.append(f"the area reaches {spill:.0f} degrees beyond its UTM zone, where distances are distorted")

@@ -4,8 +4,8 @@ import numpy as np
 import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.area import WGS84, cut_at_antimeridian
-from mosaic_worker.geometry.grid import places_in
+from mosaic_worker.geometry.area import cut_at_antimeridian
+from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.sources.opening import open_raster, raster_environment
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader

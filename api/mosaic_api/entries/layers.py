@@ -16,8 +16,7 @@ import rasterio
 import shapely
 from defusedxml import DefusedXmlException, ElementTree
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.area import WGS84
-from mosaic_worker.geometry.grid import places_in
+from mosaic_worker.geometry.projection import WGS84, places_in
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.projection import WGS84
 from numpy.typing import NDArray
 
 from mosaic_api.entries.parsed import MOST_FIELDS, Parsed, shown, type_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from mosaic_worker.geometry.area import WGS84
-from mosaic_worker.geometry.grid import Grid, places_in
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.output.colormaps import palette
 from numpy.typing import NDArray
 from PIL import Image

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import shapely
 from mosaic_crds.errors import RequestError
-from mosaic_worker.geometry.area import WGS84
+from mosaic_worker.geometry.projection import WGS84
 from numpy.typing import NDArray
 
 from mosaic_api.entries.parsed import MOST_FIELDS, Parsed, shown, type_of

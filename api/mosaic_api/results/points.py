@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from mosaic_worker.geometry.area import WGS84
-from mosaic_worker.geometry.grid import Grid, crs_of, places_in
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, near, places_in
 from mosaic_worker.geometry.sampling import Window
 
 from mosaic_api.results.datasets import Datasets
@@ -30,13 +30,10 @@ def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitud
 
 def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] | None:
     """The column and row of the pixel in which a place lies, degrees; None if it is beside the grid."""
-    crs = crs_of(grid.crs)
     (x,), (y,) = places_in(WGS84, grid.crs, [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return None
-    if crs.is_geographic:
-        middle = grid.left + grid.width * grid.xres / 2
-        x = middle + (x - middle + 180) % 360 - 180
+    x = float(near(grid.crs, np.array([x]), grid.left + grid.width * grid.xres / 2)[0])
     column, row = math.floor((x - grid.left) / grid.xres), math.floor((grid.top - y) / grid.yres)
     return (column, row) if 0 <= column < grid.width and 0 <= row < grid.height else None
 

@@ -13,7 +13,8 @@ import numpy as np
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from mosaic_worker.finalize import stretches
-from mosaic_worker.geometry.grid import Bounds, Grid
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.mercator import EARTH_RADIUS, mesh_between, picture_grid
 from mosaic_worker.output.parts import LevelIndex, decode_level
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes

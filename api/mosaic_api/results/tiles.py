@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
-from mosaic_worker.geometry.grid import Bounds, Grid
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh_between, picture_grid

@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import MERCATOR_LATITUDE
 from mosaic_worker.geometry.tiling import BLOCK, part_levels, tiles_of
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.encoding import Encoding
-from mosaic_worker.output.mercator import LARGEST_LATITUDE, mesh_between, picture_grid
+from mosaic_worker.output.mercator import mesh_between, picture_grid
 from mosaic_worker.output.parts import encode_part
 from mosaic_worker.output.picture import render
 from mosaic_worker.output.stretched import StretchedLevel, stretch_to_bytes
@@ -123,7 +124,7 @@ def test_across_the_antimeridian_the_picture_goes_on():
 def test_towards_the_pole_the_picture_ends_where_web_mercator_does():
     picture, pixels = picture_of(np.ones((500, 500)), left=-500_000, top=500_000, resolution=2000, crs="EPSG:3413")
     assert picture.bounds[3] == pytest.approx(HALF_WORLD, rel=1e-6)
-    assert pytest.approx(85.0511, abs=1e-4) == LARGEST_LATITUDE
+    assert pytest.approx(85.0511, abs=1e-4) == MERCATOR_LATITUDE
     assert (pixels > 0).any()
 
 

@@ -1,7 +1,7 @@
-"""The area that a request asks for: on the sphere, across the antimeridian, and in the CRS of a grid."""
+"""The area of interest: in degrees, across the antimeridian, and in the CRS of a grid."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,48 +10,100 @@ from mosaic_crds.area import Area
 from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
-from rasterio.warp import transform
 from shapely.affinity import translate
 from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import (
+    MERCATOR_LATITUDE,
+    WGS84,
+    closest_turns,
+    crs_name,
+    crs_of,
+    is_mercator,
+    projected,
+    projected_lattice,
+    world_of,
+)
 
-WGS84 = "EPSG:4326"
 EDGE_SEGMENTS = 512
 """Edges are straight in longitude and latitude, so they are followed in this many steps of the area's larger side."""
+CELLS = 256
+"""Rows and columns of cells by which the part of an area is found that can be projected."""
+AROUND_ANTIMERIDIAN = 270.0
+"""Degrees: parts of an area that are spread wider than this are nearer to each other across the antimeridian."""
+NEAR_POLES = 89.0
+"""Degrees of latitude: areas beyond are cut in Mercator's projections, which go on for ever towards the poles."""
+EDGE_TOLERANCE = 1e-9
+"""Of a turn around the Earth: what is so near to where a CRS is cut is there."""
+LONGEST_EDGE = 180.0
+"""Degrees of longitude: an edge that is longer was probably meant to go the other way around the Earth."""
 
 
 def area_of(bbox: list[float] | None, geometry: Mapping[str, Any] | None) -> BaseGeometry:
-    """The requested area in degrees, unwrapped: longitudes pass 180 where it crosses the antimeridian.
+    """The area in degrees with continuous longitudes: from a west in [-180, 180), beyond 180 across the antimeridian.
 
     Raises:
-        RequestError: the polygon crosses itself or has no area.
+        RequestError: the polygon crosses itself, has no area, or goes around the Earth more than once.
     """
     if bbox is not None:
         west, south, east, north = bbox
-        return box(west, south, east + 360 if west > east else east, north)
-    area = _unwrapped(shape(geometry))
-    if not area.is_valid:
-        raise RequestError(f"spec.area.geometry: the polygon is not valid: {explain_validity(area)}")
+        area = first_turn(box(west, south, east + 360 if west > east else east, north))
+        if area.area == 0:
+            raise RequestError("spec.area.bbox: the box has no area")
+        return area
+    area = shape(geometry)
+    for part in getattr(area, "geoms", [area]):
+        if not part.is_valid:
+            raise RequestError(f"spec.area.geometry: the polygon is not valid: {explain_validity(part)}")
+    area = _joined(area if area.is_valid else shapely.union_all(list(area.geoms)))
     if area.area == 0:
         raise RequestError("spec.area.geometry: the polygon has no area")
-    return area
+    if area.bounds[2] - area.bounds[0] > 360:
+        raise RequestError("spec.area.geometry: the polygon goes around the Earth more than once; cut it")
+    return first_turn(area)
 
 
-def _unwrapped(area: BaseGeometry) -> BaseGeometry:
-    """Longitudes made continuous: moved by 360 degrees where that makes the area narrower.
+def first_turn(area: BaseGeometry) -> BaseGeometry:
+    """The same area with its west in [-180, 180)."""
+    turn = math.floor((area.bounds[0] + 180) / 360)
+    return translate(area, xoff=-360 * turn) if turn else area
 
-    GeoJSON (RFC 7946, 3.1.9) cuts an area at the antimeridian, so that one part ends at 180 and another starts at -180.
+
+def _joined(area: BaseGeometry) -> BaseGeometry:
+    """An area whose parts are cut at the antimeridian (RFC 7946, 3.1.9) in one piece: parts are moved by 360 degrees.
+
+    Parts stay where they are unless some are cut there, or all are nearer to each other across the antimeridian. No
+    part is changed, however wide it is.
     """
+    parts = list(getattr(area, "geoms", [area]))
     west, _, east, _ = area.bounds
-    if east - west <= 180:
+    if len(parts) == 1 or east - west <= 180:
         return area
-    moved = shapely.transform(
-        area, lambda xy: np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]])
-    )
-    return shapely.union_all([moved]) if moved.bounds[2] - moved.bounds[0] < east - west else area
+    turns = closest_turns([(part.bounds[0], part.bounds[2]) for part in parts], 360)
+    moved = [translate(part, xoff=360 * turn) for part, turn in zip(parts, turns, strict=True)]
+    left, right = min(part.bounds[0] for part in moved), max(part.bounds[2] for part in moved)
+    if right - left >= east - west or not (_are_cut(parts) or east - west > AROUND_ANTIMERIDIAN):
+        return area
+    return shapely.union_all(moved)
+
+
+def _are_cut(parts: Sequence[BaseGeometry]) -> bool:
+    """Whether parts end at 180 degrees where others start at -180."""
+    meridian = shapely.LineString([(180, -90), (180, 90)])
+    ends = shapely.union_all([part.intersection(meridian) for part in parts])
+    starts = shapely.union_all([translate(part, xoff=360).intersection(meridian) for part in parts])
+    return bool(ends.intersection(starts).length > 0)
+
+
+def longest_edge(area: BaseGeometry) -> float:
+    """Degrees of longitude of the longest edge of an area that is no box."""
+    if area.equals(box(*area.bounds)):
+        return 0.0
+    rings = shapely.get_rings(shapely.get_parts(area))
+    return max(float(np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])).max()) for ring in rings)
 
 
 def crosses_antimeridian(area: BaseGeometry) -> bool:
@@ -81,33 +133,87 @@ def requested_area(area: Area | None) -> BaseGeometry | None:
 
 
 def projected_area(area: BaseGeometry, crs: str) -> BaseGeometry:
-    """The area in a CRS, its edges followed closely.
+    """The area in a CRS, its edges followed closely; only the part that can be projected.
+
+    Where x runs around the Earth, it is continuous across the antimeridian.
 
     Raises:
-        RequestError: it has no place there, or is torn apart by the antimeridian.
+        RequestError: no part can be projected, or the CRS is cut within the area.
     """
-    west, south, east, north = area.bounds
-    fine = shapely.segmentize(area, max(east - west, north - south) / EDGE_SEGMENTS)
-    degrees = shapely.get_coordinates(fine)
-    xs, ys = transform(crs_of(WGS84), crs_of(crs), degrees[:, 0].tolist(), degrees[:, 1].tolist())
-    places = np.column_stack([xs, ys])
-    if not np.isfinite(places).all():
-        raise RequestError(f"spec.grid.crs: part of the area has no place in {crs}; choose another CRS, such as utm")
-    if crosses_antimeridian(area) and _torn(degrees, places, crs):
+    return _projected(projectable(area, crs), crs)
+
+
+def projectable(area: BaseGeometry, crs: str) -> BaseGeometry:
+    """The part of an area that can be projected to a CRS, in degrees; the area itself if all of it can be.
+
+    Raises:
+        RequestError: no part can be.
+    """
+    part = area
+    if is_mercator(crs) and max(abs(area.bounds[1]), abs(area.bounds[3])) > NEAR_POLES:
+        part = area.intersection(box(area.bounds[0], -MERCATOR_LATITUDE, area.bounds[2], MERCATOR_LATITUDE))
+    if not np.isfinite(_places(shapely.get_coordinates(_followed(part)), crs)).all():
+        part = _cells(part, crs)
+    if part.area == 0:
         raise RequestError(
-            f"spec.area: the area crosses the antimeridian, where {crs} is cut; choose another CRS, such as utm"
+            f"spec.grid.crs: the area cannot be projected to {crs_name(crs)}; choose another CRS, such as utm"
+        )
+    return part
+
+
+def _followed(area: BaseGeometry) -> BaseGeometry:
+    """An area with more points on its edges."""
+    west, south, east, north = area.bounds
+    return shapely.segmentize(area, max(east - west, north - south) / EDGE_SEGMENTS)
+
+
+def _projected(area: BaseGeometry, crs: str) -> BaseGeometry:
+    fine, name = _followed(area), crs_name(crs)
+    degrees = shapely.get_coordinates(fine)
+    places = _places(degrees, crs)
+    if not np.isfinite(places).all():
+        raise RequestError(f"spec.grid.crs: a part of the area cannot be projected to {name}; choose another CRS")
+    if world_of(crs) is None and _torn(degrees, places, crs):
+        raise RequestError(
+            f"spec.area: {name} is cut within the area, as at the antimeridian; choose another CRS, such as utm"
         )
     return shapely.set_coordinates(fine, places)
 
 
+def _cells(area: BaseGeometry, crs: str) -> BaseGeometry:
+    """The part of an area in the cells of a lattice whose corners can be projected."""
+    west, south, east, north = area.bounds
+    xs, ys = np.linspace(west, east, CELLS + 1), np.linspace(north, south, CELLS + 1)
+    there = np.isfinite(projected_lattice(WGS84, crs, xs, ys)[0])
+    whole = there[:-1, :-1] & there[1:, :-1] & there[:-1, 1:] & there[1:, 1:]
+    cells = []
+    for row, cell in enumerate(whole):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], cell.astype(np.int8), [0]])))
+        cells += [box(xs[a], ys[row + 1], xs[b], ys[row]) for a, b in edges.reshape(-1, 2).tolist()]
+    found = shapely.union_all(cells).intersection(area)
+    return shapely.union_all([part for part in shapely.get_parts(found) if part.geom_type == "Polygon"])
+
+
+def _places(degrees: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
+    """Longitudes and latitudes in a CRS, (points, 2); x is continuous where the longitudes are."""
+    x, y = projected(WGS84, crs, degrees[:, 0], degrees[:, 1])
+    world = world_of(crs)
+    if world is not None and np.isfinite(x).any():
+        first = int(np.flatnonzero(np.isfinite(x))[0])
+        period = world[1] - world[0]
+        even = x[first] + (degrees[:, 0] - degrees[first, 0]) * period / 360
+        there = np.isfinite(x)
+        x[there] += period * np.round((even[there] - x[there]) / period)
+        x[there] -= period * math.floor((x[there].min() - world[0]) / period + EDGE_TOLERANCE)
+    return np.column_stack([x, y])
+
+
 def _torn(degrees: NDArray[np.float64], places: NDArray[np.float64], crs: str) -> bool:
-    """Whether neighbours on an edge land half a world apart, or beyond the longitudes of a geographic CRS."""
-    if crs_of(crs).is_geographic:
-        return True
+    """Whether neighbours on an edge are half a world apart."""
     apart = np.hypot(*np.diff(places, axis=0).T)
-    near = np.hypot(*np.diff(degrees, axis=0).T) < 5
+    close = np.hypot(*np.diff(degrees, axis=0).T) < 5
     half_world = math.pi * 6378137 / crs_of(crs).linear_units_factor[1]
-    return bool((apart[near] > half_world).any())
+    return bool((apart[close] > half_world).any())
 
 
 def inside(area: BaseGeometry, grid: Grid) -> NDArray[np.bool_]:

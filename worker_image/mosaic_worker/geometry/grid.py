@@ -1,19 +1,11 @@
 """The grid of pixels that a mosaic is computed on."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 
 from affine import Affine
-from mosaic_crds.errors import RequestError
-from rasterio._err import CPLE_BaseError
-from rasterio.crs import CRS
-from rasterio.errors import CRSError
-from rasterio.warp import transform, transform_bounds
 
-Bounds = tuple[float, float, float, float]
-"""left, bottom, right, top in units of a CRS."""
+from mosaic_worker.geometry.projection import Bounds
 
 SNAP_TOLERANCE = 1e-6
 """Of a pixel: an edge this near to a grid line is on it."""
@@ -28,6 +20,7 @@ class Grid:
         left, top: the outer corner of the upper left pixel, in units of the CRS.
         xres, yres: the size of a pixel, in units of the CRS; both positive.
         width, height: in pixels.
+        whole: the edges of the grid of which this is a part; None where it is no part.
     """
 
     crs: str
@@ -37,6 +30,7 @@ class Grid:
     yres: float
     width: int
     height: int
+    whole: Bounds | None = field(default=None, compare=False, repr=False)
 
     @property
     def transform(self) -> Affine:
@@ -68,20 +62,12 @@ class Grid:
             self.yres,
             width,
             height,
+            self.whole or self.bounds,
         )
 
-
-@lru_cache(maxsize=256)
-def crs_of(text: str) -> CRS:
-    """The CRS that "EPSG:n" or WKT names.
-
-    Raises:
-        RequestError: PROJ knows no such CRS.
-    """
-    try:
-        return CRS.from_user_input(text)
-    except CRSError:
-        raise RequestError(f"spec.grid.crs: PROJ knows no coordinate reference system {text}") from None
+    def moved(self, distance: float) -> "Grid":
+        """The grid so far to the right, in units of the CRS."""
+        return replace(self, left=self.left + distance)
 
 
 def snapped(crs: str, bounds: Bounds, xres: float, yres: float, anchor: tuple[float, float] = (0.0, 0.0)) -> Grid:
@@ -110,50 +96,6 @@ def _snap_down(position: float) -> int:
 
 def _snap_up(position: float) -> int:
     return math.ceil(position - SNAP_TOLERANCE)
-
-
-def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
-    """Bounds in another CRS, with edges followed at 21 points each.
-
-    Raises:
-        RequestError: the bounds have no place in the target CRS.
-    """
-    if source == target:
-        return bounds
-    try:
-        found: Bounds = transform_bounds(crs_of(source), crs_of(target), *bounds, densify_pts=21)
-    except CRSError as error:
-        raise RequestError(f"spec.grid.crs: {source} cannot be transformed to {target} ({error})") from None
-    if not all(math.isfinite(edge) for edge in found):
-        raise RequestError(f"spec.grid.crs: the area has no place in {target}; choose another CRS, such as utm")
-    if found[0] > found[2]:  # degrees, on both sides of the antimeridian
-        return (-180.0, found[1], 180.0, found[3])
-    return found
-
-
-def places_in(source: str, target: str, xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Places of a CRS in another one; infinite where that has none for them.
-
-    Of these GDAL may give infinity or an error for all that are asked together, so that halves are asked again.
-    """
-    try:
-        found: tuple[list[float], list[float]] = transform(crs_of(source), crs_of(target), xs, ys)
-        return found
-    except CPLE_BaseError:
-        if len(xs) == 1:
-            return [math.inf], [math.inf]
-    half = len(xs) // 2
-    (x, y), (more_x, more_y) = (
-        places_in(source, target, xs[part], ys[part]) for part in (slice(None, half), slice(half, None))
-    )
-    return [*x, *more_x], [*y, *more_y]
-
-
-def projected_middle(grid: Grid, target: str) -> tuple[float, float]:
-    """The middle of a grid in another CRS."""
-    left, bottom, right, top = grid.bounds
-    xs, ys = transform(crs_of(grid.crs), crs_of(target), [(left + right) / 2], [(bottom + top) / 2])
-    return xs[0], ys[0]
 
 
 def utm_crs(longitude: float, latitude: float) -> str:

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from rasterio.warp import Resampling, transform
+import numpy as np
+from rasterio.warp import Resampling
 
-from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Bounds, Grid, crs_of, projected_bounds
+from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
+from mosaic_worker.geometry.projection import WGS84, Bounds, near, projected, projected_bounds, world_of
 
 Kernel = Literal["nearest", "bilinear", "cubic", "average", "max"]
 RADIUS = {"nearest": 1, "bilinear": 1, "cubic": 2, "average": 1, "max": 1}
 """Reach of a kernel, in pixels of the source or, on a coarser grid, of the grid."""
 
+WIDE = 40.0
+"""Degrees: a wider image has no one scale, and its edges need not be where its pixels are on another map."""
+SAMPLES = (0.125, 0.375, 0.625, 0.875)
+"""Where the scale of a grid is measured to a wide image, of its width and height."""
+AROUND_TOLERANCE = 1e-3
+"""Of a pixel: so close columns of an image must come to a whole turn around the Earth to go on at its other side."""
 COARSER = 1.1
 """From so many pixels of an image in one of the grid the grid counts as coarser; less is what map projections do."""
 
@@ -30,6 +38,17 @@ class Window:
     def empty(self) -> bool:
         """Whether it holds no pixel."""
         return self.left >= self.right or self.top >= self.bottom
+
+    def joined(self, other: "Window") -> "Window":
+        """The smallest window that holds both; an empty one adds nothing."""
+        if self.empty or other.empty:
+            return other if self.empty else self
+        return Window(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
 
     def clipped(self, width: int, height: int) -> "Window":
         """The part within an image."""
@@ -60,16 +79,53 @@ def tiles_exactly(image: Grid, grid: Grid, least: int) -> bool:
     return min(round(across), round(down)) >= least and max(apart) < SNAP_TOLERANCE
 
 
-@lru_cache(maxsize=4096)
 def coarseness(image: Grid, grid: Grid) -> tuple[float, float]:
-    """How many pixels of the image, across and down, a pixel of the grid is wide; measured at the image's centre."""
+    """How many pixels of the image, across and down, a pixel of the grid is wide; the same for all parts of a grid.
+
+    Measured at the image's centre; of a wide image by the median over the whole grid.
+    """
     if image.crs == grid.crs:
         return grid.xres / image.xres, grid.yres / image.yres
-    x, y = image.left + image.width / 2 * image.xres, image.top - image.height / 2 * image.yres
-    xs, ys = transform(crs_of(image.crs), crs_of(grid.crs), [x, x + image.xres, x], [y, y, y - image.yres])
-    across = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
-    down = math.hypot(xs[2] - xs[0], ys[2] - ys[0])
-    return grid.xres / across, grid.yres / down
+    over = (grid.whole or grid.bounds) if is_wide(image) else None
+    return _coarseness(image, grid.crs, grid.xres, grid.yres, over)
+
+
+@lru_cache(maxsize=4096)
+def is_wide(image: Grid) -> bool:
+    """Whether an image is so large, or so near to a pole or to where its map ends, that it has no one scale."""
+    bounds = projected_bounds(image.bounds, image.crs, WGS84)
+    return bounds is None or max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE or not _fits(image)
+
+
+def _fits(image: Grid) -> bool:
+    left, bottom, right, top = image.bounds
+    corners = projected(image.crs, WGS84, np.array([left, right, left, right]), np.array([bottom, bottom, top, top]))
+    return bool(np.isfinite(corners).all())
+
+
+@lru_cache(maxsize=4096)
+def _coarseness(image: Grid, crs: str, xres: float, yres: float, over: Bounds | None) -> tuple[float, float]:
+    """See `coarseness`; over the bounds of a grid, or at the image's centre."""
+    if over is None:
+        x, y = image.left + image.width / 2 * image.xres, image.top - image.height / 2 * image.yres
+        xs, ys = projected(image.crs, crs, np.array([x, x + image.xres, x]), np.array([y, y, y - image.yres]))
+        if np.isfinite(xs).all():
+            across = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
+            down = math.hypot(xs[2] - xs[0], ys[2] - ys[0])
+            return xres / across, yres / down
+        return 1.0, 1.0
+    left, bottom, right, top = over
+    samples = np.array(SAMPLES)
+    places = np.meshgrid(left + samples * (right - left), bottom + samples * (top - bottom))
+    here_x, here_y = projected(crs, image.crs, *places)
+    ratios = []
+    for step_x, step_y in ((xres, 0.0), (0.0, yres)):
+        other_x, other_y = projected(crs, image.crs, places[0] + step_x, places[1] - step_y)
+        with np.errstate(invalid="ignore"):
+            apart = np.hypot(near(image.crs, other_x - here_x, 0.0) / image.xres, (other_y - here_y) / image.yres)
+        known = apart[np.isfinite(apart)]
+        ratios.append(float(np.median(known)) if len(known) else 1.0)
+    return ratios[0], ratios[1]
 
 
 def kernel_for(image: Grid, grid: Grid, asked: Kernel | None) -> Kernel:
@@ -84,35 +140,119 @@ def mask_kernel_for(image: Grid, grid: Grid) -> Kernel:
     return "max" if max(coarseness(image, grid)) > COARSER else "nearest"
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of an image that a grid needs.
+
+    Attributes:
+        image: the image, moved by whole turns around the Earth to where the grid is.
+        window: the part, in its pixels; of an image that goes all around the Earth it may go on beyond the sides.
+        around: how many columns of the image are a turn around the Earth, if it goes on at its other side.
+    """
+
+    image: Grid
+    window: Window
+    around: int | None = None
+
+    @property
+    def windows(self) -> list[Window]:
+        """The windows of the file which, side by side, are the part."""
+        if self.around is None:
+            return [self.window]
+        found, column = [], self.window.left
+        while column < self.window.right:
+            first = column % self.around
+            count = min(self.around - first, self.window.right - column)
+            found.append(Window(first, self.window.top, first + count, self.window.bottom))
+            column += count
+        return found
+
+
+def pieces(image: Grid, grid: Grid, kernel: Kernel) -> list[Piece]:
+    """The parts of an image that a grid needs: one, unless both ends of an image are needed; none where apart."""
+    world, needed = world_of(image.crs), projected_bounds(grid.bounds, grid.crs, image.crs)
+    if needed is None:
+        return []
+    if world is None:
+        return _not_empty(Piece(image, source_window(image, grid, kernel)))
+    period = world[1] - world[0]
+    around = round(period / image.xres)
+    reach = _reach(image, grid, kernel)[0] * image.xres
+    everywhere = image.crs != grid.crs and needed[2] - needed[0] + 2 * reach >= period
+    if image.width >= around and abs(period / image.xres - around) < AROUND_TOLERANCE:
+        bounds = (world[0], needed[1], world[1], needed[3]) if everywhere else needed
+        return _not_empty(Piece(image, _window(image, grid, kernel, bounds), around))
+    if everywhere:
+        middle = (image.bounds[0] + image.bounds[2]) / 2
+        needed = (middle - period / 2, needed[1], middle + period / 2, needed[3])
+    found = []
+    for turn in _turns((image.left - reach, image.bounds[2] + reach), (needed[0], needed[2]), period):
+        moved = image.moved(turn * period) if turn else image
+        window = _window(moved, grid, kernel, needed).clipped(image.width, image.height)
+        found += _not_empty(Piece(moved, window))
+    return found
+
+
+def _not_empty(piece: Piece) -> list[Piece]:
+    return [] if piece.window.empty else [piece]
+
+
 def source_window(image: Grid, grid: Grid, kernel: Kernel) -> Window:
     """The pixels of an image that a grid needs, with a kernel's reach where they do not coincide; empty where apart."""
+    needed = projected_bounds(grid.bounds, grid.crs, image.crs)
+    if needed is None:
+        return Window(0, 0, 0, 0)
+    return _window(image, grid, kernel, needed).clipped(image.width, image.height)
+
+
+def _window(image: Grid, grid: Grid, kernel: Kernel, needed: Bounds) -> Window:
+    """The pixels of an image, or beyond its sides, that a grid with these bounds in the image's CRS needs."""
     if coincides(image, grid):
         column, row = round((grid.left - image.left) / image.xres), round((image.top - grid.top) / image.yres)
-        return Window(column, row, column + grid.width, row + grid.height).clipped(image.width, image.height)
-    left, bottom, right, top = _bounds_in(grid, image)
-    reach_x = RADIUS[kernel] * max(1.0, coarseness(image, grid)[0]) + 1
-    reach_y = RADIUS[kernel] * max(1.0, coarseness(image, grid)[1]) + 1
+        rows = Window(0, row, image.width, row + grid.height).clipped(image.width, image.height)
+        return Window(column, rows.top, column + grid.width, rows.bottom)
+    left, bottom, right, top = needed
+    reach_x, reach_y = _reach(image, grid, kernel)
     return Window(
         math.floor((left - image.left) / image.xres - reach_x),
-        math.floor((image.top - top) / image.yres - reach_y),
+        max(0, math.floor((image.top - top) / image.yres - reach_y)),
         math.ceil((right - image.left) / image.xres + reach_x),
-        math.ceil((image.top - bottom) / image.yres + reach_y),
-    ).clipped(image.width, image.height)
+        min(image.height, math.ceil((image.top - bottom) / image.yres + reach_y)),
+    )
+
+
+def _reach(image: Grid, grid: Grid, kernel: Kernel) -> tuple[float, float]:
+    """How many pixels of an image beyond the edges of a grid a kernel needs, across and down."""
+    across, down = coarseness(image, grid)
+    return RADIUS[kernel] * max(1.0, across) + 1, RADIUS[kernel] * max(1.0, down) + 1
 
 
 def grid_window(image: Grid, grid: Grid) -> Window:
     """The pixels of a grid that an image may touch, clipped to the grid; empty where they are apart."""
-    left, bottom, right, top = _bounds_in(image, grid)
-    return Window(
-        math.floor((left - grid.left) / grid.xres + SNAP_TOLERANCE),
-        math.floor((grid.top - top) / grid.yres + SNAP_TOLERANCE),
-        math.ceil((right - grid.left) / grid.xres - SNAP_TOLERANCE),
-        math.ceil((grid.top - bottom) / grid.yres - SNAP_TOLERANCE),
-    ).clipped(grid.width, grid.height)
+    nothing, everything = Window(0, 0, 0, 0), Window(0, 0, grid.width, grid.height)
+    if image.crs != grid.crs and is_wide(image):
+        return everything if pieces(image, grid, "nearest") else nothing
+    bounds = projected_bounds(image.bounds, image.crs, grid.crs)
+    if bounds is None:
+        return nothing
+    world = world_of(grid.crs)
+    period = world[1] - world[0] if world else 0.0
+    found = nothing
+    for turn in _turns((bounds[0], bounds[2]), (grid.bounds[0], grid.bounds[2]), period) if world else (0,):
+        left, bottom, right, top = bounds
+        window = Window(
+            math.floor((left + turn * period - grid.left) / grid.xres + SNAP_TOLERANCE),
+            math.floor((grid.top - top) / grid.yres + SNAP_TOLERANCE),
+            math.ceil((right + turn * period - grid.left) / grid.xres - SNAP_TOLERANCE),
+            math.ceil((grid.top - bottom) / grid.yres - SNAP_TOLERANCE),
+        ).clipped(grid.width, grid.height)
+        found = found.joined(window)
+    return found
 
 
-def _bounds_in(of: Grid, other: Grid) -> Bounds:
-    return projected_bounds(of.bounds, of.crs, other.crs)
+def _turns(stretch: tuple[float, float], other: tuple[float, float], period: float) -> range:
+    """The whole turns around the Earth by which a stretch of x comes to touch another one."""
+    return range(math.ceil((other[0] - stretch[1]) / period), math.floor((other[1] - stretch[0]) / period) + 1)
 
 
 RESAMPLING = {

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from rasterio.io import MemoryFile
 
-from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import crs_of
 from mosaic_worker.output.compression import compressed_blocks
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import Floats

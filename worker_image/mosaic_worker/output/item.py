@@ -15,8 +15,15 @@ import shapely
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.geometry.area import WGS84, cut_at_antimeridian
-from mosaic_worker.geometry.grid import crs_of
+from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
+from mosaic_worker.geometry.projection import (
+    WGS84,
+    Floats,
+    continuous_longitudes,
+    crs_of,
+    projected,
+    projected_bounds,
+)
 from mosaic_worker.output.mercator import holds_pole
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
@@ -32,6 +39,8 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 ]
+LEAST_GAP = 1e-6
+"""Degrees: what is so nearly all around the Earth is that."""
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: function sha2-256 (0x12), 32 bytes (0x20)."""
 
@@ -63,8 +72,8 @@ def mosaic_item(
     several = len(taken) > 1 and taken[0] != taken[-1]
     item = pystac.Item(
         id=f"{plan.name}-{plan.uid}",
-        geometry=dict(mapping(cut_at_antimeridian(footprint))),
-        bbox=_bbox(footprint),
+        geometry=dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
+        bbox=_bbox(first_turn(footprint)),
         datetime=None if several else (taken[0] if taken else made),
         start_datetime=taken[0] if several else None,
         end_datetime=taken[-1] if several else None,
@@ -232,15 +241,16 @@ def _footprint(plan: Plan) -> BaseGeometry:
         plan.shape_of_area or box(*grid.bounds), max(grid.width * grid.xres, grid.height * grid.yres) / 16
     )
     places = shapely.get_coordinates(outline)
-    longitudes, latitudes = rasterio.warp.transform(crs_of(grid.crs), crs_of(WGS84), places[:, 0], places[:, 1])
+    longitudes, latitudes = projected(grid.crs, WGS84, places[:, 0], places[:, 1])
+    if not np.isfinite(longitudes).all():
+        return box(*(projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)))
     if plan.shape_of_area is None and holds_pole(grid):
         return _around_pole(longitudes, latitudes)
-    first = longitudes[0]
-    continuous = [value + 360 * round((first - value) / 360) for value in longitudes]
-    return shapely.set_coordinates(outline, list(zip(continuous, latitudes, strict=True)))
+    continuous = continuous_longitudes(grid.crs, places[:, 0], longitudes)
+    return shapely.set_coordinates(outline, np.column_stack([continuous, latitudes]))
 
 
-def _around_pole(longitudes: Sequence[float], latitudes: Sequence[float]) -> BaseGeometry:
+def _around_pole(longitudes: Floats, latitudes: Floats) -> BaseGeometry:
     """What a ring around a pole encloses: in degrees the pole is an edge, as long as the ring."""
     around = np.unwrap(longitudes, period=360)
     pole = math.copysign(90, latitudes[0])
@@ -250,10 +260,10 @@ def _around_pole(longitudes: Sequence[float], latitudes: Sequence[float]) -> Bas
 def _bbox(footprint: BaseGeometry) -> list[float]:
     """West, south, east, north; west is greater than east where the antimeridian is crossed (RFC 7946, 5.2)."""
     west, south, east, north = footprint.bounds
-    if east - west >= 360:
+    if east - west >= 360 - LEAST_GAP:
         west, east = -180, 180
     return [_wrapped(west), south, _wrapped(east), north]
 
 
 def _wrapped(longitude: float) -> float:
-    return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
+    return longitude if -180 <= longitude <= 180 else float((longitude + 180) % 360 - 180)

@@ -8,16 +8,24 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rasterio.warp import transform
 
-from mosaic_worker.geometry.grid import Bounds, Grid, crs_of, places_in
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import (
+    MERCATOR_LATITUDE,
+    WGS84,
+    Bounds,
+    continuous_longitudes,
+    crs_of,
+    near,
+    places_in,
+    projected,
+    projected_bounds,
+)
 from mosaic_worker.geometry.sampling import Window
 
 WEB_MERCATOR = "EPSG:3857"
 EARTH_RADIUS = 6378137.0
 """Of the sphere of EPSG:3857, metres."""
-LARGEST_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
-"""85.051 degrees, where Web Mercator is cut so that it is square."""
 CELLS = (64, 8, 1)
 """Pixels a side of the cells within which places are interpolated from four corners: the largest that are exact enough;
 smaller ones where the projection bends, or is cut."""
@@ -103,7 +111,8 @@ def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.
     places = _places(piece, mosaic, _with_middles(columns), _with_middles(rows))
     corners = np.stack([places[:-1:2, :-1:2], places[2::2, :-1:2], places[2::2, 2::2], places[:-1:2, 2::2]], axis=2)
     middles = places[1::2, 1::2]
-    exact = np.abs(corners.mean(axis=2) - middles).max(axis=2) <= TOLERANCE  # False where a place is infinite
+    with np.errstate(invalid="ignore"):
+        exact = np.abs(corners.mean(axis=2) - middles).max(axis=2) <= TOLERANCE  # False where a place is infinite
     if not smaller:
         corners[~exact] = middles[~exact][:, np.newaxis]
         exact = np.isfinite(middles).all(axis=2)
@@ -129,9 +138,7 @@ def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArr
     xs, ys = np.meshgrid(piece.left + columns * piece.xres, piece.top - rows * piece.yres)
     found = places_in(piece.crs, mosaic.crs, xs.ravel().tolist(), ys.ravel().tolist())
     x, y = (np.asarray(values).reshape(xs.shape) for values in found)
-    if crs_of(mosaic.crs).is_geographic:
-        middle = mosaic.left + mosaic.width * mosaic.xres / 2
-        x = middle + (x - middle + 180) % 360 - 180
+    x = near(mosaic.crs, x, mosaic.left + mosaic.width * mosaic.xres / 2)
     return np.stack([(x - mosaic.left) / mosaic.xres, (mosaic.top - y) / mosaic.yres], axis=2)
 
 
@@ -141,14 +148,16 @@ def _bounds_of(grid: Grid) -> Bounds:
     columns = np.concatenate([steps, steps, np.zeros(65), np.ones(65)]) * grid.width
     rows = np.concatenate([np.zeros(65), np.ones(65), steps, steps]) * grid.height
     xs, ys = grid.left + columns * grid.xres, grid.top - rows * grid.yres
-    found = transform(crs_of(grid.crs), crs_of("EPSG:4326"), xs.tolist(), ys.tolist())
-    longitudes, latitudes = np.array(found[0]), np.array(found[1])
-    if holds_pole(grid):
+    longitudes, latitudes = projected(grid.crs, WGS84, xs, ys)
+    if not np.isfinite(longitudes).all():
+        west, south, east, north = projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)
+        longitudes, latitudes = np.array([west, east]), np.array([south, north])
+    elif holds_pole(grid):
         longitudes = np.array([-180.0, 180.0])
-        latitudes = np.append(latitudes, math.copysign(LARGEST_LATITUDE, latitudes.mean()))
-    elif not crs_of(grid.crs).is_geographic:
-        longitudes = longitudes[0] + (longitudes - longitudes[0] + 180) % 360 - 180
-    latitudes = np.clip(latitudes, -LARGEST_LATITUDE, LARGEST_LATITUDE)
+        latitudes = np.append(latitudes, math.copysign(MERCATOR_LATITUDE, latitudes.mean()))
+    else:
+        longitudes = continuous_longitudes(grid.crs, xs, longitudes)
+    latitudes = np.clip(latitudes, -MERCATOR_LATITUDE, MERCATOR_LATITUDE)
     x = EARTH_RADIUS * np.radians(longitudes)
     y = EARTH_RADIUS * np.arcsinh(np.tan(np.radians(latitudes)))
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
@@ -158,6 +167,6 @@ def holds_pole(grid: Grid) -> bool:
     """Whether a pole lies within a projected grid; of degrees all longitudes there are at its edge."""
     if crs_of(grid.crs).is_geographic:
         return False
-    xs, ys = transform(crs_of("EPSG:4326"), crs_of(grid.crs), [0.0, 0.0], [90.0, -90.0])
+    xs, ys = places_in(WGS84, grid.crs, [0.0, 0.0], [90.0, -90.0])
     left, bottom, right, top = grid.bounds
     return any(left < x < right and bottom < y < top for x, y in zip(xs, ys, strict=True))

@@ -11,7 +11,8 @@ import numpy as np
 from affine import Affine
 from PIL import Image
 
-from mosaic_worker.geometry.grid import Bounds, Grid
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.mercator import Bytes, mesh_between, picture_grid
 from mosaic_worker.output.png import Strip, png

@@ -16,7 +16,7 @@ from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
 from mosaic_worker.pixels.preference import CHOOSING
 from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_window, mask_window, read_band, read_mask
+from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
 
 STRIP_BYTES = 256 * 2**20
@@ -75,10 +75,12 @@ def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources) -> Non
 def _expected(plan: Plan, scene: Scene, grid: Grid) -> Iterator[Expected]:
     for name in plan.input_bands:
         band = scene.bands[name]
-        overview, _, window = band_window(band, grid, plan.resampling)
-        yield band.href, overview, band.band, window
+        overview, parts = band_pieces(band, grid, plan.resampling)
+        for window in (window for piece in parts for window in piece.windows):
+            yield band.href, overview, band.band, window
     if scene.mask is not None:
-        yield scene.mask.href, None, scene.mask.band, mask_window(scene.mask, grid)
+        for window in (window for piece in mask_pieces(scene.mask, grid) for window in piece.windows):
+            yield scene.mask.href, None, scene.mask.band, window
 
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:

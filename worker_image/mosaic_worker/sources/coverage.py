@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import shapely
-from mosaic_crds.errors import RequestError
 from shapely.affinity import translate
 from shapely.errors import ShapelyError
 from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.geometry.area import WGS84
-from mosaic_worker.geometry.grid import Grid, projected_bounds
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, projected_bounds
 
 GAP_PERCENT = 0.5
 """Of the area; a smaller gap is what roughly drawn footprints leave."""
@@ -38,11 +37,8 @@ def footprint(geometry: Mapping[str, Any] | None) -> BaseGeometry | None:
 
 def file_bounds(grid: Grid) -> BaseGeometry | None:
     """The box around a file in degrees; None if that is not known."""
-    try:
-        west, south, east, north = projected_bounds(grid.bounds, grid.crs, WGS84)
-    except RequestError:
-        return None
-    return box(west, south, east + 360 if east < west else east, north)
+    bounds = projected_bounds(grid.bounds, grid.crs, WGS84)
+    return None if bounds is None else box(*bounds)
 
 
 def touches(place: BaseGeometry | None, area: BaseGeometry) -> bool:

@@ -6,9 +6,11 @@ from typing import Self
 
 from affine import Affine
 from mosaic_crds.errors import RequestError
+from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import why_nowhere
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import Gate, is_url
 from mosaic_worker.sources.nodata import numbers_of
@@ -125,7 +127,10 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     dataset, name = image.dataset, image.name
     if band > dataset.count:
         raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
-    crs = dataset.crs if beside.crs is None else beside.crs
+    try:
+        crs = dataset.crs if beside.crs is None else beside.crs
+    except CRSError as error:
+        raise RequestError(f"{where}: PROJ cannot read the coordinate reference system of {name} ({error})") from None
     transform = dataset.transform if beside.transform is None else beside.transform
     if problem := _placed_otherwise(dataset, transform):
         raise RequestError(f"{where}: {name} {problem}")
@@ -135,6 +140,9 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
         )
     dtype = dataset.dtypes[band - 1]
     grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
+    problem = why_nowhere(grid.bounds, grid.crs)
+    if problem is not None:
+        raise RequestError(f"{where}: {name} is nowhere on Earth: {problem}")
     rows, columns = dataset.block_shapes[band - 1]
     return Header(grid, dtype, (columns, rows), image.identity)
 

@@ -1,8 +1,9 @@
 """Pixels of sources on a grid: read, resampled and calibrated. Nothing is decided here that the plan could decide."""
 
+import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,17 +16,19 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mosaic_worker.geometry.grid import Grid, crs_of
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import continuous_crs, crs_of, projecting, world_of
 from mosaic_worker.geometry.sampling import (
     COARSER,
     RESAMPLING,
     Kernel,
+    Piece,
     Window,
     coarseness,
     coincides,
     kernel_for,
     mask_kernel_for,
-    source_window,
+    pieces,
 )
 from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.client import Client, saying
@@ -123,16 +126,16 @@ class OpenSources:
             self._open.pop(copied.pop(0)[0]).close()
 
 
-def band_window(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, Grid, Window]:
-    """What is read of a band for a grid: an overview by its number, or None for the image itself; its pixels; which."""
+def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, list[Piece]]:
+    """What is read of a band for a grid: an overview by its number, or None for the image itself; and its parts."""
     kernel = kernel_for(band.header.grid, grid, asked)
     overview, image = image_to_read(band, grid, kernel)
-    return overview, image, source_window(image, grid, kernel)
+    return overview, pieces(image, grid, kernel)
 
 
-def mask_window(mask: Mask, grid: Grid) -> Window:
-    """The pixels of a mask that are needed for a grid."""
-    return source_window(mask.header.grid, grid, mask_kernel_for(mask.header.grid, grid))
+def mask_pieces(mask: Mask, grid: Grid) -> list[Piece]:
+    """The parts of a mask that are needed for a grid."""
+    return pieces(mask.header.grid, grid, mask_kernel_for(mask.header.grid, grid))
 
 
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
@@ -141,18 +144,24 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
     A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
     """
     kernel = kernel_for(band.header.grid, grid, asked)
-    overview, image, window = band_window(band, grid, asked)
-    if window.empty:
+    overview, parts = band_pieces(band, grid, asked)
+
+    def read(level: int | None, window: Window) -> Floats:
+        return _numbers(sources.get(band.href, where, band.header.identity, level), band, window, where)
+
+    values = _pieces_on_grid(parts, lambda window: read(overview, window), grid, kernel, np.nan)
+    if values is None:
         return None
-    opened = sources.get(band.href, where, band.header.identity, overview)
-    values = _on_grid(_numbers(opened, band, window, where), image, window, grid, kernel, np.nan)
     if overview is not None and band.header.dtype.startswith("float"):
-        spread = _spread(opened, band, window, where)
-        if spread.any():
-            here = _on_grid(spread.astype(np.uint8), image, window, grid, "max", 0) != 0
-            whole = source_window(band.header.grid, grid, kernel)
-            numbers = _numbers(sources.get(band.href, where, band.header.identity), band, whole, where)
-            values[here] = _on_grid(numbers, band.header.grid, whole, grid, kernel, np.nan)[here]
+        opened = sources.get(band.href, where, band.header.identity, overview)
+        if any(_spread(opened, band, window, where).any() for piece in parts for window in piece.windows):
+            spread = _pieces_on_grid(
+                parts, lambda window: _spread(opened, band, window, where).astype(np.uint8), grid, "max", 0
+            )
+            whole = pieces(band.header.grid, grid, kernel)
+            exact = _pieces_on_grid(whole, lambda window: read(None, window), grid, kernel, np.nan)
+            if spread is not None and exact is not None:
+                values[spread != 0] = exact[spread != 0]
     if (band.scale, band.offset) != (1.0, 0.0):
         with np.errstate(over="ignore", invalid="ignore"):
             values *= np.float32(band.scale)
@@ -167,15 +176,16 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     lies beyond it.
     """
     kernel = mask_kernel_for(mask.header.grid, grid)
-    window = mask_window(mask, grid)
-    if window.empty:
-        return np.full((grid.height, grid.width), UNKNOWN, np.uint8)
-    image = sources.get(mask.href, where, mask.header.identity)
-    numbers = _read(image, mask.band, window, where)
-    codes = mask_codes(numbers, mask.values, classes)
-    for hidden in _hidden(image, mask.band, window, where):
-        codes[hidden] = UNKNOWN
-    return _on_grid(codes, mask.header.grid, window, grid, kernel, UNKNOWN)
+
+    def read(window: Window) -> NDArray[np.uint8]:
+        image = sources.get(mask.href, where, mask.header.identity)
+        codes = mask_codes(_read(image, mask.band, window, where), mask.values, classes)
+        for hidden in _hidden(image, mask.band, window, where):
+            codes[hidden] = UNKNOWN
+        return codes
+
+    codes = _pieces_on_grid(mask_pieces(mask, grid), read, grid, kernel, UNKNOWN)
+    return np.full((grid.height, grid.width), UNKNOWN, np.uint8) if codes is None else codes
 
 
 def _numbers(image: Image, band: Band, window: Window, where: str) -> Floats:
@@ -235,10 +245,26 @@ def _read(image: Image, band: int, window: Window, where: str, masks: bool = Fal
     return found
 
 
-def _on_grid(
-    numbers: NDArray[Number], image: Grid, window: Window, grid: Grid, kernel: Kernel, absent: float
-) -> NDArray[Number]:
-    """Numbers of a window of an image on a grid, `absent` where the image does not reach."""
+def _pieces_on_grid(
+    parts: Sequence[Piece], read: Callable[[Window], NDArray[Number]], grid: Grid, kernel: Kernel, absent: float
+) -> NDArray[Number] | None:
+    """What is read of the parts of an image on a grid, `absent` where none reaches; None without parts."""
+    found: NDArray[Number] | None = None
+    for piece in parts:
+        numbers = [read(window) for window in piece.windows]
+        together = numbers[0] if len(numbers) == 1 else np.concatenate(numbers, axis=1)
+        here = _on_grid(together, piece, grid, kernel, absent)
+        if found is None:
+            found = here
+        else:
+            missing = np.isnan(found) if math.isnan(absent) else found == absent
+            found[missing] = here[missing]
+    return found
+
+
+def _on_grid(numbers: NDArray[Number], piece: Piece, grid: Grid, kernel: Kernel, absent: float) -> NDArray[Number]:
+    """Numbers of a part of an image on a grid, `absent` where it does not reach."""
+    image, window = piece.image, piece.window
     if coincides(image, grid):
         if numbers.shape == (grid.height, grid.width):
             return numbers
@@ -272,7 +298,10 @@ def warp(
         absent: the number that means "no data", in both.
     """
     reach = {name: ratio if ratio > COARSER else 1.0 for name, ratio in zip(("XSCALE", "YSCALE"), coarser, strict=True)}
-    with MemoryFile() as memory:
+    world = world_of(source.crs)
+    left, _, right, _ = source.bounds
+    beyond = world is not None and source.crs != grid.crs and (left < world[0] or right > world[1])
+    with projecting(source.crs, grid.crs), MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
             width=source.width,
@@ -288,6 +317,7 @@ def warp(
             memory.open() as dataset,
             WarpedVRT(
                 dataset,
+                src_crs=continuous_crs(source.crs, (left + right) / 2) if beyond else None,
                 crs=crs_of(grid.crs),
                 transform=grid.transform,
                 width=grid.width,

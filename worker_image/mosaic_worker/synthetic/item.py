@@ -8,7 +8,8 @@ from typing import Any
 import pystac
 from shapely.geometry import box, mapping
 
-from mosaic_worker.geometry.grid import Grid, projected_bounds
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, projected_bounds
 
 _ASSETS = {
     "blue": ("B02", 0.490),
@@ -26,7 +27,9 @@ _EXTENSIONS = [
 
 def write_item(folder: Path, name: str, taken: datetime, grid: Grid, cloud_cover: float, label: str) -> Path:
     """Write item.json; relative hrefs, so that the folder can be moved."""
-    bounds = projected_bounds(grid.bounds, grid.crs, "EPSG:4326")
+    bounds = projected_bounds(grid.bounds, grid.crs, WGS84)
+    if bounds is None:
+        raise ValueError("a sample scene is somewhere on Earth")
     item = pystac.Item(
         id=name,
         geometry=dict(mapping(box(*bounds))),
