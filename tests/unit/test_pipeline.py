@@ -504,9 +504,10 @@ def test_an_index_with_constants_refuses_uncalibrated_numbers(tmp_path):
 
 
 def test_a_method_that_needs_dates_refuses_scenes_without(tmp_path):
-    write_raster(tmp_path / "a.tif", noise(20, 20))
-    scene = {"bands": {"red": "a.tif"}}
-    spec = {"source": files(scene, scene), "product": {"bands": ["red"]}, "composite": {"method": "latest"}}
+    for name in "ab":
+        write_raster(tmp_path / f"{name}.tif", noise(20, 20))
+    scenes = [{"bands": {"red": f"{name}.tif"}} for name in "ab"]
+    spec = {"source": files(*scenes), "product": {"bands": ["red"]}, "composite": {"method": "latest"}}
     with pytest.raises(RequestError, match=r"latest.*scene-1"):
         make(tmp_path, spec)
 
