@@ -9,7 +9,7 @@ from typing import Any
 from range_server import Asked, RangeHandler, serving_by
 
 CORE = "https://api.stacspec.org/v1.0.0"
-CONFORMS = [f"{CORE}/core", f"{CORE}/item-search", f"{CORE}/item-search#query"]
+CONFORMS = [f"{CORE}/core", f"{CORE}/item-search", f"{CORE}/item-search#query", f"{CORE}/collections"]
 SEARCH = "/api/search"
 
 
@@ -25,23 +25,35 @@ def item(name: str, href: str, taken: str = "2024-07-01T10:00:00Z", geometry: An
 
 
 @contextmanager
-def catalogue(folder: Path, pages: Sequence[Sequence[Any]], then: int | None = None) -> Iterator[tuple[str, Asked]]:
+def catalogue(
+    folder: Path, pages: Sequence[Sequence[Any]], then: int | None = None, looping_collections: bool = False
+) -> Iterator[tuple[str, Asked]]:
     """The URL of an API meanwhile, and what it was asked.
 
     Args:
         folder: whose files are at /NAME.
         pages: the Items of each page; hrefs are relative to the folder.
         then: the page to which the last one's next link leads, if it has one.
+        looping_collections: whether it lists one collection, a, on pages without an end.
     """
     asked = Asked()
 
     class Handler(RangeHandler):
         def do_GET(self) -> None:
             root = f"http://{self.headers['Host']}"
+            if self.path.startswith("/api/collections") and looping_collections:
+                described = {
+                    "type": "Collection", "stac_version": "1.0.0", "id": "a", "description": "a", "license": "other",
+                    "links": [], "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
+                }  # fmt: skip
+                again = [{"rel": "next", "href": f"{root}/api/collections?token=1", "method": "GET"}]
+                self.answer(200, json.dumps({"collections": [described], "links": again}).encode())
+                return
             if self.path != "/api":
                 super().do_GET()
                 return
-            links = [{"rel": "search", "href": root + SEARCH, "method": "POST", "type": "application/geo+json"}]
+            links = [{"rel": "data", "href": f"{root}/api/collections", "type": "application/json"}]
+            links += [{"rel": "search", "href": root + SEARCH, "method": "POST", "type": "application/geo+json"}]
             landing = {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "a", "links": links}
             self.answer(200, json.dumps(landing | {"conformsTo": CONFORMS}).encode())
 

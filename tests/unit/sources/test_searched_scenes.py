@@ -209,7 +209,15 @@ def zone(name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "earlier", ["2024-07-01T10:00:00", "2024-07-01t10:00:00z", "2024-07-01T10:00:00+0000", "2024-07-01"]
+    "earlier",
+    [
+        "2024-07-01T10:00:00",
+        "20240701T100000",
+        "2024-07",
+        "2024-07-01t10:00:00z",
+        "2024-07-01T10:00:00+0000",
+        "2024-07-01",
+    ],
 )
 def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path, earlier: str):
     for name, value in (("a", 2000), ("b", 5000)):
@@ -224,3 +232,29 @@ def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path, ea
     assert made[0].cog == made[1].cog == made[2].cog
     described = made[0].item["properties"]["mosaic:scenes"]
     assert [scene["datetime"] for scene in described] == ["2024-07-01T11:00:00Z"]
+
+
+@pytest.mark.parametrize("geometry", [None, SQUARE])
+def test_the_estimate_counts_the_first_scene_at_each_place(tmp_path: Path, geometry: Any):
+    """Two scenes at one place, of which the older is only read where the newer has no data."""
+    side = 1100
+    items = []
+    for number in range(1, 3):
+        write_raster(tmp_path / f"{number}.tif", noise(side, side), nodata=0, compress="deflate")
+        items.append(item(f"i{number}", f"{number}.tif", f"2024-07-0{number}T10:00:00Z", geometry))
+    area = degrees((LEFT + 1000, TOP - 10_000, LEFT + 10_000, TOP - 1000))
+    seconds = {}
+    for name, found in (("one", items[:1]), ("both", items)):
+        with catalogue(tmp_path, [found]) as (url, _):
+            for method in ("latest", "median"):
+                seconds[name, method] = plan_of(tmp_path, spec(url, area, method)).estimate.core_seconds
+    assert seconds["both", "latest"] == seconds["one", "latest"] == seconds["one", "median"]
+
+
+def test_collections_whose_links_lead_back_are_listed_once(tmp_path: Path):
+    with (
+        catalogue(tmp_path, [[]], looping_collections=True) as (url, asked),
+        pytest.raises(RequestError, match=r"has no collection c; it has a$"),
+    ):
+        plan_of(tmp_path, spec(url, degrees(INSIDE)))
+    assert sum(path.startswith("/api/collections") for path in asked.paths) <= 3

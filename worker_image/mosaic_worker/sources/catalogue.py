@@ -203,7 +203,11 @@ class Catalogue:
     def _require(self, api: Api, collection: str) -> None:
         """Refuse a collection that is not there; an API that does not list its collections is believed."""
         try:
-            known = [found.id for found in api.get_collections()]
+            known: list[str] = []
+            for listed in api.get_collections():
+                if listed.id in known:
+                    break  # a link that leads back
+                known.append(listed.id)
         except (MosaicError, STACError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
             return
         if known and collection not in known:

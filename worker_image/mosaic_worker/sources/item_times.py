@@ -1,6 +1,8 @@
 """The times of STAC Items, brought to UTC before pystac reads them."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from mosaic_crds.errors import RequestError
@@ -27,10 +29,25 @@ def in_utc(document: dict[str, Any], where: str) -> dict[str, Any]:
     for name in _TIMES:
         if isinstance(properties.get(name), str):
             try:
-                times[name] = utc_text(moment(properties[name].strip()))
+                times[name] = utc_text(_read(properties[name].strip()))
             except ValueError:
                 if name == needed:
                     raise RequestError(
                         f"{where}: {name} is {properties[name][:80]!r}, which is no time such as 2024-07-01T19:03:11Z"
                     ) from None
     return document | {"properties": {**properties, **times}}
+
+
+def _read(text: str) -> datetime:
+    """A time of an Item, in any form of ISO 8601: catalogues also write 2024-07 and 20240701T190311Z.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if re.fullmatch(r"\d{4}(-\d{2})?", text):
+        text = f"{text}-01-01"[: len("2024-07-01")]
+    try:
+        return moment(text)
+    except ValueError:
+        found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
