@@ -126,6 +126,7 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
         geojson(feature(halves)),
     ):
         assert area(tmp_path, content).equals(halves)
+        assert read(tmp_path, content).box == (170, 0, -170, 5)
 
 
 @pytest.mark.parametrize(

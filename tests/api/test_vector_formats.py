@@ -43,13 +43,15 @@ TWO = [VICTORIA, FIJI]
         "LATITUDE (°);LONGITUDE (°);name\n48,4284;-123,365;Victoria\n-17,25;179,5;Fiji\n",
         'name,lng,lat\nVictoria,"-123.365","48.4284"\n\nFiji, 179.5 ,-17.25,\n',
         "name\tdecimalLatitude\tdecimalLongitude\nVictoria\t48.4284\t-123.365\nFiji\t-17.25\t179.5\n",
+        "gps_lat,gps_lon,name\n48.4284,-123.365,Victoria\n-17.25,179.5,Fiji\n",
+        "name,latitude_deg,longitude_deg\nVictoria,48.4284,-123.365\nFiji,-17.25,179.5\n",
         "X|Y|name\r\n-123.365|48.4284|Victoria\r\n1.795e2|\N{MINUS SIGN}17.25|Fiji\r\n",
         "sep=;\nname;x;y\nVictoria;-123.365;48.4284\nFiji;179.5;-17.25\n",
         'name,WKT\nVictoria,POINT (-123.365 48.4284)\nFiji,"POINT Z(179.5 -17.25 12)"\n',
         "name;geom\nVictoria;POINT(-123.365 48.4284)\nFiji;point(179.5 -17.25)\n",
         "name,geometry,lon,lat\nVictoria,somewhere,-123.365,48.4284\nFiji,elsewhere,179.5,-17.25\n",
     ],
-    ids=["comma", "semicolon", "decimal comma", "quoted", "tab", "bar", "sep", "wkt", "geom", "no wkt"],
+    ids=["comma", "semicolon", "decimal comma", "quoted", "tab", "gps", "deg", "bar", "sep", "wkt", "geom", "no wkt"],
 )
 def test_a_table_has_a_feature_in_each_row(tmp_path: Path, text: str):
     for content in (text.encode(), codecs.BOM_UTF8 + text.encode(), text.encode("utf-16")):
@@ -286,3 +288,18 @@ def test_a_zip_is_read_in_the_child_process(laptop: TestClient, tmp_path: Path):
     assert np.allclose(entry["bounds"], [-127.5, 51.0, -127.2, 51.1])
     refused = keep(laptop, geojson(feature(shapely.Point(1, 1)))[:-2], 422, kind="vector")
     assert "GeoJSON" in refused["detail"]
+
+
+@pytest.mark.parametrize("crs", [None, {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}])
+def test_geojson_may_have_what_rfc_7946_took_out(tmp_path: Path, crs: Any):
+    collection = {"type": "FeatureCollection", "bbox": [0, 0, 1, 1], "crs": crs, "features": RECORDS}
+    assert places(read(tmp_path, json.dumps(collection).encode())) == [pytest.approx(place) for place in TWO]
+
+
+def test_features_that_have_no_place_on_the_globe_are_said_so(tmp_path: Path):
+    path = tmp_path / "site.gpkg"
+    site = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    shape = [shapely.box(0, 0, 1, 1)]
+    pyogrio.raw.write(path, shapely.to_wkb(shape), [], [], driver="GPKG", crs=site, geometry_type="Polygon")
+    with pytest.raises(RequestError, match=r"no feature of the layer 'site' can be projected to EPSG:4326"):
+        read(tmp_path, path.read_bytes())

@@ -15,7 +15,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from mosaic_api.entries.boxes import box_around
+from mosaic_api.entries.boxes import smallest_box
 from mosaic_api.entries.job import Outcome
 from mosaic_api.entries.kinds import Format
 from mosaic_api.entries.layers import read_layers, there
@@ -48,10 +48,10 @@ def take_area(path: Path, name: str, kind: Format) -> Outcome:
     parts = np.concatenate([polygons[number] for number in taken])
     _expect_valid(parts)
     area = _on_the_globe(_together(parts))
-    west, south, east, north = area.bounds
+    west, _, east, _ = area.bounds
     footprint = _checked(cut_at_antimeridian(area) if west < -HALF or east > HALF else area)
     details = {"features": len(taken), "leftOut": len(geometries) - len(taken)}
-    return Outcome(box_around(west, south, east, north), footprint, details)
+    return Outcome(smallest_box(shapely.bounds(shapely.get_parts(area))), footprint, details)
 
 
 def _polygons(geometry: BaseGeometry) -> NDArray[np.object_]:

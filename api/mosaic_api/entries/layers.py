@@ -195,6 +195,10 @@ def _in_degrees(geometries: NDArray[np.object_], crs: str, name: str, follow: bo
     found: NDArray[np.object_] = shapely.transform(geometries, moved)
     places, owners = shapely.get_coordinates(found, return_index=True)
     found[np.unique(owners[~np.isfinite(places).all(axis=1)])] = None
+    if there(geometries).any() and not there(found).any():
+        raise RequestError(
+            f"file: no feature of the layer {name!r} can be projected to {WGS84}; check its coordinate system"
+        )
     return (found, True) if theirs.is_geographic else (_continuous(found), False)
 
 

@@ -42,6 +42,8 @@ NAMES_TAKEN = "lon and lat, longitude and latitude, x and y (degrees, WGS 84), o
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 _IN_PARENTHESES = re.compile(r"[(\[].*?[)\]]")
 _NO_LETTER = re.compile(r"[\W_]+")
+_AROUND = re.compile(r"^gps|(degrees|deg|dd|wgs84)$")
+"""What is said beside the name of a coordinate, such as latitude_deg."""
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The first line of files that tell Excel their separator."""
 _WKT = re.compile(
@@ -184,7 +186,7 @@ def _unlike(names: Sequence[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return _NO_LETTER.sub("", _IN_PARENTHESES.sub("", name)).lower()
+    return _AROUND.sub("", _NO_LETTER.sub("", _IN_PARENTHESES.sub("", name)).lower())
 
 
 def _written_out(table: Table) -> int | None:
