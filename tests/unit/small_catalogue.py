@@ -44,7 +44,8 @@ def catalogue(
             if self.path.startswith("/api/collections") and looping_collections:
                 described = {
                     "type": "Collection", "stac_version": "1.0.0", "id": "a", "description": "a", "license": "other",
-                    "links": [], "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
+                    "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
+                    "links": [],
                 }  # fmt: skip
                 again = [{"rel": "next", "href": f"{root}/api/collections?token=1", "method": "GET"}]
                 self.answer(200, json.dumps({"collections": [described], "links": again}).encode())
