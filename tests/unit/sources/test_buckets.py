@@ -232,6 +232,12 @@ def test_a_refusal_says_what_may_help_and_no_secret(environment: Mapping[str, st
     assert SECRET not in repr(access_from(environment, own=own))
 
 
+def test_a_refusal_of_another_service_than_aws_says_which():
+    access = access_from({"AWS_ENDPOINT_URL": "https://s3.example.org"}, own=True)
+    with pytest.raises(RequestError, match=r"404 for s3://scenes/a\.tif at s3\.example\.org$"):
+        buckets(Service(answer(404)), access).ask("GET", "s3://scenes/a.tif", {})
+
+
 def test_a_service_that_is_busy_is_a_passing_fault():
     with pytest.raises(PassingError, match="503 "):
         buckets(Service(answer(503))).ask("GET", "s3://scenes/a.tif", {})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
-from mosaic_worker.sources import connections
+from mosaic_worker.sources import connections, remote
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.connections import Patience, new_session
 from mosaic_worker.sources.gate import Gate, own_machine, pod
@@ -292,6 +292,18 @@ def test_a_weak_etag_is_that_of_the_same_file_as_the_strong_one():
         with pytest.raises(RequestError, match="changed while it was read"):
             file.read(3_000_000, 10)
         files.close()
+
+
+def test_a_small_file_of_a_server_without_ranges_is_read_again_when_it_is_forgotten(monkeypatch):
+    monkeypatch.setattr(remote, "MEMORY", 0)
+    content = bytes(range(250)) * 200
+    asked = Asked()
+    with answering(lambda handler: handler.answer(200, content), asked) as address:
+        files = RemoteFiles(client_of(pod(address)))
+        for start in (0, 20_000, 49_990):
+            assert files.get(f"http://{address}/a").read(start, 100) == content[start : start + 100]
+        files.close()
+    assert len(asked.requests) == 4
 
 
 def test_what_a_server_does_not_implement_does_not_pass():

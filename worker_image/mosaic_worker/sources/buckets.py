@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.names import SOURCES_PREFIX as PREFIX
@@ -173,7 +174,9 @@ class Buckets:
         """The error for an answer that is no success."""
         status = response.status_code
         found = _CODE.search(response.content)
-        told = f"the server answered {status}{f' ({found[1].decode()})' if found else ''} for {shown(name)}"
+        code = f" ({found[1].decode()})" if found else ""
+        place = f" at {urlsplit(self._access.endpoint).netloc}" if self._access.endpoint else ""
+        told = f"the server answered {status}{code} for {shown(name)}{place}"
         if status in PASSING:
             return PassingError(told)
         return RequestError(f"{told}{self._advice(found[1] if found else b'')}" if status in {400, 401, 403} else told)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock
 from typing import IO
 
@@ -199,7 +200,12 @@ class RemoteFile:
 
     def _part(self, start: int, stop: int) -> Part:
         size = None if self._said is None else self._said[0]
-        part = self._files.client.part(self.href, start, stop if size is None else min(stop, size), size)
+        client = self._files.client
+        if size is not None and size <= HEAD:  # a server without ranges sends a small file whole, from its beginning
+            whole = client.part(self.href, 0, size, size)
+            part = replace(whole, content=whole.content[start:stop])
+        else:
+            part = client.part(self.href, start, stop if size is None else min(stop, size), size)
         said = (part.size, part.identity)
         self._said = self._said or said
         if said != self._said:
