@@ -39,6 +39,7 @@ SCENE_PATH = "spec.source.files.scenes[0]"
 STAC = {"stac": {"url": "https://example.org/v1", "collection": "c", "datetime": "2024-06-01/2024-08-31"}}
 BOX = {"bbox": [15, 45, 16, 46]}
 RING = [[15, 45], [16, 45], [16, 46], [15, 45]]
+POLYGON = {"type": "Polygon", "coordinates": [RING]}
 
 
 def request_with(changes: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +65,11 @@ def valid(name: str, changes: dict[str, Any]) -> Case:
 def invalid(name: str, changes: dict[str, Any], sentence: str, *, server: bool = True) -> Case:
     """A request that the models refuse, and the API server where it can."""
     return Case(name, request_with(changes), sentence, server)
+
+
+def crs(name: str) -> dict[str, Any]:
+    """GeoJSON's old member of that name."""
+    return {"type": "name", "properties": {"name": name}}
 
 
 def nested(levels: int) -> list[Any]:
@@ -150,6 +156,34 @@ AREA = [
     valid("a polygon", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [RING]}}}),
     valid("two polygons", {"spec.area": {"geometry": {"type": "MultiPolygon", "coordinates": [[RING], [RING]]}}}),
     valid("10,000 positions", {"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring_of(10_000)]}}}),
+    valid(
+        "a polygon with GeoJSON's other members",
+        {"spec.area": {"geometry": POLYGON | {"bbox": [15, 45, 16, 46], "crs": crs("urn:ogc:def:crs:OGC:1.3:CRS84")}}},
+    ),
+    *(
+        valid(f"a polygon in {name}", {"spec.area": {"geometry": POLYGON | {"crs": crs(name)}}})
+        for name in ("EPSG:4326", "urn:ogc:def:crs:EPSG::4326", "http://www.opengis.net/def/crs/OGC/1.3/CRS84")
+    ),
+    *(
+        invalid(
+            f"a polygon in {name}",
+            {"spec.area": {"geometry": POLYGON | {"crs": crs(name)}}},
+            f'spec.area.geometry.crs is {{"type": "name", "properties": {{"name": "{name}"}}}}; '
+            "longitudes and latitudes in WGS 84 are allowed (RFC 7946), so reproject the polygons to EPSG:4326",
+        )
+        for name in ("EPSG:32633", "EPSG:43260", "urn:ogc:def:crs:EPSG::3857")
+    ),
+    invalid(
+        "a Feature as geometry",
+        {"spec.area": {"geometry": {"type": "Feature", "properties": {}, "geometry": POLYGON}}},
+        'spec.area.geometry.type is "Feature"; Polygon or MultiPolygon is allowed, so give the geometry of the Feature '
+        "alone",
+    ),
+    invalid(
+        "a FeatureCollection as area",
+        {"spec.area": {"type": "FeatureCollection", "features": []}},
+        'spec.area.type is "FeatureCollection"; give its Polygon or MultiPolygon alone as area.geometry',
+    ),
     invalid("no area in it", {"spec.area": {}}, "spec.area is {}; exactly one of bbox, geometry must be given"),
     invalid(
         "two areas",
@@ -276,6 +310,12 @@ SOURCE = [
         },
     ),
     valid("EarthDaily", {"spec.area": BOX, "spec.source": {"earthDaily": {"datetime": "2024-07-01"}}}),
+    invalid(
+        "a name in snake case",
+        {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.max_cloud_cover": 20},
+        "spec.source.stac.max_cloud_cover is no field (did you mean maxCloudCover?); "
+        "url, collection, datetime, maxCloudCover, query and assets are allowed",
+    ),
     invalid("no source", {"spec.source": GONE}, "spec.source is missing"),
     invalid(
         "an empty source",

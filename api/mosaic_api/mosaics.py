@@ -11,6 +11,7 @@ from typing import Any
 from mosaic_crds.names import API_VERSION, KIND, Phase
 from mosaic_crds.request import LONGEST_NAME, MosaicRequest
 from mosaic_crds.validation import expect_size, load_request
+from mosaic_worker.geometry.geojson import with_plain_area
 from mosaic_worker.product import product_of
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -121,13 +122,14 @@ def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicR
 
 
 def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:
-    """The MosaicRequest of a name and a spec.
+    """The MosaicRequest of a name and a spec, whose area may be any GeoJSON object of polygons.
 
     Raises:
         RequestError: it is not valid; the sentence begins with the field.
     """
     metadata = {"name": name, "namespace": namespace} | ({} if uid is None else {"uid": uid})
-    return load_request({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec})
+    plain = with_plain_area(spec)
+    return load_request({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": plain})
 
 
 def find(session: Session, principal: Principal, mosaic_id: uuid.UUID) -> Mosaic:

@@ -1,12 +1,24 @@
 """`spec.area`: where a mosaic is."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mosaic_crds.fields import Model, Rule, exactly_one
+from mosaic_crds.fields import Model, Rule, broken, exactly_one
 
 MOST_POSITIONS = 10_000
+WGS84_NAME = (
+    "^(?i:urn:ogc:def:crs:(ogc:[0-9.]*:crs84h?|epsg:[0-9.]*:(4326|4979))|(ogc:)?crs84h?|epsg:(4326|4979)|"
+    "https?://www[.]opengis[.]net/def/crs/(ogc/[0-9.]+/crs84h?|epsg/[0-9.]+/(4326|4979)))$"
+)
+"""The names of longitude and latitude in WGS 84 that GeoJSON before RFC 7946 may have in its member `crs`."""
+OTHER_CRS = "longitudes and latitudes in WGS 84 are allowed (RFC 7946), so reproject the polygons to EPSG:4326"
+GEOJSON_COLLECTIONS = ("Feature", "FeatureCollection", "GeometryCollection")
+"""GeoJSON's types of objects that hold geometries."""
+GEOJSON_TYPES = (
+    *GEOJSON_COLLECTIONS, "Polygon", "MultiPolygon", "Point", "MultiPoint", "LineString", "MultiLineString",
+)  # fmt: skip
 
 
 def _is_position(position: Any) -> bool:
@@ -31,6 +43,35 @@ def _is_polygon(polygon: Any) -> bool:
     )
 
 
+class CrsName(Model):
+    """Which coordinate reference system."""
+
+    name: Annotated[str, Field(max_length=128)]
+    """A name of WGS 84, such as urn:ogc:def:crs:OGC:1.3:CRS84."""
+
+
+class NamedCrs(Model):
+    """The coordinate reference system as GeoJSON named it before RFC 7946."""
+
+    rules = (
+        Rule(
+            server=f"self.properties.name.matches('{WGS84_NAME}')",
+            holds=lambda crs: is_wgs84(crs.properties.name),
+            message=OTHER_CRS,
+        ),
+    )
+
+    type: Literal["name"]
+    """name."""
+    properties: CrsName
+    """Its name."""
+
+
+def is_wgs84(name: str) -> bool:
+    """Whether a name in GeoJSON's old member `crs` means longitude and latitude in WGS 84."""
+    return re.match(WGS84_NAME, name) is not None
+
+
 class Geometry(Model):
     """A GeoJSON Polygon or MultiPolygon (RFC 7946), longitudes and latitudes in degrees, WGS 84."""
 
@@ -53,7 +94,22 @@ class Geometry(Model):
     type: Literal["Polygon", "MultiPolygon"]
     """Polygon or MultiPolygon."""
     coordinates: Annotated[list[Any], Field(min_length=1, max_length=1000)]
-    """Rings of [longitude, latitude], nested as GeoJSON does for the type; at most 10,000 positions in all."""
+    """Rings of [longitude, latitude], nested as GeoJSON does for the type; at most 10,000 positions in all. Heights are
+    ignored."""
+    bbox: Annotated[list[float], Field(max_length=6)] | None = None
+    """GeoJSON's own bounds of the polygons; ignored."""
+    crs: NamedCrs | None = None
+    """GeoJSON's old member for the coordinate reference system, which may only name WGS 84."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_collections(cls, given: Any) -> Any:
+        """Say what to do with what is around a geometry; the API server would only name unknown fields."""
+        if isinstance(given, dict) and given.get("type") in GEOJSON_COLLECTIONS:
+            raise broken(
+                f"Polygon or MultiPolygon is allowed, so give the geometry of the {given['type']} alone", "type"
+            )
+        return given
 
     @property
     def polygons(self) -> list[Any]:
@@ -97,3 +153,11 @@ class Area(Model):
     geometry: Geometry | None = None
     """A GeoJSON Polygon or MultiPolygon, degrees, WGS 84; there is no data outside it. Across the antimeridian it is
     cut into parts that end at 180 and begin at -180 (RFC 7946, 3.1.9), or its longitudes go on beyond 180 or -180."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_geojson(cls, given: Any) -> Any:
+        """Say where a GeoJSON object goes."""
+        if isinstance(given, dict) and given.get("type") in GEOJSON_TYPES:
+            raise broken("give its Polygon or MultiPolygon alone as area.geometry", "type")
+        return given

@@ -63,8 +63,7 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
+        alias_generator=to_camel,  # documents have the names that the API server knows, and no others
         allow_inf_nan=False,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()

@@ -65,6 +65,47 @@ def test_a_bad_field_is_named(client: Client, spec: dict, field: str):
     assert field.rsplit(".", 1)[-1] in answer.json()["detail"]
 
 
+LAKE = {"type": "Polygon", "coordinates": [[[-123.6, 48.3], [-123.2, 48.3], [-123.2, 48.6], [-123.6, 48.3]]]}
+FEATURE = {"type": "Feature", "properties": {"name": "lake"}, "geometry": LAKE}
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        FEATURE,
+        {"geometry": FEATURE},
+        {"geometry": {"type": "FeatureCollection", "features": [FEATURE], "bbox": [-123.6, 48.3, -123.2, 48.6]}},
+    ],
+)
+def test_a_feature_as_area_becomes_its_geometry(client: Client, area: dict):
+    assert ask(client("ann"), area=area)["spec"]["area"] == {"geometry": LAKE}
+
+
+@pytest.mark.parametrize(
+    ("area", "field", "told"),
+    [
+        (
+            {"geometry": {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}}},
+            "spec.area.geometry",
+            "a Point",
+        ),
+        ({"type": "FeatureCollection", "features": []}, "spec.area", "no feature has a geometry"),
+        ({"geometry": {"type": {"a": 1}}}, "spec.area.geometry.type", "Polygon or MultiPolygon"),
+    ],
+)
+def test_a_feature_without_an_area_is_refused_with_a_sentence(client: Client, area: dict, field: str, told: str):
+    answer = client("ann").post("/api/v1/requests", json={"spec": SPEC | {"area": area}})
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    assert told in answer.json()["detail"]
+
+
+def test_a_name_in_snake_case_is_refused_with_the_right_one(client: Client):
+    source = {"stac": SPEC["source"]["stac"] | {"max_cloud_cover": 10}}
+    answer = client("ann").post("/api/v1/requests", json={"spec": SPEC | {"source": source}})
+    assert answer.status_code == 422
+    assert "did you mean maxCloudCover?" in answer.json()["detail"]
+
+
 def test_a_name_is_taken_once_until_it_is_free_again(client: Client):
     ann, bob = client("ann"), client("bob")
     first = ask(ann, "one")

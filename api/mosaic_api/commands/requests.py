@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from mosaic_worker.cli.areas import area_option
 
 from mosaic_api.commands.choosing import place_of, with_place
 
@@ -19,12 +20,20 @@ named = click.argument("name")
 @click.command()
 @click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--watch", "watching", is_flag=True, help="Watch it until it is over.")
+@area_option
 @with_place
-def submit(request_file: Path, watching: bool, server: str | None, context: str | None, namespace: str | None) -> None:
+def submit(
+    request_file: Path,
+    watching: bool,
+    area_file: Path | None,
+    server: str | None,
+    context: str | None,
+    namespace: str | None,
+) -> None:
     """Ask a server or a cluster for the mosaic of REQUEST (YAML or JSON)."""
     from mosaic_worker.cli.requests import read_request
 
-    request = read_request(request_file)
+    request = read_request(request_file, area_file)
     place = place_of(server, context, namespace)
     spec = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     seen = place.submit(request.metadata.name, spec)

@@ -11,17 +11,17 @@ from mosaic_crds.spec import Execution
     [
         (
             Allowed(),
-            Execution(priority_class="system-node-critical"),
+            Execution(priorityClass="system-node-critical"),
             'spec.execution.priorityClass is "system-node-critical"; none is allowed in this installation',
         ),
         (
             Allowed(("low", "batch"), ("research",)),
-            Execution(priority_class="high", queue="research"),
+            Execution(priorityClass="high", queue="research"),
             'spec.execution.priorityClass is "high"; low or batch is allowed in this installation',
         ),
         (
             Allowed(("low",)),
-            Execution(priority_class="low", queue="theirs"),
+            Execution(priorityClass="low", queue="theirs"),
             'spec.execution.queue is "theirs"; none is allowed in this installation',
         ),
     ],
@@ -35,4 +35,4 @@ def test_only_names_that_are_listed_are_allowed(allowed, execution, sentence):
 
 def test_what_is_listed_or_not_named_is_accepted():
     Allowed().check(Execution())
-    Allowed(("low",), ("research",)).check(Execution(priority_class="low", queue="research"))
+    Allowed(("low",), ("research",)).check(Execution(priorityClass="low", queue="research"))

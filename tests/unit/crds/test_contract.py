@@ -2,11 +2,14 @@
 
 import math
 import time
+from collections.abc import Iterator
 
 import pytest
 from contract_table import BASE, CASES, Case, request_with
 from mosaic_crds.errors import RequestError
+from mosaic_crds.fields import Model
 from mosaic_crds.validation import load_request
+from pydantic import ValidationError
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
@@ -21,6 +24,24 @@ def test_a_request_is_taken_or_gets_its_sentence(case: Case):
 
 def test_no_name_in_the_table_stands_for_two_requests():
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def models(model: type[Model]) -> Iterator[type[Model]]:
+    """All models of the contract."""
+    for each in model.__subclasses__():
+        yield each
+        yield from models(each)
+
+
+def test_no_model_takes_another_spelling_than_the_api_server():
+    """What the API server drops as unknown must not have worked with the command."""
+    spelt = [(model, name, str(field.alias)) for model in models(Model) for name, field in model.model_fields.items()]
+    assert ("max_cloud_cover", "maxCloudCover") in {(name, alias) for _, name, alias in spelt}
+    for model, name, alias in spelt:
+        if name != alias:
+            with pytest.raises(ValidationError) as refused:
+                model.model_validate({name: 1})
+            assert (name,) in {error["loc"] for error in refused.value.errors() if error["type"] == "extra_forbidden"}
 
 
 def test_a_band_given_as_text_is_a_file():

@@ -10,19 +10,26 @@ from urllib.parse import unquote, urlsplit
 import click
 from mosaic_crds.errors import RequestError
 
+from mosaic_worker.cli.areas import area_option, read_area
+
 if TYPE_CHECKING:
     from mosaic_crds.request import MosaicRequest
 
 request_argument = click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 
 
-def read_request(path: Path) -> "MosaicRequest":
+def read_request(path: Path, area_file: Path | None = None) -> "MosaicRequest":
     """The request in a YAML or JSON file.
+
+    Args:
+        path: of the file.
+        area_file: a vector file whose polygons are the area, in place of what the request says.
 
     Raises:
         RequestError: there is no such file, or no valid request in it.
     """
-    from mosaic_crds.validation import parse_request
+    from mosaic_crds.reading import read_document
+    from mosaic_crds.validation import load_request
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -30,7 +37,11 @@ def read_request(path: Path) -> "MosaicRequest":
         raise RequestError(f"there is no file {path}") from None
     except (UnicodeDecodeError, OSError):
         raise RequestError(f"{path} cannot be read as a text file in UTF-8") from None
-    return parse_request(text, str(path))
+    document, where = read_document(text, str(path)), str(path)
+    if area_file is not None and isinstance(document.get("spec"), dict):
+        document["spec"]["area"] = read_area(area_file)
+        where = f"{path} with the area of {area_file}"
+    return load_request(document, where)
 
 
 @click.command("run")
@@ -47,7 +58,8 @@ def read_request(path: Path) -> "MosaicRequest":
     "--workers", type=click.IntRange(1, 1024), help="Processes at once.  [default: the cores of this machine]"
 )
 @click.option("--fresh", is_flag=True, help="Compute again even if this mosaic is there already.")
-def run_request(request_file: Path, store: str, workers: int | None, fresh: bool) -> None:
+@area_option
+def run_request(request_file: Path, store: str, workers: int | None, fresh: bool, area_file: Path | None) -> None:
     """Make the mosaic of REQUEST (YAML or JSON) on this machine.
 
     Relative paths in the request start at the folder it lies in. Results are written to
@@ -59,7 +71,7 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
 
     warm_up()
     keep_freed_memory()
-    request = read_request(request_file)
+    request = read_request(request_file, area_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
     from mosaic_worker.sources.gate import own_machine
@@ -72,9 +84,10 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
 
 @click.command()
 @request_argument
-def validate(request_file: Path) -> None:
+@area_option
+def validate(request_file: Path, area_file: Path | None) -> None:
     """Check REQUEST against the rules, without opening what it points to."""
-    request = read_request(request_file)
+    request = read_request(request_file, area_file)
     from mosaic_worker.product import product_of
 
     product = product_of(request.spec.product)
@@ -84,7 +97,8 @@ def validate(request_file: Path) -> None:
 
 @click.command()
 @request_argument
-def estimate(request_file: Path) -> None:
+@area_option
+def estimate(request_file: Path, area_file: Path | None) -> None:
     """Plan REQUEST and say what it would take, without computing it."""
     import os
 
@@ -93,7 +107,7 @@ def estimate(request_file: Path) -> None:
     from mosaic_worker.run import prepare
     from mosaic_worker.sources.gate import own_machine
 
-    request = read_request(request_file)
+    request = read_request(request_file, area_file)
     cores = len(os.sched_getaffinity(0))
     show_plan(prepare(request, own_machine(request_file.absolute().parent), Limits(), cores), cores)
 

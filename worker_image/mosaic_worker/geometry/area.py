@@ -15,6 +15,7 @@ from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
+from mosaic_worker.geometry.geojson import without_heights
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import (
     MERCATOR_LATITUDE,
@@ -129,7 +130,7 @@ def requested_area(area: Area | None) -> BaseGeometry | None:
     """
     if area is None:
         return None
-    return area_of(area.bbox, area.geometry.model_dump() if area.geometry else None)
+    return area_of(area.bbox, without_heights(area.geometry.model_dump()) if area.geometry else None)
 
 
 def projected_area(area: BaseGeometry, crs: str) -> BaseGeometry:

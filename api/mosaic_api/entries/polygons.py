@@ -1,0 +1,73 @@
+"""Vector files of the user's own machine as GeoJSON, for `mosaic run --area`.
+
+They are read as uploads are: by a child process, with the same formats and limits.
+"""
+
+import glob
+import shutil
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
+
+from mosaic_api.entries.conversion import convert
+from mosaic_api.entries.job import Job
+from mosaic_api.entries.kinds import HEAD_BYTES, format_of
+from mosaic_api.entries.vectors import SHOWN_BYTES
+from mosaic_api.entries.zips import PARTS
+from mosaic_api.problems import Invalid
+
+LARGEST_FILE = 2**30
+"""Bytes of a vector file."""
+
+
+def read_vectors(path: Path) -> Any:
+    """A FeatureCollection in degrees, of all features of a vector file.
+
+    Raises:
+        RequestError: it is no vector file that can be read, or has too many vertices for an area.
+    """
+    if path.stat().st_size > LARGEST_FILE:
+        raise RequestError(f"{path} is larger than the {LARGEST_FILE // 2**30} GiB that are read of a vector file")
+    with TemporaryDirectory(prefix="mosaic-area-") as folder:
+        try:
+            source = _zipped(path, Path(folder)) if path.suffix.lower() == ".shp" else path
+            with source.open("rb") as file:
+                kind = format_of(file.read(HEAD_BYTES))
+            if kind.kind != "vector":
+                raise RequestError(f"{path} is an image ({kind.name}); an area needs a file of polygons")
+            original = Path(folder) / f"original{kind.suffix}"
+            shutil.copyfile(source, original)
+            display, outcome = Path(folder) / "display.geojson", Path(folder) / "outcome.json"
+            read = convert(
+                Job(
+                    path=str(original),
+                    name=path.stem,
+                    format=kind.name,
+                    max_pixels=0,
+                    display=str(display),
+                    outcome=str(outcome),
+                )
+            )
+        except (Invalid, RequestError) as error:
+            told = str(error)
+            raise RequestError(
+                told if told.startswith(str(path)) else f"{path}: {told.removeprefix('file: ')}"
+            ) from None
+        shown = read.details["shown"]
+        if shown["simplified"] or shown["features"] < shown["of"]:
+            raise RequestError(f"{path} has too many vertices or features for an area; simplify it")
+        return parse_json(display.read_bytes(), str(path), 2 * SHOWN_BYTES)
+
+
+def _zipped(path: Path, folder: Path) -> Path:
+    """A Shapefile with the files beside it that belong to it, as it is uploaded."""
+    zipped = folder / "shapefile.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for file in path.parent.glob(f"{glob.escape(path.stem)}.*"):
+            if file.suffix.lower() in PARTS:
+                archive.write(file, file.name)
+    return zipped

@@ -1,0 +1,99 @@
+"""GeoJSON as people have it, made into the one geometry that `spec.area` takes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mosaic_crds.area import GEOJSON_COLLECTIONS, GEOJSON_TYPES, OTHER_CRS, is_wgs84
+from mosaic_crds.errors import RequestError
+
+
+def area_geometry(document: object, where: str) -> dict[str, Any]:
+    """The Polygon or MultiPolygon of a GeoJSON object: a geometry, a Feature, or a collection of them.
+
+    Several polygons become a MultiPolygon. Heights are dropped. The rings are not checked here; the contract does that.
+
+    Args:
+        document: parsed JSON.
+        where: the field or file that holds it, for messages.
+
+    Raises:
+        RequestError: it is no GeoJSON, holds no polygon or other geometries too, or is not in WGS 84.
+    """
+    polygons = list(_polygons(document, where))
+    if not polygons:
+        raise RequestError(f"{where}: no feature has a geometry; an area needs a Polygon or MultiPolygon", where)
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def without_heights(geometry: Mapping[str, Any]) -> dict[str, Any]:
+    """The type and the coordinates of a geometry, of which positions may have heights; some only, in one ring."""
+    return {"type": geometry["type"], "coordinates": _flat(geometry["coordinates"])}
+
+
+def with_plain_area(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A spec with the geometry that the contract takes, where its area is another GeoJSON object.
+
+    Raises:
+        RequestError: that has no polygons that can be an area.
+    """
+    area = spec.get("area") if isinstance(spec, Mapping) else None
+    if not isinstance(area, Mapping):
+        return spec
+    if area.get("type") in GEOJSON_TYPES:
+        return {**spec, "area": {"geometry": area_geometry(area, "spec.area")}}
+    geometry = area.get("geometry")
+    if isinstance(geometry, Mapping) and geometry.get("type") in GEOJSON_COLLECTIONS:
+        return {**spec, "area": {**area, "geometry": area_geometry(geometry, "spec.area.geometry")}}
+    return spec
+
+
+def other_crs(document: object) -> str | None:
+    """The name of the CRS in GeoJSON's old member `crs`, if that is not WGS 84."""
+    named = document.get("crs") if isinstance(document, Mapping) else None
+    if named is None:
+        return None
+    properties = named.get("properties") if isinstance(named, Mapping) else None
+    name = properties.get("name") if isinstance(properties, Mapping) else None
+    return None if isinstance(name, str) and is_wgs84(name) else str(name or named)[:80]
+
+
+def _polygons(document: object, where: str) -> Iterator[list[Any]]:
+    """The coordinates of all polygons in a GeoJSON object."""
+    kind = document.get("type") if isinstance(document, Mapping) else None
+    if not isinstance(document, Mapping) or kind not in GEOJSON_TYPES:
+        raise RequestError(
+            f"{where}: it is no GeoJSON; give a Polygon, MultiPolygon, Feature or FeatureCollection", where
+        )
+    found = other_crs(document)
+    if found is not None:
+        raise RequestError(f"{where}: its crs is {found}; {OTHER_CRS}", where)
+    if kind == "Polygon":
+        yield _flat(document.get("coordinates"))
+    elif kind == "MultiPolygon":
+        yield from _listed(_flat(document.get("coordinates")), "coordinates", where)
+    elif kind == "Feature":
+        if document.get("geometry") is not None:
+            yield from _polygons(document["geometry"], where)
+    elif kind in GEOJSON_COLLECTIONS:
+        name = "features" if kind == "FeatureCollection" else "geometries"
+        for part in _listed(document.get(name), name, where):
+            yield from _polygons(part, where)
+    else:
+        raise RequestError(f"{where}: it has a {kind}, which has no area; give polygons alone", where)
+
+
+def _listed(found: object, name: str, where: str) -> list[Any]:
+    if not isinstance(found, list):
+        raise RequestError(f"{where}: {name} is no list", where)
+    return found
+
+
+def _flat(coordinates: Any) -> Any:
+    """Coordinates without heights."""
+    if not isinstance(coordinates, list):
+        return coordinates
+    if coordinates and not isinstance(coordinates[0], list):
+        return coordinates[:2] if len(coordinates) > 2 else coordinates
+    return [_flat(part) for part in coordinates]
