@@ -310,6 +310,12 @@ SOURCE = [
         },
     ),
     valid("EarthDaily", {"spec.area": BOX, "spec.source": {"earthDaily": {"datetime": "2024-07-01"}}}),
+    valid("unreadable scenes are skipped", {"spec.source.onUnreadable": "skip"}),
+    invalid(
+        "another way with unreadable scenes",
+        {"spec.source.onUnreadable": "Skip"},
+        'spec.source.onUnreadable is "Skip" (did you mean skip?); fail or skip is allowed',
+    ),
     invalid(
         "a name in snake case",
         {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.max_cloud_cover": 20},

@@ -3,6 +3,8 @@
 Every name follows from its inputs alone, so that a second run finds the first one's work.
 """
 
+import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 
 GROUP = "mosaics.arbutus.dev"
@@ -43,6 +45,8 @@ LABEL_FINISHED = f"{GROUP}/finished"
 """On requests that are over: the phase. On their Jobs too. What has it is left out of lists and watches."""
 ANNOTATION_ROW = f"{GROUP}/row"
 """On a request that was asked for in a database: the id of its row."""
+TILES_LEFT = "tilesLeft"
+"""In the last words of a finalize pod that cannot publish yet: how many tiles must be computed again."""
 WORKER_CONTAINER = "worker"
 """In the pods of every step."""
 
@@ -113,9 +117,26 @@ def part_key(uid: str, tile: int, digest: str) -> str:
     return f"{work_prefix(uid)}tiles/{tile}-{digest[:16]}.tif"
 
 
-def record_key(uid: str, tile: int) -> str:
-    """The record that a tile is done; the first one stays."""
-    return f"{work_prefix(uid)}tiles/{tile}.json"
+def record_key(uid: str, tile: int, skipped: Sequence[int] = ()) -> str:
+    """The record that a tile is done; the first one stays.
+
+    Args:
+        uid: of the request.
+        tile: its index.
+        skipped: numbers of the unreadable scenes that the tile was computed without.
+    """
+    without = f"-{hashlib.sha256(repr(sorted(skipped)).encode()).hexdigest()[:16]}" if skipped else ""
+    return f"{work_prefix(uid)}tiles/{tile}{without}.json"
+
+
+def unreadable_prefix(uid: str) -> str:
+    """The folder of the notes on scenes that proved unreadable while tiles were computed."""
+    return f"{work_prefix(uid)}unreadable/"
+
+
+def unreadable_key(uid: str, scene: int) -> str:
+    """The note that a scene of the plan, by its number, is unreadable; the first one stays."""
+    return f"{unreadable_prefix(uid)}{scene}.json"
 
 
 def result_key(namespace: str, name: str, uid: str, file: str) -> str:

@@ -177,6 +177,9 @@ class EarthDaily(Model):
     """Keys of assets by band, where they are not found by the STAC common name; for mask, that of the mask."""
 
 
+OnUnreadable = Literal["fail", "skip"]
+
+
 class Source(Model):
     """Where scenes come from."""
 
@@ -188,3 +191,7 @@ class Source(Model):
     """Scenes of a STAC API."""
     earth_daily: EarthDaily | None = None
     """Mosaics of EarthDaily."""
+    on_unreadable: OnUnreadable = "fail"
+    """What happens when a scene is missing, damaged or cannot be used. fail: the request fails. skip: the mosaic is
+    made without that scene, and status and Item say so; it still fails when more than half of the scenes are
+    unreadable."""

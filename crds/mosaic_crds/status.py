@@ -77,7 +77,8 @@ class ResultStatus(Model):
     pixels: Count
     """Pixels of the mosaic."""
     notes: Annotated[list[Sentence], Field(max_length=16)] | None = None
-    """What the user should know of the values, a sentence each, such as how many do not fit the output's type."""
+    """What the user should know of the mosaic, a sentence each, such as scenes that were skipped because they could not
+    be read, or how many values do not fit the output's type."""
 
 
 class ConditionStatus(Model):

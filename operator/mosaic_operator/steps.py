@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mosaic_crds.names import Condition, Phase, Step
+from mosaic_crds.names import TILES_LEFT, Condition, Phase, Step
 from mosaic_crds.status import PlanSummary, ResultStatus
 from pydantic import BaseModel, ValidationError
 
@@ -68,6 +68,9 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
     job = _job(seen, draft, settings, Step.FINALIZE)
     if job is not None and job.outcome == "Complete":
         result = _answer(seen, draft, Step.FINALIZE)
+        if result is not None and TILES_LEFT in result:
+            _compute_again(seen, draft, result[TILES_LEFT])
+            return False
         if result is not None and not _fits(ResultStatus, result):
             _fail(draft, Condition.PUBLISHED, _unreadable(Step.FINALIZE))
             return False
@@ -85,6 +88,14 @@ def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
     draft.say(Condition.PUBLISHED, False, "Finalizing", message)
     _at_work(seen, draft, Step.FINALIZE, Phase.FINALIZING, message)
     return False
+
+
+def _compute_again(seen: Observed, draft: Decision, tiles: object) -> None:
+    """Start the ranges again: what is done in the store stays, so their pods compute what is left."""
+    message = f"{tiles} tiles are computed again, because they were lost or a scene of theirs proved unreadable"
+    draft.delete += [seen.jobs[step].name for step in (Step.TILES, Step.FINALIZE) if step in seen.jobs]
+    draft.say(Condition.TILES_READY, False, "ComputedAgain", message)
+    draft.enter(Phase.RUNNING, message)
 
 
 def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:

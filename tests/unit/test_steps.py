@@ -87,6 +87,29 @@ def test_three_programs_make_a_mosaic_from_a_server(served, tmp_path):
     assert not (tmp_path / "store" / "work").exists() or not any((tmp_path / "store" / "work").iterdir())
 
 
+def test_a_scene_that_its_server_lost_after_the_plan_is_left_out_of_all_tiles(served, tmp_path, capsys):
+    folder, address = served
+    numbers = {f"{name}.tif": noise(1300, 1100, seed) for name, seed in (("green", 1), ("lost", 2), ("third", 3))}
+    for name, values in numbers.items():
+        write_raster(folder / name, values, tiled=True, blockxsize=256, blockysize=256)
+    listed = [{"bands": {"green": f"http://{address}/{name}"}} for name in numbers]
+    asked = request(address, source={"files": {"scenes": listed}, "onUnreadable": "skip"})
+    asked["spec"] |= {"product": {"bands": ["green"]}, "composite": {"method": "max"}}
+    _, summary = step("plan", asked, tmp_path, address)
+    for index in range(summary["ranges"]):
+        code, _ = step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+        assert code == 0
+        (folder / "lost.tif").unlink(missing_ok=True)
+    code, result = step("finalize", asked, tmp_path, address)
+    assert code == 0
+    assert "tiles are not done (the first is 0)" in capsys.readouterr().err
+    with rasterio.open(result["cog"]) as dataset:
+        assert np.array_equal(dataset.read(1), np.maximum(numbers["green.tif"], numbers["third.tif"]))
+    assert len(result["notes"]) == 1
+    assert "1 of 3 scenes cannot be read and are skipped: scene-2 (" in result["notes"][0]
+    assert "the server answered 404 for " in result["notes"][0]
+
+
 def test_a_plan_that_is_there_is_announced_again_and_nothing_is_searched_anew(served, tmp_path):
     folder, address = served
     first = step("plan", request(address), tmp_path, address)
@@ -103,6 +126,17 @@ def test_finalize_computes_what_has_no_record(served, tmp_path, capsys):
     assert code == 0
     with rasterio.open(result["cog"]) as mosaic:
         assert np.isfinite(mosaic.read(1)).mean() > 0.9
+
+
+def test_finalize_leaves_many_tiles_to_other_pods(served, tmp_path, monkeypatch):
+    _, address = served
+    monkeypatch.setattr("mosaic_worker.__main__.MOST_TILES_AGAIN", 2)
+    step("plan", request(address), tmp_path, address)
+    step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
+    assert step("finalize", request(address), tmp_path, address) == (0, {"tilesLeft": 3})
+    for index in (0, 1, 2, 3):
+        step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+    assert "cog" in step("finalize", request(address), tmp_path, address)[1]
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes of JSON: Kubernetes cuts a termination message at 4096."""
-MOST_WARNINGS, LONGEST_WARNINGS = 15, 3000
-"""How many of a plan's warnings are told there, and their bytes."""
+MOST_WARNINGS, LONGEST_WARNINGS, LONGEST_NOTES = 15, 3000, 2000
+"""How many of a plan's warnings, or of the notes on a result, are told there, and their bytes."""
+MOST_TILES_AGAIN = 8
+"""Tiles that the finalize pod computes itself; of more the operator starts the ranges again."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
@@ -75,7 +77,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     published = results.published(store)
     if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
         sweep(uid, store)
-        return results.told(published, store) if step is Step.FINALIZE else {"message": "published already"}
+        return _result(results, published, store) if step is Step.FINALIZE else {"message": "published already"}
     found = read_plan(uid, store)
     if found is None:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
@@ -96,15 +98,26 @@ def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer
             compute_range(plan, index, store, sources)
 
 
+def _result(results: Results, published: bytes, store: Store) -> dict[str, Any]:
+    """What is told of a published mosaic."""
+    told = results.told(published, store)
+    return told | {"notes": _told(told["notes"], LONGEST_NOTES)} if "notes" in told else told
+
+
 def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str, Any]:
-    """Publish; tiles that were lost since they were computed are computed again here, which no Job is left to do."""
+    """Publish, or tell how many tiles must be computed again by pods; a few are computed again here.
+
+    Tiles were lost, or were computed before a scene of theirs proved unreadable.
+    """
     from mosaic_worker.finalize import LostTilesError, finalize_step
 
     while True:
         try:
-            return Results.of_plan(plan).told(finalize_step(plan, store), store)
+            return _result(Results.of_plan(plan), finalize_step(plan, store), store)
         except LostTilesError as error:
             print(error, file=sys.stderr)  # noqa: T201
+            if error.tiles > MOST_TILES_AGAIN and len(plan.ranges) > 1:
+                return {names.TILES_LEFT: error.tiles}
             _compute(plan, range(len(plan.ranges)), store, gate, signer)
 
 
@@ -120,11 +133,11 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     return environment[name]
 
 
-def _told(warnings: Sequence[str]) -> list[str]:
-    """As many of a plan's warnings as fit beside its summary; the Item has all."""
+def _told(warnings: Sequence[str], longest: int = LONGEST_WARNINGS) -> list[str]:
+    """As many warnings as fit beside what else is told; the Item has all."""
     told: list[str] = []
     for number, warning in enumerate(warnings):
-        if len(told) == MOST_WARNINGS or len(json.dumps([*told, warning])) > LONGEST_WARNINGS:
+        if len(told) == MOST_WARNINGS or len(json.dumps([*told, warning])) > longest:
             return [*told, f"{len(warnings) - number} more warning(s) are in the Item"]
         told.append(warning)
     return told

@@ -18,6 +18,8 @@ from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan import Plan
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
+from mosaic_worker.skipping import reasons, unreadable_scenes
+from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
 from mosaic_worker.sweeping import sweep
 from mosaic_worker.tiles import TileRecord, read_records
@@ -27,7 +29,15 @@ PIECE_BYTES = 16 * 2**20
 
 
 class LostTilesError(PassingError):
-    """Tiles have no record, or their parts are lost or damaged; computing them again mends it."""
+    """Tiles have no record, or their parts are lost or damaged; computing them again mends it.
+
+    Attributes:
+        tiles: how many are known.
+    """
+
+    def __init__(self, message: str, tiles: int = 1) -> None:
+        super().__init__(message)
+        self.tiles = tiles
 
 
 class _Hashed:
@@ -57,15 +67,17 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
 
     Raises:
         LostTilesError: a tile has no record, or its part is lost or damaged.
-        RequestError: most values do not fit the type of the mosaic.
+        RequestError: most values do not fit the type of the mosaic, or more than half of the scenes are unreadable.
     """
     results = Results.of_plan(plan)
     published = results.published(store)
     if published is None:
-        records = complete_records(plan, store)
+        unreadable = unreadable_scenes(plan, store)
+        records = complete_records(plan, store, unreadable)
         parts = _Parts(plan, records, store)
         statistics = merge([record.statistics for record in records])
-        notes = result_notes(plan, statistics)
+        skipped = reasons(plan, unreadable, store)
+        notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics)]
         stretch = stretches(plan.output.stretch, statistics)
         with ThreadPoolExecutor(1) as beside:
             files = [beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, parts))]
@@ -74,24 +86,25 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
                 files.append(beside.submit(_publish, plan, store, PICTURE, [picture.png]))
                 files.append(beside.submit(_publish, plan, store, THUMBNAIL, [picture.thumbnail()]))
         written = [file.result() for file in files]
-        item = mosaic_item(plan, statistics, stretch, picture, written, records, notes, datetime.now(UTC))
+        item = mosaic_item(plan, statistics, stretch, picture, written, records, skipped, notes, datetime.now(UTC))
         store.create(results.key(ITEM), [item])
         published = results.item(store) or item
     sweep(plan.uid, store)
     return published
 
 
-def complete_records(plan: Plan, store: Store) -> list[TileRecord]:
-    """The records of all tiles, in their order.
+def complete_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> list[TileRecord]:
+    """The records of all tiles, computed without unreadable scenes, in their order.
 
     Raises:
         LostTilesError: some tiles have none.
     """
-    found = read_records(plan, store)
+    found = read_records(plan, store, unreadable)
     missing = [str(tile.index) for tile in plan.tiles if tile.index not in found]
     if missing:
         raise LostTilesError(
-            f"{len(missing)} of {len(plan.tiles)} tiles are not done (the first is {missing[0]}); run again"
+            f"{len(missing)} of {len(plan.tiles)} tiles are not done (the first is {missing[0]}); run again",
+            len(missing),
         )
     return [found[tile.index] for tile in plan.tiles]
 
@@ -150,7 +163,7 @@ class _Parts:
         ):
             self._checked.add((tile, level))
             return content
-        self._store.delete(names.record_key(self._plan.uid, tile))
+        self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
         self._store.delete(key)
         raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to compute it anew")
 

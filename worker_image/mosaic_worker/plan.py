@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spec import Composite, Output
 from mosaic_crds.spec import Product as ProductSpec
 from pydantic import TypeAdapter
@@ -20,7 +21,7 @@ from mosaic_worker.packing import NUMBERS, REFLECTANCES, Packing, packing_of
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.overviews import image_to_read
-from mosaic_worker.sources.scenes import Band, Scene
+from mosaic_worker.sources.scenes import Band, Scene, Unreadable
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ class PlannedScene:
 
     scene: Scene
     window: Window
+
+    def touches(self, tile: Tile) -> bool:
+        """Whether it may have pixels in a tile."""
+        window = self.window
+        return (
+            window.left < tile.x + tile.width
+            and window.right > tile.x
+            and window.top < tile.y + tile.height
+            and window.bottom > tile.y
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ class Plan:
         calibrated: whether the bands hold reflectances (or other physical values) instead of stored numbers.
         estimate: what it is expected to take.
         warnings: sentences for the user.
+        on_unreadable: what happens when a scene proves unreadable while tiles are computed.
+        unreadable: scenes that were skipped because they could not be read for the plan.
     """
 
     code: str
@@ -76,11 +89,18 @@ class Plan:
     calibrated: bool
     estimate: Estimate
     warnings: tuple[str, ...]
+    on_unreadable: OnUnreadable = "fail"
+    unreadable: tuple[Unreadable, ...] = ()
 
     @cached_property
     def tiles(self) -> list[Tile]:
         """All tiles by their index."""
         return tiles_of(self.grid, self.tile_side)
+
+    @property
+    def scenes_found(self) -> int:
+        """How many scenes the request has here, with those that were skipped."""
+        return len(self.scenes) + len(self.unreadable)
 
     @property
     def all_scenes(self) -> list[Scene]:

@@ -28,6 +28,7 @@ from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
+from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
 from mosaic_worker.version import code_version
 
@@ -37,6 +38,8 @@ UTM_SPILL = 3.0
 """Degrees beyond its zone from which UTM's distortion (scale off by 0.5 % and more) is worth a warning."""
 
 _SCENES = TypeAdapter(list[Scene])
+_SEARCHED = {"files", "stac", "earth_daily"}
+"""Of spec.source, what has become scenes when there is a plan."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,10 @@ def write_plan(plan: Plan, store: Store) -> Plan:
 def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     """An identity for a request outside Kubernetes: 16 hexadecimal digits that change with the mosaic.
 
-    They digest the request without how it is executed, the identity of each input, and the version of the code.
+    They digest the request without how it is executed, the identity of each input, whether unreadable inputs are
+    skipped, and the version of the code.
     """
-    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution", "source"})
+    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _SEARCHED})
     inputs = _SCENES.dump_json(list(scenes)).decode()
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
 
@@ -174,12 +178,15 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         calibrated=calibrated,
         estimate=expected,
         warnings=(
+            *unreadable_note(found.unreadable, found.total),
             *found.notes,
             *grid_notes(grid, spec.grid.resolution, area),
             *_warnings(grid, area, found.outside + len(scenes) - len(touching)),
             *_mask_warnings(spec, touching),
             *plan_notes(product, scenes),
         ),
+        on_unreadable=spec.source.on_unreadable,
+        unreadable=found.unreadable,
     )
 
 

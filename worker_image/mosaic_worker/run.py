@@ -18,6 +18,7 @@ from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, OtherCodeError, input_bands, make_plan, read_plan, request_uid, write_plan
 from mosaic_worker.processes import run_ranges
 from mosaic_worker.results import Results
+from mosaic_worker.skipping import unreadable_scenes
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
@@ -164,11 +165,10 @@ def _kept_plan(uid: str, store: Store) -> Plan | None:
 
 
 def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, workers: int, progress: Progress) -> None:
-    """Do the ranges that are not done."""
-    done = read_records(plan, open_store(store_uri))
-    waiting = [
-        index for index, (start, stop) in enumerate(plan.ranges) if any(tile not in done for tile in range(start, stop))
-    ]
+    """Do the ranges that are not done; some again where a scene proves unreadable after they were done with it."""
+    store = open_store(store_uri)
+    done = read_records(plan, store, unreadable_scenes(plan, store))
+    waiting = _waiting(plan, done)
     pixels = {tile.index: tile.width * tile.height for tile in plan.tiles}
     progress.planned(plan, done)
     told = set(done)
@@ -179,11 +179,22 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
             progress.tile(pixels[index])
 
     Thread(target=import_module, args=("mosaic_worker.finalize",), daemon=True).start()  # the workers begin the sooner
-    run_ranges(
-        waiting,
-        _RangeWork(plan, store_uri, gate, request.spec.source),
-        min(workers, len(waiting)),
-        attempts=request.spec.execution.retries_per_range + 1,
-        seconds_per_range=duration_seconds(request.spec.execution.range_deadline),
-        on_tile=on_tile,
-    )
+    while waiting:
+        run_ranges(
+            waiting,
+            _RangeWork(plan, store_uri, gate, request.spec.source),
+            min(workers, len(waiting)),
+            attempts=request.spec.execution.retries_per_range + 1,
+            seconds_per_range=duration_seconds(request.spec.execution.range_deadline),
+            on_tile=on_tile,
+        )
+        if plan.on_unreadable == "fail":
+            return
+        waiting = _waiting(plan, read_records(plan, store, unreadable_scenes(plan, store)))
+
+
+def _waiting(plan: Plan, done: Collection[int]) -> list[int]:
+    """The ranges with a tile that is not done."""
+    return [
+        index for index, (start, stop) in enumerate(plan.ranges) if any(tile not in done for tile in range(start, stop))
+    ]

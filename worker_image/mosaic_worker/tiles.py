@@ -13,6 +13,7 @@ from mosaic_worker.output.parts import LevelIndex, encode_part
 from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan import Plan
+from mosaic_worker.skipping import UnreadableSceneError, note_unreadable, skipped_in, unreadable_scenes
 from mosaic_worker.sources.reading import OpenSources
 from mosaic_worker.store import Store
 
@@ -32,6 +33,7 @@ class TileRecord:
         levels: where the blocks of each pyramid level are in the part.
         statistics: of the product's bands.
         scenes: 1-based numbers of the scenes that were read.
+        skipped: numbers of the scenes that touch the tile and were not read, because they are unreadable.
     """
 
     plan: str
@@ -41,6 +43,7 @@ class TileRecord:
     levels: tuple[LevelIndex, ...]
     statistics: TileStatistics
     scenes: tuple[int, ...]
+    skipped: tuple[int, ...] = ()
 
     def to_json(self) -> bytes:
         """The record as it is written in the store.
@@ -77,7 +80,8 @@ def compute_range(
     """Compute the tiles of a range that have no record yet.
 
     Safe to interrupt anywhere, to repeat, and to run twice at once: a part is named by its content, and the first
-    record of a tile stays.
+    record of a tile stays. Where unreadable scenes are skipped, tiles that were computed before a scene proved
+    unreadable are computed again without it.
 
     Args:
         plan: the plan.
@@ -85,20 +89,48 @@ def compute_range(
         store: where parts and records go.
         sources: handles to the scenes' files, kept open from tile to tile.
         on_tile: told of each tile when it is done, or was already.
+
+    Raises:
+        RequestError: a scene cannot be read, or more than half of them where unreadable ones are skipped.
+        PassingError: a server or the store did not answer.
     """
     start, stop = plan.ranges[index]
-    for tile in plan.tiles[start:stop]:
-        if read_record(plan, tile, store) is None:
-            expect_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources)
-            part, record = make_part(plan, tile, sources)
-            store.create(names.part_key(plan.uid, tile.index, record.digest), [part], durable=False)
-            store.create(names.record_key(plan.uid, tile.index), [record.to_json()], durable=False)
-        on_tile(tile)
+    done_without: frozenset[int] | None = None
+    while (unreadable := unreadable_scenes(plan, store)) != done_without:
+        for tile in plan.tiles[start:stop]:
+            _compute(plan, tile, stop, store, sources)
+            on_tile(tile)
+        done_without = unreadable
 
 
-def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, TileRecord]:
-    """Compute a tile and encode it: the part's bytes, and the record."""
-    pixels = compute_tile(plan, tile, sources)
+def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSources) -> None:
+    """Compute a tile of a range that ends before the tile `stop`, unless it is done."""
+    doubted: int | None = None
+    while True:
+        unreadable = unreadable_scenes(plan, store)
+        if read_record(plan, tile, store, unreadable) is not None:
+            return
+        expect_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources, unreadable)
+        try:
+            part, record = make_part(plan, tile, sources, unreadable)
+        except UnreadableSceneError as error:
+            if error.number == doubted:
+                note_unreadable(plan, error, store)
+            else:  # a scene is skipped only if it fails twice, the second time opened and fetched again
+                doubted = error.number
+                sources.forget()
+            continue
+        store.create(names.part_key(plan.uid, tile.index, record.digest), [part], durable=False)
+        store.create(names.record_key(plan.uid, tile.index, record.skipped), [record.to_json()], durable=False)
+        return
+
+
+def make_part(
+    plan: Plan, tile: Tile, sources: OpenSources, unreadable: frozenset[int] = frozenset()
+) -> tuple[bytes, TileRecord]:
+    """Compute a tile without unreadable scenes and encode it: the part's bytes, and the record."""
+    skipped = skipped_in(plan, tile, unreadable)
+    pixels = compute_tile(plan, tile, sources, skipped)
     product = len(plan.formula.output_bands)
     values, overflow = plan.encoding.fitting(pixels.values)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
@@ -110,28 +142,37 @@ def make_part(plan: Plan, tile: Tile, sources: OpenSources) -> tuple[bytes, Tile
         overflow=overflow[:product],
         inside=pixels.inside,
     )
-    record = TileRecord(plan.digest, plan.code, tile.index, part.digest, part.levels, statistics, pixels.scenes)
+    record = TileRecord(
+        plan=plan.digest,
+        code=plan.code,
+        tile=tile.index,
+        digest=part.digest,
+        levels=part.levels,
+        statistics=statistics,
+        scenes=pixels.scenes,
+        skipped=skipped,
+    )
     return part.content, record
 
 
-def read_records(plan: Plan, store: Store) -> dict[int, TileRecord]:
-    """The records of a plan's tiles that are there, by tile.
+def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> dict[int, TileRecord]:
+    """The records of a plan's tiles that are there, by tile; of tiles that were computed without unreadable scenes.
 
     Raises:
         RequestError: a record belongs to another plan.
     """
     with ThreadPoolExecutor(READERS) as threads:
-        found = threads.map(lambda tile: read_record(plan, tile, store), plan.tiles)
+        found = threads.map(lambda tile: read_record(plan, tile, store, unreadable), plan.tiles)
         return {tile.index: record for tile, record in zip(plan.tiles, found, strict=True) if record is not None}
 
 
-def read_record(plan: Plan, tile: Tile, store: Store) -> TileRecord | None:
+def read_record(plan: Plan, tile: Tile, store: Store, unreadable: frozenset[int] = frozenset()) -> TileRecord | None:
     """The record of a tile, if it is done; one that a failure of the machine cut short is forgotten.
 
     Raises:
         RequestError: it belongs to another plan.
     """
-    key = names.record_key(plan.uid, tile.index)
+    key = names.record_key(plan.uid, tile.index, skipped_in(plan, tile, unreadable))
     text = store.read(key)
     if text is None:
         return None

@@ -6,6 +6,7 @@ They are made from the parts and records that finalize will make the mosaic of.
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -75,10 +76,11 @@ class Preview:
         """
         folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
         with self._looking:
-            listed = [PurePosixPath(stored.key) for stored in self._store.list(f"{folder}/")]
-            recorded = {int(key.stem) for key in listed if key.suffix == ".json" and key.stem.isdecimal()}
+            recorded = _recorded(stored.key for stored in self._store.list(f"{folder}/"))
             new = [
-                record for tile in sorted(recorded - self._done.keys()) if (record := self._record(tile)) is not None
+                record
+                for tile in sorted(recorded.keys() - self._done.keys())
+                if (record := self._record(tile, recorded[tile])) is not None
             ]
             if new:
                 earlier = [self._totals] if self._totals else []
@@ -113,9 +115,9 @@ class Preview:
         """Of the product."""
         return len(self._plan.formula.output_bands)
 
-    def _record(self, tile: int) -> TileRecord | None:
-        """A record; none that is of another plan or not fit to read, which finalize deals with."""
-        text = self._store.read(names.record_key(self._plan.uid, tile))
+    def _record(self, tile: int, key: str) -> TileRecord | None:
+        """The record of a tile; none that is of another plan or not fit to read, which finalize deals with."""
+        text = self._store.read(key)
         try:
             record = TileRecord.from_json(text or b"")
         except ValidationError:
@@ -133,6 +135,17 @@ class Preview:
     def _grid(self, tile: int) -> Grid:
         cut = self._plan.tiles[tile]
         return self._plan.grid.window(cut.x, cut.y, cut.width, cut.height)
+
+
+def _recorded(keys: Iterable[str]) -> dict[int, str]:
+    """The key of a record of each tile that has one; of several, one that was computed without unreadable scenes."""
+    found = {}
+    for key in sorted(keys, reverse=True):  # 7.json comes before 7-<digest>.json
+        place = PurePosixPath(key)
+        tile = place.stem.partition("-")[0]
+        if place.suffix == ".json" and tile.isdecimal():
+            found[int(tile)] = key
+    return found
 
 
 class Previews:

@@ -316,6 +316,44 @@ def test_trouble_that_was_seen_stays_while_nobody_looks():
     assert world.status["message"] == "0 of 3 ranges are done"
 
 
+def test_what_reading_the_pixels_showed_is_told_with_the_result():
+    warning = "1 of 3 scenes cannot be read and are skipped: scene-2 (it is damaged)"
+    world = World()
+    world.step()
+    world.complete(Step.PLAN, PLAN)
+    world.step()
+    world.complete(Step.TILES)
+    world.step()
+    world.complete(Step.FINALIZE, RESULT | {"notes": [warning]})
+    world.step()
+    MosaicRequest.model_validate(world.request)
+    assert world.status["result"]["notes"] == [warning]
+    assert world.status["message"] == f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
+
+
+def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
+    world = World()
+    world.step()
+    world.complete(Step.PLAN, PLAN)
+    world.step()
+    world.complete(Step.TILES)
+    world.step()
+    world.complete(Step.FINALIZE, {"tilesLeft": 7})
+    world.step()
+    assert (world.status["phase"], world.jobs.keys() & {Step.TILES, Step.FINALIZE}) == ("Running", set())
+    told = "7 tiles are computed again, because they were lost or a scene of theirs proved unreadable"
+    assert world.condition("TilesReady")["status"] == "False"
+    assert world.events[-1] == ("Running", told)
+    MosaicRequest.model_validate(world.request)
+    world.step()
+    assert Step.TILES in world.jobs
+    world.complete(Step.TILES)
+    world.step()
+    world.complete(Step.FINALIZE, RESULT)
+    world.step()
+    assert world.status["phase"] == "Succeeded"
+
+
 def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
     warning = "1 scene(s) lie outside the area and are not used"
     world = World()

@@ -29,7 +29,7 @@ from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan import Plan, PlannedScene
 from mosaic_worker.sources.gate import shown
-from mosaic_worker.sources.scenes import Band
+from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.tiles import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
@@ -61,6 +61,7 @@ def mosaic_item(
     picture: Picture | None,
     files: Sequence[Published],
     records: Sequence[TileRecord],
+    skipped: Sequence[Unreadable],
     notes: Sequence[str],
     made: datetime,
 ) -> bytes:
@@ -77,7 +78,7 @@ def mosaic_item(
         datetime=None if several else (taken[0] if taken else made),
         start_datetime=taken[0] if several else None,
         end_datetime=taken[-1] if several else None,
-        properties=_properties(plan, statistics, scenes, made) | ({"mosaic:notes": list(notes)} if notes else {}),
+        properties=_properties(plan, statistics, scenes, made) | _told(plan, skipped, notes),
         stac_extensions=EXTENSIONS,
     )
     published = {file.name: file for file in files}
@@ -113,9 +114,20 @@ def _properties(
         properties["processing:expression"] = {"format": "numexpr", "expression": formula.formula}
     if properties["proj:code"] is None:
         properties["proj:wkt2"] = crs_of(plan.grid.crs).to_wkt()
-    if plan.warnings:
-        properties["mosaic:warnings"] = list(plan.warnings)
     return properties
+
+
+def _told(plan: Plan, skipped: Sequence[Unreadable], notes: Sequence[str]) -> dict[str, Any]:
+    """What a user should know of the mosaic, and the scenes that are not in it because they cannot be read.
+
+    Args:
+        plan: which has warnings and unreadable scenes of its own.
+        skipped: scenes of the plan that proved unreadable when their pixels were read.
+        notes: what showed when the pixels were read.
+    """
+    unreadable = [{"id": each.scene, "reason": each.reason} for each in (*plan.unreadable, *skipped)]
+    told = {"mosaic:warnings": list(plan.warnings), "mosaic:notes": list(notes), "mosaic:unreadable": unreadable}
+    return {name: listed for name, listed in told.items() if listed}
 
 
 def _lineage(plan: Plan, scenes: int) -> str:

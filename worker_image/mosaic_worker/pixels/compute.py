@@ -1,10 +1,11 @@
 """The pixels of one tile: each scene read, masked and composed, strip by strip so that memory has a bound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import bottleneck
 import numpy as np
+from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 
 from mosaic_worker.geometry.area import inside
@@ -16,6 +17,7 @@ from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
 from mosaic_worker.pixels.preference import CHOOSING
 from mosaic_worker.plan import Plan, PlannedScene
+from mosaic_worker.skipping import UnreadableSceneError
 from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
 
@@ -40,12 +42,25 @@ class TilePixels:
     scenes: tuple[int, ...]
 
 
-def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
-    """Compute a tile; the same plan and tile give the same bits, whoever computes them."""
-    here = [(number, planned) for number, planned in enumerate(plan.scenes, 1) if _touches(planned, tile)]
+def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collection[int] = ()) -> TilePixels:
+    """Compute a tile; the same plan, tile and skipped scenes give the same bits, whoever computes them.
+
+    Args:
+        plan: the plan.
+        tile: which tile.
+        sources: handles to the scenes' files.
+        skipped: numbers of scenes that are not read.
+
+    Raises:
+        UnreadableSceneError: a scene cannot be read, and such scenes are skipped.
+        RequestError: a scene cannot be read.
+        PassingError: a server did not answer.
+    """
+    touching = [(number, planned) for number, planned in enumerate(plan.scenes, 1) if planned.touches(tile)]
+    here = [(number, planned) for number, planned in touching if number not in skipped]
     values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
     out_of_range, in_area, read = 0, 0, set()
-    rows = strip_height(plan, tile, [planned for _, planned in here])
+    rows = strip_height(plan, tile, [planned for _, planned in touching])  # not by what is skipped: see decision 31
     for top in range(0, tile.height, rows):
         grid = plan.grid.window(tile.x, tile.y + top, tile.width, min(rows, tile.height - top))
         wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, grid)
@@ -57,14 +72,18 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources) -> TilePixels:
     return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
 
 
-def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources) -> None:
+def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skipped: Collection[int] = ()) -> None:
     """Have what tiles will be computed from read ahead, where it lies at servers.
 
     Of a method that chooses scenes only the best one's, for the others may not be needed.
     """
     for tile in tiles:
         grid = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
-        here = [planned.scene for planned in plan.scenes if _touches(planned, tile)]
+        here = [
+            planned.scene
+            for number, planned in enumerate(plan.scenes, 1)
+            if planned.touches(tile) and number not in skipped
+        ]
         sources.expect(
             expected
             for scene in (here[:1] if plan.composite.method in CHOOSING else here)
@@ -107,16 +126,6 @@ def _compared_bands(plan: Plan) -> int:
     return len(plan.formula.input_bands) if plan.composite.method == "medoid" and plan.composite.of == "product" else 0
 
 
-def _touches(planned: PlannedScene, tile: Tile) -> bool:
-    window = planned.window
-    return (
-        window.left < tile.x + tile.width
-        and window.right > tile.x
-        and window.top < tile.y + tile.height
-        and window.bottom > tile.y
-    )
-
-
 def _strip(
     plan: Plan,
     scenes: list[tuple[int, PlannedScene]],
@@ -146,7 +155,12 @@ def _strip(
     )
     out_of_range, read = 0, set()
     for number, planned in scenes:
-        values = read_scene(plan, planned, grid, sources)
+        try:
+            values = read_scene(plan, planned, grid, sources)
+        except RequestError as error:
+            if plan.on_unreadable == "fail":
+                raise
+            raise UnreadableSceneError(str(error), number) from None
         if values is None:
             continue
         read.add(number)

@@ -12,6 +12,10 @@ MOST_GUARDED = 128
 """Connections that are remembered; more than the threads of a look-up use at once."""
 
 
+class BudgetError(RequestError):
+    """A look-up would take more bytes than it may, whichever file it reads next."""
+
+
 class Budget:
     """The time and the bytes of one look-up, whatever threads it uses; `end` stops it before its time.
 
@@ -62,14 +66,14 @@ class Budget:
         """Count bytes of an answer.
 
         Raises:
-            RequestError: there are too many.
+            BudgetError: there are too many.
             PassingError: it has ended.
         """
         self.remaining()
         with self._changing:
             self._bytes += count
             if self._bytes > self.most_bytes:
-                raise RequestError(f"more than {self.most_bytes // 2**20} MiB would have to be read; ask for less")
+                raise BudgetError(f"more than {self.most_bytes // 2**20} MiB would have to be read; ask for less")
 
     def guard(self, connection: socket.socket) -> None:
         """Shut a connection down at the end, whoever wraps it until then.

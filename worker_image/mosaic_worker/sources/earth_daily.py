@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.source import EarthDaily
+from mosaic_crds.source import EarthDaily, OnUnreadable
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
@@ -72,7 +72,13 @@ def account_from(environment: Mapping[str, str]) -> Account:
 
 
 def earth_daily_scenes(
-    source: EarthDaily, area: BaseGeometry, bands: Sequence[str], composite: Composite, gate: Gate, most: int
+    source: EarthDaily,
+    area: BaseGeometry,
+    bands: Sequence[str],
+    composite: Composite,
+    gate: Gate,
+    most: int,
+    on_unreadable: OnUnreadable = "fail",
 ) -> Found:
     """The scenes of `source.earthDaily`.
 
@@ -83,6 +89,7 @@ def earth_daily_scenes(
         composite: how scenes are composed.
         gate: what may be read.
         most: how many scenes there may be.
+        on_unreadable: whether a scene that cannot be used is an error.
 
     Raises:
         RequestError: there is no account, it may not see the collection, nothing is found, or it cannot be used.
@@ -92,7 +99,7 @@ def earth_daily_scenes(
     search = _search(source, area, _catalogue(gate, signer), most)
     items = [replace(item, assets=mapped_assets(source.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        found = scenes_of_items(items, composite, area, bands, headers)
+        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable)
     return replace(found, notes=(*search.notes, *found.notes))
 
 

@@ -1,10 +1,12 @@
 """Scenes that a request lists itself: by the files of their bands, by STAC Items, or as a Sentinel-2 product."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.source import Files, FilesScene
+from mosaic_crds.source import Files, FilesScene, OnUnreadable
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.client import Client
@@ -13,9 +15,10 @@ from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_layers import Note, counted, mapped_assets
 from mosaic_worker.sources.safe import safe_scene
 from mosaic_worker.sources.scene_masks import scene_mask
-from mosaic_worker.sources.scenes import Found, Scene
+from mosaic_worker.sources.scenes import Found, Scene, Unreadable
 from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_item import StacItem, read_items
+from mosaic_worker.sources.unreadable import read_or_reason
 
 MOST_SCENES = 500
 """As many as a request may list itself, also where one entry stands for many Items."""
@@ -23,7 +26,14 @@ EXPECTED_ITEMS = 16
 """Whose files at servers are asked for together."""
 
 
-def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gate: Gate, signer: Signer) -> Found:
+def files_scenes(
+    files: Files,
+    bands: Sequence[str],
+    classes: Sequence[str],
+    gate: Gate,
+    signer: Signer,
+    on_unreadable: OnUnreadable = "fail",
+) -> Found:
     """The scenes of `source.files`.
 
     Args:
@@ -32,6 +42,7 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
         classes: the classes that the request masks; layers of classes are used only when there are any.
         gate: what may be read.
         signer: what signs URLs.
+        on_unreadable: whether a scene that cannot be used is an error.
 
     Raises:
         RequestError: one cannot be used, or there are too many.
@@ -40,19 +51,23 @@ def files_scenes(files: Files, bands: Sequence[str], classes: Sequence[str], gat
     notes: list[Note] = []
     with Headers(gate, signer) as headers:
         observed: dict[Hashable, Scene] = {}
+        unreadable: list[Unreadable] = []
         listed = 0
         for number, entry in enumerate(files.scenes):
-            found = _scenes(entry, number, bands, classes, headers, MOST_SCENES - listed, notes)
-            listed += len(found)
-            for scene in found:
-                observed.setdefault(_observed(entry, scene), scene)
+            left = MOST_SCENES - listed - len(unreadable)
+            for outcome in _outcomes(entry, number, bands, classes, headers, left, notes, on_unreadable):
+                if isinstance(outcome, Unreadable):
+                    unreadable.append(outcome)
+                else:
+                    listed += 1
+                    observed.setdefault(_observed(entry, outcome), outcome)
         told = [*counted(notes), *headers.notes]
         if listed > len(observed):
             told.append(f"{listed - len(observed)} scene(s) are listed more than once; each is used once")
-        return Found(list(observed.values()), tuple(told))
+        return Found(list(observed.values()), tuple(told), unreadable=tuple(unreadable))
 
 
-def files_signer(files: Files, gate: Gate) -> Signer:
+def files_signer(files: Files, gate: Gate, on_unreadable: OnUnreadable = "fail") -> Signer:
     """The signatures of `source.files`: those in the request are known at once, those in its Items when they are asked.
 
     An Item is read again when a signature in it is about to end, for a server may have renewed it.
@@ -62,8 +77,12 @@ def files_signer(files: Files, gate: Gate) -> Signer:
         for number, scene in enumerate(files.scenes):
             if scene.item is not None:
                 where = f"spec.source.files.scenes[{number}].item"
-                for item in read_items(gate.admit(scene.item, where), where, client):
-                    yield from item.signed_hrefs()
+                try:
+                    for item in read_items(gate.admit(scene.item, where), where, client):
+                        yield from item.signed_hrefs()
+                except RequestError:  # one unreadable Item must not cost the others their signatures
+                    if on_unreadable == "fail":
+                        raise
 
     signer = Signer(ask)
     client = Client(gate, signer)
@@ -88,7 +107,7 @@ def _observed(listed: FilesScene, scene: Scene) -> Hashable:
     return files, scene.datetime, scene.cloud_cover, scene.mask
 
 
-def _scenes(
+def _outcomes(
     scene: FilesScene,
     number: int,
     bands: Sequence[str],
@@ -96,29 +115,37 @@ def _scenes(
     headers: Headers,
     most: int,
     notes: list[Note],
-) -> Sequence[Scene]:
-    """The scenes that an entry of the list stands for; what the user should know of its Items is added to the notes."""
-    where = f"spec.source.files.scenes[{number}]"
-    items = _items(scene, where, headers)
+    on_unreadable: OnUnreadable,
+) -> Sequence[Scene | Unreadable]:
+    """What comes of an entry of the list; what the user should know of its Items is added to the notes."""
+    where, name = f"spec.source.files.scenes[{number}]", f"scene-{number + 1}"
+    items = read_or_reason(name, partial(_items, scene, where, headers), on_unreadable)
+    if isinstance(items, Unreadable):
+        return [items]
     if max(len(items), 1) > most:
         raise RequestError(f"{where}: with it there are more than {MOST_SCENES} scenes; list fewer")
     if scene.item is None:
-        return [_scene(scene, number, where, bands, classes, headers)]
-    found = []
+        read = partial(_scene, scene, number, where, bands, classes, headers)
+        return [read_or_reason(name, read, on_unreadable)]
+
+    def scene_of(item: StacItem) -> Scene:
+        found = Scene(
+            id=item.id,
+            datetime=item.datetime,
+            cloud_cover=item.cloud_cover,
+            bands={name: item.band(name, headers) for name in bands},
+            mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
+        )
+        notes.extend(item.layers.assumptions(bands, bool(classes) and scene.mask is None))
+        return found
+
+    found: list[Scene | Unreadable] = []
     for start in range(0, len(items), EXPECTED_ITEMS):
         some = items[start : start + EXPECTED_ITEMS]
-        headers.expect([item.place_of(name) for item in some for name in bands])
         for item in some:
-            notes += item.layers.assumptions(bands, bool(classes) and scene.mask is None)
-            found.append(
-                Scene(
-                    id=item.id,
-                    datetime=item.datetime,
-                    cloud_cover=item.cloud_cover,
-                    bands={name: item.band(name, headers) for name in bands},
-                    mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
-                )
-            )
+            with suppress(RequestError):  # which is met again when the scene is read
+                headers.expect([item.place_of(name) for name in bands])
+        found += [read_or_reason(item.id, partial(scene_of, item), on_unreadable) for item in some]
     return found
 
 

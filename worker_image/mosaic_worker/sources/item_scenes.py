@@ -5,8 +5,11 @@ scenes until its pixels are full (docs/decisions, "Only pixels prove that a scen
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
@@ -16,12 +19,18 @@ from mosaic_worker.sources.coverage import covered, file_bounds, footprint, gap,
 from mosaic_worker.sources.headers import Headers
 from mosaic_worker.sources.item_layers import Note, counted
 from mosaic_worker.sources.scene_masks import scene_mask
-from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
+from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene, Unreadable
 from mosaic_worker.sources.stac_item import StacItem
+from mosaic_worker.sources.unreadable import read_or_reason
 
 
 def scenes_of_items(
-    items: Sequence[StacItem], composite: Composite, area: BaseGeometry, bands: Sequence[str], headers: Headers
+    items: Sequence[StacItem],
+    composite: Composite,
+    area: BaseGeometry,
+    bands: Sequence[str],
+    headers: Headers,
+    on_unreadable: OnUnreadable = "fail",
 ) -> Found:
     """The scenes of Items.
 
@@ -31,43 +40,51 @@ def scenes_of_items(
         area: in degrees, unwrapped.
         bands: the canonical names of the bands that are needed.
         headers: the files of the request.
+        on_unreadable: whether an Item that cannot be used is an error.
 
     Raises:
         RequestError: an Item lacks what is needed, its files cannot be used, or none touches the area.
         PassingError: a server did not answer.
     """
     for item in items:
-        headers.expect([item.place_of(name) for name in bands])
-        if composite.mask:
-            headers.expect([item.mask()[0]])
+        with suppress(RequestError):  # which is met again when the scene is read
+            headers.expect([item.place_of(name) for name in bands])
+            if composite.mask:
+                headers.expect([item.mask()[0]])
     places: dict[Grid, BaseGeometry | None] = {}
-    scenes: list[Scene] = []
     parts: list[BaseGeometry | None] = []
     assumed: list[Note] = []
-    for item in items:  # one by one: GDAL's list of who reads what is not safe in threads
+
+    def read(item: StacItem) -> Scene | None:
+        """A scene; None if its files do not touch the area."""
         described = {name: item.band(name, headers) for name in bands}
         grids = {band.header.grid for band in described.values()}
-        places |= {grid: file_bounds(grid) for grid in grids - places.keys()}
+        places.update({grid: file_bounds(grid) for grid in grids - places.keys()})
         if not all(touches(places[grid], area) for grid in grids):
-            continue
-        scenes.append(
-            Scene(
-                id=item.id,
-                datetime=item.datetime,
-                cloud_cover=item.cloud_cover,
-                bands=described,
-                mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
-                item=headers.href(item.place),
-            )
+            return None
+        scene = Scene(
+            id=item.id,
+            datetime=item.datetime,
+            cloud_cover=item.cloud_cover,
+            bands=described,
+            mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
+            item=headers.href(item.place),
         )
-        assumed += item.layers.assumptions(bands, bool(composite.mask))
         first = next(iter(described.values())).header.grid
         parts.append(covered(footprint(item.item.geometry), places[first], area))
-    if not scenes:
+        assumed.extend(item.layers.assumptions(bands, bool(composite.mask)))
+        return scene
+
+    outcomes = [  # one by one: GDAL's list of who reads what is not safe in threads
+        read_or_reason(item.id, partial(read, item), on_unreadable) for item in items
+    ]
+    scenes = [outcome for outcome in outcomes if isinstance(outcome, Scene)]
+    unreadable = tuple(outcome for outcome in outcomes if isinstance(outcome, Unreadable))
+    if not scenes and not unreadable:
         raise RequestError(NOT_TOUCHED)
     missing = gap(parts, area)
     notes = (*counted(assumed), *([missing] if missing else []))
-    return Found(_ordered(scenes, composite), notes, outside=len(items) - len(scenes))
+    return Found(_ordered(scenes, composite), notes, outcomes.count(None), unreadable)
 
 
 def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:

@@ -66,7 +66,8 @@ class OpenSources:
         self._gate = gate
         self._most = most
         self._disk = int(os.environ.get(names.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
-        self._files = RemoteFiles(Client(gate, signer))
+        self._client = Client(gate, signer)
+        self._files = RemoteFiles(self._client)
         self._open: OrderedDict[tuple[str, int | None], Image] = OrderedDict()
 
     def get(self, href: str, where: str, identity: str | None = None, overview: int | None = None) -> Image:
@@ -107,6 +108,11 @@ class OpenSources:
                     if left < 0:
                         return
                     self._files.get(href).expect(ranges)
+
+    def forget(self) -> None:
+        """Close all and forget what was read of it, so that files are opened and read again."""
+        self.close()
+        self._files = RemoteFiles(self._client)
 
     def close(self) -> None:
         """Close all."""

@@ -14,6 +14,7 @@ from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.sources.gate import Gate
 from mosaic_worker.sources.scenes import Found, Scene
 from mosaic_worker.sources.signing import Signer
+from mosaic_worker.sources.unreadable import expect_most_readable
 
 if TYPE_CHECKING:
     from mosaic_worker.sources.stac_item import StacItem
@@ -32,23 +33,30 @@ def resolve(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_sc
         most_scenes: how many a search may find.
 
     Raises:
-        RequestError: there are none, or one cannot be used.
+        RequestError: there are none, one cannot be used, or more than half are skipped because they cannot.
         PassingError: a server did not answer.
     """
+    found = _found(spec, bands, gate, most_scenes)
+    expect_most_readable(found.unreadable, found.total)
+    return found
+
+
+def _found(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_scenes: int) -> Found:
     source, area = spec.source, requested_area(spec.area)
+    skipping = source.on_unreadable
     if source.stac is not None and area is not None:
         from mosaic_worker.sources.stac import stac_scenes
 
-        return stac_scenes(source.stac, area, bands, spec.composite, gate, most_scenes)
+        return stac_scenes(source.stac, area, bands, spec.composite, gate, most_scenes, skipping)
     if source.earth_daily is not None and area is not None:
         from mosaic_worker.sources.earth_daily import earth_daily_scenes
 
-        return earth_daily_scenes(source.earth_daily, area, bands, spec.composite, gate, most_scenes)
+        return earth_daily_scenes(source.earth_daily, area, bands, spec.composite, gate, most_scenes, skipping)
     if source.files is None:
         raise ValueError("the contract asks for an area where scenes are searched")
     from mosaic_worker.sources.files import files_scenes
 
-    return files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate))
+    return files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate), skipping)
 
 
 def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = MOST_SCENES) -> "list[StacItem]":
@@ -90,4 +98,4 @@ def signer_of(source: Source, gate: Gate, scenes: Sequence[Scene] = ()) -> Signe
         raise ValueError("a source is one of three")
     from mosaic_worker.sources.files import files_signer
 
-    return files_signer(source.files, gate)
+    return files_signer(source.files, gate, source.on_unreadable)

@@ -89,6 +89,19 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A scene that cannot be read, and is skipped.
+
+    Attributes:
+        scene: its id, or "scene-3" for the third that a request lists.
+        reason: one sentence.
+    """
+
+    scene: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Found:
     """What a source came to.
 
@@ -96,8 +109,15 @@ class Found:
         scenes: those that are used.
         notes: sentences for the user.
         outside: how many others were found whose files do not touch the area.
+        unreadable: scenes that are skipped because they cannot be read.
     """
 
     scenes: Sequence[Scene]
     notes: tuple[str, ...] = ()
     outside: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many scenes there are, with those that are skipped."""
+        return len(self.scenes) + len(self.unreadable)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mosaic_crds.source import Stac
+from mosaic_crds.source import OnUnreadable, Stac
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
@@ -26,7 +26,13 @@ LOOKED_AT = 100
 
 
 def stac_scenes(
-    stac: Stac, area: BaseGeometry, bands: Sequence[str], composite: Composite, gate: Gate, most: int
+    stac: Stac,
+    area: BaseGeometry,
+    bands: Sequence[str],
+    composite: Composite,
+    gate: Gate,
+    most: int,
+    on_unreadable: OnUnreadable = "fail",
 ) -> Found:
     """The scenes of `source.stac`.
 
@@ -37,6 +43,7 @@ def stac_scenes(
         composite: how scenes are composed.
         gate: what may be read.
         most: how many scenes there may be.
+        on_unreadable: whether a scene that cannot be used is an error.
 
     Raises:
         RequestError: nothing is found, or what is found cannot be used.
@@ -46,7 +53,7 @@ def stac_scenes(
     search = _search(stac, area, _catalogue(stac, gate, signer), most)
     items = [replace(item, assets=mapped_assets(stac.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        found = scenes_of_items(items, composite, area, bands, headers)
+        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable)
     return replace(found, notes=(*search.notes, *found.notes))
 
 

@@ -102,7 +102,7 @@ export class RequestRow {
     const focused = this.#details.contains(document.activeElement) ? document.activeElement.textContent : null;
     this.#details.replaceChildren(...[
       status.message && make("p", { class: phase === "Failed" ? "message bad" : "message" }, status.message),
-      ...(plan?.warnings ?? []).map((warning) => make("p", { class: "warning" }, warning)),
+      ...[...(plan?.warnings ?? []), ...(result?.notes ?? [])].map((warning) => make("p", { class: "warning" }, warning)),
       terms({
         "Asked for": locale.time(this.request.created),
         "Took": seconds === null ? null : locale.duration(seconds),

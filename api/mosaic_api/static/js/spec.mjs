@@ -42,7 +42,7 @@ const names = (text) => text.split(",").map((name) => name.trim()).filter((name)
 export function specOf(form, area, scenes, base = {}) {
   return filled({
     area: area ?? undefined,
-    source: sourceOf(form, scenes, base.source ?? {}),
+    source: { ...sourceOf(form, scenes, base.source ?? {}), ...(form.skip ? { onUnreadable: "skip" } : {}) },
     product: productOf(form),
     composite: filled({
       method: form.method,
@@ -119,6 +119,7 @@ export function formOf(spec) {
     cloud: text(source.stac?.maxCloudCover),
     query: written(source.stac?.query),
     assets: written(catalogue?.assets),
+    skip: source.onUnreadable === "skip",
     product: Object.keys(product)[0],
     index: product.index ?? "NDVI",
     bands: (product.bands ?? ["red", "green", "blue"]).join(", "),

@@ -1,0 +1,315 @@
+"""Scenes that cannot be read: by default the request fails; with `onUnreadable: skip` it is made without them."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from mosaic_crds import names
+from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.status import ResultStatus
+from mosaic_worker.finalize import LostTilesError, finalize_step
+from mosaic_worker.planning import Limits, input_bands, make_plan, write_plan
+from mosaic_worker.results import MOSAIC, Results
+from mosaic_worker.sources import reading
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.store import open_store
+from mosaic_worker.tiles import compute_range
+from numpy.typing import NDArray
+from pipeline import files, make, request_of, same
+from rasters import noise, write_raster
+
+UID = "0123456789abcdef"
+HEIGHT, WIDTH, BLOCK = 750, 700, 128
+OPTIONS = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "nodata": 0}
+LEFTS = {"a": 0, "b": 500, "c": 600, "d": 350}
+"""Of each scene, pixels from the left edge of the area."""
+
+
+def numbers(name: str) -> NDArray[np.uint16]:
+    return noise(HEIGHT, WIDTH, seed=ord(name))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Scenes side by side, which overlap."""
+    for name, left in LEFTS.items():
+        write_raster(tmp_path / f"{name}.tif", numbers(name), left=500_000 + 10 * left, **OPTIONS)
+    return tmp_path
+
+
+def scenes(folder: Path, *chosen: str) -> list[dict[str, Any]]:
+    """Scenes as a request lists them, each taken a day after the one before."""
+    return [
+        {"bands": {"red": str(folder / f"{name}.tif")}, "datetime": f"2024-07-0{day}"}
+        for day, name in enumerate(chosen, 1)
+    ]
+
+
+def spec(folder: Path, *chosen: str, method: str = "mean", **source: Any) -> dict[str, Any]:
+    return {
+        "area": {"bbox": [15.001, 45.09, 15.164, 45.145]},
+        "source": files(*scenes(folder, *(chosen or "abc"))) | source,
+        "product": {"bands": ["red"]},
+        "composite": {"method": method},
+        "grid": {"crs": "EPSG:32633", "resolution": 10},
+    }
+
+
+def expected(dataset: rasterio.io.DatasetReader, chosen: Sequence[str]) -> NDArray[np.float64]:
+    """The mean of scenes in the pixels of a mosaic, which are those of the scenes."""
+    column, row = round((dataset.bounds.left - 500_000) / 10), round((5_000_000 - dataset.bounds.top) / 10)
+    stack = np.full((len(chosen), HEIGHT, 2 * WIDTH), np.nan)
+    for layer, name in zip(stack, chosen, strict=True):
+        layer[:, LEFTS[name] : LEFTS[name] + WIDTH] = numbers(name)
+    count = (~np.isnan(stack)).sum(axis=0)
+    mean = np.where(count, np.nansum(stack, axis=0) / np.maximum(count, 1), np.nan)
+    return mean[row : row + dataset.height, column : column + dataset.width]
+
+
+def damage(path: Path, column: int, row: int) -> None:
+    """Overwrite a block of a TIFF, so that it cannot be decompressed; its header stays."""
+    with rasterio.open(path) as dataset:
+        start, size = (
+            int(dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE")
+        )
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xa5" * size)
+
+
+def in_ranges(
+    folder: Path, wanted: dict[str, Any], ranges: int, order: Callable[[list[int]], Sequence[int]] = list
+) -> tuple[bytes, dict[str, Any]]:
+    """A mosaic as pods make it, each range by a process of its own: its COG, and its Item."""
+    gate, store = own_machine(folder), open_store(str(folder / f"pods-{ranges}-{order.__name__}"))
+    request = request_of(wanted)
+    found = resolve(request.spec, input_bands(request.spec), gate)
+    plan = write_plan(make_plan(request, UID, found, Limits(), ranges), store)
+    assert len(plan.ranges) == min(ranges, len(plan.tiles))
+    todo = order(list(range(len(plan.ranges))))
+    while True:
+        for index in todo:
+            compute_range(plan, index, store, OpenSources(gate))
+        try:
+            item = json.loads(finalize_step(plan, store))
+        except LostTilesError:
+            continue
+        return store.read(Results.of_plan(plan).key(MOSAIC)) or b"", item
+
+
+def backwards(indexes: list[int]) -> list[int]:
+    return indexes[::-1]
+
+
+def properties(item: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The ids of the unreadable scenes, and what is told of them."""
+    told = item["properties"]
+    notes = told.get("mosaic:warnings", []) + told.get("mosaic:notes", [])
+    return [each["id"] for each in told.get("mosaic:unreadable", [])], notes
+
+
+def test_by_default_one_unreadable_scene_fails_the_request(folder: Path):
+    damage(folder / "b.tif", 3, 2)
+    with pytest.raises(RequestError, match=r"band red of scene-2: .*b\.tif cannot be read to its end"):
+        make(folder, spec(folder))
+    (folder / "c.tif").unlink()
+    with pytest.raises(RequestError, match=r"scenes\[2\].bands.red: there is no file .*c\.tif"):
+        make(folder, spec(folder))
+
+
+def test_nothing_changes_where_all_scenes_are_readable(folder: Path):
+    plain, skipping = make(folder, spec(folder)), make(folder, spec(folder, onUnreadable="skip"))
+    assert skipping.cog == plain.cog
+    assert properties(skipping.item) == properties(plain.item)
+
+
+@pytest.mark.parametrize("order", [list, backwards])
+@pytest.mark.parametrize("ranges", [1, 2, 5])
+def test_a_scene_damaged_inside_is_left_out_of_all_tiles(folder: Path, ranges: int, order: Callable[..., Any]):
+    damage(folder / "b.tif", 3, 2)
+    cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), ranges, order)
+    without = make(folder, spec(folder, "a", "c"))
+    assert cog == without.cog
+    with without.open() as dataset:
+        assert same(dataset.read(1), expected(dataset, ["a", "c"]), within=1e-3)
+    unreadable, warnings = properties(item)
+    assert unreadable == ["scene-2"]
+    assert warnings[0].startswith("1 of 3 scenes cannot be read and are skipped: scene-2 (band red of scene-2: ")
+    assert [scene["id"] for scene in item["properties"]["mosaic:scenes"]] == ["scene-1", "scene-3"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_on_one_machine(folder: Path, workers: int):
+    damage(folder / "b.tif", 3, 2)
+    made = make(folder, spec(folder, onUnreadable="skip"), workers=workers)
+    assert made.cog == make(folder, spec(folder, "a", "c")).cog
+    assert properties(made.item)[0] == ["scene-2"]
+    assert not list((folder / "store" / "work").rglob("*.json"))
+
+
+def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: Path):
+    """The latest scene, `c`, covers a tile in which `b` is damaged: that shows only when `c` is left out."""
+    wanted = spec(folder, "a", "d", "b", "c", method="latest", onUnreadable="skip")
+    damage(folder / "b.tif", 5, 3)
+    assert properties(in_ranges(folder, wanted, 2)[1])[0] == []
+    damage(folder / "c.tif", 4, 3)
+    results = [in_ranges(folder, wanted, ranges, order) for ranges in (1, 5) for order in (list, backwards)]
+    assert all(properties(item)[0] == ["scene-4", "scene-3"] for _, item in results)
+    assert len({cog for cog, _ in results}) == 1
+    assert results[0][0] == make(folder, spec(folder, "a", "d", method="latest")).cog
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.unlink(), "there is no file"),
+        (lambda path: path.write_bytes(b"II*\0 no image"), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
+        (lambda path: path.write_bytes(b""), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
+    ],
+)
+def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path, spoil, reason: str):
+    spoil(folder / "b.tif")
+    made = make(folder, spec(folder, onUnreadable="skip"))
+    assert made.cog == make(folder, spec(folder, "a", "c")).cog
+    unreadable, warnings = properties(made.item)
+    assert unreadable == ["scene-2"]
+    assert reason in warnings[0]
+    assert warnings[0].startswith("1 of 3 scenes cannot be read and are skipped: scene-2 (spec.source.files.scenes[1]")
+
+
+def test_a_scene_without_the_band_or_with_one_too_few_is_skipped(folder: Path):
+    wanted = spec(folder, onUnreadable="skip")
+    wanted["source"]["files"]["scenes"][1]["bands"] = {"nir": str(folder / "b.tif")}
+    assert properties(make(folder, wanted).item)[0] == ["scene-2"]
+    wanted["source"]["files"]["scenes"][1]["bands"] = {"red": {"href": str(folder / "b.tif"), "band": 2}}
+    assert properties(make(folder, wanted).item)[0] == ["scene-2"]
+
+
+def test_a_truncated_jpeg_2000_is_left_out(folder: Path):
+    path = write_raster(
+        folder / "e.jp2", numbers("e"), left=500_000, driver="JP2OpenJPEG", BLOCKXSIZE="256", BLOCKYSIZE="256"
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    wanted = spec(folder, onUnreadable="skip")
+    wanted["source"]["files"]["scenes"].append({"bands": {"red": str(path)}})
+    cog, item = in_ranges(folder, wanted, 5)
+    assert properties(item)[0] == ["scene-4"]
+    assert cog == make(folder, spec(folder)).cog
+
+
+def test_a_damaged_mask_is_damage_of_its_scene(folder: Path):
+    mask = write_raster(folder / "mask.tif", numbers("d").astype(np.uint8), left=505_000, **OPTIONS)
+    damage(mask, 2, 2)
+    wanted = spec(folder, onUnreadable="skip")
+    wanted["source"]["files"]["scenes"][1]["mask"] = {"href": str(mask), "values": "zero"}
+    cog, item = in_ranges(folder, wanted, 2)
+    assert cog == make(folder, spec(folder, "a", "c")).cog
+    assert "the mask of scene-2" in properties(item)[1][0]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_more_than_half_unreadable_fails_with_the_reasons(folder: Path, inside: bool):
+    for name in ("a", "c"):
+        if inside:
+            damage(folder / f"{name}.tif", 2, 4)
+        else:
+            (folder / f"{name}.tif").unlink()
+    told = r"2 of 3 scenes cannot be read, .* at most half of them: scene-1 \(.*a\.tif.*\); scene-3 \(.*c\.tif.*\)"
+    with pytest.raises(RequestError, match=told):
+        make(folder, spec(folder, onUnreadable="skip"))
+
+
+def test_what_is_found_by_the_plan_counts_with_what_is_found_in_tiles(folder: Path):
+    (folder / "a.tif").unlink()
+    damage(folder / "b.tif", 3, 2)
+    with pytest.raises(RequestError, match="2 of 3 scenes cannot be read"):
+        make(folder, spec(folder, onUnreadable="skip"))
+
+
+def test_a_note_that_was_written_before_its_pod_died_still_counts(folder: Path):
+    """More than half are noted, and the pod that wrote the last note died before it could say so."""
+    gate, store = own_machine(folder), open_store(str(folder / "pods"))
+    request = request_of(spec(folder, onUnreadable="skip"))
+    plan = make_plan(request, UID, resolve(request.spec, input_bands(request.spec), gate), Limits(), 2)
+    for number in (1, 3):
+        store.create(names.unreadable_key(UID, number), [b'{"reason": "it is damaged"}'])
+    for work in (lambda: compute_range(plan, 0, store, OpenSources(gate)), lambda: finalize_step(plan, store)):
+        with pytest.raises(RequestError, match="2 of 3 scenes cannot be read"):
+            work()
+
+
+def test_a_passing_fault_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def unavailable(*_: Any) -> None:
+        raise PassingError("the server answered 503")
+
+    monkeypatch.setattr(reading, "_read", unavailable)
+    with pytest.raises(PassingError, match="503"):
+        in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
+    assert not list((folder / "pods-1-list" / "work" / UID).glob("unreadable/*"))
+
+
+def test_a_read_that_fails_once_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    real, failures = reading._read, iter([RequestError("the server answered 404")])
+
+    def flaky(*arguments: Any, **named: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(reading, "_read", flaky)
+    cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
+    monkeypatch.undo()
+    assert properties(item)[0] == []
+    assert cog == make(folder, spec(folder)).cog
+
+
+def test_a_skipped_scene_is_told_in_the_status(folder: Path):
+    damage(folder / "b.tif", 3, 2)
+    made = make(folder, spec(folder, onUnreadable="skip"))
+    told = Results("default", "test", UID).told(json.dumps(made.item).encode(), open_store(str(folder / "store")))
+    assert told["notes"] == properties(made.item)[1]
+    ResultStatus.model_validate(told)
+
+
+def test_to_skip_or_to_fail_are_two_mosaics(folder: Path):
+    """A mosaic that was made without a scene is no answer to a request that must have all."""
+    damage(folder / "b.tif", 3, 2)
+    make(folder, spec(folder, onUnreadable="skip"))
+    with pytest.raises(RequestError, match="cannot be read to its end"):
+        make(folder, spec(folder))
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),  # each example is a few mosaics, too many to shrink
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    places=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 5), st.integers(0, 5)), max_size=2),
+    method=st.sampled_from(["latest", "mean"]),
+)
+def test_the_skipped_scenes_are_the_same_for_any_split(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[str, int, int]], method: str
+):
+    folder = tmp_path_factory.mktemp("scenes")
+    for name, left in LEFTS.items():
+        write_raster(folder / f"{name}.tif", numbers(name), left=500_000 + 10 * left, **OPTIONS)
+    for name, column, row in dict.fromkeys(places):
+        damage(folder / f"{name}.tif", column, row)
+    wanted = spec(folder, "a", "b", "c", "d", method=method, onUnreadable="skip")
+    split = [in_ranges(folder, wanted, ranges, order) for ranges, order in ((1, list), (3, backwards), (9, list))]
+    unreadable = {tuple(sorted(properties(item)[0])) for _, item in split}
+    assert len({cog for cog, _ in split}) == len(unreadable) == 1
+    (skipped,) = unreadable
+    kept = [name for number, name in enumerate("abcd", 1) if f"scene-{number}" not in skipped]
+    assert split[0][0] == in_ranges(folder, spec(folder, *kept, method=method), 2)[0]
