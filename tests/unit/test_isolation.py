@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from attacks import ATTACKS
-from mosaic_worker.isolation import landlock, report, seccomp
+from mosaic_worker.isolation import landlock, network_files, report, seccomp
 
 SERVER = """
 import sys
@@ -155,3 +155,11 @@ def test_every_jump_of_the_filter_stays_within_it(machine: str):
             if operation & 0x07 == 0x05:
                 assert place + 1 + max(yes, no) < len(program)
         assert program[-1] == (0x06, 0, 0, 0x7FFF0000)
+
+
+def test_a_users_own_request_may_read_profiles_of_aws_and_one_of_many_users_may_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    environment = {"HOME": "/home/ada", "AWS_CONFIG_FILE": "/etc/aws"}
+    own, shared = (set(network_files(environment, of_user=of_user)) for of_user in (True, False))
+    assert {Path("/home/ada/.aws"), Path("/etc/aws")} <= own
+    assert Path("/home/ada/.aws") not in shared
