@@ -44,9 +44,23 @@ def take_vectors(path: Path, name: str, kind: Format, display: Path) -> Outcome:
     if boxes[:, 1].min() < -90.001 or boxes[:, 3].max() > 90.001:
         raise RequestError("file: there are latitudes beyond 90 degrees; check its coordinate system")
     surrounding = smallest_box(boxes)
-    shown = _write(layers, display, shapes, _simplified(shapes, boxes))
+    drawn = _first(shapes)
+    shown = _write(layers, display, drawn, _simplified(drawn, boxes))
+    shown["of"] = sum(int(there(each).sum()) for each in shapes)
     described = [layer.described for layer in layers]
     return Outcome(surrounding, surrounding.outline, {"layers": described, "shown": shown})
+
+
+def _first(layers: list[NDArray[np.object_]]) -> list[NDArray[np.object_]]:
+    """Geometries of all layers, None of those beyond what is shown."""
+    found, left = [], SHOWN_FEATURES
+    for geometries in layers:
+        rows = np.flatnonzero(there(geometries))[:left]
+        kept = np.full(len(geometries), None, dtype=object)
+        kept[rows] = geometries[rows]
+        left -= len(rows)
+        found.append(kept)
+    return found
 
 
 def _simplified(layers: list[NDArray[np.object_]], boxes: NDArray[np.float64]) -> list[NDArray[np.object_]] | None:
@@ -81,10 +95,9 @@ def _write(
                     f'"geometry":{shapely.to_geojson(geometries[row])}}}'
                 )
                 bytes_left -= len(text.encode())
-                if features >= SHOWN_FEATURES or vertices > SHOWN_VERTICES or bytes_left < 0:
+                if vertices > SHOWN_VERTICES or bytes_left < 0:
                     break
                 features += 1
                 file.write(text)
         file.write("]}")
-    of = sum(int(there(each).sum()) for each in shapes)
-    return {"features": features, "of": of, "simplified": simplified is not None}
+    return {"features": features, "simplified": simplified is not None}
