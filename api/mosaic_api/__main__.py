@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import uvicorn
 from fastapi import FastAPI
 from mosaic_crds.errors import MosaicError
+from mosaic_crds.reports import guarded
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
@@ -116,4 +117,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guarded("mosaic_api", lambda: main(sys.argv[1:])))

@@ -78,6 +78,15 @@ class ShallowDecoder(json.JSONDecoder):
             return super().decode(_cut(s), *arguments)
 
 
+def read_json_of_any_depth() -> None:
+    """Let `json.loads` of this process read what is nested too deeply for Python.
+
+    Libraries of Kubernetes call it for lists and for each line of a watch, and take no other decoder. Where it raises
+    RecursionError on one object, which anybody with a namespace may create, nothing is read of all the others.
+    """
+    json._default_decoder = ShallowDecoder()  # type: ignore[attr-defined]
+
+
 def check_json(value: Any, where: str) -> None:
     """Refuse a value, read from JSON or YAML, that does not meet the rule.
 

@@ -8,11 +8,12 @@ import sys
 from functools import partial
 
 from kubernetes.aio.client import Configuration
+from mosaic_crds.json_input import read_json_of_any_depth
+from mosaic_crds.reports import guarded
 
 from mosaic_operator.caches import Cache
 from mosaic_operator.check import CheckError, check
 from mosaic_operator.connection import configuration, connection_of
-from mosaic_operator.deep_json import read_json_of_any_depth
 from mosaic_operator.health import serving
 from mosaic_operator.kube import Cluster
 from mosaic_operator.leadership import lead
@@ -89,4 +90,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guarded("mosaic_operator", lambda: main(sys.argv[1:])))

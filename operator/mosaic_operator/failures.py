@@ -54,8 +54,8 @@ def failure_of(pod: PodState) -> Trouble:
     elif pod.exit_code in {None, 137, 143}:
         found = ("Killed", f"{who} was ended from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
     else:
-        last = pod.said.strip().splitlines()[-1:]
-        found = ("Crashed", f"{who} ended with exit code {pod.exit_code}" + (f": {_quoted(last[0])}" if last else ""))
+        last = told or _quoted("".join(pod.said.strip().splitlines()[-1:]))
+        found = ("Crashed", f"{who} ended with exit code {pod.exit_code}" + (f": {last}" if last else ""))
     return Trouble(*found)
 
 

@@ -16,6 +16,7 @@ from mosaic_crds import names
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.names import Step
 from mosaic_crds.pod_input import PodInput
+from mosaic_crds.reports import report_of, sentence_of
 from mosaic_crds.spec import Execution
 from mosaic_crds.validation import load_request
 
@@ -31,6 +32,8 @@ from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes of JSON: Kubernetes cuts a termination message at 4096."""
+CRASHED = 1
+"""Exit code after an unexpected error: the operator starts another pod, as after any but 42 and 43."""
 MOST_WARNINGS, LONGEST_WARNINGS, LONGEST_NOTES = 15, 3000, 2000
 """How many of a plan's warnings, or of the notes on a result, are told there, and their bytes."""
 MOST_TILES_AGAIN = 8
@@ -47,6 +50,9 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         code = 0
     except MosaicError as error:
         message, code = {"message": _shortened(str(error))}, error.exit_code
+    except Exception as error:
+        print(report_of(error), file=sys.stderr)  # noqa: T201 (the log outlives the files of a pod)
+        message, code = {"message": _shortened(f"{sentence_of(error)}; the full report is in the pod's log")}, CRASHED
     text = _json(message)
     print(text, file=sys.stderr if code else sys.stdout)
     _leave(text, environment)

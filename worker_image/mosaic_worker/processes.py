@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from mosaic_crds.errors import MosaicError, PassingError
+from mosaic_crds.reports import reported
 
 from mosaic_worker.memory import keep_freed_memory
 
@@ -38,6 +39,17 @@ class Failed:
     """A range cannot be done: the error that the process met."""
 
     error: MosaicError
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """A range met an error that nobody expected, and its process is replaced.
+
+    Attributes:
+        sentence: what happened, and where the report is.
+    """
+
+    sentence: str
 
 
 class _Worker:
@@ -176,6 +188,8 @@ def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
                 on_tile(message)
             elif isinstance(message, Failed):
                 raise message.error
+            elif isinstance(message, Crashed):
+                return message.sentence
             else:
                 worker.index = None
     except (EOFError, ConnectionResetError):
@@ -199,5 +213,7 @@ def _serve(connection: Connection, work: Work) -> None:
                 work(index, connection.send)
             except MosaicError as error:
                 connection.send(Failed(error))
+            except Exception as error:
+                connection.send(Crashed(reported(error)))
             else:
                 connection.send(Done())

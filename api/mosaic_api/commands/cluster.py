@@ -10,6 +10,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.json_input import read_json_of_any_depth
 from mosaic_crds.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from mosaic_worker.store import open_store
 from urllib3.exceptions import HTTPError
@@ -37,6 +38,7 @@ class Cluster:
                     f"the kubeconfig has no context {context}; it has {', '.join(sorted(known)) or 'none'}"
                 )
             api = config.new_client_from_config(context=context)
+            read_json_of_any_depth()
         except ConfigException as error:
             raise RequestError(f"the kubeconfig cannot be used: {error}") from None
         self._context, self._namespace = context, namespace or known[context].get("namespace", "default")

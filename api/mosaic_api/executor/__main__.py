@@ -6,6 +6,7 @@ import signal
 import sys
 
 from mosaic_crds.errors import MosaicError, RequestError
+from mosaic_crds.reports import guarded
 
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
@@ -32,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("mosaic_api.executor", main))

@@ -8,7 +8,7 @@ import asyncio, json
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from kopf._cogs.clients import api
-from mosaic_operator.deep_json import read_json_of_any_depth
+from mosaic_crds.json_input import read_json_of_any_depth
 DEEP = '{"metadata": {"name": "deep"}, "spec": ' + "[" * 9000 + "]" * 9000 + "}"
 GOOD = '{"metadata": {"name": "good"}, "spec": {}}'
 

@@ -41,6 +41,11 @@ def waiting(reason: str, message: str = "") -> dict:
             "range 2 ended with exit code 1: KeyError: 'x'",
         ),
         (
+            ended(1, {"message": "unexpected error KeyError: 'x'; the full report is in the pod's log"}),
+            "Crashed",
+            "range 2 ended with exit code 1: unexpected error KeyError: 'x'; the full report is in the pod's log",
+        ),
+        (
             {"phase": "Failed", "reason": "Evicted", "message": "The node was low on ephemeral-storage."},
             "Evicted",
             "range 2 was evicted from its node: The node was low on ephemeral-storage",

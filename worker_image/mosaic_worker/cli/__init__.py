@@ -9,6 +9,7 @@ import sys
 
 import click
 from mosaic_crds.errors import MosaicError
+from mosaic_crds.reports import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, drop_output, plain_output, reported
 
 from mosaic_worker.cli.indices import indices
 from mosaic_worker.cli.interrupting import hear_interrupts
@@ -16,8 +17,6 @@ from mosaic_worker.cli.requests import estimate, run_request, validate
 from mosaic_worker.cli.sample_scene import sample_scene
 from mosaic_worker.version import DISTRIBUTION
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells give it (128 + SIGINT)."""
 INSTALLED_BY = f"pip install '{DISTRIBUTION}[serve]'"
 ADDED = "mosaic.commands"
 """The entry point group of commands that other packages add."""
@@ -59,9 +58,11 @@ for command in (run_request, validate, estimate, indices, sample_scene):
 
 def main() -> None:
     """Run the command line; every failure is one sentence on stderr and an exit code."""
+    plain_output()
     hear_interrupts()
     try:
         code = mosaic.main(standalone_mode=False) or 0
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -74,5 +75,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("mosaic: interrupted; the same command goes on where this one stopped", err=True)
         code = INTERRUPTED
+    except BrokenPipeError:
+        drop_output()
+        code = BROKEN_PIPE
+    except Exception as error:
+        click.echo(f"mosaic: {reported(error)}", err=True)
+        code = UNEXPECTED
     gc.freeze()  # the interpreter's last collection would take a twentieth of a second, for memory that ends anyway
     sys.exit(code)
