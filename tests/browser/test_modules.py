@@ -86,3 +86,12 @@ def test_an_incomplete_spec_is_sent_as_it_is_for_the_api_to_name_what_is_missing
         "composite": {"method": "median"},
         "output": {"colormap": "viridis", "stretch": {"fixed": {"upper": 1}}},
     }
+
+
+def test_the_box_for_unreadable_scenes_is_a_field_of_the_source_and_back(page: Page):
+    form = {"source": "earth-search", "product": "index", "index": "NDVI", "mask": [], "stretch": "minmax"}
+    for checked in (True, False):
+        spec = run(page, "spec", "m.specOf(g[0], null, [])", form | {"skip": checked})
+        assert spec["source"].get("onUnreadable") == ("skip" if checked else None)
+        spec["source"]["stac"]["datetime"] = "2024-07-01"
+        assert run(page, "spec", "m.formOf(g[0]).skip", spec) is checked

@@ -29,6 +29,7 @@ from rasters import noise, write_raster
 UID = "0123456789abcdef"
 HEIGHT, WIDTH, BLOCK = 750, 700, 128
 OPTIONS = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "nodata": 0}
+SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
 LEFTS = {"a": 0, "b": 500, "c": 600, "d": 350}
 """Of each scene, pixels from the left edge of the area."""
 
@@ -173,6 +174,7 @@ def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: 
         (lambda path: path.unlink(), "there is no file"),
         (lambda path: path.write_bytes(b"II*\0 no image"), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
         (lambda path: path.write_bytes(b""), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
+        (lambda path: write_raster(path, numbers("b"), crs=SITE), "is nowhere on Earth"),
     ],
 )
 def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path, spoil, reason: str):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.planning import Limits
 from mosaic_worker.run import prepare
@@ -83,6 +84,28 @@ def test_a_scene_whose_file_is_elsewhere_is_left_out_and_has_no_say_in_the_grid(
         made = make(tmp_path, spec(url, degrees(INSIDE), grid={"crs": "source"}))
     assert same(made.values(), values_on(made, numbers))
     assert "1 scene(s) lie outside the area and are not used" in made.item["properties"]["mosaic:warnings"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_older_scene_fills_in_for_a_newer_one_that_is_unreadable_and_skipped(tmp_path: Path, damaged: bool):
+    older = noise(SIDE, SIDE, 2)
+    write_raster(tmp_path / "old.tif", older, nodata=0)
+    if damaged:
+        path = write_raster(tmp_path / "new.tif", noise(SIDE, SIDE, 1), nodata=0, compress="deflate")
+        with rasterio.open(path) as dataset:
+            start = int(dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+        content = bytearray(path.read_bytes())
+        content[start : start + 64] = bytes(64)
+        path.write_bytes(content)
+    items = [item("new", "new.tif", "2024-07-10T10:00:00Z", SQUARE), item("old", "old.tif", geometry=SQUARE)]
+    with catalogue(tmp_path, [items]) as (url, _):
+        asked = spec(url, degrees(INSIDE))
+        with pytest.raises(RequestError, match="cannot be read to its end" if damaged else "the server answered 404"):
+            make(tmp_path, asked)
+        asked["source"]["onUnreadable"] = "skip"
+        made = make(tmp_path, asked)
+    assert same(made.values(), values_on(made, older))
+    assert [each["id"] for each in made.item["properties"]["mosaic:unreadable"]] == ["new"]
 
 
 def test_scenes_that_are_all_elsewhere_are_refused(tmp_path: Path):
