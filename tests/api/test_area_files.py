@@ -61,6 +61,24 @@ def test_polygons_of_a_projected_file_are_reprojected(tmp_path: Path, kind: str)
     assert found.symmetric_difference(lakes()).area < 1e-5 * lakes().area
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("lake.csv", b'id,wkt\n1,"POLYGON ((-128 51, -127 51, -127 52, -128 52, -128 51))"\n'),
+        ("lake.geojsonl", json.dumps(feature(shapely.box(-128, 51, -127, 52))).encode() * 2),
+    ],
+)
+def test_tables_and_sequences_are_read_too(tmp_path: Path, name: str, content: bytes):
+    content = content.replace(b"}{", b"}\n{")
+    assert area(written(tmp_path / name, content)).equals(shapely.box(-128, 51, -127, 52))
+
+
+def test_features_that_are_no_polygons_are_refused(tmp_path: Path):
+    path = written(tmp_path / "a.csv", b'wkt\n"POLYGON ((0 0, 1 0, 1 1, 0 0))"\nPOINT (1 2)\n')
+    with pytest.raises(RequestError, match=r"has features that are no polygons \(1\)"):
+        read_area(path)
+
+
 def test_kml_is_read_too(tmp_path: Path):
     path = vectors(tmp_path / "lakes.kml", "KML", crs="EPSG:4326")
     boxes = shapely.MultiPolygon([shapely.box(-127.5, 51.0, -127.4, 51.1), shapely.box(-127.3, 51.0, -127.2, 51.1)])

@@ -1,6 +1,6 @@
-"""Vector files of the user's own machine as GeoJSON, for `mosaic run --area`.
+"""The polygons of vector files on the user's own machine, for `mosaic run --area`.
 
-They are read as uploads are: by a child process, with the same formats and limits.
+They are read as the page reads the area from a file: by a child process, with the same formats and limits.
 """
 
 import glob
@@ -11,12 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.json_input import parse_json
 
 from mosaic_api.entries.conversion import convert
 from mosaic_api.entries.job import Job
 from mosaic_api.entries.kinds import HEAD_BYTES, format_of
-from mosaic_api.entries.vectors import SHOWN_BYTES
 from mosaic_api.entries.zips import PARTS
 from mosaic_api.problems import Invalid
 
@@ -25,10 +23,10 @@ LARGEST_FILE = 2**30
 
 
 def read_vectors(path: Path) -> Any:
-    """A FeatureCollection in degrees, of all features of a vector file.
+    """The polygons of a vector file as one GeoJSON geometry in degrees.
 
     Raises:
-        RequestError: it is no vector file that can be read, or has too many vertices for an area.
+        RequestError: it is no vector file that can be read, has other features than polygons, or too many vertices.
     """
     if path.stat().st_size > LARGEST_FILE:
         raise RequestError(f"{path} is larger than the {LARGEST_FILE // 2**30} GiB that are read of a vector file")
@@ -41,26 +39,21 @@ def read_vectors(path: Path) -> Any:
                 raise RequestError(f"{path} is an image ({kind.name}); an area needs a file of polygons")
             original = Path(folder) / f"original{kind.suffix}"
             shutil.copyfile(source, original)
-            display, outcome = Path(folder) / "display.geojson", Path(folder) / "outcome.json"
+            outcome = str(Path(folder) / "outcome.json")
             read = convert(
-                Job(
-                    path=str(original),
-                    name=path.stem,
-                    format=kind.name,
-                    max_pixels=0,
-                    display=str(display),
-                    outcome=str(outcome),
-                )
+                Job(path=str(original), name=path.stem, format=kind.name, max_pixels=0, area=True, outcome=outcome)
             )
         except (Invalid, RequestError) as error:
             told = str(error)
             raise RequestError(
                 told if told.startswith(str(path)) else f"{path}: {told.removeprefix('file: ')}"
             ) from None
-        shown = read.details["shown"]
-        if shown["simplified"] or shown["features"] < shown["of"]:
-            raise RequestError(f"{path} has too many vertices or features for an area; simplify it")
-        return parse_json(display.read_bytes(), str(path), 2 * SHOWN_BYTES)
+    left_out = read.details["leftOut"]
+    if left_out:
+        raise RequestError(
+            f"{path} has features that are no polygons ({left_out}), which have no area; give polygons alone"
+        )
+    return read.footprint
 
 
 def _zipped(path: Path, folder: Path) -> Path:
