@@ -58,8 +58,8 @@ class Encoding:
         if self.dtype == "float32":
             return values
         scaled = self._scaled(values)
-        fits = np.abs(scaled) <= INT16_LARGEST
-        return np.where(fits, np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0), INT16_NODATA).astype(np.int16)
+        scaled[~(np.abs(scaled) <= INT16_LARGEST)] = INT16_NODATA
+        return scaled.astype(np.int16)
 
     def fitting(self, values: Floats) -> tuple[Floats, tuple[int, ...]]:
         """The values that can be stored, and for each band how many cannot.
@@ -86,17 +86,20 @@ class Encoding:
         if self.dtype == "float32":
             return stored.astype(np.float32, copy=False)
         if any(self.offsets):
-            scaled = stored * _column(self.scales) + _column(self.offsets)
+            values: Floats = (stored * _column(self.scales) + _column(self.offsets)).astype(np.float32)
         else:
-            scaled = stored * _column(self.scales).astype(np.float32)
-        return np.where(stored == INT16_NODATA, np.float32(np.nan), scaled).astype(np.float32)
+            values = stored * _column(self.scales).astype(np.float32)
+        values[stored == INT16_NODATA] = np.nan
+        return values
 
     def _scaled(self, values: Floats) -> NDArray[np.floating]:
         """Values in units of the stored numbers; in float64 where an offset would cost digits."""
         with np.errstate(over="ignore"):
             if any(self.offsets):
-                return np.rint((values - _column(self.offsets)) / _column(self.scales))
-            return np.rint(values / _column(self.scales).astype(np.float32))
+                scaled: NDArray[np.floating] = (values - _column(self.offsets)) / _column(self.scales)
+            else:
+                scaled = values / _column(self.scales).astype(np.float32)
+            return np.rint(scaled, out=scaled)
 
     def halved(self, values: Floats) -> Floats:
         """The next overview of values."""
