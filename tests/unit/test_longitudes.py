@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mosaic_api.results.points import pixel_at
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import places_in
+from mosaic_worker.output.mercator import mesh_between
 from mosaic_worker.pixels.compute import compute_tile
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits
@@ -193,6 +195,23 @@ def test_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side)
     expected = interpolated(ISLANDS, (x - (PERIOD / 2 - 150_000)) / 3000, (-1.8e6 - y) / 3000)
     assert np.isfinite(expected).all()
     assert alike(pixels(tmp_path, plan), expected, 0.1)
+
+
+@pytest.mark.parametrize(("crs", "degree"), [("EPSG:4326", 1.0), ("EPSG:3857", PERIOD / 360)])
+@pytest.mark.parametrize(("west", "longitude"), [(178, 179.05), (178, -179.05), (-182, 179.05), (-182, -179.05)])
+def test_a_map_tile_on_either_side_shows_a_mosaic_across_the_antimeridian(crs, degree, west, longitude):
+    """A mosaic of 40 columns, 0.1 degrees each; a piece of a map around a place shows the column of that place."""
+    mosaic = Grid(crs, west * degree, 2 * degree, 0.1 * degree, 0.1 * degree, 40, 40)
+    pixel = PERIOD / 360 / 100
+    piece = Grid("EPSG:3857", longitude / 360 * PERIOD - 2 * pixel, 2 * pixel, pixel, pixel, 4, 4)
+    mesh = mesh_between(piece, mosaic)
+    columns = np.tile(np.arange(40, dtype=np.uint8), (40, 1))[
+        mesh.window.top : mesh.window.bottom, mesh.window.left : mesh.window.right
+    ]
+    expected = math.floor((longitude - west) % 360 / 0.1)
+    assert np.unique(mesh.shown(columns[np.newaxis])).tolist() == [expected]
+    assert pixel_at(mosaic, longitude, 1.05) == (expected, 9)
+    assert pixel_at(mosaic, -longitude / 2, 1.05) is None
 
 
 DISK = "+proj=geos +h=35786023 +lon_0=-75 +sweep=x +a=6378137 +rf=298.257222101 +units=m +no_defs"

@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from mosaic_worker.geometry.area import projectable, projected_area
 from mosaic_worker.geometry.grid import Grid, snapped, utm_crs
 from mosaic_worker.geometry.projection import (
+    METRES_PER_DEGREE,
     WGS84,
     Bounds,
     closest_turns,
@@ -24,8 +25,6 @@ from mosaic_worker.geometry.projection import (
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.sources.scenes import Scene
 
-METRES_PER_DEGREE = 111_320.0
-"""Along the equator, and everywhere along a meridian."""
 PLURALS = {"metre": "metres", "degree": "degrees", "grad": "grads", "US survey foot": "US survey feet", "foot": "feet"}
 COARSEST = 1000
 """Pixels of the scenes in one of a mosaic in degrees: a larger number was meant in metres."""

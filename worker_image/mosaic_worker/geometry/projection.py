@@ -17,6 +17,7 @@ from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.crs import CRS
+from rasterio.env import env_ctx_if_needed
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
@@ -29,12 +30,21 @@ Floats = NDArray[np.float64]
 WGS84 = "EPSG:4326"
 EDGE_POINTS = 21
 """Points on each edge by which bounds are projected."""
+_STEPS, _ZEROS = np.linspace(0, 1, EDGE_POINTS), np.zeros(EDGE_POINTS)
+_AROUND = np.array(
+    [
+        np.concatenate([_STEPS, _ZEROS + 1, _STEPS[::-1], _ZEROS]),
+        np.concatenate([_ZEROS, _STEPS, _ZEROS + 1, _STEPS[::-1]]),
+    ]
+)
 LATTICE = 129
 """Rows and columns of points by which bounds are projected of which only a part can be."""
 EVERYWHERE = 1e10
 """Units of any CRS: no point that can be projected has larger coordinates."""
 CYLINDRICAL = frozenset({"merc", "webmerc", "eqc", "cea", "mill"})
 """PROJ's names of projections in which x grows evenly with longitude, the same at each latitude."""
+METRES_PER_DEGREE = 111_320.0
+"""Along the equator, and within a percent along a meridian."""
 MERCATOR_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
 """85.051 degrees, where Web Mercator is cut so that it is square."""
 LONGEST_REASON = 200
@@ -105,7 +115,7 @@ def places_in(source: str, target: str, xs: Sequence[float], ys: Sequence[float]
     One such point makes GDAL refuse all of a call, so halves are tried until it is found.
     """
     try:
-        with rasterio.Env():
+        with env_ctx_if_needed():
             return _halved(crs_of(source), crs_of(target), xs, ys)
     except CPLE_NotSupportedError:
         return [math.inf] * len(xs), [math.inf] * len(xs)
@@ -136,10 +146,10 @@ def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds | None:
     """
     if source == target:
         return bounds
-    x, _ = projected(source, target, *_outline(bounds, EDGE_POINTS))
     found: Bounds = (math.inf, math.inf, math.inf, math.inf)
-    if np.isfinite(x).all():
-        with suppress(CPLE_BaseError, CRSError), rasterio.Env():
+    with rasterio.Env(), suppress(CPLE_BaseError, CRSError):
+        x, _ = projected(source, target, *_outline(bounds))
+        if np.isfinite(x).all():
             found = transform_bounds(crs_of(source), crs_of(target), *bounds, densify_pts=EDGE_POINTS)
     if not all(map(math.isfinite, found)):
         return _bounds_of_part(bounds, source, target)
@@ -169,19 +179,17 @@ def why_nowhere(bounds: Bounds, text: str) -> str | None:
     found = f"its coordinate reference system{_named(text)}"
     if not (crs.is_geographic or crs.is_projected):
         return f"{found} is neither geographic nor projected; assign the one that it is in, as gdal_edit.py -a_srs does"
-    if projected_bounds(bounds, text, WGS84) is not None:
+    left, bottom, right, top = bounds
+    (x,), _ = places_in(text, WGS84, [(left + right) / 2], [(bottom + top) / 2])
+    if math.isfinite(x) or projected_bounds(bounds, text, WGS84) is not None:
         return None
     return f"{found} cannot be projected to {WGS84}: PROJ finds a longitude and latitude for no point of it"
 
 
-def _outline(bounds: Bounds, points: int) -> tuple[Floats, Floats]:
+def _outline(bounds: Bounds) -> tuple[Floats, Floats]:
     """Points on the edges of bounds, once around."""
     left, bottom, right, top = bounds
-    steps = np.linspace(0, 1, points)
-    across, up = left + steps * (right - left), bottom + steps * (top - bottom)
-    xs = [across, np.full(points, right), across[::-1], np.full(points, left)]
-    ys = [np.full(points, bottom), up, np.full(points, top), up[::-1]]
-    return np.concatenate(xs), np.concatenate(ys)
+    return left + _AROUND[0] * (right - left), bottom + _AROUND[1] * (top - bottom)
 
 
 def _bounds_of_part(bounds: Bounds, source: str, target: str) -> Bounds | None:

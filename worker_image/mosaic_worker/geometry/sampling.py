@@ -9,7 +9,15 @@ import numpy as np
 from rasterio.warp import Resampling
 
 from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
-from mosaic_worker.geometry.projection import WGS84, Bounds, near, projected, projected_bounds, world_of
+from mosaic_worker.geometry.projection import (
+    METRES_PER_DEGREE,
+    Bounds,
+    crs_of,
+    near,
+    projected,
+    projected_bounds,
+    world_of,
+)
 
 Kernel = Literal["nearest", "bilinear", "cubic", "average", "max"]
 RADIUS = {"nearest": 1, "bilinear": 1, "cubic": 2, "average": 1, "max": 1}
@@ -86,34 +94,33 @@ def coarseness(image: Grid, grid: Grid) -> tuple[float, float]:
     """
     if image.crs == grid.crs:
         return grid.xres / image.xres, grid.yres / image.yres
-    over = (grid.whole or grid.bounds) if is_wide(image) else None
-    return _coarseness(image, grid.crs, grid.xres, grid.yres, over)
+    found = None if is_wide(image) else _coarseness_at_centre(image, grid.crs, grid.xres, grid.yres)
+    return found or _coarseness_over(grid.whole or grid.bounds, image, grid.crs, grid.xres, grid.yres)
 
 
 @lru_cache(maxsize=4096)
 def is_wide(image: Grid) -> bool:
-    """Whether an image is so large, or so near to a pole or to where its map ends, that it has no one scale."""
-    bounds = projected_bounds(image.bounds, image.crs, WGS84)
-    return bounds is None or max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE or not _fits(image)
-
-
-def _fits(image: Grid) -> bool:
-    left, bottom, right, top = image.bounds
-    corners = projected(image.crs, WGS84, np.array([left, right, left, right]), np.array([bottom, bottom, top, top]))
-    return bool(np.isfinite(corners).all())
+    """Whether an image is so large that it has no one scale."""
+    crs, side = crs_of(image.crs), max(image.width * image.xres, image.height * image.yres)
+    if crs.is_geographic:
+        return math.degrees(side * float(crs.units_factor[1])) > WIDE
+    return side * float(crs.linear_units_factor[1]) > WIDE * METRES_PER_DEGREE
 
 
 @lru_cache(maxsize=4096)
-def _coarseness(image: Grid, crs: str, xres: float, yres: float, over: Bounds | None) -> tuple[float, float]:
-    """See `coarseness`; over the bounds of a grid, or at the image's centre."""
-    if over is None:
-        x, y = image.left + image.width / 2 * image.xres, image.top - image.height / 2 * image.yres
-        xs, ys = projected(image.crs, crs, np.array([x, x + image.xres, x]), np.array([y, y, y - image.yres]))
-        if np.isfinite(xs).all():
-            across = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
-            down = math.hypot(xs[2] - xs[0], ys[2] - ys[0])
-            return xres / across, yres / down
-        return 1.0, 1.0
+def _coarseness_at_centre(image: Grid, crs: str, xres: float, yres: float) -> tuple[float, float] | None:
+    """None where the centre cannot be projected."""
+    x, y = image.left + image.width / 2 * image.xres, image.top - image.height / 2 * image.yres
+    xs, ys = projected(image.crs, crs, np.array([x, x + image.xres, x]), np.array([y, y, y - image.yres]))
+    if not np.isfinite(xs).all():
+        return None
+    xs = near(crs, xs, float(xs[0]))
+    return xres / math.hypot(xs[1] - xs[0], ys[1] - ys[0]), yres / math.hypot(xs[2] - xs[0], ys[2] - ys[0])
+
+
+@lru_cache(maxsize=4096)
+def _coarseness_over(over: Bounds, image: Grid, crs: str, xres: float, yres: float) -> tuple[float, float]:
+    """The median over the bounds of a grid; 1 where none of it can be projected."""
     left, bottom, right, top = over
     samples = np.array(SAMPLES)
     places = np.meshgrid(left + samples * (right - left), bottom + samples * (top - bottom))
