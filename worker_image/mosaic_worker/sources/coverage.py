@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import shapely
-from shapely.affinity import translate
+from shapely.affinity import scale, translate
 from shapely.errors import ShapelyError
 from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
@@ -18,6 +18,8 @@ from mosaic_worker.geometry.projection import WGS84, projected_bounds
 
 GAP_PERCENT = 0.5
 """Of the area; a smaller gap is what roughly drawn footprints leave."""
+MARGIN = 0.05
+"""Of the width and height of the box around a file."""
 WIDEST = 180
 """Degrees; a footprint that is wider was mangled at the antimeridian, or says nothing."""
 
@@ -42,8 +44,13 @@ def file_bounds(grid: Grid) -> BaseGeometry | None:
 
 
 def touches(place: BaseGeometry | None, area: BaseGeometry) -> bool:
-    """Whether a place may touch an area, both in degrees; a place that is not known may."""
-    return place is None or any(part.intersects(area) for part in _turned(place, area))
+    """Whether a place may touch an area, both in degrees; a place that is not known may.
+
+    The box around a file is known by points of its edges, so it is taken somewhat larger; the plan looks again.
+    """
+    if place is None:
+        return True
+    return any(part.intersects(area) for part in _turned(scale(place, 1 + MARGIN, 1 + MARGIN), area))
 
 
 def covered(drawn: BaseGeometry | None, file: BaseGeometry | None, area: BaseGeometry) -> BaseGeometry | None:
