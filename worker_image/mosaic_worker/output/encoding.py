@@ -96,10 +96,11 @@ class Encoding:
         """Values in units of the stored numbers; in float64 where an offset would cost digits."""
         with np.errstate(over="ignore"):
             if any(self.offsets):
-                scaled: NDArray[np.floating] = (values - _column(self.offsets)) / _column(self.scales)
+                scaled: NDArray[Any] = (values - _column(self.offsets)) / _column(self.scales)
             else:
                 scaled = values / _column(self.scales).astype(np.float32)
-            return np.rint(scaled, out=scaled)
+            np.rint(scaled, out=scaled)
+        return scaled
 
     def halved(self, values: Floats) -> Floats:
         """The next overview of values."""
