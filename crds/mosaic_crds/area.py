@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from mosaic_crds.fields import Model, Rule, broken, exactly_one
 
 MOST_POSITIONS = 10_000
+MOST_POLYGONS = 1000
 WGS84_NAME = (
     "^(?i:urn:ogc:def:crs:(ogc:[0-9.]*:crs84h?|epsg:[0-9.]*:(4326|4979))|(ogc:)?crs84h?|epsg:(4326|4979)|"
     "https?://www[.]opengis[.]net/def/crs/(ogc/[0-9.]+/crs84h?|epsg/[0-9.]+/(4326|4979)))$"
@@ -93,7 +94,7 @@ class Geometry(Model):
 
     type: Literal["Polygon", "MultiPolygon"]
     """Polygon or MultiPolygon."""
-    coordinates: Annotated[list[Any], Field(min_length=1, max_length=1000)]
+    coordinates: Annotated[list[Any], Field(min_length=1, max_length=MOST_POLYGONS)]
     """Rings of [longitude, latitude], nested as GeoJSON does for the type; at most 10,000 positions in all. Heights are
     ignored."""
     bbox: Annotated[list[float], Field(max_length=6)] | None = None

@@ -143,11 +143,15 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
             geojson(feature(shapely.Point(0, 0).buffer(1, quad_segs=MOST_POSITIONS // 4))),
             "have 10,001 positions; at most 10,000 are allowed, so simplify them",
         ),
+        (
+            geojson(*[feature(shapely.box(x / 10, 0, x / 10 + 0.05, 1)) for x in range(1001)]),
+            "1,001 polygons that do not touch; at most 1,000 are allowed",
+        ),
         (geojson(feature(shapely.box(500_000, 5_000_000, 600_000, 5_100_000))), "not on the globe"),
         (b"plain text", "of no kind that is taken"),
         (b'{"type": "FeatureCollection", "features": [', "the GeoJSON cannot be read"),
     ],
-    ids=["point", "table", "empty", "bow tie", "many", "metres", "text", "cut"],
+    ids=["point", "table", "empty", "bow tie", "many", "parts", "metres", "text", "cut"],
 )
 def test_a_file_that_is_no_area_is_refused_in_a_sentence(tmp_path: Path, content: bytes, reason: str):
     with pytest.raises(RequestError, match=re.escape(reason)):

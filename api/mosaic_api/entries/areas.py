@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from mosaic_crds.area import MOST_POSITIONS, Area
+from mosaic_crds.area import MOST_POLYGONS, MOST_POSITIONS, Area
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import cut_at_antimeridian
 from numpy.typing import NDArray
@@ -110,6 +110,12 @@ def _checked(area: BaseGeometry) -> dict[str, Any]:
     if count > MOST_POSITIONS:
         raise RequestError(
             f"file: the polygons have {count:,} positions; at most {MOST_POSITIONS:,} are allowed, so simplify them"
+        )
+    parts = int(shapely.get_num_geometries(area))
+    if parts > MOST_POLYGONS:
+        raise RequestError(
+            f"file: there are {parts:,} polygons that do not touch; at most {MOST_POLYGONS:,} are allowed, so leave some "
+            "out"
         )
     geometry: dict[str, Any] = json.loads(json.dumps(mapping(area)))
     try:

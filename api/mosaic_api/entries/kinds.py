@@ -64,6 +64,7 @@ _BEGINNINGS = {
     b"\xff\xd8\xff": JPEG,
     b"\x1e": SEQUENCE,
 }
+_SHP = b"\0\0\x27\x0a"
 _ZIP = b"PK\x03\x04"
 _NAME_LENGTH, _NAME = slice(26, 28), 30
 """Of the first member of a zip."""
@@ -88,6 +89,10 @@ def format_of(head: bytes) -> Format:
     if head.startswith(_ZIP):
         length = int.from_bytes(head[_NAME_LENGTH], "little")
         return KMZ if head[_NAME : _NAME + length].lower().endswith(b".kml") else ZIP
+    if head.startswith(_SHP):
+        raise RequestError(
+            "file: a .shp is only one part of a Shapefile; send a zip with its .shp, .shx, .dbf and .prj", "file"
+        )
     if head.startswith(b"SQLite format 3\0") and head[68:72] in _GEOPACKAGE:
         return GEOPACKAGE
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
