@@ -114,8 +114,8 @@ def _checked(area: BaseGeometry) -> dict[str, Any]:
     parts = int(shapely.get_num_geometries(area))
     if parts > MOST_POLYGONS:
         raise RequestError(
-            f"file: there are {parts:,} polygons that do not touch; at most {MOST_POLYGONS:,} are allowed, so leave some "
-            "out"
+            f"file: there are {parts:,} polygons that do not touch; at most {MOST_POLYGONS:,} are allowed, so leave "
+            "some out"
         )
     geometry: dict[str, Any] = json.loads(json.dumps(mapping(area)))
     try:
