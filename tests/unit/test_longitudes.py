@@ -197,6 +197,22 @@ def test_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side)
     assert alike(pixels(tmp_path, plan), expected, 0.1)
 
 
+def test_a_file_whose_map_is_cut_at_the_antimeridian_is_read_on_both_sides(tmp_path):
+    """A sinusoidal map of the whole Earth, whose sides are far apart."""
+    radius = 6_371_007.181
+    side = math.pi * radius / 500
+    columns, rows = np.meshgrid(np.arange(1000), np.arange(500))
+    values = (np.sin(columns / 30) * 100 + rows / 10).astype(np.float32)
+    sinusoidal = f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={radius} +units=m +no_defs"
+    write_raster(tmp_path / "a.tif", values, left=-500 * side, top=250 * side, resolution=side, crs=sinusoidal)
+    plan = planned(tmp_path, "a.tif", [170, -20, -170, -10], crs="EPSG:4326", resolution=0.2, resampling="bilinear")
+    longitudes, latitudes = places(plan.grid, "EPSG:4326")
+    x = radius * np.radians((longitudes + 180) % 360 - 180) * np.cos(np.radians(latitudes))
+    expected = interpolated(values, x / side + 500, 250 - radius * np.radians(latitudes) / side)
+    assert np.isfinite(expected).all()
+    assert alike(pixels(tmp_path, plan), expected, 0.1)
+
+
 @pytest.mark.parametrize(("crs", "degree"), [("EPSG:4326", 1.0), ("EPSG:3857", PERIOD / 360)])
 @pytest.mark.parametrize(("west", "longitude"), [(178, 179.05), (178, -179.05), (-182, 179.05), (-182, -179.05)])
 def test_a_map_tile_on_either_side_shows_a_mosaic_across_the_antimeridian(crs, degree, west, longitude):

@@ -148,13 +148,18 @@ def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds | None:
         return bounds
     found: Bounds = (math.inf, math.inf, math.inf, math.inf)
     with rasterio.Env(), suppress(CPLE_BaseError, CRSError):
-        x, _ = projected(source, target, *_outline(bounds))
-        if np.isfinite(x).all():
+        x, y = projected(source, target, *_outline(bounds))
+        if np.isfinite(x).all() and (world_of(target) is not None or not _jumps(x, y)):
             found = transform_bounds(crs_of(source), crs_of(target), *bounds, densify_pts=EDGE_POINTS)
     if not all(map(math.isfinite, found)):
         return _bounds_of_part(bounds, source, target)
     world = world_of(target)
     return found if world is None else _continuous(found, x, world[1] - world[0], crs_of(target).is_geographic)
+
+
+def _jumps(x: Floats, y: Floats) -> bool:
+    """Whether neighbours on edges are so far apart that the target must be cut between them."""
+    return bool(np.hypot(np.diff(x), np.diff(y)).max() > max(np.ptp(x), np.ptp(y)) / 2)
 
 
 def _continuous(found: Bounds, edges: Floats, period: float, degrees: bool) -> Bounds:
