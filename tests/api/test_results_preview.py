@@ -9,6 +9,7 @@ import pytest
 from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.database import Database, Mosaic
+from mosaic_api.results.previews import recorded_tiles
 from mosaic_api.settings import Settings
 from mosaic_crds import names
 from mosaic_worker.plan import Plan
@@ -153,3 +154,10 @@ def test_what_other_code_makes_has_no_preview(client: Client, making: Making, da
     with database.transaction() as session:
         session.scalars(select(Mosaic)).one().uid = other.uid
     assert told(client("ann"), making)["tiles"] == []
+
+
+def test_of_a_tile_that_was_computed_again_the_record_without_unreadable_scenes_counts():
+    folder = "work/u/tiles"
+    plain, again, other = (names.record_key("u", tile, skipped) for tile, skipped in ((7, ()), (7, (2,)), (12, (2,))))
+    listed = [plain, again, other, names.part_key("u", 7, "0" * 64), f"{folder}/odd.json"]
+    assert recorded_tiles(listed) == recorded_tiles(reversed(listed)) == {7: again, 12: other}

@@ -76,7 +76,7 @@ class Preview:
         """
         folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
         with self._looking:
-            recorded = _recorded(stored.key for stored in self._store.list(f"{folder}/"))
+            recorded = recorded_tiles(stored.key for stored in self._store.list(f"{folder}/"))
             new = [
                 record
                 for tile in sorted(recorded.keys() - self._done.keys())
@@ -137,7 +137,7 @@ class Preview:
         return self._plan.grid.window(cut.x, cut.y, cut.width, cut.height)
 
 
-def _recorded(keys: Iterable[str]) -> dict[int, str]:
+def recorded_tiles(keys: Iterable[str]) -> dict[int, str]:
     """The key of a record of each tile that has one; of several, one that was computed without unreadable scenes."""
     found = {}
     for key in sorted(keys, reverse=True):  # 7.json comes before 7-<digest>.json
