@@ -11,11 +11,11 @@ from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import projectable, projected_area
 from mosaic_worker.geometry.grid import Grid, snapped, utm_crs
+from mosaic_worker.geometry.longitudes import closest_turns
 from mosaic_worker.geometry.projection import (
     METRES_PER_DEGREE,
     WGS84,
     Bounds,
-    closest_turns,
     crs_name,
     crs_of,
     projected,

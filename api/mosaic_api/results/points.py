@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.projection import WGS84, near, places_in
+from mosaic_worker.geometry.longitudes import near
+from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.geometry.sampling import Window
 
 from mosaic_api.results.datasets import Datasets

@@ -17,10 +17,10 @@ from shapely.validation import explain_validity
 
 from mosaic_worker.geometry.geojson import without_heights
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.longitudes import closest_turns
 from mosaic_worker.geometry.projection import (
     MERCATOR_LATITUDE,
     WGS84,
-    closest_turns,
     crs_name,
     crs_of,
     is_mercator,

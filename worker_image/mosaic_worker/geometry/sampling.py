@@ -9,15 +9,8 @@ import numpy as np
 from rasterio.warp import Resampling
 
 from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
-from mosaic_worker.geometry.projection import (
-    METRES_PER_DEGREE,
-    Bounds,
-    crs_of,
-    near,
-    projected,
-    projected_bounds,
-    world_of,
-)
+from mosaic_worker.geometry.longitudes import near
+from mosaic_worker.geometry.projection import METRES_PER_DEGREE, Bounds, crs_of, projected, projected_bounds, world_of
 
 Kernel = Literal["nearest", "bilinear", "cubic", "average", "max"]
 RADIUS = {"nearest": 1, "bilinear": 1, "cubic": 2, "average": 1, "max": 1}

@@ -16,14 +16,8 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
-from mosaic_worker.geometry.projection import (
-    WGS84,
-    Floats,
-    continuous_longitudes,
-    crs_of,
-    projected,
-    projected_bounds,
-)
+from mosaic_worker.geometry.longitudes import continuous_longitudes
+from mosaic_worker.geometry.projection import WGS84, Floats, crs_of, projected, projected_bounds
 from mosaic_worker.output.mercator import holds_pole
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.longitudes import continuous_longitudes, near
 from mosaic_worker.geometry.projection import (
     MERCATOR_LATITUDE,
     WGS84,
     Bounds,
-    continuous_longitudes,
     crs_of,
-    near,
     places_in,
     projected,
     projected_bounds,

@@ -17,7 +17,8 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.projection import continuous_crs, crs_of, projecting, world_of
+from mosaic_worker.geometry.longitudes import continuous_crs
+from mosaic_worker.geometry.projection import crs_of, projecting, world_of
 from mosaic_worker.geometry.sampling import (
     COARSER,
     RESAMPLING,

@@ -1,0 +1,73 @@
+"""Places on a circle: longitudes, and x of a cylindrical projection, which PROJ cuts and files and grids do not."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from rasterio.crs import CRS
+
+from mosaic_worker.geometry.projection import Floats, crs_of, proj_parts, proj_text, world_of
+
+
+def continuous_crs(text: str, middle: float) -> CRS:
+    """A CRS that differs from one whose x runs around the Earth only in where PROJ cuts it: half a world from a middle.
+
+    Args:
+        text: the CRS; `world_of` must know its world.
+        middle: x of the middle, which may be beyond its world.
+    """
+    crs, world = crs_of(text), world_of(text)
+    if world is None:
+        raise ValueError("only a CRS that runs around the Earth can be cut elsewhere")
+    parts = proj_parts(crs)
+    if crs.is_geographic:
+        return crs_of(proj_text(parts | {"lon_wrap": math.degrees(middle * crs.units_factor[1])}))
+    turned = 360 * (middle - (world[0] + world[1]) / 2) / (world[1] - world[0])
+    longitude = float(str(parts.get("lon_0", 0))) + turned
+    x = middle * crs.linear_units_factor[1]
+    return crs_of(proj_text(parts | {"lon_0": (longitude + 180) % 360 - 180, "x_0": x}))
+
+
+def closest_turns(stretches: Sequence[tuple[float, float]], period: float) -> list[int]:
+    """By how many turns to move each of several stretches of a circle so that together they are as short as possible.
+
+    The widest gap is left outside; those that are as short already stay.
+    """
+    order = sorted(range(len(stretches)), key=lambda number: stretches[number])
+    reached = stretches[order[0]][1]
+    start, widest = 0, stretches[order[0]][0] + period - max(right for _, right in stretches)
+    for place, number in enumerate(order[1:], 1):
+        left, right = stretches[number]
+        if left - reached > widest:
+            start, widest = place, left - reached
+        reached = max(reached, right)
+    before = set(order[:start])
+    return [int(number in before) for number in range(len(stretches))]
+
+
+def near(text: str, xs: Floats, middle: float) -> Floats:
+    """X of places in a CRS, moved by whole turns around the Earth to within half a turn of a middle; else unchanged."""
+    world = world_of(text)
+    if world is None:
+        return xs
+    period = world[1] - world[0]
+    with np.errstate(invalid="ignore"):  # infinite places become NaN
+        turns: Floats = np.round((xs - middle) / period)
+        return xs - period * turns
+
+
+def continuous_longitudes(text: str, xs: Floats, longitudes: Floats) -> Floats:
+    """Longitudes of places without jumps of 360 degrees, where PROJ gives them between -180 and 180.
+
+    Args:
+        text: the CRS of the places. Where x runs around the Earth it says which turn is meant.
+        xs: x of the places in it.
+        longitudes: of the places; those of other CRSs are less than half the Earth apart, or follow each other.
+    """
+    world = world_of(text)
+    if world is None:
+        apart = longitudes[0] + (longitudes - longitudes[0] + 180) % 360 - 180
+        return apart if np.ptp(apart) < 180 else np.unwrap(longitudes, period=360)
+    even = longitudes[0] + (xs - xs[0]) * 360 / (world[1] - world[0])
+    turns: Floats = np.round((even - longitudes) / 360)
+    return longitudes + 360 * turns
