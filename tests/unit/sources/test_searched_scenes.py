@@ -156,6 +156,21 @@ def test_tiles_read_no_scene_behind_one_that_is_full(tmp_path: Path):
     assert asked.paths.count("/old.tif") == 1  # its header
 
 
+def test_a_scene_beside_a_hole_is_not_read(tmp_path: Path):
+    newest, oldest = noise(SIDE, SIDE, 1), noise(SIDE, SIDE, 2)
+    newest[40, 40] = 0
+    write_raster(tmp_path / "newest.tif", newest, nodata=0)
+    write_raster(tmp_path / "beside.tif", noise(SIDE, 40, 3), left=LEFT + 800, nodata=0)
+    write_raster(tmp_path / "oldest.tif", oldest, nodata=0)
+    days = {"newest": 10, "beside": 5, "oldest": 1}
+    items = [item(name, f"{name}.tif", f"2024-07-{day:02}T10:00:00Z", SQUARE) for name, day in days.items()]
+    with catalogue(tmp_path, [items]) as (url, asked):
+        made = make(tmp_path, spec(url, degrees(INSIDE)))
+    assert same(made.values(), values_on(made, np.where(newest == 0, oldest, newest)))
+    assert [asked.paths.count(f"/{name}.tif") for name in days] == [2, 1, 2]
+    assert [scene["id"] for scene in made.item["properties"]["mosaic:scenes"]] == ["newest", "oldest"]
+
+
 def test_a_polygon_is_full_when_its_own_pixels_are(tmp_path: Path):
     newer = noise(SIDE, SIDE)
     newer[:30] = 0  # outside the triangle

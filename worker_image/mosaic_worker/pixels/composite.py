@@ -57,13 +57,17 @@ class Reducer(ABC):
         self.count = np.zeros(shape[1:], np.uint16)
         self.chosen = np.zeros(shape[1:], np.uint16)
 
-    def is_complete(self, wanted: NDArray[np.bool_] | None = None) -> bool:
+    def is_complete(self, wanted: NDArray[np.bool_] | None = None, part: tuple[slice, ...] = ()) -> bool:
         """Whether no further scene can change the outcome.
 
         Args:
             wanted: of which pixels, (height, width); of all if None.
+            part: rows and columns that matter; all if empty.
         """
-        return self._takes_first and bool((self.chosen if wanted is None else self.chosen[wanted]).all())
+        if not self._takes_first:
+            return False
+        open_pixels = self.chosen[part] == 0
+        return not (open_pixels if wanted is None else open_pixels & wanted[part]).any()
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
         """Take a scene, by its 1-based number and its values (bands, height, width).

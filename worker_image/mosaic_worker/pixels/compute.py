@@ -21,6 +21,8 @@ from mosaic_worker.skipping import UnreadableSceneError
 from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
 
+SPARE = 2
+"""Pixels around the window of a scene that are looked at before the scene is passed over."""
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
 
@@ -155,6 +157,8 @@ def _strip(
     )
     out_of_range, read = 0, set()
     for number, planned in scenes:
+        if stack.is_complete(wanted, _part(plan, planned, grid)):
+            continue
         try:
             values = read_scene(plan, planned, grid, sources)
         except RequestError as error:
@@ -170,8 +174,6 @@ def _strip(
         else:
             computed = np.stack([values[name] for name in bands])
         stack.add(number, computed, _compared(plan, values))
-        if stack.is_complete(wanted):
-            break
     result = stack.result()
     if by_product:
         composed = result.values
@@ -181,6 +183,15 @@ def _strip(
     if wanted is not None:
         pixels[:, ~wanted] = np.nan
     return pixels, out_of_range, read
+
+
+def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
+    """The rows and columns of a strip that a scene may touch, and some more."""
+    column = round((grid.left - plan.grid.left) / plan.grid.xres)
+    row = round((plan.grid.top - grid.top) / plan.grid.yres)
+    window = planned.window
+    rows = slice(max(0, window.top - row - SPARE), max(0, window.bottom - row + SPARE))
+    return rows, slice(max(0, window.left - column - SPARE), max(0, window.right - column + SPARE))
 
 
 def _compared(plan: Plan, values: dict[str, Floats]) -> Floats | None:
