@@ -86,6 +86,11 @@ def damage(path: Path, column: int, row: int) -> None:
         file.write(b"\xa5" * size)
 
 
+def garble(path: Path) -> None:
+    """Spell the name of the CRS of a TIFF in bytes that are no UTF-8."""
+    path.write_bytes(path.read_bytes().replace(b"site", b"\xff\xfe\xff\xfe"))
+
+
 def in_ranges(
     folder: Path, wanted: dict[str, Any], ranges: int, order: Callable[[list[int]], Sequence[int]] = list
 ) -> tuple[bytes, dict[str, Any]]:
@@ -175,6 +180,7 @@ def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: 
         (lambda path: path.write_bytes(b"II*\0 no image"), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
         (lambda path: path.write_bytes(b""), "is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
         (lambda path: write_raster(path, numbers("b"), crs=SITE), "is nowhere on Earth"),
+        (lambda path: garble(write_raster(path, numbers("b"), crs=SITE)), "in text that is not UTF-8"),
     ],
 )
 def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path, spoil, reason: str):

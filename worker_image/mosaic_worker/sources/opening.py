@@ -210,6 +210,11 @@ def _dataset(
             except RasterioIOError:
                 if raster is not None:
                     raster.raise_failure(where)
+            except UnicodeDecodeError:  # rasterio reads the CRS when it opens a file
+                raise RequestError(
+                    f"{where}: {name} describes its coordinate reference system in text that is not UTF-8; assign it "
+                    "again, as gdal_edit.py -a_srs does"
+                ) from None
     raise RequestError(f"{where}: {name} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
 
 
