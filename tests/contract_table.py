@@ -438,6 +438,11 @@ SOURCE = [
         "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
     ),
     invalid(
+        "ten digits of a second",
+        {f"{SCENE}.datetime": "2024-07-01T19:03:11.0123456789Z"},
+        f'{SCENE_PATH}.datetime is "2024-07-01T19:03:11.0123456789Z"; {TIME}',
+    ),
+    invalid(
         "an hour that no day has",
         {f"{SCENE}.datetime": "2024-07-01T25:00:00Z"},
         f'{SCENE_PATH}.datetime is "2024-07-01T25:00:00Z"; {TIME}',

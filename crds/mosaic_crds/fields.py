@@ -172,7 +172,7 @@ def duration_seconds(text: str) -> int:
 def _moment(value: object) -> object:
     """A time in UTC from its text; a date means midnight, and a time without a zone is UTC."""
     try:
-        if isinstance(value, str):
+        if isinstance(value, str) and fullmatch(TIME, value):
             return moment(value)
     except ValueError:
         pass
