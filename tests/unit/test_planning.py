@@ -80,6 +80,14 @@ def test_metres_in_a_crs_of_degrees_are_refused_also_for_a_large_area(tmp_path):
         planned(tmp_path, spec)
 
 
+@pytest.mark.parametrize("crs", ["EPSG:5703", "EPSG:4978", "EPSG:5800"])
+def test_a_crs_of_heights_or_of_a_site_is_refused(tmp_path, crs):
+    one = write_raster(tmp_path / "a.tif", noise(50, 60))
+    for area in ({}, AREA):
+        with pytest.raises(RequestError, match=f"spec.grid.crs: {crs} is neither geographic nor projected; choose"):
+            planned(tmp_path, red(one, crs=crs, resolution=10) | area)
+
+
 def test_degrees_of_a_coarse_file_are_degrees(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(36, 72), left=-180, top=90, resolution=5, crs="EPSG:4326")
     assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=10)).grid.pixels == 36 * 18

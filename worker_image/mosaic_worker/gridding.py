@@ -41,6 +41,7 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
     own = wanted == "source"
     first = max((band.header.grid for band in scenes[0].bands.values()), key=lambda image: image.xres)
     crs = first.crs if own else _utm(area, images) if wanted == "utm" else wanted
+    _check_crs(crs)
     bounds = projected_area(area, crs).bounds if area is not None else _extent(images, crs)
     asked = spec.grid.resolution
     if asked is not None:
@@ -64,6 +65,7 @@ def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pi
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
     """
     crs = _utm(area, ()) if wanted in {None, "utm"} else str(wanted)
+    _check_crs(crs)
     bounds = projected_area(area, crs).bounds
     _check_unit(resolution, crs, bounds, ())
     return _allowed(snapped(crs, bounds, resolution, resolution), most_pixels)
@@ -87,6 +89,18 @@ def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> li
     if asked is not None and grid.pixels == 1:
         found.append(f"the mosaic has one pixel: the area is no larger than the resolution of {asked:g} {unit}")
     return found
+
+
+def _check_crs(crs: str) -> None:
+    """Refuse a CRS that has no place on a map, such as one of heights.
+
+    Raises:
+        RequestError: it is one, or PROJ does not know it.
+    """
+    if not (crs_of(crs).is_geographic or crs_of(crs).is_projected):
+        raise RequestError(
+            f"spec.grid.crs: {crs_name(crs)} is neither geographic nor projected; choose another CRS, such as utm"
+        )
 
 
 def _allowed(grid: Grid, most_pixels: int) -> Grid:
