@@ -149,6 +149,12 @@ def test_the_whole_world_ends_in_web_mercator_where_its_square_does():
     assert found == pytest.approx((-HALF_WORLD, -HALF_WORLD, HALF_WORLD, HALF_WORLD))
 
 
+def test_poles_have_no_longitude_of_their_own():
+    """In grads from Paris on another datum the poles are elsewhere, and their longitudes could be any."""
+    west, _, east, _ = projected_area(area_of([-180, -90, 180, 90], None), "EPSG:4807").bounds
+    assert east - west == pytest.approx(400, abs=0.1)
+
+
 def test_edges_that_are_straight_in_degrees_bend_in_the_crs():
     area = projected_area(box(10, 60, 20, 61), "EPSG:32633")
     xs, ys = transform("EPSG:4326", "EPSG:32633", np.linspace(10, 20, 50), [61] * 50)

@@ -279,6 +279,22 @@ UNKNOWN_METHOD = (
 )
 
 
+@pytest.mark.parametrize(
+    ("crs", "resolution", "left", "top"),
+    [("EPSG:4326", 3, -181.5, 91.5), ("+proj=sinu +R=6371007.181 +units=m", 333_585.16, -20_015_109.4, 10_007_554.7)],
+)
+def test_a_file_of_the_whole_earth_has_a_valid_place(tmp_path, crs, resolution, left, top):
+    """Also where centres of pixels are poles, and where corners of the file are beside the map."""
+    values = np.ones((61, 121), np.float32)
+    write_raster(tmp_path / "a.tif", values, left=left, top=top, resolution=resolution, crs=crs)
+    item = make(tmp_path, {"source": files({"bands": {"red": "a.tif"}}), "product": {"bands": ["red"]}}).item
+    west, south, east, north = item["bbox"]
+    assert (west, east) == (-180, 180)
+    assert (south, north) == (pytest.approx(-90, abs=4), pytest.approx(90, abs=4))
+    assert -90 <= south < north <= 90
+    assert shape(item["geometry"]).is_valid
+
+
 @pytest.mark.parametrize("bbox", [None, [15, 45, 15.1, 45.1]])
 @pytest.mark.parametrize(
     ("crs", "reason"),

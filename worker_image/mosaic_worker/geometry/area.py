@@ -39,6 +39,8 @@ NEAR_POLES = 89.0
 """Degrees of latitude: areas beyond are cut in Mercator's projections, which go on for ever towards the poles."""
 EDGE_TOLERANCE = 1e-9
 """Of a turn around the Earth: what is so near to where a CRS is cut is there."""
+NEAREST_POLES = 89.99
+"""Degrees of latitude: beyond, another datum's longitude may be any."""
 LONGEST_EDGE = 180.0
 """Degrees of longitude: an edge that is longer was probably meant to go the other way around the Earth."""
 
@@ -200,10 +202,13 @@ def _places(degrees: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
     x, y = projected(WGS84, crs, degrees[:, 0], degrees[:, 1])
     world = world_of(crs)
     if world is not None and np.isfinite(x).any():
-        first = int(np.flatnonzero(np.isfinite(x))[0])
+        sure = np.isfinite(x) & (np.abs(degrees[:, 1]) < NEAREST_POLES)
+        first = int(np.argmax(sure if sure.any() else np.isfinite(x)))
         period = world[1] - world[0]
         even = x[first] + (degrees[:, 0] - degrees[first, 0]) * period / 360
         there = np.isfinite(x)
+        poles = there & (np.abs(degrees[:, 1]) > NEAREST_POLES)
+        x[poles] = even[poles]
         x[there] += period * np.round((even[there] - x[there]) / period)
         x[there] -= period * math.floor((x[there].min() - world[0]) / period + EDGE_TOLERANCE)
     return np.column_stack([x, y])

@@ -10,7 +10,16 @@ from rasterio.warp import Resampling
 
 from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
 from mosaic_worker.geometry.longitudes import near
-from mosaic_worker.geometry.projection import METRES_PER_DEGREE, Bounds, crs_of, projected, projected_bounds, world_of
+from mosaic_worker.geometry.projection import (
+    LATTICE,
+    METRES_PER_DEGREE,
+    Bounds,
+    crs_of,
+    projected,
+    projected_bounds,
+    projected_lattice,
+    world_of,
+)
 
 Kernel = Literal["nearest", "bilinear", "cubic", "average", "max"]
 RADIUS = {"nearest": 1, "bilinear": 1, "cubic": 2, "average": 1, "max": 1}
@@ -231,7 +240,7 @@ def grid_window(image: Grid, grid: Grid) -> Window:
     """The pixels of a grid that an image may touch, clipped to the grid; empty where they are apart."""
     nothing, everything = Window(0, 0, 0, 0), Window(0, 0, grid.width, grid.height)
     if image.crs != grid.crs and is_wide(image):
-        return everything if pieces(image, grid, "nearest") else nothing
+        return everything if _share_points(image, grid) else nothing
     bounds = projected_bounds(image.bounds, image.crs, grid.crs)
     if bounds is None:
         return nothing
@@ -248,6 +257,15 @@ def grid_window(image: Grid, grid: Grid) -> Window:
         ).clipped(grid.width, grid.height)
         found = found.joined(window)
     return found
+
+
+def _share_points(image: Grid, grid: Grid) -> bool:
+    """Whether a wide image holds any point of a lattice over a grid."""
+    left, bottom, right, top = grid.bounds
+    x, y = projected_lattice(grid.crs, image.crs, np.linspace(left, right, LATTICE), np.linspace(top, bottom, LATTICE))
+    west, south, east, north = image.bounds
+    x = near(image.crs, x, (west + east) / 2)
+    return bool(((x >= west) & (x <= east) & (y >= south) & (y <= north)).any())
 
 
 def _turns(stretch: tuple[float, float], other: tuple[float, float], period: float) -> range:

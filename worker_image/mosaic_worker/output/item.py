@@ -16,6 +16,7 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian, first_turn
+from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_longitudes
 from mosaic_worker.geometry.projection import WGS84, Floats, crs_of, projected, projected_bounds
 from mosaic_worker.output.mercator import holds_pole
@@ -248,12 +249,20 @@ def _footprint(plan: Plan) -> BaseGeometry:
     )
     places = shapely.get_coordinates(outline)
     longitudes, latitudes = projected(grid.crs, WGS84, places[:, 0], places[:, 1])
+    latitudes = np.clip(latitudes, -90, 90)  # pixels whose centres are poles reach beyond them
     if not np.isfinite(longitudes).all():
-        return box(*(projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)))
+        return _box_around(grid)
     if plan.shape_of_area is None and holds_pole(grid):
         return _around_pole(longitudes, latitudes)
     continuous = continuous_longitudes(grid.crs, places[:, 0], longitudes)
-    return shapely.set_coordinates(outline, np.column_stack([continuous, latitudes]))
+    found = shapely.set_coordinates(outline, np.column_stack([continuous, latitudes]))
+    return found if found.is_valid else _box_around(grid)
+
+
+def _box_around(grid: Grid) -> BaseGeometry:
+    """The box around a grid in degrees, where its outline has no clear inside there."""
+    west, south, east, north = projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)
+    return box(west, max(south, -90), east, min(north, 90))
 
 
 def _around_pole(longitudes: Floats, latitudes: Floats) -> BaseGeometry:
