@@ -309,3 +309,32 @@ def test_features_that_have_no_place_on_the_globe_are_said_so(tmp_path: Path):
     pyogrio.raw.write(path, shapely.to_wkb(shape), [], [], driver="GPKG", crs=site, geometry_type="Polygon")
     with pytest.raises(RequestError, match=r"no feature of the layer 'site' can be projected to EPSG:4326"):
         read(tmp_path, path.read_bytes())
+
+
+@pytest.mark.parametrize("between", ["", " ", ",\n", "\n\n,", "]"])
+def test_what_follows_the_first_object_of_a_geojson_is_never_left_out(tmp_path: Path, between: str):
+    one = json.dumps(feature(shapely.Point(VICTORIA)), indent=1)
+    last = len(one.splitlines())
+    with pytest.raises(RequestError, match=f"more follows after the end of the first JSON object, in line {last};"):
+        read(tmp_path, (one + between + one + "\n").encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"type": "Feature", ', "the GeoJSON cannot be read: line 1, column 20: Expecting property name"),
+        (b'{"a": 1}', "the GeoJSON cannot be read: it has another structure, or is damaged$"),
+        (b'[{"type": "Feature"}, {"type": "Feature"}]', "the JSON is a list, and GeoJSON is one object"),
+        ('{"type": "Feature", "a": 1}'.encode("utf-16"), "this is in UTF-16; save it as UTF-8$"),
+        (b'{"type": "Point", "coordinates": [1, 2]}\n{"type": }\n', r"line 2 is not JSON \(Expecting value\)$"),
+    ],
+    ids=["cut", "other JSON", "list", "UTF-16", "line"],
+)
+def test_a_text_that_is_no_geojson_says_why(tmp_path: Path, content: bytes, sentence: str):
+    with pytest.raises(RequestError, match=sentence):
+        read(tmp_path, content)
+
+
+def test_a_zip_may_hold_a_table_with_tabs(tmp_path: Path):
+    content = zipped({"places.tsv": b"lon\tlat\n-123.365\t48.4284\n179.5\t-17.25\n"})
+    assert places(read(tmp_path, content)) == TWO

@@ -72,6 +72,7 @@ _GEOPACKAGE = (b"GPKG", b"GP10", b"GP11")
 """SQLite's application id, at byte 68."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LINES_OF_JSON = re.compile(rb"\{[^\n]*\}\s*\n\s*\{")
+_LIST_OF_JSON = re.compile(rb"\[\s*[\[{]")
 _SEPARATORS = re.compile(r"[,;\t|]")
 _GEOMETRY_ALONE = re.compile(r'"?(wkt|geometry|geom|the_geom)"?', re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -96,6 +97,7 @@ def format_of(head: bytes) -> Format:
     if head.startswith(b"SQLite format 3\0") and head[68:72] in _GEOPACKAGE:
         return GEOPACKAGE
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    _expect_plain(head, text)
     if text.startswith(b"{"):
         return SEQUENCE if _LINES_OF_JSON.match(text) else GEOJSON
     if text.startswith(b"<"):
@@ -109,11 +111,32 @@ def format_of(head: bytes) -> Format:
     )
 
 
+def _expect_plain(head: bytes, text: bytes) -> None:
+    """Refuse JSON and XML that would pass for a table.
+
+    Raises:
+        RequestError: it is in UTF-16, or it is a list.
+    """
+    if head.startswith(_UTF16) and _utf16(head).lstrip().startswith(("{", "[", "<")):
+        raise RequestError("file: JSON and XML are taken in UTF-8, and this is in UTF-16; save it as UTF-8", "file")
+    if _LIST_OF_JSON.match(text):
+        raise RequestError(
+            "file: the JSON is a list, and GeoJSON is one object; put the features into a FeatureCollection, or each "
+            "on a line of its own",
+            "file",
+        )
+
+
+def _utf16(head: bytes) -> str:
+    """The text of a file that begins so, where a letter may be cut at the end."""
+    return head[: len(head) // 2 * 2].decode("utf-16", "ignore")
+
+
 def _is_table(head: bytes) -> bool:
     """Whether a file may be a table as text: its first line has several columns, or is the name of a geometry."""
     encodings = ("utf-16",) if head.startswith(_UTF16) else ("utf-8-sig", "cp1252")
     for encoding in encodings:
-        text = head[: len(head) // 2 * 2].decode(encoding, "ignore")  # a letter may be cut at the end
+        text = _utf16(head) if encoding == "utf-16" else head.decode(encoding, "ignore")
         first = text.strip().split("\n", 1)[0].strip()
         if first and not _CONTROLS.search(text):
             return bool(_SEPARATORS.search(first) or _GEOMETRY_ALONE.fullmatch(first))

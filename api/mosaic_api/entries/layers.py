@@ -24,7 +24,7 @@ from rasterio.crs import CRS
 from mosaic_api.entries.geopackages import check_geopackage
 from mosaic_api.entries.kinds import CSV, GEOJSON, GEOPACKAGE, GPX, KML, SEQUENCE, SHAPEFILE, Format
 from mosaic_api.entries.parsed import LONGEST_TEXT, MOST_FIELDS, Parsed
-from mosaic_api.entries.sequences import is_sequence, read_sequence
+from mosaic_api.entries.sequences import is_sequence, problem_of, read_sequence
 from mosaic_api.entries.tables import read_table
 from mosaic_api.entries.zips import MOST_LAYERS, unpack
 
@@ -32,6 +32,8 @@ MOST_FEATURES = 500_000
 """Of a file."""
 EDGE_METRES = 5000.0
 """Of an edge that is followed closely: its middle is then within about a metre of the straight line in degrees."""
+_UNKNOWN = "not recognized as being in a supported file format"
+"""In what pyogrio says where no driver takes a file."""
 _REPEATED = ("route_points", "track_points")
 """Layers in which GDAL tells the vertices of a GPX file's routes and tracks once more."""
 
@@ -99,7 +101,8 @@ def _layers(source: Path, name: str, kind: Format, most: int, follow: bool) -> I
             _check_xml(source, kind)
         if kind is GEOPACKAGE:
             check_geopackage(source)
-        yield from _of_gdal(source, name, kind, most, follow)
+        problem = problem_of(source) if kind is GEOJSON else None
+        yield from _of_gdal(source, name, kind, most, follow, problem)
 
 
 def _parsed(found: Parsed, name: str, follow: bool) -> Layer:
@@ -131,7 +134,10 @@ def _check_xml(path: Path, kind: Format) -> None:
         raise RequestError(f"file: the {kind.name} cannot be read ({error or 'it declares entities'})") from None
 
 
-def _of_gdal(source: Path, name: str, kind: Format, most: int, follow: bool) -> Iterator[Layer]:
+def _of_gdal(
+    source: Path, name: str, kind: Format, most: int, follow: bool, problem: str | None = None
+) -> Iterator[Layer]:
+    """The layers of a file that GDAL reads; `problem` is what is known to be wrong with it, if GDAL cannot."""
     try:
         found = [str(layer) for layer, geometry in pyogrio.list_layers(source) if geometry is not None]
         if kind is GPX:
@@ -144,7 +150,10 @@ def _of_gdal(source: Path, name: str, kind: Format, most: int, follow: bool) -> 
             if kind is not GPX or len(read.geometries):  # GDAL tells all layers that a GPX file may have
                 yield read
     except (DataSourceError, DataLayerError, ValueError) as error:
-        raise RequestError(f"file: the {kind.name} cannot be read: {_one_line(error, source)}") from None
+        reason = problem or _one_line(error, source)
+        if _UNKNOWN in reason:
+            reason = "it has another structure, or is damaged"
+        raise RequestError(f"file: the {kind.name} cannot be read: {reason}") from None
 
 
 def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow: bool) -> Layer:

@@ -48,6 +48,30 @@ def is_sequence(path: Path) -> bool:
     return False
 
 
+def problem_of(path: Path) -> str | None:
+    """Why a file is not JSON; None if it is, or if it is so large that only GDAL reads it.
+
+    Raises:
+        RequestError: more follows after its first text, which GDAL would leave out without a word.
+    """
+    if path.stat().st_size > LONGEST_RECORD:
+        return None
+    text = path.read_bytes().removeprefix(_MARK).decode("utf-8", "replace").rstrip()
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except (RecursionError, ValueError):  # which GDAL refuses, or reads
+        return None
+    if text[end:].strip("\0"):
+        line = text.count("\n", 0, end) + 1
+        raise RequestError(
+            f"file: more follows after the end of the first JSON object, in line {line}; put the features into one "
+            "FeatureCollection, or each on a line of its own without commas between them"
+        )
+    return None
+
+
 def read_sequence(path: Path, most: int) -> Parsed:
     """Read the features of a sequence: of Features, of their geometries alone, or of FeatureCollections.
 
@@ -114,7 +138,10 @@ def _features(record: bytes, place: str) -> Iterator[tuple[str | None, dict[str,
     Raises:
         RequestError: it is no GeoJSON.
     """
-    value = parse_json(record, f"file: {place}", LONGEST_RECORD)
+    try:
+        value = parse_json(record, f"file: {place}", LONGEST_RECORD)
+    except RequestError as error:
+        raise RequestError(str(error).replace(" (line 1: ", " (")) from None  # the line of the file is in `place`
     kind = value.get("type") if isinstance(value, dict) else None
     if kind == "FeatureCollection" and isinstance(value.get("features"), list):
         found = value["features"]

@@ -22,6 +22,7 @@ SINGLE = (
     (".ndjson", SEQUENCE),
     (".gpx", GPX),
     (".csv", CSV),
+    (".tsv", CSV),
 )
 """Files that are whole by themselves. A zip is read for the first kind that it has, Shapefiles before all: what else is
 in it are notes."""
