@@ -179,7 +179,7 @@ def test_integers_that_float32_rounds_are_noted(tmp_path: Path, dtype: str):
     assert "mosaic:notes" not in small.item["properties"]
     large = make(tmp_path, spec | {"source": files({"bands": {"x": "large.tif"}})}, "large")
     assert large.item["properties"]["mosaic:notes"] == [
-        "integers of x are larger than 16,777,216; float32 rounds them to 24 bits"
+        "integers of x reach 16,777,216; float32 rounds larger ones to 24 bits"
     ]
     difference = make(
         tmp_path,

@@ -37,7 +37,7 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
     if lost:
         found.append(f"{_listed(lost)}; int16 cannot hold them, so they are no data; use output.dtype float32")
     if rounded:
-        found.append(f"integers of {_listed(rounded)} are larger than {EXACT:,}; float32 rounds them to 24 bits")
+        found.append(f"integers of {_listed(rounded)} reach {EXACT:,}; float32 rounds larger ones to 24 bits")
     return found
 
 
