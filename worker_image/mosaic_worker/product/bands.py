@@ -60,8 +60,9 @@ def canonical(name: str) -> str:
 def common_name(name: str) -> str | None:
     """The STAC common name that a word means on every platform; None of ids such as B08 and of other words."""
     lower = name.lower()
-    if lower in _ALIASES:
-        return _ALIASES[lower]
+    underscored = lower.replace("-", "_")
+    if underscored in _ALIASES:
+        return _ALIASES[underscored]
     codes = catalogue_codes()
     return codes.get(name) or (lower if lower in _OTHER_COMMON_NAMES or lower in codes.values() else None)
 

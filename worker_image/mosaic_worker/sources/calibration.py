@@ -15,6 +15,7 @@ import pystac
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.sources.item_bands import AssetBand, plain
+from mosaic_worker.sources.nodata import held
 from mosaic_worker.sources.platforms import HLS_L30, HLS_S30, LANDSAT_4_7, LANDSAT_8_9, SENTINEL_2, Platform
 
 Stated = tuple[float | None, float | None, float | None]
@@ -24,13 +25,24 @@ REFLECTANCES = {
     "nir", "nir08", "nir09", "cirrus", "pan", "swir16", "swir22",
 }  # fmt: skip
 """Common names of bands of reflected light."""
-_OTHERS = {"scl", "aot", "wvp", "cld", "snw", "cloud", "snow", "fmask", "saa", "sza", "vaa", "vza"}
+_LANDSAT_LAYERS = {
+    "atran": 0.0001, "emis": 0.0001, "emsd": 0.0001, "drad": 0.001, "trad": 0.001, "urad": 0.001, "cdist": 0.01,
+}  # fmt: skip
+"""Scales of the layers beside surface temperature in Collection 2 Level-2; their nodata number is -9999 (LSDS-1619)."""
+_OTHERS = {
+    "scl", "aot", "wvp", "cld", "snw", "cloud", "snow", "fmask", "saa", "sza", "vaa", "vza", *_LANDSAT_LAYERS,
+}  # fmt: skip
 """Layers that are no bands of light, whatever a request calls them."""
 _OPTICAL_LANDSAT = REFLECTANCES - {"pan", "cirrus"}
 BASELINE_WITH_OFFSET = 4.0
 """BOA_ADD_OFFSET and RADIO_ADD_OFFSET are -1000 since processing baseline 04.00 (25 January 2022)."""
 _BASELINE = ("s2:processing_baseline", "sentinel:processing_baseline")
-_PRODUCT = re.compile(r"^S2[A-D]_MSIL(?:1C|2A)_\d{8}T\d{6}_N(\d{2})(\d{2})_")
+_BASELINE_TEXT = re.compile(r"N?(\d{1,2})\.(\d{1,2})|N?(\d{2})(\d{2})", re.IGNORECASE)
+"""05.10, N05.10, N0510 or 0510."""
+_PRODUCT = re.compile(
+    r"^S2[A-D]_MSIL(?:1C|2A)_\d{8}T\d{6}_N(\d{2})(\d{2})_|^GS2[A-D]_\d{8}T\d{6}_\d+_N(\d{2})\.(\d{2})$"
+)
+"""The name of a product, or of a datatake, with its baseline."""
 _APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 _LANDSAT_LEVEL_2 = re.compile(r"^l[coet]0[4-9]_l2s[pr]_.*_02_")
 
@@ -73,13 +85,15 @@ def stated(item: pystac.Item, band: AssetBand, wanted: str, platform: Platform, 
         RequestError: the Item states something that is no number.
     """
     scale = _first(item, band, ("scale", "raster:scale"), where)
+    if scale == 0:
+        raise RequestError(f"{where}: scale of {item.id} is 0, which makes all numbers of asset {band.key} the same")
     offset = _first(item, band, ("offset", "raster:offset"), where)
     nodata = _first(item, band, ("nodata",), where)
     name = _meaning(band, wanted, platform)
     known = _known(item, name, platform, where) if _is_original(dtype) else None
     if known is not None and scale is None and offset is None:
         scale, offset = known.scale, known.offset
-    if known is not None and nodata is None:
+    if known is not None and held(nodata, dtype) is None:
         nodata = known.nodata
     if offset is not None and name in REFLECTANCES and not band.is_jpeg2000 and _is_applied(item):
         offset = 0.0
@@ -112,7 +126,8 @@ def _first(item: pystac.Item, band: AssetBand, names: tuple[str, ...], where: st
 
 def _meaning(band: AssetBand, wanted: str, platform: Platform) -> str:
     """What a band is: by the Item, by its key, else by the name that led to it."""
-    layer = next((plain(label) for label in band.labels if plain(label) in _OTHERS), None)
+    plainly = (plain(label).removeprefix("st_") for label in band.labels)
+    layer = next((label for label in plainly if label in _OTHERS), None)
     return band.common or layer or band.name(platform) or wanted
 
 
@@ -127,15 +142,21 @@ def _known(item: pystac.Item, name: str, platform: Platform, where: str) -> Numb
     if platform.name in {HLS_S30.name, HLS_L30.name}:
         return _known_hls(name)
     if platform.name in {LANDSAT_8_9.name, LANDSAT_4_7.name} and _is_landsat_level_2(item):
-        if name in {"lwir", "lwir11", "lwir12"}:
-            return LANDSAT_TEMPERATURE
-        return LANDSAT_REFLECTANCE if name in _OPTICAL_LANDSAT else None
+        return _known_landsat(name)
     baseline = _baseline(item, where) if platform.name == SENTINEL_2.name else None
     if baseline is None:
         return None
     if name in REFLECTANCES:
         return SENTINEL_2_NEW if baseline >= BASELINE_WITH_OFFSET else SENTINEL_2_OLD
     return SENTINEL_2_LAYERS.get(name)
+
+
+def _known_landsat(name: str) -> Numbers | None:
+    if name in {"lwir", "lwir11", "lwir12"}:
+        return LANDSAT_TEMPERATURE
+    if name in _LANDSAT_LAYERS:
+        return Numbers(_LANDSAT_LAYERS[name], 0.0, -9999)
+    return LANDSAT_REFLECTANCE if name in _OPTICAL_LANDSAT else None
 
 
 def _known_hls(name: str) -> Numbers | None:
@@ -147,16 +168,26 @@ def _known_hls(name: str) -> Numbers | None:
 
 
 def _baseline(item: pystac.Item, where: str) -> float | None:
-    """The processing baseline of a Sentinel-2 product: of a property, or of the product's name."""
+    """The processing baseline of a Sentinel-2 product: of a property, or of the name of the product or its datatake."""
     properties: dict[str, Any] = item.properties
     for name in _BASELINE:
-        if properties.get(name) is not None:
-            return number_of(properties[name], name, item, where)
-    for product in (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), item.id):
+        value = properties.get(name)
+        found = _BASELINE_TEXT.fullmatch(str(value).strip())
+        if found:
+            return _as_number(found)
+        if value is not None:
+            return number_of(value, name, item, where)
+    names = ("s2:product_uri", "sentinel:product_id", "s2:datatake_id", "eopf:datatake_id")
+    for product in (*map(properties.get, names), item.id):
         found = _PRODUCT.match(str(product))
         if found:
-            return float(f"{found[1]}.{found[2]}")
-    return None
+            return _as_number(found)
+    version = str(properties.get("processing:version"))  # may also be that of a program
+    return float(version) if re.fullmatch(r"\d{2}\.\d{2}", version) else None
+
+
+def _as_number(found: re.Match[str]) -> float:
+    return float(".".join(filter(None, found.groups())))
 
 
 def _is_applied(item: pystac.Item) -> bool:

@@ -56,7 +56,8 @@ class Layers:
             found = self._best(STAND_INS[name])
         if not found:
             known = sorted({band.common or band.name(self.platform) or band.key for band in self._bands})
-            raise RequestError(f"{self.where}: the product needs {name}, and {self.item.id} has {', '.join(known)}")
+            has = f"has {', '.join(known)}" if known else "has no assets with bands"
+            raise RequestError(f"{self.where}: the product needs {name}, and {self.item.id} {has}")
         if len(found) > 1:
             raise RequestError(
                 f"{self.where}: {self.item.id} has several bands {name}: {_listed(found, self.platform)}; ask for one "
@@ -160,5 +161,8 @@ def _is_by_id(band: AssetBand) -> bool:
 
 
 def _listed(bands: Sequence[AssetBand], platform: Platform) -> str:
-    names = (band.name(platform) or band.common or (band.labels or (band.key,))[0] for band in bands)
+    """The names of bands; also the keys of their assets, where these tell them apart."""
+    names = [band.name(platform) or band.common or (band.labels or (band.key,))[0] for band in bands]
+    if len(set(names)) < len(names):
+        names = [f"{name} in asset {band.key}" for name, band in zip(names, bands, strict=True)]
     return ", ".join(names)

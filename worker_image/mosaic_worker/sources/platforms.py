@@ -79,6 +79,8 @@ _NAMES = (
     (LANDSAT_4_7, re.compile(r"landsat[-_ ]?0?[4-7]|^l[et]0[4-7]_|(?<![a-z])ls[-_]?0?[57]|(?<![a-z])e?tm(?![a-z])")),
     (LANDSAT_MSS, re.compile(r"landsat[-_ ]?0?[1-3](?!\d)")),
 )
+_LANDSAT_FAMILY = re.compile(r"landsat|usgs")
+"""What some Items say that leaves open which Landsat they are of."""
 _PROPERTIES = ("platform", "instruments", "constellation", "eo:platform", "eo:instrument", "eo:constellation")
 
 
@@ -102,7 +104,11 @@ def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platf
         for platform, pattern in _NAMES:
             if pattern.search(text):
                 return platform
-    return OTHER if any(stated) else _by_assets({key.lower() for key in item.assets}, described)
+    assets = {key.lower() for key in item.assets}
+    if all(_LANDSAT_FAMILY.fullmatch(text) for text in stated if text):
+        found = _by_assets(assets, described)
+        return OTHER if any(stated) and found.name == SENTINEL_2.name else found
+    return OTHER
 
 
 def ambiguous(name: str) -> bool:

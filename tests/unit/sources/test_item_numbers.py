@@ -1,0 +1,107 @@
+"""What numbers mean where Items say it in unusual words; expected values are computed here, with numpy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from items import found_in, values_of, write_item
+from mosaic_crds.errors import RequestError
+from rasters import write_raster
+
+REFLECTANCE = np.array([[0.05, 0.1], [0.2, 0.3]])
+NEW = "S2B_MSIL2A_20240701T100029_N0510_R122_T33TWL_20240701T121212"
+
+
+def item_with(
+    folder: Path, assets: dict[str, np.ndarray], name: str = "x", fields: dict[str, Any] | None = None, **said: Any
+) -> Path:
+    described: dict[str, Any] = {}
+    for key, numbers in assets.items():
+        write_raster(folder / f"{key}.tif", numbers)
+        described[key] = {"href": f"{key}.tif"} | (fields or {})
+    return write_item(folder, name, described, **said)
+
+
+def read(path: Path, name: str, **scene: Any) -> np.ndarray:
+    return values_of(found_in(path, [name], **scene), name, path.parent)
+
+
+@pytest.mark.parametrize(
+    ("said", "offset"),
+    [
+        ({"s2:processing_baseline": "N0510"}, -0.1),
+        ({"s2:processing_baseline": "N05.10"}, -0.1),
+        ({"s2:processing_baseline": "0301"}, 0.0),
+        ({"s2:processing_baseline": "N0301"}, 0.0),
+        ({"processing:version": "05.10"}, -0.1),
+        ({"processing:version": "03.01"}, 0.0),
+        ({"s2:datatake_id": "GS2A_20220101T190811_034100_N05.10"}, -0.1),
+        ({"eopf:datatake_id": "GS2A_20200101T190811_034100_N02.13"}, 0.0),
+    ],
+)
+def test_the_baseline_of_sentinel_2_is_known_in_each_spelling(tmp_path, said, offset):
+    numbers = np.rint((REFLECTANCE - offset) * 10_000).astype(np.uint16)
+    path = item_with(tmp_path, {"B04": numbers}, platform="sentinel-2a", **said)
+    np.testing.assert_allclose(read(path, "red"), REFLECTANCE, atol=1e-6)
+
+
+def test_the_version_of_a_program_is_no_baseline(tmp_path):
+    numbers = np.rint((REFLECTANCE + 0.1) * 10_000).astype(np.uint16)
+    path = item_with(tmp_path, {"B04": numbers}, NEW, platform="sentinel-2b", **{"processing:version": "02.11"})
+    np.testing.assert_allclose(read(path, "red"), REFLECTANCE, atol=1e-6)
+
+
+@pytest.mark.parametrize("nodata", ["inf", -9999])
+def test_a_nodata_number_that_the_type_cannot_hold_does_not_replace_that_of_the_product(tmp_path, nodata):
+    numbers = np.array([[0, 2000], [3000, 4000]], np.uint16)
+    path = item_with(tmp_path, {"B04": numbers}, NEW, {"raster:bands": [{"nodata": nodata}]}, platform="sentinel-2b")
+    np.testing.assert_allclose(read(path, "red"), [[np.nan, 0.1], [0.2, 0.3]], atol=1e-6)
+
+
+def test_a_scale_of_zero_is_refused(tmp_path):
+    path = item_with(tmp_path, {"red": np.ones((2, 2), np.uint16)}, fields={"raster:bands": [{"scale": 0}]})
+    with pytest.raises(RequestError, match="scale of x is 0"):
+        read(path, "red")
+
+
+def test_layers_beside_surface_temperature_are_no_temperatures(tmp_path):
+    numbers = np.array([[9700, -9999], [9800, 10_000]], np.int16)
+    emissivity = [[0.97, np.nan], [0.98, 1]]
+    name = "LC08_L2SP_047027_20201204_20210313_02_T1_ST"
+    path = item_with(tmp_path, {"emis": numbers, "ST_EMIS": numbers}, name, platform="landsat-8")
+    np.testing.assert_allclose(read(path, "emis"), emissivity, atol=1e-6)
+    for key in ("emis", "ST_EMIS"):
+        np.testing.assert_allclose(read(path, "lwir11", assets={"lwir11": key}), emissivity, atol=1e-6)
+
+
+def test_landsat_without_its_number_is_known_by_its_bands(tmp_path):
+    bands = {f"B{number:02}": np.full((2, 2), number, np.float32) for number in range(1, 12)}
+    path = item_with(tmp_path, bands, constellation="landsat")
+    assert {name: read(path, name)[0, 0] for name in ("swir16", "nir08", "lwir12")} == {
+        "swir16": 6, "nir08": 5, "lwir12": 11,
+    }  # fmt: skip
+    few = item_with(tmp_path / "few", {"B05": bands["B05"]}, constellation="landsat")
+    with pytest.raises(RequestError, match="the product needs swir16, and x has B05"):
+        read(few, "swir16")
+
+
+def test_names_with_hyphens_are_names_with_underscores(tmp_path):
+    keys = ("nir-narrow", "red-edge-1", "swir-1")
+    bands = {key: np.full((2, 2), number, np.float32) for number, key in enumerate(keys)}
+    path = item_with(tmp_path, bands, platform="sentinel-2a")
+    assert [read(path, name)[0, 0] for name in ("nir08", "rededge071", "swir16")] == [0, 1, 2]
+
+
+def test_bands_of_the_same_name_are_told_apart_by_their_assets(tmp_path):
+    described = {"eo:bands": [{"name": "red", "common_name": "red"}]}
+    ones = np.ones((2, 2), np.float32)
+    path = item_with(tmp_path, {"toa": ones, "boa": ones}, fields=described)
+    with pytest.raises(RequestError, match="several bands red: red in asset toa, red in asset boa"):
+        read(path, "red")
+
+
+def test_an_item_without_bands_says_so(tmp_path):
+    path = write_item(tmp_path, "x", {"metadata": {"href": "a.xml", "type": "application/xml"}})
+    with pytest.raises(RequestError, match="the product needs red, and x has no assets with bands"):
+        found_in(path, ["red"])
