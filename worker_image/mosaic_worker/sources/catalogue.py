@@ -5,10 +5,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urljoin
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spelling import did_you_mean
 from pystac.errors import STACError, STACTypeError
 from pystac_client import Client as Api
@@ -21,13 +23,16 @@ from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import shown
 from mosaic_worker.sources.observations import Observations
 from mosaic_worker.sources.paging import Pages
-from mosaic_worker.sources.scenes import Scene
+from mosaic_worker.sources.scenes import Scene, Unreadable
 from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.stac_io import HeadersOf, StacIO
 from mosaic_worker.sources.stac_item import CLOUD_COVER, StacItem, item_of
+from mosaic_worker.sources.unreadable import read_or_reason
 
 PAGE = 100
 """Items asked for at once; APIs give fewer when they like."""
+LONGEST_ID = 200
+"""Characters of the id of what is no Item, in sentences."""
 
 
 def _no_headers(_: bool) -> Mapping[str, str]:
@@ -41,10 +46,12 @@ class Search:
     Attributes:
         items: oldest first.
         notes: sentences for the user.
+        unreadable: what the API listed that is no STAC Item.
     """
 
     items: list[StacItem]
     notes: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Catalogue:
         most: int,
         query: Mapping[str, Any] | None = None,
         most_cloud: float | None = None,
+        on_unreadable: OnUnreadable = "fail",
     ) -> Search:
         """The Items of a collection in an area and a time, oldest first, each observation once.
 
@@ -82,15 +90,22 @@ class Catalogue:
             most: how many there may be.
             query: further conditions, as the query extension has them.
             most_cloud: percent under cloud; Items with more, or that do not say, are left out.
+            on_unreadable: whether what is no STAC Item is an error.
 
         Raises:
             RequestError: the API refuses the search, has no such collection, or finds more.
             PassingError: the API did not answer.
         """
         observations = Observations()
+        unreadable: list[Unreadable] = []
 
-        def enough(item: StacItem) -> bool:
-            observations.add(item)
+        def enough(document: Mapping[str, Any]) -> bool:
+            read = partial(self._item_of, document)
+            item = read_or_reason(str(document.get("id"))[:LONGEST_ID], read, on_unreadable)
+            if isinstance(item, Unreadable):
+                unreadable.append(item)
+            else:
+                observations.add(item)
             return len(observations) > most
 
         repeated = self._find(collection, interval, area, most + 1, enough, query, most_cloud)
@@ -102,7 +117,7 @@ class Catalogue:
         if repeated:
             notes.append(f"the catalogue listed {repeated} scene(s) more than once; each is used once")
         items = sorted(observations, key=lambda item: (item.datetime is None, item.datetime, item.id))
-        return Search(items, tuple(notes))
+        return Search(items, tuple(notes), tuple(unreadable))
 
     def some(
         self,
@@ -121,8 +136,8 @@ class Catalogue:
         """
         items: list[StacItem] = []
 
-        def enough(item: StacItem) -> bool:
-            items.append(item)
+        def enough(document: Mapping[str, Any]) -> bool:
+            items.append(self._item_of(document))
             return len(items) >= count
 
         self._find(collection, interval, area, count, enough, query, None)
@@ -134,7 +149,7 @@ class Catalogue:
         interval: str,
         area: BaseGeometry,
         count: int,
-        enough: Callable[[StacItem], bool],
+        enough: Callable[[Mapping[str, Any]], bool],
         query: Mapping[str, Any] | None,
         most_cloud: float | None,
     ) -> int:
@@ -161,11 +176,14 @@ class Catalogue:
                 for document in pages:
                     if most_cloud is None or _cloud_cover(document) <= most_cloud:
                         found = True
-                        if enough(item_of(document, self._place(document), self.where, self.client)):
+                        if enough(document):
                             break
             if not found:
                 self._require(api, collection)
         return pages.repeated
+
+    def _item_of(self, document: Mapping[str, Any]) -> StacItem:
+        return item_of(dict(document), self._place(document), self.where, self.client)
 
     def item(self, place: str) -> StacItem:
         """An Item, read again.
@@ -262,5 +280,6 @@ def item_signer(
 
 def _cloud_cover(document: Mapping[str, Any]) -> float:
     """Percent under cloud, as an Item says; more than all where it does not."""
-    cover = document.get("properties", {}).get(CLOUD_COVER)
+    properties = document.get("properties")
+    cover = properties.get(CLOUD_COVER) if isinstance(properties, dict) else None
     return float(cover) if isinstance(cover, int | float) else math.inf

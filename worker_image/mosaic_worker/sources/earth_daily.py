@@ -96,14 +96,16 @@ def earth_daily_scenes(
         PassingError: EarthDaily did not answer.
     """
     signer = earth_daily_signer(gate)
-    search = _search(source, area, _catalogue(gate, signer), most)
+    search = _search(source, area, _catalogue(gate, signer), most, on_unreadable)
     items = [replace(item, assets=mapped_assets(source.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable)
+        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable, search.unreadable)
     return replace(found, notes=(*search.notes, *found.notes))
 
 
-def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
+def earth_daily_items(
+    source: EarthDaily, area: BaseGeometry, gate: Gate, most: int, on_unreadable: OnUnreadable = "fail"
+) -> list[StacItem]:
     """The Items that `source.earthDaily` means, of which no file is opened.
 
     Raises:
@@ -111,7 +113,7 @@ def earth_daily_items(source: EarthDaily, area: BaseGeometry, gate: Gate, most: 
         RequestError: there is no account, it may not see the collection, or there are too many.
         PassingError: EarthDaily did not answer.
     """
-    return _search(source, area, _catalogue(gate, earth_daily_signer(gate)), most).items
+    return _search(source, area, _catalogue(gate, earth_daily_signer(gate)), most, on_unreadable).items
 
 
 def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
@@ -121,9 +123,11 @@ def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
     )
 
 
-def _search(source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int) -> Search:
-    found = catalogue.search(source.collection, source.datetime, area, most=most)
-    if not found.items:
+def _search(
+    source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int, on_unreadable: OnUnreadable = "fail"
+) -> Search:
+    found = catalogue.search(source.collection, source.datetime, area, most=most, on_unreadable=on_unreadable)
+    if not (found.items or found.unreadable):
         raise NoScenesError(
             f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
             "order a mosaic of the area in EarthDaily's console"

@@ -78,8 +78,8 @@ def files_signer(files: Files, gate: Gate, on_unreadable: OnUnreadable = "fail")
             if scene.item is not None:
                 where = f"spec.source.files.scenes[{number}].item"
                 try:
-                    for item in read_items(gate.admit(scene.item, where), where, client):
-                        yield from item.signed_hrefs()
+                    for item in read_items(gate.admit(scene.item, where), where, client, on_unreadable):
+                        yield from () if isinstance(item, Unreadable) else item.signed_hrefs()
                 except RequestError:  # one unreadable Item must not cost the others their signatures
                     if on_unreadable == "fail":
                         raise
@@ -119,7 +119,7 @@ def _outcomes(
 ) -> Sequence[Scene | Unreadable]:
     """What comes of an entry of the list; what the user should know of its Items is added to the notes."""
     where, name = f"spec.source.files.scenes[{number}]", f"scene-{number + 1}"
-    items = read_or_reason(name, partial(_items, scene, where, headers), on_unreadable)
+    items = read_or_reason(name, partial(_items, scene, where, headers, on_unreadable), on_unreadable)
     if isinstance(items, Unreadable):
         return [items]
     if max(len(items), 1) > most:
@@ -143,24 +143,31 @@ def _outcomes(
     for start in range(0, len(items), EXPECTED_ITEMS):
         some = items[start : start + EXPECTED_ITEMS]
         for item in some:
-            with suppress(RequestError):  # which is met again when the scene is read
-                headers.expect([item.place_of(name) for name in bands])
-        found += [read_or_reason(item.id, partial(scene_of, item), on_unreadable) for item in some]
+            if isinstance(item, StacItem):
+                with suppress(RequestError):  # which is met again when the scene is read
+                    headers.expect([item.place_of(name) for name in bands])
+        found += [
+            item if isinstance(item, Unreadable) else read_or_reason(item.id, partial(scene_of, item), on_unreadable)
+            for item in some
+        ]
     return found
 
 
-def _items(scene: FilesScene, where: str, headers: Headers) -> Sequence[StacItem]:
+def _items(
+    scene: FilesScene, where: str, headers: Headers, on_unreadable: OnUnreadable
+) -> Sequence[StacItem | Unreadable]:
     """The Items of an entry of the list; none of one that names no document."""
     if scene.item is None:
         return []
-    items = read_items(headers.gate.admit(scene.item, f"{where}.item"), f"{where}.item", headers.client)
+    admitted = headers.gate.admit(scene.item, f"{where}.item")
+    items = read_items(admitted, f"{where}.item", headers.client, on_unreadable)
     if scene.mask is not None and len(items) > 1:
         raise RequestError(
             f"{where}.mask: it is the mask of one scene, and {shown(scene.item)} holds {len(items)} Items; list "
             "each Item with its mask"
         )
     assets = mapped_assets(scene.assets)
-    return [replace(item, assets=assets) for item in items]
+    return [item if isinstance(item, Unreadable) else replace(item, assets=assets) for item in items]
 
 
 def _scene(

@@ -31,6 +31,7 @@ def scenes_of_items(
     bands: Sequence[str],
     headers: Headers,
     on_unreadable: OnUnreadable = "fail",
+    no_items: Sequence[Unreadable] = (),
 ) -> Found:
     """The scenes of Items.
 
@@ -41,6 +42,7 @@ def scenes_of_items(
         bands: the canonical names of the bands that are needed.
         headers: the files of the request.
         on_unreadable: whether an Item that cannot be used is an error.
+        no_items: what else the search found, which is no STAC Item and is skipped.
 
     Raises:
         RequestError: an Item lacks what is needed, its files cannot be used, or none touches the area.
@@ -79,7 +81,7 @@ def scenes_of_items(
         read_or_reason(item.id, partial(read, item), on_unreadable) for item in items
     ]
     scenes = [outcome for outcome in outcomes if isinstance(outcome, Scene)]
-    unreadable = tuple(outcome for outcome in outcomes if isinstance(outcome, Unreadable))
+    unreadable = (*no_items, *(outcome for outcome in outcomes if isinstance(outcome, Unreadable)))
     if not scenes and not unreadable:
         raise RequestError(NOT_TOUCHED)
     missing = gap(parts, area)

@@ -76,12 +76,12 @@ def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = 
     if source.stac is not None:
         from mosaic_worker.sources.stac import stac_items
 
-        return stac_items(source.stac, area, gate, most_scenes)
+        return stac_items(source.stac, area, gate, most_scenes, source.on_unreadable)
     if source.earth_daily is None:
         raise ValueError("files are listed, not searched")
     from mosaic_worker.sources.earth_daily import earth_daily_items
 
-    return earth_daily_items(source.earth_daily, area, gate, most_scenes)
+    return earth_daily_items(source.earth_daily, area, gate, most_scenes, source.on_unreadable)
 
 
 def signer_of(source: Source, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:

@@ -50,14 +50,16 @@ def stac_scenes(
         PassingError: a server did not answer.
     """
     signer = stac_signer(stac, gate)
-    search = _search(stac, area, _catalogue(stac, gate, signer), most)
+    search = _search(stac, area, _catalogue(stac, gate, signer), most, on_unreadable)
     items = [replace(item, assets=mapped_assets(stac.assets)) for item in search.items]
     with Headers(gate, signer) as headers:
-        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable)
+        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable, search.unreadable)
     return replace(found, notes=(*search.notes, *found.notes))
 
 
-def stac_items(stac: Stac, area: BaseGeometry, gate: Gate, most: int) -> list[StacItem]:
+def stac_items(
+    stac: Stac, area: BaseGeometry, gate: Gate, most: int, on_unreadable: OnUnreadable = "fail"
+) -> list[StacItem]:
     """The Items that `source.stac` means, of which no file is opened.
 
     Raises:
@@ -65,7 +67,7 @@ def stac_items(stac: Stac, area: BaseGeometry, gate: Gate, most: int) -> list[St
         RequestError: the API refuses the search, or finds too many.
         PassingError: a server did not answer.
     """
-    return _search(stac, area, _catalogue(stac, gate, stac_signer(stac, gate)), most).items
+    return _search(stac, area, _catalogue(stac, gate, stac_signer(stac, gate)), most, on_unreadable).items
 
 
 def stac_signer(stac: Stac, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
@@ -79,11 +81,19 @@ def _catalogue(stac: Stac, gate: Gate, signer: Signer) -> Catalogue:
     return Catalogue(_url(stac), WHERE, Client(gate, signer))
 
 
-def _search(stac: Stac, area: BaseGeometry, catalogue: Catalogue, most: int) -> Search:
+def _search(
+    stac: Stac, area: BaseGeometry, catalogue: Catalogue, most: int, on_unreadable: OnUnreadable = "fail"
+) -> Search:
     found = catalogue.search(
-        stac.collection, stac.datetime, area, most=most, query=stac.query, most_cloud=stac.max_cloud_cover
+        stac.collection,
+        stac.datetime,
+        area,
+        most=most,
+        query=stac.query,
+        most_cloud=stac.max_cloud_cover,
+        on_unreadable=on_unreadable,
     )
-    if not found.items:
+    if not (found.items or found.unreadable):
         raise NoScenesError(_nothing(stac, area, catalogue))
     return found
 

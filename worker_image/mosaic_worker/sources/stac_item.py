@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pystac
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.source import MaskValues
+from mosaic_crds.source import MaskValues, OnUnreadable
 from pystac.errors import STACError, STACTypeError
 
 from mosaic_worker.sources.calibration import number_of, stated
@@ -22,8 +22,9 @@ from mosaic_worker.sources.item_bands import AssetBand
 from mosaic_worker.sources.item_documents import documents_in, why_no_item
 from mosaic_worker.sources.item_layers import MASK, Layers
 from mosaic_worker.sources.item_times import in_utc
-from mosaic_worker.sources.scenes import Band
+from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.sources.signing import unsigned
+from mosaic_worker.sources.unreadable import read_or_reason
 
 CLOUD_COVER = "eo:cloud_cover"
 """The property that says how much of a scene is under cloud, percent."""
@@ -121,8 +122,16 @@ class StacItem:
         return self.gate.admit(_readable(asset), where, base=self.place)
 
 
-def read_items(admitted: str, where: str, client: Client) -> list[StacItem]:
+def read_items(
+    admitted: str, where: str, client: Client, on_unreadable: OnUnreadable = "fail"
+) -> list[StacItem | Unreadable]:
     """Read a STAC Item, or the Items of an ItemCollection, or of a file with one in each line.
+
+    Args:
+        admitted: a path or URL.
+        where: the field of the request that names it.
+        client: what reads it, and its assets.
+        on_unreadable: whether it is an error that one of several is no STAC Item, or has no assets.
 
     Raises:
         RequestError: there are none, or one is no STAC Item or has no assets.
@@ -133,11 +142,23 @@ def read_items(admitted: str, where: str, client: Client) -> list[StacItem]:
     documents = documents_in(read_document(place, where, client), name)
     if not documents:
         raise RequestError(f"{name} is a FeatureCollection without features, and so without STAC Items")
-    items = [_item_of(document, each, place, where, client) for each, document in documents]
-    for (each, _), item in zip(documents, items, strict=True):
+
+    def read(each: str, document: Any) -> StacItem:
+        item = _item_of(document, each, place, where, client)
         if not item.item.assets:
             raise RequestError(f"{each} is a STAC Item without assets, so it names no files")
-    return items
+        return item
+
+    return [
+        read_or_reason(_name_of(document, each), partial(read, each, document), on_unreadable)
+        for each, document in documents
+    ]
+
+
+def _name_of(document: Any, name: str) -> str:
+    """The id of what may be no Item; what it is called in messages if it has none."""
+    found = document.get("id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else name
 
 
 def item_of(document: str | dict[str, Any], place: str, where: str, client: Client) -> StacItem:

@@ -1,0 +1,93 @@
+"""Documents that are no STAC Items, among others that are: with `onUnreadable: skip` the others are used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosaic_crds.errors import RequestError
+from pipeline import make
+from rasters import write_raster
+from small_catalogue import catalogue, item, spec
+
+AREA = [15.001, 45.09, 15.006, 45.095]
+NUMBERS = {"a": 1000, "b": 3000, "c": 5000}
+MEAN = np.float32((0.1 + 0.5) / 2)
+"""Of a and c; b cannot be used."""
+
+
+def items(folder: Path) -> list[Any]:
+    for name, number in NUMBERS.items():
+        write_raster(folder / f"{name}.tif", np.full((800, 100), number, np.uint16))
+    return [item(name, f"{name}.tif", f"2024-07-0{day}T10:00:00Z") for day, name in enumerate(NUMBERS, 1)]
+
+
+def without_version(document: Any) -> None:
+    del document["stac_version"]
+
+
+def without_time(document: Any) -> None:
+    document["properties"]["datetime"] = None
+
+
+def with_another_time(document: Any) -> None:
+    document["properties"]["datetime"] = "yesterday"
+
+
+def without_properties(document: Any) -> None:
+    document["properties"] = None
+
+
+def without_assets(document: Any) -> None:
+    document["assets"] = {}
+
+
+SPOILERS = [without_version, without_time, with_another_time, without_properties, without_assets]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+def test_what_a_search_finds_beside_items_is_skipped(tmp_path, spoil):
+    found = items(tmp_path)
+    spoil(found[1])
+    with catalogue(tmp_path, [found]) as (url, _):
+        wanted = spec(url, AREA, "mean")
+        with pytest.raises(RequestError, match="b"):
+            make(tmp_path, wanted)
+        wanted["source"]["onUnreadable"] = "skip"
+        made = make(tmp_path, wanted, store="skipped")
+    np.testing.assert_allclose(np.unique(made.values()), [MEAN], atol=1e-6)
+    told = made.item["properties"]
+    assert [each["id"] for each in told["mosaic:unreadable"]] == ["b"]
+    assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
+
+
+def test_a_search_that_finds_no_items_at_all_says_why(tmp_path):
+    found = items(tmp_path)
+    for each in found:
+        without_version(each)
+    with catalogue(tmp_path, [found]) as (url, _):
+        wanted = spec(url, AREA, "mean")
+        wanted["source"]["onUnreadable"] = "skip"
+        with pytest.raises(RequestError, match=r"3 of 3 scenes cannot be read.*stac_version is missing"):
+            make(tmp_path, wanted)
+
+
+@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("by_line", [False, True], ids=["ItemCollection", "lines"])
+def test_one_of_several_items_of_a_document_is_skipped(tmp_path, spoil, by_line):
+    found = items(tmp_path)
+    spoil(found[1])
+    document = {"type": "FeatureCollection", "features": found}
+    text = "\n".join(map(json.dumps, found)) if by_line else json.dumps(document)
+    (tmp_path / "items.json").write_text(text)
+    source: dict[str, Any] = {"files": {"scenes": [{"item": "items.json"}]}}
+    wanted = {"source": source, "product": {"bands": ["nir"]}, "composite": {"method": "mean"}}
+    with pytest.raises(RequestError, match=r"line 2" if by_line else r"features\[1\]"):
+        make(tmp_path, wanted)
+    source["onUnreadable"] = "skip"
+    made = make(tmp_path, wanted, store="skipped")
+    np.testing.assert_allclose(np.unique(made.values()), [MEAN], atol=1e-6)
+    told = made.item["properties"]
+    assert [each["id"] for each in told["mosaic:unreadable"]] == ["b"]
+    assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
