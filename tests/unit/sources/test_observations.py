@@ -102,6 +102,20 @@ def test_two_parts_of_a_datatake_that_came_down_at_two_stations_stay():
     assert kept(*parts.values()) == ["b", "c"]
 
 
+def outline(west: float, east: float) -> dict[str, Any]:
+    ring = [[west, 45], [east, 45], [east, 46], [west, 46], [west, 45]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def test_parts_of_a_datatake_are_told_apart_by_their_footprints_where_datastrips_are_not_known():
+    first, second = "S2A_10UDV_20220101_0_L2A", "S2A_10UDV_20220101_1_L2A"
+    west, east, whole = outline(14, 14.6), outline(14.5, 15), outline(14, 15)
+    assert kept(named(first, geometry=west), named(second, geometry=east)) == [first, second]
+    assert kept(named(first, geometry=west), named(second, geometry=outline(14, 14.7))) == [second]
+    assert kept(named(first, geometry=west), named(second, geometry=whole)) == [second]
+    assert kept(named(first, geometry=west), named(second)) == [second]
+
+
 @pytest.mark.parametrize(
     ("older", "newer"),
     [

@@ -11,13 +11,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mosaic_crds.times import moment
+from shapely.geometry.base import BaseGeometry
 
+from mosaic_worker.sources.coverage import footprint
 from mosaic_worker.sources.stac_item import StacItem
 
 SAME_PASS = timedelta(minutes=45)
 """A datatake of Sentinel-2 is shorter than this, and an orbit takes 100 minutes."""
 SAME_STRIP = timedelta(seconds=10)
 """Starts of a datastrip, before and after it was processed again."""
+SAME_PLACE = 0.5
+"""Of the smaller of two footprints. Processings of a granule share nearly all, two parts of a datatake an edge."""
 
 _SENTINEL_2 = re.compile(
     r"(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<taken>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?_R\d{3}"
@@ -60,6 +64,7 @@ class Observation:
             instrument sees a cell once a day.
         taken: when the satellite's pass began, where it may see a cell twice a day.
         strip: when the datastrip began; a pass is cut where its parts came down at different stations.
+        place: where the Item says that it has data, of use where datastrips are not known.
         rank: greater for the newer of two processings.
     """
 
@@ -67,6 +72,7 @@ class Observation:
     taken: datetime | None
     strip: datetime | None
     rank: tuple[Any, ...]
+    place: BaseGeometry | None = None
 
     def is_same_as(self, other: "Observation") -> bool:
         """Whether another Item shows the same light."""
@@ -74,6 +80,7 @@ class Observation:
             self.granule == other.granule
             and _near(self.taken, other.taken, SAME_PASS)
             and _near(self.strip, other.strip, SAME_STRIP)
+            and (None not in (self.strip, other.strip) or _overlap(self.place, other.place))
         )
 
 
@@ -153,7 +160,9 @@ def _sentinel_2(item: StacItem, collection: str) -> Observation | None:
     baseline = _numbers(stated or (f"{in_name[:2]}.{in_name[2:]}" if in_name else in_datatake))
     version = () if baseline == _NO_BASELINE else baseline
     rank = _rank(item, (version, True), named.get("made", ""), named.get("sequence", ""))
-    return Observation((collection, platform, level[-2:].upper(), cell), taken or strip or item.datetime, strip, rank)
+    granule = (collection, platform, level[-2:].upper(), cell)
+    place = footprint(item.item.geometry) if strip is None else None
+    return Observation(granule, taken or strip or item.datetime, strip, rank, place)
 
 
 def _cell(properties: dict[str, Any]) -> str:
@@ -186,6 +195,13 @@ def _rank(item: StacItem, version: tuple[Any, ...], made: str, sequence: str = "
 def _near(one: datetime | None, other: datetime | None, most: timedelta) -> bool:
     """Whether two times are about the same; so is one that is not known."""
     return one is None or other is None or abs(one - other) <= most
+
+
+def _overlap(one: BaseGeometry | None, other: BaseGeometry | None) -> bool:
+    """Whether two places share most of the smaller one; so does one that is not known."""
+    if one is None or other is None:
+        return True
+    return bool(one.intersection(other).area >= SAME_PLACE * min(one.area, other.area))
 
 
 def _text(properties: dict[str, Any], *names: str) -> str:
