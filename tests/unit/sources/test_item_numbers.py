@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from items import found_in, values_of, write_item
 from mosaic_crds.errors import RequestError
+from mosaic_worker.sources.client import Client
+from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.stac_item import StacItem, read_items
 from rasters import write_raster
 
 REFLECTANCE = np.array([[0.05, 0.1], [0.2, 0.3]])
@@ -105,3 +108,25 @@ def test_an_item_without_bands_says_so(tmp_path):
     path = write_item(tmp_path, "x", {"metadata": {"href": "a.xml", "type": "application/xml"}})
     with pytest.raises(RequestError, match="the product needs red, and x has no assets with bands"):
         found_in(path, ["red"])
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "expected"),
+    [
+        ({"https": {"href": "https://a.example/B04.tif"}}, "https://a.example/B04.tif"),
+        ({"https": {"href": "https://a.example/B04.tif", "auth:refs": ["oidc"]}}, "s3://eodata/B04.tif"),
+        (
+            {
+                "https": {"href": "https://a.example/B04.tif", "auth:refs": ["oidc"]},
+                "mirror": {"href": "https://b.example/B04.tif", "auth:refs": []},
+            },
+            "https://b.example/B04.tif",
+        ),
+    ],
+)
+def test_an_alternative_that_needs_a_login_is_not_used(tmp_path, alternatives, expected):
+    asset = {"href": "s3://eodata/B04.tif", "auth:refs": ["s3"], "alternate": alternatives}
+    path = write_item(tmp_path, "x", {"red": asset})
+    [item] = read_items(str(path), "spec", Client(own_machine(tmp_path)))
+    assert isinstance(item, StacItem)
+    assert item.place_of("red") == expected

@@ -191,12 +191,15 @@ def _item_of(document: Any, name: str, place: str, where: str, client: Client) -
 def _readable(asset: pystac.Asset) -> str:
     """An asset's href; of one that lies where only a cloud's own programs read, such as s3://, its http alternative.
 
-    The alternatives are those of the alternate-assets extension.
+    The alternatives are those of the alternate-assets extension. One that names a way to log in (`auth:refs` of the
+    authentication extension) is not used: the Copernicus Data Space gives its https files only after one.
     """
     alternatives = asset.extra_fields.get("alternate")
     if is_url(asset.href) and not _is_http(asset.href) and isinstance(alternatives, dict):
         for alternative in alternatives.values():
-            href = alternative.get("href") if isinstance(alternative, dict) else None
+            if not isinstance(alternative, dict) or alternative.get("auth:refs"):
+                continue
+            href = alternative.get("href")
             if isinstance(href, str) and _is_http(href):
                 return href
     return str(asset.href)
