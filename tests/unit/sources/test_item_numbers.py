@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from items import found_in, values_of, write_item
+from items import codes_of, found_in, values_of, write_item
 from mosaic_crds.errors import RequestError
+from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.client import Client
 from mosaic_worker.sources.gate import own_machine
 from mosaic_worker.sources.stac_item import StacItem, read_items
@@ -94,6 +95,39 @@ def test_names_with_hyphens_are_names_with_underscores(tmp_path):
     bands = {key: np.full((2, 2), number, np.float32) for number, key in enumerate(keys)}
     path = item_with(tmp_path, bands, platform="sentinel-2a")
     assert [read(path, name)[0, 0] for name in ("nir08", "rededge071", "swir16")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["Near Infrared", "near-infrared", "NIR"])
+def test_bands_of_one_asset_are_found_by_the_words_that_name_them(tmp_path, name):
+    numbers = np.stack([np.full((2, 2), 50, np.uint8), np.full((2, 2), 150, np.uint8)])
+    path = item_with(tmp_path, {"image": numbers}, fields={"eo:bands": [{"name": "Red"}, {"name": name}]})
+    assert [read(path, wanted)[0, 0] for wanted in ("red", "nir")] == [50, 150]
+
+
+@pytest.mark.parametrize(
+    ("key", "roles", "numbers", "expected"),
+    [
+        ("valid", ["data-mask"], [[0, 1], [255, 1]], [[FLAGGED, CLEAR], [UNKNOWN, CLEAR]]),
+        ("clouds", ["cloud"], [[0, 1], [255, 0]], [[CLEAR, FLAGGED], [UNKNOWN, CLEAR]]),
+        ("SCL", [], [[4, 8], [255, 0]], [[CLEAR, FLAGGED], [UNKNOWN, UNKNOWN]]),
+    ],
+)
+def test_what_the_file_of_a_mask_calls_nodata_is_unknown(tmp_path, key, roles, numbers, expected):
+    write_raster(tmp_path / "red.tif", np.ones((2, 2), np.float32))
+    write_raster(tmp_path / "mask.tif", np.array(numbers, np.uint8), nodata=255)
+    assets = {"red": {"href": "red.tif"}, key: {"href": "mask.tif", "roles": roles}}
+    path = write_item(tmp_path, "x", assets, platform="sentinel-2a")
+    found = found_in(path, ["red"], ["cloud"], assets={"mask": key})
+    assert codes_of(found, ["cloud"], tmp_path).tolist() == expected
+
+
+def test_a_mask_whose_file_calls_its_class_0_nodata_still_has_it(tmp_path):
+    write_raster(tmp_path / "red.tif", np.ones((2, 2), np.float32))
+    write_raster(tmp_path / "mask.tif", np.array([[0, 1], [0, 0]], np.uint8), nodata=0)
+    assets = {"red": {"href": "red.tif"}, "clouds": {"href": "mask.tif", "roles": ["cloud"]}}
+    path = write_item(tmp_path, "x", assets, platform="sentinel-2a")
+    found = found_in(path, ["red"], ["cloud"], assets={"mask": "clouds"})
+    assert codes_of(found, ["cloud"], tmp_path).tolist() == [[CLEAR, FLAGGED], [CLEAR, CLEAR]]
 
 
 def test_bands_of_the_same_name_are_told_apart_by_their_assets(tmp_path):

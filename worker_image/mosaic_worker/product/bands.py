@@ -33,6 +33,7 @@ _ALIASES = {
     "red_edge_2": "rededge075",
     "red_edge_3": "rededge078",
     "coastal_aerosol": "coastal",
+    "near_infrared": "nir",
     "nir_broad": "nir",
     "nir_narrow": "nir08",
     "swir_1": "swir16",
@@ -60,7 +61,7 @@ def canonical(name: str) -> str:
 def common_name(name: str) -> str | None:
     """The STAC common name that a word means on every platform; None of ids such as B08 and of other words."""
     lower = name.lower()
-    underscored = lower.replace("-", "_")
+    underscored = lower.replace("-", "_").replace(" ", "_")
     if underscored in _ALIASES:
         return _ALIASES[underscored]
     codes = catalogue_codes()

@@ -34,7 +34,7 @@ from mosaic_worker.geometry.sampling import (
 from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.client import Client, saying
 from mosaic_worker.sources.gate import Gate, is_url
-from mosaic_worker.sources.nodata import MASK, is_nodata, masks_of
+from mosaic_worker.sources.nodata import MASK, is_nodata, masks_of, numbers_of
 from mosaic_worker.sources.opening import Image, is_copied, open_raster, raster_environment
 from mosaic_worker.sources.overviews import image_to_read
 from mosaic_worker.sources.remote import HEAD, MEMORY, RemoteFiles
@@ -180,13 +180,16 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
     """What a mask layer says on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
 
     Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what the layer calls "no data", and what
-    lies beyond it.
+    lies beyond it. Files that call 0 so do not count: it is a class of most masks, such as "no cloud".
     """
     kernel = mask_kernel_for(mask.header.grid, grid)
 
     def read(window: Window) -> NDArray[np.uint8]:
         image = sources.get(mask.href, where, mask.header.identity)
-        codes = mask_codes(_read(image, mask.band, window, where), mask.values, classes)
+        numbers = _read(image, mask.band, window, where)
+        codes = mask_codes(numbers, mask.values, classes)
+        for nodata in filter(None, numbers_of([image.dataset.nodatavals[mask.band - 1]], mask.header.dtype)):
+            codes[is_nodata(numbers, nodata)] = UNKNOWN
         for hidden in _hidden(image, mask.band, window, where):
             codes[hidden] = UNKNOWN
         return codes
