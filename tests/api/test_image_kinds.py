@@ -409,7 +409,7 @@ LOCAL = 'LOCAL_CS["site",UNIT["metre",1]]'
         (NOWHERE | {"crs": "EPSG:4326"}, None, "does not say where it is; save it"),
         (NOWHERE, _gcps, "is placed by ground control points alone"),
         ({"crs": None}, None, "has a geotransform but no coordinate reference system"),
-        ({"crs": LOCAL}, None, "cannot be projected to EPSG:4326"),
+        ({"crs": LOCAL}, None, "nowhere on Earth: its coordinate reference system is neither geographic nor projected"),
     ],
     ids=["nothing", "crs", "gcps", "transform", "engineering"],
 )
@@ -431,6 +431,20 @@ def test_the_disk_of_a_geostationary_satellite_is_placed(show: Callable[..., Sho
     shown = show(geotiff(np.ones((1, 200, 200), np.float32), disk, place))
     assert [band["value"] for band in showing.values_at(shown.datasets, shown.entry, -75, 0)] == [1.0]
     assert shown.colour(-75, 0, 3)[3] == 255
+
+
+@pytest.mark.parametrize("turns", [-2, -1, 1, 2])
+def test_degrees_counted_some_times_around_the_globe_are_shown_where_they_are(show: Callable[..., Shown], turns: int):
+    there = from_bounds(WEST + 360 * turns, SOUTH, EAST + 360 * turns, NORTH, SIDE, SIDE)
+    shown = show(geotiff(COUNT[np.newaxis].astype("int16"), "EPSG:4326", there))
+    assert shown.has(COUNT[np.newaxis])
+    assert (shown.colours()[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4978", "EPSG:5773"])
+def test_an_image_that_is_nowhere_on_earth_is_refused(show: Callable[..., Shown], crs: str):
+    with pytest.raises(RequestError, match="nowhere on Earth: its coordinate reference system is neither geographic"):
+        show(geotiff(COUNT[np.newaxis].astype("int16"), crs))
 
 
 def test_a_damaged_image_is_refused_in_a_sentence(laptop: TestClient):

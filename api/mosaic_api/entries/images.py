@@ -91,6 +91,11 @@ def _check_place(dataset: DatasetReader) -> None:
             "file: the image does not say where it is: it has a geotransform but no coordinate reference system; "
             "assign one, as gdal_edit.py -a_srs does"
         )
+    if not (dataset.crs.is_geographic or dataset.crs.is_projected):
+        raise RequestError(
+            "file: the image is nowhere on Earth: its coordinate reference system is neither geographic nor projected; "
+            "assign the one that it is in, as gdal_edit.py -a_srs does"
+        )
 
 
 def _outline(dataset: DatasetReader) -> Polygon:

@@ -95,9 +95,8 @@ def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, lat
     (x,), (y,) = places_in(WGS84, dataset.crs.to_wkt(), [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return nothing
-    turns = (-360, 0, 360) if dataset.crs.is_geographic else (0,)
-    for turn in turns:
-        column, row = map(math.floor, ~dataset.transform @ (x + turn, y))
+    for turn in _near(dataset):
+        column, row = map(math.floor, ~dataset.transform @ (x + 360 * turn, y))
         if 0 <= column < dataset.width and 0 <= row < dataset.height:
             window = ((row, row + 1), (column, column + 1))
             found = dataset.read(list(numbers), window=window, masked=True).astype(np.float64)
@@ -163,7 +162,15 @@ def _turns(dataset: DatasetReader, piece: Grid) -> list[int]:
         return [0]
     west, east = piece.left / WORLD * 360, (piece.left + SIDE * piece.xres) / WORLD * 360
     left, right = sorted((dataset.bounds.left, dataset.bounds.right))
-    return [turn for turn in (-1, 0, 1) if west + 360 * turn < right and east + 360 * turn > left]
+    return [turn for turn in _near(dataset) if west + 360 * turn < right and east + 360 * turn > left]
+
+
+def _near(dataset: DatasetReader) -> range:
+    """By how many times the globe longitudes within [-180, 180] have to be moved to lie on an image in degrees."""
+    if not dataset.crs.is_geographic:
+        return range(1)
+    turns = math.floor((min(dataset.bounds.left, dataset.bounds.right) + 180) / 360)
+    return range(turns - 1, turns + 2)
 
 
 def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
