@@ -91,3 +91,13 @@ def test_one_of_several_items_of_a_document_is_skipped(tmp_path, spoil, by_line)
     told = made.item["properties"]
     assert [each["id"] for each in told["mosaic:unreadable"]] == ["b"]
     assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
+
+
+def test_an_empty_file_at_a_server_is_called_empty(tmp_path):
+    found = items(tmp_path)
+    (tmp_path / "b.tif").write_bytes(b"")
+    with (
+        catalogue(tmp_path, [found]) as (url, _),
+        pytest.raises(RequestError, match=r"asset nir of b: .*b.tif is empty"),
+    ):
+        make(tmp_path, spec(url, AREA, "mean"))

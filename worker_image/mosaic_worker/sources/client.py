@@ -23,6 +23,8 @@ UNSIGNED = {400, 401, 403, 404, 409}
 """What servers answer where a signature is missing or has ended; some do not own to having the file."""
 
 PARTIAL = 206
+NOT_THERE = 416
+"""What servers answer where a file has none of the bytes that are asked for: it is empty, for example."""
 MOST_ANSWERS = 64
 """Of which a range is put together where a server sends less than it is asked for (RFC 9110, 15.3.7)."""
 _CONTENT_RANGE = re.compile(r"bytes[ =]\s*(\d{1,18})\s*-\s*(\d{1,18})\s*/\s*(\d{1,18}|\*)", re.IGNORECASE)
@@ -153,6 +155,10 @@ class Client:
             response = self.session.request(method, self.signer.sign(href), headers=headers)
         if response.ok:
             return response
+        if response.status_code == NOT_THERE and "Range" in headers:
+            raise RequestError(
+                f"{shown(href)} is empty, or ends before the part that was asked for (the server answered 416)"
+            )
         kind = PassingError if response.status_code in PASSING else RequestError
         raise kind(f"the server answered {response.status_code} for {shown(href)}")
 
