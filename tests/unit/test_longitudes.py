@@ -182,7 +182,7 @@ def test_two_files_that_end_at_180_degrees_are_one_narrow_mosaic(tmp_path):
     assert picture["proj:bbox"][2] == pytest.approx(185 / 360 * PERIOD, abs=12_000)  # a pixel
 
 
-@pytest.mark.parametrize(("crs", "resolution"), [("EPSG:4326", 0.03), ("utm", 3000), ("EPSG:3857", 2000)])
+@pytest.mark.parametrize(("crs", "resolution"), [("EPSG:4326", 0.025), ("utm", 3000), ("EPSG:3857", 2000)])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side):
     left = side * PERIOD / 2 - 150_000

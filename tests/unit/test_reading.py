@@ -134,6 +134,27 @@ def test_half_a_pixel_apart_bilinear_is_the_mean_of_neighbours(tmp_path):
     assert np.allclose(found, (values[:, 1:].astype(float) + values[:, :-1]) / 2, rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [13, 30])
+@pytest.mark.parametrize("kernel", ["bilinear", "cubic"])
+def test_onto_a_coarser_grid_a_kernel_is_as_wide_as_its_pixels_in_every_window(tmp_path, kernel, size):
+    """As wide as GDAL's own, so that no source pixel is passed over."""
+    values = noise(200, 200).astype(np.float32)
+    path = write_raster(tmp_path / "a.tif", values)
+    whole = Grid("EPSG:32633", 500_200, 4_999_800, size, size, 40, 40)
+
+    def weights(first: float) -> np.ndarray:
+        places = (first + (np.arange(40) + 0.5) * size) / 10 - 0.5
+        away = np.abs(np.arange(200) - places[:, None]) / (size / 10)
+        near, far = 1.5 * away**3 - 2.5 * away**2 + 1, -0.5 * away**3 + 2.5 * away**2 - 4 * away + 2
+        cubic = np.where(away <= 1, near, np.where(away < 2, far, 0))
+        found = np.maximum(1 - away, 0) if kernel == "bilinear" else cubic
+        return found / found.sum(axis=1, keepdims=True)
+
+    expected = weights(200) @ values.astype(float) @ weights(200).T
+    assert np.allclose(read(path, whole, kernel), expected, rtol=1e-5)
+    assert np.allclose(read(path, whole.window(17, 5, 9, 11), kernel), expected[5:16, 17:26], rtol=1e-5)
+
+
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic"])
 def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kernel):
     ramp = (np.add.outer(np.arange(300) * 3.0, np.arange(300) * 7.0) + 1000).astype(np.float32)

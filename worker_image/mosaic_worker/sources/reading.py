@@ -307,7 +307,8 @@ def warp(
         coarser: how many source pixels, across and down, a pixel of the grid is wide.
         absent: the number that means "no data", in both.
     """
-    reach = {name: ratio if ratio > COARSER else 1.0 for name, ratio in zip(("XSCALE", "YSCALE"), coarser, strict=True)}
+    scales = zip(("XSCALE", "YSCALE"), coarser, strict=True)  # in GDAL's words: grid pixels per source pixel
+    reach = {name: 1 / ratio if ratio > COARSER else 1.0 for name, ratio in scales}
     world = world_of(source.crs)
     left, _, right, _ = source.bounds
     beyond = world is not None and source.crs != grid.crs and (left < world[0] or right > world[1])
