@@ -1,4 +1,4 @@
-"""Documents that are no STAC Items, among others that are: with `onUnreadable: skip` the others are used."""
+"""Items of a search, or of one document, that are damaged or odd, among others that are not."""
 
 import json
 from pathlib import Path
@@ -101,3 +101,14 @@ def test_an_empty_file_at_a_server_is_called_empty(tmp_path):
         pytest.raises(RequestError, match=r"asset nir of b: .*b.tif is empty"),
     ):
         make(tmp_path, spec(url, AREA, "mean"))
+
+
+def test_cloud_that_an_item_writes_as_text_counts_as_a_number(tmp_path):
+    found = items(tmp_path)
+    for document, cover in zip(found, ("10", "much", 12.5), strict=True):
+        document["properties"]["eo:cloud_cover"] = cover
+    with catalogue(tmp_path, [found]) as (url, _):
+        wanted = spec(url, AREA, "mean")
+        wanted["source"]["stac"]["maxCloudCover"] = 50
+        made = make(tmp_path, wanted)
+    np.testing.assert_allclose(np.unique(made.values()), [MEAN], atol=1e-6)

@@ -282,4 +282,7 @@ def _cloud_cover(document: Mapping[str, Any]) -> float:
     """Percent under cloud, as an Item says; more than all where it does not."""
     properties = document.get("properties")
     cover = properties.get(CLOUD_COVER) if isinstance(properties, dict) else None
-    return float(cover) if isinstance(cover, int | float) else math.inf
+    try:
+        return float(cover) if isinstance(cover, int | float | str) else math.inf
+    except ValueError:
+        return math.inf
