@@ -106,3 +106,9 @@ def test_an_area_of_the_rest_api_may_be_any_object_of_polygons(area: dict[str, A
 def test_every_other_area_is_left_to_the_contract(area: Any):
     spec = REST | {"area": area}
     assert with_plain_area(spec) == spec
+
+
+@pytest.mark.parametrize("member", [{"type": "link", "properties": {"href": "crs.prj"}}, {"type": "name"}, "EPSG:4326"])
+def test_a_crs_without_a_name_is_refused_in_words(member: Any):
+    with pytest.raises(RequestError, match="its crs is not given by its name; longitudes and latitudes in WGS 84"):
+        area_geometry(polygon(LEFT, crs=member), "spec.area")

@@ -56,7 +56,9 @@ def other_crs(document: object) -> str | None:
         return None
     properties = named.get("properties") if isinstance(named, Mapping) else None
     name = properties.get("name") if isinstance(properties, Mapping) else None
-    return None if isinstance(name, str) and is_wgs84(name) else str(name or named)[:80]
+    if not isinstance(name, str):
+        return "not given by its name"
+    return None if is_wgs84(name) else name[:80]
 
 
 def _polygons(document: object, where: str) -> Iterator[list[Any]]:
