@@ -55,7 +55,7 @@ def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
 def test_a_row_at_the_limits_of_the_contract_becomes_a_request(synced: World):
     spec = largest_request()["spec"]
     synced.ask("largest", **spec)
-    assert synced.requested("largest")["spec"]["source"] == spec["source"]
+    assert synced.requested("largest")["spec"]["source"]["files"] == spec["source"]["files"]
 
 
 def test_what_the_operator_tells_comes_into_the_row(synced: World):
