@@ -176,6 +176,22 @@ def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kern
         assert np.nanmax(np.abs(found - part)) < (10.1 if kernel == "nearest" else 0.05)
 
 
+def test_averages_in_another_zone_reach_the_edges_of_the_image(tmp_path):
+    ramp = (np.add.outer(np.arange(300) * 3.0, np.arange(300) * 7.0) + 1000).astype(np.float32)
+    path = write_raster(tmp_path / "a.tif", ramp, left=700_000)
+    left, _, _, top = projected_bounds((700_000, 4_997_000, 703_000, 5_000_000), "EPSG:32633", "EPSG:32634")
+    grid = Grid("EPSG:32634", left // 50 * 50 - 100, top // 50 * 50 + 100, 50, 50, 72, 72)
+    expected = np.full((72, 72), np.nan, np.float32)
+    reproject(
+        ramp, expected, src_transform=from_origin(700_000, 5_000_000, 10, 10), src_crs="EPSG:32633",
+        dst_transform=grid.transform, dst_crs="EPSG:32634", src_nodata=np.nan, dst_nodata=np.nan,
+        resampling=Resampling.average, tolerance=1e-6,
+    )  # fmt: skip
+    found = read(path, grid, "average")
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    assert np.nanmax(np.abs(found - expected)) < 0.05
+
+
 def test_only_the_window_that_is_needed_is_read_with_the_reach_of_the_kernel(tmp_path):
     header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header.grid
     between = Grid("EPSG:32633", 501_005, 4_999_005, 10, 10, 50, 40)
