@@ -71,7 +71,7 @@ SEALED = """
 import json, socket, sys
 from pathlib import Path
 import psycopg2
-from mosaic_api.executor.child import Job
+from mosaic_api.executor.job import Job
 from mosaic_api.executor.confinement import rules_of
 from mosaic_worker.isolation import seal
 

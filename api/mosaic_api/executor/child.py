@@ -10,49 +10,21 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Thread
-from typing import Any, Self
+from typing import Any
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import storable
 from mosaic_crds.validation import load_request
 
+from mosaic_api.executor.job import Job
 from mosaic_api.gates import gate_of
 
 MOST_WARNINGS = 16
 """As many as `status.plan` takes; the Item has all."""
 FAULT = "this is a fault of the program, and is in its log"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a process is told to do.
-
-    Attributes:
-        request: the MosaicRequest, with a uid.
-        store: where results and work are kept.
-        allowed_hosts, scenes, max_pixels, private: as in the settings.
-    """
-
-    request: dict[str, Any]
-    store: str
-    allowed_hosts: str | None
-    scenes: list[str]
-    max_pixels: int
-    private: list[str] = field(default_factory=list)
-
-    def to_line(self) -> str:
-        """As it is written to the process."""
-        return json.dumps(asdict(self)) + "\n"
-
-    @classmethod
-    def from_line(cls, line: str) -> Self:
-        """As the process reads it."""
-        return cls(**json.loads(line))
-
 
 Tell = Callable[[dict[str, Any]], None]
 

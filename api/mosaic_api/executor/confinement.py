@@ -10,7 +10,7 @@ from mosaic_worker.isolation import Rules, code_files, network_files
 from mosaic_worker.store import open_store
 from mosaic_worker.store.directory import UNFINISHED, DirectoryStore
 
-from mosaic_api.executor.child import Job
+from mosaic_api.executor.job import Job
 
 
 def rules_of(job: Job, scratch: Path) -> Rules:

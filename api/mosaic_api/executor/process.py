@@ -13,9 +13,9 @@ from typing import IO, cast
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 
-from mosaic_api.executor.child import Job
 from mosaic_api.executor.confinement import remove_empty_folders
 from mosaic_api.executor.events import Ended, Inbox, Said
+from mosaic_api.executor.job import Job
 from mosaic_api.settings import SECRETS
 
 

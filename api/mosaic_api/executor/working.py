@@ -9,8 +9,9 @@ from mosaic_crds.names import API_VERSION, KIND, Phase
 from mosaic_crds.spec import Execution
 from sqlalchemy.exc import DBAPIError
 
-from mosaic_api.executor.child import FAULT, Job
+from mosaic_api.executor.child import FAULT
 from mosaic_api.executor.events import Changed, Ended, Inbox, Said
+from mosaic_api.executor.job import Job
 from mosaic_api.executor.process import RequestProcess
 from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Claim, LostError, Queue, Wish
 from mosaic_api.executor.rows import LEASE_SECONDS
