@@ -186,7 +186,7 @@ def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow:
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: str, name: str, follow: bool) -> tuple[NDArray[np.object_], bool]:
-    """Geometries as GeoJSON wants them, None of what has no place on the globe; and whether they were so already."""
+    """Geometries as GeoJSON wants them, None for one that is not on the globe; and whether they were so already."""
     try:
         theirs = CRS.from_user_input(crs)
     except rasterio.errors.CRSError:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is told to do.
+    """The input of the process of a request.
 
     Attributes:
         request: the MosaicRequest, with a uid.

@@ -32,7 +32,7 @@ class ShownMosaic:
         product: how many of them, from the first, are the product's; the others say how it was made.
         dtype: of the stored numbers.
         scales: for each band, what one unit of the stored numbers stands for.
-        offsets: for each band, the value that the stored number 0 stands for.
+        offsets: for each band, the value of the stored number 0.
         stretch: for each band of the product, the values that its picture gives the first and the last colour.
         colormap: of its picture.
     """

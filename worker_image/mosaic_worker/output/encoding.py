@@ -24,7 +24,7 @@ class Encoding:
         scales: for each band, what one unit of the stored numbers stands for.
         reductions: for each band, how overviews are made.
         block: the side of a block, pixels.
-        offsets: for each band, the value that the stored number 0 stands for; 0 for all if empty.
+        offsets: for each band, the value of the stored number 0; 0 for all if empty.
     """
 
     dtype: Literal["float32", "int16"]

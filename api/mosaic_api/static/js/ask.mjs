@@ -17,7 +17,7 @@ const form = the("ask-form");
 const problem = the("ask-problem");
 const SAYS = {
   "earth-search": "Public; Sentinel-2 and Landsat as COGs.",
-  "planetary-computer": "Public; files are signed by whoever reads them.",
+  "planetary-computer": "Public; no account needed.",
   stac: "Any catalogue that this installation may reach.",
   files: `${told.ownScenes ? "Those in the folders that this was started with, and f" : "F"}iles on servers that this installation may reach, which must give byte ranges.`,
   earthDaily: "Needs an account, whose key the installation has.",
