@@ -33,12 +33,12 @@ def draw_around(page: Page, bbox: list[float]) -> None:
     """Look at the place, and draw a rectangle that holds it."""
     west, south, east, north = bbox
     page.evaluate(
-        "async ([w, s, e, n]) => { const { map } = await import('/static/js/map.mjs');"
+        "async ([w, s, e, n]) => { const { map } = await import('/static/js/layers/map.mjs');"
         " map.fitBounds([[s, w], [n, e]], { animate: false, padding: [60, 60] }); }",
         bbox,
     )
     corners = page.evaluate(
-        "async (corners) => { const { map } = await import('/static/js/map.mjs');"
+        "async (corners) => { const { map } = await import('/static/js/layers/map.mjs');"
         " return corners.map((place) => { const { x, y } = map.latLngToContainerPoint(place); return [x, y]; }); }",
         [[north, west], [south, east]],
     )

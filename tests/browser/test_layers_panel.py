@@ -23,8 +23,8 @@ def show_both(page: Page) -> None:
 def look(page: Page) -> list[Any]:
     """How the layers are seen, the uppermost first, as the map has it."""
     return page.evaluate(
-        "async () => { const { layers } = await import('/static/js/layers.mjs');"
-        " const { map } = await import('/static/js/map.mjs');"
+        "async () => { const { layers } = await import('/static/js/layers/layers.mjs');"
+        " const { map } = await import('/static/js/layers/map.mjs');"
         " return layers.list.map(({ title, pane, colours }) => {"
         "  const { style } = map.getPane(pane);"
         "  return [title, style.opacity, style.display, style.clipPath !== '', colours]; }); }"
@@ -114,7 +114,7 @@ def test_a_link_shows_the_same_view(gallery: Site, opens: Opens):
     other = opens(gallery, link.removeprefix(f"{gallery.url}/"))
     expect(other.get_by_role("tab", name="Layers")).to_have_attribute("aria-selected", "true")
     assert look(other) == look(page) == [["green", "0.6", "", True, {"colormap": "magma"}], ["snow", "1", "", True, {}]]
-    where = "async () => (await import('/static/js/map.mjs')).map.getCenter().lat.toFixed(4)"
+    where = "async () => (await import('/static/js/layers/map.mjs')).map.getCenter().lat.toFixed(4)"
     assert other.evaluate(where) == page.evaluate(where)
 
 

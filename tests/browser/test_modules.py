@@ -14,7 +14,7 @@ def page(gallery: Site, opens: Opens) -> Page:
 
 def run(page: Page, module: str, expression: str, *given: Any) -> Any:
     """What an expression gives, in which `m` is a module and `g` what is given."""
-    return page.evaluate(f"(g) => import('/static/js/{module}.mjs').then((m) => {expression})", given)
+    return page.evaluate(f"(g) => import('/static/js/lib/{module}.mjs').then((m) => {expression})", given)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_polygon_drawn_across_the_antimeridian_has_its_box(page: Page):
 def test_tiles_are_seen_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
     count = page.evaluate(
         """async (longitude) => {
-            const { map } = await import('/static/js/map.mjs');
-            const { Tiles } = await import('/static/js/layers.mjs');
+            const { map } = await import('/static/js/layers/map.mjs');
+            const { Tiles } = await import('/static/js/layers/layers.mjs');
             map.setView([0, longitude], 6, { animate: false });
             const tiles = new Tiles('/static/icon.svg?{z}/{x}/{y}', [178, -2, -178, 2], {}).addTo(map);
             await new Promise((done) => tiles.once('load', done));

@@ -83,7 +83,7 @@ def test_numbers_and_dates_are_in_the_language_of_the_reader(gallery: Site, chro
     page = context.new_page()
     page.goto(f"{gallery.url}/")
     told = "[l.integer(1234567), l.bytes(1.5e6), l.duration(7500)]"
-    assert page.evaluate(f"import('/static/js/locale.mjs').then((l) => {told})") == [
+    assert page.evaluate(f"import('/static/js/lib/locale.mjs').then((l) => {told})") == [
         "1.234.567",
         "1,5 MB",
         "2 Std., 5 Min.",

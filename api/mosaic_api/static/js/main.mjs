@@ -1,15 +1,15 @@
 // The page's beginning: its parts, each of which looks after itself, and what is asked for first.
 
-import * as account from "./account.mjs";
-import { notify, the } from "./dom.mjs";
-import * as data from "./data.mjs";
-import * as indices from "./indices.mjs";
-import * as requests from "./requests.mjs";
-import * as state from "./state.mjs";
-import "./ask.mjs";
-import "./layers_panel.mjs";
-import "./reading.mjs";
-import "./upload.mjs";
+import * as account from "./panels/account.mjs";
+import { notify, the } from "./lib/dom.mjs";
+import * as data from "./panels/datasets.mjs";
+import * as indices from "./panels/indices.mjs";
+import * as requests from "./panels/requests.mjs";
+import * as state from "./permalink.mjs";
+import "./panels/request_form.mjs";
+import "./panels/layers_panel.mjs";
+import "./layers/pointer.mjs";
+import "./panels/upload.mjs";
 
 const anew = !location.hash;
 const known = await account.load();

@@ -1,7 +1,7 @@
 // Land outlines from a file of this page, drawn into tiles: they need no network, repeat around the world, and take the
 // page's colours, also when those change between light and dark.
 
-const FILE = new URL("../vendor/world-atlas-2.0.2/land-50m.json", import.meta.url);
+const FILE = new URL("../../vendor/world-atlas-2.0.2/land-50m.json", import.meta.url);
 const MERCATOR_LATITUDE = 85.0511;
 const FINEST_ZOOM = 14;
 /** Beyond it tiles are enlarged; the outlines, at 1 : 50 million, are coarse by then anyway. */

@@ -1,8 +1,8 @@
 // Which colour stands for which value, for the layers that are seen.
 
-import { make, the } from "./dom.mjs";
+import { make, the } from "../lib/dom.mjs";
 import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
+import * as locale from "../lib/locale.mjs";
 
 const MOST = 4;
 const APART = 6;

@@ -2,14 +2,14 @@
 //
 //   #at=48.43,-123.37,11.5&layer=m.<id>,0.8,1,viridis,-1,1&compare=m.<id>,e.<id>,50&panel=layers
 
-import { get } from "./api.mjs";
-import { notify, settled, the } from "./dom.mjs";
-import { layerOf } from "./entry_layer.mjs";
-import { layers } from "./layers.mjs";
-import { map } from "./map.mjs";
-import { MosaicLayer } from "./mosaic_layer.mjs";
-import { compare, compared } from "./swipe.mjs";
-import { open, opened } from "./tabs.mjs";
+import { get } from "./lib/api.mjs";
+import { notify, settled, the } from "./lib/dom.mjs";
+import { layerOf } from "./layers/dataset_layer.mjs";
+import { layers } from "./layers/layers.mjs";
+import { map } from "./layers/map.mjs";
+import { MosaicLayer } from "./layers/mosaic_layer.mjs";
+import { compare, compared } from "./layers/swipe.mjs";
+import { open, opened } from "./lib/tabs.mjs";
 
 const QUIET = 250;
 const shortened = (number, digits) => Number(number.toFixed(digits));

@@ -1,13 +1,13 @@
 // The panel of requests: a page of them, each as it stands by now.
 
-import { get } from "./api.mjs";
-import { make, notify, settled, tell, the } from "./dom.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { lookAt } from "./map.mjs";
-import { MosaicLayer, boxOf, isOver } from "./mosaic_layer.mjs";
+import { get } from "../lib/api.mjs";
+import { make, notify, settled, tell, the } from "../lib/dom.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { lookAt } from "../layers/map.mjs";
+import { MosaicLayer, boxOf, isOver } from "../layers/mosaic_layer.mjs";
 import { RequestRow } from "./request_row.mjs";
-import { open } from "./tabs.mjs";
+import { open } from "../lib/tabs.mjs";
 
 const PAGE = 25;
 const MOST = 200;

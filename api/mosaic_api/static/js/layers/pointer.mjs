@@ -1,9 +1,9 @@
 // Where the pointer is, and what the layers' values are there; by keyboard, the same for the middle of the map.
 
-import { make, settled, the } from "./dom.mjs";
-import { holds, wrapped } from "./geo.mjs";
+import { make, settled, the } from "../lib/dom.mjs";
+import { holds, wrapped } from "../lib/geo.mjs";
 import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
+import * as locale from "../lib/locale.mjs";
 import { map } from "./map.mjs";
 
 const QUIET = 120;

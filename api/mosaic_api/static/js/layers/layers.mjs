@@ -2,7 +2,7 @@
 // own modules; who shows layers listens to `change`.
 
 import { map } from "./map.mjs";
-import { overlaps } from "./geo.mjs";
+import { overlaps } from "../lib/geo.mjs";
 
 const LOWEST = 400;
 let panes = 0;

@@ -1,11 +1,11 @@
 // The panel of data: entries here, or those that others shared with the central installation.
 
-import { get } from "./api.mjs";
-import { make, settled, tell, the } from "./dom.mjs";
-import { EntryRow } from "./entry_row.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { map, viewBox } from "./map.mjs";
+import { get } from "../lib/api.mjs";
+import { make, settled, tell, the } from "../lib/dom.mjs";
+import { EntryRow } from "./dataset_row.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { map, viewBox } from "../layers/map.mjs";
 
 const PAGE = 25;
 const FOLLOW_MILLISECONDS = 2000;

@@ -1,8 +1,8 @@
 // Who is here, and the tokens by which programs come in as them.
 
-import { get, post, remove } from "./api.mjs";
-import { button, iconOf, make, notify, tell, the } from "./dom.mjs";
-import * as locale from "./locale.mjs";
+import { get, post, remove } from "../lib/api.mjs";
+import { button, iconOf, make, notify, tell, the } from "../lib/dom.mjs";
+import * as locale from "../lib/locale.mjs";
 
 const box = the("account");
 const SESSION = "session";

@@ -1,13 +1,13 @@
 // An entry in the list: its name and kind, and, opened, all that is known of it and what can be done.
 
 import { me } from "./account.mjs";
-import { address, call, get, patch, post, remove } from "./api.mjs";
-import { button, make, notify, terms } from "./dom.mjs";
-import { layerOf } from "./entry_layer.mjs";
-import { fill, held, showProblem } from "./fields.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { lookAt, outline } from "./map.mjs";
+import { address, call, get, patch, post, remove } from "../lib/api.mjs";
+import { button, make, notify, terms } from "../lib/dom.mjs";
+import { layerOf } from "../layers/dataset_layer.mjs";
+import { fill, held, showProblem } from "../lib/fields.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { lookAt, outline } from "../layers/map.mjs";
 
 const FIELDS = [["name", "Name", "input"], ["description", "Description", "textarea"], ["creator", "Creator", "input"]];
 let count = 0;

@@ -1,9 +1,9 @@
 // The scenes in the folders of this machine that requests may read, to be taken by a click.
 
-import { get } from "./api.mjs";
-import { make, the } from "./dom.mjs";
-import * as locale from "./locale.mjs";
-import { outline } from "./map.mjs";
+import { get } from "../lib/api.mjs";
+import { make, the } from "../lib/dom.mjs";
+import * as locale from "../lib/locale.mjs";
+import { outline } from "../layers/map.mjs";
 import { taken, toggle } from "./scenes.mjs";
 
 const KINDS = { item: "STAC Item", safe: "SAFE" };

@@ -1,8 +1,8 @@
 // Drawing on the map for whoever needs a shape; Escape, or the button beside the hint, ends it without one.
 
-import { button, the } from "./dom.mjs";
+import { button, the } from "../lib/dom.mjs";
 import { map } from "./map.mjs";
-import { fold } from "./tabs.mjs";
+import { fold } from "../lib/tabs.mjs";
 
 const hint = the("drawing");
 let giveUp = () => {};

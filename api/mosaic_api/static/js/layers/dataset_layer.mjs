@@ -1,8 +1,8 @@
 // Entries on the map: images as tiles, vector files with their attributes in a popup, points.
 
-import { address, get } from "./api.mjs";
-import { make } from "./dom.mjs";
-import { boundsNear } from "./geo.mjs";
+import { address, get } from "../lib/api.mjs";
+import { make } from "../lib/dom.mjs";
+import { boundsNear } from "../lib/geo.mjs";
 import { Layer, Tiles, layers } from "./layers.mjs";
 import { map, told } from "./map.mjs";
 

@@ -1,14 +1,14 @@
 // A request in the list: its name, how it stands, and, opened, all that is known of it and what can be done.
 
 import { me } from "./account.mjs";
-import { patch, post, remove } from "./api.mjs";
-import { again } from "./ask.mjs";
-import { ask, button, make, notify, terms } from "./dom.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { outline } from "./map.mjs";
-import { boxOf, downloadsOf, isOver } from "./mosaic_layer.mjs";
-import { productName } from "./spec.mjs";
+import { patch, post, remove } from "../lib/api.mjs";
+import { again } from "./request_form.mjs";
+import { ask, button, make, notify, terms } from "../lib/dom.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { outline } from "../layers/map.mjs";
+import { boxOf, downloadsOf, isOver } from "../layers/mosaic_layer.mjs";
+import { productName } from "../lib/spec.mjs";
 
 let count = 0;
 

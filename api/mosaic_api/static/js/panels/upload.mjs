@@ -1,16 +1,16 @@
 // Adding data: a file, or a point; where it is, where the file does not tell, and what it is called.
 
-import { Problem, upload } from "./api.mjs";
+import { Problem, upload } from "../lib/api.mjs";
 import { drawnBox } from "./area.mjs";
-import { notify, the } from "./dom.mjs";
-import { picked } from "./drawing.mjs";
-import { layerOf } from "./entry_layer.mjs";
-import { clearProblems, held, showParts, showProblem } from "./fields.mjs";
+import { notify, the } from "../lib/dom.mjs";
+import { picked } from "../layers/drawing.mjs";
+import { layerOf } from "../layers/dataset_layer.mjs";
+import { clearProblems, held, showParts, showProblem } from "../lib/fields.mjs";
 import { ENDS, SAYS } from "./formats.mjs";
-import { wrapped } from "./geo.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { lookAt, told } from "./map.mjs";
+import { wrapped } from "../lib/geo.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { lookAt, told } from "../layers/map.mjs";
 
 const form = the("entry-form");
 const { file, name, placed } = form.elements;

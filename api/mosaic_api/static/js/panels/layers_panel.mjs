@@ -1,9 +1,9 @@
 // The panel of layers: their order, how they are seen, their files.
 
-import { button, iconButton, make, notify, the } from "./dom.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { lookAt, told } from "./map.mjs";
+import { button, iconButton, make, notify, the } from "../lib/dom.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { lookAt, told } from "../layers/map.mjs";
 
 const list = the("layers-list");
 const items = new Map();

@@ -1,6 +1,6 @@
 // Two layers side by side under one curtain: the left one is seen on its left, the right one on its right.
 
-import { make, the } from "./dom.mjs";
+import { make, the } from "../lib/dom.mjs";
 import { layers } from "./layers.mjs";
 import { map } from "./map.mjs";
 

@@ -1,14 +1,14 @@
 // Where the mosaic is to be: drawn, typed, taken from the map's view, from a layer or from a file.
 
-import { Problem, upload } from "./api.mjs";
-import { make, the } from "./dom.mjs";
-import { drawn } from "./drawing.mjs";
-import { clearProblems, showProblem } from "./fields.mjs";
+import { Problem, upload } from "../lib/api.mjs";
+import { make, the } from "../lib/dom.mjs";
+import { drawn } from "../layers/drawing.mjs";
+import { clearProblems, showProblem } from "../lib/fields.mjs";
 import { ENDS, SAYS } from "./formats.mjs";
-import { boundsNear, boxOfArea, boxOfCorners, polygonOf, ringsOf } from "./geo.mjs";
-import { layers } from "./layers.mjs";
-import * as locale from "./locale.mjs";
-import { lookAt, map, told, viewBox } from "./map.mjs";
+import { boundsNear, boxOfArea, boxOfCorners, polygonOf, ringsOf } from "../lib/geo.mjs";
+import { layers } from "../layers/layers.mjs";
+import * as locale from "../lib/locale.mjs";
+import { lookAt, map, told, viewBox } from "../layers/map.mjs";
 
 const SIDES = ["west", "south", "east", "north"];
 const inputs = SIDES.map((side) => the("ask-form").elements[side]);

@@ -1,8 +1,8 @@
 // What a mosaic would be, told while it is described: scenes, pixels, time, size.
 
-import { post } from "./api.mjs";
-import { button, make, settled, the } from "./dom.mjs";
-import * as locale from "./locale.mjs";
+import { post } from "../lib/api.mjs";
+import { button, make, settled, the } from "../lib/dom.mjs";
+import * as locale from "../lib/locale.mjs";
 
 const QUIET = 500;
 const [box, found] = [the("estimate"), the("found")];

@@ -1,7 +1,7 @@
 // The one map of the page, with what lies under all layers: land outlines, and a tile server where one is configured.
 
 import { Land } from "./land.mjs";
-import { boundsNear, boxOfCorners } from "./geo.mjs";
+import { boundsNear, boxOfCorners } from "../lib/geo.mjs";
 
 /** What the server told the page about this installation. */
 export const told = JSON.parse(document.body.dataset.told);

@@ -1,17 +1,17 @@
 // The form in which a mosaic is asked for.
 
-import { post } from "./api.mjs";
+import { post } from "../lib/api.mjs";
 import { areaOf, setArea } from "./area.mjs";
-import { button, notify, the } from "./dom.mjs";
+import { button, notify, the } from "../lib/dom.mjs";
 import { estimateSoon } from "./estimate.mjs";
-import { clearProblems, fill, held, showParts, showProblem } from "./fields.mjs";
+import { clearProblems, fill, held, showParts, showProblem } from "../lib/fields.mjs";
 import { describe } from "./indices.mjs";
-import { showHere } from "./here.mjs";
-import { ramp } from "./legend.mjs";
-import { told } from "./map.mjs";
+import { showHere } from "./local_scenes.mjs";
+import { ramp } from "../layers/legend.mjs";
+import { told } from "../layers/map.mjs";
 import { scenesOf, setScenes } from "./scenes.mjs";
-import { formOf, pictureBands, specOf } from "./spec.mjs";
-import { open } from "./tabs.mjs";
+import { formOf, pictureBands, specOf } from "../lib/spec.mjs";
+import { open } from "../lib/tabs.mjs";
 
 const form = the("ask-form");
 const problem = the("ask-problem");

@@ -1,7 +1,7 @@
 // The scenes of `source.files`: an Item, a SAFE product, or the file of each band with what is to be known of it.
 
-import { button, iconButton, make, the } from "./dom.mjs";
-import { json, written } from "./spec.mjs";
+import { button, iconButton, make, the } from "../lib/dom.mjs";
+import { json, written } from "../lib/spec.mjs";
 
 const box = the("scenes");
 const KINDS = { item: "STAC Item", bands: "files of its bands", safe: "Sentinel-2 product (SAFE)" };

@@ -1,10 +1,10 @@
 // A mosaic on the map: its tiles once it is published; before, the pictures of those tiles that are done.
 
-import { address, get } from "./api.mjs";
-import { boundsNear, boxOfArea } from "./geo.mjs";
+import { address, get } from "../lib/api.mjs";
+import { boundsNear, boxOfArea } from "../lib/geo.mjs";
 import { Layer, Tiles, layers } from "./layers.mjs";
 import { map } from "./map.mjs";
-import { productName } from "./spec.mjs";
+import { productName } from "../lib/spec.mjs";
 
 const WORLD = [-180, -85, 180, 85];
 const OVER = ["Succeeded", "Failed", "Cancelled"];

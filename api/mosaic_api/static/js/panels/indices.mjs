@@ -1,9 +1,9 @@
 // The spectral indices: searched by name or purpose, and what the chosen one shows.
 
-import { get } from "./api.mjs";
-import { combobox } from "./combobox.mjs";
-import { make, terms, the } from "./dom.mjs";
-import * as locale from "./locale.mjs";
+import { get } from "../lib/api.mjs";
+import { combobox } from "../lib/combobox.mjs";
+import { make, terms, the } from "../lib/dom.mjs";
+import * as locale from "../lib/locale.mjs";
 
 const input = the("index");
 const card = the("index-says");
