@@ -10,7 +10,7 @@ from operator_world import PLAN, RESULT, request
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-GUIDE = Path(__file__).parents[3] / "docs" / "kubernetes.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "getting-started" / "kubernetes.md"
 BASE_UNITS = {"seconds", "bytes", "pixels", "ratio"}
 OTHER_UNITS = re.compile(r"milli|micro|minute|hour|mega|giga|kilo|percent")
 SUCCEEDED = {

@@ -1,6 +1,6 @@
 """Items shaped as each catalogue's own: which file is which band, what its numbers mean, and which layer is the mask.
 
-docs/catalogues.md has the documents that say so. Expected values are computed here, with numpy.
+docs/guides/catalogues.md has the documents that say so. Expected values are computed here, with numpy.
 """
 
 from pathlib import Path

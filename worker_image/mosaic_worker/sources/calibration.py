@@ -1,7 +1,7 @@
 """What the numbers of an Item's band mean: scale, offset and nodata, of each band by itself.
 
 What the Item says of the band comes first: its entry of `raster:bands`, that of `bands` (STAC 1.1), then the fields of
-its asset. Then comes what the documents of the satellite say of original files of integers (docs/catalogues.md).
+its asset. Then comes what the documents of the satellite say of original files of integers (docs/guides/catalogues.md).
 What neither says is left to the file.
 """
 
