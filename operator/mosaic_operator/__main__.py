@@ -11,20 +11,20 @@ from kubernetes.aio.client import Configuration
 from mosaic_crds.json_input import read_json_of_any_depth
 from mosaic_crds.reports import guarded
 
-from mosaic_operator.caches import Cache
+from mosaic_operator.cache import Cache
 from mosaic_operator.check import CheckError, check
 from mosaic_operator.connection import configuration, connection_of
 from mosaic_operator.health import serving
 from mosaic_operator.kube import Cluster
-from mosaic_operator.leadership import lead
-from mosaic_operator.listing import compare_now_and_then, fill
+from mosaic_operator.leader_election import lead
 from mosaic_operator.logs import log_to_stderr
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.reconciler import Reconciler
+from mosaic_operator.resync import compare_now_and_then, fill
 from mosaic_operator.settings import Settings, SettingsError, settings_from
 from mosaic_operator.sweeping import sweep_now_and_then
 from mosaic_operator.tasks import Task, together, until_stopped
-from mosaic_operator.watching import watch
+from mosaic_operator.watch import watch
 
 WORKERS = 8
 """Requests that are brought on at once; each waits for the API server most of the time."""

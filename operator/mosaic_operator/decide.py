@@ -9,11 +9,11 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import LABEL_FINISHED, Condition, Phase
 from mosaic_crds.validation import load_request
 
-from mosaic_operator.draft import Decision, timestamp
-from mosaic_operator.lost_pods import lost
+from mosaic_operator.decision import Decision, timestamp
 from mosaic_operator.manifests import request_input_name
 from mosaic_operator.observed import OVER, JobState, Observed, RequestState
-from mosaic_operator.reading import moment
+from mosaic_operator.parsing import moment
+from mosaic_operator.pods import lost
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 

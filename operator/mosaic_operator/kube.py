@@ -13,7 +13,7 @@ from aiohttp import ClientError, ClientResponse
 from kubernetes.aio.client import ApiClient, Configuration
 from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
 
-from mosaic_operator.draft import Event, timestamp
+from mosaic_operator.decision import Event, timestamp
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.observed import RequestState
 

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mosaic_operator.observed import OVER, RequestState
-from mosaic_operator.reading import moment
+from mosaic_operator.parsing import moment
 
 SECONDS = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600, 7200, 21600)
 

@@ -12,7 +12,7 @@ from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER, LABEL_STEP, WORKER_CO
 from mosaic_crds.spec import Execution
 from mosaic_crds.validation import load_execution
 
-from mosaic_operator.reading import Document, controller, moment
+from mosaic_operator.parsing import Document, controller, moment
 
 OVER = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
 AT_WORK = {Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING}

@@ -8,7 +8,7 @@ from mosaic_crds.names import LABEL_FINISHED
 
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.observed import RequestState
-from mosaic_operator.reading import moment
+from mosaic_operator.parsing import moment
 from mosaic_operator.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from mosaic_crds.names import TILES_LEFT, Condition, Phase, Step
 from mosaic_crds.status import PlanSummary, ResultStatus
 from pydantic import BaseModel, ValidationError
 
-from mosaic_operator.draft import Decision, Event
+from mosaic_operator.decision import Decision, Event
 from mosaic_operator.failures import Trouble, failure, trouble
 from mosaic_operator.manifests import parallelism, step_manifests
 from mosaic_operator.observed import JobState, Observed

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, Step, job_name
 
 from mosaic_operator.kube import ApiError, Cluster
-from mosaic_operator.lost_pods import lost
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.observed import JobState, PodState, RequestState
-from mosaic_operator.reading import moment, readable
+from mosaic_operator.parsing import moment, readable
+from mosaic_operator.pods import lost
 from mosaic_operator.retention import delete_old
 from mosaic_operator.settings import Settings
 

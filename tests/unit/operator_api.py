@@ -17,13 +17,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 from mosaic_crds.names import LABEL_STEP
-from mosaic_operator.caches import Cache, Key
+from mosaic_operator.backoff import Patience
+from mosaic_operator.cache import Cache, Key
 from mosaic_operator.kube import Cluster
-from mosaic_operator.listing import LIVE_JOBS, NOT_FINISHED
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.patience import Patience
-from mosaic_operator.queueing import WorkQueue
 from mosaic_operator.reconciler import Reconciler
+from mosaic_operator.resync import LIVE_JOBS, NOT_FINISHED
+from mosaic_operator.workqueue import WorkQueue
 from operator_world import PLAN, RESULT, START, apply_merge_patch, ended, finish, job_of, pod_of, settings
 
 Document = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from mosaic_crds.names import Step
 from mosaic_operator.decide import decide
-from mosaic_operator.draft import Decision, merge_patch
+from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.observed import JobState, Observed, PodState, RequestState, Turn
 from mosaic_operator.settings import Settings, settings_from
 

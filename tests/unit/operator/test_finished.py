@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 from mosaic_crds.names import LABEL_FINISHED
-from mosaic_operator import kube, places
-from mosaic_operator.caches import Cache
-from mosaic_operator.listing import compare, fill
+from mosaic_operator import kube, slots
+from mosaic_operator.cache import Cache
 from mosaic_operator.observed import RequestState
-from mosaic_operator.places import Places
+from mosaic_operator.resync import compare, fill
 from mosaic_operator.retention import delete_old
+from mosaic_operator.slots import Places
 from mosaic_operator.sweeping import start
 from operator_api import ApiServer, Fault, Operator, serving
 from operator_world import START, finish, request, settings
@@ -91,7 +91,7 @@ def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
 
 
 def test_the_start_goes_on_when_the_api_server_was_away(monkeypatch):
-    monkeypatch.setattr("mosaic_operator.listing.RETRY_SECONDS", 0)
+    monkeypatch.setattr("mosaic_operator.resync.RETRY_SECONDS", 0)
 
     async def scenario(api, cluster):
         api.apply(request())
@@ -216,7 +216,7 @@ def test_a_large_request_is_held_without_its_scenes():
 
 def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypatch):
     computed = []
-    monkeypatch.setattr(places, "turns", lambda *given: computed.append(1) or places_turns(*given))
+    monkeypatch.setattr(slots, "turns", lambda *given: computed.append(1) or slots_turns(*given))
     cache = Cache()
     for number in range(100):
         cache.see_request("ADDED", request(f"r{number}", f"u{number}"))
@@ -232,7 +232,7 @@ def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypa
     assert len(computed) == 1
 
 
-places_turns = places.turns
+slots_turns = slots.turns
 
 
 def test_requests_are_kept_for_ever_unless_the_chart_says_otherwise():

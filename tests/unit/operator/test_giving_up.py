@@ -4,8 +4,8 @@ import asyncio
 import copy
 
 import pytest
-from mosaic_operator import endings
-from mosaic_operator.patience import SECONDS, TRIES, NotYetError, Patience
+from mosaic_operator import giving_up
+from mosaic_operator.backoff import SECONDS, TRIES, NotYetError, Patience
 from operator_api import ApiServer, Fault, Operator, serving
 from operator_world import request, settings
 
@@ -104,7 +104,7 @@ def test_an_end_that_is_refused_frees_the_place_all_the_same(refused, monkeypatc
 
 
 def test_an_end_that_was_refused_is_written_later(monkeypatch):
-    monkeypatch.setattr(endings, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(giving_up, "RETRY_SECONDS", 0)
 
     async def scenario(api, operator):
         await operator.reconcile()

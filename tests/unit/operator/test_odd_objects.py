@@ -6,10 +6,10 @@ import json
 
 import pytest
 from kubernetes.aio.client import ApiException
-from mosaic_operator import leadership, sweeping
-from mosaic_operator.caches import Cache
+from mosaic_operator import leader_election, sweeping
+from mosaic_operator.cache import Cache
 from mosaic_operator.observed import PodState, RequestState, version
-from mosaic_operator.reading import moment, readable
+from mosaic_operator.parsing import moment, readable
 from mosaic_operator.sweeping import give_up_lost, sweep_now_and_then
 from operator_api import ApiServer, Operator, serving
 from operator_world import PLAN, START, ended, finish, pod_of, request, settings
@@ -217,8 +217,8 @@ def test_a_lease_with_odd_times_is_no_end_of_the_operator(monkeypatch):
         raise ValueError("year 0 is out of range")
 
     async def scenario(api, cluster):
-        monkeypatch.setattr(leadership.LeaseLock, "get", odd)
-        there, why = await leadership._PatientLock(cluster, settings()).get("mosaic-operator", "default")
+        monkeypatch.setattr(leader_election.LeaseLock, "get", odd)
+        there, why = await leader_election._PatientLock(cluster, settings()).get("mosaic-operator", "default")
         assert not there
         assert isinstance(why, ApiException)
 

@@ -11,9 +11,9 @@ from typing import Any
 import kopf
 from mosaic_crds.names import GROUP, PLURAL, VERSION
 
-from mosaic_operator.caches import Cache, Key
+from mosaic_operator.cache import Cache, Key
 from mosaic_operator.kube import PAGE
-from mosaic_operator.listing import LIVE_JOBS, NOT_FINISHED
+from mosaic_operator.resync import LIVE_JOBS, NOT_FINISHED
 from mosaic_operator.settings import Settings
 
 SILENT_SECONDS = 70

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mosaic_operator.queueing import WorkQueue
+from mosaic_operator.workqueue import WorkQueue
 
 
 def worked_off(scenario) -> list[str]:

@@ -7,9 +7,9 @@ from time import monotonic, process_time
 from mosaic_crds.names import Phase
 
 from mosaic_operator.admission import Owner, owner_of, turns
-from mosaic_operator.caches import Cache, Key
+from mosaic_operator.backoff import NotYetError
+from mosaic_operator.cache import Cache, Key
 from mosaic_operator.observed import RequestState, Turn
-from mosaic_operator.patience import NotYetError
 from mosaic_operator.settings import Settings
 
 WAITING = {None, Phase.PENDING, Phase.SUSPENDED}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mosaic_crds.names import API_VERSION, KIND, Step, job_name
 
 from mosaic_operator.observed import JobState
-from mosaic_operator.reading import Document, controller
+from mosaic_operator.parsing import Document, controller
 
 
 @dataclass(frozen=True)

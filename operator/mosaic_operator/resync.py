@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mosaic_crds.names import LABEL_FINISHED, LABEL_REQUEST
 
-from mosaic_operator.caches import Cache, Key
+from mosaic_operator.cache import Cache, Key
 from mosaic_operator.kube import PAGE, ApiError, Cluster
 from mosaic_operator.observed import RequestState
 from mosaic_operator.settings import Settings

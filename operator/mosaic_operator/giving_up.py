@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
-from mosaic_operator.caches import Cache, Key
+from mosaic_operator.backoff import NotYetError
+from mosaic_operator.cache import Cache, Key
 from mosaic_operator.decide import given_up
-from mosaic_operator.draft import Event, merge_patch
+from mosaic_operator.decision import Event, merge_patch
 from mosaic_operator.kube import ApiError, Cluster
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.observed import RequestState
-from mosaic_operator.patience import NotYetError
-from mosaic_operator.places import Places
+from mosaic_operator.slots import Places
 
 LONGEST_REASON = 600
 """Characters of what the API server said."""
