@@ -15,8 +15,8 @@ from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
 from mosaic_worker.gridding import grid_over
 from mosaic_worker.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
-from mosaic_worker.sources.budget import Budget
-from mosaic_worker.sources.coverage import covered, footprint, gap
+from mosaic_worker.sources.access.budget import Budget
+from mosaic_worker.sources.items.coverage import covered, footprint, gap
 from mosaic_worker.sources.resolve import items_of, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 

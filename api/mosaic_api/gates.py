@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mosaic_worker.sources.gate import Gate, own_folders, pod
+from mosaic_worker.sources.access.gate import Gate, own_folders, pod
 
 
 def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:

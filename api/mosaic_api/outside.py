@@ -17,7 +17,7 @@ from functools import partial
 from typing import Generic, Self, TypeVar, cast
 
 from fastapi import Request
-from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.access.budget import Budget
 
 from mosaic_api.problems import TooMany, Unavailable
 

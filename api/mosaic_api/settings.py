@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from mosaic_crds.allowed import Allowed
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.access.gate import Gate
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 

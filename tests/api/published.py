@@ -10,7 +10,7 @@ import rasterio
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.identity import named_user
 from mosaic_worker.run import run
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray
 from pipeline import files, request_of
 from rasters import noise, write_raster

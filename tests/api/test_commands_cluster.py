@@ -13,7 +13,7 @@ from executors import spec_of, until
 from kube_server import KubeServer
 from mosaic_worker.results import Results
 from mosaic_worker.run import run as run_here
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.store import open_store
 from pipeline import request_of
 from rasters import noise, write_raster

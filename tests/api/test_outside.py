@@ -21,7 +21,7 @@ from mosaic_api.outside import Allowed, Outside
 from mosaic_api.problems import TooMany, Unavailable
 from mosaic_api.settings import Oidc, Settings
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.access.budget import Budget
 from range_server import serving_by
 from running import free_port
 

@@ -15,8 +15,8 @@ from mosaic_crds import names
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, write_plan
 from mosaic_worker.run import prepare
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.tiles import compute_range, read_records
 from PIL import Image

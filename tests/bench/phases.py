@@ -11,8 +11,8 @@ from mosaic_crds.validation import parse_request
 from mosaic_worker import finalize, planning, run, tiles
 from mosaic_worker.pixels.composite import Reducer
 from mosaic_worker.product import Product
-from mosaic_worker.sources import reading
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers import reading
 from mosaic_worker.store import open_store
 
 CLOCKED = [

@@ -15,8 +15,8 @@ from pathlib import Path
 import rasterio
 import rasterio.windows
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources, _read
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources, _read
 from range_server import Asked, serving
 
 SIDE = 2048

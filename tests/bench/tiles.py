@@ -29,7 +29,7 @@ from mosaic_api.database import Database, Mosaic
 from mosaic_api.identity import named_user
 from mosaic_api.private_postgres import PrivatePostgres
 from mosaic_worker.run import run
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from pipeline import files, request_of
 from rasters import write_raster
 

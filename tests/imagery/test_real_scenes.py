@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from mosaic_crds.validation import load_request
 from mosaic_worker.run import Result, run
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray
 from rasterio import warp
 from rasterio.transform import Affine

@@ -11,9 +11,9 @@ import pytest
 from earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily, items_in
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.__main__ import main
-from mosaic_worker.sources import connections
-from mosaic_worker.sources import earth_daily as client
-from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http import sessions
+from mosaic_worker.sources.kinds import earth_daily as client
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from pipeline import make, request_of
@@ -35,7 +35,7 @@ def server(folder, monkeypatch) -> Iterator[EarthDaily]:
     with earth_daily(folder, items_in(folder)) as state:
         for name, value in state.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
+        monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
         yield state
 
 
@@ -125,7 +125,7 @@ def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, 
 
 def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp_path):
     from mosaic_worker.geometry.sampling import Window
-    from mosaic_worker.sources.reading import OpenSources, _read
+    from mosaic_worker.sources.readers.reading import OpenSources, _read
     from mosaic_worker.sources.resolve import signer_of
 
     scenes = found(server).scenes

@@ -15,9 +15,9 @@ import requests
 import running
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import Gate, own_machine, pod
-from mosaic_worker.sources.remote import RemoteFiles
+from mosaic_worker.sources.access.gate import Gate, own_machine, pod
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import RemoteFiles
 from mosaic_worker.store.s3 import open_bucket
 from mosaic_worker.store.s3_signing import Signature
 from rasters import write_raster

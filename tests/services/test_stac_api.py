@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import running
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.sources import connections, stac
-from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http import sessions
+from mosaic_worker.sources.kinds import stac
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from pipeline import make, request_of
@@ -159,7 +160,7 @@ def test_a_catalogue_that_is_not_admitted_is_not_asked(api):
 
 def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
     _, files, items = api
-    monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
+    monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
     address = f"127.0.0.1:{running.free_port()}"
     with pytest.raises(PassingError, match=f"{address}/ could not be fetched"):
         found(spec(f"http://{address}", items), hosts(f"http://{address}", files))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Found
 from numpy.typing import NDArray

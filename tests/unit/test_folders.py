@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from mosaic_worker.sources.folders import scenes_below
-from mosaic_worker.sources.gate import own_folders, pod
+from mosaic_worker.sources.access.gate import own_folders, pod
+from mosaic_worker.sources.kinds.folders import scenes_below
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 

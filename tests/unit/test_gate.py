@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
-from mosaic_worker.sources.gate import Gate, own_folders, own_machine, pod
-from mosaic_worker.sources.opening import open_raster
+from mosaic_worker.sources.access.gate import Gate, own_folders, own_machine, pod
+from mosaic_worker.sources.readers.opening import open_raster
 from rasterio.transform import from_origin
 
 

@@ -15,8 +15,8 @@ from mosaic_worker.pixels.compute import compute_tile
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits
 from mosaic_worker.run import prepare
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources
 from numpy.typing import NDArray
 from pipeline import files, make, request_of
 from rasterio.transform import from_origin

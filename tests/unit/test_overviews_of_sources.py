@@ -14,10 +14,10 @@ from mosaic_worker.geometry.sampling import tiles_exactly
 from mosaic_worker.pixels import compute
 from mosaic_worker.pixels.masks import FLAGGED
 from mosaic_worker.planning import Limits, make_plan
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.overviews import image_to_read
-from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.overviews import image_to_read
+from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Band, Mask
 from pipeline import files, make, request_of

@@ -11,8 +11,8 @@ import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels import compute
 from mosaic_worker.planning import Limits, input_bands, make_plan
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from PIL import Image
 from pipeline import files, make, request_of, same

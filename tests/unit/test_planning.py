@@ -10,7 +10,7 @@ from mosaic_worker.geometry.area import area_of
 from mosaic_worker.gridding import grid_over
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, request_uid
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
 from rasterio.warp import transform

@@ -11,9 +11,9 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject

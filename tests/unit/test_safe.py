@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.archives import file_of, gdal_name, member_reference
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import own_machine, pod
+from mosaic_worker.sources.access.gate import own_machine, pod
+from mosaic_worker.sources.access.zips import file_of, gdal_name, member_reference
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.kinds.safe import read_product
 from mosaic_worker.sources.resolve import resolve
-from mosaic_worker.sources.safe import read_product
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
 from pipeline import files, make, request_of

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mosaic_crds import names
 from mosaic_worker.finalize import finalize_step
 from mosaic_worker.planning import Limits, plan_step
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles import compute_range, read_records
 from pipeline import Made, files, make, request_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.run import run
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, make, request_of
 from range_server import serving

@@ -17,7 +17,7 @@ import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker import planning
 from mosaic_worker.__main__ import main
-from mosaic_worker.sources import connections
+from mosaic_worker.sources.http import sessions
 from pod_files import mounted
 from range_server import serving
 from rasters import noise, write_raster
@@ -35,7 +35,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are given up soon."""
-    monkeypatch.setattr(connections, "Patience", partial(connections.Patience, first_seconds=0.001))
+    monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
 
 
 def request(address: str, **spec: Any) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, plan_step, read_plan
 from mosaic_worker.results import Results
-from mosaic_worker.sources.gate import Gate, pod
+from mosaic_worker.sources.access.gate import Gate, pod
+from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.resolve import signer_of
-from mosaic_worker.sources.signing import Signer
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep, sweep_abandoned
 
@@ -96,7 +96,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:
-    from mosaic_worker.sources.reading import OpenSources
+    from mosaic_worker.sources.readers.reading import OpenSources
     from mosaic_worker.tiles import compute_range
 
     with closing(OpenSources(gate, signer)) as sources:

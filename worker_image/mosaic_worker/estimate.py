@@ -9,7 +9,7 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan import Estimate, PlannedScene
-from mosaic_worker.sources.overviews import image_to_read
+from mosaic_worker.sources.readers.overviews import image_to_read
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
 """Core-seconds to decode a million pixels of one band: JPEG 2000 (lossless, 16 bit) and deflated TIFF, as measured."""

@@ -20,7 +20,7 @@ from mosaic_worker.output.overviews import FIRST, MEAN
 from mosaic_worker.packing import NUMBERS, REFLECTANCES, Packing, packing_of
 from mosaic_worker.pixels.comparing import bands_to_read
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sources.overviews import image_to_read
+from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.scenes import Band, Scene, Unreadable
 
 

@@ -25,7 +25,7 @@ from mosaic_worker.pixels.masks import LEGENDS
 from mosaic_worker.pixels.preference import COMPARING, scene_order, stops_when_full
 from mosaic_worker.plan import Plan, PlannedScene, geojson
 from mosaic_worker.product import Product, product_of
-from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.sources.unreadable import unreadable_note

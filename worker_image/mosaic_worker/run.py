@@ -19,8 +19,8 @@ from mosaic_worker.planning import Limits, OtherCodeError, input_bands, make_pla
 from mosaic_worker.processes import run_ranges
 from mosaic_worker.results import Results
 from mosaic_worker.skipping import unreadable_scenes
-from mosaic_worker.sources.gate import Gate
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep

@@ -14,7 +14,7 @@ from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan import Plan
 from mosaic_worker.skipping import UnreadableSceneError, note_unreadable, skipped_in, unreadable_scenes
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import Store
 
 READERS = 8

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 import httpx
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.access.budget import Budget
 from pydantic import BaseModel, ValidationError
 
 from mosaic_api.central.told import TheirEntry, TheirRequest

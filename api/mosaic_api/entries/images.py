@@ -6,7 +6,7 @@ from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import cut_at_antimeridian
 from mosaic_worker.geometry.projection import WGS84, places_in
-from mosaic_worker.sources.opening import open_raster, raster_environment
+from mosaic_worker.sources.readers.opening import open_raster, raster_environment
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from shapely.geometry import Polygon, box, mapping

@@ -9,7 +9,7 @@ import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.projection import WGS84
-from mosaic_worker.sources.opening import open_raster, raster_environment
+from mosaic_worker.sources.readers.opening import open_raster, raster_environment
 from PIL import Image, ImageOps
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
-from mosaic_worker.sources.budget import Budget
+from mosaic_worker.sources.access.budget import Budget
 
 from mosaic_api.access import Who, who
 from mosaic_api.bodies import Body

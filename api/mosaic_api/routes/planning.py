@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Request, Response
 from mosaic_worker.product.indices import all_indices
-from mosaic_worker.sources.folders import FolderScenes, scenes_below
+from mosaic_worker.sources.kinds.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 

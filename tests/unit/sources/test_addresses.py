@@ -4,7 +4,7 @@ import ipaddress
 import random
 
 import pytest
-from mosaic_worker.sources.addresses import NOT_PUBLIC, address_of, is_public
+from mosaic_worker.sources.access.ip_addresses import NOT_PUBLIC, address_of, is_public
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits
 from mosaic_worker.run import prepare
-from mosaic_worker.sources import reading
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers import reading
+from mosaic_worker.sources.readers.reading import OpenSources
 from pipeline import files, make, request_of
 from range_server import Asked, serving
 from rasters import noise, write_raster

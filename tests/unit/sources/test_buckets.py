@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
-from mosaic_worker.sources.buckets import Access, Buckets, access_from
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import own_machine, pod
-from mosaic_worker.sources.object_names import bucket_and_key, joined
-from mosaic_worker.sources.signing import unsigned
+from mosaic_worker.sources.access.gate import own_machine, pod
+from mosaic_worker.sources.access.s3_names import bucket_and_key, joined
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.s3 import Access, Buckets, access_from
+from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.store.s3_address import bucket_url, object_url
 from range_server import Asked, RangeHandler, serving_by
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.sources.budget import Budget
-from mosaic_worker.sources.connections import new_session
-from mosaic_worker.sources.gate import pod
+from mosaic_worker.sources.access.budget import Budget
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http.sessions import new_session
 
 SECONDS = 1.0
 SOON = 8.0

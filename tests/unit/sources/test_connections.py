@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trustme
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
-from mosaic_worker.sources import connections, remote
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.connections import Patience, new_session
-from mosaic_worker.sources.gate import Gate, own_machine, pod
-from mosaic_worker.sources.remote import RemoteFiles
+from mosaic_worker.sources.access.gate import Gate, own_machine, pod
+from mosaic_worker.sources.http import remote_files, sessions
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import RemoteFiles
+from mosaic_worker.sources.http.sessions import Patience, new_session
 from range_server import Asked, RangeHandler, serving, serving_by
 
 PUBLIC = "93.184.216.34"
@@ -32,7 +32,7 @@ def answering(
         yield address
 
 
-def client_of(gate: Gate, resolver: Callable[[str, int], Sequence[str]] = connections.resolve, **patience) -> Client:
+def client_of(gate: Gate, resolver: Callable[[str, int], Sequence[str]] = sessions.resolve, **patience) -> Client:
     client = Client(gate)
     client.session = new_session(gate, resolver=resolver, patience=Patience(**{"first_seconds": 0.001} | patience))
     return client
@@ -69,7 +69,7 @@ def test_an_answer_of_dns_that_becomes_private_a_moment_later_is_not_followed(mo
         tried.append(place)
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(connections, "create_connection", refuse)
+    monkeypatch.setattr(sessions, "create_connection", refuse)
     client = client_of(pod("*"), Answers([PUBLIC], ["127.0.0.1"]), tries=5)
     with pytest.raises(RequestError, match=r"rebinding\.test has the private address 127\.0\.0\.1"):
         client.document("http://rebinding.test/a")
@@ -161,7 +161,7 @@ def test_a_part_without_end_is_cut_off():
 
 
 def test_an_answer_that_drips_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0)
     with (
         answering(partial(_pour, status=200)) as address,
         pytest.raises(PassingError, match="not sent to its end within"),
@@ -295,7 +295,7 @@ def test_a_weak_etag_is_that_of_the_same_file_as_the_strong_one():
 
 
 def test_a_small_file_of_a_server_without_ranges_is_read_again_when_it_is_forgotten(monkeypatch):
-    monkeypatch.setattr(remote, "MEMORY", 0)
+    monkeypatch.setattr(remote_files, "MEMORY", 0)
     content = bytes(range(250)) * 200
     asked = Asked()
     with answering(lambda handler: handler.answer(200, content), asked) as address:

@@ -8,11 +8,11 @@ from zipfile import ZipFile
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.archives import member_reference
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.jpeg2000 import _code_block
-from mosaic_worker.sources.opening import open_raster
-from mosaic_worker.sources.reading import OpenSources
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.access.zips import member_reference
+from mosaic_worker.sources.readers.jpeg2000 import _code_block
+from mosaic_worker.sources.readers.opening import open_raster
+from mosaic_worker.sources.readers.reading import OpenSources
 from range_server import serving
 from rasterio.transform import from_origin
 from rasters import noise, write_raster

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from mosaic_api.commands.server import Server
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.sources.catalogue import Catalogue
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import own_folders, own_machine
-from mosaic_worker.sources.planetary_computer import planetary_computer_signer
+from mosaic_worker.sources.access.gate import own_folders, own_machine
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
 from mosaic_worker.sources.resolve import resolve
+from mosaic_worker.sources.search.catalogue import Catalogue
 from pipeline import files, request_of
 from range_server import serving
 from rasters import noise, write_raster

@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
 from rasterio.control import GroundControlPoint

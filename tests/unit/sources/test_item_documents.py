@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources import files as listed_files
-from mosaic_worker.sources.folders import scenes_below
-from mosaic_worker.sources.gate import own_folders, own_machine
+from mosaic_worker.sources.access.gate import own_folders, own_machine
+from mosaic_worker.sources.kinds import files as listed_files
+from mosaic_worker.sources.kinds.folders import scenes_below
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, make, request_of
 from range_server import Asked, serving

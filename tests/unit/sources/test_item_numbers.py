@@ -8,9 +8,9 @@ import pytest
 from items import codes_of, found_in, values_of, write_item
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.stac_item import StacItem, read_items
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.items.item import StacItem, read_items
 from rasters import write_raster
 
 REFLECTANCE = np.array([[0.05, 0.1], [0.2, 0.3]])

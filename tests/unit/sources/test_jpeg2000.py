@@ -9,11 +9,11 @@ import pytest
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.sources import opening
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.jpeg2000 import Codestream
-from mosaic_worker.sources.reading import OpenSources, read_band
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.readers import opening
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.jpeg2000 import Codestream
+from mosaic_worker.sources.readers.reading import OpenSources, read_band
 from range_server import Asked, serving
 from rasters import noise, write_raster
 

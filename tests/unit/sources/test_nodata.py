@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.nodata import held, numbers_of
-from mosaic_worker.sources.reading import OpenSources, read_band
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.nodata import held, numbers_of
+from mosaic_worker.sources.readers.reading import OpenSources, read_band
 from mosaic_worker.sources.scenes import Band
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import own_machine
-from mosaic_worker.sources.observations import Observations
-from mosaic_worker.sources.stac_item import item_of
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.items.item import item_of
+from mosaic_worker.sources.items.observations import Observations
 from small_catalogue import item
 
 STRIP = "S2A_OPER_MSI_L2A_DS_{station}_{made}_S{start}_N{baseline}"

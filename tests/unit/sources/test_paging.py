@@ -4,8 +4,8 @@ from itertools import count, islice
 
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources import paging
-from mosaic_worker.sources.paging import Pages
+from mosaic_worker.sources.search import pages
+from mosaic_worker.sources.search.pages import Pages
 
 
 def page(*names: str):
@@ -52,7 +52,7 @@ def test_more_items_than_may_be_looked_at_are_refused():
 
 
 def test_items_that_are_larger_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(paging, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(pages, "MOST_BYTES", 2**20)
     large = {"features": [{"id": str(number), "x": "y" * 2**16} for number in range(17)]}
     assert len(list(islice(Pages([large | {"features": large["features"][:15]}], "x"), 20))) == 15
     with pytest.raises(RequestError, match="larger than 1 MiB together"):

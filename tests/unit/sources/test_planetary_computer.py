@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.planetary_computer import planetary_computer_signer
-from mosaic_worker.sources.signing import unsigned
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http.signed_urls import unsigned
+from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
 from range_server import Asked, serving
 
 HREF = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/10/U/DC/B04.tif"

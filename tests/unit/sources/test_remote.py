@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources import remote
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.connections import Patience, new_session
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.remote import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http import remote_files
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
+from mosaic_worker.sources.http.sessions import Patience, new_session
 from range_server import Asked, serving
 
 CONTENT = np.random.default_rng(0).bytes(3_000_001)
@@ -99,7 +99,7 @@ def test_who_expects_a_range_finds_it_or_waits_for_it_and_it_is_asked_once(tmp_p
 
 
 def test_memory_has_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "MEMORY", 10 * PAGE)
+    monkeypatch.setattr(remote_files, "MEMORY", 10 * PAGE)
     with served(tmp_path) as (file, asked):
         assert file.size
         file.fetch([(0, 30 * PAGE)])

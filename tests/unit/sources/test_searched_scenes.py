@@ -13,7 +13,7 @@ import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_worker.planning import Limits
 from mosaic_worker.run import prepare
-from mosaic_worker.sources.gate import own_machine
+from mosaic_worker.sources.access.gate import own_machine
 from pipeline import make, request_of, same
 from rasterio.warp import transform_bounds
 from rasters import noise, write_raster

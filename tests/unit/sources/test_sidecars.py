@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.sources import opening
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.folders import scenes_below
-from mosaic_worker.sources.gate import Gate, own_folders, own_machine
-from mosaic_worker.sources.headers import Headers
-from mosaic_worker.sources.local import open_file
-from mosaic_worker.sources.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.access.gate import Gate, own_folders, own_machine
+from mosaic_worker.sources.access.local_files import open_file
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.kinds.folders import scenes_below
+from mosaic_worker.sources.readers import opening
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe

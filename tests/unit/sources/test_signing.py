@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mosaic_worker.sources.signing import RENEW_SECONDS, Signer, expiry, unsigned
+from mosaic_worker.sources.http.signed_urls import RENEW_SECONDS, Signer, expiry, unsigned
 
 SIGNED = {
     "S3": "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k%2F20240701&X-Amz-Date=20240701T000000Z"

@@ -13,12 +13,12 @@ import pytest
 import rasterio
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.sources.client import Client
-from mosaic_worker.sources.gate import pod
-from mosaic_worker.sources.opening import Image, open_raster, raster_environment
-from mosaic_worker.sources.reading import OpenSources, _read
-from mosaic_worker.sources.remote import RemoteFiles
-from mosaic_worker.sources.remote_raster import RemoteRaster
+from mosaic_worker.sources.access.gate import pod
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import RemoteFiles
+from mosaic_worker.sources.readers.opening import Image, open_raster, raster_environment
+from mosaic_worker.sources.readers.reading import OpenSources, _read
+from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 from mosaic_worker.sources.resolve import resolve
 from pipeline import files, request_of
 from range_server import Asked, serving

@@ -74,7 +74,7 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     request = read_request(request_file, area_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
     from mosaic_worker.run import run
-    from mosaic_worker.sources.gate import own_machine
+    from mosaic_worker.sources.access.gate import own_machine
 
     gate = own_machine(request_file.absolute().parent)
     with ProgressBar() as progress:
@@ -105,7 +105,7 @@ def estimate(request_file: Path, area_file: Path | None) -> None:
     from mosaic_worker.cli.progress import show_plan
     from mosaic_worker.planning import Limits
     from mosaic_worker.run import prepare
-    from mosaic_worker.sources.gate import own_machine
+    from mosaic_worker.sources.access.gate import own_machine
 
     request = read_request(request_file, area_file)
     cores = len(os.sched_getaffinity(0))

@@ -18,7 +18,15 @@ from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
 from mosaic_worker.pixels.preference import CHOOSING
 from mosaic_worker.plan import Plan, PlannedScene
 from mosaic_worker.skipping import UnreadableSceneError
-from mosaic_worker.sources.reading import Expected, Floats, OpenSources, band_pieces, mask_pieces, read_band, read_mask
+from mosaic_worker.sources.readers.reading import (
+    Expected,
+    Floats,
+    OpenSources,
+    band_pieces,
+    mask_pieces,
+    read_band,
+    read_mask,
+)
 from mosaic_worker.sources.scenes import Mask, Scene
 
 SPARE = 2

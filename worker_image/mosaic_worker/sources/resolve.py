@@ -11,13 +11,13 @@ from mosaic_crds.spec import MosaicRequestSpec
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import requested_area
-from mosaic_worker.sources.gate import Gate
+from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.scenes import Found, Scene
-from mosaic_worker.sources.signing import Signer
 from mosaic_worker.sources.unreadable import expect_most_readable
 
 if TYPE_CHECKING:
-    from mosaic_worker.sources.stac_item import StacItem
+    from mosaic_worker.sources.items.item import StacItem
 
 MOST_SCENES = 500
 """That a search may find, unless the installation says otherwise; as many as a request may list itself."""
@@ -45,16 +45,16 @@ def _found(spec: MosaicRequestSpec, bands: tuple[str, ...], gate: Gate, most_sce
     source, area = spec.source, requested_area(spec.area)
     skipping = source.on_unreadable
     if source.stac is not None and area is not None:
-        from mosaic_worker.sources.stac import stac_scenes
+        from mosaic_worker.sources.kinds.stac import stac_scenes
 
         return stac_scenes(source.stac, area, bands, spec.composite, gate, most_scenes, skipping)
     if source.earth_daily is not None and area is not None:
-        from mosaic_worker.sources.earth_daily import earth_daily_scenes
+        from mosaic_worker.sources.kinds.earth_daily import earth_daily_scenes
 
         return earth_daily_scenes(source.earth_daily, area, bands, spec.composite, gate, most_scenes, skipping)
     if source.files is None:
         raise ValueError("the contract asks for an area where scenes are searched")
-    from mosaic_worker.sources.files import files_scenes
+    from mosaic_worker.sources.kinds.files import files_scenes
 
     return files_scenes(source.files, bands, spec.composite.mask, gate, signer_of(source, gate), skipping)
 
@@ -74,12 +74,12 @@ def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = 
         PassingError: a server did not answer.
     """
     if source.stac is not None:
-        from mosaic_worker.sources.stac import stac_items
+        from mosaic_worker.sources.kinds.stac import stac_items
 
         return stac_items(source.stac, area, gate, most_scenes, source.on_unreadable)
     if source.earth_daily is None:
         raise ValueError("files are listed, not searched")
-    from mosaic_worker.sources.earth_daily import earth_daily_items
+    from mosaic_worker.sources.kinds.earth_daily import earth_daily_items
 
     return earth_daily_items(source.earth_daily, area, gate, most_scenes, source.on_unreadable)
 
@@ -87,15 +87,15 @@ def items_of(source: Source, area: BaseGeometry, gate: Gate, most_scenes: int = 
 def signer_of(source: Source, gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
     """What signs the URLs of a source, whose plan holds scenes with unsigned ones."""
     if source.stac is not None:
-        from mosaic_worker.sources.stac import stac_signer
+        from mosaic_worker.sources.kinds.stac import stac_signer
 
         return stac_signer(source.stac, gate, scenes)
     if source.earth_daily is not None:
-        from mosaic_worker.sources.earth_daily import earth_daily_signer
+        from mosaic_worker.sources.kinds.earth_daily import earth_daily_signer
 
         return earth_daily_signer(gate, scenes)
     if source.files is None:
         raise ValueError("a source is one of three")
-    from mosaic_worker.sources.files import files_signer
+    from mosaic_worker.sources.kinds.files import files_signer
 
     return files_signer(source.files, gate, source.on_unreadable)

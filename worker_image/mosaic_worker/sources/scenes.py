@@ -8,7 +8,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.sources.nodata import Nodata
+from mosaic_worker.sources.readers.nodata import Nodata
 
 NOT_TOUCHED = "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
 

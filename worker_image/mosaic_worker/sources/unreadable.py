@@ -9,7 +9,7 @@ from typing import TypeVar
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import OnUnreadable
 
-from mosaic_worker.sources.budget import BudgetError
+from mosaic_worker.sources.access.budget import BudgetError
 from mosaic_worker.sources.scenes import Unreadable
 
 Read = TypeVar("Read")

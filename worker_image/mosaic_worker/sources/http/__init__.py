@@ -1,0 +1,1 @@
+"""Servers: sessions, retries, signatures and files that are read in ranges."""

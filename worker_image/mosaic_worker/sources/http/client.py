@@ -1,0 +1,172 @@
+"""What a process asks of servers: small documents, and ranges of files. One client for a request, from any thread."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mosaic_crds.errors import MosaicError, PassingError, RequestError
+
+from mosaic_worker.sources.access.gate import Gate, shown
+from mosaic_worker.sources.access.s3_names import is_object
+from mosaic_worker.sources.http.retries import CONNECTIONS, PASSING
+from mosaic_worker.sources.http.s3 import Buckets, access_from
+from mosaic_worker.sources.http.signed_urls import Signer
+
+if TYPE_CHECKING:
+    import requests
+
+UNSIGNED = {400, 401, 403, 404, 409}
+"""What servers answer where a signature is missing or has ended; some do not own to having the file."""
+
+PARTIAL = 206
+NOT_THERE = 416
+"""What servers answer where a file has none of the bytes that are asked for: it is empty, for example."""
+MOST_ANSWERS = 64
+"""Of which a range is put together where a server sends less than it is asked for (RFC 9110, 15.3.7)."""
+_CONTENT_RANGE = re.compile(r"bytes[ =]\s*(\d{1,18})\s*-\s*(\d{1,18})\s*/\s*(\d{1,18}|\*)", re.IGNORECASE)
+_DIGITS = re.compile(r"\d{1,18}")
+_WEAK = re.compile(r"W/(?=\")", re.IGNORECASE)
+
+
+@contextmanager
+def saying(where: str) -> Iterator[None]:
+    """Let an error say which field of the request, or which band of a scene, it was met at."""
+    try:
+        yield
+    except MosaicError as error:
+        raise type(error)(f"{where}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of a file, and what its server says of the whole.
+
+    Attributes:
+        content: the bytes; fewer than were asked for at the end of the file.
+        size: of the file.
+        identity: what changes when the file's content does: its ETag, or size and time. A weak ETag counts as the
+            strong one of the same text (weak comparison, RFC 9110, 8.8.3.2), for a cache may weaken some answers only.
+    """
+
+    content: bytes
+    size: int
+    identity: str
+
+
+class Client:
+    """Asks servers, within what a gate admits, with the signatures that a signer has.
+
+    Its errors are sentences that do not say which field of the request is at fault; whoever knows it says so.
+    """
+
+    def __init__(self, gate: Gate, signer: Signer | None = None, connections: int | None = None) -> None:
+        self.gate = gate
+        self.signer = signer or Signer()
+        self._connections = connections or self.signer.connections or CONNECTIONS
+
+    @cached_property
+    def session(self) -> "requests.Session":
+        """What libraries are given that ask by themselves."""
+        from mosaic_worker.sources.http.sessions import new_session  # noqa: PLC0415 (0.1 s that local files do not need)
+
+        return new_session(self.gate, connections=self._connections)
+
+    @cached_property
+    def _buckets(self) -> Buckets:
+        return Buckets(access_from(os.environ, own=self.gate.hosts is None), self.gate, lambda: self.session)
+
+    def document(self, href: str) -> bytes:
+        """A small file.
+
+        Raises:
+            RequestError: it is not there, may not be read, or is no small file.
+            PassingError: the server did not give it.
+        """
+        response = self._get(href, {})
+        return response.content
+
+    def part(self, href: str, start: int, stop: int, size: int | None = None) -> Part:
+        """Bytes [start, stop) of a file.
+
+        Args:
+            href: an admitted, unsigned URL.
+            start: the first byte.
+            stop: the byte after the last.
+            size: of the file, if it is known, for a server that does not say it.
+
+        Raises:
+            RequestError: as of a document, the server gives no ranges, or the file changes meanwhile.
+            PassingError: the server did not give it.
+        """
+        found: Part | None = None
+        for _ in range(MOST_ANSWERS):
+            read = found.content if found else b""
+            part = self._partial(href, start + len(read), stop, found.size if found else size)
+            if found and (found.size, found.identity) != (part.size, part.identity):
+                raise RequestError(f"{shown(href)} changed while it was read; ask for the mosaic again")
+            found = replace(part, content=read + part.content) if read else part
+            if start + len(found.content) >= min(stop, found.size):
+                return found
+        raise RequestError(f"{shown(href)} is sent in too many pieces; its server must give the ranges it is asked for")
+
+    def _partial(self, href: str, start: int, stop: int, size: int | None) -> Part:
+        """The beginning of a range, as much of it as the server sends at once."""
+        response = self._get(href, {"Range": f"bytes={start}-{stop - 1}"})
+        content, headers = response.content, response.headers
+        first, last, whole = _place(response) or (-1, -1, -1)
+        if first != start or last >= stop or len(content) != last + 1 - first or (whole is not None and last >= whole):
+            raise RequestError(
+                f"{shown(href)} is sent in another part than was asked for; its server must give byte ranges"
+            )
+        if whole is None:
+            whole = self._size(href, last + 1) if size is None else size
+        etag = _WEAK.sub("", headers.get("ETag", "").strip())
+        return Part(content, whole, etag or f"{whole}:{headers.get('Last-Modified', '')}")
+
+    def _size(self, href: str, least: int) -> int:
+        """The size of a file whose server does not say it with a range: by its last byte, or as HEAD says.
+
+        Args:
+            href: of the file.
+            least: bytes that it has at least.
+
+        Raises:
+            RequestError: the server does not say.
+        """
+        with suppress(RequestError):
+            place = _place(self._get(href, {"Range": "bytes=-1"}))
+            if place is not None and place[1] + 1 >= least:
+                return place[1] + 1
+        with suppress(RequestError):
+            stated = self._get(href, {}, "HEAD").headers.get("Content-Length", "")
+            if _DIGITS.fullmatch(stated) and int(stated) >= least:
+                return int(stated)
+        raise RequestError(f"the server does not say how large {shown(href)} is; put it on one that does")
+
+    def _get(self, href: str, headers: dict[str, str], method: str = "GET") -> "requests.Response":
+        if is_object(href):
+            return self._buckets.ask(method, href, headers)
+        response = self.session.request(method, self.signer.sign(href), headers=headers)
+        if response.status_code in UNSIGNED and self.signer.renew(href):
+            response = self.session.request(method, self.signer.sign(href), headers=headers)
+        if response.ok:
+            return response
+        if response.status_code == NOT_THERE and "Range" in headers:
+            raise RequestError(
+                f"{shown(href)} is empty, or ends before the part that was asked for (the server answered 416)"
+            )
+        kind = PassingError if response.status_code in PASSING else RequestError
+        raise kind(f"the server answered {response.status_code} for {shown(href)}")
+
+
+def _place(response: "requests.Response") -> tuple[int, int, int | None] | None:
+    """The first and last byte in an answer and the size of the file, None if unknown; None if it does not say."""
+    if response.status_code != PARTIAL:
+        size = len(response.content)
+        return 0, size - 1, size
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    return (int(found[1]), int(found[2]), None if found[3] == "*" else int(found[3])) if found else None

@@ -1,0 +1,229 @@
+"""Files at a server, read in ranges: few requests, each page of a file once, a bounded part of it in memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from threading import Lock
+from typing import IO
+
+from mosaic_crds.errors import RequestError
+
+from mosaic_worker.sources.access.gate import shown
+from mosaic_worker.sources.http.client import Client, Part
+
+PAGE = 16 * 2**10
+HEAD = 64 * 2**10
+"""Bytes that are read first: with them most files have told of all that they hold."""
+GAP = 64 * 2**10
+"""Bytes between two ranges that are read rather than asked around."""
+LARGEST_RANGE = 8 * 2**20
+READ_AHEAD = 2 * 2**20
+"""Bytes that may be read ahead of someone who reads on and on."""
+MEMORY = 64 * 2**20
+"""Bytes of files that are kept in a process: a constant, whatever the request."""
+REQUESTS = 8
+"""At once."""
+
+Pages = dict[int, bytes]
+
+
+class RemoteFiles:
+    """The remote files of a process: one client, one memory, one set of threads."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.lock = Lock()
+        self.loading: dict[tuple[str, int], Future[Pages]] = {}
+        self._files: dict[str, RemoteFile] = {}
+        self._pages: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._threads: ThreadPoolExecutor | None = None
+
+    def get(self, href: str) -> "RemoteFile":
+        """The file of an admitted, unsigned URL; nothing is asked yet."""
+        with self.lock:
+            return self._files.setdefault(href, RemoteFile(href, self))
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Those that ask while others compute."""
+        with self.lock:
+            self._threads = self._threads or ThreadPoolExecutor(REQUESTS, "ranges")
+            return self._threads
+
+    def find(self, key: tuple[str, int]) -> bytes | None:
+        """A page that is in memory; under the lock."""
+        if key in self._pages:
+            self._pages.move_to_end(key)
+        return self._pages.get(key)
+
+    def keep(self, href: str, pages: Pages) -> None:
+        """Keep pages, and forget those that were not used for longest; under the lock."""
+        for page, content in pages.items():
+            self._bytes += len(content) - len(self._pages.pop((href, page), b""))
+            self._pages[href, page] = content
+        while self._bytes > MEMORY:
+            self._bytes -= len(self._pages.popitem(last=False)[1])
+
+    def close(self) -> None:
+        """End the threads; what they ask for is not waited for."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class RemoteFile:
+    """One file at a server. Of all answers the first says how large it is and what it is; others must agree."""
+
+    def __init__(self, href: str, files: RemoteFiles) -> None:
+        self.href = href
+        self._files = files
+        self._said: tuple[int, str] | None = None
+        self._next = 0
+        self._ahead = PAGE
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._known()[0]
+
+    @property
+    def identity(self) -> str:
+        """What changes when its content does."""
+        return self._known()[1]
+
+    def _known(self) -> tuple[int, str]:
+        if self._said is None:
+            self._pages(range(HEAD // PAGE))
+        assert self._said is not None  # noqa: S101 (an answer was read, or an error raised)
+        return self._said
+
+    def read(self, start: int, count: int) -> bytes:
+        """Bytes [start, start + count), fewer at the end of the file.
+
+        Raises:
+            MosaicError: see Client.
+        """
+        stop = min(start + count, self.size)
+        if stop <= start:
+            return b""
+        first, last = start // PAGE, (stop - 1) // PAGE
+        found = self._pages(range(first, last + 1), read_on=True)
+        content = b"".join(found[page] for page in range(first, last + 1))
+        return content[start - first * PAGE : stop - first * PAGE]
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have ranges [start, stop) read in the background; whoever reads them later finds them, or waits for them."""
+        self._load(_pages_of(ranges), self._files.threads)
+
+    def fetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have ranges [start, stop) in memory, several at once."""
+        for future in self._load(_pages_of(ranges), self._files.threads)[1]:
+            future.result()
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages."""
+        return shown(self.href)
+
+    def save(self, target: IO[bytes]) -> None:
+        """Write the whole of the file."""
+        starts = range(0, self.size, LARGEST_RANGE)
+        for part in self._files.threads.map(lambda start: self._part(start, start + LARGEST_RANGE), starts):
+            target.write(part.content)
+
+    def _pages(self, wanted: Sequence[int], read_on: bool = False) -> Pages:
+        found, futures = self._load(wanted, None, read_on)
+        for future in futures:
+            found |= future.result()
+        return found
+
+    def _load(
+        self, wanted: Sequence[int], threads: ThreadPoolExecutor | None, read_on: bool = False
+    ) -> tuple[Pages, list[Future[Pages]]]:
+        """What of the wanted pages is in memory, and from where the others will come."""
+        found, futures, missing = {}, [], []
+        files = self._files
+        with files.lock:
+            for page in wanted:
+                content = files.find((self.href, page))
+                if content is not None:
+                    found[page] = content
+                elif (self.href, page) in files.loading:
+                    futures.append(files.loading[self.href, page])
+                else:
+                    missing.append(page)
+            if missing and read_on:
+                missing = self._read_on(missing)
+            runs = [(run, Future[Pages]()) for run in _runs(missing)]
+            for run, future in runs:
+                files.loading |= dict.fromkeys(((self.href, page) for page in run), future)
+        for run, future in runs:
+            if threads is None:
+                self._run(run, future)
+            else:
+                threads.submit(self._run, run, future)
+        return found, [*dict.fromkeys(futures), *(future for _, future in runs)]
+
+    def _read_on(self, missing: list[int]) -> list[int]:
+        """More pages than are missing, the longer somebody reads on and on."""
+        self._ahead = min(2 * self._ahead, READ_AHEAD) if missing[0] == self._next else PAGE
+        last = missing[-1] + self._ahead // PAGE - 1
+        if self._said is not None:
+            last = min(last, (self._said[0] - 1) // PAGE)
+        self._next = last + 1
+        more = range(missing[-1] + 1, last + 1)
+        return missing + [
+            page
+            for page in more
+            if self._files.find((self.href, page)) is None and (self.href, page) not in self._files.loading
+        ]
+
+    def _run(self, run: range, future: Future[Pages]) -> None:
+        """Load a run of pages, and let those know who wait for it."""
+        try:
+            content = self._part(run.start * PAGE, run.stop * PAGE).content
+            pages = {page: content[(page - run.start) * PAGE :][:PAGE] for page in run}
+        except BaseException as error:  # whoever waits for it gets it
+            outcome: Pages | BaseException = error
+        else:
+            outcome = pages
+        with self._files.lock:
+            for page in run:
+                self._files.loading.pop((self.href, page), None)
+            if isinstance(outcome, dict):
+                self._files.keep(self.href, outcome)
+        if isinstance(outcome, dict):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+
+    def _part(self, start: int, stop: int) -> Part:
+        size = None if self._said is None else self._said[0]
+        client = self._files.client
+        if size is not None and size <= HEAD:  # a server without ranges sends a small file whole, from its beginning
+            whole = client.part(self.href, 0, size, size)
+            part = replace(whole, content=whole.content[start:stop])
+        else:
+            part = client.part(self.href, start, stop if size is None else min(stop, size), size)
+        said = (part.size, part.identity)
+        self._said = self._said or said
+        if said != self._said:
+            raise RequestError(f"{self.name} changed while it was read; ask for the mosaic again")
+        return part
+
+
+def _pages_of(ranges: Iterable[tuple[int, int]]) -> list[int]:
+    """The pages that hold some ranges, in order, each once."""
+    return sorted({page for start, stop in ranges for page in range(start // PAGE, -(-stop // PAGE))})
+
+
+def _runs(pages: Sequence[int]) -> list[range]:
+    """Pages, in order, as runs of neighbours; small gaps are filled, and no run is too large."""
+    runs: list[range] = []
+    for page in pages:
+        if runs and page - runs[-1].stop <= GAP // PAGE and (page + 1 - runs[-1].start) * PAGE <= LARGEST_RANGE:
+            runs[-1] = range(runs[-1].start, page + 1)
+        else:
+            runs.append(range(page, page + 1))
+    return runs

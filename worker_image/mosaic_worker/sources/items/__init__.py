@@ -1,0 +1,1 @@
+"""STAC Items as scenes: their bands, masks, calibration, times and footprints."""

@@ -1,0 +1,41 @@
+"""Which band of a file is meant, where its STAC Item does not describe them."""
+
+from mosaic_crds.errors import RequestError
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from mosaic_worker.product.bands import band_id, common_name
+from mosaic_worker.sources.items.platforms import Platform
+
+
+def number_in_file(dataset: DatasetReader, wanted: str, platform: Platform, where: str) -> int:
+    """The number of a band, from 1: the only one beside alpha, else the one that the file itself calls so.
+
+    Args:
+        dataset: the open file.
+        wanted: the canonical name of the band.
+        platform: the satellite that it is of.
+        where: the field that names the file.
+
+    Raises:
+        RequestError: there are several, and the file does not call one so.
+    """
+    if dataset.count == 1:
+        return 1
+    colours = dataset.colorinterp
+    data = [number for number, colour in enumerate(colours, 1) if colour != ColorInterp.alpha]
+    if len(data) == 1:
+        return data[0]
+    for names in (dataset.descriptions, [colour.name for colour in colours]):
+        found = [number for number in data if wanted in _meanings(names[number - 1], platform)]
+        if len(found) == 1:
+            return found[0]
+    raise RequestError(
+        f"{where} has {len(data)} bands, and neither the Item nor the file says which of them is {wanted}; list the "
+        "scene's files under bands, with the number of each band"
+    )
+
+
+def _meanings(name: str | None, platform: Platform) -> set[str | None]:
+    """What a file's own word for a band may mean."""
+    return {name, common_name(name), platform.bands.get(band_id(name) or "")} if name else set()

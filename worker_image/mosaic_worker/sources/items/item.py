@@ -1,0 +1,209 @@
+"""A STAC Item as a scene: what it says of itself, and the files of its bands and its mask."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property, partial
+from typing import Any
+
+import pystac
+from mosaic_crds.errors import RequestError
+from mosaic_crds.json_input import parse_json
+from mosaic_crds.source import MaskValues, OnUnreadable
+from pystac.errors import STACError, STACTypeError
+
+from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.signed_urls import unsigned
+from mosaic_worker.sources.items.bands import AssetBand
+from mosaic_worker.sources.items.calibration import number_of, stated
+from mosaic_worker.sources.items.documents import documents_in, why_no_item
+from mosaic_worker.sources.items.file_bands import number_in_file
+from mosaic_worker.sources.items.layers import MASK, Layers
+from mosaic_worker.sources.items.times import in_utc
+from mosaic_worker.sources.readers.documents import read_document
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.scenes import Band, Unreadable
+from mosaic_worker.sources.unreadable import read_or_reason
+
+CLOUD_COVER = "eo:cloud_cover"
+"""The property that says how much of a scene is under cloud, percent."""
+
+
+@dataclass(frozen=True)
+class StacItem:
+    """An Item that was read, and how its assets are reached.
+
+    Attributes:
+        item: the Item.
+        place: its own admitted path or URL, from which relative hrefs start.
+        where: the field of the request that names it.
+        gate: what may be read.
+        assets: keys of assets by canonical band names, or by "mask", where they are not to be found by these.
+    """
+
+    item: pystac.Item
+    place: str
+    where: str
+    gate: Gate
+    assets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The Item's id."""
+        return str(self.item.id)
+
+    @property
+    def datetime(self) -> datetime | None:
+        """The Item's datetime, or the start of its interval."""
+        return self.item.datetime or self.item.common_metadata.start_datetime
+
+    @property
+    def cloud_cover(self) -> float | None:
+        """Percent of the scene under cloud, if the Item says."""
+        cover = self.item.properties.get(CLOUD_COVER)
+        return None if cover is None else number_of(cover, CLOUD_COVER, self.item, self.where)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Its bands and its mask."""
+        return Layers(self.item, self.where, self.assets)
+
+    def band(self, name: str, headers: Headers) -> Band:
+        """The band of a canonical common name, or the one that stands in for it.
+
+        Raises:
+            RequestError: the Item has no such band, or has several of which none is to be preferred.
+        """
+        found = self.layers.band(name)
+        where = self._field(found)
+        admitted = self._admitted(found.asset, where)
+        dataset, header = headers.read(admitted, found.number or 1, where)
+        if found.number is None:
+            found = found.at(number_in_file(dataset, name, self.layers.platform, where))
+        numbers = stated(self.item, found, name, self.layers.platform, header.dtype, self.where)
+        return headers.described_band(admitted, found.number or 1, numbers, where)
+
+    def place_of(self, name: str) -> str:
+        """The admitted path or URL of the file of a band.
+
+        Raises:
+            RequestError: as `band`.
+        """
+        found = self.layers.band(name)
+        return self._admitted(found.asset, self._field(found))
+
+    def mask(self) -> tuple[str, int, MaskValues]:
+        """The admitted path or URL of the mask layer, its number in the file, and what its numbers mean.
+
+        Raises:
+            RequestError: the Item has none, or nothing says what its numbers mean.
+        """
+        found = self.layers.mask
+        if found.values is None:
+            raise RequestError(
+                f"{self.layers.map_field}.{MASK}: nothing says which numbers of asset {found.band.key} of {self.id} "
+                "are clouds; name a layer of classes, or list the scene's files with a mask and its values"
+            )
+        return self._admitted(found.band.asset, self._field(found.band)), found.band.number or 1, found.values
+
+    def signed_hrefs(self) -> Iterator[str]:
+        """The URLs of its assets that carry a signature."""
+        for key, asset in self.item.assets.items():
+            href = _readable(asset)
+            if is_url(href) and unsigned(href) != href:
+                yield self._admitted(asset, f"{self.where}: asset {key} of {self.id}")
+
+    def _field(self, band: AssetBand) -> str:
+        """The field that names the asset of a band."""
+        return f"{self.where}: asset {band.key} of {self.id}"
+
+    def _admitted(self, asset: pystac.Asset, where: str) -> str:
+        return self.gate.admit(_readable(asset), where, base=self.place)
+
+
+def read_items(
+    admitted: str, where: str, client: Client, on_unreadable: OnUnreadable = "fail"
+) -> list[StacItem | Unreadable]:
+    """Read a STAC Item, or the Items of an ItemCollection, or of a file with one in each line.
+
+    Args:
+        admitted: a path or URL.
+        where: the field of the request that names it.
+        client: what reads it, and its assets.
+        on_unreadable: whether it is an error that one of several is no STAC Item, or has no assets.
+
+    Raises:
+        RequestError: there are none, or one is no STAC Item or has no assets.
+        PassingError: the server did not give it.
+    """
+    place = client.signer.take(admitted) if is_url(admitted) else admitted
+    name = f"{where}: {shown(place)}"
+    documents = documents_in(read_document(place, where, client), name)
+    if not documents:
+        raise RequestError(f"{name} is a FeatureCollection without features, and so without STAC Items")
+
+    def read(each: str, document: Any) -> StacItem:
+        item = _item_of(document, each, place, where, client)
+        if not item.item.assets:
+            raise RequestError(f"{each} is a STAC Item without assets, so it names no files")
+        return item
+
+    return [
+        read_or_reason(_name_of(document, each), partial(read, each, document), on_unreadable)
+        for each, document in documents
+    ]
+
+
+def _name_of(document: Any, name: str) -> str:
+    """The id of what may be no Item; what it is called in messages if it has none."""
+    found = document.get("id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else name
+
+
+def item_of(document: str | dict[str, Any], place: str, where: str, client: Client) -> StacItem:
+    """A STAC Item in a text or a document.
+
+    Args:
+        document: the Item; a text, or what `parse_json` made of one.
+        place: where it was read.
+        where: the field of the request that names it.
+        client: what reads its assets.
+
+    Raises:
+        RequestError: it is no STAC Item.
+    """
+    name = f"{where}: {shown(place)}"
+    parsed = parse_json(document, name) if isinstance(document, str) else document
+    return _item_of(parsed, name, place, where, client)
+
+
+def _item_of(document: Any, name: str, place: str, where: str, client: Client) -> StacItem:
+    """A STAC Item in a value of JSON, by whose name messages call it."""
+    try:
+        item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
+        _ = item.datetime or item.common_metadata.start_datetime  # pystac parses it here
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
+        raise RequestError(f"{name} is no STAC Item: {why_no_item(document)}") from None
+    return StacItem(item, place, where, client.gate)
+
+
+def _readable(asset: pystac.Asset) -> str:
+    """An asset's href; of one that lies where only a cloud's own programs read, such as s3://, its http alternative.
+
+    The alternatives are those of the alternate-assets extension. One that names a way to log in (`auth:refs` of the
+    authentication extension) is not used: the Copernicus Data Space gives its https files only after one.
+    """
+    alternatives = asset.extra_fields.get("alternate")
+    if is_url(asset.href) and not _is_http(asset.href) and isinstance(alternatives, dict):
+        for alternative in alternatives.values():
+            if not isinstance(alternative, dict) or alternative.get("auth:refs"):
+                continue
+            href = alternative.get("href")
+            if isinstance(href, str) and _is_http(href):
+                return href
+    return str(asset.href)
+
+
+def _is_http(href: str) -> bool:
+    return href.lower().startswith(("http://", "https://"))

@@ -1,0 +1,168 @@
+"""Which band of a STAC Item, and which mask, the names in a request lead to, and what the user should know of that."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pystac
+from mosaic_crds.errors import RequestError
+
+from mosaic_worker.product.bands import canonical, common_name
+from mosaic_worker.sources.items.bands import AssetBand, bands_of, best, data_bands
+from mosaic_worker.sources.items.masks import NAMES, MaskBand, find_mask, named_mask
+from mosaic_worker.sources.items.platforms import Platform, ambiguous, platform_of
+
+STAND_INS = {"nir": "nir08"}
+"""The band that is used where another is missing: Landsat, HLS L30 and mosaics with them have no band as wide as
+Sentinel-2's nir (B8), and their nir08 is within it."""
+MASK = "mask"
+"""The name by which `assets` of a request leads to a mask."""
+Note = tuple[str, str]
+"""A sentence for the user, around the number of scenes that it is about."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The bands and the mask of an Item.
+
+    Attributes:
+        item: the Item.
+        where: the field of the request that names it.
+        assets: keys of assets by canonical band names, or by "mask", where they are not to be found by these.
+    """
+
+    item: pystac.Item
+    where: str
+    assets: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The satellite that the Item is of."""
+        return platform_of(self.item, {band.identifier: band.common for band in self._bands if band.identifier})
+
+    def band(self, name: str) -> AssetBand:
+        """The band of a canonical common name, or the one that stands in for it.
+
+        Raises:
+            RequestError: the Item has no such band, or has several of which none is to be preferred.
+        """
+        if name in self.assets:
+            return self._mapped(name)
+        found = self._best(name)
+        if not found and name in STAND_INS:
+            if STAND_INS[name] in self.assets:
+                return self._mapped(STAND_INS[name])
+            found = self._best(STAND_INS[name])
+        if not found:
+            known = sorted({band.common or band.name(self.platform) or band.key for band in self._bands})
+            has = f"has {', '.join(known)}" if known else "has no assets with bands"
+            raise RequestError(f"{self.where}: the product needs {name}, and {self.item.id} {has}")
+        if len(found) > 1:
+            raise RequestError(
+                f"{self.where}: {self.item.id} has several bands {name}: {_listed(found, self.platform)}; ask for one "
+                "of them by its own name, or name its asset under assets"
+            )
+        return found[0]
+
+    @cached_property
+    def mask(self) -> MaskBand:
+        """The mask layer: the one that the request names, or the one that is found.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if MASK in self.assets:
+            return named_mask(bands_of(self.assets[MASK], self._asset(MASK)), self.platform)
+        every = [band for key, asset in self.item.assets.items() for band in bands_of(key, asset)]
+        found = find_mask(every, self.platform)
+        if found is None:
+            raise RequestError(
+                f"{self.where}: {self.item.id} has no asset {NAMES} to mask by; name its mask under assets, give "
+                "the scene a mask, or leave spec.composite.mask out"
+            )
+        return found
+
+    @property
+    def map_field(self) -> str:
+        """The field of the request that holds `assets`: of a source that is searched, or of the scene."""
+        return f"{self.where.removesuffix('.item')}.assets"
+
+    def assumptions(self, names: Sequence[str], masked: bool) -> Iterator[Note]:
+        """What the user should know of how the bands and the mask were found.
+
+        Args:
+            names: the canonical names of the bands that are read.
+            masked: whether the mask is read.
+        """
+        for name in names:
+            if name in self.assets:
+                continue
+            if name in STAND_INS and not self._best(name):
+                yield f"{STAND_INS[name]} stands in for {name} in", f", which have no {name}"
+            elif self.platform.assumed and _is_by_id(band := self.band(name)):
+                yield f"{band.key} is read as {name}, as on {self.platform.name}, in", ", whose Items name no platform"
+        if masked and self.mask.assumed:
+            key, values = self.mask.band.key, self.mask.values
+            yield f"{key} is read as a mask of kind {values} in", ", whose Items do not say what its numbers mean"
+
+    @cached_property
+    def _bands(self) -> tuple[AssetBand, ...]:
+        """The bands of the assets that hold data."""
+        return tuple(data_bands(self.item))
+
+    @cached_property
+    def _known(self) -> dict[str, list[AssetBand]]:
+        """What was found for names before."""
+        return {}
+
+    def _best(self, name: str) -> list[AssetBand]:
+        if name not in self._known:
+            self._known[name] = best(self._bands, name, self.platform)
+        return self._known[name]
+
+    def _mapped(self, name: str) -> AssetBand:
+        """The band in the asset that the request names."""
+        bands = bands_of(self.assets[name], self._asset(name))
+        if len(bands) == 1:
+            return bands[0]
+        found = best(bands, name, self.platform)
+        if len(found) != 1:
+            raise RequestError(
+                f"{self.map_field}.{name}: asset {self.assets[name]} of {self.item.id} has the bands "
+                f"{_listed(bands, self.platform)}, and {'several' if found else 'none'} of them may be {name}"
+            )
+        return found[0]
+
+    def _asset(self, name: str) -> pystac.Asset:
+        """The asset that the request names for a band, or for the mask."""
+        key, assets = self.assets[name], self.item.assets
+        if key not in assets:
+            raise RequestError(
+                f"{self.map_field}.{name}: {self.item.id} has no asset {key}; it has {', '.join(sorted(assets))}"
+            )
+        return assets[key]
+
+
+def mapped_assets(assets: Mapping[str, str] | None) -> dict[str, str]:
+    """The keys of assets that a request names, by canonical names."""
+    return {canonical(name): key for name, key in (assets or {}).items()}
+
+
+def counted(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Notes about Items as sentences, each once with the number of scenes."""
+    return tuple(f"{before} {count} scene(s){after}" for (before, after), count in Counter(notes).items())
+
+
+def _is_by_id(band: AssetBand) -> bool:
+    """Whether a band is known only by an id that means another band on another satellite."""
+    named = band.common is not None or any(map(common_name, band.labels))
+    return not named and any(map(ambiguous, band.labels))
+
+
+def _listed(bands: Sequence[AssetBand], platform: Platform) -> str:
+    """The names of bands; also the keys of their assets, where these tell them apart."""
+    names = [band.name(platform) or band.common or (band.labels or (band.key,))[0] for band in bands]
+    if len(set(names)) < len(names):
+        names = [f"{name} in asset {band.key}" for name, band in zip(names, bands, strict=True)]
+    return ", ".join(names)

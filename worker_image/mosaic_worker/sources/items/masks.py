@@ -1,0 +1,75 @@
+"""The mask layer among the bands of a STAC Item, and what its numbers mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mosaic_crds.source import MaskValues
+
+from mosaic_worker.sources.items.bands import AssetBand, plain
+from mosaic_worker.sources.items.platforms import OTHER, Platform
+
+_BY_NAME: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "fmask": "fmask", "cloud_mask": "earthDaily"}
+"""What the numbers of a mask mean, by its key or name; what tells more classes comes first."""
+_NO_CLASSES = {
+    "cloud", "cld", "msk_cldprb", "snow", "snw", "msk_snwprb", "cloud_qa", "sr_cloud_qa", "qa_aerosol", "sr_qa_aerosol",
+    "qa_radsat", "qa60", "pixel_qa", "bqa",
+}  # fmt: skip
+"""Layers of probabilities, of other bits, or of other qualities, which none of the kinds reads."""
+_SEVERAL = {"cloud", "cloud-shadow"}
+"""Roles of a layer that tells both, and so has classes; probabilities of cloud have one of these roles alone."""
+_SINGLE = {"cloud", "cloud-shadow", "snow-ice", "water-mask"}
+"""Roles of a layer that flags one thing, if it has only one of them."""
+NAMES = "SCL, QA_PIXEL, Fmask or cloud_mask"
+"""How these are called in messages."""
+
+
+@dataclass(frozen=True)
+class MaskBand:
+    """A mask layer.
+
+    Attributes:
+        band: where it is.
+        values: how its numbers are read, as in mask.values of a request; None if that is not known.
+        assumed: whether nothing says that they are to be read so.
+    """
+
+    band: AssetBand
+    values: MaskValues | None
+    assumed: bool = False
+
+
+def find_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand | None:
+    """The mask layer among the bands of an Item: by its key or name, else by the roles of its asset."""
+    for name, values in _BY_NAME.items():
+        found = [band for band in bands if name in map(plain, band.labels)]
+        if found:
+            return MaskBand(min(found, key=lambda band: (band.is_jpeg2000, band.metres)), values)
+    for band in bands:
+        if band.roles >= _SEVERAL and platform.mask and not _has_no_classes(band):
+            return MaskBand(band, platform.mask, platform.assumed)
+    return None
+
+
+def named_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand:
+    """The mask layer in the asset that a request names.
+
+    Args:
+        bands: those of the asset.
+        platform: the Item's satellite.
+    """
+    for band in bands:
+        for label in map(plain, band.labels):
+            if label in _BY_NAME:
+                return MaskBand(band, _BY_NAME[label])
+    band = bands[0]
+    if len(bands) > 1 or _has_no_classes(band) or platform.name == OTHER.name:
+        return MaskBand(band, None)
+    if len(band.roles & _SINGLE) == 1:
+        return MaskBand(band, "nonzero")
+    if "data-mask" in band.roles and not band.roles & _SINGLE:
+        return MaskBand(band, "zero")
+    return MaskBand(band, platform.mask, platform.assumed)
+
+
+def _has_no_classes(band: AssetBand) -> bool:
+    return any(plain(label) in _NO_CLASSES for label in band.labels)

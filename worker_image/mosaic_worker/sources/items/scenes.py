@@ -1,0 +1,96 @@
+"""From the Items that a search found to scenes: those whose files touch the area, with the headers of their files.
+
+No scene is left out because another one seems to cover it: only pixels tell where a scene has data, and a tile reads
+scenes until its pixels are full (docs/decisions, "Only pixels prove that a scene is full").
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.source import OnUnreadable
+from mosaic_crds.spec import Composite
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.pixels.preference import scene_order, stops_when_full
+from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
+from mosaic_worker.sources.items.item import StacItem
+from mosaic_worker.sources.items.layers import Note, counted
+from mosaic_worker.sources.items.scene_masks import scene_mask
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene, Unreadable
+from mosaic_worker.sources.unreadable import read_or_reason
+
+
+def scenes_of_items(
+    items: Sequence[StacItem],
+    composite: Composite,
+    area: BaseGeometry,
+    bands: Sequence[str],
+    headers: Headers,
+    on_unreadable: OnUnreadable = "fail",
+    no_items: Sequence[Unreadable] = (),
+) -> Found:
+    """The scenes of Items.
+
+    Args:
+        items: what a search found.
+        composite: how they are composed.
+        area: in degrees, unwrapped.
+        bands: the canonical names of the bands that are needed.
+        headers: the files of the request.
+        on_unreadable: whether an Item that cannot be used is an error.
+        no_items: what else the search found, which is no STAC Item and is skipped.
+
+    Raises:
+        RequestError: an Item lacks what is needed, its files cannot be used, or none touches the area.
+        PassingError: a server did not answer.
+    """
+    for item in items:
+        with suppress(RequestError):  # which is met again when the scene is read
+            headers.expect([item.place_of(name) for name in bands])
+            if composite.mask:
+                headers.expect([item.mask()[0]])
+    places: dict[Grid, BaseGeometry | None] = {}
+    parts: list[BaseGeometry | None] = []
+    assumed: list[Note] = []
+
+    def read(item: StacItem) -> Scene | None:
+        """A scene; None if its files do not touch the area."""
+        described = {name: item.band(name, headers) for name in bands}
+        grids = {band.header.grid for band in described.values()}
+        places.update({grid: file_bounds(grid) for grid in grids - places.keys()})
+        if not all(touches(places[grid], area) for grid in grids):
+            return None
+        scene = Scene(
+            id=item.id,
+            datetime=item.datetime,
+            cloud_cover=item.cloud_cover,
+            bands=described,
+            mask=scene_mask(None, composite.mask, f"{item.where}: the mask of {item.id}", headers, item),
+            item=headers.href(item.place),
+        )
+        first = next(iter(described.values())).header.grid
+        parts.append(covered(footprint(item.item.geometry), places[first], area))
+        assumed.extend(item.layers.assumptions(bands, bool(composite.mask)))
+        return scene
+
+    outcomes = [  # one by one: GDAL's list of who reads what is not safe in threads
+        read_or_reason(item.id, partial(read, item), on_unreadable) for item in items
+    ]
+    scenes = [outcome for outcome in outcomes if isinstance(outcome, Scene)]
+    unreadable = (*no_items, *(outcome for outcome in outcomes if isinstance(outcome, Unreadable)))
+    if not scenes and not unreadable:
+        raise RequestError(NOT_TOUCHED)
+    missing = gap(parts, area)
+    notes = (*counted(assumed), *([missing] if missing else []))
+    return Found(_ordered(scenes, composite), notes, outcomes.count(None), unreadable)
+
+
+def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:
+    """Scenes in the order in which the grid of the source is taken from the first."""
+    if not stops_when_full(composite):
+        return scenes
+    return [scenes[place] for place in scene_order(composite.method, scenes)]

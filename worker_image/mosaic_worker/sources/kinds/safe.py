@@ -1,0 +1,238 @@
+"""Sentinel-2 products as ESA ships them, as scenes: the .SAFE folder, or the zip that it comes in."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError  # types; defusedxml reads  # nosec B405
+
+from defusedxml.ElementTree import fromstring
+from mosaic_crds.errors import RequestError
+from mosaic_crds.times import moment
+
+from mosaic_worker.product.bands import canonical
+from mosaic_worker.sources.access.gate import is_url, shown
+from mosaic_worker.sources.access.zips import member_reference, members, read_member
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.readers.documents import read_document
+from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.scenes import Band, Mask, Scene
+
+_METADATA = re.compile(r"(?:MTD_MSIL(?:1C|2A)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)_[^/]*)\.xml")
+_IMAGE = re.compile(
+    r"GRANULE/(?P<granule>[^/]+)/IMG_DATA/(?:R\d0m/)?[^/]*_(?P<band>B\d\d|B8A|SCL)(?:_(?P<metres>\d0)m)?\.jp2"
+)
+_LEVELS = {"Level-1C_User_Product": "L1C", "Level-2A_User_Product": "L2A"}
+_BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+"""By band_id in the metadata (Sentinel-2 Products Specification Document, S2-PDGS-TAS-DI-PSD)."""
+_QUANTIFICATION = {"L1C": "QUANTIFICATION_VALUE", "L2A": "BOA_QUANTIFICATION_VALUE"}
+_OFFSET = {"L1C": "RADIO_ADD_OFFSET", "L2A": "BOA_ADD_OFFSET"}
+
+
+def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], where: str, headers: Headers) -> Scene:
+    """A Sentinel-2 product as a scene, its bands each from the file of their best resolution.
+
+    Args:
+        admitted: the path of the .SAFE folder or of its zip.
+        bands: the canonical names of the bands that are needed.
+        classes: the classes that the request masks.
+        where: the field that names the product.
+        headers: the files of the request.
+
+    Raises:
+        RequestError: it is no such product, or lacks something that is needed.
+    """
+    product = read_product(admitted, where, headers.client)
+    return Scene(
+        id=product.id,
+        datetime=product.taken,
+        cloud_cover=product.cloud_cover,
+        bands={name: product.band(name, headers) for name in bands},
+        mask=product.mask(classes, headers) if classes else None,
+    )
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product whose metadata are read.
+
+    Attributes:
+        root: the outermost element of its metadata.
+        name: the name of its folder.
+        images: the admitted paths of its images by their path in the folder.
+        where: the field of the request that names it.
+    """
+
+    root: Element
+    name: str
+    images: dict[str, str]
+    where: str
+
+    @cached_property
+    def level(self) -> str:
+        """L1C or L2A."""
+        tag = self.root.tag.rpartition("}")[2]
+        if tag not in _LEVELS:
+            raise RequestError(f"{self.where}: {self.name} is no Sentinel-2 product of level 1C or 2A ({tag})")
+        return _LEVELS[tag]
+
+    @property
+    def id(self) -> str:
+        """The product's name, whatever its folder is called; the folder's, of the products of before December 2016."""
+        uri = self.text("PRODUCT_URI") or ""
+        return uri.removesuffix(".SAFE") if uri.endswith(".SAFE") else self.name.removesuffix(".SAFE")
+
+    @property
+    def taken(self) -> datetime | None:
+        """When the product's datatake began."""
+        text = self.text("PRODUCT_START_TIME")
+        if text is None:
+            return None
+        try:
+            return moment(text)
+        except ValueError:
+            raise RequestError(f"{self.where}: PRODUCT_START_TIME of {self.id} is {text!r}, which is no time") from None
+
+    @property
+    def cloud_cover(self) -> float | None:
+        """Percent of the product under cloud."""
+        return self.number("Cloud_Coverage_Assessment")
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north of its footprint in degrees, west > east across the antimeridian; if it says."""
+        numbers = [self._parsed(text, "EXT_POS_LIST") for text in (self.text("EXT_POS_LIST") or "").split()]
+        if not numbers or len(numbers) % 2:
+            return None
+        latitudes, longitudes = numbers[::2], numbers[1::2]
+        west, east = min(longitudes), max(longitudes)
+        if max(map(abs, latitudes)) > 90 or max(map(abs, longitudes)) > 180:
+            return None
+        if east - west > 180:
+            west = min(longitude for longitude in longitudes if longitude > 0)
+            east = max(longitude for longitude in longitudes if longitude <= 0)
+        return west, min(latitudes), east, max(latitudes)
+
+    def band(self, name: str, headers: Headers) -> Band:
+        """The band of a canonical common name, with the scale, offset and nodata that the metadata state.
+
+        reflectance = (number + offset) / quantification, the offset being there since processing baseline 04.00.
+        """
+        ids = {canonical(found): found for found in self._best if found != "SCL"}
+        if name not in ids:
+            raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(sorted(ids))}")
+        quantification = self.number(_QUANTIFICATION[self.level])
+        if not quantification:
+            raise RequestError(f"{self.where}: the metadata of {self.id} state no {_QUANTIFICATION[self.level]}")
+        stated = (1 / quantification, self._offset(ids[name]) / quantification, self._nodata)
+        return headers.described_band(self._best[ids[name]], 1, stated, f"{self.where}: {ids[name]} of {self.id}")
+
+    def mask(self, classes: Sequence[str], headers: Headers) -> Mask:
+        """The scene classification."""
+        if "SCL" not in self._best:
+            raise RequestError(
+                f"{self.where}: spec.composite.mask leaves out {', '.join(classes)}, and {self.id} has no scene "
+                "classification (SCL), as no product of level 1C has; use its product of level 2A"
+            )
+        _, header = headers.read(self._best["SCL"], 1, f"{self.where}: SCL of {self.id}")
+        return Mask(href=self._best["SCL"], band=1, values="scl", header=header)
+
+    def text(self, tag: str) -> str | None:
+        """The text of the first element of a name, if there is one."""
+        found = self.root.findtext(f".//{{*}}{tag}")
+        return None if found is None else found.strip()
+
+    def number(self, tag: str) -> float | None:
+        """The number in the first element of a name, if there is one."""
+        text = self.text(tag)
+        return None if text is None else self._parsed(text, tag)
+
+    @cached_property
+    def _best(self) -> dict[str, str]:
+        """The admitted path of the image of each band id, and of SCL, at its best resolution."""
+        matches = [(_IMAGE.fullmatch(name), path) for name, path in sorted(self.images.items())]
+        found = [(match, path) for match, path in matches if match]
+        granules = {match["granule"] for match, _ in found}
+        if len(granules) > 1:
+            raise RequestError(
+                f"{self.where}: {self.id} holds {len(granules)} granules, and a scene is one of them; "
+                "list the files of each under bands"
+            )
+        found.sort(key=lambda item: -int(item[0]["metres"] or 0))  # the finest comes last and stays
+        return {match["band"]: path for match, path in found}
+
+    def _offset(self, band: str) -> float:
+        """What is added to the numbers of a band."""
+        tag = _OFFSET[self.level]
+        listed = self.root.findall(f".//{{*}}{tag}")
+        for element in listed:
+            if element.get("band_id") == str(_BAND_IDS.index(band)):
+                return self._parsed(element.text or "", tag)
+        if listed:
+            raise RequestError(f"{self.where}: the metadata of {self.id} state no {tag} of {band}")
+        return 0.0
+
+    @property
+    def _nodata(self) -> float:
+        for special in self.root.iterfind(".//{*}Special_Values"):
+            if special.findtext("{*}SPECIAL_VALUE_TEXT") == "NODATA":
+                return self._parsed(special.findtext("{*}SPECIAL_VALUE_INDEX") or "", "SPECIAL_VALUE_INDEX of NODATA")
+        raise RequestError(f"{self.where}: the metadata of {self.id} do not say which number means no data")
+
+    def _parsed(self, text: str, tag: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise RequestError(f"{self.where}: {tag} of {self.id} is {text[:80]!r}, which is no number")
+        return number
+
+
+def read_product(admitted: str, where: str, client: Client) -> Product:
+    """The product in a folder or a zip.
+
+    Raises:
+        RequestError: there is none, or more than one, or its metadata cannot be read.
+    """
+    if is_url(admitted):
+        raise RequestError(
+            f"{where}: SAFE products are read from this machine's own disk only; download {shown(admitted)}, "
+            "or name its files under bands, or its STAC Item"
+        )
+    path = Path(admitted)
+    if path.is_dir():
+        files = _in_folder(path)
+    elif path.is_file() and path.suffix.lower() == ".zip":
+        files = {name: member_reference(admitted, name) for name in members(admitted, where, client.gate)}
+    else:
+        raise RequestError(f"{where}: {admitted} is neither a .SAFE folder nor a .zip file, or is not there")
+    places = [name for name in files if _METADATA.fullmatch(PurePosixPath(name).name)]
+    if len(places) != 1:
+        raise RequestError(
+            f"{where}: {admitted} holds {len(places)} Sentinel-2 products (by their MTD_MSIL1C.xml or MTD_MSIL2A.xml); "
+            "name a folder or zip that holds one"
+        )
+    metadata = places[0]
+    text = (
+        read_document(files[metadata], where, client)
+        if path.is_dir()
+        else read_member(admitted, metadata, where, client.gate)
+    )
+    try:
+        root = fromstring(text, forbid_dtd=True)
+    except (ParseError, ValueError):
+        raise RequestError(f"{where}: {metadata} in {admitted} is no XML, or has a DTD, as no product has") from None
+    folder = metadata.removesuffix(PurePosixPath(metadata).name)
+    images = {name.removeprefix(folder): href for name, href in files.items() if name.startswith(folder)}
+    return Product(root, PurePosixPath(folder).name or path.name.removesuffix(".zip"), images, where)
+
+
+def _in_folder(path: Path) -> dict[str, str]:
+    """The files that matter in a .SAFE folder, or in the one that is in it, as some programs unpack a zip."""
+    patterns = ("*.xml", "GRANULE/*/IMG_DATA/*.jp2", "GRANULE/*/IMG_DATA/R*m/*.jp2")
+    found = [file for start in ("", "*.SAFE/") for pattern in patterns for file in path.glob(start + pattern)]
+    return {file.relative_to(path).as_posix(): str(file) for file in found}

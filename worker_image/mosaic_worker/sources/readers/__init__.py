@@ -1,0 +1,1 @@
+"""Raster files and the documents beside them, opened and read."""

@@ -1,0 +1,31 @@
+"""Small files beside the pixels: the text of a STAC Item."""
+
+from mosaic_crds.errors import RequestError
+
+from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.access.local_files import open_file
+from mosaic_worker.sources.http.client import Client, saying
+
+LARGEST_DOCUMENT = 16 * 2**20
+
+
+def read_document(admitted: str, where: str, client: Client) -> str:
+    """Read a UTF-8 text, of at most 16 MiB, from an admitted path or URL.
+
+    Raises:
+        RequestError: it is not there, too large, or not text.
+        PassingError: the server did not give it.
+    """
+    with saying(where):
+        try:
+            return (client.document(admitted) if is_url(admitted) else _content(admitted, client.gate)).decode()
+        except UnicodeDecodeError:
+            raise RequestError(f"{shown(admitted)} is no text in UTF-8") from None
+
+
+def _content(path: str, gate: Gate) -> bytes:
+    with open_file(path, gate) as file:
+        content = file.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise RequestError(f"{path} is larger than the 16 MiB that are read of a document")
+    return content

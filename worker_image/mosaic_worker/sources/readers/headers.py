@@ -1,0 +1,177 @@
+"""What the header of an image says about one of its bands."""
+
+import math
+from collections.abc import Iterable
+from typing import Self
+
+from affine import Affine
+from mosaic_crds.errors import RequestError
+from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
+
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import why_nowhere
+from mosaic_worker.sources.access.gate import Gate, is_url
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import HEAD, RemoteFiles
+from mosaic_worker.sources.http.signed_urls import Signer
+from mosaic_worker.sources.readers.nodata import numbers_of
+from mosaic_worker.sources.readers.opening import Image, open_raster
+from mosaic_worker.sources.readers.overviews import averaged_overviews
+from mosaic_worker.sources.readers.sidecars import Metadata, has_mask_beside, metadata_beside, warning_of
+from mosaic_worker.sources.scenes import Band, Header
+
+ROUNDING = 1e-3
+"""Pixels, over the whole of an image, by which a transform may be oblique and counts as north-up."""
+
+
+class Headers:
+    """The files of one request while it is resolved: each is opened once, however many of its bands are used."""
+
+    def __init__(self, gate: Gate, signer: Signer | None = None) -> None:
+        self.gate = gate
+        self.client = Client(gate, signer)
+        self._files = RemoteFiles(self.client)
+        self._opened: dict[str, Image] = {}
+        self._beside: dict[str, Metadata] = {}
+        self._masked: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for image in self._opened.values():
+            image.close()
+        self._files.close()
+
+    def read(self, admitted: str, band: int, where: str) -> tuple[DatasetReader, Header]:
+        """The open file of an admitted path or URL, and the header of one of its bands."""
+        href = self.href(admitted)
+        if href not in self._opened:
+            self._opened[href] = open_raster(href, where, self._files)
+            if not is_url(href):
+                self._beside[href] = metadata_beside(href, where, self.gate)
+                self._masked += [href] if has_mask_beside(href, self.gate) else []
+        image = self._opened[href]
+        return image.dataset, _header_of(image, self._beside.get(href, Metadata()), band, where)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the files that were read."""
+        return (warning_of(self._masked),) if self._masked else ()
+
+    def expect(self, admitted: Iterable[str]) -> None:
+        """Have the beginnings of files fetched that will be opened."""
+        for href in map(self.href, filter(is_url, admitted)):
+            if href not in self._opened:
+                self._files.get(href).expect([(0, HEAD)])
+
+    def href(self, admitted: str) -> str:
+        """An admitted path or URL as it is kept: without its signature."""
+        return self.client.signer.take(admitted) if is_url(admitted) else admitted
+
+    def described_band(
+        self, admitted: str, band: int, stated: tuple[float | None, float | None, float | None], where: str
+    ) -> Band:
+        """A band as its file, and what was stated about it, describe it.
+
+        Args:
+            admitted: a path or URL that the gate admitted.
+            band: its number in the file, from 1.
+            stated: scale, offset and nodata that the request or the STAC Item gives. Scale and offset replace the
+                file's own; nodata counts beside the file's own, so that both numbers mean "no data".
+            where: the field that names the file.
+        """
+        dataset, header = self.read(admitted, band, where)
+        href = self.href(admitted)
+        beside = self._beside.get(href, Metadata()).band(band)
+        scale, offset, nodata = stated
+        calibrated = scale is not None or offset is not None
+        if not calibrated:
+            scale = dataset.scales[band - 1] if beside.scale is None else beside.scale
+            offset = dataset.offsets[band - 1] if beside.offset is None else beside.offset
+            calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
+        own = numbers_of([dataset.nodatavals[band - 1]], header.dtype)
+        file = numbers_of([beside.nodata], header.dtype) or own
+        absent = numbers_of([nodata, *file], header.dtype)
+        return Band(
+            href=href,
+            band=band,
+            scale=1.0 if scale is None else scale,
+            offset=0.0 if offset is None else offset,
+            calibrated=calibrated,
+            nodata=absent,
+            header=header,
+            overviews=averaged_overviews(
+                self._opened[href],
+                header.grid,
+                band,
+                own == absent,
+                lambda level: open_raster(href, where, self._files, overview=level),
+            ),
+        )
+
+
+def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
+    """The header of a band.
+
+    Args:
+        image: the open file.
+        beside: the metadata beside it.
+        band: its number in the file, from 1.
+        where: the field that names the file.
+
+    Raises:
+        RequestError: the image has no such band, no place on the ground, or is rotated.
+    """
+    dataset, name = image.dataset, image.name
+    if band > dataset.count:
+        raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
+    try:
+        crs = dataset.crs if beside.crs is None else beside.crs
+    except CRSError as error:
+        raise RequestError(f"{where}: PROJ cannot read the coordinate reference system of {name} ({error})") from None
+    transform = dataset.transform if beside.transform is None else beside.transform
+    if problem := _placed_otherwise(dataset, transform):
+        raise RequestError(f"{where}: {name} {problem}")
+    if crs is None:
+        raise RequestError(
+            f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
+        )
+    dtype = dataset.dtypes[band - 1]
+    grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
+    problem = why_nowhere(grid.bounds, grid.crs)
+    if problem is not None:
+        raise RequestError(f"{where}: {name} is nowhere on Earth: {problem}")
+    rows, columns = dataset.block_shapes[band - 1]
+    return Header(grid, dtype, (columns, rows), image.identity)
+
+
+def _is_oblique(dataset: DatasetReader, transform: Affine) -> bool:
+    """Whether rows and columns do not run along the axes of the CRS, by more than rounding explains."""
+    across, down = abs(transform.b) * dataset.height, abs(transform.d) * dataset.width
+    return bool(across > ROUNDING * abs(transform.a) or down > ROUNDING * abs(transform.e))
+
+
+def _placed_otherwise(dataset: DatasetReader, transform: Affine) -> str | None:
+    """What places an image on the ground, if it is not a transform to north-up pixels; and what to do about it."""
+    if transform == Affine.identity():
+        points, _ = dataset.gcps
+        if points:
+            return (
+                f"is placed by {len(points)} ground control points (GCPs) and has no transform, so its pixels are not "
+                "on a grid; warp it first, as gdalwarp -tps does"
+            )
+        if dataset.rpcs is not None:
+            return (
+                "is placed by rational polynomial coefficients (RPCs) and has no transform, so its pixels are not on a "
+                "grid; orthorectify it first, as gdalwarp -rpc does with an elevation model"
+            )
+        return "is not georeferenced: it has no transform from pixels to the ground; assign one, as gdal_edit.py does"
+    if _is_oblique(dataset, transform):
+        degrees = math.degrees(math.atan2(transform.d, transform.a))
+        return f"is rotated or sheared (its rows run {degrees:.3g} degrees off); warp it first, as gdalwarp does"
+    if transform.a <= 0 or transform.e >= 0:
+        way = "its first row is the southernmost" if transform.e >= 0 else "its first column is the easternmost"
+        return f"is mirrored ({way}); warp it to north-up pixels first, as gdalwarp does"
+    return None
