@@ -13,9 +13,9 @@ from mosaic_crds.reports import guarded
 
 from mosaic_operator.cache import Cache
 from mosaic_operator.check import CheckError, check
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.connection import configuration, connection_of
 from mosaic_operator.health import serving
-from mosaic_operator.kube import Cluster
 from mosaic_operator.leader_election import lead
 from mosaic_operator.logs import log_to_stderr
 from mosaic_operator.metrics import Metrics

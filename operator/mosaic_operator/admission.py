@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from mosaic_crds.source import EARTH_DAILY_PROCESSES
 
-from mosaic_operator.observed import AT_WORK, RequestState, Turn
+from mosaic_operator.observed import Turn
+from mosaic_operator.requests import AT_WORK, RequestState
 from mosaic_operator.settings import Settings
 
 Owner = tuple[str, str]

@@ -2,9 +2,9 @@
 
 from mosaic_crds.names import LABEL_FINISHED, Step
 
-from mosaic_operator.jobs import OwnedJob
-from mosaic_operator.observed import AT_WORK, JobState, RequestState, version
+from mosaic_operator.jobs import JobState, OwnedJob
 from mosaic_operator.parsing import Document, readable
+from mosaic_operator.requests import AT_WORK, RequestState, version
 
 Key = tuple[str, str]
 """Namespace and name of a request."""

@@ -6,8 +6,9 @@ import aiohttp
 from kubernetes.aio.config import ConfigException
 from mosaic_crds.names import API_VERSION, KIND
 
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.connection import configuration
-from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.kube import ApiError
 
 ENV_URL = "MOSAIC_OPERATOR_URL"
 SAMPLE = {

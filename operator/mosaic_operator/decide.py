@@ -10,10 +10,12 @@ from mosaic_crds.names import LABEL_FINISHED, Condition, Phase
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.decision import Decision, timestamp
+from mosaic_operator.jobs import JobState
 from mosaic_operator.manifests import request_input_name
-from mosaic_operator.observed import OVER, JobState, Observed, RequestState
+from mosaic_operator.observed import Observed
 from mosaic_operator.parsing import moment
 from mosaic_operator.pods import lost
+from mosaic_operator.requests import OVER, RequestState
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 

@@ -8,7 +8,7 @@ from typing import Any
 from mosaic_crds.names import Condition, Phase
 
 from mosaic_operator.manifests import Manifest
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 
 COSMETIC = {"message", "progress"}
 """Fields that may be written a little later, so that many requests do not load the API server."""

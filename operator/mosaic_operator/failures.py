@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.names import Step
 
-from mosaic_operator.observed import JobState, Observed, PodState
+from mosaic_operator.jobs import JobState
+from mosaic_operator.observed import Observed
+from mosaic_operator.pods import PodState
 
 REFUSED = "Refused"
 """The worker found that the request cannot work."""

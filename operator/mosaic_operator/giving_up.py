@@ -9,11 +9,12 @@ from time import monotonic
 
 from mosaic_operator.backoff import NotYetError
 from mosaic_operator.cache import Cache, Key
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.decide import given_up
 from mosaic_operator.decision import Event, merge_patch
-from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.kube import ApiError
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.slots import Places
 
 LONGEST_REASON = 600

@@ -10,7 +10,7 @@ from time import monotonic
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from mosaic_operator.kube import Cluster
+from mosaic_operator.cluster import Cluster
 
 SILENT_SECONDS = 90
 """After so long without an answer of the API server the operator is not ready."""

@@ -1,11 +1,79 @@
-"""Which Job belongs to which request: its owner reference says so, and never a label, which anybody may write."""
+"""A Job as the API server returns it, and the request that owns it.
+
+The owner reference says which request that is, and never a label, which anybody may write.
+"""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from mosaic_crds.names import API_VERSION, KIND, Step, job_name
 
-from mosaic_operator.observed import JobState
-from mosaic_operator.parsing import Document, controller
+from mosaic_operator.parsing import Document, controller, moment
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A Job of a request.
+
+    Attributes:
+        name: of the Job.
+        uid: of this very Job.
+        completions: how many ranges it has.
+        parallelism: pods at once.
+        suspended: whether it stands still.
+        outcome: how it ended, if it has.
+        reason: why it failed, in Kubernetes' word.
+        succeeded: ranges that are done.
+        active: pods that are there and not over.
+        failed: pods that failed.
+        failed_indexes: ranges that are given up.
+        started: when it last began.
+        ttl: seconds until it is deleted, once it has ended; None for never.
+    """
+
+    name: str
+    uid: str
+    completions: int
+    parallelism: int
+    suspended: bool
+    outcome: Literal["Complete", "Failed"] | None
+    reason: str
+    succeeded: int
+    active: int
+    failed: int
+    failed_indexes: frozenset[int]
+    started: datetime | None
+    ttl: int | None
+
+    @staticmethod
+    def of(job: Document) -> "JobState":
+        """A Job of the API."""
+        spec, status = job["spec"], job.get("status", {})
+        ends = [
+            c for c in status.get("conditions", ()) if c["status"] == "True" and c["type"] in {"Complete", "Failed"}
+        ]
+        return JobState(
+            name=job["metadata"]["name"],
+            uid=job["metadata"]["uid"],
+            completions=spec.get("completions", 1),
+            parallelism=spec.get("parallelism", 1),
+            suspended=bool(spec.get("suspend")),
+            outcome=ends[0]["type"] if ends else None,
+            reason=ends[0].get("reason", "") if ends else "",
+            succeeded=status.get("succeeded", 0),
+            active=status.get("active", 0),
+            failed=status.get("failed", 0),
+            failed_indexes=_indexes(status.get("failedIndexes", "")),
+            started=moment(status.get("startTime")),
+            ttl=spec.get("ttlSecondsAfterFinished"),
+        )
+
+
+def _indexes(text: str) -> frozenset[int]:
+    """Numbers written as in 1,3-5."""
+    spans = [[int(end) for end in part.split("-")] for part in text.split(",") if part]
+    return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
 
 
 @dataclass(frozen=True)

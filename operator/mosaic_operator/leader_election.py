@@ -13,7 +13,7 @@ from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from mosaic_operator.kube import Cluster
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.settings import Settings
 
 LEASE_SECONDS = 15

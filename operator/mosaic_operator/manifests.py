@@ -11,7 +11,7 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import Step
 from mosaic_crds.pod_input import PodInput
 
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 Manifest = dict[str, Any]

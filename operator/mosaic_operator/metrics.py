@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mosaic_operator.observed import OVER, RequestState
 from mosaic_operator.parsing import moment
+from mosaic_operator.requests import OVER, RequestState
 
 SECONDS = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600, 7200, 21600)
 

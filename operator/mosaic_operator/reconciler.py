@@ -10,15 +10,19 @@ from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
 
 from mosaic_operator.backoff import NotYetError, Patience
 from mosaic_operator.cache import Cache, Key
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.failures import needs_refusals
 from mosaic_operator.giving_up import Endings
-from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.jobs import JobState
+from mosaic_operator.kube import ApiError
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import AT_WORK, OVER, JobState, Observed, PodState, RequestState, Turn
+from mosaic_operator.observed import Observed, Turn
 from mosaic_operator.parsing import readable
+from mosaic_operator.pods import PodState
+from mosaic_operator.requests import AT_WORK, OVER, RequestState
 from mosaic_operator.settings import Settings
 from mosaic_operator.slots import Places
 from mosaic_operator.steps import LOOK_SECONDS

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from mosaic_crds.names import LABEL_FINISHED, LABEL_REQUEST
 
 from mosaic_operator.cache import Cache, Key
-from mosaic_operator.kube import PAGE, ApiError, Cluster
-from mosaic_operator.observed import RequestState
+from mosaic_operator.cluster import Cluster
+from mosaic_operator.kube import PAGE, ApiError
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 NOT_FINISHED = f"!{LABEL_FINISHED}"

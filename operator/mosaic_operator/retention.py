@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from mosaic_crds.names import LABEL_FINISHED
 
-from mosaic_operator.kube import ApiError, Cluster
-from mosaic_operator.observed import RequestState
+from mosaic_operator.cluster import Cluster
+from mosaic_operator.kube import ApiError
 from mosaic_operator.parsing import moment
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from mosaic_crds.names import Phase
 from mosaic_operator.admission import Owner, owner_of, turns
 from mosaic_operator.backoff import NotYetError
 from mosaic_operator.cache import Cache, Key
-from mosaic_operator.observed import RequestState, Turn
+from mosaic_operator.observed import Turn
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 WAITING = {None, Phase.PENDING, Phase.SUSPENDED}

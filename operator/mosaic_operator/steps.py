@@ -8,8 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from mosaic_operator.decision import Decision, Event
 from mosaic_operator.failures import Trouble, failure, trouble
+from mosaic_operator.jobs import JobState
 from mosaic_operator.manifests import parallelism, step_manifests
-from mosaic_operator.observed import JobState, Observed
+from mosaic_operator.observed import Observed
 from mosaic_operator.settings import Settings
 
 LOOK_SECONDS = 10

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, Step, job_name
 
-from mosaic_operator.kube import ApiError, Cluster
+from mosaic_operator.cluster import Cluster
+from mosaic_operator.jobs import JobState
+from mosaic_operator.kube import ApiError
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
-from mosaic_operator.observed import JobState, PodState, RequestState
 from mosaic_operator.parsing import moment, readable
-from mosaic_operator.pods import lost
+from mosaic_operator.pods import PodState, lost
+from mosaic_operator.requests import RequestState
 from mosaic_operator.retention import delete_old
 from mosaic_operator.settings import Settings
 

@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from mosaic_crds.names import LABEL_STEP
 from mosaic_operator.backoff import Patience
 from mosaic_operator.cache import Cache, Key
-from mosaic_operator.kube import Cluster
+from mosaic_operator.cluster import Cluster
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.reconciler import Reconciler
 from mosaic_operator.resync import LIVE_JOBS, NOT_FINISHED

@@ -8,7 +8,10 @@ from typing import Any
 from mosaic_crds.names import Step
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
-from mosaic_operator.observed import JobState, Observed, PodState, RequestState, Turn
+from mosaic_operator.jobs import JobState
+from mosaic_operator.observed import Observed, Turn
+from mosaic_operator.pods import PodState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings, settings_from
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from mosaic_crds.names import LABEL_OWNER
 from mosaic_crds.source import EARTH_DAILY_PROCESSES
 from mosaic_operator.admission import owner_of, turns
 from mosaic_operator.cache import Cache
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.slots import Places
 from operator_world import request, settings
 

@@ -8,7 +8,7 @@ import pytest
 from mosaic_crds.names import LABEL_FINISHED
 from mosaic_operator import kube, slots
 from mosaic_operator.cache import Cache
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.resync import compare, fill
 from mosaic_operator.retention import delete_old
 from mosaic_operator.slots import Places

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from operator_world import PLAN, RESULT, request
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families

@@ -8,8 +8,9 @@ import pytest
 from kubernetes.aio.client import ApiException
 from mosaic_operator import leader_election, sweeping
 from mosaic_operator.cache import Cache
-from mosaic_operator.observed import PodState, RequestState, version
 from mosaic_operator.parsing import moment, readable
+from mosaic_operator.pods import PodState
+from mosaic_operator.requests import RequestState, version
 from mosaic_operator.sweeping import give_up_lost, sweep_now_and_then
 from operator_api import ApiServer, Operator, serving
 from operator_world import PLAN, START, ended, finish, pod_of, request, settings

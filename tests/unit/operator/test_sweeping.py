@@ -7,7 +7,7 @@ import pytest
 from mosaic_crds.names import LABEL_STEP
 from mosaic_operator import sweeping
 from mosaic_operator.manifests import sweep_input, sweep_manifest
-from mosaic_operator.observed import RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.sweeping import give_up_lost, living, see_through
 from operator_api import ApiServer, Fault, serving
 from operator_world import START, finish, job_of, pod_of, request, settings

@@ -1,0 +1,165 @@
+"""The API server, as far as the operator uses it: each call here is a verb in the chart's Role."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
+
+from mosaic_operator.decision import Event, timestamp
+from mosaic_operator.kube import JSON, METADATA, ApiError, Document, KubeClient
+from mosaic_operator.manifests import Manifest
+from mosaic_operator.requests import RequestState
+
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+"""Leaves the other conditions of a status as they are."""
+MOST_EVENTS = 100
+"""Events about one object that are read."""
+REPORTER = "mosaic-operator"
+
+
+class Cluster(KubeClient):
+    """The calls that the operator makes."""
+
+    async def create_job(self, job: Manifest) -> Document:
+        """Submit a Job."""
+        return await self.call("create", "jobs", _jobs(job["metadata"]["namespace"]), job)
+
+    async def get_job(self, namespace: str, name: str) -> Document:
+        """Read a Job."""
+        return await self.call("get", "jobs", f"{_jobs(namespace)}/{name}")
+
+    async def patch_job(self, namespace: str, name: str, patch: Document) -> Document:
+        """Change a Job."""
+        return await self.call("patch", "jobs", f"{_jobs(namespace)}/{name}", patch, MERGE_PATCH)
+
+    async def delete_job(self, namespace: str, name: str) -> None:
+        """Delete a Job with its pods."""
+        await self.call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
+
+    async def create_secret(self, secret: Manifest) -> None:
+        """Create a Secret; one of that name is left as it is, and the pod that mounts it checks what it holds."""
+        try:
+            await self.call("create", "secrets", _secrets(secret["metadata"]["namespace"]), secret)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret."""
+        await self.call("delete", "secrets", f"{_secrets(namespace)}/{name}")
+
+    def jobs(
+        self, namespace: str, selector: str, *, metadata_only: bool = False, recent: bool = False
+    ) -> AsyncIterator[list[Document]]:
+        """The Jobs of a namespace that have a label, in pages; of all with an empty name; see `pages_of`."""
+        path = _jobs(namespace) if namespace else "/apis/batch/v1/jobs"
+        return self.pages_of("jobs", path, selector, METADATA if metadata_only else JSON, recent=recent)
+
+    def pods(self, namespace: str, selector: str) -> AsyncIterator[list[Document]]:
+        """The pods of a namespace that have a label, in pages."""
+        return self.pages_of("pods", f"/api/v1/namespaces/{namespace}/pods", selector)
+
+    async def give_up_pod(self, namespace: str, name: str) -> None:
+        """Count a pod as failed for its node's sake and forget it: no kubelet is left that would.
+
+        Without an end, a Job with a failure policy would wait for ever for the pod that it has to replace.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        lost = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "NodeLost",
+            "message": "its node does not answer",
+        }
+        status = {"phase": "Failed", "reason": "NodeLost", "conditions": [lost]}
+        await self.call("patch", "pods/status", f"{path}/status", {"status": status}, STRATEGIC_MERGE_PATCH)
+        await self.call("delete", "pods", path, {"gracePeriodSeconds": 0})
+
+    async def warnings_about(self, namespace: str, uid: str, *, reason: str = "") -> list[str]:
+        """What Kubernetes warned of this very object, newest first; for one reason, or all."""
+        path = f"/api/v1/namespaces/{namespace}/events"
+        about = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
+        found = (await self.call("list", "events", path, fieldSelector=about, limit=str(MOST_EVENTS)))["items"]
+        found.sort(key=_when, reverse=True)
+        return [str(event.get("message") or event.get("reason") or "") for event in found]
+
+    async def patch_status(self, request: RequestState, patch: Document, *, force: bool = False) -> Document:
+        """Change the status of this very request, if it has not changed meanwhile or force is set."""
+        metadata = {"uid": request.uid}
+        if not force:
+            metadata["resourceVersion"] = request.document["metadata"]["resourceVersion"]
+        path = f"{_requests(request.namespace)}/{request.name}/status"
+        body = {"metadata": metadata, "status": patch}
+        return await self.call("patch", PLURAL + "/status", path, body, MERGE_PATCH)
+
+    async def label_finished(self, request: RequestState) -> Document:
+        """Label this very request with the phase in which it ended, or take the label off one that has not ended."""
+        label = str(request.phase) if request.over else None
+        body = {"metadata": {"uid": request.uid, "labels": {LABEL_FINISHED: label}}}
+        return await self.call("patch", PLURAL, f"{_requests(request.namespace)}/{request.name}", body, MERGE_PATCH)
+
+    async def get_request(self, namespace: str, name: str) -> Document | None:
+        """A MosaicRequest as it is now; None where there is none."""
+        try:
+            return await self.call("get", PLURAL, f"{_requests(namespace)}/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def delete_request(self, request: RequestState) -> None:
+        """Delete this very request, and with it what it owns in the cluster."""
+        options = {"preconditions": {"uid": request.uid}, "propagationPolicy": "Background"}
+        await self.call("delete", PLURAL, f"{_requests(request.namespace)}/{request.name}", options)
+
+    async def create_event(self, request: RequestState, event: Event) -> None:
+        """Show an Event under a request."""
+        now = timestamp(event.when)
+        document = {
+            "metadata": {"generateName": f"{request.name}.", "namespace": request.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": request.document["kind"],
+                "namespace": request.namespace,
+                "name": request.name,
+                "uid": request.uid,
+                "resourceVersion": request.document["metadata"]["resourceVersion"],
+            },
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "source": {"component": REPORTER},
+            "reportingComponent": REPORTER,
+        }
+        await self.call("create", "events", f"/api/v1/namespaces/{request.namespace}/events", document)
+
+    def requests(
+        self, namespace: str, selector: str = "", *, metadata_only: bool = False, recent: bool = False
+    ) -> AsyncIterator[list[Document]]:
+        """The MosaicRequests of a namespace that have a label, in pages; of all with an empty name; see `pages_of`."""
+        return self.pages_of(PLURAL, _requests(namespace), selector, METADATA if metadata_only else JSON, recent=recent)
+
+    async def try_request(self, namespace: str, document: Mapping[str, Any]) -> None:
+        """Ask whether a MosaicRequest would be accepted, without creating it."""
+        await self.call("create", PLURAL, _requests(namespace), dict(document), dryRun="All")
+
+
+def _when(event: Document) -> str:
+    """When an Event was last seen; as text it sorts as the times do."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+
+
+def _jobs(namespace: str) -> str:
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs"
+
+
+def _secrets(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets"
+
+
+def _requests(namespace: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" if namespace else f"/apis/{API_VERSION}/{PLURAL}"

@@ -1,0 +1,150 @@
+"""A MosaicRequest as the API server returns it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER, Phase
+from mosaic_crds.spec import Execution
+from mosaic_crds.validation import load_execution
+
+from mosaic_operator.parsing import Document, moment
+
+OVER = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
+AT_WORK = {Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING}
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """A MosaicRequest in the API server.
+
+    Every property has an answer, whatever an older version or another program wrote: one odd request must not stop
+    the work on the others.
+
+    Attributes:
+        document: the object, or what `slim` keeps of it.
+        whole: whether the whole spec is there.
+    """
+
+    document: Document
+    whole: bool = True
+
+    @property
+    def namespace(self) -> str:
+        """Of the request."""
+        return str(self.document["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        """Of the request."""
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        """Of this very request: one that is applied again under its name has another."""
+        return str(self.document["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        """Of the spec."""
+        return int(self.document["metadata"].get("generation", 1))
+
+    @property
+    def created(self) -> str:
+        """When it was applied; as text it sorts as the times do."""
+        return str(self.document["metadata"]["creationTimestamp"])
+
+    @property
+    def owner(self) -> str:
+        """The id of the user of the API who owns it; empty for none. Anybody may have written it: see `admission`."""
+        return str((self.document["metadata"].get("labels") or {}).get(LABEL_OWNER, ""))
+
+    @property
+    def deleting(self) -> bool:
+        """Whether it is on its way out."""
+        return "deletionTimestamp" in self.document["metadata"]
+
+    @cached_property
+    def _execution(self) -> tuple[Execution, str]:
+        try:
+            return load_execution(self.document.get("spec")), ""
+        except RequestError as error:
+            return Execution(), str(error)
+
+    @property
+    def execution(self) -> Execution:
+        """How the work is to be done; the defaults where that cannot be read."""
+        return self._execution[0]
+
+    @property
+    def unreadable(self) -> str:
+        """Why the execution cannot be read, if it cannot: an older version accepted what this one refuses."""
+        return self._execution[1]
+
+    @property
+    def labelled_finished(self) -> bool:
+        """Whether it has the label that keeps finished requests out of the watch."""
+        return LABEL_FINISHED in (self.document["metadata"].get("labels") or {})
+
+    @property
+    def reads_earth_daily(self) -> bool:
+        """Whether its scenes come from EarthDaily."""
+        return "earthDaily" in ((self.document.get("spec") or {}).get("source") or {})
+
+    @property
+    def status(self) -> Document:
+        """What was last told of it."""
+        found: Document = self.document.get("status") or {}
+        return found
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where it stood when the status was written."""
+        try:
+            return Phase(self.status["phase"]) if "phase" in self.status else None
+        except ValueError:
+            return None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.phase in OVER
+
+    @property
+    def started(self) -> datetime | None:
+        """When work began."""
+        return moment(self.status.get("startTime"))
+
+    def holds(self, condition: str) -> bool:
+        """Whether a condition was told to be true."""
+        return any(c["type"] == condition and c["status"] == "True" for c in self.status.get("conditions", ()))
+
+    @property
+    def slim(self) -> "RequestState":
+        """The same without what is only needed to start a pod: most of the spec, and metadata that nobody here reads.
+
+        A spec may take a megabyte, and there may be thousands of requests.
+        """
+        metadata = {key: value for key, value in self.document["metadata"].items() if key in _KEPT}
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = {key: labels[key] for key in (LABEL_FINISHED, LABEL_OWNER) if key in labels}
+        spec = self.document.get("spec") or {}
+        kept = {"source": dict.fromkeys(spec.get("source") or {}, None)}
+        kept |= {"execution": spec["execution"]} if "execution" in spec else {}
+        rest = {key: self.document[key] for key in ("apiVersion", "kind", "status") if key in self.document}
+        return RequestState(rest | {"metadata": metadata, "spec": kept}, whole=False)
+
+
+_KEPT = {
+    "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
+}  # fmt: skip
+"""What is used of the metadata of a request."""
+
+
+def version(request: RequestState) -> int:
+    """The resource version, which grows with each change; 0 where it is no number."""
+    try:
+        return int(request.document["metadata"]["resourceVersion"])
+    except (KeyError, ValueError):
+        return 0
