@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mosaic_api.database import Database
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from sqlalchemy import Connection, create_engine, text
 
 TEMPLATE = "migrated"

@@ -18,14 +18,14 @@ from mosaic_crds.reports import guarded
 from mosaic_worker.store import open_store
 
 from mosaic_api.app import create_app
-from mosaic_api.connections import ANY, OPTIONS, listening
 from mosaic_api.database import Database
-from mosaic_api.secrecy import guard_secrets, log_isolation
+from mosaic_api.database.workforce import OtherKindError, hand_over
 from mosaic_api.settings import Settings, database_of
+from mosaic_api.settings.secrets import guard_secrets, log_isolation
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster, configuration
 from mosaic_api.sync.metrics import SyncMetrics
-from mosaic_api.workforce import OtherKindError, hand_over
+from mosaic_api.web.connections import ANY, OPTIONS, listening
 
 ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
 PORT = 8080

@@ -8,30 +8,30 @@ from fastapi import FastAPI
 from mosaic_worker.version import DISTRIBUTION
 from starlette.middleware.sessions import SessionMiddleware
 
-from mosaic_api import openapi, problems
-from mosaic_api.access import Doorkeeper
+from mosaic_api.auth.dependencies import Doorkeeper
+from mosaic_api.auth.identity import SESSION_SECONDS
+from mosaic_api.background.loops import Loops
+from mosaic_api.background.maintenance import Errands
 from mosaic_api.context import Context
-from mosaic_api.errands import Errands
-from mosaic_api.identity import SESSION_SECONDS
-from mosaic_api.limits import BodyLimit
-from mosaic_api.loops import Loops
-from mosaic_api.metrics import Measured
+from mosaic_api.monitoring.metrics import Measured
 from mosaic_api.routes import (
     areas,
     central,
-    entries,
+    datasets,
+    estimates,
     health,
     login,
     metrics,
-    mosaics,
     pages,
-    planning,
+    requests,
     results,
     tokens,
     users,
 )
 from mosaic_api.settings import Settings
-from mosaic_api.wellformed import WellFormed
+from mosaic_api.web import openapi, problems
+from mosaic_api.web.limits import BodyLimit
+from mosaic_api.web.validation import WellFormed
 
 API = "/api/v1"
 
@@ -72,11 +72,11 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
     for router in (health.router, metrics.router, login.router, pages.router):
         app.include_router(router)
     for router in (
-        mosaics.router,
+        requests.router,
         results.router,
-        planning.router,
+        estimates.router,
         areas.router,
-        entries.router,
+        datasets.router,
         central.router,
         tokens.router,
         users.router,

@@ -7,25 +7,25 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
+from mosaic_api.auth.identity import Principal
+from mosaic_api.auth.oidc import Provider
+from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database
-from mosaic_api.entries.admission import Admission
-from mosaic_api.entries.filing import Filing
-from mosaic_api.entries.scratch import Scratch, sweep_scratch
-from mosaic_api.entries.turns import Turns
-from mosaic_api.health import Health
-from mosaic_api.identity import Principal
-from mosaic_api.limits import Limits
-from mosaic_api.login import Provider
-from mosaic_api.loops import Loops
-from mosaic_api.metrics import Metrics
-from mosaic_api.news import News
-from mosaic_api.outside import Allowed, Outside
-from mosaic_api.remembered import Remembered
-from mosaic_api.results.datasets import Datasets
+from mosaic_api.database.change_feed import News
+from mosaic_api.datasets.admission import Admission
+from mosaic_api.datasets.fair_queue import Turns
+from mosaic_api.datasets.scratch import Scratch, sweep_scratch
+from mosaic_api.datasets.storage import Filing
+from mosaic_api.monitoring.health import Health
+from mosaic_api.monitoring.metrics import Metrics
+from mosaic_api.results.open_cogs import Datasets
 from mosaic_api.results.previews import Previews
-from mosaic_api.results.shown import ShownMosaic
+from mosaic_api.results.published import ShownMosaic
 from mosaic_api.settings import Settings
-from mosaic_api.store_reads import StoreReads
+from mosaic_api.web.cache import Remembered
+from mosaic_api.web.limits import Limits
+from mosaic_api.web.outbound import Allowed, Outside
+from mosaic_api.web.store_reads import StoreReads
 
 CONVERSIONS = 2
 UPLOADS, UPLOADS_EACH = 12, 3

@@ -18,9 +18,9 @@ from fastapi.testclient import TestClient
 from installations import serving
 from kube_server import KubeServer, missing_programs
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
-from mosaic_api.identity import create_token, named_user
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.settings import Oidc, Settings
 from published import Published, publish_all
 from range_server import serving as serving_files

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mosaic_api import mosaics
+from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.identity import named_user, principal_of
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Rows:
     def ask(self, spec: dict[str, Any], name: str | None = None, owner: str = "ann") -> uuid.UUID:
         with self.database.transaction() as session:
             principal = principal_of(named_user(session, owner))
-            return mosaics.create(session, self.settings, principal, name, spec).id
+            return crud.create(session, self.settings, principal, name, spec).id
 
     def see(self, row: uuid.UUID) -> Mosaic:
         with self.database.transaction() as session:
@@ -54,11 +54,11 @@ class Rows:
 
     def cancel(self, row: uuid.UUID) -> None:
         with self.database.transaction() as session:
-            mosaics.cancel(session, principal_of(named_user(session, "ann")), row)
+            crud.cancel(session, principal_of(named_user(session, "ann")), row)
 
     def remove(self, row: uuid.UUID) -> None:
         with self.database.transaction() as session:
-            mosaics.remove(session, principal_of(named_user(session, "ann")), row)
+            crud.remove(session, principal_of(named_user(session, "ann")), row)
 
     def gone(self, row: uuid.UUID) -> bool:
         with self.database.transaction() as session:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import httpx
 import uvicorn
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
-from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Settings
 from sqlalchemy import text
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from mosaic_api.auth.identity import named_user
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.identity import named_user
 from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray

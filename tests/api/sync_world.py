@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kube_server import KubeServer, until
-from mosaic_api import mosaics
+from mosaic_api.auth.identity import named_user, principal_of
+from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.identity import named_user, principal_of
-from mosaic_api.loops import Loops
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync import keep_in_step
 from mosaic_api.sync.kube import Cluster
@@ -84,12 +84,12 @@ class World:
     def ask(self, name: str, **changes: Any) -> uuid.UUID:
         with self.database.transaction() as session:
             ann = principal_of(named_user(session, "ann"))
-            return mosaics.create(session, self.settings, ann, name, SPEC | changes).id
+            return crud.create(session, self.settings, ann, name, SPEC | changes).id
 
     def wish(self, mosaic_id: uuid.UUID, what: str) -> None:
         with self.database.transaction() as session:
             ann = principal_of(named_user(session, "ann"))
-            {"cancel": mosaics.cancel, "remove": mosaics.remove}[what](session, ann, mosaic_id)
+            {"cancel": crud.cancel, "remove": crud.remove}[what](session, ann, mosaic_id)
 
     def row(self, mosaic_id: uuid.UUID) -> Mosaic | None:
         with self.database.transaction() as session:

@@ -11,9 +11,9 @@ import shapely
 from clients import Client
 from entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
-from mosaic_api.entries.areas import take_area
-from mosaic_api.entries.job import Outcome
-from mosaic_api.entries.kinds import HEAD_BYTES, format_of
+from mosaic_api.datasets.reader.areas import take_area
+from mosaic_api.datasets.reader.formats import HEAD_BYTES, format_of
+from mosaic_api.datasets.reader.job import Outcome
 from mosaic_crds.area import MOST_POSITIONS, Area
 from mosaic_crds.errors import RequestError
 from rasterio.warp import transform

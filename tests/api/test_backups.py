@@ -15,10 +15,10 @@ import httpx
 import pytest
 from executors import spec_of, until
 from mosaic_api.backups.archive import ABOUT, DATABASE, FORMAT, STORE, About, writing
-from mosaic_api.backups.making import Made, back_up
-from mosaic_api.backups.restoring import restore
+from mosaic_api.backups.create import Made, back_up
+from mosaic_api.backups.restore import restore
 from mosaic_api.database import Database, Entry
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.store import Store, open_store
 from range_server import RangeHandler, serving_by

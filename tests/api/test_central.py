@@ -18,9 +18,9 @@ from databases import new_database
 from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
 from installations import serving, until
-from mosaic_api import mosaics
 from mosaic_api.database import Entry, Mosaic
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from published import Published, store_of
 from rasterio import warp
@@ -198,7 +198,7 @@ def test_the_central_installation_is_asked_for_mosaics(pair: Pair):
         early = laptop.post(f"central/requests/{asked.json()['id']}/fetch")
         assert (early.status_code, "not published" in early.text) == (409, True)
         with central.database.transaction() as session:
-            mosaics.tell(session.scalars(select(Mosaic)).one(), {"phase": "Running", "message": "1 of 2"})
+            crud.tell(session.scalars(select(Mosaic)).one(), {"phase": "Running", "message": "1 of 2"})
         seen = laptop.get(f"central/requests/{asked.json()['id']}").json()
         assert (seen["phase"], seen["status"]["message"]) == ("Running", "1 of 2")
         assert re.fullmatch(r"[0-9a-f-]{36}", seen["id"])

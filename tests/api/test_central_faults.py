@@ -21,8 +21,8 @@ from mosaic_api.central.outbox import LEASE, Outbox
 from mosaic_api.context import FETCHES
 from mosaic_api.database import Entry
 from mosaic_api.database.models import now
-from mosaic_api.entries.purging import purge
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.datasets.purge import purge
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.store import open_store
 from range_server import serving_by
 from running import free_port

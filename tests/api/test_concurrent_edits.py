@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 from clients import Client
 from installations import somebody_waits, until
-from mosaic_api import identity, mosaics
+from mosaic_api.auth import identity
+from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Mosaic, User
-from mosaic_api.identity import named_user, principal_of
-from mosaic_api.problems import Forbidden, TooMany
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
+from mosaic_api.web.problems import Forbidden, TooMany
 from sqlalchemy import func, select
 
 SPEC = {
@@ -30,7 +31,7 @@ def test_requests_made_at_once_do_not_pass_the_limit_together(settings: Settings
         try:
             with database.transaction() as session:
                 principal = principal_of(named_user(session, "ann"))
-                mosaics.create(session, limited, principal, f"request-{number}", SPEC)
+                crud.create(session, limited, principal, f"request-{number}", SPEC)
         except TooMany:
             return False
         return True

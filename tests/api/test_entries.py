@@ -16,9 +16,9 @@ from clients import Client
 from entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Audit, Database, Entry, LooseFile
-from mosaic_api.entries.purging import purge
-from mosaic_api.identity import create_token, named_user
+from mosaic_api.datasets.purge import purge
 from mosaic_api.settings import Settings
 from mosaic_worker.store import open_store
 from PIL import Image

@@ -19,13 +19,13 @@ from entry_files import geotiff, picture, vectors
 from fastapi.testclient import TestClient
 from installations import until
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database, LooseFile
-from mosaic_api.entries.conversion import _BOUNDED, convert
-from mosaic_api.entries.job import ENV_JOB, Job
-from mosaic_api.entries.keeping import Keeper
-from mosaic_api.identity import create_token, named_user
-from mosaic_api.problems import Invalid
+from mosaic_api.datasets.reader.job import ENV_JOB, Job
+from mosaic_api.datasets.reader.launcher import _BOUNDED, convert
+from mosaic_api.datasets.service import Keeper
 from mosaic_api.settings import Settings
+from mosaic_api.web.problems import Invalid
 from sqlalchemy import select
 
 MIB = 2**20
@@ -161,7 +161,7 @@ def test_the_reader_of_a_file_ends_with_its_server_also_in_the_middle_of_a_libra
     os.mkfifo(path)
     told = Job(path=str(path), name="one", format="GeoJSON", max_pixels=1, outcome=str(tmp_path / "outcome.json"))
     child = subprocess.Popen(
-        [sys.executable, "-m", "mosaic_api.entries.child"],
+        [sys.executable, "-m", "mosaic_api.datasets.reader"],
         stdin=subprocess.PIPE,
         env=os.environ | _BOUNDED | {ENV_JOB: told.model_dump_json()},
         start_new_session=True,

@@ -9,8 +9,8 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mosaic_api.database import Database, Entry
-from mosaic_api.entries.boxes import Box, box_around, smallest_box
-from mosaic_api.entries.rows import overlapping
+from mosaic_api.datasets.boxes import Box, box_around, smallest_box
+from mosaic_api.datasets.crud import overlapping
 from shapely.geometry import shape
 from sqlalchemy import select
 from sqlalchemy.orm import Session

@@ -12,10 +12,10 @@ from entry_files import geotiff, picture
 from fastapi.testclient import TestClient
 from installations import somebody_waits, until
 from mosaic_api.database import Database, Entry, LooseFile
-from mosaic_api.entries import filing, keeping
-from mosaic_api.entries.keeping import Keeper
-from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
-from mosaic_api.entries.purging import purge
+from mosaic_api.datasets import service, storage
+from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
+from mosaic_api.datasets.purge import purge
+from mosaic_api.datasets.service import Keeper
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import delete, update
@@ -219,7 +219,7 @@ def test_what_a_moved_picture_could_not_leave_is_swept(
         raise PassingError("the database is away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(keeping, "change", fail)
+        broken.setattr(service, "change", fail)
         assert laptop.patch(f"/api/v1/entries/{made['id']}", json=corners | {"east": 3}).status_code == 503
     make_old(database)
     assert sweep(database, store) == 1
@@ -235,7 +235,7 @@ def delete_long_ago(client: TestClient, database: Database, entry: str) -> None:
 
 def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
     """Each may take 2 GiB of memory."""
-    convert, reading, most, both = filing.convert, [], [], threading.Event()
+    convert, reading, most, both = storage.convert, [], [], threading.Event()
 
     def counted(job: Any, cancelled: Any) -> Any:
         reading.append(job)
@@ -248,7 +248,7 @@ def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypa
         finally:
             reading.remove(job)
 
-    monkeypatch.setattr(filing, "convert", counted)
+    monkeypatch.setattr(storage, "convert", counted)
     said = {"data": {"kind": "image", "name": "one"}}
     threads = [
         threading.Thread(target=lambda: laptop.post("/api/v1/entries", files={"file": ("x", CONTENT)}, **said))

@@ -17,10 +17,10 @@ import shapely
 from entry_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
-from mosaic_api.entries.conversion import convert
-from mosaic_api.entries.job import Job
-from mosaic_api.problems import Invalid
+from mosaic_api.datasets.reader.job import Job
+from mosaic_api.datasets.reader.launcher import convert
 from mosaic_api.settings import Settings
+from mosaic_api.web.problems import Invalid
 from PIL import Image
 
 KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{body}</Document></kml>'

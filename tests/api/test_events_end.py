@@ -10,10 +10,10 @@ import httpx
 import pytest
 from databases import database  # noqa: F401 (a fixture)
 from installations import Installation, serving
-from mosaic_api import mosaics, news
-from mosaic_api.database import Mosaic, Token, User
+from mosaic_api.auth.identity import create_token, named_user, principal_of
+from mosaic_api.database import Mosaic, Token, User, change_feed
 from mosaic_api.database.models import now
-from mosaic_api.identity import create_token, named_user, principal_of
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from running import free_port
 from sqlalchemy import update
@@ -26,7 +26,7 @@ WITHIN_SECONDS = 10
 
 @pytest.fixture
 def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    monkeypatch.setattr(news, "QUIET_SECONDS", QUIET_SECONDS)
+    monkeypatch.setattr(change_feed, "QUIET_SECONDS", QUIET_SECONDS)
     port = free_port()
     with serving(replace(settings, public_url=f"http://127.0.0.1:{port}"), port) as made:
         yield made
@@ -35,7 +35,7 @@ def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def asked(installation: Installation, owner: str = "ann") -> uuid.UUID:
     with installation.database.transaction() as session:
         who = principal_of(named_user(session, owner))
-        return mosaics.create(session, installation.settings, who, None, SPEC).id
+        return crud.create(session, installation.settings, who, None, SPEC).id
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from executors import Rows, all_below, children, executor, files_in, lives, spec
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.queue import Queue
 from mosaic_api.executor.rows import LEASE_SECONDS
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.settings import Settings
 from mosaic_crds.status import MosaicRequestStatus
 from range_server import serving

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from executors import children, executor, files_in, spec_of, until
 from mosaic_api.database import Database, LooseFile, Mosaic
-from mosaic_api.entries.loose import ABANDONED_SECONDS, sweep
+from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
+from mosaic_api.executor.cleanup import Traces
 from mosaic_api.executor.events import Inbox
+from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import ATTEMPTS, LostError, Queue
-from mosaic_api.executor.story import Story
-from mosaic_api.executor.traces import Traces
-from mosaic_api.executor.wishes import fulfil
-from mosaic_api.executor.working import Over, settle
+from mosaic_api.executor.status import Story
+from mosaic_api.executor.worker import Over, settle
 from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase

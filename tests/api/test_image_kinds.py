@@ -13,11 +13,11 @@ import rasterio
 from entry_files import geotiff, world
 from fastapi.testclient import TestClient
 from mosaic_api.database import Entry
-from mosaic_api.entries import showing
-from mosaic_api.entries.boxes import Box
-from mosaic_api.entries.images import take_image
-from mosaic_api.entries.pictures import take_picture
-from mosaic_api.results.datasets import Datasets
+from mosaic_api.datasets import rendering
+from mosaic_api.datasets.boxes import Box
+from mosaic_api.datasets.reader.images import take_image
+from mosaic_api.datasets.reader.plain_images import take_picture
+from mosaic_api.results.open_cogs import Datasets
 from mosaic_api.results.tiles import Place
 from mosaic_crds.errors import RequestError
 from mosaic_worker.store.directory import DirectoryStore
@@ -58,7 +58,7 @@ class Shown:
     def at(self, column: int, row: int) -> list[float | None]:
         """The values under the pointer in the middle of a pixel."""
         place = WEST + (column + 0.5) / SIDE, NORTH - (row + 0.5) / SIDE
-        return [band["value"] for band in showing.values_at(self.datasets, self.entry, *place)]
+        return [band["value"] for band in rendering.values_at(self.datasets, self.entry, *place)]
 
     def colours(self) -> NDArray[np.uint8]:
         """The colours in the middles of all pixels, (20, 20, 4)."""
@@ -77,7 +77,7 @@ class Shown:
     def tile(self, zoom: int, x: int, y: int) -> NDArray[np.uint8]:
         key = (zoom, x, y)
         if key not in self._tiles:
-            content = showing.tile(self.datasets, self.entry, Place(*key), None, None)
+            content = rendering.tile(self.datasets, self.entry, Place(*key), None, None)
             with rasterio.MemoryFile(content) as memory, Image.open(memory) as picture:
                 self._tiles[key] = np.asarray(picture.convert("RGBA"))
         return self._tiles[key]
@@ -429,7 +429,7 @@ def test_the_disk_of_a_geostationary_satellite_is_placed(show: Callable[..., Sho
     disk = "+proj=geos +h=35785831 +lon_0=-75 +sweep=x +datum=WGS84"
     place = from_bounds(-5.5e6, -5.5e6, 5.5e6, 5.5e6, 200, 200)
     shown = show(geotiff(np.ones((1, 200, 200), np.float32), disk, place))
-    assert [band["value"] for band in showing.values_at(shown.datasets, shown.entry, -75, 0)] == [1.0]
+    assert [band["value"] for band in rendering.values_at(shown.datasets, shown.entry, -75, 0)] == [1.0]
     assert shown.colour(-75, 0, 3)[3] == 255
 
 

@@ -11,12 +11,12 @@ from clients import Client
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from mosaic_api import limits
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Audit, Database, Failure
-from mosaic_api.identity import create_token, named_user
-from mosaic_api.limits import MOST_BODY_BYTES, BodyLimit, Bucket, Patience, SharedBucket
 from mosaic_api.settings import Settings
+from mosaic_api.web import limits
+from mosaic_api.web.limits import MOST_BODY_BYTES, BodyLimit, Bucket, Patience, SharedBucket
 from sqlalchemy import select, update
 
 PUBLIC_URL = "https://mosaics.example.org"

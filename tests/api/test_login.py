@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from forger import Forger
 from forwarding import serving
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import named_user
+from mosaic_api.auth.oidc import own_path, role_of
 from mosaic_api.database import Audit, Database, Token, User
-from mosaic_api.identity import named_user
-from mosaic_api.login import own_path, role_of
 from mosaic_api.settings import Oidc, Settings
 from sqlalchemy import select
 

@@ -13,8 +13,8 @@ import running
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
-from mosaic_api.identity import create_token, named_user
 from mosaic_api.settings import Oidc, Settings
 from playwright.sync_api import Page, expect, sync_playwright
 

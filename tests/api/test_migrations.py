@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from databases import run_on, url_of
 from mosaic_api.database import Base, Database, Entry
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import RequestError
 from sqlalchemy import text
 

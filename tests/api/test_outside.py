@@ -14,12 +14,12 @@ import httpx
 import pytest
 from clients import Client
 from installations import Installation, serving, until
-from mosaic_api import login
+from mosaic_api.auth import oidc
 from mosaic_api.context import CENTRAL_CALLS, LOOK_UPS
 from mosaic_api.database import Database
-from mosaic_api.outside import Allowed, Outside
-from mosaic_api.problems import TooMany, Unavailable
 from mosaic_api.settings import Oidc, Settings
+from mosaic_api.web.outbound import Allowed, Outside
+from mosaic_api.web.problems import TooMany, Unavailable
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.budget import Budget
 from range_server import serving_by
@@ -258,7 +258,7 @@ def test_a_central_server_that_trickles_holds_nobody_up(
 def test_a_provider_that_trickles_holds_no_login_up(
     settings: Settings, database: Database, slow: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(login, "TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr(oidc, "TOTAL_SECONDS", 1.0)
     away = replace(settings, oidc=Oidc(f"http://{slow[0]}", "client"))
     with serving(away, free_port()) as installation:
         began = time.monotonic()

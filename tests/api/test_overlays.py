@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from executors import until
-from mosaic_api import mosaics, overlays
+from mosaic_api.auth.identity import named_user, principal_of
+from mosaic_api.background.loops import Loops
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.executor.executor import Executor
-from mosaic_api.identity import named_user, principal_of
-from mosaic_api.loops import Loops
+from mosaic_api.overlays import service as overlays
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_crds.validation import load_request
 from mosaic_worker.geometry.projection import crs_of
@@ -76,7 +77,7 @@ class Legacy:
         """What whoever works on the mosaic tells at its end."""
         with self.database.transaction() as session:
             mosaic = session.scalars(select(Mosaic).where(Mosaic.overlay_id == overlay_id)).one()
-            mosaics.tell(mosaic, status)
+            crud.tell(mosaic, status)
             mosaic.item = item
 
     def publish(self, overlay_id: int, png: str = PNG) -> None:
@@ -277,7 +278,7 @@ def test_a_failure_is_told_once_and_tried_again_when_it_is_removed(legacy: Legac
     assert first.phase == "Failed"
     assert legacy.told(asked) == [("fail", "EarthDaily has no scene there")]
     with legacy.database.transaction() as session:
-        mosaics.remove(session, principal_of(named_user(session, "eve", "admin")), first.id)
+        crud.remove(session, principal_of(named_user(session, "eve", "admin")), first.id)
     legacy.serve()
     assert legacy.mosaics(asked) == []  # until nothing is left of the first
     with legacy.database.transaction() as session:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mosaic_api.results.points import values_at
-from mosaic_api.results.shown import ShownMosaic
+from mosaic_api.results.published import ShownMosaic
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.results import Results
 

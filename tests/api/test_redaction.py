@@ -13,7 +13,7 @@ from databases import database  # noqa: F401 (a fixture)
 from installations import Installation, serving
 from mosaic_api.app import create_app
 from mosaic_api.database import Mosaic
-from mosaic_api.redaction import redacted
+from mosaic_api.requests.redaction import redacted
 from mosaic_api.settings import Settings
 from running import free_port
 

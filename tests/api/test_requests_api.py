@@ -9,8 +9,8 @@ import pytest
 from clients import Client
 from fastapi.testclient import TestClient
 from large_requests import largest_request
-from mosaic_api import mosaics
 from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.requests import crud
 from sqlalchemy import select
 
 SPEC = {
@@ -167,7 +167,7 @@ def test_lists_are_filtered(client: Client, database: Database):
     for name in ("snow-2023", "snow-2024", "green"):
         ask(ann, name)
     with database.transaction() as session:
-        mosaics.tell(session.scalars(select(Mosaic).where(Mosaic.name == "green")).one(), {"phase": "Succeeded"})
+        crud.tell(session.scalars(select(Mosaic).where(Mosaic.name == "green")).one(), {"phase": "Succeeded"})
     found = {each["name"] for each in ann.get("/api/v1/requests?text=snow").json()["requests"]}
     assert found == {"snow-2023", "snow-2024"}
     found = {each["name"] for each in ann.get("/api/v1/requests?phase=Succeeded").json()["requests"]}
@@ -185,7 +185,7 @@ def test_too_many_at_once_are_refused(client: Client, database: Database, settin
     answer = ann.post("/api/v1/requests", json={"spec": SPEC})
     assert answer.status_code == 429
     with database.transaction() as session:
-        mosaics.tell(session.scalars(select(Mosaic).where(Mosaic.name == "m0")).one(), {"phase": "Failed"})
+        crud.tell(session.scalars(select(Mosaic).where(Mosaic.name == "m0")).one(), {"phase": "Failed"})
     ask(ann)
 
 
@@ -208,7 +208,7 @@ def test_changes_are_told_as_they_happen(client: Client, database: Database):
         assert first.wait(20)
         for status in ({"phase": "Running", "message": "1 of 2"}, {"phase": "Succeeded"}):
             with database.transaction() as session:
-                mosaics.tell(session.get_one(Mosaic, uuid.UUID(asked["id"])), status)
+                crud.tell(session.get_one(Mosaic, uuid.UUID(asked["id"])), status)
             time.sleep(0.2)  # apart, so that both are seen
         ann.delete(f"/api/v1/requests/{asked['id']}")
 

@@ -298,7 +298,7 @@ def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Databas
 
 
 def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str, Published]):
-    from mosaic_api.results.datasets import Datasets
+    from mosaic_api.results.open_cogs import Datasets
     from mosaic_worker.geometry.sampling import Window
     from mosaic_worker.store import open_store
 

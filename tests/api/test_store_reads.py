@@ -8,8 +8,8 @@ import pytest
 from clients import Client
 from installations import until
 from mosaic_api.database import Database
-from mosaic_api.problems import TooMany, Unavailable
-from mosaic_api.store_reads import THREADS, THREADS_EACH, WAITING_EACH, StoreReads
+from mosaic_api.web.problems import TooMany, Unavailable
+from mosaic_api.web.store_reads import THREADS, THREADS_EACH, WAITING_EACH, StoreReads
 from mosaic_worker.store.directory import DirectoryStore
 from published import Published
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from kube_server import KubeServer, until
 from large_requests import largest_request
-from mosaic_api import mosaics
+from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Audit, Database, Mosaic
-from mosaic_api.identity import named_user, principal_of
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync import kube as kube_of_sync
 from mosaic_api.sync.kube import ApiError, Cluster
@@ -283,7 +283,7 @@ def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
     assert "the cluster does not take the request: " in row.status["message"]
     assert "spec.product" in row.status["message"]
     with synced.database.transaction() as session:
-        mosaics.remove(session, principal_of(named_user(session, "eve", "admin")), bad.id)
+        crud.remove(session, principal_of(named_user(session, "eve", "admin")), bad.id)
     synced.gone(bad.id)
 
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from kube_server import KubeServer
 from mosaic_api.database import Database
 from mosaic_api.database.models import now
-from mosaic_api.problems import Conflict
 from mosaic_api.settings import Settings
-from mosaic_api.sync.acting import Hands
+from mosaic_api.sync.actions import Hands
 from mosaic_api.sync.decide import Wait, decide
 from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_api.sync.observed import Observed, Resource
 from mosaic_api.sync.rows import rows_of
+from mosaic_api.web.problems import Conflict
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import ANNOTATION_ROW
 from sync_world import DONE, RUNNING, SPEC, World

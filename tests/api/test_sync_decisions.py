@@ -23,8 +23,8 @@ from mosaic_api.sync.decide import (
     Wait,
     decide,
 )
-from mosaic_api.sync.line import Line
 from mosaic_api.sync.observed import Observed, Resource, Row
+from mosaic_api.sync.queue import Line
 from mosaic_crds.names import ANNOTATION_ROW
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

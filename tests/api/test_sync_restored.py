@@ -4,16 +4,16 @@ import uuid
 from typing import Any
 
 import pytest
-from mosaic_api import mosaics
+from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.identity import named_user, principal_of
-from mosaic_api.problems import NotFound
+from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from mosaic_api.sync.acting import Hands
+from mosaic_api.sync.actions import Hands
 from mosaic_api.sync.decide import Adopt
 from mosaic_api.sync.kube import Definition
 from mosaic_api.sync.observed import Observed, Resource
-from mosaic_api.sync.running import _needs_something
+from mosaic_api.sync.runner import _needs_something
+from mosaic_api.web.problems import NotFound
 from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_worker.store import open_store
 from sqlalchemy import select
@@ -48,12 +48,12 @@ def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_i
         ann, eve = (
             principal_of(named_user(session, name, role)) for name, role in (("ann", "editor"), ("eve", "admin"))
         )
-        assert mosaics.find(session, eve, found.id) is found
+        assert crud.find(session, eve, found.id) is found
         if asked_on_the_page:
             with pytest.raises(NotFound):
-                mosaics.find(session, ann, found.id)
-            mosaics.share(session, eve, found.id, True)
-        assert mosaics.find(session, ann, found.id) is found
+                crud.find(session, ann, found.id)
+            crud.share(session, eve, found.id, True)
+        assert crud.find(session, ann, found.id) is found
 
 
 def test_one_odd_request_does_not_stop_the_look_at_others():

@@ -8,9 +8,9 @@ from browser import Browser
 from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
+from mosaic_api.auth.identity import MOST_TOKENS, create_token, named_user
 from mosaic_api.database import Audit, Database, Token
 from mosaic_api.database.models import now
-from mosaic_api.identity import MOST_TOKENS, create_token, named_user
 from mosaic_api.settings import Settings
 from sqlalchemy import select
 

@@ -11,8 +11,8 @@ import pytest
 import shapely
 from entry_files import feature, geojson, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
-from mosaic_api.entries.kinds import HEAD_BYTES, format_of
-from mosaic_api.entries.vectors import take_vectors
+from mosaic_api.datasets.reader.formats import HEAD_BYTES, format_of
+from mosaic_api.datasets.reader.vectors import take_vectors
 from mosaic_crds.errors import RequestError
 from rasterio.warp import transform
 from test_entries import keep

@@ -14,12 +14,12 @@ from installations import somebody_waits
 from kubernetes.client import Configuration
 from mosaic_api import __main__ as program
 from mosaic_api.database import Database, Mosaic, Workforce
+from mosaic_api.database.workforce import expect, hand_over
+from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import LostError, Queue
-from mosaic_api.executor.wishes import fulfil
-from mosaic_api.serve import Place, installed
+from mosaic_api.local.installation import Place, installed
 from mosaic_api.settings import Settings
-from mosaic_api.sync.leading import lead
-from mosaic_api.workforce import expect, hand_over
+from mosaic_api.sync.leader import lead
 from mosaic_crds.errors import RequestError
 from running import free_port
 from sqlalchemy import delete, func, select, update

@@ -25,9 +25,9 @@ from pathlib import Path
 import aiohttp
 import httpx
 import numpy as np
+from mosaic_api.auth.identity import named_user
 from mosaic_api.database import Database, Mosaic
-from mosaic_api.identity import named_user
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from pipeline import files, request_of

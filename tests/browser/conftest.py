@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import running
 from databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
-from mosaic_api.local_token import link
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.auth.local_token import link
+from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from range_server import serving

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import uvicorn
 from mosaic_api.app import create_app
-from mosaic_api.connections import listening
 from mosaic_api.database import Database
-from mosaic_api.serve import Place, installed
+from mosaic_api.local.installation import Place, installed
 from mosaic_api.settings import Settings
+from mosaic_api.web.connections import listening
 from playwright.sync_api import Page
 from served_items import COLLECTION, around
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from databases import new_database
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from PIL import Image
 from playwright.sync_api import Page, expect
 from rasters import noise, write_raster

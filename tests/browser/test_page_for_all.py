@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
-from mosaic_api.identity import create_token, named_user
 from playwright.sync_api import Page, expect
 from sites import PHONE, Opens, Site, listened
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from mosaic_api import settings as api_settings
 from mosaic_api.app import API as API_PREFIX
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
+from mosaic_api.settings import installation as api_settings
 from mosaic_api.sync import kube
 from mosaic_crds.allowed import Allowed
 from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, LABEL_OWNER, PLURAL

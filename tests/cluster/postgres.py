@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
-from mosaic_api.identity import create_token, named_user
-from mosaic_api.private_postgres import PrivatePostgres
+from mosaic_api.postgres.server import PrivatePostgres
 from relay import relayed
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session

@@ -20,9 +20,9 @@ from mosaic_worker.isolation import landlock, network_files, report, seccomp
 SERVER = """
 import sys
 from mosaic_worker.isolation import hide_memory
-from mosaic_api.entries.conversion import convert
-from mosaic_api.entries.job import Job
-from mosaic_api.problems import Invalid
+from mosaic_api.datasets.reader.launcher import convert
+from mosaic_api.datasets.reader.job import Job
+from mosaic_api.web.problems import Invalid
 
 hide_memory()
 folder = sys.argv[1]

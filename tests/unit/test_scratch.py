@@ -6,12 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from mosaic_api.entries.scratch import PREFIX, Scratch, sweep_scratch
-from mosaic_api.problems import NoRoom
+from mosaic_api.datasets.scratch import PREFIX, Scratch, sweep_scratch
+from mosaic_api.web.problems import NoRoom
 
 KILLED = """
 import os, signal
-from mosaic_api.entries.scratch import Scratch
+from mosaic_api.datasets.scratch import Scratch
 folder = Scratch().folder
 (folder / "half an upload").write_bytes(bytes(1000))
 print(folder, flush=True)

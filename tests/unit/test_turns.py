@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from mosaic_api.entries.admission import Admission
-from mosaic_api.entries.turns import Cancelled, Turns
-from mosaic_api.problems import TooMany, Unavailable
+from mosaic_api.datasets.admission import Admission
+from mosaic_api.datasets.fair_queue import Cancelled, Turns
+from mosaic_api.web.problems import TooMany, Unavailable
 
 NEVER = threading.Event()
 

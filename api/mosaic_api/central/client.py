@@ -14,9 +14,9 @@ from mosaic_crds.json_input import parse_json
 from mosaic_worker.sources.access.budget import Budget
 from pydantic import BaseModel, ValidationError
 
-from mosaic_api.central.told import TheirEntry, TheirRequest
-from mosaic_api.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
+from mosaic_api.central.schemas import TheirEntry, TheirRequest
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
+from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 UPLOAD_SECONDS = 900.0

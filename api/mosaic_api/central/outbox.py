@@ -15,15 +15,15 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Session
 
+from mosaic_api.auth.identity import Principal, audit
+from mosaic_api.background.loops import Beat
 from mosaic_api.central.client import Central, NotConfigured, TokenRefused
 from mosaic_api.database import Database, Entry
 from mosaic_api.database.models import now
-from mosaic_api.entries import rows
-from mosaic_api.entries.asking import place_and_look
-from mosaic_api.identity import Principal, audit
-from mosaic_api.loops import Beat
-from mosaic_api.problems import Conflict, Forbidden, NotFound, Problem, TooMany
+from mosaic_api.datasets import crud
+from mosaic_api.datasets.input_schemas import place_and_look
 from mosaic_api.settings import Settings
+from mosaic_api.web.problems import Conflict, Forbidden, NotFound, Problem, TooMany
 
 LEASE = timedelta(minutes=30)
 """After which another process takes over what one has begun."""
@@ -45,11 +45,11 @@ def share(session: Session, settings: Settings, principal: Principal, entry_id: 
     """
     if not settings.central_url or not settings.central_token:
         raise NotConfigured
-    entry = rows.own(session, principal, entry_id)
+    entry = crud.own(session, principal, entry_id)
     if entry.central_id is not None and not entry.sharing:
         raise Conflict("the entry was fetched from the central installation, where it is shared already")
     if shared or entry.sharing:
-        entry.sharing = rows.waiting("share" if shared else "unshare")
+        entry.sharing = crud.waiting("share" if shared else "unshare")
         session.flush()
         action = "share with central" if shared else "unshare with central"
         audit(session, principal.user_id, action, f"entry/{entry.id}", name=entry.name)
@@ -139,7 +139,7 @@ class Outbox:
             if found.sharing == claimed:  # else something else is wished meanwhile, which is done next
                 found.sharing = {} if _is_over(outcome) else outcome
             elif claimed["wish"] == "share" and found.sharing.get("wish") != "share":
-                found.sharing = rows.waiting("unshare")  # another process may have done so before it was there
+                found.sharing = crud.waiting("unshare")  # another process may have done so before it was there
 
     def _share(self, central: Central, entry: Entry) -> uuid.UUID:
         """Make an entry there what it is here; its id there."""

@@ -26,7 +26,7 @@ def backup(file: Path, data: Path, store: str | None) -> None:
     """
     from mosaic_worker.store import open_store
 
-    from mosaic_api.backups.making import back_up, reached
+    from mosaic_api.backups.create import back_up, reached
 
     with reached(data) as postgres, _bar(f"backing up {data}") as progress:
         made = back_up(postgres, open_store(store or str(data.absolute() / "store")), file, progress)
@@ -47,7 +47,7 @@ def restore(file: Path, data: Path, store: str | None) -> None:
     The whole FILE is checked before anything is written. Restore only a file that comes from you: a database can run
     programs.
     """
-    from mosaic_api.backups.restoring import restore as bring_back
+    from mosaic_api.backups.restore import restore as bring_back
 
     with _bar(f"restoring {data}") as progress:
         about = bring_back(file, data, store, progress)

@@ -58,7 +58,7 @@ def _token(server: str | None) -> str | None:
     Raises:
         RequestError: others can read the file.
     """
-    from mosaic_api.local_token import found_token
+    from mosaic_api.auth.local_token import found_token
 
     token = os.environ.get("MOSAIC_TOKEN") or found_token(server or DEFAULT_SERVER)
     path = TOKEN_FILE.expanduser()

@@ -8,10 +8,10 @@ from mosaic_crds.names import Phase
 from mosaic_crds.request import MosaicRequest
 from sqlalchemy import select
 
-from mosaic_api import mosaics
+from mosaic_api.auth.identity import principal_of, single_user
 from mosaic_api.database import Mosaic
-from mosaic_api.identity import principal_of, single_user
-from mosaic_api.serve import Installation
+from mosaic_api.local.installation import Installation
+from mosaic_api.requests import crud
 
 LOOK_SECONDS = 1.0
 
@@ -32,11 +32,11 @@ def ask(request: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, 
         before = session.scalar(select(Mosaic).where(*named))
         spec = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if before is not None and before.phase in {Phase.FAILED, Phase.CANCELLED}:
-            mosaics.remove(session, principal, before.id)
+            crud.remove(session, principal, before.id)
             session.flush()
         elif before is not None and before.spec == spec:
             return before.id, before.over
-        mosaic = mosaics.create(session, settings, principal, name, spec)
+        mosaic = crud.create(session, settings, principal, name, spec)
         mosaic.origin = "command"
         return mosaic.id, False
 

@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from mosaic_crds.request import MosaicRequest
 
-    from mosaic_api.serve import Installation
+    from mosaic_api.local.installation import Installation
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -60,10 +60,10 @@ def serve(
     from mosaic_crds.errors import MosaicError
     from mosaic_worker.cli.requests import read_request
 
-    from mosaic_api.connections import listening
-    from mosaic_api.secrecy import guard_secrets, log_isolation
-    from mosaic_api.serve import Place, installed, show_page, stopping
+    from mosaic_api.local.installation import Place, installed, show_page, stopping
     from mosaic_api.settings import ENV_DATABASE, database_if_named
+    from mosaic_api.settings.secrets import guard_secrets, log_isolation
+    from mosaic_api.web.connections import listening
 
     asked = [read_request(path) for path in requests]
     with stopping(), ExitStack() as running:

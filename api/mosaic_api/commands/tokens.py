@@ -30,7 +30,7 @@ def token() -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="After which it ends.")
 def create(user: str, label: str, role: str, scopes: tuple[str, ...], days: int) -> None:
     """Make a token, and print it: it cannot be shown again."""
-    from mosaic_api.identity import create_token, named_user
+    from mosaic_api.auth.identity import create_token, named_user
 
     with _database() as database, database.transaction() as session:
         made, secret = create_token(session, named_user(session, user, role), label, scopes, days)
@@ -59,9 +59,9 @@ def revoke(token_id: UUID) -> None:
     """Let a token be valid no longer."""
     from mosaic_crds.errors import RequestError
 
+    from mosaic_api.auth.identity import audit
     from mosaic_api.database import Token
     from mosaic_api.database.models import now
-    from mosaic_api.identity import audit
 
     with _database() as database, database.transaction() as session:
         found = session.get(Token, token_id)

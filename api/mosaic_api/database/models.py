@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from mosaic_api.folding import folded
+from mosaic_api.database.search_text import folded
 
 ROLES = ("viewer", "editor", "admin")
 """What a user may do: look; ask and keep; and see to what is others'."""

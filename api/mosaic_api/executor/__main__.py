@@ -10,8 +10,8 @@ from mosaic_crds.reports import guarded
 
 from mosaic_api.database import Database
 from mosaic_api.executor.executor import Executor
-from mosaic_api.secrecy import guard_secrets, log_isolation
 from mosaic_api.settings import ENV_CLUSTER, Settings
+from mosaic_api.settings.secrets import guard_secrets, log_isolation
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from mosaic_crds.json_input import storable
 from mosaic_crds.validation import load_request
 
 from mosaic_api.executor.job import Job
-from mosaic_api.gates import gate_of
+from mosaic_api.requests.gate import gate_of
 
 MOST_WARNINGS = 16
 """As many as `status.plan` takes; the Item has all."""

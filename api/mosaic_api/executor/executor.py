@@ -11,15 +11,15 @@ from threading import Event
 
 from mosaic_crds.errors import PassingError
 
-from mosaic_api import overlays
+from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.database import Database
+from mosaic_api.database.workforce import OtherKindError
 from mosaic_api.executor.events import Changed, Inbox
+from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import Queue
-from mosaic_api.executor.wishes import fulfil
-from mosaic_api.executor.working import RETRY_SECONDS, work_off
-from mosaic_api.loops import Beat, Loops
+from mosaic_api.executor.worker import RETRY_SECONDS, work_off
+from mosaic_api.overlays import service as overlays
 from mosaic_api.settings import Settings
-from mosaic_api.workforce import OtherKindError
 
 LOOK_SECONDS = 5.0
 """After which it looks by itself: for leases that ended, and for what it was not told."""

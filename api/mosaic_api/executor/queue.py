@@ -17,9 +17,10 @@ from mosaic_crds.spec import Execution
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from mosaic_api import mosaics
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.database.models import now
+from mosaic_api.database.workforce import expect
+from mosaic_api.executor.cleanup import write_down
 from mosaic_api.executor.rows import (
     as_moment,
     as_text,
@@ -31,9 +32,8 @@ from mosaic_api.executor.rows import (
     suspended,
     takeable,
 )
-from mosaic_api.executor.story import GOES_ON, Status
-from mosaic_api.executor.traces import write_down
-from mosaic_api.workforce import expect
+from mosaic_api.executor.status import GOES_ON, Status
+from mosaic_api.requests import crud
 
 ATTEMPTS = 5
 """How often a request is begun; then `wishes` gives it up."""
@@ -123,7 +123,7 @@ class Queue:
             status |= {"phase": str(Phase.RUNNING), "message": GOES_ON}
         else:
             status |= {"phase": str(Phase.PLANNING), "message": "the plan is being made"}
-        mosaics.tell(mosaic, status, moment)
+        crud.tell(mosaic, status, moment)
         mosaic.uid = mosaic.uid or str(mosaic.id)
         mosaic.worker, mosaic.attempts = self._worker, mosaic.attempts + 1
         mosaic.lease_until = lease_end()
@@ -149,7 +149,7 @@ class Queue:
         """
 
         def told(mosaic: Mosaic) -> Wish | None:
-            mosaics.tell(mosaic, status)
+            crud.tell(mosaic, status)
             mosaic.lease_until = lease_end()
             mosaic.changed = now()
             return _wish(mosaic)
@@ -175,7 +175,7 @@ class Queue:
         """
 
         def given(mosaic: Mosaic) -> None:
-            mosaics.tell(mosaic, status | {"suspendedSince": as_text(now())})
+            crud.tell(mosaic, status | {"suspendedSince": as_text(now())})
             mosaic.worker = None
             mosaic.lease_until = func.now() + timedelta(seconds=wait) if wait else None
             mosaic.attempts -= 0 if counted else 1

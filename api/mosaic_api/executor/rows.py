@@ -7,9 +7,9 @@ from mosaic_crds.names import Phase
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
-from mosaic_api import mosaics
 from mosaic_api.database import Mosaic
 from mosaic_api.database.models import OVER, now
+from mosaic_api.requests import crud
 
 ORIGINS = ("api", "overlays", "command")
 """Of rows that executors see to. Whoever runs one says that there is no cluster, in which all rows are the sync's."""
@@ -31,7 +31,7 @@ def end(mosaic: Mosaic, phase: Phase, message: str) -> None:
     moment = now()
     status = {key: value for key, value in mosaic.status.items() if key != "suspendedSince"}
     over = {"phase": str(phase), "message": message, "completionTime": as_text(moment)}
-    mosaics.tell(mosaic, status | over, moment)
+    crud.tell(mosaic, status | over, moment)
     mosaic.worker = mosaic.lease_until = None
 
 

@@ -8,8 +8,8 @@ from mosaic_worker.geometry.longitudes import near
 from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.geometry.sampling import Window
 
-from mosaic_api.results.datasets import Datasets
-from mosaic_api.results.shown import ShownMosaic
+from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.published import ShownMosaic
 
 
 def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitude: float) -> list[float | None]:

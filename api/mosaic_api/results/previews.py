@@ -26,8 +26,8 @@ from mosaic_worker.store import Store
 from mosaic_worker.tiles import TileRecord
 from pydantic import ValidationError
 
-from mosaic_api.problems import NotFound
 from mosaic_api.results.tiles import coloured
+from mosaic_api.web.problems import NotFound
 
 SIDE = 512
 """Pixels of a tile's picture, at most."""

@@ -16,9 +16,9 @@ from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
-from mosaic_api.problems import Invalid
-from mosaic_api.results.datasets import Datasets
-from mosaic_api.results.shown import ShownMosaic
+from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.published import ShownMosaic
+from mosaic_api.web.problems import Invalid
 
 SIDE = 256
 """Pixels of a tile."""

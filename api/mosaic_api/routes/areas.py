@@ -8,16 +8,16 @@ import anyio
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 
-from mosaic_api.access import Who
-from mosaic_api.bodies import Body
+from mosaic_api.auth.dependencies import Who
+from mosaic_api.auth.identity import Principal
 from mosaic_api.context import HERE, Context
-from mosaic_api.entries.filing import Content, Sender
-from mosaic_api.entries.job import Outcome
-from mosaic_api.entries.kinds import VECTORS_TAKEN
-from mosaic_api.entries.uploads import announced, cancelled_with, received_file
-from mosaic_api.identity import Principal
-from mosaic_api.problems import Invalid
-from mosaic_api.routes.entries import file_in_form
+from mosaic_api.datasets.reader.formats import VECTORS_TAKEN
+from mosaic_api.datasets.reader.job import Outcome
+from mosaic_api.datasets.storage import Content, Sender
+from mosaic_api.datasets.uploads import announced, cancelled_with, received_file
+from mosaic_api.routes.datasets import file_in_form
+from mosaic_api.web.problems import Invalid
+from mosaic_api.web.schemas import Body
 
 router = APIRouter(prefix="/areas", tags=["planning"])
 

@@ -12,20 +12,20 @@ from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
 from mosaic_worker.sources.access.budget import Budget
 
-from mosaic_api.access import Who, who
-from mosaic_api.bodies import Body
+from mosaic_api.auth.dependencies import Who, who
+from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central, NotConfigured
-from mosaic_api.central.fetching import fetch_entry, fetch_mosaic
-from mosaic_api.central.told import TheirEntries, TheirEntry, TheirRequest, TheirRequests
+from mosaic_api.central.downloads import fetch_entry, fetch_mosaic
+from mosaic_api.central.schemas import TheirEntries, TheirEntry, TheirRequest, TheirRequests
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Entry
-from mosaic_api.entries.keeping import Keeper
-from mosaic_api.entries.telling import Told
-from mosaic_api.identity import Principal
-from mosaic_api.problems import TooMany
-from mosaic_api.redaction import redacted
-from mosaic_api.routes.entries import KEEPER
-from mosaic_api.routes.mosaics import Asked
+from mosaic_api.datasets.schemas import Told
+from mosaic_api.datasets.service import Keeper
+from mosaic_api.requests.redaction import redacted
+from mosaic_api.routes.datasets import KEEPER
+from mosaic_api.routes.requests import Asked
+from mosaic_api.web.problems import TooMany
+from mosaic_api.web.schemas import Body
 
 Result = TypeVar("Result")
 router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(who)])

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from mosaic_api.context import context_of
-from mosaic_api.problems import Unavailable
+from mosaic_api.web.problems import Unavailable
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,11 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from mosaic_api.access import STANDS_ON, address_of, session_of
+from mosaic_api.auth.dependencies import STANDS_ON, address_of, session_of
+from mosaic_api.auth.identity import audit, close_session, open_session, principal_of, valid_token
+from mosaic_api.auth.oidc import CALLBACK, LOGIN, TARGET, Claims, Provider, own_path, user_of
 from mosaic_api.context import HERE, Context
-from mosaic_api.identity import audit, close_session, open_session, principal_of, valid_token
-from mosaic_api.login import CALLBACK, LOGIN, TARGET, Claims, Provider, own_path, user_of
-from mosaic_api.problems import Forbidden, NotFound, Problem, TooMany, Unauthorized
+from mosaic_api.web.problems import Forbidden, NotFound, Problem, TooMany, Unauthorized
 
 START = "/auth/start"
 router = APIRouter(include_in_schema=False)

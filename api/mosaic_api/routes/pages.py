@@ -13,9 +13,9 @@ from mosaic_worker.output.colormaps import palette
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from mosaic_api.auth.local_session import is_local_user, let_in
+from mosaic_api.auth.local_token import PARAMETER
 from mosaic_api.context import context_of
-from mosaic_api.local_access import is_local_user, let_in
-from mosaic_api.local_token import PARAMETER
 from mosaic_api.settings import Settings
 
 router = APIRouter(include_in_schema=False)

@@ -11,17 +11,17 @@ from mosaic_worker.output.stretched import Limits as Stretch
 from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
 from pydantic import BaseModel, Field
 
-from mosaic_api import mosaics
-from mosaic_api.access import Who, credentials, recognised, required
-from mosaic_api.bodies import Body
+from mosaic_api.auth.dependencies import Who, credentials, recognised, required
+from mosaic_api.auth.identity import Principal
 from mosaic_api.context import HERE, Context, context_of
-from mosaic_api.files import Sent, known, send
-from mosaic_api.identity import Principal
-from mosaic_api.problems import Invalid, NotFound
+from mosaic_api.requests import crud
 from mosaic_api.results import legends, tiles
 from mosaic_api.results.points import values_at
 from mosaic_api.results.previews import Preview
-from mosaic_api.results.shown import ShownMosaic
+from mosaic_api.results.published import ShownMosaic
+from mosaic_api.web.files import Sent, known, send
+from mosaic_api.web.problems import Invalid, NotFound
+from mosaic_api.web.schemas import Body
 
 router = APIRouter(prefix="/requests/{mosaic_id}", tags=["results"])
 
@@ -157,7 +157,7 @@ def shown(request: Request, mosaic_id: uuid.UUID) -> Seen:
     def find() -> tuple[Principal, ShownMosaic]:
         principal = required(recognised(request, here))
         with here.database.transaction() as session:
-            return principal, ShownMosaic.of(mosaics.find(session, principal, mosaic_id))
+            return principal, ShownMosaic.of(crud.find(session, principal, mosaic_id))
 
     principal, mosaic = here.shown.get((credentials(request), mosaic_id), find)
     here.limits.call(principal)
@@ -293,7 +293,7 @@ def _preview(mosaic_id: uuid.UUID, principal: Principal, here: Context) -> Previ
         NotFound: there is no such mosaic, or it may not be seen.
     """
     with here.database.transaction() as session:
-        mosaic = mosaics.find(session, principal, mosaic_id)
+        mosaic = crud.find(session, principal, mosaic_id)
     return None if mosaic.uid is None or mosaic.over else here.previews.of(mosaic.uid)
 
 

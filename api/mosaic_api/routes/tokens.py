@@ -8,8 +8,8 @@ from typing import Literal, Self
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mosaic_api import identity
-from mosaic_api.access import Who
+from mosaic_api.auth import identity
+from mosaic_api.auth.dependencies import Who
 from mosaic_api.context import HERE
 from mosaic_api.database import Token
 

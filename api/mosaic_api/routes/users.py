@@ -8,11 +8,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from mosaic_api import identity
-from mosaic_api.access import Who, WhoIfKnown
+from mosaic_api.auth import identity
+from mosaic_api.auth.dependencies import Who, WhoIfKnown
+from mosaic_api.auth.oidc import LOGIN
 from mosaic_api.context import HERE
 from mosaic_api.database import User
-from mosaic_api.login import LOGIN
 
 router = APIRouter(tags=["users"])
 Role = Literal["viewer", "editor", "admin"]

@@ -1,0 +1,1 @@
+"""Loops that run for the life of a process, and the maintenance that they do."""

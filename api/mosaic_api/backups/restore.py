@@ -1,0 +1,116 @@
+"""`mosaic restore`: a backup becomes the folder of an installation, whole or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.names import Phase
+from mosaic_worker.results import Results
+from mosaic_worker.store import Store, open_store
+from sqlalchemy import select
+
+from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading, sync_folder
+from mosaic_api.backups.create import Progress
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.database.engine import knows
+from mosaic_api.postgres.server import PrivatePostgres
+
+
+def restore(path: Path, data: Path, store_uri: str | None, progress: Progress) -> About:
+    """Make a folder for `mosaic serve` of a backup.
+
+    It is made under another name beside its place, which it takes when it is whole.
+
+    Args:
+        path: of the backup.
+        data: the folder; it is empty, or not there.
+        store_uri: where the files of the store go; a folder in `data` if None. Files that are there stay as they are.
+        progress: called with the progress so far.
+
+    Raises:
+        RequestError: the backup is damaged or of a newer version, the folder is not empty, or it has no room.
+        PassingError: the store or the database fails.
+    """
+    data = data.absolute()
+    try:
+        with reading(path) as (about, archive):
+            _expect_fitting(path, about, archive, data)
+            return _restore(about, archive, data, store_uri, progress)
+    except OSError as error:
+        raise RequestError(f"{data} cannot be made: {error.strerror or error}") from None
+
+
+def _expect_fitting(path: Path, about: About, archive: Reader, data: Path) -> None:
+    """Refuse before anything is written.
+
+    Raises:
+        RequestError: it cannot work.
+    """
+    if data.exists() and (not data.is_dir() or any(data.iterdir())):
+        raise RequestError(f"{data} is not empty, and nothing is overwritten; restore into a new folder with --data")
+    if not knows(about.revision):
+        raise RequestError(f"{path} was made by a newer version of mosaic-operator; install that one to restore it")
+    data.parent.mkdir(parents=True, exist_ok=True)
+    needed = 3 * archive.size(DATABASE) + sum(archive.size(f"{STORE}{key}") for key in about.files)
+    free = shutil.disk_usage(data.parent).free
+    if needed > free:
+        raise RequestError(f"{data.parent} has {free / 1e9:.1f} GB left, and {needed / 1e9:.1f} GB are needed")
+
+
+def _restore(about: About, archive: Reader, data: Path, store_uri: str | None, progress: Progress) -> About:
+    with ExitStack() as undo:
+        unfinished = Path(tempfile.mkdtemp(prefix=".mosaic-", dir=data.parent))
+        undo.callback(shutil.rmtree, unfinished, ignore_errors=True)
+        if os.geteuid() == 0:
+            unfinished.chmod(0o711)  # root's PostgreSQL runs as another user
+        _copy(about, archive, open_store(store_uri or str(unfinished / "store")), progress)
+        postgres = PrivatePostgres(unfinished / "database")
+        undo.callback(lambda: shutil.rmtree(postgres.place, ignore_errors=True))
+        undo.callback(postgres.stop)
+        postgres.start()
+        _load(archive, postgres)
+        _settle(Database(postgres.url), open_store(store_uri or str(data / "store")))
+        postgres.stop()
+        unfinished.rename(data)
+        sync_folder(data.parent)
+        undo.pop_all()
+    return about
+
+
+def _load(archive: Reader, postgres: PrivatePostgres) -> None:
+    with tempfile.TemporaryFile() as dump:
+        dump.writelines(archive.pieces(DATABASE))
+        dump.seek(0)
+        options = ("--exit-on-error", "--single-transaction", "--no-owner")
+        done = postgres.run("pg_restore", "--dbname", "postgres", *options, given=dump)
+    if done.returncode:
+        raise RequestError(f"the database cannot be restored: {done.stdout.strip()}")
+
+
+def _copy(about: About, archive: Reader, store: Store, progress: Progress) -> None:
+    for number, key in enumerate(about.files):
+        progress(number, len(about.files))
+        try:
+            store.create(key, archive.pieces(f"{STORE}{key}"))
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+    progress(len(about.files), len(about.files))
+
+
+def _settle(database: Database, store: Store) -> None:
+    """Bring the tables to the newest form, and let rows tell where their files are now."""
+    try:
+        database.migrate()
+        with database.transaction() as session:
+            published = select(Mosaic).where(Mosaic.phase == Phase.SUCCEEDED, Mosaic.item.is_not(None))
+            for mosaic in session.scalars(published.where(Mosaic.uid.is_not(None))):
+                results = Results(mosaic.namespace, mosaic.name, str(mosaic.uid))
+                told = results.told(json.dumps(mosaic.item).encode(), store)
+                message = f"published {told.get('cog') or told['item']}"
+                mosaic.status = mosaic.status | {"result": told, "message": message}
+    finally:
+        database.close()

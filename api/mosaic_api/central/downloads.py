@@ -1,0 +1,140 @@
+"""What others shared with the central installation, or what it made, taken over as an entry of one's own."""
+
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from mosaic_api.auth.identity import Principal
+from mosaic_api.central.client import Central
+from mosaic_api.central.schemas import TheirEntry, TheirRequest
+from mosaic_api.database import Entry
+from mosaic_api.datasets.crud import expect_room
+from mosaic_api.datasets.input_schemas import New, look_of_picture, place_and_look
+from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.storage import Content
+from mosaic_api.web.problems import Conflict
+
+_MULTIHASH = "1220"
+"""Of SHA-256, before its digits in `file:checksum`."""
+
+
+def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
+    """Take over an entry; fetched again, it is the same one.
+
+    Returns:
+        The entry here, and whether it was made by this call.
+
+    Raises:
+        Forbidden: the principal may only look.
+        Problem: the central installation refuses, or it cannot be kept here.
+        PassingError: it does not answer.
+    """
+    principal.require("editor")
+    found = _copy_of(keeper, principal, central_id)
+    if found is not None:
+        return found, False
+    try:
+        theirs = central.get(f"entries/{central_id}", TheirEntry)
+        asked = New.model_validate(_said(theirs))
+    except ValidationError:
+        raise _strange() from None
+    original = theirs.files.get("original")
+    if original is None:
+        return keeper.keep(principal, asked, key=central_id, central_id=central_id)
+    path = f"entries/{central_id}/files/original"
+    source = _Source(path, original.sha256, original.name, original.bytes)
+    return _keep(keeper, central, principal, asked, source, central_id)
+
+
+def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
+    """Take over a mosaic that the central installation made, as an image coloured as its picture is.
+
+    Returns:
+        The entry here, and whether it was made by this call.
+
+    Raises:
+        Forbidden: the principal may only look.
+        Conflict: it is not published yet.
+        Problem: the central installation refuses, or it cannot be kept here.
+        PassingError: it does not answer.
+    """
+    principal.require("editor")
+    found = _copy_of(keeper, principal, central_id)
+    if found is not None:
+        return found, False
+    told = central.get(f"requests/{central_id}", TheirRequest)
+    item = told.item
+    if told.phase != Phase.SUCCEEDED or not item:
+        raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
+    try:
+        mosaic = item["assets"]["mosaic"]
+        said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
+        asked = New.model_validate(said | look_of_picture(item))
+        digest = mosaic["file:checksum"].removeprefix(_MULTIHASH)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _strange() from None
+    source = _Source(f"requests/{central_id}/files/cog", digest, f"{asked.name}.tif", None)
+    return _keep(keeper, central, principal, asked, source, central_id)
+
+
+class _Source(NamedTuple):
+    """A file there.
+
+    Attributes:
+        path: in the API.
+        digest: its SHA-256.
+        name: of it.
+        size: bytes; None where nothing says so.
+    """
+
+    path: str
+    digest: str
+    name: str
+    size: int | None
+
+
+def _keep(
+    keeper: Keeper, central: Central, principal: Principal, asked: New, source: _Source, central_id: uuid.UUID
+) -> tuple[Entry, bool]:
+    most, scratch = keeper.settings.max_upload_bytes, keeper.filing.scratch
+    if source.size is not None:
+        most = min(most, max(source.size, 1))
+        with keeper.database.transaction() as session:
+            expect_room(session, keeper.settings, principal.user_id, most)
+    with scratch.reserved(most), tempfile.TemporaryDirectory(prefix="fetch-", dir=scratch.folder) as folder:
+        target = Path(folder) / "original"
+        central.download(source.path, target, source.digest, most)
+        with target.open("rb") as file:
+            return keeper.keep(principal, asked, Content(file, source.name), key=central_id, central_id=central_id)
+
+
+def _strange() -> PassingError:
+    return PassingError(
+        "the central installation tells of it in a way that this version does not know; update this one"
+    )
+
+
+def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Entry | None:
+    """The principal's own entry that is a copy of one there, or that is shared there as it."""
+    with keeper.database.transaction() as session:
+        return session.scalars(
+            select(Entry)
+            .where(Entry.central_id == central_id, Entry.owner_id == principal.user_id, Entry.removed.is_(None))
+            .order_by(Entry.created)
+        ).first()
+
+
+def _said(theirs: TheirEntry) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "kind": theirs.kind,
+        "name": theirs.name,
+        "description": theirs.description,
+        "creator": theirs.creator or theirs.owner or "",
+    }
+    return said | place_and_look(theirs.kind, theirs.bounds, theirs.details)

@@ -1,0 +1,85 @@
+"""Turns: so many things are done at once, and no owner takes all of them."""
+
+import itertools
+import threading
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+from mosaic_api.web.problems import Problem
+
+LOOK_SECONDS = 0.2
+"""Between two looks whether a waiting call is cancelled."""
+
+
+class Cancelled(Problem):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the upload was broken off")
+
+
+class Turns:
+    """Lets so many in at once.
+
+    Whoever has the fewest turns now is next, and among these the one whose last turn is the longest ago; so that an
+    owner with a hundred files delays another one by a single file.
+
+    Args:
+        most: turns at once.
+        most_each: turns of one owner at once; fewer than `most`, a turn stays free for others.
+    """
+
+    def __init__(self, most: int, most_each: int) -> None:
+        self._most, self._most_each = most, most_each
+        self._changed = threading.Condition()
+        self._waiting: dict[Hashable, deque[object]] = {}
+        self._running: Counter[Hashable] = Counter()
+        self._served: dict[Hashable, int] = {}
+        self._numbers = itertools.count(1)
+
+    @contextmanager
+    def turn(self, owner: Hashable, cancelled: threading.Event) -> Iterator[None]:
+        """Wait for a turn, and have it.
+
+        Args:
+            owner: who it counts for.
+            cancelled: ends the wait when it is set.
+
+        Raises:
+            Cancelled: it was set.
+        """
+        self._wait(owner, cancelled)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running[owner] -= 1
+                if not self._running[owner]:
+                    del self._running[owner]
+                self._changed.notify_all()
+
+    def _wait(self, owner: Hashable, cancelled: threading.Event) -> None:
+        ticket = object()
+        with self._changed:
+            self._waiting.setdefault(owner, deque()).append(ticket)
+            try:
+                while self._next() is not ticket:
+                    if cancelled.is_set():
+                        raise Cancelled
+                    self._changed.wait(LOOK_SECONDS)
+                self._running[owner] += 1
+                self._served[owner] = next(self._numbers)
+            finally:
+                self._waiting[owner].remove(ticket)
+                if not self._waiting[owner]:
+                    del self._waiting[owner]
+                self._changed.notify_all()
+
+    def _next(self) -> object | None:
+        if self._running.total() >= self._most:
+            return None
+        able = [owner for owner in self._waiting if self._running[owner] < self._most_each]
+        if not able:
+            return None
+        return self._waiting[min(able, key=lambda owner: (self._running[owner], self._served.get(owner, 0)))][0]

@@ -1,0 +1,122 @@
+"""The process that reads what somebody sent: bounded in memory, time and disk, without network and secrets.
+
+Files are read by large libraries, of which one may crash on a file made for that; then this process ends, and the one
+that answers people goes on.
+"""
+
+import fcntl
+import os
+import resource
+import select
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from mosaic_crds.errors import RequestError
+from mosaic_worker.isolation import Rules, code_files, seal
+
+from mosaic_api.datasets.boxes import Box
+from mosaic_api.datasets.reader.formats import FORMATS
+from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, Told
+
+_DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "GPX", "KML", "LIBKML", "MEM"}
+"""Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
+_SKIPPED = "GDAL_SKIP"
+
+
+def main() -> None:
+    """Do the job that the environment tells."""
+    _end_with_server()
+    job = Job.model_validate_json(os.environ[ENV_JOB])
+    kind = next(each for each in FORMATS if each.name == job.format)
+    if kind.kind == "vector" and _SKIPPED not in os.environ:
+        _start_again()
+    seal(rules_of(job))
+    too_large: list[int] = []
+    signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file as large as it may be
+    _limit(job)
+    try:
+        found = _take(job)
+        told = Told(box=found.box, footprint=found.footprint, details=found.details)
+    except RequestError as error:
+        told = Told(error=str(error).replace(job.path, "it"))
+    except MemoryError:
+        told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
+    except Exception as error:
+        if not too_large and not _is_of_gdal(error):
+            raise
+        told = Told(
+            error="file: it cannot be read to its end: it is damaged, incomplete, or takes more memory than is allowed"
+        )
+    if told.error is not None and too_large:
+        told = Told(
+            error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
+        )
+    Path(job.outcome).write_text(told.model_dump_json())
+
+
+def _is_of_gdal(error: Exception) -> bool:
+    """Whether GDAL gave up, which it does on damaged files."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return isinstance(error, CPLE_BaseError | RasterioError)
+
+
+def _end_with_server() -> None:
+    """Let the kernel end this process when its server is gone, whose end of the pipe at the standard input is closed.
+
+    By a signal and not by a thread, which would wait for a library that never returns.
+    """
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, fcntl.fcntl(sys.stdin, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([sys.stdin], [], [], 0)[0]:  # it was gone before
+        os._exit(1)
+
+
+def rules_of(job: Job) -> Rules:
+    """What the process may touch: the code, the file, and the folders in which it leaves what it made."""
+    made = [job.outcome, *([job.display] if job.display else [])]
+    return Rules([*code_files(os.environ), Path(job.path)], [Path(path).parent for path in made])
+
+
+def _start_again() -> None:
+    """Start anew with drivers that GDAL leaves out, which it asks for only once, when it is loaded."""
+    from pyogrio import list_drivers
+
+    skipped = ",".join(driver for driver in list_drivers() if driver not in _DRIVERS)
+    environment = os.environ | {_SKIPPED: skipped}
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "mosaic_api.datasets.reader"], environment)  # noqa: S606
+
+
+def _limit(job: Job) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (job.bytes, job.bytes))
+    with suppress(ValueError, OSError):  # macOS does not bound it
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
+
+
+def _take(job: Job) -> Outcome:
+    kind = next(each for each in FORMATS if each.name == job.format)
+    if kind.kind == "vector" and job.area:
+        from mosaic_api.datasets.reader.areas import take_area
+
+        return take_area(Path(job.path), job.name, kind)
+    if kind.kind == "vector":
+        from mosaic_api.datasets.reader.vectors import take_vectors
+
+        return take_vectors(Path(job.path), job.name, kind, Path(job.display or os.devnull))
+    from mosaic_api.datasets.reader.images import take_image
+    from mosaic_api.datasets.reader.plain_images import take_picture
+
+    if kind.placed:
+        if job.corners is None or job.display is None:
+            raise ValueError("a picture is placed by its corners")
+        return take_picture(job.path, kind.driver, Box(*job.corners), job.display)
+    return take_image(job.path, job.max_pixels, job.decoded, job.display)
+
+
+if __name__ == "__main__":
+    main()

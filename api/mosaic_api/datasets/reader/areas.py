@@ -1,0 +1,125 @@
+"""An area out of a vector file: all of its polygons as one, in degrees, as `spec.area.geometry` takes it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from mosaic_crds.area import MOST_POLYGONS, MOST_POSITIONS, Area
+from mosaic_crds.errors import RequestError
+from mosaic_worker.geometry.area import cut_at_antimeridian
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from shapely.geometry import mapping
+from shapely.geometry.base import BaseGeometry
+from shapely.validation import explain_validity
+
+from mosaic_api.datasets.boxes import smallest_box
+from mosaic_api.datasets.reader.formats import Format
+from mosaic_api.datasets.reader.job import Outcome
+from mosaic_api.datasets.reader.layers import read_layers, there
+
+POLYGON, MULTIPOLYGON, COLLECTION = 3, 6, 7
+HALF = 180.0
+
+
+def take_area(path: Path, name: str, kind: Format) -> Outcome:
+    """Read the polygons of a vector file.
+
+    Args:
+        path: of the file.
+        name: of the layer of a file that does not name it.
+        kind: of the file.
+
+    Returns:
+        As the footprint the area, and in the details how many features were taken, and how many are no polygons.
+
+    Raises:
+        RequestError: there is none, one is not valid, or they have too many positions.
+    """
+    shapes = [layer.geometries[there(layer.geometries)] for layer in read_layers(path, name, kind, follow=True)]
+    geometries = np.concatenate([*shapes, np.empty(0, object)])
+    polygons = [_polygons(geometry) for geometry in geometries]
+    taken = [number for number, found in enumerate(polygons) if len(found)]
+    if not taken:
+        what = "no feature has a geometry" if len(geometries) == 0 else "it has only points and lines"
+        raise RequestError(f"file: there is no polygon in it ({what}), and an area is made of polygons")
+    parts = np.concatenate([polygons[number] for number in taken])
+    _expect_valid(parts)
+    area = _on_the_globe(_together(parts))
+    west, _, east, _ = area.bounds
+    footprint = _checked(cut_at_antimeridian(area) if west < -HALF or east > HALF else area)
+    details = {"features": len(taken), "leftOut": len(geometries) - len(taken)}
+    return Outcome(smallest_box(shapely.bounds(shapely.get_parts(area))), footprint, details)
+
+
+def _polygons(geometry: BaseGeometry) -> NDArray[np.object_]:
+    """The polygons of a geometry, also those in collections of collections."""
+    parts = shapely.get_parts(geometry)
+    while np.isin(kinds := shapely.get_type_id(parts), (MULTIPOLYGON, COLLECTION)).any():
+        parts = shapely.get_parts(parts)
+    found: NDArray[np.object_] = parts[kinds == POLYGON]
+    return found
+
+
+def _expect_valid(parts: NDArray[np.object_]) -> None:
+    """Refuse polygons that cross themselves: nobody knows what they mean.
+
+    Raises:
+        RequestError: there is one.
+    """
+    invalid = np.flatnonzero(~shapely.is_valid(parts))
+    if len(invalid):
+        raise RequestError(
+            f"file: polygon {invalid[0] + 1} of {len(parts)} is not valid: {explain_validity(parts[invalid[0]])}; "
+            'repair it, as "Fix geometries" of QGIS does'
+        )
+
+
+def _together(parts: NDArray[np.object_]) -> BaseGeometry:
+    """One polygon or multipolygon; polygons that touch or overlap become one, else they stay as they are."""
+    if len(parts) == 1:
+        return parts[0]
+    alike = shapely.multipolygons(parts)
+    return alike if shapely.is_valid(alike) else shapely.union_all(parts)
+
+
+def _on_the_globe(area: BaseGeometry) -> BaseGeometry:
+    """An area whose longitudes are within a turn of [-180, 180].
+
+    Raises:
+        RequestError: its coordinates are no degrees.
+    """
+    west, south, east, north = area.bounds
+    if south < -90 or north > 90 or east - west > 2 * HALF or west < -3 * HALF or east > 3 * HALF:
+        raise RequestError(
+            f"file: the polygons reach from {west:.6g} to {east:.6g} degrees east and from {south:.6g} to {north:.6g} "
+            "degrees north, which is not on the globe; check the coordinate system of the file"
+        )
+    return area
+
+
+def _checked(area: BaseGeometry) -> dict[str, Any]:
+    """An area as a request takes it.
+
+    Raises:
+        RequestError: it has too many positions, or is none for another reason.
+    """
+    count = int(shapely.get_num_coordinates(area))
+    if count > MOST_POSITIONS:
+        raise RequestError(
+            f"file: the polygons have {count:,} positions; at most {MOST_POSITIONS:,} are allowed, so simplify them"
+        )
+    parts = int(shapely.get_num_geometries(area))
+    if parts > MOST_POLYGONS:
+        raise RequestError(
+            f"file: there are {parts:,} polygons that do not touch; at most {MOST_POLYGONS:,} are allowed, so leave "
+            "some out"
+        )
+    geometry: dict[str, Any] = json.loads(json.dumps(mapping(area)))
+    try:
+        Area.model_validate({"geometry": geometry})
+    except ValidationError as error:
+        raise RequestError(f"file: the polygons make no area: {error.errors(include_url=False)[0]['msg']}") from None
+    return geometry

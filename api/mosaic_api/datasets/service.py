@@ -1,0 +1,337 @@
+"""Entries made: a file is read by a child process, kept in the store with what is shown of it, and a row tells of it.
+
+The store comes first and the row last, so that what a row names is there; what is in the store without a row is loose.
+"""
+
+import dataclasses
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mosaic_crds.errors import RequestError
+from mosaic_worker.results import MOSAIC, Results
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mosaic_api.auth.identity import Principal, audit
+from mosaic_api.database import Database, Entry
+from mosaic_api.datasets.boxes import Box
+from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
+from mosaic_api.datasets.input_schemas import Change, Described, New, look_of_picture
+from mosaic_api.datasets.orphans import bind, loosen
+from mosaic_api.datasets.storage import DISPLAYS, Content, Filing, Original, Sender, size_of
+from mosaic_api.requests import crud
+from mosaic_api.settings import Settings
+from mosaic_api.web.problems import Conflict, Invalid, NotFound, Problem
+
+_FOR_IMAGES = ("west", "south", "east", "north", "colormap", "minimum", "maximum")
+_FOR_POINTS = ("longitude", "latitude")
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Makes entries.
+
+    Attributes:
+        settings: of this installation.
+        database: for their rows.
+        filing: for their files.
+        cancelled: set when nobody waits for the entry any more.
+    """
+
+    settings: Settings
+    database: Database
+    filing: Filing
+    cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def keep(
+        self,
+        principal: Principal,
+        asked: New,
+        content: Content | None = None,
+        *,
+        key: uuid.UUID | None = None,
+        central_id: uuid.UUID | None = None,
+    ) -> tuple[Entry, bool]:
+        """Make an entry, or find it made.
+
+        Args:
+            principal: whose it becomes.
+            asked: what is said of it.
+            content: its file; none for a point, or a mosaic.
+            key: made by who asks; with the same one, nothing is made twice.
+            central_id: the entry of the central installation that it is a copy of.
+
+        Returns:
+            The entry, and whether it was made by this call.
+
+        Raises:
+            Forbidden: the principal may only look.
+            Invalid: it cannot be what was meant; the field is named.
+            Conflict: the key was used for something else.
+            TooLarge: the principal's room is used up.
+            NotFound: there is no such mosaic to be seen, or it is not published.
+            PassingError: the database or the store does not answer.
+        """
+        principal.require("editor")
+        entry_id = uuid.uuid4() if key is None else uuid.uuid5(principal.user_id, str(key))
+        if asked.from_request is not None:
+            with self._mosaic(principal, asked) as (said, mosaic):
+                return self._keep(principal, said, mosaic, entry_id, None)
+        if asked.kind is None:
+            raise Invalid("kind: say whether it is an image, a vector file or a point", "kind")
+        if asked.name is None:
+            raise Invalid("name: it needs one", "name")
+        return self._keep(principal, asked, content, entry_id, central_id)
+
+    def move(self, principal: Principal, entry_id: uuid.UUID, wanted: Change, seen: str | None = None) -> Entry:
+        """Change what is said of an entry, also where it is; a picture is placed anew.
+
+        What is not to be changed is taken from the row when it is locked, so that of changes at the same time each
+        keeps what the others did.
+
+        Args:
+            principal: who does it.
+            entry_id: of the entry.
+            wanted: what is to be otherwise.
+            seen: the header If-Match.
+
+        Raises:
+            Forbidden: the principal may only look.
+            Invalid: it cannot be so.
+            NotFound: there is none of the principal's.
+            Outdated: the entry was changed meanwhile.
+            TooLarge: the owner's room is used up.
+            PassingError: the database or the store does not answer.
+        """
+        with self.database.transaction() as session:
+            entry = own(session, principal, entry_id)
+            expect_version(entry, seen)
+            room = expect_room(session, self.settings, entry.owner_id, 0)
+        _refuse_other(wanted, entry.kind)
+        placed: dict[str, Any] = {}
+        if wanted.corners is not None:
+            if not entry.details.get("placed"):
+                raise Invalid("west: the image says itself where it is, and cannot be moved", "west")
+            if wanted.corners != Box(entry.west, entry.south, entry.east, entry.north):
+                placed = self._placed_anew(entry, wanted.corners, room)
+        with self._discarding(placed.get("files", {})), self.database.transaction() as session:
+            entry = own(session, principal, entry_id)
+            expect_version(entry, seen)
+            former, files = _keys(entry), entry.files | placed.get("files", {})
+            expect_room(session, self.settings, entry.owner_id, _bytes(files) - _bytes(entry.files))
+            change(session, principal, entry, _changes(entry, wanted, placed))
+            bind(session, _keys(entry) - former)
+            loosen(session, former - _keys(entry))
+        self.filing.discard(former - _keys(entry))
+        return entry
+
+    def _keep(
+        self,
+        principal: Principal,
+        asked: New,
+        content: Content | None,
+        entry_id: uuid.UUID,
+        central_id: uuid.UUID | None,
+    ) -> tuple[Entry, bool]:
+        _refuse_other(asked, asked.kind)
+        entry = Entry(
+            id=entry_id,
+            kind=asked.kind,
+            name=asked.name,
+            description=asked.description or "",
+            creator=asked.creator or "",
+            owner_id=principal.user_id,
+            shared=bool(asked.shared),
+            central_id=central_id,
+            files={},
+            details={},
+        )
+        if asked.kind == "point":
+            if content is not None:
+                raise Invalid("file: a point has none; choose another kind, or leave the file out", "file")
+            if asked.point is None:
+                raise Invalid("longitude: a point has a longitude and a latitude", "longitude")
+            _set(entry, _place(asked.point, asked.point.outline))
+            return self._insert(principal, entry)
+        if content is None:
+            raise Invalid("file: it is missing; only points have none", "file")
+        size = size_of(content.file)
+        with self.database.transaction() as session:
+            expect_room(session, self.settings, principal.user_id, size)
+        with self.filing.on_disk(content) as original:
+            _expect_kind(original, asked)
+            with self.database.transaction() as session:
+                found = self._made_before(session, entry_id, original.digest)
+                room = expect_room(session, self.settings, principal.user_id, 0)
+            if found is not None:
+                return found, False
+            display = None if content.made_here else _display_of(original)
+            outcome = self.filing.read(
+                original, display, asked.corners, Sender(principal.user_id, room, self.cancelled)
+            )
+            more = size + (display.stat().st_size if display else 0)
+            with self.database.transaction() as session:
+                expect_room(session, self.settings, principal.user_id, more)
+            with self._discarding(entry.files):
+                entry.files["original"] = self.filing.keep(entry_id, original)
+                if display is not None:
+                    entry.files["display"] = self.filing.keep_display(entry_id, original, display)
+                _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
+                found, made = self._insert(principal, entry)
+            if not made:
+                self.filing.discard(_keys(entry))
+            return found, made
+
+    @contextmanager
+    def _discarding(self, files: Mapping[str, Any]) -> Iterator[None]:
+        """Delete files at once whose entry is refused, so that they fill no room that nobody has."""
+        try:
+            yield
+        except (Problem, RequestError):
+            self.filing.discard([file["key"] for file in files.values()])
+            raise
+
+    def _placed_anew(self, entry: Entry, corners: Box, room: int | None) -> dict[str, Any]:
+        """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
+        told, shown = entry.files["original"], entry.files.get("display", {"bytes": 0})
+        try:
+            file = self.filing.store.open(told["key"])
+        except FileNotFoundError:
+            raise NotFound("the file of this entry is not in the store any more; send it anew") from None
+        room = None if room is None else room + told["bytes"] + shown["bytes"]
+        with file, self.filing.on_disk(Content(file, told["name"])) as original:
+            display = _display_of(original)
+            outcome = self.filing.read(original, display, corners, Sender(entry.owner_id, room, self.cancelled))
+            files = {"display": self.filing.keep_display(entry.id, original, display)}
+            return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
+
+    def _insert(self, principal: Principal, entry: Entry) -> tuple[Entry, bool]:
+        digest = entry.files.get("original", {}).get("sha256")
+        try:
+            with self.database.transaction() as session:
+                found = self._made_before(session, entry.id, digest)
+                if found is not None:
+                    return found, False
+                expect_room(session, self.settings, principal.user_id, _bytes(entry.files))
+                session.add(entry)
+                session.flush()
+                bind(session, _keys(entry))
+                audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
+                session.refresh(entry)
+                return entry, True
+        except IntegrityError:  # another one came in between
+            with self.database.transaction() as session:
+                found = self._made_before(session, entry.id, digest)
+            if found is None:
+                raise
+            return found, False
+
+    def _made_before(self, session: Session, entry_id: uuid.UUID, digest: str | None) -> Entry | None:
+        """An entry that was made with the same key already, locked; had back, if it was deleted meanwhile.
+
+        Raises:
+            Conflict: it was made of another file.
+        """
+        found = session.scalar(select(Entry).where(Entry.id == entry_id).with_for_update(of=Entry))
+        if found is None:
+            return None
+        if is_past_restoring(found, self.settings):  # its files may have been purged in part
+            loosen(session, _keys(found))
+            session.delete(found)
+            session.flush()
+            return None
+        if found.files.get("original", {}).get("sha256") != digest:
+            raise Conflict("the Idempotency-Key was used for another file already; make a new one")
+        if found.removed is not None:
+            found.removed = None
+            audit(session, found.owner_id, "restore", f"entry/{found.id}", name=found.name)
+        return found
+
+    @contextmanager
+    def _mosaic(self, principal: Principal, asked: New) -> Iterator[tuple[New, Content]]:
+        """A published mosaic as a new entry: its COG, coloured as its picture is."""
+        with self.database.transaction() as session:
+            mosaic = crud.find(session, principal, asked.from_request)  # type: ignore[arg-type]
+        if mosaic.item is None or mosaic.uid is None:
+            raise Conflict(f"the mosaic {mosaic.name} is not published yet; wait until it is", "from_request")
+        said: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}
+        said |= look_of_picture(mosaic.item)
+        said |= asked.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
+        key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(MOSAIC)
+        try:
+            file = self.filing.store.open(key)
+        except FileNotFoundError:
+            raise NotFound(f"the files of the mosaic {mosaic.name} are not in the store any more") from None
+        with file:
+            yield New.model_validate(said), Content(file, f"{mosaic.name}.tif", made_here=True)
+
+
+def _refuse_other(asked: Described, kind: str | None) -> None:
+    """Refuse what is said of another kind of entry."""
+    fields = (() if kind == "image" else _FOR_IMAGES) + (() if kind == "point" else _FOR_POINTS)
+    for field in fields:
+        if getattr(asked, field) is not None:
+            raise Invalid(f"{field}: an entry of the kind {kind} has none; leave it out", field)
+
+
+def _expect_kind(original: Original, asked: New) -> None:
+    """Refuse a file of another kind than is said, and a place that is missing or told twice."""
+    kind = original.format
+    if kind.kind != asked.kind:
+        raise Invalid(f"kind: the file is a {kind.name}, which is of the kind {kind.kind}", "kind")
+    if kind.placed and asked.corners is None:
+        raise Invalid(
+            f"west: a {kind.name} does not say where it is; give its corners west, south, east and north", "west"
+        )
+    if not kind.placed and asked.corners is not None:
+        raise Invalid(f"west: a {kind.name} says itself where it is; leave the corners out", "west")
+
+
+def _display_of(original: Original) -> Path:
+    return original.path.with_name(f"display{DISPLAYS[original.format.kind][0]}")
+
+
+def _place(box: Box, footprint: dict[str, Any]) -> dict[str, Any]:
+    return box._asdict() | {"footprint": footprint}
+
+
+def _set(entry: Entry, columns: dict[str, Any]) -> None:
+    for name, value in columns.items():
+        setattr(entry, name, value)
+
+
+def _keys(entry: Entry) -> set[str]:
+    """Of its files in the store."""
+    return {file["key"] for file in entry.files.values()}
+
+
+def _bytes(files: Mapping[str, Any]) -> int:
+    return sum(file["bytes"] for file in files.values())
+
+
+def _changes(entry: Entry, wanted: Change, placed: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a locked entry that are to be otherwise.
+
+    Args:
+        entry: as it is now.
+        wanted: what is said of it.
+        placed: the columns of a picture that was placed elsewhere.
+    """
+    changes: dict[str, Any] = wanted.model_dump(include={"name", "description", "creator", "shared"}, exclude_none=True)
+    if wanted.point is not None:
+        changes |= _place(wanted.point, wanted.point.outline)
+    if placed:
+        changes |= {**placed, "files": entry.files | placed["files"]}
+    if placed or wanted.look:
+        changes["details"] = placed.get("details", entry.details) | _look_of(entry) | wanted.look
+    return changes
+
+
+def _look_of(entry: Entry) -> dict[str, Any]:
+    return {name: entry.details[name] for name in ("colormap", "limits") if name in entry.details}

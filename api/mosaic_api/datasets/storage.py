@@ -1,0 +1,262 @@
+"""The files of entries: taken to the disk, read by a child process, and kept in the store with what is shown of them.
+
+Every file in the store is new, and loose until an entry names it: none that was left behind by another upload is ever
+taken for one's own.
+"""
+
+import hashlib
+import io
+import logging
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Collection, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import entry_key
+from mosaic_worker.store import Store
+from sqlalchemy import delete
+
+from mosaic_api.database import Database, LooseFile
+from mosaic_api.datasets.boxes import Box
+from mosaic_api.datasets.fair_queue import Turns
+from mosaic_api.datasets.orphans import loosen
+from mosaic_api.datasets.reader.formats import GEOTIFF, HEAD_BYTES, Format, format_of
+from mosaic_api.datasets.reader.job import Job, Outcome
+from mosaic_api.datasets.reader.launcher import convert
+from mosaic_api.datasets.reader.zips import LARGEST_RATIO, LARGEST_UNPACKED
+from mosaic_api.datasets.scratch import Scratch
+from mosaic_api.web.problems import NoRoom
+
+PIECE_BYTES = 4 * 2**20
+DISPLAYS = {"image": (".tif", "image/tiff"), "vector": (".geojson", "application/geo+json")}
+
+LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_MIB = 60, 600, 1
+"""That reading a file may take, by its size."""
+LEAST_DISPLAY, DISPLAY_RATIO = 64 * 2**20, 50
+"""Bytes of what is shown of a file, of the smallest file and for each byte of a larger one; compressed, a picture of
+noise is 20 times smaller than what is shown of it."""
+WRITTEN_RATIO = 2.5
+"""Of all bytes that are written to those that are shown: overviews, and images that are rewritten first, are apart."""
+LEAST_BYTES = 2**20
+"""That a process may write whatever is left."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who a file is read for.
+
+    Attributes:
+        owner: of the entry.
+        room: bytes that what is shown of it may have in the owner's quota; None without one.
+        cancelled: set when nobody waits for the answer any more.
+    """
+
+    owner: Hashable
+    room: int | None
+    cancelled: threading.Event
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file that came in.
+
+    Attributes:
+        file: to read it from.
+        name: as whoever sent it calls it.
+        made_here: whether it is a COG that this program made, which is shown as it is.
+    """
+
+    file: BinaryIO
+    name: str
+    made_here: bool = False
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file on the disk, under a name that only says what it is.
+
+    Attributes:
+        path: where it is; the folder is its own.
+        format: of its content.
+        digest: its SHA-256.
+        name: as whoever sent it calls it.
+    """
+
+    path: Path
+    format: Format
+    digest: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Filing:
+    """Reads files, and keeps them.
+
+    Attributes:
+        database: in which files are loose until entries name them.
+        store: where they are kept.
+        scratch: the disk that they pass through.
+        max_pixels: of an image.
+        max_display_bytes: that the pixels of what is shown of an image may have before they are compressed.
+        conversions: lets so many be read at once, each in a process of up to 2 GiB.
+    """
+
+    database: Database
+    store: Store
+    scratch: Scratch
+    max_pixels: int
+    max_display_bytes: int
+    conversions: Turns
+
+    @contextmanager
+    def on_disk(self, content: Content) -> Iterator[Original]:
+        """A file on the disk, in a folder that is gone in the end.
+
+        Raises:
+            Invalid: it is of no kind that is taken.
+            NoRoom: the disk is full.
+        """
+        with self.scratch.reserved(size_of(content.file)) as written:
+            folder = Path(tempfile.mkdtemp(prefix="entry-", dir=self.scratch.folder))
+            try:
+                head = content.file.read(HEAD_BYTES)
+                kind = GEOTIFF if content.made_here else format_of(head)
+                path, digest = folder / f"original{kind.suffix}", hashlib.sha256(head)
+                with path.open("xb") as file:
+                    file.write(head)
+                    while piece := content.file.read(PIECE_BYTES):
+                        digest.update(piece)
+                        file.write(piece)
+                written()
+                yield Original(path, kind, digest.hexdigest(), content.name)
+            finally:
+                shutil.rmtree(folder)
+
+    def read(self, original: Original, display: Path | None, corners: Box | None, sender: Sender) -> Outcome:
+        """What a file is, and what is shown of it in another one.
+
+        Args:
+            original: the file.
+            display: where what is shown is written; nowhere if the file itself is shown.
+            corners: of a picture.
+            sender: who it is read for.
+
+        Raises:
+            Invalid: it cannot be taken.
+            Cancelled: nobody waits for it any more.
+            NoRoom: the disk is full.
+        """
+        size = original.path.stat().st_size
+        most = LEAST_DISPLAY + DISPLAY_RATIO * size
+        if sender.room is not None:
+            most = min(most, max(sender.room - size, LEAST_BYTES))
+        job = self._job(original).model_copy(update={"corners": corners, "display": display and str(display)})
+        return self._convert(job, original, most, sender)
+
+    def read_area(self, original: Original, sender: Sender) -> Outcome:
+        """The polygons of a vector file as one area.
+
+        Args:
+            original: the file.
+            sender: who it is read for.
+
+        Raises:
+            Invalid: it cannot be taken.
+            Cancelled: nobody waits for it any more.
+            NoRoom: the disk is full.
+        """
+        job = self._job(original).model_copy(update={"area": True})
+        return self._convert(job, original, LEAST_BYTES, sender)
+
+    def _convert(self, job: Job, original: Original, most: int, sender: Sender) -> Outcome:
+        """Let a process read a file, when it has its turn and its room on the disk.
+
+        Args:
+            job: what it does.
+            original: the file.
+            most: bytes of what is shown of it.
+            sender: who it is read for.
+        """
+        size = original.path.stat().st_size
+        unpacked = min(LARGEST_UNPACKED, LARGEST_RATIO * size) if original.format.packed else 0
+        with (
+            self.conversions.turn(sender.owner, sender.cancelled),
+            self.scratch.reserved(unpacked),
+            self.scratch.reserved_up_to(round(most * WRITTEN_RATIO)) as reserved,
+        ):
+            written = round(reserved / WRITTEN_RATIO)
+            if written < LEAST_BYTES:
+                raise NoRoom("the server's temporary disk is full now; try again later")
+            return convert(job.model_copy(update={"bytes": written + unpacked}), sender.cancelled)
+
+    def _job(self, original: Original) -> Job:
+        mib = original.path.stat().st_size // 2**20
+        return Job(
+            path=str(original.path),
+            name=PurePosixPath(original.name).stem,
+            format=original.format.name,
+            max_pixels=self.max_pixels,
+            outcome=str(original.path.parent / "outcome.json"),
+            decoded=self.max_display_bytes,
+            seconds=min(LEAST_SECONDS + SECONDS_PER_MIB * mib, MOST_SECONDS),
+        )
+
+    def discard(self, keys: Collection[str]) -> None:
+        """Delete files that no entry names any more; what cannot be deleted now is loose, and swept later."""
+        try:
+            for key in keys:
+                self.store.delete(key)
+            with self.database.transaction() as session:
+                session.execute(delete(LooseFile).where(LooseFile.key.in_(keys)))
+        except PassingError as error:
+            _log.warning("files are left for the next sweep: %s", error)
+
+    def keep(self, entry_id: uuid.UUID, original: Original) -> dict[str, Any]:
+        """Put a file into the store; what `Entry.files` says of it.
+
+        Raises:
+            PassingError: the database or the store does not take it.
+        """
+        kind = original.format
+        return self._keep(entry_id, "original", original.path, kind.suffix, kind.media_type, original.name)
+
+    def keep_display(self, entry_id: uuid.UUID, original: Original, display: Path) -> dict[str, Any]:
+        """Put what is shown of a file into the store; what `Entry.files` says of it.
+
+        Raises:
+            PassingError: the database or the store does not take it.
+        """
+        suffix, media_type = DISPLAYS[original.format.kind]
+        name = f"{PurePosixPath(original.name).stem}-display{suffix}"
+        return self._keep(entry_id, "display", display, suffix, media_type, name)
+
+    def _keep(
+        self, entry_id: uuid.UUID, role: str, path: Path, suffix: str, media_type: str, name: str
+    ) -> dict[str, Any]:
+        key, digest = entry_key(str(entry_id), role, uuid.uuid4().hex, suffix), hashlib.sha256()
+
+        def pieces() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while piece := file.read(PIECE_BYTES):
+                    digest.update(piece)
+                    yield piece
+
+        with self.database.transaction() as session:
+            loosen(session, [key])
+        self.store.create(key, pieces())
+        size = path.stat().st_size
+        return {"key": key, "name": name, "mediaType": media_type, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes of a seekable file, which is at its start then."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size

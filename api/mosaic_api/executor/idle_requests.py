@@ -1,0 +1,80 @@
+"""What is to be done with requests that nobody works on: they stop, stand still or are gone, as people wish it.
+
+One that was begun too often is given up. Whatever ended without a mosaic leaves nothing in the store: a row without a
+mosaic has a `uid` only as long as something may be left under it.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.database.workforce import OtherKindError, expect
+from mosaic_api.executor.cleanup import Traces, write_down
+from mosaic_api.executor.queue import ATTEMPTS
+from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
+from mosaic_api.executor.status import done_by_then, suspended_message
+from mosaic_api.requests import crud
+
+_log = logging.getLogger(__name__)
+
+
+def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
+    """Do it for one row, or for all; several may try at once, and one of them does it.
+
+    Raises:
+        OtherKindError: a cluster works this database off by now.
+        PassingError: the database does not answer.
+    """
+    with database.transaction() as session:
+        query = select(Mosaic.id).where(_wished())
+        wished: Sequence[uuid.UUID] = session.scalars(
+            query if row is None else query.where(Mosaic.id == uuid.UUID(row))
+        ).all()
+    for each in wished:
+        try:
+            _fulfil(database, store_uri, each)
+        except PassingError as error:  # and it is tried again at the next look at all
+            _log.warning("what is wished of %s is not done yet: %s", each, error)
+        except OtherKindError:
+            raise
+        except Exception:  # the others' wishes do not wait for this one
+            _log.exception("what is wished of %s could not be done; it is tried again", each)
+
+
+def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
+    with database.transaction() as session:
+        expect(session, "executors")
+        locked = select(Mosaic).where(Mosaic.id == row, _wished()).with_for_update(of=Mosaic, skip_locked=True)
+        mosaic = session.scalar(locked)
+        if mosaic is None:
+            return
+        wanted = mosaic.removed is None and mosaic.cancelled is None and mosaic.attempts < ATTEMPTS
+        if wanted and not mosaic.over:
+            standing = {"phase": str(Phase.SUSPENDED), "message": suspended_message(mosaic.status)}
+            crud.tell(mosaic, mosaic.status | standing)
+            return
+        if mosaic.uid is not None:
+            write_down(session, mosaic, results=True)
+            Traces(mosaic.namespace, mosaic.name, mosaic.uid).delete(store_uri)
+            mosaic.uid = None
+        if mosaic.removed is not None:
+            session.delete(mosaic)
+        elif mosaic.cancelled is not None and not mosaic.over:
+            end(mosaic, Phase.CANCELLED, f"cancelled{done_by_then(mosaic.status)}")
+        elif not mosaic.over:
+            told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(mosaic.status)}"
+            end(mosaic, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
+
+
+def _wished() -> ColumnElement[bool]:
+    still_open = Mosaic.completed.is_(None)
+    stop = and_(still_open, or_(Mosaic.cancelled.is_not(None), Mosaic.attempts >= ATTEMPTS))
+    stand_still = and_(still_open, suspended(), Mosaic.phase != Phase.SUSPENDED)
+    leave_nothing = and_(Mosaic.phase.in_((Phase.FAILED, Phase.CANCELLED)), Mosaic.uid.is_not(None))
+    what = or_(Mosaic.removed.is_not(None), stop, stand_still, leave_nothing)
+    return and_(Mosaic.origin.in_(ORIGINS), idle(), what)

@@ -1,0 +1,1 @@
+"""`mosaic serve`: a whole installation on one machine."""

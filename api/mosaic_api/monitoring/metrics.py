@@ -1,0 +1,188 @@
+"""What Prometheus is told: how HTTP goes, and what is in the database."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute as Column
+from sqlalchemy.orm import Session
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mosaic_api.background.loops import Loops
+from mosaic_api.database import Database, Entry, Mosaic
+from mosaic_api.monitoring.health import Single
+
+NOWHERE = "none"
+"""The route of requests that no route is for: their paths are not told, for there are any number of them."""
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one application."""
+
+    def __init__(self, database: Database, loops: Loops) -> None:
+        self.registry = CollectorRegistry()
+        self._rows = _Rows(database)
+        self._counting = Single(self._rows.count)
+        self.registry.register(self._rows)
+        self.registry.register(_LoopStates(loops))
+        self._requests = Counter(
+            "mosaic_http_requests", "HTTP requests", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "mosaic_http_request_seconds",
+            "Until the headers of an answer were sent",
+            ["method", "route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+
+    async def text(self) -> bytes:
+        """All metrics, as Prometheus reads them."""
+        try:
+            await self._counting.answer()
+        except TimeoutError:
+            self._rows.forget()
+        return generate_latest(self.registry)
+
+    def close(self) -> None:
+        """Count no more."""
+        self._counting.close()
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+
+class Measured:
+    """Counts the answers of an application, of which some routes are below a prefix."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:
+        self._app, self._metrics, self._prefix = app, metrics, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, and count how it is answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                taken = time.perf_counter() - began
+                self._metrics.observe(_method(scope), self._route(scope), message["status"], taken)
+            await send(message)
+
+        await self._app(scope, receive, counted)
+
+    def _route(self, scope: Scope) -> str:
+        """The template of the path, which may know nothing of the prefix."""
+        route = getattr(scope.get("route"), "path", None)
+        if route is None:
+            return NOWHERE
+        below = scope["path"].startswith(f"{self._prefix}/") and not route.startswith(f"{self._prefix}/")
+        return f"{self._prefix}{route}" if below else str(route)
+
+
+class _Rows(Collector):
+    """What was in the database when it was last counted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counted: list[Metric] = []
+        self.forget()
+
+    def describe(self) -> list[Metric]:
+        """Names alone: nothing is counted when it is registered."""
+        return [_family(name) for name in _DESCRIBED]
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted."""
+        yield from self._counted
+
+    def forget(self) -> None:
+        """Say that the database does not answer."""
+        answers = _family("mosaic_database_up")
+        answers.add_metric([], 0)
+        self._counted = [answers]
+
+    def count(self) -> None:
+        """Count mosaics by phase and entries by kind, and see whether the database answers."""
+        try:
+            with self._database.transaction() as session:
+                phases = _counts(session, Mosaic.phase, Mosaic.removed)
+                kinds = _counts(session, Entry.kind, Entry.removed)
+        except PassingError:
+            self.forget()
+            return
+        answers = _family("mosaic_database_up")
+        answers.add_metric([], 1)
+        mosaics = _counted("mosaic_mosaics", {str(phase): phases.get(str(phase), 0) for phase in Phase})
+        self._counted = [answers, mosaics, _counted("mosaic_entries", kinds)]
+
+
+class _LoopStates(Collector):
+    """How the background loops of this process are doing."""
+
+    def __init__(self, loops: Loops) -> None:
+        self._loops = loops
+
+    def describe(self) -> list[Metric]:
+        """Names alone."""
+        return list(self._families())
+
+    def collect(self) -> Iterator[Metric]:
+        """Whether each loop works, how often it failed, and when it last showed that it is alive."""
+        up, failures, age = self._families()
+        for loop in self._loops.all():
+            up.add_metric([loop.name], 0 if loop.trouble else 1)
+            failures.add_metric([loop.name], loop.failures)
+            age.add_metric([loop.name], loop.age)
+        yield from (up, failures, age)
+
+    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily("mosaic_loop_up", "Whether a background loop is neither stuck nor dead", labels=["loop"]),
+            CounterMetricFamily("mosaic_loop_failures", "Errors of a background loop, which goes on", labels=["loop"]),
+            GaugeMetricFamily(
+                "mosaic_loop_silent_seconds", "Since a background loop last showed that it is alive", labels=["loop"]
+            ),
+        )
+
+
+_DESCRIBED = {
+    "mosaic_database_up": ("Whether the database answers", ()),
+    "mosaic_mosaics": ("Mosaics by phase", ("phase",)),
+    "mosaic_entries": ("Entries by kind", ("kind",)),
+}
+
+
+def _counts(session: Session, column: Column[str], removed: Column[datetime | None]) -> dict[str, int]:
+    """How many rows there are of each value of a column, without those that are removed."""
+    found = session.execute(select(column, func.count()).where(removed.is_(None)).group_by(column))
+    return dict(found.all())
+
+
+def _family(name: str) -> GaugeMetricFamily:
+    told, labels = _DESCRIBED[name]
+    return GaugeMetricFamily(name, told, labels=labels)
+
+
+def _counted(name: str, counts: dict[str, int]) -> Metric:
+    family = _family(name)
+    for label, count in counts.items():
+        family.add_metric([label], count)
+    return family
+
+
+def _method(scope: Scope) -> str:
+    """A method that there is; anybody can send another word."""
+    known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    return scope["method"] if scope["method"] in known else "OTHER"

@@ -1,0 +1,243 @@
+"""The research system's table `overlays`, served as it was: its clients insert a row, and read where its picture is.
+
+A row with `is_earth_daily` and without a `file_path` asks for the NDVI of its corners, from EarthDaily's mosaics, with
+pixels of `resolution` metres: of each pixel the newest value within the year before `created`. It becomes a mosaic that
+everybody here sees. When that is published, `file_path` and the picture's true corners are filled in, once.
+
+A row that cannot be served becomes a mosaic that has failed, with the reason, and stays as it is. It is tried again
+when it is corrected, or when the failed mosaic is removed. Other rows are not touched.
+"""
+
+import logging
+import math
+import secrets
+import threading
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    and_,
+    case,
+    cast,
+    exists,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mosaic_api.auth.identity import audit
+from mosaic_api.background.loops import Beat, Loops
+from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database.models import OVER, now
+from mosaic_api.overlays.spec import EARTH_RADIUS, FIRST, LAST, Wanted
+from mosaic_api.requests import crud
+from mosaic_api.settings import Settings
+
+OVERLAYS = Table(
+    "overlays",
+    MetaData(),
+    Column("overlay_id", Integer, primary_key=True),
+    Column("created", TIMESTAMP),
+    Column("file_path", String(255)),
+    Column("ul_lat", Double),
+    Column("ul_lng", Double),
+    Column("lr_lat", Double),
+    Column("lr_lng", Double),
+    Column("resolution", Integer),
+    Column("is_earth_daily", Boolean),
+)
+"""The columns that are used here; a migration makes the table where it is not there yet."""
+LONGEST_PATH = 255
+HEAR_SECONDS = 30.0
+LONGEST_ROUND_SECONDS = 600.0
+_log = logging.getLogger(__name__)
+
+
+def keep_served(settings: Settings, database: Database, loops: Loops, stop: threading.Event) -> None:
+    """Start a loop that serves the table whenever it or a mosaic changes; several processes may do so at once."""
+
+    def work(beat: Beat) -> None:
+        for change in database.changes(HEAR_SECONDS):
+            if stop.is_set():
+                return
+            beat()
+            if change is None or change.startswith(("overlays ", "mosaics ")):
+                serve(settings, database)
+
+    loops.start("overlays", work, stop, silence=LONGEST_ROUND_SECONDS)
+
+
+def serve(settings: Settings, database: Database) -> None:
+    """Do all that the table asks for now, each row by itself.
+
+    Raises:
+        PassingError: the database does not answer.
+    """
+    unserved = select(OVERLAYS.c.overlay_id).where(_asks(), ~_has_mosaic())
+    _each(database, _failures(), partial(_take_back_failure, settings=settings))
+    _each(database, unserved, partial(_take_in, settings=settings))
+    _each(database, _ends(), _tell_end)
+
+
+def _each(database: Database, rows: Select[Any], do: Callable[[Session, int], None]) -> None:
+    """Do something with each of some rows, in a transaction of its own; an error of one is logged, and others go on."""
+    with database.transaction() as session:
+        found = session.scalars(rows).all()
+    for overlay_id in found:
+        try:
+            with database.transaction() as session:
+                do(session, overlay_id)
+        except PassingError:
+            raise
+        except Exception:
+            _log.exception("row %d of overlays cannot be served now; it is tried again", overlay_id)
+
+
+def corners_of(item: dict[str, Any]) -> dict[str, float]:
+    """The corners of a mosaic's picture, degrees, by the columns they go into."""
+    left, bottom, right, top = item["assets"]["picture"]["proj:bbox"]
+    (ul_lng, ul_lat), (lr_lng, lr_lat) = _degrees(left, top), _degrees(right, bottom)
+    return {"ul_lat": ul_lat, "ul_lng": ul_lng, "lr_lat": lr_lat, "lr_lng": lr_lng}
+
+
+def _row(session: Session, overlay_id: int) -> "Row[Any] | None":
+    """A row as it is now: `created` as text, for PostgreSQL knows times that Python does not, and `time` if it does."""
+    created = OVERLAYS.c.created
+    columns = [column for column in OVERLAYS.c if column is not created]
+    time = case((and_(created >= FIRST, created < LAST), created)).label("time")
+    wanted: list[Any] = [*columns, cast(created, String).label("created"), time]
+    return session.execute(select(*wanted).where(OVERLAYS.c.overlay_id == overlay_id)).one_or_none()
+
+
+def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Make the mosaic that a row asks for; nothing where another process has made it, or the row is gone."""
+    row = _row(session, overlay_id)
+    if row is None:
+        return
+    noticed = now()
+    wanted = Wanted.by(row, noticed, settings.max_pixels)
+    name = f"overlay-{row.overlay_id}"
+    if session.scalar(select(exists().where(Mosaic.name == name, Mosaic.removed.is_(None), Mosaic.gone.is_(None)))):
+        name += f"-{secrets.token_hex(3)}"  # somebody else took it
+    mosaic = Mosaic(
+        id=uuid.uuid4(),
+        namespace=settings.namespace,
+        name=name,
+        origin="overlays",
+        shared=True,
+        created=noticed,
+        spec=wanted.spec,
+        status={"phase": Phase.PENDING},
+        overlay_id=row.overlay_id,
+    )
+    if wanted.wrong:
+        crud.tell(mosaic, {"phase": Phase.FAILED, "message": wanted.wrong})
+    try:
+        with session.begin_nested():
+            session.add(mosaic)
+    except IntegrityError:
+        return
+    audit(session, None, "create", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=row.overlay_id)
+
+
+def _failures() -> Select[Any]:
+    """The rows that ask, and whose mosaics have failed."""
+    return (
+        select(OVERLAYS.c.overlay_id)
+        .join(Mosaic, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+        .where(Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None), _asks())
+    )
+
+
+def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Wish that a failed mosaic is gone whose row has changed since, so that the row is taken in again."""
+    mosaic = session.scalar(
+        select(Mosaic)
+        .where(Mosaic.overlay_id == overlay_id, Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None))
+        .with_for_update(of=Mosaic, skip_locked=True)
+    )
+    row = _row(session, overlay_id)
+    if mosaic is None or row is None:
+        return
+    wanted = Wanted.by(row, mosaic.created, settings.max_pixels)
+    if wanted.spec == mosaic.spec and wanted.wrong in {"", mosaic.status.get("message")}:
+        return
+    audit(session, None, "remove", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=mosaic.overlay_id)
+    mosaic.removed, mosaic.overlay_id = now(), None
+
+
+def _ends() -> Select[Any]:
+    """The rows whose mosaics have ended, which nobody has been told yet."""
+    subject = literal("overlay/") + cast(Mosaic.overlay_id, String)
+    told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Mosaic.id, String))
+    ended = or_(Mosaic.phase != Phase.SUCCEEDED, Mosaic.item.is_not(None))
+    return (
+        select(Mosaic.overlay_id)
+        .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+        .where(_asks(), Mosaic.phase.in_(OVER), ended, ~told)
+    )
+
+
+def _tell_end(session: Session, overlay_id: int) -> None:
+    """Fill in a row whose mosaic is published, or write down why that will not be; once."""
+    locked = _ends().with_only_columns(Mosaic).where(Mosaic.overlay_id == overlay_id)
+    mosaic = session.scalar(locked.with_for_update(of=Mosaic, skip_locked=True))
+    if mosaic is None:
+        return
+    what = {"mosaic": str(mosaic.id), "name": mosaic.name}
+    trouble = _fill_in(session, mosaic)
+    if trouble:
+        _log.warning("row %d of overlays is not served: %s", mosaic.overlay_id, trouble)
+        audit(session, None, "fail", f"overlay/{mosaic.overlay_id}", message=trouble, **what)
+    else:
+        audit(session, None, "serve", f"overlay/{mosaic.overlay_id}", **what)
+
+
+def _fill_in(session: Session, mosaic: Mosaic) -> str:
+    """Write into a row where its picture is; give the reason where that cannot be."""
+    if mosaic.phase != Phase.SUCCEEDED or mosaic.item is None:
+        return str(mosaic.status.get("message") or mosaic.phase)
+    path = mosaic.status.get("result", {}).get("png")
+    if path is None or "picture" not in mosaic.item["assets"]:
+        return "the mosaic has no picture"
+    if len(path) > LONGEST_PATH:
+        return f"the column file_path takes {LONGEST_PATH} characters, and the picture is at {path}"
+    session.execute(
+        update(OVERLAYS)
+        .where(OVERLAYS.c.overlay_id == mosaic.overlay_id, OVERLAYS.c.file_path.is_(None))
+        .values(file_path=path, **corners_of(mosaic.item))
+    )
+    return ""
+
+
+def _asks() -> Any:
+    return and_(OVERLAYS.c.is_earth_daily, OVERLAYS.c.file_path.is_(None))
+
+
+def _has_mosaic() -> Any:
+    return exists().where(Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+
+
+def _degrees(x: float, y: float) -> tuple[float, float]:
+    """Longitude and latitude of a place in EPSG:3857, whose x may go on beyond the antimeridian."""
+    longitude = math.degrees(x / EARTH_RADIUS)
+    if not -180 <= longitude <= 180:
+        longitude = (longitude + 180) % 360 - 180
+    return longitude, math.degrees(math.atan(math.sinh(y / EARTH_RADIUS)))

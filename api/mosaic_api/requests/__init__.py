@@ -1,0 +1,1 @@
+"""Requests: their rows, estimates, and what other users see of them."""

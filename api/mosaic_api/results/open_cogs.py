@@ -1,0 +1,115 @@
+"""The COGs of mosaics and of entries, kept open while they are looked at."""
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import rasterio
+from mosaic_crds.errors import PassingError
+from mosaic_worker.geometry.sampling import Window
+from mosaic_worker.store import Store
+from mosaic_worker.store.directory import DirectoryStore
+from numpy.typing import NDArray
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+
+from mosaic_api.web.problems import NotFound
+
+MOST_IDLE = 64
+"""Datasets that are kept open; each holds a file, and blocks of it in GDAL's cache."""
+SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
+"""There is nothing beside a mosaic that GDAL should look for, and enough threads ask it."""
+
+Level = tuple[str, int]
+"""A COG's key, and which of its levels: 0 is the full size, 1 the first overview, …"""
+
+
+class Datasets:
+    """Opens levels of COGs for one thread at a time; the one that was used last goes first, for its blocks are warm."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._idle: OrderedDict[int, tuple[Level, DatasetReader]] = OrderedDict()
+        self._taking = threading.Lock()
+        self._opening = threading.Lock()
+
+    def read(self, key: str, level: int, bands: int, window: Window) -> NDArray[np.generic]:
+        """The stored numbers of the first bands of a level: (bands, height, width) of a window that lies within it.
+
+        Raises:
+            NotFound: there is no such COG any more.
+            PassingError: the store does not give it.
+        """
+        place = ((window.top, window.bottom), (window.left, window.right))
+        with self.taken(key, level) as dataset:
+            found: NDArray[np.generic] = dataset.read(list(range(1, bands + 1)), window=place)
+            return found
+
+    def overviews(self, key: str) -> int:
+        """How many levels a COG has beside the full size.
+
+        Raises:
+            NotFound: there is no such COG any more.
+            PassingError: the store does not give it.
+        """
+        with self.taken(key) as dataset:
+            return len(dataset.overviews(1))
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        with self._taking:
+            while self._idle:
+                self._idle.popitem()[1][1].close()
+
+    @contextmanager
+    def taken(self, key: str, number: int = 0) -> Iterator[DatasetReader]:
+        """A level of a COG, for as long as this thread alone reads it.
+
+        Raises:
+            NotFound: there is no such COG any more.
+            PassingError: the store does not give it.
+        """
+        level = (key, number)
+        with self._explained(key):
+            dataset = self._take(level) or self._open(level)
+            try:
+                yield dataset
+            except BaseException:
+                dataset.close()  # what failed once may not be fit for more
+                raise
+        with self._taking:
+            self._idle[id(dataset)] = (level, dataset)
+            while len(self._idle) > MOST_IDLE:
+                self._idle.popitem(last=False)[1][1].close()
+
+    def _take(self, level: Level) -> DatasetReader | None:
+        with self._taking:
+            for number, (held, _) in reversed(self._idle.items()):
+                if held == level:
+                    return self._idle.pop(number)[1]
+        return None
+
+    def _open(self, level: Level) -> DatasetReader:
+        key, number = level
+        options = {"driver": "GTiff"} | ({} if number == 0 else {"OVERVIEW_LEVEL": number - 1})
+        with rasterio.Env(**SETTINGS):
+            if isinstance(self._store, DirectoryStore):
+                return rasterio.open(unquote(urlsplit(self._store.location(key)).path), **options)
+            with self._opening:  # rasterio knows one opener of a path at a time
+                return rasterio.open(key, opener=self._opened, **options)
+
+    def _opened(self, path: str, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002 (the interface's)
+        return self._store.open(path)
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except RasterioIOError:
+            if self._store.read(key, 0, 1) is None:
+                raise NotFound("its files are not in the store any more; ask for it, or send it, again") from None
+            raise PassingError("it cannot be read from its store now; try again later") from None

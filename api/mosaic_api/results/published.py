@@ -1,0 +1,108 @@
+"""What has to be known of a published mosaic to show it, taken from its row and its STAC Item."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.output.encoding import Encoding
+from mosaic_worker.output.overviews import Floats
+from mosaic_worker.output.stretched import Limits
+from mosaic_worker.results import MOSAIC, Results
+from numpy.typing import NDArray
+
+from mosaic_api.database import Mosaic
+from mosaic_api.web.problems import NotFound
+
+USUAL_COLORMAP = "nipy_spectral"
+USUAL_PERCENTILES = (2.0, 98.0)
+"""Of a mosaic that was published without a picture, and so without a stretch of its own."""
+
+
+@dataclass(frozen=True)
+class ShownMosaic:
+    """A published mosaic.
+
+    Attributes:
+        name: of the request.
+        results: where its files are.
+        title: of the product.
+        grid: its pixels.
+        names: of all bands.
+        product: how many of them, from the first, are the product's; the others say how it was made.
+        dtype: of the stored numbers.
+        scales: for each band, what one unit of the stored numbers stands for.
+        offsets: for each band, the value of the stored number 0.
+        stretch: for each band of the product, the values that its picture gives the first and the last colour.
+        colormap: of its picture.
+    """
+
+    name: str
+    results: Results
+    title: str
+    grid: Grid
+    names: tuple[str, ...]
+    product: int
+    dtype: Literal["float32", "int16"]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    stretch: Limits
+    colormap: str
+
+    @classmethod
+    def of(cls, mosaic: Mosaic) -> Self:
+        """That of a row.
+
+        Raises:
+            NotFound: it is not published.
+        """
+        item, uid = mosaic.item, mosaic.uid
+        if item is None or uid is None:
+            raise NotFound(f"the mosaic {mosaic.name} is not published: it is {mosaic.phase.lower()}")
+        described = item["assets"]["mosaic"]
+        bands = described["bands"]
+        product = [band for band in bands if "statistics" in band]
+        grid = _grid(item)
+        picture = item["assets"].get("picture", {})
+        return cls(
+            name=mosaic.name,
+            results=Results(mosaic.namespace, mosaic.name, uid),
+            title=", ".join(band["name"] for band in product),
+            grid=grid,
+            names=tuple(band["name"] for band in bands),
+            product=len(product),
+            dtype=bands[0]["data_type"],
+            scales=tuple(band.get("raster:scale", 1.0) for band in bands),
+            offsets=tuple(band.get("raster:offset", 0.0) for band in bands),
+            stretch=picture.get("mosaic:stretch") or [_usual_limits(band) for band in product],
+            colormap=picture.get("mosaic:colormap", USUAL_COLORMAP),
+        )
+
+    @property
+    def key(self) -> str:
+        """Of the COG in the store."""
+        return self.results.key(MOSAIC)
+
+    def values(self, stored: NDArray[np.generic]) -> Floats:
+        """The values of the first bands from their stored numbers (bands, height, width); NaN where there are none."""
+        count = len(stored)
+        return Encoding(self.dtype, self.scales[:count], (), offsets=self.offsets[:count]).values(stored)
+
+
+def _grid(item: dict[str, Any]) -> Grid:
+    described = item["assets"]["mosaic"]
+    height, width = described["proj:shape"]
+    xres, _, left, _, yres, top = described["proj:transform"][:6]
+    crs = item["properties"].get("proj:code") or item["properties"]["proj:wkt2"]
+    return Grid(crs, left, top, xres, -yres, width, height)
+
+
+def _usual_limits(band: dict[str, Any]) -> tuple[float, float]:
+    """The values below which the usual percentiles lie, to a bucket of the histogram."""
+    histogram = band.get("raster:histogram")
+    if histogram is None:
+        return 0.0, 0.0
+    below = np.cumsum(histogram["buckets"])
+    edges = np.linspace(histogram["min"], histogram["max"], histogram["count"] + 1)
+    lower, upper = (int(np.searchsorted(below, below[-1] * share / 100)) for share in USUAL_PERCENTILES)
+    return float(edges[lower]), float(edges[upper + 1])

@@ -1,0 +1,346 @@
+"""/entries: local data kept, found, shown, shared and deleted."""
+
+import hashlib
+import uuid
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from mosaic_crds.spec import Colormap
+from pydantic import BaseModel
+
+from mosaic_api.auth.dependencies import Who
+from mosaic_api.auth.identity import Principal
+from mosaic_api.central import outbox
+from mosaic_api.context import HERE, Context
+from mosaic_api.database import Entry
+from mosaic_api.datasets import crud, rendering
+from mosaic_api.datasets.boxes import HALF, TURN, Box, box_around
+from mosaic_api.datasets.input_schemas import LARGEST, Change, New
+from mosaic_api.datasets.reader.formats import FORMATS, GEOJSON, IMAGES_TAKEN, VECTORS_TAKEN
+from mosaic_api.datasets.schemas import Told
+from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.storage import Content
+from mosaic_api.datasets.uploads import announced, cancelled_with, received
+from mosaic_api.results.tiles import MOST_ZOOM, Place
+from mosaic_api.web.files import Read, Sent, known, send
+from mosaic_api.web.limits import MOST_BODY_BYTES
+from mosaic_api.web.problems import Invalid, NotFound
+from mosaic_api.web.schemas import NO_NUL, Body
+
+router = APIRouter(prefix="/entries", tags=["entries"])
+
+FOR_NOW = "private, no-cache"
+A_WHILE = "private, max-age=300"
+"""For tiles: an image may be shared no longer, or moved."""
+PNG = "image/png"
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "The content is known already"},
+}
+
+
+def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """How a file is described that is answered whole or in part."""
+    content: dict[str, Any] = {
+        kind: {"schema": {"type": "object"} if kind.endswith("json") else {"type": "string", "format": "binary"}}
+        for kind in media_types
+    }
+    return {
+        200: {"description": "The whole file", "content": content},
+        206: {"description": "The range that was asked for", "content": content},
+        304: {"description": "The content is known already"},
+    }
+
+
+NUMBER = r"[-+]?\d{1,4}(?:\.\d{0,15})?"
+BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
+Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+
+
+class Listed(Body):
+    """A page of entries, newest first."""
+
+    entries: list[Told]
+    total: int
+    """Of all pages."""
+    next: str | None
+    """The address of the next page."""
+
+
+class ValueAt(Body):
+    """The value of a band; null where there is none."""
+
+    name: str
+    value: float | None
+
+
+class Point(Body):
+    """The values of an image's bands at a place."""
+
+    bands: list[ValueAt]
+
+
+def keeper(here: HERE) -> Keeper:
+    """What makes entries here."""
+    return Keeper(here.settings, here.database, here.filing)
+
+
+KEEPER = Annotated[Keeper, Depends(keeper)]
+
+
+def file_in_form(taken: str) -> dict[str, Any]:
+    """How the file of a form is described, by the formats that are taken."""
+    return {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": taken}}
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """How a body is described that is a form with a file, or JSON without one."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    form = schema | {"properties": schema["properties"] | file_in_form(f"{IMAGES_TAKEN}, {VECTORS_TAKEN}")}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form}, "application/json": {"schema": schema}},
+        }
+    }
+
+
+def box_of(text: str | None) -> Box | None:
+    """The box that `bbox` tells; longitudes may lie beyond 180 degrees, as those of a map's view do.
+
+    Raises:
+        Invalid: it is no box.
+    """
+    if text is None:
+        return None
+    west, south, east, north = map(float, text.split(","))
+    if not -90 <= south <= north <= 90:
+        raise Invalid(
+            "bbox: west,south,east,north is meant, with south not above north, and within ±90 degrees", "bbox"
+        )
+    if west > east:
+        if min(west, east) < -HALF or max(west, east) > HALF:
+            raise Invalid("bbox: west > east crosses the antimeridian, and both are within ±180 degrees then", "bbox")
+        east += TURN
+    return box_around(west, south, east, north)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of(New))
+async def create(
+    request: Request,
+    response: Response,
+    principal: Who,
+    here: HERE,
+    keeper: KEEPER,
+    idempotency_key: Annotated[
+        uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
+    ] = None,
+) -> Told:
+    """Keep an image, a vector file or a point; the type of a file is known by its content."""
+    principal.require("editor")
+    size = announced(request, here.settings.max_upload_bytes)
+    with (
+        here.uploads.slot(principal.user_id),
+        here.uploads.announced(principal.user_id, size) as before,
+        here.scratch.reserved(size) as written,
+    ):
+        await anyio.to_thread.run_sync(expect_quota, here, principal, before + size - MOST_BODY_BYTES)
+        async with received(request, here.settings.max_upload_bytes, size) as upload:
+            written()
+            content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
+            keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
+            with cancelled_with(request, keeper.cancelled):
+                entry, made = await anyio.to_thread.run_sync(keep, limiter=here.working)
+    response.headers["Location"] = f"entries/{entry.id}"
+    if not made:
+        response.status_code = HTTPStatus.OK
+    response.headers["ETag"] = f'"{crud.version(entry)}"'
+    return Told.of(entry, principal)
+
+
+def expect_quota(here: Context, principal: Principal, more: int) -> None:
+    """Refuse an upload before its body is read that the user has no room for.
+
+    Raises:
+        TooLarge: the user has none.
+    """
+    with here.database.transaction() as session:
+        crud.expect_room(session, here.settings, principal.user_id, more)
+
+
+@router.get("")
+def listed(
+    request: Request,
+    principal: Who,
+    here: HERE,
+    bbox: Annotated[
+        str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
+    ] = None,
+    text: Annotated[
+        str, Query(max_length=100, pattern=NO_NUL, description="that the name, description or creator holds")
+    ] = "",
+    kind: Literal["image", "vector", "point"] | None = None,
+    scope: Annotated[crud.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
+    before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Listed:
+    """The entries that you may see, newest first."""
+    with here.database.transaction() as session:
+        page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
+    following = request.url.include_query_params(before=page.entries[-1].id) if page.more else None
+    return Listed(
+        entries=[Told.of(entry, principal) for entry in page.entries],
+        total=page.total,
+        next=f"{following.path}?{following.query}" if following else None,
+    )
+
+
+def found(entry_id: uuid.UUID, principal: Who, here: HERE) -> Entry:
+    """The entry that a route is about.
+
+    Raises:
+        NotFound: there is none, or it may not be seen.
+    """
+    with here.database.transaction() as session:
+        return crud.find(session, principal, entry_id)
+
+
+Found = Annotated[Entry, Depends(found)]
+
+
+SEEN = Annotated[
+    str | None,
+    Header(alias="If-Match", max_length=1000, description="the ETag of what you saw: 412 if it was changed meanwhile"),
+]
+
+
+@router.get("/{entry_id}")
+def get(entry: Found, principal: Who, response: Response) -> Told:
+    """An entry."""
+    response.headers["ETag"] = f'"{crud.version(entry)}"'
+    return Told.of(entry, principal)
+
+
+@router.patch("/{entry_id}")
+async def change(
+    entry_id: uuid.UUID,
+    change: Change,
+    request: Request,
+    response: Response,
+    principal: Who,
+    here: HERE,
+    keeper: KEEPER,
+    seen: SEEN = None,
+) -> Told:
+    """Change what is said of an entry, whether it is shared here, or where a point or a placed picture is."""
+    moved = partial(keeper.move, principal, entry_id, change, seen)
+    if change.corners is None:
+        entry = await anyio.to_thread.run_sync(moved)
+    else:
+        with here.uploads.slot(principal.user_id), cancelled_with(request, keeper.cancelled):
+            entry = await anyio.to_thread.run_sync(moved, limiter=here.working)
+    response.headers["ETag"] = f'"{crud.version(entry)}"'
+    return Told.of(entry, principal)
+
+
+@router.delete("/{entry_id}", status_code=HTTPStatus.NO_CONTENT)
+def remove(entry_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
+    """Delete an entry; for some days it can be had back.
+
+    If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
+    """
+    with here.database.transaction() as session:
+        crud.remove(session, principal, entry_id, seen)
+
+
+@router.post("/{entry_id}/restore")
+def restore(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Have a deleted entry back; it is not shared with the central installation again."""
+    with here.database.transaction() as session:
+        return Told.of(crud.restore(session, principal, here.settings, entry_id), principal)
+
+
+@router.post("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
+def share(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Share an entry with the central installation; it is brought there as soon as that answers."""
+    with here.database.transaction() as session:
+        return Told.of(outbox.share(session, here.settings, principal, entry_id, True), principal)
+
+
+@router.delete("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
+def unshare(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Take an entry back from the central installation; it stays here."""
+    with here.database.transaction() as session:
+        return Told.of(outbox.share(session, here.settings, principal, entry_id, False), principal)
+
+
+@router.get(
+    "/{entry_id}/files/{role}",
+    response_class=Response,
+    responses=file_of(*(each.media_type for each in FORMATS)),
+)
+@router.head("/{entry_id}/files/{role}", include_in_schema=False)
+async def file(
+    role: Literal["original", "display"], request: Request, entry: Found, principal: Who, here: HERE
+) -> Response:
+    """A file of an entry, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
+    return await _sent(entry, role, request, principal, here)
+
+
+@router.get("/{entry_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
+@router.head("/{entry_id}/features", include_in_schema=False)
+async def features(request: Request, entry: Found, principal: Who, here: HERE) -> Response:
+    """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
+    if entry.kind != "vector":
+        raise NotFound(f"the entry {entry.id} is no vector file")
+    return await _sent(entry, "display", request, principal, here)
+
+
+@router.get("/{entry_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
+async def tile(
+    request: Request,
+    entry: Found,
+    principal: Who,
+    here: HERE,
+    z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
+    x: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
+    y: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
+    colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
+    minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
+    maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
+) -> Response:
+    """A tile of a web map (EPSG:3857, 256 pixels) of an image, transparent where there is no data."""
+    limits = Change(minimum=minimum, maximum=maximum).look.get("limits")
+    told = f"{entry.files} {entry.details} {colormap} {limits} {z}/{x}/{y}"
+    headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
+    if known(request, headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    between = limits and (limits[0], limits[1])
+    paint = partial(rendering.tile, here.datasets, entry, Place(z, x, y), colormap, between)
+    content = await here.reads.run(principal.user_id, paint)
+    return Response(content, headers=headers, media_type=PNG)
+
+
+@router.get("/{entry_id}/point")
+async def point(
+    entry: Found,
+    principal: Who,
+    here: HERE,
+    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
+    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
+) -> Point:
+    """The values of all bands of an image at a place."""
+    values = partial(rendering.values_at, here.datasets, entry, lon, lat)
+    return Point(bands=[ValueAt(**band) for band in await here.reads.run(principal.user_id, values)])
+
+
+async def _sent(entry: Entry, role: str, request: Request, principal: Principal, here: Context) -> Response:
+    told = entry.files.get(role) or (entry.files.get("original") if role == "display" else None)
+    if told is None:
+        raise NotFound(f"the entry {entry.id} has no file {role}")
+    sent = Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"')
+    read: Read = partial(here.reads.run, principal.user_id)
+    return await here.reads.run(principal.user_id, partial(send, here.store, sent, request, FOR_NOW, read))

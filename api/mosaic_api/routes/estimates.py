@@ -1,0 +1,177 @@
+"""/estimate, /scenes and /indices: what can be known before a mosaic is asked for."""
+
+import json
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Query, Request, Response
+from mosaic_worker.product.indices import all_indices
+from mosaic_worker.sources.kinds.folders import FolderScenes, scenes_below
+from pydantic import ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from mosaic_api.auth.dependencies import Who
+from mosaic_api.context import HERE
+from mosaic_api.requests import estimates
+from mosaic_api.requests.crud import as_request, requested
+from mosaic_api.routes.requests import EXAMPLE
+from mosaic_api.web.schemas import Area, Body, Source, Spec
+
+router = APIRouter(tags=["planning"])
+
+A_DAY = "private, max-age=86400"
+SOURCE_EXAMPLE = {name: EXAMPLE["spec"][name] for name in ("area", "source")}
+PLACEHOLDER = {"bands": ["red"]}
+"""Of a spec must have a product, which the scenes that are there do not depend on."""
+
+
+class Asked(Body):
+    """What might be asked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": EXAMPLE["spec"]}]})
+
+    spec: Spec
+    """The spec of a MosaicRequest."""
+    scenes: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None
+    """How many there are, where that is known from /scenes."""
+
+
+class Estimate(Body):
+    """What a mosaic would be."""
+
+    width: int
+    height: int
+    resolution: float
+    """In units of the CRS."""
+    crs: str
+    megapixels: float
+    limit_megapixels: float
+    """That this installation allows."""
+    tiles: int
+    scenes: int | None
+    """null where nobody has looked."""
+    core_seconds: float
+    seconds: float
+    """Until it is there, roughly."""
+    bytes: int
+    """Of the COG."""
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, estimated: estimates.Estimated, most_pixels: int) -> Self:
+        """As it is told."""
+        grid = estimated.grid
+        return cls(
+            width=grid.width,
+            height=grid.height,
+            resolution=max(grid.xres, grid.yres),
+            crs=grid.crs,
+            megapixels=round(grid.pixels / 1e6, 3),
+            limit_megapixels=round(most_pixels / 1e6, 3),
+            tiles=estimated.tiles,
+            scenes=estimated.scenes,
+            core_seconds=estimated.core_seconds,
+            seconds=estimated.seconds,
+            bytes=estimated.bytes,
+            warnings=list(estimated.warnings),
+        )
+
+
+class Searched(Body):
+    """Where scenes are looked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SOURCE_EXAMPLE]})
+
+    source: Source
+    """`spec.source` of a MosaicRequest."""
+    area: Area | None = None
+    """`spec.area` of a MosaicRequest."""
+
+
+class Constant(Body):
+    """A number in a formula that has a name."""
+
+    name: str
+    value: float
+    meaning: str
+
+
+class Index(Body):
+    """A spectral index."""
+
+    name: str
+    long_name: str
+    domain: str
+    """What it is for: vegetation, water, snow, …"""
+    formula: str
+    bands: list[str]
+    """By STAC common name."""
+    reference: str
+    constants: list[Constant]
+
+
+@router.post("/estimate")
+async def estimate(
+    request: Request,
+    asked: Asked,
+    principal: Who,
+    here: HERE,
+    whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
+) -> Estimate:
+    """What a mosaic would be, without asking for it."""
+    settings = here.settings
+    if not whole:
+        quick = await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
+        return Estimate.of(quick, settings.max_pixels)
+    wanted = await run_in_threadpool(requested, settings, estimates.NAME, asked.spec)
+    work = partial(estimates.whole, settings, wanted)
+    estimated = await here.outside.ask(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
+    return Estimate.of(estimated, settings.max_pixels)
+
+
+@router.post("/scenes")
+async def scenes(request: Request, searched: Searched, principal: Who, here: HERE) -> estimates.FoundScenes:
+    """How many scenes a source has in an area, from when, and how cloudy they are."""
+    spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
+    wanted = (await run_in_threadpool(as_request, here.settings.namespace, estimates.NAME, spec)).spec
+    work = partial(estimates.scenes_of, here.settings, wanted)
+    return await here.outside.ask(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
+
+
+@router.get("/scenes")
+async def scenes_here(request: Request, principal: Who, here: HERE) -> FolderScenes:
+    """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
+    settings = here.settings
+    path = settings.store.removeprefix("file://")
+    store = None if "://" in path else Path(path).absolute()
+    return await here.outside.ask(
+        request, principal.user_id, lambda _: scenes_below(settings.gate, store), "scenes here"
+    )
+
+
+@router.get("/indices", response_model=list[Index])
+def indices(_: Who) -> Response:
+    """The spectral indices that can be asked for, from the Awesome Spectral Indices catalogue."""
+    return Response(_indices(), media_type="application/json", headers={"Cache-Control": A_DAY})
+
+
+@cache
+def _indices() -> bytes:
+    described = [
+        Index(
+            name=index.name,
+            long_name=index.long_name,
+            domain=index.domain,
+            formula=index.formula,
+            bands=list(index.bands),
+            reference=index.reference,
+            constants=[
+                Constant(name=constant.name, value=constant.value, meaning=constant.meaning)
+                for constant in index.constants
+            ],
+        ).model_dump()
+        for index in all_indices()
+        if not index.lacking
+    ]
+    return json.dumps(described).encode()

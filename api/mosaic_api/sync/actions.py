@@ -1,0 +1,245 @@
+"""What is decided, done: in the cluster, in the database, in the store.
+
+Each change of a row is made only where the row is still as it was when the decision was made, and so may be tried by
+two at once. What a watch told may be old, so that nothing is believed to have come or gone without being asked for.
+"""
+
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from mosaic_crds.errors import PassingError
+from mosaic_crds.names import Phase
+from mosaic_crds.request import LONGEST_NAME
+from mosaic_worker.results import Results
+from mosaic_worker.store import Store
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mosaic_api.auth.identity import audit
+from mosaic_api.database import Database, Mosaic
+from mosaic_api.database.models import now
+from mosaic_api.datasets.orphans import loosen
+from mosaic_api.requests import crud
+from mosaic_api.sync import decide as to_do
+from mosaic_api.sync.kube import ApiError, Cluster, Definition
+from mosaic_api.sync.observed import Resource, Row, followed
+
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+"""What the API server answers to a request that it will never take."""
+
+
+class LookAgainError(PassingError):
+    """Something is not as it seemed; a new look will show how it is."""
+
+
+class Hands:
+    """Does what is decided."""
+
+    def __init__(self, namespace: str, database: Database, store: Store, cluster: Cluster) -> None:
+        self._namespace = namespace
+        self._database, self._store, self._cluster = database, store, cluster
+
+    def do(self, action: to_do.Action) -> None:
+        """Do one thing.
+
+        Raises:
+            PassingError: it cannot be done now.
+        """
+        match action:
+            case to_do.Apply(row):
+                self._apply(row)
+            case to_do.TakeOver(row, resource):
+                self._take_over(row, resource)
+            case to_do.FetchItem(row):
+                self._fetch_item(row)
+            case to_do.Cancel(row, uid):
+                self._cluster.cancel(row.name, uid)
+            case to_do.Delete(row, uid):
+                self._cluster.delete(row.name, uid)
+            case to_do.GiveUp(row):
+                with self._database.transaction() as session:
+                    _end(_unchanged(session, row), Phase.CANCELLED, "cancelled before the cluster was asked")
+            case to_do.Rename(row):
+                self._rename(row)
+            case to_do.Lose(row):
+                self._lose(row)
+            case to_do.Adopt(resource):
+                self._adopt(resource)
+            case to_do.Forget(row):
+                self._forget(row)
+
+    def _apply(self, row: Row) -> None:
+        definition = self._definition()
+        try:
+            with self._database.transaction() as session:
+                mosaic = _unchanged(session, row)  # locked until its uid stands in it, so that nobody applies it twice
+                resource = self._cluster.apply(row)
+                if resource.row != str(row.id):
+                    raise LookAgainError(f"{row.name} was taken in the cluster a moment ago")
+                mosaic.uid, mosaic.crd = resource.uid, definition.uid
+                _tell(mosaic, resource.status)
+        except ApiError as error:
+            self._refused(row, error)
+
+    def _refused(self, row: Row, error: ApiError) -> None:
+        """Say in the row why the cluster did not take it."""
+        for_good = error.status in _REFUSED
+        if error.status == HTTPStatus.CONFLICT or (for_good and self._cluster.find(row.name) is not None):
+            raise LookAgainError(f"{row.name} was taken in the cluster a moment ago") from error
+        with self._database.transaction() as session:
+            mosaic = _unchanged(session, row)
+            if for_good:
+                _end(mosaic, Phase.FAILED, f"the cluster does not take the request: {error}")
+                return
+            waiting = f"the cluster does not take the request yet, and is asked again: {error}"
+            if mosaic.status.get("message") != waiting:
+                crud.tell(mosaic, {"phase": Phase.PENDING, "message": waiting})
+        raise error
+
+    def _take_over(self, row: Row, resource: Resource) -> None:
+        status, item, trouble = resource.status, None, None
+        if status["phase"] == Phase.SUCCEEDED and not row.has_item:
+            try:
+                item = self._item(row.name, resource.uid)
+            except PassingError as error:
+                trouble = error
+        definition = self._definition() if row.uid is None else None
+        with self._database.transaction() as session:
+            mosaic = _unchanged(session, row)
+            mosaic.uid = resource.uid
+            if definition is not None:
+                mosaic.crd = definition.uid
+            if item is not None:
+                mosaic.item = item
+            if resource.cancelled and mosaic.cancelled is None:
+                mosaic.cancelled = now()
+            mosaic.spec = _executed_like(mosaic.spec, resource)
+            _tell(mosaic, status)
+        if trouble is not None:
+            raise trouble
+
+    def _fetch_item(self, row: Row) -> None:
+        item = self._item(row.name, row.uid or "")
+        if item is None:
+            raise PassingError(f"the mosaic {row.name} is published, and its Item is not in the store")
+        with self._database.transaction() as session:
+            _unchanged(session, row).item = item
+
+    def _lose(self, row: Row) -> None:
+        found = self._cluster.find(row.name)
+        if found is not None and found.uid == row.uid:
+            raise LookAgainError(f"{row.name} is still in the cluster")
+        definition = self._definition()
+        results = Results(self._namespace, row.name, row.uid or "")
+        # what was published before anybody here heard of it is not lost
+        unheard = not row.removed and (row.lacks_item or not row.over)
+        item = results.item(self._store) if unheard else None
+        with self._database.transaction() as session:
+            mosaic = _unchanged(session, row)
+            if item is not None:
+                mosaic.item = json.loads(item)
+                result = results.told(item, self._store)
+                _end(mosaic, Phase.SUCCEEDED, f"published {result.get('cog') or result['item']}", result=result)
+            elif not row.over and not row.removed and not row.cancelled and mosaic.crd != definition.uid:
+                mosaic.uid = mosaic.crd = mosaic.started = None
+                again = "it was lost with the definition of MosaicRequests, and the cluster is asked again"
+                crud.tell(mosaic, {"phase": Phase.PENDING, "message": again})
+                return
+            elif not row.over:
+                by = "cancelled" if row.cancelled else "cancelled, because its MosaicRequest was deleted in the cluster"
+                _end(mosaic, Phase.CANCELLED, by)
+                audit(session, None, "lose", f"mosaic/{mosaic.id}", name=mosaic.name)
+            mosaic.gone = now()
+
+    def _adopt(self, resource: Resource) -> None:
+        definition = self._definition()
+        found = self._cluster.find(resource.name)
+        if found is None or found.uid != resource.uid:
+            return
+        mosaic = Mosaic(
+            id=uuid.uuid4(),
+            namespace=self._namespace,
+            name=resource.name,
+            origin="cluster",
+            shared=not resource.row,  # one whose row is lost was somebody's: administrators see it, and may share it
+            created=resource.created,
+            spec=resource.spec,
+            uid=resource.uid,
+            crd=definition.uid,
+            cancelled=now() if resource.cancelled else None,
+        )
+        _tell(mosaic, resource.status)
+        with suppress(IntegrityError), self._database.transaction() as session:  # somebody else was faster
+            session.add(mosaic)
+            audit(session, None, "appear", f"mosaic/{mosaic.id}", name=mosaic.name, row=resource.row)
+
+    def _rename(self, row: Row) -> None:
+        suffix = f"-{secrets.token_hex(3)}"
+        with self._database.transaction() as session:
+            mosaic = _unchanged(session, row)
+            mosaic.name = row.name[: LONGEST_NAME - len(suffix)] + suffix
+            audit(session, None, "rename", f"mosaic/{mosaic.id}", name=row.name, to=mosaic.name)
+
+    def _forget(self, row: Row) -> None:
+        folders = [] if row.uid is None else [f"{Results(self._namespace, row.name, row.uid).folder}/"]
+        for folder in folders:
+            for key, _ in list(self._store.list(folder)):
+                self._store.delete(key)
+        with self._database.transaction() as session:
+            session.delete(_unchanged(session, row))
+            loosen(session, folders)  # the pod of a lost node may write on
+
+    def _item(self, name: str, uid: str) -> dict[str, Any] | None:
+        content = Results(self._namespace, name, uid).item(self._store)
+        return None if content is None else dict(json.loads(content))
+
+    def _definition(self) -> Definition:
+        """The definition of MosaicRequests, which must be there to stay.
+
+        Raises:
+            PassingError: it is not, so that nothing can be said of requests.
+        """
+        found = self._cluster.definition()
+        if found is None or found.leaving:
+            raise PassingError("the definition of MosaicRequests is not in the cluster")
+        return found
+
+
+def _unchanged(session: Session, row: Row) -> Mosaic:
+    """The row, locked.
+
+    Raises:
+        LookAgainError: it is not as it was.
+    """
+    mosaic = session.get(Mosaic, row.id, with_for_update={"of": Mosaic})
+    if mosaic is None or mosaic.changed != row.changed:
+        raise LookAgainError(f"{row.name} has changed meanwhile")
+    return mosaic
+
+
+def _tell(mosaic: Mosaic, status: Mapping[str, Any]) -> None:
+    """Take over a status with the times that it tells."""
+    crud.tell(mosaic, status)
+    if "startTime" in status:
+        mosaic.started = datetime.fromisoformat(status["startTime"])
+    if mosaic.completed is not None and "completionTime" in status:
+        mosaic.completed = datetime.fromisoformat(status["completionTime"])
+
+
+def _end(mosaic: Mosaic, phase: Phase, message: str, **more: Any) -> None:
+    """Say that a mosaic is over, beside what was said before."""
+    moment = now().isoformat(timespec="seconds").replace("+00:00", "Z")
+    crud.tell(mosaic, mosaic.status | {"phase": phase, "message": message, "completionTime": moment} | more)
+
+
+def _executed_like(spec: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
+    """A spec with what kubectl changed of its execution."""
+    if followed(spec) == resource.execution:
+        return dict(spec)
+    return dict(spec) | {"execution": (spec.get("execution") or {}) | resource.execution}

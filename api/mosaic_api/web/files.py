@@ -1,0 +1,130 @@
+"""Files of the store as answers: whole, in one part, or not again where who asks has them already (RFC 9110)."""
+
+import io
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from mosaic_worker.store import Store
+from starlette.types import Receive, Scope, Send
+
+from mosaic_api.web.problems import NotFound, answer
+
+PIECE_BYTES = 2**20
+Read = Callable[[Callable[[], bytes]], Awaitable[bytes]]
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that is sent.
+
+    Attributes:
+        key: of the object in the store.
+        media_type: of its content.
+        name: under which a browser saves it.
+        etag: changes when the content does; with its quotes.
+    """
+
+    key: str
+    media_type: str
+    name: str
+    etag: str
+
+
+def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> Response:
+    """The answer to a GET or HEAD: the whole file, or the single range that is asked for.
+
+    Args:
+        store: where it is.
+        file: what it is.
+        request: what is answered.
+        cache: the value of Cache-Control.
+        read: runs in a thread what reads a piece of the file.
+
+    Raises:
+        NotFound: the file is not there any more.
+        PassingError: the store did not give it.
+    """
+    headers = {"ETag": file.etag, "Accept-Ranges": "bytes", "Cache-Control": cache}
+    if known(request, file.etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    try:
+        opened = store.open(file.key)
+    except FileNotFoundError:
+        raise NotFound(f"{file.name} is not in the store any more") from None
+    size = opened.seek(0, io.SEEK_END)
+    part = _part(request, file.etag, size)
+    start, stop = part or (0, size)
+    if part is not None and start >= stop:
+        opened.close()
+        told = f"the file has {size} bytes, and none of those that were asked for"
+        return answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, told, headers={"Content-Range": f"bytes */{size}"})
+    headers |= {"Content-Length": str(stop - start), "Content-Disposition": _saved_as(file.name)}
+    status = HTTPStatus.OK
+    if part is not None:
+        status, headers["Content-Range"] = HTTPStatus.PARTIAL_CONTENT, f"bytes {start}-{stop - 1}/{size}"
+    if request.method == "HEAD":
+        opened.close()
+        return Response(status_code=status, headers=headers, media_type=file.media_type)
+    return _Streamed(opened, _pieces(opened, start, stop, read), status, headers, file.media_type)
+
+
+class _Streamed(StreamingResponse):
+    """A part of an opened file, which is closed at the end, also where who asked has left before the first byte."""
+
+    def __init__(
+        self,
+        opened: io.BufferedReader,
+        pieces: AsyncIterator[bytes],
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(pieces, status, headers, media_type)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._opened:
+            await super().__call__(scope, receive, send)
+
+
+def known(request: Request, etag: str) -> bool:
+    """Whether who asks has the content already."""
+    asked = request.headers.get("if-none-match", "")
+    return asked.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in asked.split(",")]
+
+
+def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
+    """The bytes [start, stop) that are asked for, none at all if there are no such bytes; None for the whole.
+
+    Several ranges, and what is no range, are answered by the whole, as they may be; so is a range of another content.
+    """
+    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if found is None or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = found.groups()
+    if not first:
+        return (max(0, size - int(last)), size) if last else None
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+async def _pieces(opened: io.BufferedReader, start: int, stop: int, read: Read) -> AsyncIterator[bytes]:
+    """The content between two bytes."""
+    opened.seek(start)
+    while start < stop and (piece := await read(partial(opened.read, min(PIECE_BYTES, stop - start)))):
+        start += len(piece)
+        yield piece
+
+
+def _saved_as(name: str) -> str:
+    """Content-Disposition: the name in ASCII for programs that know no more, and as it is (RFC 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,86 @@
+"""The description of the API: what FastAPI finds out, and what it cannot know."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from mosaic_api.web.problems import MEDIA_TYPE
+
+DESCRIPTION = """\
+Ask for satellite mosaics, watch them, see them, keep and share.
+
+Who asks is known by a token (`Authorization: Bearer …`, see `mosaic token`), by the cookie of the page, or, on a
+laptop, by being there. What is wrong is answered by problem details (RFC 9457): `detail` says it in a sentence, and
+`field` names the field of the body, or the parameter, that is to blame. What is not yours answers as what is not there.
+"""
+PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["about:blank"]},
+        "title": {"type": "string", "examples": ["Unprocessable Content"]},
+        "status": {"type": "integer", "examples": [422]},
+        "detail": {
+            "type": "string",
+            "examples": ["the request: spec.product.index: there is no index NDVY; did you mean NDVI?"],
+        },
+        "field": {"type": "string", "examples": ["spec.product.index"]},
+    },
+}
+METHODS = ("get", "put", "post", "patch", "delete", "head")
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation, by which clients that are generated call it."""
+    return f"{'_'.join(str(tag) for tag in route.tags)}_{route.name}"
+
+
+def describe(app: FastAPI) -> None:
+    """Let an application describe itself so that problems and tokens are in it too."""
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _completed(
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    summary=app.summary,
+                    description=DESCRIPTION,
+                    routes=app.routes,
+                )
+            )
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _completed(schema: dict[str, Any]) -> dict[str, Any]:
+    components = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = PROBLEM
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{"token": []}]
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for operations in schema["paths"].values():
+        for operation in (operations[method] for method in METHODS if method in operations):
+            operation["summary"], _, rest = operation.get("description", operation["summary"]).partition("\n\n")
+            operation["summary"] = " ".join(operation["summary"].split()).removesuffix(".")
+            operation.pop("description", None)
+            if rest:
+                operation["description"] = rest
+            operation["responses"].pop("422", None)
+            operation["responses"] |= {
+                "4XX": {"description": "What was asked cannot be answered so", "content": content},
+                "503": {
+                    "description": "The database, the store or another server does not answer; try again later",
+                    "headers": {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
+                    "content": content,
+                },
+            }
+    return schema
