@@ -7,33 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
 
+from mosaic_crds.worker_pod import Step
+
 GROUP = "mosaics.arbutus.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "MosaicRequest"
 PLURAL = "mosaicrequests"
-
-ENV_INPUT = "MOSAIC_INPUT"
-"""The file that holds the document a pod works on (mosaic_crds.pod_input)."""
-ENV_INPUT_DIGEST = "MOSAIC_INPUT_SHA256"
-"""The SHA-256 of that file."""
-ENV_PARALLELISM = "MOSAIC_PARALLELISM"
-"""Pods that a request may have at once."""
-ENV_STORE = "MOSAIC_STORE"
-ENV_STORE_PATIENCE = "MOSAIC_STORE_PATIENCE"
-"""Seconds for which a store that does not answer is asked again."""
-ENV_ALLOWED_HOSTS = "MOSAIC_ALLOWED_HOSTS"
-ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
-ENV_MAX_SCENES = "MOSAIC_MAX_SCENES"
-SOURCES_PREFIX = "MOSAIC_SOURCES_"
-"""Before the names AWS_… of the account that reads scenes from S3 buckets; without it they are the store's."""
-ENV_RANGE_SECONDS = "MOSAIC_RANGE_SECONDS"
-"""Core-seconds of work that a pod is given at least."""
-ENV_TERMINATION_LOG = "MOSAIC_TERMINATION_LOG"
-ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
-"""Set by Kubernetes in the pods of an Indexed Job."""
-ENV_SCRATCH_BYTES = "MOSAIC_SCRATCH_BYTES"
-"""How many bytes of files from servers a worker may keep on its disk."""
 
 LABEL_REQUEST = f"{GROUP}/request"
 """On Jobs and pods: the name of the request."""
@@ -45,19 +25,6 @@ LABEL_FINISHED = f"{GROUP}/finished"
 """On requests that are over: the phase. On their Jobs too. What has it is left out of lists and watches."""
 ANNOTATION_ROW = f"{GROUP}/row"
 """On a request that was asked for in a database: the id of its row."""
-TILES_LEFT = "tilesLeft"
-"""In the last words of a finalize pod that cannot publish yet: how many tiles must be computed again."""
-WORKER_CONTAINER = "worker"
-"""In the pods of every step."""
-
-
-class Step(StrEnum):
-    """What a pod is started for."""
-
-    PLAN = "plan"
-    TILES = "tiles"
-    FINALIZE = "finalize"
-    SWEEP = "sweep"
 
 
 class Phase(StrEnum):

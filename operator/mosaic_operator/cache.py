@@ -1,6 +1,7 @@
 """What the operator knows of the cluster: the requests that are not over, and their Jobs, as last seen or written."""
 
-from mosaic_crds.names import LABEL_FINISHED, Step
+from mosaic_crds.names import LABEL_FINISHED
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState, OwnedJob
 from mosaic_operator.parsing import Document, readable

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState
 from mosaic_operator.observed import Observed

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mosaic_crds.names import API_VERSION, KIND, Step, job_name
+from mosaic_crds.names import API_VERSION, KIND, job_name
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.parsing import Document, controller, moment
 

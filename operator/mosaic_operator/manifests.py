@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from mosaic_crds import names, pod_input
+from mosaic_crds import names, worker_pod
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
-from mosaic_crds.names import Step
-from mosaic_crds.pod_input import PodInput
+from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
@@ -59,7 +58,7 @@ def step_manifests(
     if request.reads_earth_daily and settings.earth_daily_secret:
         container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": settings.earth_daily_secret}}]
     if step is not Step.FINALIZE and settings.source_buckets_secret:
-        account = {"prefix": names.SOURCES_PREFIX, "secretRef": {"name": settings.source_buckets_secret}}
+        account = {"prefix": worker_pod.SOURCES_PREFIX, "secretRef": {"name": settings.source_buckets_secret}}
         container["envFrom"] = [*container["envFrom"], account]
     if execution.priority_class:
         job["spec"]["template"]["spec"]["priorityClassName"] = execution.priority_class
@@ -124,7 +123,7 @@ def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
         settings: the operator's.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
-    environment = {names.ENV_STORE: settings.store} | _reading(given)
+    environment = {worker_pod.ENV_STORE: settings.store} | _reading(given)
     secret = names.input_name(Step.SWEEP, given.digest)
     pod = _pod(Step.SWEEP, settings, labels, environment, secret, SWEEP_SECONDS)
     job = _job(settings.sweep_namespace, name, labels, pod)
@@ -141,17 +140,17 @@ def sweep_secret(given: PodInput, job: Manifest) -> Manifest:
 
 def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
     return {
-        names.ENV_STORE: settings.store,
-        names.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
-        names.ENV_MAX_PIXELS: str(settings.max_pixels),
-        names.ENV_MAX_SCENES: str(settings.max_scenes),
-        names.ENV_RANGE_SECONDS: str(settings.range_seconds),
-        names.ENV_PARALLELISM: str(request.execution.parallelism),
+        worker_pod.ENV_STORE: settings.store,
+        worker_pod.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
+        worker_pod.ENV_MAX_PIXELS: str(settings.max_pixels),
+        worker_pod.ENV_MAX_SCENES: str(settings.max_scenes),
+        worker_pod.ENV_RANGE_SECONDS: str(settings.range_seconds),
+        worker_pod.ENV_PARALLELISM: str(request.execution.parallelism),
     }
 
 
 def _reading(given: PodInput) -> dict[str, str]:
-    return {names.ENV_INPUT: f"{pod_input.FOLDER}/{pod_input.FILE}", names.ENV_INPUT_DIGEST: given.digest}
+    return {worker_pod.ENV_INPUT: f"{worker_pod.FOLDER}/{worker_pod.FILE}", worker_pod.ENV_INPUT_DIGEST: given.digest}
 
 
 def _literal(text: str) -> str:
@@ -165,7 +164,7 @@ def _secret(namespace: str, name: str, labels: dict[str, str], owner: Manifest, 
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": [owner]},
         "immutable": True,
-        "data": {pod_input.FILE: b64encode(given.content).decode()},
+        "data": {worker_pod.FILE: b64encode(given.content).decode()},
     }
 
 
@@ -185,7 +184,7 @@ def _job(namespace: str, name: str, labels: dict[str, str], template: Manifest) 
                     {
                         "action": "FailJob",
                         "onExitCodes": {
-                            "containerName": names.WORKER_CONTAINER,
+                            "containerName": worker_pod.WORKER_CONTAINER,
                             "operator": "In",
                             "values": [RequestError.exit_code],
                         },
@@ -243,7 +242,7 @@ def _pod(
             ],
             "containers": [
                 {
-                    "name": names.WORKER_CONTAINER,
+                    "name": worker_pod.WORKER_CONTAINER,
                     "image": worker.image,
                     "imagePullPolicy": worker.image_pull_policy,
                     "args": [str(step)],
@@ -255,7 +254,7 @@ def _pod(
                     "volumeMounts": [
                         *worker.volume_mounts,
                         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-                        {"name": "input", "mountPath": pod_input.FOLDER, "readOnly": True},
+                        {"name": "input", "mountPath": worker_pod.FOLDER, "readOnly": True},
                     ],
                     "securityContext": {
                         "allowPrivilegeEscalation": False,

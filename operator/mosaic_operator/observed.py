@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState
 from mosaic_operator.pods import PodState

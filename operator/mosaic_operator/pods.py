@@ -7,7 +7,8 @@ from typing import Any
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.names import LABEL_STEP, WORKER_CONTAINER, Step
+from mosaic_crds.names import LABEL_STEP
+from mosaic_crds.worker_pod import WORKER_CONTAINER, Step
 
 from mosaic_operator.parsing import Document, controller, moment
 

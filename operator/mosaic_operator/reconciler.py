@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from mosaic_crds.names import LABEL_REQUEST, Condition, Phase, Step
+from mosaic_crds.names import LABEL_REQUEST, Condition, Phase
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.backoff import NotYetError, Patience
 from mosaic_operator.cache import Cache, Key

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from mosaic_crds.allowed import Allowed
 from mosaic_crds.fields import duration_seconds
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 from pydantic.alias_generators import to_camel
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from mosaic_crds.names import TILES_LEFT, Condition, Phase, Step
+from mosaic_crds.names import Condition, Phase
 from mosaic_crds.status import PlanSummary, ResultStatus
+from mosaic_crds.worker_pod import TILES_LEFT, Step
 from pydantic import BaseModel, ValidationError
 
 from mosaic_operator.decision import Decision, Event

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, Step, job_name
+from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, job_name
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.jobs import JobState

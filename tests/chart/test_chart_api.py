@@ -12,7 +12,8 @@ from mosaic_api.settings import Settings
 from mosaic_api.settings import installation as api_settings
 from mosaic_api.sync import kube
 from mosaic_crds.allowed import Allowed
-from mosaic_crds.names import ENV_STORE_PATIENCE, GROUP, LABEL_OWNER, PLURAL
+from mosaic_crds.names import GROUP, LABEL_OWNER, PLURAL
+from mosaic_crds.worker_pod import ENV_STORE_PATIENCE
 from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware

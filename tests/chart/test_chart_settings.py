@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from mosaic_operator.settings import Settings, settings_from
 from rendering import CHART, NAMESPACE, VARIANTS, environment, pods, render
 

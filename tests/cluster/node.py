@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cluster import until
-from mosaic_crds.pod_input import FILE, FOLDER
+from mosaic_crds.worker_pod import FILE, FOLDER
 
 
 def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from cluster import Release, until
 from large_requests import SCENES, largest_request
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.settings import Settings, settings_from
 from rasterio.warp import transform

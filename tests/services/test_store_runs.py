@@ -12,7 +12,7 @@ import pytest
 from conftest import Place
 from faults import Faults
 from forwarding import Answer, Request, serving
-from mosaic_crds import names
+from mosaic_crds import names, worker_pod
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep_abandoned
 from pod_files import mounted
@@ -154,9 +154,9 @@ def step(name: str, request: dict[str, Any], tmp_path: Path, uri: str, **more: s
     log = tmp_path / "termination-log"
     log.write_text("")
     environment = {
-        names.ENV_STORE: uri,
-        names.ENV_ALLOWED_HOSTS: request["spec"]["source"]["files"]["scenes"][0]["bands"]["green"].split("/")[2],
-        names.ENV_TERMINATION_LOG: str(log),
+        worker_pod.ENV_STORE: uri,
+        worker_pod.ENV_ALLOWED_HOSTS: request["spec"]["source"]["files"]["scenes"][0]["bands"]["green"].split("/")[2],
+        worker_pod.ENV_TERMINATION_LOG: str(log),
     }
     done = subprocess.run(
         [sys.executable, "-m", "mosaic_worker", name],
@@ -191,7 +191,7 @@ def test_pods_make_it_in_steps_and_whoever_sees_the_item_sees_all(
         said = [step("plan", request, tmp_path, remote.uri)]
         ranges = json.loads(said[0][1])["ranges"]
         said += [
-            step("tiles", request, tmp_path, remote.uri, **{names.ENV_COMPLETION_INDEX: str(index)})
+            step("tiles", request, tmp_path, remote.uri, **{worker_pod.ENV_COMPLETION_INDEX: str(index)})
             for index in range(ranges)
         ]
         work = [store.read(stored.key) or b"" for stored in store.list("work/")]

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.jobs import JobState

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from mosaic_crds import names
-from mosaic_crds.pod_input import FILE, PodInput
+from mosaic_crds import worker_pod
+from mosaic_crds.worker_pod import FILE, PodInput
 
 
 def mounted(document: Any, folder: Path) -> dict[str, str]:
     """Write a pod's input; give the environment that says where it is."""
     given = PodInput.of(document)
     (folder / FILE).write_bytes(given.content)
-    return {names.ENV_INPUT: str(folder / FILE), names.ENV_INPUT_DIGEST: given.digest}
+    return {worker_pod.ENV_INPUT: str(folder / FILE), worker_pod.ENV_INPUT_DIGEST: given.digest}

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mosaic_crds import names
-from mosaic_crds.pod_input import FILE, FOLDER, PodInput
+from mosaic_crds import worker_pod
+from mosaic_crds.worker_pod import FILE, FOLDER, PodInput
 
 Manifest = dict[str, Any]
 SECRET_LIMIT = 2**20
@@ -48,10 +48,10 @@ def given_to(job: Manifest, secret: Manifest, folder: Path, environment: dict[st
     content = base64.b64decode(secret["data"][FILE])
     assert len(content) <= SECRET_LIMIT
     environment = environment_of(job) if environment is None else environment
-    assert environment[names.ENV_INPUT] == f"{FOLDER}/{FILE}"
+    assert environment[worker_pod.ENV_INPUT] == f"{FOLDER}/{FILE}"
     (folder / FILE).write_bytes(content)
-    environment[names.ENV_INPUT] = str(folder / FILE)
-    return PodInput(content).unpack(environment[names.ENV_INPUT_DIGEST])
+    environment[worker_pod.ENV_INPUT] = str(folder / FILE)
+    return PodInput(content).unpack(environment[worker_pod.ENV_INPUT_DIGEST])
 
 
 def name_of(manifest: Manifest) -> str:

@@ -12,13 +12,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mosaic_crds import names
+from mosaic_crds import worker_pod
 from mosaic_crds.errors import MosaicError, RequestError
-from mosaic_crds.names import Step
-from mosaic_crds.pod_input import PodInput
 from mosaic_crds.reports import report_of, sentence_of
 from mosaic_crds.spec import Execution
 from mosaic_crds.validation import load_request
+from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan import Plan
@@ -61,7 +60,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     keep_freed_memory()
-    store = open_store(_required(environment, names.ENV_STORE))
+    store = open_store(_required(environment, worker_pod.ENV_STORE))
     given = _input(environment)
     if step is Step.SWEEP:
         return {"swept": len(sweep_abandoned(set(given["living"]), given["before"], store))}
@@ -69,14 +68,14 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     uid = request.metadata.uid
     if uid is None:
         raise RequestError("metadata.uid is not there; the operator gives the request as the API server has it")
-    gate = pod(environment.get(names.ENV_ALLOWED_HOSTS, ""))
+    gate = pod(environment.get(worker_pod.ENV_ALLOWED_HOSTS, ""))
     if step is Step.PLAN:
         limits = Limits(
-            pixels=int(environment.get(names.ENV_MAX_PIXELS, Limits.pixels)),
-            scenes=int(environment.get(names.ENV_MAX_SCENES, Limits.scenes)),
-            range_seconds=int(environment.get(names.ENV_RANGE_SECONDS, Limits.range_seconds)),
+            pixels=int(environment.get(worker_pod.ENV_MAX_PIXELS, Limits.pixels)),
+            scenes=int(environment.get(worker_pod.ENV_MAX_SCENES, Limits.scenes)),
+            range_seconds=int(environment.get(worker_pod.ENV_RANGE_SECONDS, Limits.range_seconds)),
         )
-        parallelism = int(environment.get(names.ENV_PARALLELISM, Execution().parallelism))
+        parallelism = int(environment.get(worker_pod.ENV_PARALLELISM, Execution().parallelism))
         plan = plan_step(request, uid, store, gate, limits, parallelism)
         return plan.summary() | {"warnings": _told(plan.warnings)}
     results = Results.of_request(request, uid)
@@ -88,7 +87,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     if found is None:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
     if step is Step.TILES:
-        index = int(_required(environment, names.ENV_COMPLETION_INDEX))
+        index = int(_required(environment, worker_pod.ENV_COMPLETION_INDEX))
         _compute(found, [index], store, gate, signer_of(request.spec.source, gate, found.all_scenes))
         start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
@@ -123,14 +122,14 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
         except LostTilesError as error:
             print(error, file=sys.stderr)  # noqa: T201
             if error.tiles > MOST_TILES_AGAIN and len(plan.ranges) > 1:
-                return {names.TILES_LEFT: error.tiles}
+                return {worker_pod.TILES_LEFT: error.tiles}
             _compute(plan, range(len(plan.ranges)), store, gate, signer)
 
 
 def _input(environment: Mapping[str, str]) -> Any:
     """The document that the pod works on."""
-    content = Path(_required(environment, names.ENV_INPUT)).read_bytes()
-    return PodInput(content).unpack(_required(environment, names.ENV_INPUT_DIGEST))
+    content = Path(_required(environment, worker_pod.ENV_INPUT)).read_bytes()
+    return PodInput(content).unpack(_required(environment, worker_pod.ENV_INPUT_DIGEST))
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:
@@ -169,7 +168,7 @@ def _json(message: object) -> str:
 
 def _leave(text: str, environment: Mapping[str, str]) -> None:
     """Write the termination message where Kubernetes reads it, if this is a pod."""
-    path = Path(environment.get(names.ENV_TERMINATION_LOG, "/dev/termination-log"))
+    path = Path(environment.get(worker_pod.ENV_TERMINATION_LOG, "/dev/termination-log"))
     if path.exists():
         path.write_text(text, encoding="utf-8", errors="replace")
 

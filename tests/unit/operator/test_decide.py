@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mosaic_crds.names import Step
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.worker_pod import Step
 from mosaic_operator.observed import Turn
 from operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
 

@@ -1,7 +1,7 @@
 """Requests whose Jobs wait in a queue of Kueue, which alone lets them go."""
 
 import pytest
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from operator_world import PLAN, World, request, settings
 
 

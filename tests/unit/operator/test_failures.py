@@ -1,7 +1,7 @@
 """The sentences that tell a user why a mosaic does not come about."""
 
 import pytest
-from mosaic_crds.names import Step
+from mosaic_crds.worker_pod import Step
 from operator_world import PLAN, World, ended, pod_of
 
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from large_requests import largest_request
 from mosaic_crds.errors import RequestError
-from mosaic_crds.names import Step
 from mosaic_crds.validation import load_request
+from mosaic_crds.worker_pod import Step
 from mosaic_operator.manifests import step_manifests, sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.requests import RequestState
 from mosaic_worker.__main__ import main

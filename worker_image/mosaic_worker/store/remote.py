@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import ParamSpec, TypeVar
 
-from mosaic_crds import names
+from mosaic_crds import worker_pod
 from mosaic_crds.errors import PassingError, RequestError
 from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
@@ -205,9 +205,9 @@ def open_remote(uri: str) -> RemoteStore:
     """
     address = parse_address(uri)
     try:
-        patience = float(os.environ.get(names.ENV_STORE_PATIENCE) or PATIENCE)
+        patience = float(os.environ.get(worker_pod.ENV_STORE_PATIENCE) or PATIENCE)
     except ValueError:
-        raise RequestError(f"{names.ENV_STORE_PATIENCE} is a number of seconds") from None
+        raise RequestError(f"{worker_pod.ENV_STORE_PATIENCE} is a number of seconds") from None
     return RemoteStore(address, _service(address), patience)
 
 

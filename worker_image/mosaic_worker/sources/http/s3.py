@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_crds.names import SOURCES_PREFIX as PREFIX
+from mosaic_crds.worker_pod import SOURCES_PREFIX as PREFIX
 
 from mosaic_worker.sources.access.gate import Gate, shown
 from mosaic_worker.sources.access.s3_names import bucket_and_key

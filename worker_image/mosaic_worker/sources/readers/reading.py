@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import rasterio.windows
-from mosaic_crds import names
+from mosaic_crds import worker_pod
 from mosaic_crds.errors import MosaicError, RequestError
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
@@ -66,7 +66,7 @@ class OpenSources:
     def __init__(self, gate: Gate, signer: Signer | None = None, most: int = 128, disk: int | None = None) -> None:
         self._gate = gate
         self._most = most
-        self._disk = int(os.environ.get(names.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
+        self._disk = int(os.environ.get(worker_pod.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
         self._client = Client(gate, signer)
         self._files = RemoteFiles(self._client)
         self._open: OrderedDict[tuple[str, int | None], Image] = OrderedDict()
@@ -126,7 +126,7 @@ class OpenSources:
         if size > self._disk:
             raise RequestError(
                 f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
-                f"{names.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
+                f"{worker_pod.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
             )
         copied = [(key, image.remote.file.size) for key, image in self._open.items() if image.copy and image.remote]
         while sum(taken for _, taken in copied) + size > self._disk:

@@ -1,0 +1,106 @@
+"""The contract between the operator and a worker image: all that a pod is given, and all that it answers.
+
+A request keeps the image that planned it, so an operator starts images of earlier releases. Within an API version names
+and meanings here therefore stay; a new variable or field is optional, and what it means when absent is what earlier
+releases did (docs/decisions/0036-a-request-keeps-its-image.md).
+
+- Argument: the step. Answer: the exit code (mosaic_crds.errors) and the termination message, JSON whose content for
+  `plan` is mosaic_crds.status.PlanSummary, for `finalize` mosaic_crds.status.ResultStatus or TILES_LEFT, and after a
+  failure {"message": …}.
+- Environment: the variables below; credentials come from Secrets under the names that their services use.
+- Files: the input at FOLDER/FILE; the store, if it is a volume; /tmp. All else is read-only.
+
+The input is a file in a Secret, because Kubernetes expands $(NAME) in environment values, arguments and commands, so
+that a user could read any variable of the pod, and because Linux limits an environment string to 128 KiB.
+"""
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from mosaic_crds.errors import RequestError
+
+WORKER_CONTAINER = "worker"
+"""The container of every step's pods."""
+FOLDER = "/input"
+"""Where the Secret is mounted."""
+FILE = "input.json.gz"
+"""The file in it."""
+ENV_INPUT = "MOSAIC_INPUT"
+"""The path of that file."""
+ENV_INPUT_DIGEST = "MOSAIC_INPUT_SHA256"
+"""The SHA-256 of that file."""
+ENV_STORE = "MOSAIC_STORE"
+"""The URI of the store."""
+ENV_ALLOWED_HOSTS = "MOSAIC_ALLOWED_HOSTS"
+"""The hosts that scenes may be read from."""
+ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
+"""The largest mosaic."""
+ENV_MAX_SCENES = "MOSAIC_MAX_SCENES"
+"""The most scenes that a search may find."""
+ENV_RANGE_SECONDS = "MOSAIC_RANGE_SECONDS"
+"""Core-seconds of work that a pod of tiles gets at least."""
+ENV_PARALLELISM = "MOSAIC_PARALLELISM"
+"""The most pods that a request may have at once."""
+ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
+"""The range; Kubernetes sets it in the pods of an Indexed Job."""
+SOURCES_PREFIX = "MOSAIC_SOURCES_"
+"""Before the names AWS_… of the account that reads scenes from S3 buckets; without it they are the store's."""
+ENV_STORE_PATIENCE = "MOSAIC_STORE_PATIENCE"
+"""Seconds for which a call is repeated while the store does not answer; set by people (worker.env of the chart)."""
+ENV_SCRATCH_BYTES = "MOSAIC_SCRATCH_BYTES"
+"""Bytes of remote files that a worker may keep on its disk; set by people."""
+ENV_TERMINATION_LOG = "MOSAIC_TERMINATION_LOG"
+"""Another file for the termination message; set by tests."""
+TILES_LEFT = "tilesLeft"
+"""In the answer of a finalize pod that cannot publish yet: how many tiles must be computed again."""
+
+
+class Step(StrEnum):
+    """What a pod is started for; the argument of its command."""
+
+    PLAN = "plan"
+    TILES = "tiles"
+    FINALIZE = "finalize"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True)
+class PodInput:
+    """A packed document.
+
+    Attributes:
+        content: the document as JSON, compressed with gzip.
+    """
+
+    content: bytes
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        """Pack a document; the same document always gives the same bytes."""
+        text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return cls(gzip.compress(text.encode(errors="surrogatepass"), compresslevel=6, mtime=0))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the content. The pod gets it beside the Secret, so that nobody can exchange the Secret."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def unpack(self, digest: str) -> Any:
+        """The document.
+
+        Args:
+            digest: of the content that the operator packed.
+
+        Raises:
+            RequestError: this is other content.
+        """
+        if self.digest != digest:
+            raise RequestError(
+                "the Secret that this pod mounts does not hold what the operator wrote; "
+                "delete the request, apply it again, and see who else writes Secrets in this namespace"
+            )
+        return json.loads(gzip.decompress(self.content).decode(errors="surrogatepass"))
