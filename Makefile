@@ -48,15 +48,15 @@ cluster-test: setup chromium ## The tests on a real Kubernetes, which they start
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
-	PYTHONPATH=tests:tests/unit:tests/services $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
+	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
 
 bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	PYTHONPATH=tests:tests/unit:tests/cluster $(BIN)/python -m bench.cluster
+	PYTHONPATH=tests $(BIN)/python -m bench.cluster
 
 bench-page: setup ## How fast the page is for many at once: tiles of a mosaic, and requests
-	PYTHONPATH=tests:tests/unit $(BIN)/python -m bench.tiles
-	PYTHONPATH=tests:tests/unit $(BIN)/python -m bench.asking
+	PYTHONPATH=tests $(BIN)/python -m bench.tiles
+	PYTHONPATH=tests $(BIN)/python -m bench.asking
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"

@@ -8,23 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import running
-from browser import Browser
-from central_pair import Pair
-from clients import Client
-from databases import database, database_url, new_database, postgres, template  # noqa: F401 (fixtures)
-from executors import Rows
 from fastapi.testclient import TestClient
-from installations import serving
-from kube_server import KubeServer, missing_programs
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.settings import Oidc, Settings
-from published import Published, publish_all
-from range_server import serving as serving_files
-from rasters import noise, write_raster
+
+from support.api.central_pair import Pair
+from support.api.clients import Client
+from support.api.executors import Rows
+from support.api.installations import serving
+from support.api.kube_server import KubeServer, missing_programs
+from support.api.published import Published, publish_all
+from support.browsers.browser import Browser
+from support.databases import database, database_url, new_database, postgres, template  # noqa: F401 (fixtures)
+from support.scenes.rasters import noise, write_raster
+from support.servers import running
+from support.servers.range_server import serving as serving_files
 
 PUBLIC_URL = "https://mosaics.example.org"
 

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from clients import Client
 from mosaic_api.settings import Settings
 from mosaic_crds.allowed import Allowed
 from test_requests_api import SPEC
+
+from support.api.clients import Client
 
 
 @pytest.fixture

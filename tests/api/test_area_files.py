@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import shapely
-from entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors
 from mosaic_crds.area import MOST_POSITIONS
 from mosaic_crds.errors import RequestError
 from mosaic_worker.cli.areas import read_area
 from mosaic_worker.cli.requests import read_request
 from rasterio.warp import transform
+
+from support.api.entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors
 
 REQUEST = """
 apiVersion: mosaics.arbutus.dev/v1alpha1

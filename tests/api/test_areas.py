@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from clients import Client
-from entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
 from mosaic_api.datasets.reader.areas import take_area
 from mosaic_api.datasets.reader.formats import HEAD_BYTES, format_of
@@ -17,6 +15,9 @@ from mosaic_api.datasets.reader.job import Outcome
 from mosaic_crds.area import MOST_POSITIONS, Area
 from mosaic_crds.errors import RequestError
 from rasterio.warp import transform
+
+from support.api.clients import Client
+from support.api.entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors, zipped
 
 LEFT, RIGHT = shapely.box(10, 40, 11, 41), shapely.box(13, 40, 14, 41)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from executors import spec_of, until
 from mosaic_api.backups.archive import ABOUT, DATABASE, FORMAT, STORE, About, writing
 from mosaic_api.backups.create import Made, back_up
 from mosaic_api.backups.restore import restore
@@ -21,10 +20,12 @@ from mosaic_api.database import Database, Entry
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.store import Store, open_store
-from range_server import RangeHandler, serving_by
-from rasters import noise, write_raster
-from serving import MOSAIC, served, servers_below
 from sqlalchemy import delete, select
+
+from support.api.executors import spec_of, until
+from support.api.serving import MOSAIC, served, servers_below
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import RangeHandler, serving_by
 
 
 def nothing(_: int, __: int) -> None:

@@ -13,20 +13,21 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from central_pair import Pair, keep, shared
-from databases import new_database
-from entry_files import feature, geojson, geotiff, picture
 from fastapi.testclient import TestClient
-from installations import serving, until
 from mosaic_api.database import Entry, Mosaic
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from published import Published, store_of
 from rasterio import warp
-from running import free_port
 from shapely import Point
 from sqlalchemy import select
+
+from support.api.central_pair import Pair, keep, shared
+from support.api.entry_files import feature, geojson, geotiff, picture
+from support.api.installations import serving, until
+from support.api.published import Published, store_of
+from support.databases import new_database
+from support.servers.running import free_port
 
 
 def test_without_a_central_installation_it_is_said_what_to_configure(laptop: TestClient):

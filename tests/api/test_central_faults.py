@@ -13,10 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from central_pair import Pair, keep, shared
-from databases import new_database
-from entry_files import geotiff
-from installations import PATIENCE_SECONDS, serving, until
 from mosaic_api.central.outbox import LEASE, Outbox
 from mosaic_api.context import FETCHES
 from mosaic_api.database import Entry
@@ -24,9 +20,14 @@ from mosaic_api.database.models import now
 from mosaic_api.datasets.purge import purge
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.store import open_store
-from range_server import serving_by
-from running import free_port
 from sqlalchemy import select
+
+from support.api.central_pair import Pair, keep, shared
+from support.api.entry_files import geotiff
+from support.api.installations import PATIENCE_SECONDS, serving, until
+from support.databases import new_database
+from support.servers.range_server import serving_by
+from support.servers.running import free_port
 
 
 def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):

@@ -15,13 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from executors import spec_of, until
 from mosaic_api.app import create_app
 from mosaic_api.database import Database, Token, User
 from mosaic_api.settings import Settings
-from range_server import serving
-from serving import MOSAIC, own_place, served, write_request
 from sqlalchemy import select
+
+from support.api.executors import spec_of, until
+from support.api.serving import MOSAIC, own_place, served, write_request
+from support.servers.range_server import serving
 
 
 @pytest.fixture(scope="module")

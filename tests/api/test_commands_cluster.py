@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from executors import spec_of, until
-from kube_server import KubeServer
 from mosaic_worker.results import Results
 from mosaic_worker.run import run as run_here
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.store import open_store
-from pipeline import request_of
-from rasters import noise, write_raster
-from serving import MOSAIC, write_request
+
+from support.api.executors import spec_of, until
+from support.api.kube_server import KubeServer
+from support.api.serving import MOSAIC, write_request
+from support.scenes.pipeline import request_of
+from support.scenes.rasters import noise, write_raster
 
 Command = Callable[..., list[str]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from clients import Client
-from installations import somebody_waits, until
 from mosaic_api.auth import identity
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Mosaic, User
@@ -15,6 +13,9 @@ from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Forbidden, TooMany
 from sqlalchemy import func, select
+
+from support.api.clients import Client
+from support.api.installations import somebody_waits, until
 
 SPEC = {
     "area": {"bbox": [-127, 51, -126.9, 51.1]},

@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 import uvicorn
-from clients import Client
-from installations import Installation, until
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import MOST_SESSIONS, create_token, named_user, open_session, principal_of_session
 from mosaic_api.context import STREAMS_EACH
@@ -25,6 +23,9 @@ from mosaic_api.web.limits import network_of
 from mosaic_crds.errors import RequestError
 from sqlalchemy import func, select
 from test_requests_api import SPEC
+
+from support.api.clients import Client
+from support.api.installations import Installation, until
 
 
 @contextmanager

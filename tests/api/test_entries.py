@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from clients import Client
-from entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import create_token, named_user
@@ -24,6 +22,9 @@ from mosaic_worker.store import open_store
 from PIL import Image
 from rasterio.warp import transform_bounds
 from sqlalchemy import select, update
+
+from support.api.clients import Client
+from support.api.entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 
 
 def keep(client: TestClient, file: bytes | None = None, status: int = 201, **said: Any) -> dict[str, Any]:

@@ -15,9 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import PUBLIC_URL
-from entry_files import geotiff, picture, vectors
 from fastapi.testclient import TestClient
-from installations import until
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database, LooseFile
@@ -27,6 +25,9 @@ from mosaic_api.datasets.service import Keeper
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from sqlalchemy import select
+
+from support.api.entry_files import geotiff, picture, vectors
+from support.api.installations import until
 
 MIB = 2**20
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from entry_files import geotiff, picture
 from fastapi.testclient import TestClient
-from installations import somebody_waits, until
 from mosaic_api.database import Database, Entry, LooseFile
 from mosaic_api.datasets import service, storage
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
@@ -19,6 +17,9 @@ from mosaic_api.datasets.service import Keeper
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import delete, update
+
+from support.api.entry_files import geotiff, picture
+from support.api.installations import somebody_waits, until
 
 KEY = str(uuid.uuid4())
 CONTENT = geotiff()

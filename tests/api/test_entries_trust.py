@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from entry_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.datasets.reader.job import Job
@@ -22,6 +21,8 @@ from mosaic_api.datasets.reader.launcher import convert
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from PIL import Image
+
+from support.api.entry_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
 
 KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{body}</Document></kml>'
 

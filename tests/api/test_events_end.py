@@ -8,16 +8,17 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from databases import database  # noqa: F401 (a fixture)
-from installations import Installation, serving
 from mosaic_api.auth.identity import create_token, named_user, principal_of
 from mosaic_api.database import Mosaic, Token, User, change_feed
 from mosaic_api.database.models import now
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from running import free_port
 from sqlalchemy import update
 from test_requests_api import SPEC
+
+from support.api.installations import Installation, serving
+from support.databases import database  # noqa: F401 (a fixture)
+from support.servers.running import free_port
 
 QUIET_SECONDS = 0.3
 WITHIN_SECONDS = 10

@@ -12,15 +12,16 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from executors import Rows, all_below, children, executor, files_in, lives, spec_of, stop, until
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.executor.queue import Queue
 from mosaic_api.executor.rows import LEASE_SECONDS
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.settings import Settings
 from mosaic_crds.status import MosaicRequestStatus
-from range_server import serving
 from sqlalchemy import extract, func, select, update
+
+from support.api.executors import Rows, all_below, children, executor, files_in, lives, spec_of, stop, until
+from support.servers.range_server import serving
 
 
 def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, settings, serve):

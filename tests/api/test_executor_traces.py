@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from executors import children, executor, files_in, spec_of, until
 from mosaic_api.database import Database, LooseFile, Mosaic
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.executor.cleanup import Traces
@@ -22,6 +21,8 @@ from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
 from mosaic_worker.store import open_store
 from sqlalchemy import func, select, update
+
+from support.api.executors import children, executor, files_in, spec_of, until
 
 
 def test_notes_on_the_values_are_in_the_message():

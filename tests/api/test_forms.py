@@ -1,9 +1,10 @@
 """Forms that are made to break a reader or the database are refused with a sentence."""
 
 import pytest
-from clients import Client
-from entry_files import geotiff
 from fastapi.testclient import TestClient
+
+from support.api.clients import Client
+from support.api.entry_files import geotiff
 
 FORM = (
     b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n\\ud800\r\n'

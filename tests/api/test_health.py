@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import anyio.to_thread
-from clients import Client
 from fastapi.testclient import TestClient
 from test_metrics import samples
+
+from support.api.clients import Client
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from entry_files import geotiff, world
 from fastapi.testclient import TestClient
 from mosaic_api.database import Entry
 from mosaic_api.datasets import rendering
@@ -28,6 +27,8 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.shutil import copy
 from rasterio.transform import from_bounds
 from test_entries import keep, value_at
+
+from support.api.entry_files import geotiff, world
 
 SIDE = 20
 WEST, SOUTH, EAST, NORTH = 10.0, 40.0, 11.0, 41.0

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.settings import Settings
+
+from support.api.clients import Client
 
 STAC = '{"url": "earth-search", "collection": "c", "datetime": "2024-06-01", "query": {"p": {"eq": %s}}}'
 SPEC = '{"area": {"bbox": [15, 45, 16, 46]}, "source": {"stac": ' + STAC + '}, "product": {"index": "NDVI"}}'

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from clients import Client
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,8 @@ from mosaic_api.settings import Settings
 from mosaic_api.web import limits
 from mosaic_api.web.limits import MOST_BODY_BYTES, BodyLimit, Bucket, Patience, SharedBucket
 from sqlalchemy import select, update
+
+from support.api.clients import Client
 
 PUBLIC_URL = "https://mosaics.example.org"
 

@@ -8,17 +8,18 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import running
-from browser import Browser
 from fastapi.testclient import TestClient
-from forger import Forger
-from forwarding import serving
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import named_user
 from mosaic_api.auth.oidc import own_path, role_of
 from mosaic_api.database import Audit, Database, Token, User
 from mosaic_api.settings import Oidc, Settings
 from sqlalchemy import select
+
+from support.api.forger import Forger
+from support.browsers.browser import Browser
+from support.servers import running
+from support.servers.forwarding import serving
 
 PUBLIC_URL = "https://mosaics.example.org"
 Browsers = Callable[[], Browser]

@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import running
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from mosaic_api.app import create_app
@@ -17,6 +16,8 @@ from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
 from mosaic_api.settings import Oidc, Settings
 from playwright.sync_api import Page, expect, sync_playwright
+
+from support.servers import running
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

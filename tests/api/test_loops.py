@@ -3,14 +3,15 @@
 import threading
 
 import pytest
-from clients import Client
-from executors import until
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError, RequestError
 from test_metrics import samples
+
+from support.api.clients import Client
+from support.api.executors import until
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import uuid
 
-from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings
 from prometheus_client.parser import text_string_to_metric_families
-from published import Published
+
+from support.api.clients import Client
+from support.api.published import Published
 
 
 def samples(client: TestClient) -> dict[tuple[str, ...], float]:

@@ -9,11 +9,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from databases import run_on, url_of
 from mosaic_api.database import Base, Database, Entry
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import RequestError
 from sqlalchemy import text
+
+from support.databases import run_on, url_of
 
 ASKED = (
     "INSERT INTO mosaics (id, namespace, name, origin, spec, shared, created, changed, phase, status, attempts, crd) "

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import schemathesis
 from conftest import PUBLIC_URL
-from databases import new_database
-from entry_files import feature, geojson, geotiff
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -19,10 +17,13 @@ from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.settings import Settings
-from published import Published, store_of
 from schemathesis import Case
 from schemathesis.python import asgi
 from shapely import Point
+
+from support.api.entry_files import feature, geojson, geotiff
+from support.api.published import Published, store_of
+from support.databases import new_database
 
 EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "10"))
 """Of each operation, beside the cases that its description gives (each bound, what is missing, other methods)."""

@@ -12,8 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from clients import Client
-from installations import Installation, serving, until
 from mosaic_api.auth import oidc
 from mosaic_api.context import CENTRAL_CALLS, LOOK_UPS
 from mosaic_api.database import Database
@@ -22,8 +20,11 @@ from mosaic_api.web.outbound import Allowed, Outside
 from mosaic_api.web.problems import TooMany, Unavailable
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.budget import Budget
-from range_server import serving_by
-from running import free_port
+
+from support.api.clients import Client
+from support.api.installations import Installation, serving, until
+from support.servers.range_server import serving_by
+from support.servers.running import free_port
 
 ONE, TWO = uuid.uuid4(), uuid.uuid4()
 

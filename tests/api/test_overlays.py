@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from executors import until
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.background.loops import Loops
 from mosaic_api.database import Audit, Database, Mosaic
@@ -21,6 +20,8 @@ from mosaic_worker.geometry.projection import crs_of
 from rasterio.warp import transform
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+
+from support.api.executors import until
 
 GOOD = {
     "created": datetime(2024, 8, 1, 12, 30),

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import running
-from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_worker.synthetic import write_scenes
-from range_server import serving
-from served_items import COLLECTION, around, served_item
+
+from support.api.clients import Client
+from support.scenes.served_items import COLLECTION, around, served_item
+from support.servers import running
+from support.servers.range_server import serving
 
 
 @dataclass(frozen=True)

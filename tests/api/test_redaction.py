@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from databases import database  # noqa: F401 (a fixture)
-from installations import Installation, serving
 from mosaic_api.app import create_app
 from mosaic_api.database import Mosaic
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.settings import Settings
-from running import free_port
+
+from support.api.installations import Installation, serving
+from support.databases import database  # noqa: F401 (a fixture)
+from support.servers.running import free_port
 
 CANARY = "canary"
 FILES = [

@@ -6,12 +6,13 @@ import time
 import uuid
 
 import pytest
-from clients import Client
 from fastapi.testclient import TestClient
-from large_requests import largest_request
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.requests import crud
 from sqlalchemy import select
+
+from support.api.clients import Client
+from support.scenes.large_requests import largest_request
 
 SPEC = {
     "area": {"bbox": [-123.6, 48.3, -123.2, 48.6]},

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clients import Client
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings
-from published import Published, store_of
+
+from support.api.clients import Client
+from support.api.published import Published, store_of
 
 
 @pytest.fixture

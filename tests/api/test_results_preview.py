@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.results.previews import recorded_tiles
@@ -20,10 +19,12 @@ from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.tiles import compute_range, read_records
 from PIL import Image
-from pipeline import request_of
-from published import NDSI, Published, two_bands
 from rasterio.warp import transform
 from sqlalchemy import select
+
+from support.api.clients import Client
+from support.api.published import NDSI, Published, two_bands
+from support.scenes.pipeline import request_of
 
 
 @dataclass

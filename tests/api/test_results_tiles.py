@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clients import Client
 from mosaic_api.context import SHOWN_SECONDS
 from mosaic_api.database import Database
 from mosaic_api.settings import Settings
 from mosaic_worker.output.colormaps import palette
 from numpy.typing import NDArray
 from PIL import Image
-from published import Published, store_of
 from rasterio.warp import transform
+
+from support.api.clients import Client
+from support.api.published import Published, store_of
 
 HALF_WORLD = math.pi * 6378137
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from databases import run_on
-from executors import children, lives, spec_of, until
-from range_server import serving
-from rasters import noise, write_raster
-from serving import command, free_port, own_place, served, servers_below, text_of, write_request
+
+from support.api.executors import children, lives, spec_of, until
+from support.api.serving import command, free_port, own_place, served, servers_below, text_of, write_request
+from support.databases import run_on
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clients import Client
-from installations import until
 from mosaic_api.database import Database
 from mosaic_api.web.problems import TooMany, Unavailable
 from mosaic_api.web.store_reads import THREADS, THREADS_EACH, WAITING_EACH, StoreReads
 from mosaic_worker.store.directory import DirectoryStore
-from published import Published
+
+from support.api.clients import Client
+from support.api.installations import until
+from support.api.published import Published
 
 
 def test_tiles_and_files_of_a_store_that_hangs_hold_up_nobody_else(

@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from kube_server import KubeServer, until
-from large_requests import largest_request
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Audit, Database, Mosaic
 from mosaic_api.postgres.server import PrivatePostgres
@@ -20,7 +18,10 @@ from mosaic_api.sync import kube as kube_of_sync
 from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_crds.names import ANNOTATION_ROW, LABEL_OWNER
 from sqlalchemy import select, text
-from sync_world import DONE, ITEM, RESULT, RUNNING, SPEC, World
+
+from support.api.kube_server import KubeServer, until
+from support.api.sync_world import DONE, ITEM, RESULT, RUNNING, SPEC, World
+from support.scenes.large_requests import largest_request
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from kube_server import KubeServer
 from mosaic_api.database import Database
 from mosaic_api.database.models import now
 from mosaic_api.settings import Settings
@@ -23,7 +22,9 @@ from mosaic_api.sync.rows import rows_of
 from mosaic_api.web.problems import Conflict
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import ANNOTATION_ROW
-from sync_world import DONE, RUNNING, SPEC, World
+
+from support.api.kube_server import KubeServer
+from support.api.sync_world import DONE, RUNNING, SPEC, World
 
 EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "60"))
 NAMES = st.sampled_from(["a", "a", "a", "b"])

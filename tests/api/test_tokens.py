@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable
 
 import pytest
-from browser import Browser
-from clients import Client
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import MOST_TOKENS, create_token, named_user
@@ -13,6 +11,9 @@ from mosaic_api.database import Audit, Database, Token
 from mosaic_api.database.models import now
 from mosaic_api.settings import Settings
 from sqlalchemy import select
+
+from support.api.clients import Client
+from support.browsers.browser import Browser
 
 PUBLIC_URL = "https://mosaics.example.org"
 Cookie = Callable[[str], Browser]

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from central_pair import keep
-from entry_files import geotiff
-from installations import Installation, serving, until
 from mosaic_api.settings import Settings
-from running import free_port
+
+from support.api.central_pair import keep
+from support.api.entry_files import geotiff
+from support.api.installations import Installation, serving, until
+from support.servers.running import free_port
 
 MIB = 2**20
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nII*\0'

@@ -9,13 +9,14 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
-from entry_files import feature, geojson, shapefile, vectors, zipped
 from fastapi.testclient import TestClient
 from mosaic_api.datasets.reader.formats import HEAD_BYTES, format_of
 from mosaic_api.datasets.reader.vectors import take_vectors
 from mosaic_crds.errors import RequestError
 from rasterio.warp import transform
 from test_entries import keep
+
+from support.api.entry_files import feature, geojson, shapefile, vectors, zipped
 
 
 def read(tmp_path: Path, content: bytes) -> list[dict[str, Any]]:

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from conftest import PUBLIC_URL
-from executors import Rows, executor, spec_of, until
-from installations import somebody_waits
 from kubernetes.client import Configuration
 from mosaic_api import __main__ as program
 from mosaic_api.database import Database, Mosaic, Workforce
@@ -21,8 +19,11 @@ from mosaic_api.local.installation import Place, installed
 from mosaic_api.settings import Settings
 from mosaic_api.sync.leader import lead
 from mosaic_crds.errors import RequestError
-from running import free_port
 from sqlalchemy import delete, func, select, update
+
+from support.api.executors import Rows, executor, spec_of, until
+from support.api.installations import somebody_waits
+from support.servers.running import free_port
 
 
 def recorded(database: Database) -> str | None:

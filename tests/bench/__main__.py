@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import rasterio
+
 from bench import catalogue
 from bench.measure import Run, Runs, run_once
 from bench.phases import phases

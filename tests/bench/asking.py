@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from bench.tiles import Tally, free_port
 from mosaic_worker.synthetic import write_scenes
+
+from bench.tiles import Tally, free_port
 
 ASKING = 20
 SIDE = 512

@@ -10,13 +10,14 @@ from pathlib import Path
 from statistics import median
 
 import rasterio
-import running
 import yaml
+
 from bench import scenes
 from bench.measure import run_once
 from bench.works import HERE, PEERS_PYTHON, assert_same, median_request, our_mosaic
-from range_server import Asked, serving
-from served_items import COLLECTION, served_item
+from support.scenes.served_items import COLLECTION, served_item
+from support.servers import running
+from support.servers.range_server import Asked, serving
 
 TITLE = "G. C again, searched in a STAC API, from a server 20 ms away"
 DELAY = 0.02

@@ -13,12 +13,13 @@ from typing import Any
 
 import kubernetes
 import yaml
-from bench import scenes
-from cluster import Release, the_cluster
 from mosaic_crds.names import GROUP, LABEL_REQUEST, LABEL_STEP, PLURAL, VERSION
 from mosaic_operator.settings import Settings
-from rasters import noise, write_raster
-from scene_server import Gate, serving
+
+from bench import scenes
+from support.cluster.cluster import Release, the_cluster
+from support.cluster.scene_server import Gate, serving
+from support.scenes.rasters import noise, write_raster
 
 CROWD = 200
 """Small requests at once."""

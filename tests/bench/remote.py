@@ -1,6 +1,6 @@
 """Requests, bytes and time of reading tiles from a server 50 ms away: ours beside GDAL's own /vsicurl.
 
-PYTHONPATH=tests:tests/unit .venv/bin/python -m bench.remote FILE WIDTH HEIGHT
+PYTHONPATH=tests .venv/bin/python -m bench.remote FILE WIDTH HEIGHT
 """
 
 import itertools
@@ -17,7 +17,8 @@ import rasterio.windows
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources, _read
-from range_server import Asked, serving
+
+from support.servers.range_server import Asked, serving
 
 SIDE = 2048
 DELAY = 0.05

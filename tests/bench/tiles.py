@@ -30,8 +30,9 @@ from mosaic_api.database import Database, Mosaic
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
-from pipeline import files, request_of
-from rasters import write_raster
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import write_raster
 
 SIDE = 5490
 ZOOMS = (10, 11, 12, 13, 14)

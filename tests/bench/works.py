@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import rasterio
 import yaml
-from bench import scenes
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
+
+from bench import scenes
 
 HERE = Path(__file__).parent
 MOSAIC = Path(sys.executable).parent / "mosaic"

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import running
-from databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
 from mosaic_api.auth.local_token import link
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from range_server import serving
-from served_items import served_item
-from sites import DESK, Catalogue, Opens, Site, serve
+
+from support.browsers.sites import DESK, Catalogue, Opens, Site, serve
+from support.databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
+from support.scenes.served_items import served_item
+from support.servers import running
+from support.servers.range_server import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (

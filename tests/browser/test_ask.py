@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from earth_daily import earth_daily, items_in
 from mosaic_api.database import Mosaic
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Page, expect
-from sites import Catalogue, Opens, Site, serve
 from sqlalchemy import update
+
+from support.browsers.sites import Catalogue, Opens, Site, serve
+from support.servers.earth_daily import earth_daily, items_in
 
 SLOW = 120_000
 """Milliseconds that a mosaic may take."""

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import new_database
 from mosaic_api.postgres.server import PrivatePostgres
 from PIL import Image
 from playwright.sync_api import Page, expect
-from rasters import noise, write_raster
-from sites import Opens, Site, serve
+
+from support.browsers.sites import Opens, Site, serve
+from support.databases import new_database
+from support.scenes.rasters import noise, write_raster
 
 SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.5, 51.5]]
 

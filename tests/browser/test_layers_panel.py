@@ -9,8 +9,9 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page, expect
-from range_server import serving_by
-from sites import Opens, Site, serve
+
+from support.browsers.sites import Opens, Site, serve
+from support.servers.range_server import serving_by
 
 
 def show_both(page: Page) -> None:

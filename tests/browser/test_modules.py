@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from sites import Opens, Site
+
+from support.browsers.sites import Opens, Site
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database
 from playwright.sync_api import Page, expect
-from sites import PHONE, Opens, Site, listened
+
+from support.browsers.sites import PHONE, Opens, Site, listened
 
 PANELS = ("ask", "requests", "data", "layers")
 

@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 from playwright.sync_api import expect
-from sites import Catalogue, Opens, Site
 from test_ask import SLOW
+
+from support.browsers.sites import Catalogue, Opens, Site
 
 
 def finely(catalogue: Catalogue) -> dict[str, Any]:

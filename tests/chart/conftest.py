@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from rendering import find_helm
+
+from support.chart.rendering import find_helm
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,9 +14,10 @@ from mosaic_api.sync import kube
 from mosaic_crds.allowed import Allowed
 from mosaic_crds.names import GROUP, LABEL_OWNER, PLURAL
 from mosaic_crds.worker_pod import ENV_STORE_PATIENCE
-from rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 from starlette.routing import Mount, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from support.chart.rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 
 WANTED = [name for name in VARIANTS if name.startswith("api")]
 ALL = VARIANTS["api with everything said"]

@@ -13,7 +13,8 @@ from mosaic_api.commands.tokens import create
 from mosaic_crds.names import KIND
 from mosaic_crds.validation import load_request
 from mosaic_operator.settings import settings_from
-from rendering import API, CHART, NAMESPACE, VARIANTS, assert_restricted, deployment, environment, render
+
+from support.chart.rendering import API, CHART, NAMESPACE, VARIANTS, assert_restricted, deployment, environment, render
 
 
 @pytest.fixture(scope="session")

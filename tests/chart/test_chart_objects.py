@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from mosaic_crds.names import GROUP, LABEL_STEP
-from rendering import CHART, KUBERNETES, NAMESPACE, VARIANTS, Objects, helm, render
+
+from support.chart.rendering import CHART, KUBERNETES, NAMESPACE, VARIANTS, Objects, helm, render
 
 CRD = CHART.parents[1] / "crds/mosaicrequest.yaml"
 KEPT = {"helm.sh/resource-policy": "keep"}

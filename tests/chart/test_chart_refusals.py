@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from rendering import RefusedError, render
+
+from support.chart.rendering import RefusedError, render
 
 ONE_CLAIM = "a claim belongs to one namespace, and many are to be served: make a claim of one name"
 

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 from mosaic_operator.settings import Settings, settings_from
-from rendering import NAMESPACE, VARIANTS, Objects, assert_restricted, deployment, environment, pods, render
+
+from support.chart.rendering import (
+    NAMESPACE,
+    VARIANTS,
+    Objects,
+    assert_restricted,
+    deployment,
+    environment,
+    pods,
+    render,
+)
 
 OPERATOR = {
     ("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch", "patch"},

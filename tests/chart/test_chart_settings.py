@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.settings import Settings, settings_from
-from rendering import CHART, NAMESPACE, VARIANTS, environment, pods, render
+
+from support.chart.rendering import CHART, NAMESPACE, VARIANTS, environment, pods, render
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from cluster import ROOT, Cluster, Document, Release, merged, the_cluster
-from postgres import Postgres, reachable_postgres
-from rasters import noise, write_raster
-from rest import Api
-from scene_server import Gate, serving
+
+from support.cluster.cluster import ROOT, Cluster, Document, Release, merged, the_cluster
+from support.cluster.postgres import Postgres, reachable_postgres
+from support.cluster.rest import Api
+from support.cluster.scene_server import Gate, serving
+from support.scenes.rasters import noise, write_raster
 
 SIDE = 1024
 """Pixels of a scene a side: a tile, and so a range."""

@@ -9,18 +9,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import chromium
 import pytest
-from cluster import Cluster, Document, until
-from earth_daily import COLLECTION, EarthDaily, earth_daily, items_in
 from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, KIND, LABEL_OWNER
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import ConsoleMessage, Page, expect
-from postgres import Postgres
-from printed import notes
-from rest import Api
-from running import free_port
 from sqlalchemy import text
+
+from support.browsers import chromium
+from support.cluster.cluster import Cluster, Document, until
+from support.cluster.postgres import Postgres
+from support.cluster.printed import notes
+from support.cluster.rest import Api
+from support.servers.earth_daily import COLLECTION, EarthDaily, earth_daily, items_in
+from support.servers.running import free_port
 
 INSERT = """
 INSERT INTO overlays (created, creator, data_name, ul_lat, ul_lng, lr_lat, lr_lng, resolution, is_earth_daily)

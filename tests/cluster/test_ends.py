@@ -1,7 +1,8 @@
 """Suspended, cancelled and deleted in every phase: it stops at once, and after the next sweep nothing is left."""
 
 import pytest
-from cluster import Release, until
+
+from support.cluster.cluster import Release, until
 
 PHASES = ["Planning", "Running", "Finalizing"]
 

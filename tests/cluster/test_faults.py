@@ -5,9 +5,10 @@ import signal
 import time
 
 import pytest
-from cluster import Cluster, Release, until
-from node import kill_worker, stop_when
-from storage import volume_of
+
+from support.cluster.cluster import Cluster, Release, until
+from support.cluster.node import kill_worker, stop_when
+from support.cluster.storage import volume_of
 
 
 @pytest.fixture(autouse=True)

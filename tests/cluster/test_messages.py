@@ -2,7 +2,7 @@
 
 import json
 
-from cluster import Release, until
+from support.cluster.cluster import Release, until
 
 
 def told(release: Release, name: str, text: str) -> str:

@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from cluster import Cluster, Release
-from storage import CLAIM, claim_same_storage
+
+from support.cluster.cluster import Cluster, Release
+from support.cluster.storage import CLAIM, claim_same_storage
 
 RIGHTS = {
     ("", "pods", "list"), ("", "pods", "delete"), ("", "events", "create"), ("batch", "jobs", "create"),

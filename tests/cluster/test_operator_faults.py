@@ -1,7 +1,8 @@
 """The operator dies, or is away, at its worst moments: nothing is lost, nothing is done twice."""
 
 import pytest
-from cluster import Release, until
+
+from support.cluster.cluster import Release, until
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import ROOT, Cluster, Release
-from printed import blocks, notes
 from rasterio.warp import transform_bounds
-from rasters import noise, write_raster
+
+from support.cluster.cluster import ROOT, Cluster, Release
+from support.cluster.printed import blocks, notes
+from support.scenes.rasters import noise, write_raster
 
 ITEM = "v1/collections/sentinel-2-l2a/items/S2C_10UDC_20250825_0_L2A"
 SOURCE = "https://earth-search.aws.element84.com"

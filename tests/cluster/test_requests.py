@@ -9,9 +9,10 @@ from pathlib import Path
 import kubernetes
 import pytest
 import yaml
-from cluster import ROOT, Cluster, Release, until
-from contract_table import CASES
 from mosaic_crds.names import GROUP, PLURAL, VERSION
+
+from support.cluster.cluster import ROOT, Cluster, Release, until
+from support.contract_table import CASES
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 SAMPLES = sorted((ROOT / "crds" / "samples").glob("*.yaml"))

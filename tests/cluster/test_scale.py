@@ -6,9 +6,10 @@ import re
 import time
 
 import pytest
-from cluster import Document, Release, until
-from many import create_finished
 from mosaic_crds.names import LABEL_FINISHED
+
+from support.cluster.cluster import Document, Release, until
+from support.cluster.many import create_finished
 
 FINISHED = int(os.environ.get("MOSAIC_TEST_FINISHED", "1000"))
 """How many finished requests there are; decision 25 says what 10,000 cost."""

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import running
-from cluster import Cluster, Document, Release
-from containers import forget_credentials, new_container
-from forwarding import serving
 from mosaic_crds import names
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.synthetic import write_scenes
-from node import kill_worker
-from real_catalogue import median_request, write_cogs
-from served_items import COLLECTION, around, served_item
-from store_front import StoreFront
+
+from support.cluster.cluster import Cluster, Document, Release
+from support.cluster.node import kill_worker
+from support.cluster.store_front import StoreFront
+from support.scenes.served_items import COLLECTION, around, served_item
+from support.servers import running
+from support.servers.containers import forget_credentials, new_container
+from support.servers.forwarding import serving
+from support.servers.real_catalogue import median_request, write_cogs
 
 REAL_SCENES = "MOSAIC_TEST_IMAGERY"
 SYNTHETIC = frozenset(f"S2_SYNTHETIC_{number}" for number in (1, 2, 3))

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from cluster import Release, until
-from large_requests import SCENES, largest_request
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.settings import Settings, settings_from
 from rasterio.warp import transform
-from rasters import noise, write_raster
+
+from support.cluster.cluster import Release, until
+from support.scenes.large_requests import SCENES, largest_request
+from support.scenes.rasters import noise, write_raster
 
 STORE_KEY = "wJalrXUtnFEMI-K7MDENG"
 

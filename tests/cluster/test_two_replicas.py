@@ -5,10 +5,11 @@ import signal
 from collections import Counter
 
 import pytest
-from cluster import Cluster, Release, until
 from mosaic_crds.names import LABEL_FINISHED
-from node import operator_process, stop_when
-from storage import volume_of
+
+from support.cluster.cluster import Cluster, Release, until
+from support.cluster.node import operator_process, stop_when
+from support.cluster.storage import volume_of
 
 LOST_SECONDS = 25
 """Until a Lease that nobody renews is taken: its 15 s, a try each 2 s, and a busy machine."""

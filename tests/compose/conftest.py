@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from range_server import serving_by
-from rasters import noise, write_raster
-from stack import HOST, SceneHandler, Scenes, Stack
+
+from support.compose.stack import HOST, SceneHandler, Scenes, Stack
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving_by
 
 SIDE = 1024
 """Pixels of a scene a side."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from stack import ADDRESS, WORKERS, Meeting, Scenes, Stack, run, until
+
+from support.compose.stack import ADDRESS, WORKERS, Meeting, Scenes, Stack, run, until
 
 OWN = {"api", "worker", "migrate", "postgres"}
 

@@ -1,11 +1,12 @@
 """The ten real scenes searched in a real STAC API (rustac) and read by byte ranges from a server."""
 
 import numpy as np
-import running
-from range_server import Asked, serving
-from real_catalogue import median_request, write_cogs
-from served_items import served_item
 from test_real_scenes import DATES, TILES, expected_median, make, read
+
+from support.scenes.served_items import served_item
+from support.servers import running
+from support.servers.range_server import Asked, serving
+from support.servers.real_catalogue import median_request, write_cogs
 
 
 def test_median_of_what_a_catalogue_finds(scenes, tmp_path):

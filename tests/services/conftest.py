@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import running
-from containers import forget_credentials, new_container
-from data_lake_front import DataLakeFront
-from forwarding import serving
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.store.address import SCHEMES
+
+from support.servers import running
+from support.servers.containers import forget_credentials, new_container
+from support.servers.data_lake_front import DataLakeFront
+from support.servers.forwarding import serving
 
 REAL = "MOSAIC_TEST_STORE_"
 """What the variables begin with that name a folder in a real account, by the scheme in capitals after it."""

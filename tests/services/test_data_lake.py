@@ -1,14 +1,15 @@
 """What only a Data Lake has: folders that are real. Its endpoint is a stand-in here, see data_lake_front.py."""
 
 import pytest
-import running
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.filedatalake import FileSystemClient
 from conftest import Place, make_place
-from faults import Faults
-from forwarding import serving
 from mosaic_worker.store import open_store
 from mosaic_worker.store.address import parse_address
+
+from support.servers import running
+from support.servers.faults import Faults
+from support.servers.forwarding import serving
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily, items_in
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources.access.gate import pod
@@ -16,8 +15,10 @@ from mosaic_worker.sources.http import sessions
 from mosaic_worker.sources.kinds import earth_daily as client
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
-from pipeline import make, request_of
-from pod_files import mounted
+
+from support.operator.pod_files import mounted
+from support.scenes.pipeline import make, request_of
+from support.servers.earth_daily import COLLECTION, URL_SECONDS, EarthDaily, earth_daily, items_in
 
 SIDE = 512
 UID = "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import rasterio
 import requests
-import running
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.gate import Gate, own_machine, pod
@@ -20,7 +19,9 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import RemoteFiles
 from mosaic_worker.store.s3 import open_bucket
 from mosaic_worker.store.s3_signing import Signature
-from rasters import write_raster
+
+from support.scenes.rasters import write_raster
+from support.servers import running
 
 NUMBERS = np.arange(1, 64 * 64 + 1, dtype=np.uint16).reshape(64, 64)
 KEY = "tiles/33 T+WL/B04 #1~%20.tif"

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import running
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http import sessions
 from mosaic_worker.sources.kinds import stac
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
-from pipeline import make, request_of
-from range_server import serving
-from served_items import COLLECTION, around, served_item
+
+from support.scenes.pipeline import make, request_of
+from support.scenes.served_items import COLLECTION, around, served_item
+from support.servers import running
+from support.servers.range_server import serving
 
 SIDE = 512
 BANDS = ("red", "nir")

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import running
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from conftest import Place
-from faults import Faults
-from forwarding import Answer, serving
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.store.address import parse_address
+
+from support.servers import running
+from support.servers.faults import Faults
+from support.servers.forwarding import Answer, serving
 
 Works = dict[str, Callable[[Store], Any]]
 WORKS: Works = {

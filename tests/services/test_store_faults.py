@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 from conftest import Place
-from faults import FAULTS, Chosen, Faults, always, only
-from forwarding import Answer, serving
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store, parts
+
+from support.servers.faults import FAULTS, Chosen, Faults, always, only
+from support.servers.forwarding import Answer, serving
 
 LARGE = 5 * 2**20
 WHOLE = bytes(range(256)) * (LARGE // 128 + 77)

@@ -10,14 +10,15 @@ from urllib.parse import quote
 
 import pytest
 from conftest import Place
-from faults import Faults
-from forwarding import Answer, Request, serving
 from mosaic_crds import names, worker_pod
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.sweeping import sweep_abandoned
-from pod_files import mounted
-from range_server import serving as serving_scenes
-from rasters import noise, write_raster
+
+from support.operator.pod_files import mounted
+from support.scenes.rasters import noise, write_raster
+from support.servers.faults import Faults
+from support.servers.forwarding import Answer, Request, serving
+from support.servers.range_server import serving as serving_scenes
 
 UID = "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"
 FOLDER = f"mosaics/team/ndsi/{UID}"

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import Place
-from faults import Faults
-from forwarding import serving
 from mosaic_worker.store import Store, open_store
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
+
+from support.servers.faults import Faults
+from support.servers.forwarding import serving
 
 GIGABYTE = 10**9
 STREAM = """

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from mosaic_worker import cli
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
 
 GOOD: dict[str, Any] = {
     "apiVersion": "mosaics.arbutus.dev/v1alpha1",

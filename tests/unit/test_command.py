@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 

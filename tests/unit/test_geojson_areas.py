@@ -7,7 +7,8 @@ import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.geometry.geojson import area_geometry, with_plain_area
-from pipeline import request_of
+
+from support.scenes.pipeline import request_of
 
 LEFT = [[15, 45], [16, 45], [16, 46], [15, 46], [15, 45]]
 RIGHT = [[16, 45], [17, 45], [17, 46], [16, 46], [16, 45]]

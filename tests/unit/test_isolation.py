@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from attacks import ATTACKS
 from mosaic_worker.isolation import landlock, network_files, report, seccomp
+
+from support.scenes.attacks import ATTACKS
 
 SERVER = """
 import sys

@@ -18,11 +18,12 @@ from mosaic_worker.run import prepare
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from numpy.typing import NDArray
-from pipeline import files, make, request_of
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
-from rasters import write_raster
 from shapely.geometry import box, shape
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import write_raster
 
 PERIOD = 2 * math.pi * 6378137
 COLUMNS, ROWS = np.meshgrid(np.arange(100), np.arange(60))

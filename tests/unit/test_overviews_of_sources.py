@@ -20,10 +20,11 @@ from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Band, Mask
-from pipeline import files, make, request_of
-from range_server import Asked, serving
 from rasterio.enums import Resampling
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import Asked, serving
 
 SIDE = 512
 IMAGE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, SIDE, SIDE)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from pipeline import Made, files, make, same
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import Made, files, make, same
+from support.scenes.rasters import noise, write_raster
 
 INT16 = {"dtype": "int16"}
 

@@ -15,11 +15,12 @@ from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from PIL import Image
-from pipeline import files, make, request_of, same
 from rasterio.features import geometry_mask
 from rasterio.warp import transform, transform_geom
-from rasters import noise, write_raster
 from shapely.geometry import Point, mapping, shape
+
+from support.scenes.pipeline import files, make, request_of, same
+from support.scenes.rasters import noise, write_raster
 
 OPEN_STRETCH = {"stretch": {"minmax": {}}}
 

@@ -12,9 +12,10 @@ from mosaic_worker.plan import Plan
 from mosaic_worker.planning import Limits, make_plan, request_uid
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
-from pipeline import files, request_of
 from rasterio.warp import transform
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import noise, write_raster
 
 
 def planned(folder, spec, ranges=8, pixels=10**9, range_seconds=0) -> Plan:

@@ -17,7 +17,8 @@ from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_m
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
 
 NATIVE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 64, 48)
 

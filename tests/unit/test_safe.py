@@ -17,8 +17,9 @@ from mosaic_worker.sources.kinds.safe import read_product
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
-from pipeline import files, make, request_of
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import noise, write_raster
 
 BANDS = ("green", "swir16")
 

@@ -14,8 +14,9 @@ from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles import compute_range, read_records
-from pipeline import Made, files, make, request_of
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import Made, files, make, request_of
+from support.scenes.rasters import noise, write_raster
 
 UID = "0123456789abcdef"
 

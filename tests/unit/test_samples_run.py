@@ -12,7 +12,8 @@ from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
-from pipeline import Made
+
+from support.scenes.pipeline import Made
 
 SAMPLES = Path(__file__).parents[2] / "crds" / "samples"
 

@@ -10,9 +10,10 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
-from pipeline import files, make, request_of
-from range_server import serving
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 RASTER = {"raster:bands": [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]}
 

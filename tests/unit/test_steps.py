@@ -18,9 +18,10 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker import planning
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources.http import sessions
-from pod_files import mounted
-from range_server import serving
-from rasters import noise, write_raster
+
+from support.operator.pod_files import mounted
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles import compute_range
 from numpy.typing import NDArray
-from pipeline import files, make, request_of, same
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, make, request_of, same
+from support.scenes.rasters import noise, write_raster
 
 UID = "0123456789abcdef"
 HEIGHT, WIDTH, BLOCK = 750, 700, 128

@@ -9,9 +9,10 @@ import shapely
 from mosaic_worker.results import Results
 from mosaic_worker.store import open_store
 from numpy.typing import NDArray
-from pipeline import Made, files, make, request_of
 from rasterio.warp import transform
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import Made, files, make, request_of
+from support.scenes.rasters import noise, write_raster
 
 TRIANGLE = [[15.02, 45.06], [15.13, 45.06], [15.02, 45.13], [15.02, 45.06]]
 HOLED = [TRIANGLE, [[15.03, 45.07], [15.03, 45.09], [15.05, 45.09], [15.05, 45.07], [15.03, 45.07]]]

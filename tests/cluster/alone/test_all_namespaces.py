@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from cluster import Cluster, Release, until
-from storage import CLAIM, claim_same_storage
+
+from support.cluster.cluster import Cluster, Release, until
+from support.cluster.storage import CLAIM, claim_same_storage
 
 
 @pytest.fixture

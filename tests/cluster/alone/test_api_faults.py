@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from cluster import ROOT, Cluster
 from mosaic_crds.names import GROUP, PLURAL
-from rest import POD_PORT, Api
+
+from support.cluster.cluster import ROOT, Cluster
+from support.cluster.rest import POD_PORT, Api
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from cluster import Cluster, Document, Release, until
+
+from support.cluster.cluster import Cluster, Document, Release, until
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 import yaml
-from cluster import ROOT, Cluster, Release
+
+from support.cluster.cluster import ROOT, Cluster, Release
 
 LONG = "999999d999999d999999d999999d"
 

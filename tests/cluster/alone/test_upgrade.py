@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import CHART, ROOT, Cluster, Document, Release, until
+
+from support.cluster.cluster import CHART, ROOT, Cluster, Document, Release, until
 
 CRD = "mosaicrequests.mosaics.arbutus.dev"
 WITH_CRD = {"crd": {"install": True}}

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from contract_table import BASE, CASES, Case, request_with
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import Model
 from mosaic_crds.validation import load_request
 from pydantic import ValidationError
+
+from support.contract_table import BASE, CASES, Case, request_with
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])

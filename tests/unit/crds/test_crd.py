@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from contract_table import CASES
 from mosaic_crds.crd import custom_resource_definition
 from mosaic_crds.validation import load_request
+
+from support.contract_table import CASES
 
 CRDS = Path(__file__).parents[3] / "crds"
 SCHEMA = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

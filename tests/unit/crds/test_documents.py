@@ -4,9 +4,10 @@ import json
 import time
 
 import pytest
-from contract_table import BASE
 from mosaic_crds.errors import RequestError
 from mosaic_crds.validation import parse_request
+
+from support.contract_table import BASE
 
 REQUEST = """
 apiVersion: mosaics.arbutus.dev/v1alpha1

@@ -13,7 +13,8 @@ from mosaic_operator.admission import owner_of, turns
 from mosaic_operator.cache import Cache
 from mosaic_operator.requests import RequestState
 from mosaic_operator.slots import Places
-from operator_world import request, settings
+
+from support.operator.operator_world import request, settings
 
 PHASES = [None, "Pending", "Planning", "Running", "Finalizing", "Succeeded", "Failed", "Cancelled", "Suspended"]
 

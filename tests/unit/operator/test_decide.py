@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.observed import Turn
-from operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
+
+from support.operator.operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
 
 
 def at_work(**execution) -> World:

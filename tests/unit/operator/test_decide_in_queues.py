@@ -2,7 +2,8 @@
 
 import pytest
 from mosaic_crds.worker_pod import Step
-from operator_world import PLAN, World, request, settings
+
+from support.operator.operator_world import PLAN, World, request, settings
 
 
 def in_the_queue(step: Step = Step.PLAN) -> World:

@@ -2,7 +2,8 @@
 
 import pytest
 from mosaic_crds.worker_pod import Step
-from operator_world import PLAN, World, ended, pod_of
+
+from support.operator.operator_world import PLAN, World, ended, pod_of
 
 
 @pytest.fixture

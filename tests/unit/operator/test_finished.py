@@ -13,8 +13,9 @@ from mosaic_operator.resync import compare, fill
 from mosaic_operator.retention import delete_old
 from mosaic_operator.slots import Places
 from mosaic_operator.sweeping import start
-from operator_api import ApiServer, Fault, Operator, serving
-from operator_world import START, finish, request, settings
+
+from support.operator.operator_api import ApiServer, Fault, Operator, serving
+from support.operator.operator_world import START, finish, request, settings
 
 KEY = ("team", "ndsi")
 

@@ -6,8 +6,9 @@ import copy
 import pytest
 from mosaic_operator import giving_up
 from mosaic_operator.backoff import SECONDS, TRIES, NotYetError, Patience
-from operator_api import ApiServer, Fault, Operator, serving
-from operator_world import request, settings
+
+from support.operator.operator_api import ApiServer, Fault, Operator, serving
+from support.operator.operator_world import request, settings
 
 KEY = ("team", "ndsi")
 LONG = "999999d999999d999999d999999d"

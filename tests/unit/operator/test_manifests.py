@@ -4,15 +4,16 @@ import json
 from uuid import uuid4
 
 import pytest
-from large_requests import largest_request
 from mosaic_crds.errors import RequestError
 from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.manifests import step_manifests, sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.requests import RequestState
 from mosaic_worker.__main__ import main
-from operator_world import START, job_of, request, settings
-from running_pods import environment_of, given_to
+
+from support.operator.operator_world import START, job_of, request, settings
+from support.operator.running_pods import environment_of, given_to
+from support.scenes.large_requests import largest_request
 
 JOB_STEPS = [Step.PLAN, Step.TILES, Step.FINALIZE]
 STORE_KEY = "wJalrXUtnFEMI/K7MDENG"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.requests import RequestState
-from operator_world import PLAN, RESULT, request
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+
+from support.operator.operator_world import PLAN, RESULT, request
 
 GUIDE = Path(__file__).parents[3] / "docs" / "getting-started" / "kubernetes.md"
 BASE_UNITS = {"seconds", "bytes", "pixels", "ratio"}

@@ -12,8 +12,9 @@ from mosaic_operator.parsing import moment, readable
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState, version
 from mosaic_operator.sweeping import give_up_lost, sweep_now_and_then
-from operator_api import ApiServer, Operator, serving
-from operator_world import PLAN, START, ended, finish, pod_of, request, settings
+
+from support.operator.operator_api import ApiServer, Operator, serving
+from support.operator.operator_world import PLAN, START, ended, finish, pod_of, request, settings
 
 KEY = ("team", "ndsi")
 

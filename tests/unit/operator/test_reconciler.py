@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import pytest
-from operator_api import ApiServer, Fault, Operator, serving
-from operator_world import RESULT, pod_of, request
+
+from support.operator.operator_api import ApiServer, Fault, Operator, serving
+from support.operator.operator_world import RESULT, pod_of, request
 
 KEY = ("team", "ndsi")
 JOBS = ["ndsi-plan", "ndsi-tiles", "ndsi-finalize"]

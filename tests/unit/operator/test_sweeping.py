@@ -9,8 +9,9 @@ from mosaic_operator import sweeping
 from mosaic_operator.manifests import sweep_input, sweep_manifest
 from mosaic_operator.requests import RequestState
 from mosaic_operator.sweeping import give_up_lost, living, see_through
-from operator_api import ApiServer, Fault, serving
-from operator_world import START, finish, job_of, pod_of, request, settings
+
+from support.operator.operator_api import ApiServer, Fault, serving
+from support.operator.operator_world import START, finish, job_of, pod_of, request, settings
 
 SWEEP = "mosaic-operator-1-sweep"
 

@@ -11,7 +11,8 @@ from mosaic_operator import health
 from mosaic_operator.health import serving as serving_health
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.tasks import together, until_stopped
-from operator_api import serving
+
+from support.operator.operator_api import serving
 
 
 @pytest.fixture

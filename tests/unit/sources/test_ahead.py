@@ -15,9 +15,10 @@ from mosaic_worker.run import prepare
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
 from mosaic_worker.sources.readers.reading import OpenSources
-from pipeline import files, make, request_of
-from range_server import Asked, serving
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import Asked, serving
 
 SIDE = 1300
 

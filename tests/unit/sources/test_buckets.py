@@ -17,7 +17,8 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.s3 import Access, Buckets, access_from
 from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.store.s3_address import bucket_url, object_url
-from range_server import Asked, RangeHandler, serving_by
+
+from support.servers.range_server import Asked, RangeHandler, serving_by
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from items import codes_of, found_in, values_of, write_item
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
-from rasters import write_raster
+
+from support.scenes.items import codes_of, found_in, values_of, write_item
+from support.scenes.rasters import write_raster
 
 REFLECTANCE = np.array([[0.05, 0.1, 0.2, 0.3], [0.35, 0.4, 0.5, np.nan]])
 COG, JP2 = "image/tiff; application=geotiff; profile=cloud-optimized", "image/jp2"

@@ -17,7 +17,8 @@ from mosaic_worker.sources.http import remote_files, sessions
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import RemoteFiles
 from mosaic_worker.sources.http.sessions import Patience, new_session
-from range_server import Asked, RangeHandler, serving, serving_by
+
+from support.servers.range_server import Asked, RangeHandler, serving, serving_by
 
 PUBLIC = "93.184.216.34"
 

@@ -13,9 +13,10 @@ from mosaic_worker.sources.access.zips import member_reference
 from mosaic_worker.sources.readers.jpeg2000 import _code_block
 from mosaic_worker.sources.readers.opening import open_raster
 from mosaic_worker.sources.readers.reading import OpenSources
-from range_server import serving
 from rasterio.transform import from_origin
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 
 def interleaved(path: Path, bands: int, block: int) -> Path:

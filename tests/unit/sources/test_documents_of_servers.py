@@ -16,10 +16,11 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.search.catalogue import Catalogue
-from pipeline import files, request_of
-from range_server import serving
-from rasters import noise, write_raster
 from shapely.geometry import box
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 GEOJSON = "application/geo+json"
 CONFORMS = ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"]

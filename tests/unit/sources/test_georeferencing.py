@@ -10,9 +10,10 @@ from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
-from pipeline import files, request_of
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
+
+from support.scenes.pipeline import files, request_of
 
 POINTS = [GroundControlPoint(row, col, 15 + col / 1e4, 45 - row / 1e4) for row in (0, 8) for col in (0, 8)]
 COEFFICIENTS = [0.0] * 20

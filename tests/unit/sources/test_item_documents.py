@@ -12,9 +12,10 @@ from mosaic_worker.sources.access.gate import own_folders, own_machine
 from mosaic_worker.sources.kinds import files as listed_files
 from mosaic_worker.sources.kinds.folders import scenes_below
 from mosaic_worker.sources.resolve import resolve
-from pipeline import files, make, request_of
-from range_server import Asked, serving
-from rasters import write_raster
+
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import write_raster
+from support.servers.range_server import Asked, serving
 
 TIME = "2024-07-01T10:00:00Z"
 

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from items import codes_of, found_in, values_of, write_item
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED
 from rasterio.enums import ColorInterp
-from rasters import write_raster
+
+from support.scenes.items import codes_of, found_in, values_of, write_item
+from support.scenes.rasters import write_raster
 
 
 def numbers_in(folder, file: str, *numbers: int, dtype: Any = np.uint16, **options: Any) -> dict[str, Any]:

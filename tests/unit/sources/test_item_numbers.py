@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from items import codes_of, found_in, values_of, write_item
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.items.item import StacItem, read_items
-from rasters import write_raster
+
+from support.scenes.items import codes_of, found_in, values_of, write_item
+from support.scenes.rasters import write_raster
 
 REFLECTANCE = np.array([[0.05, 0.1], [0.2, 0.3]])
 NEW = "S2B_MSIL2A_20240701T100029_N0510_R122_T33TWL_20240701T121212"

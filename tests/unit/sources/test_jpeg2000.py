@@ -14,8 +14,9 @@ from mosaic_worker.sources.readers import opening
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.readers.jpeg2000 import Codestream
 from mosaic_worker.sources.readers.reading import OpenSources, read_band
-from range_server import Asked, serving
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import Asked, serving
 
 SIDE, BLOCK = 1024, 256
 VALUES = noise(SIDE, SIDE, 7)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
-from rasters import noise, write_raster
+
+from support.scenes.rasters import noise, write_raster
 
 SIDE = 48
 IMAGE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, SIDE, SIDE)

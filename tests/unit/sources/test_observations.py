@@ -9,7 +9,8 @@ from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.items.item import item_of
 from mosaic_worker.sources.items.observations import Observations
-from small_catalogue import item
+
+from support.scenes.small_catalogue import item
 
 STRIP = "S2A_OPER_MSI_L2A_DS_{station}_{made}_S{start}_N{baseline}"
 

@@ -7,7 +7,8 @@ import pytest
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
-from range_server import Asked, serving
+
+from support.servers.range_server import Asked, serving
 
 HREF = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/10/U/DC/B04.tif"
 

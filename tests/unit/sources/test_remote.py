@@ -14,7 +14,8 @@ from mosaic_worker.sources.http import remote_files
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
 from mosaic_worker.sources.http.sessions import Patience, new_session
-from range_server import Asked, serving
+
+from support.servers.range_server import Asked, serving
 
 CONTENT = np.random.default_rng(0).bytes(3_000_001)
 

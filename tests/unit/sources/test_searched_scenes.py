@@ -14,10 +14,11 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.planning import Limits
 from mosaic_worker.run import prepare
 from mosaic_worker.sources.access.gate import own_machine
-from pipeline import make, request_of, same
 from rasterio.warp import transform_bounds
-from rasters import noise, write_raster
-from small_catalogue import SEARCH, catalogue, item, spec
+
+from support.scenes.pipeline import make, request_of, same
+from support.scenes.rasters import noise, write_raster
+from support.scenes.small_catalogue import SEARCH, catalogue, item, spec
 
 SIDE = 120
 LEFT, TOP = 500_000, 5_000_000

@@ -19,10 +19,11 @@ from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_m
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
-from pipeline import files, request_of
-from range_server import serving
 from rasterio.crs import CRS
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import serving
 
 VRT = """<VRTDataset rasterXSize="{side}" rasterYSize="{side}">
 <Metadata><MDI key="INTERNAL_MASK_FLAGS_1">2</MDI></Metadata>

@@ -16,10 +16,11 @@ from mosaic_worker.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
-from pipeline import files, make, request_of
-from pod_files import mounted
-from range_server import Asked, RangeHandler, serving_by
-from rasters import noise, write_raster
+
+from support.operator.pod_files import mounted
+from support.scenes.pipeline import files, make, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import Asked, RangeHandler, serving_by
 
 RED, NIR = noise(700, 600, 1), noise(700, 600, 2)
 SECRET = "verysecret"

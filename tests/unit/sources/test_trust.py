@@ -20,10 +20,11 @@ from mosaic_worker.sources.readers.opening import Image, open_raster, raster_env
 from mosaic_worker.sources.readers.reading import OpenSources, _read
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 from mosaic_worker.sources.resolve import resolve
-from pipeline import files, request_of
-from range_server import Asked, serving
 from rasterio.errors import RasterioIOError
-from rasters import noise, write_raster
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import noise, write_raster
+from support.servers.range_server import Asked, serving
 
 
 def item(href: str) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from pipeline import make
-from rasters import write_raster
-from small_catalogue import catalogue, item, spec
+
+from support.scenes.pipeline import make
+from support.scenes.rasters import write_raster
+from support.scenes.small_catalogue import catalogue, item, spec
 
 AREA = [15.001, 45.09, 15.006, 45.095]
 NUMBERS = {"a": 1000, "b": 3000, "c": 5000}

@@ -1,0 +1,1 @@
+"""What tests share: servers, worlds, scenes. Nothing here is a test."""

@@ -1,0 +1,1 @@
+"""Installations of the API, their clients and the servers around them."""

@@ -1,0 +1,199 @@
+"""A real API server and its etcd, without nodes: enough for whoever only asks for MosaicRequests."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from kubernetes.client import Configuration
+from mosaic_crds.names import API_VERSION, GROUP, KIND, PLURAL
+
+ROOT = Path(__file__).parents[3]
+CRD = yaml.safe_load((ROOT / "crds/mosaicrequest.yaml").read_text())
+CRD_NAME = f"{PLURAL}.{GROUP}"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+START_SECONDS = 90
+BUILT = Path(os.environ.get("MOSAIC_CLUSTER_CACHE") or "~/.cache/mosaic-operator/cluster").expanduser() / "bin"
+
+
+def missing_programs() -> str:
+    """What is not installed; empty if all is."""
+    found = {"etcd": shutil.which("etcd"), "kube-apiserver": _api_server()}
+    return ", ".join(name for name, path in found.items() if path is None)
+
+
+def _api_server() -> str | None:
+    return shutil.which("kube-apiserver", path=f"{BUILT}:{os.environ['PATH']}")
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """Ask again and again until there is an answer, and give it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = found()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class KubeServer:
+    """An API server, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._etcd, self._peer, self._port = _free_port(), _free_port(), _free_port()
+        self._token = uuid.uuid4().hex
+        (folder / "tokens.csv").write_text(f"{self._token},admin,admin,system:masters\n")
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+        (folder / "accounts.key").write_bytes(pem)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {self._token}"
+        self._session.trust_env = False  # no proxy, and no certificates but the one
+        self._session.verify = str(folder / "apiserver.crt")  # which it makes itself
+
+    @property
+    def configuration(self) -> Configuration:
+        """For the client of Kubernetes."""
+        found = Configuration(host=f"https://127.0.0.1:{self._port}")
+        found.ssl_ca_cert = str(self._folder / "apiserver.crt")
+        found.retries = False
+        found.api_key = {"BearerToken": f"Bearer {self._token}"}
+        return found
+
+    def start(self) -> None:
+        """Start what does not run, and wait until it is ready."""
+        client, peer = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
+        self._run(
+            "etcd", "etcd", "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
+            "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+            "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
+        )  # fmt: skip
+        self._run(
+            "api", _api_server(), f"--etcd-servers={client}", "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1", f"--secure-port={self._port}", f"--cert-dir={self._folder}",
+            "--service-cluster-ip-range=10.0.0.0/24", f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self._folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount",
+            f"--service-account-signing-key-file={self._folder / 'accounts.key'}",
+        )  # fmt: skip
+        until(self._ready, f"the API server is ready; see {self._folder / 'api.log'}", START_SECONDS)
+
+    def kill(self) -> None:
+        """End the API server at once; etcd keeps what it knew."""
+        self._end("api")
+
+    def stop(self) -> None:
+        """End all."""
+        for name in list(self._processes):
+            self._end(name)
+
+    def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
+        """Call it as its administrator; None where the answer is that there is no such thing."""
+        answer = self._session.request(
+            method, f"https://127.0.0.1:{self._port}{path}", json=body, headers={"Content-Type": content}, timeout=20
+        )
+        if answer.status_code == 404:
+            return None
+        assert answer.ok, answer.text
+        return answer.json()
+
+    # -- the definition
+
+    def install(self) -> None:
+        """Install the definition of MosaicRequests, and wait until they are served."""
+        self.call("POST", CRDS, CRD)
+        until(lambda: self.call("GET", f"/apis/{API_VERSION}/{PLURAL}"), "MosaicRequests are served")
+
+    def uninstall(self) -> None:
+        """Delete the definition, and with it all requests."""
+        self.call("DELETE", f"{CRDS}/{CRD_NAME}")
+        until(lambda: self.call("GET", f"{CRDS}/{CRD_NAME}") is None, "the definition is gone")
+
+    # -- requests, as kubectl and the operator change them
+
+    def add_namespace(self, name: str) -> None:
+        self.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+    def _path(self, namespace: str, name: str = "") -> str:
+        return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" + (f"/{name}" if name else "")
+
+    def requests(self, namespace: str) -> dict[str, Any]:
+        """All of a namespace, by name."""
+        found = self.call("GET", self._path(namespace))
+        return {each["metadata"]["name"]: each for each in found["items"]} if found else {}
+
+    def request(self, namespace: str, name: str) -> Any:
+        return self.call("GET", self._path(namespace, name))
+
+    def apply(self, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> Any:
+        """As kubectl would create it."""
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name} | metadata, "spec": spec}
+        return self.call("POST", self._path(namespace), body)
+
+    def apply_deep(self, namespace: str, name: str, spec: dict[str, Any], levels: int) -> None:
+        """Create a request whose query is nested deeper than Python's own encoder goes."""
+        stac = {"url": "earth-search", "collection": "c", "datetime": "2024-06-01", "query": {"a": "DEEP"}}
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}}
+        text = json.dumps(body | {"spec": spec | {"source": {"stac": stac}}})
+        answer = self._session.post(
+            f"https://127.0.0.1:{self._port}{self._path(namespace)}",
+            data=text.replace('"DEEP"', "[" * levels + "]" * levels),
+            headers={"Content-Type": "application/json"},
+            timeout=20,
+        )
+        assert answer.ok, answer.text
+
+    def patch(self, namespace: str, name: str, **execution: Any) -> None:
+        body = {"spec": {"execution": execution}}
+        self.call("PATCH", self._path(namespace, name), body, "application/merge-patch+json")
+
+    def tell(self, namespace: str, name: str, status: dict[str, Any]) -> None:
+        """Write a status, as the operator does."""
+        path = self._path(namespace, name) + "/status"
+        self.call("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    def delete(self, namespace: str, name: str) -> None:
+        self.call("DELETE", self._path(namespace, name))
+
+    # -- processes
+
+    def _ready(self) -> bool:
+        assert all(process.poll() is None for process in self._processes.values()), self._folder
+        try:
+            return self._session.get(f"https://127.0.0.1:{self._port}/readyz", timeout=5).ok
+        except OSError:  # also while it has not written its certificate
+            return False
+
+    def _run(self, name: str, *command: object) -> None:
+        if name in self._processes:
+            return
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [str(part) for part in command], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
+            )
+
+    def _end(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()

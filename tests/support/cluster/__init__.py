@@ -1,0 +1,1 @@
+"""A real Kubernetes: releases in it, and the servers beside it."""

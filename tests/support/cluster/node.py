@@ -1,0 +1,61 @@
+"""What only somebody on the node can do to a process: kill it, or let it stand still."""
+
+import gzip
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mosaic_crds.worker_pod import FILE, FOLDER
+
+from support.cluster.cluster import until
+
+
+def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]:
+    """The processes of a request's workers at a step, of a range."""
+    wanted = b"" if index is None else f"JOB_COMPLETION_INDEX={index}\0".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"mosaic_worker" not in command or step.encode() not in command:
+                continue
+            if wanted in (folder / "environ").read_bytes() and uid.encode() in _input_of(folder):
+                found.append(int(folder.name))
+    return found
+
+
+def _input_of(process: Path) -> bytes:
+    """The document that a worker works on, as it sees it."""
+    return gzip.decompress((process / "root" / FOLDER.removeprefix("/") / FILE).read_bytes())
+
+
+def operator_process(pod: str) -> int:
+    """The process of the operator in a pod."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"mosaic_operator" in command and f"POD_NAME={pod}\0".encode() in (folder / "environ").read_bytes():
+                return int(folder.name)
+    raise AssertionError(f"no process of {pod} runs here")
+
+
+def kill_worker(uid: str, step: str, index: int | None = None) -> None:
+    """Kill a worker of a step at once."""
+    processes = until(lambda: worker_processes(uid, step, index), f"a worker is at {step}")
+    os.kill(processes[0], signal.SIGKILL)
+
+
+def stop_when(uid: str, step: str, appears: Path, seconds: float = 60) -> int:
+    """Let a worker stand still as soon as a file appears; give its process."""
+    deadline = time.monotonic() + seconds
+    processes: list[int] = []
+    while not appears.exists():
+        if not processes:
+            processes = worker_processes(uid, step)
+        assert time.monotonic() < deadline, f"{appears} did not appear"
+        time.sleep(0.001)
+    process = (processes or worker_processes(uid, step))[0]
+    os.kill(process, signal.SIGSTOP)
+    return process

@@ -1,0 +1,1 @@
+"""The operator's world: an API server, requests and pods."""

@@ -1,0 +1,330 @@
+"""A stand-in for the API server: no real one can be made to fail at a chosen call.
+
+It keeps objects in memory and holds what the operator relies on: names are taken once, a status is written only onto
+the version that was read, and an object that is gone is not found.
+"""
+
+import asyncio
+import copy
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import Configuration
+from mosaic_crds.names import LABEL_STEP
+from mosaic_operator.backoff import Patience
+from mosaic_operator.cache import Cache, Key
+from mosaic_operator.cluster import Cluster
+from mosaic_operator.metrics import Metrics
+from mosaic_operator.reconciler import Reconciler
+from mosaic_operator.resync import LIVE_JOBS, NOT_FINISHED
+from mosaic_operator.workqueue import WorkQueue
+
+from support.operator.operator_world import (
+    PLAN,
+    RESULT,
+    START,
+    apply_merge_patch,
+    ended,
+    finish,
+    job_of,
+    pod_of,
+    settings,
+)
+
+Document = dict[str, Any]
+ANSWERS = {"plan": PLAN, "tiles": {"range": 0}, "finalize": RESULT}
+
+
+@dataclass
+class Fault:
+    """A call that goes wrong.
+
+    Attributes:
+        call: where it goes wrong: a method and the last part of a path, or how many calls go well before it.
+        status: what is answered; 0 for a connection that ends without an answer, None for one on which the caller dies.
+        reason: Kubernetes' word for it.
+        done: whether the call has its effect all the same.
+        times: how often.
+    """
+
+    call: str | int
+    status: int | None = 0
+    reason: str = ""
+    done: bool = False
+    times: int = 1
+
+
+class ApiServer:
+    """Requests, Jobs, pods, Secrets and Events in memory."""
+
+    def __init__(self) -> None:
+        self.requests: dict[Key, Document] = {}
+        self.jobs: dict[Key, Document] = {}
+        self.pods: dict[str, Document] = {}
+        self.secrets: dict[Key, Document] = {}
+        self.events: list[tuple[str, str]] = []
+        self.created: list[str] = []
+        self.calls: list[str] = []
+        self.faults: list[Fault] = []
+        self.patched: Document = {}
+        self.died = asyncio.Event()
+        self._numbers = count(1)
+        self._rests: dict[str, list[Document]] = {}
+
+    def apply(self, request: Document) -> None:
+        """Put a request there, or change its spec."""
+        metadata = request["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        self.requests[key] = copy.deepcopy(request)
+        self.touch(key)
+
+    def touch(self, key: Key) -> None:
+        """Give a request another version, as any change does."""
+        self.requests[key]["metadata"]["resourceVersion"] = str(next(self._numbers))
+
+    def work(self) -> None:
+        """Let every Job end well that has not ended, its pod leaving the step's answer."""
+        for job in self.jobs.values():
+            if "conditions" not in job["status"]:
+                finish(job)
+                pod = pod_of(job, **ended(0, ANSWERS[job["metadata"]["labels"][LABEL_STEP]]))
+                self.pods[pod["metadata"]["name"]] = pod
+
+    @web.middleware
+    async def with_faults(self, request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
+        """Answer a call, or let it go wrong."""
+        self.calls.append(f"{request.method} {request.path.rpartition('/')[2]}")
+        for fault in self.faults:
+            if fault.times and fault.call in {self.calls[-1], len(self.calls) - 1}:
+                fault.times -= 1
+                if fault.done:
+                    await handler(request)
+                if fault.status:
+                    return _refused(fault.status, fault.reason)
+                if fault.status is None:
+                    self.died.set()
+                assert request.transport is not None
+                request.transport.close()
+                return web.Response()
+        return await handler(request)
+
+    # -- calls
+
+    async def create_job(self, request: web.Request) -> web.Response:
+        manifest = await request.json()
+        key = request.match_info["namespace"], manifest["metadata"]["name"]
+        if key in self.jobs:
+            return _refused(409, "AlreadyExists")
+        self.created.append(key[1])
+        self.jobs[key] = job_of(manifest, len(self.created))
+        return web.json_response(self.jobs[key])
+
+    async def change_job(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        if key not in self.jobs:
+            return _refused(404, "NotFound")
+        if request.method == "DELETE":
+            return web.json_response(self.jobs.pop(key))
+        if request.method == "PATCH":
+            self.jobs[key] = apply_merge_patch(self.jobs[key], await request.json())
+        return web.json_response(self.jobs[key])
+
+    async def create_secret(self, request: web.Request) -> web.Response:
+        manifest = await request.json()
+        key = request.match_info["namespace"], manifest["metadata"]["name"]
+        if key in self.secrets:
+            return _refused(409, "AlreadyExists")
+        self.secrets[key] = manifest
+        return web.json_response(manifest)
+
+    async def delete_secret(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        if key not in self.secrets:
+            return _refused(404, "NotFound")
+        return web.json_response(self.secrets.pop(key))
+
+    async def list_pods(self, request: web.Request) -> web.Response:
+        label, _, value = request.query["labelSelector"].partition("=")
+        return web.json_response(
+            {"items": [pod for pod in self.pods.values() if pod["metadata"]["labels"].get(label) == value]}
+        )
+
+    async def change_pod(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.pods:
+            return _refused(404, "NotFound")
+        if request.method == "DELETE":
+            return web.json_response(self.pods.pop(name))
+        self.patched = await request.json()
+        self.pods[name] = apply_merge_patch(self.pods[name], self.patched)
+        return web.json_response(self.pods[name])
+
+    async def list_requests(self, request: web.Request) -> web.Response:
+        """A page of them, as they were when the first page was asked for."""
+        token, limit = request.query.get("continue", ""), int(request.query.get("limit", 10**9))
+        selector = request.query.get("labelSelector", "")
+        found = self._rests.pop(token) if token else [r for r in self.requests.values() if _selected(r, selector)]
+        rest = str(next(self._numbers)) if found[limit:] else ""
+        if rest:
+            self._rests[rest] = copy.deepcopy(found[limit:])
+        return web.json_response({"items": found[:limit], "metadata": {"continue": rest}})
+
+    async def change_request(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        there = self.requests.get(key)
+        if there is None:
+            return _refused(404, "NotFound")
+        if request.method == "GET":
+            return web.json_response(there)
+        given = await request.json()
+        if (given.get("preconditions") or given["metadata"])["uid"] != there["metadata"]["uid"]:
+            return _refused(409, "Conflict")
+        if request.method == "DELETE":
+            return web.json_response(self.requests.pop(key))
+        assert "status" not in given, "the API server ignores a status here"
+        self.requests[key] = apply_merge_patch(there, given)
+        self.touch(key)
+        return web.json_response(self.requests[key])
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        selector = request.query.get("labelSelector", "")
+        return web.json_response({"items": [job for job in self.jobs.values() if _selected(job, selector)]})
+
+    async def patch_status(self, request: web.Request) -> web.Response:
+        key = request.match_info["namespace"], request.match_info["name"]
+        patch = await request.json()
+        there = self.requests.get(key)
+        if there is None:
+            return _refused(404, "NotFound")
+        for name in ("uid", "resourceVersion"):
+            if patch["metadata"].get(name, there["metadata"][name]) != there["metadata"][name]:
+                return _refused(409, "Conflict")
+        there["status"] = apply_merge_patch(there.get("status", {}), patch["status"])
+        self.touch(key)
+        return web.json_response(there)
+
+    async def list_events(self, request: web.Request) -> web.Response:
+        return web.json_response({"items": []})
+
+    async def create_event(self, request: web.Request) -> web.Response:
+        event = await request.json()
+        self.events.append((event["reason"], event["message"]))
+        return web.json_response(event)
+
+
+def _selected(document: Document, selector: str) -> bool:
+    """Whether a label selector of the operator's selects an object."""
+    labels = document["metadata"].get("labels") or {}
+    for part in filter(None, re.split(r",(?![^(]*\))", selector)):
+        name, _, values = part.partition(" notin ")
+        if values and labels.get(name) in values.strip("()").split(","):
+            return False
+        if not values and (part.removeprefix("!") in labels) == part.startswith("!"):
+            return False
+    return True
+
+
+def _refused(status: int, reason: str) -> web.Response:
+    return web.json_response({"reason": reason, "message": f"refused: {reason or status}"}, status=status)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
+    """The stand-in, and the operator's way to it."""
+    api = ApiServer()
+    app = web.Application(middlewares=[api.with_faults])
+    jobs, core = "/apis/batch/v1/namespaces/{namespace}/jobs", "/api/v1/namespaces/{namespace}"
+    requests = "/apis/mosaics.arbutus.dev/v1alpha1/namespaces/{namespace}/mosaicrequests"
+    app.add_routes(
+        [
+            web.post(jobs, api.create_job),
+            web.route("*", jobs + "/{name}", api.change_job),
+            web.post(core + "/secrets", api.create_secret),
+            web.delete(core + "/secrets/{name}", api.delete_secret),
+            web.get(core + "/pods", api.list_pods),
+            web.patch(core + "/pods/{name}/status", api.change_pod),
+            web.delete(core + "/pods/{name}", api.change_pod),
+            web.get(core + "/events", api.list_events),
+            web.post(core + "/events", api.create_event),
+            web.get(requests, api.list_requests),
+            web.get("/apis/mosaics.arbutus.dev/v1alpha1/mosaicrequests", api.list_requests),
+            web.route("*", requests + "/{name}", api.change_request),
+            web.get(jobs, api.list_jobs),
+            web.get("/apis/batch/v1/jobs", api.list_jobs),
+            web.patch(requests + "/{name}/status", api.patch_status),
+        ]
+    )
+    async with (
+        TestServer(app, host="127.0.0.1") as server,
+        Cluster(Configuration(host=str(server.make_url("")).rstrip("/"))) as cluster,
+    ):
+        yield api, cluster
+
+
+class _Line(WorkQueue[Key]):
+    """A queue that tells for when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+
+    def add_later(self, key: Key, seconds: float) -> None:
+        self.asked.append(seconds)
+
+
+class Operator:
+    """One life of an operator, whose caches see the API server when a test says so.
+
+    Attributes:
+        cluster: its way to the API server.
+        waits: after how many seconds it wanted to look again, each time.
+    """
+
+    def __init__(self, api: ApiServer, cluster: Cluster) -> None:
+        self._api = api
+        self.cluster = cluster
+        self.cache = Cache()
+        self.metrics = Metrics()
+        self._reconciler = Reconciler(cluster, settings(), self.metrics, self.cache, lambda: START)
+        self._reconciler.queue = line = _Line()
+        self.waits = line.asked
+        self.see()
+
+    def see(self) -> None:
+        """Bring the cache up to date, as a watch that leaves out what is finished does."""
+        for key, request in list(self.cache.requests.items()):
+            if key not in self._api.requests or not _selected(self._api.requests[key], NOT_FINISHED):
+                self.cache.see_request("DELETED", self._api.requests.get(key) or request.document)
+        for request in self._api.requests.values():
+            if _selected(request, NOT_FINISHED):
+                self.cache.see_request("MODIFIED", copy.deepcopy(request))
+        self.cache.jobs.clear()
+        for job in self._api.jobs.values():
+            if _selected(job, LIVE_JOBS):
+                self.cache.see_job("ADDED", copy.deepcopy(job))
+
+    def let_cosmetics_through(self) -> None:
+        """Let the time pass for which writes of mere progress wait."""
+        self._reconciler._cosmetic_from = 0.0
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Count how long a request keeps failing by another clock."""
+        self._reconciler.patience = Patience(clock)
+
+    async def reconcile(self, key: Key = ("team", "ndsi"), *, see: bool = True) -> None:
+        """Bring a request on once; end in the middle where a fault says that it dies."""
+        if see:
+            self.see()
+        self._api.died.clear()
+        work = asyncio.create_task(self._reconciler.reconcile(key))
+        death = asyncio.create_task(self._api.died.wait())
+        await asyncio.wait({work, death}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, death):
+            task.cancel()
+        await asyncio.gather(work, death, return_exceptions=True)

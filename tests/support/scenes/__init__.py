@@ -1,0 +1,1 @@
+"""Rasters, STAC Items and requests about them."""

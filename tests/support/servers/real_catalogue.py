@@ -1,0 +1,51 @@
+"""The ten real scenes as a catalogue has them, and the median that is asked of it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from support.scenes.served_items import COLLECTION, around
+
+BANDS = {"red": "B04", "nir": "B08", "scl": "SCL"}
+"""By the key of the asset, the files that the median needs."""
+
+
+def write_cogs(scenes: Path, folder: Path) -> list[Path]:
+    """The scenes as Cloud Optimized GeoTIFFs, which hold what those of the collection keep in files beside them.
+
+    Args:
+        scenes: the folder of the collection.
+        folder: where they are written.
+
+    Returns:
+        the Items.
+    """
+    items = []
+    for source in sorted(scenes.glob("*/*.json")):
+        target = folder / source.parent.name
+        target.mkdir(parents=True)
+        item = json.loads(source.read_text())
+        item["assets"] = {key: item["assets"][key] for key in BANDS}
+        items.append(target / "item.json")
+        items[-1].write_text(json.dumps(item))
+        for band in BANDS.values():
+            with rasterio.open(source.parent / f"{band}.tif") as dataset:
+                profile = {key: dataset.profile[key] for key in ("width", "height", "dtype", "crs", "transform")}
+                cog = {"driver": "COG", "count": 1, "nodata": dataset.nodata, "blocksize": 256}
+                with rasterio.open(target / f"{band}.tif", "w", **cog, **profile) as written:
+                    written.write(dataset.read())
+    return items
+
+
+def median_request(items: Sequence[dict[str, Any]], url: str) -> dict[str, Any]:
+    """The spec of a request for the median NDVI of all that a catalogue has of them."""
+    return {
+        "area": {"bbox": around(items)},
+        "source": {"stac": {"url": url, "collection": COLLECTION, "datetime": "2023-08-01/2023-08-31"}},
+        "product": {"index": "NDVI"},
+        "composite": {"method": "median", "mask": ["cloud", "shadow", "cirrus"]},
+        "grid": {"resolution": 120, "resampling": "bilinear"},
+    }

