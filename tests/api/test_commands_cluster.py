@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mosaic_worker.results import Results
-from mosaic_worker.run import run as run_here
+from mosaic_worker.finalize.results import Results
+from mosaic_worker.local.run import run as run_here
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.store import open_store
 

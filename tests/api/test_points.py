@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mosaic_api.results.points import values_at
 from mosaic_api.results.published import ShownMosaic
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.results import Results
 
 
 class OnePixel:

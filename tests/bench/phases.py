@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_crds.validation import parse_request
-from mosaic_worker import finalize, planning, run, tiles
-from mosaic_worker.pixels.composite import Reducer
+from mosaic_worker.composites.reducers import Reducer
+from mosaic_worker.finalize import publishing as finalize
+from mosaic_worker.local import run
+from mosaic_worker.plan import planning
 from mosaic_worker.product import Product
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
 from mosaic_worker.store import open_store
+from mosaic_worker.tiles import ranges as tiles
 
 CLOCKED = [
     ("decode", reading, "_read"),

@@ -28,7 +28,7 @@ import numpy as np
 from mosaic_api.auth.identity import named_user
 from mosaic_api.database import Database, Mosaic
 from mosaic_api.postgres.server import PrivatePostgres
-from mosaic_worker.run import run
+from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 
 from support.scenes.pipeline import files, request_of

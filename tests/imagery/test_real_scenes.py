@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.validation import load_request
-from mosaic_worker.run import Result, run
+from mosaic_worker.local.run import Result, run
 from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray
 from rasterio import warp

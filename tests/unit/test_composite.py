@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_crds.errors import RequestError
-from mosaic_worker.pixels import comparing
-from mosaic_worker.pixels.comparing import bands_to_read, medoid, ndvi
-from mosaic_worker.pixels.composite import reducer
-from mosaic_worker.pixels.preference import scene_order
+from mosaic_worker.composites import comparing
+from mosaic_worker.composites.comparing import bands_to_read, medoid, ndvi
+from mosaic_worker.composites.preference import scene_order
+from mosaic_worker.composites.reducers import reducer
 
 stacks = arrays(
     np.float32,

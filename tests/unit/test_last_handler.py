@@ -18,7 +18,7 @@ from mosaic_crds.errors import PassingError
 from mosaic_crds.reports import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, guarded, report_of, scrubbed, sentence_of
 from mosaic_worker import __main__ as pod
 from mosaic_worker import cli
-from mosaic_worker.processes import run_ranges
+from mosaic_worker.local.processes import run_ranges
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 PASSWORD = "hunter2-hunter2"

@@ -10,11 +10,11 @@ from mosaic_api.results.points import pixel_at
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import places_in
+from mosaic_worker.local.run import prepare
 from mosaic_worker.output.mercator import mesh_between
 from mosaic_worker.pixels.compute import compute_tile
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits
-from mosaic_worker.run import prepare
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from numpy.typing import NDArray

@@ -12,9 +12,9 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import tiles_exactly
 from mosaic_worker.pixels import compute
-from mosaic_worker.pixels.masks import FLAGGED
-from mosaic_worker.planning import Limits, make_plan
+from mosaic_worker.plan.planning import Limits, make_plan
 from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.masks import FLAGGED
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask

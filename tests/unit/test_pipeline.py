@@ -10,7 +10,7 @@ import rasterio
 import shapely
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels import compute
-from mosaic_worker.planning import Limits, input_bands, make_plan
+from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import area_of
-from mosaic_worker.gridding import grid_over
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits, make_plan, request_uid
+from mosaic_worker.plan.gridding import grid_over
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import Limits, make_plan, request_uid
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 from rasterio.warp import transform

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.processes import next_range, run_ranges
+from mosaic_worker.local.processes import next_range, run_ranges
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
-from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
 from mosaic_worker.sources.scenes import Band, Mask

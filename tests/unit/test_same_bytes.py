@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mosaic_crds import names
-from mosaic_worker.finalize import finalize_step
-from mosaic_worker.planning import Limits, plan_step
+from mosaic_worker.finalize.publishing import finalize_step
+from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.store import open_store
-from mosaic_worker.tiles import compute_range, read_records
+from mosaic_worker.tiles.ranges import compute_range, read_records
 
 from support.scenes.pipeline import Made, files, make, request_of
 from support.scenes.rasters import noise, write_raster

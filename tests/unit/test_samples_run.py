@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.validation import parse_request
-from mosaic_worker.run import run
+from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.run import run
+from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.resolve import resolve
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker import planning
 from mosaic_worker.__main__ import main
+from mosaic_worker.plan import planning
 from mosaic_worker.sources.http import sessions
 
 from support.operator.pod_files import mounted

@@ -130,7 +130,8 @@ def test_an_unknown_kind_of_store_is_refused(uri):
 def test_a_directory_imports_no_library_of_another_kind_of_store(tmp_path):
     """They take a second, which `mosaic run` on a directory must not wait for."""
     code = (
-        "import sys; from mosaic_worker.store import open_store; import mosaic_worker.tiles, mosaic_worker.finalize;"
+        "import sys; from mosaic_worker.store import open_store; "
+        "import mosaic_worker.tiles.ranges, mosaic_worker.finalize.publishing;"
         f"open_store({str(tmp_path)!r}).create('a', [b'x']);"
         "print(sorted({'azure', 'awscrt', 'requests', 'tenacity', 'msal'} & set(sys.modules)))"
     )

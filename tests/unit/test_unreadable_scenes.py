@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.status import ResultStatus
-from mosaic_worker.finalize import LostTilesError, finalize_step
-from mosaic_worker.planning import Limits, input_bands, make_plan, write_plan
-from mosaic_worker.results import MOSAIC, Results
+from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
+from mosaic_worker.finalize.results import MOSAIC, Results
+from mosaic_worker.plan.planning import Limits, input_bands, make_plan, write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
-from mosaic_worker.tiles import compute_range
+from mosaic_worker.tiles.ranges import compute_range
 from numpy.typing import NDArray
 
 from support.scenes.pipeline import files, make, request_of, same

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from mosaic_worker.results import Results
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import open_store
 from numpy.typing import NDArray
 from rasterio.warp import transform

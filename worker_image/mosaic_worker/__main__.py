@@ -19,15 +19,15 @@ from mosaic_crds.spec import Execution
 from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import PodInput, Step
 
+from mosaic_worker.finalize.results import Results
+from mosaic_worker.finalize.sweeping import sweep, sweep_abandoned
 from mosaic_worker.memory import keep_freed_memory
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits, plan_step, read_plan
-from mosaic_worker.results import Results
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import Limits, plan_step, read_plan
 from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.resolve import signer_of
 from mosaic_worker.store import Store, open_store
-from mosaic_worker.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes of JSON: Kubernetes cuts a termination message at 4096."""
@@ -96,7 +96,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:
     from mosaic_worker.sources.readers.reading import OpenSources
-    from mosaic_worker.tiles import compute_range
+    from mosaic_worker.tiles.ranges import compute_range
 
     with closing(OpenSources(gate, signer)) as sources:
         for index in ranges:
@@ -114,7 +114,7 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
 
     Tiles were lost, or were computed before a scene of theirs proved unreadable.
     """
-    from mosaic_worker.finalize import LostTilesError, finalize_step
+    from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
 
     while True:
         try:

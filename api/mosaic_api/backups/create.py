@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.results import ITEM, Results
+from mosaic_worker.finalize.results import ITEM, Results
 from mosaic_worker.store import Store
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session

@@ -92,8 +92,8 @@ def make(request: "MosaicRequest", installation: "Installation") -> None:
     """
     from mosaic_crds.errors import RequestError
     from mosaic_worker.cli.progress import show_result
-    from mosaic_worker.results import Results
-    from mosaic_worker.run import Result
+    from mosaic_worker.finalize.results import Results
+    from mosaic_worker.local.run import Result
 
     from mosaic_api.commands.bar import StatusBar
     from mosaic_api.commands.locally import ask, follow

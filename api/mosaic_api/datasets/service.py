@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_crds.errors import RequestError
-from mosaic_worker.results import MOSAIC, Results
+from mosaic_worker.finalize.results import MOSAIC, Results
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session

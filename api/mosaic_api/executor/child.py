@@ -31,11 +31,11 @@ Tell = Callable[[dict[str, Any]], None]
 
 def make_mosaic(job: Job, tell: Tell) -> None:
     """Make it, and tell: `planned`, `tile`, `finalizing`, and at the end `published` or `failed`."""
+    from mosaic_worker.finalize.results import Results  # noqa: PLC0415
+    from mosaic_worker.local.run import Progress, run  # noqa: PLC0415
     from mosaic_worker.memory import keep_freed_memory  # noqa: PLC0415 (what takes long comes after warm_up)
-    from mosaic_worker.plan import Plan  # noqa: PLC0415
-    from mosaic_worker.planning import Limits  # noqa: PLC0415
-    from mosaic_worker.results import Results  # noqa: PLC0415
-    from mosaic_worker.run import Progress, run  # noqa: PLC0415
+    from mosaic_worker.plan.model import Plan  # noqa: PLC0415
+    from mosaic_worker.plan.planning import Limits  # noqa: PLC0415
     from mosaic_worker.store import open_store  # noqa: PLC0415
 
     class Told(Progress):
@@ -81,7 +81,7 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Read the job and do it."""
     from mosaic_worker.isolation import seal  # noqa: PLC0415 (the workers import this module, and need it not)
-    from mosaic_worker.processes import warm_up  # noqa: PLC0415
+    from mosaic_worker.local.processes import warm_up  # noqa: PLC0415
 
     from mosaic_api.executor.confinement import rules_of  # noqa: PLC0415
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spec import MosaicRequestSpec
-from mosaic_worker.estimate import COMPRESSED, DECODE_SECONDS, PRODUCT_SECONDS
 from mosaic_worker.geometry.area import requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import BLOCK, tile_side, tiles_of
-from mosaic_worker.gridding import grid_over
-from mosaic_worker.planning import Limits, input_bands, make_plan
+from mosaic_worker.plan.estimate import COMPRESSED, DECODE_SECONDS, PRODUCT_SECONDS
+from mosaic_worker.plan.gridding import grid_over
+from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.budget import Budget
 from mosaic_worker.sources.items.coverage import covered, footprint, gap

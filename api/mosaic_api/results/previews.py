@@ -13,17 +13,17 @@ from pathlib import PurePosixPath
 import numpy as np
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
-from mosaic_worker.finalize import stretches
+from mosaic_worker.finalize.publishing import stretches
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.mercator import EARTH_RADIUS, mesh_between, picture_grid
 from mosaic_worker.output.parts import LevelIndex, decode_level
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes
 from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import read_plan
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import read_plan
 from mosaic_worker.store import Store
-from mosaic_worker.tiles import TileRecord
+from mosaic_worker.tiles.ranges import TileRecord
 from pydantic import ValidationError
 
 from mosaic_api.results.tiles import coloured

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
+from mosaic_worker.finalize.results import MOSAIC, Results
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.stretched import Limits
-from mosaic_worker.results import MOSAIC, Results
 from numpy.typing import NDArray
 
 from mosaic_api.database import Mosaic

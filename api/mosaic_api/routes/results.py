@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
+from mosaic_worker.finalize.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
 from mosaic_worker.output.stretched import Limits as Stretch
-from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
 from pydantic import BaseModel, Field
 
 from mosaic_api.auth.dependencies import Who, credentials, recognised, required

@@ -16,7 +16,7 @@ from typing import Any
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import Phase
 from mosaic_crds.request import LONGEST_NAME
-from mosaic_worker.results import Results
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session

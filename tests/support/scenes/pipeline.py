@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.validation import load_request
-from mosaic_worker.run import run
+from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray
 

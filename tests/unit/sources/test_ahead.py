@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mosaic_worker.local.run import prepare
 from mosaic_worker.pixels.compute import compute_tile, expect_tiles
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits
-from mosaic_worker.run import prepare
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
 from mosaic_worker.sources.readers.reading import OpenSources

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN
 
 from support.scenes.items import codes_of, found_in, values_of, write_item
 from support.scenes.rasters import write_raster

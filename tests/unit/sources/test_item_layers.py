@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.pixels.masks import CLEAR, FLAGGED
+from mosaic_worker.sources.masks import CLEAR, FLAGGED
 from rasterio.enums import ColorInterp
 
 from support.scenes.items import codes_of, found_in, values_of, write_item

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_crds.errors import RequestError
-from mosaic_worker.pixels.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.items.item import StacItem, read_items
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN
 
 from support.scenes.items import codes_of, found_in, values_of, write_item
 from support.scenes.rasters import write_raster

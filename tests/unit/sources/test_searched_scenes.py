@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
-from mosaic_worker.planning import Limits
-from mosaic_worker.run import prepare
+from mosaic_worker.local.run import prepare
+from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
 from rasterio.warp import transform_bounds
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mosaic_worker.__main__ import main
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.run import run
+from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of

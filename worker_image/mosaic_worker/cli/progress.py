@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mosaic_worker import run
-from mosaic_worker.plan import Plan
+from mosaic_worker.local import run
+from mosaic_worker.plan.model import Plan
 
 
 class ProgressBar(run.Progress):

@@ -66,14 +66,14 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     STORE/mosaics/<namespace>/<name>/<uid>/; the uid changes with the request, its inputs and the code, so a second run
     finds what the first one made. Stop it with Ctrl-C at any time: the same command goes on where it stopped.
     """
+    from mosaic_worker.local.processes import warm_up
     from mosaic_worker.memory import keep_freed_memory
-    from mosaic_worker.processes import warm_up
 
     warm_up()
     keep_freed_memory()
     request = read_request(request_file, area_file)
     from mosaic_worker.cli.progress import ProgressBar, show_result
-    from mosaic_worker.run import run
+    from mosaic_worker.local.run import run
     from mosaic_worker.sources.access.gate import own_machine
 
     gate = own_machine(request_file.absolute().parent)
@@ -103,8 +103,8 @@ def estimate(request_file: Path, area_file: Path | None) -> None:
     import os
 
     from mosaic_worker.cli.progress import show_plan
-    from mosaic_worker.planning import Limits
-    from mosaic_worker.run import prepare
+    from mosaic_worker.local.run import prepare
+    from mosaic_worker.plan.planning import Limits
     from mosaic_worker.sources.access.gate import own_machine
 
     request = read_request(request_file, area_file)

@@ -8,16 +8,15 @@ import numpy as np
 from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 
+from mosaic_worker.composites.comparing import ndvi
+from mosaic_worker.composites.preference import CHOOSING
+from mosaic_worker.composites.reducers import Composite, bytes_per_pixel, reducer
 from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.pixels.comparing import ndvi
-from mosaic_worker.pixels.composite import Composite, bytes_per_pixel, reducer
-from mosaic_worker.pixels.masks import CLEAR, FLAGGED, dilate
-from mosaic_worker.pixels.preference import CHOOSING
-from mosaic_worker.plan import Plan, PlannedScene
-from mosaic_worker.skipping import UnreadableSceneError
+from mosaic_worker.plan.model import Plan, PlannedScene
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, dilate
 from mosaic_worker.sources.readers.reading import (
     Expected,
     Floats,
@@ -28,6 +27,7 @@ from mosaic_worker.sources.readers.reading import (
     read_mask,
 )
 from mosaic_worker.sources.scenes import Mask, Scene
+from mosaic_worker.tiles.skipping import UnreadableSceneError
 
 SPARE = 2
 """Pixels around the window of a scene that are looked at before the scene is passed over."""

@@ -1,6 +1,7 @@
 """Scenes that cannot be read: the request fails, or it goes on without them (`spec.source.onUnreadable`).
 
-What is decided before the plan, and the sentences about it. What shows only when pixels are read is in `skipping.py`.
+What is decided before the plan, and the sentences about it. `tiles/skipping.py` has what shows only when pixels
+are read.
 """
 
 from collections.abc import Callable, Sequence

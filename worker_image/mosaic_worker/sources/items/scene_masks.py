@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskFile
 
-from mosaic_worker.pixels.masks import LEGENDS, untold
 from mosaic_worker.sources.items.item import StacItem
+from mosaic_worker.sources.masks import LEGENDS, untold
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Mask
 

@@ -13,8 +13,8 @@ from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
+from mosaic_worker.composites.preference import scene_order, stops_when_full
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.pixels.preference import scene_order, stops_when_full
 from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.items.item import StacItem
 from mosaic_worker.sources.items.layers import Note, counted

@@ -31,11 +31,11 @@ from mosaic_worker.geometry.sampling import (
     mask_kernel_for,
     pieces,
 )
-from mosaic_worker.pixels.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.access.gate import Gate, is_url
 from mosaic_worker.sources.http.client import Client, saying
 from mosaic_worker.sources.http.remote_files import HEAD, MEMORY, RemoteFiles
 from mosaic_worker.sources.http.signed_urls import Signer
+from mosaic_worker.sources.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.readers.nodata import MASK, is_nodata, masks_of, numbers_of
 from mosaic_worker.sources.readers.opening import Image, is_copied, open_raster, raster_environment
 from mosaic_worker.sources.readers.overviews import image_to_read

@@ -9,20 +9,20 @@ from mosaic_crds import names
 from mosaic_crds.errors import PassingError
 from mosaic_crds.spec import Stretch
 
-from mosaic_worker.notes import result_notes
+from mosaic_worker.finalize.item import Published, mosaic_item
+from mosaic_worker.finalize.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
+from mosaic_worker.finalize.sweeping import sweep
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.geotiff import Description
-from mosaic_worker.output.item import Published, mosaic_item
 from mosaic_worker.output.picture import Picture, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
-from mosaic_worker.plan import Plan
-from mosaic_worker.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
-from mosaic_worker.skipping import reasons, unreadable_scenes
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.notes import result_notes
 from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
-from mosaic_worker.sweeping import sweep
-from mosaic_worker.tiles import TileRecord, read_records
+from mosaic_worker.tiles.ranges import TileRecord, read_records
+from mosaic_worker.tiles.skipping import reasons, unreadable_scenes
 from mosaic_worker.version import DISTRIBUTION
 
 PIECE_BYTES = 16 * 2**20

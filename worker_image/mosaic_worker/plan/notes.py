@@ -6,7 +6,7 @@ import numpy as np
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.pixels.statistics import MosaicStatistics
-from mosaic_worker.plan import Plan
+from mosaic_worker.plan.model import Plan
 from mosaic_worker.product import Product
 from mosaic_worker.sources.scenes import Band, Scene
 

@@ -14,17 +14,25 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import EARTH_DAILY_PROCESSES, Source
 
-from mosaic_worker.plan import Plan
-from mosaic_worker.planning import Limits, OtherCodeError, input_bands, make_plan, read_plan, request_uid, write_plan
-from mosaic_worker.processes import run_ranges
-from mosaic_worker.results import Results
-from mosaic_worker.skipping import unreadable_scenes
+from mosaic_worker.finalize.results import Results
+from mosaic_worker.finalize.sweeping import sweep
+from mosaic_worker.local.processes import run_ranges
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.planning import (
+    Limits,
+    OtherCodeError,
+    input_bands,
+    make_plan,
+    read_plan,
+    request_uid,
+    write_plan,
+)
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve, signer_of
 from mosaic_worker.store import Store, open_store
-from mosaic_worker.sweeping import sweep
-from mosaic_worker.tiles import compute_range, read_records
+from mosaic_worker.tiles.ranges import compute_range, read_records
+from mosaic_worker.tiles.skipping import unreadable_scenes
 
 RANGES_PER_PROCESS = 16
 """To hand a range to a process costs nothing here, and the smaller the last one is the less it holds up."""
@@ -146,7 +154,7 @@ def run(
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
-        from mosaic_worker.finalize import finalize_step  # noqa: PLC0415 (imported while the workers computed)
+        from mosaic_worker.finalize.publishing import finalize_step  # noqa: PLC0415 (imported by now)
 
         published = finalize_step(plan, store)
     except RequestError:
@@ -178,7 +186,8 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
             told.add(index)
             progress.tile(pixels[index])
 
-    Thread(target=import_module, args=("mosaic_worker.finalize",), daemon=True).start()  # the workers begin the sooner
+    # Import what publishing needs while the workers compute.
+    Thread(target=import_module, args=("mosaic_worker.finalize.publishing",), daemon=True).start()
     while waiting:
         run_ranges(
             waiting,

@@ -87,7 +87,7 @@ def warm_up() -> ForkServerContext:
     too, because it is the main module, which each of them would import by itself.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mosaic_worker.run", "mosaic_worker.cli"])
+    context.set_forkserver_preload(["mosaic_worker.local.run", "mosaic_worker.cli"])
     forkserver.ensure_running()
     return context
 

@@ -12,13 +12,13 @@ from pydantic import TypeAdapter
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
+from mosaic_worker.composites.comparing import bands_to_read
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import FIRST, MEAN
-from mosaic_worker.packing import NUMBERS, REFLECTANCES, Packing, packing_of
-from mosaic_worker.pixels.comparing import bands_to_read
+from mosaic_worker.plan.packing import NUMBERS, REFLECTANCES, Packing, packing_of
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.readers.overviews import image_to_read
 from mosaic_worker.sources.scenes import Band, Scene, Unreadable

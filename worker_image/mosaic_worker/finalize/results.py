@@ -8,7 +8,7 @@ from typing import Any, Self
 from mosaic_crds import names
 from mosaic_crds.request import MosaicRequest
 
-from mosaic_worker.plan import Plan
+from mosaic_worker.plan.model import Plan
 from mosaic_worker.store import Store
 
 MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"

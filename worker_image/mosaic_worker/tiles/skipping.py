@@ -13,7 +13,7 @@ from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.plan import Plan
+from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.scenes import Unreadable
 from mosaic_worker.sources.unreadable import expect_most_readable
 from mosaic_worker.store import Store

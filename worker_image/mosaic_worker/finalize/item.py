@@ -22,10 +22,10 @@ from mosaic_worker.geometry.projection import WGS84, Floats, crs_of, projected, 
 from mosaic_worker.output.mercator import holds_pole
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
-from mosaic_worker.plan import Plan, PlannedScene
+from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.access.gate import shown
 from mosaic_worker.sources.scenes import Band, Unreadable
-from mosaic_worker.tiles import TileRecord
+from mosaic_worker.tiles.ranges import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
 EXTENSIONS = [

@@ -11,21 +11,21 @@ from mosaic_crds.spec import MosaicRequestSpec
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.estimate import estimate, tile_work
+from mosaic_worker.composites.comparing import bands_to_read
+from mosaic_worker.composites.preference import COMPARING, scene_order, stops_when_full
 from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge, projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import WGS84, crs_of, projected_bounds
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
-from mosaic_worker.gridding import fix_grid, grid_notes
-from mosaic_worker.notes import plan_notes
-from mosaic_worker.packing import mostly_fits
-from mosaic_worker.pixels.comparing import bands_to_read
-from mosaic_worker.pixels.masks import LEGENDS
-from mosaic_worker.pixels.preference import COMPARING, scene_order, stops_when_full
-from mosaic_worker.plan import Plan, PlannedScene, geojson
+from mosaic_worker.plan.estimate import estimate, tile_work
+from mosaic_worker.plan.gridding import fix_grid, grid_notes
+from mosaic_worker.plan.model import Plan, PlannedScene, geojson
+from mosaic_worker.plan.notes import plan_notes
+from mosaic_worker.plan.packing import mostly_fits
 from mosaic_worker.product import Product, product_of
 from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.masks import LEGENDS
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.sources.unreadable import unreadable_note

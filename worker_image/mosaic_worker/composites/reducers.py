@@ -7,8 +7,8 @@ import bottleneck
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_worker.pixels.comparing import medoid
-from mosaic_worker.pixels.preference import CHOOSING
+from mosaic_worker.composites.comparing import medoid
+from mosaic_worker.composites.preference import CHOOSING
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.uint16]

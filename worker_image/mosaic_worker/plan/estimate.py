@@ -8,7 +8,7 @@ from shapely.geometry.base import BaseGeometry
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, coarseness, kernel_for
 from mosaic_worker.geometry.tiling import Tile
-from mosaic_worker.plan import Estimate, PlannedScene
+from mosaic_worker.plan.model import Estimate, PlannedScene
 from mosaic_worker.sources.readers.overviews import image_to_read
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}

@@ -1,0 +1,1 @@
+"""Composite methods: how many scenes become one value per pixel."""

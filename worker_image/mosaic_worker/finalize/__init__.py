@@ -1,0 +1,1 @@
+"""From recorded tiles to published files."""

@@ -1,0 +1,1 @@
+"""A request on one machine, in processes."""

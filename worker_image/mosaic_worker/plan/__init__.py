@@ -1,0 +1,1 @@
+"""The plan: everything about a mosaic that is decided once, before any pixel is read."""
