@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate format lock clean
+.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
 
 LAB := tests/cluster/lab/lab
 LOGIN := tests/api/test_login_in_chromium.py
@@ -32,7 +32,7 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
 # Parts that mostly wait for their servers run two at a time; those on Kubernetes and of the API need both cores.
-test: lint verify chart ## Everything that must hold: lint, generated files, all tests
+test: lint verify chart docs ## Everything that must hold: lint, generated files, all tests
 	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build
 	@echo "test: the next parts run two at a time; each shows its output when it ends"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit service-test browser-test
@@ -113,13 +113,25 @@ chart: setup ## Lint the Helm chart and test what it renders
 	if command -v helm > /dev/null; then helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator || exit 1; fi; \
 	$(BIN)/python -m pytest -n auto tests/chart
 
-generate: setup ## Render crds/mosaicrequest.yaml from the models
+generate: setup ## Render crds/mosaicrequest.yaml and the reference pages of the docs from the code
 	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new
 	mv crds/mosaicrequest.yaml.new crds/mosaicrequest.yaml
+	$(BIN)/python docs/generate.py
 
 verify: setup ## Fail when a generated file differs from its source
 	@$(BIN)/python -m mosaic_crds | diff -u crds/mosaicrequest.yaml - \
 		|| { echo "crds/mosaicrequest.yaml is out of date: run make generate and commit it"; exit 1; }
+	@$(BIN)/python docs/generate.py --check
+
+docs: $(VENV)-docs/.ready ## Build the site of the docs in docs/_site; broken links and anchors fail
+	@$(VENV)-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_site
+	@echo "docs: open docs/_site/index.html"
+
+$(VENV)-docs/.ready: requirements/docs.txt
+	@echo "Setting up $(VENV)-docs"
+	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
 
 format: setup ## Bring the code into style
 	$(BIN)/ruff check --fix .
@@ -140,6 +152,8 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 		-c requirements/api.txt -o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		requirements/docs.in -c requirements/develop.txt -o requirements/docs.txt
 
 clean: ## Remove the environment and what the demo made
-	rm -rf $(VENV) $(VENV)-bench demo
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-docs docs/_site demo

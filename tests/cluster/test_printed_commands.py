@@ -45,7 +45,7 @@ def printed(install, scenes, cluster: Cluster) -> Release:
 def guide(release: Release) -> list[str]:
     """The commands of the guide from the installed chart on, for a release and images of other names."""
     _, _, text = (ROOT / "docs" / "getting-started" / "kubernetes.md").read_text().partition("### A mosaic\n")
-    text, _, _ = text.partition("\n## The store")
+    text, _, _ = text.partition("\n## How requests run")
     text = re.sub(r"--namespace mosaics\b", f"--namespace {release.namespace}", text)
     text = text.replace("mosaics/mosaic-results", f"{release.namespace}/mosaic-results")
     cluster = release.cluster

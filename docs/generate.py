@@ -1,0 +1,239 @@
+"""Write the reference pages from the code: `make generate`. --check fails if one is out of date: `make verify`."""
+
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner
+from mosaic_api.app import create_app
+from mosaic_api.settings import Settings
+from mosaic_crds.request import MosaicRequest
+from mosaic_worker.cli import mosaic
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+SAMPLES = ROOT / "crds" / "samples"
+NOTE = "<!-- Generated from the code by `make generate`. Do not edit. -->\n"
+Schema = dict[str, Any]
+
+
+def cell(text: object) -> str:
+    """Text in a cell of a table."""
+    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").strip()
+
+
+def row(*cells: object) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(cell(each) for each in cells)} |\n"
+
+
+def table(*header: str) -> str:
+    """The header of a table."""
+    return "\n" + row(*header) + "|" + "---|" * len(header) + "\n"
+
+
+def bounds(schema: Schema) -> str:
+    """What values of a schema are limited to, such as `at least 1`."""
+    lower, upper = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    limits = [f"≥ {lower}"] if lower is not None else []
+    limits += [f"≤ {upper}"] if upper is not None else []
+    limits += [f"at most {schema['maxItems']}"] if "maxItems" in schema else []
+    limits += [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+def kind(schema: Schema, names: dict[str, str]) -> str:  # noqa: PLR0911
+    """The type of a schema, with a link to each schema that has a section of its own."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name not in names:
+            return name
+        return f"[{name}](#{slug(names[name])})"
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            parts = [kind(each, names) for each in schema[several] if each.get("type") != "null"]
+            return " or ".join(dict.fromkeys(parts))
+    if schema.get("type") == "array":
+        return f"list of {kind(schema.get('items', {}), names)}{bounds(schema)}"
+    if schema.get("type") == "object" and "additionalProperties" in schema | {"patternProperties": None}:
+        values = schema.get("additionalProperties")
+        return f"map to {kind(values, names)}" if isinstance(values, dict) else "object"
+    return str(schema.get("format") or schema.get("type", "any")) + bounds(schema)
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as forges and MyST make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def default(schema: Schema, required: bool) -> str:
+    """The default of a field, or that it is required."""
+    if required:
+        return "required"
+    value = schema.get("default")
+    if value in (None, [], "") or isinstance(value, dict):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def fields(schema: Schema, names: dict[str, str]) -> str:
+    """The table of the fields of an object."""
+    if not schema.get("properties"):
+        return "\n" + kind(schema, {}) + "\n"
+    text = table("field", "type", "default", "description")
+    for name, field in schema["properties"].items():
+        shown = kind(field, names)
+        said = field.get("description", "")
+        text += row(f"`{name}`", shown, default(field, name in schema.get("required", ())), said)
+    return text
+
+
+def rules(schema: Schema) -> str:
+    """The rules that the API server and the command check beside the types."""
+    found = []
+    for rule in schema.get("x-kubernetes-validations", ()):
+        field = rule.get("fieldPath", "").lstrip(".")
+        if "cannot be changed" not in rule["message"]:
+            found.append(f"- {f'`{field}`: ' if field else ''}{rule['message']}\n")
+    return "\nRules:\n\n" + "".join(found) if found else ""
+
+
+def paths(schema: Schema, path: str, definitions: dict[str, Schema], names: dict[str, str]) -> None:
+    """Name each definition by the path at which it is first used."""
+    for name, field in schema.get("properties", {}).items():
+        for reference in re.findall(r"'#/\$defs/(\w+)'", str(field)):
+            definition = definitions[reference]
+            if reference not in names and definition.get("type") == "object":
+                names[reference] = f"{path}.{name}" + ("[]" if "'items': {'$ref'" in str(field) else "")
+                paths(definition, names[reference], definitions, names)
+
+
+def request_page() -> str:
+    """The reference of a MosaicRequest, with the samples."""
+    schema = MosaicRequest.model_json_schema(by_alias=True)
+    definitions = schema["$defs"]
+    names = {"MosaicRequestSpec": "spec", "MosaicRequestStatus": "status"}
+    for name, path in list(names.items()):
+        paths(definitions[name], path, definitions, names)
+    text = NOTE + (
+        "\n# MosaicRequest\n\n"
+        "Every field of `mosaics.arbutus.dev/v1alpha1`, kind MosaicRequest. The CustomResourceDefinition is\n"
+        "[crds/mosaicrequest.yaml](../../crds/mosaicrequest.yaml). After a request is created, only\n"
+        "`execution.parallelism`, `execution.suspend` and `execution.cancel` can be changed.\n"
+    )
+    ordered = sorted(names, key=lambda name: (names[name].startswith("status"), list(names).index(name)))
+    for name in ordered:
+        described = definitions[name].get("description", "")
+        text += f"\n## {names[name]}\n\n{described}\n{fields(definitions[name], names)}{rules(definitions[name])}"
+    text += "\n## Examples\n"
+    for sample in sorted(SAMPLES.glob("*.yaml")):
+        text += f"\n### {sample.name}\n\n```yaml\n{sample.read_text().strip()}\n```\n"
+    return text
+
+
+def commands(command: click.Command, path: str) -> Iterator[str]:
+    """The full names of a command and of all below it."""
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from commands(child, f"{path} {name}")
+
+
+def command_page() -> str:
+    """The reference of the command `mosaic`: what --help prints."""
+    text = NOTE + "\n# Command line\n\nThe help of each command, as `--help` prints it.\n"
+    for path in commands(mosaic, "mosaic"):
+        arguments = [*path.split()[1:], "--help"]
+        shown = CliRunner().invoke(mosaic, arguments, prog_name="mosaic", terminal_width=100).output
+        text += f"\n## {path}\n\n```text\n{shown.strip()}\n```\n"
+    return text
+
+
+def operation(method: str, path: str, described: Schema, names: dict[str, str]) -> str:
+    """One operation of the REST API."""
+    summary = described.get("summary", "")
+    text = f"\n### {method.upper()} {path}\n\n{summary}.\n" if summary else f"\n### {method.upper()} {path}\n"
+    if described.get("description"):
+        text += f"\n{described['description']}\n"
+    if described.get("parameters"):
+        text += table("parameter", "in", "type", "default", "description")
+        for each in described["parameters"]:
+            shape, required = each["schema"], each.get("required", False)
+            said = each.get("description", "")
+            text += row(f"`{each['name']}`", each["in"], kind(shape, names), default(shape, required), said)
+    for media, content in described.get("requestBody", {}).get("content", {}).items():
+        text += f"\nBody (`{media}`): {kind(content.get('schema', {}), names)}\n"
+    answers = []
+    for status, response in described["responses"].items():
+        shown = [
+            f"`{media}` {kind(content['schema'], names)}" if content.get("schema") else f"`{media}`"
+            for media, content in response.get("content", {}).items()
+        ]
+        if status.startswith("2"):
+            answers.append(f"{status} {'; '.join(shown)}".strip())
+    return text + f"\nResponse: {', '.join(answers)}\n"
+
+
+def rest_page() -> str:
+    """The reference of the REST API."""
+    document = create_app(Settings("postgresql+psycopg2://docs@localhost/docs", "file:///docs")).openapi()
+    names = {name: name for name in sorted(document["components"]["schemas"])}
+    text = NOTE + (
+        "\n# REST API\n\n"
+        "Every operation of the server, from its OpenAPI document. A running server has the document at\n"
+        "`/api/v1/openapi.json` and an interactive form of this page at `/api/docs`. Send a token as\n"
+        "`Authorization: Bearer TOKEN` ([authentication](../operations/authentication.md)).\n\n"
+        "Errors are [problem details](https://www.rfc-editor.org/rfc/rfc9457) (`application/problem+json`, schema\n"
+        "[Problem](#problem)). Any operation can return 4xx, and 503 with `Retry-After` when the database, the store\n"
+        "or another server does not answer.\n"
+    )
+    group = None
+    for path, operations in document["paths"].items():
+        for method, described in operations.items():
+            if described["tags"][0] != group:
+                group = described["tags"][0]
+                text += f"\n## {group.capitalize()}\n"
+            text += operation(method, path, described, names)
+    text += "\n## Schemas\n"
+    for name in names:
+        schema = document["components"]["schemas"][name]
+        described = schema.get("description", "")
+        text += f"\n### {name}\n" + (f"\n{described}\n" if described else "") + fields(schema, names)
+    return text
+
+
+PAGES = {"mosaicrequest.md": request_page, "cli.md": command_page, "rest-api.md": rest_page}
+
+
+def main() -> int:
+    """Write the pages, or compare them."""
+    outdated = False
+    for name, page in PAGES.items():
+        file, text = REFERENCE / name, page().rstrip() + "\n"
+        if "--check" not in sys.argv:
+            file.write_text(text)
+        elif not file.exists() or file.read_text() != text:
+            outdated = True
+            old = file.read_text().splitlines() if file.exists() else []
+            difference = difflib.unified_diff(
+                old, text.splitlines(), f"docs/reference/{name}", "generated", "", "", 0, ""
+            )
+            sys.stdout.write("\n".join([*list(difference)[:40], ""]))
+    if outdated:
+        sys.stdout.write("docs/reference is out of date: run make generate and commit it\n")
+    return int(outdated)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
