@@ -21,6 +21,7 @@ from mosaic_crds.fields import (
     broken,
     exactly_one,
 )
+from mosaic_crds.source_kinds import SOURCE_KINDS, SourceKind
 
 
 class _FileOrHref(Model):
@@ -161,10 +162,6 @@ class Stac(Model):
     """Keys of assets by band, where they are not found by the STAC common name; for mask, that of the mask."""
 
 
-EARTH_DAILY_PROCESSES = 10
-"""That may read from EarthDaily at once, pods or processes: it allows an account 30 requests, and each may make 3."""
-
-
 class EarthDaily(Model):
     """Mosaics of EarthDaily; credentials come from a Secret."""
 
@@ -183,7 +180,7 @@ OnUnreadable = Literal["fail", "skip"]
 class Source(Model):
     """Where scenes come from."""
 
-    rules = (exactly_one("files", "stac", "earth_daily"),)
+    rules = (exactly_one(*(kind.field for kind in SOURCE_KINDS)),)
 
     files: Files | None = None
     """Scenes that the request lists itself."""
@@ -195,3 +192,8 @@ class Source(Model):
     """What happens when a scene is missing, damaged or cannot be used. fail: the request fails. skip: the mosaic is
     made without that scene, and status and Item say so; it still fails when more than half of the scenes are
     unreadable."""
+
+    @property
+    def kind(self) -> SourceKind:
+        """Which of its fields is given."""
+        return next(kind for kind in SOURCE_KINDS if getattr(self, kind.field) is not None)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from mosaic_crds.source import EARTH_DAILY_PROCESSES
+from mosaic_crds.source_kinds import SourceKind
 
 from mosaic_operator.observed import Turn
 from mosaic_operator.requests import AT_WORK, RequestState
@@ -30,8 +30,8 @@ def turns(
     """The turn of each request that is at work or waits.
 
     Those at work stay. Free places go to the namespace with the fewest at work, and in it to the owner with the fewest;
-    of several to the one who was let in longest ago; of an owner to the oldest request. Those that read from EarthDaily
-    share the pods that may do so at once, and wait where there is none left.
+    of several to the one who was let in longest ago; of an owner to the oldest request. Requests with
+    the same kind of source share the pods that may read from it at once, and wait while none is left.
 
     Args:
         requests: all that there are.
@@ -59,8 +59,7 @@ def turns(
         admitted.append(request)
         if not queues[owner]:
             del queues[owner]
-    pods = max(1, EARTH_DAILY_PROCESSES // places.reading) if places.reading else None
-    found = {request.uid: Turn(admitted=True, pods=pods if request.reads_earth_daily else None) for request in admitted}
+    found = {request.uid: Turn(admitted=True, pods=places.share(request.source_kind)) for request in admitted}
     for owner, queue in queues.items():
         running, limit = places.limit(owner, queue[0]) or (0, "")
         for place, request in enumerate(queue):
@@ -69,15 +68,11 @@ def turns(
 
 
 class _Places:
-    """How many are at work, of all and of each.
-
-    Attributes:
-        reading: how many of them read from EarthDaily.
-    """
+    """How many are at work, of all and of each."""
 
     def __init__(self, settings: Settings, served: Mapping[Owner, datetime]) -> None:
-        self.reading = 0
         self._settings = settings
+        self._reading: Counter[SourceKind | None] = Counter()
         self._of_owner: Counter[Owner] = Counter()
         self._of_namespace: Counter[str] = Counter()
         self._served = dict(served)
@@ -95,7 +90,11 @@ class _Places:
         """Count a request that is at work."""
         self._of_owner[owner_of(request, self._settings)] += 1
         self._of_namespace[request.namespace] += 1
-        self.reading += request.reads_earth_daily
+        self._reading[request.source_kind] += 1
+
+    def share(self, kind: SourceKind | None) -> int | None:
+        """How many pods a request that is at work may have by its kind of source; None for any number."""
+        return max(1, kind.processes // self._reading[kind]) if kind and kind.processes else None
 
     def rank(self, owner: Owner) -> tuple[int, datetime, int, datetime]:
         """The owner with the lowest is next."""
@@ -116,8 +115,9 @@ class _Places:
             return near, f"{settings.max_running_per_namespace} of a namespace may work at once"
         if overall >= settings.max_running:
             return overall, f"{settings.max_running} may work at once"
-        if request.reads_earth_daily and self.reading >= EARTH_DAILY_PROCESSES:
-            return self.reading, f"{EARTH_DAILY_PROCESSES} may read from EarthDaily at once"
+        kind = request.source_kind
+        if kind and kind.processes and self._reading[kind] >= kind.processes:
+            return self._reading[kind], f"{kind.processes} may read from {kind.title} at once"
         return None
 
 

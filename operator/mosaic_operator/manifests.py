@@ -55,8 +55,8 @@ def step_manifests(
         _pod(step, settings, labels, _environment(request, settings) | _reading(given), secret, deadline),
     )
     container = job["spec"]["template"]["spec"]["containers"][0]
-    if request.reads_earth_daily and settings.earth_daily_secret:
-        container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": settings.earth_daily_secret}}]
+    if request.source_kind and (account_of_source := settings.source_secrets.get(request.source_kind.key)):
+        container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": account_of_source}}]
     if step is not Step.FINALIZE and settings.source_buckets_secret:
         account = {"prefix": worker_pod.SOURCES_PREFIX, "secretRef": {"name": settings.source_buckets_secret}}
         container["envFrom"] = [*container["envFrom"], account]

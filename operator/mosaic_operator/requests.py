@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER, Phase
+from mosaic_crds.source_kinds import SourceKind, kind_among
 from mosaic_crds.spec import Execution
 from mosaic_crds.validation import load_execution
 
@@ -88,9 +89,9 @@ class RequestState:
         return LABEL_FINISHED in (self.document["metadata"].get("labels") or {})
 
     @property
-    def reads_earth_daily(self) -> bool:
-        """Whether its scenes come from EarthDaily."""
-        return "earthDaily" in ((self.document.get("spec") or {}).get("source") or {})
+    def source_kind(self) -> SourceKind | None:
+        """Where its scenes come from; None if that cannot be read."""
+        return kind_among((self.document.get("spec") or {}).get("source") or {})
 
     @property
     def status(self) -> Document:

@@ -81,8 +81,8 @@ class Settings(BaseModel):
     """The Lease that the working replica holds."""
     allowed_hosts: str = ""
     """The hosts that scenes may be read from, as the workers read it."""
-    earth_daily_secret: str = ""
-    """Of the Secret with the account for EarthDaily, which only the workers of requests get that read from there."""
+    source_secrets: Json[dict[str, str]] = {}
+    """The names of Secrets with accounts, by kind of source; only the workers of requests with such a source get it."""
     source_buckets_secret: str = ""
     """Of the Secret with the account that reads scenes from S3 buckets, which the workers that read scenes get."""
     max_pixels: Positive = 2_000_000_000

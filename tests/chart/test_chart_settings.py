@@ -138,8 +138,8 @@ def test_accounts_for_sources_are_secrets_that_the_operator_only_names() -> None
     accounts = {"earthDaily": {"secretName": "earth-daily"}, "sourceBuckets": {"secretName": "buckets"}}
     objects = render(accounts | {"limits": {"maxScenes": 50}})
     settings = settings_from(environment(objects))
-    assert (settings.earth_daily_secret, settings.source_buckets_secret) == ("earth-daily", "buckets")
+    assert (settings.source_secrets, settings.source_buckets_secret) == ({"earthDaily": "earth-daily"}, "buckets")
     assert settings.max_scenes == 50
     without = settings_from(environment(render()))
-    assert (without.earth_daily_secret, without.source_buckets_secret) == ("", "")
+    assert (without.source_secrets, without.source_buckets_secret) == ({}, "")
     assert not any("envFrom" in container for pod in pods(objects) for container in pod["containers"])

@@ -13,6 +13,7 @@ from mosaic_worker.__main__ import main
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http import sessions
 from mosaic_worker.sources.kinds import earth_daily as client
+from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 
@@ -103,7 +104,8 @@ class Forgetful(dict[str, float]):
 
 
 def test_a_token_that_is_refused_is_exchanged_once_and_no_more(server):
-    catalogue = client._catalogue(pod(server.address), client.Signer())
+    source = source_of(request_of(spec(server)).spec.source, pod(server.address))
+    catalogue = source.catalogue(source.signer())
     item = f"http://{server.address}/stac/collections/{COLLECTION}/items/{server.items[0]['id']}"
     assert catalogue.item(item).id == server.items[0]["id"]
     server.tokens.clear()
@@ -127,11 +129,10 @@ def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, 
 def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp_path):
     from mosaic_worker.geometry.sampling import Window
     from mosaic_worker.sources.readers.reading import OpenSources, _read
-    from mosaic_worker.sources.resolve import signer_of
 
     scenes = found(server).scenes
     gate = pod(server.address)
-    sources = OpenSources(gate, signer_of(request_of(spec(server)).spec.source, gate, scenes))
+    sources = OpenSources(gate, source_of(request_of(spec(server)).spec.source, gate).signer(scenes))
     href = scenes[0].bands["red"].href
     image = sources.get(href, "red")
     server.forget_signatures()

@@ -148,7 +148,7 @@ def test_scenes_that_are_too_cloudy_do_not_count_as_too_many(api):
 
 def test_advice_is_given_however_many_scenes_there_are(api, monkeypatch):
     url, files, items = api
-    monkeypatch.setattr(stac, "LOOKED_AT", 2)
+    monkeypatch.setattr(stac, "SAMPLE_ITEMS", 2)
     with pytest.raises(RequestError, match="with at most 0 % of cloud; the clearest of 2 there has"):
         found(spec(url, items, stac={"maxCloudCover": 0}), hosts(url, files))
 

@@ -26,7 +26,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, plan_step, read_plan
 from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
-from mosaic_worker.sources.resolve import signer_of
+from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.store import Store, open_store
 
 LONGEST_MESSAGE = 4000
@@ -88,10 +88,10 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
     if step is Step.TILES:
         index = int(_required(environment, worker_pod.ENV_COMPLETION_INDEX))
-        _compute(found, [index], store, gate, signer_of(request.spec.source, gate, found.all_scenes))
+        _compute(found, [index], store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))
         start, stop = found.ranges[index]
         return {"range": index, "tiles": stop - start}
-    return _finalize(found, store, gate, signer_of(request.spec.source, gate, found.all_scenes))
+    return _finalize(found, store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))
 
 
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:

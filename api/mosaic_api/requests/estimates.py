@@ -1,7 +1,7 @@
 """What a mosaic would be, before it is asked for: its size and cost, and the scenes that there are."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,19 +16,15 @@ from mosaic_worker.plan.gridding import grid_over
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.budget import Budget
-from mosaic_worker.sources.items.coverage import covered, footprint, gap
-from mosaic_worker.sources.resolve import items_of, resolve
+from mosaic_worker.sources.items.coverage import covered, gap
+from mosaic_worker.sources.kinds.registry import source_of
+from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 
 from mosaic_api.requests.crud import requested
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 
-SENTINEL2_METRES = dict.fromkeys(("blue", "green", "red", "nir"), 10.0) | dict.fromkeys(
-    ("coastal", "nir09", "cirrus"), 60.0
-)
-"""The resolution of Sentinel-2's bands; all others have 20 m (ESA, Sentinel-2 User Handbook)."""
-EARTH_DAILY_METRES = 10.0
 NAME = "estimate"
 
 
@@ -88,9 +84,9 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     asked = requested(settings, NAME, spec).spec
     product = product_of(asked.product)
     area = requested_area(asked.area)
-    if area is None or asked.grid.crs == "source" or (asked.source.files is not None and asked.grid.crs is None):
+    if area is None or asked.grid.crs == "source" or (asked.source.kind.listed and asked.grid.crs is None):
         raise Invalid("the size of this mosaic stands in its files; estimate it as a whole", "spec.source")
-    resolution, warnings = _resolution(asked)
+    resolution, warnings = _resolution(settings, asked)
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
     core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * (scenes or 1))
@@ -143,28 +139,16 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Fo
         RequestError: the search is refused, or finds too many.
         PassingError: a server did not answer.
     """
-    if spec.source.files is not None:
-        listed = spec.source.files.scenes
-        return _summary(len(listed), [scene.datetime for scene in listed], [scene.cloud_cover for scene in listed])
     area = requested_area(spec.area)
-    if area is None:
-        raise ValueError("the contract asks for an area where scenes are searched")
     try:
-        items = items_of(spec.source, area, replace(settings.gate, budget=budget))
+        found = source_of(spec.source, replace(settings.gate, budget=budget)).previews(area, MOST_SCENES)
     except NoScenesError as error:
         return FoundScenes(0, message=str(error))
-    taken, clouds = [item.datetime for item in items], [item.cloud_cover for item in items]
-    parts = [covered(footprint(item.item.geometry), None, area) for item in items]
-    return _summary(len(items), taken, clouds, gap(parts, area))
-
-
-def _summary(
-    count: int, taken: Sequence[datetime | None], clouds: Sequence[float | None], message: str | None = None
-) -> FoundScenes:
-    times = [moment for moment in taken if moment is not None]
-    covers = [cover for cover in clouds if cover is not None]
+    times = [scene.datetime for scene in found if scene.datetime is not None]
+    covers = [scene.cloud_cover for scene in found if scene.cloud_cover is not None]
+    message = None if area is None else gap([covered(scene.footprint, None, area) for scene in found], area)
     return FoundScenes(
-        count=count,
+        count=len(found),
         first=min(times, default=None),
         last=max(times, default=None),
         least_cloud=min(covers, default=None),
@@ -173,16 +157,13 @@ def _summary(
     )
 
 
-def _resolution(spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
-    """What is asked for, or what the bands of the source are known to have; and what to say of that."""
+def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
+    """The requested resolution, or that of the bands where it is known without their files; and what to say of it."""
     if spec.grid.resolution is not None:
         return spec.grid.resolution, ()
     metres = None
     if spec.grid.crs in {None, "utm"}:
-        if spec.source.earth_daily is not None:
-            metres = EARTH_DAILY_METRES
-        elif spec.source.stac is not None and spec.source.stac.collection.startswith("sentinel-2"):
-            metres = max(SENTINEL2_METRES.get(name, 20.0) for name in input_bands(spec))
+        metres = source_of(spec.source, settings.gate).resolution(input_bands(spec))
     if metres is None:
         raise Invalid("the resolution stands in the files; give one, or estimate as a whole", "spec.grid.resolution")
     return metres, (f"the resolution is taken to be that of the bands, {metres:g} m",)

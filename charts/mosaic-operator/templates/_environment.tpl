@@ -19,8 +19,8 @@
   value: {{ .Values.limits.maxScenes | int64 | quote }}
 - name: MOSAIC_RANGE_SECONDS
   value: {{ .Values.worker.rangeSeconds | int64 | quote }}
-- name: MOSAIC_EARTH_DAILY_SECRET
-  value: {{ .Values.earthDaily.secretName | quote }}
+- name: MOSAIC_SOURCE_SECRETS # by kind of source
+  value: {{ with .Values.earthDaily.secretName }}{{ dict "earthDaily" . | toJson | quote }}{{ else }}"{}"{{ end }}
 - name: MOSAIC_SOURCE_BUCKETS_SECRET
   value: {{ .Values.sourceBuckets.secretName | quote }}
 - name: MOSAIC_MAX_PARALLELISM

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.names import LABEL_OWNER
-from mosaic_crds.source import EARTH_DAILY_PROCESSES
+from mosaic_crds.source_kinds import EARTH_DAILY
 from mosaic_operator.admission import owner_of, turns
 from mosaic_operator.cache import Cache
 from mosaic_operator.requests import RequestState
@@ -141,11 +141,11 @@ def test_requests_that_read_from_earth_daily_share_what_it_allows():
     requests = [earth(1, phase="Running"), earth(2, phase="Running"), earth(3), asked(4, phase="Running")]
     found = turns(requests, (), settings())
     assert [found[f"u00{number}"].pods for number in (1, 2, 3, 4)] == [3, 3, 3, None]
-    assert turns(requests[:1], (), settings())["u001"].pods == EARTH_DAILY_PROCESSES
+    assert turns(requests[:1], (), settings())["u001"].pods == EARTH_DAILY.processes
 
 
 def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
-    at_work = [earth(number, f"n{number}", "Running") for number in range(EARTH_DAILY_PROCESSES)]
+    at_work = [earth(number, f"n{number}", "Running") for number in range(EARTH_DAILY.processes)]
     found = turns([*at_work, earth(20, "late"), asked(21, "other")], (), settings())
     assert {found[r.uid].pods for r in at_work} == {1}
     assert found["u021"].admitted

@@ -183,7 +183,7 @@ def test_the_same_request_gives_the_same_jobs():
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(step):
-    configured = settings(earth_daily_secret="earth-daily")
+    configured = settings(source_secrets='{"earthDaily": "earth-daily"}')
     plain, earthly = request(), request()
     earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
     secrets = [

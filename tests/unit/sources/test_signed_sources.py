@@ -14,8 +14,9 @@ from mosaic_worker.__main__ import main
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.readers.reading import OpenSources
-from mosaic_worker.sources.resolve import resolve, signer_of
+from mosaic_worker.sources.resolve import resolve
 
 from support.operator.pod_files import mounted
 from support.scenes.pipeline import files, make, request_of
@@ -141,7 +142,7 @@ def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(serv
     gate = own_machine(tmp_path)
     band = resolve(request.spec, ("red", "nir"), gate).scenes[0].bands["red"]
     assert band.href == f"http://{address}/red.tif"
-    sources = OpenSources(gate, signer_of(request.spec.source, gate))
+    sources = OpenSources(gate, source_of(request.spec.source, gate).signer())
     image = sources.get(band.href, "x")
     good[SECRET], good["renewed"] = False, True
     item = tmp_path / "served" / "item.json"

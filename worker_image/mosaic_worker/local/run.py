@@ -12,7 +12,7 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
-from mosaic_crds.source import EARTH_DAILY_PROCESSES, Source
+from mosaic_crds.source import Source
 
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.finalize.sweeping import sweep
@@ -28,8 +28,9 @@ from mosaic_worker.plan.planning import (
     write_plan,
 )
 from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.readers.reading import OpenSources
-from mosaic_worker.sources.resolve import resolve, signer_of
+from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.tiles.ranges import compute_range, read_records
 from mosaic_worker.tiles.skipping import unreadable_scenes
@@ -81,7 +82,7 @@ class _RangeWork:
 
     @cached_property
     def _sources(self) -> OpenSources:
-        return OpenSources(self.gate, signer_of(self.source, self.gate, self.plan.all_scenes))
+        return OpenSources(self.gate, source_of(self.source, self.gate).signer(self.plan.all_scenes))
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
         compute_range(self.plan, index, self._opened_store, self._sources, lambda tile: report(tile.index))
@@ -133,8 +134,7 @@ def run(
         PassingError: a source or the store failed; what is done stays done.
     """
     workers = workers or len(os.sched_getaffinity(0))
-    if request.spec.source.earth_daily is not None:
-        workers = min(workers, EARTH_DAILY_PROCESSES)
+    workers = min(workers, request.spec.source.kind.processes or workers)
     progress = progress or Progress()
     store = open_store(store_uri)
     limits = limits or Limits()

@@ -37,7 +37,7 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
     """
     images = [band.header.grid for scene in scenes for band in scene.bands.values()]
-    wanted = spec.grid.crs or ("source" if spec.source.files is not None else "utm")
+    wanted = spec.grid.crs or ("source" if spec.source.kind.listed else "utm")
     own = wanted == "source"
     first = max((band.header.grid for band in scenes[0].bands.values()), key=lambda image: image.xres)
     crs = first.crs if own else _utm(area, images) if wanted == "utm" else wanted

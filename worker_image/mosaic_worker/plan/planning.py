@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mosaic_crds import names
 from mosaic_crds.errors import RequestError
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.source_kinds import SOURCE_KINDS
 from mosaic_crds.spec import MosaicRequestSpec
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
@@ -38,8 +39,8 @@ UTM_SPILL = 3.0
 """Degrees beyond its zone from which UTM's distortion (scale off by 0.5 % and more) is worth a warning."""
 
 _SCENES = TypeAdapter(list[Scene])
-_SEARCHED = {"files", "stac", "earth_daily"}
-"""Of spec.source, what has become scenes when there is a plan."""
+_KINDS = {kind.field for kind in SOURCE_KINDS}
+"""Fields of spec.source that have become scenes when there is a plan."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     They digest the request without how it is executed, the identity of each input, whether unreadable inputs are
     skipped, and the version of the code.
     """
-    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _SEARCHED})
+    asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _KINDS})
     inputs = _SCENES.dump_json(list(scenes)).decode()
     return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
 

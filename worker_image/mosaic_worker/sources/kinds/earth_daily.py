@@ -8,29 +8,28 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
-from mosaic_crds.source import EarthDaily, OnUnreadable
-from mosaic_crds.spec import Composite
+from mosaic_crds.source import EarthDaily
+from mosaic_crds.source_kinds import EARTH_DAILY
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
-from mosaic_worker.sources.items.item import StacItem
-from mosaic_worker.sources.items.layers import mapped_assets
-from mosaic_worker.sources.items.scenes import scenes_of_items
-from mosaic_worker.sources.readers.headers import Headers
-from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
+from mosaic_worker.sources.kinds.searched import SearchedSource
+from mosaic_worker.sources.scenes import Scene
 from mosaic_worker.sources.search.catalogue import Catalogue, Search, item_signer
 
-WHERE = "spec.source.earthDaily"
+WHERE = f"spec.source.{EARTH_DAILY.key}"
 API_URL = "https://api.earthdaily.com/platform/v1/stac"
 AUTH_URL = "https://api.earthdaily.com/account_management/v1/authentication/api_tokens/exchange"
 FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
-"""Of one process at once: EarthDaily allows an account 30, which EARTH_DAILY_PROCESSES share."""
+"""Of one process at once; `EARTH_DAILY` in mosaic_crds limits how many processes there are."""
+METRES = 10.0
+"""The resolution of its mosaics."""
 EARLY_SECONDS = 60
 """So long before its end a token is not used any more."""
 
@@ -57,7 +56,7 @@ def account_from(environment: Mapping[str, str]) -> Account:
     Raises:
         RequestError: it names none.
     """
-    missing = [name for name in ("EDS_CLIENT_ID", "EDS_SECRET") if not environment.get(name)]
+    missing = [name for name in EARTH_DAILY.credentials if not environment.get(name)]
     if missing:
         raise RequestError(
             f"{WHERE}: {' and '.join(missing)} of an EarthDaily account must be in the environment; on Kubernetes set "
@@ -71,74 +70,36 @@ def account_from(environment: Mapping[str, str]) -> Account:
     )
 
 
-def earth_daily_scenes(
-    source: EarthDaily,
-    area: BaseGeometry,
-    bands: Sequence[str],
-    composite: Composite,
-    gate: Gate,
-    most: int,
-    on_unreadable: OnUnreadable = "fail",
-) -> Found:
-    """The scenes of `source.earthDaily`.
+@dataclass(frozen=True)
+class EarthDailySource(SearchedSource):
+    """`spec.source.earthDaily`."""
 
-    Args:
-        source: the source.
-        area: in degrees, unwrapped.
-        bands: the canonical names of the bands that are needed.
-        composite: how scenes are composed.
-        gate: what may be read.
-        most: how many scenes there may be.
-        on_unreadable: whether a scene that cannot be used is an error.
+    asked: EarthDaily
+    where: ClassVar[str] = WHERE
 
-    Raises:
-        RequestError: there is no account, it may not see the collection, nothing is found, or it cannot be used.
-        PassingError: EarthDaily did not answer.
-    """
-    signer = earth_daily_signer(gate)
-    search = _search(source, area, _catalogue(gate, signer), most, on_unreadable)
-    items = [replace(item, assets=mapped_assets(source.assets)) for item in search.items]
-    with Headers(gate, signer) as headers:
-        found = scenes_of_items(items, composite, area, bands, headers, on_unreadable, search.unreadable)
-    return replace(found, notes=(*search.notes, *found.notes))
+    def signer(self, scenes: Sequence[Scene] = ()) -> Signer:
+        """See `SceneSource`; without a signature EarthDaily returns no file."""
+        return item_signer(self.catalogue, scenes, always=bool(scenes), connections=FILE_CONNECTIONS)
 
+    def catalogue(self, signer: Signer) -> Catalogue:
+        """See `SearchedSource`."""
+        account = account_from(os.environ)
+        client = Client(self.gate, signer, connections=CATALOGUE_CONNECTIONS)
+        return Catalogue(account.api_url, self.where, client, _Token(account, client).headers)
 
-def earth_daily_items(
-    source: EarthDaily, area: BaseGeometry, gate: Gate, most: int, on_unreadable: OnUnreadable = "fail"
-) -> list[StacItem]:
-    """The Items that `source.earthDaily` means, of which no file is opened.
-
-    Raises:
-        NoScenesError: there are none.
-        RequestError: there is no account, it may not see the collection, or there are too many.
-        PassingError: EarthDaily did not answer.
-    """
-    return _search(source, area, _catalogue(gate, earth_daily_signer(gate)), most, on_unreadable).items
-
-
-def earth_daily_signer(gate: Gate, scenes: Sequence[Scene] = ()) -> Signer:
-    """What signs the URLs of `source.earthDaily`, once a search has found the scenes."""
-    return item_signer(
-        lambda signer: _catalogue(gate, signer), scenes, always=bool(scenes), connections=FILE_CONNECTIONS
-    )
-
-
-def _search(
-    source: EarthDaily, area: BaseGeometry, catalogue: Catalogue, most: int, on_unreadable: OnUnreadable = "fail"
-) -> Search:
-    found = catalogue.search(source.collection, source.datetime, area, most=most, on_unreadable=on_unreadable)
-    if not (found.items or found.unreadable):
-        raise NoScenesError(
-            f"{WHERE}: no scene of {source.collection} touches the area in {source.datetime}; widen the dates, or "
-            "order a mosaic of the area in EarthDaily's console"
+    def search_in(self, catalogue: Catalogue, area: BaseGeometry, most: int) -> Search:
+        """See `SearchedSource`."""
+        return catalogue.search(
+            self.asked.collection, self.asked.datetime, area, most=most, on_unreadable=self.on_unreadable
         )
-    return found
 
+    def advice(self, catalogue: Catalogue, area: BaseGeometry) -> str:  # noqa: ARG002 (the interface's)
+        """See `SearchedSource`."""
+        return "; widen the dates, or order a mosaic of the area in EarthDaily's console"
 
-def _catalogue(gate: Gate, signer: Signer) -> Catalogue:
-    account = account_from(os.environ)
-    client = Client(gate, signer, connections=CATALOGUE_CONNECTIONS)
-    return Catalogue(account.api_url, WHERE, client, _Token(account, client).headers)
+    def resolution(self, bands: Sequence[str]) -> float:  # noqa: ARG002 (the interface's)
+        """See `SceneSource`; all bands have the same."""
+        return METRES
 
 
 class _Token:

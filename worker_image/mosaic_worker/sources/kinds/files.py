@@ -2,96 +2,184 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, OnUnreadable
+from mosaic_crds.source_kinds import FILES
+from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.access.gate import is_url, shown
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.items.item import StacItem, read_items
 from mosaic_worker.sources.items.layers import Note, counted, mapped_assets
 from mosaic_worker.sources.items.scene_masks import scene_mask
+from mosaic_worker.sources.kinds.base import ScenePreview, SceneQuery, SceneSource
 from mosaic_worker.sources.kinds.safe import safe_scene
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Found, Scene, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
 
+WHERE = f"spec.source.{FILES.key}"
 MOST_SCENES = 500
 """As many as a request may list itself, also where one entry stands for many Items."""
 EXPECTED_ITEMS = 16
 """Whose files at servers are asked for together."""
 
 
-def files_scenes(
-    files: Files,
-    bands: Sequence[str],
-    classes: Sequence[str],
-    gate: Gate,
-    signer: Signer,
-    on_unreadable: OnUnreadable = "fail",
-) -> Found:
-    """The scenes of `source.files`.
+@dataclass(frozen=True)
+class FilesSource(SceneSource):
+    """`spec.source.files`.
 
-    Args:
-        files: the source.
-        bands: the canonical names of the bands that the product needs.
-        classes: the classes that the request masks; layers of classes are used only when there are any.
-        gate: what may be read.
-        signer: what signs URLs.
-        on_unreadable: whether a scene that cannot be used is an error.
-
-    Raises:
-        RequestError: one cannot be used, or there are too many.
-        PassingError: a server did not answer.
+    Attributes:
+        asked: its part of the request.
     """
-    notes: list[Note] = []
-    with Headers(gate, signer) as headers:
-        observed: dict[Hashable, Scene] = {}
-        unreadable: list[Unreadable] = []
-        listed = 0
-        for number, entry in enumerate(files.scenes):
-            left = MOST_SCENES - listed - len(unreadable)
-            for outcome in _outcomes(entry, number, bands, classes, headers, left, notes, on_unreadable):
-                if isinstance(outcome, Unreadable):
-                    unreadable.append(outcome)
-                else:
-                    listed += 1
-                    observed.setdefault(_observed(entry, outcome), outcome)
-        told = [*counted(notes), *headers.notes]
+
+    asked: Files
+
+    def scenes(self, query: SceneQuery) -> Found:
+        """See `SceneSource`. Layers of classes are used only where the request masks classes."""
+        with Headers(self.gate, self.signer()) as headers:
+            entries = _Entries(query.bands, query.composite.mask, headers, self.on_unreadable)
+            observed: dict[Hashable, Scene] = {}
+            unreadable: list[Unreadable] = []
+            listed = 0
+            for number, entry in enumerate(self.asked.scenes):
+                for outcome in entries.read(entry, number, MOST_SCENES - listed - len(unreadable)):
+                    if isinstance(outcome, Unreadable):
+                        unreadable.append(outcome)
+                    else:
+                        listed += 1
+                        observed.setdefault(_observed(entry, outcome), outcome)
+            notes = [*counted(entries.notes), *headers.notes]
         if listed > len(observed):
-            told.append(f"{listed - len(observed)} scene(s) are listed more than once; each is used once")
-        return Found(list(observed.values()), tuple(told), unreadable=tuple(unreadable))
+            notes.append(f"{listed - len(observed)} scene(s) are listed more than once; each is used once")
+        return Found(list(observed.values()), tuple(notes), unreadable=tuple(unreadable))
+
+    def signer(self, scenes: Sequence[Scene] = ()) -> Signer:  # noqa: ARG002 (the interface's)
+        """See `SceneSource`. Signatures in the request are known, those in its Items are read when they are needed.
+
+        An Item is read again when a signature in it is about to expire, for a server may have renewed it.
+        """
+
+        def ask(_: str) -> Iterator[str]:
+            for number, scene in enumerate(self.asked.scenes):
+                if scene.item is not None:
+                    where = f"{WHERE}.scenes[{number}].item"
+                    try:
+                        for item in read_items(self.gate.admit(scene.item, where), where, client, self.on_unreadable):
+                            yield from () if isinstance(item, Unreadable) else item.signed_hrefs()
+                    except RequestError:  # one unreadable Item must not cost the others their signatures
+                        if self.on_unreadable == "fail":
+                            raise
+
+        signer = Signer(ask)
+        client = Client(self.gate, signer)
+        for scene in self.asked.scenes:
+            named = [file.href for file in (*(scene.bands or {}).values(), scene.mask) if file is not None]
+            for reference in (*named, scene.item or ""):
+                if is_url(reference):
+                    signer.take(reference)
+        return signer
+
+    def previews(self, area: BaseGeometry | None, most: int) -> list[ScenePreview]:  # noqa: ARG002 (the interface's)
+        """The listed scenes; what is not stated in the request is not known."""
+        return [ScenePreview(scene.datetime, scene.cloud_cover) for scene in self.asked.scenes]
 
 
-def files_signer(files: Files, gate: Gate, on_unreadable: OnUnreadable = "fail") -> Signer:
-    """The signatures of `source.files`: those in the request are known at once, those in its Items when they are asked.
+@dataclass(frozen=True)
+class _Entries:
+    """Reads the entries of the list.
 
-    An Item is read again when a signature in it is about to end, for a server may have renewed it.
+    Attributes:
+        bands: the canonical names of the bands that the product needs.
+        classes: the classes that the request masks.
+        headers: the files of the request.
+        on_unreadable: whether a scene that cannot be used is an error.
+        notes: what the user should know of the Items that were read.
     """
 
-    def ask(_: str) -> Iterator[str]:
-        for number, scene in enumerate(files.scenes):
-            if scene.item is not None:
-                where = f"spec.source.files.scenes[{number}].item"
-                try:
-                    for item in read_items(gate.admit(scene.item, where), where, client, on_unreadable):
-                        yield from () if isinstance(item, Unreadable) else item.signed_hrefs()
-                except RequestError:  # one unreadable Item must not cost the others their signatures
-                    if on_unreadable == "fail":
-                        raise
+    bands: Sequence[str]
+    classes: Sequence[str]
+    headers: Headers
+    on_unreadable: OnUnreadable
+    notes: list[Note] = field(default_factory=list)
 
-    signer = Signer(ask)
-    client = Client(gate, signer)
-    for scene in files.scenes:
-        named = [file.href for file in (*(scene.bands or {}).values(), scene.mask) if file is not None]
-        for reference in (*named, scene.item or ""):
-            if is_url(reference):
-                signer.take(reference)
-    return signer
+    def read(self, entry: FilesScene, number: int, most: int) -> Sequence[Scene | Unreadable]:
+        """The scenes of an entry, which are at most `most`."""
+        where, name = f"{WHERE}.scenes[{number}]", f"scene-{number + 1}"
+        items = read_or_reason(name, partial(self._items, entry, where), self.on_unreadable)
+        if isinstance(items, Unreadable):
+            return [items]
+        if max(len(items), 1) > most:
+            raise RequestError(f"{where}: with it there are more than {MOST_SCENES} scenes; list fewer")
+        if entry.item is None:
+            return [read_or_reason(name, partial(self._scene, entry, name, where), self.on_unreadable)]
+        found: list[Scene | Unreadable] = []
+        for start in range(0, len(items), EXPECTED_ITEMS):
+            some = items[start : start + EXPECTED_ITEMS]
+            for item in some:
+                if isinstance(item, StacItem):
+                    with suppress(RequestError):  # which is met again when the scene is read
+                        self.headers.expect([item.place_of(name) for name in self.bands])
+            found += [
+                item
+                if isinstance(item, Unreadable)
+                else read_or_reason(item.id, partial(self._scene_of_item, entry, item, where), self.on_unreadable)
+                for item in some
+            ]
+        return found
+
+    def _items(self, entry: FilesScene, where: str) -> Sequence[StacItem | Unreadable]:
+        """The Items of an entry; none of one that names no document."""
+        if entry.item is None:
+            return []
+        admitted = self.headers.gate.admit(entry.item, f"{where}.item")
+        items = read_items(admitted, f"{where}.item", self.headers.client, self.on_unreadable)
+        if entry.mask is not None and len(items) > 1:
+            raise RequestError(
+                f"{where}.mask: it is the mask of one scene, and {shown(entry.item)} holds {len(items)} Items; list "
+                "each Item with its mask"
+            )
+        assets = mapped_assets(entry.assets)
+        return [item if isinstance(item, Unreadable) else replace(item, assets=assets) for item in items]
+
+    def _scene_of_item(self, entry: FilesScene, item: StacItem, where: str) -> Scene:
+        found = Scene(
+            id=item.id,
+            datetime=item.datetime,
+            cloud_cover=item.cloud_cover,
+            bands={name: item.band(name, self.headers) for name in self.bands},
+            mask=scene_mask(entry.mask, self.classes, f"{where}.mask", self.headers, item),
+        )
+        self.notes.extend(item.layers.assumptions(self.bands, bool(self.classes) and entry.mask is None))
+        return found
+
+    def _scene(self, entry: FilesScene, name: str, where: str) -> Scene:
+        """The scene of a product, or of listed files."""
+        gate = self.headers.gate
+        if entry.safe is not None:
+            product = gate.admit(entry.safe, f"{where}.safe")
+            return safe_scene(product, self.bands, self.classes, f"{where}.safe", self.headers)
+        listed = {canonical(band): (band, file) for band, file in (entry.bands or {}).items()}
+        found = {}
+        for band in self.bands:
+            if band not in listed:
+                raise RequestError(f"{where}.bands: the product needs {band}, and this scene has {', '.join(listed)}")
+            given, file = listed[band]
+            place = f"{where}.bands.{given}"
+            stated = (file.scale, file.offset, file.nodata)
+            found[band] = self.headers.described_band(gate.admit(file.href, place), file.band, stated, place)
+        return Scene(
+            id=name,
+            datetime=entry.datetime,
+            cloud_cover=entry.cloud_cover,
+            bands=found,
+            mask=scene_mask(entry.mask, self.classes, f"{where}.mask", self.headers),
+        )
 
 
 def _observed(listed: FilesScene, scene: Scene) -> Hashable:
@@ -105,91 +193,3 @@ def _observed(listed: FilesScene, scene: Scene) -> Hashable:
         return scene.id, scene.datetime, tuple((name, band.header.grid) for name, band in bands), assets, listed.mask
     files = tuple((name, band.href, band.band, band.scale, band.offset, band.nodata) for name, band in bands)
     return files, scene.datetime, scene.cloud_cover, scene.mask
-
-
-def _outcomes(
-    scene: FilesScene,
-    number: int,
-    bands: Sequence[str],
-    classes: Sequence[str],
-    headers: Headers,
-    most: int,
-    notes: list[Note],
-    on_unreadable: OnUnreadable,
-) -> Sequence[Scene | Unreadable]:
-    """What comes of an entry of the list; what the user should know of its Items is added to the notes."""
-    where, name = f"spec.source.files.scenes[{number}]", f"scene-{number + 1}"
-    items = read_or_reason(name, partial(_items, scene, where, headers, on_unreadable), on_unreadable)
-    if isinstance(items, Unreadable):
-        return [items]
-    if max(len(items), 1) > most:
-        raise RequestError(f"{where}: with it there are more than {MOST_SCENES} scenes; list fewer")
-    if scene.item is None:
-        read = partial(_scene, scene, number, where, bands, classes, headers)
-        return [read_or_reason(name, read, on_unreadable)]
-
-    def scene_of(item: StacItem) -> Scene:
-        found = Scene(
-            id=item.id,
-            datetime=item.datetime,
-            cloud_cover=item.cloud_cover,
-            bands={name: item.band(name, headers) for name in bands},
-            mask=scene_mask(scene.mask, classes, f"{where}.mask", headers, item),
-        )
-        notes.extend(item.layers.assumptions(bands, bool(classes) and scene.mask is None))
-        return found
-
-    found: list[Scene | Unreadable] = []
-    for start in range(0, len(items), EXPECTED_ITEMS):
-        some = items[start : start + EXPECTED_ITEMS]
-        for item in some:
-            if isinstance(item, StacItem):
-                with suppress(RequestError):  # which is met again when the scene is read
-                    headers.expect([item.place_of(name) for name in bands])
-        found += [
-            item if isinstance(item, Unreadable) else read_or_reason(item.id, partial(scene_of, item), on_unreadable)
-            for item in some
-        ]
-    return found
-
-
-def _items(
-    scene: FilesScene, where: str, headers: Headers, on_unreadable: OnUnreadable
-) -> Sequence[StacItem | Unreadable]:
-    """The Items of an entry of the list; none of one that names no document."""
-    if scene.item is None:
-        return []
-    admitted = headers.gate.admit(scene.item, f"{where}.item")
-    items = read_items(admitted, f"{where}.item", headers.client, on_unreadable)
-    if scene.mask is not None and len(items) > 1:
-        raise RequestError(
-            f"{where}.mask: it is the mask of one scene, and {shown(scene.item)} holds {len(items)} Items; list "
-            "each Item with its mask"
-        )
-    assets = mapped_assets(scene.assets)
-    return [item if isinstance(item, Unreadable) else replace(item, assets=assets) for item in items]
-
-
-def _scene(
-    scene: FilesScene, number: int, where: str, bands: Sequence[str], classes: Sequence[str], headers: Headers
-) -> Scene:
-    """The scene of a product, or of listed files."""
-    gate = headers.gate
-    if scene.safe is not None:
-        return safe_scene(gate.admit(scene.safe, f"{where}.safe"), bands, classes, f"{where}.safe", headers)
-    listed = {canonical(name): (name, file) for name, file in (scene.bands or {}).items()}
-    found = {}
-    for name in bands:
-        if name not in listed:
-            raise RequestError(f"{where}.bands: the product needs {name}, and this scene has {', '.join(listed)}")
-        given, file = listed[name]
-        place = f"{where}.bands.{given}"
-        stated = (file.scale, file.offset, file.nodata)
-        found[name] = headers.described_band(gate.admit(file.href, place), file.band, stated, place)
-    return Scene(
-        id=f"scene-{number + 1}",
-        datetime=scene.datetime,
-        cloud_cover=scene.cloud_cover,
-        bands=found,
-        mask=scene_mask(scene.mask, classes, f"{where}.mask", headers),
-    )
