@@ -5,7 +5,6 @@ Every name follows from its inputs alone, so that a second run finds the first o
 
 import hashlib
 from collections.abc import Sequence
-from enum import StrEnum
 
 from mosaic_crds.worker_pod import Step
 
@@ -25,29 +24,6 @@ LABEL_FINISHED = f"{GROUP}/finished"
 """On requests that are over: the phase. On their Jobs too. What has it is left out of lists and watches."""
 ANNOTATION_ROW = f"{GROUP}/row"
 """On a request that was asked for in a database: the id of its row."""
-
-
-class Phase(StrEnum):
-    """Where a request stands."""
-
-    PENDING = "Pending"
-    PLANNING = "Planning"
-    RUNNING = "Running"
-    FINALIZING = "Finalizing"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    SUSPENDED = "Suspended"
-
-
-class Condition(StrEnum):
-    """The conditions of a request, as Kubernetes uses the word."""
-
-    ACCEPTED = "Accepted"
-    PLANNED = "Planned"
-    TILES_READY = "TilesReady"
-    PUBLISHED = "Published"
-    DEGRADED = "Degraded"
 
 
 def job_name(request: str, step: Step) -> str:

@@ -23,6 +23,8 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     node = {key: value for key, value in node.items() if not (key == "default" and value is None)}
     if "$ref" in node:
         definition = definitions[node.pop("$ref").rsplit("/", 1)[1]]
+        if "enum" in definition and "description" in node:
+            node["description"] += " " + definition["description"]
         return structural(definition | node, definitions)
     if "anyOf" in node:
         options = [option for option in node.pop("anyOf") if option != {"type": "null"}]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mosaic_crds.fields import Model, Moment, Percent, Reference
-from mosaic_crds.names import Condition as ConditionType
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle.phases import Condition as ConditionType
+from mosaic_crds.lifecycle.phases import Phase
 
 Count = Annotated[int, Field(ge=0)]
 MOST_RANGES = 100_000

@@ -65,3 +65,17 @@ def interval(text: str) -> str:
 def utc_text(time: datetime) -> str:
     """A time with a zone as RFC 3339 has it, in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def timestamp(time: datetime) -> str:
+    """A time with a zone as the status of an object in Kubernetes has it: in UTC, whole seconds."""
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def time_or_none(text: object) -> datetime | None:
+    """The time in a status or another object of the Kubernetes API; None for anything but a time with a zone."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from mosaic_crds.source_kinds import SourceKind
 
 from mosaic_operator.observed import Turn
-from mosaic_operator.requests import AT_WORK, RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 Owner = tuple[str, str]
@@ -46,7 +46,7 @@ def turns(
         places.remember(request)
         if request.over or request.deleting or request.execution.suspend:
             continue
-        if request.phase in AT_WORK or request.uid in begun:
+        if request.working or request.uid in begun:
             places.take(request)
             admitted.append(request)
         else:
@@ -110,14 +110,14 @@ class _Places:
         settings = self._settings
         own, near, overall = self._of_owner[owner], self._of_namespace[owner[0]], self._of_namespace.total()
         if owner[0] == settings.owners_namespace and own >= settings.max_running_per_owner:
-            return own, f"{settings.max_running_per_owner} of a user may work at once"
+            return own, f"only {settings.max_running_per_owner} per user may run at once"
         if near >= settings.max_running_per_namespace:
-            return near, f"{settings.max_running_per_namespace} of a namespace may work at once"
+            return near, f"only {settings.max_running_per_namespace} per namespace may run at once"
         if overall >= settings.max_running:
-            return overall, f"{settings.max_running} may work at once"
+            return overall, f"only {settings.max_running} may run at once"
         kind = request.source_kind
         if kind and kind.processes and self._reading[kind] >= kind.processes:
-            return self._reading[kind], f"{kind.processes} may read from {kind.title} at once"
+            return self._reading[kind], f"only {kind.processes} may read from {kind.title} at once"
         return None
 
 

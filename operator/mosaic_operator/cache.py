@@ -5,7 +5,7 @@ from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState, OwnedJob
 from mosaic_operator.parsing import Document, readable
-from mosaic_operator.requests import AT_WORK, RequestState, version
+from mosaic_operator.requests import RequestState, version
 
 Key = tuple[str, str]
 """Namespace and name of a request."""
@@ -104,4 +104,4 @@ class Cache:
 def _standing(request: RequestState) -> tuple[object, ...]:
     """What decides about turns."""
     out = request.over or request.deleting or request.execution.suspend
-    return request.uid, out, request.phase in AT_WORK
+    return request.uid, out, request.working

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from mosaic_crds.lifecycle import Event
 from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
+from mosaic_crds.times import timestamp
 
-from mosaic_operator.decision import Event, timestamp
 from mosaic_operator.kube import JSON, METADATA, ApiError, Document, KubeClient
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.requests import RequestState

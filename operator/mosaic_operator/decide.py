@@ -1,21 +1,22 @@
 """What to do about a request: a pure function of what is seen, the settings and the time."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
-from mosaic_crds.names import LABEL_FINISHED, Condition, Phase
+from mosaic_crds.lifecycle import Condition, Phase, StatusWriter, holds, messages
+from mosaic_crds.names import LABEL_FINISHED
+from mosaic_crds.times import timestamp
 from mosaic_crds.validation import load_request
 
-from mosaic_operator.decision import Decision, timestamp
+from mosaic_operator.decision import Decision
 from mosaic_operator.jobs import JobState
 from mosaic_operator.manifests import request_input_name
 from mosaic_operator.observed import Observed
-from mosaic_operator.parsing import moment
 from mosaic_operator.pods import lost
-from mosaic_operator.requests import OVER, RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 
@@ -33,11 +34,10 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
         draft.delete = [job.name for job in _unfinished(seen)]
         return draft
     if seen.request.over:
-        draft.status = dict(seen.request.status)
         _leave(seen, draft)
         return draft
     _decide(seen, draft, settings)
-    if draft.status["phase"] in OVER and seen.request.started is not None:
+    if Phase(draft.status["phase"]).terminal and seen.request.started is not None:
         draft.delete_secret = request_input_name(seen.request)
     return draft
 
@@ -45,24 +45,25 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
 def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
     """Decide about a request that is not over."""
     if seen.request.execution.cancel:
-        _end(seen, draft, Phase.CANCELLED, "Cancelled", f"cancelled{_done_by_then(seen)}")
+        draft.lifecycle.cancel()
+        _leave(seen, draft)
         return
     new = "conditions" not in seen.request.status
     refusal = seen.request.unreadable or (_refusal(seen) if new else None) or _not_allowed(seen, settings)
     if refusal is not None:
-        draft.say(Condition.ACCEPTED, False, "Invalid", refusal)
-        _end(seen, draft, Phase.FAILED, "Invalid", refusal)
+        draft.lifecycle.reject(refusal)
+        _leave(seen, draft)
         return
     if new:
-        draft.say(Condition.ACCEPTED, True, "Valid", "the request is valid")
+        draft.lifecycle.accept()
     draft.give_up = lost(seen.pods or (), draft.now)
     if seen.request.execution.suspend:
-        _stand_still(seen, draft)
-        draft.enter(Phase.SUSPENDED, f"suspended{_done_by_then(seen)}; set execution.suspend to false to go on")
+        _pause(seen, draft)
+        draft.lifecycle.suspend()
     elif not seen.turn.admitted:
         if seen.request.started is not None:
-            _stand_still(seen, draft)
-        draft.enter(Phase.PENDING, f"waits behind {_requests(seen.turn.ahead)}: {seen.turn.limit}")
+            _pause(seen, draft)
+        draft.lifecycle.wait(messages.waiting(seen.turn.ahead, seen.turn.limit))
     else:
         _go_on(seen, draft, settings)
 
@@ -75,33 +76,31 @@ def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dic
         now: with a zone.
         message: why, for the person who asked.
     """
-    barest = {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
-    draft = Decision(request, now)
+    lifecycle = StatusWriter(request.status, now, request.generation)
     try:
-        draft.say(Condition.PUBLISHED, False, "GivenUp", message)
+        lifecycle.end(Phase.FAILED, "GivenUp", message)
     except (KeyError, TypeError):  # its conditions are not readable either
         pass
     else:
-        yield draft.status | barest
-    yield barest
+        yield lifecycle.status
+    yield {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
 
 
 def _go_on(seen: Observed, draft: Decision, settings: Settings) -> None:
-    _move(seen, draft)
-    if _too_late(seen, draft):
-        limit = f"not done within {seen.request.execution.deadline} (execution.deadline){_done_by_then(seen)}"
-        _end(seen, draft, Phase.FAILED, "DeadlineExceeded", f"{limit}; raise it, and apply the request again")
-        return
-    _advance(seen, draft, settings)
-    if draft.status["phase"] in {Phase.SUCCEEDED, Phase.FAILED}:
-        draft.status["completionTime"] = timestamp(draft.now)
+    _resume(seen, draft)
+    draft.again_in = draft.lifecycle.seconds_left(seen.request.execution.deadline)
+    if draft.again_in <= 0:
+        draft.lifecycle.exceed_deadline(seen.request.execution.deadline)
+    else:
+        _advance(seen, draft, settings)
+    if Phase(draft.status["phase"]).terminal:
         _leave(seen, draft)
 
 
 def _advance(seen: Observed, draft: Decision, settings: Settings) -> None:
     if "plan" not in draft.status and not planning(seen, draft, settings):
         return
-    if not seen.request.holds(Condition.TILES_READY) and not running(seen, draft, settings):
+    if not holds(seen.request.status, Condition.TILES_READY) and not running(seen, draft, settings):
         return
     finalizing(seen, draft, settings)
 
@@ -124,14 +123,6 @@ def _not_allowed(seen: Observed, settings: Settings) -> str | None:
     return None
 
 
-def _end(seen: Observed, draft: Decision, phase: Phase, reason: str, message: str) -> None:
-    """Stop for good: what runs is stopped, what has ended is left for its logs."""
-    draft.say(Condition.PUBLISHED, False, reason, message)
-    draft.enter(phase, message)
-    draft.status["completionTime"] = timestamp(draft.now)
-    _leave(seen, draft)
-
-
 def _leave(seen: Observed, draft: Decision) -> None:
     """Give ended Jobs their time to live, and delete the others: the status is the memory from now on."""
     ttl = duration_seconds(seen.request.execution.ttl_after_finished)
@@ -143,9 +134,8 @@ def _leave(seen: Observed, draft: Decision) -> None:
             draft.change[job.name] = {"metadata": {"labels": labels}, "spec": {"ttlSecondsAfterFinished": ttl}}
 
 
-def _stand_still(seen: Observed, draft: Decision) -> None:
-    """Stop for now. Kueue would let a suspended Job go again, so that one is deleted; records keep what is done."""
-    draft.status.setdefault("suspendedSince", timestamp(draft.now))
+def _pause(seen: Observed, draft: Decision) -> None:
+    """Stop Jobs for now. Kueue would resume a suspended Job, so that one is deleted; records keep what is done."""
     for job in _unfinished(seen):
         if seen.request.execution.queue:
             draft.delete.append(job.name)
@@ -153,44 +143,13 @@ def _stand_still(seen: Observed, draft: Decision) -> None:
             draft.change[job.name] = {"spec": {"suspend": True}}
 
 
-def _move(seen: Observed, draft: Decision) -> None:
-    """Start, or go on after standing still; in a queue it stands still until Kueue lets it go."""
-    draft.status.setdefault("startTime", timestamp(draft.now))
-    if seen.queued:
-        draft.status.setdefault("suspendedSince", timestamp(draft.now))
-    else:
-        stood = _stood_still(draft)
-        if draft.status.pop("suspendedSince", None) is not None:
-            draft.status["suspendedSeconds"] = stood
+def _resume(seen: Observed, draft: Decision) -> None:
+    """Start, or resume after a pause; a request in a queue of Kueue is paused until Kueue starts its Job."""
+    draft.lifecycle.start(paused=seen.queued)
     for job in _unfinished(seen):
         if job.suspended and not seen.request.execution.queue:
             draft.change[job.name] = {"spec": {"suspend": False}}
 
 
-def _too_late(seen: Observed, draft: Decision) -> bool:
-    """Whether the deadline has passed; else look again when it does."""
-    started = moment(draft.status["startTime"]) or draft.now
-    allowed = timedelta(seconds=duration_seconds(seen.request.execution.deadline) + _stood_still(draft))
-    left = (started + allowed - draft.now).total_seconds()
-    draft.again_in = left
-    return left <= 0
-
-
-def _stood_still(draft: Decision) -> int:
-    """Seconds in which nothing was to be done, until now."""
-    since = moment(draft.status.get("suspendedSince"))
-    now = 0 if since is None else max(0, round((draft.now - since).total_seconds()))
-    return int(draft.status.get("suspendedSeconds", 0)) + now
-
-
 def _unfinished(seen: Observed) -> list[JobState]:
     return [job for job in seen.jobs.values() if job.outcome is None]
-
-
-def _done_by_then(seen: Observed) -> str:
-    progress = seen.request.status.get("progress")
-    return f" with {progress['rangesDone']} of {progress['rangesTotal']} ranges done" if progress else ""
-
-
-def _requests(count: int) -> str:
-    return "1 other request" if count == 1 else f"{count} other requests"

@@ -2,36 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.lifecycle import CRASHED, REFUSED, RETRYING, SOURCE_OR_STORE, Trouble, messages
 from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState
 from mosaic_operator.observed import Observed
 from mosaic_operator.pods import PodState
 
-REFUSED = "Refused"
-"""The worker found that the request cannot work."""
 LONGEST_QUOTE = 600
 """Characters of what Kubernetes or a log said."""
 STARTING_SECONDS = 20
 """So long a container may be created before somebody asks why."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What went wrong.
-
-    Attributes:
-        reason: in one word, for conditions and metrics.
-        message: the sentence.
-    """
-
-    reason: str
-    message: str
 
 
 def failure_of(pod: PodState) -> Trouble:
@@ -52,12 +37,12 @@ def failure_of(pod: PodState) -> Trouble:
     elif pod.exit_code == RequestError.exit_code:
         found = (REFUSED, told or f"{who} refused the request")
     elif pod.exit_code == PassingError.exit_code:
-        found = ("SourceOrStore", told or f"{who} could not read a source or write to the store")
+        found = (SOURCE_OR_STORE, told or f"{who} could not read a source or write to the store")
     elif pod.exit_code in {None, 137, 143}:
         found = ("Killed", f"{who} was ended from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
     else:
         last = told or _quoted("".join(pod.said.strip().splitlines()[-1:]))
-        found = ("Crashed", f"{who} ended with exit code {pod.exit_code}" + (f": {last}" if last else ""))
+        found = (CRASHED, f"{who} ended with exit code {pod.exit_code}" + (f": {last}" if last else ""))
     return Trouble(*found)
 
 
@@ -82,9 +67,9 @@ def failure(seen: Observed, step: Step) -> Trouble:
         )
     trouble = failure_of(failed[-1])
     tried = sum(pod.index == failed[-1].index for pod in failed)
-    if trouble.reason == REFUSED or tried < 2:
+    if trouble.reason == REFUSED:
         return trouble
-    return Trouble(trouble.reason, f"{trouble.message} (tried {tried} times)")
+    return Trouble(trouble.reason, messages.given_up(trouble.message, tried))
 
 
 def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
@@ -111,7 +96,7 @@ def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
     if not again:
         return None
     last = max(again, key=lambda pod: pod.ended or pod.created)
-    return Trouble("Retrying", f"tried again: {failure_of(last).message}")
+    return Trouble(RETRYING, messages.retrying(failure_of(last).message))
 
 
 def needs_refusals(job: JobState, pods: Sequence[PodState], seconds_since: float) -> bool:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
+from mosaic_crds.lifecycle import Event, Phase
+
 from mosaic_operator.backoff import NotYetError
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.decide import given_up
-from mosaic_operator.decision import Event, merge_patch
+from mosaic_operator.decision import merge_patch
 from mosaic_operator.kube import ApiError
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.requests import RequestState
@@ -97,7 +99,7 @@ class Endings:
                 self._cache.put(RequestState(answer))
                 self._metrics.told(request.status, status)
                 with suppress(ApiError):
-                    await self._cluster.create_event(request, Event("Warning", "Failed", message, self._now()))
+                    await self._cluster.create_event(request, Event("Warning", Phase.FAILED, message, self._now()))
                 return True
         return False
 

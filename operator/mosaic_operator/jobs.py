@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Literal
 
 from mosaic_crds.names import API_VERSION, KIND, job_name
+from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import Step
 
-from mosaic_operator.parsing import Document, controller, moment
+from mosaic_operator.parsing import Document, controller
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class JobState:
             active=status.get("active", 0),
             failed=status.get("failed", 0),
             failed_indexes=_indexes(status.get("failedIndexes", "")),
-            started=moment(status.get("startTime")),
+            started=time_or_none(status.get("startTime")),
             ttl=spec.get("ttlSecondsAfterFinished"),
         )
 

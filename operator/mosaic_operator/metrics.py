@@ -4,13 +4,13 @@ from collections import Counter as Count
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import TERMINAL, Condition, Phase, conditions_of
+from mosaic_crds.times import time_or_none
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mosaic_operator.parsing import moment
-from mosaic_operator.requests import OVER, RequestState
+from mosaic_operator.requests import RequestState
 
 SECONDS = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600, 7200, 21600)
 
@@ -51,12 +51,12 @@ class Metrics:
         """Count what a new status says."""
         done = [status.get("progress", {}).get("rangesDone", 0) for status in (old, new)]
         self._ranges.inc(max(0, done[1] - done[0]))
-        if new.get("phase") == old.get("phase") or new.get("phase") not in OVER:
+        if new.get("phase") == old.get("phase") or new.get("phase") not in TERMINAL:
             return
         phase = str(new["phase"])
-        failed = [c["reason"] for c in new.get("conditions", ()) if c["status"] == "False" and c["type"] != "Degraded"]
-        self._over.labels(phase, failed[-1] if failed and phase == Phase.FAILED else "").inc()
-        started, completed = moment(new.get("startTime")), moment(new.get("completionTime"))
+        ready = conditions_of(new).get(Condition.READY, {})
+        self._over.labels(phase, ready.get("reason", "") if phase == Phase.FAILED else "").inc()
+        started, completed = time_or_none(new.get("startTime")), time_or_none(new.get("completionTime"))
         if started is not None and completed is not None:
             self._duration.labels(phase).observe((completed - started).total_seconds())
         if phase == Phase.SUCCEEDED:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 Document = Mapping[str, Any]
@@ -10,15 +9,6 @@ Document = Mapping[str, Any]
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-def moment(text: object) -> datetime | None:
-    """A time of the API; None for what is no time with a zone."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return None if found is None or found.tzinfo is None else found
 
 
 def controller(document: Document, version: str, kind: str) -> Document | None:

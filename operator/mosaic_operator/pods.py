@@ -8,9 +8,10 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 from mosaic_crds.names import LABEL_STEP
+from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import WORKER_CONTAINER, Step
 
-from mosaic_operator.parsing import Document, controller, moment
+from mosaic_operator.parsing import Document, controller
 
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 LEFT_SECONDS = 15
@@ -86,14 +87,14 @@ class PodState:
             job_uid=str((controller(pod, "batch/v1", "Job") or {}).get("uid", "")),
             index=int(index) if isinstance(index, str) and index.isdecimal() and len(index) < 10 else None,
             node=spec.get("nodeName", ""),
-            created=moment(metadata["creationTimestamp"]) or datetime.min.replace(tzinfo=UTC),
-            leaving_since=moment(metadata.get("deletionTimestamp")),
+            created=time_or_none(metadata["creationTimestamp"]) or datetime.min.replace(tzinfo=UTC),
+            leaving_since=time_or_none(metadata.get("deletionTimestamp")),
             phase=status.get("phase", "Pending"),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             exit_code=ended.get("exitCode"),
             ended_by=ended.get("reason", ""),
-            ended=moment(ended.get("finishedAt")),
+            ended=time_or_none(ended.get("finishedAt")),
             said=ended.get("message", ""),
             waiting_for=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),

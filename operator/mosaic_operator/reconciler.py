@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from mosaic_crds.names import LABEL_REQUEST, Condition, Phase
+from mosaic_crds.lifecycle import TERMINAL, WORKING, Condition, Phase
+from mosaic_crds.names import LABEL_REQUEST
 from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.backoff import NotYetError, Patience
@@ -23,7 +24,7 @@ from mosaic_operator.metrics import Metrics
 from mosaic_operator.observed import Observed, Turn
 from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState
-from mosaic_operator.requests import AT_WORK, OVER, RequestState
+from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 from mosaic_operator.slots import Places
 from mosaic_operator.steps import LOOK_SECONDS
@@ -111,12 +112,12 @@ class Reconciler:
         if (decision.create or decision.delete_secret) and not request.whole:
             seen = replace(seen, request=await self._whole(request))
             decision = decide(seen, self._settings, self._now())
-        over = decision.status.get("phase") in OVER
+        over = decision.status.get("phase") in TERMINAL
         if not over:  # else when its end is written: Jobs that are labelled are not seen any more
             await self._change(decision)
         await self._act(decision)
         await self._tell(key, decision)
-        if decision.status.get("phase") not in AT_WORK:
+        if decision.status.get("phase") not in WORKING:
             self._leave_place(request.uid)
         if over and not request.deleting:
             await self._change(decision)
@@ -257,8 +258,8 @@ class Reconciler:
                     raise NotYetError(f"another Job {name} has to go first") from None
             elif error.status in {403, 422}:
                 message = f"Kubernetes refuses the {kind} {name}: {error}"
-                decision.say(Condition.DEGRADED, True, f"{kind}Refused", message)
-                decision.enter(Phase(decision.status["phase"]), message)
+                decision.lifecycle.say(Condition.DEGRADED, True, f"{kind}Refused", message)
+                decision.lifecycle.enter(Phase(decision.status["phase"]), message)
                 decision.again_in = REFUSED_SECONDS
                 return False
             else:

@@ -5,15 +5,14 @@ from datetime import datetime
 from functools import cached_property
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER, Phase
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import LABEL_FINISHED, LABEL_OWNER
 from mosaic_crds.source_kinds import SourceKind, kind_among
 from mosaic_crds.spec import Execution
+from mosaic_crds.times import time_or_none
 from mosaic_crds.validation import load_execution
 
-from mosaic_operator.parsing import Document, moment
-
-OVER = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
-AT_WORK = {Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING}
+from mosaic_operator.parsing import Document
 
 
 @dataclass(frozen=True)
@@ -108,18 +107,19 @@ class RequestState:
             return None
 
     @property
+    def working(self) -> bool:
+        """Whether a step was at work."""
+        return self.phase is not None and self.phase.working
+
+    @property
     def over(self) -> bool:
         """Whether nothing is left to do."""
-        return self.phase in OVER
+        return self.phase is not None and self.phase.terminal
 
     @property
     def started(self) -> datetime | None:
         """When work began."""
-        return moment(self.status.get("startTime"))
-
-    def holds(self, condition: str) -> bool:
-        """Whether a condition was told to be true."""
-        return any(c["type"] == condition and c["status"] == "True" for c in self.status.get("conditions", ()))
+        return time_or_none(self.status.get("startTime"))
 
     @property
     def slim(self) -> "RequestState":

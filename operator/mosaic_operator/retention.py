@@ -5,10 +5,10 @@ import logging
 from datetime import datetime, timedelta
 
 from mosaic_crds.names import LABEL_FINISHED
+from mosaic_crds.times import time_or_none
 
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.kube import ApiError
-from mosaic_operator.parsing import moment
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
@@ -37,5 +37,5 @@ async def delete_old(cluster: Cluster, settings: Settings, now: datetime) -> Non
 
 def ended_before(request: RequestState, before: datetime) -> bool:
     """Whether a request is over, and was so before a time."""
-    ended = moment(request.status.get("completionTime"))
+    ended = time_or_none(request.status.get("completionTime"))
     return request.over and ended is not None and ended < before

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic, process_time
 
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 
 from mosaic_operator.admission import Owner, owner_of, turns
 from mosaic_operator.backoff import NotYetError

@@ -5,14 +5,16 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, Phase, job_name
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import LABEL_FINISHED, LABEL_STEP, job_name
+from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.jobs import JobState
 from mosaic_operator.kube import ApiError
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
-from mosaic_operator.parsing import moment, readable
+from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState, lost
 from mosaic_operator.requests import RequestState
 from mosaic_operator.retention import delete_old
@@ -105,7 +107,7 @@ def living(requests: Iterable[RequestState], settings: Settings, now: datetime) 
     kept = timedelta(seconds=settings.keep_failed)
     found = []
     for request in requests:
-        ended = moment(request.status.get("completionTime"))
+        ended = time_or_none(request.status.get("completionTime"))
         lately_failed = request.phase is Phase.FAILED and ended is not None and now - ended < kept
         if not request.deleting and request.started is not None and (not request.over or lately_failed):
             found.append(request.uid)

@@ -18,7 +18,7 @@ from mosaic_api.executor.status import Story
 from mosaic_api.executor.worker import Over, settle
 from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_worker.store import open_store
 from sqlalchemy import func, select, update
 

@@ -29,7 +29,7 @@ def test_suspended_and_resumed(shared: Release, scenes, stands_at, assert_whole,
     spec, held, _ = stands_at(name, phase)
     shared.execute(name, suspend=True)
     status = shared.wait_for(name, "Suspended")
-    assert status["message"].endswith("set execution.suspend to false to go on")
+    assert status["message"].endswith("set execution.suspend to false to resume")
     until(
         lambda: not [p for p in shared.pods(name) if p["status"]["phase"] in {"Pending", "Running"}], "pods have gone"
     )

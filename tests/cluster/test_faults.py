@@ -55,7 +55,7 @@ def test_a_pod_that_hangs_is_ended_by_its_deadline_and_its_range_given_to_anothe
     shared: Release, scenes, halfway, assert_whole
 ):
     spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")
-    told = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "tried again" in m], "it is told")
+    told = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m], "it is told")
     assert "range 2 took longer than it may; raise execution.rangeDeadline" in told[0]
     assert_whole(shared, "hangs", spec)
 
@@ -152,7 +152,7 @@ def test_twenty_requests_at_once(shared: Release, scenes, assert_whole):
         working = [n for n, phase in phases.items() if phase in {"Planning", "Running", "Finalizing"}]
         assert len(working) <= 8
         waiting = [m["status"]["message"] for m in found if phases[m["metadata"]["name"]] == "Pending"]
-        seen_waiting |= any("8 of a namespace may work at once" in message for message in waiting)
+        seen_waiting |= any("only 8 per namespace may run at once" in message for message in waiting)
         if all(phases[name] in {"Succeeded", "Failed"} for name in names):
             break
         assert time.monotonic() < deadline, phases

@@ -84,9 +84,9 @@ def test_a_free_place_goes_to_the_namespace_with_fewer_at_work(many, scenes, ass
         forest.submit(name, spec[name])
         forest.wait_for(name, "Running")
     forest.submit("third", spec["third"])
-    assert "2 of a namespace may work at once" in forest.wait_for("third", "Pending")["message"]
+    assert "only 2 per namespace may run at once" in forest.wait_for("third", "Pending")["message"]
     snow.submit("late", spec["late"])
-    assert snow.wait_for("late", "Pending")["message"] == "waits behind 2 other requests: 2 may work at once"
+    assert snow.wait_for("late", "Pending")["message"] == "Waiting behind 2 other requests: only 2 may run at once"
     scenes.gate.release(held["first"])
     snow.wait_for("late", "Running")
     assert forest.status("third")["phase"] == "Pending"

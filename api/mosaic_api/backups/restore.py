@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import select

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from pydantic import ValidationError
 from sqlalchemy import select
 

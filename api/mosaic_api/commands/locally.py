@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_crds.request import MosaicRequest
 from sqlalchemy import select
 

@@ -88,7 +88,7 @@ def follow(place: "Place", seen: "Seen") -> None:
         RequestError: it failed, was cancelled or removed.
     """
     from mosaic_crds.errors import RequestError
-    from mosaic_crds.names import Phase
+    from mosaic_crds.lifecycle import Phase
 
     from mosaic_api.commands.bar import StatusBar, is_over
 

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from mosaic_api.database import Database, Mosaic

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from mosaic_crds.fields import duration_seconds
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_crds.spec import Execution
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session

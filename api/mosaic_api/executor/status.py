@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 
 GOES_ON = "it goes on where it stopped"
 Status = dict[str, Any]

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import API_VERSION, KIND, Phase
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import API_VERSION, KIND
 from mosaic_crds.spec import Execution
 from sqlalchemy.exc import DBAPIError
 

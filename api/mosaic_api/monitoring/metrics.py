@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector

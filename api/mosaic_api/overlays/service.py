@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from sqlalchemy import (
     Boolean,
     Column,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mosaic_crds.names import API_VERSION, KIND, Phase
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import API_VERSION, KIND
 from mosaic_crds.request import LONGEST_NAME, MosaicRequest
 from mosaic_crds.validation import expect_size, load_request
 from mosaic_worker.geometry.geojson import with_plain_area

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request, Response
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from pydantic import ConfigDict, StrictBool
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_crds.request import LONGEST_NAME
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 
 from mosaic_api.sync.observed import Observed, Resource, Row, followed
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from mosaic_crds.names import ANNOTATION_ROW, Phase
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_crds.spec import Execution
 
 from mosaic_api.database.models import OVER, Mosaic

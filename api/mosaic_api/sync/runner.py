@@ -5,7 +5,7 @@ import threading
 from time import monotonic
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import Phase
+from mosaic_crds.lifecycle import Phase
 from mosaic_worker.store import Store
 from sqlalchemy import and_, select
 

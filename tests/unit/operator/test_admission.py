@@ -84,7 +84,7 @@ def test_a_user_leaves_places_for_those_who_come_later():
     crowd = [owned(number, "ann", "Running") for number in range(6)] + [owned(number, "ann") for number in range(6, 50)]
     found = turns([*crowd, owned(90, "bob")], (), settings(owners_namespace="team"))
     assert [uid for uid, turn in found.items() if turn.admitted] == [*(f"u00{number}" for number in range(6)), "u090"]
-    assert (found["u006"].ahead, found["u006"].limit) == (6, "6 of a user may work at once")
+    assert (found["u006"].ahead, found["u006"].limit) == (6, "only 6 per user may run at once")
 
 
 @pytest.mark.parametrize("of", ["users", "namespaces"])
@@ -126,8 +126,8 @@ def test_who_waits_knows_behind_how_many_and_for_which_limit():
     requests = [asked(1, phase="Running"), asked(2, age=9), asked(3, age=5)]
     found = turns(requests, (), settings(max_running_per_namespace=1))
     assert (found["u002"].ahead, found["u003"].ahead) == (1, 2)
-    assert found["u003"].limit == "1 of a namespace may work at once"
-    assert turns(requests, (), settings(max_running=1))["u002"].limit == "1 may work at once"
+    assert found["u003"].limit == "only 1 per namespace may run at once"
+    assert turns(requests, (), settings(max_running=1))["u002"].limit == "only 1 may run at once"
 
 
 def earth(number: int, namespace: str = "team", phase: str | None = None) -> RequestState:
@@ -150,7 +150,7 @@ def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
     assert {found[r.uid].pods for r in at_work} == {1}
     assert found["u021"].admitted
     waiting = found["u020"]
-    assert (waiting.admitted, waiting.ahead, waiting.limit) == (False, 10, "10 may read from EarthDaily at once")
+    assert (waiting.admitted, waiting.ahead, waiting.limit) == (False, 10, "only 10 may read from EarthDaily at once")
 
 
 def test_users_take_turns_though_what_is_over_is_forgotten():

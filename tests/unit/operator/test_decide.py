@@ -36,9 +36,10 @@ def test_a_request_goes_through_its_three_jobs_to_the_result():
     world.step()
     assert world.status["phase"] == "Succeeded"
     assert world.status["result"] == RESULT
-    assert world.status["message"] == "published file:///store/mosaics/team/ndsi/u1/mosaic.tif"
+    assert world.status["message"] == "Published file:///store/mosaics/team/ndsi/u1/mosaic.tif"
     assert {c["type"]: c["status"] for c in world.status["conditions"]} == {
-        "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True", "Degraded": "False",
+        "Ready": "True", "Accepted": "True", "Planned": "True",
+        "TilesReady": "True", "Published": "True", "Degraded": "False",
     }  # fmt: skip
     assert {job["spec"]["ttlSecondsAfterFinished"] for job in world.jobs.values()} == {86400}
     assert [reason for reason, _ in world.events] == ["Planning", "Running", "Finalizing", "Succeeded"]
@@ -178,7 +179,7 @@ def test_time_that_stood_still_does_not_count_against_the_deadline():
     world.later(minutes=61)
     world.step()
     assert world.status["phase"] == "Failed"
-    assert "not done within 1h (execution.deadline) with 0 of 3 ranges done" in world.status["message"]
+    assert "Not finished within 1h (execution.deadline) with 0 of 3 ranges done" in world.status["message"]
     assert Step.TILES not in world.jobs
 
 
@@ -261,10 +262,10 @@ def test_a_request_that_is_being_deleted_is_left_alone():
 
 def test_those_who_wait_are_told_behind_how_many():
     world = World()
-    world.turn = Turn(admitted=False, ahead=1, limit="1 of a namespace may work at once")
+    world.turn = Turn(admitted=False, ahead=1, limit="only 1 per namespace may run at once")
     world.step()
     assert (world.status["phase"], world.created) == ("Pending", [])
-    assert world.status["message"] == "waits behind 1 other request: 1 of a namespace may work at once"
+    assert world.status["message"] == "Waiting behind 1 other request: only 1 per namespace may run at once"
     assert "startTime" not in world.status
     world.turn = Turn(admitted=True)
     world.step()
@@ -276,7 +277,7 @@ def test_a_resumed_request_waits_for_its_turn_with_its_jobs_suspended():
     world.request["spec"]["execution"]["suspend"] = True
     world.step()
     world.request["spec"]["execution"]["suspend"] = False
-    world.turn = Turn(admitted=False, ahead=3, limit="3 may work at once")
+    world.turn = Turn(admitted=False, ahead=3, limit="only 3 may run at once")
     world.step()
     assert world.status["phase"] == "Pending"
     assert world.jobs[Step.TILES]["spec"]["suspend"] is True
@@ -308,13 +309,13 @@ def test_trouble_that_was_seen_stays_while_nobody_looks():
     world.step()
     assert world.condition("Degraded")["reason"] == "Quota"
     told = world.status["message"]
-    assert "0 of 3 ranges are done; the namespace's quota allows no pod" in told
+    assert "0 of 3 ranges done; the namespace's quota allows no pod" in told
     assert not world.decide(look=False).changed
     world.refusals = []
     world.pods.append(pod_of(world.jobs[Step.TILES], 0))
     world.step()
     assert world.condition("Degraded")["status"] == "False"
-    assert world.status["message"] == "0 of 3 ranges are done"
+    assert world.status["message"] == "0 of 3 ranges done"
 
 
 def test_what_reading_the_pixels_showed_is_told_with_the_result():
@@ -329,7 +330,7 @@ def test_what_reading_the_pixels_showed_is_told_with_the_result():
     world.step()
     MosaicRequest.model_validate(world.request)
     assert world.status["result"]["notes"] == [warning]
-    assert world.status["message"] == f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
+    assert world.status["message"] == f"Published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
 
 
 def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
@@ -342,7 +343,7 @@ def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
     world.complete(Step.FINALIZE, {"tilesLeft": 7})
     world.step()
     assert (world.status["phase"], world.jobs.keys() & {Step.TILES, Step.FINALIZE}) == ("Running", set())
-    told = "7 tiles are computed again, because they were lost or a scene of theirs proved unreadable"
+    told = "Recomputing 7 tiles that were lost or contain a scene that proved unreadable"
     assert world.condition("TilesReady")["status"] == "False"
     assert world.events[-1] == ("Running", told)
     MosaicRequest.model_validate(world.request)
@@ -372,7 +373,7 @@ def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
     world.step()
     MosaicRequest.model_validate(world.request)
     assert world.status["result"]["notes"] == [note]
-    published = f"published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}; {note}"
+    published = f"Published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}; {note}"
     assert world.status["message"] == published
     assert world.events[-1] == ("Succeeded", published)
     assert [reason for reason, _ in world.events].count("Planned") == 1

@@ -43,13 +43,13 @@ def test_who_waits_in_a_queue_is_told_so_in_every_phase():
     world.step()
     assert (world.status["phase"], world.status["message"]) == (
         "Planning",
-        "waits for its turn in the queue research",
+        "waiting in the queue research",
     )
     let_go(world, Step.PLAN)
-    assert world.status["message"] == "the plan is being made"
+    assert world.status["message"] == "Planning: reading scene metadata"
     world = in_the_queue(Step.TILES)
     world.step()
-    assert world.status["message"] == "0 of 3 ranges are done; waits for its turn in the queue research"
+    assert world.status["message"] == "0 of 3 ranges done; waiting in the queue research"
     assert world.condition("Degraded")["status"] == "False"
 
 
@@ -71,9 +71,9 @@ def test_kueue_may_take_a_job_back_and_let_it_go_again():
     let_go(world, Step.TILES)
     world.jobs[Step.TILES]["spec"]["suspend"] = True
     assert world.step().change == {}
-    assert world.status["message"].endswith("waits for its turn in the queue research")
+    assert world.status["message"].endswith("waiting in the queue research")
     let_go(world, Step.TILES)
-    assert world.status["message"] == "0 of 3 ranges are done"
+    assert world.status["message"] == "0 of 3 ranges done"
     assert world.created == ["ndsi-plan", "ndsi-tiles"]
 
 

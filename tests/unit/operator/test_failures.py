@@ -121,7 +121,7 @@ def test_a_pod_of_a_lost_node_is_not_blamed(world):
             "PodStart",
             "a tiles pod cannot start: MountVolume.SetUp failed",
         ),
-        (ended(43, {"message": "the server is busy"}), [], "Retrying", "tried again: the server is busy"),
+        (ended(43, {"message": "the server is busy"}), [], "Retrying", "the server is busy; retrying"),
     ],
 )
 def test_what_keeps_pods_from_working_is_told_while_it_lasts(world, status, refusals, reason, sentence):

@@ -83,7 +83,7 @@ def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_d
 @pytest.mark.parametrize("refused", [1, 2])
 def test_an_end_that_is_refused_frees_the_place_all_the_same(refused, monkeypatch):
     limited = settings(max_running=1)
-    monkeypatch.setattr("operator_api.settings", lambda: limited)
+    monkeypatch.setattr("support.operator.operator_api.settings", lambda: limited)
 
     async def scenario(api, operator):
         await operator.reconcile()

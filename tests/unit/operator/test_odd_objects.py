@@ -6,9 +6,10 @@ import json
 
 import pytest
 from kubernetes.aio.client import ApiException
+from mosaic_crds.times import time_or_none
 from mosaic_operator import leader_election, sweeping
 from mosaic_operator.cache import Cache
-from mosaic_operator.parsing import moment, readable
+from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState, version
 from mosaic_operator.sweeping import give_up_lost, sweep_now_and_then
@@ -203,8 +204,8 @@ def test_an_answer_that_is_no_plan_ends_the_request(answer):
 
 
 def test_times_and_versions_that_are_none_are_none():
-    assert moment("2026-01-01T00:00:00Z") is not None
-    assert [moment(text) for text in ("", "soon", "2026-01-01", 7, None, "2026-13-01T00:00:00Z")] == [None] * 6
+    assert time_or_none("2026-01-01T00:00:00Z") is not None
+    assert [time_or_none(text) for text in ("", "soon", "2026-01-01", 7, None, "2026-13-01T00:00:00Z")] == [None] * 6
     assert version(RequestState({"metadata": {"resourceVersion": "abc"}})) == 0
     assert version(RequestState({"metadata": {}})) == 0
 

@@ -1,0 +1,108 @@
+"""The messages of statuses, conditions and Events. Each is written here, and nowhere else."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Status = Mapping[str, Any]
+"""The status of a MosaicRequest, as JSON."""
+
+VALID = "The request is valid"
+PLANNING = "Planning: reading scene metadata"
+COMPUTING = "Computing tiles"
+FINALIZING = "Writing the COG"
+INTERRUPTED = "The worker stopped; the request resumes where it stopped"
+
+
+def waiting(ahead: int, limit: str) -> str:
+    """The message of a request that waits for its turn.
+
+    Args:
+        ahead: requests that come first.
+        limit: the limit that it waits for, as a clause.
+    """
+    return f"Waiting behind {'1 other request' if ahead == 1 else f'{ahead} other requests'}: {limit}"
+
+
+def queued(queue: str) -> str:
+    """The message of a request whose Jobs wait in a queue of Kueue."""
+    return f"waiting in the queue {queue}"
+
+
+def planned(status: Status) -> str:
+    """What the plan contains, and its warnings."""
+    plan = status["plan"]
+    counts = f"scenes: {plan['scenes']}, tiles: {plan['tiles']}, ranges: {plan['ranges']}"
+    return _joined(counts, plan.get("warnings", ()))
+
+
+def progress(status: Status) -> str:
+    """How many ranges are done; ranges of one tile are called tiles."""
+    found = status["progress"]
+    unit = "tiles" if status.get("plan", {}).get("tiles") == found["rangesTotal"] else "ranges"
+    return f"{found['rangesDone']} of {found['rangesTotal']} {unit} done"
+
+
+def recomputing(tiles: object) -> str:
+    """The message of a request whose finalizing found tiles that are missing or outdated."""
+    return f"Recomputing {tiles} tiles that were lost or contain a scene that proved unreadable"
+
+
+def published(status: Status) -> str:
+    """Where the mosaic is, and the notes on it."""
+    result = status["result"]
+    notes = [*status.get("plan", {}).get("warnings", ()), *result.get("notes", ())]
+    return _joined(f"Published {result.get('cog') or result['item']}", notes)
+
+
+def cancelled(status: Status, why: str = "") -> str:
+    """The message of a cancelled request.
+
+    Args:
+        status: before it was cancelled.
+        why: if nobody asked for it.
+    """
+    return _with_progress("Cancelled", status) + (f": {why}" if why else "")
+
+
+def suspended(status: Status) -> str:
+    """The message of a suspended request."""
+    return f"{_with_progress('Suspended', status)}; set execution.suspend to false to resume"
+
+
+def deadline_exceeded(status: Status, deadline: str) -> str:
+    """The message of a request that took too long.
+
+    Args:
+        status: when the deadline passed.
+        deadline: spec.execution.deadline.
+    """
+    exceeded = _with_progress(f"Not finished within {deadline} (execution.deadline)", status)
+    return f"{exceeded}; raise the deadline and submit the request again"
+
+
+def retrying(failure: str, when: str = "") -> str:
+    """The message of a step that is tried again.
+
+    Args:
+        failure: why the last attempt failed.
+        when: the next attempt comes, if that is known.
+    """
+    return f"{failure}; retrying {when}".rstrip()
+
+
+def given_up(failure: str, attempts: int) -> str:
+    """The message of a step that is not tried again.
+
+    Args:
+        failure: why the last attempt failed.
+        attempts: how many there were.
+    """
+    return f"{failure} (tried {attempts} times)" if attempts > 1 else failure
+
+
+def _with_progress(message: str, status: Status) -> str:
+    return f"{message} with {progress(status)}" if status.get("progress") else message
+
+
+def _joined(message: str, more: Iterable[str]) -> str:
+    return "; ".join([message, *more])
