@@ -31,13 +31,12 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 	@cp crds/samples/*.yaml demo/
 	@$(BIN)/mosaic serve demo/ndsi.yaml --data demo --scenes demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--once)
 
-# Parts that mostly wait for their servers run two at a time; those on Kubernetes and of the API need both cores.
-test: lint verify chart docs ## Everything that must hold: lint, generated files, all tests
-	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build
-	@echo "test: the next parts run two at a time; each shows its output when it ends"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit service-test browser-test
-	@$(MAKE) --no-print-directory cluster-test
-	@$(MAKE) --no-print-directory api-test
+# The cluster's tests take longest and wait most of that time: they start first, and the others run beside them.
+PARTS := cluster-test lint verify docs chart unit service-test browser-test compose-test api-test
+
+test: setup chromium ## Everything that must hold: lint, generated files, all tests
+	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build # before parts that also install
+	@$(BIN)/python tests/parts.py $(PARTS)
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
@@ -97,7 +96,7 @@ service-test: setup ## The tests of stores on real servers, which they start
 
 compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
 	@if tests/compose/engine check; then tests/compose/engine run $(BIN)/python -m pytest tests/compose; \
-	else echo "compose-test: did not run"; fi
+	else echo "compose-test: did not run"; [ "$$CI" != true ]; fi
 
 images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
 	@test -n "$(BUILDER)" || { echo "docker, podman or buildah is needed to build images"; exit 1; }
