@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mosaic_crds.area import Area
+from mosaic_crds.composite import Composite
 from mosaic_crds.fields import (
     BandName,
     DnsName,
@@ -41,50 +42,6 @@ class Product(Model):
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
     bands: Annotated[list[BandName], Field(min_length=1, max_length=3)] | None = None
     """One band, or the three of a colour picture, by STAC common name."""
-
-
-_WHOLE_SCENES = ("latest", "oldest", "leastCloudy", "greenest", "medoid")
-"""Methods that take one scene per pixel."""
-
-
-class Composite(Model):
-    """How scenes that overlap become one."""
-
-    rules = (
-        Rule(
-            server="has(self.percentile) == (self.method == 'percentile')",
-            holds=lambda composite: (composite.percentile is not None) == (composite.method == "percentile"),
-            message="it must be given with method percentile, and with no other",
-            field="percentile",
-        ),
-        Rule(
-            server=f"!self.chosen || self.method in {list(_WHOLE_SCENES)}",
-            holds=lambda composite: not composite.chosen or composite.method in _WHOLE_SCENES,
-            message="it needs a method that takes whole scenes: latest, oldest, leastCloudy, greenest or medoid",
-            field="chosen",
-        ),
-        distinct("mask"),
-    )
-
-    method: Literal[
-        "latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"
-    ] = "median"
-    """latest, oldest, leastCloudy, greenest (the highest NDVI; it needs red and nir) and medoid (the bands nearest to
-    those of all other scenes) take one scene per pixel; the others reduce the values of all."""
-    percentile: Percent | None = None
-    """Which one, for method percentile."""
-    of: Literal["product", "bands"] = "product"
-    """Reduce the product's values, or each band before the product is computed; of methods that take one scene, whether
-    it must have a value of the product or only its bands."""
-    mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
-    """Classes to leave out, by the scenes' masks. EarthDaily's know no snow and no water; Landsat's know cirrus since
-    Landsat 8."""
-    dilate: Annotated[int, Field(ge=0, le=100)] = 0
-    """Widen what is left out by so many pixels of the grid."""
-    count: bool = False
-    """Add a band that says how many scenes were valid."""
-    chosen: bool = False
-    """Add a band that says which scene was taken."""
 
 
 class Grid(Model):

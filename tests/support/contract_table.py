@@ -4,6 +4,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from mosaic_crds.composite import METHODS
+
 GONE = object()
 """In place of a value: the field is taken away."""
 
@@ -99,7 +101,8 @@ INTERVAL = (
 DURATION = "a duration such as 15m, 6h or 1d12h is allowed"
 DNS_NAME = "a name of at most 63 small letters, digits and hyphens is allowed"
 BAND_FILE = "the file's path or URL is allowed, or a mapping of href, band, scale, offset, nodata"
-METHODS = "latest, oldest, leastCloudy, greenest, medoid, mean, median, min, max or percentile is allowed"
+NAMES = list(METHODS)
+METHOD = f"{', '.join(NAMES[:-1])} or {NAMES[-1]} is allowed"
 
 REQUEST = [
     valid("the smallest request", {}),
@@ -539,11 +542,13 @@ PRODUCT = [
 COMPOSITE = [
     *(
         valid(f"method {method}", {"spec.composite": {"method": method}})
-        for method in ("latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max")
+        for method in METHODS
+        if method != "percentile"
     ),
     *(
         valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "chosen": True}})
-        for method in ("oldest", "leastCloudy", "greenest", "medoid")
+        for method, info in METHODS.items()
+        if info.takes_scenes
     ),
     valid("method percentile", {"spec.composite": {"method": "percentile", "percentile": 90}}),
     valid(
@@ -562,7 +567,7 @@ COMPOSITE = [
     invalid(
         "a method that there is not",
         {"spec.composite": {"method": "mode"}},
-        f'spec.composite.method is "mode" (did you mean medoid?); {METHODS}',
+        f'spec.composite.method is "mode" (did you mean medoid?); {METHOD}',
     ),
     invalid(
         "no percentile",

@@ -1,18 +1,21 @@
-"""Composites, against plain numpy; and the order in which scenes are preferred."""
+"""Composite methods, against plain numpy; the order in which they read scenes; and their list in the contract."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mosaic_crds import composite as contract
+from mosaic_crds.composite import Composite
 from mosaic_crds.errors import RequestError
-from mosaic_worker.composites import comparing
-from mosaic_worker.composites.comparing import bands_to_read, medoid, ndvi
-from mosaic_worker.composites.preference import scene_order
-from mosaic_worker.composites.reducers import reducer
+from mosaic_worker.composites import METHODS
+from mosaic_worker.composites import medoid as medoids
+from mosaic_worker.composites.greenest import ndvi
+from mosaic_worker.composites.medoid import medoid
 
 stacks = arrays(
     np.float32,
@@ -21,8 +24,13 @@ stacks = arrays(
 )
 
 
+def reducer(method, shape, scenes, percentile=None, counting=False, compared=0):
+    spec = Composite(method=method, percentile=percentile, count=counting)
+    return METHODS[method].reducer(spec, shape, scenes, compared)
+
+
 def composed(stack, method, percentile=None, counting=True):
-    work = reducer(method, percentile, stack.shape[1:], len(stack), counting=counting)
+    work = reducer(method, stack.shape[1:], len(stack), percentile, counting)
     for number, layer in enumerate(stack, 1):
         before = layer.copy()
         work.add(number, layer)
@@ -68,7 +76,7 @@ def test_the_first_valid_scene_wins_whether_counted_or_not(stack, counting):
 def test_full_means_complete_unless_scenes_are_counted():
     full = np.ones((1, 2, 2), np.float32)
     for counting in (False, True):
-        work = reducer("oldest", None, (1, 2, 2), 3, counting=counting)
+        work = reducer("oldest", (1, 2, 2), 3, counting=counting)
         assert not work.is_complete()
         work.add(1, full)
         assert work.is_complete() is not counting
@@ -76,8 +84,8 @@ def test_full_means_complete_unless_scenes_are_counted():
 
 
 def test_no_scene_at_all_is_no_data():
-    for method in ("latest", "mean", "median", "min", "max", "percentile", "greenest", "medoid"):
-        result = reducer(method, 10.0, (2, 3, 4), 5, counting=False).result()
+    for method in METHODS:
+        result = reducer(method, (2, 3, 4), 5, 10.0 if method == "percentile" else None).result()
         assert np.isnan(result.values).all()
         assert not result.count.any()
         assert not result.chosen.any()
@@ -107,12 +115,12 @@ steps = arrays(
 
 @given(steps, st.sampled_from([1, 5, 100_000]))
 def test_the_medoid_is_the_scene_nearest_to_all_others_and_of_equal_ones_the_first(stack, chunk):
-    before, comparing_chunk = stack.copy(), comparing.CHUNK
-    comparing.CHUNK = chunk
+    before, usual = stack.copy(), medoids.CHUNK
+    medoids.CHUNK = chunk
     try:
         found = medoid(stack)
     finally:
-        comparing.CHUNK = comparing_chunk
+        medoids.CHUNK = usual
     expected = nearest_to_all(stack)
     seen = expected >= 0
     assert np.array_equal(found[seen], expected[seen])
@@ -146,7 +154,7 @@ def test_an_infinite_value_is_far_from_all_others_and_no_reason_to_take_a_scene_
 @given(stacks, steps)
 def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared):
     scenes = min(len(values), len(compared))
-    work = reducer("medoid", None, values.shape[1:], scenes, counting=False, compared=compared.shape[1])
+    work = reducer("medoid", values.shape[1:], scenes, compared=compared.shape[1])
     for number in range(scenes):
         work.add(number + 1, values[number], compared[number])
     result = work.result()
@@ -161,7 +169,7 @@ def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared
 
 @given(stacks)
 def test_the_greenest_scene_has_the_highest_ndvi_and_of_equal_ones_the_first(stack):
-    work = reducer("greenest", None, (1, 3, 4), len(stack), counting=False, compared=1)
+    work = reducer("greenest", (1, 3, 4), len(stack), compared=1)
     for number, (nir, red) in enumerate(stack, 1):
         work.add(number, nir[np.newaxis], ndvi(nir, red)[np.newaxis])
     result = work.result()
@@ -183,8 +191,8 @@ def test_the_ndvi_that_is_compared_knows_no_data_from_no_value():
 
 
 def test_greenest_reads_red_and_nir_beside_the_products_bands():
-    assert bands_to_read("greenest", ("red", "green")) == ("red", "green", "nir")
-    assert bands_to_read("medoid", ("red", "green")) == ("red", "green")
+    assert METHODS["greenest"].bands_to_read(("red", "green")) == ("red", "green", "nir")
+    assert METHODS["medoid"].bands_to_read(("red", "green")) == ("red", "green")
 
 
 @dataclass(frozen=True)
@@ -214,7 +222,7 @@ SEEN = [
     ],
 )
 def test_scenes_come_in_the_methods_order(method, order):
-    assert scene_order(method, SEEN) == order
+    assert METHODS[method].order(SEEN) == order
 
 
 @pytest.mark.parametrize(
@@ -223,9 +231,41 @@ def test_scenes_come_in_the_methods_order(method, order):
 def test_a_method_refuses_scenes_that_lack_what_it_needs(method, lacks):
     bare = Seen("bare", None, None)
     with pytest.raises(RequestError, match=f"{method} needs the {lacks} of each scene, and bare has none"):
-        scene_order(method, [*SEEN, bare])
-    assert scene_order(method, [bare]) == [0]
+        METHODS[method].order([*SEEN, bare])
+    assert METHODS[method].order([bare]) == [0]
 
 
 def test_scenes_that_are_compared_need_no_date_and_come_last_without():
-    assert scene_order("medoid", [Seen("bare", None, None), *SEEN]) == [2, 1, 3, 0]
+    assert METHODS["medoid"].order([Seen("bare", None, None), *SEEN]) == [2, 1, 3, 0]
+
+
+def test_the_contract_lists_the_methods_of_the_registry_and_describes_each():
+    assert list(METHODS) == list(get_args(contract.Method)) == list(contract.METHODS)
+    assert all(name == method.name for name, method in METHODS.items())
+    assert len({info.title for info in contract.METHODS.values()}) == len(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_only_methods_that_take_pixels_from_one_scene_say_which(method):
+    layers = np.arange(12, dtype=np.float32).reshape(3, 1, 2, 2)
+    work = reducer(method, (1, 2, 2), 3, 10.0 if method == "percentile" else None, compared=1)
+    for number, layer in enumerate(layers, 1):
+        work.add(number, layer, layer)
+    assert work.result().chosen.all() == contract.METHODS[method].takes_scenes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("of", ["product", "bands"])
+def test_a_method_compares_as_many_layers_as_it_announces_for_the_memory_of_a_tile(method, of):
+    bands = ("red", "nir", "blue")
+    layers = METHODS[method].compared(of, bands, dict.fromkeys(bands, np.ones((2, 2), np.float32)))
+    assert METHODS[method].compared_layers(of, bands) == (0 if layers is None else len(layers))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_holds_all_scenes_says_so_for_the_memory_of_a_tile(method):
+    def held(scenes):
+        work = reducer(method, (1, 64, 64), scenes, 10.0 if method == "percentile" else None)
+        return sum(value.nbytes for value in vars(work).values() if isinstance(value, np.ndarray))
+
+    assert (held(9) > held(3)) == METHODS[method].keeps_all_scenes

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from mosaic_crds.composite import METHODS, Composite
 from mosaic_crds.spec import Output
 from mosaic_worker.output.colormaps import palette
 from starlette.staticfiles import StaticFiles
@@ -55,7 +56,12 @@ def page(request: Request) -> Response:
             return _templates.TemplateResponse(
                 request, "local.html", asked, HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"}
             )
-    told = {"told": page_settings(settings), "colormaps": colormaps()}
+    told = {
+        "told": page_settings(settings),
+        "colormaps": colormaps(),
+        "methods": METHODS,
+        "usual_method": Composite().method,
+    }
     return _templates.TemplateResponse(request, "page.html", told, headers={"Cache-Control": "no-cache"})
 
 

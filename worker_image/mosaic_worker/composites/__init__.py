@@ -1,1 +1,18 @@
-"""Composite methods: how many scenes become one value per pixel."""
+"""Composite methods: how the observations of a pixel become one value. Each method is one object of the registry.
+
+Nothing outside this package compares the name of a method. What people read of a method is in `mosaic_crds.composite`.
+"""
+
+from mosaic_crds.composite import Method
+
+from mosaic_worker.composites.first_valid import LATEST, LEAST_CLOUDY, OLDEST
+from mosaic_worker.composites.greenest import GREENEST
+from mosaic_worker.composites.medoid import MEDOID
+from mosaic_worker.composites.method import CompositeMethod
+from mosaic_worker.composites.reductions import MAX, MEAN, MEDIAN, MIN, PERCENTILE
+
+METHODS: dict[Method, CompositeMethod] = {
+    method.name: method
+    for method in (LATEST, OLDEST, LEAST_CLOUDY, GREENEST, MEDOID, MEAN, MEDIAN, MIN, MAX, PERCENTILE)
+}
+"""By the names of `spec.composite.method`, in the contract's order."""

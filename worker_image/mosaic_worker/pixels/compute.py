@@ -8,9 +8,7 @@ import numpy as np
 from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
 
-from mosaic_worker.composites.comparing import ndvi
-from mosaic_worker.composites.preference import CHOOSING
-from mosaic_worker.composites.reducers import Composite, bytes_per_pixel, reducer
+from mosaic_worker.composites.reducer import Reduced
 from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
@@ -96,7 +94,7 @@ def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skippe
         ]
         sources.expect(
             expected
-            for scene in (here[:1] if plan.composite.method in CHOOSING else here)
+            for scene in (here[:1] if plan.method.takes_first_valid else here)
             for expected in _expected(plan, scene, grid)
         )
 
@@ -114,11 +112,10 @@ def _expected(plan: Plan, scene: Scene, grid: Grid) -> Iterator[Expected]:
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
     """Rows that are worked on at once: as many blocks, or else rows, as fit the memory of a strip; at least one."""
-    pixel: float = bytes_per_pixel(
-        plan.composite.method, len(_composed_bands(plan)), max(1, len(scenes)), _compared_bands(plan)
-    )
-    bands = [band for planned in scenes for band in planned.scene.bands.values()]
-    source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in bands), default=1.0)
+    bands, compared = len(_composed_bands(plan)), plan.compared_layers
+    pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared)
+    read = [band for planned in scenes for band in planned.scene.bands.values()]
+    source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in read), default=1.0)
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source))
     rows = int(STRIP_BYTES / (pixel * tile.width))
     return max(1, min(tile.height, rows // plan.block * plan.block if rows >= plan.block else rows))
@@ -127,13 +124,6 @@ def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
 def _composed_bands(plan: Plan) -> tuple[str, ...]:
     """What scenes are composed of: the product's values, or the bands that it is computed from afterwards."""
     return plan.formula.output_bands if plan.composite.of == "product" else plan.formula.input_bands
-
-
-def _compared_bands(plan: Plan) -> int:
-    """How many bands are kept of each scene to compare scenes by, beside those that are composed."""
-    if plan.composite.method == "greenest":
-        return 1
-    return len(plan.formula.input_bands) if plan.composite.method == "medoid" and plan.composite.of == "product" else 0
 
 
 def _strip(
@@ -155,14 +145,7 @@ def _strip(
     formula, composite = plan.formula, plan.composite
     by_product = composite.of == "product"
     bands = _composed_bands(plan)
-    stack = reducer(
-        composite.method,
-        composite.percentile,
-        (len(bands), grid.height, grid.width),
-        len(scenes),
-        counting=composite.count,
-        compared=_compared_bands(plan),
-    )
+    stack = plan.method.reducer(composite, (len(bands), grid.height, grid.width), len(scenes), plan.compared_layers)
     out_of_range, read = 0, set()
     for number, planned in scenes:
         if stack.is_complete(wanted, _part(plan, planned, grid)):
@@ -181,7 +164,7 @@ def _strip(
             out_of_range += outside
         else:
             computed = np.stack([values[name] for name in bands])
-        stack.add(number, computed, _compared(plan, values))
+        stack.add(number, computed, plan.method.compared(composite.of, formula.input_bands, values))
     result = stack.result()
     if by_product:
         composed = result.values
@@ -200,15 +183,6 @@ def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
     window = planned.window
     rows = slice(max(0, window.top - row - SPARE), max(0, window.bottom - row + SPARE))
     return rows, slice(max(0, window.left - column - SPARE), max(0, window.right - column + SPARE))
-
-
-def _compared(plan: Plan, values: dict[str, Floats]) -> Floats | None:
-    """By what a scene is compared with others, if that is something else than what is composed."""
-    if not _compared_bands(plan):
-        return None
-    if plan.composite.method == "greenest":
-        return ndvi(values["nir"], values["red"])[np.newaxis]
-    return np.stack([values[name] for name in plan.formula.input_bands])
 
 
 def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> dict[str, Floats] | None:
@@ -237,7 +211,7 @@ def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources
     return hidden[halo : halo + grid.height, halo : halo + grid.width]
 
 
-def _with_extra_bands(plan: Plan, composed: Floats, result: Composite) -> Floats:
+def _with_extra_bands(plan: Plan, composed: Floats, result: Reduced) -> Floats:
     """The mosaic's bands: the product's, then count and scene where they are asked for."""
     layers = []
     if plan.composite.count:

@@ -20,7 +20,7 @@ COMPRESSED = 0.8
 
 
 def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = False) -> float:
-    """The work of a tile, in pixels read and written; see `preference.stops_when_full`."""
+    """The work of a tile, in pixels read and written; see `CompositeMethod.stops_when_full`."""
     read = sum(_overlap(tile, planned) for planned in scenes)
     return tile.width * tile.height + (min(read, tile.width * tile.height) if until_full else read)
 
@@ -35,7 +35,7 @@ def estimate(
         scenes: in order of preference.
         bands: how many the mosaic has.
         asked: the kernel that is asked for, if any.
-        until_full: see `preference.stops_when_full`.
+        until_full: see `CompositeMethod.stops_when_full`.
     """
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6
     full: BaseGeometry = Polygon()

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
-from mosaic_crds.spec import Composite, Output
+from mosaic_crds.spec import Output
 from mosaic_crds.spec import Product as ProductSpec
 from pydantic import TypeAdapter
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.composites.comparing import bands_to_read
+from mosaic_worker.composites import METHODS
+from mosaic_worker.composites.method import CompositeMethod
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Kernel, Window, kernel_for
 from mosaic_worker.geometry.tiling import Tile, tiles_of
@@ -113,9 +115,19 @@ class Plan:
         return product_of(self.product)
 
     @property
+    def method(self) -> CompositeMethod:
+        """The composite method."""
+        return METHODS[self.composite.method]
+
+    @property
+    def compared_layers(self) -> int:
+        """How many layers scenes are compared by, beside those that are composed."""
+        return self.method.compared_layers(self.composite.of, self.formula.input_bands)
+
+    @property
     def input_bands(self) -> tuple[str, ...]:
         """The bands that are read of each scene."""
-        return bands_to_read(self.composite.method, self.formula.input_bands)
+        return self.method.bands_to_read(self.formula.input_bands)
 
     def image_of(self, band: Band) -> tuple[int | None, Grid]:
         """What is read of a band: an overview by its number, or None for the image itself; and its pixels."""

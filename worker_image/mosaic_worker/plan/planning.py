@@ -12,8 +12,7 @@ from mosaic_crds.spec import MosaicRequestSpec
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.composites.comparing import bands_to_read
-from mosaic_worker.composites.preference import COMPARING, scene_order, stops_when_full
+from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge, projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import WGS84, crs_of, projected_bounds
@@ -86,7 +85,7 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
     """The canonical names of the bands that a request needs of each scene."""
-    return bands_to_read(spec.composite.method, product_of(spec.product).input_bands)
+    return METHODS[spec.composite.method].bands_to_read(product_of(spec.product).input_bands)
 
 
 def read_plan(uid: str, store: Store) -> Plan | None:
@@ -141,8 +140,8 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         RequestError: see `plan_step`.
     """
     spec, scenes = request.spec, found.scenes
-    product = product_of(spec.product)
-    calibrated = _calibration(product, scenes, compared=spec.composite.method in COMPARING)
+    product, method = product_of(spec.product), METHODS[spec.composite.method]
+    calibrated = _calibration(product, scenes, compared=method.compares_scenes)
     if spec.output.dtype == "int16":
         _check_packing(product, scenes)
     area = requested_area(spec.area)
@@ -151,12 +150,12 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     touching = [item for item in planned if not item.window.empty]
     if not touching:
         raise RequestError(NOT_TOUCHED)
-    order = scene_order(spec.composite.method, [item.scene for item in touching])
+    order = method.order([item.scene for item in touching])
     ordered = tuple(touching[place] for place in order)
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
     side = tile_side(grid, block)
-    until_full = stops_when_full(spec.composite)
+    until_full = method.stops_when_full(spec.composite)
     work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
     expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)
     if limits.range_seconds:

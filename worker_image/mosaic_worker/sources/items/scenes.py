@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from mosaic_crds.composite import Composite
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import OnUnreadable
-from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
-from mosaic_worker.composites.preference import scene_order, stops_when_full
+from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.items.item import StacItem
@@ -91,6 +91,5 @@ def scenes_of_items(
 
 def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:
     """Scenes in the order in which the grid of the source is taken from the first."""
-    if not stops_when_full(composite):
-        return scenes
-    return [scenes[place] for place in scene_order(composite.method, scenes)]
+    method = METHODS[composite.method]
+    return [scenes[place] for place in method.order(scenes)] if method.stops_when_full(composite) else scenes

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mosaic_crds.composite import Composite
 from mosaic_crds.source import OnUnreadable
-from mosaic_crds.spec import Composite
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.sources.access.gate import Gate

@@ -1,0 +1,96 @@
+"""`spec.composite`: how the observations of a pixel become one value.
+
+What people read of each method, and what the rules of the contract depend on, is in METHODS. How methods compute is in
+`mosaic_worker.composites`; a test holds the two equal.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mosaic_crds.fields import Model, Percent, Rule, distinct
+
+Method = Literal["latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"]
+Of = Literal["product", "bands"]
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What people read of a composite method.
+
+    Attributes:
+        title: its name in a form.
+        description: what each pixel of the mosaic is.
+        takes_scenes: whether each pixel comes from one scene, so that `chosen` can name it.
+    """
+
+    title: str
+    description: str
+    takes_scenes: bool = False
+
+
+METHODS: dict[Method, MethodInfo] = {
+    "latest": MethodInfo("Latest", "the newest observation", takes_scenes=True),
+    "oldest": MethodInfo("Oldest", "the oldest observation", takes_scenes=True),
+    "leastCloudy": MethodInfo(
+        "Least cloudy", "the observation of the scene with the lowest cloud cover", takes_scenes=True
+    ),
+    "greenest": MethodInfo(
+        "Greenest (maximum NDVI)", "the observation with the highest NDVI, which needs red and nir", takes_scenes=True
+    ),
+    "medoid": MethodInfo(
+        "Medoid (most representative)",
+        "the observation whose bands are nearest to those of all others",
+        takes_scenes=True,
+    ),
+    "mean": MethodInfo("Mean", "the mean of all observations"),
+    "median": MethodInfo("Median", "the median of all observations"),
+    "min": MethodInfo("Minimum", "the smallest value of all observations"),
+    "max": MethodInfo("Maximum", "the largest value of all observations"),
+    "percentile": MethodInfo("Percentile", "the percentile of all observations that composite.percentile gives"),
+}
+_TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
+
+
+class Composite(Model):
+    """How overlapping observations become one."""
+
+    rules = (
+        Rule(
+            server="has(self.percentile) == (self.method == 'percentile')",
+            holds=lambda composite: (composite.percentile is not None) == (composite.method == "percentile"),
+            message="it must be given with method percentile, and with no other",
+            field="percentile",
+        ),
+        Rule(
+            server=f"!self.chosen || self.method in {_TAKE_SCENES}",
+            holds=lambda composite: not composite.chosen or composite.method in _TAKE_SCENES,
+            message=f"it needs a method that takes whole scenes: {', '.join(_TAKE_SCENES[:-1])} or {_TAKE_SCENES[-1]}",
+            field="chosen",
+        ),
+        distinct("mask"),
+    )
+
+    method: Annotated[
+        Method,
+        Field(
+            description="How the valid observations of a pixel become one. "
+            + "; ".join(f"{name}: {info.description}" for name, info in METHODS.items())
+            + "."
+        ),
+    ] = "median"
+    percentile: Percent | None = None
+    """Which one, for method percentile."""
+    of: Of = "product"
+    """Reduce the product's values, or each band before the product is computed; of methods that take one scene, whether
+    it must have a value of the product or only its bands."""
+    mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
+    """Classes to leave out, by the scenes' masks. EarthDaily's know no snow and no water; Landsat's know cirrus since
+    Landsat 8."""
+    dilate: Annotated[int, Field(ge=0, le=100)] = 0
+    """Widen what is left out by so many pixels of the grid."""
+    count: bool = False
+    """Add a band that says how many scenes were valid."""
+    chosen: bool = False
+    """Add a band that says which scene was taken."""

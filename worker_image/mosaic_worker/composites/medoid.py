@@ -1,0 +1,85 @@
+"""The method medoid: each pixel from the scene whose bands are nearest to those of all others.
+
+Flood, N. (2013): Seasonal composite Landsat TM/ETM+ images using the medoid (a multi-dimensional median). Remote
+Sensing 5(12), 6481-6500.
+"""
+
+import numpy as np
+from mosaic_crds.composite import Composite
+from numpy.typing import NDArray
+
+from mosaic_worker.composites.method import CompositeMethod, age
+from mosaic_worker.composites.reducer import Floats, Layer, Reducer
+
+FARTHEST = float(np.finfo(np.float32).max)
+"""Stands for an infinite distance, so that sums stay finite."""
+CHUNK = 2**17
+"""Numbers of a scene that are compared in one step: their working arrays stay in a core's own cache."""
+
+
+class _Medoid(Reducer):
+    """Keeps all scenes, and beside their values what they are compared by, where that is something else."""
+
+    def __init__(self, _: Composite, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
+        super().__init__(shape)
+        self._layers = np.empty((scenes, *shape), np.float32)
+        self._compared = np.empty((scenes, compared, *shape[1:]), np.float32) if compared else self._layers
+        self._numbers: list[int] = []
+
+    def _take(self, layer: Layer) -> None:
+        place = len(self._numbers)
+        self._numbers.append(layer.number)
+        self._layers[place] = layer.values
+        self._compared[place] = layer.compared
+        self._compared[place][:, ~layer.valid] = np.nan
+
+    def _values(self) -> Floats:
+        taken = len(self._numbers)
+        if taken == 0:
+            return np.full(self._layers.shape[1:], np.nan, np.float32)
+        nearest = medoid(self._compared[:taken])
+        self.chosen = np.where(self.count > 0, np.array(self._numbers, np.uint16)[nearest], np.uint16(0))
+        found: Floats = np.take_along_axis(self._layers[:taken], nearest[np.newaxis, np.newaxis], 0)[0]
+        found[:, self.count == 0] = np.nan
+        return found
+
+
+def medoid(layers: Floats) -> NDArray[np.intp]:
+    """For each pixel the scene with the least sum of Euclidean distances to all others.
+
+    Args:
+        layers: float32 (scenes, bands, height, width); a scene with NaN in any band of a pixel is no candidate there.
+
+    Returns:
+        Positions along the first axis, (height, width); of equal sums the first, 0 where there is no candidate.
+    """
+    _, bands, height, width = layers.shape
+    rows = max(1, CHUNK // (bands * width))
+    return np.concatenate([_medoid(layers[:, :, top : top + rows]) for top in range(0, height, rows)])
+
+
+def _medoid(layers: Floats) -> NDArray[np.intp]:
+    scenes = len(layers)
+    sums = np.zeros((scenes, *layers.shape[2:]))
+    sums[np.isnan(layers).any(axis=1)] = np.inf
+    for one in range(scenes):
+        for other in range(one + 1, scenes):
+            with np.errstate(invalid="ignore"):
+                apart = np.subtract(layers[one], layers[other], dtype=np.float64)
+            distance = np.sqrt(np.square(apart, out=apart).sum(axis=0))
+            np.nan_to_num(distance, copy=False, nan=0.0, posinf=FARTHEST)  # no pair where one of them has no data
+            sums[one] += distance
+            sums[other] += distance
+    nearest: NDArray[np.intp] = sums.argmin(axis=0)
+    return nearest
+
+
+MEDOID = CompositeMethod(
+    "medoid",
+    _Medoid,
+    sort_key=lambda scene: (age(scene),),  # of equal ones the newest
+    keeps_all_scenes=True,
+    compares_scenes=True,
+    compared_layers=lambda of, bands: len(bands) if of == "product" else 0,
+    compared=lambda of, bands, values: np.stack([values[name] for name in bands]) if of == "product" else None,
+)

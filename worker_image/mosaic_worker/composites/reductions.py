@@ -1,0 +1,93 @@
+"""Methods that reduce all valid values of a pixel to one: mean, min, max, median, percentile."""
+
+import bottleneck
+import numpy as np
+from mosaic_crds.composite import Composite
+
+from mosaic_worker.composites.method import CompositeMethod
+from mosaic_worker.composites.reducer import Counts, Floats, Layer, Reducer
+
+
+class _Mean(Reducer):
+    """Sums in float64, in the order of the scenes."""
+
+    def __init__(self, _: Composite, shape: tuple[int, int, int], *__: int) -> None:
+        super().__init__(shape)
+        self._sum = np.zeros(shape, np.float64)
+
+    def _take(self, layer: Layer) -> None:
+        np.add(self._sum, layer.values, out=self._sum, where=layer.valid)
+
+    def _values(self) -> Floats:
+        with np.errstate(invalid="ignore"):
+            return (self._sum / self.count).astype(np.float32)
+
+
+class _Extreme(Reducer):
+    def __init__(self, shape: tuple[int, int, int], extreme: np.ufunc) -> None:
+        super().__init__(shape)
+        self._found = np.full(shape, np.nan, np.float32)
+        self._extreme = extreme
+
+    def _take(self, layer: Layer) -> None:
+        self._extreme(self._found, layer.values, out=self._found, where=layer.valid)
+
+    def _values(self) -> Floats:
+        return self._found
+
+
+class _Stack(Reducer):
+    """Keeps all scenes; the median is the percentile of a request that gives none."""
+
+    def __init__(self, composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> None:
+        super().__init__(shape)
+        self._shape = shape
+        self._percentile = 50.0 if composite.percentile is None else composite.percentile
+        self._layers = np.empty((scenes, *shape), np.float32)
+        self._taken = 0
+
+    def _take(self, layer: Layer) -> None:
+        kept = self._layers[self._taken]
+        kept[:] = layer.values
+        kept[:, ~layer.valid] = np.nan
+        self._taken += 1
+
+    def _values(self) -> Floats:
+        layers = self._layers[: self._taken]
+        if self._taken == 0:
+            return np.full(self._shape, np.nan, np.float32)
+        if self._taken == 1:  # any percentile of one value is that value
+            only: Floats = layers[0]
+            return only
+        if self._percentile == 50:
+            median: Floats = bottleneck.nanmedian(layers, axis=0)
+            too_large = np.isinf(median)
+            if too_large.any():  # the sum of the two middle values overflows, their mean does not
+                median[too_large] = np.nanmedian(layers[:, too_large].astype(np.float64), axis=0)
+            return median
+        return nan_percentile(layers, self.count, self._percentile)
+
+
+def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
+    """A percentile along the first axis without NaN, linear between the closest ranks as numpy's default.
+
+    Args:
+        layers: float32 (scenes, bands, height, width); sorted in place.
+        count: (height, width), how many layers are valid; the same ones in every band.
+        percentile: 0 to 100.
+    """
+    layers.sort(axis=0)  # NaN last
+    rank = np.maximum(count.astype(np.float64) - 1, 0) * (percentile / 100)
+    below = np.floor(rank).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(count.astype(np.intp) - 1, 0))
+    lower = np.take_along_axis(layers, np.broadcast_to(below, (1, *layers.shape[1:])), 0)[0].astype(np.float64)
+    upper = np.take_along_axis(layers, np.broadcast_to(above, (1, *layers.shape[1:])), 0)[0].astype(np.float64)
+    found: Floats = (lower + (upper - lower) * (rank - below)).astype(np.float32)
+    return found
+
+
+MEAN = CompositeMethod("mean", _Mean)
+MEDIAN = CompositeMethod("median", _Stack, keeps_all_scenes=True)
+MIN = CompositeMethod("min", lambda _, shape, *__: _Extreme(shape, np.fmin))
+MAX = CompositeMethod("max", lambda _, shape, *__: _Extreme(shape, np.fmax))
+PERCENTILE = CompositeMethod("percentile", _Stack, keeps_all_scenes=True)
