@@ -84,7 +84,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
         app.include_router(router, prefix=API)
     pages.mount_files(app)
     app.add_middleware(WellFormed)
-    app.add_middleware(BodyLimit, settings=settings, uploads_to=(f"{API}/entries", f"{API}/areas"))
+    app.add_middleware(BodyLimit, settings=settings, uploads_to=(f"{API}/datasets", f"{API}/areas"))
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")
         app.add_middleware(

@@ -18,7 +18,7 @@ from mosaic_api.datasets.scratch import Scratch, sweep_scratch
 from mosaic_api.datasets.storage import Filing
 from mosaic_api.monitoring.health import Health
 from mosaic_api.monitoring.metrics import Metrics
-from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.previews import Previews
 from mosaic_api.results.published import ShownMosaic
 from mosaic_api.settings import Settings
@@ -59,7 +59,7 @@ class Context:
         news: tells of rows that changed.
         limits: of what one caller may do.
         provider: by which people log in; None if they need a token.
-        datasets: COGs of the store, kept open.
+        cogs: COGs of the store, kept open.
         shown: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
             shared any more is seen a little longer.
         tiles: as PNG, by their ETag: many people look at the same mosaic.
@@ -70,7 +70,7 @@ class Context:
         metrics: of this application.
         loops: what works in the background of this process.
         health: whether this process can work.
-        filing: reads and keeps the files of entries.
+        filing: reads and keeps the files of datasets.
         scratch: the disk that files pass through.
         uploads, streams: let so many in at once.
         working: threads for these, apart from those that answer.
@@ -80,7 +80,7 @@ class Context:
     database: Database
     store: Store
     news: News = field(repr=False)
-    datasets: Datasets = field(repr=False)
+    cogs: OpenCogs = field(repr=False)
     shown: Remembered[tuple[Principal, ShownMosaic]] = field(repr=False)
     tiles: Remembered[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
@@ -120,7 +120,7 @@ class Context:
             database=database,
             store=store,
             news=News(database, loops),
-            datasets=Datasets(store),
+            cogs=OpenCogs(store),
             shown=Remembered(SHOWN_SECONDS, MOST_SHOWN),
             tiles=Remembered(TILE_SECONDS, MOST_TILES),
             previews=Previews(store),
@@ -148,7 +148,7 @@ class Context:
         """Give back what is open."""
         self.scratch.close()
         self.news.stop()
-        self.datasets.close()
+        self.cogs.close()
         self.database.close()
         self.metrics.close()
         self.health.close()

@@ -87,15 +87,15 @@ def result_key(namespace: str, name: str, uid: str, file: str) -> str:
     return f"mosaics/{namespace}/{name}/{uid}/{file}"
 
 
-ENTRIES_FOLDER = "entries/"
-"""Of all that people keep beside mosaics."""
+DATASETS_FOLDER = "datasets/"
+"""The folder of all datasets."""
 
 
-def entry_prefix(entry_id: str) -> str:
-    """The folder of an entry's files."""
-    return f"{ENTRIES_FOLDER}{entry_id}/"
+def dataset_prefix(dataset_id: str) -> str:
+    """The folder of the files of a dataset."""
+    return f"{DATASETS_FOLDER}{dataset_id}/"
 
 
-def entry_key(entry_id: str, role: str, mark: str, suffix: str) -> str:
-    """A file of an entry; by its mark no other one has its name."""
-    return f"{entry_prefix(entry_id)}{role}-{mark[:16]}{suffix}"
+def dataset_key(dataset_id: str, role: str, mark: str, suffix: str) -> str:
+    """A file of a dataset; by its mark no other file has its name."""
+    return f"{dataset_prefix(dataset_id)}{role}-{mark[:16]}{suffix}"

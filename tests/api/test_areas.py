@@ -58,7 +58,7 @@ def test_an_area_is_read_over_rest_and_nothing_is_kept(laptop: TestClient, tmp_p
     told = sent(laptop, content)
     assert shapely.geometry.shape(told["geometry"]).equals(LEFT)
     assert (told["bounds"], told["features"], told["left_out"]) == ([10, 40, 11, 41], 1, 6000)
-    assert laptop.get("/api/v1/entries").json()["total"] == 0
+    assert laptop.get("/api/v1/datasets").json()["total"] == 0
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
 

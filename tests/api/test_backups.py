@@ -16,7 +16,7 @@ import pytest
 from mosaic_api.backups.archive import ABOUT, DATABASE, FORMAT, STORE, About, writing
 from mosaic_api.backups.create import Made, back_up
 from mosaic_api.backups.restore import restore
-from mosaic_api.database import Database, Entry
+from mosaic_api.database import Database, Dataset
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.store import Store, open_store
@@ -72,7 +72,7 @@ def shows(client: httpx.Client, mosaic: str, image: str) -> dict[str, object]:
     told = seen(client, mosaic)
     result = {name: value for name, value in told["status"]["result"].items() if name not in {"cog", "png", "item"}}
     paths = [f"requests/{mosaic}/files/{name}" for name in ("cog", "png", "thumbnail", "item")]
-    paths += [f"entries/{image}", f"entries/{image}/files/original", f"requests/{mosaic}/legend"]
+    paths += [f"datasets/{image}", f"datasets/{image}/files/original", f"requests/{mosaic}/legend"]
     files = {path: client.get(f"/api/v1/{path}") for path in paths}
     assert all(answer.status_code == 200 for answer in files.values()), files
     return {path: answer.content for path, answer in files.items()} | {"item": told["item"], "result": result}
@@ -87,7 +87,7 @@ def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_g
             done(client, snow)
             content = (place / "image.tif").read_bytes()
             said = {"kind": "image", "name": "image"}
-            kept = client.post("/api/v1/entries", data=said, files={"file": ("i.tif", content)})
+            kept = client.post("/api/v1/datasets", data=said, files={"file": ("i.tif", content)})
             assert kept.status_code == 201, kept.text
             image = kept.json()["id"]
             slow = ask(client, "slow", spec_of(f"http://{address}"))
@@ -98,8 +98,8 @@ def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_g
                 with httpx.Client(base_url=client.base_url, headers=client.headers, cookies=client.cookies) as other:
                     while not stop.is_set():
                         files = {"file": ("i.tif", content)}
-                        made = other.post("/api/v1/entries", data={"kind": "image", "name": "more"}, files=files)
-                        other.delete(f"/api/v1/entries/{made.json()['id']}")
+                        made = other.post("/api/v1/datasets", data={"kind": "image", "name": "more"}, files=files)
+                        other.delete(f"/api/v1/datasets/{made.json()['id']}")
 
             bustling = threading.Thread(target=bustle)
             bustling.start()
@@ -118,9 +118,9 @@ def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_g
             assert shows(client, snow, image) == before
             assert seen(client, snow)["status"]["result"]["cog"].startswith((new / "store").as_uri())
             done(client, slow)
-            entries = client.get("/api/v1/entries").json()["entries"]
+            entries = client.get("/api/v1/datasets").json()["datasets"]
             for entry in entries:
-                assert client.get(f"/api/v1/entries/{entry['id']}/files/original").content == content
+                assert client.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
     assert not servers_below(place)
 
 
@@ -151,17 +151,17 @@ def kept(server: tuple[PrivatePostgres, Database], tmp_path: Path) -> Kept:
     postgres, database = server
     store = open_store(str(tmp_path / "store"))
     with database.transaction() as session:
-        session.execute(delete(Entry))
+        session.execute(delete(Dataset))
         for name in ("a", "b"):
-            key = f"entries/{name}/original"
+            key = f"datasets/{name}/original"
             store.create(key, [name.encode() * 1000])
             session.add(entry(name, key))
     return Kept(postgres, database, store)
 
 
-def entry(name: str, key: str) -> Entry:
+def entry(name: str, key: str) -> Dataset:
     place = {"west": 0, "south": 0, "east": 1, "north": 1, "footprint": {}}
-    return Entry(kind="image", name=name, files={"original": {"key": key}}, **place)
+    return Dataset(kind="image", name=name, files={"original": {"key": key}}, **place)
 
 
 def make(kept: Kept, path: Path, store: Store | None = None) -> Made:
@@ -184,28 +184,28 @@ class Meddling:
 def test_what_is_deleted_while_it_is_copied_is_not_in_the_rows_either(kept, tmp_path):
     def removed() -> None:
         with kept.database.transaction() as session:
-            session.execute(delete(Entry).where(Entry.name == "b"))
-        kept.store.delete("entries/b/original")
+            session.execute(delete(Dataset).where(Dataset.name == "b"))
+        kept.store.delete("datasets/b/original")
 
     made = make(kept, tmp_path / "backup", Meddling(kept.store, [removed]))
     assert (made.files, made.lost) == (1, ())
     restored = restore(tmp_path / "backup", tmp_path / "new", None, nothing)
-    assert restored.files == ["entries/a/original"]
+    assert restored.files == ["datasets/a/original"]
     server = PrivatePostgres(tmp_path / "new/database")
     database = Database(server.start())
     try:
         with database.transaction() as session:
-            assert session.scalars(select(Entry.name)).all() == ["a"]
+            assert session.scalars(select(Dataset.name)).all() == ["a"]
     finally:
         database.close()
         server.stop()
         shutil.rmtree(server.place)
-    assert open_store(str(tmp_path / "new/store")).read("entries/a/original") == b"a" * 1000
+    assert open_store(str(tmp_path / "new/store")).read("datasets/a/original") == b"a" * 1000
 
 
 def test_what_the_store_has_lost_is_said_and_the_rest_is_kept(kept, tmp_path):
-    kept.store.delete("entries/b/original")
-    assert make(kept, tmp_path / "backup").lost == ("entries/b/original",)
+    kept.store.delete("datasets/b/original")
+    assert make(kept, tmp_path / "backup").lost == ("datasets/b/original",)
 
 
 def test_a_backup_that_fails_leaves_nothing_and_none_is_overwritten(kept, tmp_path):
@@ -230,11 +230,11 @@ def written(path: Path, **changed: object) -> Path:
         "format": FORMAT,
         "created": "2026-01-01",
         "revision": "0001",
-        "files": ["entries/a"],
+        "files": ["datasets/a"],
         "lost": [],
     } | changed
     with writing(path) as archive:
-        archive.add(f"{STORE}entries/a", io.BytesIO(os.urandom(5000)))
+        archive.add(f"{STORE}datasets/a", io.BytesIO(os.urandom(5000)))
         archive.add(DATABASE, io.BytesIO(b"PGDMP"))
         archive.add(ABOUT, io.BytesIO(About(**about | changed).to_json()))
     return path
@@ -258,7 +258,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
     [
         ({"revision": "9999"}, "newer version"),
         ({"format": 2}, "another version"),
-        ({"files": ["entries/not-there"]}, "no whole backup"),
+        ({"files": ["datasets/not-there"]}, "no whole backup"),
     ],
 )
 def test_a_backup_that_cannot_be_used_here_is_refused_before_anything_is_written(tmp_path, changed, told):

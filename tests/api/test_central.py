@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from mosaic_api.database import Entry, Mosaic
+from mosaic_api.database import Dataset, Request
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
@@ -31,15 +31,15 @@ from support.servers.running import free_port
 
 
 def test_without_a_central_installation_it_is_said_what_to_configure(laptop: TestClient):
-    entry = laptop.post("/api/v1/entries", json={"kind": "point", "name": "x", "longitude": 1, "latitude": 1}).json()
+    entry = laptop.post("/api/v1/datasets", json={"kind": "point", "name": "x", "longitude": 1, "latitude": 1}).json()
     standing = laptop.get("/api/v1/central").json()
     assert (standing["configured"], standing["reachable"], standing["url"]) == (False, False, None)
     calls = [
-        ("POST", f"entries/{entry['id']}/share", None),
-        ("DELETE", f"entries/{entry['id']}/share", None),
-        ("GET", "central/entries", None),
-        ("GET", f"central/entries/{uuid.uuid4()}", None),
-        ("POST", f"central/entries/{uuid.uuid4()}/fetch", None),
+        ("POST", f"datasets/{entry['id']}/share", None),
+        ("DELETE", f"datasets/{entry['id']}/share", None),
+        ("GET", "central/datasets", None),
+        ("GET", f"central/datasets/{uuid.uuid4()}", None),
+        ("POST", f"central/datasets/{uuid.uuid4()}/fetch", None),
         ("POST", "central/requests", {"spec": {}}),
         ("GET", "central/requests", None),
         ("POST", f"central/requests/{uuid.uuid4()}/fetch", None),
@@ -66,24 +66,24 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
         keep(laptop, kind="point", name="private", longitude=0, latitude=0)
         assert laptop.get("central").json()["reachable"] is True
         for entry in made:
-            assert laptop.post(f"entries/{entry['id']}/share").status_code == 202
+            assert laptop.post(f"datasets/{entry['id']}/share").status_code == 202
         for entry in made:
             shared(laptop, entry)
         with new_database(postgres) as url:
             second = replace(pair.laptop.settings, database=url, store=str(tmp_path / "second"))
             second = replace(second, central_token=central.token("other lab"))
             with serving(second, free_port()) as other, other.client() as bob:
-                listed = bob.get("central/entries").json()
-                assert {entry["name"] for entry in listed["entries"]} == {"lake", "map", "towns", "camp"}
-                assert {entry["owner"] for entry in listed["entries"]} == {"lab"}
-                near = bob.get("central/entries", params={"bbox": "15,47,17,49"}).json()["entries"]
+                listed = bob.get("central/datasets").json()
+                assert {entry["name"] for entry in listed["datasets"]} == {"lake", "map", "towns", "camp"}
+                assert {entry["owner"] for entry in listed["datasets"]} == {"lab"}
+                near = bob.get("central/datasets", params={"bbox": "15,47,17,49"}).json()["datasets"]
                 assert [entry["name"] for entry in near] == ["towns"]
-                page = bob.get("central/entries", params={"limit": 3}).json()
-                assert page["next"].startswith("/api/v1/central/entries?")
-                assert len(bob.get(f"{other.url}{page['next']}").json()["entries"]) == 1
-                for entry in listed["entries"]:
-                    first = bob.post(f"central/entries/{entry['id']}/fetch")
-                    again = bob.post(f"central/entries/{entry['id']}/fetch")
+                page = bob.get("central/datasets", params={"limit": 3}).json()
+                assert page["next"].startswith("/api/v1/central/datasets?")
+                assert len(bob.get(f"{other.url}{page['next']}").json()["datasets"]) == 1
+                for entry in listed["datasets"]:
+                    first = bob.post(f"central/datasets/{entry['id']}/fetch")
+                    again = bob.post(f"central/datasets/{entry['id']}/fetch")
                     assert (first.status_code, again.status_code) == (201, 200), first.text
                     fetched = first.json()
                     assert again.json() == fetched
@@ -94,42 +94,42 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
                     assert fetched["central"]["id"] == entry["id"]
                     if "original" in mine["files"]:
                         assert fetched["files"]["original"] == mine["files"]["original"]
-                        content = bob.get(f"entries/{fetched['id']}/files/original").content
-                        assert content == laptop.get(f"entries/{mine['id']}/files/original").content
-                assert bob.get("entries").json()["total"] == 4
-                fetched = bob.get("entries", params={"text": "lake"}).json()["entries"][0]
-                refused = bob.post(f"entries/{fetched['id']}/share")
+                        content = bob.get(f"datasets/{fetched['id']}/files/original").content
+                        assert content == laptop.get(f"datasets/{mine['id']}/files/original").content
+                assert bob.get("datasets").json()["total"] == 4
+                fetched = bob.get("datasets", params={"text": "lake"}).json()["datasets"][0]
+                refused = bob.post(f"datasets/{fetched['id']}/share")
                 assert (refused.status_code, "fetched from" in refused.text) == (409, True)
-                assert bob.get("entries", params={"text": "private"}).json()["total"] == 0
+                assert bob.get("datasets", params={"text": "private"}).json()["total"] == 0
 
 
 def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
         entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"entries/{entry['id']}/share")
+        laptop.post(f"datasets/{entry['id']}/share")
         central_id = shared(laptop, entry)["central"]["id"]
-        laptop.patch(f"entries/{entry['id']}", json={"name": "renamed"})
-        until(lambda: there.get(f"entries/{central_id}").json()["name"] == "renamed")
+        laptop.patch(f"datasets/{entry['id']}", json={"name": "renamed"})
+        until(lambda: there.get(f"datasets/{central_id}").json()["name"] == "renamed")
         shared(laptop, entry)
-        laptop.delete(f"entries/{entry['id']}/share")
-        until(lambda: laptop.get(f"entries/{entry['id']}").json()["central"] is None)
-        assert there.get(f"entries/{central_id}").status_code == 404
-        laptop.post(f"entries/{entry['id']}/share")
+        laptop.delete(f"datasets/{entry['id']}/share")
+        until(lambda: laptop.get(f"datasets/{entry['id']}").json()["central"] is None)
+        assert there.get(f"datasets/{central_id}").status_code == 404
+        laptop.post(f"datasets/{entry['id']}/share")
         assert shared(laptop, entry)["central"]["id"] == central_id
-        assert there.get(f"entries/{central_id}").json()["name"] == "renamed"
-        assert there.get("entries").json()["total"] == 1
+        assert there.get(f"datasets/{central_id}").json()["name"] == "renamed"
+        assert there.get("datasets").json()["total"] == 1
 
 
 def test_what_the_central_installation_refuses_is_said(pair: Pair):
     small = replace(pair.central, max_stored_bytes=1000)
     with serving(small, pair.port), pair.laptop.client() as laptop:
         entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"entries/{entry['id']}/share")
+        laptop.post(f"datasets/{entry['id']}/share")
         failed = shared(laptop, entry, "failed")
         assert "your entries fill" in failed["central"]["message"]
     with pair.central_up():
         with pair.laptop.client() as laptop:
-            laptop.post(f"entries/{entry['id']}/share")
+            laptop.post(f"datasets/{entry['id']}/share")
             shared(laptop, entry)
 
 
@@ -142,16 +142,16 @@ def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
         local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_token=wrong)
         with serving(local, free_port()) as installation, installation.client() as laptop:
             entry = keep(laptop, kind="point", longitude=0, latitude=0)
-            laptop.post(f"entries/{entry['id']}/share")
+            laptop.post(f"datasets/{entry['id']}/share")
             sharing = until(
-                lambda: (told := laptop.get(f"entries/{entry['id']}").json()["central"])["message"] and told
+                lambda: (told := laptop.get(f"datasets/{entry['id']}").json()["central"])["message"] and told
             )
             assert sharing["state"] == "waiting"
-            answers = [laptop.get(path) for path in ("central", "central/entries", "openapi.json", "entries")]
+            answers = [laptop.get(path) for path in ("central", "central/datasets", "openapi.json", "datasets")]
             assert "does not accept the token" in answers[0].json()["message"]
             assert answers[1].status_code == 409
             with installation.database.transaction() as session:
-                rows = json.dumps([row.sharing for row in session.scalars(select(Entry))])
+                rows = json.dumps([row.sharing for row in session.scalars(select(Dataset))])
             for text in (*[answer.text for answer in answers], rows, caplog.text, repr(local)):
                 assert wrong not in text
 
@@ -199,7 +199,7 @@ def test_the_central_installation_is_asked_for_mosaics(pair: Pair):
         early = laptop.post(f"central/requests/{asked.json()['id']}/fetch")
         assert (early.status_code, "not published" in early.text) == (409, True)
         with central.database.transaction() as session:
-            crud.tell(session.scalars(select(Mosaic)).one(), {"phase": "Running", "message": "1 of 2"})
+            crud.tell(session.scalars(select(Request)).one(), {"phase": "Running", "message": "1 of 2"})
         seen = laptop.get(f"central/requests/{asked.json()['id']}").json()
         assert (seen["phase"], seen["status"]["message"]) == ("Running", "1 of 2")
         assert re.fullmatch(r"[0-9a-f-]{36}", seen["id"])
@@ -213,7 +213,7 @@ def test_a_mosaic_that_the_central_installation_made_is_fetched(pair: Pair, show
         assert fetched.status_code == 201, fetched.text
         entry = fetched.json()
         assert laptop.post(f"central/requests/{mosaic}/fetch").json()["id"] == entry["id"]
-        assert laptop.get(f"entries/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert laptop.get(f"datasets/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
         assert (entry["name"], entry["details"]["colormap"]) == ("utm", "nipy_spectral")
         assert_same_values(laptop, entry, shown["utm"])
 
@@ -227,12 +227,12 @@ def test_a_published_mosaic_becomes_an_image(pair: Pair, shown: dict[str, Publis
         picture = shown["utm"].item["assets"]["picture"]
         assert entry["details"]["limits"] == picture["mosaic:stretch"][0]
         assert entry["details"]["colormap"] == picture["mosaic:colormap"]
-        assert laptop.get(f"entries/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert laptop.get(f"datasets/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
         assert_same_values(laptop, entry, shown["utm"])
         unpublished = shown["utm"].row(installation.database, owner="me", name="open", item=None)
-        refused = laptop.post("entries", json={"from_request": unpublished})
+        refused = laptop.post("datasets", json={"from_request": unpublished})
         assert (refused.status_code, refused.json()["field"]) == (409, "from_request")
-        assert laptop.post("entries", json={"from_request": str(uuid.uuid4())}).status_code == 404
+        assert laptop.post("datasets", json={"from_request": str(uuid.uuid4())}).status_code == 404
 
 
 def assert_same_values(client: httpx.Client, entry: dict[str, Any], mosaic: Published) -> None:
@@ -242,5 +242,5 @@ def assert_same_values(client: httpx.Client, entry: dict[str, Any], mosaic: Publ
     row, column = int(rows[len(rows) // 2]), int(columns[len(columns) // 2])
     crs = mosaic.item["properties"]["proj:code"]
     (lon,), (lat,) = warp.transform(crs, "EPSG:4326", *([each] for each in transform @ (column + 0.5, row + 0.5)))
-    found = client.get(f"entries/{entry['id']}/point", params={"lon": lon, "lat": lat}).json()["bands"]
+    found = client.get(f"datasets/{entry['id']}/point", params={"lon": lon, "lat": lat}).json()["bands"]
     assert found[0]["value"] == pytest.approx(values[0, row, column], rel=1e-6)

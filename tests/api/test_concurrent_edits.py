@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from mosaic_api.auth import identity
 from mosaic_api.auth.identity import named_user, principal_of
-from mosaic_api.database import Database, Mosaic, User
+from mosaic_api.database import Database, Request, User
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Forbidden, TooMany
@@ -40,7 +40,7 @@ def test_requests_made_at_once_do_not_pass_the_limit_together(settings: Settings
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(make, range(8))) == 1
     with database.transaction() as session:
-        assert session.scalar(select(func.count()).select_from(Mosaic)) == 1
+        assert session.scalar(select(func.count()).select_from(Request)) == 1
 
 
 def test_of_two_administrators_who_shut_each_other_out_one_is_left(database: Database):

@@ -15,7 +15,7 @@ import shapely
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import create_token, named_user
-from mosaic_api.database import Audit, Database, Entry, LooseFile
+from mosaic_api.database import Audit, Database, Dataset, OrphanFile
 from mosaic_api.datasets.purge import purge
 from mosaic_api.settings import Settings
 from mosaic_worker.store import open_store
@@ -31,10 +31,10 @@ def keep(client: TestClient, file: bytes | None = None, status: int = 201, **sai
     """Send an entry, as the page does."""
     said = {"name": "one"} | said
     if file is None:
-        answer = client.post("/api/v1/entries", json=said)
+        answer = client.post("/api/v1/datasets", json=said)
     else:
         fields = {name: str(value) for name, value in said.items()}
-        answer = client.post("/api/v1/entries", data=fields, files={"file": ("a file.tif", file)})
+        answer = client.post("/api/v1/datasets", data=fields, files={"file": ("a file.tif", file)})
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -44,7 +44,7 @@ def tile_at(client: TestClient, entry: dict[str, Any], longitude: float, latitud
     side = 1 << zoom
     column = (longitude + 180) / 360 * side
     row = (1 - np.arcsinh(np.tan(np.radians(latitude))) / np.pi) / 2 * side
-    path = f"/api/v1/entries/{entry['id']}/tiles/{zoom}/{int(column)}/{int(row)}.png"
+    path = f"/api/v1/datasets/{entry['id']}/tiles/{zoom}/{int(column)}/{int(row)}.png"
     answer = client.get(path, params=query)
     assert answer.status_code == 200, answer.text
     image = Image.open(io.BytesIO(answer.content)).convert("RGBA")
@@ -53,7 +53,7 @@ def tile_at(client: TestClient, entry: dict[str, Any], longitude: float, latitud
 
 
 def value_at(client: TestClient, entry: dict[str, Any], longitude: float, latitude: float) -> list[float | None]:
-    answer = client.get(f"/api/v1/entries/{entry['id']}/point", params={"lon": longitude, "lat": latitude})
+    answer = client.get(f"/api/v1/datasets/{entry['id']}/point", params={"lon": longitude, "lat": latitude})
     assert answer.status_code == 200, answer.text
     return [band["value"] for band in answer.json()["bands"]]
 
@@ -69,9 +69,9 @@ def test_an_image_is_kept_as_it_is_and_shown_where_it_is(laptop: TestClient):
     assert shapely.geometry.shape(entry["footprint"]).bounds == pytest.approx((west, south, east, north))
     assert entry["details"]["bands"][0]["minimum"] == pytest.approx(300, abs=400)
     for role, told in entry["files"].items():
-        sent = laptop.get(f"/api/v1/entries/{entry['id']}/files/{role}").content
+        sent = laptop.get(f"/api/v1/datasets/{entry['id']}/files/{role}").content
         assert (len(sent), hashlib.sha256(sent).hexdigest()) == (told["bytes"], told["sha256"])
-    assert laptop.get(f"/api/v1/entries/{entry['id']}/files/original").content == content
+    assert laptop.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
     middle = ((west + east) / 2, (south + north) / 2)
     assert value_at(laptop, entry, *middle)[0] == pytest.approx(100 * 300 + 150, abs=301)
     assert value_at(laptop, entry, west + 0.001, north - 0.0005) == [None]
@@ -165,7 +165,7 @@ def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west:
     assert tile_at(laptop, entry, west - 0.5 if west < 170 else 178.5, 40.5, 9)[3] == 0
     assert value_at(laptop, entry, east - 0.5, 40.5)[2] > 200
     moved = laptop.patch(
-        f"/api/v1/entries/{entry['id']}", json={"west": 20, "south": 50, "east": 22, "north": 51, "name": "moved"}
+        f"/api/v1/datasets/{entry['id']}", json={"west": 20, "south": 50, "east": 22, "north": 51, "name": "moved"}
     )
     assert moved.status_code == 200, moved.text
     assert (moved.json()["bounds"], moved.json()["name"]) == ([20, 50, 22, 51], "moved")
@@ -176,10 +176,10 @@ def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west:
 def test_a_moved_picture_leaves_nothing_behind(laptop: TestClient, database: Database, tmp_path: Path):
     entry = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
     for west in (10, 1):
-        laptop.patch(f"/api/v1/entries/{entry['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
-    assert len(list((tmp_path / "store" / "entries").rglob("*.*"))) == 2
+        laptop.patch(f"/api/v1/datasets/{entry['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
+    assert len(list((tmp_path / "store" / "datasets").rglob("*.*"))) == 2
     with database.transaction() as session:
-        assert session.scalars(select(LooseFile.key)).all() == []
+        assert session.scalars(select(OrphanFile.key)).all() == []
     assert tile_at(laptop, entry, 2, 1.5, 9)[3] == 255
 
 
@@ -194,7 +194,7 @@ def test_vector_files_become_features_with_attributes(laptop: TestClient, tmp_pa
     west, south, east, north = entry["bounds"]
     assert -127.6 < west < east < -127.1
     assert 50.9 < south < north < 51.7
-    answer = laptop.get(f"/api/v1/entries/{entry['id']}/features")
+    answer = laptop.get(f"/api/v1/datasets/{entry['id']}/features")
     assert answer.headers["content-type"] == "application/geo+json"
     features = answer.json()["features"]
     assert len(features) == 2
@@ -218,7 +218,7 @@ def test_all_layers_of_a_file_are_shown(laptop: TestClient, tmp_path: Path):
     vectors(path, "GPKG", layer="rivers", append=True)
     entry = keep(laptop, path.read_bytes(), kind="vector")
     assert [layer["name"] for layer in entry["details"]["layers"]] == ["lakes", "rivers"]
-    features = laptop.get(f"/api/v1/entries/{entry['id']}/features").json()["features"]
+    features = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
     assert [each["layer"] for each in features] == ["lakes", "lakes", "rivers", "rivers"]
 
 
@@ -228,11 +228,11 @@ def test_a_file_too_large_for_a_page_is_shown_simplified(laptop: TestClient):
     content = geojson(feature(ring, name="round"))
     entry = keep(laptop, content, kind="vector")
     assert entry["details"]["shown"] == {"features": 1, "of": 1, "simplified": True}
-    (shown,) = laptop.get(f"/api/v1/entries/{entry['id']}/features").json()["features"]
+    (shown,) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
     found = shapely.geometry.shape(shown["geometry"])
     assert shapely.get_num_coordinates(found) <= 400_000
     assert found.symmetric_difference(ring).area < 1e-3
-    assert laptop.get(f"/api/v1/entries/{entry['id']}/files/original").content == content
+    assert laptop.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
 
 
 def test_features_beyond_what_a_page_can_draw_are_counted(laptop: TestClient):
@@ -251,13 +251,13 @@ def test_points_are_kept_and_moved(laptop: TestClient):
     entry = keep(laptop, kind="point", longitude=-123.4, latitude=48.4)
     assert entry["footprint"] == {"type": "Point", "coordinates": [-123.4, 48.4]}
     assert entry["files"] == {}
-    moved = laptop.patch(f"/api/v1/entries/{entry['id']}", json={"longitude": 10, "latitude": 20, "creator": "Bob"})
+    moved = laptop.patch(f"/api/v1/datasets/{entry['id']}", json={"longitude": 10, "latitude": 20, "creator": "Bob"})
     assert (moved.json()["bounds"], moved.json()["creator"]) == ([10, 20, 10, 20], "Bob")
 
 
 def test_a_part_of_a_file_is_sent(laptop: TestClient):
     content = geotiff()
-    path = f"/api/v1/entries/{keep(laptop, content, kind='image')['id']}/files/original"
+    path = f"/api/v1/datasets/{keep(laptop, content, kind='image')['id']}/files/original"
     whole = laptop.get(path)
     assert whole.headers["accept-ranges"] == "bytes"
     assert "a%20file.tif" in whole.headers["content-disposition"]
@@ -284,9 +284,9 @@ def test_entries_are_listed_by_place_text_kind_and_scope(client: Client):
     keep(bob, geojson(feature(shapely.box(16, 47, 17, 48))), kind="vector", name="field")
 
     def names(of: TestClient, query: str) -> set[str]:
-        answer = of.get(f"/api/v1/entries?{query}")
+        answer = of.get(f"/api/v1/datasets?{query}")
         assert answer.status_code == 200, answer.text
-        return {each["name"] for each in answer.json()["entries"]}
+        return {each["name"] for each in answer.json()["datasets"]}
 
     assert names(ann, "") == {"Victoria", "Fiji", "Vienna"}
     assert names(ann, "scope=mine") == {"Victoria", "Fiji"}
@@ -301,7 +301,7 @@ def test_entries_are_listed_by_place_text_kind_and_scope(client: Client):
     assert names(ann, "text=%C3%89lise") == {"Fiji"}
     assert names(ann, "text=%25") == set()
     for bad in ("1,2,3", "0,50,1,40", "a,b,c,d", "0,0,0,nan", "0,-91,1,0"):
-        answer = ann.get(f"/api/v1/entries?bbox={bad}")
+        answer = ann.get(f"/api/v1/datasets?bbox={bad}")
         assert (answer.status_code, answer.json()["field"]) == (422, "bbox")
 
 
@@ -320,20 +320,20 @@ def test_entries_are_listed_by_place_text_kind_and_scope(client: Client):
 def test_text_is_found_however_it_is_written(laptop: TestClient, column: str, text: str, asked: str):
     entry = keep(laptop, kind="point", longitude=0, latitude=0, **{column: text})
     keep(laptop, kind="point", longitude=0, latitude=0, **{column: "other"})
-    found = laptop.get("/api/v1/entries", params={"text": asked}).json()["entries"]
+    found = laptop.get("/api/v1/datasets", params={"text": asked}).json()["datasets"]
     assert [each["id"] for each in found] == [entry["id"]]
-    laptop.patch(f"/api/v1/entries/{entry['id']}", json={column: "something else"})
-    assert laptop.get("/api/v1/entries", params={"text": asked}).json()["total"] == 0
+    laptop.patch(f"/api/v1/datasets/{entry['id']}", json={column: "something else"})
+    assert laptop.get("/api/v1/datasets", params={"text": asked}).json()["total"] == 0
 
 
 def test_pages_hold_each_entry_once(client: Client):
     ann = client("ann")
     kept = [keep(ann, kind="point", name=f"p{number}", longitude=0, latitude=0)["name"] for number in range(7)]
-    seen, address = [], "/api/v1/entries?limit=3&bbox=-1,-1,1,1"
+    seen, address = [], "/api/v1/datasets?limit=3&bbox=-1,-1,1,1"
     while address:
         page = ann.get(address).json()
         assert page["total"] == 7
-        seen += [entry["name"] for entry in page["entries"]]
+        seen += [entry["name"] for entry in page["datasets"]]
         address = page["next"]
     assert seen == kept[::-1]
 
@@ -354,8 +354,8 @@ def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
     for method, path in calls:
         nobody = uuid.uuid4()
         body = {"json": {"name": "x"}} if method == "PATCH" else {}
-        of_ann = bob.request(method, f"/api/v1/entries/{entry}{path}", **body)
-        missing = bob.request(method, f"/api/v1/entries/{nobody}{path}", **body)
+        of_ann = bob.request(method, f"/api/v1/datasets/{entry}{path}", **body)
+        missing = bob.request(method, f"/api/v1/datasets/{nobody}{path}", **body)
         assert of_ann.status_code == missing.status_code == 404, path
         assert of_ann.text.replace(entry, "") == missing.text.replace(str(nobody), "")
 
@@ -363,18 +363,18 @@ def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
 def test_what_is_shared_here_is_seen_and_not_changed_by_others(client: Client):
     ann, bob = client("ann"), client("bob")
     entry = keep(ann, kind="point", longitude=0, latitude=0)["id"]
-    assert ann.patch(f"/api/v1/entries/{entry}", json={"shared": True}).json()["shared"] is True
-    seen = bob.get(f"/api/v1/entries/{entry}").json()
+    assert ann.patch(f"/api/v1/datasets/{entry}", json={"shared": True}).json()["shared"] is True
+    seen = bob.get(f"/api/v1/datasets/{entry}").json()
     assert (seen["mine"], seen["owner"], seen["central"]) == (False, "ann", None)
-    assert bob.patch(f"/api/v1/entries/{entry}", json={"name": "mine"}).status_code == 404
-    assert bob.delete(f"/api/v1/entries/{entry}").status_code == 404
-    ann.patch(f"/api/v1/entries/{entry}", json={"shared": False})
-    assert bob.get(f"/api/v1/entries/{entry}").status_code == 404
+    assert bob.patch(f"/api/v1/datasets/{entry}", json={"name": "mine"}).status_code == 404
+    assert bob.delete(f"/api/v1/datasets/{entry}").status_code == 404
+    ann.patch(f"/api/v1/datasets/{entry}", json={"shared": False})
+    assert bob.get(f"/api/v1/datasets/{entry}").status_code == 404
 
 
 def test_viewers_only_look(client: Client):
     viewer = client("vic", "viewer")
-    assert viewer.get("/api/v1/entries").status_code == 200
+    assert viewer.get("/api/v1/datasets").status_code == 200
     keep(viewer, geotiff(), status=403, kind="image")
 
 
@@ -385,20 +385,20 @@ def test_a_deleted_entry_can_be_had_back_until_it_is_purged(
     entry = keep(ann, geotiff(), kind="image")["id"]
     keep(ann, kind="point", longitude=0, latitude=0, name="stays")
     store = open_store(settings.store)
-    assert ann.delete(f"/api/v1/entries/{entry}").status_code == 204
-    assert ann.get(f"/api/v1/entries/{entry}").status_code == 404
+    assert ann.delete(f"/api/v1/datasets/{entry}").status_code == 204
+    assert ann.get(f"/api/v1/datasets/{entry}").status_code == 404
     assert purge(database, store, settings.restore_days) == 0
-    assert client("bob").post(f"/api/v1/entries/{entry}/restore").status_code == 404
-    assert ann.post(f"/api/v1/entries/{entry}/restore").status_code == 200
-    assert ann.get(f"/api/v1/entries/{entry}/files/original").content == geotiff()
-    ann.delete(f"/api/v1/entries/{entry}")
+    assert client("bob").post(f"/api/v1/datasets/{entry}/restore").status_code == 404
+    assert ann.post(f"/api/v1/datasets/{entry}/restore").status_code == 200
+    assert ann.get(f"/api/v1/datasets/{entry}/files/original").content == geotiff()
+    ann.delete(f"/api/v1/datasets/{entry}")
     with database.transaction() as session:
-        earlier = Entry.removed - timedelta(days=settings.restore_days)
-        session.execute(update(Entry).where(Entry.id == entry).values(removed=earlier))
-    assert ann.post(f"/api/v1/entries/{entry}/restore").status_code == 404
+        earlier = Dataset.removed - timedelta(days=settings.restore_days)
+        session.execute(update(Dataset).where(Dataset.id == entry).values(removed=earlier))
+    assert ann.post(f"/api/v1/datasets/{entry}/restore").status_code == 404
     assert purge(database, store, settings.restore_days) == 1
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
-    assert [each["name"] for each in ann.get("/api/v1/entries").json()["entries"]] == ["stays"]
+    assert [each["name"] for each in ann.get("/api/v1/datasets").json()["datasets"]] == ["stays"]
 
 
 def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):
@@ -407,7 +407,7 @@ def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):
     def send(of: TestClient, content: bytes):
         files = {"file": ("one.tif", content)}
         headers = {"Idempotency-Key": key}
-        return of.post("/api/v1/entries", data={"kind": "image", "name": "one"}, files=files, headers=headers)
+        return of.post("/api/v1/datasets", data={"kind": "image", "name": "one"}, files=files, headers=headers)
 
     first, again = send(ann, geotiff()), send(ann, geotiff())
     assert (first.status_code, again.status_code) == (201, 200)
@@ -415,9 +415,9 @@ def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):
     assert send(ann, geotiff() + b"\0").status_code == 409
     other = send(client("bob"), geotiff())
     assert (other.status_code, other.json()["id"] != first.json()["id"]) == (201, True)
-    ann.delete(f"/api/v1/entries/{first.json()['id']}")
+    ann.delete(f"/api/v1/datasets/{first.json()['id']}")
     assert send(ann, geotiff()).json()["id"] == first.json()["id"]
-    assert ann.get(f"/api/v1/entries/{first.json()['id']}").status_code == 200
+    assert ann.get(f"/api/v1/datasets/{first.json()['id']}").status_code == 200
 
 
 def test_a_user_has_room_for_so_much(settings: Settings, database: Database, client: Client):
@@ -430,16 +430,16 @@ def test_a_user_has_room_for_so_much(settings: Settings, database: Database, cli
         first = keep(ann, content, kind="image")
         refused = keep(ann, content + b"\0" * len(content), status=413, kind="image")
         assert "room" in refused["detail"]
-        ann.delete(f"/api/v1/entries/{first['id']}")
+        ann.delete(f"/api/v1/datasets/{first['id']}")
         keep(ann, content + b"\0" * len(content), status=413, kind="image")
 
 
 def test_who_did_what_is_written_down(client: Client, database: Database):
     ann = client("ann")
     entry = keep(ann, kind="point", longitude=0, latitude=0)["id"]
-    ann.patch(f"/api/v1/entries/{entry}", json={"name": "two"})
-    ann.delete(f"/api/v1/entries/{entry}")
-    ann.post(f"/api/v1/entries/{entry}/restore")
+    ann.patch(f"/api/v1/datasets/{entry}", json={"name": "two"})
+    ann.delete(f"/api/v1/datasets/{entry}")
+    ann.post(f"/api/v1/datasets/{entry}/restore")
     with database.transaction() as session:
-        done = session.scalars(select(Audit.action).where(Audit.subject == f"entry/{entry}").order_by(Audit.id))
+        done = session.scalars(select(Audit.action).where(Audit.subject == f"dataset/{entry}").order_by(Audit.id))
         assert list(done) == ["create", "change", "remove", "restore"]

@@ -18,7 +18,7 @@ from conftest import PUBLIC_URL
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
 from mosaic_api.auth.identity import create_token, named_user
-from mosaic_api.database import Database, LooseFile
+from mosaic_api.database import Database, OrphanFile
 from mosaic_api.datasets.reader.job import ENV_JOB, Job
 from mosaic_api.datasets.reader.launcher import _BOUNDED, convert
 from mosaic_api.datasets.service import Keeper
@@ -80,7 +80,7 @@ def ann(settings: Settings, database: Database) -> Any:
 
 
 def send(client: TestClient, content: bytes, **said: Any) -> Any:
-    return client.post("/api/v1/entries", data={"kind": "image", "name": "one"} | said, files={"file": ("a", content)})
+    return client.post("/api/v1/datasets", data={"kind": "image", "name": "one"} | said, files={"file": ("a", content)})
 
 
 def stored(settings: Settings) -> int:
@@ -104,7 +104,7 @@ def test_a_small_file_that_unfolds_counts_and_leaves_nothing_where_it_is_refused
         assert "left for it" in refused.json()["detail"]
     assert stored(settings) == size
     with database.transaction() as session:
-        assert session.scalars(select(LooseFile.key)).all() == []
+        assert session.scalars(select(OrphanFile.key)).all() == []
 
 
 def test_an_image_is_refused_for_its_pixels_before_it_is_shown(ann: Any, settings: Settings):
@@ -189,7 +189,7 @@ PLACE = {"west": 1, "south": 1, "east": 2, "north": 2}
 def test_what_is_changed_while_a_picture_is_placed_elsewhere_is_kept(
     laptop: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
-    path = f"/api/v1/entries/{send(laptop, picture(), **PLACE).json()['id']}"
+    path = f"/api/v1/datasets/{send(laptop, picture(), **PLACE).json()['id']}"
     place = Keeper._placed_anew
 
     def meanwhile(*arguments: Any) -> Any:
@@ -206,7 +206,7 @@ def test_what_is_changed_while_a_picture_is_placed_elsewhere_is_kept(
 
 def test_a_change_of_what_was_changed_meanwhile_is_refused_where_the_version_is_said(laptop: TestClient):
     made = send(laptop, picture(), **PLACE)
-    path, seen = f"/api/v1/entries/{made.json()['id']}", made.headers["etag"]
+    path, seen = f"/api/v1/datasets/{made.json()['id']}", made.headers["etag"]
     assert laptop.get(path).headers["etag"] == seen
     first = laptop.patch(path, json={"name": "first"}, headers={"If-Match": seen})
     assert (first.status_code, first.headers["etag"] != seen) == (200, True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from mosaic_api.database import Database, Entry, LooseFile
+from mosaic_api.database import Database, Dataset, OrphanFile
 from mosaic_api.datasets import service, storage
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.datasets.purge import purge
@@ -29,24 +29,24 @@ def send(client: TestClient) -> Any:
     """An upload, which is the same one each time."""
     said = {"kind": "image", "name": "one"}
     return client.post(
-        "/api/v1/entries", data=said, files={"file": ("one.tif", CONTENT)}, headers={"Idempotency-Key": KEY}
+        "/api/v1/datasets", data=said, files={"file": ("one.tif", CONTENT)}, headers={"Idempotency-Key": KEY}
     )
 
 
 def assert_whole(client: TestClient, answer: Any) -> None:
     assert answer.status_code in {200, 201}, answer.text
-    sent = client.get(f"/api/v1/entries/{answer.json()['id']}/files/original")
+    sent = client.get(f"/api/v1/datasets/{answer.json()['id']}/files/original")
     assert (sent.status_code, sent.content) == (200, CONTENT)
 
 
 def files_of(folder: Path) -> list[Path]:
-    return [path for path in (folder / "store/entries").rglob("*") if path.is_file()]
+    return [path for path in (folder / "store/datasets").rglob("*") if path.is_file()]
 
 
 def make_old(database: Database) -> None:
     """As if all files that no entry names had been left behind long ago."""
     with database.transaction() as session:
-        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(seconds=2 * ABANDONED_SECONDS)))
+        session.execute(update(OrphanFile).values(since=OrphanFile.since - timedelta(seconds=2 * ABANDONED_SECONDS)))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_an_upload_whose_files_were_swept_meanwhile_names_none_of_them(
     at_insert(monkeypatch, a_day_later)
     refused = send(laptop)
     assert (refused.status_code, "send it again" in refused.json()["detail"]) == (503, True)
-    assert laptop.get("/api/v1/entries").json()["total"] == 0
+    assert laptop.get("/api/v1/datasets").json()["total"] == 0
     assert_whole(laptop, send(laptop))
 
 
@@ -124,7 +124,7 @@ def test_files_that_the_database_does_not_know_are_left_alone(
     """They are another installation's, or newer than the backup that the database was restored from."""
     made = send(laptop)
     with database.transaction() as session:
-        session.execute(delete(Entry))
+        session.execute(delete(Dataset))
     make_old(database)
     assert (sweep(database, store), purge(database, store, 0)) == (0, 0)
     assert len(files_of(tmp_path)) == len(made.json()["files"])
@@ -187,10 +187,10 @@ def test_an_entry_that_was_purged_in_part_is_made_anew_by_the_same_upload(
 
 def test_a_point_that_waits_to_be_purged_is_made_anew(laptop: TestClient, database: Database):
     said, headers = {"kind": "point", "name": "x", "longitude": 1, "latitude": 2}, {"Idempotency-Key": KEY}
-    first, again = (laptop.post("/api/v1/entries", json=said, headers=headers) for _ in range(2))
+    first, again = (laptop.post("/api/v1/datasets", json=said, headers=headers) for _ in range(2))
     assert (first.status_code, again.status_code, again.json()) == (201, 200, first.json())
     delete_long_ago(laptop, database, first.json()["id"])
-    anew = laptop.post("/api/v1/entries", json=said | {"name": "y"}, headers=headers)
+    anew = laptop.post("/api/v1/datasets", json=said | {"name": "y"}, headers=headers)
     assert (anew.status_code, anew.json()["id"], anew.json()["name"]) == (201, first.json()["id"], "y")
 
 
@@ -213,7 +213,7 @@ def test_what_a_moved_picture_could_not_leave_is_swept(
 ):
     corners = {"west": 1, "south": 1, "east": 2, "north": 2}
     made = laptop.post(
-        "/api/v1/entries", data={"kind": "image", "name": "x"} | corners, files={"file": ("x.png", picture())}
+        "/api/v1/datasets", data={"kind": "image", "name": "x"} | corners, files={"file": ("x.png", picture())}
     ).json()
 
     def fail(*_: Any) -> None:
@@ -221,17 +221,17 @@ def test_what_a_moved_picture_could_not_leave_is_swept(
 
     with monkeypatch.context() as broken:
         broken.setattr(service, "change", fail)
-        assert laptop.patch(f"/api/v1/entries/{made['id']}", json=corners | {"east": 3}).status_code == 503
+        assert laptop.patch(f"/api/v1/datasets/{made['id']}", json=corners | {"east": 3}).status_code == 503
     make_old(database)
     assert sweep(database, store) == 1
     for role in ("original", "display"):
-        assert laptop.get(f"/api/v1/entries/{made['id']}/files/{role}").status_code == 200
+        assert laptop.get(f"/api/v1/datasets/{made['id']}/files/{role}").status_code == 200
 
 
 def delete_long_ago(client: TestClient, database: Database, entry: str) -> None:
-    client.delete(f"/api/v1/entries/{entry}")
+    client.delete(f"/api/v1/datasets/{entry}")
     with database.transaction() as session:
-        session.execute(update(Entry).values(removed=Entry.removed - timedelta(days=8)))
+        session.execute(update(Dataset).values(removed=Dataset.removed - timedelta(days=8)))
 
 
 def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
@@ -252,7 +252,7 @@ def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypa
     monkeypatch.setattr(storage, "convert", counted)
     said = {"data": {"kind": "image", "name": "one"}}
     threads = [
-        threading.Thread(target=lambda: laptop.post("/api/v1/entries", files={"file": ("x", CONTENT)}, **said))
+        threading.Thread(target=lambda: laptop.post("/api/v1/datasets", files={"file": ("x", CONTENT)}, **said))
         for _ in range(5)
     ]
     for thread in threads:
@@ -260,4 +260,4 @@ def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypa
     for thread in threads:
         thread.join()
     assert (len(most), max(most)) == (5, 2)
-    assert laptop.get("/api/v1/entries").json()["total"] == 5
+    assert laptop.get("/api/v1/datasets").json()["total"] == 5

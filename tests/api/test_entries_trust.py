@@ -31,16 +31,16 @@ def refused(client: TestClient, content: bytes | None, field: str | None, status
     """The sentence by which an entry is refused."""
     fields = {"kind": "image", "name": "one"} | said
     if content is None:
-        answer = client.post("/api/v1/entries", json=fields)
+        answer = client.post("/api/v1/datasets", json=fields)
     else:
         form = {name: str(value) for name, value in fields.items()}
         files = {"file": ("../../etc/passwd", content, "image/tiff")}
-        answer = client.post("/api/v1/entries", data=form, files=files)
+        answer = client.post("/api/v1/datasets", data=form, files=files)
     told = answer.json()
     assert (answer.status_code, told.get("field")) == (status, field), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert "/tmp" not in told["detail"]
-    assert client.get("/api/v1/entries").json()["total"] == 0
+    assert client.get("/api/v1/datasets").json()["total"] == 0
     return told["detail"]
 
 
@@ -204,10 +204,10 @@ def test_what_is_said_of_an_entry_has_bounds(laptop: TestClient):
     refused(laptop, geotiff(), "file", **point)
     refused(laptop, geotiff(), "minimum", maximum=1)
     refused(laptop, geotiff(), "colormap", colormap="pink")
-    bare = laptop.post("/api/v1/entries", json={"kind": "point", "longitude": 1, "latitude": 1})
+    bare = laptop.post("/api/v1/datasets", json={"kind": "point", "longitude": 1, "latitude": 1})
     assert (bare.status_code, bare.json()["field"]) == (422, "name")
     lone = laptop.post(
-        "/api/v1/entries",
+        "/api/v1/datasets",
         content=b'{"kind":"point","name":"\\ud800","longitude":1,"latitude":1}',
         headers={"Content-Type": "application/json"},
     )
@@ -226,7 +226,7 @@ def test_what_is_said_of_an_entry_has_bounds(laptop: TestClient):
     ],
 )
 def test_bodies_that_are_no_form_are_refused(laptop: TestClient, body: bytes, content_type: str):
-    answer = laptop.post("/api/v1/entries", content=body, headers={"Content-Type": content_type})
+    answer = laptop.post("/api/v1/datasets", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 422, answer.text
 
 
@@ -242,7 +242,7 @@ def test_uploads_end_where_they_become_too_large(settings: Settings):
     with TestClient(create_app(small), base_url="http://127.0.0.1:8080") as client:
         assert "no more is taken" in refused(client, content, None, 413)
         answer = client.post(
-            "/api/v1/entries", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"}
+            "/api/v1/datasets", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"}
         )
         assert answer.status_code == 413
         inside = b"II*\0" + bytes(2**20)
@@ -250,10 +250,10 @@ def test_uploads_end_where_they_become_too_large(settings: Settings):
 
 
 def test_nobody_uploads_without_leave(laptop: TestClient, client):
-    stranger = client().post("/api/v1/entries", data={"name": "x"}, files={"file": ("a", b"x")})
+    stranger = client().post("/api/v1/datasets", data={"name": "x"}, files={"file": ("a", b"x")})
     assert stranger.status_code == 401
     elsewhere = laptop.post(
-        "/api/v1/entries", data={"name": "x"}, files={"file": ("a", b"x")}, headers={"Origin": "https://evil.example"}
+        "/api/v1/datasets", data={"name": "x"}, files={"file": ("a", b"x")}, headers={"Origin": "https://evil.example"}
     )
     assert elsewhere.status_code == 403
 
@@ -295,9 +295,9 @@ def test_attributes_are_shown_within_bounds(laptop: TestClient):
     many = {f"f{number}": number for number in range(150)}
     content = geojson(feature(shapely.Point(1, 1), long="x" * 10_000, **many))
     entry = laptop.post(
-        "/api/v1/entries", data={"kind": "vector", "name": "one"}, files={"file": ("a", content)}
+        "/api/v1/datasets", data={"kind": "vector", "name": "one"}, files={"file": ("a", content)}
     ).json()
-    (shown,) = laptop.get(f"/api/v1/entries/{entry['id']}/features").json()["features"]
+    (shown,) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
     assert len(shown["properties"]) == 100
     assert len(shown["properties"]["long"]) == 501
 
@@ -310,7 +310,7 @@ def test_a_picture_is_turned_as_its_camera_says(laptop: TestClient):
     turned.save(content, "JPEG", exif=exif, quality=95)
     place = {"west": "0", "south": "0", "east": "2", "north": "1"}
     entry = laptop.post(
-        "/api/v1/entries", data={"kind": "image", "name": "one"} | place, files={"file": ("a.jpg", content.getvalue())}
+        "/api/v1/datasets", data={"kind": "image", "name": "one"} | place, files={"file": ("a.jpg", content.getvalue())}
     ).json()
-    bands = laptop.get(f"/api/v1/entries/{entry['id']}/point?lon=0.5&lat=0.5").json()["bands"]
+    bands = laptop.get(f"/api/v1/datasets/{entry['id']}/point?lon=0.5&lat=0.5").json()["bands"]
     assert bands[2]["value"] > 200

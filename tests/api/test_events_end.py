@@ -9,7 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from mosaic_api.auth.identity import create_token, named_user, principal_of
-from mosaic_api.database import Mosaic, Token, User, change_feed
+from mosaic_api.database import Request, Token, User, change_feed
 from mosaic_api.database.models import now
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
@@ -80,7 +80,7 @@ def news_of_others(installation: Installation, other: uuid.UUID) -> Iterator[Non
     def change_again() -> None:
         while not over.wait(QUIET_SECONDS / 10):
             with installation.database.transaction() as session:
-                session.execute(update(Mosaic).where(Mosaic.id == other).values(changed=now()))
+                session.execute(update(Request).where(Request.id == other).values(changed=now()))
 
     thread = threading.Thread(target=change_again)
     thread.start()

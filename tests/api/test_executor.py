@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.executor.queue import Queue
 from mosaic_api.executor.rows import LEASE_SECONDS
 from mosaic_api.postgres.server import PrivatePostgres
@@ -73,7 +73,7 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
     records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
     assert len(records) >= 2
     with database.transaction() as session:
-        left = session.get_one(Mosaic, row, with_for_update={"of": Mosaic})
+        left = session.get_one(Request, row, with_for_update={"of": Request})
         assert timedelta(0) < left.lease_until - datetime.now(UTC) <= timedelta(seconds=LEASE_SECONDS)
         left.lease_until = func.now()  # half a minute later
     with executor(slow):
@@ -118,7 +118,7 @@ def test_one_that_was_away_for_too_long_has_no_word_in_it_any_more(rows, setting
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         with database.transaction() as session:
-            mosaic = session.get_one(Mosaic, row, with_for_update={"of": Mosaic})
+            mosaic = session.get_one(Request, row, with_for_update={"of": Request})
             mosaic.worker, mosaic.lease_until = "another", func.now() + timedelta(minutes=5)
         until(lambda: not children(process.pid), 10)
         taken = rows.see(row)
@@ -144,7 +144,7 @@ def test_of_eight_that_reach_for_the_same_requests_each_gets_its_own(rows, datab
         assert sorted(taken) == sorted(asked)
         taken.clear()
         with database.transaction() as session:
-            session.execute(update(Mosaic).values(worker=None, lease_until=None, attempts=0))
+            session.execute(update(Request).values(worker=None, lease_until=None, attempts=0))
 
 
 def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, database):
@@ -153,11 +153,11 @@ def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, databa
 
     def seconds_left() -> float:
         with database.transaction() as session:
-            return float(session.scalar(select(extract("epoch", Mosaic.lease_until - func.now()))))
+            return float(session.scalar(select(extract("epoch", Request.lease_until - func.now()))))
 
     assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
     with database.transaction() as session:
-        session.execute(update(Mosaic).values(lease_until=func.now() + timedelta(seconds=1)))
+        session.execute(update(Request).values(lease_until=func.now() + timedelta(seconds=1)))
     queue.wish(row)
     assert seconds_left() <= 1
     queue.tell(row, claim.status)
@@ -174,7 +174,7 @@ def test_owners_take_turns(rows, database):
 def test_requests_of_a_cluster_are_left_alone(rows, database):
     row = rows.ask(spec_of("https://example.org"))
     with database.transaction() as session:
-        session.execute(update(Mosaic).values(origin="cluster"))
+        session.execute(update(Request).values(origin="cluster"))
     assert Queue(database, "one").claim() is None
     assert rows.see(row).phase == "Pending"
 
@@ -249,7 +249,7 @@ def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serv
         suspended = rows.until_phase(row, "Suspended")
         assert (suspended.started, suspended.attempts) == (None, 0)
         with database.transaction() as session:
-            mosaic = session.get_one(Mosaic, row)
+            mosaic = session.get_one(Request, row)
             mosaic.spec = mosaic.spec | {"execution": {"suspend": False}}
         assert rows.until_over(row).phase == "Succeeded"
 
@@ -276,7 +276,7 @@ def test_while_the_database_is_away_the_work_goes_on(tmp_path_factory, serve):
             assert below & children(process.pid) or done.attempts == 1
         assert (done.phase, done.attempts) == ("Succeeded", 1)
         with database.transaction() as session:
-            assert session.scalar(select(func.count()).select_from(Mosaic)) == 1
+            assert session.scalar(select(func.count()).select_from(Request)) == 1
         database.close()
     finally:
         postgres.stop()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from mosaic_api.database import Database, LooseFile, Mosaic
+from mosaic_api.database import Database, OrphanFile, Request
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.executor.cleanup import Traces
 from mosaic_api.executor.events import Inbox
@@ -38,7 +38,7 @@ def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows,
     for attempt in range(ATTEMPTS):
         assert Queue(database, f"worker-{attempt}").claim().attempt == attempt + 1
         with database.transaction() as session:
-            session.execute(update(Mosaic).values(lease_until=func.now()))
+            session.execute(update(Request).values(lease_until=func.now()))
     assert Queue(database, "last").claim() is None
     left_in(settings, row)
     fulfil(database, settings.store)
@@ -85,7 +85,7 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
     row = rows.ask(spec_of("https://example.org"), "some")
     lost = Queue(database, "one").claim()
     with database.transaction() as session:
-        session.execute(update(Mosaic).values(lease_until=func.now()))
+        session.execute(update(Request).values(lease_until=func.now()))
     if ends in {"removed", "cancelled"}:
         (rows.remove if ends == "removed" else rows.cancel)(row)
         fulfil(database, settings.store)
@@ -102,11 +102,13 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
     sweep(database, store)
     assert len(files_in(settings)) == 3  # it may still be writing
     with database.transaction() as session:
-        session.execute(update(LooseFile).values(since=LooseFile.since - timedelta(hours=6, seconds=ABANDONED_SECONDS)))
+        session.execute(
+            update(OrphanFile).values(since=OrphanFile.since - timedelta(hours=6, seconds=ABANDONED_SECONDS))
+        )
     sweep(database, store)
     assert files_in(settings) == ([f"mosaics/default/some/{row}/mosaic.tif"] if ends == "succeeded" else [])
     with database.transaction() as session:
-        assert session.scalars(select(LooseFile)).all() == []
+        assert session.scalars(select(OrphanFile)).all() == []
 
 
 def away_now(*_: object) -> None:
@@ -132,7 +134,7 @@ def halted(process: int, database: Database, row: uuid.UUID) -> bool:
     until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     try:
         with database.transaction() as session:
-            session.get_one(Mosaic, row, with_for_update={"of": Mosaic, "nowait": True})
+            session.get_one(Request, row, with_for_update={"of": Request, "nowait": True})
     except PassingError:
         os.kill(process, signal.SIGCONT)
         return False
@@ -151,7 +153,7 @@ def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(r
         for each in below:
             os.kill(each, signal.SIGSTOP)
         with database.transaction() as session:
-            session.execute(update(Mosaic).values(lease_until=func.now() - timedelta(seconds=1)))
+            session.execute(update(Request).values(lease_until=func.now() - timedelta(seconds=1)))
         (rows.remove if gone else rows.cancel)(row)
         fulfil(database, settings.store)
         assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"

@@ -16,7 +16,7 @@ CODECS = ("undefined", "unicode_escape", "utf-7", "idna", "punycode", "no-such-c
 """Python has the first five; some decode to what cannot be encoded again, some raise what nobody expects."""
 
 
-@pytest.mark.parametrize("path", ["/login", "/api/v1/entries"])
+@pytest.mark.parametrize("path", ["/login", "/api/v1/datasets"])
 def test_a_form_in_another_encoding_is_refused(client: Client, path: str):
     ann = client("ann")
     for codec in CODECS:
@@ -34,7 +34,7 @@ def test_a_form_may_say_that_it_is_in_utf_8(client: Client):
         b'--x\r\nContent-Disposition: form-data; name="latitude"\r\n\r\n2\r\n--x--\r\n'
     )
     headers = {"Content-Type": 'multipart/form-data; boundary=x; charset="UTF-8"'}
-    answer = client("ann").post("/api/v1/entries", content=form, headers=headers)
+    answer = client("ann").post("/api/v1/datasets", content=form, headers=headers)
     assert (answer.status_code, answer.json()["name"]) == (201, "là")
 
 
@@ -47,5 +47,5 @@ def test_a_file_whose_name_cannot_be_kept_is_refused(laptop: TestClient):
         )
         content = form + geotiff() + b"\r\n--x--\r\n"
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
-        answer = laptop.post("/api/v1/entries", content=content, headers=headers)
+        answer = laptop.post("/api/v1/datasets", content=content, headers=headers)
         assert (answer.status_code, answer.json().get("field")) == (422, "file"), (name, answer.text)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import rasterio
 from fastapi.testclient import TestClient
-from mosaic_api.database import Entry
+from mosaic_api.database import Dataset
 from mosaic_api.datasets import rendering
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.reader.images import take_image
 from mosaic_api.datasets.reader.plain_images import take_picture
-from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.tiles import Place
 from mosaic_crds.errors import RequestError
 from mosaic_worker.store.directory import DirectoryStore
@@ -41,8 +41,8 @@ SEEN = COUNT >= 100
 class Shown:
     """An image as the page gets it, without a server."""
 
-    datasets: Datasets
-    entry: Entry
+    datasets: OpenCogs
+    entry: Dataset
 
     @property
     def bands(self) -> list[dict[str, Any]]:
@@ -99,12 +99,12 @@ def show(tmp_path: Path) -> Callable[..., Shown]:
             outcome = take_image(str(path), 10**9, 10**10, str(display))
         else:
             outcome = take_picture(str(path), "PNG", corners, str(display))
-        entry = Entry(
+        entry = Dataset(
             kind="image",
             files={"original": {"key": "original"}, "display": {"key": "display.tif"}},
             details=outcome.details,
         )
-        return Shown(Datasets(DirectoryStore(tmp_path)), entry)
+        return Shown(OpenCogs(DirectoryStore(tmp_path)), entry)
 
     return shown
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.settings import Settings
 
 from support.api.clients import Client
@@ -47,15 +47,15 @@ def test_a_request_with_json_that_breaks_the_rule_is_refused(client: Client, val
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("POST", "entries", r'{"kind": "point", "name": "a\u0000", "longitude": 1, "latitude": 2}'),
-        ("POST", "entries", '{"kind": "point", "name": "a", "longitude": NaN, "latitude": 2}'),
-        ("POST", "entries", '{"kind": "point", "name": "a", "longitude": 1, "latitude": 2, "\\ud800": 1}'),
+        ("POST", "datasets", r'{"kind": "point", "name": "a\u0000", "longitude": 1, "latitude": 2}'),
+        ("POST", "datasets", '{"kind": "point", "name": "a", "longitude": NaN, "latitude": 2}'),
+        ("POST", "datasets", '{"kind": "point", "name": "a", "longitude": 1, "latitude": 2, "\\ud800": 1}'),
         ("POST", "tokens", r'{"label": "a\u0000", "scopes": ["read"]}'),
         ("POST", "tokens", r'{"label": "\udfff", "scopes": ["read"]}'),
         ("POST", "requests", r'{"name": "a\u0000", "spec": {}}'),
         ("POST", "requests", r'{"name": "a", "spec": {"area\ud800": 1}}'),
         ("POST", "requests", '\xff{"name": "a", "spec": {}}'),
-        ("PATCH", "entries/6ab7d3f2-6f0f-4a54-9d6c-6c1c6a5cbb52", r'{"name": "a\u0000"}'),
+        ("PATCH", "datasets/6ab7d3f2-6f0f-4a54-9d6c-6c1c6a5cbb52", r'{"name": "a\u0000"}'),
     ],
 )
 def test_any_body_that_breaks_the_rule_is_refused(client: Client, method: str, path: str, body: str):
@@ -66,7 +66,7 @@ def test_any_body_that_breaks_the_rule_is_refused(client: Client, method: str, p
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["requests?text=a%00b", "entries?text=%00", "requests?a%00=1", "entries?bbox=%00"])
+@pytest.mark.parametrize("path", ["requests?text=a%00b", "datasets?text=%00", "requests?a%00=1", "datasets?bbox=%00"])
 def test_nul_in_a_query_is_refused(client: Client, path: str):
     assert client("ann").get(f"/api/v1/{path}").status_code == 422
 
@@ -79,9 +79,9 @@ def test_nul_in_a_path_is_not_found(client: Client, path: str):
 def test_what_a_cluster_tells_can_be_stored_whatever_it_holds(database: Database):
     spec: dict[str, Any] = {"source": {"stac": {"query": {"a": "\0\ud800", "b": float("inf"), "c": r"\u0000"}}}}
     with database.transaction() as session:
-        session.add(Mosaic(namespace="default", name="kept", spec=spec, status={"phase": "Pending"}))
+        session.add(Request(namespace="default", name="kept", spec=spec, status={"phase": "Pending"}))
     with database.transaction() as session:
-        kept = session.query(Mosaic).one().spec["source"]["stac"]["query"]
+        kept = session.query(Request).one().spec["source"]["stac"]["query"]
     assert kept == {"a": "\ufffd\ufffd", "b": None, "c": r"\u0000"}
 
 

@@ -23,7 +23,7 @@ from support.api.clients import Client
 PUBLIC_URL = "https://mosaics.example.org"
 
 
-UPLOADS = ("/api/v1/entries",)
+UPLOADS = ("/api/v1/datasets",)
 FORM = (b"content-type", b"multipart/form-data; boundary=x")
 
 

@@ -30,7 +30,7 @@ def test_who_has_no_token_sees_and_changes_nothing(anybody: TestClient):
     assert anybody.get("/api/v1/requests").status_code == 401
     assert anybody.get("/api/v1/me").json()["role"] is None
     point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
-    assert anybody.post("/api/v1/entries", json=point).status_code == 401
+    assert anybody.post("/api/v1/datasets", json=point).status_code == 401
     for wrong in ("x" * len(TOKEN), "", "ä"):
         headers = {"Authorization": f"Bearer {wrong}".encode()}
         assert anybody.get("/api/v1/requests", headers=headers).status_code == 401
@@ -71,8 +71,8 @@ def test_other_sites_and_names_stay_out_with_a_cookie(anybody: TestClient):
     anybody.get(f"/?token={TOKEN}")
     point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
     for headers in ({"Origin": "http://127.0.0.1:9090"}, {"Sec-Fetch-Site": "same-site"}, {}):
-        assert anybody.post("/api/v1/entries", json=point, headers=headers).status_code == 403
-    assert anybody.post("/api/v1/entries", json=point, headers={"Origin": URL}).status_code == 201
+        assert anybody.post("/api/v1/datasets", json=point, headers=headers).status_code == 403
+    assert anybody.post("/api/v1/datasets", json=point, headers={"Origin": URL}).status_code == 201
     rebound = anybody.get(f"/?token={TOKEN}", headers={"Host": "evil.example:8080"})
     assert rebound.status_code == 403
 

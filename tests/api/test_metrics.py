@@ -30,10 +30,10 @@ def test_answers_are_counted_by_route_and_not_by_path(client: Client):
     ann.get(f"/nowhere/{uuid.uuid4()}")
     client().get("/api/v1/requests")
     found = samples(client())
-    assert found["mosaic_http_requests_total", "GET", "/api/v1/requests/{mosaic_id}", "404"] == 3
+    assert found["mosaic_http_requests_total", "GET", "/api/v1/requests/{request_id}", "404"] == 3
     assert found["mosaic_http_requests_total", "GET", "none", "404"] == 1
     assert found["mosaic_http_requests_total", "GET", "/api/v1/requests", "401"] == 1
-    assert found["mosaic_http_request_seconds_count", "GET", "/api/v1/requests/{mosaic_id}"] == 3
+    assert found["mosaic_http_request_seconds_count", "GET", "/api/v1/requests/{request_id}"] == 3
 
 
 def test_mosaics_are_counted_by_phase(client: Client, database: Database, tmp_path):
@@ -42,7 +42,7 @@ def test_mosaics_are_counted_by_phase(client: Client, database: Database, tmp_pa
     row(database, name="two", phase="Failed")
     row(database, name="three", phase="Failed")
     found = samples(client())
-    assert [found["mosaic_mosaics", phase] for phase in ("Succeeded", "Failed", "Running")] == [1, 2, 0]
+    assert [found["mosaic_database_requests", phase] for phase in ("Succeeded", "Failed", "Running")] == [1, 2, 0]
     assert found["mosaic_database_up",] == 1
 
 
@@ -51,4 +51,4 @@ def test_without_a_database_the_rest_is_told(settings: Settings):
     gone = TestClient(create_app(Settings(url, settings.store, public_url=settings.public_url)))
     found = samples(gone)
     assert found["mosaic_database_up",] == 0
-    assert ("mosaic_mosaics", "Failed") not in found
+    assert ("mosaic_database_requests", "Failed") not in found

@@ -1,5 +1,6 @@
 """Databases of earlier versions become what the newest one needs, and keep what they hold."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from importlib.resources import as_file, files
@@ -9,10 +10,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from mosaic_api.database import Base, Database, Entry
+from mosaic_api.database import Audit, Base, Database, Dataset, Request
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import RequestError
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from support.databases import run_on, url_of
 
@@ -73,11 +74,38 @@ def test_entries_that_are_there_are_found_by_their_text(empty: Database):
         session.execute(text(KEPT), {"id": (entry_id := uuid.uuid4())})
     empty.migrate()
     with empty.transaction() as session:
-        searched = session.scalar(text("SELECT searched FROM entries"))
-        entry = session.get_one(Entry, entry_id)
+        searched = session.scalar(text("SELECT searched FROM datasets"))
+        entry = session.get_one(Dataset, entry_id)
         entry.creator = "Bob"
         session.flush()
         assert searched == "übersicht\nam see\nann" == entry.searched.replace("bob", "ann")
+
+
+NAMED = """
+SELECT conname::text FROM pg_constraint UNION SELECT relname FROM pg_class UNION SELECT tgname FROM pg_trigger
+"""
+OLD_NAME = re.compile("(ix_)?(mosaics|entries|loose_files)(_|$)")
+
+
+def test_renamed_tables_keep_their_rows_and_nothing_has_an_old_name(empty: Database):
+    as_of(empty, "0005")
+    with empty.transaction() as session:
+        session.execute(text(ASKED), {"attempts": 0, "crd": None})
+        session.execute(text(KEPT), {"id": (dataset_id := uuid.uuid4())})
+        session.execute(text("INSERT INTO audit (at, action, subject, details) VALUES (now(), 'a', 'entry/7', '{}')"))
+        assert len([name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)]) > 15
+    empty.migrate()
+    with empty.transaction() as session:
+        assert [name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)] == []
+        assert session.scalar(select(Request.name)) == "one"
+        assert session.get_one(Dataset, dataset_id).name == "Übersicht"
+        assert session.scalar(select(Audit.subject)) == "dataset/7"
+    changes = empty.changes(5)
+    assert next(changes) is None
+    with empty.transaction() as session:
+        session.delete(session.get_one(Dataset, dataset_id))
+    assert next(changes) == f"datasets {dataset_id}"
+    changes.close()
 
 
 def test_tables_are_as_the_models_say(empty: Database):

@@ -27,7 +27,7 @@ from support.databases import new_database
 
 EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "10"))
 """Of each operation, beside the cases that its description gives (each bound, what is missing, other methods)."""
-EVENTS = "/api/v1/requests/{mosaic_id}/events"
+EVENTS = "/api/v1/requests/{request_id}/events"
 """Never ends where there is a mosaic."""
 
 
@@ -85,12 +85,12 @@ UNSAID = {
     "POST /api/v1/estimate": _SPEC,
     "POST /api/v1/scenes": f"{_SPEC}; and from which hosts this installation reads",
     "POST /api/v1/areas": "which bytes are a vector file with polygons",
-    "POST /api/v1/entries": "which fields belong to which kind, and which files are of it",
-    "PATCH /api/v1/entries/{entry_id}": "which fields belong to which kind, and where web maps end",
-    "GET /api/v1/entries": "of a box, that south is not above north, and that degrees end",
-    "GET /api/v1/entries/{entry_id}/tiles/{z}/{x}/{y}.png": _LIMITS,
-    "GET /api/v1/requests/{mosaic_id}/tiles/{z}/{x}/{y}.png": _LIMITS,
-    "GET /api/v1/requests/{mosaic_id}/legend": _LIMITS,
+    "POST /api/v1/datasets": "which fields belong to which kind, and which files are of it",
+    "PATCH /api/v1/datasets/{dataset_id}": "which fields belong to which kind, and where web maps end",
+    "GET /api/v1/datasets": "of a box, that south is not above north, and that degrees end",
+    "GET /api/v1/datasets/{dataset_id}/tiles/{z}/{x}/{y}.png": _LIMITS,
+    "GET /api/v1/requests/{request_id}/tiles/{z}/{x}/{y}.png": _LIMITS,
+    "GET /api/v1/requests/{request_id}/legend": _LIMITS,
 }
 """What the description of an operation cannot say, so that what fits it may be refused; all others take what fits."""
 TAKES_WHAT_FITS = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
@@ -134,7 +134,7 @@ def _an_entry(world: World, case: Case) -> str:
         kind, sent = "image", {"files": {"file": geotiff()}}
     if case.method == "DELETE" or kind not in world.made:
         data = {} if kind == "point" else {"data": {"name": "one", "kind": kind}}
-        made = world.client.post(f"{PUBLIC_URL}/api/v1/entries", **sent, **data)
+        made = world.client.post(f"{PUBLIC_URL}/api/v1/datasets", **sent, **data)
         world.made[kind] = str(made.json()["id"])
     return world.made[kind]
 

@@ -250,7 +250,7 @@ def test_a_central_server_that_trickles_holds_nobody_up(
     with serving(central, free_port()) as installation:
         with installation.client(installation.token("vic", "viewer")) as vic:
             began = time.monotonic()
-            answer = vic.get("central/entries")
+            answer = vic.get("central/datasets")
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
             assert time.monotonic() - began < 10
     until(lambda: gone, 10)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.background.loops import Loops
-from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database import Audit, Database, Request
 from mosaic_api.executor.executor import Executor
 from mosaic_api.overlays import service as overlays
 from mosaic_api.requests import crud
@@ -65,19 +65,19 @@ class Legacy:
     def serve(self) -> None:
         overlays.serve(self.settings, self.database)
 
-    def mosaics(self, overlay_id: int | None = None) -> list[Mosaic]:
-        wanted = [Mosaic.removed.is_(None)] + ([] if overlay_id is None else [Mosaic.overlay_id == overlay_id])
+    def mosaics(self, overlay_id: int | None = None) -> list[Request]:
+        wanted = [Request.removed.is_(None)] + ([] if overlay_id is None else [Request.overlay_id == overlay_id])
         with self.database.transaction() as session:
-            return list(session.scalars(select(Mosaic).where(*wanted)))
+            return list(session.scalars(select(Request).where(*wanted)))
 
-    def mosaic(self, overlay_id: int) -> Mosaic:
+    def mosaic(self, overlay_id: int) -> Request:
         (found,) = self.mosaics(overlay_id)
         return found
 
     def end(self, overlay_id: int, status: dict[str, Any], item: dict[str, Any] | None = None) -> None:
         """What whoever works on the mosaic tells at its end."""
         with self.database.transaction() as session:
-            mosaic = session.scalars(select(Mosaic).where(Mosaic.overlay_id == overlay_id)).one()
+            mosaic = session.scalars(select(Request).where(Request.overlay_id == overlay_id)).one()
             crud.tell(mosaic, status)
             mosaic.item = item
 
@@ -283,7 +283,7 @@ def test_a_failure_is_told_once_and_tried_again_when_it_is_removed(legacy: Legac
     legacy.serve()
     assert legacy.mosaics(asked) == []  # until nothing is left of the first
     with legacy.database.transaction() as session:
-        session.delete(session.get_one(Mosaic, first.id))
+        session.delete(session.get_one(Request, first.id))
     legacy.serve()
     assert legacy.mosaic(asked).phase == "Pending"
 
@@ -303,7 +303,7 @@ def test_a_name_that_somebody_else_has_is_not_taken_away(legacy: Legacy):
     asked = legacy.insert(file_path="not yet")
     with legacy.database.transaction() as session:
         name = f"overlay-{asked}"
-        session.add(Mosaic(id=uuid.uuid4(), namespace="default", name=name, spec={}, status={}))
+        session.add(Request(id=uuid.uuid4(), namespace="default", name=name, spec={}, status={}))
     legacy.update(asked, file_path=None)
     legacy.serve()
     assert legacy.mosaic(asked).name.startswith(f"overlay-{asked}-")

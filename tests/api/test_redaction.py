@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from mosaic_api.app import create_app
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.settings import Settings
 
@@ -67,7 +67,7 @@ def asked(client: httpx.Client, spec: dict[str, Any]) -> str:
 
 def tell(installation: Installation, mosaic: str, **columns: Any) -> None:
     with installation.database.transaction() as session:
-        row = session.get(Mosaic, uuid.UUID(mosaic))
+        row = session.get(Request, uuid.UUID(mosaic))
         for name, value in columns.items():
             setattr(row, name, value)
 
@@ -148,12 +148,12 @@ def test_what_was_asked_of_a_central_installation_is_whole_for_nobody_else(centr
                 sent = ann.post("central/requests", json={"spec": SPECS[0]})
                 assert sent.status_code == 201, sent.text
                 mosaic = sent.json()["id"]
-                for path in ("central/requests", f"central/requests/{mosaic}", "central/entries", "central"):
+                for path in ("central/requests", f"central/requests/{mosaic}", "central/datasets", "central"):
                     answer = bob.get(path)
                     assert answer.status_code == 200
                     assert CANARY not in answer.text
             with central.database.transaction() as session:
-                sent_there = session.get(Mosaic, uuid.UUID(mosaic))
+                sent_there = session.get(Request, uuid.UUID(mosaic))
                 assert secrets_in(sent_there.spec) == secrets_in(SPECS[0])  # else it could not be made
 
 

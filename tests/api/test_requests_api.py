@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from fastapi.testclient import TestClient
-from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database import Audit, Database, Request
 from mosaic_api.requests import crud
 from sqlalchemy import select
 
@@ -168,7 +168,7 @@ def test_lists_are_filtered(client: Client, database: Database):
     for name in ("snow-2023", "snow-2024", "green"):
         ask(ann, name)
     with database.transaction() as session:
-        crud.tell(session.scalars(select(Mosaic).where(Mosaic.name == "green")).one(), {"phase": "Succeeded"})
+        crud.tell(session.scalars(select(Request).where(Request.name == "green")).one(), {"phase": "Succeeded"})
     found = {each["name"] for each in ann.get("/api/v1/requests?text=snow").json()["requests"]}
     assert found == {"snow-2023", "snow-2024"}
     found = {each["name"] for each in ann.get("/api/v1/requests?phase=Succeeded").json()["requests"]}
@@ -179,14 +179,14 @@ def test_lists_are_filtered(client: Client, database: Database):
 def test_too_many_at_once_are_refused(client: Client, database: Database, settings):
     ann = client("ann")
     with database.transaction() as session:
-        owner = client("bob") and session.scalar(select(Mosaic.owner_id))
+        owner = client("bob") and session.scalar(select(Request.owner_id))
         assert owner is None
     for number in range(settings.max_open_requests):
         ask(ann, f"m{number}")
     answer = ann.post("/api/v1/requests", json={"spec": SPEC})
     assert answer.status_code == 429
     with database.transaction() as session:
-        crud.tell(session.scalars(select(Mosaic).where(Mosaic.name == "m0")).one(), {"phase": "Failed"})
+        crud.tell(session.scalars(select(Request).where(Request.name == "m0")).one(), {"phase": "Failed"})
     ask(ann)
 
 
@@ -196,7 +196,7 @@ def test_who_did_what_is_written_down(client: Client, database: Database):
     ann.post(f"/api/v1/requests/{asked['id']}/cancel")
     ann.delete(f"/api/v1/requests/{asked['id']}")
     with database.transaction() as session:
-        done = session.scalars(select(Audit.action).where(Audit.subject == f"mosaic/{asked['id']}").order_by(Audit.id))
+        done = session.scalars(select(Audit.action).where(Audit.subject == f"request/{asked['id']}").order_by(Audit.id))
         assert list(done) == ["create", "cancel", "remove"]
 
 
@@ -209,7 +209,7 @@ def test_changes_are_told_as_they_happen(client: Client, database: Database):
         assert first.wait(20)
         for status in ({"phase": "Running", "message": "1 of 2"}, {"phase": "Succeeded"}):
             with database.transaction() as session:
-                crud.tell(session.get_one(Mosaic, uuid.UUID(asked["id"])), status)
+                crud.tell(session.get_one(Request, uuid.UUID(asked["id"])), status)
             time.sleep(0.2)  # apart, so that both are seen
         ann.delete(f"/api/v1/requests/{asked['id']}")
 

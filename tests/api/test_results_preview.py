@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.results.previews import recorded_tiles
 from mosaic_api.settings import Settings
 from mosaic_crds import names
@@ -144,7 +144,7 @@ def test_what_is_over_has_no_preview(client: Client, making: Making, database: D
     ann = client("ann")
     url = told(ann, making)["tiles"][0]["url"]
     with database.transaction() as session:
-        session.scalars(select(Mosaic)).one().phase = "Succeeded"
+        session.scalars(select(Request)).one().phase = "Succeeded"
     assert told(ann, making) == {"stretch": None, "tiles": []}
     assert ann.get(url).status_code == 404
 
@@ -153,7 +153,7 @@ def test_what_other_code_makes_has_no_preview(client: Client, making: Making, da
     other = replace(making.plan, code="another", uid="fedcba9876543210")
     write_plan(other, making.store)
     with database.transaction() as session:
-        session.scalars(select(Mosaic)).one().uid = other.uid
+        session.scalars(select(Request)).one().uid = other.uid
     assert told(client("ann"), making)["tiles"] == []
 
 

@@ -299,7 +299,7 @@ def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Databas
 
 
 def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str, Published]):
-    from mosaic_api.results.open_cogs import Datasets
+    from mosaic_api.results.open_cogs import OpenCogs
     from mosaic_worker.geometry.sampling import Window
     from mosaic_worker.store import open_store
 
@@ -319,7 +319,7 @@ def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str
     root = store_of(shown)
     key = f"{mosaic.key}/mosaic.tif"
     window = Window(100, 200, 500, 600)
-    here, elsewhere = Datasets(open_store(str(root))), Datasets(Elsewhere(root))  # type: ignore[arg-type]
+    here, elsewhere = OpenCogs(open_store(str(root))), OpenCogs(Elsewhere(root))  # type: ignore[arg-type]
     for level, there in ((0, window), (1, Window(10, 20, 300, 310))):
         np.testing.assert_array_equal(here.read(key, level, 1, there), elsewhere.read(key, level, 1, there))
     assert here.overviews(key) == elsewhere.overviews(key) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
-from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database import Audit, Database, Request
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
@@ -142,8 +142,8 @@ def test_removing_a_row_removes_its_request_and_its_files_and_no_others(synced: 
     for name in ("removed", "kept"):
         synced.publish(name, synced.requested(name)["metadata"]["uid"])
         synced.tell(name, DONE)
-    for mosaic_id in (removed, kept):
-        synced.wait_for(mosaic_id, lambda row: row.item)
+    for request_id in (removed, kept):
+        synced.wait_for(request_id, lambda row: row.item)
     synced.wish(removed, "remove")
     synced.gone(removed)
     assert set(synced.kube.requests(synced.namespace)) == {"kept"}
@@ -215,8 +215,8 @@ def test_all_that_happened_while_nobody_was_there_is_caught_up(world: World):
     world.start()
     ids = {name: world.ask(name) for name in ("stays", "cancelled", "deleted", "removed", "finished")}
     uids = {name: world.requested(name)["metadata"]["uid"] for name in ids}
-    for mosaic_id in ids.values():
-        world.wait_for(mosaic_id, lambda row: row.uid)
+    for request_id in ids.values():
+        world.wait_for(request_id, lambda row: row.uid)
     world.stop()
     world.tell("stays", RUNNING)
     world.wish(ids["cancelled"], "cancel")
@@ -278,7 +278,7 @@ def test_a_request_that_was_applied_anew_under_the_name_is_another_one(world: Wo
 
 def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
     with synced.database.transaction() as session:
-        bad = Mosaic(id=uuid.uuid4(), namespace=synced.namespace, name="bad", spec=SPEC | {"product": {}}, status={})
+        bad = Request(id=uuid.uuid4(), namespace=synced.namespace, name="bad", spec=SPEC | {"product": {}}, status={})
         session.add(bad)
     row = synced.wait_for(bad.id, lambda row: row.phase == "Failed")
     assert "the cluster does not take the request: " in row.status["message"]
@@ -307,8 +307,8 @@ def test_a_definition_that_is_removed_cancels_nothing_and_all_is_asked_for_again
         assert synced.row(theirs.id).phase == "Pending"
     finally:
         synced.kube.install()
-    for mosaic_id, before in ((ids["running"], uids["running"]), (theirs.id, theirs.uid), (waiting, None)):
-        row = synced.wait_for(mosaic_id, lambda row, before=before: row.uid not in {None, before}, 60)
+    for request_id, before in ((ids["running"], uids["running"]), (theirs.id, theirs.uid), (waiting, None)):
+        row = synced.wait_for(request_id, lambda row, before=before: row.uid not in {None, before}, 60)
         assert row.phase == "Pending"
     assert set(synced.kube.requests(synced.namespace)) == {"running", "by-kubectl", "waiting"}
     done = synced.wait_for(ids["done"], lambda row: row.gone)
@@ -365,16 +365,16 @@ def test_two_replicas_do_nothing_twice_and_one_takes_over_from_the_other(world: 
     world.start()
     world.start()
     ids = [world.ask(f"m{number}") for number in range(20)]
-    for mosaic_id in ids:
-        world.wait_for(mosaic_id, lambda row: row.uid)
+    for request_id in ids:
+        world.wait_for(request_id, lambda row: row.uid)
     for number in range(5):
         world.kube.apply(world.namespace, f"k{number}", SPEC)
     lock = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
     with world.database.transaction() as session:
         assert session.execute(text(lock)).all() == [(True,)]
     ids += [world.ask(f"n{number}") for number in range(10)]
-    for mosaic_id in ids:
-        world.wait_for(mosaic_id, lambda row: row.uid)
+    for request_id in ids:
+        world.wait_for(request_id, lambda row: row.uid)
     until(lambda: len(world.rows()) == 35, "all have rows")
     found = world.kube.requests(world.namespace)
     assert len(found) == 35

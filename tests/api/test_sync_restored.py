@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync.actions import Hands
@@ -43,7 +43,7 @@ def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_i
     resource = Resource({"metadata": metadata | {"annotations": annotations}, "spec": SPEC})
     Hands(settings.namespace, database, open_store(settings.store), Cluster(resource)).do(Adopt(resource))
     with database.transaction() as session:
-        found = session.scalars(select(Mosaic)).one()
+        found = session.scalars(select(Request)).one()
         assert (found.owner_id, found.shared) == (None, not asked_on_the_page)
         ann, eve = (
             principal_of(named_user(session, name, role)) for name, role in (("ann", "editor"), ("eve", "admin"))

@@ -66,7 +66,7 @@ def test_one_user_has_few_uploads_at_once_and_others_are_not_concerned(there: In
         with there.client(bob) as other:
             keep(other, geotiff(), kind="image")
     with there.client(ann) as again:
-        until(lambda: again.post("entries", json={"name": "x"}).status_code == 422)
+        until(lambda: again.post("datasets", json={"name": "x"}).status_code == 422)
 
 
 def test_uploads_of_one_user_under_way_count_together(there: Installation):

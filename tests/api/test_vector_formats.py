@@ -279,13 +279,13 @@ def test_polygons_across_the_antimeridian_keep_their_shape(tmp_path: Path):
     ],
 )
 def test_each_format_is_kept_as_it_is_and_shown(laptop: TestClient, content: bytes, name: str, media_type: str):
-    answer = laptop.post("/api/v1/entries", data={"kind": "vector", "name": "one"}, files={"file": (name, content)})
+    answer = laptop.post("/api/v1/datasets", data={"kind": "vector", "name": "one"}, files={"file": (name, content)})
     assert answer.status_code == 201, answer.text
     entry = answer.json()
     assert entry["files"]["original"]["media_type"] == media_type
-    original = laptop.get(f"/api/v1/entries/{entry['id']}/files/original")
+    original = laptop.get(f"/api/v1/datasets/{entry['id']}/files/original")
     assert (original.content, original.headers["content-type"].split(";")[0]) == (content, media_type)
-    (first, *_) = laptop.get(f"/api/v1/entries/{entry['id']}/features").json()["features"]
+    (first, *_) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
     assert first["geometry"]["coordinates"] == list(VICTORIA)
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import PUBLIC_URL
 from kubernetes.client import Configuration
 from mosaic_api import __main__ as program
-from mosaic_api.database import Database, Mosaic, Workforce
+from mosaic_api.database import Database, Request, Workforce
 from mosaic_api.database.workforce import expect, hand_over
 from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import LostError, Queue
@@ -124,7 +124,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
         hand_over(rows.database, "cluster")
     assert recorded(rows.database) == "executors"
     with rows.database.transaction() as session:
-        session.execute(update(Mosaic).values(lease_until=func.now() - timedelta(seconds=1)))
+        session.execute(update(Request).values(lease_until=func.now() - timedelta(seconds=1)))
     hand_over(rows.database, "cluster")
     with pytest.raises(RequestError, match="by a cluster"):
         queue.claim()
@@ -165,7 +165,7 @@ def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
         expect(session, "executors")
         thread.start()
         until(lambda: somebody_waits(rows.database))
-        mosaic = session.scalars(select(Mosaic)).one()
+        mosaic = session.scalars(select(Request)).one()
         mosaic.worker, mosaic.lease_until = "one", func.now() + timedelta(minutes=1)
     thread.join()
     assert "cannot be relieved" in outcome[0]

@@ -26,7 +26,7 @@ import aiohttp
 import httpx
 import numpy as np
 from mosaic_api.auth.identity import named_user
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
@@ -219,7 +219,7 @@ def main() -> None:
             database = Database(server.url)
             database.migrate()
             with database.transaction() as session:
-                mosaic = Mosaic(
+                mosaic = Request(
                     id=uuid.uuid4(),
                     namespace="default",
                     name="bench",

@@ -70,7 +70,7 @@ def gallery(
         served.call("POST", "requests", json={"name": "early", "spec": catalogue.spec(days="1999-01-01/1999-01-31")})
         west, south, _, _ = catalogue.bbox
         point = {"kind": "point", "name": "A camp", "description": "by the lake", "creator": "Ann"}
-        served.call("POST", "entries", json=point | {"longitude": west, "latitude": south})
+        served.call("POST", "datasets", json=point | {"longitude": west, "latitude": south})
         yield served
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_worker.synthetic import write_scenes
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
@@ -188,7 +188,7 @@ def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: 
     spec = {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDVI"}, "execution": {"suspend": True}}
     site.call("POST", "requests", json={"name": "theirs", "spec": spec})
     with site.database.transaction() as session:
-        session.execute(update(Mosaic).values(owner_id=None, shared=True))
+        session.execute(update(Request).values(owner_id=None, shared=True))
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="theirs", exact=True).click()
     page.get_by_role("button", name=re.compile("with changes")).click()

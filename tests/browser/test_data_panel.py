@@ -39,7 +39,7 @@ def open_row(page: Page, name: str) -> None:
 
 
 def only(site: Site) -> dict[str, Any]:
-    (entry,) = site.call("GET", "entries")["entries"]
+    (entry,) = site.call("GET", "datasets")["datasets"]
     return entry
 
 
@@ -114,12 +114,12 @@ def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, 
     add(page, "Vector", "Words", wrong)
     keep(page)
     expect(page.locator("#entry-form .wrong, #entry-problem:visible").first).to_contain_text(re.compile("[a-z]"))
-    assert site.call("GET", "entries")["total"] == 0
+    assert site.call("GET", "datasets")["total"] == 0
 
 
 def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
     point = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0}
-    site.call("POST", "entries", json=point)
+    site.call("POST", "datasets", json=point)
     page = opens(site, "#panel=data")
     open_row(page, "Camp")
     page.get_by_role("button", name="Edit").click()
@@ -129,7 +129,7 @@ def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
     expect(details.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
     details.get_by_label("Name").fill("Base camp")
     details.get_by_label("Description").fill("by the lake")
-    site.call("PATCH", f"entries/{only(site)['id']}", json={"creator": "Ann"})
+    site.call("PATCH", f"datasets/{only(site)['id']}", json={"creator": "Ann"})
     page.get_by_role("button", name="Save").click()
     expect(details.get_by_role("alert")).to_contain_text("was changed meanwhile")
     page.get_by_role("button", name="Save").click()
@@ -143,7 +143,7 @@ def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
 
 def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
     for name, longitude in (("Camp", -123.5), ("Cabin", 10.0)):
-        site.call("POST", "entries", json={"kind": "point", "name": name, "longitude": longitude, "latitude": 48.5})
+        site.call("POST", "datasets", json={"kind": "point", "name": name, "longitude": longitude, "latitude": 48.5})
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
     rows = page.locator("#data-rows tr:not(.more)")
     expect(rows).to_have_count(2)
@@ -194,12 +194,12 @@ def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
 
     until(there, arrived)
     camp = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0, "shared": True}
-    site.call("POST", "entries", json=camp)
+    site.call("POST", "datasets", json=camp)
     page.get_by_label("Whose").select_option("in the central one")
     page.get_by_role("button", name="Fetch Camp").click()
     expect(page.locator("#notices")).to_contain_text("Camp is here now")
     expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
-    names = {entry["name"] for entry in local.call("GET", "entries")["entries"]}
+    names = {entry["name"] for entry in local.call("GET", "datasets")["datasets"]}
     assert names == {"Height", "Camp"}
 
 

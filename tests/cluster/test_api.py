@@ -146,8 +146,8 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     assert told["status"]["phase"] == "Succeeded"
     assert told["spec"]["source"]["earthDaily"]["collection"] == COLLECTION
 
-    mosaic_id = told["metadata"]["annotations"][ANNOTATION_ROW]
-    tiles = page.locator(f'img.leaflet-tile-loaded[src*="{mosaic_id}"]')
+    request_id = told["metadata"]["annotations"][ANNOTATION_ROW]
+    tiles = page.locator(f'img.leaflet-tile-loaded[src*="{request_id}"]')
     page.get_by_role("button", name="Hide on-the-page").click()
     expect(tiles).to_have_count(0)
     page.get_by_role("button", name="Show on-the-page").click()
@@ -162,21 +162,21 @@ def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):
     for name in names:
         scenes.gate.hold(scenes.path(1, name))
     here, there = (api.ask(name, scenes.spec(2, name)) for name in names)
-    for mosaic_id in (here, there):
-        api.wait_for_phase(mosaic_id, "Running")
+    for request_id in (here, there):
+        api.wait_for_phase(request_id, "Running")
     api.release.execute("cancelled-there", suspend=True)
     told = api.wait_for_phase(there, "Suspended")
     assert told["spec"]["execution"]["suspend"] is True
     assert api.call("POST", f"/requests/{here}/cancel").status_code == 202
     api.release.execute("cancelled-there", cancel=True)
-    for name, mosaic_id in zip(names, (here, there), strict=True):
-        api.wait_for_phase(mosaic_id, "Cancelled")
+    for name, request_id in zip(names, (here, there), strict=True):
+        api.wait_for_phase(request_id, "Cancelled")
         assert api.release.status(name)["phase"] == "Cancelled"
 
 
 def test_nobody_but_the_api_may_say_who_owns_a_request(api: Api, scenes: Any):
-    mosaic_id = api.ask("owned", scenes.spec(1))
-    api.wait_for_phase(mosaic_id, "Succeeded")
+    request_id = api.ask("owned", scenes.spec(1))
+    api.wait_for_phase(request_id, "Succeeded")
     owner = api.release.get("mosaic", "owned")["metadata"]["labels"][LABEL_OWNER]
     for change in (f"{LABEL_OWNER}=somebody-else", f"{LABEL_OWNER}-"):
         said = api.release.kubectl("label", "mosaic", "owned", change, "--overwrite", check=False)
@@ -240,8 +240,8 @@ def test_of_two_replicas_both_answer_one_keeps_in_step_and_the_other_takes_over(
     def asked_of(pods: list[str], names: str) -> None:
         for number, pod in enumerate(pods):
             with closing(Api(api.release, api.token, f"pod/{pod}")) as one:
-                mosaic_id = one.ask(f"{names}-{number}", waiting)
-                one.wait_for_phase(mosaic_id, "Suspended")
+                request_id = one.ask(f"{names}-{number}", waiting)
+                one.wait_for_phase(request_id, "Suspended")
 
     until(lambda: any(map(api.leads, api.pods())), "one leads")
     follower, leader = sorted(api.pods(), key=api.leads)

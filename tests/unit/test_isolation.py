@@ -73,9 +73,9 @@ def attacked(place: Path, user: str, server: str, library: str, told: str) -> di
         told: file that the attack may write.
     """
     inside, package = place / "upload", place / "library" / library
-    for folder in (inside, package, place / "store/entries/of-others", (place / told).parent):
+    for folder in (inside, package, place / "store/datasets/of-others", (place / told).parent):
         folder.mkdir(parents=True, exist_ok=True)
-    secret = place / "store/entries/of-others/original.tif"
+    secret = place / "store/datasets/of-others/original.tif"
     secret.write_text("the key")
     secret.chmod(0o600)
     (inside / "original.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -131,7 +131,8 @@ def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_al
 
 def test_what_a_server_starts_inherits_no_secret():
     code = (
-        "import os, subprocess, sys; from mosaic_api.secrecy import guard_secrets; whole = guard_secrets(os.environ); "
+        "import os, subprocess, sys; from mosaic_api.settings.secrets import guard_secrets; "
+        "whole = guard_secrets(os.environ); "
         "assert whole['MOSAIC_CENTRAL_TOKEN'] == 'x'; subprocess.run(['env'], check=True)"
     )
     names = ("MOSAIC_CENTRAL_TOKEN", "MOSAIC_SESSION_SECRET_FILE", "MOSAIC_DATABASE_URL", "MOSAIC_STORE")

@@ -48,7 +48,7 @@ class Errands:
             if self._ended.is_set():
                 return
             beat()
-            if change is None or change.startswith("entries "):
+            if change is None or change.startswith("datasets "):
                 outbox.work_off(beat)
 
     def _hourly(self, name: str, do: Callable[[], object]) -> None:

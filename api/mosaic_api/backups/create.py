@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from mosaic_api.backups.archive import ABOUT, DATABASE, FORMAT, STORE, About, Writer, writing
-from mosaic_api.database import Database, Entry, Mosaic
+from mosaic_api.database import Database, Dataset, Request
 from mosaic_api.database.models import now
 from mosaic_api.local.installation import InUseError, alone
 from mosaic_api.postgres.server import PrivatePostgres
@@ -120,15 +120,15 @@ def _read(database: Database, postgres: PrivatePostgres, dump: IO[bytes]) -> Abo
 
 def _named(session: Session) -> Iterator[str]:
     """The keys of files that rows name: of published mosaics, and of what people keep."""
-    published = select(Mosaic.namespace, Mosaic.name, Mosaic.uid, Mosaic.item).where(
-        Mosaic.uid.is_not(None), Mosaic.item.is_not(None), Mosaic.removed.is_(None)
+    published = select(Request.namespace, Request.name, Request.uid, Request.item).where(
+        Request.uid.is_not(None), Request.item.is_not(None), Request.removed.is_(None)
     )
     for namespace, name, uid, item in session.execute(published):
         results = Results(namespace, name, uid)
         yield results.key(ITEM)
         for asset in item["assets"].values():
             yield results.key(asset["href"].removeprefix("./"))
-    for files in session.scalars(select(Entry.files)):
+    for files in session.scalars(select(Dataset.files)):
         yield from (file["key"] for file in files.values())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading, sync_folder
 from mosaic_api.backups.create import Progress
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.database.engine import knows
 from mosaic_api.postgres.server import PrivatePostgres
 
@@ -106,11 +106,11 @@ def _settle(database: Database, store: Store) -> None:
     try:
         database.migrate()
         with database.transaction() as session:
-            published = select(Mosaic).where(Mosaic.phase == Phase.SUCCEEDED, Mosaic.item.is_not(None))
-            for mosaic in session.scalars(published.where(Mosaic.uid.is_not(None))):
-                results = Results(mosaic.namespace, mosaic.name, str(mosaic.uid))
-                told = results.told(json.dumps(mosaic.item).encode(), store)
+            published = select(Request).where(Request.phase == Phase.SUCCEEDED, Request.item.is_not(None))
+            for request in session.scalars(published.where(Request.uid.is_not(None))):
+                results = Results(request.namespace, request.name, str(request.uid))
+                told = results.told(json.dumps(request.item).encode(), store)
                 message = f"published {told.get('cog') or told['item']}"
-                mosaic.status = mosaic.status | {"result": told, "message": message}
+                request.status = request.status | {"result": told, "message": message}
     finally:
         database.close()

@@ -1,1 +1,1 @@
-"""The central installation, the same program: entries shared with it and fetched from it, mosaics asked of it."""
+"""The central installation, the same program: datasets shared with it and fetched from it, mosaics asked of it."""

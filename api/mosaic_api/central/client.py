@@ -14,7 +14,7 @@ from mosaic_crds.json_input import parse_json
 from mosaic_worker.sources.access.budget import Budget
 from pydantic import BaseModel, ValidationError
 
-from mosaic_api.central.schemas import TheirEntry, TheirRequest
+from mosaic_api.central.schemas import TheirDataset, TheirRequest
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
 from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
 
@@ -102,11 +102,11 @@ class Central:
         """
         return self._call("POST", "requests", TheirRequest, json=dict(asked))
 
-    def upload(self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None) -> TheirEntry:
-        """Make an entry there; a second upload with the same key finds the first one's.
+    def upload(self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None) -> TheirDataset:
+        """Make a dataset there; a second upload with the same key finds the first one's.
 
         Args:
-            key: of the entry here.
+            key: of the dataset here.
             fields: what is said of it.
             file: its name, its content and its media type.
 
@@ -115,26 +115,26 @@ class Central:
         """
         headers = {"Idempotency-Key": str(key)}
         if file is None:
-            return self._call("POST", "entries", TheirEntry, json=dict(fields), headers=headers)
+            return self._call("POST", "datasets", TheirDataset, json=dict(fields), headers=headers)
         content = {"data": dict(fields), "files": {"file": file}, "headers": headers}
-        return self._call("POST", "entries", TheirEntry, UPLOAD_SECONDS, **content)
+        return self._call("POST", "datasets", TheirDataset, UPLOAD_SECONDS, **content)
 
-    def change(self, entry_id: uuid.UUID, fields: Mapping[str, Any]) -> None:
-        """Change an entry there.
+    def change(self, dataset_id: uuid.UUID, fields: Mapping[str, Any]) -> None:
+        """Change a dataset there.
 
         Raises:
             Problem: it refuses, in its own words.
         """
-        self._call("PATCH", f"entries/{entry_id}", TheirEntry, UPLOAD_SECONDS, json=dict(fields))
+        self._call("PATCH", f"datasets/{dataset_id}", TheirDataset, UPLOAD_SECONDS, json=dict(fields))
 
-    def remove(self, entry_id: uuid.UUID) -> None:
-        """Delete an entry there; one that is not there is deleted already.
+    def remove(self, dataset_id: uuid.UUID) -> None:
+        """Delete a dataset there; one that is not there is deleted already.
 
         Raises:
             Problem: it refuses, in its own words.
         """
         try:
-            self._within(ANSWER_SECONDS, self._answer("DELETE", f"entries/{entry_id}", ANSWER_SECONDS))
+            self._within(ANSWER_SECONDS, self._answer("DELETE", f"datasets/{dataset_id}", ANSWER_SECONDS))
         except NotFound:
             return
 

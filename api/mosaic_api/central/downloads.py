@@ -1,4 +1,4 @@
-"""What others shared with the central installation, or what it made, taken over as an entry of one's own."""
+"""What others shared with the central installation, or what it made, taken over as a dataset of one's own."""
 
 import tempfile
 import uuid
@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central
-from mosaic_api.central.schemas import TheirEntry, TheirRequest
-from mosaic_api.database import Entry
+from mosaic_api.central.schemas import TheirDataset, TheirRequest
+from mosaic_api.database import Dataset
 from mosaic_api.datasets.crud import expect_room
 from mosaic_api.datasets.input_schemas import New, look_of_picture, place_and_look
 from mosaic_api.datasets.service import Keeper
@@ -24,11 +24,13 @@ _MULTIHASH = "1220"
 """Of SHA-256, before its digits in `file:checksum`."""
 
 
-def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
-    """Take over an entry; fetched again, it is the same one.
+def fetch_dataset(
+    keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID
+) -> tuple[Dataset, bool]:
+    """Take over a dataset; fetched again, it is the same one.
 
     Returns:
-        The entry here, and whether it was made by this call.
+        The dataset here, and whether it was made by this call.
 
     Raises:
         Forbidden: the principal may only look.
@@ -40,23 +42,23 @@ def fetch_entry(keeper: Keeper, central: Central, principal: Principal, central_
     if found is not None:
         return found, False
     try:
-        theirs = central.get(f"entries/{central_id}", TheirEntry)
+        theirs = central.get(f"datasets/{central_id}", TheirDataset)
         asked = New.model_validate(_said(theirs))
     except ValidationError:
         raise _strange() from None
     original = theirs.files.get("original")
     if original is None:
         return keeper.keep(principal, asked, key=central_id, central_id=central_id)
-    path = f"entries/{central_id}/files/original"
+    path = f"datasets/{central_id}/files/original"
     source = _Source(path, original.sha256, original.name, original.bytes)
     return _keep(keeper, central, principal, asked, source, central_id)
 
 
-def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Entry, bool]:
+def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Dataset, bool]:
     """Take over a mosaic that the central installation made, as an image coloured as its picture is.
 
     Returns:
-        The entry here, and whether it was made by this call.
+        The dataset here, and whether it was made by this call.
 
     Raises:
         Forbidden: the principal may only look.
@@ -73,10 +75,10 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
     if told.phase != Phase.SUCCEEDED or not item:
         raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
     try:
-        mosaic = item["assets"]["mosaic"]
+        request = item["assets"]["mosaic"]
         said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
         asked = New.model_validate(said | look_of_picture(item))
-        digest = mosaic["file:checksum"].removeprefix(_MULTIHASH)
+        digest = request["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None
     source = _Source(f"requests/{central_id}/files/cog", digest, f"{asked.name}.tif", None)
@@ -101,7 +103,7 @@ class _Source(NamedTuple):
 
 def _keep(
     keeper: Keeper, central: Central, principal: Principal, asked: New, source: _Source, central_id: uuid.UUID
-) -> tuple[Entry, bool]:
+) -> tuple[Dataset, bool]:
     most, scratch = keeper.settings.max_upload_bytes, keeper.filing.scratch
     if source.size is not None:
         most = min(most, max(source.size, 1))
@@ -120,17 +122,17 @@ def _strange() -> PassingError:
     )
 
 
-def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Entry | None:
-    """The principal's own entry that is a copy of one there, or that is shared there as it."""
+def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Dataset | None:
+    """The principal's own dataset that is a copy of one there, or that is shared there as it."""
     with keeper.database.transaction() as session:
         return session.scalars(
-            select(Entry)
-            .where(Entry.central_id == central_id, Entry.owner_id == principal.user_id, Entry.removed.is_(None))
-            .order_by(Entry.created)
+            select(Dataset)
+            .where(Dataset.central_id == central_id, Dataset.owner_id == principal.user_id, Dataset.removed.is_(None))
+            .order_by(Dataset.created)
         ).first()
 
 
-def _said(theirs: TheirEntry) -> dict[str, Any]:
+def _said(theirs: TheirDataset) -> dict[str, Any]:
     said: dict[str, Any] = {
         "kind": theirs.kind,
         "name": theirs.name,

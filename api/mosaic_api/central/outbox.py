@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from mosaic_api.auth.identity import Principal, audit
 from mosaic_api.background.loops import Beat
 from mosaic_api.central.client import Central, NotConfigured, TokenRefused
-from mosaic_api.database import Database, Entry
+from mosaic_api.database import Database, Dataset
 from mosaic_api.database.models import now
 from mosaic_api.datasets import crud
 from mosaic_api.datasets.input_schemas import place_and_look
@@ -34,8 +34,8 @@ _PASSING = (PassingError, TokenRefused, Forbidden, TooMany)
 _log = logging.getLogger(__name__)
 
 
-def share(session: Session, settings: Settings, principal: Principal, entry_id: uuid.UUID, shared: bool) -> Entry:
-    """Wish that an entry is shared with the central installation, or no longer.
+def share(session: Session, settings: Settings, principal: Principal, dataset_id: uuid.UUID, shared: bool) -> Dataset:
+    """Wish that a dataset is shared with the central installation, or no longer.
 
     Raises:
         NotConfigured: there is none.
@@ -45,15 +45,15 @@ def share(session: Session, settings: Settings, principal: Principal, entry_id: 
     """
     if not settings.central_url or not settings.central_token:
         raise NotConfigured
-    entry = crud.own(session, principal, entry_id)
-    if entry.central_id is not None and not entry.sharing:
-        raise Conflict("the entry was fetched from the central installation, where it is shared already")
-    if shared or entry.sharing:
-        entry.sharing = crud.waiting("share" if shared else "unshare")
+    dataset = crud.own(session, principal, dataset_id)
+    if dataset.central_id is not None and not dataset.sharing:
+        raise Conflict("the dataset was fetched from the central installation, where it is shared already")
+    if shared or dataset.sharing:
+        dataset.sharing = crud.waiting("share" if shared else "unshare")
         session.flush()
         action = "share with central" if shared else "unshare with central"
-        audit(session, principal.user_id, action, f"entry/{entry.id}", name=entry.name)
-    return entry
+        audit(session, principal.user_id, action, f"dataset/{dataset.id}", name=dataset.name)
+    return dataset
 
 
 @dataclass(frozen=True)
@@ -83,38 +83,38 @@ class Outbox:
             PassingError: the database does not answer.
         """
         count = 0
-        while (entry := self._claim()) is not None:
+        while (dataset := self._claim()) is not None:
             beat()
-            self._try(entry)
+            self._try(dataset)
             count += 1
         return count
 
-    def _claim(self) -> Entry | None:
-        wish = Entry.sharing["wish"].astext
-        due = Entry.sharing["next"].astext.cast(TIMESTAMP(timezone=True))
+    def _claim(self) -> Dataset | None:
+        wish = Dataset.sharing["wish"].astext
+        due = Dataset.sharing["next"].astext.cast(TIMESTAMP(timezone=True))
         with self.database.transaction() as session:
-            entry = session.scalar(
-                select(Entry)
+            dataset = session.scalar(
+                select(Dataset)
                 .where(
-                    Entry.sharing["state"].astext == "waiting",
+                    Dataset.sharing["state"].astext == "waiting",
                     due <= now(),
-                    or_(Entry.removed.is_(None), wish == "unshare"),
+                    or_(Dataset.removed.is_(None), wish == "unshare"),
                 )
                 .order_by(due)
                 .limit(1)
-                .with_for_update(of=Entry, skip_locked=True)
+                .with_for_update(of=Dataset, skip_locked=True)
             )
-            if entry is not None:
-                attempts = entry.sharing["attempts"] + 1
-                entry.sharing = entry.sharing | {"attempts": attempts, "next": (now() + LEASE).isoformat()}
-            return entry
+            if dataset is not None:
+                attempts = dataset.sharing["attempts"] + 1
+                dataset.sharing = dataset.sharing | {"attempts": attempts, "next": (now() + LEASE).isoformat()}
+            return dataset
 
-    def _try(self, entry: Entry) -> None:
-        claimed, central_id = entry.sharing, entry.central_id
+    def _try(self, dataset: Dataset) -> None:
+        claimed, central_id = dataset.sharing, dataset.central_id
         try:
             central = Central(self.settings)
             if claimed["wish"] == "share":
-                central_id = self._share(central, entry)
+                central_id = self._share(central, dataset)
             else:
                 if central_id is not None:
                     central.remove(central_id)
@@ -123,16 +123,16 @@ class Outbox:
         except _PASSING as error:
             pause = min(FIRST_PAUSE * 2 ** min(claimed["attempts"] - 1, 20), LONGEST_PAUSE)
             outcome = claimed | {"message": str(error), "next": (now() + pause).isoformat()}
-            _log.warning("entry %s is not shared yet: %s", entry.id, error)
+            _log.warning("dataset %s is not shared yet: %s", dataset.id, error)
         except Problem as error:
             outcome = claimed | {"state": "failed", "message": str(error), "next": None}
-            _log.warning("entry %s cannot be shared: %s", entry.id, error)
-        except Exception:  # the other entries do not wait for this one
+            _log.warning("dataset %s cannot be shared: %s", dataset.id, error)
+        except Exception:  # the other datasets do not wait for this one
             message = "an unexpected error, which is in the log of this installation; it is tried again"
             outcome = claimed | {"message": message, "next": (now() + LONGEST_PAUSE).isoformat()}
-            _log.exception("entry %s is not shared yet", entry.id)
+            _log.exception("dataset %s is not shared yet", dataset.id)
         with self.database.transaction() as session:
-            found = session.scalar(select(Entry).where(Entry.id == entry.id).with_for_update(of=Entry))
+            found = session.scalar(select(Dataset).where(Dataset.id == dataset.id).with_for_update(of=Dataset))
             if found is None:
                 return
             found.central_id = central_id
@@ -141,26 +141,26 @@ class Outbox:
             elif claimed["wish"] == "share" and found.sharing.get("wish") != "share":
                 found.sharing = crud.waiting("unshare")  # another process may have done so before it was there
 
-    def _share(self, central: Central, entry: Entry) -> uuid.UUID:
-        """Make an entry there what it is here; its id there."""
-        said = _said(entry)
-        if entry.central_id is not None:
+    def _share(self, central: Central, dataset: Dataset) -> uuid.UUID:
+        """Make a dataset there what it is here; its id there."""
+        said = _said(dataset)
+        if dataset.central_id is not None:
             try:
-                central.change(entry.central_id, {name: said[name] for name in said if name != "kind"})
-                return entry.central_id
+                central.change(dataset.central_id, {name: said[name] for name in said if name != "kind"})
+                return dataset.central_id
             except NotFound:
                 pass  # somebody deleted it there, and it is wished for again
-        original = entry.files.get("original")
+        original = dataset.files.get("original")
         if original is None:
-            told = central.upload(entry.id, said, None)
+            told = central.upload(dataset.id, said, None)
         else:
             try:
                 file = self.store.open(original["key"])
             except FileNotFoundError:
-                raise NotFound("the file of this entry is not in the store any more") from None
+                raise NotFound("the file of this dataset is not in the store any more") from None
             fields = {name: str(value) for name, value in said.items()}
             with file:
-                told = central.upload(entry.id, fields, (original["name"], file, original["mediaType"]))
+                told = central.upload(dataset.id, fields, (original["name"], file, original["mediaType"]))
             theirs = told.files.get("original")
             if theirs is None or theirs.sha256 != original["sha256"]:
                 raise PassingError("the file arrived damaged at the central installation")
@@ -174,14 +174,14 @@ def _is_over(outcome: dict[str, Any]) -> bool:
     return (outcome["wish"], outcome["state"]) == ("unshare", "done")
 
 
-def _said(entry: Entry) -> dict[str, Any]:
-    """What is said of an entry to the central installation."""
+def _said(dataset: Dataset) -> dict[str, Any]:
+    """What is said of a dataset to the central installation."""
     said: dict[str, Any] = {
-        "kind": entry.kind,
-        "name": entry.name,
-        "description": entry.description,
-        "creator": entry.creator,
+        "kind": dataset.kind,
+        "name": dataset.name,
+        "description": dataset.description,
+        "creator": dataset.creator,
         "shared": True,
     }
-    bounds = (entry.west, entry.south, entry.east, entry.north)
-    return said | place_and_look(entry.kind, bounds, entry.details)
+    bounds = (dataset.west, dataset.south, dataset.east, dataset.north)
+    return said | place_and_look(dataset.kind, bounds, dataset.details)

@@ -12,8 +12,8 @@ class _Told(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class TheirEntry(_Told):
-    """An entry there."""
+class TheirDataset(_Told):
+    """A dataset there."""
 
     id: uuid.UUID
     kind: str
@@ -27,10 +27,10 @@ class TheirEntry(_Told):
     details: dict[str, Any]
 
 
-class TheirEntries(_Told):
-    """A page of entries there."""
+class TheirDatasets(_Told):
+    """A page of datasets there."""
 
-    entries: list[TheirEntry]
+    datasets: list[TheirDataset]
     total: int
     next: str | None
 

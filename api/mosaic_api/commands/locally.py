@@ -9,14 +9,14 @@ from mosaic_crds.request import MosaicRequest
 from sqlalchemy import select
 
 from mosaic_api.auth.identity import principal_of, single_user
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.local.installation import Installation
 from mosaic_api.requests import crud
 
 LOOK_SECONDS = 1.0
 
 
-def ask(request: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, bool]:
+def ask(manifest: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, bool]:
     """Ask for a mosaic, unless it was asked for before; what failed then is asked for anew.
 
     Returns:
@@ -25,23 +25,23 @@ def ask(request: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, 
     Raises:
         Conflict: another one has the name.
     """
-    name, settings = request.metadata.name, installation.settings
+    name, settings = manifest.metadata.name, installation.settings
     with installation.database.transaction() as session:
         principal = principal_of(single_user(session))
-        named = (Mosaic.namespace == settings.namespace, Mosaic.name == name, Mosaic.removed.is_(None))
-        before = session.scalar(select(Mosaic).where(*named))
-        spec = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        named = (Request.namespace == settings.namespace, Request.name == name, Request.removed.is_(None))
+        before = session.scalar(select(Request).where(*named))
+        spec = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if before is not None and before.phase in {Phase.FAILED, Phase.CANCELLED}:
             crud.remove(session, principal, before.id)
             session.flush()
         elif before is not None and before.spec == spec:
             return before.id, before.over
-        mosaic = crud.create(session, settings, principal, name, spec)
-        mosaic.origin = "command"
-        return mosaic.id, False
+        request = crud.create(session, settings, principal, name, spec)
+        request.origin = "command"
+        return request.id, False
 
 
-def follow(row: uuid.UUID, installation: Installation) -> Iterator[Mosaic]:
+def follow(row: uuid.UUID, installation: Installation) -> Iterator[Request]:
     """A request whenever it may have changed, until it is over.
 
     Raises:
@@ -49,11 +49,11 @@ def follow(row: uuid.UUID, installation: Installation) -> Iterator[Mosaic]:
         PassingError: the database does not answer.
     """
     for change in installation.database.changes(LOOK_SECONDS):
-        if change is None or change == f"mosaics {row}":
+        if change is None or change == f"requests {row}":
             with installation.database.transaction() as session:
-                mosaic = session.get(Mosaic, row)
-            if mosaic is None or mosaic.removed is not None:
+                request = session.get(Request, row)
+            if request is None or request.removed is not None:
                 raise RequestError("the request was removed")
-            yield mosaic
-            if mosaic.over:
+            yield request
+            if request.over:
                 return

@@ -1,6 +1,6 @@
 """PostgreSQL: the tables, how they come to be, and how code reaches them."""
 
 from mosaic_api.database.engine import Database
-from mosaic_api.database.models import Audit, Base, Entry, Failure, LooseFile, Mosaic, Token, User, Workforce
+from mosaic_api.database.models import Audit, Base, Dataset, Failure, OrphanFile, Request, Token, User, Workforce
 
-__all__ = ["Audit", "Base", "Database", "Entry", "Failure", "LooseFile", "Mosaic", "Token", "User", "Workforce"]
+__all__ = ["Audit", "Base", "Database", "Dataset", "Failure", "OrphanFile", "Request", "Token", "User", "Workforce"]

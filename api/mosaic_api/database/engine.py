@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
-"""The channel that tells of changed rows: `mosaics <id>`, `entries <id>` or `overlays <id>`."""
+"""The channel that tells of changed rows: `requests <id>`, `datasets <id>` or `overlays <id>`."""
 CONNECT_SECONDS = 10
 POOL = 20
 """Connections at most; each runs one request's queries."""

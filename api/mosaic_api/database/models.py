@@ -71,22 +71,22 @@ class Token(Base):
     user: Mapped[User] = relationship(lazy="joined")
 
 
-class Mosaic(Base):
+class Request(Base):
     """A mosaic that somebody asked for: the wish, and what is known of its fulfilment."""
 
-    __tablename__ = "mosaics"
+    __tablename__ = "requests"
     __table_args__ = (
-        CheckConstraint(f"origin IN {ORIGINS}", name="mosaics_origin"),
-        CheckConstraint(f"phase IN {tuple(str(phase) for phase in Phase)}", name="mosaics_phase"),
+        CheckConstraint(f"origin IN {ORIGINS}", name="requests_origin"),
+        CheckConstraint(f"phase IN {tuple(str(phase) for phase in Phase)}", name="requests_phase"),
         Index(
-            "mosaics_name",
+            "requests_name",
             "namespace",
             "name",
             unique=True,
             postgresql_where=text("removed IS NULL AND gone IS NULL"),
         ),
-        Index("mosaics_created", "created"),
-        Index("mosaics_open", "phase", "lease_until", postgresql_where=text("completed IS NULL AND removed IS NULL")),
+        Index("requests_created", "created"),
+        Index("requests_open", "phase", "lease_until", postgresql_where=text("completed IS NULL AND removed IS NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -147,14 +147,14 @@ class Workforce(Base):
     since: Mapped[datetime] = mapped_column(default=now)
 
 
-class Entry(Base):
+class Dataset(Base):
     """Something that people keep beside mosaics: an image, a vector file or a point."""
 
-    __tablename__ = "entries"
+    __tablename__ = "datasets"
     __table_args__ = (
-        CheckConstraint(f"kind IN {KINDS}", name="entries_kind"),
-        Index("entries_box", "west", "east", "south", "north"),
-        Index("entries_created", "created"),
+        CheckConstraint(f"kind IN {KINDS}", name="datasets_kind"),
+        Index("datasets_box", "west", "east", "south", "north"),
+        Index("datasets_created", "created"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -190,22 +190,22 @@ class Entry(Base):
     owner: Mapped[User | None] = relationship(lazy="joined")
 
 
-@event.listens_for(Entry, "before_insert")
-@event.listens_for(Entry, "before_update")
-def _fold(_: object, __: object, entry: Entry) -> None:
-    entry.searched = folded("\n".join((entry.name, entry.description or "", entry.creator or "")))
+@event.listens_for(Dataset, "before_insert")
+@event.listens_for(Dataset, "before_update")
+def _fold(_: object, __: object, dataset: Dataset) -> None:
+    dataset.searched = folded("\n".join((dataset.name, dataset.description or "", dataset.creator or "")))
 
 
-class LooseFile(Base):
-    """A file of the store that no entry names: not yet, or not any more."""
+class OrphanFile(Base):
+    """A file of the store that no dataset names: not yet, or not any more."""
 
-    __tablename__ = "loose_files"
-    __table_args__ = (Index("loose_files_since", "since"),)
+    __tablename__ = "orphan_files"
+    __table_args__ = (Index("orphan_files_since", "since"),)
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     since: Mapped[datetime]
     swept: Mapped[bool]
-    """Whether it is being deleted, so that no entry may name it any more."""
+    """Whether it is being deleted, so that no dataset may name it any more."""
 
 
 class Failure(Base):

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from mosaic_api.database import Database, Mosaic, Workforce
+from mosaic_api.database import Database, Request, Workforce
 from mosaic_api.database.models import now
 
 Kind = Literal["executors", "cluster"]
@@ -55,7 +55,9 @@ def hand_over(database: Database, kind: Kind) -> None:
     with database.transaction() as session:
         session.execute(insert(Workforce).values(id=1, kind=kind, since=now()).on_conflict_do_nothing())
         record = session.scalars(select(Workforce).with_for_update()).one()
-        leased = session.scalar(select(func.count()).where(Mosaic.worker.is_not(None), Mosaic.lease_until > func.now()))
+        leased = session.scalar(
+            select(func.count()).where(Request.worker.is_not(None), Request.lease_until > func.now())
+        )
         free = session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext(:lock))"), {"lock": SYNC_LOCK})
         if record.kind == kind:
             return
@@ -64,7 +66,7 @@ def hand_over(database: Database, kind: Kind) -> None:
                 f"{_named(record.kind)} cannot be relieved while at work: stop {_PROGRAMS[record.kind]}, and try again "
                 "after half a minute"
             )
-        session.execute(update(Mosaic).where(Mosaic.worker.is_not(None)).values(worker=None, lease_until=None))
+        session.execute(update(Request).where(Request.worker.is_not(None)).values(worker=None, lease_until=None))
         record.kind, record.since = kind, now()
 
 

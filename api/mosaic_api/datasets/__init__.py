@@ -1,1 +1,1 @@
-"""Entries: what people keep beside mosaics. Images, vector files and points: taken in, found, shown and shared."""
+"""Datasets: what people keep beside mosaics. Images, vector files and points: taken in, found, shown and shared."""

@@ -1,4 +1,4 @@
-"""Entries in the database: found, listed, changed, deleted and had back."""
+"""Datasets in the database: found, listed, changed, deleted and had back."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select,
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
-from mosaic_api.database.models import Entry, User, now
+from mosaic_api.database.models import Dataset, User, now
 from mosaic_api.database.search_text import folded
 from mosaic_api.datasets.boxes import HALF, Box
 from mosaic_api.settings import Settings
@@ -23,7 +23,7 @@ Scope = Literal["mine", "shared", "all"]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which entries are listed.
+    """Which datasets are listed.
 
     Attributes:
         box: that they lie in, in part; anywhere if None.
@@ -44,110 +44,112 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the entries that were asked for.
+    """Some of the datasets that were asked for.
 
     Attributes:
-        entries: newest first.
+        datasets: newest first.
         total: how many there are in all pages.
         more: whether another page follows.
     """
 
-    entries: Sequence[Entry]
+    datasets: Sequence[Dataset]
     total: int
     more: bool
 
 
-def find(session: Session, principal: Principal, entry_id: uuid.UUID) -> Entry:
-    """An entry that the principal may see.
+def find(session: Session, principal: Principal, dataset_id: uuid.UUID) -> Dataset:
+    """A dataset that the principal may see.
 
     Raises:
         NotFound: there is none, or it may not be seen.
     """
-    entry = session.scalar(select(Entry).where(Entry.id == entry_id, _visible(principal)))
-    if entry is None:
-        raise missing(entry_id)
-    return entry
+    dataset = session.scalar(select(Dataset).where(Dataset.id == dataset_id, _visible(principal)))
+    if dataset is None:
+        raise missing(dataset_id)
+    return dataset
 
 
-def own(session: Session, principal: Principal, entry_id: uuid.UUID, *, removed: bool = False) -> Entry:
-    """An entry that the principal may change, locked; a deleted one only if that is asked for.
+def own(session: Session, principal: Principal, dataset_id: uuid.UUID, *, removed: bool = False) -> Dataset:
+    """A dataset that the principal may change, locked; a deleted one only if that is asked for.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
     """
     principal.require("editor")
-    entry = session.scalar(select(Entry).where(Entry.id == entry_id).with_for_update(of=Entry))
+    dataset = session.scalar(select(Dataset).where(Dataset.id == dataset_id).with_for_update(of=Dataset))
     if (
-        entry is None
-        or (entry.owner_id != principal.user_id and not principal.is_admin)
-        or (entry.removed is not None and not removed)
+        dataset is None
+        or (dataset.owner_id != principal.user_id and not principal.is_admin)
+        or (dataset.removed is not None and not removed)
     ):
-        raise missing(entry_id)
-    return entry
+        raise missing(dataset_id)
+    return dataset
 
 
 def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
-    """The entries that the principal may see, newest first."""
+    """The datasets that the principal may see, newest first."""
     conditions: list[ColumnElement[bool]] = [_visible(principal)]
     if wanted.scope == "mine":
-        conditions.append(Entry.owner_id == principal.user_id)
+        conditions.append(Dataset.owner_id == principal.user_id)
     if wanted.scope == "shared":
-        conditions.append(Entry.shared.is_(True))
+        conditions.append(Dataset.shared.is_(True))
     if wanted.kind:
-        conditions.append(Entry.kind == wanted.kind)
+        conditions.append(Dataset.kind == wanted.kind)
     if wanted.box is not None:
         conditions.append(overlapping(wanted.box))
     if wanted.text:
-        conditions.append(Entry.searched.contains(folded(wanted.text), autoescape=True))
-    total = session.scalar(select(func.count()).select_from(Entry).where(*conditions)) or 0
-    last = session.get(Entry, wanted.before) if wanted.before else None
+        conditions.append(Dataset.searched.contains(folded(wanted.text), autoescape=True))
+    total = session.scalar(select(func.count()).select_from(Dataset).where(*conditions)) or 0
+    last = session.get(Dataset, wanted.before) if wanted.before else None
     if last is not None:
-        conditions.append(or_(Entry.created < last.created, and_(Entry.created == last.created, Entry.id < last.id)))
+        conditions.append(
+            or_(Dataset.created < last.created, and_(Dataset.created == last.created, Dataset.id < last.id))
+        )
     found = session.scalars(
-        select(Entry).where(*conditions).order_by(Entry.created.desc(), Entry.id.desc()).limit(wanted.limit + 1)
+        select(Dataset).where(*conditions).order_by(Dataset.created.desc(), Dataset.id.desc()).limit(wanted.limit + 1)
     ).all()
     return Page(found[: wanted.limit], total, len(found) > wanted.limit)
 
 
-def change(session: Session, principal: Principal, entry: Entry, changes: dict[str, Any]) -> None:
-    """Change columns of a locked entry; who shared it with the central installation shares the change."""
-    changed = {name: value for name, value in changes.items() if getattr(entry, name) != value}
+def change(session: Session, principal: Principal, dataset: Dataset, changes: dict[str, Any]) -> None:
+    """Change columns of a locked dataset; who shared it with the central installation shares the change."""
+    changed = {name: value for name, value in changes.items() if getattr(dataset, name) != value}
     for name, value in changed.items():
-        setattr(entry, name, value)
+        setattr(dataset, name, value)
     if changed:
-        if entry.sharing.get("wish") == "share" and entry.sharing["state"] != "failed":
-            entry.sharing = waiting("share")
+        if dataset.sharing.get("wish") == "share" and dataset.sharing["state"] != "failed":
+            dataset.sharing = waiting("share")
         session.flush()
-        audit(session, principal.user_id, "change", f"entry/{entry.id}", fields=sorted(changed))
+        audit(session, principal.user_id, "change", f"dataset/{dataset.id}", fields=sorted(changed))
 
 
-def version(entry: Entry) -> str:
+def version(dataset: Dataset) -> str:
     """What differs as soon as something is changed that people change: a short digest."""
-    said = (entry.name, entry.description, entry.creator, entry.shared, entry.removed)
-    place = (entry.west, entry.south, entry.east, entry.north)
-    seen = json.dumps([entry.files, entry.details], sort_keys=True)
+    said = (dataset.name, dataset.description, dataset.creator, dataset.shared, dataset.removed)
+    place = (dataset.west, dataset.south, dataset.east, dataset.north)
+    seen = json.dumps([dataset.files, dataset.details], sort_keys=True)
     return hashlib.sha256(repr((said, place, seen)).encode()).hexdigest()[:32]
 
 
-def expect_version(entry: Entry, wanted: str | None) -> None:
+def expect_version(dataset: Dataset, wanted: str | None) -> None:
     """Refuse a change of something else than was seen.
 
     Args:
-        entry: locked.
+        dataset: locked.
         wanted: the header If-Match: `*`, or quoted versions; whatever is there may be changed if None.
 
     Raises:
-        Outdated: the entry was changed meanwhile.
+        Outdated: the dataset was changed meanwhile.
     """
     if wanted is None or wanted.strip() == "*":
         return
-    if f'"{version(entry)}"' not in (each.strip() for each in wanted.split(",")):
-        raise Outdated(f"{entry.name} was changed meanwhile; look at it again, and repeat what you want to change")
+    if f'"{version(dataset)}"' not in (each.strip() for each in wanted.split(",")):
+        raise Outdated(f"{dataset.name} was changed meanwhile; look at it again, and repeat what you want to change")
 
 
-def remove(session: Session, principal: Principal, entry_id: uuid.UUID, seen: str | None = None) -> Entry:
-    """Delete an entry, which can be taken back until its files are purged.
+def remove(session: Session, principal: Principal, dataset_id: uuid.UUID, seen: str | None = None) -> Dataset:
+    """Delete a dataset, which can be taken back until its files are purged.
 
     Where it was shared from here with the central installation, it is deleted there too; to have it back here does not
     share it again.
@@ -155,42 +157,42 @@ def remove(session: Session, principal: Principal, entry_id: uuid.UUID, seen: st
     Args:
         session: a transaction.
         principal: who does it.
-        entry_id: of the entry.
+        dataset_id: of the dataset.
         seen: the header If-Match.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
-        Outdated: the entry was changed meanwhile.
+        Outdated: the dataset was changed meanwhile.
     """
-    entry = own(session, principal, entry_id)
-    expect_version(entry, seen)
-    entry.removed = now()
-    if entry.sharing.get("wish") == "share":  # it is on the central installation, or on its way there
-        entry.sharing = waiting("unshare")
-    audit(session, principal.user_id, "remove", f"entry/{entry.id}", name=entry.name)
-    return entry
+    dataset = own(session, principal, dataset_id)
+    expect_version(dataset, seen)
+    dataset.removed = now()
+    if dataset.sharing.get("wish") == "share":  # it is on the central installation, or on its way there
+        dataset.sharing = waiting("unshare")
+    audit(session, principal.user_id, "remove", f"dataset/{dataset.id}", name=dataset.name)
+    return dataset
 
 
-def restore(session: Session, principal: Principal, settings: Settings, entry_id: uuid.UUID) -> Entry:
-    """Have a deleted entry back; one that is not deleted stays as it is.
+def restore(session: Session, principal: Principal, settings: Settings, dataset_id: uuid.UUID) -> Dataset:
+    """Have a deleted dataset back; one that is not deleted stays as it is.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's, or it is too late.
     """
-    entry = own(session, principal, entry_id, removed=True)
-    if entry.removed is not None:
-        if is_past_restoring(entry, settings):
-            raise missing(entry_id)
-        entry.removed = None
-        audit(session, principal.user_id, "restore", f"entry/{entry.id}", name=entry.name)
-    return entry
+    dataset = own(session, principal, dataset_id, removed=True)
+    if dataset.removed is not None:
+        if is_past_restoring(dataset, settings):
+            raise missing(dataset_id)
+        dataset.removed = None
+        audit(session, principal.user_id, "restore", f"dataset/{dataset.id}", name=dataset.name)
+    return dataset
 
 
-def is_past_restoring(entry: Entry, settings: Settings) -> bool:
-    """Whether an entry was deleted so long ago that its files may be purged at any time."""
-    return entry.removed is not None and entry.removed + timedelta(days=settings.restore_days) < now()
+def is_past_restoring(dataset: Dataset, settings: Settings) -> bool:
+    """Whether a dataset was deleted so long ago that its files may be purged at any time."""
+    return dataset.removed is not None and dataset.removed + timedelta(days=settings.restore_days) < now()
 
 
 def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None, more: int) -> int | None:
@@ -205,13 +207,13 @@ def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None
     if settings.single_user or owner_id is None:
         return None
     session.execute(select(User.id).where(User.id == owner_id).with_for_update())
-    file = func.jsonb_each(Entry.files).table_valued("key", "value")
+    file = func.jsonb_each(Dataset.files).table_valued("key", "value")
     size = cast(file.c.value.op("->>")("bytes"), BigInteger)
-    own_files = select(func.sum(size)).select_from(Entry).join(file, true()).where(Entry.owner_id == owner_id)
+    own_files = select(func.sum(size)).select_from(Dataset).join(file, true()).where(Dataset.owner_id == owner_id)
     used = int(session.scalar(own_files) or 0)
     if more > 0 and used + more > settings.max_stored_bytes:
         raise TooLarge(
-            f"your entries fill {_gib(used)} of the {_gib(settings.max_stored_bytes)} that you have, and "
+            f"your datasets fill {_gib(used)} of the {_gib(settings.max_stored_bytes)} that you have, and "
             f"this needs {_gib(more)} more; delete some, whose room is free {settings.restore_days} days later",
             "file",
         )
@@ -219,36 +221,36 @@ def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None
 
 
 def waiting(wish: str) -> dict[str, Any]:
-    """How sharing stands when it is wished for: `Entry.sharing`."""
+    """How sharing stands when it is wished for: `Dataset.sharing`."""
     return {"wish": wish, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
 
 
-def missing(entry_id: uuid.UUID) -> NotFound:
-    """What is said of an entry that is not there, or not for who asks."""
-    return NotFound(f"there is no entry {entry_id}, or it is not yours")
+def missing(dataset_id: uuid.UUID) -> NotFound:
+    """What is said of a dataset that is not there, or not for who asks."""
+    return NotFound(f"there is no dataset {dataset_id}, or it is not yours")
 
 
 def overlapping(wanted: Box) -> ColumnElement[bool]:
-    """The condition that an entry's box and another one have a place in common; 180 and -180 degrees are one."""
-    crossing = Entry.west > Entry.east
-    by_either_end = or_(Entry.west <= wanted.east, Entry.east >= wanted.west)
+    """The condition that a dataset's box and another one have a place in common; 180 and -180 degrees are one."""
+    crossing = Dataset.west > Dataset.east
+    by_either_end = or_(Dataset.west <= wanted.east, Dataset.east >= wanted.west)
     if wanted.crosses:
         alike = or_(crossing, by_either_end)
     else:
-        by_both = and_(Entry.west <= wanted.east, Entry.east >= wanted.west)
+        by_both = and_(Dataset.west <= wanted.east, Dataset.east >= wanted.west)
         alike = or_(by_both, and_(crossing, by_either_end))
     if wanted.west == -HALF:
-        alike = or_(alike, Entry.east == HALF)
+        alike = or_(alike, Dataset.east == HALF)
     if wanted.east == HALF:
-        alike = or_(alike, Entry.west == -HALF)
-    return and_(Entry.south <= wanted.north, Entry.north >= wanted.south, alike)
+        alike = or_(alike, Dataset.west == -HALF)
+    return and_(Dataset.south <= wanted.north, Dataset.north >= wanted.south, alike)
 
 
 def _visible(principal: Principal) -> ColumnElement[bool]:
-    visible = Entry.removed.is_(None)
+    visible = Dataset.removed.is_(None)
     if principal.is_admin:
         return visible
-    return and_(visible, or_(Entry.owner_id == principal.user_id, Entry.shared))
+    return and_(visible, or_(Dataset.owner_id == principal.user_id, Dataset.shared))
 
 
 def _gib(size: int) -> str:

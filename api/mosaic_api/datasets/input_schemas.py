@@ -1,4 +1,4 @@
-"""What can be said of an entry when it is made or changed."""
+"""What can be said of a dataset when it is made or changed."""
 
 import unicodedata
 import uuid
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, Any] = {"name": "Glacier camp", "description": "2,100 m, by t
 
 
 class Described(Body):
-    """What can be said of an entry."""
+    """What can be said of a dataset."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
@@ -118,7 +118,7 @@ class Described(Body):
 
 
 class New(Described):
-    """What is said of a new entry; a file comes beside it."""
+    """What is said of a new dataset; a file comes beside it."""
 
     kind: Literal["image", "vector", "point"] | None = None
     """Of what is sent; needed unless from_request is given."""
@@ -131,7 +131,7 @@ class Change(Described):
 
 
 def place_and_look(kind: str, bounds: Sequence[float], details: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be said of an entry beside its file, so that another one lies and looks as it does.
+    """What has to be said of a dataset beside its file, so that another one lies and looks as it does.
 
     Args:
         kind: of it.

@@ -1,6 +1,6 @@
 """Files that no row names yet, or none any more: written down before they are made, and swept from there.
 
-They are files of entries, and the folders of requests that are over, in which a worker that lost its request may still
+They are files of datasets, and the folders of requests that are over, in which a worker that lost its request may still
 write. A folder's key ends with `/`.
 
 Nothing else of the store is ever swept: it may hold files that this database does not know, of another installation, or
@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from mosaic_api.database import Database, LooseFile
+from mosaic_api.database import Database, OrphanFile
 from mosaic_api.database.models import now
 
 ABANDONED_SECONDS = 24 * 3600
@@ -26,18 +26,18 @@ ABANDONED_SECONDS = 24 * 3600
 def loosen(session: Session, keys: Collection[str], since: datetime | None = None) -> None:
     """Write down files and folders that no row names from now on, or from a later time on; before new ones are made."""
     for key in keys:
-        loose = insert(LooseFile).values(key=key, since=since or now(), swept=False)
+        loose = insert(OrphanFile).values(key=key, since=since or now(), swept=False)
         session.execute(loose.on_conflict_do_nothing())
 
 
 def bind(session: Session, keys: Collection[str]) -> None:
-    """Write down that entries name these files from now on, in the transaction in which they do.
+    """Write down that datasets name these files from now on, in the transaction in which they do.
 
     Raises:
         PassingError: it took so long that they were swept.
     """
     bound = session.scalars(
-        delete(LooseFile).where(LooseFile.key.in_(keys), ~LooseFile.swept).returning(LooseFile.key)
+        delete(OrphanFile).where(OrphanFile.key.in_(keys), ~OrphanFile.swept).returning(OrphanFile.key)
     ).all()
     if len(bound) != len(keys):
         raise PassingError("the upload took longer than a day, and its file is not kept any more; send it again")
@@ -55,13 +55,13 @@ def sweep(database: Database, store: Store) -> int:
         PassingError: the database or the store does not answer; the next call goes on.
     """
     with database.transaction() as session:  # from here on no upload binds them
-        old = LooseFile.since < now() - timedelta(seconds=ABANDONED_SECONDS)
-        session.execute(update(LooseFile).where(old).values(swept=True))
+        old = OrphanFile.since < now() - timedelta(seconds=ABANDONED_SECONDS)
+        session.execute(update(OrphanFile).where(old).values(swept=True))
     with database.transaction() as session:
-        swept = session.scalars(select(LooseFile.key).where(LooseFile.swept)).all()
+        swept = session.scalars(select(OrphanFile.key).where(OrphanFile.swept)).all()
     for key in swept:
         for each in [stored.key for stored in store.list(key)] if key.endswith("/") else [key]:
             store.delete(each)
         with database.transaction() as session:
-            session.execute(delete(LooseFile).where(LooseFile.key == key))
+            session.execute(delete(OrphanFile).where(OrphanFile.key == key))
     return len(swept)

@@ -18,9 +18,9 @@ from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 
-from mosaic_api.database import Entry
+from mosaic_api.database import Dataset
 from mosaic_api.datasets.reader.bands import nodata_of
-from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.tiles import SIDE, WORLD, Place, empty
 from mosaic_api.web.problems import NotFound
 
@@ -30,8 +30,8 @@ _WEB_MERCATOR = CRS.from_epsg(3857)
 
 
 def tile(
-    datasets: Datasets,
-    entry: Entry,
+    cogs: OpenCogs,
+    dataset: Dataset,
     place: Place,
     colormap: str | None,
     limits: tuple[float, float] | None,
@@ -39,8 +39,8 @@ def tile(
     """A tile of a web map as PNG, 256 pixels, transparent where there is no data.
 
     Args:
-        datasets: opens the file.
-        entry: an image.
+        cogs: opens the file.
+        dataset: an image.
         place: of the tile.
         colormap: of one band; the image's own if None.
         limits: the values of the first and the last colour; the image's own if None.
@@ -50,20 +50,20 @@ def tile(
         NotFound: the file is gone, or it is no image.
         PassingError: the store does not give it.
     """
-    bands = entry.details.get("bands", [])
+    bands = dataset.details.get("bands", [])
     shown = bands[:3] if len(bands) >= 3 else bands[:1]
-    key = _key(entry)
-    stored, alpha = _read(datasets, key, [band["number"] for band in shown], place.grid)
+    key = _key(dataset)
+    stored, alpha = _read(cogs, key, [band["number"] for band in shown], place.grid)
     if not alpha.any():
         return empty()
-    if len(shown) == 1 and entry.details.get("palette"):
-        with datasets.taken(key) as dataset:
-            colours = dataset.colormap(1)
+    if len(shown) == 1 and dataset.details.get("palette"):
+        with cogs.taken(key) as raster:
+            colours = raster.colormap(1)
         return _png(_by_palette(stored[0], alpha > 0, colours))
     values = [_calibrated(numbers, band) for numbers, band in zip(stored, shown, strict=True)]
     if len(shown) == 1:
-        lower, upper = limits or entry.details.get("limits") or shown[0].get("stretch", (0, 1))
-        chosen = colormap or entry.details.get("colormap") or USUAL_COLORMAP
+        lower, upper = limits or dataset.details.get("limits") or shown[0].get("stretch", (0, 1))
+        chosen = colormap or dataset.details.get("colormap") or USUAL_COLORMAP
         indexed = Image.fromarray(np.where(alpha > 0, _stretched(values[0], lower, upper, 1), 0).astype(np.uint8))
         indexed.putpalette(palette(chosen))
         return _png(indexed, transparency=0)
@@ -72,16 +72,16 @@ def tile(
     return _png(Image.fromarray(np.dstack([*channels, alpha])))
 
 
-def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: float) -> list[dict[str, Any]]:
+def values_at(cogs: OpenCogs, dataset: Dataset, longitude: float, latitude: float) -> list[dict[str, Any]]:
     """The name and the calibrated value of each band at a place; None where there is none.
 
     Raises:
         NotFound: the file is gone, or it is no image.
         PassingError: the store does not give it.
     """
-    bands = entry.details.get("bands", [])
-    with datasets.taken(_key(entry)) as dataset:
-        stored = _pixel(dataset, [band["number"] for band in bands], longitude, latitude)
+    bands = dataset.details.get("bands", [])
+    with cogs.taken(_key(dataset)) as raster:
+        stored = _pixel(raster, [band["number"] for band in bands], longitude, latitude)
     values = [_calibrated(number, band) for number, band in zip(stored, bands, strict=True)]
     return [
         {"name": band["name"], "value": float(value) if np.isfinite(value) else None}
@@ -89,17 +89,17 @@ def values_at(datasets: Datasets, entry: Entry, longitude: float, latitude: floa
     ]
 
 
-def _pixel(dataset: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> NDArray[np.float64]:
+def _pixel(raster: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> NDArray[np.float64]:
     """The stored numbers of bands at a place, (n,); NaN where there are none."""
     nothing = np.full(len(numbers), np.nan)
-    (x,), (y,) = places_in(WGS84, dataset.crs.to_wkt(), [longitude], [latitude])
+    (x,), (y,) = places_in(WGS84, raster.crs.to_wkt(), [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return nothing
-    for turn in _near(dataset):
-        column, row = map(math.floor, ~dataset.transform @ (x + 360 * turn, y))
-        if 0 <= column < dataset.width and 0 <= row < dataset.height:
+    for turn in _near(raster):
+        column, row = map(math.floor, ~raster.transform @ (x + 360 * turn, y))
+        if 0 <= column < raster.width and 0 <= row < raster.height:
             window = ((row, row + 1), (column, column + 1))
-            found = dataset.read(list(numbers), window=window, masked=True).astype(np.float64)
+            found = raster.read(list(numbers), window=window, masked=True).astype(np.float64)
             pixel: NDArray[np.float64] = np.ma.filled(found, np.nan)[:, 0, 0]
             return pixel
     return nothing
@@ -112,35 +112,33 @@ def _calibrated(stored: Any, band: dict[str, Any]) -> Any:
     return np.asarray(stored, np.float64) * band["scale"] + band["offset"]
 
 
-def _read(datasets: Datasets, key: str, numbers: Sequence[int], piece: Grid) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def _read(cogs: OpenCogs, key: str, numbers: Sequence[int], piece: Grid) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """The pixels of a tile, (bands, 256, 256) and (256, 256), with how much is seen of each, from 0 to 255."""
-    with datasets.taken(key) as dataset:
-        values = np.zeros((len(numbers), SIDE, SIDE), dataset.dtypes[numbers[0] - 1])
+    with cogs.taken(key) as raster:
+        values = np.zeros((len(numbers), SIDE, SIDE), raster.dtypes[numbers[0] - 1])
         placed = [
-            from_origin(piece.left + turn * WORLD, piece.top, piece.xres, piece.yres) for turn in _turns(dataset, piece)
+            from_origin(piece.left + turn * WORLD, piece.top, piece.xres, piece.yres) for turn in _turns(raster, piece)
         ]
-        levels = [_level(dataset, place, numbers) for place in placed]
+        levels = [_level(raster, place, numbers) for place in placed]
     alpha = np.zeros((SIDE, SIDE), np.uint8)
     for place, level in zip(placed, levels, strict=True):
-        with datasets.taken(key, level) as dataset:
-            found, seen = _warped(dataset, place, numbers)
+        with cogs.taken(key, level) as raster:
+            found, seen = _warped(raster, place, numbers)
         values[:, seen > 0] = found[:, seen > 0]
         alpha = np.maximum(alpha, seen)
     return values, alpha
 
 
-def _warped(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    options: dict[str, Any] = {"crs": _mercator(dataset), "transform": placed, "width": SIDE, "height": SIDE}
-    has_nodata = nodata_of(dataset) is not None
-    has_alpha = ColorInterp.alpha in dataset.colorinterp
-    with WarpedVRT(dataset, add_alpha=not (has_nodata or has_alpha), **options) as warped:
+def _warped(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    options: dict[str, Any] = {"crs": _mercator(raster), "transform": placed, "width": SIDE, "height": SIDE}
+    has_nodata = nodata_of(raster) is not None
+    has_alpha = ColorInterp.alpha in raster.colorinterp
+    with WarpedVRT(raster, add_alpha=not (has_nodata or has_alpha), **options) as warped:
         found = warped.read(list(numbers))
         if has_nodata:
             seen = warped.read_masks(list(numbers)).max(axis=0)
         else:  # GDAL's own mask knows alpha bands of few types alone
-            seen = _opacity(
-                warped.read(dataset.colorinterp.index(ColorInterp.alpha) + 1 if has_alpha else warped.count)
-            )
+            seen = _opacity(warped.read(raster.colorinterp.index(ColorInterp.alpha) + 1 if has_alpha else warped.count))
     if np.issubdtype(found.dtype, np.floating):
         seen[~np.isfinite(found).all(axis=0)] = 0
     return found, seen
@@ -151,47 +149,47 @@ def _opacity(alpha: NDArray[Any]) -> NDArray[np.uint8]:
     return alpha if alpha.dtype == np.uint8 else np.where(alpha > 0, 255, 0).astype(np.uint8)
 
 
-def _mercator(dataset: DatasetReader) -> CRS:
+def _mercator(raster: DatasetReader) -> CRS:
     """Web Mercator; for degrees, which may go beyond 180, one that goes on there too."""
-    return _ENDLESS_MERCATOR if dataset.crs.is_geographic else _WEB_MERCATOR
+    return _ENDLESS_MERCATOR if raster.crs.is_geographic else _WEB_MERCATOR
 
 
-def _turns(dataset: DatasetReader, piece: Grid) -> list[int]:
+def _turns(raster: DatasetReader, piece: Grid) -> list[int]:
     """By how many times the globe a tile has to be moved to lie on an image, for each part of it that it may lie on."""
-    if not dataset.crs.is_geographic:
+    if not raster.crs.is_geographic:
         return [0]
     west, east = piece.left / WORLD * 360, (piece.left + SIDE * piece.xres) / WORLD * 360
-    left, right = sorted((dataset.bounds.left, dataset.bounds.right))
-    return [turn for turn in _near(dataset) if west + 360 * turn < right and east + 360 * turn > left]
+    left, right = sorted((raster.bounds.left, raster.bounds.right))
+    return [turn for turn in _near(raster) if west + 360 * turn < right and east + 360 * turn > left]
 
 
-def _near(dataset: DatasetReader) -> range:
+def _near(raster: DatasetReader) -> range:
     """By how many times the globe longitudes within [-180, 180] have to be moved to lie on an image in degrees."""
-    if not dataset.crs.is_geographic:
+    if not raster.crs.is_geographic:
         return range(1)
-    turns = math.floor((min(dataset.bounds.left, dataset.bounds.right) + 180) / 360)
+    turns = math.floor((min(raster.bounds.left, raster.bounds.right) + 180) / 360)
     return range(turns - 1, turns + 2)
 
 
-def _level(dataset: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
+def _level(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
     """The coarsest level whose pixels are no larger than a tile's in its middle; 0 is the full size."""
     places = [placed @ (SIDE / 2 + right, SIDE / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
-    xs, ys = places_in(_mercator(dataset).to_wkt(), dataset.crs.to_wkt(), *zip(*places, strict=True))
-    columns, rows = ~dataset.transform @ (np.array(xs), np.array(ys))
+    xs, ys = places_in(_mercator(raster).to_wkt(), raster.crs.to_wkt(), *zip(*places, strict=True))
+    columns, rows = ~raster.transform @ (np.array(xs), np.array(ys))
     covered = abs((columns[1] - columns[0]) * (rows[2] - rows[0]) - (columns[2] - columns[0]) * (rows[1] - rows[0]))
     fitting = [
         number
-        for number, factor in enumerate(dataset.overviews(numbers[0]), 1)
+        for number, factor in enumerate(raster.overviews(numbers[0]), 1)
         if factor**2 <= covered * 1.01 or not math.isfinite(covered)  # where it has no place, it costs nothing
     ]
     return max(fitting, default=0)
 
 
-def _key(entry: Entry) -> str:
+def _key(dataset: Dataset) -> str:
     """Of what is shown of an image."""
-    if entry.kind != "image":
-        raise NotFound(f"the entry {entry.id} is no image")
-    key: str = entry.files.get("display", entry.files["original"])["key"]
+    if dataset.kind != "image":
+        raise NotFound(f"the dataset {dataset.id} is no image")
+    key: str = dataset.files.get("display", dataset.files["original"])["key"]
     return key
 
 

@@ -1,17 +1,17 @@
-"""An entry as it is told over REST, also from one installation to another."""
+"""A dataset as it is told over REST, also from one installation to another."""
 
 import uuid
 from datetime import datetime
 from typing import Any, Self
 
 from mosaic_api.auth.identity import Principal
-from mosaic_api.database import Entry
+from mosaic_api.database import Dataset
 from mosaic_api.datasets.crud import version
 from mosaic_api.web.schemas import Body
 
 
 class ToldFile(Body):
-    """A file of an entry."""
+    """A file of a dataset."""
 
     name: str
     media_type: str
@@ -20,7 +20,7 @@ class ToldFile(Body):
 
 
 class Sharing(Body):
-    """How an entry stands to the central installation."""
+    """How a dataset stands to the central installation."""
 
     id: uuid.UUID | None
     """Its id there, once it is there."""
@@ -35,7 +35,7 @@ class Sharing(Body):
 
 
 class Told(Body):
-    """An entry."""
+    """A dataset."""
 
     id: uuid.UUID
     kind: str
@@ -64,40 +64,40 @@ class Told(Body):
     central: Sharing | None = None
 
     @classmethod
-    def of(cls, entry: Entry, principal: Principal) -> Self:
+    def of(cls, dataset: Dataset, principal: Principal) -> Self:
         """As it is told to the principal."""
-        mine = entry.owner_id == principal.user_id
+        mine = dataset.owner_id == principal.user_id
         return cls(
-            id=entry.id,
-            kind=entry.kind,
-            name=entry.name,
-            description=entry.description,
-            creator=entry.creator,
-            owner=entry.owner.name if entry.owner else None,
+            id=dataset.id,
+            kind=dataset.kind,
+            name=dataset.name,
+            description=dataset.description,
+            creator=dataset.creator,
+            owner=dataset.owner.name if dataset.owner else None,
             mine=mine,
-            shared=entry.shared,
-            created=entry.created,
-            changed=entry.changed,
-            bounds=(entry.west, entry.south, entry.east, entry.north),
-            footprint=entry.footprint,
+            shared=dataset.shared,
+            created=dataset.created,
+            changed=dataset.changed,
+            bounds=(dataset.west, dataset.south, dataset.east, dataset.north),
+            footprint=dataset.footprint,
             files={
                 role: ToldFile(
                     name=file["name"], media_type=file["mediaType"], bytes=file["bytes"], sha256=file["sha256"]
                 )
-                for role, file in entry.files.items()
+                for role, file in dataset.files.items()
             },
-            details=entry.details,
-            version=version(entry),
-            central=_sharing(entry) if mine or principal.is_admin else None,
+            details=dataset.details,
+            version=version(dataset),
+            central=_sharing(dataset) if mine or principal.is_admin else None,
         )
 
 
-def _sharing(entry: Entry) -> Sharing | None:
-    if entry.central_id is None and not entry.sharing:
+def _sharing(dataset: Dataset) -> Sharing | None:
+    if dataset.central_id is None and not dataset.sharing:
         return None
-    told = entry.sharing
+    told = dataset.sharing
     return Sharing(
-        id=entry.central_id,
+        id=dataset.central_id,
         state=told.get("state"),
         wish=told.get("wish"),
         attempts=told.get("attempts", 0),

@@ -1,4 +1,4 @@
-"""Entries made: a file is read by a child process, kept in the store with what is shown of it, and a row tells of it.
+"""Datasets made: a file is read by a child process, kept in the store with what is shown of it, and a row tells of it.
 
 The store comes first and the row last, so that what a row names is there; what is in the store without a row is loose.
 """
@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
-from mosaic_api.database import Database, Entry
+from mosaic_api.database import Database, Dataset
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
 from mosaic_api.datasets.input_schemas import Change, Described, New, look_of_picture
@@ -35,13 +35,13 @@ _FOR_POINTS = ("longitude", "latitude")
 
 @dataclass(frozen=True)
 class Keeper:
-    """Makes entries.
+    """Makes datasets.
 
     Attributes:
         settings: of this installation.
         database: for their rows.
         filing: for their files.
-        cancelled: set when nobody waits for the entry any more.
+        cancelled: set when nobody waits for the dataset any more.
     """
 
     settings: Settings
@@ -57,18 +57,18 @@ class Keeper:
         *,
         key: uuid.UUID | None = None,
         central_id: uuid.UUID | None = None,
-    ) -> tuple[Entry, bool]:
-        """Make an entry, or find it made.
+    ) -> tuple[Dataset, bool]:
+        """Make a dataset, or find it made.
 
         Args:
             principal: whose it becomes.
             asked: what is said of it.
             content: its file; none for a point, or a mosaic.
             key: made by who asks; with the same one, nothing is made twice.
-            central_id: the entry of the central installation that it is a copy of.
+            central_id: the dataset of the central installation that it is a copy of.
 
         Returns:
-            The entry, and whether it was made by this call.
+            The dataset, and whether it was made by this call.
 
         Raises:
             Forbidden: the principal may only look.
@@ -79,25 +79,25 @@ class Keeper:
             PassingError: the database or the store does not answer.
         """
         principal.require("editor")
-        entry_id = uuid.uuid4() if key is None else uuid.uuid5(principal.user_id, str(key))
+        dataset_id = uuid.uuid4() if key is None else uuid.uuid5(principal.user_id, str(key))
         if asked.from_request is not None:
             with self._mosaic(principal, asked) as (said, mosaic):
-                return self._keep(principal, said, mosaic, entry_id, None)
+                return self._keep(principal, said, mosaic, dataset_id, None)
         if asked.kind is None:
             raise Invalid("kind: say whether it is an image, a vector file or a point", "kind")
         if asked.name is None:
             raise Invalid("name: it needs one", "name")
-        return self._keep(principal, asked, content, entry_id, central_id)
+        return self._keep(principal, asked, content, dataset_id, central_id)
 
-    def move(self, principal: Principal, entry_id: uuid.UUID, wanted: Change, seen: str | None = None) -> Entry:
-        """Change what is said of an entry, also where it is; a picture is placed anew.
+    def move(self, principal: Principal, dataset_id: uuid.UUID, wanted: Change, seen: str | None = None) -> Dataset:
+        """Change what is said of a dataset, also where it is; a picture is placed anew.
 
         What is not to be changed is taken from the row when it is locked, so that of changes at the same time each
         keeps what the others did.
 
         Args:
             principal: who does it.
-            entry_id: of the entry.
+            dataset_id: of the dataset.
             wanted: what is to be otherwise.
             seen: the header If-Match.
 
@@ -105,43 +105,43 @@ class Keeper:
             Forbidden: the principal may only look.
             Invalid: it cannot be so.
             NotFound: there is none of the principal's.
-            Outdated: the entry was changed meanwhile.
+            Outdated: the dataset was changed meanwhile.
             TooLarge: the owner's room is used up.
             PassingError: the database or the store does not answer.
         """
         with self.database.transaction() as session:
-            entry = own(session, principal, entry_id)
-            expect_version(entry, seen)
-            room = expect_room(session, self.settings, entry.owner_id, 0)
-        _refuse_other(wanted, entry.kind)
+            dataset = own(session, principal, dataset_id)
+            expect_version(dataset, seen)
+            room = expect_room(session, self.settings, dataset.owner_id, 0)
+        _refuse_other(wanted, dataset.kind)
         placed: dict[str, Any] = {}
         if wanted.corners is not None:
-            if not entry.details.get("placed"):
+            if not dataset.details.get("placed"):
                 raise Invalid("west: the image says itself where it is, and cannot be moved", "west")
-            if wanted.corners != Box(entry.west, entry.south, entry.east, entry.north):
-                placed = self._placed_anew(entry, wanted.corners, room)
+            if wanted.corners != Box(dataset.west, dataset.south, dataset.east, dataset.north):
+                placed = self._placed_anew(dataset, wanted.corners, room)
         with self._discarding(placed.get("files", {})), self.database.transaction() as session:
-            entry = own(session, principal, entry_id)
-            expect_version(entry, seen)
-            former, files = _keys(entry), entry.files | placed.get("files", {})
-            expect_room(session, self.settings, entry.owner_id, _bytes(files) - _bytes(entry.files))
-            change(session, principal, entry, _changes(entry, wanted, placed))
-            bind(session, _keys(entry) - former)
-            loosen(session, former - _keys(entry))
-        self.filing.discard(former - _keys(entry))
-        return entry
+            dataset = own(session, principal, dataset_id)
+            expect_version(dataset, seen)
+            former, files = _keys(dataset), dataset.files | placed.get("files", {})
+            expect_room(session, self.settings, dataset.owner_id, _bytes(files) - _bytes(dataset.files))
+            change(session, principal, dataset, _changes(dataset, wanted, placed))
+            bind(session, _keys(dataset) - former)
+            loosen(session, former - _keys(dataset))
+        self.filing.discard(former - _keys(dataset))
+        return dataset
 
     def _keep(
         self,
         principal: Principal,
         asked: New,
         content: Content | None,
-        entry_id: uuid.UUID,
+        dataset_id: uuid.UUID,
         central_id: uuid.UUID | None,
-    ) -> tuple[Entry, bool]:
+    ) -> tuple[Dataset, bool]:
         _refuse_other(asked, asked.kind)
-        entry = Entry(
-            id=entry_id,
+        dataset = Dataset(
+            id=dataset_id,
             kind=asked.kind,
             name=asked.name,
             description=asked.description or "",
@@ -157,8 +157,8 @@ class Keeper:
                 raise Invalid("file: a point has none; choose another kind, or leave the file out", "file")
             if asked.point is None:
                 raise Invalid("longitude: a point has a longitude and a latitude", "longitude")
-            _set(entry, _place(asked.point, asked.point.outline))
-            return self._insert(principal, entry)
+            _set(dataset, _place(asked.point, asked.point.outline))
+            return self._insert(principal, dataset)
         if content is None:
             raise Invalid("file: it is missing; only points have none", "file")
         size = size_of(content.file)
@@ -167,7 +167,7 @@ class Keeper:
         with self.filing.on_disk(content) as original:
             _expect_kind(original, asked)
             with self.database.transaction() as session:
-                found = self._made_before(session, entry_id, original.digest)
+                found = self._made_before(session, dataset_id, original.digest)
                 room = expect_room(session, self.settings, principal.user_id, 0)
             if found is not None:
                 return found, False
@@ -178,67 +178,69 @@ class Keeper:
             more = size + (display.stat().st_size if display else 0)
             with self.database.transaction() as session:
                 expect_room(session, self.settings, principal.user_id, more)
-            with self._discarding(entry.files):
-                entry.files["original"] = self.filing.keep(entry_id, original)
+            with self._discarding(dataset.files):
+                dataset.files["original"] = self.filing.keep(dataset_id, original)
                 if display is not None:
-                    entry.files["display"] = self.filing.keep_display(entry_id, original, display)
-                _set(entry, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
-                found, made = self._insert(principal, entry)
+                    dataset.files["display"] = self.filing.keep_display(dataset_id, original, display)
+                _set(dataset, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
+                found, made = self._insert(principal, dataset)
             if not made:
-                self.filing.discard(_keys(entry))
+                self.filing.discard(_keys(dataset))
             return found, made
 
     @contextmanager
     def _discarding(self, files: Mapping[str, Any]) -> Iterator[None]:
-        """Delete files at once whose entry is refused, so that they fill no room that nobody has."""
+        """Delete files at once whose dataset is refused, so that they fill no room that nobody has."""
         try:
             yield
         except (Problem, RequestError):
             self.filing.discard([file["key"] for file in files.values()])
             raise
 
-    def _placed_anew(self, entry: Entry, corners: Box, room: int | None) -> dict[str, Any]:
+    def _placed_anew(self, dataset: Dataset, corners: Box, room: int | None) -> dict[str, Any]:
         """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
-        told, shown = entry.files["original"], entry.files.get("display", {"bytes": 0})
+        told, shown = dataset.files["original"], dataset.files.get("display", {"bytes": 0})
         try:
             file = self.filing.store.open(told["key"])
         except FileNotFoundError:
-            raise NotFound("the file of this entry is not in the store any more; send it anew") from None
+            raise NotFound("the file of this dataset is not in the store any more; send it anew") from None
         room = None if room is None else room + told["bytes"] + shown["bytes"]
         with file, self.filing.on_disk(Content(file, told["name"])) as original:
             display = _display_of(original)
-            outcome = self.filing.read(original, display, corners, Sender(entry.owner_id, room, self.cancelled))
-            files = {"display": self.filing.keep_display(entry.id, original, display)}
+            outcome = self.filing.read(original, display, corners, Sender(dataset.owner_id, room, self.cancelled))
+            files = {"display": self.filing.keep_display(dataset.id, original, display)}
             return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 
-    def _insert(self, principal: Principal, entry: Entry) -> tuple[Entry, bool]:
-        digest = entry.files.get("original", {}).get("sha256")
+    def _insert(self, principal: Principal, dataset: Dataset) -> tuple[Dataset, bool]:
+        digest = dataset.files.get("original", {}).get("sha256")
         try:
             with self.database.transaction() as session:
-                found = self._made_before(session, entry.id, digest)
+                found = self._made_before(session, dataset.id, digest)
                 if found is not None:
                     return found, False
-                expect_room(session, self.settings, principal.user_id, _bytes(entry.files))
-                session.add(entry)
+                expect_room(session, self.settings, principal.user_id, _bytes(dataset.files))
+                session.add(dataset)
                 session.flush()
-                bind(session, _keys(entry))
-                audit(session, principal.user_id, "create", f"entry/{entry.id}", name=entry.name, kind=entry.kind)
-                session.refresh(entry)
-                return entry, True
+                bind(session, _keys(dataset))
+                audit(
+                    session, principal.user_id, "create", f"dataset/{dataset.id}", name=dataset.name, kind=dataset.kind
+                )
+                session.refresh(dataset)
+                return dataset, True
         except IntegrityError:  # another one came in between
             with self.database.transaction() as session:
-                found = self._made_before(session, entry.id, digest)
+                found = self._made_before(session, dataset.id, digest)
             if found is None:
                 raise
             return found, False
 
-    def _made_before(self, session: Session, entry_id: uuid.UUID, digest: str | None) -> Entry | None:
-        """An entry that was made with the same key already, locked; had back, if it was deleted meanwhile.
+    def _made_before(self, session: Session, dataset_id: uuid.UUID, digest: str | None) -> Dataset | None:
+        """A dataset that was made with the same key already, locked; had back, if it was deleted meanwhile.
 
         Raises:
             Conflict: it was made of another file.
         """
-        found = session.scalar(select(Entry).where(Entry.id == entry_id).with_for_update(of=Entry))
+        found = session.scalar(select(Dataset).where(Dataset.id == dataset_id).with_for_update(of=Dataset))
         if found is None:
             return None
         if is_past_restoring(found, self.settings):  # its files may have been purged in part
@@ -250,12 +252,12 @@ class Keeper:
             raise Conflict("the Idempotency-Key was used for another file already; make a new one")
         if found.removed is not None:
             found.removed = None
-            audit(session, found.owner_id, "restore", f"entry/{found.id}", name=found.name)
+            audit(session, found.owner_id, "restore", f"dataset/{found.id}", name=found.name)
         return found
 
     @contextmanager
     def _mosaic(self, principal: Principal, asked: New) -> Iterator[tuple[New, Content]]:
-        """A published mosaic as a new entry: its COG, coloured as its picture is."""
+        """A published mosaic as a new dataset: its COG, coloured as its picture is."""
         with self.database.transaction() as session:
             mosaic = crud.find(session, principal, asked.from_request)  # type: ignore[arg-type]
         if mosaic.item is None or mosaic.uid is None:
@@ -273,11 +275,11 @@ class Keeper:
 
 
 def _refuse_other(asked: Described, kind: str | None) -> None:
-    """Refuse what is said of another kind of entry."""
+    """Refuse what is said of another kind of dataset."""
     fields = (() if kind == "image" else _FOR_IMAGES) + (() if kind == "point" else _FOR_POINTS)
     for field in fields:
         if getattr(asked, field) is not None:
-            raise Invalid(f"{field}: an entry of the kind {kind} has none; leave it out", field)
+            raise Invalid(f"{field}: a dataset of the kind {kind} has none; leave it out", field)
 
 
 def _expect_kind(original: Original, asked: New) -> None:
@@ -301,25 +303,25 @@ def _place(box: Box, footprint: dict[str, Any]) -> dict[str, Any]:
     return box._asdict() | {"footprint": footprint}
 
 
-def _set(entry: Entry, columns: dict[str, Any]) -> None:
+def _set(dataset: Dataset, columns: dict[str, Any]) -> None:
     for name, value in columns.items():
-        setattr(entry, name, value)
+        setattr(dataset, name, value)
 
 
-def _keys(entry: Entry) -> set[str]:
+def _keys(dataset: Dataset) -> set[str]:
     """Of its files in the store."""
-    return {file["key"] for file in entry.files.values()}
+    return {file["key"] for file in dataset.files.values()}
 
 
 def _bytes(files: Mapping[str, Any]) -> int:
     return sum(file["bytes"] for file in files.values())
 
 
-def _changes(entry: Entry, wanted: Change, placed: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a locked entry that are to be otherwise.
+def _changes(dataset: Dataset, wanted: Change, placed: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a locked dataset that are to be otherwise.
 
     Args:
-        entry: as it is now.
+        dataset: as it is now.
         wanted: what is said of it.
         placed: the columns of a picture that was placed elsewhere.
     """
@@ -327,11 +329,11 @@ def _changes(entry: Entry, wanted: Change, placed: Mapping[str, Any]) -> dict[st
     if wanted.point is not None:
         changes |= _place(wanted.point, wanted.point.outline)
     if placed:
-        changes |= {**placed, "files": entry.files | placed["files"]}
+        changes |= {**placed, "files": dataset.files | placed["files"]}
     if placed or wanted.look:
-        changes["details"] = placed.get("details", entry.details) | _look_of(entry) | wanted.look
+        changes["details"] = placed.get("details", dataset.details) | _look_of(dataset) | wanted.look
     return changes
 
 
-def _look_of(entry: Entry) -> dict[str, Any]:
-    return {name: entry.details[name] for name in ("colormap", "limits") if name in entry.details}
+def _look_of(dataset: Dataset) -> dict[str, Any]:
+    return {name: dataset.details[name] for name in ("colormap", "limits") if name in dataset.details}

@@ -1,6 +1,6 @@
-"""The files of entries: taken to the disk, read by a child process, and kept in the store with what is shown of them.
+"""The files of datasets: taken to the disk, read by a child process, and kept in the store with what is shown of them.
 
-Every file in the store is new, and loose until an entry names it: none that was left behind by another upload is ever
+Every file in the store is new, and loose until a dataset names it: none that was left behind by another upload is ever
 taken for one's own.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.names import entry_key
+from mosaic_crds.names import dataset_key
 from mosaic_worker.store import Store
 from sqlalchemy import delete
 
-from mosaic_api.database import Database, LooseFile
+from mosaic_api.database import Database, OrphanFile
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.fair_queue import Turns
 from mosaic_api.datasets.orphans import loosen
@@ -53,7 +53,7 @@ class Sender:
     """Who a file is read for.
 
     Attributes:
-        owner: of the entry.
+        owner: of the dataset.
         room: bytes that what is shown of it may have in the owner's quota; None without one.
         cancelled: set when nobody waits for the answer any more.
     """
@@ -100,7 +100,7 @@ class Filing:
     """Reads files, and keeps them.
 
     Attributes:
-        database: in which files are loose until entries name them.
+        database: in which files are loose until datasets name them.
         store: where they are kept.
         scratch: the disk that they pass through.
         max_pixels: of an image.
@@ -124,7 +124,7 @@ class Filing:
             NoRoom: the disk is full.
         """
         with self.scratch.reserved(size_of(content.file)) as written:
-            folder = Path(tempfile.mkdtemp(prefix="entry-", dir=self.scratch.folder))
+            folder = Path(tempfile.mkdtemp(prefix="dataset-", dir=self.scratch.folder))
             try:
                 head = content.file.read(HEAD_BYTES)
                 kind = GEOTIFF if content.made_here else format_of(head)
@@ -209,38 +209,38 @@ class Filing:
         )
 
     def discard(self, keys: Collection[str]) -> None:
-        """Delete files that no entry names any more; what cannot be deleted now is loose, and swept later."""
+        """Delete files that no dataset names any more; what cannot be deleted now is loose, and swept later."""
         try:
             for key in keys:
                 self.store.delete(key)
             with self.database.transaction() as session:
-                session.execute(delete(LooseFile).where(LooseFile.key.in_(keys)))
+                session.execute(delete(OrphanFile).where(OrphanFile.key.in_(keys)))
         except PassingError as error:
             _log.warning("files are left for the next sweep: %s", error)
 
-    def keep(self, entry_id: uuid.UUID, original: Original) -> dict[str, Any]:
-        """Put a file into the store; what `Entry.files` says of it.
+    def keep(self, dataset_id: uuid.UUID, original: Original) -> dict[str, Any]:
+        """Put a file into the store; what `Dataset.files` says of it.
 
         Raises:
             PassingError: the database or the store does not take it.
         """
         kind = original.format
-        return self._keep(entry_id, "original", original.path, kind.suffix, kind.media_type, original.name)
+        return self._keep(dataset_id, "original", original.path, kind.suffix, kind.media_type, original.name)
 
-    def keep_display(self, entry_id: uuid.UUID, original: Original, display: Path) -> dict[str, Any]:
-        """Put what is shown of a file into the store; what `Entry.files` says of it.
+    def keep_display(self, dataset_id: uuid.UUID, original: Original, display: Path) -> dict[str, Any]:
+        """Put what is shown of a file into the store; what `Dataset.files` says of it.
 
         Raises:
             PassingError: the database or the store does not take it.
         """
         suffix, media_type = DISPLAYS[original.format.kind]
         name = f"{PurePosixPath(original.name).stem}-display{suffix}"
-        return self._keep(entry_id, "display", display, suffix, media_type, name)
+        return self._keep(dataset_id, "display", display, suffix, media_type, name)
 
     def _keep(
-        self, entry_id: uuid.UUID, role: str, path: Path, suffix: str, media_type: str, name: str
+        self, dataset_id: uuid.UUID, role: str, path: Path, suffix: str, media_type: str, name: str
     ) -> dict[str, Any]:
-        key, digest = entry_key(str(entry_id), role, uuid.uuid4().hex, suffix), hashlib.sha256()
+        key, digest = dataset_key(str(dataset_id), role, uuid.uuid4().hex, suffix), hashlib.sha256()
 
         def pieces() -> Iterator[bytes]:
             with path.open("rb") as file:

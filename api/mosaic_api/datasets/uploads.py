@@ -26,7 +26,7 @@ _FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 
 class Upload(NamedTuple):
-    """What came in: what is said of an entry, and the file, if there is one."""
+    """What came in: what is said of a dataset, and the file, if there is one."""
 
     asked: New
     file: UploadFile | None
@@ -34,7 +34,7 @@ class Upload(NamedTuple):
 
 @asynccontextmanager
 async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator[Upload]:
-    """Receive an entry as a form (multipart/form-data) or, where no file belongs to it, as JSON.
+    """Receive a dataset as a form (multipart/form-data) or, where no file belongs to it, as JSON.
 
     Args:
         request: that brings it.

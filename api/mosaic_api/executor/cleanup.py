@@ -11,7 +11,7 @@ from mosaic_worker.finalize.sweeping import sweep
 from mosaic_worker.store import open_store
 from sqlalchemy.orm import Session
 
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.database.models import now
 from mosaic_api.datasets.orphans import loosen
 
@@ -42,7 +42,7 @@ class Traces:
         sweep(self.uid, store)
 
 
-def write_down(session: Session, mosaic: Mosaic, *, results: bool) -> None:
+def write_down(session: Session, request: Request, *, results: bool) -> None:
     """Write down the folders of a request that is over, to be swept a day after its deadline.
 
     A worker that lost the request may go on writing until then, without the database; and when it hears of it, it may
@@ -50,13 +50,13 @@ def write_down(session: Session, mosaic: Mosaic, *, results: bool) -> None:
 
     Args:
         session: the transaction in which the request ends.
-        mosaic: its row, with the uid.
+        request: its row, with the uid.
         results: whether it ended without a mosaic, so that the folder of its results is to be empty, too.
     """
-    if mosaic.uid is None:
+    if request.uid is None:
         return
-    folders = [work_prefix(mosaic.uid)]
+    folders = [work_prefix(request.uid)]
     if results:
-        folders.append(f"{Results(mosaic.namespace, mosaic.name, mosaic.uid).folder}/")
-    deadline = duration_seconds(mosaic.spec.get("execution", {}).get("deadline", Execution().deadline))
+        folders.append(f"{Results(request.namespace, request.name, request.uid).folder}/")
+    deadline = duration_seconds(request.spec.get("execution", {}).get("deadline", Execution().deadline))
     loosen(session, folders, now() + timedelta(seconds=min(deadline, LONGEST_SECONDS)))

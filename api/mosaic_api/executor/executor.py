@@ -95,8 +95,8 @@ class Executor:
             if self._ended.is_set():
                 return
             beat()
-            table, _, row = (change or "mosaics").partition(" ")
-            if table == "mosaics":
+            table, _, row = (change or "requests").partition(" ")
+            if table == "requests":
                 self._inbox.put(Changed(row or None))
                 self._wished.put(row or None)
 

@@ -12,7 +12,7 @@ from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import Phase
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.database.workforce import OtherKindError, expect
 from mosaic_api.executor.cleanup import Traces, write_down
 from mosaic_api.executor.queue import ATTEMPTS
@@ -31,9 +31,9 @@ def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
         PassingError: the database does not answer.
     """
     with database.transaction() as session:
-        query = select(Mosaic.id).where(_wished())
+        query = select(Request.id).where(_wished())
         wished: Sequence[uuid.UUID] = session.scalars(
-            query if row is None else query.where(Mosaic.id == uuid.UUID(row))
+            query if row is None else query.where(Request.id == uuid.UUID(row))
         ).all()
     for each in wished:
         try:
@@ -49,32 +49,32 @@ def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
 def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
     with database.transaction() as session:
         expect(session, "executors")
-        locked = select(Mosaic).where(Mosaic.id == row, _wished()).with_for_update(of=Mosaic, skip_locked=True)
-        mosaic = session.scalar(locked)
-        if mosaic is None:
+        locked = select(Request).where(Request.id == row, _wished()).with_for_update(of=Request, skip_locked=True)
+        request = session.scalar(locked)
+        if request is None:
             return
-        wanted = mosaic.removed is None and mosaic.cancelled is None and mosaic.attempts < ATTEMPTS
-        if wanted and not mosaic.over:
-            standing = {"phase": str(Phase.SUSPENDED), "message": suspended_message(mosaic.status)}
-            crud.tell(mosaic, mosaic.status | standing)
+        wanted = request.removed is None and request.cancelled is None and request.attempts < ATTEMPTS
+        if wanted and not request.over:
+            standing = {"phase": str(Phase.SUSPENDED), "message": suspended_message(request.status)}
+            crud.tell(request, request.status | standing)
             return
-        if mosaic.uid is not None:
-            write_down(session, mosaic, results=True)
-            Traces(mosaic.namespace, mosaic.name, mosaic.uid).delete(store_uri)
-            mosaic.uid = None
-        if mosaic.removed is not None:
-            session.delete(mosaic)
-        elif mosaic.cancelled is not None and not mosaic.over:
-            end(mosaic, Phase.CANCELLED, f"cancelled{done_by_then(mosaic.status)}")
-        elif not mosaic.over:
-            told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(mosaic.status)}"
-            end(mosaic, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
+        if request.uid is not None:
+            write_down(session, request, results=True)
+            Traces(request.namespace, request.name, request.uid).delete(store_uri)
+            request.uid = None
+        if request.removed is not None:
+            session.delete(request)
+        elif request.cancelled is not None and not request.over:
+            end(request, Phase.CANCELLED, f"cancelled{done_by_then(request.status)}")
+        elif not request.over:
+            told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(request.status)}"
+            end(request, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
 
 
 def _wished() -> ColumnElement[bool]:
-    still_open = Mosaic.completed.is_(None)
-    stop = and_(still_open, or_(Mosaic.cancelled.is_not(None), Mosaic.attempts >= ATTEMPTS))
-    stand_still = and_(still_open, suspended(), Mosaic.phase != Phase.SUSPENDED)
-    leave_nothing = and_(Mosaic.phase.in_((Phase.FAILED, Phase.CANCELLED)), Mosaic.uid.is_not(None))
-    what = or_(Mosaic.removed.is_not(None), stop, stand_still, leave_nothing)
-    return and_(Mosaic.origin.in_(ORIGINS), idle(), what)
+    still_open = Request.completed.is_(None)
+    stop = and_(still_open, or_(Request.cancelled.is_not(None), Request.attempts >= ATTEMPTS))
+    stand_still = and_(still_open, suspended(), Request.phase != Phase.SUSPENDED)
+    leave_nothing = and_(Request.phase.in_((Phase.FAILED, Phase.CANCELLED)), Request.uid.is_not(None))
+    what = or_(Request.removed.is_not(None), stop, stand_still, leave_nothing)
+    return and_(Request.origin.in_(ORIGINS), idle(), what)

@@ -17,7 +17,7 @@ from mosaic_crds.spec import Execution
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import expect
 from mosaic_api.executor.cleanup import write_down
@@ -101,42 +101,42 @@ class Queue:
         """
         with self._database.transaction() as session:
             expect(session, "executors")
-            mosaic = session.scalar(
-                select(Mosaic)
-                .where(is_open(), takeable(), Mosaic.cancelled.is_(None), ~suspended(), Mosaic.attempts < ATTEMPTS)
-                .order_by(busy(), served().nulls_first(), Mosaic.created, Mosaic.id)
+            request = session.scalar(
+                select(Request)
+                .where(is_open(), takeable(), Request.cancelled.is_(None), ~suspended(), Request.attempts < ATTEMPTS)
+                .order_by(busy(), served().nulls_first(), Request.created, Request.id)
                 .limit(1)
-                .with_for_update(of=Mosaic, skip_locked=True)
+                .with_for_update(of=Request, skip_locked=True)
             )
-            return None if mosaic is None else self._take(mosaic)
+            return None if request is None else self._take(request)
 
-    def _take(self, mosaic: Mosaic) -> Claim:
+    def _take(self, request: Request) -> Claim:
         moment = now()
-        status = dict(mosaic.status)
-        if mosaic.started is None:
+        status = dict(request.status)
+        if request.started is None:
             status["startTime"] = as_text(moment)
         else:
-            since = as_moment(status.pop("suspendedSince", None)) or mosaic.changed
+            since = as_moment(status.pop("suspendedSince", None)) or request.changed
             stood = max(0, round((moment - since).total_seconds()))
             status["suspendedSeconds"] = status.get("suspendedSeconds", 0) + stood
         if "plan" in status:
             status |= {"phase": str(Phase.RUNNING), "message": GOES_ON}
         else:
             status |= {"phase": str(Phase.PLANNING), "message": "the plan is being made"}
-        crud.tell(mosaic, status, moment)
-        mosaic.uid = mosaic.uid or str(mosaic.id)
-        mosaic.worker, mosaic.attempts = self._worker, mosaic.attempts + 1
-        mosaic.lease_until = lease_end()
-        deadline = duration_seconds(mosaic.spec.get("execution", {}).get("deadline", Execution().deadline))
-        worked = (moment - (mosaic.started or moment)).total_seconds() - status.get("suspendedSeconds", 0)
+        crud.tell(request, status, moment)
+        request.uid = request.uid or str(request.id)
+        request.worker, request.attempts = self._worker, request.attempts + 1
+        request.lease_until = lease_end()
+        deadline = duration_seconds(request.spec.get("execution", {}).get("deadline", Execution().deadline))
+        worked = (moment - (request.started or moment)).total_seconds() - status.get("suspendedSeconds", 0)
         return Claim(
-            id=mosaic.id,
-            namespace=mosaic.namespace,
-            name=mosaic.name,
-            uid=mosaic.uid,
-            spec=mosaic.spec,
+            id=request.id,
+            namespace=request.namespace,
+            name=request.name,
+            uid=request.uid,
+            spec=request.spec,
             status=status,
-            attempt=mosaic.attempts,
+            attempt=request.attempts,
             seconds_left=deadline - worked,
         )
 
@@ -148,11 +148,11 @@ class Queue:
             PassingError: the database does not answer.
         """
 
-        def told(mosaic: Mosaic) -> Wish | None:
-            crud.tell(mosaic, status)
-            mosaic.lease_until = lease_end()
-            mosaic.changed = now()
-            return _wish(mosaic)
+        def told(request: Request) -> Wish | None:
+            crud.tell(request, status)
+            request.lease_until = lease_end()
+            request.changed = now()
+            return _wish(request)
 
         return self._held(row, told)
 
@@ -174,11 +174,11 @@ class Queue:
             PassingError: the database does not answer.
         """
 
-        def given(mosaic: Mosaic) -> None:
-            crud.tell(mosaic, status | {"suspendedSince": as_text(now())})
-            mosaic.worker = None
-            mosaic.lease_until = func.now() + timedelta(seconds=wait) if wait else None
-            mosaic.attempts -= 0 if counted else 1
+        def given(request: Request) -> None:
+            crud.tell(request, status | {"suspendedSince": as_text(now())})
+            request.worker = None
+            request.lease_until = func.now() + timedelta(seconds=wait) if wait else None
+            request.attempts -= 0 if counted else 1
 
         self._held(row, given)
 
@@ -192,11 +192,11 @@ class Queue:
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
-            mosaic = self._mine(session, row, lock=True)
-            write_down(session, mosaic, results=phase is not Phase.SUCCEEDED)
-            mosaic.status, mosaic.item = status, item
-            mosaic.uid = mosaic.uid if left else None
-            end(mosaic, phase, message)
+            request = self._mine(session, row, lock=True)
+            write_down(session, request, results=phase is not Phase.SUCCEEDED)
+            request.status, request.item = status, item
+            request.uid = request.uid if left else None
+            end(request, phase, message)
 
     def is_unwanted(self, row: uuid.UUID) -> bool:
         """Whether nobody does or keeps anything for a request any more: it is gone, or over without a mosaic.
@@ -205,8 +205,8 @@ class Queue:
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
-            mosaic = session.get(Mosaic, row)
-            return mosaic is None or mosaic.phase in {Phase.FAILED, Phase.CANCELLED}
+            request = session.get(Request, row)
+            return request is None or request.phase in {Phase.FAILED, Phase.CANCELLED}
 
     def free_all(self) -> None:
         """Forget all leases, where it is known that nobody else works on this database.
@@ -215,21 +215,21 @@ class Queue:
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
-            session.execute(update(Mosaic).where(Mosaic.worker.is_not(None)).values(worker=None, lease_until=None))
+            session.execute(update(Request).where(Request.worker.is_not(None)).values(worker=None, lease_until=None))
 
-    def _held(self, row: uuid.UUID, change: Callable[[Mosaic], T]) -> T:
+    def _held(self, row: uuid.UUID, change: Callable[[Request], T]) -> T:
         with self._database.transaction() as session:
             return change(self._mine(session, row, lock=True))
 
-    def _mine(self, session: Session, row: uuid.UUID, *, lock: bool = False) -> Mosaic:
-        query = select(Mosaic).where(Mosaic.id == row, Mosaic.worker == self._worker)
-        mosaic = session.scalar(query.with_for_update(of=Mosaic) if lock else query)
-        if mosaic is None:
+    def _mine(self, session: Session, row: uuid.UUID, *, lock: bool = False) -> Request:
+        query = select(Request).where(Request.id == row, Request.worker == self._worker)
+        request = session.scalar(query.with_for_update(of=Request) if lock else query)
+        if request is None:
             raise LostError(f"somebody else works on {row}, or it is gone")
-        return mosaic
+        return request
 
 
-def _wish(mosaic: Mosaic) -> Wish | None:
-    if mosaic.cancelled is not None or mosaic.removed is not None:
+def _wish(request: Request) -> Wish | None:
+    if request.cancelled is not None or request.removed is not None:
         return Wish.CANCEL
-    return Wish.SUSPEND if mosaic.spec.get("execution", {}).get("suspend") else None
+    return Wish.SUSPEND if request.spec.get("execution", {}).get("suspend") else None

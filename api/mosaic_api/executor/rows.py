@@ -7,7 +7,7 @@ from mosaic_crds.lifecycle import Phase
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.database.models import OVER, now
 from mosaic_api.requests import crud
 
@@ -18,21 +18,21 @@ LEASE_SECONDS = 30.0
 
 def idle() -> ColumnElement[bool]:
     """Of rows that nobody works on."""
-    return or_(Mosaic.worker.is_(None), Mosaic.lease_until.is_(None), Mosaic.lease_until < func.now())
+    return or_(Request.worker.is_(None), Request.lease_until.is_(None), Request.lease_until < func.now())
 
 
 def suspended() -> ColumnElement[bool]:
     """Of rows that are to stand still."""
-    return func.coalesce(Mosaic.spec["execution"]["suspend"].as_boolean(), False)
+    return func.coalesce(Request.spec["execution"]["suspend"].as_boolean(), False)
 
 
-def end(mosaic: Mosaic, phase: Phase, message: str) -> None:
+def end(request: Request, phase: Phase, message: str) -> None:
     """Let a request be over."""
     moment = now()
-    status = {key: value for key, value in mosaic.status.items() if key != "suspendedSince"}
+    status = {key: value for key, value in request.status.items() if key != "suspendedSince"}
     over = {"phase": str(phase), "message": message, "completionTime": as_text(moment)}
-    crud.tell(mosaic, status | over, moment)
-    mosaic.worker = mosaic.lease_until = None
+    crud.tell(request, status | over, moment)
+    request.worker = request.lease_until = None
 
 
 def lease_end() -> ColumnElement[datetime]:
@@ -43,36 +43,36 @@ def lease_end() -> ColumnElement[datetime]:
 def is_open() -> ColumnElement[bool]:
     """Of rows that executors work off."""
     return and_(
-        Mosaic.completed.is_(None), Mosaic.removed.is_(None), Mosaic.phase.not_in(OVER), Mosaic.origin.in_(ORIGINS)
+        Request.completed.is_(None), Request.removed.is_(None), Request.phase.not_in(OVER), Request.origin.in_(ORIGINS)
     )
 
 
 def takeable() -> ColumnElement[bool]:
     """Of rows that nobody works on and that need not wait: a lease that nobody holds is a pause after a failure."""
-    return or_(Mosaic.lease_until.is_(None), Mosaic.lease_until < func.now())
+    return or_(Request.lease_until.is_(None), Request.lease_until < func.now())
 
 
 def busy() -> Any:
     """How many requests of a row's owner are worked on."""
-    others = aliased(Mosaic)
+    others = aliased(Request)
     return (
         select(func.count())
         .select_from(others)
         .where(
-            others.owner_id.is_not_distinct_from(Mosaic.owner_id),
+            others.owner_id.is_not_distinct_from(Request.owner_id),
             others.worker.is_not(None),
             others.lease_until > func.now(),
         )
-        .correlate(Mosaic)
+        .correlate(Request)
         .scalar_subquery()
     )
 
 
 def served() -> Any:
     """When work on the last request of a row's owner began."""
-    others = aliased(Mosaic)
-    last = select(func.max(others.started)).where(others.owner_id.is_not_distinct_from(Mosaic.owner_id))
-    return last.correlate(Mosaic).scalar_subquery()
+    others = aliased(Request)
+    last = select(func.max(others.started)).where(others.owner_id.is_not_distinct_from(Request.owner_id))
+    return last.correlate(Request).scalar_subquery()
 
 
 def as_text(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_api.background.loops import Loops
-from mosaic_api.database import Database, Entry, Mosaic
+from mosaic_api.database import Database, Dataset, Request
 from mosaic_api.monitoring.health import Single
 
 NOWHERE = "none"
@@ -114,18 +114,18 @@ class _Rows(Collector):
         self._counted = [answers]
 
     def count(self) -> None:
-        """Count mosaics by phase and entries by kind, and see whether the database answers."""
+        """Count mosaics by phase and datasets by kind, and see whether the database answers."""
         try:
             with self._database.transaction() as session:
-                phases = _counts(session, Mosaic.phase, Mosaic.removed)
-                kinds = _counts(session, Entry.kind, Entry.removed)
+                phases = _counts(session, Request.phase, Request.removed)
+                kinds = _counts(session, Dataset.kind, Dataset.removed)
         except PassingError:
             self.forget()
             return
         answers = _family("mosaic_database_up")
         answers.add_metric([], 1)
-        mosaics = _counted("mosaic_mosaics", {str(phase): phases.get(str(phase), 0) for phase in Phase})
-        self._counted = [answers, mosaics, _counted("mosaic_entries", kinds)]
+        mosaics = _counted("mosaic_database_requests", {str(phase): phases.get(str(phase), 0) for phase in Phase})
+        self._counted = [answers, mosaics, _counted("mosaic_database_datasets", kinds)]
 
 
 class _LoopStates(Collector):
@@ -159,8 +159,8 @@ class _LoopStates(Collector):
 
 _DESCRIBED = {
     "mosaic_database_up": ("Whether the database answers", ()),
-    "mosaic_mosaics": ("Mosaics by phase", ("phase",)),
-    "mosaic_entries": ("Entries by kind", ("kind",)),
+    "mosaic_database_requests": ("Mosaics by phase", ("phase",)),
+    "mosaic_database_datasets": ("Datasets by kind", ("kind",)),
 }
 
 

@@ -44,7 +44,7 @@ from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import audit
 from mosaic_api.background.loops import Beat, Loops
-from mosaic_api.database import Audit, Database, Mosaic
+from mosaic_api.database import Audit, Database, Request
 from mosaic_api.database.models import OVER, now
 from mosaic_api.overlays.spec import EARTH_RADIUS, FIRST, LAST, Wanted
 from mosaic_api.requests import crud
@@ -78,7 +78,7 @@ def keep_served(settings: Settings, database: Database, loops: Loops, stop: thre
             if stop.is_set():
                 return
             beat()
-            if change is None or change.startswith(("overlays ", "mosaics ")):
+            if change is None or change.startswith(("overlays ", "requests ")):
                 serve(settings, database)
 
     loops.start("overlays", work, stop, silence=LONGEST_ROUND_SECONDS)
@@ -134,9 +134,9 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
     noticed = now()
     wanted = Wanted.by(row, noticed, settings.max_pixels)
     name = f"overlay-{row.overlay_id}"
-    if session.scalar(select(exists().where(Mosaic.name == name, Mosaic.removed.is_(None), Mosaic.gone.is_(None)))):
+    if session.scalar(select(exists().where(Request.name == name, Request.removed.is_(None), Request.gone.is_(None)))):
         name += f"-{secrets.token_hex(3)}"  # somebody else took it
-    mosaic = Mosaic(
+    request = Request(
         id=uuid.uuid4(),
         namespace=settings.namespace,
         name=name,
@@ -148,81 +148,81 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
         overlay_id=row.overlay_id,
     )
     if wanted.wrong:
-        crud.tell(mosaic, {"phase": Phase.FAILED, "message": wanted.wrong})
+        crud.tell(request, {"phase": Phase.FAILED, "message": wanted.wrong})
     try:
         with session.begin_nested():
-            session.add(mosaic)
+            session.add(request)
     except IntegrityError:
         return
-    audit(session, None, "create", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=row.overlay_id)
+    audit(session, None, "create", f"request/{request.id}", name=request.name, overlay=row.overlay_id)
 
 
 def _failures() -> Select[Any]:
     """The rows that ask, and whose mosaics have failed."""
     return (
         select(OVERLAYS.c.overlay_id)
-        .join(Mosaic, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
-        .where(Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None), _asks())
+        .join(Request, Request.overlay_id == OVERLAYS.c.overlay_id)
+        .where(Request.phase == Phase.FAILED, Request.removed.is_(None), _asks())
     )
 
 
 def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings) -> None:
     """Wish that a failed mosaic is gone whose row has changed since, so that the row is taken in again."""
-    mosaic = session.scalar(
-        select(Mosaic)
-        .where(Mosaic.overlay_id == overlay_id, Mosaic.phase == Phase.FAILED, Mosaic.removed.is_(None))
-        .with_for_update(of=Mosaic, skip_locked=True)
+    request = session.scalar(
+        select(Request)
+        .where(Request.overlay_id == overlay_id, Request.phase == Phase.FAILED, Request.removed.is_(None))
+        .with_for_update(of=Request, skip_locked=True)
     )
     row = _row(session, overlay_id)
-    if mosaic is None or row is None:
+    if request is None or row is None:
         return
-    wanted = Wanted.by(row, mosaic.created, settings.max_pixels)
-    if wanted.spec == mosaic.spec and wanted.wrong in {"", mosaic.status.get("message")}:
+    wanted = Wanted.by(row, request.created, settings.max_pixels)
+    if wanted.spec == request.spec and wanted.wrong in {"", request.status.get("message")}:
         return
-    audit(session, None, "remove", f"mosaic/{mosaic.id}", name=mosaic.name, overlay=mosaic.overlay_id)
-    mosaic.removed, mosaic.overlay_id = now(), None
+    audit(session, None, "remove", f"request/{request.id}", name=request.name, overlay=request.overlay_id)
+    request.removed, request.overlay_id = now(), None
 
 
 def _ends() -> Select[Any]:
     """The rows whose mosaics have ended, which nobody has been told yet."""
-    subject = literal("overlay/") + cast(Mosaic.overlay_id, String)
-    told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Mosaic.id, String))
-    ended = or_(Mosaic.phase != Phase.SUCCEEDED, Mosaic.item.is_not(None))
+    subject = literal("overlay/") + cast(Request.overlay_id, String)
+    told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Request.id, String))
+    ended = or_(Request.phase != Phase.SUCCEEDED, Request.item.is_not(None))
     return (
-        select(Mosaic.overlay_id)
-        .join(OVERLAYS, Mosaic.overlay_id == OVERLAYS.c.overlay_id)
-        .where(_asks(), Mosaic.phase.in_(OVER), ended, ~told)
+        select(Request.overlay_id)
+        .join(OVERLAYS, Request.overlay_id == OVERLAYS.c.overlay_id)
+        .where(_asks(), Request.phase.in_(OVER), ended, ~told)
     )
 
 
 def _tell_end(session: Session, overlay_id: int) -> None:
     """Fill in a row whose mosaic is published, or write down why that will not be; once."""
-    locked = _ends().with_only_columns(Mosaic).where(Mosaic.overlay_id == overlay_id)
-    mosaic = session.scalar(locked.with_for_update(of=Mosaic, skip_locked=True))
-    if mosaic is None:
+    locked = _ends().with_only_columns(Request).where(Request.overlay_id == overlay_id)
+    request = session.scalar(locked.with_for_update(of=Request, skip_locked=True))
+    if request is None:
         return
-    what = {"mosaic": str(mosaic.id), "name": mosaic.name}
-    trouble = _fill_in(session, mosaic)
+    what = {"mosaic": str(request.id), "name": request.name}
+    trouble = _fill_in(session, request)
     if trouble:
-        _log.warning("row %d of overlays is not served: %s", mosaic.overlay_id, trouble)
-        audit(session, None, "fail", f"overlay/{mosaic.overlay_id}", message=trouble, **what)
+        _log.warning("row %d of overlays is not served: %s", request.overlay_id, trouble)
+        audit(session, None, "fail", f"overlay/{request.overlay_id}", message=trouble, **what)
     else:
-        audit(session, None, "serve", f"overlay/{mosaic.overlay_id}", **what)
+        audit(session, None, "serve", f"overlay/{request.overlay_id}", **what)
 
 
-def _fill_in(session: Session, mosaic: Mosaic) -> str:
+def _fill_in(session: Session, request: Request) -> str:
     """Write into a row where its picture is; give the reason where that cannot be."""
-    if mosaic.phase != Phase.SUCCEEDED or mosaic.item is None:
-        return str(mosaic.status.get("message") or mosaic.phase)
-    path = mosaic.status.get("result", {}).get("png")
-    if path is None or "picture" not in mosaic.item["assets"]:
+    if request.phase != Phase.SUCCEEDED or request.item is None:
+        return str(request.status.get("message") or request.phase)
+    path = request.status.get("result", {}).get("png")
+    if path is None or "picture" not in request.item["assets"]:
         return "the mosaic has no picture"
     if len(path) > LONGEST_PATH:
         return f"the column file_path takes {LONGEST_PATH} characters, and the picture is at {path}"
     session.execute(
         update(OVERLAYS)
-        .where(OVERLAYS.c.overlay_id == mosaic.overlay_id, OVERLAYS.c.file_path.is_(None))
-        .values(file_path=path, **corners_of(mosaic.item))
+        .where(OVERLAYS.c.overlay_id == request.overlay_id, OVERLAYS.c.file_path.is_(None))
+        .values(file_path=path, **corners_of(request.item))
     )
     return ""
 
@@ -232,7 +232,7 @@ def _asks() -> Any:
 
 
 def _has_mosaic() -> Any:
-    return exists().where(Mosaic.overlay_id == OVERLAYS.c.overlay_id)
+    return exists().where(Request.overlay_id == OVERLAYS.c.overlay_id)
 
 
 def _degrees(x: float, y: float) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
-from mosaic_api.database.models import OVER, Mosaic, User, now
+from mosaic_api.database.models import OVER, Request, User, now
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, NotFound, TooMany
 
@@ -54,14 +54,14 @@ class Page:
         more: whether another page follows.
     """
 
-    mosaics: Sequence[Mosaic]
+    requests: Sequence[Request]
     total: int
     more: bool
 
 
 def create(
     session: Session, settings: Settings, principal: Principal, name: str | None, spec: Mapping[str, Any]
-) -> Mosaic:
+) -> Request:
     """Ask for a mosaic.
 
     Args:
@@ -78,36 +78,36 @@ def create(
         TooMany: the principal has too many that are not over.
     """
     principal.require("editor")
-    request = requested(settings, name or _made_name(spec), spec)
-    product_of(request.spec.product)
-    written = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    manifest = requested(settings, name or _made_name(spec), spec)
+    product_of(manifest.spec.product)
+    written = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     expect_size(written)  # a reference that was given as a string alone is longer now
     session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())  # of two at once, one waits
     waiting = session.scalar(
         select(func.count())
-        .select_from(Mosaic)
-        .where(Mosaic.owner_id == principal.user_id, Mosaic.phase.not_in(OVER), Mosaic.removed.is_(None))
+        .select_from(Request)
+        .where(Request.owner_id == principal.user_id, Request.phase.not_in(OVER), Request.removed.is_(None))
     )
     if (waiting or 0) >= settings.max_open_requests:
         raise TooMany(
             f"{waiting} of your requests are not over yet, and no more are taken at once; wait, or cancel some"
         )
-    mosaic = Mosaic(
+    request = Request(
         id=uuid.uuid4(),
         namespace=settings.namespace,
-        name=request.metadata.name,
+        name=manifest.metadata.name,
         owner_id=principal.user_id,
         spec=written,
         status={"phase": Phase.PENDING},
     )
     try:
         with session.begin_nested():
-            session.add(mosaic)
+            session.add(request)
     except IntegrityError:
-        raise Conflict(f"there is a request {request.metadata.name} already; choose another name", "name") from None
-    session.refresh(mosaic)
-    audit(session, principal.user_id, "create", f"mosaic/{mosaic.id}", name=mosaic.name)
-    return mosaic
+        raise Conflict(f"there is a request {manifest.metadata.name} already; choose another name", "name") from None
+    session.refresh(request)
+    audit(session, principal.user_id, "create", f"request/{request.id}", name=request.name)
+    return request
 
 
 def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicRequest:
@@ -116,10 +116,10 @@ def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicR
     Raises:
         RequestError: it is not valid, or names what this installation does not allow.
     """
-    request = as_request(settings.namespace, name, spec)
+    manifest = as_request(settings.namespace, name, spec)
     if settings.allowed is not None:
-        settings.allowed.check(request.spec.execution)
-    return request
+        settings.allowed.check(manifest.spec.execution)
+    return manifest
 
 
 def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:
@@ -133,101 +133,103 @@ def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | No
     return load_request({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": plain})
 
 
-def find(session: Session, principal: Principal, mosaic_id: uuid.UUID) -> Mosaic:
+def find(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
     """A mosaic that the principal may see.
 
     Raises:
         NotFound: there is none, or it may not be seen.
     """
-    mosaic = session.scalar(select(Mosaic).where(Mosaic.id == mosaic_id, _visible(principal)))
-    if mosaic is None:
-        raise NotFound(f"there is no mosaic {mosaic_id}, or it is not yours")
-    return mosaic
+    request = session.scalar(select(Request).where(Request.id == request_id, _visible(principal)))
+    if request is None:
+        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
+    return request
 
 
 def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
     """The mosaics that the principal may see, newest first."""
     conditions = [_visible(principal)]
     if wanted.phases:
-        conditions.append(Mosaic.phase.in_([str(phase) for phase in wanted.phases]))
+        conditions.append(Request.phase.in_([str(phase) for phase in wanted.phases]))
     if wanted.text:
-        conditions.append(Mosaic.name.icontains(wanted.text, autoescape=True))
-    total = session.scalar(select(func.count()).select_from(Mosaic).where(*conditions)) or 0
-    last = session.get(Mosaic, wanted.before) if wanted.before else None
+        conditions.append(Request.name.icontains(wanted.text, autoescape=True))
+    total = session.scalar(select(func.count()).select_from(Request).where(*conditions)) or 0
+    last = session.get(Request, wanted.before) if wanted.before else None
     if last is not None:
-        conditions.append(or_(Mosaic.created < last.created, and_(Mosaic.created == last.created, Mosaic.id < last.id)))
+        conditions.append(
+            or_(Request.created < last.created, and_(Request.created == last.created, Request.id < last.id))
+        )
     found = session.scalars(
-        select(Mosaic).where(*conditions).order_by(Mosaic.created.desc(), Mosaic.id.desc()).limit(wanted.limit + 1)
+        select(Request).where(*conditions).order_by(Request.created.desc(), Request.id.desc()).limit(wanted.limit + 1)
     ).all()
     return Page(found[: wanted.limit], total, len(found) > wanted.limit)
 
 
-def cancel(session: Session, principal: Principal, mosaic_id: uuid.UUID) -> Mosaic:
+def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
     """Wish that work on a mosaic stops; whoever works on it does it. One that is over stays as it is.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
     """
-    mosaic = _own(session, principal, mosaic_id)
-    if not mosaic.over and mosaic.cancelled is None:
-        mosaic.cancelled = now()
-        audit(session, principal.user_id, "cancel", f"mosaic/{mosaic.id}", name=mosaic.name)
-    return mosaic
+    request = _own(session, principal, request_id)
+    if not request.over and request.cancelled is None:
+        request.cancelled = now()
+        audit(session, principal.user_id, "cancel", f"request/{request.id}", name=request.name)
+    return request
 
 
-def remove(session: Session, principal: Principal, mosaic_id: uuid.UUID) -> None:
+def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> None:
     """Wish that a mosaic and its results are gone; its name is free at once.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
     """
-    mosaic = _own(session, principal, mosaic_id)
-    mosaic.removed = now()
-    mosaic.cancelled = mosaic.cancelled or mosaic.removed
-    audit(session, principal.user_id, "remove", f"mosaic/{mosaic.id}", name=mosaic.name)
+    request = _own(session, principal, request_id)
+    request.removed = now()
+    request.cancelled = request.cancelled or request.removed
+    audit(session, principal.user_id, "remove", f"request/{request.id}", name=request.name)
 
 
-def share(session: Session, principal: Principal, mosaic_id: uuid.UUID, shared: bool) -> Mosaic:
+def share(session: Session, principal: Principal, request_id: uuid.UUID, shared: bool) -> Request:
     """Let everybody here see a mosaic, or its owner alone.
 
     Raises:
         Forbidden: the principal may only look.
         NotFound: there is none of the principal's.
     """
-    mosaic = _own(session, principal, mosaic_id)
-    if mosaic.shared != shared:
-        mosaic.shared = shared
-        audit(session, principal.user_id, "share" if shared else "unshare", f"mosaic/{mosaic.id}", name=mosaic.name)
-    return mosaic
+    request = _own(session, principal, request_id)
+    if request.shared != shared:
+        request.shared = shared
+        audit(session, principal.user_id, "share" if shared else "unshare", f"request/{request.id}", name=request.name)
+    return request
 
 
-def tell(mosaic: Mosaic, status: Mapping[str, Any], moment: datetime | None = None) -> None:
+def tell(request: Request, status: Mapping[str, Any], moment: datetime | None = None) -> None:
     """Take over what is known of a mosaic: the status of a MosaicRequest, as JSON."""
     phase = Phase(status.get("phase") or Phase.PENDING)
-    mosaic.status = dict(status)
-    mosaic.phase = str(phase)
-    if mosaic.started is None and phase not in _NOT_BEGUN:
-        mosaic.started = moment or now()
-    mosaic.completed = (mosaic.completed or moment or now()) if phase in OVER else None
+    request.status = dict(status)
+    request.phase = str(phase)
+    if request.started is None and phase not in _NOT_BEGUN:
+        request.started = moment or now()
+    request.completed = (request.completed or moment or now()) if phase in OVER else None
 
 
-def _own(session: Session, principal: Principal, mosaic_id: uuid.UUID) -> Mosaic:
+def _own(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
     """A mosaic that the principal may change, locked."""
     principal.require("editor")
-    mosaic = find(session, principal, mosaic_id)
-    if mosaic.owner_id != principal.user_id and not principal.is_admin:
-        raise NotFound(f"there is no mosaic {mosaic_id}, or it is not yours")
-    session.refresh(mosaic, with_for_update={"of": Mosaic})
-    return mosaic
+    request = find(session, principal, request_id)
+    if request.owner_id != principal.user_id and not principal.is_admin:
+        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
+    session.refresh(request, with_for_update={"of": Request})
+    return request
 
 
 def _visible(principal: Principal) -> ColumnElement[bool]:
-    visible = Mosaic.removed.is_(None)
+    visible = Request.removed.is_(None)
     if principal.is_admin:
         return visible
-    return and_(visible, or_(Mosaic.owner_id == principal.user_id, Mosaic.shared))
+    return and_(visible, or_(Request.owner_id == principal.user_id, Request.shared))
 
 
 def _made_name(spec: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The COGs of mosaics and of entries, kept open while they are looked at."""
+"""The COGs of mosaics and of datasets, kept open while they are looked at."""
 
 import io
 import threading
@@ -28,7 +28,7 @@ Level = tuple[str, int]
 """A COG's key, and which of its levels: 0 is the full size, 1 the first overview, …"""
 
 
-class Datasets:
+class OpenCogs:
     """Opens levels of COGs for one thread at a time; the one that was used last goes first, for its blocks are warm."""
 
     def __init__(self, store: Store) -> None:

@@ -8,11 +8,11 @@ from mosaic_worker.geometry.longitudes import near
 from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.geometry.sampling import Window
 
-from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.published import ShownMosaic
 
 
-def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitude: float) -> list[float | None]:
+def values_at(cogs: OpenCogs, mosaic: ShownMosaic, longitude: float, latitude: float) -> list[float | None]:
     """The value of each band of the pixel in which a place lies; None where there is none.
 
     Raises:
@@ -24,7 +24,7 @@ def values_at(datasets: Datasets, mosaic: ShownMosaic, longitude: float, latitud
         return [None] * len(mosaic.names)
     column, row = pixel
     window = Window(column, row, column + 1, row + 1)
-    found = mosaic.values(datasets.read(mosaic.key, 0, len(mosaic.names), window))[:, 0, 0]
+    found = mosaic.values(cogs.read(mosaic.key, 0, len(mosaic.names), window))[:, 0, 0]
     scales = mosaic.scales if mosaic.dtype == "int16" else [None] * len(found)
     return [None if np.isnan(value) else _shortest(value, scale) for value, scale in zip(found, scales, strict=True)]
 

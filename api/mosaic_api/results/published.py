@@ -11,7 +11,7 @@ from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.stretched import Limits
 from numpy.typing import NDArray
 
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.web.problems import NotFound
 
 USUAL_COLORMAP = "nipy_spectral"
@@ -50,23 +50,23 @@ class ShownMosaic:
     colormap: str
 
     @classmethod
-    def of(cls, mosaic: Mosaic) -> Self:
+    def of(cls, request: Request) -> Self:
         """That of a row.
 
         Raises:
             NotFound: it is not published.
         """
-        item, uid = mosaic.item, mosaic.uid
+        item, uid = request.item, request.uid
         if item is None or uid is None:
-            raise NotFound(f"the mosaic {mosaic.name} is not published: it is {mosaic.phase.lower()}")
+            raise NotFound(f"the mosaic {request.name} is not published: it is {request.phase.lower()}")
         described = item["assets"]["mosaic"]
         bands = described["bands"]
         product = [band for band in bands if "statistics" in band]
         grid = _grid(item)
         picture = item["assets"].get("picture", {})
         return cls(
-            name=mosaic.name,
-            results=Results(mosaic.namespace, mosaic.name, uid),
+            name=request.name,
+            results=Results(request.namespace, request.name, uid),
             title=", ".join(band["name"] for band in product),
             grid=grid,
             names=tuple(band["name"] for band in bands),

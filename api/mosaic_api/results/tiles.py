@@ -16,7 +16,7 @@ from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
-from mosaic_api.results.open_cogs import Datasets
+from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.published import ShownMosaic
 from mosaic_api.web.problems import Invalid
 
@@ -94,7 +94,7 @@ def etag_of(mosaic: ShownMosaic, place: Place, look: Look) -> str:
     return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
 
 
-def tile(datasets: Datasets, mosaic: ShownMosaic, place: Place, look: Look) -> bytes:
+def tile(cogs: OpenCogs, mosaic: ShownMosaic, place: Place, look: Look) -> bytes:
     """A tile as PNG, transparent where there is no data.
 
     Raises:
@@ -106,7 +106,7 @@ def tile(datasets: Datasets, mosaic: ShownMosaic, place: Place, look: Look) -> b
     pixels = np.zeros((mosaic.product, SIDE, SIDE), np.uint8)
     for part in _parts(piece, bounds_of(mosaic.grid)):
         within = piece.window(part.left, part.top, part.right - part.left, part.bottom - part.top)
-        found = _painted(datasets, mosaic, within, look)
+        found = _painted(cogs, mosaic, within, look)
         if found is not None:
             pixels[:, part.top : part.bottom, part.left : part.right] = found
     return coloured(pixels, look.colormap)
@@ -126,14 +126,14 @@ def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
             yield part
 
 
-def _painted(datasets: Datasets, mosaic: ShownMosaic, piece: Grid, look: Look) -> Bytes | None:
+def _painted(cogs: OpenCogs, mosaic: ShownMosaic, piece: Grid, look: Look) -> Bytes | None:
     """A piece of a tile, 8 bits (bands, height, width); None if it shows nothing."""
     mesh = mesh_between(piece, mosaic.grid)
     if mesh.window.empty:
         return None
-    level = min(level_of(mesh), datasets.overviews(mosaic.key))
+    level = min(level_of(mesh), cogs.overviews(mosaic.key))
     mesh = mesh.reduced(1 << level)
-    stored = datasets.read(mosaic.key, level, mosaic.product, mesh.window)
+    stored = cogs.read(mosaic.key, level, mosaic.product, mesh.window)
     return mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits))
 
 

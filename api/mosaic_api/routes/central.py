@@ -15,10 +15,10 @@ from mosaic_worker.sources.access.budget import Budget
 from mosaic_api.auth.dependencies import Who, who
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central, NotConfigured
-from mosaic_api.central.downloads import fetch_entry, fetch_mosaic
-from mosaic_api.central.schemas import TheirEntries, TheirEntry, TheirRequest, TheirRequests
+from mosaic_api.central.downloads import fetch_dataset, fetch_mosaic
+from mosaic_api.central.schemas import TheirDataset, TheirDatasets, TheirRequest, TheirRequests
 from mosaic_api.context import HERE, Context
-from mosaic_api.database import Entry
+from mosaic_api.database import Dataset
 from mosaic_api.datasets.schemas import Told
 from mosaic_api.datasets.service import Keeper
 from mosaic_api.requests.redaction import redacted
@@ -56,7 +56,7 @@ async def standing(request: Request, principal: Who, here: HERE) -> Standing:
     """Whether there is a central installation, and whether it answers."""
     url = here.settings.central_url or None
     try:
-        await called(request, principal, here, lambda central: central.get("entries", TheirEntries, {"limit": 1}))
+        await called(request, principal, here, lambda central: central.get("datasets", TheirDatasets, {"limit": 1}))
     except TooMany:
         raise
     except NotConfigured as error:
@@ -66,28 +66,28 @@ async def standing(request: Request, principal: Who, here: HERE) -> Standing:
     return Standing(configured=True, url=url, reachable=True, message="it answers")
 
 
-@router.get("/entries")
-async def entries(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
-    """What others shared there, with the parameters of /entries."""
+@router.get("/datasets")
+async def datasets(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+    """What others shared there, with the parameters of /datasets."""
     asked = dict(request.query_params) | {"scope": "shared"}
-    told = await called(request, principal, here, lambda central: central.get("entries", TheirEntries, asked))
+    told = await called(request, principal, here, lambda central: central.get("datasets", TheirDatasets, asked))
     return _page(request, told)
 
 
-@router.get("/entries/{entry_id}")
-async def entry(entry_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
-    """An entry there."""
-    path = f"entries/{entry_id}"
-    told = await called(request, principal, here, lambda central: central.get(path, TheirEntry))
+@router.get("/datasets/{dataset_id}")
+async def dataset(dataset_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+    """A dataset there."""
+    path = f"datasets/{dataset_id}"
+    told = await called(request, principal, here, lambda central: central.get(path, TheirDataset))
     return told.model_dump(mode="json")
 
 
-@router.post("/entries/{entry_id}/fetch", status_code=HTTPStatus.CREATED)
+@router.post("/datasets/{dataset_id}/fetch", status_code=HTTPStatus.CREATED)
 async def fetch(
-    entry_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
+    dataset_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
 ) -> Told:
-    """Take an entry over from there; fetched again, it is the same one."""
-    fetching = lambda central: fetch_entry(keeper, central, principal, entry_id)  # noqa: E731
+    """Take a dataset over from there; fetched again, it is the same one."""
+    fetching = lambda central: fetch_dataset(keeper, central, principal, dataset_id)  # noqa: E731
     return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
@@ -108,45 +108,45 @@ async def requests(request: Request, principal: Who, here: HERE) -> dict[str, An
     return page | {"requests": [redacted(each) for each in page["requests"]]}
 
 
-@router.get("/requests/{mosaic_id}")
-async def asked_for(mosaic_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+@router.get("/requests/{request_id}")
+async def asked_for(request_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """A mosaic there."""
-    path = f"requests/{mosaic_id}"
+    path = f"requests/{request_id}"
     told = await called(request, principal, here, lambda central: central.get(path, TheirRequest))
     return redacted(told.model_dump(mode="json"))
 
 
-@router.post("/requests/{mosaic_id}/fetch", status_code=HTTPStatus.CREATED)
+@router.post("/requests/{request_id}/fetch", status_code=HTTPStatus.CREATED)
 async def fetch_published(
-    mosaic_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
+    request_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
 ) -> Told:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
-    fetching = lambda central: fetch_mosaic(keeper, central, principal, mosaic_id)  # noqa: E731
+    fetching = lambda central: fetch_mosaic(keeper, central, principal, request_id)  # noqa: E731
     return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
 async def _taken(
-    fetching: Call[tuple[Entry, bool]],
+    fetching: Call[tuple[Dataset, bool]],
     request: Request,
     response: Response,
     principal: Principal,
     here: Context,
     keeper: Keeper,
-) -> Entry:
-    """The entry that was fetched, of which the answer says where it is and whether it was there already."""
+) -> Dataset:
+    """The dataset that was fetched, of which the answer says where it is and whether it was there already."""
 
-    def work(budget: Budget) -> tuple[Entry, bool]:
+    def work(budget: Budget) -> tuple[Dataset, bool]:
         with budget.ending(keeper.cancelled.set):  # so that no file is converted that nobody waits for
             return fetching(Central(here.settings, budget))
 
     fetched, made = await here.fetches.ask(request, principal.user_id, work)
-    response.headers["Location"] = f"../../../entries/{fetched.id}"
+    response.headers["Location"] = f"../../../datasets/{fetched.id}"
     if not made:
         response.status_code = HTTPStatus.OK
     return fetched
 
 
-def _page(request: Request, told: TheirEntries | TheirRequests) -> dict[str, Any]:
+def _page(request: Request, told: TheirDatasets | TheirRequests) -> dict[str, Any]:
     """A page there, with the address here of the next one."""
     following = f"{request.url.path}?{told.next.partition('?')[2]}" if told.next else None
     return told.model_dump(mode="json") | {"next": following}

@@ -1,4 +1,4 @@
-"""/entries: local data kept, found, shown, shared and deleted."""
+"""/datasets: local data kept, found, shown, shared and deleted."""
 
 import hashlib
 import uuid
@@ -15,7 +15,7 @@ from mosaic_api.auth.dependencies import Who
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central import outbox
 from mosaic_api.context import HERE, Context
-from mosaic_api.database import Entry
+from mosaic_api.database import Dataset
 from mosaic_api.datasets import crud, rendering
 from mosaic_api.datasets.boxes import HALF, TURN, Box, box_around
 from mosaic_api.datasets.input_schemas import LARGEST, Change, New
@@ -30,7 +30,7 @@ from mosaic_api.web.limits import MOST_BODY_BYTES
 from mosaic_api.web.problems import Invalid, NotFound
 from mosaic_api.web.schemas import NO_NUL, Body
 
-router = APIRouter(prefix="/entries", tags=["entries"])
+router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 FOR_NOW = "private, no-cache"
 A_WHILE = "private, max-age=300"
@@ -61,9 +61,9 @@ Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 
 class Listed(Body):
-    """A page of entries, newest first."""
+    """A page of datasets, newest first."""
 
-    entries: list[Told]
+    datasets: list[Told]
     total: int
     """Of all pages."""
     next: str | None
@@ -84,7 +84,7 @@ class Point(Body):
 
 
 def keeper(here: HERE) -> Keeper:
-    """What makes entries here."""
+    """What makes datasets here."""
     return Keeper(here.settings, here.database, here.filing)
 
 
@@ -153,12 +153,12 @@ async def create(
             content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
             keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
             with cancelled_with(request, keeper.cancelled):
-                entry, made = await anyio.to_thread.run_sync(keep, limiter=here.working)
-    response.headers["Location"] = f"entries/{entry.id}"
+                dataset, made = await anyio.to_thread.run_sync(keep, limiter=here.working)
+    response.headers["Location"] = f"datasets/{dataset.id}"
     if not made:
         response.status_code = HTTPStatus.OK
-    response.headers["ETag"] = f'"{crud.version(entry)}"'
-    return Told.of(entry, principal)
+    response.headers["ETag"] = f'"{crud.version(dataset)}"'
+    return Told.of(dataset, principal)
 
 
 def expect_quota(here: Context, principal: Principal, more: int) -> None:
@@ -187,28 +187,28 @@ def listed(
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Listed:
-    """The entries that you may see, newest first."""
+    """The datasets that you may see, newest first."""
     with here.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
-    following = request.url.include_query_params(before=page.entries[-1].id) if page.more else None
+    following = request.url.include_query_params(before=page.datasets[-1].id) if page.more else None
     return Listed(
-        entries=[Told.of(entry, principal) for entry in page.entries],
+        datasets=[Told.of(dataset, principal) for dataset in page.datasets],
         total=page.total,
         next=f"{following.path}?{following.query}" if following else None,
     )
 
 
-def found(entry_id: uuid.UUID, principal: Who, here: HERE) -> Entry:
-    """The entry that a route is about.
+def found(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Dataset:
+    """The dataset that a route is about.
 
     Raises:
         NotFound: there is none, or it may not be seen.
     """
     with here.database.transaction() as session:
-        return crud.find(session, principal, entry_id)
+        return crud.find(session, principal, dataset_id)
 
 
-Found = Annotated[Entry, Depends(found)]
+Found = Annotated[Dataset, Depends(found)]
 
 
 SEEN = Annotated[
@@ -217,16 +217,16 @@ SEEN = Annotated[
 ]
 
 
-@router.get("/{entry_id}")
-def get(entry: Found, principal: Who, response: Response) -> Told:
-    """An entry."""
-    response.headers["ETag"] = f'"{crud.version(entry)}"'
-    return Told.of(entry, principal)
+@router.get("/{dataset_id}")
+def get(dataset: Found, principal: Who, response: Response) -> Told:
+    """A dataset."""
+    response.headers["ETag"] = f'"{crud.version(dataset)}"'
+    return Told.of(dataset, principal)
 
 
-@router.patch("/{entry_id}")
+@router.patch("/{dataset_id}")
 async def change(
-    entry_id: uuid.UUID,
+    dataset_id: uuid.UUID,
     change: Change,
     request: Request,
     response: Response,
@@ -235,74 +235,74 @@ async def change(
     keeper: KEEPER,
     seen: SEEN = None,
 ) -> Told:
-    """Change what is said of an entry, whether it is shared here, or where a point or a placed picture is."""
-    moved = partial(keeper.move, principal, entry_id, change, seen)
+    """Change what is said of a dataset, whether it is shared here, or where a point or a placed picture is."""
+    moved = partial(keeper.move, principal, dataset_id, change, seen)
     if change.corners is None:
-        entry = await anyio.to_thread.run_sync(moved)
+        dataset = await anyio.to_thread.run_sync(moved)
     else:
         with here.uploads.slot(principal.user_id), cancelled_with(request, keeper.cancelled):
-            entry = await anyio.to_thread.run_sync(moved, limiter=here.working)
-    response.headers["ETag"] = f'"{crud.version(entry)}"'
-    return Told.of(entry, principal)
+            dataset = await anyio.to_thread.run_sync(moved, limiter=here.working)
+    response.headers["ETag"] = f'"{crud.version(dataset)}"'
+    return Told.of(dataset, principal)
 
 
-@router.delete("/{entry_id}", status_code=HTTPStatus.NO_CONTENT)
-def remove(entry_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
-    """Delete an entry; for some days it can be had back.
+@router.delete("/{dataset_id}", status_code=HTTPStatus.NO_CONTENT)
+def remove(dataset_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
+    """Delete a dataset; for some days it can be had back.
 
     If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
     """
     with here.database.transaction() as session:
-        crud.remove(session, principal, entry_id, seen)
+        crud.remove(session, principal, dataset_id, seen)
 
 
-@router.post("/{entry_id}/restore")
-def restore(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
-    """Have a deleted entry back; it is not shared with the central installation again."""
+@router.post("/{dataset_id}/restore")
+def restore(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Have a deleted dataset back; it is not shared with the central installation again."""
     with here.database.transaction() as session:
-        return Told.of(crud.restore(session, principal, here.settings, entry_id), principal)
+        return Told.of(crud.restore(session, principal, here.settings, dataset_id), principal)
 
 
-@router.post("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
-def share(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
-    """Share an entry with the central installation; it is brought there as soon as that answers."""
+@router.post("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
+def share(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Share a dataset with the central installation; it is brought there as soon as that answers."""
     with here.database.transaction() as session:
-        return Told.of(outbox.share(session, here.settings, principal, entry_id, True), principal)
+        return Told.of(outbox.share(session, here.settings, principal, dataset_id, True), principal)
 
 
-@router.delete("/{entry_id}/share", status_code=HTTPStatus.ACCEPTED)
-def unshare(entry_id: uuid.UUID, principal: Who, here: HERE) -> Told:
-    """Take an entry back from the central installation; it stays here."""
+@router.delete("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
+def unshare(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+    """Take a dataset back from the central installation; it stays here."""
     with here.database.transaction() as session:
-        return Told.of(outbox.share(session, here.settings, principal, entry_id, False), principal)
+        return Told.of(outbox.share(session, here.settings, principal, dataset_id, False), principal)
 
 
 @router.get(
-    "/{entry_id}/files/{role}",
+    "/{dataset_id}/files/{role}",
     response_class=Response,
     responses=file_of(*(each.media_type for each in FORMATS)),
 )
-@router.head("/{entry_id}/files/{role}", include_in_schema=False)
+@router.head("/{dataset_id}/files/{role}", include_in_schema=False)
 async def file(
-    role: Literal["original", "display"], request: Request, entry: Found, principal: Who, here: HERE
+    role: Literal["original", "display"], request: Request, dataset: Found, principal: Who, here: HERE
 ) -> Response:
-    """A file of an entry, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
-    return await _sent(entry, role, request, principal, here)
+    """A file of a dataset, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
+    return await _sent(dataset, role, request, principal, here)
 
 
-@router.get("/{entry_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
-@router.head("/{entry_id}/features", include_in_schema=False)
-async def features(request: Request, entry: Found, principal: Who, here: HERE) -> Response:
+@router.get("/{dataset_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
+@router.head("/{dataset_id}/features", include_in_schema=False)
+async def features(request: Request, dataset: Found, principal: Who, here: HERE) -> Response:
     """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
-    if entry.kind != "vector":
-        raise NotFound(f"the entry {entry.id} is no vector file")
-    return await _sent(entry, "display", request, principal, here)
+    if dataset.kind != "vector":
+        raise NotFound(f"the dataset {dataset.id} is no vector file")
+    return await _sent(dataset, "display", request, principal, here)
 
 
-@router.get("/{entry_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
+@router.get("/{dataset_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
 async def tile(
     request: Request,
-    entry: Found,
+    dataset: Found,
     principal: Who,
     here: HERE,
     z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
@@ -314,33 +314,33 @@ async def tile(
 ) -> Response:
     """A tile of a web map (EPSG:3857, 256 pixels) of an image, transparent where there is no data."""
     limits = Change(minimum=minimum, maximum=maximum).look.get("limits")
-    told = f"{entry.files} {entry.details} {colormap} {limits} {z}/{x}/{y}"
+    told = f"{dataset.files} {dataset.details} {colormap} {limits} {z}/{x}/{y}"
     headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
     if known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     between = limits and (limits[0], limits[1])
-    paint = partial(rendering.tile, here.datasets, entry, Place(z, x, y), colormap, between)
+    paint = partial(rendering.tile, here.cogs, dataset, Place(z, x, y), colormap, between)
     content = await here.reads.run(principal.user_id, paint)
     return Response(content, headers=headers, media_type=PNG)
 
 
-@router.get("/{entry_id}/point")
+@router.get("/{dataset_id}/point")
 async def point(
-    entry: Found,
+    dataset: Found,
     principal: Who,
     here: HERE,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> Point:
     """The values of all bands of an image at a place."""
-    values = partial(rendering.values_at, here.datasets, entry, lon, lat)
+    values = partial(rendering.values_at, here.cogs, dataset, lon, lat)
     return Point(bands=[ValueAt(**band) for band in await here.reads.run(principal.user_id, values)])
 
 
-async def _sent(entry: Entry, role: str, request: Request, principal: Principal, here: Context) -> Response:
-    told = entry.files.get(role) or (entry.files.get("original") if role == "display" else None)
+async def _sent(dataset: Dataset, role: str, request: Request, principal: Principal, here: Context) -> Response:
+    told = dataset.files.get(role) or (dataset.files.get("original") if role == "display" else None)
     if told is None:
-        raise NotFound(f"the entry {entry.id} has no file {role}")
+        raise NotFound(f"the dataset {dataset.id} has no file {role}")
     sent = Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"')
     read: Read = partial(here.reads.run, principal.user_id)
     return await here.reads.run(principal.user_id, partial(send, here.store, sent, request, FOR_NOW, read))

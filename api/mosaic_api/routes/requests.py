@@ -8,7 +8,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
+from fastapi import Request as HttpRequest
 from mosaic_crds.lifecycle import Phase
 from pydantic import ConfigDict, StrictBool
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -18,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from mosaic_api.auth.dependencies import Who, recognised_again, required
 from mosaic_api.auth.identity import Principal
 from mosaic_api.context import HERE
-from mosaic_api.database import Mosaic
+from mosaic_api.database import Request
 from mosaic_api.requests import crud
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.web.problems import NotFound, Unauthorized
@@ -88,24 +89,24 @@ class Told(Body):
     """The STAC Item of the published mosaic; only where one mosaic is asked for."""
 
     @classmethod
-    def of(cls, mosaic: Mosaic, principal: Principal, *, whole: bool = True) -> Self:
+    def of(cls, request: Request, principal: Principal, *, whole: bool = True) -> Self:
         """As it is told to the principal."""
-        mine = mosaic.owner_id is not None and mosaic.owner_id == principal.user_id
-        seen: dict[str, Any] = {"spec": mosaic.spec, "status": mosaic.status, "item": mosaic.item if whole else None}
+        mine = request.owner_id is not None and request.owner_id == principal.user_id
+        seen: dict[str, Any] = {"spec": request.spec, "status": request.status, "item": request.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)
         return cls(
-            id=mosaic.id,
-            name=mosaic.name,
-            namespace=mosaic.namespace,
-            owner=mosaic.owner.name if mosaic.owner else None,
+            id=request.id,
+            name=request.name,
+            namespace=request.namespace,
+            owner=request.owner.name if request.owner else None,
             mine=mine,
-            origin=mosaic.origin,
-            shared=mosaic.shared,
-            created=mosaic.created,
-            started=mosaic.started,
-            completed=mosaic.completed,
-            cancelling=mosaic.cancelled is not None and not mosaic.over,
-            phase=Phase(mosaic.phase),
+            origin=request.origin,
+            shared=request.shared,
+            created=request.created,
+            started=request.started,
+            completed=request.completed,
+            cancelling=request.cancelled is not None and not request.over,
+            phase=Phase(request.phase),
             **seen,
         )
 
@@ -124,14 +125,14 @@ class Listed(Body):
 def create(asked: Asked, response: Response, principal: Who, here: HERE) -> Told:
     """Ask for a mosaic."""
     with here.database.transaction() as session:
-        mosaic = crud.create(session, here.settings, principal, asked.name, asked.spec)
-    response.headers["Location"] = f"requests/{mosaic.id}"
-    return Told.of(mosaic, principal)
+        request = crud.create(session, here.settings, principal, asked.name, asked.spec)
+    response.headers["Location"] = f"requests/{request.id}"
+    return Told.of(request, principal)
 
 
 @router.get("")
 def listed(
-    request: Request,
+    http: HttpRequest,
     principal: Who,
     here: HERE,
     phase: Annotated[list[Phase], Query()] = [],  # noqa: B006 (FastAPI copies it)
@@ -142,44 +143,44 @@ def listed(
     """The mosaics that you may see, newest first."""
     with here.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(phase, text, before, limit))
-    following = request.url.include_query_params(before=page.mosaics[-1].id) if page.more else None
+    following = http.url.include_query_params(before=page.requests[-1].id) if page.more else None
     return Listed(
-        requests=[Told.of(mosaic, principal, whole=False) for mosaic in page.mosaics],
+        requests=[Told.of(request, principal, whole=False) for request in page.requests],
         total=page.total,
         next=f"{following.path}?{following.query}" if following else None,
     )
 
 
-@router.get("/{mosaic_id}")
-def get(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+@router.get("/{request_id}")
+def get(request_id: uuid.UUID, principal: Who, here: HERE) -> Told:
     """A mosaic."""
     with here.database.transaction() as session:
-        return Told.of(crud.find(session, principal, mosaic_id), principal)
+        return Told.of(crud.find(session, principal, request_id), principal)
 
 
-@router.patch("/{mosaic_id}")
-def change(mosaic_id: uuid.UUID, change: Change, principal: Who, here: HERE) -> Told:
+@router.patch("/{request_id}")
+def change(request_id: uuid.UUID, change: Change, principal: Who, here: HERE) -> Told:
     """Share a mosaic with everybody here, or no longer."""
     with here.database.transaction() as session:
-        return Told.of(crud.share(session, principal, mosaic_id, change.shared), principal)
+        return Told.of(crud.share(session, principal, request_id, change.shared), principal)
 
 
-@router.post("/{mosaic_id}/cancel", status_code=HTTPStatus.ACCEPTED)
-def cancel(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+@router.post("/{request_id}/cancel", status_code=HTTPStatus.ACCEPTED)
+def cancel(request_id: uuid.UUID, principal: Who, here: HERE) -> Told:
     """Stop the work on a mosaic; one that is over stays as it is."""
     with here.database.transaction() as session:
-        return Told.of(crud.cancel(session, principal, mosaic_id), principal)
+        return Told.of(crud.cancel(session, principal, request_id), principal)
 
 
-@router.delete("/{mosaic_id}", status_code=HTTPStatus.NO_CONTENT)
-def remove(mosaic_id: uuid.UUID, principal: Who, here: HERE) -> None:
+@router.delete("/{request_id}", status_code=HTTPStatus.NO_CONTENT)
+def remove(request_id: uuid.UUID, principal: Who, here: HERE) -> None:
     """Remove a mosaic and its files."""
     with here.database.transaction() as session:
-        crud.remove(session, principal, mosaic_id)
+        crud.remove(session, principal, request_id)
 
 
-@router.get("/{mosaic_id}/events", response_class=EventSourceResponse)
-async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, principal: Who) -> EventSourceResponse:
+@router.get("/{request_id}/events", response_class=EventSourceResponse)
+async def events(request_id: uuid.UUID, http: HttpRequest, here: HERE, principal: Who) -> EventSourceResponse:
     """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone.
 
     They end within half a minute after who asks has logged out, or may not see the mosaic any more.
@@ -187,28 +188,28 @@ async def events(mosaic_id: uuid.UUID, request: Request, here: HERE, principal: 
 
     def look() -> Told | None:
         with here.database.transaction() as session:
-            principal = required(recognised_again(session, request, here.settings))
+            principal = required(recognised_again(session, http, here.settings))
             try:
-                return Told.of(crud.find(session, principal, mosaic_id), principal)
+                return Told.of(crud.find(session, principal, request_id), principal)
             except NotFound:
                 return None
 
     async def told() -> AsyncIterator[ServerSentEvent]:
         before = None
-        async for _ in here.news.of("mosaics", mosaic_id):
+        async for _ in here.news.of("requests", request_id):
             try:
                 now = await run_in_threadpool(look)
             except Unauthorized:
                 return
             if now is None:
-                yield ServerSentEvent(json.dumps({"id": str(mosaic_id)}), event="removed")
+                yield ServerSentEvent(json.dumps({"id": str(request_id)}), event="removed")
                 return
             if now != before:
                 yield ServerSentEvent(now.model_dump_json(), event="request")
             before = now
 
     if await run_in_threadpool(look) is None:
-        raise NotFound(f"there is no mosaic {mosaic_id}, or it is not yours")
+        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
     return _Counted(told(), here.streams.slot(principal.user_id))
 
 

@@ -23,7 +23,7 @@ from mosaic_api.web.files import Sent, known, send
 from mosaic_api.web.problems import Invalid, NotFound
 from mosaic_api.web.schemas import Body
 
-router = APIRouter(prefix="/requests/{mosaic_id}", tags=["results"])
+router = APIRouter(prefix="/requests/{request_id}", tags=["results"])
 
 FOR_EVER = "private, max-age=31536000, immutable"
 """A published mosaic never changes; what is private is kept by browsers alone."""
@@ -144,7 +144,7 @@ class Seen(NamedTuple):
         return await self.here.reads.run(self.principal.user_id, work)
 
 
-def shown(request: Request, mosaic_id: uuid.UUID) -> Seen:
+def shown(request: Request, request_id: uuid.UUID) -> Seen:
     """The published mosaic that a request is about, as it was a moment ago: a map asks for many tiles at once.
 
     Raises:
@@ -157,9 +157,9 @@ def shown(request: Request, mosaic_id: uuid.UUID) -> Seen:
     def find() -> tuple[Principal, ShownMosaic]:
         principal = required(recognised(request, here))
         with here.database.transaction() as session:
-            return principal, ShownMosaic.of(crud.find(session, principal, mosaic_id))
+            return principal, ShownMosaic.of(crud.find(session, principal, request_id))
 
-    principal, mosaic = here.shown.get((credentials(request), mosaic_id), find)
+    principal, mosaic = here.shown.get((credentials(request), request_id), find)
     here.limits.call(principal)
     return Seen(mosaic, principal, here)
 
@@ -182,7 +182,7 @@ async def tile(
     headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
     if known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    paint = partial(tiles.tile, seen.here.datasets, mosaic, place, look)
+    paint = partial(tiles.tile, seen.here.cogs, mosaic, place, look)
     content = await seen.read(partial(seen.here.tiles.get, headers["ETag"], paint))
     return Response(content, headers=headers, media_type=PNG)
 
@@ -195,7 +195,7 @@ async def point(
 ) -> Point:
     """The values of all bands at a place."""
     mosaic = seen.mosaic
-    values = await seen.read(partial(values_at, seen.here.datasets, mosaic, lon, lat))
+    values = await seen.read(partial(values_at, seen.here.cogs, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
     return Point(bands=[ValueAt(name=name, value=value) for name, value in named])
 
@@ -238,7 +238,7 @@ async def file(request: Request, seen: SEEN, content: Content) -> Response:
 async def preview(
     request: Request,
     response: Response,
-    mosaic_id: uuid.UUID,
+    request_id: uuid.UUID,
     principal: Who,
     here: HERE,
     stretch: Annotated[
@@ -250,7 +250,7 @@ async def preview(
     response.headers["Cache-Control"] = FOR_NOW
 
     def look() -> Previewed:
-        found = _preview(mosaic_id, principal, here)
+        found = _preview(request_id, principal, here)
         if found is None:
             return Previewed(stretch=stretch, tiles=[])
         done = found.look()
@@ -268,7 +268,7 @@ async def preview(
 
 @router.get("/preview/{index}.png", response_class=Response, responses=PICTURE_ANSWER)
 async def preview_tile(
-    mosaic_id: uuid.UUID,
+    request_id: uuid.UUID,
     principal: Who,
     here: HERE,
     index: Annotated[int, Path(ge=0, lt=2**31)],
@@ -277,23 +277,23 @@ async def preview_tile(
     """A tile that is done, in EPSG:3857, coloured for the time being."""
 
     def look() -> bytes:
-        found = _preview(mosaic_id, principal, here)
+        found = _preview(request_id, principal, here)
         if found is None:
-            raise NotFound(f"nothing of the mosaic {mosaic_id} is being made at this moment")
+            raise NotFound(f"nothing of the mosaic {request_id} is being made at this moment")
         return found.picture(index, _read(stretch, found.bands))
 
     content = await here.reads.run(principal.user_id, look)
     return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG)
 
 
-def _preview(mosaic_id: uuid.UUID, principal: Principal, here: Context) -> Preview | None:
+def _preview(request_id: uuid.UUID, principal: Principal, here: Context) -> Preview | None:
     """That of a mosaic on which there is work.
 
     Raises:
         NotFound: there is no such mosaic, or it may not be seen.
     """
     with here.database.transaction() as session:
-        mosaic = crud.find(session, principal, mosaic_id)
+        mosaic = crud.find(session, principal, request_id)
     return None if mosaic.uid is None or mosaic.over else here.previews.of(mosaic.uid)
 
 

@@ -144,10 +144,10 @@ class Settings:
         max_open_requests: that one user may have at once.
         max_calls: that one user may make a minute of each replica, as many at once; without login they are not counted.
         max_failures: of tokens and logins from one address a minute, of all replicas together.
-        max_stored_bytes: that the entries of one user may fill; a laptop's one user may fill the disk.
+        max_stored_bytes: that the datasets of one user may fill; a laptop's one user may fill the disk.
         max_display_bytes: of the pixels of what is shown of an image, before they are compressed.
         max_scratch_bytes: of the temporary disk that uploads under way may fill; None where only the disk bounds it.
-        restore_days: for which a deleted entry can be had back.
+        restore_days: for which a deleted dataset can be had back.
         tile_server: URL template of a basemap, with {z}, {x} and {y}; only land outlines if empty.
         tile_attribution: whom to thank for it.
         central_url: of the central installation to share with; empty if there is none.

@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import audit
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.datasets.orphans import loosen
 from mosaic_api.requests import crud
@@ -78,12 +78,12 @@ class Hands:
         definition = self._definition()
         try:
             with self._database.transaction() as session:
-                mosaic = _unchanged(session, row)  # locked until its uid stands in it, so that nobody applies it twice
+                request = _unchanged(session, row)  # locked until its uid stands in it, so that nobody applies it twice
                 resource = self._cluster.apply(row)
                 if resource.row != str(row.id):
                     raise LookAgainError(f"{row.name} was taken in the cluster a moment ago")
-                mosaic.uid, mosaic.crd = resource.uid, definition.uid
-                _tell(mosaic, resource.status)
+                request.uid, request.crd = resource.uid, definition.uid
+                _tell(request, resource.status)
         except ApiError as error:
             self._refused(row, error)
 
@@ -93,13 +93,13 @@ class Hands:
         if error.status == HTTPStatus.CONFLICT or (for_good and self._cluster.find(row.name) is not None):
             raise LookAgainError(f"{row.name} was taken in the cluster a moment ago") from error
         with self._database.transaction() as session:
-            mosaic = _unchanged(session, row)
+            request = _unchanged(session, row)
             if for_good:
-                _end(mosaic, Phase.FAILED, f"the cluster does not take the request: {error}")
+                _end(request, Phase.FAILED, f"the cluster does not take the request: {error}")
                 return
             waiting = f"the cluster does not take the request yet, and is asked again: {error}"
-            if mosaic.status.get("message") != waiting:
-                crud.tell(mosaic, {"phase": Phase.PENDING, "message": waiting})
+            if request.status.get("message") != waiting:
+                crud.tell(request, {"phase": Phase.PENDING, "message": waiting})
         raise error
 
     def _take_over(self, row: Row, resource: Resource) -> None:
@@ -111,16 +111,16 @@ class Hands:
                 trouble = error
         definition = self._definition() if row.uid is None else None
         with self._database.transaction() as session:
-            mosaic = _unchanged(session, row)
-            mosaic.uid = resource.uid
+            request = _unchanged(session, row)
+            request.uid = resource.uid
             if definition is not None:
-                mosaic.crd = definition.uid
+                request.crd = definition.uid
             if item is not None:
-                mosaic.item = item
-            if resource.cancelled and mosaic.cancelled is None:
-                mosaic.cancelled = now()
-            mosaic.spec = _executed_like(mosaic.spec, resource)
-            _tell(mosaic, status)
+                request.item = item
+            if resource.cancelled and request.cancelled is None:
+                request.cancelled = now()
+            request.spec = _executed_like(request.spec, resource)
+            _tell(request, status)
         if trouble is not None:
             raise trouble
 
@@ -141,28 +141,28 @@ class Hands:
         unheard = not row.removed and (row.lacks_item or not row.over)
         item = results.item(self._store) if unheard else None
         with self._database.transaction() as session:
-            mosaic = _unchanged(session, row)
+            request = _unchanged(session, row)
             if item is not None:
-                mosaic.item = json.loads(item)
+                request.item = json.loads(item)
                 result = results.told(item, self._store)
-                _end(mosaic, Phase.SUCCEEDED, f"published {result.get('cog') or result['item']}", result=result)
-            elif not row.over and not row.removed and not row.cancelled and mosaic.crd != definition.uid:
-                mosaic.uid = mosaic.crd = mosaic.started = None
+                _end(request, Phase.SUCCEEDED, f"published {result.get('cog') or result['item']}", result=result)
+            elif not row.over and not row.removed and not row.cancelled and request.crd != definition.uid:
+                request.uid = request.crd = request.started = None
                 again = "it was lost with the definition of MosaicRequests, and the cluster is asked again"
-                crud.tell(mosaic, {"phase": Phase.PENDING, "message": again})
+                crud.tell(request, {"phase": Phase.PENDING, "message": again})
                 return
             elif not row.over:
                 by = "cancelled" if row.cancelled else "cancelled, because its MosaicRequest was deleted in the cluster"
-                _end(mosaic, Phase.CANCELLED, by)
-                audit(session, None, "lose", f"mosaic/{mosaic.id}", name=mosaic.name)
-            mosaic.gone = now()
+                _end(request, Phase.CANCELLED, by)
+                audit(session, None, "lose", f"request/{request.id}", name=request.name)
+            request.gone = now()
 
     def _adopt(self, resource: Resource) -> None:
         definition = self._definition()
         found = self._cluster.find(resource.name)
         if found is None or found.uid != resource.uid:
             return
-        mosaic = Mosaic(
+        request = Request(
             id=uuid.uuid4(),
             namespace=self._namespace,
             name=resource.name,
@@ -174,17 +174,17 @@ class Hands:
             crd=definition.uid,
             cancelled=now() if resource.cancelled else None,
         )
-        _tell(mosaic, resource.status)
+        _tell(request, resource.status)
         with suppress(IntegrityError), self._database.transaction() as session:  # somebody else was faster
-            session.add(mosaic)
-            audit(session, None, "appear", f"mosaic/{mosaic.id}", name=mosaic.name, row=resource.row)
+            session.add(request)
+            audit(session, None, "appear", f"request/{request.id}", name=request.name, row=resource.row)
 
     def _rename(self, row: Row) -> None:
         suffix = f"-{secrets.token_hex(3)}"
         with self._database.transaction() as session:
-            mosaic = _unchanged(session, row)
-            mosaic.name = row.name[: LONGEST_NAME - len(suffix)] + suffix
-            audit(session, None, "rename", f"mosaic/{mosaic.id}", name=row.name, to=mosaic.name)
+            request = _unchanged(session, row)
+            request.name = row.name[: LONGEST_NAME - len(suffix)] + suffix
+            audit(session, None, "rename", f"request/{request.id}", name=row.name, to=request.name)
 
     def _forget(self, row: Row) -> None:
         folders = [] if row.uid is None else [f"{Results(self._namespace, row.name, row.uid).folder}/"]
@@ -211,31 +211,31 @@ class Hands:
         return found
 
 
-def _unchanged(session: Session, row: Row) -> Mosaic:
+def _unchanged(session: Session, row: Row) -> Request:
     """The row, locked.
 
     Raises:
         LookAgainError: it is not as it was.
     """
-    mosaic = session.get(Mosaic, row.id, with_for_update={"of": Mosaic})
-    if mosaic is None or mosaic.changed != row.changed:
+    request = session.get(Request, row.id, with_for_update={"of": Request})
+    if request is None or request.changed != row.changed:
         raise LookAgainError(f"{row.name} has changed meanwhile")
-    return mosaic
+    return request
 
 
-def _tell(mosaic: Mosaic, status: Mapping[str, Any]) -> None:
+def _tell(request: Request, status: Mapping[str, Any]) -> None:
     """Take over a status with the times that it tells."""
-    crud.tell(mosaic, status)
+    crud.tell(request, status)
     if "startTime" in status:
-        mosaic.started = datetime.fromisoformat(status["startTime"])
-    if mosaic.completed is not None and "completionTime" in status:
-        mosaic.completed = datetime.fromisoformat(status["completionTime"])
+        request.started = datetime.fromisoformat(status["startTime"])
+    if request.completed is not None and "completionTime" in status:
+        request.completed = datetime.fromisoformat(status["completionTime"])
 
 
-def _end(mosaic: Mosaic, phase: Phase, message: str, **more: Any) -> None:
+def _end(request: Request, phase: Phase, message: str, **more: Any) -> None:
     """Say that a mosaic is over, beside what was said before."""
     moment = now().isoformat(timespec="seconds").replace("+00:00", "Z")
-    crud.tell(mosaic, mosaic.status | {"phase": phase, "message": message, "completionTime": moment} | more)
+    crud.tell(request, request.status | {"phase": phase, "message": message, "completionTime": moment} | more)
 
 
 def _executed_like(spec: Mapping[str, Any], resource: Resource) -> dict[str, Any]:

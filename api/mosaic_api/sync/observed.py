@@ -10,7 +10,7 @@ from mosaic_crds.lifecycle import Phase
 from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_crds.spec import Execution
 
-from mosaic_api.database.models import OVER, Mosaic
+from mosaic_api.database.models import OVER, Request
 
 FOLLOWED = ("parallelism", "suspend")
 """What kubectl may change of `spec.execution` at any time; `cancel` is a wish, and stands in a column of its own."""
@@ -99,21 +99,21 @@ class Row:
     has_item: bool = False
 
     @classmethod
-    def of(cls, mosaic: Mosaic) -> Self:
+    def of(cls, request: Request) -> Self:
         """As it is now."""
         return cls(
-            id=mosaic.id,
-            name=mosaic.name,
-            changed=mosaic.changed,
-            owner=mosaic.owner_id,
-            spec=mosaic.spec,
-            phase=mosaic.phase,
-            status=mosaic.status,
-            uid=mosaic.uid,
-            cancelled=mosaic.cancelled is not None,
-            removed=mosaic.removed is not None,
-            gone=mosaic.gone,
-            has_item=mosaic.item is not None,
+            id=request.id,
+            name=request.name,
+            changed=request.changed,
+            owner=request.owner_id,
+            spec=request.spec,
+            phase=request.phase,
+            status=request.status,
+            uid=request.uid,
+            cancelled=request.cancelled is not None,
+            removed=request.removed is not None,
+            gone=request.gone,
+            has_item=request.item is not None,
         )
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, or_, select
 
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.sync.observed import Row
 
 ORIGINS = ("api", "cluster", "overlays")
@@ -14,9 +14,9 @@ ORIGINS = ("api", "cluster", "overlays")
 def followed(namespace: str) -> Iterable[ColumnElement[bool]]:
     """The conditions for rows of a namespace that may still need something."""
     return (
-        Mosaic.namespace == namespace,
-        Mosaic.origin.in_(ORIGINS),
-        or_(Mosaic.removed.is_not(None), Mosaic.gone.is_(None)),
+        Request.namespace == namespace,
+        Request.origin.in_(ORIGINS),
+        or_(Request.removed.is_not(None), Request.gone.is_(None)),
     )
 
 
@@ -26,9 +26,9 @@ def rows_of(database: Database, namespace: str, name: str | None = None) -> dict
     Raises:
         PassingError: the database does not answer.
     """
-    wanted = [*followed(namespace), *([] if name is None else [Mosaic.name == name])]
+    wanted = [*followed(namespace), *([] if name is None else [Request.name == name])]
     found: defaultdict[str, list[Row]] = defaultdict(list)
     with database.transaction() as session:
-        for mosaic in session.scalars(select(Mosaic).where(*wanted)):
-            found[mosaic.name].append(Row.of(mosaic))
+        for request in session.scalars(select(Request).where(*wanted)):
+            found[request.name].append(Row.of(request))
     return found

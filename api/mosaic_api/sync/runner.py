@@ -10,7 +10,7 @@ from mosaic_worker.store import Store
 from sqlalchemy import and_, select
 
 from mosaic_api.background.loops import Beat, Loops
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError
 from mosaic_api.overlays import service as overlays
@@ -107,14 +107,14 @@ class _Sync:
             if over.is_set():
                 return
             beat()
-            if change is not None and change.startswith("mosaics "):
-                self._hear(change.removeprefix("mosaics "))
+            if change is not None and change.startswith("requests "):
+                self._hear(change.removeprefix("requests "))
             elif change is None and monotonic() - self._looked > LOOK_SECONDS:
                 self._look_at_all()
 
-    def _hear(self, mosaic_id: str) -> None:
+    def _hear(self, request_id: str) -> None:
         with self._database.transaction() as session:
-            name = session.scalar(select(Mosaic.name).where(Mosaic.id == mosaic_id, *followed(self._namespace)))
+            name = session.scalar(select(Request.name).where(Request.id == request_id, *followed(self._namespace)))
         if name is not None:
             self._line.add(name)
 
@@ -179,10 +179,10 @@ class _Sync:
         waiting = f"waits for the cluster: {why}"
         try:
             with self._database.transaction() as session:
-                unasked = and_(Mosaic.uid.is_(None), Mosaic.phase == Phase.PENDING, Mosaic.removed.is_(None))
-                for mosaic in session.scalars(select(Mosaic).where(*followed(self._namespace), unasked)):
-                    if mosaic.status.get("message") != waiting:
-                        crud.tell(mosaic, {"phase": Phase.PENDING, "message": waiting})
+                unasked = and_(Request.uid.is_(None), Request.phase == Phase.PENDING, Request.removed.is_(None))
+                for request in session.scalars(select(Request).where(*followed(self._namespace), unasked)):
+                    if request.status.get("message") != waiting:
+                        crud.tell(request, {"phase": Phase.PENDING, "message": waiting})
         except PassingError as error:
             _log.warning("%s", error)
 

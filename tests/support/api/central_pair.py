@@ -29,10 +29,10 @@ class Pair:
 def keep(client: httpx.Client, content: bytes | None = None, **said: Any) -> dict[str, Any]:
     said = {"name": "one"} | said
     if content is None:
-        answer = client.post("entries", json=said)
+        answer = client.post("datasets", json=said)
     else:
         fields = {name: str(value) for name, value in said.items()}
-        answer = client.post("entries", data=fields, files={"file": ("my file.tif", content)})
+        answer = client.post("datasets", data=fields, files={"file": ("my file.tif", content)})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -41,7 +41,7 @@ def shared(client: httpx.Client, entry: dict[str, Any], state: str = "done") -> 
     """An entry, when sharing it has come so far."""
 
     def look() -> dict[str, Any] | None:
-        told = client.get(f"entries/{entry['id']}").json()
+        told = client.get(f"datasets/{entry['id']}").json()
         return told if (told["central"] or {}).get("state") == state else None
 
     return until(look)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mosaic_api.auth.identity import named_user, principal_of
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 
@@ -48,9 +48,9 @@ class Rows:
             principal = principal_of(named_user(session, owner))
             return crud.create(session, self.settings, principal, name, spec).id
 
-    def see(self, row: uuid.UUID) -> Mosaic:
+    def see(self, row: uuid.UUID) -> Request:
         with self.database.transaction() as session:
-            return session.get_one(Mosaic, row)
+            return session.get_one(Request, row)
 
     def cancel(self, row: uuid.UUID) -> None:
         with self.database.transaction() as session:
@@ -62,16 +62,16 @@ class Rows:
 
     def gone(self, row: uuid.UUID) -> bool:
         with self.database.transaction() as session:
-            return session.get(Mosaic, row) is None
+            return session.get(Request, row) is None
 
-    def until_over(self, row: uuid.UUID, seconds: float = 60) -> Mosaic:
+    def until_over(self, row: uuid.UUID, seconds: float = 60) -> Request:
         return until(lambda: mosaic if (mosaic := self.see(row)).over else None, seconds)
 
-    def until_phase(self, row: uuid.UUID, phase: str) -> Mosaic:
+    def until_phase(self, row: uuid.UUID, phase: str) -> Request:
         return until(lambda: mosaic if (mosaic := self.see(row)).phase == phase else None)
 
-    def until_tiles(self, row: uuid.UUID, tiles: int = 1) -> Mosaic:
-        def look() -> Mosaic | None:
+    def until_tiles(self, row: uuid.UUID, tiles: int = 1) -> Request:
+        def look() -> Request | None:
             mosaic = self.see(row)
             assert not mosaic.over, mosaic.status
             return mosaic if mosaic.status.get("progress", {}).get("rangesDone", 0) >= tiles else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from mosaic_api.auth.identity import named_user
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class Published:
     def row(self, database: Database, owner: str = "ann", **columns: Any) -> str:
         """Enter it into a database; give its id."""
         with database.transaction() as session:
-            mosaic = Mosaic(
+            mosaic = Request(
                 id=uuid.uuid4(),
                 namespace="default",
                 name=self.name,

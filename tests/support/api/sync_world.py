@@ -8,7 +8,7 @@ from typing import Any
 
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.background.loops import Loops
-from mosaic_api.database import Database, Mosaic
+from mosaic_api.database import Database, Request
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync import keep_in_step
@@ -87,39 +87,39 @@ class World:
             ann = principal_of(named_user(session, "ann"))
             return crud.create(session, self.settings, ann, name, SPEC | changes).id
 
-    def wish(self, mosaic_id: uuid.UUID, what: str) -> None:
+    def wish(self, request_id: uuid.UUID, what: str) -> None:
         with self.database.transaction() as session:
             ann = principal_of(named_user(session, "ann"))
-            {"cancel": crud.cancel, "remove": crud.remove}[what](session, ann, mosaic_id)
+            {"cancel": crud.cancel, "remove": crud.remove}[what](session, ann, request_id)
 
-    def row(self, mosaic_id: uuid.UUID) -> Mosaic | None:
+    def row(self, request_id: uuid.UUID) -> Request | None:
         with self.database.transaction() as session:
-            return session.get(Mosaic, mosaic_id)
+            return session.get(Request, request_id)
 
-    def rows(self, name: str | None = None) -> list[Mosaic]:
-        wanted = [Mosaic.namespace == self.namespace, *([] if name is None else [Mosaic.name == name])]
+    def rows(self, name: str | None = None) -> list[Request]:
+        wanted = [Request.namespace == self.namespace, *([] if name is None else [Request.name == name])]
         with self.database.transaction() as session:
-            return list(session.scalars(select(Mosaic).where(*wanted).order_by(Mosaic.created)))
+            return list(session.scalars(select(Request).where(*wanted).order_by(Request.created)))
 
-    def wait_for(self, mosaic_id: uuid.UUID, what: Callable[[Mosaic], Any], seconds: float = 30) -> Mosaic:
+    def wait_for(self, request_id: uuid.UUID, what: Callable[[Request], Any], seconds: float = 30) -> Request:
         """The row as soon as it is as it should be."""
 
-        def there() -> Mosaic | None:
-            row = self.row(mosaic_id)
+        def there() -> Request | None:
+            row = self.row(request_id)
             assert row is not None, "the row is gone"
             return row if what(row) else None
 
         try:
             return until(there, "the row is as it should be", seconds)
         except AssertionError as error:
-            row = self.row(mosaic_id)
+            row = self.row(request_id)
             raise AssertionError(f"{error}; it is {row and (row.phase, row.status, row.uid, row.gone)}") from None
 
-    def wait_for_row_of(self, name: str) -> Mosaic:
+    def wait_for_row_of(self, name: str) -> Request:
         return until(lambda: next(iter(self.rows(name)), None), f"{name} has a row")
 
-    def gone(self, mosaic_id: uuid.UUID) -> None:
-        until(lambda: self.row(mosaic_id) is None, "the row is gone")
+    def gone(self, request_id: uuid.UUID) -> None:
+        until(lambda: self.row(request_id) is None, "the row is gone")
 
     # -- the cluster
 

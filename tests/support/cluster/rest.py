@@ -82,9 +82,9 @@ class Api:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def get(self, mosaic_id: str) -> Document:
+    def get(self, request_id: str) -> Document:
         """What is told of a mosaic."""
-        answer = self.call("GET", f"/requests/{mosaic_id}")
+        answer = self.call("GET", f"/requests/{request_id}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -98,13 +98,13 @@ class Api:
         (found,) = until(lambda: self.all(name), f"{name} appears")
         return found
 
-    def wait_for(self, mosaic_id: str, what: Callable[[Document], Any], seconds: float = 180) -> Document:
+    def wait_for(self, request_id: str, what: Callable[[Document], Any], seconds: float = 180) -> Document:
         """A mosaic when it is as it should be."""
         last: Document = {}
 
         def there() -> Document | None:
             nonlocal last
-            last = self.get(mosaic_id)
+            last = self.get(request_id)
             return last if what(last) else None
 
         try:
@@ -112,15 +112,15 @@ class Api:
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {last['phase']}: {last['status'].get('message')}") from None
 
-    def wait_for_phase(self, mosaic_id: str, phase: str) -> Document:
+    def wait_for_phase(self, request_id: str, phase: str) -> Document:
         """A mosaic when it has come to a phase."""
-        return self.wait_for(mosaic_id, lambda told: told["phase"] == phase)
+        return self.wait_for(request_id, lambda told: told["phase"] == phase)
 
-    def published(self, mosaic_id: str) -> Document:
+    def published(self, request_id: str) -> Document:
         """A mosaic when it is there, with its Item."""
-        found = self.wait_for(mosaic_id, lambda told: told["phase"] in {"Succeeded", "Failed", "Cancelled"})
+        found = self.wait_for(request_id, lambda told: told["phase"] in {"Succeeded", "Failed", "Cancelled"})
         assert found["phase"] == "Succeeded", found["status"].get("message")
-        return self.wait_for(mosaic_id, lambda told: told["item"])
+        return self.wait_for(request_id, lambda told: told["item"])
 
     # -- pods
 

@@ -1,4 +1,4 @@
-"""What an entry says about its image: the size, and the bands with their statistics, in the child process."""
+"""What a dataset says about its image: the size, and the bands with their statistics, in the child process."""
 
 import math
 from collections.abc import Sequence

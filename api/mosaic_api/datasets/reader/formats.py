@@ -15,7 +15,7 @@ class Format:
 
     Attributes:
         name: as people call it.
-        kind: of the entry that it makes: image or vector.
+        kind: of the dataset that it makes: image or vector.
         suffix: that its name gets in the store.
         media_type: of its content.
         driver: of GDAL, that reads it; none where it is read without GDAL.

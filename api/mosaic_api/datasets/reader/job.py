@@ -49,7 +49,7 @@ class Told(BaseModel):
         error: why the file cannot be taken.
         box: west, south, east, north.
         footprint: GeoJSON geometry, in degrees.
-        details: what is shown of it, as in `Entry.details`.
+        details: what is shown of it, as in `Dataset.details`.
     """
 
     error: str | None = None

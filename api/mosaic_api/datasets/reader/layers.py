@@ -47,7 +47,7 @@ class Layer:
         geometries: (n,) in degrees; None where a feature has none.
         fields: names of the attributes.
         columns: their values, n of each.
-        described: as in the details of an entry.
+        described: as in the details of a dataset.
         geographic: whether the coordinates were longitudes and latitudes already.
     """
 

@@ -35,7 +35,7 @@ const write = settled(() => { if (!reading) history.replaceState(null, "", writt
 async function layerOfKey(key) {
   const [kind, id] = key.split(".");
   if (!/^[0-9a-f-]{36}$/.test(id)) throw new Error("no layer has this name");
-  return kind === "m" ? new MosaicLayer(await get(`requests/${id}`)) : layerOf(await get(`entries/${id}`));
+  return kind === "m" ? new MosaicLayer(await get(`requests/${id}`)) : layerOf(await get(`datasets/${id}`));
 }
 
 /** Show what the address tells; what is not there, or not for this reader, is left out and told. */

@@ -18,7 +18,7 @@ class EntryLayer extends Layer {
     this.entry = entry;
   }
 
-  get path() { return `entries/${this.entry.id}`; }
+  get path() { return `datasets/${this.entry.id}`; }
   get says() { return [this.entry.kind, this.entry.creator].filter((text) => text).join(", "); }
 
   get downloads() {

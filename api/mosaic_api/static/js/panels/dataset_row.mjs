@@ -82,7 +82,7 @@ export class EntryRow {
   async #fetch() {
     this.#action.disabled = true;
     try {
-      const fetched = await post(`central/entries/${this.entry.id}/fetch`);
+      const fetched = await post(`central/datasets/${this.entry.id}/fetch`);
       notify(`${fetched.name} is here now.`);
       this.#acts.fetched(fetched);
     } catch (error) {
@@ -110,7 +110,7 @@ export class EntryRow {
 
   #buttons() {
     const { id, mine, shared, files, central } = this.entry;
-    const path = `entries/${id}`;
+    const path = `datasets/${id}`;
     const may = mine || me.role === "admin";
     const act = (work) => async () => { try { await work(); } catch (error) { notify(error.message); } };
     const told = async (answer) => this.#acts.changed(await answer);
@@ -143,9 +143,9 @@ export class EntryRow {
       event.preventDefault();
       const changed = Object.fromEntries(Object.entries(held(form)).filter(([name, value]) => value !== before[name]));
       try {
-        this.#acts.changed(await patch(`entries/${this.entry.id}`, changed, this.entry.version));
+        this.#acts.changed(await patch(`datasets/${this.entry.id}`, changed, this.entry.version));
       } catch (error) {
-        if (error.status === 412) this.entry = await get(`entries/${this.entry.id}`).catch(() => this.entry); // saved again, it replaces this one
+        if (error.status === 412) this.entry = await get(`datasets/${this.entry.id}`).catch(() => this.entry); // saved again, it replaces this one
         showProblem(form, problem, error);
       }
     });

@@ -25,7 +25,7 @@ function query() {
   const { text, scope, kind, here } = chosen();
   const asked = new URLSearchParams({ limit: PAGE, text, ...(scope === "central" ? {} : { scope }), ...(kind ? { kind } : {}) });
   if (here) asked.set("bbox", viewBox().join());
-  return `${scope === "central" ? "central/entries" : "entries"}?${asked}`;
+  return `${scope === "central" ? "central/datasets" : "datasets"}?${asked}`;
 }
 
 const acts = {
@@ -47,7 +47,7 @@ const acts = {
 const follow = settled(async () => {
   const waiting = [...rows.values()].filter(({ entry, isEdited }) => entry.central?.state === "waiting" && !isEdited);
   if (waiting.length === 0 || document.hidden) return;
-  await Promise.all(waiting.map(({ entry }) => get(`entries/${entry.id}`).then((told) => rows.get(told.id)?.update(told), () => {})));
+  await Promise.all(waiting.map(({ entry }) => get(`datasets/${entry.id}`).then((told) => rows.get(told.id)?.update(told), () => {})));
   follow();
 }, FOLLOW_MILLISECONDS);
 
@@ -75,7 +75,7 @@ function show(page, whole) {
     for (const row of rows.values()) row.remove();
     rows.clear();
   }
-  for (const entry of page.entries) {
+  for (const entry of page.datasets) {
     const row = new EntryRow(entry, acts, { central: isCentral(), configured: Boolean(central?.configured) });
     rows.set(entry.id, row);
     the("data-rows").append(row.first, row.last);
@@ -91,7 +91,7 @@ export async function load() {
   try {
     central ??= await get("central");
     if (isCentral()) central = await get("central");
-    const page = isCentral() && !central.reachable ? { entries: [], total: 0, next: null } : await get(query());
+    const page = isCentral() && !central.reachable ? { datasets: [], total: 0, next: null } : await get(query());
     if (mine !== turn) return; // what was asked later is shown
     show(page, true);
     tell(problem, null);

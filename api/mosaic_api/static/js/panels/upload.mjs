@@ -56,7 +56,7 @@ async function send(event) {
   the("entry-button").disabled = true;
   [progress.hidden, progress.value] = [false, 0];
   try {
-    const entry = await upload("entries", sent, (part) => { if (part < 1) progress.value = part; else progress.removeAttribute("value"); });
+    const entry = await upload("datasets", sent, (part) => { if (part < 1) progress.value = part; else progress.removeAttribute("value"); });
     const { creator } = held(form);
     form.reset();
     form.elements.creator.value = creator;
