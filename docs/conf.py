@@ -29,7 +29,7 @@ def _listed(text: str, folder: Path) -> str:
                 title = f":caption: {caption}\n" if caption else ""
                 contents += "\n```{toctree}\n:hidden:\n" + title + "\n".join(["", *pages]) + "\n```\n"
             caption, pages = line[3:], []
-        found = re.findall(r"\]\((?!\.\./)([\w./-]+)\.md\)", line)
+        found = re.findall(r"\]\((?!\.\./)([\w./-]+)\.md\)", line) if line.startswith(("- ", "| ")) else []
         pages += [page for page in found if page not in pages and (folder / f"{page}.md").exists()]
     return contents
 
