@@ -1,4 +1,4 @@
-"""What the documents on security name is there."""
+"""The files that the documents on security and architecture name exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "SECURITY.md", ROOT / "docs/decisions/0023-threat-model.md"]
+DOCUMENTS = [ROOT / name for name in ("SECURITY.md", "docs/decisions/0023-threat-model.md", "docs/architecture.md")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
