@@ -1,5 +1,6 @@
 """The CustomResourceDefinition of MosaicRequest, rendered from the models."""
 
+from functools import cache
 from inspect import cleandoc
 from typing import Any
 
@@ -53,6 +54,12 @@ def custom_resource_definition() -> dict[str, Any]:
             ],
         },
     }
+
+
+@cache
+def spec_schema() -> dict[str, Any]:
+    """The structural schema of spec, without the rules on changes."""
+    return _structural(MosaicRequestSpec)
 
 
 def _schema() -> dict[str, Any]:

@@ -6,8 +6,6 @@ Every name follows from its inputs alone, so that a second run finds the first o
 import hashlib
 from collections.abc import Sequence
 
-from mosaic_crds.worker_pod import Step
-
 GROUP = "mosaics.arbutus.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -26,7 +24,7 @@ ANNOTATION_ROW = f"{GROUP}/row"
 """On a request that was asked for in a database: the id of its row."""
 
 
-def job_name(request: str, step: Step) -> str:
+def job_name(request: str, step: str) -> str:
     """The Job of a request's step."""
     return f"{request}-{step}"
 

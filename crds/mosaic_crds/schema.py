@@ -35,6 +35,21 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     return {key: found[key] for key in _KEPT if found.get(key) is not None}
 
 
+def without_defaults(value: Any, schema: dict[str, Any]) -> Any:
+    """A value without the fields in it that have the default of a structural schema; they mean the same when absent."""
+    if isinstance(value, list):
+        return [without_defaults(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fields = schema.get("properties", {})
+    found = {key: without_defaults(part, fields.get(key, {})) for key, part in value.items()}
+    return {key: part for key, part in found.items() if not _is_default(part, fields.get(key, {}))}
+
+
+def _is_default(value: Any, schema: dict[str, Any]) -> bool:
+    return "default" in schema and value == without_defaults(schema["default"], schema)
+
+
 def _flags(node: dict[str, Any]) -> dict[str, Any]:
     """What a node says of itself, in the words of a structural schema."""
     found = dict(node)

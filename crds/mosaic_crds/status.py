@@ -105,6 +105,9 @@ class MosaicRequestStatus(Model):
     """Where the request stands."""
     conditions: Annotated[list[ConditionStatus], Field(max_length=16)] | None = None
     """What holds by now."""
+    worker_image: Annotated[str, Field(max_length=4096)] | None = None
+    """The worker image that plans the request. Its later pods run the same image, also after an upgrade. Absent where
+    there is no cluster."""
     plan: PlanSummary | None = None
     """What the plan decided."""
     progress: ProgressStatus | None = None

@@ -12,6 +12,7 @@ from mosaic_crds.times import timestamp
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.decision import Decision
+from mosaic_operator.image import choose_image
 from mosaic_operator.jobs import JobState
 from mosaic_operator.manifests import request_input_name
 from mosaic_operator.observed import Observed
@@ -98,6 +99,10 @@ def _go_on(seen: Observed, draft: Decision, settings: Settings) -> None:
 
 
 def _advance(seen: Observed, draft: Decision, settings: Settings) -> None:
+    problem = choose_image(seen, draft, settings)
+    if problem is not None:
+        draft.lifecycle.fail(problem)
+        return
     if "plan" not in draft.status and not planning(seen, draft, settings):
         return
     if not holds(seen.request.status, Condition.TILES_READY) and not running(seen, draft, settings):

@@ -117,8 +117,12 @@ def _does_not_start(pod: PodState, refusals: Sequence[str]) -> Trouble | None:
     if pod.waiting_for in _IMAGE:
         return Trouble(
             "ImagePull",
-            f"the worker's image cannot be pulled: {_quoted(pod.waiting_message or pod.waiting_for)}; "
-            "correct worker.image of the chart",
+            f"the image {pod.image} cannot be pulled: {_quoted(pod.waiting_message or pod.waiting_for)}; "
+            + (
+                "correct worker.image of the chart"
+                if step is Step.PLAN
+                else "it planned this request: make it available again, or delete the request and apply it again"
+            ),
         )
     if pod.waiting_for in _CONFIGURATION:
         return Trouble(

@@ -11,7 +11,7 @@ from mosaic_crds.names import API_VERSION, KIND, job_name
 from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import Step
 
-from mosaic_operator.parsing import Document, controller
+from mosaic_operator.parsing import Document, controller, worker_image
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class JobState:
     Attributes:
         name: of the Job.
         uid: of this very Job.
+        image: of its worker.
         completions: how many ranges it has.
         parallelism: pods at once.
         suspended: whether it stands still.
@@ -36,6 +37,7 @@ class JobState:
 
     name: str
     uid: str
+    image: str
     completions: int
     parallelism: int
     suspended: bool
@@ -58,6 +60,7 @@ class JobState:
         return JobState(
             name=job["metadata"]["name"],
             uid=job["metadata"]["uid"],
+            image=worker_image(spec["template"]["spec"]),
             completions=spec.get("completions", 1),
             parallelism=spec.get("parallelism", 1),
             suspended=bool(spec.get("suspend")),

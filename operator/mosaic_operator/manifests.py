@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from mosaic_crds import names, worker_pod
+from mosaic_crds.crd import spec_schema
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
+from mosaic_crds.schema import without_defaults
 from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_operator.requests import RequestState
@@ -28,7 +30,7 @@ KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def step_manifests(
-    request: RequestState, step: Step, settings: Settings, ranges: int = 1, most: int | None = None
+    request: RequestState, step: Step, settings: Settings, image: str, ranges: int = 1, most: int | None = None
 ) -> list[Manifest]:
     """The Secret with a request's input and the Job of a step, in the order in which they are created.
 
@@ -36,6 +38,7 @@ def step_manifests(
         request: the request.
         step: plan, tiles or finalize.
         settings: the operator's.
+        image: of the worker.
         ranges: of a tiles Job.
         most: pods that it may have at once, where requests share a service.
     """
@@ -52,7 +55,7 @@ def step_manifests(
         request.namespace,
         names.job_name(request.name, step),
         labels,
-        _pod(step, settings, labels, _environment(request, settings) | _reading(given), secret, deadline),
+        _pod(step, settings, image, labels, _environment(request, settings) | _reading(given), secret, deadline),
     )
     container = job["spec"]["template"]["spec"]["containers"][0]
     if request.source_kind and (account_of_source := settings.source_secrets.get(request.source_kind.key)):
@@ -87,8 +90,13 @@ def step_manifests(
 
 
 def request_input(request: RequestState) -> PodInput:
-    """What the pods of a request read: the request without spec.execution, of which parts may change at any time."""
+    """What the pods of a request read: the request without spec.execution, of which parts may change at any time.
+
+    Defaults are left out. The API server adds those of fields that came with an upgrade to older requests too, and the
+    image that planned such a request does not know the fields.
+    """
     spec = {key: value for key, value in request.document["spec"].items() if key != "execution"}
+    spec = without_defaults(spec, spec_schema())
     metadata = {"name": request.name, "namespace": request.namespace, "uid": request.uid}
     return PodInput.of({"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec})
 
@@ -125,7 +133,7 @@ def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
     environment = {worker_pod.ENV_STORE: settings.store} | _reading(given)
     secret = names.input_name(Step.SWEEP, given.digest)
-    pod = _pod(Step.SWEEP, settings, labels, environment, secret, SWEEP_SECONDS)
+    pod = _pod(Step.SWEEP, settings, settings.worker_pod.image, labels, environment, secret, SWEEP_SECONDS)
     job = _job(settings.sweep_namespace, name, labels, pod)
     job["spec"]["ttlSecondsAfterFinished"] = min(600, settings.sweep_interval)
     return job
@@ -199,6 +207,7 @@ def _job(namespace: str, name: str, labels: dict[str, str], template: Manifest) 
 def _pod(
     step: Step,
     settings: Settings,
+    image: str,
     labels: dict[str, str],
     environment: dict[str, str],
     secret: str,
@@ -243,7 +252,7 @@ def _pod(
             "containers": [
                 {
                     "name": worker_pod.WORKER_CONTAINER,
-                    "image": worker.image,
+                    "image": image,
                     "imagePullPolicy": worker.image_pull_policy,
                     "args": [str(step)],
                     "env": worker.env

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from mosaic_crds.worker_pod import WORKER_CONTAINER
+
 Document = Mapping[str, Any]
 """An object as the API server gives it."""
 T = TypeVar("T")
@@ -18,6 +20,11 @@ def controller(document: Document, version: str, kind: str) -> Document | None:
             found: Document = owner
             return found
     return None
+
+
+def worker_image(pod_spec: Document) -> str:
+    """The image of the worker's container; empty where there is none."""
+    return next((str(c.get("image", "")) for c in pod_spec["containers"] if c["name"] == WORKER_CONTAINER), "")
 
 
 def readable(read: Callable[[Document], T | None], documents: Iterable[Document]) -> list[T]:

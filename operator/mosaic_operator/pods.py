@@ -11,7 +11,7 @@ from mosaic_crds.names import LABEL_STEP
 from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import WORKER_CONTAINER, Step
 
-from mosaic_operator.parsing import Document, controller
+from mosaic_operator.parsing import Document, controller, worker_image
 
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 LEFT_SECONDS = 15
@@ -28,6 +28,7 @@ class PodState:
         step: what it does.
         job_uid: of its Job.
         index: its range, in a tiles Job.
+        image: of its worker.
         node: where it runs, if it is placed.
         created: when.
         leaving_since: when its deletion was due; None if nobody deletes it.
@@ -50,6 +51,7 @@ class PodState:
     step: Step
     job_uid: str
     index: int | None
+    image: str
     node: str
     created: datetime
     leaving_since: datetime | None
@@ -86,6 +88,7 @@ class PodState:
             step=Step(metadata["labels"][LABEL_STEP]),
             job_uid=str((controller(pod, "batch/v1", "Job") or {}).get("uid", "")),
             index=int(index) if isinstance(index, str) and index.isdecimal() and len(index) < 10 else None,
+            image=worker_image(spec),
             node=spec.get("nodeName", ""),
             created=time_or_none(metadata["creationTimestamp"]) or datetime.min.replace(tzinfo=UTC),
             leaving_since=time_or_none(metadata.get("deletionTimestamp")),

@@ -85,7 +85,9 @@ def _compute_again(seen: Observed, draft: Decision, tiles: object) -> None:
 def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
     """The Job of a step, which is made if it is not there."""
     if step not in seen.jobs:
-        draft.create += step_manifests(seen.request, step, settings, ranges, seen.turn.pods)
+        draft.create += step_manifests(
+            seen.request, step, settings, draft.status["workerImage"], ranges, seen.turn.pods
+        )
     return seen.jobs.get(step)
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from conftest import Place
 from mosaic_crds import names, worker_pod
-from mosaic_worker.finalize.sweeping import sweep_abandoned
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.store.sweeping import sweep_abandoned
 
 from support.operator.pod_files import mounted
 from support.scenes.rasters import noise, write_raster

@@ -118,6 +118,33 @@ def test_a_plan_that_is_there_is_announced_again_and_nothing_is_searched_anew(se
     assert step("plan", request(address), tmp_path, address) == first
 
 
+@pytest.mark.parametrize("name", ["tiles", "finalize"])
+def test_the_plan_of_other_code_is_not_continued(served, tmp_path, name):
+    _, address = served
+    step("plan", request(address), tmp_path, address)
+    plan_of_other_code(tmp_path)
+    code, message = step(name, request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
+    assert code == 42
+    assert message["message"].startswith(
+        "the plan of the request was made by version 0.0.9+0123456789ab and this is ver"
+    )
+    assert message["message"].endswith("changed under its tag; delete the request and apply it again")
+
+
+def test_planning_starts_again_where_other_code_planned(served, tmp_path):
+    _, address = served
+    first = step("plan", request(address), tmp_path, address)
+    plan_of_other_code(tmp_path)
+    assert step("plan", request(address), tmp_path, address) == first
+    assert step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")[0] == 0
+
+
+def plan_of_other_code(folder: Path) -> None:
+    """Replace the plan by one of another release, which has other fields."""
+    (path,) = (folder / "store").glob("work/*/plan.json")
+    path.write_text(json.dumps({"code": "0.0.9+0123456789ab", "cells": []}))
+
+
 def test_finalize_computes_what_has_no_record(served, tmp_path, capsys):
     _, address = served
     step("plan", request(address), tmp_path, address)

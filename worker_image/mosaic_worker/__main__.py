@@ -20,7 +20,6 @@ from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.finalize.sweeping import sweep, sweep_abandoned
 from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, plan_step, read_plan
@@ -28,6 +27,7 @@ from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.store.sweeping import sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes of JSON: Kubernetes cuts a termination message at 4096."""

@@ -1,6 +1,11 @@
-"""Which code made a mosaic: part of a result's identity, so that yesterday's code never answers for today's."""
+"""Which code makes the pixels: part of a plan's and a result's identity, so that other code never continues or answers.
+
+The code of a mosaic is what planning, tiles and finalize import, except the store, which moves bytes without changing
+them. A module counts unless UNCOUNTED names it or its package; a test holds the list equal to the imports.
+"""
 
 import hashlib
+import zlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -8,19 +13,72 @@ from pathlib import Path
 import mosaic_crds
 
 DISTRIBUTION = "mosaic-operator"
-_PIXEL_LIBRARIES = (
-    "numpy", "numexpr", "bottleneck", "rasterio", "shapely", "pillow", "spyndex", "cmap", "zstandard",
-)  # fmt: skip
+UNCOUNTED = {
+    "mosaic_crds": {
+        "__main__", "allowed", "crd", "lifecycle/messages", "lifecycle/writer", "reading", "reports", "schema",
+        "validation",
+    },
+    "mosaic_worker": {
+        "__main__", "cli", "isolation", "local", "memory", "sources/kinds/folders", "store", "synthetic",
+    },
+}  # fmt: skip
+"""Modules and packages, by root package, on which no pixel depends."""
+LIBRARIES = (
+    "affine",
+    "bottleneck",
+    "cmap",
+    "numexpr",
+    "numpy",
+    "pillow",
+    "rasterio",
+    "shapely",
+    "spyndex",
+    "zstandard",
+)
+"""Distributions that compute or encode pixels."""
 
 
 @cache
 def code_version() -> str:
-    """The distribution's version, and a digest of the sources and of the libraries' versions that pixels depend on."""
+    """The version of the distribution and, after a `+`, the digest of the code that pixels depend on."""
+    return f"{version(DISTRIBUTION)}+{code_digest()}"
+
+
+def is_this_code(code: str) -> bool:
+    """Whether a `code_version` is of the same pixels as this code; the version of the distribution may differ."""
+    return code.partition("+")[2] == code_digest()
+
+
+@cache
+def code_digest() -> str:
+    """12 hexadecimal digits of the counted sources and of the versions of the libraries, also the native ones."""
+    import rasterio  # noqa: PLC0415 (commands import this module and start without it)
+    import shapely  # noqa: PLC0415
+    import zstandard  # noqa: PLC0415
+
     digest = hashlib.sha256()
+    for path, source in counted_sources():
+        digest.update(f"{path}\n".encode())
+        digest.update(source.read_bytes())
+    versions = {library: version(library) for library in LIBRARIES} | {
+        "GDAL": rasterio.__gdal_version__,
+        "GEOS": shapely.geos_version_string,
+        "PROJ": rasterio.__proj_version__,
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        "zstd": zstandard.ZSTD_VERSION,
+    }
+    for name, value in versions.items():
+        digest.update(f"{name} {value}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def counted_sources() -> list[tuple[str, Path]]:
+    """The sources that count, in a fixed order: each path from the root package, and its file."""
+    found = []
     for package in (Path(mosaic_crds.__file__).parent, Path(__file__).parent):
         for source in sorted(package.rglob("*.py")):
-            digest.update(source.relative_to(package).as_posix().encode())
-            digest.update(source.read_bytes())
-    for library in _PIXEL_LIBRARIES:
-        digest.update(f"{library} {version(library)}\n".encode())
-    return f"{version(DISTRIBUTION)}+{digest.hexdigest()[:12]}"
+            inside = source.relative_to(package).with_suffix("")
+            uncounted = UNCOUNTED[package.name]
+            if not any(part.as_posix() in uncounted for part in (inside, *inside.parents)):
+                found.append((f"{package.name}/{inside.as_posix()}", source))
+    return found

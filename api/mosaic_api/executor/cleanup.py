@@ -7,8 +7,8 @@ from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import work_prefix
 from mosaic_crds.spec import Execution
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.finalize.sweeping import sweep
 from mosaic_worker.store import open_store
+from mosaic_worker.store.sweeping import sweep
 from sqlalchemy.orm import Session
 
 from mosaic_api.database import Request

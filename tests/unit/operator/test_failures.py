@@ -113,7 +113,12 @@ def test_a_pod_of_a_lost_node_is_not_blamed(world):
             "Unschedulable",
             "no node has room for a tiles pod: 0/1 nodes are available: 1 Insufficient memory",
         ),
-        (waiting("ImagePullBackOff", 'Back-off pulling image "worker:1"'), [], "ImagePull", "correct worker.image"),
+        (
+            waiting("ImagePullBackOff", 'Back-off pulling image "worker:1"'),
+            [],
+            "ImagePull",
+            'image worker:1 cannot be pulled: Back-off pulling image "worker:1"; it planned this request: make it',
+        ),
         (waiting("CreateContainerConfigError", 'secret "store" not found'), [], "PodConfiguration", "secret"),
         (
             waiting("ContainerCreating"),

@@ -16,11 +16,12 @@ from support.operator.running_pods import environment_of, given_to
 from support.scenes.large_requests import largest_request
 
 JOB_STEPS = [Step.PLAN, Step.TILES, Step.FINALIZE]
+IMAGE = "worker:1"
 STORE_KEY = "wJalrXUtnFEMI/K7MDENG"
 
 
 def manifest(step: Step, ranges: int = 12, **execution):
-    return step_manifests(RequestState(request(**execution)), step, settings(), ranges)[1]
+    return step_manifests(RequestState(request(**execution)), step, settings(), IMAGE, ranges)[1]
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
@@ -40,7 +41,7 @@ def test_pods_meet_the_restricted_standard_and_have_no_token(step):
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_request_itself_owns_its_jobs_and_their_input(step):
-    for made in step_manifests(RequestState(request()), step, settings(), 12):
+    for made in step_manifests(RequestState(request()), step, settings(), IMAGE, 12):
         (owner,) = made["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"], owner["controller"]) == ("MosaicRequest", "u1", True)
         assert owner["blockOwnerDeletion"] is False
@@ -48,7 +49,7 @@ def test_the_request_itself_owns_its_jobs_and_their_input(step):
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_worker_reads_the_request_that_it_is_given(step, tmp_path):
-    secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), 12)
+    secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), IMAGE, 12)
     read = load_request(given_to(job, secret, tmp_path))
     assert (read.metadata.name, read.metadata.namespace, read.metadata.uid) == ("ndsi", "team", "u1")
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [str(step)]
@@ -57,7 +58,7 @@ def test_the_worker_reads_the_request_that_it_is_given(step, tmp_path):
 
 def test_what_may_change_of_a_request_is_not_in_its_input():
     secrets = [
-        step_manifests(RequestState(request(**execution)), Step.PLAN, settings())[0]
+        step_manifests(RequestState(request(**execution)), Step.PLAN, settings(), IMAGE)[0]
         for execution in ({"parallelism": 3}, {"parallelism": 4, "suspend": True})
     ]
     assert secrets[0] == secrets[1]
@@ -75,7 +76,7 @@ def test_nothing_that_a_user_writes_is_expanded(step, variable, tmp_path, capsys
     href = f"$({variable})/$$(X)/green.tif"
     asked["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] = href
     configured = settings(worker_pod=json.dumps(pod), store=f"file://{tmp_path}/store", allowed_hosts="example.org")
-    secret, job = step_manifests(RequestState(asked), step, configured, 12)
+    secret, job = step_manifests(RequestState(asked), step, configured, IMAGE, 12)
     environment = environment_of(job, store={"AZURE_STORAGE_KEY": STORE_KEY})
     assert [name for name, value in environment.items() if STORE_KEY in value] == ["AZURE_STORAGE_KEY", "MY_OWN"]
     read = given_to(job, secret, tmp_path, environment)
@@ -89,7 +90,7 @@ def test_nothing_that_a_user_writes_is_expanded(step, variable, tmp_path, capsys
 
 def test_what_the_administrator_writes_reaches_the_worker_as_it_is():
     written = settings(store="s3://bucket/$(HOME)/a$b$$", allowed_hosts="$(X).example.org")
-    _, job = step_manifests(RequestState(request()), Step.PLAN, written)
+    _, job = step_manifests(RequestState(request()), Step.PLAN, written, IMAGE)
     environment = environment_of(job)
     assert environment["MOSAIC_STORE"] == written.store
     assert environment["MOSAIC_ALLOWED_HOSTS"] == written.allowed_hosts
@@ -136,7 +137,7 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
     configured = settings(worker_pod=json.dumps(pod))
     for step, memory in ((Step.PLAN, "1Gi"), (Step.TILES, "2Gi")):
         asked = RequestState(request(priorityClass="low"))
-        template = step_manifests(asked, step, configured)[1]["spec"]["template"]
+        template = step_manifests(asked, step, configured, "registry.example/worker:2")[1]["spec"]["template"]
         spec = template["spec"]
         (container,) = spec["containers"]
         assert template["metadata"]["labels"]["team"] == "snow"
@@ -164,7 +165,7 @@ def test_a_request_at_the_limits_of_the_contract_fits(tmp_path):
     assert len(json.dumps(asked["spec"])) > 1_000_000
     load_request(asked)
     for step in JOB_STEPS:
-        secret, job = step_manifests(RequestState(asked), step, settings(), 1000)
+        secret, job = step_manifests(RequestState(asked), step, settings(), IMAGE, 1000)
         assert given_to(job, secret, tmp_path)["spec"] == asked["spec"]
 
 
@@ -187,7 +188,7 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
     plain, earthly = request(), request()
     earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
     secrets = [
-        step_manifests(RequestState(document), step, configured)[1]["spec"]["template"]["spec"]["containers"][0][
+        step_manifests(RequestState(document), step, configured, IMAGE)[1]["spec"]["template"]["spec"]["containers"][0][
             "envFrom"
         ]
         for document in (plain, earthly)
@@ -198,7 +199,7 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_account_for_buckets_goes_to_those_that_read_scenes_under_names_that_are_not_the_stores(step):
     configured = settings(source_buckets_secret="buckets")
-    _, job = step_manifests(RequestState(request()), step, configured)
+    _, job = step_manifests(RequestState(request()), step, configured, IMAGE)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     reads = [{"prefix": "MOSAIC_SOURCES_", "secretRef": {"name": "buckets"}}]
     assert container["envFrom"] == ([] if step is Step.FINALIZE else reads)

@@ -11,7 +11,6 @@ from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.item import Published, mosaic_item
 from mosaic_worker.finalize.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
-from mosaic_worker.finalize.sweeping import sweep
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.picture import Picture, render
@@ -21,6 +20,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import result_notes
 from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
+from mosaic_worker.store.sweeping import sweep
 from mosaic_worker.tiles.ranges import TileRecord, read_records
 from mosaic_worker.tiles.skipping import reasons, unreadable_scenes
 from mosaic_worker.version import DISTRIBUTION

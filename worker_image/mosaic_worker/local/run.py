@@ -15,23 +15,15 @@ from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import Source
 
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.finalize.sweeping import sweep
 from mosaic_worker.local.processes import run_ranges
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.planning import (
-    Limits,
-    OtherCodeError,
-    input_bands,
-    make_plan,
-    read_plan,
-    request_uid,
-    write_plan,
-)
+from mosaic_worker.plan.planning import Limits, input_bands, kept_plan, make_plan, request_uid, write_plan
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.readers.reading import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.store.sweeping import sweep
 from mosaic_worker.tiles.ranges import compute_range, read_records
 from mosaic_worker.tiles.skipping import unreadable_scenes
 
@@ -150,7 +142,7 @@ def run(
     if published is not None:
         sweep(uid, store)
         return Result(json.loads(published), results.folder, found=True)
-    plan = _kept_plan(uid, store) or write_plan(prepared or prepare(request, gate, limits, workers, uid), store)
+    plan = kept_plan(uid, store) or write_plan(prepared or prepare(request, gate, limits, workers, uid), store)
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
@@ -161,15 +153,6 @@ def run(
         sweep(plan.uid, store)
         raise
     return Result(json.loads(published), results.folder, found=False)
-
-
-def _kept_plan(uid: str, store: Store) -> Plan | None:
-    """The plan that an earlier run made; what other code than this began is forgotten."""
-    try:
-        return read_plan(uid, store)
-    except OtherCodeError:
-        sweep(uid, store)
-        return None
 
 
 def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, workers: int, progress: Progress) -> None:

@@ -1,6 +1,7 @@
 """The plan step: scenes resolved, the grid fixed, the work cut; what cannot work is refused before a pixel is read."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,8 @@ from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
-from mosaic_worker.version import code_version
+from mosaic_worker.store.sweeping import sweep
+from mosaic_worker.version import code_digest, code_version, is_this_code
 
 RANGES_PER_WORKER = 4
 """More ranges than workers, so that a slow one holds up less."""
@@ -76,7 +78,7 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
         RequestError: the request, or what it points to, cannot work.
         PassingError: a source or the store did not answer.
     """
-    plan = read_plan(uid, store)
+    plan = kept_plan(uid, store)
     if plan is not None:
         return plan
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
@@ -97,22 +99,34 @@ def read_plan(uid: str, store: Store) -> Plan | None:
     written = store.read(names.plan_key(uid))
     if written is None:
         return None
-    plan = Plan.from_json(written)
-    if plan.code != code_version():
+    made_by = json.loads(written)["code"]
+    if not is_this_code(made_by):
         raise OtherCodeError(
-            f"the plan of {plan.name} was made by version {plan.code} and this is {code_version()}; "
-            "delete the request and apply it again"
+            f"the plan of the request was made by version {made_by} and this is version {code_version()}, because the "
+            "worker image changed under its tag; delete the request and apply it again"
         )
-    return plan
+    return Plan.from_json(written)
+
+
+def kept_plan(uid: str, store: Store) -> Plan | None:
+    """The plan that an earlier run made, if any; what other code than this began is deleted.
+
+    Nobody else may work on the request.
+    """
+    try:
+        return read_plan(uid, store)
+    except OtherCodeError:
+        sweep(uid, store)
+        return None
 
 
 def write_plan(plan: Plan, store: Store) -> Plan:
     """Write a plan; give the one that counts, which is another's where that was written first."""
-    key = names.plan_key(plan.uid)
-    if store.create(key, [plan.to_json()]):
-        return plan
-    written = store.read(key)
-    return plan if written is None else Plan.from_json(written)
+    while not store.create(names.plan_key(plan.uid), [plan.to_json()]):
+        written = kept_plan(plan.uid, store)
+        if written is not None:
+            return written
+    return plan
 
 
 def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
@@ -123,7 +137,7 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
     """
     asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _KINDS})
     inputs = _SCENES.dump_json(list(scenes)).decode()
-    return hashlib.sha256(f"{asked}\n{inputs}\n{code_version()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{asked}\n{inputs}\n{code_digest()}".encode()).hexdigest()[:16]
 
 
 def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int) -> Plan:

@@ -1,0 +1,71 @@
+"""The digest of the code that makes pixels: what counts is what planning, tiles and finalize import."""
+
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
+
+import grimp
+import pytest
+from mosaic_worker import version
+from mosaic_worker.version import LIBRARIES, code_digest, code_version, counted_sources, is_this_code
+
+ENTRY_POINTS = {"mosaic_worker.plan.planning", "mosaic_worker.tiles.ranges", "mosaic_worker.finalize.publishing"}
+STORE = "mosaic_worker.store"
+"""It moves bytes, which digests in plan and records check."""
+CARRIERS = {"awscrt", "defusedxml", "pydantic", "pydantic_core", "pystac", "pystac_client", "requests", "urllib3"}
+"""Packages that fetch, parse and check, and compute no pixel."""
+
+
+@cache
+def imported() -> set[str]:
+    """All that the entry points import, also by way of others and within functions."""
+    graph = grimp.build_graph("mosaic_crds", "mosaic_worker", include_external_packages=True, cache_dir=None)
+    found, waiting = set(), set(ENTRY_POINTS)
+    while waiting:
+        found |= waiting
+        new = {module for each in waiting for module in graph.find_modules_directly_imported_by(each)}
+        waiting = {module for module in new - found if module != STORE and not module.startswith(f"{STORE}.")}
+    return found
+
+
+def counted() -> set[str]:
+    return {path.replace("/", ".").removesuffix(".__init__") for path, _ in counted_sources()}
+
+
+def test_exactly_the_modules_count_that_pixels_depend_on():
+    own = {module for module in imported() if module.startswith(("mosaic_crds.", "mosaic_worker."))}
+    packages = {module for module in counted() if any(other.startswith(f"{module}.") for other in own)}
+    missing, surplus = sorted(own - counted()), sorted(counted() - own - packages)
+    assert not missing, f"pixels depend on {missing}: take them out of version.UNCOUNTED"
+    assert not surplus, f"no pixel depends on {surplus}: add them to version.UNCOUNTED"
+
+
+def test_every_package_that_pixels_depend_on_counts():
+    outside = {module for module in imported() if not module.startswith("mosaic_")}
+    other = outside - sys.stdlib_module_names - CARRIERS
+    distributions = {name.lower() for module in other for name in packages_distributions()[module]}
+    assert distributions <= set(LIBRARIES), "add it to version.LIBRARIES, or to CARRIERS if it computes no pixel"
+
+
+def test_a_changed_module_or_library_is_other_code(tmp_path, monkeypatch):
+    digests, sources = {code_digest()}, counted_sources()
+    changed = tmp_path / "changed.py"
+    changed.write_text("# another")
+    with monkeypatch.context() as patch:
+        patch.setattr(version, "counted_sources", lambda: [*sources[:-1], (sources[-1][0], changed)])
+        digests.add(code_digest.__wrapped__())
+    with monkeypatch.context() as patch:
+        patch.setattr(version, "version", lambda name: f"{name} 0")
+        digests.add(code_digest.__wrapped__())
+    with monkeypatch.context() as patch:
+        patch.setattr("zlib.ZLIB_RUNTIME_VERSION", "0")
+        digests.add(code_digest.__wrapped__())
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "same"),
+    [(code_version(), True), (f"9.9.9+{code_digest()}", True), ("0.1.0+0123456789ab", False), ("0.1.0", False)],
+)
+def test_a_release_that_changes_no_pixel_is_the_same_code(code, same):
+    assert is_this_code(code) is same
