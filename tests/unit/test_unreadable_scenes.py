@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.files import COG
 from mosaic_crds.status import ResultStatus
 from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
-from mosaic_worker.finalize.results import MOSAIC, Results
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
@@ -109,7 +110,7 @@ def in_ranges(
             item = json.loads(finalize_step(plan, store))
         except LostTilesError:
             continue
-        return store.read(Results.of_plan(plan).key(MOSAIC)) or b"", item
+        return store.read(Results.of_plan(plan).key(COG)) or b"", item
 
 
 def backwards(indexes: list[int]) -> list[int]:

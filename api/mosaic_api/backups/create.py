@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from mosaic_crds.errors import PassingError, RequestError
-from mosaic_worker.finalize.results import ITEM, Results
+from mosaic_crds.files import FILES, ITEM
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -126,8 +127,7 @@ def _named(session: Session) -> Iterator[str]:
     for namespace, name, uid, item in session.execute(published):
         results = Results(namespace, name, uid)
         yield results.key(ITEM)
-        for asset in item["assets"].values():
-            yield results.key(asset["href"].removeprefix("./"))
+        yield from (results.key(file) for file in FILES.values() if file.asset in item["assets"])
     for files in session.scalars(select(Dataset.files)):
         yield from (file["key"] for file in files.values())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mosaic_crds.errors import PassingError
+from mosaic_crds.files import COG
 from mosaic_crds.lifecycle import Phase
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -75,13 +76,13 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
     if told.phase != Phase.SUCCEEDED or not item:
         raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
     try:
-        request = item["assets"]["mosaic"]
+        request = item["assets"][COG.asset]
         said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
         asked = New.model_validate(said | look_of_picture(item))
         digest = request["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None
-    source = _Source(f"requests/{central_id}/files/cog", digest, f"{asked.name}.tif", None)
+    source = _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{asked.name}.tif", None)
     return _keep(keeper, central, principal, asked, source, central_id)
 
 

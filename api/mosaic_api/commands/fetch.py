@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from mosaic_crds.files import ITEM
 
 from mosaic_api.commands.choosing import place_of, with_place
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from mosaic_api.commands.place import Place, Seen
 
-ITEM = "mosaic.json"
 _CHECKSUM = re.compile(r"1220(?P<sha256>[0-9a-f]{64})")
 """A SHA-256 as a multihash, as an Item has it."""
 _NAME = re.compile(r"[a-z]+\.[a-z]{3,4}")
@@ -55,7 +55,7 @@ def fetch(name: str, folder: Path | None, server: str | None, context: str | Non
     if not seen.status.get("result"):
         raise RequestError(f"{seen.name} has no result ({seen.phase}): {seen.message or 'wait until it is made'}")
     folder = folder or Path(seen.name)
-    with place.pieces(seen, ITEM, 0) as pieces:
+    with place.pieces(seen, ITEM.name, 0) as pieces:
         published = _small(pieces)
     files = list(_files(published))
     columns = (
@@ -71,10 +71,10 @@ def fetch(name: str, folder: Path | None, server: str | None, context: str | Non
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             for file in files:
                 click.echo(_fetched(place, seen, folder, file, bar))
-        (folder / ITEM).write_bytes(published)  # last, as in the store
+        (folder / ITEM.name).write_bytes(published)  # last, as in the store
     except OSError as error:
         raise RequestError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
-    click.echo(folder / ITEM)
+    click.echo(folder / ITEM.name)
 
 
 def _small(pieces: Iterator[bytes]) -> bytes:
@@ -97,14 +97,14 @@ def _files(published: bytes) -> Iterator[File]:
     from mosaic_crds.json_input import parse_json
 
     try:
-        for asset in parse_json(published, ITEM)["assets"].values():
+        for asset in parse_json(published, ITEM.name)["assets"].values():
             name, checksum = asset["href"].removeprefix("./"), _CHECKSUM.fullmatch(asset["file:checksum"])
             size = asset["file:size"]
             if checksum is None or not _NAME.fullmatch(name) or not isinstance(size, int):
                 raise ValueError(name)
             yield File(name, size, checksum["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise RequestError(f"what was sent as {ITEM} is no Item of a mosaic; update this program") from None
+        raise RequestError(f"what was sent as {ITEM.name} is no Item of a mosaic; update this program") from None
 
 
 def _fetched(place: "Place", seen: "Seen", folder: Path, asset: File, bar: "Progress") -> Path:

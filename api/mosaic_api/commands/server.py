@@ -7,14 +7,13 @@ from typing import Any
 
 import httpx
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.files import BY_NAME
 from mosaic_crds.json_input import parse_json
 
 from mosaic_api.commands.place import DEFAULT_SERVER, Seen, persistently
 
 PATIENCE = httpx.Timeout(30, read=60)
 """Seconds; an event stream says something every 15."""
-_KINDS = {"mosaic.tif": "cog", "mosaic.png": "png", "thumbnail.png": "thumbnail", "mosaic.json": "item"}
-"""What the REST API calls the files."""
 
 
 class Server:
@@ -68,7 +67,7 @@ class Server:
     @contextmanager
     def pieces(self, seen: Seen, file: str, start: int) -> Iterator[Iterator[bytes]]:
         """A file of the published mosaic, from a byte on."""
-        path = f"/requests/{seen.id}/files/{_KINDS[file]}"
+        path = f"/requests/{seen.id}/files/{BY_NAME[file].key}"
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         with self._stream(path, headers) as answer:
             if start and answer.status_code != httpx.codes.PARTIAL_CONTENT:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+from mosaic_crds.files import PNG
 from mosaic_crds.spec import Colormap
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -156,7 +157,7 @@ def look_of_picture(item: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         item: its STAC Item.
     """
-    picture = item["assets"].get("picture", {})
+    picture = item["assets"].get(PNG.asset, {})
     stretch = picture.get("mosaic:stretch", [])
     said: dict[str, Any] = {"colormap": picture["mosaic:colormap"]} if "mosaic:colormap" in picture else {}
     if len(stretch) == 1 and stretch[0][0] < stretch[0][1]:

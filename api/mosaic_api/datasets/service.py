@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_crds.errors import RequestError
-from mosaic_worker.finalize.results import MOSAIC, Results
+from mosaic_crds.files import COG
+from mosaic_worker.finalize.results import Results
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -265,7 +266,7 @@ class Keeper:
         said: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}
         said |= look_of_picture(mosaic.item)
         said |= asked.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
-        key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(MOSAIC)
+        key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(COG)
         try:
             file = self.filing.store.open(key)
         except FileNotFoundError:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from mosaic_crds.errors import PassingError
+from mosaic_crds.files import PNG
 from mosaic_crds.lifecycle import Phase
 from sqlalchemy import (
     Boolean,
@@ -112,7 +113,7 @@ def _each(database: Database, rows: Select[Any], do: Callable[[Session, int], No
 
 def corners_of(item: dict[str, Any]) -> dict[str, float]:
     """The corners of a mosaic's picture, degrees, by the columns they go into."""
-    left, bottom, right, top = item["assets"]["picture"]["proj:bbox"]
+    left, bottom, right, top = item["assets"][PNG.asset]["proj:bbox"]
     (ul_lng, ul_lat), (lr_lng, lr_lat) = _degrees(left, top), _degrees(right, bottom)
     return {"ul_lat": ul_lat, "ul_lng": ul_lng, "lr_lat": lr_lat, "lr_lng": lr_lng}
 
@@ -215,7 +216,7 @@ def _fill_in(session: Session, request: Request) -> str:
     if request.phase != Phase.SUCCEEDED or request.item is None:
         return str(request.status.get("message") or request.phase)
     path = request.status.get("result", {}).get("png")
-    if path is None or "picture" not in request.item["assets"]:
+    if path is None or PNG.asset not in request.item["assets"]:
         return "the mosaic has no picture"
     if len(path) > LONGEST_PATH:
         return f"the column file_path takes {LONGEST_PATH} characters, and the picture is at {path}"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-from mosaic_worker.finalize.results import MOSAIC, Results
+from mosaic_crds.files import COG, PNG
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.overviews import Floats
@@ -59,11 +60,11 @@ class ShownMosaic:
         item, uid = request.item, request.uid
         if item is None or uid is None:
             raise NotFound(f"the mosaic {request.name} is not published: it is {request.phase.lower()}")
-        described = item["assets"]["mosaic"]
+        described = item["assets"][COG.asset]
         bands = described["bands"]
         product = [band for band in bands if "statistics" in band]
         grid = _grid(item)
-        picture = item["assets"].get("picture", {})
+        picture = item["assets"].get(PNG.asset, {})
         return cls(
             name=request.name,
             results=Results(request.namespace, request.name, uid),
@@ -81,7 +82,7 @@ class ShownMosaic:
     @property
     def key(self) -> str:
         """Of the COG in the store."""
-        return self.results.key(MOSAIC)
+        return self.results.key(COG)
 
     def values(self, stored: NDArray[np.generic]) -> Floats:
         """The values of the first bands from their stored numbers (bands, height, width); NaN where there are none."""
@@ -90,7 +91,7 @@ class ShownMosaic:
 
 
 def _grid(item: dict[str, Any]) -> Grid:
-    described = item["assets"]["mosaic"]
+    described = item["assets"][COG.asset]
     height, width = described["proj:shape"]
     xres, _, left, _, yres, top = described["proj:transform"][:6]
     crs = item["properties"].get("proj:code") or item["properties"]["proj:wkt2"]

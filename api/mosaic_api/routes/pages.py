@@ -9,6 +9,7 @@ from typing import Any, get_args
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from mosaic_crds.composite import METHODS, Composite
+from mosaic_crds.files import FILES
 from mosaic_crds.spec import Output
 from mosaic_worker.output.colormaps import palette
 from starlette.staticfiles import StaticFiles
@@ -73,6 +74,7 @@ def page_settings(settings: Settings) -> dict[str, Any]:
         "ownScenes": bool(settings.scenes),
         "maxUploadBytes": settings.max_upload_bytes,
         "colormaps": colormaps(),
+        "files": [{"key": file.key, "title": file.title} for file in FILES.values()],
     }
 
 

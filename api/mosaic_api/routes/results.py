@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from mosaic_crds.files import FILES, ITEM, PNG, FileKey
 from mosaic_crds.spec import Colormap
-from mosaic_worker.finalize.results import ITEM, MOSAIC, PICTURE, THUMBNAIL
 from mosaic_worker.output.stretched import Limits as Stretch
 from pydantic import BaseModel, Field
 
@@ -29,32 +29,24 @@ FOR_EVER = "private, max-age=31536000, immutable"
 """A published mosaic never changes; what is private is kept by browsers alone."""
 FOR_NOW = "private, no-cache"
 LARGEST = 3.0e38
+"""Nearly the largest float32."""
 STRETCH = r"^[-+.,e0-9]*$"
-"""Of a float32, nearly."""
-PNG, GEOJSON = "image/png", "application/geo+json"
-FILES: dict[str, tuple[str, str, str]] = {
-    "cog": (MOSAIC, "image/tiff; application=geotiff; profile=cloud-optimized", ".tif"),
-    "png": (PICTURE, PNG, ".png"),
-    "thumbnail": (THUMBNAIL, PNG, "-thumbnail.png"),
-    "item": (ITEM, GEOJSON, ".json"),
-}
-"""By what they are called here: the name in the store, the media type, and the end of the name they are saved under."""
 
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 T = TypeVar("T")
-Content = Literal["cog", "png", "thumbnail", "item"]
 Answers = dict[int | str, dict[str, Any]]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-PICTURE_ANSWER: Answers = {200: {"content": {PNG: BINARY}}}
+BINARIES = {file.media_type: BINARY for file in FILES.values()}
+PICTURE_ANSWER: Answers = {200: {"content": {PNG.media_type: BINARY}}}
 KNOWN: Answers = {304: {"description": "The content is known already"}}
 FILE_ANSWER: Answers = {
     200: {
         "description": "The whole file",
-        "content": {kind: BINARY for _, kind, _ in FILES.values()} | {GEOJSON: {"schema": {"type": "object"}}},
+        "content": BINARIES | {ITEM.media_type: {"schema": {"type": "object"}}},
     },
     206: {
         "description": "The range that was asked for",
-        "content": {kind: BINARY for _, kind, _ in FILES.values()},
+        "content": BINARIES,
     },
 }
 
@@ -184,7 +176,7 @@ async def tile(
         return Response(status_code=304, headers=headers)
     paint = partial(tiles.tile, seen.here.cogs, mosaic, place, look)
     content = await seen.read(partial(seen.here.tiles.get, headers["ETag"], paint))
-    return Response(content, headers=headers, media_type=PNG)
+    return Response(content, headers=headers, media_type=PNG.media_type)
 
 
 @router.get("/point")
@@ -226,11 +218,12 @@ def legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> Legend:
 
 @router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER | KNOWN)
 @router.head("/files/{content}", include_in_schema=False)
-async def file(request: Request, seen: SEEN, content: Content) -> Response:
+async def file(request: Request, seen: SEEN, content: FileKey) -> Response:
     """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
     mosaic = seen.mosaic
-    name, media_type, ending = FILES[content]
-    sent = Sent(mosaic.results.key(name), media_type, mosaic.name + ending, f'"{mosaic.results.uid}-{content}"')
+    found = FILES[content]
+    etag = f'"{mosaic.results.uid}-{content}"'
+    sent = Sent(mosaic.results.key(found), found.media_type, mosaic.name + found.ending, etag)
     return await seen.read(partial(send, seen.here.store, sent, request, FOR_EVER, seen.read))
 
 
@@ -283,7 +276,7 @@ async def preview_tile(
         return found.picture(index, _read(stretch, found.bands))
 
     content = await here.reads.run(principal.user_id, look)
-    return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG)
+    return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG.media_type)
 
 
 def _preview(request_id: uuid.UUID, principal: Principal, here: Context) -> Preview | None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Self
 
 import click
+from mosaic_crds.files import COG, ITEM
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -83,7 +84,7 @@ def show_result(result: run.Result, store: str) -> None:
     if result.found:
         click.echo("This mosaic was made before, from the same inputs by the same code (--fresh makes it again).")
     click.echo(properties["processing:lineage"])
-    for band in assets["mosaic"]["bands"]:
+    for band in assets[COG.asset]["bands"]:
         measured = band.get("statistics")
         if measured is None:
             continue
@@ -98,4 +99,4 @@ def show_result(result: run.Result, store: str) -> None:
         click.echo(f"  note: {warning}")
     for asset in assets.values():
         click.echo(f"  {folder}/{asset['href'].removeprefix('./')}  ({asset['file:size'] / 1e6:,.1f} MB)")
-    click.echo(f"  {folder}/mosaic.json")
+    click.echo(f"  {folder}/{ITEM.name}")

@@ -12,6 +12,7 @@ import numpy as np
 import pystac
 import rasterio
 import shapely
+from mosaic_crds.files import COG, PNG, THUMBNAIL, ResultFile
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
@@ -42,9 +43,9 @@ SHA256_MULTIHASH = "1220"
 
 @dataclass(frozen=True)
 class Published:
-    """A file of the result: its name, its bytes and their SHA-256 in hexadecimal digits."""
+    """A file that is in the store: which one, its bytes and their SHA-256 in hexadecimal digits."""
 
-    name: str
+    file: ResultFile
     size: int
     sha256: str
 
@@ -76,11 +77,20 @@ def mosaic_item(
         properties=_properties(plan, statistics, scenes, made) | _told(plan, skipped, notes),
         stac_extensions=EXTENSIONS,
     )
-    published = {file.name: file for file in files}
-    for key, asset in _assets(plan, statistics, stretch, picture).items():
-        file = published[asset.href.removeprefix("./")]
-        asset.extra_fields |= {"file:size": file.size, "file:checksum": SHA256_MULTIHASH + file.sha256}
-        item.add_asset(key, asset)
+    described = {COG: _cog_fields(plan, statistics)}
+    if picture is not None:
+        described |= {PNG: _picture_fields(plan, statistics, stretch, picture), THUMBNAIL: {}}
+    published = {each.file: each for each in files}
+    for file, fields in described.items():
+        stored = published[file]
+        asset = pystac.Asset(
+            file.href,
+            title=f"{plan.formula.title}, {file.title}",
+            media_type=file.media_type,
+            roles=list(file.roles),
+            extra_fields=fields | {"file:size": stored.size, "file:checksum": SHA256_MULTIHASH + stored.sha256},
+        )
+        item.add_asset(str(file.asset), asset)
     return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()
 
 
@@ -155,45 +165,29 @@ def _source(plan: Plan, band: Band) -> dict[str, Any]:
     return described if overview is None else described | {"overview": [image.width, image.height]}
 
 
-def _assets(
-    plan: Plan, statistics: MosaicStatistics, stretch: Sequence[tuple[float, float]], picture: Picture | None
-) -> dict[str, pystac.Asset]:
+def _cog_fields(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
+    """What the Item says of the COG."""
     grid = plan.grid
-    assets = {
-        "mosaic": pystac.Asset(
-            "./mosaic.tif",
-            title=f"{plan.formula.title}, Cloud Optimized GeoTIFF",
-            media_type=pystac.MediaType.COG,
-            roles=["data"],
-            extra_fields={
-                "proj:shape": [grid.height, grid.width],
-                "proj:transform": list(grid.transform),
-                "proj:bbox": list(grid.bounds),
-                "bands": [_band(plan, number, statistics) for number in range(len(plan.band_names))],
-            },
-        )
+    return {
+        "proj:shape": [grid.height, grid.width],
+        "proj:transform": list(grid.transform),
+        "proj:bbox": list(grid.bounds),
+        "bands": [_band(plan, number, statistics) for number in range(len(plan.band_names))],
     }
-    if picture is None:
-        return assets
-    assets["picture"] = pystac.Asset(
-        "./mosaic.png",
-        title=f"{plan.formula.title}, coloured",
-        media_type=pystac.MediaType.PNG,
-        roles=["overview", "visual"],
-        extra_fields={
-            "proj:code": "EPSG:3857",
-            "proj:shape": [picture.height, picture.width],
-            "proj:transform": list(picture.transform),
-            "proj:bbox": list(picture.bounds),
-            "mosaic:reduction": picture.reduction,
-            "mosaic:stretch": [list(limits) for limits in stretch],
-        }
-        | _stretch_details(plan, statistics),
-    )
-    assets["thumbnail"] = pystac.Asset(
-        "./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
-    )
-    return assets
+
+
+def _picture_fields(
+    plan: Plan, statistics: MosaicStatistics, stretch: Sequence[tuple[float, float]], picture: Picture
+) -> dict[str, Any]:
+    """What the Item says of the picture."""
+    return {
+        "proj:code": "EPSG:3857",
+        "proj:shape": [picture.height, picture.width],
+        "proj:transform": list(picture.transform),
+        "proj:bbox": list(picture.bounds),
+        "mosaic:reduction": picture.reduction,
+        "mosaic:stretch": [list(limits) for limits in stretch],
+    } | _stretch_details(plan, statistics)
 
 
 def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:

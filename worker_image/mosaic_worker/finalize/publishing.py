@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError
+from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.item import Published, mosaic_item
-from mosaic_worker.finalize.results import ITEM, MOSAIC, PICTURE, THUMBNAIL, Results
+from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.picture import Picture, render
@@ -80,10 +81,10 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics)]
         stretch = stretches(plan.output.stretch, statistics)
         with ThreadPoolExecutor(1) as beside:
-            files = [beside.submit(_publish, plan, store, MOSAIC, _cog(plan, records, statistics, parts))]
-            picture = _picture(plan, records, stretch, parts) if "png" in plan.output.formats else None
+            files = [beside.submit(_publish, plan, store, COG, _cog(plan, records, statistics, parts))]
+            picture = _picture(plan, records, stretch, parts) if PNG.key in plan.output.formats else None
             if picture is not None:
-                files.append(beside.submit(_publish, plan, store, PICTURE, [picture.png]))
+                files.append(beside.submit(_publish, plan, store, PNG, [picture.png]))
                 files.append(beside.submit(_publish, plan, store, THUMBNAIL, [picture.thumbnail()]))
         written = [file.result() for file in files]
         item = mosaic_item(plan, statistics, stretch, picture, written, records, skipped, notes, datetime.now(UTC))
@@ -119,18 +120,18 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
     return [(band.minimum, band.maximum) for band in statistics.bands]
 
 
-def _publish(plan: Plan, store: Store, name: str, chunks: Iterable[bytes]) -> Published:
+def _publish(plan: Plan, store: Store, file: ResultFile, chunks: Iterable[bytes]) -> Published:
     """Write a result create-only, and digest what is there: an interrupted run may have written it before.
 
     Then its bytes count, which another kind of processor may have compressed otherwise.
     """
-    key = Results.of_plan(plan).key(name)
+    key = Results.of_plan(plan).key(file)
     hashed = _Hashed(chunks)
     if not store.create(key, hashed):
         hashed = _Hashed(_pieces(store, key))
         for _ in hashed:
             pass
-    return Published(name, hashed.size, hashed.sha256)
+    return Published(file, hashed.size, hashed.sha256)
 
 
 def _pieces(store: Store, key: str) -> Iterator[bytes]:

@@ -6,12 +6,11 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 from mosaic_crds import names
+from mosaic_crds.files import COG, ITEM, PNG, ResultFile
 from mosaic_crds.request import MosaicRequest
 
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.store import Store
-
-MOSAIC, PICTURE, THUMBNAIL, ITEM = "mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Results:
         """Those of a request that may have no plan any more."""
         return cls(request.metadata.namespace, request.metadata.name, uid)
 
-    def key(self, file: str) -> str:
+    def key(self, file: ResultFile) -> str:
         """The key of a file."""
-        return names.result_key(self.namespace, self.name, self.uid, file)
+        return names.result_key(self.namespace, self.name, self.uid, file.name)
 
     @property
     def folder(self) -> str:
@@ -65,15 +64,15 @@ class Results:
     def told(self, published: bytes, store: Store) -> dict[str, Any]:
         """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
         item = json.loads(published)
-        files = {asset["href"].removeprefix("./") for asset in item["assets"].values()}
         found = {
-            kind: store.location(self.key(name)) for kind, name in (("cog", MOSAIC), ("png", PICTURE)) if name in files
+            file.key: store.location(self.key(file))
+            for file in (COG, PNG, ITEM)
+            if file is ITEM or file.asset in item["assets"]
         }
-        measured = item["assets"]["mosaic"]["bands"][0]["statistics"]
-        height, width = item["assets"]["mosaic"]["proj:shape"]
+        measured = item["assets"][COG.asset]["bands"][0]["statistics"]
+        height, width = item["assets"][COG.asset]["proj:shape"]
         notes = item["properties"].get("mosaic:notes")
         return (found | {"notes": notes} if notes else found) | {
-            "item": store.location(self.key(ITEM)),
             "bounds": item["bbox"],
             "statistics": {
                 "minimum": measured.get("minimum"),

@@ -3,7 +3,7 @@
 import { address, get } from "../lib/api.mjs";
 import { boundsNear, boxOfArea } from "../lib/geo.mjs";
 import { Layer, Tiles, layers } from "./layers.mjs";
-import { map } from "./map.mjs";
+import { map, told } from "./map.mjs";
 import { productName } from "../lib/spec.mjs";
 
 const WORLD = [-180, -85, 180, 85];
@@ -18,9 +18,9 @@ export const boxOf = (request) => request.status.result?.bounds ?? boxOfArea(req
 /** The files of a published mosaic, as {label: address}. */
 export function downloadsOf({ id, phase, spec }) {
   if (phase !== "Succeeded") return {};
-  const picture = (spec.output?.formats ?? ["cog", "png"]).includes("png");
-  const kinds = { "COG (values)": "cog", ...(picture ? { "PNG (picture)": "png" } : {}), "STAC Item": "item" };
-  return Object.fromEntries(Object.entries(kinds).map(([label, kind]) => [label, address(`requests/${id}/files/${kind}`)]));
+  const keys = [...(spec.output?.formats ?? ["cog", "png"]), "item"];
+  const files = told.files.filter(({ key }) => keys.includes(key));
+  return Object.fromEntries(files.map(({ key, title }) => [title, address(`requests/${id}/files/${key}`)]));
 }
 
 export class MosaicLayer extends Layer {
