@@ -11,6 +11,7 @@ import click
 from click.testing import CliRunner
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
+from mosaic_crds.composite import METHODS
 from mosaic_crds.request import MosaicRequest
 from mosaic_worker.cli import mosaic
 
@@ -116,6 +117,14 @@ def paths(schema: Schema, path: str, definitions: dict[str, Schema], names: dict
                 paths(definition, names[reference], definitions, names)
 
 
+def methods() -> str:
+    """The table of the composite methods."""
+    text = "\n### Composite methods\n" + table("method", "name", "value of a pixel", "takes whole scenes")
+    for name, info in METHODS.items():
+        text += row(f"`{name}`", info.title, info.description, "yes" if info.takes_scenes else "")
+    return text
+
+
 def request_page() -> str:
     """The reference of a MosaicRequest, with the samples."""
     schema = MosaicRequest.model_json_schema(by_alias=True)
@@ -133,6 +142,8 @@ def request_page() -> str:
     for name in ordered:
         described = definitions[name].get("description", "")
         text += f"\n## {names[name]}\n\n{described}\n{fields(definitions[name], names)}{rules(definitions[name])}"
+        if name == "Composite":
+            text += methods()
     text += "\n## Examples\n"
     for sample in sorted(SAMPLES.glob("*.yaml")):
         text += f"\n### {sample.name}\n\n```yaml\n{sample.read_text().strip()}\n```\n"
