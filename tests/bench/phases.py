@@ -15,11 +15,12 @@ from mosaic_worker.plan import planning
 from mosaic_worker.product import Product
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles import ranges as tiles
 
 CLOCKED = [
-    ("decode", reading, "_read"),
+    ("decode", reading, "read_window"),
     ("warp", reading, "warp"),
     ("index", Product, "compute"),
     ("composite", Reducer, "add"),
@@ -39,7 +40,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
         request = parse_request(request_path.read_text(), str(request_path))
         store = open_store(str(store_folder))
         plan = planning.write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
-        sources = reading.OpenSources(own_machine(request_path.parent))
+        sources = OpenSources(own_machine(request_path.parent))
         for index in range(len(plan.ranges)):
             tiles.compute_range(plan, index, store, sources)
         sources.close()

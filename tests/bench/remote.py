@@ -16,7 +16,8 @@ import rasterio
 import rasterio.windows
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers.reading import OpenSources, _read
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_window
 
 from support.servers.range_server import Asked, serving
 
@@ -45,7 +46,7 @@ def windows(width: int, height: int) -> list[Window]:
 def ours(url: str, tiles: list[Window]) -> int:
     """Read tiles as a worker does; a checksum of them."""
     with closing(OpenSources(own_machine(Path()))) as sources:
-        return sum(int(_read(sources.get(url, "x"), 1, tile, "x").sum()) for tile in tiles)
+        return sum(int(read_window(sources.get(url, "x"), 1, tile, "x").sum()) for tile in tiles)
 
 
 def gdals(url: str, tiles: list[Window]) -> int:

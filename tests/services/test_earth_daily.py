@@ -128,7 +128,8 @@ def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, 
 
 def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp_path):
     from mosaic_worker.geometry.sampling import Window
-    from mosaic_worker.sources.readers.reading import OpenSources, _read
+    from mosaic_worker.sources.readers.open_sources import OpenSources
+    from mosaic_worker.sources.readers.reading import read_window
 
     scenes = found(server).scenes
     gate = pod(server.address)
@@ -136,7 +137,7 @@ def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp
     href = scenes[0].bands["red"].href
     image = sources.get(href, "red")
     server.forget_signatures()
-    assert _read(image, 1, Window(0, 0, SIDE, SIDE), "red").any()
+    assert read_window(image, 1, Window(0, 0, SIDE, SIDE), "red").any()
     assert server.asked["refused file"] >= 1
     sources.close()
 

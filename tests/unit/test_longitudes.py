@@ -16,7 +16,7 @@ from mosaic_worker.pixels.compute import compute_tile
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject

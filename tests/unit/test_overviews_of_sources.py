@@ -16,8 +16,9 @@ from mosaic_worker.plan.planning import Limits, make_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.masks import FLAGGED
 from mosaic_worker.sources.readers.headers import Headers
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.overviews import image_to_read
-from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.readers.reading import read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.enums import Resampling

@@ -12,7 +12,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels import compute
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from PIL import Image
 from rasterio.features import geometry_mask

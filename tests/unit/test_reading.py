@@ -13,7 +13,8 @@ from mosaic_worker.geometry.sampling import Window, kernel_for, source_window
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN
 from mosaic_worker.sources.readers.headers import Headers
-from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_band, read_mask
 from mosaic_worker.sources.scenes import Band, Mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject

@@ -11,7 +11,7 @@ from mosaic_crds import names
 from mosaic_worker.finalize.publishing import finalize_step
 from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles.ranges import compute_range, read_records
 

@@ -19,7 +19,7 @@ from mosaic_worker.finalize.results import Results
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles.ranges import compute_range
@@ -261,21 +261,21 @@ def test_a_passing_fault_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.
     def unavailable(*_: Any) -> None:
         raise PassingError("the server answered 503")
 
-    monkeypatch.setattr(reading, "_read", unavailable)
+    monkeypatch.setattr(reading, "read_window", unavailable)
     with pytest.raises(PassingError, match="503"):
         in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
     assert not list((folder / "pods-1-list" / "work" / UID).glob("unreadable/*"))
 
 
 def test_a_read_that_fails_once_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    real, failures = reading._read, iter([RequestError("the server answered 404")])
+    real, failures = reading.read_window, iter([RequestError("the server answered 404")])
 
     def flaky(*arguments: Any, **named: Any) -> Any:
         for failure in failures:
             raise failure
         return real(*arguments, **named)
 
-    monkeypatch.setattr(reading, "_read", flaky)
+    monkeypatch.setattr(reading, "read_window", flaky)
     cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
     monkeypatch.undo()
     assert properties(item)[0] == []

@@ -95,7 +95,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:
-    from mosaic_worker.sources.readers.reading import OpenSources
+    from mosaic_worker.sources.readers.open_sources import OpenSources
     from mosaic_worker.tiles.ranges import compute_range
 
     with closing(OpenSources(gate, signer)) as sources:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.sources.scenes import Found
 from numpy.typing import NDArray

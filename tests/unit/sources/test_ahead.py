@@ -13,8 +13,8 @@ from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers import reading
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers import open_sources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import noise, write_raster
@@ -93,7 +93,7 @@ def test_of_a_method_that_chooses_scenes_only_the_best_one_is_read_ahead(tmp_pat
 
 def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr(reading, "EXPECTED_BYTES", 300_000)
+    monkeypatch.setattr(open_sources, "EXPECTED_BYTES", 300_000)
     asked = Asked()
     with serving(tmp_path, asked) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))

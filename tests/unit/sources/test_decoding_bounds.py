@@ -11,8 +11,8 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.access.zips import member_reference
 from mosaic_worker.sources.readers.jpeg2000 import _code_block
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.opening import open_raster
-from mosaic_worker.sources.readers.reading import OpenSources
 from rasterio.transform import from_origin
 
 from support.scenes.rasters import noise, write_raster

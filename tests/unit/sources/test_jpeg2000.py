@@ -10,10 +10,11 @@ from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import pod
-from mosaic_worker.sources.readers import opening
+from mosaic_worker.sources.readers import gdal_opening
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.readers.jpeg2000 import Codestream
-from mosaic_worker.sources.readers.reading import OpenSources, read_band
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_band
 
 from support.scenes.rasters import noise, write_raster
 from support.servers.range_server import Asked, serving
@@ -152,7 +153,7 @@ def test_a_copy_that_is_no_image_is_closed_too(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_a_passing_fault(tmp_path, monkeypatch):
     path = write(tmp_path / "served" / "a.jp2")
-    monkeypatch.setattr(opening, "TemporaryFile", lambda prefix: Path("/dev/full").open("wb"))  # noqa: SIM115
+    monkeypatch.setattr(gdal_opening, "TemporaryFile", lambda prefix: Path("/dev/full").open("wb"))  # noqa: SIM115
     with serving(path.parent) as address, closing(OpenSources(pod(address))) as sources:
         with pytest.raises(PassingError, match=r"^x: .*a\.jp2 cannot be copied to .*: No space left on device"):
             sources.get(f"http://{address}/a.jp2", "x")

@@ -12,7 +12,8 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.readers.nodata import held, numbers_of
-from mosaic_worker.sources.readers.reading import OpenSources, read_band
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_band
 from mosaic_worker.sources.scenes import Band
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp

@@ -13,9 +13,10 @@ from mosaic_worker.sources.access.gate import Gate, own_folders, own_machine
 from mosaic_worker.sources.access.local_files import open_file
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.kinds.folders import scenes_below
-from mosaic_worker.sources.readers import opening
+from mosaic_worker.sources.readers import gdal_opening
 from mosaic_worker.sources.readers.headers import Headers
-from mosaic_worker.sources.readers.reading import OpenSources, read_band, read_mask
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_band, read_mask
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.synthetic import write_scenes
 from mosaic_worker.synthetic.safe import write_safe
@@ -69,7 +70,8 @@ def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kin
                 archive.write(file, file.name)
         admitted = f"{archive.filename}!/{path.name}"
     with Headers(own_machine(tmp_path)) as headers:
-        dataset, header = headers.read(admitted, 1, "x")
+        image, header = headers.read(admitted, 1, "x")
+        dataset = image.dataset
         assert len(dataset.files) == 1
         assert dataset.overviews(1) == []
         assert dataset.nodata is None
@@ -172,10 +174,10 @@ def test_an_image_of_several_files_is_refused(tmp_path: Path, secret: Path, monk
     path = Path(image_in(tmp_path / "scenes", "tif"))
     attacked(path, secret)
     real = rasterio.open
-    monkeypatch.setattr(opening.rasterio, "open", lambda _, **more: real(path, **more))
-    monkeypatch.setattr(opening, "raster_environment", rasterio.Env)
+    monkeypatch.setattr(gdal_opening.rasterio, "open", lambda _, **more: real(path, **more))
+    monkeypatch.setattr(gdal_opening, "raster_environment", rasterio.Env)
     with pytest.raises(RequestError, match="consists of several files"):
-        opening.open_raster(str(path), "x")
+        gdal_opening.open_gdal(str(path), "x")
 
 
 # links out of the folders
@@ -254,8 +256,8 @@ def test_gdal_reads_the_file_that_was_checked_although_the_path_changes(tmp_path
 
     monkeypatch.setattr(Gate, "admit_opened", swapped)
     with Headers(gate) as headers:
-        dataset, _ = headers.read(str(path), 1, "x")
-        assert np.array_equal(dataset.read(1), noise(64, 64))
+        image, _ = headers.read(str(path), 1, "x")
+        assert np.array_equal(image.dataset.read(1), noise(64, 64))
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path):

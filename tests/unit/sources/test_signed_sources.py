@@ -15,7 +15,7 @@ from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.local.run import run
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.kinds.registry import source_of
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 
 from support.operator.pod_files import mounted

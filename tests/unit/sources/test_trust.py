@@ -16,8 +16,10 @@ from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import RemoteFiles
-from mosaic_worker.sources.readers.opening import Image, open_raster, raster_environment
-from mosaic_worker.sources.readers.reading import OpenSources, _read
+from mosaic_worker.sources.readers.gdal_raster import GdalRaster, raster_environment
+from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.opening import open_raster
+from mosaic_worker.sources.readers.reading import read_window
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 from mosaic_worker.sources.resolve import resolve
 from rasterio.errors import RasterioIOError
@@ -188,12 +190,12 @@ def test_gdal_sees_one_file_and_cannot_write_it(tmp_path):
 
 def test_what_a_server_does_while_gdal_reads_is_said_and_no_pixels_are_given(tmp_path, monkeypatch):
     write_raster(tmp_path / "a.tif", noise(700, 700), tiled=True, blockxsize=256, blockysize=256)
-    monkeypatch.setattr(Image, "fetch", lambda *_: None)  # which would meet it first
+    monkeypatch.setattr(GdalRaster, "fetch", lambda *_: None)  # which would meet it first
     with serving(tmp_path) as address, closing(OpenSources(pod(address))) as sources:
         image = sources.get(f"http://{address}/a.tif", "x")
         (tmp_path / "a.tif").unlink()
         with pytest.raises(RequestError, match=r"^band red: the server answered 404 for http://.*/a\.tif$"):
-            _read(image, 1, Window(300, 300, 700, 700), "band red")
+            read_window(image, 1, Window(300, 300, 700, 700), "band red")
 
 
 def test_nothing_beside_an_image_is_asked_for(tmp_path):

@@ -20,7 +20,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, kept_plan, make_plan, request_uid, write_plan
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.kinds.registry import source_of
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.store.sweeping import sweep

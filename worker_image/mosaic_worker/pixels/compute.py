@@ -15,15 +15,8 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.masks import CLEAR, FLAGGED, dilate
-from mosaic_worker.sources.readers.reading import (
-    Expected,
-    Floats,
-    OpenSources,
-    band_pieces,
-    mask_pieces,
-    read_band,
-    read_mask,
-)
+from mosaic_worker.sources.readers.open_sources import Expected, OpenSources
+from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
 from mosaic_worker.tiles.skipping import UnreadableSceneError
 

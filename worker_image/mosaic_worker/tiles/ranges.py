@@ -13,7 +13,7 @@ from mosaic_worker.output.parts import LevelIndex, encode_part
 from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.pixels.statistics import TileStatistics, measure
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.sources.readers.reading import OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store
 from mosaic_worker.tiles.skipping import UnreadableSceneError, note_unreadable, skipped_in, unreadable_scenes
 

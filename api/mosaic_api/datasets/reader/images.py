@@ -6,7 +6,8 @@ from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import cut_at_antimeridian
 from mosaic_worker.geometry.projection import WGS84, places_in
-from mosaic_worker.sources.readers.opening import open_raster, raster_environment
+from mosaic_worker.sources.readers.gdal_opening import open_gdal
+from mosaic_worker.sources.readers.gdal_raster import raster_environment
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from shapely.geometry import Polygon, box, mapping
@@ -36,7 +37,7 @@ def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None)
         RequestError: it cannot be used.
     """
     with raster_environment():
-        image = open_raster(path, "file")
+        image = open_gdal(path, "file")
         try:
             dataset = image.dataset
             _check(dataset, max_pixels)

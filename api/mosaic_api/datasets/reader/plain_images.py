@@ -9,7 +9,8 @@ import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.projection import WGS84
-from mosaic_worker.sources.readers.opening import open_raster, raster_environment
+from mosaic_worker.sources.readers.gdal_opening import open_gdal
+from mosaic_worker.sources.readers.gdal_raster import raster_environment
 from PIL import Image, ImageOps
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
@@ -120,7 +121,7 @@ def _write_plain(picture: Image.Image, corners: Box, plain: Path) -> None:
 
 def _write_deep(path: str, corners: Box, plain: Path) -> None:
     """Write the samples of a PNG of 16 bits, which Pillow would clip to 8; with a mask where it says what is seen."""
-    image = open_raster(path, "file")
+    image = open_gdal(path, "file")
     try:
         dataset = image.dataset
         shown = [number for number, kind in enumerate(dataset.colorinterp, 1) if kind is not ColorInterp.alpha]

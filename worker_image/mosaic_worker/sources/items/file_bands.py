@@ -1,18 +1,19 @@
 """Which band of a file is meant, where its STAC Item does not describe them."""
 
+from collections.abc import Sequence
+
 from mosaic_crds.errors import RequestError
-from rasterio.enums import ColorInterp
-from rasterio.io import DatasetReader
 
 from mosaic_worker.product.bands import band_id, common_name
 from mosaic_worker.sources.items.platforms import Platform
+from mosaic_worker.sources.readers.raster import BandInfo
 
 
-def number_in_file(dataset: DatasetReader, wanted: str, platform: Platform, where: str) -> int:
+def number_in_file(bands: Sequence[BandInfo], wanted: str, platform: Platform, where: str) -> int:
     """The number of a band, from 1: the only one beside alpha, else the one that the file itself calls so.
 
     Args:
-        dataset: the open file.
+        bands: those of the file.
         wanted: the canonical name of the band.
         platform: the satellite that it is of.
         where: the field that names the file.
@@ -20,13 +21,12 @@ def number_in_file(dataset: DatasetReader, wanted: str, platform: Platform, wher
     Raises:
         RequestError: there are several, and the file does not call one so.
     """
-    if dataset.count == 1:
+    if len(bands) == 1:
         return 1
-    colours = dataset.colorinterp
-    data = [number for number, colour in enumerate(colours, 1) if colour != ColorInterp.alpha]
+    data = [number for number, band in enumerate(bands, 1) if not band.alpha]
     if len(data) == 1:
         return data[0]
-    for names in (dataset.descriptions, [colour.name for colour in colours]):
+    for names in zip(*(band.names for band in bands), strict=True):
         found = [number for number in data if wanted in _meanings(names[number - 1], platform)]
         if len(found) == 1:
             return found[0]

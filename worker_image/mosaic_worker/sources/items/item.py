@@ -78,9 +78,9 @@ class StacItem:
         found = self.layers.band(name)
         where = self._field(found)
         admitted = self._admitted(found.asset, where)
-        dataset, header = headers.read(admitted, found.number or 1, where)
+        image, header = headers.read(admitted, found.number or 1, where)
         if found.number is None:
-            found = found.at(number_in_file(dataset, name, self.layers.platform, where))
+            found = found.at(number_in_file(image.info.bands, name, self.layers.platform, where))
         numbers = stated(self.item, found, name, self.layers.platform, header.dtype, self.where)
         return headers.described_band(admitted, found.number or 1, numbers, where)
 

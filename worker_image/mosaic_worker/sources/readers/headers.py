@@ -6,18 +6,16 @@ from typing import Self
 
 from affine import Affine
 from mosaic_crds.errors import RequestError
-from rasterio.errors import CRSError
-from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import why_nowhere
 from mosaic_worker.sources.access.gate import Gate, is_url
-from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.client import Client, saying
 from mosaic_worker.sources.http.remote_files import HEAD, RemoteFiles
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.readers.nodata import numbers_of
-from mosaic_worker.sources.readers.opening import Image, open_raster
-from mosaic_worker.sources.readers.overviews import averaged_overviews
+from mosaic_worker.sources.readers.opening import open_raster
+from mosaic_worker.sources.readers.raster import Raster, RasterInfo
 from mosaic_worker.sources.readers.sidecars import Metadata, has_mask_beside, metadata_beside, warning_of
 from mosaic_worker.sources.scenes import Band, Header
 
@@ -32,7 +30,7 @@ class Headers:
         self.gate = gate
         self.client = Client(gate, signer)
         self._files = RemoteFiles(self.client)
-        self._opened: dict[str, Image] = {}
+        self._opened: dict[str, Raster] = {}
         self._beside: dict[str, Metadata] = {}
         self._masked: list[str] = []
 
@@ -44,7 +42,7 @@ class Headers:
             image.close()
         self._files.close()
 
-    def read(self, admitted: str, band: int, where: str) -> tuple[DatasetReader, Header]:
+    def read(self, admitted: str, band: int, where: str) -> tuple[Raster, Header]:
         """The open file of an admitted path or URL, and the header of one of its bands."""
         href = self.href(admitted)
         if href not in self._opened:
@@ -53,7 +51,7 @@ class Headers:
                 self._beside[href] = metadata_beside(href, where, self.gate)
                 self._masked += [href] if has_mask_beside(href, self.gate) else []
         image = self._opened[href]
-        return image.dataset, _header_of(image, self._beside.get(href, Metadata()), band, where)
+        return image, _header_of(image, self._beside.get(href, Metadata()), band, where)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,18 +80,20 @@ class Headers:
                 file's own; nodata counts beside the file's own, so that both numbers mean "no data".
             where: the field that names the file.
         """
-        dataset, header = self.read(admitted, band, where)
+        image, header = self.read(admitted, band, where)
         href = self.href(admitted)
+        info = image.info.bands[band - 1]
         beside = self._beside.get(href, Metadata()).band(band)
         scale, offset, nodata = stated
         calibrated = scale is not None or offset is not None
         if not calibrated:
-            scale = dataset.scales[band - 1] if beside.scale is None else beside.scale
-            offset = dataset.offsets[band - 1] if beside.offset is None else beside.offset
+            scale = info.scale if beside.scale is None else beside.scale
+            offset = info.offset if beside.offset is None else beside.offset
             calibrated = (scale, offset) != (1.0, 0.0) or header.dtype.startswith("float")
-        own = numbers_of([dataset.nodatavals[band - 1]], header.dtype)
+        own = numbers_of([info.nodata], header.dtype)
         file = numbers_of([beside.nodata], header.dtype) or own
         absent = numbers_of([nodata, *file], header.dtype)
+        factors = image.averaged_overviews(band) if own == absent else ()
         return Band(
             href=href,
             band=band,
@@ -102,17 +102,11 @@ class Headers:
             calibrated=calibrated,
             nodata=absent,
             header=header,
-            overviews=averaged_overviews(
-                self._opened[href],
-                header.grid,
-                band,
-                own == absent,
-                lambda level: open_raster(href, where, self._files, overview=level),
-            ),
+            overviews=tuple(map(header.grid.reduced, factors)),
         )
 
 
-def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
+def _header_of(image: Raster, beside: Metadata, band: int, where: str) -> Header:
     """The header of a band.
 
     Args:
@@ -124,51 +118,37 @@ def _header_of(image: Image, beside: Metadata, band: int, where: str) -> Header:
     Raises:
         RequestError: the image has no such band, no place on the ground, or is rotated.
     """
-    dataset, name = image.dataset, image.name
-    if band > dataset.count:
-        raise RequestError(f"{where}: {name} has {dataset.count} band(s), so there is no band {band}")
-    try:
-        crs = dataset.crs if beside.crs is None else beside.crs
-    except CRSError as error:
-        raise RequestError(f"{where}: PROJ cannot read the coordinate reference system of {name} ({error})") from None
-    transform = dataset.transform if beside.transform is None else beside.transform
-    if problem := _placed_otherwise(dataset, transform):
+    info, name = image.info, image.name
+    if band > len(info.bands):
+        raise RequestError(f"{where}: {name} has {len(info.bands)} band(s), so there is no band {band}")
+    with saying(where):
+        crs = image.crs if beside.crs is None else beside.crs.to_string()
+    transform = info.transform if beside.transform is None else beside.transform
+    if problem := _placement_problem(image, transform):
         raise RequestError(f"{where}: {name} {problem}")
     if crs is None:
         raise RequestError(
             f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
         )
-    dtype = dataset.dtypes[band - 1]
-    grid = Grid(crs.to_string(), transform.c, transform.f, transform.a, -transform.e, dataset.width, dataset.height)
+    grid = Grid(crs, transform.c, transform.f, transform.a, -transform.e, info.width, info.height)
     problem = why_nowhere(grid.bounds, grid.crs)
     if problem is not None:
         raise RequestError(f"{where}: {name} is nowhere on Earth: {problem}")
-    rows, columns = dataset.block_shapes[band - 1]
-    return Header(grid, dtype, (columns, rows), image.identity)
+    stated = info.bands[band - 1]
+    return Header(grid, stated.dtype, stated.blocks, image.identity)
 
 
-def _is_oblique(dataset: DatasetReader, transform: Affine) -> bool:
+def _is_oblique(info: RasterInfo, transform: Affine) -> bool:
     """Whether rows and columns do not run along the axes of the CRS, by more than rounding explains."""
-    across, down = abs(transform.b) * dataset.height, abs(transform.d) * dataset.width
+    across, down = abs(transform.b) * info.height, abs(transform.d) * info.width
     return bool(across > ROUNDING * abs(transform.a) or down > ROUNDING * abs(transform.e))
 
 
-def _placed_otherwise(dataset: DatasetReader, transform: Affine) -> str | None:
+def _placement_problem(image: Raster, transform: Affine) -> str | None:
     """What places an image on the ground, if it is not a transform to north-up pixels; and what to do about it."""
     if transform == Affine.identity():
-        points, _ = dataset.gcps
-        if points:
-            return (
-                f"is placed by {len(points)} ground control points (GCPs) and has no transform, so its pixels are not "
-                "on a grid; warp it first, as gdalwarp -tps does"
-            )
-        if dataset.rpcs is not None:
-            return (
-                "is placed by rational polynomial coefficients (RPCs) and has no transform, so its pixels are not on a "
-                "grid; orthorectify it first, as gdalwarp -rpc does with an elevation model"
-            )
-        return "is not georeferenced: it has no transform from pixels to the ground; assign one, as gdal_edit.py does"
-    if _is_oblique(dataset, transform):
+        return image.placement_problem
+    if _is_oblique(image.info, transform):
         degrees = math.degrees(math.atan2(transform.d, transform.a))
         return f"is rotated or sheared (its rows run {degrees:.3g} degrees off); warp it first, as gdalwarp does"
     if transform.a <= 0 or transform.e >= 0:

@@ -1,4 +1,4 @@
-"""What a file says about "no data": the numbers that mean it, and the masks and alpha bands that hide pixels.
+"""The numbers that mean "no data" in a file.
 
 Numbers that are not finite are no data in every band, so they never need to be stated.
 """
@@ -9,16 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.io import DatasetReader
 
 FILL = 1e30
 """From here on a nodata number is a fill value, which programs write in several roundings: -3.4e38, -3.40282306074e38
 and -3.4028234663852886e38 all mean the smallest float32. All numbers at least as large count as it."""
 ROUNDING = 1e-3
 """By how much, of itself, a number may be smaller than a fill value and still count as it."""
-MASK = 0
-"""Stands for the mask of a whole image, which is no band of it."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 Nodata = int | float
@@ -63,19 +59,3 @@ def is_nodata(numbers: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_]:
         return fill
     same: NDArray[np.bool_] = numbers == nodata
     return same
-
-
-def masks_of(dataset: DatasetReader, band: int) -> tuple[int, ...]:
-    """What hides pixels of a band where it is 0: alpha bands by their numbers, and MASK.
-
-    GDAL itself uses alpha only in images of two or four bands, and not beside a nodata number. Alpha that is partly
-    transparent hides nothing: as in GDAL's masks, 0 is invalid and all other numbers are valid.
-
-    Args:
-        dataset: the open image.
-        band: the band's number, from 1. Alpha that is read as a band itself is hidden by no alpha.
-    """
-    alphas = [number for number, role in enumerate(dataset.colorinterp, 1) if role is ColorInterp.alpha]
-    flags = dataset.mask_flag_enums[band - 1]
-    whole = [MASK] if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags else []
-    return (*([] if band in alphas else alphas), *whole)

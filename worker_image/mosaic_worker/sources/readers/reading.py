@@ -1,27 +1,14 @@
 """Pixels of sources on a grid: read, resampled and calibrated. Nothing is decided here that the plan could decide."""
 
 import math
-import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import rasterio.windows
-from mosaic_crds import worker_pod
-from mosaic_crds.errors import MosaicError, RequestError
 from numpy.typing import NDArray
-from rasterio.errors import RasterioIOError
-from rasterio.io import MemoryFile
-from rasterio.vrt import WarpedVRT
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.longitudes import continuous_crs
-from mosaic_worker.geometry.projection import crs_of, projecting, world_of
 from mosaic_worker.geometry.sampling import (
-    COARSER,
-    RESAMPLING,
     Kernel,
     Piece,
     Window,
@@ -31,106 +18,16 @@ from mosaic_worker.geometry.sampling import (
     mask_kernel_for,
     pieces,
 )
-from mosaic_worker.sources.access.gate import Gate, is_url
-from mosaic_worker.sources.http.client import Client, saying
-from mosaic_worker.sources.http.remote_files import HEAD, MEMORY, RemoteFiles
-from mosaic_worker.sources.http.signed_urls import Signer
+from mosaic_worker.geometry.warping import Number, warp
+from mosaic_worker.sources.http.client import saying
 from mosaic_worker.sources.masks import UNKNOWN, mask_codes
-from mosaic_worker.sources.readers.nodata import MASK, is_nodata, masks_of, numbers_of
-from mosaic_worker.sources.readers.opening import Image, is_copied, open_raster, raster_environment
+from mosaic_worker.sources.readers.nodata import is_nodata, numbers_of
+from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.overviews import image_to_read
+from mosaic_worker.sources.readers.raster import Raster
 from mosaic_worker.sources.scenes import Band, Mask
 
 Floats = NDArray[np.float32]
-Number = TypeVar("Number", np.float32, np.uint8)
-SCRATCH_BYTES = 2 * 2**30
-EXPECTED_BYTES = MEMORY // 3
-"""That are read ahead for a tile, while that of the tile before is still needed."""
-EXPECTED_IMAGES = 32
-Expected = tuple[str, int | None, int, Window]
-"""An admitted path or URL, one of its overviews if not the image itself, a band, and a window that will be read."""
-TOLERANCE = 1e-3
-"""Pixels by which GDAL's warper may approximate a place between two exact ones."""
-
-
-class OpenSources:
-    """Images kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first.
-
-    Args:
-        gate: what may be read.
-        signer: what signs URLs.
-        most: images at once.
-        disk: bytes of files from servers that may lie on this machine's disk.
-    """
-
-    def __init__(self, gate: Gate, signer: Signer | None = None, most: int = 128, disk: int | None = None) -> None:
-        self._gate = gate
-        self._most = most
-        self._disk = int(os.environ.get(worker_pod.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
-        self._client = Client(gate, signer)
-        self._files = RemoteFiles(self._client)
-        self._open: OrderedDict[tuple[str, int | None], Image] = OrderedDict()
-
-    def get(self, href: str, where: str, identity: str | None = None, overview: int | None = None) -> Image:
-        """The open image of an admitted path or URL, or one of its overviews.
-
-        Raises:
-            RequestError: it is not what had this identity when the plan was made, so that tiles would not fit together.
-        """
-        key = (href, overview)
-        if key in self._open:
-            self._open.move_to_end(key)
-        else:
-            admitted = self._gate.admit(href, where)
-            self._open[key] = open_raster(admitted, where, self._files, self._make_room, overview)
-            if len(self._open) > self._most:
-                self._open.popitem(last=False)[1].close()
-        image = self._open[key]
-        if identity is not None and image.identity != identity:
-            raise RequestError(f"{where}: {image.name} changed since the plan was made; ask for the mosaic again")
-        return image
-
-    def expect(self, expected: Iterable[Expected]) -> None:
-        """Have what lies at servers read in the background, as much of it as the memory for it takes.
-
-        What cannot be had now is asked for again when it is read, so nothing is said of it here.
-        """
-        remote = [
-            (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
-        ][:EXPECTED_IMAGES]
-        for href in dict.fromkeys(href for href, _, _ in remote if (href, None) not in self._open):
-            self._files.get(href).expect([(0, HEAD)])
-        left = EXPECTED_BYTES
-        for href, band, window in remote:
-            with suppress(MosaicError):
-                if (href, None) in self._open or not is_copied(self._files.get(href)):
-                    ranges = self.get(href, href).ranges(band, window)
-                    left -= sum(stop - start for start, stop in ranges)
-                    if left < 0:
-                        return
-                    self._files.get(href).expect(ranges)
-
-    def forget(self) -> None:
-        """Close all and forget what was read of it, so that files are opened and read again."""
-        self.close()
-        self._files = RemoteFiles(self._client)
-
-    def close(self) -> None:
-        """Close all."""
-        while self._open:
-            self._open.popitem()[1].close()
-        self._files.close()
-
-    def _make_room(self, size: int) -> None:
-        """Close the copied files that were not used for longest, until one of so many bytes fits on the disk."""
-        if size > self._disk:
-            raise RequestError(
-                f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
-                f"{worker_pod.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
-            )
-        copied = [(key, image.remote.file.size) for key, image in self._open.items() if image.copy and image.remote]
-        while sum(taken for _, taken in copied) + size > self._disk:
-            self._open.pop(copied.pop(0)[0]).close()
 
 
 def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, list[Piece]]:
@@ -186,29 +83,27 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
 
     def read(window: Window) -> NDArray[np.uint8]:
         image = sources.get(mask.href, where, mask.header.identity)
-        numbers = _read(image, mask.band, window, where)
+        numbers = read_window(image, mask.band, window, where)
         codes = mask_codes(numbers, mask.values, classes)
-        for nodata in filter(None, numbers_of([image.dataset.nodatavals[mask.band - 1]], mask.header.dtype)):
+        for nodata in filter(None, numbers_of([image.info.bands[mask.band - 1].nodata], mask.header.dtype)):
             codes[is_nodata(numbers, nodata)] = UNKNOWN
-        for hidden in _hidden(image, mask.band, window, where):
-            codes[hidden] = UNKNOWN
+        _hide(codes, UNKNOWN, image, mask.band, window, where)
         return codes
 
     codes = _pieces_on_grid(mask_pieces(mask, grid), read, grid, kernel, UNKNOWN)
     return np.full((grid.height, grid.width), UNKNOWN, np.uint8) if codes is None else codes
 
 
-def _numbers(image: Image, band: Band, window: Window, where: str) -> Floats:
+def _numbers(image: Raster, band: Band, window: Window, where: str) -> Floats:
     """A window's numbers, uncalibrated, with NaN where the source says there are none."""
-    numbers = _read(image, band.band, window, where)
+    numbers = read_window(image, band.band, window, where)
     with np.errstate(over="ignore"):
         values = numbers.astype(np.float32)
     if numbers.dtype.kind == "f":
         _finite(values)
     for nodata in band.nodata:
         values[is_nodata(numbers, nodata)] = np.nan
-    for hidden in _hidden(image, band.band, window, where):
-        values[hidden] = np.nan
+    _hide(values, np.nan, image, band.band, window, where)
     return values
 
 
@@ -220,39 +115,28 @@ def _finite(values: Floats) -> Floats:
     return values
 
 
-def _hidden(image: Image, band: int, window: Window, where: str) -> Iterator[NDArray[np.bool_]]:
-    """Where masks and alpha bands of the image itself hide a window of a band."""
-    for mask in masks_of(image.dataset, band):
-        shown = _read(image, band if mask == MASK else mask, window, where, masks=mask == MASK)
-        yield ~(shown > 0)  # NaN in alpha hides too
-
-
-def _spread(image: Image, band: Band, window: Window, where: str) -> NDArray[np.bool_]:
+def _spread(image: Raster, band: Band, window: Window, where: str) -> NDArray[np.bool_]:
     """Which pixels of an overview are not finite because some, but perhaps not all, of the pixels below them are.
 
     GDAL leaves out only the file's nodata number when it averages.
     """
-    numbers = _read(image, band.band, window, where)
-    own = image.dataset.nodatavals[band.band - 1]
+    numbers = read_window(image, band.band, window, where)
+    own = image.info.bands[band.band - 1].nodata
     spread: NDArray[np.bool_] = np.isinf(numbers) if own is not None and np.isnan(own) else ~np.isfinite(numbers)
     return spread
 
 
-def _read(image: Image, band: int, window: Window, where: str, masks: bool = False) -> NDArray[Any]:
-    region = rasterio.windows.Window(window.left, window.top, window.right - window.left, window.bottom - window.top)
+def read_window(image: Raster, band: int, window: Window, where: str) -> NDArray[Any]:
+    """The stored numbers of a window; errors name the place."""
     with saying(where):
-        image.fetch(band, window)
-    try:
-        with raster_environment():
-            read = image.dataset.read_masks if masks else image.dataset.read
-            found: NDArray[Any] = read(band, window=region)
-    except RasterioIOError as error:
-        image.raise_failure(where)
-        raise RequestError(
-            f"{where}: {image.name} cannot be read to its end; the file is damaged or incomplete"
-        ) from error
-    image.raise_failure(where)
-    return found
+        return image.read(band, window)
+
+
+def _hide(values: NDArray[Any], as_number: float, image: Raster, band: int, window: Window, where: str) -> None:
+    """Set the pixels that masks and alpha bands of the image hide in a window of a band."""
+    with saying(where):
+        for hidden in image.hidden(band, window):
+            values[hidden] = as_number
 
 
 def _pieces_on_grid(
@@ -288,55 +172,3 @@ def _on_grid(numbers: NDArray[Number], piece: Piece, grid: Grid, kernel: Kernel,
         return found
     source = image.window(window.left, window.top, numbers.shape[1], numbers.shape[0])
     return warp(numbers, source, grid, kernel, coarseness(image, grid), absent)
-
-
-def warp(
-    numbers: NDArray[Number], source: Grid, grid: Grid, kernel: Kernel, coarser: tuple[float, float], absent: float
-) -> NDArray[Number]:
-    """Bring numbers from one grid onto another with GDAL's warper.
-
-    The outcome depends on the two grids alone: the reach of the kernel is fixed by `coarser`, where GDAL would take it
-    from the size of the windows. WarpedVRT and not rasterio.warp.reproject, whose places are off by up to an eighth
-    of a pixel with nothing to be done about it (rasterio 1.4).
-
-    Args:
-        numbers: (height, width) on the source grid.
-        source: where they lie.
-        grid: where they are wanted.
-        kernel: how to resample.
-        coarser: how many source pixels, across and down, a pixel of the grid is wide.
-        absent: the number that means "no data", in both.
-    """
-    scales = zip(("XSCALE", "YSCALE"), coarser, strict=True)  # in GDAL's words: grid pixels per source pixel
-    reach = {name: 1 / ratio if ratio > COARSER else 1.0 for name, ratio in scales}
-    world = world_of(source.crs)
-    left, _, right, _ = source.bounds
-    beyond = world is not None and source.crs != grid.crs and (left < world[0] or right > world[1])
-    with projecting(source.crs, grid.crs), MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            width=source.width,
-            height=source.height,
-            count=1,
-            dtype=numbers.dtype,
-            crs=crs_of(source.crs),
-            transform=source.transform,
-            nodata=absent,
-        ) as dataset:
-            dataset.write(numbers, 1)
-        with (
-            memory.open() as dataset,
-            WarpedVRT(
-                dataset,
-                src_crs=continuous_crs(source.crs, (left + right) / 2) if beyond else None,
-                crs=crs_of(grid.crs),
-                transform=grid.transform,
-                width=grid.width,
-                height=grid.height,
-                resampling=RESAMPLING[kernel],
-                tolerance=TOLERANCE,
-                **reach,
-            ) as warped,
-        ):
-            found: NDArray[Number] = warped.read(1)
-    return found

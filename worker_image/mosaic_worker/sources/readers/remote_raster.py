@@ -6,7 +6,6 @@ from typing import Self
 
 from rasterio.abc import FileContainer
 
-from mosaic_worker.sources.http.client import saying
 from mosaic_worker.sources.http.remote_files import RemoteFile
 
 
@@ -54,12 +53,11 @@ class RemoteRaster(FileContainer):  # type: ignore[misc]
             raise FileNotFoundError(path)
         return self.file.size
 
-    def raise_failure(self, where: str) -> None:
+    def raise_failure(self) -> None:
         """Raise what was met since the last time, if anything."""
         failure, self.failure = self.failure, None
         if failure is not None:
-            with saying(where):
-                raise failure
+            raise failure
 
 
 class _Handle:

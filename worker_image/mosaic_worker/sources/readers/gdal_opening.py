@@ -1,0 +1,221 @@
+"""Images that GDAL opens: with the drivers that read nothing but the file, and never by a URL.
+
+GDAL is given an open file, or for a file at a server an object that reads its bytes. So it asks nobody, whatever it is
+asked, and reads no file beside the image.
+"""
+
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from tempfile import TemporaryFile, gettempdir
+from typing import IO
+
+import numpy as np
+import rasterio
+from mosaic_crds.errors import MosaicError, PassingError, RequestError
+from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.io import DatasetReader
+
+from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.access.local_files import Held, descriptor_name, open_file
+from mosaic_worker.sources.access.zips import file_of, gdal_name, open_bytes
+from mosaic_worker.sources.http.client import saying
+from mosaic_worker.sources.http.remote_files import RemoteFile, RemoteFiles
+from mosaic_worker.sources.readers.gdal_raster import GdalRaster, raster_environment
+from mosaic_worker.sources.readers.jpeg2000 import Codestream, is_jpeg2000
+from mosaic_worker.sources.readers.remote_raster import RemoteRaster
+
+DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
+LARGEST_BLOCK = 256 * 2**20
+"""Bytes that decoding one block of a file may take, with all bands that are stored in it.
+
+A file in one huge strip, or with hundreds of interleaved bands, would fill the memory of a pod. The largest band of
+Sentinel-2 in one strip has 230 MiB.
+"""
+DECODED_BYTES = 4
+"""Of a sample of JPEG 2000, while it is decoded."""
+MOST_TILE_COMPONENTS = 100_000
+"""Tiles times components of a JPEG 2000 file; the decoder keeps a kilobyte for each when it opens the file."""
+MOST_CODE_BLOCKS = 500_000
+"""Of one tile of a JPEG 2000 file; the decoder keeps some hundred bytes for each when it reads a pixel of the tile."""
+
+
+def open_gdal(
+    admitted: str,
+    where: str,
+    files: RemoteFiles | None = None,
+    room: Callable[[int], None] | None = None,
+    overview: int | None = None,
+) -> GdalRaster:
+    """Open an admitted path, or an admitted, unsigned URL.
+
+    Args:
+        admitted: the path or URL.
+        where: the field that names it.
+        files: those at servers, and the gate that local files must pass too; needed for a URL. Without them a path is
+            one of this program's own.
+        room: makes room on the disk for a file of so many bytes, where the image's pixels are to be read: JPEG 2000
+            without an index of its tiles is then copied whole, for its tiles lie where a walk through the file finds
+            them, a request for each. Without room only its header is read.
+        overview: which of its overviews is opened in its place, from 0.
+
+    Raises:
+        RequestError: there is no such file, or it is no image that can be used.
+        PassingError: a server did not give it.
+    """
+    reopen = partial(_overview_of, admitted, where, files)
+    if not is_url(admitted):
+        return _local(admitted, where, files.client.gate if files is not None else None, overview, reopen)
+    if files is None:
+        raise ValueError("a URL is opened among remote files")
+    raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
+    with saying(where):
+        codestream = _codestream(raster.file.read, name, where)
+        if room is not None and is_copied(raster.file):
+            room(raster.file.size)
+            copy = _copied(raster.file)
+    try:
+        dataset = _dataset(name, where, raster, copy, overview)
+        image = GdalRaster(dataset, name, reopen, remote=raster, codestream=codestream, copy=copy, overview=overview)
+        return _checked(image, where)
+    except MosaicError:
+        if copy is not None:
+            copy.close()
+        raise
+
+
+def _overview_of(admitted: str, where: str, files: RemoteFiles | None, level: int) -> GdalRaster:
+    return open_gdal(admitted, where, files, overview=level)
+
+
+def _local(
+    admitted: str, where: str, gate: Gate | None, overview: int | None, reopen: Callable[[int], GdalRaster]
+) -> GdalRaster:
+    """Open a file of this machine, or one in an archive."""
+    archive = file_of(admitted)
+    with saying(where):
+        opened = open_file(archive, gate)
+    with opened as file:
+        alone, held = archive == admitted, Held(file)
+        with nullcontext(file) if alone else open_bytes(admitted, where, gate) as content:
+            _codestream(partial(_read_at, content), admitted, where)
+    path = held.path if alone else gdal_name(admitted)
+    dataset = _dataset(admitted, where, overview=overview, path=path)
+    image = GdalRaster(dataset, admitted, reopen, local=held, overview=overview)
+    if not (alone or held.is_still_at(archive)):  # GDAL knows an archive by its path
+        image.close()
+        raise RequestError(f"{where}: {archive} changed while it was opened; ask for the mosaic again")
+    return _checked(image, where)
+
+
+def is_copied(file: RemoteFile) -> bool:
+    """Whether the pixels of a file are read from a copy: it is JPEG 2000 without an index of its tiles."""
+    codestream = Codestream.of(file.read)
+    return codestream is not None and not codestream.indexed
+
+
+def _dataset(
+    name: str,
+    where: str,
+    raster: RemoteRaster | None = None,
+    copy: IO[bytes] | None = None,
+    overview: int | None = None,
+    path: str = "",
+) -> DatasetReader:
+    """GDAL's view of a local file by a path, of a remote one's copy, or of a remote one that it reads through us."""
+    level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
+    with raster_environment(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
+        for driver in DRIVERS:
+            try:
+                if copy is not None:
+                    return rasterio.open(descriptor_name(copy.fileno()), driver=driver, **level)
+                if raster is not None:
+                    return rasterio.open(RemoteRaster.NAME, driver=driver, opener=raster, **level)
+                return rasterio.open(path, driver=driver, **level)
+            except RasterioIOError:
+                if raster is not None:
+                    with saying(where):
+                        raster.raise_failure()
+            except UnicodeDecodeError:  # rasterio reads the CRS when it opens a file
+                raise RequestError(
+                    f"{where}: {name} describes its coordinate reference system in text that is not UTF-8; assign it "
+                    "again, as gdal_edit.py -a_srs does"
+                ) from None
+    raise RequestError(f"{where}: {name} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
+
+
+def _copied(file: RemoteFile) -> IO[bytes]:
+    """A copy of a file on this machine's disk, without a name: it is gone with the process, however that ends.
+
+    Raises:
+        PassingError: the disk is full.
+    """
+    copy = TemporaryFile(prefix="mosaic-")  # noqa: SIM115 (whoever opens it closes it)
+    try:
+        file.save(copy)
+        copy.flush()
+    except BaseException as error:
+        copy.close()
+        if isinstance(error, OSError):
+            raise PassingError(f"{file.name} cannot be copied to {gettempdir()}: {error.strerror}") from None
+        raise
+    return copy
+
+
+def _checked(image: GdalRaster, where: str) -> GdalRaster:
+    """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
+    dataset, problem = image.dataset, None
+    if dataset.count == 0 or dataset.subdatasets:
+        problem = "holds several datasets instead of one image"
+    elif any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        problem = "holds complex numbers, which no product takes; convert them to real numbers, such as amplitudes"
+    elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
+        problem = "refers to another file for its overviews"
+    elif len(dataset.files) > 1:
+        problem = "consists of several files, and only what is in the image itself is read"
+    else:
+        rows, columns = dataset.block_shapes[0]
+        bands = dataset.count if dataset.interleaving is Interleaving.pixel else 1
+        if rows * columns * bands * _sample_bytes(dataset) > LARGEST_BLOCK:
+            together = f" with {bands} bands each" if bands > 1 else ""
+            problem = f"is stored in blocks of {columns} x {rows} pixels{together}, too large to decode"
+    if problem:
+        image.close()
+        raise RequestError(f"{where}: {image.name} {problem}")
+    return image
+
+
+def _sample_bytes(dataset: DatasetReader) -> int:
+    """Bytes that a decoded sample takes: that of the largest type of the bands."""
+    stored: int = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    return max(stored, DECODED_BYTES) if dataset.driver == "JP2OpenJPEG" else stored
+
+
+def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count)
+
+
+def _codestream(read: Callable[[int, int], bytes], name: str, where: str) -> Codestream | None:
+    """The main header of a JPEG 2000 file; None of another one.
+
+    It is checked here, before the decoder reads it: it may claim any number of parts, each of which costs memory.
+
+    Raises:
+        RequestError: it is damaged, or claims too many.
+    """
+    if not is_jpeg2000(read):
+        return None
+    found = Codestream.of(read)
+    if found is None:
+        raise RequestError(f"{where}: {name} is a damaged JPEG 2000 file: its header cannot be read")
+    if found.tiles * found.components > MOST_TILE_COMPONENTS:
+        raise RequestError(
+            f"{where}: {name} is stored in {found.tiles} tiles of {found.components} components, too many to decode"
+        )
+    if found.code_blocks > MOST_CODE_BLOCKS:
+        raise RequestError(f"{where}: {name} is stored in tiles of {found.code_blocks} code-blocks, too many to decode")
+    return found

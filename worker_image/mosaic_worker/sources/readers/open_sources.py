@@ -1,0 +1,104 @@
+"""Raster files that stay open while tiles are computed, and what is read of them ahead."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+
+from mosaic_crds import worker_pod
+from mosaic_crds.errors import MosaicError, RequestError
+
+from mosaic_worker.geometry.sampling import Window
+from mosaic_worker.sources.access.gate import Gate, is_url
+from mosaic_worker.sources.http.client import Client
+from mosaic_worker.sources.http.remote_files import HEAD, MEMORY, RemoteFiles
+from mosaic_worker.sources.http.signed_urls import Signer
+from mosaic_worker.sources.readers.opening import is_copied, open_raster
+from mosaic_worker.sources.readers.raster import Raster
+
+SCRATCH_BYTES = 2 * 2**30
+EXPECTED_BYTES = MEMORY // 3
+"""That are read ahead for a tile, while that of the tile before is still needed."""
+EXPECTED_IMAGES = 32
+Expected = tuple[str, int | None, int, Window]
+"""An admitted path or URL, one of its overviews if not the image itself, a band, and a window that will be read."""
+
+
+class OpenSources:
+    """Images kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first.
+
+    Args:
+        gate: what may be read.
+        signer: what signs URLs.
+        most: images at once.
+        disk: bytes of files from servers that may lie on this machine's disk.
+    """
+
+    def __init__(self, gate: Gate, signer: Signer | None = None, most: int = 128, disk: int | None = None) -> None:
+        self._gate = gate
+        self._most = most
+        self._disk = int(os.environ.get(worker_pod.ENV_SCRATCH_BYTES, SCRATCH_BYTES)) if disk is None else disk
+        self._client = Client(gate, signer)
+        self._files = RemoteFiles(self._client)
+        self._open: OrderedDict[tuple[str, int | None], Raster] = OrderedDict()
+
+    def get(self, href: str, where: str, identity: str | None = None, overview: int | None = None) -> Raster:
+        """The open image of an admitted path or URL, or one of its overviews.
+
+        Raises:
+            RequestError: it is not what had this identity when the plan was made, so that tiles would not fit together.
+        """
+        key = (href, overview)
+        if key in self._open:
+            self._open.move_to_end(key)
+        else:
+            admitted = self._gate.admit(href, where)
+            self._open[key] = open_raster(admitted, where, self._files, self._make_room, overview)
+            if len(self._open) > self._most:
+                self._open.popitem(last=False)[1].close()
+        image = self._open[key]
+        if identity is not None and image.identity != identity:
+            raise RequestError(f"{where}: {image.name} changed since the plan was made; ask for the mosaic again")
+        return image
+
+    def expect(self, expected: Iterable[Expected]) -> None:
+        """Have what lies at servers read in the background, as much of it as the memory for it takes.
+
+        What cannot be had now is asked for again when it is read, so nothing is said of it here.
+        """
+        remote = [
+            (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
+        ][:EXPECTED_IMAGES]
+        for href in dict.fromkeys(href for href, _, _ in remote if (href, None) not in self._open):
+            self._files.get(href).expect([(0, HEAD)])
+        left = EXPECTED_BYTES
+        for href, band, window in remote:
+            with suppress(MosaicError):
+                if (href, None) in self._open or not is_copied(self._files.get(href)):
+                    ranges = self.get(href, href).ranges(band, window)
+                    left -= sum(stop - start for start, stop in ranges)
+                    if left < 0:
+                        return
+                    self._files.get(href).expect(ranges)
+
+    def forget(self) -> None:
+        """Close all and forget what was read of it, so that files are opened and read again."""
+        self.close()
+        self._files = RemoteFiles(self._client)
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()
+        self._files.close()
+
+    def _make_room(self, size: int) -> None:
+        """Close the copied files that were not used for longest, until one of so many bytes fits on the disk."""
+        if size > self._disk:
+            raise RequestError(
+                f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
+                f"{worker_pod.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
+            )
+        copied = [(key, image.copied_bytes) for key, image in self._open.items() if image.copied_bytes]
+        while sum(taken for _, taken in copied) + size > self._disk:
+            self._open.pop(copied.pop(0)[0]).close()
