@@ -19,13 +19,13 @@ SLOW = 120_000
 
 def choose_scenes(page: Page, catalogue: Catalogue) -> None:
     page.get_by_label("Source", exact=True).select_option("Another STAC API")
-    page.get_by_label("Address of the API").fill(catalogue.url)
-    page.get_by_label("First day").fill("2024-06-01")
-    page.get_by_label("Last day").fill("2024-09-30")
+    page.get_by_label("STAC API URL").fill(catalogue.url)
+    page.get_by_label("From (UTC)").fill("2024-06-01")
+    page.get_by_label("To (UTC)").fill("2024-09-30")
 
 
 def type_area(page: Page, bbox: list[float]) -> None:
-    form = page.get_by_role("form", name="Ask for a mosaic")
+    form = page.get_by_role("form", name="New mosaic")
     for side, value in zip(("West", "South", "East", "North"), bbox, strict=True):
         form.get_by_label(side).fill(str(value))
 
@@ -51,20 +51,20 @@ def draw_around(page: Page, bbox: list[float]) -> None:
 def test_a_mosaic_is_drawn_asked_for_watched_and_seen(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     draw_around(page, catalogue.bbox)
-    expect(page.locator("#area-says")).to_contain_text("km²")
+    expect(page.locator("#area-summary")).to_contain_text("km²")
     choose_scenes(page, catalogue)
     expect(page.locator("#found")).to_contain_text("3 scenes")
-    page.get_by_label("Size of a pixel").fill("20")
+    page.get_by_label("Resolution").fill("20")
     expect(page.locator("#estimate")).to_contain_text("3 scenes")
-    expect(page.locator("#estimate")).to_contain_text("million pixels")
-    page.get_by_label("Name, if you like").fill("seen")
-    page.get_by_role("button", name="Ask for the mosaic").click()
+    expect(page.locator("#estimate")).to_contain_text("Mpx (limit")
+    page.get_by_label("Name (optional)").fill("seen")
+    page.get_by_role("button", name="Create mosaic").click()
     row = page.get_by_role("row", name=re.compile("^seen"))
     expect(row).to_contain_text("Succeeded", timeout=SLOW)
     expect(page.locator("#legends")).to_contain_text("seen · NDVI")
     expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     page.locator("#map").hover()
-    expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
+    expect(page.locator("#pointer")).to_contain_text(re.compile(r"NDVI-?\d"))
     drawn = site.call("GET", "requests")["requests"][0]["spec"]["area"]["bbox"]
     assert all(abs(one - other) < 0.01 for one, other in zip(drawn, catalogue.bbox, strict=True))
 
@@ -97,10 +97,10 @@ def test_the_keyboard_alone_is_enough_to_ask(site: Site, catalogue: Catalogue, o
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#index")).to_have_value("NDSI")
-    expect(page.locator("#index-says")).to_contain_text("Normalized Difference Snow Index")
+    expect(page.locator("#index-card")).to_contain_text("Normalized Difference Snow Index")
     go_to("resolution")
     page.keyboard.type("40")
-    go_to("ask-button")
+    go_to("create-button")
     page.keyboard.press("Enter")
     expect(page.locator("#tab-requests")).to_be_focused()
     spec = site.call("GET", "requests")["requests"][0]["spec"]
@@ -114,7 +114,7 @@ def test_enter_among_the_indices_takes_the_best_and_does_not_send(site: Site, op
     page.keyboard.press("Enter")
     expect(page.locator("#index")).to_have_value("NDSI")
     expect(page.locator("#index-list")).to_be_hidden()
-    expect(page.locator("#ask-problem")).to_be_hidden()
+    expect(page.locator("#request-problem")).to_be_hidden()
 
 
 def test_bands_are_pictured_between_fixed_reflectances_until_it_is_chosen(site: Site, opens: Opens):
@@ -123,17 +123,17 @@ def test_bands_are_pictured_between_fixed_reflectances_until_it_is_chosen(site: 
     page.get_by_label("Bands", exact=True).check()
     expect(stretch).to_have_value("fixed")
     assert (first.input_value(), last.input_value()) == ("0", "0.35")
-    page.get_by_label("Index", exact=True).check()
+    page.get_by_label("Spectral index", exact=True).check()
     expect(stretch).to_have_value("percentile")
     page.get_by_label("Bands", exact=True).check()
-    page.get_by_label("Source", exact=True).select_option("Files by their addresses")
+    page.get_by_label("Source", exact=True).select_option("URLs")
     expect(stretch).to_have_value("fixed")
-    page.get_by_role("group", name="Scene 1").get_by_label("Kind").select_option("files of its bands")
-    page.get_by_label("Expression", exact=True).check()
+    page.get_by_role("group", name="Scene 1").get_by_label("Kind").select_option("one file per band")
+    page.get_by_label("Formula", exact=True).check()
     page.get_by_label("Bands", exact=True).check()
     expect(stretch).to_have_value("percentile")
     stretch.select_option("minmax")
-    page.get_by_label("Index", exact=True).check()
+    page.get_by_label("Spectral index", exact=True).check()
     expect(stretch).to_have_value("minmax")
 
 
@@ -142,20 +142,20 @@ def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue
     type_area(page, catalogue.bbox)
     choose_scenes(page, catalogue)
     for label, wrong, right, sentence in (
-        ("Size of a pixel", "-3", "40", "from 1e-9 to 1e9 is allowed"),
-        ("Index, by its name or what it is for", "NDVY", "NDVI", "no index NDVY"),
-        ("Name, if you like", "Not A Name", "a-name", "small letters"),
+        ("Resolution", "-3", "40", "from 1e-9 to 1e9 is allowed"),
+        ("Index name or topic", "NDVY", "NDVI", "no index NDVY"),
+        ("Name (optional)", "Not A Name", "a-name", "small letters"),
     ):
         field = page.get_by_label(label)
         field.fill(wrong)
-        page.get_by_role("button", name="Ask for the mosaic").click()
+        page.get_by_role("button", name="Create mosaic").click()
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
         expect(page.locator(".wrong:visible")).to_contain_text(sentence)
         described = field.get_attribute("aria-describedby") or ""
         assert page.locator(".wrong:visible").get_attribute("id") in described.split()
         field.fill(right)
-    page.get_by_role("button", name="Ask for the mosaic").click()
+    page.get_by_role("button", name="Create mosaic").click()
     expect(page.get_by_role("row", name=re.compile("^a-name"))).to_be_visible()
 
 
@@ -173,10 +173,10 @@ def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue,
     site.call("POST", "requests", json={"name": "first", "spec": spec})
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="first", exact=True).click()
-    page.get_by_role("button", name=re.compile("with changes")).click()
-    expect(page.locator("#area-says")).to_contain_text("4 corners")
-    page.get_by_label("Name, if you like").fill("second")
-    page.get_by_role("button", name="Ask for the mosaic").click()
+    page.get_by_role("button", name="Duplicate and edit").click()
+    expect(page.locator("#area-summary")).to_contain_text("Polygon, 4 vertices")
+    page.get_by_label("Name (optional)").fill("second")
+    page.get_by_role("button", name="Create mosaic").click()
     expect(page.get_by_role("row", name=re.compile("^second"))).to_be_visible()
     told = {each["name"]: each["spec"] for each in site.call("GET", "requests")["requests"]}
     assert told["second"] == told["first"]
@@ -191,11 +191,11 @@ def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: 
         session.execute(update(Request).values(owner_id=None, shared=True))
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="theirs", exact=True).click()
-    page.get_by_role("button", name=re.compile("with changes")).click()
-    expect(page.get_by_label("Its address")).to_have_value(address)
-    assets = page.get_by_role("group", name="Scene 1").get_by_label("Assets by band")
+    page.get_by_role("button", name="Duplicate and edit").click()
+    expect(page.get_by_label("URL or path", exact=True)).to_have_value(address)
+    assets = page.get_by_role("group", name="Scene 1").get_by_label("Band to asset mapping")
     expect(assets).to_have_value('{"nir":"nir08"}')
-    expect(page.locator("#ask-again")).to_contain_text("shown without their queries")
+    expect(page.locator("#copied-from")).to_contain_text("shown without their query")
 
 
 def corners_of(bbox: list[float]) -> list[list[float]]:
@@ -205,16 +205,16 @@ def corners_of(bbox: list[float]) -> list[list[float]]:
 
 def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
-    page.get_by_label("Source", exact=True).select_option("Files by their addresses")
+    page.get_by_label("Source", exact=True).select_option("URLs")
     scene = page.get_by_role("group", name="Scene 1")
-    scene.get_by_label("Kind").select_option("files of its bands")
+    scene.get_by_label("Kind").select_option("one file per band")
     hrefs = {band: catalogue.items[0]["assets"][band]["href"] for band in ("red", "nir")}
     for number, band in enumerate(("red", "nir")):
-        scene.get_by_label("Address of its file").nth(number).fill(hrefs[band])
-    page.get_by_role("button", name="Open them and tell").click()
+        scene.get_by_label("URL or path of the band").nth(number).fill(hrefs[band])
+    page.get_by_role("button", name="Read files now").click()
     expect(page.locator("#estimate")).to_contain_text("pixels")
-    page.get_by_label("Name, if you like").fill("files")
-    page.get_by_role("button", name="Ask for the mosaic").click()
+    page.get_by_label("Name (optional)").fill("files")
+    page.get_by_role("button", name="Create mosaic").click()
     expect(page.get_by_role("row", name=re.compile("^files"))).to_be_visible()
     (asked,) = site.call("GET", "requests")["requests"]
     bands = {band: {"href": href} for band, href in hrefs.items()}
@@ -228,16 +228,16 @@ def test_a_mosaic_of_earthdaily_is_asked_for(site: Site, opens: Opens, tmp_path:
         page = opens(site)
         type_area(page, account.items[0]["bbox"])
         page.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
-        page.get_by_label("First day").fill("2024-06-01")
-        page.get_by_label("Last day").fill("2024-09-30")
+        page.get_by_label("From (UTC)").fill("2024-06-01")
+        page.get_by_label("To (UTC)").fill("2024-09-30")
         expect(page.locator("#found")).to_contain_text("EDS_CLIENT_ID and EDS_SECRET of an EarthDaily account must be")
         for name, value in account.environment.items():
             monkeypatch.setenv(name, value)
-        page.get_by_label("First day").fill("2024-06-02")
+        page.get_by_label("From (UTC)").fill("2024-06-02")
         expect(page.locator("#found")).to_contain_text("1 scene, ")
-        page.get_by_label("Size of a pixel").fill("20")
-        page.get_by_label("Name, if you like").fill("daily")
-        page.get_by_role("button", name="Ask for the mosaic").click()
+        page.get_by_label("Resolution").fill("20")
+        page.get_by_label("Name (optional)").fill("daily")
+        page.get_by_role("button", name="Create mosaic").click()
         expect(page.get_by_role("row", name=re.compile("^daily"))).to_contain_text("Succeeded", timeout=SLOW)
         expect(page.locator("#legends")).to_contain_text("daily · NDVI")
 
@@ -247,22 +247,24 @@ def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: O
     (tmp_path / "scenes" / "deep.json").write_text("[" * 200_000)
     with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
         page = opens(site)
-        page.get_by_label("Source", exact=True).select_option("Files on this machine or elsewhere")
-        listed = page.get_by_role("list", name="Scenes on this machine")
+        page.get_by_label("Source", exact=True).select_option("Local files or URLs")
+        listed = page.get_by_role("list", name="Local scenes")
         expect(listed.get_by_role("listitem")).to_have_count(3)
-        expect(page.locator("#here-says")).to_have_text(re.compile("^3 of 3. 1 cannot be read: deep.json .*64 levels"))
+        expect(page.locator("#local-scenes-summary")).to_have_text(
+            re.compile("^3 of 3 scenes, 0 selected. 1 file cannot be read: deep.json .*64 levels")
+        )
         for name in ("S2_SYNTHETIC_1", "S2_SYNTHETIC_3"):
             listed.get_by_role("checkbox", name=name).check()
         listed.get_by_role("checkbox", name="S2_SYNTHETIC_3").uncheck()
-        page.get_by_label("Scenes on this machine", exact=True).first.fill("2024-07-06")
+        page.get_by_label("Local scenes", exact=True).first.fill("2024-07-06")
         expect(listed.get_by_role("listitem")).to_have_count(1)
         listed.get_by_role("checkbox", name="S2_SYNTHETIC_2").focus()
         page.keyboard.press("Space")
         expect(listed.get_by_role("checkbox", name="S2_SYNTHETIC_2")).to_be_focused()
         expect(page.get_by_role("group", name=re.compile("^Scene [0-9]"))).to_have_count(2)
         expect(page.locator("#estimate")).to_contain_text("2 scenes")
-        page.get_by_label("Name, if you like").fill("mine")
-        page.get_by_role("button", name="Ask for the mosaic").click()
+        page.get_by_label("Name (optional)").fill("mine")
+        page.get_by_role("button", name="Create mosaic").click()
         expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
         (asked,) = site.call("GET", "requests")["requests"]
     assert asked["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
@@ -274,8 +276,8 @@ def test_the_area_is_taken_from_a_file_in_other_coordinates(site: Site, opens: O
         'wkt\n"SRID=32610;POLYGON ((450000 5400000, 451000 5400000, 451000 5401000, 450000 5400000))"\n'
     )
     page.get_by_label("Area from a file").set_input_files(tmp_path / "zone.csv")
-    expect(page.locator("#area-says")).to_contain_text("A polygon of 3 corners")
-    west = float(page.get_by_role("form", name="Ask for a mosaic").get_by_label("West").input_value())
+    expect(page.locator("#area-summary")).to_contain_text("Polygon, 3 vertices")
+    west = float(page.get_by_role("form", name="New mosaic").get_by_label("West").input_value())
     assert abs(west - -123.681) < 0.01  # of 50 km west of the zone's middle
     expect(page.locator("path.area-shape")).to_be_attached()
     triangles = [[[[x, 2], [x + 1, 2], [x + 1, 3], [x, 2]]] for x in (1, 5)]
@@ -284,8 +286,8 @@ def test_the_area_is_taken_from_a_file_in_other_coordinates(site: Site, opens: O
     ]
     (tmp_path / "two.geojsonl").write_text("\n".join(map(json.dumps, shapes)))
     page.get_by_label("Area from a file").set_input_files(tmp_path / "two.geojsonl")
-    expect(page.locator("#area-says")).to_contain_text("2 polygons of 6 corners")
-    expect(page.locator("#area-says")).to_contain_text("left out: 1")
+    expect(page.locator("#area-summary")).to_contain_text("2 polygons, 6 vertices")
+    expect(page.locator("#area-summary")).to_contain_text("1 feature skipped")
 
 
 def test_a_file_that_is_no_area_is_said_beside_its_field(site: Site, opens: Opens, tmp_path: Path):

@@ -20,7 +20,7 @@ SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.
 
 def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
     """Fill the form and open it, all but what is special to a kind."""
-    if not page.locator("#entry-form").is_visible():
+    if not page.locator("#dataset-form").is_visible():
         page.get_by_text("Add data", exact=True).click()
     form = page.get_by_role("form", name="Add data")
     form.get_by_label(kind, exact=True).check()
@@ -31,7 +31,7 @@ def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
 
 
 def keep(page: Page) -> None:
-    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("button", name="Add dataset").click()
 
 
 def open_row(page: Page, name: str) -> None:
@@ -46,14 +46,14 @@ def only(site: Site) -> dict[str, Any]:
 def test_an_image_is_added_and_its_values_are_told(site: Site, opens: Opens, tmp_path: Path):
     image = write_raster(tmp_path / "height.tif", noise(200, 200, 1), nodata=0)
     page = opens(site, "#panel=data")
-    expect(page.locator("#data-empty")).to_contain_text("There is no data yet")
+    expect(page.locator("#data-empty")).to_contain_text("No datasets yet")
     add(page, "Image", "Height", image)
     keep(page)
     expect(page.get_by_role("row", name=re.compile("^Height Ann"))).to_be_visible()
     expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     expect(page.locator("#legends")).to_contain_text("Height")
     page.locator("#map").hover()
-    expect(page.locator("#reading dd")).to_have_text(re.compile(r"^[\d,.]+$"))
+    expect(page.locator("#pointer dd")).to_have_text(re.compile(r"^[\d,.]+$"))
 
 
 def test_features_show_their_attributes_and_no_markup(site: Site, opens: Opens, tmp_path: Path):
@@ -74,8 +74,8 @@ def test_features_show_their_attributes_and_no_markup(site: Site, opens: Opens, 
 def test_a_point_is_picked_on_the_map(site: Site, opens: Opens):
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
     add(page, "Point", "Camp")
-    page.get_by_role("button", name="Pick it on the map").click()
-    expect(page.locator("#drawing")).to_contain_text("Click where the point is")
+    page.get_by_role("button", name="Pick on the map").click()
+    expect(page.locator("#drawing")).to_contain_text("Click the position of the point")
     page.locator("#map").click()
     expect(page.locator("#drawing")).to_be_hidden()
     keep(page)
@@ -91,8 +91,8 @@ def test_a_picture_is_placed_by_corners_drawn_on_the_map(site: Site, opens: Open
     Image.new("RGB", (60, 40), "red").save(picture)
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
     add(page, "Image", "Scan", picture)
-    page.get_by_label("it is an ordinary picture").check()
-    page.get_by_role("button", name="Draw its corners on the map").click()
+    page.get_by_label("Image has no georeference").check()
+    page.get_by_role("button", name="Draw extent on the map").click()
     for position in ({"x": 200, "y": 200}, {"x": 500, "y": 400}):
         page.locator("#map").click(position=position)
     keep(page)
@@ -113,7 +113,7 @@ def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, 
     wrong.write_text("no features here")
     add(page, "Vector", "Words", wrong)
     keep(page)
-    expect(page.locator("#entry-form .wrong, #entry-problem:visible").first).to_contain_text(re.compile("[a-z]"))
+    expect(page.locator("#dataset-form .wrong, #dataset-problem:visible").first).to_contain_text(re.compile("[a-z]"))
     assert site.call("GET", "datasets")["total"] == 0
 
 
@@ -147,20 +147,20 @@ def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
     rows = page.locator("#data-rows tr:not(.more)")
     expect(rows).to_have_count(2)
-    page.get_by_label("only where the map is").check()
+    page.get_by_label("In the current view only").check()
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Camp")
-    page.get_by_label("only where the map is").uncheck()
+    page.get_by_label("In the current view only").uncheck()
     page.locator("#data-text").fill("cab")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Cabin")
     page.get_by_role("search", name="Data").get_by_label("Kind").select_option("images")
-    expect(page.locator("#data-empty")).to_contain_text("Nothing is like this")
+    expect(page.locator("#data-empty")).to_contain_text("No datasets match")
 
 
 def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens: Opens):
     page = opens(site, "#panel=data")
-    page.get_by_label("Whose").select_option("in the central one")
+    page.get_by_label("Owner").select_option("central server")
     expect(page.locator("#data-empty")).to_contain_text("MOSAIC_CENTRAL_URL")
 
 
@@ -183,8 +183,8 @@ def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
     keep(page)
     expect(page.get_by_role("row", name=re.compile("^Height"))).to_be_visible()
     open_row(page, "Height")
-    page.get_by_role("button", name="Share with the central one").click()
-    expect(page.locator(".details .terms")).to_contain_text("Centralshared")
+    page.get_by_role("button", name="Share on the central server").click()
+    expect(page.locator(".details .terms")).to_contain_text("Central servershared")
     there = opens(site, "#panel=data")
 
     def arrived() -> bool:
@@ -195,9 +195,9 @@ def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
     until(there, arrived)
     camp = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0, "shared": True}
     site.call("POST", "datasets", json=camp)
-    page.get_by_label("Whose").select_option("in the central one")
+    page.get_by_label("Owner").select_option("central server")
     page.get_by_role("button", name="Fetch Camp").click()
-    expect(page.locator("#notices")).to_contain_text("Camp is here now")
+    expect(page.locator("#notices")).to_contain_text("Camp copied to this server")
     expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
     names = {entry["name"] for entry in local.call("GET", "datasets")["datasets"]}
     assert names == {"Height", "Camp"}
@@ -217,9 +217,9 @@ def test_a_mosaic_is_asked_of_the_central_installation(site: Site, local: Site, 
     page = opens(local)
     type_area(page, catalogue.bbox)
     choose_scenes(page, catalogue)
-    page.get_by_label("Size of a pixel").fill("40")
-    page.get_by_label("Made by").select_option("the central one")
-    page.get_by_role("button", name="Ask for the mosaic").click()
-    expect(page.locator("#notices")).to_contain_text("asked of the central installation")
+    page.get_by_label("Resolution").fill("40")
+    page.get_by_label("Run on").select_option("central server")
+    page.get_by_role("button", name="Create mosaic").click()
+    expect(page.locator("#notices")).to_contain_text("queued on the central server")
     assert site.call("GET", "requests")["total"] == 1
     assert local.call("GET", "requests")["total"] == 0

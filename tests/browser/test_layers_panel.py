@@ -39,7 +39,7 @@ def test_who_comes_without_a_link_sees_the_newest_mosaic(gallery: Site, opens: O
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert [title for title, *_ in look(page)] == ["green"]
-    page = opens(gallery, "#panel=ask")
+    page = opens(gallery, "#panel=new")
     assert look(page) == []
 
 
@@ -63,7 +63,7 @@ def test_order_opacity_and_visibility(gallery: Site, opens: Opens):
     expect(page.locator("#legends")).not_to_contain_text("green")
     page.locator("#layers-list .head").last.drag_to(page.locator("#layers-list > li").first)
     assert [title for title, *_ in look(page)] == ["green", "snow"]
-    page.get_by_role("button", name="Take snow off the map").click()
+    page.get_by_role("button", name="Remove snow from the map").click()
     assert len(look(page)) == 1
     page.get_by_role("button", name="Undo").click()
     assert [title for title, *_ in look(page)] == ["green", "snow"]
@@ -77,27 +77,27 @@ def test_colours_are_chosen_and_the_legend_follows(gallery: Site, opens: Opens):
     item.locator("summary").click()
     with page.expect_response(re.compile(r"tiles/.*colormap=viridis.*minimum=-0.25.*maximum=0.75")) as told:
         item.get_by_label("Colour map").select_option("viridis")
-        item.get_by_label("First").fill("-0.25")
-        item.get_by_label("Last").fill("0.75")
-        item.get_by_label("Last").blur()
+        item.get_by_label("Minimum").fill("-0.25")
+        item.get_by_label("Maximum").fill("0.75")
+        item.get_by_label("Maximum").blur()
     assert told.value.ok
     expect(page.locator("#legends .first")).to_have_text("-0.25")
     expect(page.locator("#legends .last")).to_have_text("0.75")
-    item.get_by_label("First").fill("2")
-    item.get_by_label("First").blur()
-    expect(item.locator(".wrong")).to_have_text("The first must be less than the last.")
+    item.get_by_label("Minimum").fill("2")
+    item.get_by_label("Minimum").blur()
+    expect(item.locator(".wrong")).to_have_text("The minimum must be less than the maximum.")
 
 
 def test_two_layers_are_compared_by_mouse_and_keyboard(gallery: Site, opens: Opens):
     page = opens(gallery, "#panel=requests")
     show_both(page)
-    page.get_by_role("button", name="Compare with a curtain").click()
+    page.get_by_role("button", name="Swipe").click()
     assert all(clipped for _, _, _, clipped, _ in look(page))
-    slider = page.get_by_role("slider", name=re.compile("^Compare"))
+    slider = page.get_by_role("slider", name=re.compile("^Swipe"))
     slider.focus()
     page.keyboard.press("Home")
     expect(slider).to_have_attribute("aria-valuetext", re.compile("^0 % snow, then green"))
-    page.get_by_role("button", name="Stop comparing").click()
+    page.get_by_role("button", name="Stop swiping").click()
     assert not any(clipped for _, _, _, clipped, _ in look(page))
 
 
@@ -108,8 +108,8 @@ def test_a_link_shows_the_same_view(gallery: Site, opens: Opens):
     item = page.locator("#layers-list > li").first
     item.locator("summary").click()
     item.get_by_label("Colour map").select_option("magma")
-    page.get_by_role("button", name="Compare with a curtain").click()
-    page.get_by_role("button", name="Copy a link").click()
+    page.get_by_role("button", name="Swipe").click()
+    page.get_by_role("button", name="Copy link").click()
     expect(page.locator("#notices")).to_contain_text("copied")
     link = page.evaluate("navigator.clipboard.readText()")
     other = opens(gallery, link.removeprefix(f"{gallery.url}/"))
@@ -122,7 +122,7 @@ def test_a_link_shows_the_same_view(gallery: Site, opens: Opens):
 def test_a_link_to_what_is_gone_says_so(gallery: Site, opens: Opens):
     there = gallery.ids["green"]
     page = opens(gallery, f"#layer=m.{uuid.uuid4()},1,1&layer=m.{there},1,1")
-    expect(page.locator("#notices")).to_contain_text("A layer of this link is not there")
+    expect(page.locator("#notices")).to_contain_text("1 layer in this link was deleted")
     assert [title for title, *_ in look(page)] == ["green"]
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from support.browsers.sites import PHONE, Opens, Site, listened
 
-PANELS = ("ask", "requests", "data", "layers")
+PANELS = ("new", "requests", "data", "layers")
 
 
 def open_all(page: Page, panel: str) -> None:
@@ -56,8 +56,13 @@ def test_tabs_are_reached_by_arrows(gallery: Site, opens: Opens):
     page = opens(gallery)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the map")).to_be_focused()
-    page.get_by_role("tab", name="Ask").focus()
-    for key, name in (("ArrowRight", "Requests"), ("End", "Layers"), ("ArrowRight", "Ask"), ("ArrowLeft", "Layers")):
+    page.get_by_role("tab", name="New mosaic").focus()
+    for key, name in (
+        ("ArrowRight", "Mosaics"),
+        ("End", "Layers"),
+        ("ArrowRight", "New mosaic"),
+        ("ArrowLeft", "Layers"),
+    ):
         page.keyboard.press(key)
         expect(page.get_by_role("tab", name=name)).to_be_focused()
         expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
@@ -75,8 +80,8 @@ def test_a_phone_shows_map_and_panel_and_nothing_sticks_out(gallery: Site, opens
     page.get_by_role("button", name="Panel").click()
     expect(page.get_by_role("tabpanel")).to_be_hidden()
     assert page.locator("#map").bounding_box()["height"] > 1.5 * height
-    page.get_by_role("tab", name="Requests").click()
-    expect(page.get_by_role("tabpanel", name="Requests")).to_be_visible()
+    page.get_by_role("tab", name="Mosaics").click()
+    expect(page.get_by_role("tabpanel", name="Mosaics")).to_be_visible()
 
 
 def test_numbers_and_dates_are_in_the_language_of_the_reader(gallery: Site, chromium):
@@ -118,13 +123,13 @@ def test_who_is_logged_in_makes_and_ends_tokens_and_logs_out(with_login: Site, o
     log_in(page, secret_of(with_login.database, "ann", "editor"))
     page.get_by_role("button", name="ann").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("A new token, for").fill("nightly")
-    dialog.get_by_role("button", name="Make it").click()
+    dialog.get_by_label("Label of the new token").fill("nightly")
+    dialog.get_by_role("button", name="Create token").click()
     expect(dialog.locator(".secret")).to_have_text(re.compile("^mosaic_"))
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
-    dialog.get_by_role("button", name="End nightly").click()
-    expect(dialog.get_by_role("button", name="End nightly")).to_have_count(0)
+    dialog.get_by_role("button", name="Revoke nightly").click()
+    expect(dialog.get_by_role("button", name="Revoke nightly")).to_have_count(0)
     dialog.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Log out").click()
     page.goto(f"{with_login.url}/")
@@ -134,5 +139,5 @@ def test_who_is_logged_in_makes_and_ends_tokens_and_logs_out(with_login: Site, o
 def test_a_viewer_may_look_and_sees_why_not_more(with_login: Site, opens: Opens):
     page = opens(with_login)
     log_in(page, secret_of(with_login.database, "vic", "viewer"))
-    expect(page.get_by_role("button", name="Ask for the mosaic")).to_be_disabled()
-    expect(page.locator("#notices")).to_contain_text("role editor")
+    expect(page.get_by_role("button", name="Create mosaic")).to_be_disabled()
+    expect(page.locator("#notices")).to_contain_text("editor role")

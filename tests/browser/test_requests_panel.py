@@ -25,7 +25,7 @@ def test_tiles_appear_on_the_map_while_a_mosaic_is_made(site: Site, catalogue: C
     expect(row).to_contain_text("Succeeded", timeout=SLOW)
     expect(page.locator(".leaflet-image-layer")).to_have_count(0)
     expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
-    expect(page.locator("#notices")).to_contain_text("fine is done")
+    expect(page.locator("#notices")).to_contain_text("fine is ready")
 
 
 def test_a_request_is_stopped_and_removed(site: Site, catalogue: Catalogue, opens: Opens):
@@ -35,13 +35,13 @@ def test_a_request_is_stopped_and_removed(site: Site, catalogue: Catalogue, open
     page.get_by_role("button", name="Cancel").click()
     row = page.get_by_role("row", name=re.compile("^fine"))
     expect(row).to_contain_text("Cancelled", timeout=SLOW)
-    page.get_by_role("button", name="Remove …").click()
-    page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Delete …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(row).to_be_visible()
-    page.get_by_role("button", name="Remove …").click()
-    page.get_by_role("dialog").get_by_role("button", name="Remove it").click()
+    page.get_by_role("button", name="Delete …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
-    expect(page.locator("#requests-empty")).to_contain_text("No mosaic was asked for yet")
+    expect(page.locator("#requests-empty")).to_contain_text("No mosaics yet")
     assert site.call("GET", "requests")["total"] == 0
 
 
@@ -65,4 +65,4 @@ def test_requests_are_found_by_name_and_state_and_come_in_pages(site: Site, cata
     page.get_by_label("Search by name").fill("m2")
     expect(rows).to_have_count(11)
     page.get_by_label("State").select_option("failed")
-    expect(page.locator("#requests-empty")).to_contain_text("No request is like this")
+    expect(page.locator("#requests-empty")).to_contain_text("No mosaics match")

@@ -125,20 +125,20 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#account")).to_contain_text("admin")
 
-    form = page.get_by_role("form", name="Ask for a mosaic")
-    page.get_by_role("tab", name="Ask").click()
+    form = page.get_by_role("form", name="New mosaic")
+    page.get_by_role("tab", name="New mosaic").click()
     # the source before the area: a complete form is searched at once, and Earth Search is not allowed here
     form.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
-    form.get_by_label("First day").fill("2024-06-01")
-    form.get_by_label("Last day").fill("2024-09-30")
+    form.get_by_label("From (UTC)").fill("2024-06-01")
+    form.get_by_label("To (UTC)").fill("2024-09-30")
     for side, value in zip(("West", "South", "East", "North"), eds.items[0]["bbox"], strict=True):
         form.get_by_label(side).fill(str(value))
     expect(form.locator("#found")).to_contain_text("1 scene")
     for hidden in ("clouds", "their shadows"):
         form.get_by_label(hidden, exact=True).uncheck()
-    form.get_by_label("Size of a pixel").fill("20")
-    form.get_by_label("Name, if you like").fill("on-the-page")
-    form.get_by_role("button", name="Ask for the mosaic").click()
+    form.get_by_label("Resolution").fill("20")
+    form.get_by_label("Name (optional)").fill("on-the-page")
+    form.get_by_role("button", name="Create mosaic").click()
 
     row = page.get_by_role("row", name=re.compile("^on-the-page"))
     expect(row).to_contain_text("Succeeded", timeout=MADE_SECONDS * 1000)
@@ -154,7 +154,7 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     expect(page.locator("#legends")).to_contain_text("on-the-page · NDVI")
     expect(tiles.first).to_be_visible()
     page.locator("#map").hover()
-    expect(page.locator("#reading")).to_contain_text(re.compile(r"NDVI-?\d"))
+    expect(page.locator("#pointer")).to_contain_text(re.compile(r"NDVI-?\d"))
 
 
 def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):

@@ -1,4 +1,4 @@
-"""The page, and the files that belong to it. What is on it, the browser asks for over REST."""
+"""The page and its static files. The page gets its data over REST."""
 
 from collections.abc import MutableMapping
 from functools import cache
@@ -23,14 +23,14 @@ from mosaic_api.settings import Settings
 router = APIRouter(include_in_schema=False)
 HERE = Path(__file__).parents[1]
 VENDOR = "vendor/"
-"""What lies below is in folders named by version, and never changes."""
+"""The folder of libraries in folders named by version, whose files never change."""
 STOPS = 16
-"""Colours of a colormap that its picture in the form is drawn from."""
+"""Colours of a colormap that the page draws its ramp from."""
 _templates = Jinja2Templates(HERE / "templates")
 
 
 class _Files(StaticFiles):
-    """Files that a browser keeps for a year where they never change, and asks after where they may."""
+    """Static files; a browser caches those that never change for a year, and revalidates the others."""
 
     async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
         response = await super().get_response(path, scope)
@@ -40,38 +40,39 @@ class _Files(StaticFiles):
 
 
 def mount_files(app: FastAPI) -> None:
-    """Serve the page's scripts, styles and pictures."""
+    """Serve the page's scripts, styles and images."""
     app.mount("/static", _Files(directory=HERE / "static"), name="static")
 
 
 @router.get("/", response_class=HTMLResponse)
 def page(request: Request) -> Response:
-    """The one page; anybody may have it, for nothing on it is anybody's. On one's own machine its link lets one in."""
+    """Return the page. It is public, since it contains no data; with `mosaic serve` its link sets the session."""
     settings = context_of(request).settings
     if settings.local_token:
         entered = let_in(request, settings.local_token)
         if entered is not None:
             return entered
         if not is_local_user(request, settings.local_token):
-            asked = {"wrong": PARAMETER in request.query_params, "address": str(request.base_url).rstrip("/")}
+            message = "This is not the token of this server." if PARAMETER in request.query_params else ""
+            values: dict[str, Any] = {"message": message, "address": str(request.base_url).rstrip("/")}
             return _templates.TemplateResponse(
-                request, "local.html", asked, HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"}
+                request, "login.html", values, HTTPStatus.UNAUTHORIZED, headers={"Cache-Control": "no-store"}
             )
-    told = {
-        "told": page_settings(settings),
+    values = {
+        "settings": page_settings(settings),
         "colormaps": colormaps(),
         "methods": METHODS,
-        "usual_method": Composite().method,
+        "default_method": Composite().method,
     }
-    return _templates.TemplateResponse(request, "page.html", told, headers={"Cache-Control": "no-cache"})
+    return _templates.TemplateResponse(request, "page.html", values, headers={"Cache-Control": "no-cache"})
 
 
 def page_settings(settings: Settings) -> dict[str, Any]:
-    """What the page's scripts know of the installation."""
+    """The settings that the page's scripts need (static/js/lib/settings.mjs)."""
     return {
         "tileServer": settings.tile_server,
         "tileAttribution": settings.tile_attribution,
-        "ownScenes": bool(settings.scenes),
+        "localScenes": bool(settings.scenes),
         "maxUploadBytes": settings.max_upload_bytes,
         "colormaps": colormaps(),
         "files": [{"key": file.key, "title": file.title} for file in FILES.values()],
@@ -80,11 +81,11 @@ def page_settings(settings: Settings) -> dict[str, Any]:
 
 @cache
 def colormaps() -> dict[str, list[str]]:
-    """The colormaps that a mosaic may have, each as colours from its first to its last, `#rrggbb`."""
+    """The colormaps of the contract, each as colours `#rrggbb` from its first to its last."""
     return {name: _colours(palette(name)) for name in get_args(Output.model_fields["colormap"].annotation)}
 
 
 def _colours(colours: bytes) -> list[str]:
-    """Some of a palette of 256 colours, whose first stands for "no data"."""
+    """Evenly spaced colours of a palette of 256, whose first is "no data"."""
     numbers = [round(1 + step * 254 / (STOPS - 1)) for step in range(STOPS)]
     return [f"#{colours[3 * number : 3 * number + 3].hex()}" for number in numbers]

@@ -1,46 +1,62 @@
-// Drawing on the map for whoever needs a shape; Escape, or the button beside the hint, ends it without one.
+// Lets the user draw a shape or pick a point on the map; Escape or the button beside the hint cancels.
 
-import { button, the } from "../lib/dom.mjs";
+import { button, byId } from "../lib/dom.mjs";
+import { collapse } from "../lib/tabs.mjs";
 import { map } from "./map.mjs";
-import { fold } from "../lib/tabs.mjs";
 
-const hint = the("drawing");
-let giveUp = () => {};
+const hint = byId("drawing");
+let cancel = () => {};
 
-/** Ask for something on the map until `listen` has it; null when the user gives up, or something else is drawn. */
-function asked(text, listen, begin, end) {
-  giveUp();
-  return new Promise((answer) => {
-    const done = (found) => {
-      giveUp = () => {};
-      map.off(listen.event, heard);
-      document.removeEventListener("keydown", escape);
+/**
+ * Show a hint and wait for an event of the map.
+ * @template T
+ * @param {string} text the hint.
+ * @param {string} event
+ * @param {(event: any) => T} read the result from the event.
+ * @param {() => void} begin
+ * @param {() => void} end
+ * @returns {Promise<T | null>} null if the user cancels or starts to draw something else.
+ */
+function waitFor(text, event, read, begin, end) {
+  cancel();
+  return new Promise((resolve) => {
+    const finish = (/** @type {T | null} */ result) => {
+      cancel = () => {};
+      map.off(event, onEvent);
+      document.removeEventListener("keydown", onKey);
       end();
       hint.hidden = true;
-      fold(false);
-      answer(found);
+      collapse(false);
+      resolve(result);
     };
-    const heard = (event) => done(listen.take(event));
-    const escape = ({ key }) => { if (key === "Escape") done(null); };
-    giveUp = () => done(null);
-    hint.replaceChildren(text, button("Give up", giveUp));
+    const onEvent = (/** @type {any} */ fired) => finish(read(fired));
+    const onKey = (/** @type {KeyboardEvent} */ { key }) => { if (key === "Escape") finish(null); };
+    cancel = () => finish(null);
+    hint.replaceChildren(text, button("Cancel", cancel));
     hint.hidden = false;
-    fold(true);
-    map.on(listen.event, heard);
-    document.addEventListener("keydown", escape);
+    collapse(true);
+    map.on(event, onEvent);
+    document.addEventListener("keydown", onKey);
     begin();
   });
 }
 
-/** A rectangle or polygon that the user draws, as a Leaflet shape that is on the map no longer; or null. */
+/**
+ * The shape that the user draws, already removed from the map.
+ * @param {"Rectangle" | "Polygon"} shape
+ * @param {string} text the hint.
+ * @returns {Promise<L.Polygon | null>} null if the user cancels.
+ */
 export function drawn(shape, text) {
-  const take = ({ layer }) => { layer.remove(); return layer; };
-  const options = { tooltips: false, pathOptions: { className: "area-shape" }, templineStyle: { className: "area-shape" }, hintlineStyle: { className: "area-shape" } };
-  return asked(text, { event: "pm:create", take }, () => map.pm.enableDraw(shape, options), () => map.pm.disableDraw());
+  const read = (/** @type {{layer: L.Polygon}} */ { layer }) => { layer.remove(); return layer; };
+  const style = { className: "area-shape" };
+  const options = { tooltips: false, pathOptions: style, templineStyle: style, hintlineStyle: style };
+  return waitFor(text, "pm:create", read, () => map.pm.enableDraw(shape, options), () => map.pm.disableDraw());
 }
 
-/** A place that the user clicks; or null. */
+/** The point that the user clicks. @param {string} text the hint. @returns {Promise<L.LatLng | null>} null if the user cancels. */
 export function picked(text) {
   const { style } = map.getContainer();
-  return asked(text, { event: "click", take: ({ latlng }) => latlng }, () => { style.cursor = "crosshair"; }, () => { style.cursor = ""; });
+  const read = (/** @type {L.LeafletMouseEvent} */ { latlng }) => latlng;
+  return waitFor(text, "click", read, () => { style.cursor = "crosshair"; }, () => { style.cursor = ""; });
 }

@@ -1,74 +1,108 @@
-// The layers on the map: which there are, in which order, how they are seen. What a kind of layer does is in the kinds'
-// own modules; who shows layers listens to `change`.
+// The layers on the map, their order and how they are shown. The kinds of layers are in modules of their own; whoever
+// displays layers listens to `change`.
 
-import { map } from "./map.mjs";
 import { overlaps } from "../lib/geo.mjs";
+import { map } from "./map.mjs";
+
+/**
+ * @typedef {import("../lib/geo.mjs").Box} Box
+ * @typedef {{colormap?: string, minimum?: number, maximum?: number}} Colours how a layer is coloured; what is missing is the layer's default.
+ * @typedef {{name: string, value: number | null}} BandValue
+ */
 
 const LOWEST = 400;
 let panes = 0;
 
-/** Something on the map. Its kinds build what Leaflet shows. */
+/** Something on the map; subclasses create what Leaflet shows. */
 export class Layer {
+  visible = true;
+  opacity = 1;
+  /** @type {Colours} */
+  colours = {};
+  pane = `layer-${panes++}`;
+
   /**
-   * @param {string} key by which a link names it: `m.` or `e.` and the id.
+   * @param {string} key its name in a link: `m.` (mosaic) or `d.` (dataset) and the id.
    * @param {string} title
-   * @param {number[]} box where it is.
+   * @param {Box} box its extent.
    */
   constructor(key, title, box) {
-    Object.assign(this, { key, title, box, visible: true, opacity: 1, colours: {} });
-    this.pane = `layer-${panes++}`;
+    this.key = key;
+    this.title = title;
+    this.box = box;
   }
 
-  /** Whether its colours can be chosen. */
+  /** Whether the user can choose its colours. */
   get colourable() { return false; }
 
-  /** What it says of itself under its title. */
-  get says() { return ""; }
+  /** The line below its title. */
+  get description() { return ""; }
 
-  /** Files that can be had, as {label: address}. */
+  /** Its files. @returns {Record<string, string>} URL by label. */
   get downloads() { return {}; }
 
-  /** Its legend as the API tells legends, or null. */
+  /** Its exact extent, where it is a polygon. @returns {import("../lib/geo.mjs").Geometry | null} */
+  get footprint() { return null; }
+
+  /** Its legend as the API returns it, or null. @returns {Promise<any>} */
   async legend() { return null; }
 
-  /** The values of its bands at a place as [{name, value}]; none where it has no values. */
-  async valuesAt() { return []; }
+  /**
+   * The values of its bands at a point; none if it has no values there.
+   * @param {number} _latitude
+   * @param {number} _longitude
+   * @param {AbortSignal} _signal
+   * @returns {Promise<BandValue[]>}
+   */
+  async valuesAt(_latitude, _longitude, _signal) { return []; }
 
-  /** Called when it is on the map, and when it is no longer. */
+  /** Change its colours. @param {Colours} colours */
+  colour(colours) { this.colours = colours; }
+
+  /** Called after it was added to the map. */
   added() {}
+
+  /** Called after it was removed from the map. */
   removed() {}
 }
 
-/** Tiles within a box that may cross the antimeridian, seen on every copy of the world. */
-export const Tiles = L.TileLayer.extend({
-  initialize(url, box, options) {
+/** Tiles within a box that can cross the antimeridian, on every copy of the world. */
+export const Tiles = /** @type {new (url: string, box: Box, options: L.TileLayerOptions) => L.TileLayer} */ (L.TileLayer.extend({
+  initialize(/** @type {string} */ url, /** @type {Box} */ box, /** @type {L.TileLayerOptions} */ options) {
     this._box = box;
-    L.TileLayer.prototype.initialize.call(this, url, { maxZoom: 20, ...options });
+    /** @type {any} */ (L.TileLayer.prototype).initialize.call(this, url, { maxZoom: 20, ...options });
   },
 
-  _isValidTile(coords) {
+  _isValidTile(/** @type {L.Coords} */ coords) {
     const [{ lat: north, lng: west }, { lat: south, lng: east }] = this._tileCoordsToNwSe(coords);
-    return L.TileLayer.prototype._isValidTile.call(this, coords) && overlaps(this._box, [west, south, east, north]);
+    return /** @type {any} */ (L.TileLayer.prototype)._isValidTile.call(this, coords) && overlaps(this._box, [west, south, east, north]);
   },
-});
+}));
 
 class Layers extends EventTarget {
-  /** The uppermost first. */
+  /** From top to bottom. @type {Layer[]} */
   list = [];
 
+  /** @param {string} key */
   find(key) { return this.list.find((layer) => layer.key === key); }
 
-  /** Put a layer on top of the others, or find it there already. */
-  add(layer, place = 0) {
-    const there = this.find(layer.key);
-    if (there) return there;
+  /**
+   * Add a layer, unless it is on the map already.
+   * @param {Layer} layer
+   * @param {number} index its place in the order; 0 is the top.
+   * @returns {Layer} the layer with this key that is on the map.
+   */
+  add(layer, index = 0) {
+    const present = this.find(layer.key);
+    if (present) return present;
     map.createPane(layer.pane);
-    this.list.splice(place, 0, layer);
+    this.list.splice(index, 0, layer);
     layer.added();
     this.changed();
     return layer;
   }
 
+  /** @param {Layer} layer */
   remove(layer) {
     this.list = this.list.filter((other) => other !== layer);
     layer.removed();
@@ -77,25 +111,25 @@ class Layers extends EventTarget {
     this.changed();
   }
 
-  /** Move a layer to a place in the order, 0 being the top. */
-  move(layer, place) {
+  /** Move a layer within the order. @param {Layer} layer @param {number} index 0 is the top. */
+  move(layer, index) {
     this.list = this.list.filter((other) => other !== layer);
-    this.list.splice(Math.max(0, place), 0, layer);
+    this.list.splice(Math.max(0, index), 0, layer);
     this.changed();
   }
 
-  /** Change how a layer is seen: visible, opacity. */
+  /** Change how a layer is shown. @param {Layer} layer @param {{visible?: boolean, opacity?: number}} look */
   set(layer, look) {
     Object.assign(layer, look);
     this.changed();
   }
 
-  /** Bring the map into agreement, and tell. */
+  /** Update the map, and fire `change`. */
   changed() {
-    this.list.forEach((layer, place) => {
-      const { style } = map.getPane(layer.pane);
-      style.zIndex = LOWEST + this.list.length - place;
-      style.opacity = layer.opacity;
+    this.list.forEach((layer, index) => {
+      const { style } = /** @type {HTMLElement} */ (map.getPane(layer.pane));
+      style.zIndex = String(LOWEST + this.list.length - index);
+      style.opacity = String(layer.opacity);
       style.display = layer.visible ? "" : "none";
     });
     this.dispatchEvent(new Event("change"));

@@ -1,19 +1,20 @@
-// Which colour stands for which value, for the layers that are seen.
+// The legends of the visible layers.
 
-import { make, the } from "../lib/dom.mjs";
-import { layers } from "./layers.mjs";
+import { byId, make } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
+import { layers } from "./layers.mjs";
 
-const MOST = 4;
-const APART = 6;
+const MAX_LEGENDS = 4;
 /** Pixels between two numbers, at least. */
-const known = new Map();
+const GAP = 6;
+/** @type {Map<string, Promise<any>>} */
+const cache = new Map();
 
-/** A ramp of colours as a background. */
+/** A colour ramp as a CSS background. @param {string[]} colours */
 export const ramp = (colours) => `linear-gradient(to right, ${colours.join(", ")})`;
 
-/** A legend, as the API tells it, as an element. */
-export function draw({ title, colours, minimum, maximum, stops, bands }) {
+/** The element of a legend. @param {any} legend as the API returns it. */
+function draw({ title, colours, minimum, maximum, stops, bands }) {
   if (!colours.length) {
     const channels = ["red", "green", "blue"].map((hue, number) => bands[number] &&
       make("span", { class: hue }, `${bands[number].name} ${locale.about(bands[number].minimum)} – ${locale.about(bands[number].maximum)}`));
@@ -21,8 +22,8 @@ export function draw({ title, colours, minimum, maximum, stops, bands }) {
   }
   const bar = make("div", { class: "ramp" });
   bar.style.background = ramp(colours);
-  const at = (value) => (value - minimum) / (maximum - minimum);
-  const between = stops.filter(({ value }) => value > minimum && value < maximum);
+  const at = (/** @type {number} */ value) => (value - minimum) / (maximum - minimum);
+  const between = stops.filter((/** @type {{value: number}} */ { value }) => value > minimum && value < maximum);
   const marks = [{ value: minimum, end: "first" }, ...between, { value: maximum, end: "last" }].map(({ value, end = "between" }) => {
     const mark = make("span", { class: end }, locale.about(value));
     mark.style.left = `${100 * Math.min(1, Math.max(0, at(value) || 0))}%`;
@@ -31,37 +32,41 @@ export function draw({ title, colours, minimum, maximum, stops, bands }) {
   return make("div", { class: "legend" }, make("div", { class: "title" }, title), bar, make("div", { class: "scale" }, ...marks));
 }
 
-/** Leave out numbers between the first and the last that would touch another. */
+/** Remove the numbers between the first and the last that would touch another. @param {Element} scale */
 function thin(scale) {
   const [first, ...between] = scale.children;
-  const last = between.pop();
-  const ends = last.getBoundingClientRect().left - APART;
-  let taken = first.getBoundingClientRect().right + APART;
+  const end = (between.pop() ?? first).getBoundingClientRect().left - GAP;
+  let start = first.getBoundingClientRect().right + GAP;
   for (const mark of between) {
-    const { left, right } = mark.getBoundingClientRect();
-    if (left < taken || right > ends) mark.remove();
-    else taken = right + APART;
+    const box = mark.getBoundingClientRect();
+    if (box.left < start || box.right > end) mark.remove();
+    else start = box.right + GAP;
   }
 }
 
-/** The legend of a layer, asked for once for the colours that it has. */
+/**
+ * The legend of a layer, requested once for each choice of colours.
+ * @param {import("./layers.mjs").Layer} layer
+ * @returns {Promise<any>}
+ */
 function legendOf(layer) {
-  const key = `${layer.key} ${layer.says} ${JSON.stringify(layer.colours)}`;
-  if (!known.has(key)) known.set(key, layer.legend().catch(() => { known.delete(key); return null; }));
-  return known.get(key);
+  const key = `${layer.key} ${layer.description} ${JSON.stringify(layer.colours)}`;
+  const known = cache.get(key) ?? layer.legend().catch(() => { cache.delete(key); return null; });
+  cache.set(key, known);
+  return known;
 }
 
 let turn = 0;
 
 async function show() {
   const mine = ++turn;
-  const seen = layers.list.filter((layer) => layer.visible && layer.opacity > 0).slice(0, MOST);
-  const found = await Promise.all(seen.map(async (layer) => [layer, await legendOf(layer)]));
-  if (mine !== turn) return; // what was asked later is shown
-  const told = found.filter(([, legend]) => legend);
-  the("legends").replaceChildren(...told.map(([layer, legend]) => draw({ ...legend, title: `${layer.title} · ${legend.title}` })));
-  the("legends").hidden = told.length === 0;
-  for (const scale of the("legends").querySelectorAll(".scale")) thin(scale);
+  const visible = layers.list.filter((layer) => layer.visible && layer.opacity > 0).slice(0, MAX_LEGENDS);
+  const found = await Promise.all(visible.map(async (layer) => [layer, await legendOf(layer)]));
+  if (mine !== turn) return; // a later call shows newer layers
+  const legends = found.filter(([, legend]) => legend);
+  byId("legends").replaceChildren(...legends.map(([layer, legend]) => draw({ ...legend, title: `${layer.title} · ${legend.title}` })));
+  byId("legends").hidden = legends.length === 0;
+  for (const scale of byId("legends").querySelectorAll(".scale")) thin(scale);
 }
 
 layers.addEventListener("change", show);

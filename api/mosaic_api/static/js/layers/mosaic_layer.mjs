@@ -1,34 +1,46 @@
-// A mosaic on the map: its tiles once it is published; before, the pictures of those tiles that are done.
+// A mosaic on the map: tiles once it is published, previews of the finished tiles before.
 
-import { address, get } from "../lib/api.mjs";
+import { get, urlOf } from "../lib/api.mjs";
 import { boundsNear, boxOfArea } from "../lib/geo.mjs";
-import { Layer, Tiles, layers } from "./layers.mjs";
-import { map, told } from "./map.mjs";
+import { settings } from "../lib/settings.mjs";
 import { productName } from "../lib/spec.mjs";
+import { Layer, Tiles, layers } from "./layers.mjs";
+import { map } from "./map.mjs";
 
+/** @typedef {Record<string, any>} Request as the API returns it. */
+
+/** @type {import("./layers.mjs").Box} */
 const WORLD = [-180, -85, 180, 85];
-const OVER = ["Succeeded", "Failed", "Cancelled"];
+const TERMINAL = ["Succeeded", "Failed", "Cancelled"];
 
-/** Whether nothing more happens to a request. */
-export const isOver = (request) => OVER.includes(request.phase);
+/** Whether a request has finished. @param {Request} request */
+export const isFinished = (request) => TERMINAL.includes(request.phase);
 
-/** Where a request's mosaic is or will be; null if only its files know. */
+/**
+ * The extent of a request's mosaic; null if only its files know it.
+ * @param {Request} request
+ * @returns {import("./layers.mjs").Box | null}
+ */
 export const boxOf = (request) => request.status.result?.bounds ?? boxOfArea(request.spec.area);
 
-/** The files of a published mosaic, as {label: address}. */
+/** The files of a published mosaic. @param {Request} request @returns {Record<string, string>} URL by label. */
 export function downloadsOf({ id, phase, spec }) {
   if (phase !== "Succeeded") return {};
   const keys = [...(spec.output?.formats ?? ["cog", "png"]), "item"];
-  const files = told.files.filter(({ key }) => keys.includes(key));
-  return Object.fromEntries(files.map(({ key, title }) => [title, address(`requests/${id}/files/${key}`)]));
+  const files = settings.files.filter(({ key }) => keys.includes(key));
+  return Object.fromEntries(files.map(({ key, title }) => [title, urlOf(`requests/${id}/files/${key}`)]));
 }
 
 export class MosaicLayer extends Layer {
+  /** @type {L.TileLayer | null} */
   #tiles = null;
+  /** @type {L.LayerGroup | null} */
   #preview = null;
+  /** @type {string | null} */
   #stretch = null;
-  #seen = new Set();
+  #shown = new Set();
 
+  /** @param {Request} request */
   constructor(request) {
     super(`m.${request.id}`, request.name, boxOf(request) ?? WORLD);
     this.request = request;
@@ -38,20 +50,23 @@ export class MosaicLayer extends Layer {
   get published() { return this.request.phase === "Succeeded"; }
   get colourable() { return this.published && (this.request.spec.product.bands?.length ?? 1) === 1; }
 
-  get says() {
-    const product = productName(this.request.spec.product);
+  get description() {
+    const product = productName(this.request.spec.product) ?? "";
     return this.published ? product : `${product}, ${this.request.phase.toLowerCase()}`;
   }
 
   get downloads() { return downloadsOf(this.request); }
 
-  get #parameters() {
-    const told = new URLSearchParams(Object.entries(this.colours));
-    return told.size ? `?${told}` : "";
+  get footprint() { return this.request.spec.area?.geometry ?? null; }
+
+  get #query() {
+    const query = new URLSearchParams(/** @type {any} */ (this.colours));
+    return query.size ? `?${query}` : "";
   }
 
-  async legend() { return this.published ? get(`${this.path}/legend${this.#parameters}`) : null; }
+  async legend() { return this.published ? get(`${this.path}/legend${this.#query}`) : null; }
 
+  /** @type {Layer["valuesAt"]} */
   async valuesAt(latitude, longitude, signal) {
     if (!this.published) return [];
     return (await get(`${this.path}/point?lon=${longitude}&lat=${latitude}`, signal)).bands;
@@ -64,41 +79,42 @@ export class MosaicLayer extends Layer {
     this.#preview?.remove();
   }
 
-  /** Take over what is known of the request by now. */
+  /** Show the current state of the request. @param {Request} request */
   update(request) {
     const before = this.request;
     this.request = request;
-    this.box = boxOf(request) ?? this.box;
+    const box = boxOf(request);
+    if (box) this.box = box;
     if (this.published) this.#showTiles();
-    else if (!isOver(request)) this.#showPreview();
+    else if (!isFinished(request)) this.#showPreview();
     if (before.phase !== request.phase) layers.changed();
   }
 
-  /** Colour the mosaic otherwise: {colormap, minimum, maximum}, each only if it differs from its own. */
+  /** @type {Layer["colour"]} */
   colour(colours) {
     this.colours = colours;
-    this.#tiles?.setUrl(this.#address());
+    this.#tiles?.setUrl(this.#url());
     layers.changed();
   }
 
-  #address() { return `${address(`${this.path}/tiles/`)}{z}/{x}/{y}.png${this.#parameters}`; }
+  #url() { return `${urlOf(`${this.path}/tiles/`)}{z}/{x}/{y}.png${this.#query}`; }
 
   #showTiles() {
     if (this.#tiles) return;
-    this.#tiles = new Tiles(this.#address(), this.box, { pane: this.pane });
+    this.#tiles = new Tiles(this.#url(), this.box, { pane: this.pane });
     this.#tiles.once("load", () => { this.#preview?.remove(); this.#preview = null; });
     this.#tiles.addTo(map);
   }
 
   async #showPreview() {
     this.#preview ??= L.layerGroup().addTo(map);
-    const told = this.#stretch ? `?stretch=${encodeURIComponent(this.#stretch)}` : "";
-    const { stretch, tiles } = await get(`${this.path}/preview${told}`).catch(() => ({ tiles: [] }));
+    const query = this.#stretch ? `?stretch=${encodeURIComponent(this.#stretch)}` : "";
+    const { stretch, tiles } = await get(`${this.path}/preview${query}`).catch(() => ({ tiles: [] }));
     this.#stretch = stretch ?? this.#stretch;
     for (const { index, bounds, url } of tiles) {
-      if (this.#seen.has(index) || !this.#preview) continue;
-      this.#seen.add(index);
-      L.imageOverlay(address(url), boundsNear(bounds, map.getCenter().lng), { pane: this.pane }).addTo(this.#preview);
+      if (this.#shown.has(index) || !this.#preview) continue;
+      this.#shown.add(index);
+      L.imageOverlay(urlOf(url), boundsNear(bounds, map.getCenter().lng), { pane: this.pane }).addTo(this.#preview);
     }
   }
 }

@@ -1,45 +1,48 @@
-// Where the pointer is, and what the layers' values are there; by keyboard, the same for the middle of the map.
+// Shows the coordinates under the pointer and the values of the layers there; with the keyboard, those of the map's centre.
 
-import { make, settled, the } from "../lib/dom.mjs";
-import { holds, wrapped } from "../lib/geo.mjs";
-import { layers } from "./layers.mjs";
+import { debounced, byId, make } from "../lib/dom.mjs";
+import { contains, wrapped } from "../lib/geo.mjs";
 import * as locale from "../lib/locale.mjs";
+import { layers } from "./layers.mjs";
 import { map } from "./map.mjs";
 
-const QUIET = 120;
-/** Milliseconds for which the pointer rests before values are asked for. */
-const MOST = 3;
-/** Layers whose values are told at once. */
-let asking = null;
+/** Milliseconds for which the pointer must rest before values are requested. */
+const REST = 120;
+/** Layers whose values are shown. */
+const MAX_LAYERS = 3;
+/** @type {AbortController | null} */
+let request = null;
 
-function show(place, rows) {
-  const told = rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
-  the("reading").replaceChildren(locale.place(place.lat, place.lng), ...(told.length ? [make("dl", {}, ...told)] : []));
+/** @param {{lat: number, lng: number}} point @param {string[][]} rows name and value. */
+function show(point, rows) {
+  const values = rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
+  byId("pointer").replaceChildren(locale.coordinates(point.lat, point.lng), ...(values.length ? [make("dl", {}, ...values)] : []));
 }
 
-async function read(place) {
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  const seen = layers.list.filter((layer) => layer.visible && holds(layer.box, place.lat, place.lng)).slice(0, MOST);
-  const found = await Promise.all(seen.map(async (layer) => {
-    const bands = await layer.valuesAt(place.lat, place.lng, signal).catch(() => []);
-    return bands.map(({ name, value }) => [seen.length > 1 || bands.length > 1 ? `${layer.title} ${name}` : name, locale.value(value)]);
+/** @param {{lat: number, lng: number}} point */
+async function showValues(point) {
+  request?.abort();
+  request = new AbortController();
+  const { signal } = request;
+  const visible = layers.list.filter((layer) => layer.visible && contains(layer.box, point.lat, point.lng)).slice(0, MAX_LAYERS);
+  const found = await Promise.all(visible.map(async (layer) => {
+    const bands = await layer.valuesAt(point.lat, point.lng, signal).catch(() => []);
+    return bands.map(({ name, value }) => [visible.length > 1 || bands.length > 1 ? `${layer.title} ${name}` : name, locale.value(value)]);
   }));
-  if (!signal.aborted) show(place, found.flat());
+  if (!signal.aborted) show(point, found.flat());
 }
 
-const later = settled(read, QUIET);
+const showValuesSoon = debounced(showValues, REST);
 
-/** Tell of a place: where it is at once, its values when the pointer rests. */
-function tell({ lat, lng }) {
-  const place = { lat: Math.max(-90, Math.min(90, lat)), lng: wrapped(lng) };
-  show(place, []);
-  asking?.abort();
-  later(place);
+/** Show the coordinates of a point, and its values when the pointer rests. @param {{lat: number, lng: number}} point */
+function follow({ lat, lng }) {
+  const point = { lat: Math.max(-90, Math.min(90, lat)), lng: wrapped(lng) };
+  show(point, []);
+  request?.abort();
+  showValuesSoon(point);
 }
 
-map.on("mousemove", ({ latlng }) => tell(latlng));
-map.on("click", ({ latlng }) => tell(latlng)); // a finger does not hover
-map.on("mouseout", () => { later.cancel(); asking?.abort(); the("reading").replaceChildren(); });
-map.on("moveend", () => { if (map.getContainer().matches(":focus-visible")) tell(map.getCenter()); });
+map.on("mousemove", ({ latlng }) => follow(latlng));
+map.on("click", ({ latlng }) => follow(latlng)); // touch screens do not hover
+map.on("mouseout", () => { showValuesSoon.cancel(); request?.abort(); byId("pointer").replaceChildren(); });
+map.on("moveend", () => { if (map.getContainer().matches(":focus-visible")) follow(map.getCenter()); });

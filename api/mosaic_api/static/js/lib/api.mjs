@@ -1,9 +1,14 @@
-// Calls of the REST API.
+// Calls the REST API.
 
 const ROOT = new URL("api/v1/", document.baseURI);
 
-/** What the API says is wrong: a sentence, and the field that is to blame. */
+/** What the API refuses: a message, and the field that caused it. */
 export class Problem extends Error {
+  /**
+   * @param {string} detail
+   * @param {number} status of HTTP; 0 if no server was involved.
+   * @param {string | null} field path in the request's body.
+   */
   constructor(detail, status = 0, field = null) {
     super(detail);
     this.status = status;
@@ -11,58 +16,70 @@ export class Problem extends Error {
   }
 }
 
-/** The address of something in the API. */
-export const address = (path) => new URL(path, ROOT).href;
+/** The URL of a path in the API. @param {string} path below /api/v1, or a whole path as the API returns it. */
+export const urlOf = (path) => new URL(path, ROOT).href;
 
 /**
  * Call the API.
  * @param {string} method of HTTP.
- * @param {string} path below /api/v1, or a whole path as the API tells them.
- * @param {object} body sent as JSON, if there is one.
- * @param {AbortSignal} signal ends the call.
- * @param {string} version of what is changed: the call fails with 412 if it is another one by now.
- * @returns what is answered, or null where the answer is empty.
+ * @param {string} path below /api/v1, or a whole path as the API returns it.
+ * @param {object | null} body sent as JSON.
+ * @param {AbortSignal | null} signal ends the call.
+ * @param {string | null} version that the change is based on; the call fails with 412 if the server has another.
+ * @returns {Promise<any>} the decoded response; null if it is empty.
  * @throws {Problem}
  */
 export async function call(method, path, body = null, signal = null, version = null) {
   const headers = { ...(body !== null && { "Content-Type": "application/json" }), ...(version && { "If-Match": `"${version}"` }) };
-  let answer;
+  let response;
   try {
-    answer = await fetch(address(path), { method, headers, signal, body: body === null ? null : JSON.stringify(body) });
+    response = await fetch(urlOf(path), { method, headers, signal, body: body === null ? null : JSON.stringify(body) });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem("The server does not answer; what is on the page stays as it is.");
+    if (isAbort(error)) throw error;
+    throw new Problem("Cannot reach the server. Nothing was lost; try again.");
   }
-  return read(answer.status, await answer.text());
+  return decode(response.status, await response.text());
 }
 
+/** Whether a call failed because its signal ended it. @param {unknown} error */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/** @type {(path: string, signal?: AbortSignal | null) => Promise<any>} */
 export const get = (path, signal = null) => call("GET", path, null, signal);
+/** @type {(path: string, body?: object, signal?: AbortSignal | null) => Promise<any>} */
 export const post = (path, body = {}, signal = null) => call("POST", path, body, signal);
+/** @type {(path: string, body: object, version?: string | null) => Promise<any>} */
 export const patch = (path, body, version = null) => call("PATCH", path, body, null, version);
+/** @type {(path: string) => Promise<any>} */
 export const remove = (path) => call("DELETE", path);
 
 /**
- * Send a form with a file, and tell how far it is.
+ * Send a form with a file.
+ * @param {string} path below /api/v1.
  * @param {FormData} form
- * @param {(part: number) => void} progress called with 0 to 1.
+ * @param {(share: number) => void} onProgress called with the share that is sent, 0 to 1.
+ * @returns {Promise<any>} the decoded response.
+ * @throws {Problem}
  */
-export function upload(path, form, progress) {
-  return new Promise((done, failed) => {
-    const request = new XMLHttpRequest(); // fetch does not tell how much was sent
-    request.open("POST", address(path));
-    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-    request.onerror = () => failed(new Problem("The file did not arrive: the server does not answer, or it is too large."));
+export function upload(path, form, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not report progress
+    request.open("POST", urlOf(path));
+    request.upload.onprogress = (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); };
+    request.onerror = () => reject(new Problem("Upload failed: cannot reach the server, or the file is too large."));
     request.onload = () => {
-      try { done(read(request.status, request.responseText)); } catch (error) { failed(error); }
+      try { resolve(decode(request.status, request.responseText)); } catch (error) { reject(error); }
     };
     request.send(form);
   });
 }
 
-function read(status, text) {
-  let told = null;
-  try { told = text ? JSON.parse(text) : null; } catch { /* not JSON: a proxy's page */ }
-  if (status < 400) return told;
+/** @param {number} status @param {string} text */
+function decode(status, text) {
+  /** @type {any} */
+  let body = null;
+  try { body = text ? JSON.parse(text) : null; } catch { /* not JSON: the page of a proxy */ }
+  if (status < 400) return body;
   if (status === 401) document.dispatchEvent(new CustomEvent("logged-out"));
-  throw new Problem(told?.detail ?? `The server answered ${status}; try again later.`, status, told?.field ?? null);
+  throw new Problem(body?.detail ?? `The server returned status ${status}. Try again later.`, status, body?.field ?? null);
 }

@@ -1,25 +1,45 @@
-// What a form holds, which parts of it are shown, and problems beside the fields that are to blame.
+// Reads and fills forms, shows the parts that a choice needs, and shows problems beside the fields that caused them.
+
+import { Problem } from "./api.mjs";
+import { make, messageOf } from "./dom.mjs";
+
+/** @typedef {Record<string, any>} Values of a form's fields, by name. */
 
 let count = 0;
 
-/** What the fields of a form hold, by name; check boxes of one name and many values as a list, single ones as true or false. */
-export function held(form) {
-  const told = {};
-  for (const field of form.elements) {
+/**
+ * A field of a form by its name.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @returns {HTMLInputElement & HTMLSelectElement} with what inputs and selects have in common.
+ */
+export const fieldOf = (form, name) => /** @type {any} */ (form.elements.namedItem(name));
+
+/** The values of a form. Check boxes that share a name give a list, single ones true or false. @param {HTMLFormElement} form */
+export function valuesOf(form) {
+  /** @type {Values} */
+  const values = {};
+  for (const element of form.elements) {
+    const field = /** @type {HTMLInputElement} */ (element);
     if (!field.name) continue;
     if (field.type === "checkbox" && field.hasAttribute("value")) {
-      told[field.name] ??= [];
-      if (field.checked) told[field.name].push(field.value);
-    } else if (field.type === "checkbox") told[field.name] = field.checked;
-    else if (field.type === "radio") { if (field.checked) told[field.name] = field.value; }
-    else told[field.name] = field.value;
+      values[field.name] ??= [];
+      if (field.checked) values[field.name].push(field.value);
+    } else if (field.type === "checkbox") values[field.name] = field.checked;
+    else if (field.type === "radio") { if (field.checked) values[field.name] = field.value; }
+    else values[field.name] = field.value;
   }
-  return told;
+  return values;
 }
 
-/** Let the fields of a form hold something else; those that are not named stay. */
+/**
+ * Set the values of a form; fields that `values` does not name keep theirs.
+ * @param {HTMLFormElement} form
+ * @param {Values} values
+ */
 export function fill(form, values) {
-  for (const field of form.elements) {
+  for (const element of form.elements) {
+    const field = /** @type {HTMLInputElement} */ (element);
     const value = values[field.name];
     if (value === undefined) continue;
     if (field.type === "checkbox") field.checked = Array.isArray(value) ? value.includes(field.value) : value;
@@ -28,38 +48,49 @@ export function fill(form, values) {
   }
 }
 
-/** Show the parts of a form that a choice needs: those whose data-for is among the names. */
+/**
+ * Show the parts of a form whose `data-for` is among some names, and hide its other parts.
+ * @param {HTMLFormElement} form
+ * @param {Set<string>} names
+ */
 export function showParts(form, names) {
-  for (const part of form.querySelectorAll("[data-for]")) part.hidden = !names.has(part.dataset.for);
+  for (const part of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-for]"))) part.hidden = !names.has(part.dataset.for ?? "");
 }
 
+/** @param {string} path */
 const steps = (path) => path.split(/(?=\[)|\./);
 
-/** How many steps two paths share from their beginning, where one is the beginning of the other; 0 where it is not. */
+/**
+ * The number of steps that two paths share if one is the beginning of the other, else 0.
+ * @param {string} one
+ * @param {string} other
+ */
 function shared(one, other) {
   const [short, long] = [steps(one), steps(other)].sort((a, b) => a.length - b.length);
-  return short.every((step, place) => step === long[place]) ? short.length : 0;
+  return short.every((step, index) => step === long[index]) ? short.length : 0;
 }
 
+/** @param {Element} element */
 const isField = (element) => element.matches("input, select, textarea");
 
-/** The element that stands for a field of what was sent; the most exact one that is shown. */
-function elementOf(form, field) {
+/** The visible element that matches a path best. @param {HTMLFormElement} form @param {string} path */
+function elementOf(form, path) {
+  /** @type {{element: HTMLElement | null, score: number}} */
   let best = { element: null, score: 0 };
-  for (const element of form.querySelectorAll("[data-field]")) {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-field]"))) {
     if (element.closest("[hidden]")) continue;
-    for (const path of element.dataset.field.split(" ")) {
-      const score = shared(path, field);
+    for (const candidate of element.dataset.field?.split(" ") ?? []) {
+      const score = shared(candidate, path);
       if (score > best.score) best = { element, score };
     }
   }
   return best.element;
 }
 
-/** Take away what is said of wrong fields. */
+/** Remove the problems that a form shows. @param {HTMLFormElement} form */
 export function clearProblems(form) {
-  for (const told of form.querySelectorAll(".wrong[data-made]")) told.remove();
-  for (const field of form.querySelectorAll("[aria-invalid]")) {
+  for (const note of form.querySelectorAll(".wrong[data-made]")) note.remove();
+  for (const field of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[aria-invalid]"))) {
     field.removeAttribute("aria-invalid");
     if (field.dataset.described !== undefined) {
       field.setAttribute("aria-describedby", field.dataset.described);
@@ -69,41 +100,42 @@ export function clearProblems(form) {
 }
 
 /**
- * Say what is wrong beside the field that is to blame, and go there; above the form where there is none.
+ * Show a problem beside the field that caused it and focus that field; above the form if no field did.
  * @param {HTMLFormElement} form
- * @param {HTMLElement} above where problems without a field are told.
- * @param {Problem} problem
+ * @param {HTMLElement} above element for problems without a field.
+ * @param {unknown} problem
  */
 export function showProblem(form, above, problem) {
   clearProblems(form);
   above.hidden = true;
-  const element = problem.field && elementOf(form, problem.field);
+  const element = problem instanceof Problem && problem.field ? elementOf(form, problem.field) : null;
   if (!element) {
-    above.textContent = problem.message;
+    above.textContent = messageOf(problem);
     above.hidden = false;
     above.focus();
     return;
   }
   const details = element.closest("details");
   if (details) details.open = true;
-  const field = isField(element) ? element : element.querySelector("input, select, textarea, button");
-  const told = document.createElement("p");
-  Object.assign(told, { className: "wrong", id: `wrong-${++count}`, textContent: withoutField(problem) });
-  told.dataset.made = "";
-  const place = isField(element) ? element.closest(".compass, .field, .pair > *") ?? element.parentElement : element;
-  place.append(told);
-  if (!field) { told.tabIndex = -1; told.focus(); return; }
+  const field = /** @type {HTMLElement | null} */ (isField(element) ? element : element.querySelector("input, select, textarea, button"));
+  const note = make("p", { class: "wrong", id: `wrong-${++count}`, "data-made": "" }, withoutPath(/** @type {Problem} */ (problem)));
+  const parent = isField(element) ? element.closest(".compass, .field, .pair > *") ?? element.parentElement : element;
+  parent?.append(note);
+  if (!field) { note.tabIndex = -1; note.focus(); return; }
   field.dataset.described = field.getAttribute("aria-describedby") ?? "";
-  field.setAttribute("aria-describedby", `${field.dataset.described} ${told.id}`.trim());
+  field.setAttribute("aria-describedby", `${field.dataset.described} ${note.id}`.trim());
   field.setAttribute("aria-invalid", "true");
   field.focus();
-  told.scrollIntoView({ block: "nearest" });
+  note.scrollIntoView({ block: "nearest" });
 }
 
-/** The sentence without the field's path at its beginning, for it stands beside the field. */
-function withoutField({ message, field }) {
+/**
+ * The message of a problem without the path of the field that it is shown beside.
+ * @param {{message: string, field: string | null}} problem
+ */
+export function withoutPath({ message, field }) {
   const plain = message.replace(/^the request: /, "");
-  const rest = [[`${field}: `, ""], [`${field} is `, "it is "]].find(([beginning]) => plain.startsWith(beginning));
-  const sentence = rest ? rest[1] + plain.slice(rest[0].length) : plain;
+  const path = field && plain.startsWith(field) ? plain.slice(field.length).match(/^[\w.[\]]*(:?) /) : null;
+  const sentence = path ? `${path[1] ? "" : "this field "}${plain.slice((field?.length ?? 0) + path[0].length)}` : plain;
   return sentence[0].toUpperCase() + sentence.slice(1);
 }

@@ -1,46 +1,62 @@
-// The spec of a MosaicRequest from what the form holds, and the other way. No document is needed here.
+// Converts between the values of the form and the spec of a MosaicRequest. Pure: it does not touch the document.
 //
-// What the form does not show (conditions of execution, details of files) is kept from the request that is tried again.
+// What the form does not show (execution settings, details of files) is kept from the request that was copied.
+
+/**
+ * @typedef {Record<string, any>} Spec of a MosaicRequest.
+ * @typedef {Record<string, any>} Scene of `spec.source.files.scenes`.
+ */
 
 const CATALOGUES = ["earth-search", "planetary-computer"];
+/** @param {string | undefined} text */
 const number = (text) => (text === undefined || text === "" ? undefined : Number(text));
 
-/** An object without what is undefined; undefined if nothing is left. */
+/** An object without its undefined members; undefined if none remains. @param {Record<string, any>} object */
 function filled(object) {
   const left = Object.entries(object).filter(([, value]) => value !== undefined);
   return left.length ? Object.fromEntries(left) : undefined;
 }
 
-/** What is written as JSON in a field; if it is not JSON, the text itself, which the API refuses by name. */
+/**
+ * The value of a JSON field; the text itself if it is not JSON, so that the API names the field that is wrong.
+ * @param {string | undefined} text
+ */
 export function json(text) {
   if (!text?.trim()) return undefined;
   try { return JSON.parse(text); } catch { return text; }
 }
 
-/** The interval from a first and a last day, either of which may be open. */
+/**
+ * The interval between two days, either of which can be open.
+ * @param {string} from
+ * @param {string} to
+ * @param {string | undefined} before interval of the copied request, kept with its hours if the days are the same.
+ */
 function interval(from, to, before) {
-  if (before && from === days(before)[0] && to === days(before)[1]) return before; // with its hours, if it has them
+  if (before && from === days(before)[0] && to === days(before)[1]) return before;
   if (!from && !to) return undefined;
   return `${from || ".."}/${to || ".."}`;
 }
 
-/** The first and the last day of an interval. */
+/** The first and the last day of an interval. @param {string} text */
 function days(text) {
   const [from, to] = text.includes("/") ? text.split("/") : [text, text];
   return [from, to].map((end) => (end === ".." ? "" : end.slice(0, 10)));
 }
 
-const names = (text) => text.split(",").map((name) => name.trim()).filter((name) => name);
+/** @param {string} list */
+const names = (list) => list.split(",").map((name) => name.trim()).filter((name) => name);
 
 /**
- * The spec of what is asked for.
- * @param {object} form what the fields hold, by name; `mask` is a list, check boxes are true or false.
- * @param {object|null} area as in the spec.
- * @param {object[]} scenes of `source.files`.
- * @param {object} base the spec of the request that is tried again, or {}.
+ * The spec that the form describes.
+ * @param {import("./fields.mjs").Values} form `mask` is a list, check boxes are true or false.
+ * @param {object | null} area as in the spec.
+ * @param {Scene[]} scenes of `source.files`.
+ * @param {Spec} base the spec of the copied request, or {}.
+ * @returns {Spec}
  */
 export function specOf(form, area, scenes, base = {}) {
-  return filled({
+  return /** @type {Spec} */ (filled({
     area: area ?? undefined,
     source: { ...sourceOf(form, scenes, base.source ?? {}), ...(form.skip ? { onUnreadable: "skip" } : {}) },
     product: productOf(form),
@@ -65,9 +81,14 @@ export function specOf(form, area, scenes, base = {}) {
       stretch: stretchOf(form),
     }),
     execution: filled({ ...base.execution, cancel: undefined, suspend: undefined }),
-  });
+  }));
 }
 
+/**
+ * @param {import("./fields.mjs").Values} form
+ * @param {Scene[]} scenes
+ * @param {Record<string, any>} before source of the copied request.
+ */
 function sourceOf(form, scenes, before) {
   if (form.source === "files") return { files: { scenes } };
   const [from, to, assets] = [form.from, form.to, json(form.assets)];
@@ -87,23 +108,26 @@ function sourceOf(form, scenes, before) {
   };
 }
 
+/** @param {import("./fields.mjs").Values} form */
 function productOf(form) {
   if (form.product === "index") return { index: form.index.trim() };
   if (form.product === "bands") return { bands: names(form.bands) };
   return { expression: form.expression };
 }
 
+/** @param {import("./fields.mjs").Values} form */
 function stretchOf(form) {
   if (form.stretch === "minmax") return { minmax: {} };
   if (form.stretch === "fixed") return { fixed: filled({ lower: number(form.lower), upper: number(form.upper) }) ?? {} };
   return { percentile: filled({ lower: number(form.low), upper: number(form.high) }) ?? {} };
 }
 
+/** @param {unknown} value */
 const text = (value) => (value === undefined || value === null ? "" : String(value));
-/** A value as it is written in a field of JSON. */
-export const written = (value) => (value === undefined ? "" : JSON.stringify(value));
+/** A value as the text of a JSON field. @param {unknown} value */
+export const jsonText = (value) => (value === undefined ? "" : JSON.stringify(value));
 
-/** What the fields of the form hold for a spec, by name; as `specOf` takes it. */
+/** The values of the form for a spec: the reverse of `specOf`. @param {Spec} spec */
 export function formOf(spec) {
   const { source, product, composite = {}, grid = {}, output = {} } = spec;
   const catalogue = source.stac ?? source.earthDaily;
@@ -117,8 +141,8 @@ export function formOf(spec) {
     mosaics: source.earthDaily?.collection ?? "ai-ready-mosaics",
     from, to,
     cloud: text(source.stac?.maxCloudCover),
-    query: written(source.stac?.query),
-    assets: written(catalogue?.assets),
+    query: jsonText(source.stac?.query),
+    assets: jsonText(catalogue?.assets),
     skip: source.onUnreadable === "skip",
     product: Object.keys(product)[0],
     index: product.index ?? "NDVI",
@@ -145,10 +169,10 @@ export function formOf(spec) {
   };
 }
 
-/** What a request makes, in a word or two. */
+/** The name of a product: its index, bands or formula. @param {{index?: string, bands?: string[], expression?: string}} product */
 export function productName({ index, bands, expression }) {
   return index ?? bands?.join(", ") ?? expression;
 }
 
-/** How many bands the picture of a form's product has: 1 or 3. */
+/** The number of bands of the product's picture: 1 or 3. @param {import("./fields.mjs").Values} form */
 export const pictureBands = (form) => (form.product === "bands" && names(form.bands).length === 3 ? 3 : 1);

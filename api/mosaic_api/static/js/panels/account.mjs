@@ -1,82 +1,93 @@
-// Who is here, and the tokens by which programs come in as them.
+// The user, and the dialog for their API tokens.
 
 import { get, post, remove } from "../lib/api.mjs";
-import { button, iconOf, make, notify, tell, the } from "../lib/dom.mjs";
+import { button, byId, iconOf, labelled, make, messageOf, notify, showError } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 
-const box = the("account");
+/** @typedef {{id: string, label: string, scopes: string[], expires: string | null, last_used: string | null}} Token */
+
+const box = byId("account");
+/** The scope of the token of a browser's login. */
 const SESSION = "session";
 
-/** Who is here: name, role, single_user; the name is null for nobody. */
+/** The user; without a name nobody is logged in. @type {{name: string | null, role: string | null, single_user: boolean}} */
 export const me = { name: null, role: null, single_user: false };
 
-/** Ask who is here; `document` hears `me`. */
+/** Load the user; true if there is one. */
 export async function load() {
-  const told = await get("me").catch((error) => { notify(error.message); return {}; });
-  Object.assign(me, told);
-  show(told.login_url);
-  document.dispatchEvent(new Event("me"));
+  const user = await get("me").catch((error) => { notify(messageOf(error)); return {}; });
+  Object.assign(me, user);
+  show(user.login_url);
   return me.name !== null;
 }
 
+/** The URL of the login, which returns to this page. */
+const loginUrl = (login = "/login") => `${login}?target=${encodeURIComponent(location.pathname)}`;
+
+/** @param {string | null | undefined} login URL of the login, if there is one. */
 function show(login) {
   if (me.single_user) { box.replaceChildren(); return; }
   if (!me.name) {
-    const target = `${login}?target=${encodeURIComponent(location.pathname)}`;
-    box.replaceChildren(...(login ? [make("a", { class: "button strong", href: target }, "Log in")] : []));
+    box.replaceChildren(...(login ? [make("a", { class: "button strong", href: loginUrl(login) }, "Log in")] : []));
     return;
   }
-  const out = make("form", { method: "post", action: "/logout" }, make("button", { class: "plain" }, "Log out"));
-  const opener = button("", openDialog, { "aria-haspopup": "dialog", class: "plain", title: `${me.name}, ${me.role}: your tokens` });
+  const logout = make("form", { method: "post", action: "/logout" }, make("button", { class: "plain" }, "Log out"));
+  const opener = button("", openTokens, { "aria-haspopup": "dialog", class: "plain", title: `${me.name} (${me.role}): tokens` });
   opener.append(iconOf("person"), me.name);
-  box.replaceChildren(opener, out);
+  box.replaceChildren(opener, logout);
 }
 
-/** The dialog of tokens, made when it is opened. */
-function openDialog() {
+/** @param {Token} token */
+function describe({ scopes, expires, last_used: used }) {
+  const kind = scopes.includes(SESSION) ? "browser login" : scopes.join(", ");
+  return [kind, expires && `expires ${locale.date(expires)}`, used && `last used ${locale.ago(used)}`].filter(Boolean).join(", ");
+}
+
+/** Open the dialog of tokens, created each time. */
+function openTokens() {
   const list = make("ul", { class: "tokens" });
   const problem = make("p", { class: "problem", role: "alert", hidden: true });
   const secret = make("div", { role: "status" });
   const label = make("input", { id: "token-label", maxLength: 100, required: true, autocomplete: "off" });
-  const scope = make("select", { id: "token-scope" }, make("option", { value: "read" }, "look"), make("option", { value: "write", selected: true }, "ask and keep"));
-  const days = make("select", { id: "token-days" }, ...[[30, "30 days"], [90, "90 days"], [365, "a year"]].map(([value, text]) => make("option", { value, selected: value === 90 }, text)));
+  const scope = make("select", { id: "token-scope" }, make("option", { value: "read" }, "read"), make("option", { value: "write", selected: true }, "read and write"));
+  const days = make("select", { id: "token-days" },
+    ...[30, 90, 365].map((number) => make("option", { value: number, selected: number === 90 }, locale.count(number, "day"))));
 
   async function refresh() {
     const { tokens } = await get("tokens");
-    const line = (token) => make("li", {},
-      make("span", {}, token.label, make("br"), make("small", { class: "hint" },
-        `${token.scopes.includes(SESSION) ? "login in a browser" : token.scopes.join(", ")}${token.expires ? ` until ${locale.date(token.expires)}` : ""}${token.last_used ? `, used ${locale.ago(token.last_used)}` : ""}`)),
-      button("End", async () => { await remove(`tokens/${token.id}`).catch((error) => tell(problem, error)); await refresh(); }, { class: "plain danger", "aria-label": `End ${token.label}` }));
-    list.replaceChildren(...tokens.map(line));
+    const item = (/** @type {Token} */ token) => make("li", {},
+      make("span", {}, token.label, make("br"), make("small", { class: "hint" }, describe(token))),
+      button("Revoke", async () => { await remove(`tokens/${token.id}`).catch((error) => showError(problem, error)); await refresh(); },
+        { class: "plain danger", "aria-label": `Revoke ${token.label}` }));
+    list.replaceChildren(...tokens.map(item));
   }
 
   const form = make("form", {
-    async onsubmit(event) {
+    async onsubmit(/** @type {SubmitEvent} */ event) {
       event.preventDefault();
-      tell(problem, null);
+      showError(problem, null);
       try {
-        const made = await post("tokens", { label: label.value, scopes: [scope.value], days: Number(days.value) });
-        secret.replaceChildren("Copy it now; it is shown this once:", make("code", { class: "secret", tabIndex: 0 }, made.secret));
+        const created = await post("tokens", { label: label.value, scopes: [scope.value], days: Number(days.value) });
+        secret.replaceChildren("Copy the token now; it is shown only once:", make("code", { class: "secret", tabIndex: 0 }, created.secret));
         form.reset();
         await refresh();
-      } catch (error) { tell(problem, error); }
+      } catch (error) { showError(problem, error); }
     },
   },
-    make("div", { class: "field" }, make("label", { for: "token-label" }, "A new token, for"), label),
-    make("div", { class: "pair" }, make("div", { class: "field" }, make("label", { for: "token-scope" }, "It may"), scope),
-      make("div", { class: "field" }, make("label", { for: "token-days" }, "It ends after"), days)),
-    make("div", { class: "buttons" }, button("Close", () => dialog.close()), make("button", { class: "strong" }, "Make it")));
+    labelled("Label of the new token", label),
+    make("div", { class: "pair" }, labelled("Permission", scope), labelled("Expires in", days)),
+    make("div", { class: "buttons" }, button("Close", () => dialog.close()), make("button", { class: "strong" }, "Create token")));
   const dialog = make("dialog", { "aria-labelledby": "tokens-title", onclose: () => dialog.remove() },
-    make("div", { class: "body" }, make("h2", { id: "tokens-title" }, "Tokens"),
-      make("p", { class: "hint" }, `Programs come in with them as ${me.name} (${me.role}).`), problem, list, secret, form));
+    make("div", { class: "body" }, make("h2", { id: "tokens-title" }, "API tokens"),
+      make("p", { class: "hint" }, `Programs use a token to access the API as ${me.name} (${me.role}).`), problem, list, secret, form));
   document.body.append(dialog);
   dialog.showModal();
-  refresh().catch((error) => tell(problem, error));
+  refresh().catch((error) => showError(problem, error));
 }
 
-let asked = false;
+let notified = false;
 document.addEventListener("logged-out", () => {
-  if (asked || !me.name) return;
-  asked = true;
-  notify("You are logged out.", () => location.assign(`/login?target=${encodeURIComponent(location.pathname)}`), "Log in");
+  if (notified || !me.name) return;
+  notified = true;
+  notify("You are logged out.", () => location.assign(loginUrl()), "Log in");
 });

@@ -1,165 +1,131 @@
-// An entry in the list: its name and kind, and, opened, all that is known of it and what can be done.
+// The row of a dataset: opened, it shows what is known of it, and lets the user edit, share and delete it.
 
-import { me } from "./account.mjs";
-import { address, call, get, patch, post, remove } from "../lib/api.mjs";
-import { button, make, notify, terms } from "../lib/dom.mjs";
-import { layerOf } from "../layers/dataset_layer.mjs";
-import { fill, held, showProblem } from "../lib/fields.mjs";
-import { layers } from "../layers/layers.mjs";
+import { Problem, call, get, patch, post, remove, urlOf } from "../lib/api.mjs";
+import { button, definitions, labelled, make, messageOf, notify } from "../lib/dom.mjs";
+import { fill, showProblem, valuesOf } from "../lib/fields.mjs";
 import * as locale from "../lib/locale.mjs";
-import { lookAt, outline } from "../layers/map.mjs";
+import { layerOf } from "../layers/dataset_layer.mjs";
+import { ListRow } from "./list_row.mjs";
 
+/** @typedef {import("../layers/dataset_layer.mjs").Dataset} Dataset */
+
+/** @type {[name: string, label: string, tag: "input" | "textarea"][]} */
 const FIELDS = [["name", "Name", "input"], ["description", "Description", "textarea"], ["creator", "Creator", "input"]];
 let count = 0;
 
-export class EntryRow {
-  #acts;
-  #there;
-  #opener = make("button", { type: "button", class: "opener", ariaExpanded: "false" });
-  #says = make("small", {});
-  #kind = make("span", {});
-  #action = make("button", { type: "button" });
-  #details = make("div", { class: "details" });
-
-  /**
-   * @param acts what the list does: changed, removed, restored, fetched.
-   * @param there `central`: whether the entry is in the central installation; `configured`: whether there is one.
-   */
-  constructor(entry, acts, there) {
-    [this.#acts, this.#there] = [acts, there];
-    const id = `entry-${++count}`;
-    this.first = make("tr", {}, make("td", {}, this.#opener, this.#says), make("td", {}, this.#kind), make("td", {}, this.#action));
-    this.last = make("tr", { class: "more", id, hidden: true }, make("td", { colspan: 3 }, this.#details));
-    this.#opener.setAttribute("aria-controls", id);
-    this.#opener.addEventListener("click", () => this.#open(this.last.hidden));
-    this.#action.addEventListener("click", () => (there.central ? this.#fetch() : this.#toggle()));
-    for (const event of ["pointerenter", "focusin"]) this.first.addEventListener(event, () => outline(this.entry.bounds));
-    for (const event of ["pointerleave", "focusout"]) this.first.addEventListener(event, () => outline(null));
-    this.update(entry);
+export class DatasetRow extends ListRow {
+  /** @param {Dataset} dataset @param {import("./datasets.mjs").DatasetList} list */
+  constructor(dataset, list) {
+    super();
+    this.list = list;
+    this.update(dataset);
   }
 
-  /** Whether it is being changed by hand. */
-  get isEdited() { return this.#details.querySelector("form") !== null; }
+  get path() { return `datasets/${this.item.id}`; }
+  get layerKey() { return `d.${this.item.id}`; }
+  get box() { return this.item.bounds; }
+  get summary() { return [this.item.creator, locale.ago(this.item.created)].filter((text) => text).join(" · "); }
 
-  remove() {
-    this.first.remove();
-    this.last.remove();
-    outline(null);
-  }
+  createLayer() { return layerOf(this.item); }
+  saved(/** @type {Dataset} */ dataset) { this.list.update(dataset); }
+  show() { this.state.textContent = this.item.kind; }
 
-  update(entry) {
-    this.entry = entry;
-    this.#opener.textContent = entry.name;
-    this.#says.textContent = [entry.creator, locale.ago(entry.created)].filter((text) => text).join(" · ");
-    this.#kind.textContent = entry.kind;
-    this.mark();
-    if (!this.last.hidden) this.#tell();
-  }
-
-  /** Whether the entry is on the map by now. */
   mark() {
-    const { name, id } = this.entry;
-    const there = Boolean(layers.find(`e.${id}`));
-    const label = this.#there.central ? "Fetch" : there ? "Hide" : "Show";
-    this.#action.textContent = label;
-    this.#action.ariaLabel = `${label} ${name}`;
-    if (!this.#there.central) this.#action.ariaPressed = String(there);
+    if (this.list.showsCentral) this.label("Fetch");
+    else super.mark();
   }
 
-  #open(wanted) {
-    this.last.hidden = !wanted;
-    this.#opener.ariaExpanded = String(wanted);
-    if (wanted) this.#tell();
+  act() {
+    if (this.list.showsCentral) this.#fetch();
+    else super.act();
   }
 
-  #toggle() {
-    const there = layers.find(`e.${this.entry.id}`);
-    if (there) { layers.remove(there); return; }
-    layers.add(layerOf(this.entry));
-    lookAt(this.entry.bounds);
-  }
-
+  /** Copy the dataset from the central server to this one. */
   async #fetch() {
-    this.#action.disabled = true;
+    this.action.disabled = true;
     try {
-      const fetched = await post(`central/datasets/${this.entry.id}/fetch`);
-      notify(`${fetched.name} is here now.`);
-      this.#acts.fetched(fetched);
+      const fetched = await post(`central/datasets/${this.item.id}/fetch`);
+      notify(`${fetched.name} copied to this server.`);
+      this.list.showAll();
     } catch (error) {
-      notify(error.message);
+      notify(messageOf(error));
     }
-    this.#action.disabled = false;
+    this.action.disabled = false;
   }
 
-  #tell() {
-    const { description, creator, owner, mine, shared, created, files, details, central } = this.entry;
-    const original = files.original;
-    const bands = details.bands?.map(({ name }) => name);
-    this.#details.replaceChildren(...[
+  describe() {
+    const { description, creator, owner, mine, created, files, details, central } = this.item;
+    const { original } = files;
+    const bands = details.bands?.map((/** @type {{name: string}} */ { name }) => name);
+    return [
       description && make("p", { class: "message" }, description),
-      terms({
+      definitions({
         "Creator": creator, "Added": locale.time(created), "Owner": mine ? null : owner,
         "File": original && `${original.name}, ${locale.bytes(original.bytes)}`,
         "Bands": bands?.length ? locale.joined(bands) : null,
-        "Seen by": me.single_user || this.#there.central ? null : shared ? "everybody here" : "you",
-        "Central": central && sharing(central),
+        "Visible to": this.list.showsCentral ? null : this.visibleTo,
+        "Central server": central && sharingState(central),
       }),
-      !this.#there.central && make("div", { class: "buttons" }, ...this.#buttons()),
-    ].filter(Boolean));
-  }
-
-  #buttons() {
-    const { id, mine, shared, files, central } = this.entry;
-    const path = `datasets/${id}`;
-    const may = mine || me.role === "admin";
-    const act = (work) => async () => { try { await work(); } catch (error) { notify(error.message); } };
-    const told = async (answer) => this.#acts.changed(await answer);
-    const wished = central?.wish === "share";
-    return [
-      files.original && make("a", { class: "button", href: address(`${path}/files/original`), download: "" }, "Download"),
-      may && button("Edit", () => this.#edit()),
-      may && !me.single_user && button(shared ? "Share no longer" : "Share with all here", act(() => told(patch(path, { shared: !shared })))),
-      may && this.#there.configured && button(wished ? "Take back from the central one" : "Share with the central one", act(() => told(call(wished ? "DELETE" : "POST", `${path}/share`)))),
-      may && button("Delete", act(async () => {
-        await remove(path);
-        const layer = layers.find(`e.${id}`);
-        if (layer) layers.remove(layer);
-        this.#acts.removed(this.entry);
-        const there = wished ? " It is deleted on the central server too, as soon as that answers." : "";
-        notify(`${this.entry.name} is deleted.${there}`, act(async () => { await post(`${path}/restore`); this.#acts.restored(); }));
-      }), { class: "danger" }),
+      !this.list.showsCentral && make("div", { class: "buttons" }, ...this.#buttons()),
     ];
   }
 
+  #buttons() {
+    const { files, central } = this.item;
+    const shared = central?.wish === "share";
+    const share = this.attempt(async () => this.saved(await call(shared ? "DELETE" : "POST", `${this.path}/share`)));
+    return [
+      files.original && make("a", { class: "button", href: urlOf(`${this.path}/files/original`), download: "" }, "Download"),
+      this.editable && button("Edit", () => this.#edit()),
+      this.shareButton(),
+      this.editable && this.list.hasCentral && button(shared ? "Stop sharing on the central server" : "Share on the central server", share),
+      this.editable && button("Delete", this.attempt(() => this.#delete(shared)), { class: "danger" }),
+    ];
+  }
+
+  /** @param {boolean} shared on the central server. */
+  async #delete(shared) {
+    const { path } = this;
+    await remove(path);
+    this.list.remove(this.item.id);
+    const there = shared ? " It will be deleted on the central server when that is reachable." : "";
+    notify(`${this.item.name} deleted.${there}`, this.attempt(async () => { await post(`${path}/restore`); await this.list.load(); }));
+  }
+
   #edit() {
-    const fields = FIELDS.map(([name, label, tag]) => {
-      const id = `edit-${++count}`;
-      return make("div", { class: "field" }, make("label", { for: id }, label), make(tag, { id, name, "data-field": name, maxLength: tag === "input" ? 100 : 5000 }));
-    });
+    const fields = FIELDS.map(([name, label, tag]) =>
+      labelled(label, make(tag, { id: `edit-${++count}`, name, "data-field": name, maxLength: tag === "input" ? 100 : 5000 })));
     const problem = make("p", { class: "problem", role: "alert", tabIndex: -1, hidden: true });
     const form = make("form", { class: "edit", noValidate: true }, problem, ...fields,
-      make("div", { class: "buttons" }, make("button", { class: "strong" }, "Save"), button("Leave it", () => this.#tell())));
+      make("div", { class: "buttons" }, make("button", { class: "strong" }, "Save"), button("Cancel", () => this.showDetails())));
+    fill(form, this.item);
+    const before = valuesOf(form);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const changed = Object.fromEntries(Object.entries(held(form)).filter(([name, value]) => value !== before[name]));
+      const changes = Object.fromEntries(Object.entries(valuesOf(form)).filter(([name, value]) => value !== before[name]));
       try {
-        this.#acts.changed(await patch(`datasets/${this.entry.id}`, changed, this.entry.version));
+        this.saved(await patch(this.path, changes, this.item.version));
+        this.showDetails();
       } catch (error) {
-        if (error.status === 412) this.entry = await get(`datasets/${this.entry.id}`).catch(() => this.entry); // saved again, it replaces this one
+        if (error instanceof Problem && error.status === 412) { // saving again replaces the other change
+          const current = await get(this.path).catch(() => null);
+          if (current) this.update(current);
+        }
         showProblem(form, problem, error);
       }
     });
-    fill(form, this.entry);
-    const before = held(form);
-    this.#details.replaceChildren(form);
-    form.querySelector("input").focus();
+    this.details.replaceChildren(form);
+    form.querySelector("input")?.focus();
   }
 }
 
-/** How sharing with the central installation goes, in a sentence. */
-function sharing({ state, wish, message, next }) {
+/**
+ * The state of sharing with the central server.
+ * @param {{state: string | null, wish: string, message: string | null, next: string | null}} central
+ */
+function sharingState({ state, wish, message, next }) {
   if (state === null) return "fetched from there";
-  if (state === "done") return wish === "share" ? "shared" : "shared no longer";
-  if (!message) return "on its way";
-  return `${state}: ${message}${next ? `; tried again ${locale.time(next)}` : ""}`;
+  if (state === "done") return wish === "share" ? "shared" : "no longer shared";
+  if (!message) return "waiting";
+  return `${state}: ${message}${next ? `; next try ${locale.time(next)}` : ""}`;
 }

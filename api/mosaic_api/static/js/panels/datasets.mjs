@@ -1,114 +1,88 @@
-// The panel of data: entries here, or those that others shared with the central installation.
+// The panel of data: the datasets of this server, or those that others shared on the central server.
 
 import { get } from "../lib/api.mjs";
-import { make, settled, tell, the } from "../lib/dom.mjs";
-import { EntryRow } from "./dataset_row.mjs";
-import { layers } from "../layers/layers.mjs";
-import * as locale from "../lib/locale.mjs";
+import { byId, debounced, make } from "../lib/dom.mjs";
 import { map, viewBox } from "../layers/map.mjs";
+import { DatasetRow } from "./dataset_row.mjs";
+import { ListPanel } from "./list_panel.mjs";
 
-const PAGE = 25;
-const FOLLOW_MILLISECONDS = 2000;
-const filter = the("data-filter");
-const rows = new Map();
-let next = null;
-let total = 0;
-let turn = 0;
+/** @typedef {import("../layers/dataset_layer.mjs").Dataset} Dataset */
 
-/** How it stands with the central installation; null before it was asked. */
-let central = null;
+const POLL_MILLISECONDS = 2000;
+const MOVE_MILLISECONDS = 400;
 
-const chosen = () => Object.fromEntries(new FormData(filter));
-const isCentral = () => chosen().scope === "central";
+/** @extends {ListPanel<DatasetRow>} */
+export class DatasetList extends ListPanel {
+  /**
+   * The connection to the central server; null before the first call.
+   * @type {{configured: boolean, reachable: boolean, message: string | null} | null}
+   */
+  #central = null;
 
-function query() {
-  const { text, scope, kind, here } = chosen();
-  const asked = new URLSearchParams({ limit: PAGE, text, ...(scope === "central" ? {} : { scope }), ...(kind ? { kind } : {}) });
-  if (here) asked.set("bbox", viewBox().join());
-  return `${scope === "central" ? "central/datasets" : "datasets"}?${asked}`;
-}
+  /** Whether the rows are datasets of the central server. */
+  showsCentral = false;
 
-const acts = {
-  changed(entry) {
-    rows.get(entry.id)?.update(entry);
-    follow();
-  },
-  removed(entry) {
-    rows.get(entry.id)?.remove();
-    rows.delete(entry.id);
-    total -= 1;
-    summarize();
-  },
-  restored: () => load(),
-  fetched() { filter.elements.scope.value = "all"; load(); },
-};
+  /** Whether a central server is configured. */
+  get hasCentral() { return this.#central?.configured ?? false; }
 
-/** Ask after what is on its way to the central installation, until it is there. */
-const follow = settled(async () => {
-  const waiting = [...rows.values()].filter(({ entry, isEdited }) => entry.central?.state === "waiting" && !isEdited);
-  if (waiting.length === 0 || document.hidden) return;
-  await Promise.all(waiting.map(({ entry }) => get(`datasets/${entry.id}`).then((told) => rows.get(told.id)?.update(told), () => {})));
-  follow();
-}, FOLLOW_MILLISECONDS);
-
-function summarize() {
-  const { text, kind, here, scope } = chosen();
-  the("data-table").hidden = rows.size === 0;
-  the("data-empty").hidden = rows.size > 0;
-  the("data-more").hidden = !next;
-  the("data-total").textContent = rows.size ? `${locale.integer(rows.size)} of ${locale.integer(total)}` : "";
-  if (rows.size) return;
-  const empty = text || kind || here
-    ? [make("p", {}, "Nothing is like this. Search for less, or in all of the world.")]
-    : {
-      all: [make("p", {}, make("strong", {}, "There is no data yet.")), make("p", {}, "Add an image, a vector file or a point of yours, to see it beside mosaics and to share it.")],
-      mine: [make("p", {}, "You have added nothing yet.")],
-      shared: [make("p", {}, "Nobody has shared anything here yet.")],
-      central: [make("p", {}, central?.reachable ? "Nobody has shared anything with the central installation yet." : central?.message ?? "")],
-    }[scope];
-  the("data-empty").replaceChildren(...empty);
-}
-
-function show(page, whole) {
-  ({ next, total } = page);
-  if (whole) {
-    for (const row of rows.values()) row.remove();
-    rows.clear();
+  /** @param {number} limit */
+  async fetchPage(limit) {
+    const { text, scope, kind, view } = this.chosen;
+    const fromCentral = scope === "central";
+    if (fromCentral || !this.#central) this.#central = await get("central");
+    byId("run-on").hidden = !this.#central?.reachable;
+    const query = new URLSearchParams({ limit: String(limit), text, ...(fromCentral ? {} : { scope }), ...(kind ? { kind } : {}) });
+    if (view) query.set("bbox", viewBox().join());
+    const page = fromCentral && !this.#central?.reachable
+      ? { datasets: [], total: 0, next: null }
+      : await get(`${fromCentral ? "central/datasets" : "datasets"}?${query}`);
+    return { ...page, fromCentral };
   }
-  for (const entry of page.datasets) {
-    const row = new EntryRow(entry, acts, { central: isCentral(), configured: Boolean(central?.configured) });
-    rows.set(entry.id, row);
-    the("data-rows").append(row.first, row.last);
+
+  /** @param {{fromCentral: boolean}} page */
+  received({ fromCentral }) {
+    if (fromCentral !== this.showsCentral) this.clear();
+    this.showsCentral = fromCentral;
   }
-  summarize();
-  follow();
+
+  /** @param {Dataset} dataset */
+  createRow(dataset) { return new DatasetRow(dataset, this); }
+
+  emptyText() {
+    const { text, kind, view, scope } = this.chosen;
+    if (text || kind || view) return [make("p", {}, "No datasets match. Clear the filters.")];
+    if (scope === "mine") return [make("p", {}, "You have no datasets yet.")];
+    if (scope === "shared") return [make("p", {}, "No datasets are shared on this server yet.")];
+    if (scope === "central") return [make("p", {}, this.#central?.reachable ? "No datasets are shared on the central server yet." : this.#central?.message ?? "")];
+    return [make("p", {}, make("strong", {}, "No datasets yet.")), make("p", {}, "Add an image, a vector file or a point to show it with mosaics and to share it.")];
+  }
+
+  changed() { this.#poll(); }
+
+  /** @param {Dataset} dataset */
+  update(dataset) {
+    super.update(dataset);
+    this.#poll();
+  }
+
+  /** Show the datasets of this server. */
+  async showAll() {
+    /** @type {HTMLSelectElement} */ (this.filter.elements.namedItem("scope")).value = "all";
+    await this.load();
+  }
+
+  /** Update the datasets that the central server does not have yet, until it has them. */
+  #poll = debounced(async () => {
+    const waiting = [...this.rows.values()].filter(({ item, isEdited }) => item.central?.state === "waiting" && !isEdited);
+    if (waiting.length === 0 || document.hidden) return;
+    await Promise.all(waiting.map(({ path }) => get(path).then((dataset) => super.update(dataset), () => {})));
+    this.#poll();
+  }, POLL_MILLISECONDS);
 }
 
-/** Ask for the list anew. */
-export async function load() {
-  const mine = ++turn;
-  const problem = the("data-problem");
-  try {
-    central ??= await get("central");
-    if (isCentral()) central = await get("central");
-    const page = isCentral() && !central.reachable ? { datasets: [], total: 0, next: null } : await get(query());
-    if (mine !== turn) return; // what was asked later is shown
-    show(page, true);
-    tell(problem, null);
-  } catch (error) {
-    if (mine === turn) tell(problem, error);
-  }
-  the("made-by").hidden = !central?.reachable;
-}
+const list = new DatasetList("data", "datasets");
 
-the("data-more").addEventListener("click", async () => {
-  const last = the("data-rows").lastElementChild;
-  await get(next).then((page) => show(page, false), (error) => tell(the("data-problem"), error));
-  last.nextElementSibling?.querySelector("button").focus();
-});
-filter.addEventListener("input", settled(load, 250));
-filter.addEventListener("submit", (event) => { event.preventDefault(); load(); });
-document.addEventListener("panel", ({ detail }) => { if (detail === "data") load(); });
-document.addEventListener("entry", () => { filter.reset(); load(); });
-map.on("moveend", settled(() => { if (chosen().here && !the("panel-data").hidden) load(); }, 400));
-layers.addEventListener("change", () => { for (const row of rows.values()) row.mark(); });
+export const load = () => list.load();
+
+document.addEventListener("dataset-added", () => { list.filter.reset(); list.load(); });
+map.on("moveend", debounced(() => { if (list.chosen.view && !byId("panel-data").hidden) list.load(); }, MOVE_MILLISECONDS));

@@ -1,13 +1,15 @@
-// Which files are taken: as hints say it, and the ends of their names, for the browser's list of files.
+// The file formats that the server reads: as a hint, and as file name extensions for the browser's file dialog.
 
-const VECTORS = "GeoJSON (also one feature a line), GeoPackage, zipped Shapefile or GeoPackage, KML, KMZ, GPX, or CSV with coordinates";
+const VECTORS = "GeoJSON (also one feature per line), GeoPackage, zipped Shapefile or GeoPackage, KML, KMZ, GPX, or CSV with coordinates";
 
-export const SAYS = {
-  image: "GeoTIFF, COG or JPEG 2000 that knows where it lies; or an ordinary PNG or JPEG, which you place.",
+/** @type {Record<string, string>} */
+export const FORMATS = {
+  image: "GeoTIFF, COG or JPEG 2000 (georeferenced), or PNG or JPEG with its extent.",
   vector: `${VECTORS}.`,
-  area: `The polygons in it are the area: ${VECTORS}.`,
+  area: `Uses the polygons in the file: ${VECTORS}.`,
 };
-export const ENDS = {
+/** @type {Record<string, string>} */
+export const EXTENSIONS = {
   image: ".tif,.tiff,.jp2,.png,.jpg,.jpeg",
   vector: ".geojson,.json,.geojsonl,.geojsons,.ndjson,.jsonl,.gpkg,.zip,.kml,.kmz,.gpx,.csv,.tsv,.txt",
 };

@@ -1,50 +1,64 @@
-// The scenes in the folders of this machine that requests may read, to be taken by a click.
+// The scenes in the server's own folders, which the user selects with check boxes.
 
 import { get } from "../lib/api.mjs";
-import { make, the } from "../lib/dom.mjs";
+import { byId, make, messageOf } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 import { outline } from "../layers/map.mjs";
-import { taken, toggle } from "./scenes.mjs";
+import { selectedPaths, toggle } from "./scenes.mjs";
+
+/**
+ * @typedef {{id: string, kind: "item" | "safe", path: string, datetime: string | null, cloud_cover: number | null, bbox: import("../lib/geo.mjs").Box | null}} LocalScene
+ * @typedef {{scenes: LocalScene[], complete: boolean, unreadable: {reason: string}[]}} Listing
+ */
 
 const KINDS = { item: "STAC Item", safe: "SAFE" };
-let scenes = null;
+/** @type {Promise<Listing> | null} */
+let listing = null;
 
-const named = ({ kind, path }) => ({ [kind]: path });
-const says = ({ kind, datetime, cloud_cover: cloud }) =>
-  [datetime && locale.dateUtc(datetime), cloud !== null && `${locale.about(cloud)} % clouds`, KINDS[kind]].filter((part) => part).join(", ");
+/** @param {LocalScene} scene */
+const describe = ({ kind, datetime, cloud_cover: cloud }) =>
+  [datetime && locale.dateUtc(datetime), cloud !== null && `${locale.about(cloud)} % clouds`, KINDS[kind]].filter(Boolean).join(", ");
 
-/** What can be searched: the name, the day as it is shown, and as ISO 8601 has it. */
-const words = (scene) => `${scene.id} ${scene.path} ${scene.datetime ?? ""} ${says(scene)}`.toLowerCase();
+/** The text that the search looks at: the name, and the date as it is shown and in ISO 8601. @param {LocalScene} scene */
+const searchable = (scene) => `${scene.id} ${scene.path} ${scene.datetime ?? ""} ${describe(scene)}`.toLowerCase();
 
+/** @param {LocalScene} scene @param {boolean} checked */
 function rowOf(scene, checked) {
-  const box = make("input", { type: "checkbox", checked, onchange: (event) => { event.stopPropagation(); toggle(named(scene)); } });
-  const row = make("li", {}, make("label", { title: scene.path }, box, make("span", {}, scene.id, make("br"), make("small", {}, says(scene)))));
+  const select = (/** @type {Event} */ event) => { event.stopPropagation(); toggle({ [scene.kind]: scene.path }); };
+  const row = make("li", {}, make("label", { title: scene.path }, make("input", { type: "checkbox", checked, onchange: select }),
+    make("span", {}, scene.id, make("br"), make("small", {}, describe(scene)))));
   for (const event of ["pointerenter", "focusin"]) row.addEventListener(event, () => outline(scene.bbox));
   for (const event of ["pointerleave", "focusout"]) row.addEventListener(event, () => outline(null));
   return row;
 }
 
-/** What cannot be read, in one sentence. */
-const failures = (unreadable) =>
-  unreadable.length === 0 ? "" : ` ${locale.integer(unreadable.length)} cannot be read: ${unreadable.map(({ reason }) => reason).join("; ")}.`;
-
-function list({ scenes: found, complete, unreadable }) {
-  const text = the("here-text").value.trim().toLowerCase();
-  const shown = found.filter((scene) => words(scene).includes(text)).sort((one, other) => ((one.datetime ?? "") < (other.datetime ?? "") ? 1 : -1));
-  const focused = document.activeElement?.closest("#here-list li label")?.title;
-  const known = taken();
-  the("here-list").replaceChildren(...shown.map((scene) => rowOf(scene, known.has(scene.path))));
-  the("here-list").hidden = shown.length === 0;
-  for (const label of the("here-list").querySelectorAll("label")) if (label.title === focused) label.querySelector("input").focus();
-  const counted = found.length === 0
-    ? "No STAC Item and no Sentinel-2 product (.SAFE, or its zip) lies there; name the files of each band below."
-    : `${locale.integer(shown.length)} of ${locale.integer(found.length)}${complete ? "" : ", and more that are not listed"}`;
-  the("here-says").textContent = counted + (unreadable.length > 0 && found.length > 0 ? "." : "") + failures(unreadable);
+/** @param {Listing} listing @param {number} shown number of scenes that match the search. @param {number} selected */
+function summarize({ scenes, complete, unreadable }, shown, selected) {
+  const found = scenes.length === 0
+    ? "No STAC Items or Sentinel-2 products found in these folders. Add files below."
+    : `${locale.integer(shown)} of ${locale.count(scenes.length, "scene")}, ${locale.integer(selected)} selected.${complete ? "" : " More scenes are not listed."}`;
+  const problems = unreadable.length === 0 ? ""
+    : ` ${locale.count(unreadable.length, "file")} cannot be read: ${unreadable.map(({ reason }) => reason).join("; ")}.`;
+  return found + problems;
 }
 
-/** Bring the list into agreement with what is asked for; it is read once. */
-export async function showHere() {
-  the("here-says").textContent ||= "Looking through the folders …";
-  scenes ??= get("scenes").catch((error) => { scenes = null; throw error; });
-  await scenes.then(list, (error) => { the("here-says").textContent = error.message; });
+/** @param {Listing} found */
+function show(found) {
+  const box = byId("local-scenes-list");
+  const text = byId("local-scenes-text", HTMLInputElement).value.trim().toLowerCase();
+  const shown = found.scenes.filter((scene) => searchable(scene).includes(text)).sort((one, other) => ((one.datetime ?? "") < (other.datetime ?? "") ? 1 : -1));
+  const focused = /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest("#local-scenes-list li label"))?.title;
+  const selected = selectedPaths();
+  box.replaceChildren(...shown.map((scene) => rowOf(scene, selected.has(scene.path))));
+  box.hidden = shown.length === 0;
+  for (const label of box.querySelectorAll("label")) if (label.title === focused) label.querySelector("input")?.focus();
+  byId("local-scenes-summary").textContent = summarize(found, shown.length, found.scenes.filter(({ path }) => selected.has(path)).length);
+}
+
+/** Show the scenes, with those checked that the form contains. The server is called once, and only where it has folders. */
+export async function showLocalScenes() {
+  const summary = byId("local-scenes-summary");
+  summary.textContent ||= "Reading the folders …";
+  listing ??= get("scenes").catch((error) => { listing = null; throw error; });
+  await listing?.then(show, (error) => { summary.textContent = messageOf(error); });
 }

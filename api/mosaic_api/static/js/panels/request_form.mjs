@@ -1,39 +1,44 @@
-// The form in which a mosaic is asked for.
+// The form for a new mosaic.
 
 import { post } from "../lib/api.mjs";
-import { areaOf, setArea } from "./area.mjs";
-import { button, notify, the } from "../lib/dom.mjs";
-import { estimateSoon } from "./estimate.mjs";
-import { clearProblems, fill, held, showParts, showProblem } from "../lib/fields.mjs";
-import { describe } from "./indices.mjs";
-import { showHere } from "./local_scenes.mjs";
-import { ramp } from "../layers/legend.mjs";
-import { told } from "../layers/map.mjs";
-import { scenesOf, setScenes } from "./scenes.mjs";
+import { button, byId, notify } from "../lib/dom.mjs";
+import { clearProblems, fieldOf, fill, showParts, showProblem, valuesOf } from "../lib/fields.mjs";
+import { settings } from "../lib/settings.mjs";
 import { formOf, pictureBands, specOf } from "../lib/spec.mjs";
 import { open } from "../lib/tabs.mjs";
+import { ramp } from "../layers/legend.mjs";
+import { areaOf, setArea } from "./area.mjs";
+import { estimateSoon } from "./estimate.mjs";
+import { describe } from "./indices.mjs";
+import { showLocalScenes } from "./local_scenes.mjs";
+import { scenesOf, setScenes } from "./scenes.mjs";
 
-const form = the("ask-form");
-const problem = the("ask-problem");
-const SAYS = {
+const form = byId("request-form", HTMLFormElement);
+const problem = byId("request-problem");
+const copiedFrom = byId("copied-from");
+const submit = byId("create-button", HTMLButtonElement);
+const source = fieldOf(form, "source");
+/** @type {Record<string, string>} */
+const SOURCE_HINTS = {
   "earth-search": "Public; Sentinel-2 and Landsat as COGs.",
   "planetary-computer": "Public; no account needed.",
-  stac: "Any catalogue that this installation may reach.",
-  files: `${told.ownScenes ? "Those in the folders that this was started with, and f" : "F"}iles on servers that this installation may reach, which must give byte ranges.`,
-  earthDaily: "Needs an account, whose key the installation has.",
+  stac: "Any STAC API whose host an administrator has allowed.",
+  files: `${settings.localScenes ? "Files in the folders given with --scenes, or URLs." : "URLs of files on servers that an administrator has allowed."} The web server must support HTTP range requests.`,
+  earthDaily: "Needs an EarthDaily account, configured by an administrator.",
 };
-const USUAL_MASKS = ["cloud", "shadow"];
+const DEFAULT_MASKS = ["cloud", "shadow"];
 const PERCENTILES = { stretch: "percentile", low: "2", high: "98" };
 const REFLECTANCES = { stretch: "fixed", lower: "0", upper: "0.35" };
-const A_MONTH = 30 * 86400 * 1000;
+const MONTH_MILLISECONDS = 30 * 86400 * 1000;
+/** The spec of the request that was copied, or {}. @type {import("../lib/spec.mjs").Spec} */
 let base = {};
 
-/** The spec that the form describes by now. */
-const spec = () => specOf(held(form), areaOf(), scenesOf(), base);
+/** The spec that the form describes. */
+const currentSpec = () => specOf(valuesOf(form), areaOf(), scenesOf(), base);
 
-/** Show what the choices need, and what they mean. */
+/** Show the parts of the form that the choices need. */
 function show() {
-  const values = held(form);
+  const values = valuesOf(form);
   const search = values.source !== "files";
   const catalogue = search && values.source !== "earthDaily";
   showParts(form, new Set([
@@ -42,85 +47,96 @@ function show() {
     ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
     ...(pictureBands(values) === 1 ? ["one-band"] : []),
   ]));
-  the("source-says").textContent = SAYS[values.source];
-  the("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "its units" : "m";
-  the("ramp").style.background = ramp(told.colormaps[values.colormap]);
+  byId("method-hint").textContent = byId("method", HTMLSelectElement).selectedOptions[0]?.title ?? "";
+  byId("source-hint").textContent = SOURCE_HINTS[values.source];
+  byId("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "CRS units" : "m";
+  byId("ramp").style.background = ramp(settings.colormaps[values.colormap]);
 }
 
 function changed() {
   show();
-  if (told.ownScenes && form.elements.source.value === "files") showHere();
-  estimateSoon(spec());
+  if (settings.localScenes && source.value === "files") showLocalScenes();
+  estimateSoon(currentSpec());
 }
 
-/** Scenes of a catalogue bring masks along, files and EarthDaily's mosaics do not: what is usual to leave out follows the source, until it is chosen. */
+/** Set the default masks of the source, unless the user chose others: scenes of a catalogue have masks, files and EarthDaily's mosaics do not. */
 function sourceChanged() {
-  const { mask } = held(form);
-  const usual = mask.length === 0 || mask.join() === USUAL_MASKS.join();
-  if (usual) fill(form, { mask: ["files", "earthDaily"].includes(form.elements.source.value) ? [] : USUAL_MASKS });
+  const { mask } = valuesOf(form);
+  const isDefault = mask.length === 0 || mask.join() === DEFAULT_MASKS.join();
+  if (isDefault) fill(form, { mask: ["files", "earthDaily"].includes(source.value) ? [] : DEFAULT_MASKS });
 }
 
-/** Bands of reflectances are seen between fixed values, for snow and clouds would darken all else; until it is chosen. */
-function pictureChanged() {
-  const values = held(form);
-  const known = values.source !== "files" || scenesOf().every(({ bands }) => !bands);
-  const [before, usual] = values.product === "bands" && known ? [PERCENTILES, REFLECTANCES] : [REFLECTANCES, PERCENTILES];
-  if (Object.entries(before).every(([name, value]) => values[name] === value)) fill(form, usual);
+/** Set the default stretch of the product, unless the user chose another: fixed for reflectances, because snow and clouds would darken all else. */
+function productChanged() {
+  const values = valuesOf(form);
+  const isReflectance = values.source !== "files" || scenesOf().every(({ bands }) => !bands);
+  const [before, next] = values.product === "bands" && isReflectance ? [PERCENTILES, REFLECTANCES] : [REFLECTANCES, PERCENTILES];
+  if (Object.entries(before).every(([name, value]) => values[name] === value)) fill(form, next);
 }
 
-/** Fill the form as a request has it, to be changed and asked for again. */
-export function again(request) {
-  base = request.spec;
-  fill(form, formOf(base));
-  form.elements.name.value = "";
-  setScenes(base.source.files?.scenes ?? [{}]);
-  setArea(base.area ?? null, { look: true });
+/** Hide the problems, and show what the fields contain. */
+function refresh() {
   clearProblems(form);
   problem.hidden = true;
-  const cut = request.redacted ? "Its addresses are shown without their queries, which may hold signatures and which only its owner sees: complete those that need one. " : "";
-  the("ask-again").replaceChildren(`As ${request.name}; change what you like. ${cut}`, button("Begin anew", begin, { class: "link" }));
-  the("ask-again").hidden = false;
   describe();
   changed();
-  open("ask", true);
 }
 
-/** An empty form: the last month, and no area. */
-function begin() {
+/**
+ * Fill the form with the spec of a request, to be changed and created again.
+ * @param {import("../layers/mosaic_layer.mjs").Request} request
+ */
+export function copy(request) {
+  base = request.spec;
+  fill(form, formOf(base));
+  fieldOf(form, "name").value = "";
+  setScenes(base.source.files?.scenes ?? [{}]);
+  setArea(base.area ?? null, { look: true });
+  const redacted = request.redacted ? "URLs are shown without their query, which only the owner can see: complete those that need a signature. " : "";
+  copiedFrom.replaceChildren(`Copied from ${request.name}. Change what you need. ${redacted}`, button("Start over", reset, { class: "link" }));
+  copiedFrom.hidden = false;
+  refresh();
+  open("new", true);
+}
+
+/** Empty the form: the last month, and no area. */
+function reset() {
   form.reset();
   base = {};
-  [form.elements.from.value, form.elements.to.value] = [Date.now() - A_MONTH, Date.now()].map((time) => new Date(time).toISOString().slice(0, 10));
+  const [from, to] = [Date.now() - MONTH_MILLISECONDS, Date.now()].map((time) => new Date(time).toISOString().slice(0, 10));
+  fill(form, { from, to });
   setScenes([{}]);
   setArea(null);
-  clearProblems(form);
-  problem.hidden = the("ask-again").hidden = true;
-  describe();
-  changed();
+  copiedFrom.hidden = true;
+  refresh();
 }
 
+/** @param {SubmitEvent} event */
 async function send(event) {
   event.preventDefault();
   clearProblems(form);
   problem.hidden = true;
-  const { name, place } = held(form);
-  const asked = { name: name || null, spec: spec() };
-  the("ask-button").disabled = true;
+  const { name, place } = valuesOf(form);
+  const body = { name: name || null, spec: currentSpec() };
+  submit.disabled = true;
   try {
-    const central = place === "central" && !the("made-by").hidden;
-    const request = await post(central ? "central/requests" : "requests", asked);
-    if (central) notify(`${request.name} is asked of the central installation.`);
-    else document.dispatchEvent(new CustomEvent("asked", { detail: request }));
-    form.elements.name.value = "";
+    const central = place === "central" && !byId("run-on").hidden;
+    const request = await post(central ? "central/requests" : "requests", body);
+    if (central) notify(`${request.name} queued on the central server.`);
+    else document.dispatchEvent(new CustomEvent("created", { detail: request }));
+    fieldOf(form, "name").value = "";
   } catch (error) {
     showProblem(form, problem, error);
   } finally {
-    the("ask-button").disabled = false;
+    submit.disabled = false;
   }
 }
 
 form.addEventListener("submit", send);
-form.elements.source.addEventListener("input", sourceChanged);
-for (const field of [form.elements.source, ...form.elements.product]) field.addEventListener("input", pictureChanged);
+source.addEventListener("input", sourceChanged);
+form.addEventListener("input", ({ target }) => {
+  if (target instanceof HTMLElement && ["source", "product"].includes(target.getAttribute("name") ?? "")) productChanged();
+});
 form.addEventListener("input", changed);
-form.addEventListener("area", () => estimateSoon(spec()));
-begin();
+form.addEventListener("area", () => estimateSoon(currentSpec()));
+reset();

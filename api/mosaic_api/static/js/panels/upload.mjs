@@ -1,91 +1,97 @@
-// Adding data: a file, or a point; where it is, where the file does not tell, and what it is called.
+// The form that adds a dataset: a file or a point, its extent if the file has none, and its name.
 
 import { Problem, upload } from "../lib/api.mjs";
-import { drawnBox } from "./area.mjs";
-import { notify, the } from "../lib/dom.mjs";
-import { picked } from "../layers/drawing.mjs";
-import { layerOf } from "../layers/dataset_layer.mjs";
-import { clearProblems, held, showParts, showProblem } from "../lib/fields.mjs";
-import { ENDS, SAYS } from "./formats.mjs";
+import { byId, notify, showProgress } from "../lib/dom.mjs";
+import { clearProblems, fieldOf, showParts, showProblem, valuesOf } from "../lib/fields.mjs";
 import { wrapped } from "../lib/geo.mjs";
-import { layers } from "../layers/layers.mjs";
 import * as locale from "../lib/locale.mjs";
-import { lookAt, told } from "../layers/map.mjs";
+import { settings } from "../lib/settings.mjs";
+import { layerOf } from "../layers/dataset_layer.mjs";
+import { picked } from "../layers/drawing.mjs";
+import { layers } from "../layers/layers.mjs";
+import { lookAt } from "../layers/map.mjs";
+import { drawnBox } from "./area.mjs";
+import { EXTENSIONS, FORMATS } from "./formats.mjs";
 
-const form = the("entry-form");
-const { file, name, placed } = form.elements;
-const progress = the("entry-progress");
-const PLACED = ["west", "south", "east", "north"];
+const form = byId("dataset-form", HTMLFormElement);
+const file = fieldOf(form, "file");
+const name = fieldOf(form, "name");
+const placed = fieldOf(form, "placed");
+const submit = byId("dataset-button", HTMLButtonElement);
+const progress = byId("dataset-progress", HTMLProgressElement);
+const problem = byId("dataset-problem");
+const SIDES = ["west", "south", "east", "north"];
 
 function show() {
-  const { kind } = held(form);
+  const { kind } = valuesOf(form);
   showParts(form, new Set([kind, ...(kind === "point" ? [] : ["file"]), ...(kind === "image" && placed.checked ? ["placed"] : [])]));
-  the("file-says").textContent = `${SAYS[kind] ?? ""} At most ${locale.bytes(told.maxUploadBytes)}.`;
-  file.accept = ENDS[kind] ?? "";
+  byId("file-hint").textContent = `${FORMATS[kind] ?? ""} At most ${locale.bytes(settings.maxUploadBytes)}.`;
+  file.accept = EXTENSIONS[kind] ?? "";
 }
 
-/** What is sent: only what the kind needs. */
+/** The fields that the kind needs, to be sent. */
 function parts() {
-  const values = held(form);
+  const values = valuesOf(form);
   const sent = new FormData();
   const wanted = ["kind", "name", "description", "creator",
-    ...(values.kind === "point" ? ["longitude", "latitude"] : []), ...(values.kind === "image" && placed.checked ? PLACED : [])];
+    ...(values.kind === "point" ? ["longitude", "latitude"] : []), ...(values.kind === "image" && placed.checked ? SIDES : [])];
   for (const field of wanted) if (values[field] !== "") sent.append(field, values[field]);
-  if (values.kind !== "point" && file.files[0]) sent.append("file", file.files[0]);
+  if (values.kind !== "point" && file.files?.[0]) sent.append("file", file.files[0]);
   return sent;
 }
 
-/** What would be refused only after all of a file was sent. */
-function wrong(sent) {
+/** The problem that the server would find only after it received the whole file; null if there is none. @param {FormData} sent */
+function problemOf(sent) {
   const sentFile = sent.get("file");
   if (sent.get("kind") !== "point" && !sentFile) return new Problem("Choose a file.", 0, "file");
-  if (sentFile && sentFile.size > told.maxUploadBytes) return new Problem(`The file is larger than ${locale.bytes(told.maxUploadBytes)}.`, 0, "file");
-  if (!sent.get("name")) return new Problem("Give it a name.", 0, "name");
-  const missing = sent.get("kind") === "point" ? ["longitude", "latitude"] : placed.checked && sent.get("kind") === "image" ? PLACED : [];
-  const field = missing.find((side) => !sent.has(side));
-  return field ? new Problem("Say where it is.", 0, field) : null;
+  if (sentFile instanceof File && sentFile.size > settings.maxUploadBytes) return new Problem(`The file is larger than ${locale.bytes(settings.maxUploadBytes)}.`, 0, "file");
+  if (!sent.get("name")) return new Problem("Enter a name.", 0, "name");
+  const needed = sent.get("kind") === "point" ? ["longitude", "latitude"] : placed.checked && sent.get("kind") === "image" ? SIDES : [];
+  const missing = needed.find((field) => !sent.has(field));
+  return missing ? new Problem("Enter coordinates.", 0, missing) : null;
 }
 
+/** @param {SubmitEvent} event */
 async function send(event) {
   event.preventDefault();
   clearProblems(form);
-  the("entry-problem").hidden = true;
+  problem.hidden = true;
   const sent = parts();
-  const refused = wrong(sent);
-  if (refused) { showProblem(form, the("entry-problem"), refused); return; }
-  the("entry-button").disabled = true;
-  [progress.hidden, progress.value] = [false, 0];
+  const refused = problemOf(sent);
+  if (refused) { showProblem(form, problem, refused); return; }
+  submit.disabled = true;
+  showProgress(progress, 0);
   try {
-    const entry = await upload("datasets", sent, (part) => { if (part < 1) progress.value = part; else progress.removeAttribute("value"); });
-    const { creator } = held(form);
+    const dataset = await upload("datasets", sent, (share) => showProgress(progress, share < 1 ? share : null));
+    const { creator } = valuesOf(form);
     form.reset();
-    form.elements.creator.value = creator;
+    fieldOf(form, "creator").value = creator;
     show();
-    the("add-data").open = false;
-    the("add-data").querySelector("summary").focus();
-    layers.add(layerOf(entry));
-    lookAt(entry.bounds);
-    notify(`${entry.name} is kept, and on the map.`);
-    document.dispatchEvent(new Event("entry"));
+    byId("add-data", HTMLDetailsElement).open = false;
+    byId("add-data").querySelector("summary")?.focus();
+    layers.add(layerOf(dataset));
+    lookAt(dataset.bounds);
+    notify(`${dataset.name} added.`);
+    document.dispatchEvent(new Event("dataset-added"));
   } catch (error) {
-    showProblem(form, the("entry-problem"), error);
+    showProblem(form, problem, error);
   } finally {
-    the("entry-button").disabled = false;
-    progress.hidden = true;
+    submit.disabled = false;
+    showProgress(progress, undefined);
   }
 }
 
-the("place-picture").addEventListener("click", async () => {
-  const box = await drawnBox("Click on one corner of the picture, then on the opposite one.");
-  if (box) PLACED.forEach((side, number) => { form.elements[side].value = box[number]; });
+byId("place-picture").addEventListener("click", async () => {
+  const box = await drawnBox("Click one corner of the image, then the opposite corner.");
+  if (box) SIDES.forEach((side, index) => { fieldOf(form, side).value = String(box[index]); });
 });
-the("place-point").addEventListener("click", async () => {
-  const place = await picked("Click where the point is.");
-  if (!place) return;
-  form.elements.longitude.value = wrapped(place.lng).toFixed(6);
-  form.elements.latitude.value = place.lat.toFixed(6);
+byId("place-point").addEventListener("click", async () => {
+  const point = await picked("Click the position of the point.");
+  if (!point) return;
+  fieldOf(form, "longitude").value = wrapped(point.lng).toFixed(6);
+  fieldOf(form, "latitude").value = point.lat.toFixed(6);
 });
-file.addEventListener("change", () => { if (!name.value && file.files[0]) name.value = file.files[0].name.replace(/\.[^.]*$/, "").slice(0, 100); });
+file.addEventListener("change", () => { if (!name.value && file.files?.[0]) name.value = file.files[0].name.replace(/\.[^.]*$/, "").slice(0, 100); });
 form.addEventListener("change", show);
 form.addEventListener("submit", send);
 show();
