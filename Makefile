@@ -63,12 +63,13 @@ $(VENV)-bench/.ready: requirements/bench.txt
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-lint: setup ## Style, types, the direction of imports, and what bandit knows of unsafe code
+lint: setup ## Style, types and import contracts of Python and JavaScript; unsafe code (bandit)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy api crds operator worker_image
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive api crds operator worker_image
+	tests/javascript/check
 
 unit: setup ## The tests that need no services
 	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
