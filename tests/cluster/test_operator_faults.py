@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.cluster.cluster import Release, until
+from support.cluster.cluster import Cluster, Document, Release, until
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +62,34 @@ def test_a_plan_pod_that_is_gone_before_its_message_was_read(release: Release, s
     assert release.read(f"/store/work/{uid}/plan.json") == plan
     scenes.gate.release(held)
     assert_whole(release, "unread", spec)
+
+
+def test_an_upgrade_in_mid_run_leaves_a_request_its_image_and_its_bytes(
+    cluster: Cluster, release: Release, scenes, assert_whole
+):
+    """The last test of this module, because new requests have the other image afterwards."""
+    if not cluster.lab:
+        pytest.skip("this cluster has one worker image; the lab makes another")
+    cluster.lab_command("variant", "next")
+    spec = scenes.spec(2, "upgraded")
+    held = scenes.path(1, "upgraded")
+    scenes.gate.hold(held)
+    release.submit("upgraded", spec)
+    until(lambda: release.status("upgraded").get("progress", {}).get("rangesDone"), "one of two ranges is done")
+    release.upgrade({"worker": {"image": {"tag": "next"}}})
+    scenes.gate.release(held)
+    assert_whole(release, "upgraded", spec)
+    old = f"{cluster.registry}mosaic-worker:{cluster.tag}"
+    assert release.status("upgraded")["workerImage"] == old
+    pods = {step: image_of(pod) for step in ("plan", "tiles", "finalize") for pod in release.pods("upgraded", step)}
+    assert pods == {"plan": old, "tiles": old, "finalize": old}
+
+    release.submit("newer", scenes.spec(1, "newer"))
+    (pod,) = until(lambda: release.pods("newer", "plan"), "its planning is started")
+    assert image_of(pod) == f"{cluster.registry}mosaic-worker:next"
+    release.delete("newer")
+
+
+def image_of(pod: Document) -> str:
+    (container,) = pod["spec"]["containers"]
+    return str(container["image"])

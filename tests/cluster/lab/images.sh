@@ -55,6 +55,17 @@ lab_project() { # lab_project [worker|operator|api...]
   if is_alive containerd; then lab_load "${built[@]}"; fi
 }
 
+lab_variant() { # lab_variant TAG: the worker's image as of another release, whose code that pixels depend on differs
+  local image=localhost/mosaic-worker:$1
+  buildah build -q --layers --isolation chroot --pull-never --tag "$image" --file - "$cache/images" > /dev/null <<'END'
+FROM localhost/mosaic-worker:dev
+USER 0
+RUN ["python", "-c", "from mosaic_worker.version import counted_sources\nwith counted_sources()[-1][1].open('a') as source:\n    source.write('# another release\\n')"]
+USER 65532:65532
+END
+  lab_load "$image"
+}
+
 lab_load() {
   is_alive containerd || die "the cluster is not up"
   local image id loaded
