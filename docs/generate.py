@@ -12,8 +12,11 @@ from click.testing import CliRunner
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_crds.composite import METHODS
+from mosaic_crds.docstrings import field_docstrings
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.source import BandFile, MaskFile
 from mosaic_worker.cli import mosaic
+from pydantic import create_model
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -64,8 +67,8 @@ def kind(schema: Schema, names: dict[str, str]) -> str:  # noqa: PLR0911
             return " or ".join(dict.fromkeys(parts))
     if schema.get("type") == "array":
         return f"list of {kind(schema.get('items', {}), names)}{bounds(schema)}"
-    if schema.get("type") == "object" and "additionalProperties" in schema | {"patternProperties": None}:
-        values = schema.get("additionalProperties")
+    if schema.get("type") == "object" and ("additionalProperties" in schema or "patternProperties" in schema):
+        values = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")][0]
         return f"map to {kind(values, names)}" if isinstance(values, dict) else "object"
     return str(schema.get("format") or schema.get("type", "any")) + bounds(schema)
 
@@ -112,9 +115,28 @@ def paths(schema: Schema, path: str, definitions: dict[str, Schema], names: dict
     for name, field in schema.get("properties", {}).items():
         for reference in re.findall(r"'#/\$defs/(\w+)'", str(field)):
             definition = definitions[reference]
-            if reference not in names and definition.get("type") == "object":
+            if reference not in names:
                 names[reference] = f"{path}.{name}" + ("[]" if "'items': {'$ref'" in str(field) else "")
                 paths(definition, names[reference], definitions, names)
+
+
+def definitions_of(schema: Schema) -> dict[str, Schema]:
+    """The definitions of a MosaicRequest. Files that may be a string alone have no fields in its schema, but here."""
+    found: dict[str, Schema] = schema["$defs"]
+    for model in (BandFile, MaskFile):
+        fields: Any = {name: (field.rebuild_annotation(), field) for name, field in model.model_fields.items()}
+        found[model.__name__] |= {"properties": create_model("Plain", **fields).model_json_schema()["properties"]}
+        for name, text in field_docstrings(model).items():
+            if name in fields:
+                found[model.__name__]["properties"][name]["description"] = text
+        found[model.__name__]["required"] = [name for name, (_, field) in fields.items() if field.is_required()]
+    return found
+
+
+def members(schema: Schema) -> str:
+    """The members of an enumeration, from the sentences of its description: `Pending means that …`."""
+    parts = re.split(rf"\s*\b(?=(?:{'|'.join(schema['enum'])}) means )", schema.get("description", "").strip())
+    return "\n" + "".join("- " + re.sub(r"^(\w+) means", r"**\1** means", cell(part)) + "\n" for part in parts if part)
 
 
 def methods() -> str:
@@ -128,7 +150,7 @@ def methods() -> str:
 def request_page() -> str:
     """The reference of a MosaicRequest, with the samples."""
     schema = MosaicRequest.model_json_schema(by_alias=True)
-    definitions = schema["$defs"]
+    definitions = definitions_of(schema)
     names = {"MosaicRequestSpec": "spec", "MosaicRequestStatus": "status"}
     for name, path in list(names.items()):
         paths(definitions[name], path, definitions, names)
@@ -140,8 +162,12 @@ def request_page() -> str:
     )
     ordered = sorted(names, key=lambda name: (names[name].startswith("status"), list(names).index(name)))
     for name in ordered:
-        described = definitions[name].get("description", "")
-        text += f"\n## {names[name]}\n\n{described}\n{fields(definitions[name], names)}{rules(definitions[name])}"
+        definition = definitions[name]
+        text += f"\n## {names[name]}\n"
+        if "enum" in definition:
+            text += members(definition)
+        else:
+            text += f"\n{definition.get('description', '')}\n{fields(definition, names)}{rules(definition)}"
         if name == "Composite":
             text += methods()
     text += "\n## Examples\n"
