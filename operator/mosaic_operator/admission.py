@@ -29,7 +29,7 @@ def turns(
 ) -> dict[str, Turn]:
     """The turn of each request that is at work or waits.
 
-    Those at work stay. Free places go to the namespace with the fewest at work, and in it to the owner with the fewest;
+    Those at work stay. Free usage go to the namespace with the fewest at work, and in it to the owner with the fewest;
     of several to the one who was let in longest ago; of an owner to the oldest request. Requests with
     the same kind of source share the pods that may read from it at once, and wait while none is left.
 
@@ -39,35 +39,35 @@ def turns(
         settings: the limits.
         served: when a request of each owner was last let in; of those in `requests` their status says it too.
     """
-    places = _Places(settings, served)
+    usage = _Usage(settings, served)
     admitted: list[RequestState] = []
     waiting: dict[Owner, list[RequestState]] = {}
     for request in requests:
-        places.remember(request)
+        usage.remember(request)
         if request.over or request.deleting or request.execution.suspend:
             continue
         if request.working or request.uid in begun:
-            places.take(request)
+            usage.take(request)
             admitted.append(request)
         else:
             waiting.setdefault(owner_of(request, settings), []).append(request)
     queues = {owner: sorted(queue, key=_age) for owner, queue in waiting.items()}
-    while open_to := [owner for owner, queue in queues.items() if not places.limit(owner, queue[0])]:
-        owner = min(open_to, key=lambda owner: (*places.rank(owner), *_age(queues[owner][0])))
+    while open_to := [owner for owner, queue in queues.items() if not usage.limit(owner, queue[0])]:
+        owner = min(open_to, key=lambda owner: (*usage.rank(owner), *_age(queues[owner][0])))
         request = queues[owner].pop(0)
-        places.take(request)
+        usage.take(request)
         admitted.append(request)
         if not queues[owner]:
             del queues[owner]
-    found = {request.uid: Turn(admitted=True, pods=places.share(request.source_kind)) for request in admitted}
+    found = {request.uid: Turn(admitted=True, pods=usage.share(request.source_kind)) for request in admitted}
     for owner, queue in queues.items():
-        running, limit = places.limit(owner, queue[0]) or (0, "")
+        running, limit = usage.limit(owner, queue[0]) or (0, "")
         for place, request in enumerate(queue):
             found[request.uid] = Turn(admitted=False, ahead=running + place, limit=limit)
     return found
 
 
-class _Places:
+class _Usage:
     """How many are at work, of all and of each."""
 
     def __init__(self, settings: Settings, served: Mapping[Owner, datetime]) -> None:

@@ -21,7 +21,7 @@ FINAL = {400, 413, 422}
 Key = TypeVar("Key")
 
 
-class NotYetError(Exception):
+class RetryLaterError(Exception):
     """Something has to happen first; the same is tried after a moment."""
 
 
@@ -32,7 +32,7 @@ class _Failures:
     since: float | None = None
 
 
-class Patience(Generic[Key]):
+class Backoff(Generic[Key]):
     """Counts failures in a row."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -53,7 +53,7 @@ class Patience(Generic[Key]):
             found.since = None
         elif found.since is None:
             found.since = self._clock()
-        if status in FINAL or (status is None and not isinstance(error, NotYetError)):
+        if status in FINAL or (status is None and not isinstance(error, RetryLaterError)):
             found.final += 1
         if found.final >= TRIES or (found.since is not None and self._clock() - found.since >= SECONDS):
             del self._failures[key]
@@ -68,7 +68,7 @@ class Patience(Generic[Key]):
 def _wait(error: Exception, count: int) -> float:
     """Seconds until the next try; a conflict means that a newer version is about to be seen."""
     power = 2.0 ** min(count, 10)
-    if isinstance(error, NotYetError):
+    if isinstance(error, RetryLaterError):
         return min(10, 0.25 * power)
     if isinstance(error, ApiError):
         return 0.2 if error.status == 409 and count < 5 else min(LONGEST_WAIT, 0.5 * power)

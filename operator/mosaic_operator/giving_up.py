@@ -9,7 +9,7 @@ from time import monotonic
 
 from mosaic_crds.lifecycle import Event, Phase
 
-from mosaic_operator.backoff import NotYetError
+from mosaic_operator.backoff import RetryLaterError
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.decide import given_up
@@ -17,7 +17,7 @@ from mosaic_operator.decision import merge_patch
 from mosaic_operator.kube import ApiError
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.requests import RequestState
-from mosaic_operator.slots import Places
+from mosaic_operator.slots import Slots
 
 LONGEST_REASON = 600
 """Characters of what the API server said."""
@@ -34,14 +34,14 @@ class _Barred:
     error: Exception
 
 
-class Endings:
+class GivingUp:
     """Ends requests, and remembers those whose end could not be written."""
 
     def __init__(
-        self, cluster: Cluster, cache: Cache, places: Places, metrics: Metrics, now: Callable[[], datetime]
+        self, cluster: Cluster, cache: Cache, slots: Slots, metrics: Metrics, now: Callable[[], datetime]
     ) -> None:
         """Nobody is ended yet."""
-        self._cluster, self._cache, self._places = cluster, cache, places
+        self._cluster, self._cache, self._slots = cluster, cache, slots
         self._metrics, self._now = metrics, now
         self._barred: dict[str, _Barred] = {}
 
@@ -83,7 +83,7 @@ class Endings:
             self._free(request.uid)
             return None
         self._barred[request.uid] = _Barred(key, monotonic() + RETRY_SECONDS, error)
-        self._places.bar(request.uid, barred=True)
+        self._slots.bar(request.uid, barred=True)
         return RETRY_SECONDS
 
     async def _write(self, key: Key, request: RequestState, message: str) -> bool:
@@ -97,7 +97,7 @@ class Endings:
                     return True
             else:
                 self._cache.put(RequestState(answer))
-                self._metrics.told(request.status, status)
+                self._metrics.count(request.status, status)
                 with suppress(ApiError):
                     await self._cluster.create_event(request, Event("Warning", Phase.FAILED, message, self._now()))
                 return True
@@ -105,10 +105,10 @@ class Endings:
 
     def _free(self, uid: str) -> None:
         if self._barred.pop(uid, None) is not None:
-            self._places.bar(uid, barred=False)
+            self._slots.bar(uid, barred=False)
 
 
 def _sentence(error: Exception) -> str:
-    expected = isinstance(error, ApiError | NotYetError)
+    expected = isinstance(error, ApiError | RetryLaterError)
     why = str(error)[:LONGEST_REASON] if expected else f"an unexpected {type(error).__name__}"
     return f"the operator cannot bring the request on: {why}; its log says more; apply the request again"

@@ -47,7 +47,7 @@ class Metrics:
         """Expose what is counted elsewhere."""
         self.registry.register(_Seen(requests, calls))
 
-    def told(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    def count(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Count what a new status says."""
         done = [status.get("progress", {}).get("rangesDone", 0) for status in (old, new)]
         self._ranges.inc(max(0, done[1] - done[0]))

@@ -10,13 +10,13 @@ from mosaic_crds.lifecycle import TERMINAL, WORKING, Condition, Phase
 from mosaic_crds.names import LABEL_REQUEST
 from mosaic_crds.worker_pod import Step
 
-from mosaic_operator.backoff import NotYetError, Patience
+from mosaic_operator.backoff import Backoff, RetryLaterError
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.failures import needs_refusals
-from mosaic_operator.giving_up import Endings
+from mosaic_operator.giving_up import GivingUp
 from mosaic_operator.jobs import JobState
 from mosaic_operator.kube import ApiError
 from mosaic_operator.manifests import Manifest
@@ -26,7 +26,7 @@ from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
-from mosaic_operator.slots import Places
+from mosaic_operator.slots import Slots
 from mosaic_operator.steps import LOOK_SECONDS
 from mosaic_operator.workqueue import WorkQueue
 
@@ -57,12 +57,12 @@ class Reconciler:
     ) -> None:
         """Take the cache of requests and Jobs, which somebody else keeps current."""
         self.queue: WorkQueue[Key] = WorkQueue()
-        self.patience: Patience[Key] = Patience()
+        self.backoff: Backoff[Key] = Backoff()
         self._cluster, self._settings, self._metrics, self._now = cluster, settings, metrics, now
         self._cache = cache
-        self._places = Places(cache, settings, now)
+        self._slots = Slots(cache, settings, now)
         self._looked: dict[str, tuple[float, int]] = {}
-        self._endings = Endings(cluster, cache, self._places, metrics, now)
+        self._giving_up = GivingUp(cluster, cache, self._slots, metrics, now)
         self._cosmetic_from = 0.0
 
     async def work(self) -> None:
@@ -75,30 +75,30 @@ class Reconciler:
             with self._metrics.reconciling.time():
                 await self._reconcile(key)
         except Exception as error:
-            wait = self.patience.failed(key, error)
+            wait = self.backoff.failed(key, error)
             if wait is None:
                 await self._give_up(key, error)
                 return
             extra = {"request": "/".join(key)}
-            if not isinstance(error, ApiError | NotYetError):
+            if not isinstance(error, ApiError | RetryLaterError):
                 log.exception("reconciling failed", extra=extra)
             else:
-                soon = isinstance(error, NotYetError) or wait < 0.5
+                soon = isinstance(error, RetryLaterError) or wait < 0.5
                 log.log(logging.DEBUG if soon else logging.WARNING, "%s; again in %.1f s", error, wait, extra=extra)
             self.queue.add_later(key, wait)
         else:
-            self.patience.worked(key)
+            self.backoff.worked(key)
 
     async def _reconcile(self, key: Key) -> None:
         request = self._cache.requests.get(key)
-        for uid in self._places.of(key):
+        for uid in self._slots.of(key):
             if request is None or request.uid != uid:
-                self._leave_place(uid)
-        self._endings.forget_others(key, "" if request is None else request.uid)
+                self._free_slot(uid)
+        self._giving_up.forget_others(key, "" if request is None else request.uid)
         if request is None:
             await self._look_after_stray(key)
             return
-        wait = await self._endings.retry(request)
+        wait = await self._giving_up.retry(request)
         if wait is not None:
             self.queue.add_later(key, wait)
             return
@@ -107,7 +107,7 @@ class Reconciler:
             return
         if "conditions" not in request.status and not request.over and not request.deleting:
             request = await self._whole(request)
-        seen = await self._observe(request, self._places.turn(request))
+        seen = await self._observe(request, self._slots.turn(request))
         decision = decide(seen, self._settings, self._now())
         if (decision.create or decision.delete_secret) and not request.whole:
             seen = replace(seen, request=await self._whole(request))
@@ -118,7 +118,7 @@ class Reconciler:
         await self._act(decision)
         await self._tell(key, decision)
         if decision.status.get("phase") not in WORKING:
-            self._leave_place(request.uid)
+            self._free_slot(request.uid)
         if over and not request.deleting:
             await self._change(decision)
             await self._label(key, request.uid)
@@ -132,14 +132,14 @@ class Reconciler:
         document = await self._cluster.get_request(request.namespace, request.name)
         if document is None or document["metadata"]["uid"] != request.uid:
             self._cache.remove((request.namespace, request.name), request.uid)
-            raise NotYetError(f"the request {request.name} is gone")
+            raise RetryLaterError(f"the request {request.name} is gone")
         found = RequestState(document)
         self._cache.put(found)
         return found
 
-    def _leave_place(self, uid: str) -> None:
+    def _free_slot(self, uid: str) -> None:
         self._looked.pop(uid, None)
-        for key in self._places.leave(uid):
+        for key in self._slots.leave(uid):
             self.queue.add(key)
 
     # -- what is over, and what cannot go on
@@ -175,12 +175,12 @@ class Reconciler:
 
     async def _give_up(self, key: Key, error: Exception) -> None:
         try:
-            wait = await self._endings.end(key, error)
+            wait = await self._giving_up.end(key, error)
         except Exception:
             log.exception("giving up failed", extra={"request": "/".join(key)})
             wait = REFUSED_SECONDS
-        for uid in self._places.of(key):
-            self._leave_place(uid)
+        for uid in self._slots.of(key):
+            self._free_slot(uid)
         if wait is None:
             self.queue.add(key)
         else:
@@ -255,7 +255,7 @@ class Reconciler:
                 there = await self._cluster.get_job(namespace, name)
                 owners = [owner["uid"] for owner in there["metadata"].get("ownerReferences", ())]
                 if decision.request.uid not in owners or "deletionTimestamp" in there["metadata"]:
-                    raise NotYetError(f"another Job {name} has to go first") from None
+                    raise RetryLaterError(f"another Job {name} has to go first") from None
             elif error.status in {403, 422}:
                 message = f"Kubernetes refuses the {kind} {name}: {error}"
                 decision.lifecycle.say(Condition.DEGRADED, True, f"{kind}Refused", message)
@@ -282,11 +282,11 @@ class Reconciler:
         except ApiError as error:
             if error.status == 404:
                 self._cache.remove(key, request.uid)
-                self._leave_place(request.uid)
+                self._free_slot(request.uid)
                 return
             raise
         self._cache.put(RequestState(answer))
-        self._metrics.told(request.status, decision.status)
+        self._metrics.count(request.status, decision.status)
         for event in decision.events:
             log.info("%s: %s", event.reason, event.message, extra=_extra(request))
             await self._cluster.create_event(request, event)

@@ -7,7 +7,7 @@ from time import monotonic, process_time
 from mosaic_crds.lifecycle import Phase
 
 from mosaic_operator.admission import Owner, owner_of, turns
-from mosaic_operator.backoff import NotYetError
+from mosaic_operator.backoff import RetryLaterError
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.observed import Turn
 from mosaic_operator.requests import RequestState
@@ -20,8 +20,8 @@ QUICK_SECONDS = 0.005
 """A computation that took less is done again at once."""
 
 
-class Places:
-    """The places of requests, by uid."""
+class Slots:
+    """The slots of requests, by uid."""
 
     def __init__(self, cache: Cache, settings: Settings, now: Callable[[], datetime]) -> None:
         """Take the cache of requests, which somebody else keeps current, and a clock with a zone."""
@@ -36,14 +36,14 @@ class Places:
         """The turn of a request; one that is admitted has a place from now on.
 
         Raises:
-            NotYetError: the request has just come, and its turn is not known yet.
+            RetryLaterError: the request has just come, and its turn is not known yet.
         """
         if self._cache.moved and monotonic() >= self._next:
             self._compute()
         found = self._turns.get(request.uid)
         if found is None:
             if self._cache.moved and not (request.over or request.deleting or request.execution.suspend):
-                raise NotYetError("its turn is not known yet")
+                raise RetryLaterError("its turn is not known yet")
             return Turn(admitted=False)
         if found.admitted and request.uid not in self._begun:
             self._begun[request.uid] = request.namespace, request.name

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 from mosaic_crds.names import LABEL_STEP
-from mosaic_operator.backoff import Patience
+from mosaic_operator.backoff import Backoff
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.metrics import Metrics
@@ -315,7 +315,7 @@ class Operator:
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Count how long a request keeps failing by another clock."""
-        self._reconciler.patience = Patience(clock)
+        self._reconciler.backoff = Backoff(clock)
 
     async def reconcile(self, key: Key = ("team", "ndsi"), *, see: bool = True) -> None:
         """Bring a request on once; end in the middle where a fault says that it dies."""

@@ -12,7 +12,7 @@ from mosaic_crds.source_kinds import EARTH_DAILY
 from mosaic_operator.admission import owner_of, turns
 from mosaic_operator.cache import Cache
 from mosaic_operator.requests import RequestState
-from mosaic_operator.slots import Places
+from mosaic_operator.slots import Slots
 
 from support.operator.operator_world import request, settings
 
@@ -156,7 +156,7 @@ def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
 def test_users_take_turns_though_what_is_over_is_forgotten():
     cache, minutes = Cache(), count()
     configured = settings(owners_namespace="team", max_running=1)
-    places = Places(cache, configured, lambda: datetime(2026, 1, 1, 1, next(minutes), tzinfo=UTC))
+    places = Slots(cache, configured, lambda: datetime(2026, 1, 1, 1, next(minutes), tzinfo=UTC))
     for number in range(8):
         cache.see_request("ADDED", dict(owned(number, "ann" if number < 5 else "bob", age=50 - number).document))
     order = []

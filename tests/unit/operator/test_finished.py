@@ -11,7 +11,7 @@ from mosaic_operator.cache import Cache
 from mosaic_operator.requests import RequestState
 from mosaic_operator.resync import compare, fill
 from mosaic_operator.retention import delete_old
-from mosaic_operator.slots import Places
+from mosaic_operator.slots import Slots
 from mosaic_operator.sweeping import start
 
 from support.operator.operator_api import ApiServer, Fault, Operator, serving
@@ -221,7 +221,7 @@ def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypa
     cache = Cache()
     for number in range(100):
         cache.see_request("ADDED", request(f"r{number}", f"u{number}"))
-    found = Places(cache, settings(), lambda: START)
+    found = Slots(cache, settings(), lambda: START)
     for _ in range(10):
         for one in cache.requests.values():
             found.turn(one)

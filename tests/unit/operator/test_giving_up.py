@@ -5,7 +5,7 @@ import copy
 
 import pytest
 from mosaic_operator import giving_up
-from mosaic_operator.backoff import SECONDS, TRIES, NotYetError, Patience
+from mosaic_operator.backoff import SECONDS, TRIES, Backoff, RetryLaterError
 
 from support.operator.operator_api import ApiServer, Fault, Operator, serving
 from support.operator.operator_world import request, settings
@@ -166,7 +166,7 @@ def test_an_api_server_that_is_away_for_a_day_ends_no_request():
     from mosaic_operator.kube import ApiError
 
     clock = [0.0]
-    patience = Patience(lambda: clock[0])
+    patience = Backoff(lambda: clock[0])
     for _ in range(2000):
         clock[0] += 60
         for status in (0, 429, 503):
@@ -174,12 +174,12 @@ def test_an_api_server_that_is_away_for_a_day_ends_no_request():
 
 
 def test_a_success_makes_good_what_failed_before():
-    patience = Patience(lambda: 0.0)
+    patience = Backoff(lambda: 0.0)
     for _ in range(3 * TRIES):
         assert patience.failed("a", ValueError()) == 2
         patience.worked("a")
 
 
 def test_who_waits_is_asked_again_later_and_later():
-    patience = Patience(lambda: 0.0)
-    assert [patience.failed("a", NotYetError()) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]
+    patience = Backoff(lambda: 0.0)
+    assert [patience.failed("a", RetryLaterError()) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]

@@ -33,7 +33,7 @@ def exposed(metrics: Metrics):
 def watched() -> Metrics:
     metrics = Metrics()
     metrics.watch(lambda: [RequestState(request() | {"status": SUCCEEDED})], Counter({("get", "jobs"): 2}))
-    metrics.told({"phase": "Finalizing", "progress": {"rangesDone": 1}}, SUCCEEDED)
+    metrics.count({"phase": "Finalizing", "progress": {"rangesDone": 1}}, SUCCEEDED)
     return metrics
 
 
@@ -73,5 +73,5 @@ def test_what_is_counted_follows_the_statuses():
     assert value("mosaic_requests", {"phase": "Succeeded"}) == 1
     assert value("mosaic_requests", {"phase": "Running"}) == 0
     assert value("mosaic_api_calls_total", {"verb": "get", "resource": "jobs"}) == 2
-    metrics.told(SUCCEEDED, SUCCEEDED)
+    metrics.count(SUCCEEDED, SUCCEEDED)
     assert value("mosaic_requests_over_total", {"phase": "Succeeded", "reason": ""}) == 1
