@@ -1,6 +1,7 @@
 """The API does what it says of itself: schemathesis calls all of it, on a real database and a published mosaic."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,11 @@ EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "10"))
 """Of each operation, beside the cases that its description gives (each bound, what is missing, other methods)."""
 EVENTS = "/api/v1/requests/{request_id}/events"
 """Never ends where there is a mosaic."""
+
+VERB = re.compile(
+    "(cancel|count|create|delete|estimate|fetch|get|list|read|restore|revoke|share|unshare|update|watch)_[a-z_]+$"
+)
+NOUN = re.compile("([A-Z][a-z0-9]+)+")
 
 
 @dataclass(frozen=True)
@@ -153,8 +159,16 @@ def test_what_is_unsaid_is_so_of_operations_that_there_are(world: World):
 
 def test_every_operation_has_a_name_of_its_own_and_a_summary(world: World):
     found = operations(world.app)
-    assert len({operation["operationId"] for _, operation in found}) == len(found)
+    names = [operation["operationId"] for _, operation in found]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not VERB.match(name)] == []
     assert all(operation["summary"] and "_" not in operation["summary"] for _, operation in found)
+
+
+def test_schemas_have_names_that_do_not_change_when_modules_do(world: World):
+    names = world.app.openapi()["components"]["schemas"]
+    assert [name for name in names if not NOUN.fullmatch(name)] == []
+    assert {"Request", "RequestList", "Dataset", "DatasetList", "Token", "User", "Problem"} <= names.keys()
 
 
 def test_every_operation_says_how_problems_are_answered(world: World):
@@ -170,6 +184,6 @@ def test_what_is_sent_has_an_example(world: World):
     schemas = world.app.openapi()["components"]["schemas"]
     for name, operation in operations(world.app):
         sent = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-        if "$ref" in sent and operation["operationId"].split("_")[0] in {"requests", "planning"}:
+        if "$ref" in sent and set(operation["tags"]) & {"requests", "planning"}:
             described = schemas[sent["$ref"].rsplit("/", 1)[1]]
             assert "examples" in described or set(described["properties"]) == {"shared"}, name

@@ -14,7 +14,7 @@ from mosaic_crds.json_input import parse_json
 from mosaic_worker.sources.access.budget import Budget
 from pydantic import BaseModel, ValidationError
 
-from mosaic_api.central.schemas import TheirDataset, TheirRequest
+from mosaic_api.central.schemas import CentralDataset, CentralRequest
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
 from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
 
@@ -94,15 +94,17 @@ class Central:
         """
         return self._call("GET", path, kind, params=dict(parameters or {}))
 
-    def ask(self, asked: Mapping[str, Any]) -> TheirRequest:
+    def ask(self, asked: Mapping[str, Any]) -> CentralRequest:
         """Ask it for a mosaic.
 
         Raises:
             Problem: it refuses, in its own words.
         """
-        return self._call("POST", "requests", TheirRequest, json=dict(asked))
+        return self._call("POST", "requests", CentralRequest, json=dict(asked))
 
-    def upload(self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None) -> TheirDataset:
+    def upload(
+        self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None
+    ) -> CentralDataset:
         """Make a dataset there; a second upload with the same key finds the first one's.
 
         Args:
@@ -115,9 +117,9 @@ class Central:
         """
         headers = {"Idempotency-Key": str(key)}
         if file is None:
-            return self._call("POST", "datasets", TheirDataset, json=dict(fields), headers=headers)
+            return self._call("POST", "datasets", CentralDataset, json=dict(fields), headers=headers)
         content = {"data": dict(fields), "files": {"file": file}, "headers": headers}
-        return self._call("POST", "datasets", TheirDataset, UPLOAD_SECONDS, **content)
+        return self._call("POST", "datasets", CentralDataset, UPLOAD_SECONDS, **content)
 
     def change(self, dataset_id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Change a dataset there.
@@ -125,7 +127,7 @@ class Central:
         Raises:
             Problem: it refuses, in its own words.
         """
-        self._call("PATCH", f"datasets/{dataset_id}", TheirDataset, UPLOAD_SECONDS, json=dict(fields))
+        self._call("PATCH", f"datasets/{dataset_id}", CentralDataset, UPLOAD_SECONDS, json=dict(fields))
 
     def remove(self, dataset_id: uuid.UUID) -> None:
         """Delete a dataset there; one that is not there is deleted already.

@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central
-from mosaic_api.central.schemas import TheirDataset, TheirRequest
+from mosaic_api.central.schemas import CentralDataset, CentralRequest
 from mosaic_api.database import Dataset
 from mosaic_api.datasets.crud import expect_room
-from mosaic_api.datasets.input_schemas import New, look_of_picture, place_and_look
+from mosaic_api.datasets.input_schemas import DatasetCreate, look_of_picture, place_and_look
 from mosaic_api.datasets.service import Keeper
 from mosaic_api.datasets.storage import Content
 from mosaic_api.web.problems import Conflict
@@ -43,8 +43,8 @@ def fetch_dataset(
     if found is not None:
         return found, False
     try:
-        theirs = central.get(f"datasets/{central_id}", TheirDataset)
-        asked = New.model_validate(_said(theirs))
+        theirs = central.get(f"datasets/{central_id}", CentralDataset)
+        asked = DatasetCreate.model_validate(_said(theirs))
     except ValidationError:
         raise _strange() from None
     original = theirs.files.get("original")
@@ -71,14 +71,14 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
     found = _copy_of(keeper, principal, central_id)
     if found is not None:
         return found, False
-    told = central.get(f"requests/{central_id}", TheirRequest)
+    told = central.get(f"requests/{central_id}", CentralRequest)
     item = told.item
     if told.phase != Phase.SUCCEEDED or not item:
         raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
     try:
         request = item["assets"][COG.asset]
         said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
-        asked = New.model_validate(said | look_of_picture(item))
+        asked = DatasetCreate.model_validate(said | look_of_picture(item))
         digest = request["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None
@@ -103,7 +103,7 @@ class _Source(NamedTuple):
 
 
 def _keep(
-    keeper: Keeper, central: Central, principal: Principal, asked: New, source: _Source, central_id: uuid.UUID
+    keeper: Keeper, central: Central, principal: Principal, asked: DatasetCreate, source: _Source, central_id: uuid.UUID
 ) -> tuple[Dataset, bool]:
     most, scratch = keeper.settings.max_upload_bytes, keeper.filing.scratch
     if source.size is not None:
@@ -133,7 +133,7 @@ def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Dat
         ).first()
 
 
-def _said(theirs: TheirDataset) -> dict[str, Any]:
+def _said(theirs: CentralDataset) -> dict[str, Any]:
     said: dict[str, Any] = {
         "kind": theirs.kind,
         "name": theirs.name,

@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from mosaic_api.datasets.schemas import ToldFile
+from mosaic_api.datasets.schemas import DatasetFile
 
 
-class _Told(BaseModel):
+class _CentralModel(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class TheirDataset(_Told):
+class CentralDataset(_CentralModel):
     """A dataset there."""
 
     id: uuid.UUID
@@ -23,19 +23,19 @@ class TheirDataset(_Told):
     owner: str | None
     shared: bool
     bounds: tuple[float, float, float, float]
-    files: dict[str, ToldFile]
+    files: dict[str, DatasetFile]
     details: dict[str, Any]
 
 
-class TheirDatasets(_Told):
+class CentralDatasetList(_CentralModel):
     """A page of datasets there."""
 
-    datasets: list[TheirDataset]
+    datasets: list[CentralDataset]
     total: int
     next: str | None
 
 
-class TheirRequest(_Told):
+class CentralRequest(_CentralModel):
     """A mosaic there."""
 
     id: uuid.UUID
@@ -44,9 +44,9 @@ class TheirRequest(_Told):
     item: dict[str, Any] | None = None
 
 
-class TheirRequests(_Told):
+class CentralRequestList(_CentralModel):
     """A page of mosaics there."""
 
-    requests: list[TheirRequest]
+    requests: list[CentralRequest]
     total: int
     next: str | None

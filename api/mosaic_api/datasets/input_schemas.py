@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from mosaic_api.datasets.boxes import Box, box_around
 from mosaic_api.web.problems import Invalid
-from mosaic_api.web.schemas import Body
+from mosaic_api.web.schemas import ApiModel
 
 _CORNERS = ("west", "south", "east", "north")
 MERCATOR_LATITUDE = 85.051128
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, Any] = {"name": "Glacier camp", "description": "2,100 m, by t
 """Fits every kind."""
 
 
-class Described(Body):
+class DatasetFields(ApiModel):
     """What can be said of a dataset."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
@@ -118,7 +118,7 @@ class Described(Body):
         return said if self.minimum is None else said | {"limits": [self.minimum, self.maximum]}
 
 
-class New(Described):
+class DatasetCreate(DatasetFields):
     """What is said of a new dataset; a file comes beside it."""
 
     kind: Literal["image", "vector", "point"] | None = None
@@ -127,7 +127,7 @@ class New(Described):
     """The id of a published mosaic, which becomes an image."""
 
 
-class Change(Described):
+class DatasetPatch(DatasetFields):
     """What is to be otherwise; what is absent stays. Points can be moved, and pictures that were placed by corners."""
 
 

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, Self
 
 from mosaic_api.auth.identity import Principal
-from mosaic_api.database import Dataset
+from mosaic_api.database import Dataset as DatasetRow
 from mosaic_api.datasets.crud import version
-from mosaic_api.web.schemas import Body
+from mosaic_api.web.schemas import ApiModel
 
 
-class ToldFile(Body):
-    """A file of a dataset."""
+class DatasetFile(ApiModel):
+    """A file of a row."""
 
     name: str
     media_type: str
@@ -19,7 +19,7 @@ class ToldFile(Body):
     sha256: str
 
 
-class Sharing(Body):
+class DatasetSharing(ApiModel):
     """How a dataset stands to the central installation."""
 
     id: uuid.UUID | None
@@ -34,8 +34,8 @@ class Sharing(Body):
     message: str | None
 
 
-class Told(Body):
-    """A dataset."""
+class Dataset(ApiModel):
+    """A row."""
 
     id: uuid.UUID
     kind: str
@@ -55,49 +55,59 @@ class Told(Body):
     """West, south, east, north in degrees; west > east crosses the antimeridian."""
     footprint: dict[str, Any]
     """GeoJSON geometry."""
-    files: dict[str, ToldFile]
+    files: dict[str, DatasetFile]
     """original: as it was sent; display: what is shown of it, if that is another file."""
     details: dict[str, Any]
     """The bands and statistics of an image; the layers, their fields and what is shown of a vector file."""
     version: str
     """Of what can be changed of it: its ETag, for If-Match."""
-    central: Sharing | None = None
+    central: DatasetSharing | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, principal: Principal) -> Self:
+    def of(cls, row: DatasetRow, principal: Principal) -> Self:
         """As it is told to the principal."""
-        mine = dataset.owner_id == principal.user_id
+        mine = row.owner_id == principal.user_id
         return cls(
-            id=dataset.id,
-            kind=dataset.kind,
-            name=dataset.name,
-            description=dataset.description,
-            creator=dataset.creator,
-            owner=dataset.owner.name if dataset.owner else None,
+            id=row.id,
+            kind=row.kind,
+            name=row.name,
+            description=row.description,
+            creator=row.creator,
+            owner=row.owner.name if row.owner else None,
             mine=mine,
-            shared=dataset.shared,
-            created=dataset.created,
-            changed=dataset.changed,
-            bounds=(dataset.west, dataset.south, dataset.east, dataset.north),
-            footprint=dataset.footprint,
+            shared=row.shared,
+            created=row.created,
+            changed=row.changed,
+            bounds=(row.west, row.south, row.east, row.north),
+            footprint=row.footprint,
             files={
-                role: ToldFile(
+                role: DatasetFile(
                     name=file["name"], media_type=file["mediaType"], bytes=file["bytes"], sha256=file["sha256"]
                 )
-                for role, file in dataset.files.items()
+                for role, file in row.files.items()
             },
-            details=dataset.details,
-            version=version(dataset),
-            central=_sharing(dataset) if mine or principal.is_admin else None,
+            details=row.details,
+            version=version(row),
+            central=_sharing(row) if mine or principal.is_admin else None,
         )
 
 
-def _sharing(dataset: Dataset) -> Sharing | None:
-    if dataset.central_id is None and not dataset.sharing:
+class DatasetList(ApiModel):
+    """A page of datasets, newest first."""
+
+    datasets: list[Dataset]
+    total: int
+    """Of all pages."""
+    next: str | None
+    """The address of the next page."""
+
+
+def _sharing(row: DatasetRow) -> DatasetSharing | None:
+    if row.central_id is None and not row.sharing:
         return None
-    told = dataset.sharing
-    return Sharing(
-        id=dataset.central_id,
+    told = row.sharing
+    return DatasetSharing(
+        id=row.central_id,
         state=told.get("state"),
         wish=told.get("wish"),
         attempts=told.get("attempts", 0),

@@ -23,7 +23,7 @@ from mosaic_api.auth.identity import Principal, audit
 from mosaic_api.database import Database, Dataset
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
-from mosaic_api.datasets.input_schemas import Change, Described, New, look_of_picture
+from mosaic_api.datasets.input_schemas import DatasetCreate, DatasetFields, DatasetPatch, look_of_picture
 from mosaic_api.datasets.orphans import bind, loosen
 from mosaic_api.datasets.storage import DISPLAYS, Content, Filing, Original, Sender, size_of
 from mosaic_api.requests import crud
@@ -53,7 +53,7 @@ class Keeper:
     def keep(
         self,
         principal: Principal,
-        asked: New,
+        asked: DatasetCreate,
         content: Content | None = None,
         *,
         key: uuid.UUID | None = None,
@@ -90,7 +90,9 @@ class Keeper:
             raise Invalid("name: it needs one", "name")
         return self._keep(principal, asked, content, dataset_id, central_id)
 
-    def move(self, principal: Principal, dataset_id: uuid.UUID, wanted: Change, seen: str | None = None) -> Dataset:
+    def move(
+        self, principal: Principal, dataset_id: uuid.UUID, wanted: DatasetPatch, seen: str | None = None
+    ) -> Dataset:
         """Change what is said of a dataset, also where it is; a picture is placed anew.
 
         What is not to be changed is taken from the row when it is locked, so that of changes at the same time each
@@ -135,7 +137,7 @@ class Keeper:
     def _keep(
         self,
         principal: Principal,
-        asked: New,
+        asked: DatasetCreate,
         content: Content | None,
         dataset_id: uuid.UUID,
         central_id: uuid.UUID | None,
@@ -257,7 +259,7 @@ class Keeper:
         return found
 
     @contextmanager
-    def _mosaic(self, principal: Principal, asked: New) -> Iterator[tuple[New, Content]]:
+    def _mosaic(self, principal: Principal, asked: DatasetCreate) -> Iterator[tuple[DatasetCreate, Content]]:
         """A published mosaic as a new dataset: its COG, coloured as its picture is."""
         with self.database.transaction() as session:
             mosaic = crud.find(session, principal, asked.from_request)  # type: ignore[arg-type]
@@ -272,10 +274,10 @@ class Keeper:
         except FileNotFoundError:
             raise NotFound(f"the files of the mosaic {mosaic.name} are not in the store any more") from None
         with file:
-            yield New.model_validate(said), Content(file, f"{mosaic.name}.tif", made_here=True)
+            yield DatasetCreate.model_validate(said), Content(file, f"{mosaic.name}.tif", made_here=True)
 
 
-def _refuse_other(asked: Described, kind: str | None) -> None:
+def _refuse_other(asked: DatasetFields, kind: str | None) -> None:
     """Refuse what is said of another kind of dataset."""
     fields = (() if kind == "image" else _FOR_IMAGES) + (() if kind == "point" else _FOR_POINTS)
     for field in fields:
@@ -283,7 +285,7 @@ def _refuse_other(asked: Described, kind: str | None) -> None:
             raise Invalid(f"{field}: a dataset of the kind {kind} has none; leave it out", field)
 
 
-def _expect_kind(original: Original, asked: New) -> None:
+def _expect_kind(original: Original, asked: DatasetCreate) -> None:
     """Refuse a file of another kind than is said, and a place that is missing or told twice."""
     kind = original.format
     if kind.kind != asked.kind:
@@ -318,7 +320,7 @@ def _bytes(files: Mapping[str, Any]) -> int:
     return sum(file["bytes"] for file in files.values())
 
 
-def _changes(dataset: Dataset, wanted: Change, placed: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(dataset: Dataset, wanted: DatasetPatch, placed: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a locked dataset that are to be otherwise.
 
     Args:

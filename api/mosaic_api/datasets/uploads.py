@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from mosaic_api.datasets.input_schemas import FileName, New
+from mosaic_api.datasets.input_schemas import DatasetCreate, FileName
 from mosaic_api.web.limits import MOST_BODY_BYTES
 from mosaic_api.web.problems import Invalid, Problem, TooLarge
 
@@ -28,7 +28,7 @@ _FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 class Upload(NamedTuple):
     """What came in: what is said of a dataset, and the file, if there is one."""
 
-    asked: New
+    asked: DatasetCreate
     file: UploadFile | None
 
 
@@ -48,10 +48,10 @@ async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator
     """
     if _content_type(request) == "application/json":
         content = b"".join([piece async for piece in _body(request, most)])
-        yield Upload(_validated(lambda: New.model_validate_json(content)), None)
+        yield Upload(_validated(lambda: DatasetCreate.model_validate_json(content)), None)
         return
     async with _form(request, max_bytes, most) as (said, file):
-        yield Upload(_validated(lambda: New.model_validate_strings(said)), file)
+        yield Upload(_validated(lambda: DatasetCreate.model_validate_strings(said)), file)
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ class Estimated:
 
 
 @dataclass(frozen=True)
-class FoundScenes:
+class SceneCount:
     """The scenes of a source in an area.
 
     Attributes:
@@ -127,7 +127,7 @@ def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimat
     )
 
 
-def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> FoundScenes:
+def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> SceneCount:
     """The scenes that the source of a spec has in its area; no file is opened.
 
     Args:
@@ -143,11 +143,11 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Fo
     try:
         found = source_of(spec.source, replace(settings.gate, budget=budget)).previews(area, MOST_SCENES)
     except NoScenesError as error:
-        return FoundScenes(0, message=str(error))
+        return SceneCount(0, message=str(error))
     times = [scene.datetime for scene in found if scene.datetime is not None]
     covers = [scene.cloud_cover for scene in found if scene.cloud_cover is not None]
     message = None if area is None else gap([covered(scene.footprint, None, area) for scene in found], area)
-    return FoundScenes(
+    return SceneCount(
         count=len(found),
         first=min(times, default=None),
         last=max(times, default=None),

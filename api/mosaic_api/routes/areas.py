@@ -17,7 +17,7 @@ from mosaic_api.datasets.storage import Content, Sender
 from mosaic_api.datasets.uploads import announced, cancelled_with, received_file
 from mosaic_api.routes.datasets import file_in_form
 from mosaic_api.web.problems import Invalid
-from mosaic_api.web.schemas import Body
+from mosaic_api.web.schemas import ApiModel
 
 router = APIRouter(prefix="/areas", tags=["planning"])
 
@@ -38,7 +38,7 @@ BODY = {
 }
 
 
-class AreaOfFile(Body):
+class FileArea(ApiModel):
     """The polygons of a file as one area."""
 
     geometry: dict[str, Any]
@@ -52,7 +52,7 @@ class AreaOfFile(Body):
 
 
 @router.post("", openapi_extra=BODY)
-async def create(request: Request, principal: Who, here: HERE) -> AreaOfFile:
+async def read_area(request: Request, principal: Who, here: HERE) -> FileArea:
     """Read the polygons of a vector file, in whatever coordinates, as the area of a request."""
     principal.require("editor")
     size = announced(request, here.settings.max_upload_bytes)
@@ -63,7 +63,7 @@ async def create(request: Request, principal: Who, here: HERE) -> AreaOfFile:
             read = partial(area_of, here, principal, file, cancelled)
             with cancelled_with(request, cancelled):
                 found = await anyio.to_thread.run_sync(read, limiter=here.working)
-    return AreaOfFile(
+    return FileArea(
         geometry=found.footprint,
         bounds=found.box,
         features=found.details["features"],

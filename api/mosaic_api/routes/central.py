@@ -16,22 +16,22 @@ from mosaic_api.auth.dependencies import Who, who
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.downloads import fetch_dataset, fetch_mosaic
-from mosaic_api.central.schemas import TheirDataset, TheirDatasets, TheirRequest, TheirRequests
+from mosaic_api.central.schemas import CentralDataset, CentralDatasetList, CentralRequest, CentralRequestList
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Dataset
-from mosaic_api.datasets.schemas import Told
+from mosaic_api.datasets import schemas
 from mosaic_api.datasets.service import Keeper
 from mosaic_api.requests.redaction import redacted
+from mosaic_api.requests.schemas import RequestCreate
 from mosaic_api.routes.datasets import KEEPER
-from mosaic_api.routes.requests import Asked
 from mosaic_api.web.problems import TooMany
-from mosaic_api.web.schemas import Body
+from mosaic_api.web.schemas import ApiModel
 
 Result = TypeVar("Result")
 router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(who)])
 
 
-class Standing(Body):
+class CentralStatus(ApiModel):
     """How it stands with the central installation."""
 
     configured: bool
@@ -52,47 +52,49 @@ async def called(request: Request, principal: Principal, here: Context, call: Ca
 
 
 @router.get("")
-async def standing(request: Request, principal: Who, here: HERE) -> Standing:
+async def get_central_status(request: Request, principal: Who, here: HERE) -> CentralStatus:
     """Whether there is a central installation, and whether it answers."""
     url = here.settings.central_url or None
     try:
-        await called(request, principal, here, lambda central: central.get("datasets", TheirDatasets, {"limit": 1}))
+        await called(
+            request, principal, here, lambda central: central.get("datasets", CentralDatasetList, {"limit": 1})
+        )
     except TooMany:
         raise
     except NotConfigured as error:
-        return Standing(configured=False, url=url, reachable=False, message=str(error))
+        return CentralStatus(configured=False, url=url, reachable=False, message=str(error))
     except MosaicError as error:
-        return Standing(configured=True, url=url, reachable=False, message=str(error))
-    return Standing(configured=True, url=url, reachable=True, message="it answers")
+        return CentralStatus(configured=True, url=url, reachable=False, message=str(error))
+    return CentralStatus(configured=True, url=url, reachable=True, message="it answers")
 
 
 @router.get("/datasets")
-async def datasets(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+async def list_central_datasets(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """What others shared there, with the parameters of /datasets."""
     asked = dict(request.query_params) | {"scope": "shared"}
-    told = await called(request, principal, here, lambda central: central.get("datasets", TheirDatasets, asked))
+    told = await called(request, principal, here, lambda central: central.get("datasets", CentralDatasetList, asked))
     return _page(request, told)
 
 
 @router.get("/datasets/{dataset_id}")
-async def dataset(dataset_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+async def get_central_dataset(dataset_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """A dataset there."""
     path = f"datasets/{dataset_id}"
-    told = await called(request, principal, here, lambda central: central.get(path, TheirDataset))
+    told = await called(request, principal, here, lambda central: central.get(path, CentralDataset))
     return told.model_dump(mode="json")
 
 
 @router.post("/datasets/{dataset_id}/fetch", status_code=HTTPStatus.CREATED)
-async def fetch(
+async def fetch_central_dataset(
     dataset_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
-) -> Told:
+) -> schemas.Dataset:
     """Take a dataset over from there; fetched again, it is the same one."""
     fetching = lambda central: fetch_dataset(keeper, central, principal, dataset_id)  # noqa: E731
-    return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
+    return schemas.Dataset.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
-async def ask(asked: Asked, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+async def create_central_request(asked: RequestCreate, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """Ask it for a mosaic."""
     principal.require("editor")
     told = await called(request, principal, here, lambda central: central.ask(asked.model_dump()))
@@ -100,29 +102,29 @@ async def ask(asked: Asked, request: Request, principal: Who, here: HERE) -> dic
 
 
 @router.get("/requests")
-async def requests(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+async def list_central_requests(request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """The mosaics there that this installation's token may see, with the parameters of /requests."""
     asked = dict(request.query_params)
-    told = await called(request, principal, here, lambda central: central.get("requests", TheirRequests, asked))
+    told = await called(request, principal, here, lambda central: central.get("requests", CentralRequestList, asked))
     page = _page(request, told)
     return page | {"requests": [redacted(each) for each in page["requests"]]}
 
 
 @router.get("/requests/{request_id}")
-async def asked_for(request_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
+async def get_central_request(request_id: uuid.UUID, request: Request, principal: Who, here: HERE) -> dict[str, Any]:
     """A mosaic there."""
     path = f"requests/{request_id}"
-    told = await called(request, principal, here, lambda central: central.get(path, TheirRequest))
+    told = await called(request, principal, here, lambda central: central.get(path, CentralRequest))
     return redacted(told.model_dump(mode="json"))
 
 
 @router.post("/requests/{request_id}/fetch", status_code=HTTPStatus.CREATED)
-async def fetch_published(
+async def fetch_central_request(
     request_id: uuid.UUID, request: Request, response: Response, principal: Who, here: HERE, keeper: KEEPER
-) -> Told:
+) -> schemas.Dataset:
     """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
     fetching = lambda central: fetch_mosaic(keeper, central, principal, request_id)  # noqa: E731
-    return Told.of(await _taken(fetching, request, response, principal, here, keeper), principal)
+    return schemas.Dataset.of(await _taken(fetching, request, response, principal, here, keeper), principal)
 
 
 async def _taken(
@@ -146,7 +148,7 @@ async def _taken(
     return fetched
 
 
-def _page(request: Request, told: TheirDatasets | TheirRequests) -> dict[str, Any]:
+def _page(request: Request, told: CentralDatasetList | CentralRequestList) -> dict[str, Any]:
     """A page there, with the address here of the next one."""
     following = f"{request.url.path}?{told.next.partition('?')[2]}" if told.next else None
     return told.model_dump(mode="json") | {"next": following}

@@ -16,19 +16,20 @@ from mosaic_api.auth.identity import Principal
 from mosaic_api.central import outbox
 from mosaic_api.context import HERE, Context
 from mosaic_api.database import Dataset
-from mosaic_api.datasets import crud, rendering
+from mosaic_api.datasets import crud, rendering, schemas
 from mosaic_api.datasets.boxes import HALF, TURN, Box, box_around
-from mosaic_api.datasets.input_schemas import LARGEST, Change, New
+from mosaic_api.datasets.input_schemas import LARGEST, DatasetCreate, DatasetPatch
 from mosaic_api.datasets.reader.formats import FORMATS, GEOJSON, IMAGES_TAKEN, VECTORS_TAKEN
-from mosaic_api.datasets.schemas import Told
 from mosaic_api.datasets.service import Keeper
 from mosaic_api.datasets.storage import Content
 from mosaic_api.datasets.uploads import announced, cancelled_with, received
+from mosaic_api.results.schemas import BandValue, PointValues
 from mosaic_api.results.tiles import MOST_ZOOM, Place
 from mosaic_api.web.files import Read, Sent, known, send
 from mosaic_api.web.limits import MOST_BODY_BYTES
+from mosaic_api.web.openapi import files_of
 from mosaic_api.web.problems import Invalid, NotFound
-from mosaic_api.web.schemas import NO_NUL, Body
+from mosaic_api.web.schemas import NO_NUL
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
@@ -36,51 +37,9 @@ FOR_NOW = "private, no-cache"
 A_WHILE = "private, max-age=300"
 """For tiles: an image may be shared no longer, or moved."""
 PNG = "image/png"
-PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
-    304: {"description": "The content is known already"},
-}
-
-
-def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """How a file is described that is answered whole or in part."""
-    content: dict[str, Any] = {
-        kind: {"schema": {"type": "object"} if kind.endswith("json") else {"type": "string", "format": "binary"}}
-        for kind in media_types
-    }
-    return {
-        200: {"description": "The whole file", "content": content},
-        206: {"description": "The range that was asked for", "content": content},
-        304: {"description": "The content is known already"},
-    }
-
-
 NUMBER = r"[-+]?\d{1,4}(?:\.\d{0,15})?"
 BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
 Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
-
-
-class Listed(Body):
-    """A page of datasets, newest first."""
-
-    datasets: list[Told]
-    total: int
-    """Of all pages."""
-    next: str | None
-    """The address of the next page."""
-
-
-class ValueAt(Body):
-    """The value of a band; null where there is none."""
-
-    name: str
-    value: float | None
-
-
-class Point(Body):
-    """The values of an image's bands at a place."""
-
-    bands: list[ValueAt]
 
 
 def keeper(here: HERE) -> Keeper:
@@ -128,8 +87,8 @@ def box_of(text: str | None) -> Box | None:
     return box_around(west, south, east, north)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of(New))
-async def create(
+@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of(DatasetCreate))
+async def create_dataset(
     request: Request,
     response: Response,
     principal: Who,
@@ -138,7 +97,7 @@ async def create(
     idempotency_key: Annotated[
         uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
     ] = None,
-) -> Told:
+) -> schemas.Dataset:
     """Keep an image, a vector file or a point; the type of a file is known by its content."""
     principal.require("editor")
     size = announced(request, here.settings.max_upload_bytes)
@@ -158,7 +117,7 @@ async def create(
     if not made:
         response.status_code = HTTPStatus.OK
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
-    return Told.of(dataset, principal)
+    return schemas.Dataset.of(dataset, principal)
 
 
 def expect_quota(here: Context, principal: Principal, more: int) -> None:
@@ -172,7 +131,7 @@ def expect_quota(here: Context, principal: Principal, more: int) -> None:
 
 
 @router.get("")
-def listed(
+def list_datasets(
     request: Request,
     principal: Who,
     here: HERE,
@@ -186,13 +145,13 @@ def listed(
     scope: Annotated[crud.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Listed:
+) -> schemas.DatasetList:
     """The datasets that you may see, newest first."""
     with here.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
     following = request.url.include_query_params(before=page.datasets[-1].id) if page.more else None
-    return Listed(
-        datasets=[Told.of(dataset, principal) for dataset in page.datasets],
+    return schemas.DatasetList(
+        datasets=[schemas.Dataset.of(dataset, principal) for dataset in page.datasets],
         total=page.total,
         next=f"{following.path}?{following.query}" if following else None,
     )
@@ -218,23 +177,23 @@ SEEN = Annotated[
 
 
 @router.get("/{dataset_id}")
-def get(dataset: Found, principal: Who, response: Response) -> Told:
+def get_dataset(dataset: Found, principal: Who, response: Response) -> schemas.Dataset:
     """A dataset."""
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
-    return Told.of(dataset, principal)
+    return schemas.Dataset.of(dataset, principal)
 
 
 @router.patch("/{dataset_id}")
-async def change(
+async def update_dataset(
     dataset_id: uuid.UUID,
-    change: Change,
+    change: DatasetPatch,
     request: Request,
     response: Response,
     principal: Who,
     here: HERE,
     keeper: KEEPER,
     seen: SEEN = None,
-) -> Told:
+) -> schemas.Dataset:
     """Change what is said of a dataset, whether it is shared here, or where a point or a placed picture is."""
     moved = partial(keeper.move, principal, dataset_id, change, seen)
     if change.corners is None:
@@ -243,11 +202,11 @@ async def change(
         with here.uploads.slot(principal.user_id), cancelled_with(request, keeper.cancelled):
             dataset = await anyio.to_thread.run_sync(moved, limiter=here.working)
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
-    return Told.of(dataset, principal)
+    return schemas.Dataset.of(dataset, principal)
 
 
 @router.delete("/{dataset_id}", status_code=HTTPStatus.NO_CONTENT)
-def remove(dataset_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
+def delete_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
     """Delete a dataset; for some days it can be had back.
 
     If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
@@ -257,50 +216,50 @@ def remove(dataset_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None)
 
 
 @router.post("/{dataset_id}/restore")
-def restore(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+def restore_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
     """Have a deleted dataset back; it is not shared with the central installation again."""
     with here.database.transaction() as session:
-        return Told.of(crud.restore(session, principal, here.settings, dataset_id), principal)
+        return schemas.Dataset.of(crud.restore(session, principal, here.settings, dataset_id), principal)
 
 
 @router.post("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
-def share(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+def share_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
     """Share a dataset with the central installation; it is brought there as soon as that answers."""
     with here.database.transaction() as session:
-        return Told.of(outbox.share(session, here.settings, principal, dataset_id, True), principal)
+        return schemas.Dataset.of(outbox.share(session, here.settings, principal, dataset_id, True), principal)
 
 
 @router.delete("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
-def unshare(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Told:
+def unshare_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
     """Take a dataset back from the central installation; it stays here."""
     with here.database.transaction() as session:
-        return Told.of(outbox.share(session, here.settings, principal, dataset_id, False), principal)
+        return schemas.Dataset.of(outbox.share(session, here.settings, principal, dataset_id, False), principal)
 
 
 @router.get(
     "/{dataset_id}/files/{role}",
     response_class=Response,
-    responses=file_of(*(each.media_type for each in FORMATS)),
+    responses=files_of(*(each.media_type for each in FORMATS)),
 )
 @router.head("/{dataset_id}/files/{role}", include_in_schema=False)
-async def file(
+async def get_dataset_file(
     role: Literal["original", "display"], request: Request, dataset: Found, principal: Who, here: HERE
 ) -> Response:
     """A file of a dataset, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
     return await _sent(dataset, role, request, principal, here)
 
 
-@router.get("/{dataset_id}/features", response_class=Response, responses=file_of(GEOJSON.media_type))
+@router.get("/{dataset_id}/features", response_class=Response, responses=files_of(GEOJSON.media_type))
 @router.head("/{dataset_id}/features", include_in_schema=False)
-async def features(request: Request, dataset: Found, principal: Who, here: HERE) -> Response:
+async def get_dataset_features(request: Request, dataset: Found, principal: Who, here: HERE) -> Response:
     """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
     if dataset.kind != "vector":
         raise NotFound(f"the dataset {dataset.id} is no vector file")
     return await _sent(dataset, "display", request, principal, here)
 
 
-@router.get("/{dataset_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE)
-async def tile(
+@router.get("/{dataset_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=files_of(PNG, ranges=False))
+async def get_dataset_tile(
     request: Request,
     dataset: Found,
     principal: Who,
@@ -313,7 +272,7 @@ async def tile(
     maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
 ) -> Response:
     """A tile of a web map (EPSG:3857, 256 pixels) of an image, transparent where there is no data."""
-    limits = Change(minimum=minimum, maximum=maximum).look.get("limits")
+    limits = DatasetPatch(minimum=minimum, maximum=maximum).look.get("limits")
     told = f"{dataset.files} {dataset.details} {colormap} {limits} {z}/{x}/{y}"
     headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
     if known(request, headers["ETag"]):
@@ -325,16 +284,16 @@ async def tile(
 
 
 @router.get("/{dataset_id}/point")
-async def point(
+async def get_dataset_values(
     dataset: Found,
     principal: Who,
     here: HERE,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
-) -> Point:
+) -> PointValues:
     """The values of all bands of an image at a place."""
     values = partial(rendering.values_at, here.cogs, dataset, lon, lat)
-    return Point(bands=[ValueAt(**band) for band in await here.reads.run(principal.user_id, values)])
+    return PointValues(bands=[BandValue(**band) for band in await here.reads.run(principal.user_id, values)])
 
 
 async def _sent(dataset: Dataset, role: str, request: Request, principal: Principal, here: Context) -> Response:

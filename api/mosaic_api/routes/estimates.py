@@ -15,8 +15,8 @@ from mosaic_api.auth.dependencies import Who
 from mosaic_api.context import HERE
 from mosaic_api.requests import estimates
 from mosaic_api.requests.crud import as_request, requested
-from mosaic_api.routes.requests import EXAMPLE
-from mosaic_api.web.schemas import Area, Body, Source, Spec
+from mosaic_api.requests.schemas import EXAMPLE
+from mosaic_api.web.schemas import ApiModel, Area, Source, Spec
 
 router = APIRouter(tags=["planning"])
 
@@ -26,7 +26,7 @@ PLACEHOLDER = {"bands": ["red"]}
 """Of a spec must have a product, which the scenes that are there do not depend on."""
 
 
-class Asked(Body):
+class EstimateCreate(ApiModel):
     """What might be asked for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": EXAMPLE["spec"]}]})
@@ -37,7 +37,7 @@ class Asked(Body):
     """How many there are, where that is known from /scenes."""
 
 
-class Estimate(Body):
+class Estimate(ApiModel):
     """What a mosaic would be."""
 
     width: int
@@ -78,7 +78,7 @@ class Estimate(Body):
         )
 
 
-class Searched(Body):
+class SceneSearch(ApiModel):
     """Where scenes are looked for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SOURCE_EXAMPLE]})
@@ -89,7 +89,7 @@ class Searched(Body):
     """`spec.area` of a MosaicRequest."""
 
 
-class Constant(Body):
+class IndexConstant(ApiModel):
     """A number in a formula that has a name."""
 
     name: str
@@ -97,7 +97,7 @@ class Constant(Body):
     meaning: str
 
 
-class Index(Body):
+class Index(ApiModel):
     """A spectral index."""
 
     name: str
@@ -108,13 +108,13 @@ class Index(Body):
     bands: list[str]
     """By STAC common name."""
     reference: str
-    constants: list[Constant]
+    constants: list[IndexConstant]
 
 
 @router.post("/estimate")
-async def estimate(
+async def estimate_request(
     request: Request,
-    asked: Asked,
+    asked: EstimateCreate,
     principal: Who,
     here: HERE,
     whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
@@ -131,7 +131,7 @@ async def estimate(
 
 
 @router.post("/scenes")
-async def scenes(request: Request, searched: Searched, principal: Who, here: HERE) -> estimates.FoundScenes:
+async def count_scenes(request: Request, searched: SceneSearch, principal: Who, here: HERE) -> estimates.SceneCount:
     """How many scenes a source has in an area, from when, and how cloudy they are."""
     spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
     wanted = (await run_in_threadpool(as_request, here.settings.namespace, estimates.NAME, spec)).spec
@@ -140,7 +140,7 @@ async def scenes(request: Request, searched: Searched, principal: Who, here: HER
 
 
 @router.get("/scenes")
-async def scenes_here(request: Request, principal: Who, here: HERE) -> FolderScenes:
+async def list_local_scenes(request: Request, principal: Who, here: HERE) -> FolderScenes:
     """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
     settings = here.settings
     path = settings.store.removeprefix("file://")
@@ -151,7 +151,7 @@ async def scenes_here(request: Request, principal: Who, here: HERE) -> FolderSce
 
 
 @router.get("/indices", response_model=list[Index])
-def indices(_: Who) -> Response:
+def list_indices(_: Who) -> Response:
     """The spectral indices that can be asked for, from the Awesome Spectral Indices catalogue."""
     return Response(_indices(), media_type="application/json", headers={"Cache-Control": A_DAY})
 
@@ -167,7 +167,7 @@ def _indices() -> bytes:
             bands=list(index.bands),
             reference=index.reference,
             constants=[
-                Constant(name=constant.name, value=constant.value, meaning=constant.meaning)
+                IndexConstant(name=constant.name, value=constant.value, meaning=constant.meaning)
                 for constant in index.constants
             ],
         ).model_dump()

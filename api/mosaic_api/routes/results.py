@@ -3,10 +3,10 @@
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from mosaic_crds.files import FILES, ITEM, PNG, FileKey
+from mosaic_crds.files import FILES, PNG, FileKey
 from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from pydantic import BaseModel, Field
@@ -15,13 +15,13 @@ from mosaic_api.auth.dependencies import Who, credentials, recognised, required
 from mosaic_api.auth.identity import Principal
 from mosaic_api.context import HERE, Context, context_of
 from mosaic_api.requests import crud
-from mosaic_api.results import legends, tiles
+from mosaic_api.results import legends, schemas, tiles
 from mosaic_api.results.points import values_at
 from mosaic_api.results.previews import Preview
 from mosaic_api.results.published import ShownMosaic
 from mosaic_api.web.files import Sent, known, send
+from mosaic_api.web.openapi import files_of
 from mosaic_api.web.problems import Invalid, NotFound
-from mosaic_api.web.schemas import Body
 
 router = APIRouter(prefix="/requests/{request_id}", tags=["results"])
 
@@ -34,21 +34,8 @@ STRETCH = r"^[-+.,e0-9]*$"
 
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 T = TypeVar("T")
-Answers = dict[int | str, dict[str, Any]]
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-BINARIES = {file.media_type: BINARY for file in FILES.values()}
-PICTURE_ANSWER: Answers = {200: {"content": {PNG.media_type: BINARY}}}
-KNOWN: Answers = {304: {"description": "The content is known already"}}
-FILE_ANSWER: Answers = {
-    200: {
-        "description": "The whole file",
-        "content": BINARIES | {ITEM.media_type: {"schema": {"type": "object"}}},
-    },
-    206: {
-        "description": "The range that was asked for",
-        "content": BINARIES,
-    },
-}
+PICTURE_ANSWER = files_of(PNG.media_type, ranges=False)
+FILE_ANSWER = files_of(*(file.media_type for file in FILES.values()))
 
 
 class Colours(BaseModel):
@@ -65,63 +52,6 @@ class Colours(BaseModel):
             Invalid: the limits are no limits.
         """
         return tiles.look_of(mosaic, self.colormap, self.minimum, self.maximum)
-
-
-class ValueAt(Body):
-    """The value of a band; null where there is none."""
-
-    name: str
-    value: float | None
-
-
-class Point(Body):
-    """The values of a mosaic's bands at a place."""
-
-    bands: list[ValueAt]
-
-
-class Stop(Body):
-    """A round value and its colour."""
-
-    value: float
-    colour: str
-
-
-class Limits(Body):
-    """The values of a band that get the first and the last colour."""
-
-    name: str
-    minimum: float
-    maximum: float
-
-
-class Legend(Body):
-    """Which colour stands for which value. A mosaic of three bands, which are red, green and blue, has only limits."""
-
-    title: str
-    colormap: str | None
-    minimum: float
-    maximum: float
-    colours: list[str]
-    stops: list[Stop]
-    bands: list[Limits]
-
-
-class PreviewTile(Body):
-    """A tile that is done."""
-
-    index: int
-    bounds: tuple[float, float, float, float]
-    """West, south, east, north; beyond 180 degrees across the antimeridian."""
-    url: str
-
-
-class Previewed(Body):
-    """What is done of a mosaic by now."""
-
-    stretch: str | None
-    """By which pictures are coloured for the time being; sent back, the colours stay. null before a tile is done."""
-    tiles: list[PreviewTile]
 
 
 class Seen(NamedTuple):
@@ -159,8 +89,8 @@ def shown(request: Request, request_id: uuid.UUID) -> Seen:
 SEEN = Annotated[Seen, Depends(shown)]
 
 
-@router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER | KNOWN)
-async def tile(
+@router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER)
+async def get_request_tile(
     request: Request,
     seen: SEEN,
     colours: Annotated[Colours, Query()],
@@ -180,45 +110,48 @@ async def tile(
 
 
 @router.get("/point")
-async def point(
+async def get_request_values(
     seen: SEEN,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
-) -> Point:
+) -> schemas.PointValues:
     """The values of all bands at a place."""
     mosaic = seen.mosaic
     values = await seen.read(partial(values_at, seen.here.cogs, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
-    return Point(bands=[ValueAt(name=name, value=value) for name, value in named])
+    return schemas.PointValues(bands=[schemas.BandValue(name=name, value=value) for name, value in named])
 
 
 @router.get("/legend")
-def legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> Legend:
+def get_request_legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> schemas.Legend:
     """Which colour stands for which value, by the same parameters as tiles."""
     mosaic = seen.mosaic
     look = colours.look(mosaic)
     limits = [
-        Limits(name=name, minimum=lower, maximum=upper)
+        schemas.BandLimits(name=name, minimum=lower, maximum=upper)
         for name, (lower, upper) in zip(mosaic.names, look.limits, strict=False)
     ]
     lower, upper = look.limits[0]
     single = len(limits) == 1
-    return Legend(
+    return schemas.Legend(
         title=mosaic.title,
         colormap=look.colormap if single else None,
         minimum=lower,
         maximum=upper,
         colours=legends.colours_of(look.colormap) if single else [],
-        stops=[Stop(value=value, colour=colour) for value, colour in legends.stops(look.colormap, lower, upper)]
+        stops=[
+            schemas.LegendStop(value=value, colour=colour)
+            for value, colour in legends.stops(look.colormap, lower, upper)
+        ]
         if single
         else [],
         bands=limits,
     )
 
 
-@router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER | KNOWN)
+@router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER)
 @router.head("/files/{content}", include_in_schema=False)
-async def file(request: Request, seen: SEEN, content: FileKey) -> Response:
+async def get_request_file(request: Request, seen: SEEN, content: FileKey) -> Response:
     """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
     mosaic = seen.mosaic
     found = FILES[content]
@@ -228,7 +161,7 @@ async def file(request: Request, seen: SEEN, content: FileKey) -> Response:
 
 
 @router.get("/preview")
-async def preview(
+async def get_request_preview(
     request: Request,
     response: Response,
     request_id: uuid.UUID,
@@ -238,20 +171,22 @@ async def preview(
         str | None,
         Query(max_length=200, pattern=STRETCH, description="as it was told before, so that colours stay"),
     ] = None,
-) -> Previewed:
+) -> schemas.Preview:
     """The tiles that are done while the mosaic is being made."""
     response.headers["Cache-Control"] = FOR_NOW
 
-    def look() -> Previewed:
+    def look() -> schemas.Preview:
         found = _preview(request_id, principal, here)
         if found is None:
-            return Previewed(stretch=stretch, tiles=[])
+            return schemas.Preview(stretch=stretch, tiles=[])
         done = found.look()
         told = stretch or _written(found.stretch()) or None
-        return Previewed(
+        return schemas.Preview(
             stretch=told,
             tiles=[
-                PreviewTile(index=index, bounds=one.bounds, url=f"{request.url.path}/{index}.png?stretch={told}")
+                schemas.PreviewTile(
+                    index=index, bounds=one.bounds, url=f"{request.url.path}/{index}.png?stretch={told}"
+                )
                 for index, one in sorted(done.items())
             ],
         )
@@ -260,7 +195,7 @@ async def preview(
 
 
 @router.get("/preview/{index}.png", response_class=Response, responses=PICTURE_ANSWER)
-async def preview_tile(
+async def get_preview_tile(
     request_id: uuid.UUID,
     principal: Who,
     here: HERE,

@@ -31,12 +31,24 @@ PROBLEM = {
         "field": {"type": "string", "examples": ["spec.product.index"]},
     },
 }
+ANY_BYTES = "application/octet-stream"
+"""Described beside the types that files really have: generated clients return the bytes of this one."""
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+KNOWN: dict[int | str, dict[str, Any]] = {304: {"description": "The client has this content already"}}
 METHODS = ("get", "put", "post", "patch", "delete", "head")
 
 
+def files_of(*media_types: str, ranges: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route that sends files of some types, whole or, with `Range`, in part."""
+    content = dict.fromkeys((ANY_BYTES, *media_types), BINARY)
+    whole: dict[int | str, dict[str, Any]] = {200: {"description": "The whole file", "content": content}}
+    part: dict[int | str, dict[str, Any]] = {206: {"description": "The requested range", "content": content}}
+    return (whole | part if ranges else whole) | KNOWN
+
+
 def operation_id(route: APIRoute) -> str:
-    """The name of an operation, by which clients that are generated call it."""
-    return f"{'_'.join(str(tag) for tag in route.tags)}_{route.name}"
+    """The name of an operation, which generated clients use: that of its function, a verb and what it acts on."""
+    return route.name
 
 
 def describe(app: FastAPI) -> None:

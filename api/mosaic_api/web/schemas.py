@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 
-class Body(BaseModel):
+class ApiModel(BaseModel):
     """A body; what the code says of its fields is said in the description of the API too."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
