@@ -13,11 +13,13 @@ from mosaic_api.settings import Settings
 from mosaic_crds import names
 from mosaic_worker.local.run import prepare
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.planning import Limits, write_plan
+from mosaic_worker.plan.planning import Limits
+from mosaic_worker.plan.stored import write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store, open_store
-from mosaic_worker.tiles.ranges import compute_range, read_records
+from mosaic_worker.tiles.ranges import compute_range
+from mosaic_worker.tiles.records import read_records
 from PIL import Image
 from rasterio.warp import transform
 from sqlalchemy import select

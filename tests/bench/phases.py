@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_crds.validation import parse_request
-from mosaic_worker.composites.reducers import Reducer
+from mosaic_worker.composites.reducer import Reducer
 from mosaic_worker.finalize import publishing as finalize
 from mosaic_worker.local import run
 from mosaic_worker.plan import planning
+from mosaic_worker.plan.stored import write_plan
 from mosaic_worker.product import Product
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
@@ -39,7 +40,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
         begun = time.perf_counter()
         request = parse_request(request_path.read_text(), str(request_path))
         store = open_store(str(store_folder))
-        plan = planning.write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
+        plan = write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
         sources = OpenSources(own_machine(request_path.parent))
         for index in range(len(plan.ranges)):
             tiles.compute_range(plan, index, store, sources)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN, dilate, mask_codes, untold
+from mosaic_worker.pixels.dilation import dilate
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN, mask_codes, untold
 
 
 def brute(flagged, radius):

@@ -13,7 +13,8 @@ from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import open_store
-from mosaic_worker.tiles.ranges import compute_range, read_records
+from mosaic_worker.tiles.ranges import compute_range
+from mosaic_worker.tiles.records import read_records
 
 from support.scenes.pipeline import Made, files, make, request_of
 from support.scenes.rasters import noise, write_raster

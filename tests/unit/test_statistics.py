@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_crds.errors import RequestError
 from mosaic_worker.pixels.statistics import TileStatistics, measure, merge
-from mosaic_worker.tiles.ranges import TileRecord
+from mosaic_worker.tiles.records import TileRecord
 from pydantic import TypeAdapter
 
 normalised = st.one_of(st.floats(-1, 1, width=32), st.just(np.float32(np.nan)))

@@ -254,7 +254,7 @@ def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, impatient,
 def test_of_many_warnings_as_many_are_told_as_a_pod_can_leave_behind(served, tmp_path, monkeypatch):
     _, address = served
     many = [f"warning {number}: " + "ä" * 200 for number in range(40)]
-    monkeypatch.setattr(planning, "_warnings", lambda *_: many)
+    monkeypatch.setattr(planning, "area_warnings", lambda *_: many)
     code, summary = step("plan", request(address), tmp_path, address)
     assert code == 0
     assert summary["warnings"][:2] == many[:2]

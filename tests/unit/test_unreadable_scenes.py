@@ -16,7 +16,8 @@ from mosaic_crds.files import COG
 from mosaic_crds.status import ResultStatus
 from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.plan.planning import Limits, input_bands, make_plan, write_plan
+from mosaic_worker.plan.planning import Limits, input_bands, make_plan
+from mosaic_worker.plan.stored import write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers import reading
 from mosaic_worker.sources.readers.open_sources import OpenSources

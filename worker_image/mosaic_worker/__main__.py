@@ -22,7 +22,8 @@ from mosaic_crds.worker_pod import PodInput, Step
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.memory import keep_freed_memory
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.planning import Limits, plan_step, read_plan
+from mosaic_worker.plan.planning import Limits, plan_step
+from mosaic_worker.plan.stored import read_plan
 from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.registry import source_of

@@ -21,9 +21,9 @@ from mosaic_worker.output.parts import LevelIndex, decode_level
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes
 from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.planning import read_plan
+from mosaic_worker.plan.stored import read_plan
 from mosaic_worker.store import Store
-from mosaic_worker.tiles.ranges import TileRecord
+from mosaic_worker.tiles.records import TileRecord
 from pydantic import ValidationError
 
 from mosaic_api.results.tiles import coloured

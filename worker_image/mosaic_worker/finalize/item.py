@@ -26,7 +26,7 @@ from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.access.gate import shown
 from mosaic_worker.sources.scenes import Band, Unreadable
-from mosaic_worker.tiles.ranges import TileRecord
+from mosaic_worker.tiles.records import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
 EXTENSIONS = [

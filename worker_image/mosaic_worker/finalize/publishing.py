@@ -11,6 +11,7 @@ from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.item import Published, mosaic_item
+from mosaic_worker.finalize.notes import result_notes
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.geotiff import Description
@@ -18,11 +19,10 @@ from mosaic_worker.output.picture import Picture, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.notes import result_notes
 from mosaic_worker.sources.unreadable import unreadable_note
 from mosaic_worker.store import Store
 from mosaic_worker.store.sweeping import sweep
-from mosaic_worker.tiles.ranges import TileRecord, read_records
+from mosaic_worker.tiles.records import TileRecord, read_records
 from mosaic_worker.tiles.skipping import reasons, unreadable_scenes
 from mosaic_worker.version import DISTRIBUTION
 

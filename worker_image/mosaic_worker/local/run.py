@@ -17,14 +17,16 @@ from mosaic_crds.source import Source
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.local.processes import run_ranges
 from mosaic_worker.plan.model import Plan
-from mosaic_worker.plan.planning import Limits, input_bands, kept_plan, make_plan, request_uid, write_plan
+from mosaic_worker.plan.planning import Limits, input_bands, make_plan, request_uid
+from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.sources.access.gate import Gate
 from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import Store, open_store
 from mosaic_worker.store.sweeping import sweep
-from mosaic_worker.tiles.ranges import compute_range, read_records
+from mosaic_worker.tiles.ranges import compute_range
+from mosaic_worker.tiles.records import read_records
 from mosaic_worker.tiles.skipping import unreadable_scenes
 
 RANGES_PER_PROCESS = 16

@@ -13,17 +13,29 @@ from mosaic_worker.geometry.area import inside
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
+from mosaic_worker.pixels.dilation import dilate
 from mosaic_worker.plan.model import Plan, PlannedScene
-from mosaic_worker.sources.masks import CLEAR, FLAGGED, dilate
+from mosaic_worker.sources.masks import CLEAR, FLAGGED
 from mosaic_worker.sources.readers.open_sources import Expected, OpenSources
 from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
-from mosaic_worker.tiles.skipping import UnreadableSceneError
 
 SPARE = 2
 """Pixels around the window of a scene that are looked at before the scene is passed over."""
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
+
+
+class UnreadableSceneError(RequestError):
+    """A scene of the plan cannot be read.
+
+    Attributes:
+        number: of the scene in the plan, from 1.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 @dataclass(frozen=True)

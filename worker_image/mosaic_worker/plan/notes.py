@@ -1,68 +1,34 @@
-"""Notes for the user about numbers that a mosaic cannot hold as they are."""
+"""What a user should know of the numbers that a mosaic is computed from."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from mosaic_crds.errors import RequestError
 
-from mosaic_worker.pixels.statistics import MosaicStatistics
-from mosaic_worker.plan.model import Plan
 from mosaic_worker.product import Product
 from mosaic_worker.sources.scenes import Band, Scene
 
 EXACT = 2**24
-"""Up to here float32, in which all values are computed, holds every integer."""
+"""Up to this number float32, in which all values are computed, represents every integer."""
 _LISTED = 5
-
-
-def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
-    """What the user should know of the values of a mosaic.
-
-    Raises:
-        RequestError: of a band, more values do not fit the type of the mosaic than do.
-    """
-    lost, rounded = [], []
-    for number, (name, band) in enumerate(zip(plan.formula.output_bands, statistics.bands, strict=True)):
-        if band.overflow:
-            low, high = plan.encoding.range_of(number)
-            told = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
-            if band.overflow > band.valid:
-                raise RequestError(f"spec.output.dtype: {told}, which is all that int16 holds here; use float32")
-            lost.append(told)
-        if plan.formula.kind == "bands" and plan.output.dtype == "float32":
-            sources = [scene.bands[name] for scene in plan.all_scenes]
-            if band.valid and any(_largest_number(source, band.minimum, band.maximum) >= EXACT for source in sources):
-                rounded.append(name)
-    found = []
-    if lost:
-        found.append(f"{_listed(lost)}; int16 cannot hold them, so they are no data; use output.dtype float32")
-    if rounded:
-        found.append(f"integers of {_listed(rounded)} reach {EXACT:,}; float32 rounds larger ones to 24 bits")
-    return found
 
 
 def plan_notes(product: Product, scenes: Sequence[Scene]) -> list[str]:
     """What the user should know of the bands from which an index or an expression is computed."""
     if product.kind == "bands":
         return []
-    wide = [name for name in product.input_bands if any(_is_wide(scene.bands[name]) for scene in scenes)]
+    wide = [name for name in product.input_bands if any(is_wide(scene.bands[name]) for scene in scenes)]
     if not wide:
         return []
-    return [f"{_listed(wide)}: integers larger than {EXACT:,} are rounded to 24 bits before they are computed with"]
+    return [f"{listed(wide)}: integers larger than {EXACT:,} are rounded to 24 bits before they are computed with"]
 
 
-def _is_wide(band: Band) -> bool:
+def is_wide(band: Band) -> bool:
+    """Whether a band stores integers of 32 bits or more."""
     kind = np.dtype(band.header.dtype)
     return kind.kind in "iu" and kind.itemsize >= 4
 
 
-def _largest_number(band: Band, minimum: float, maximum: float) -> float:
-    """The largest stored integer behind values of a band, without its sign; 0 if it stores none of 32 bits or more."""
-    if not _is_wide(band) or not band.scale:
-        return 0.0
-    return max(abs((value - band.offset) / band.scale) for value in (minimum, maximum))
-
-
-def _listed(entries: Sequence[str]) -> str:
+def listed(entries: Sequence[str]) -> str:
+    """The first entries, and how many more there are."""
     more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
     return ", ".join(entries[:_LISTED]) + more

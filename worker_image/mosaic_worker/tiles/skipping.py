@@ -10,25 +10,13 @@ they are computed: decision 31 has the argument.
 import json
 
 from mosaic_crds import names
-from mosaic_crds.errors import RequestError
 
 from mosaic_worker.geometry.tiling import Tile
+from mosaic_worker.pixels.compute import UnreadableSceneError
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.scenes import Unreadable
 from mosaic_worker.sources.unreadable import expect_most_readable
 from mosaic_worker.store import Store
-
-
-class UnreadableSceneError(RequestError):
-    """A scene of the plan cannot be read.
-
-    Attributes:
-        number: of the scene in the plan, from 1.
-    """
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.number = number
 
 
 def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:

@@ -1,0 +1,41 @@
+"""What a user should know of the values of a mosaic."""
+
+from mosaic_crds.errors import RequestError
+
+from mosaic_worker.pixels.statistics import MosaicStatistics
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.plan.notes import EXACT, is_wide, listed
+from mosaic_worker.sources.scenes import Band
+
+
+def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
+    """What the user should know of the values of a mosaic.
+
+    Raises:
+        RequestError: of a band, more values do not fit the type of the mosaic than do.
+    """
+    lost, rounded = [], []
+    for number, (name, band) in enumerate(zip(plan.formula.output_bands, statistics.bands, strict=True)):
+        if band.overflow:
+            low, high = plan.encoding.range_of(number)
+            told = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
+            if band.overflow > band.valid:
+                raise RequestError(f"spec.output.dtype: {told}, which is all that int16 holds here; use float32")
+            lost.append(told)
+        if plan.formula.kind == "bands" and plan.output.dtype == "float32":
+            sources = [scene.bands[name] for scene in plan.all_scenes]
+            if band.valid and any(_largest_number(source, band.minimum, band.maximum) >= EXACT for source in sources):
+                rounded.append(name)
+    found = []
+    if lost:
+        found.append(f"{listed(lost)}; int16 cannot hold them, so they are no data; use output.dtype float32")
+    if rounded:
+        found.append(f"integers of {listed(rounded)} reach {EXACT:,}; float32 rounds larger ones to 24 bits")
+    return found
+
+
+def _largest_number(band: Band, minimum: float, maximum: float) -> float:
+    """The largest stored integer behind values of a band, without its sign; 0 if it stores none of 32 bits or more."""
+    if not is_wide(band) or not band.scale:
+        return 0.0
+    return max(abs((value - band.offset) / band.scale) for value in (minimum, maximum))

@@ -1,0 +1,105 @@
+"""What planning refuses, and what it warns of, before a pixel is read."""
+
+from collections.abc import Sequence
+
+from mosaic_crds.errors import RequestError
+from mosaic_crds.spec import MosaicRequestSpec
+from shapely.geometry.base import BaseGeometry
+
+from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.projection import WGS84, crs_of, projected_bounds
+from mosaic_worker.plan.packing import mostly_fits
+from mosaic_worker.product import Product
+from mosaic_worker.sources.masks import LEGENDS
+from mosaic_worker.sources.scenes import Scene
+
+UTM_SPILL = 3.0
+"""Degrees beyond its zone from which UTM's distortion (scale off by 0.5 % and more) is worth a warning."""
+
+
+def check_calibration(product: Product, scenes: Sequence[Scene], *, compared: bool) -> bool:
+    """Whether the scenes hold reflectances; refused where that matters and they do not, or only some do.
+
+    Scenes that are compared must all hold the same, in the bands too that are read only for that.
+    """
+    plain = _uncalibrated(scenes, product.input_bands)
+    if product.needs_reflectance and plain:
+        raise RequestError(
+            f"spec.product.index: {product.title} needs reflectances, and {plain[0].id} holds uncalibrated numbers; "
+            "give scale and offset of its bands (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
+        )
+    mixed = [] if product.normalised_difference else [plain]
+    mixed += [_uncalibrated(scenes, tuple(scenes[0].bands))] if compared else []
+    for some in mixed:
+        if some and len(some) < len(scenes):
+            raise RequestError(
+                f"spec.source.files.scenes: {some[0].id} holds uncalibrated numbers and others reflectances; "
+                "give scale and offset of its bands too"
+            )
+    return not plain
+
+
+def check_packing(product: Product, scenes: Sequence[Scene]) -> None:
+    """Refuse an expression whose values mostly do not fit int16; indices and bands are packed so that they do."""
+    expression = product.expression
+    if product.kind != "expression" or expression is None or product.normalised_difference:
+        return
+    if not mostly_fits(expression, [scene.bands for scene in scenes]):
+        raise RequestError(
+            "spec.output.dtype: int16 holds -3.2767 to 3.2767 of an expression, and by the types of its bands most "
+            f"values of {product.title} do not fit; use float32"
+        )
+
+
+def _uncalibrated(scenes: Sequence[Scene], bands: tuple[str, ...]) -> list[Scene]:
+    """The scenes of which one of several bands has numbers without a scale."""
+    return [scene for scene in scenes if not all(scene.bands[name].calibrated for name in bands)]
+
+
+def mask_warnings(spec: MosaicRequestSpec, scenes: Sequence[Scene]) -> list[str]:
+    """What the masks do not say."""
+    kinds = [scene.mask.values for scene in scenes if scene.mask is not None]
+    single = sum(kind not in LEGENDS for kind in kinds)
+    found = []
+    if single and spec.composite.mask:
+        found.append(
+            f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
+            f"whether it is {' or '.join(spec.composite.mask)} or not"
+        )
+    if "fmask" in kinds and "cirrus" in spec.composite.mask:
+        found.append(f"the masks of {kinds.count('fmask')} scene(s) are Fmask, in which HLS 2.0 flags no cirrus")
+    if "earthDaily" in kinds:
+        found.append(
+            f"the masks of {kinds.count('earthDaily')} scene(s) are read as EarthDaily's: 1 clear, 2 cloud, 3 shadow, "
+            "4 thin cloud; it publishes no such list for mosaics, so compare the result with them"
+        )
+    return found
+
+
+def area_warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:
+    """What a user may not expect of an area.
+
+    Args:
+        grid: of the mosaic.
+        area: in degrees, unwrapped.
+        dropped: scenes that do not touch it.
+    """
+    found = []
+    if dropped:
+        found.append(f"{dropped} scene(s) lie outside the area and are not used")
+    if area is not None and (longest := longest_edge(area)) > LONGEST_EDGE:
+        found.append(
+            f"an edge of the area spans {longest:.0f} degrees of longitude; where it should cross the antimeridian "
+            "instead, cut the polygon there (RFC 7946, 3.1.9), or let longitudes go on beyond 180"
+        )
+    crs = crs_of(grid.crs)
+    epsg = crs.to_epsg()
+    if epsg is not None and epsg // 100 in {326, 327} and 1 <= epsg % 100 <= 60:
+        middle = (epsg % 100) * 6 - 183
+        bounds = area.bounds if area is not None else projected_bounds(grid.bounds, grid.crs, WGS84)
+        west, _, east, _ = bounds or (middle, 0, middle, 0)
+        spill = max(abs((west - middle + 180) % 360 - 180), abs((east - middle + 180) % 360 - 180)) - 3
+        if spill > UTM_SPILL:
+            found.append(f"the area reaches {spill:.0f} degrees beyond its UTM zone, where distances are distorted")
+    return found
