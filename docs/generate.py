@@ -233,7 +233,14 @@ def rest_page() -> str:
         "`Authorization: Bearer TOKEN` ([authentication](../operations/authentication.md)).\n\n"
         "Errors are [problem details](https://www.rfc-editor.org/rfc/rfc9457) (`application/problem+json`, schema\n"
         "[Problem](#problem)). Any operation can return 4xx, and 503 with `Retry-After` when the database, the store\n"
-        "or another server does not answer.\n"
+        "or another server does not answer.\n\n"
+        "Create a request, look at its status, and download the GeoTIFF:\n\n"
+        "```bash\n"
+        'server=https://mosaics.example.org/api/v1 auth="Authorization: Bearer $MOSAIC_TOKEN"\n'
+        'curl -H "$auth" --json \'{"name": "ndvi", "spec": {…}}\' $server/requests      # returns the request, with its id\n'
+        'curl -H "$auth" $server/requests/$id\n'
+        'curl -H "$auth" --output ndvi.tif $server/requests/$id/files/cog\n'
+        "```\n"
     )
     group = None
     for path, operations in document["paths"].items():
