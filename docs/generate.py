@@ -237,7 +237,7 @@ def rest_page() -> str:
         "Create a request, look at its status, and download the GeoTIFF:\n\n"
         "```bash\n"
         'server=https://mosaics.example.org/api/v1 auth="Authorization: Bearer $MOSAIC_TOKEN"\n'
-        'curl -H "$auth" --json \'{"name": "ndvi", "spec": {…}}\' $server/requests      # returns the request, with its id\n'
+        'curl -H "$auth" --json \'{"name": "ndvi", "spec": {…}}\' $server/requests  # returns it with its id\n'
         'curl -H "$auth" $server/requests/$id\n'
         'curl -H "$auth" --output ndvi.tif $server/requests/$id/files/cog\n'
         "```\n"
