@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.spec import MosaicRequestSpec
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge
@@ -11,7 +10,6 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import WGS84, crs_of, projected_bounds
 from mosaic_worker.plan.packing import mostly_fits
 from mosaic_worker.product import Product
-from mosaic_worker.sources.masks import LEGENDS
 from mosaic_worker.sources.scenes import Scene
 
 UTM_SPILL = 3.0
@@ -55,26 +53,6 @@ def check_packing(product: Product, scenes: Sequence[Scene]) -> None:
 def _uncalibrated(scenes: Sequence[Scene], bands: tuple[str, ...]) -> list[Scene]:
     """The scenes of which one of several bands has numbers without a scale."""
     return [scene for scene in scenes if not all(scene.bands[name].calibrated for name in bands)]
-
-
-def mask_warnings(spec: MosaicRequestSpec, scenes: Sequence[Scene]) -> list[str]:
-    """What the masks do not say."""
-    kinds = [scene.mask.values for scene in scenes if scene.mask is not None]
-    single = sum(kind not in LEGENDS for kind in kinds)
-    found = []
-    if single and spec.composite.mask:
-        found.append(
-            f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
-            f"whether it is {' or '.join(spec.composite.mask)} or not"
-        )
-    if "fmask" in kinds and "cirrus" in spec.composite.mask:
-        found.append(f"the masks of {kinds.count('fmask')} scene(s) are Fmask, in which HLS 2.0 flags no cirrus")
-    if "earthDaily" in kinds:
-        found.append(
-            f"the masks of {kinds.count('earthDaily')} scene(s) are read as EarthDaily's: 1 clear, 2 cloud, 3 shadow, "
-            "4 thin cloud; it publishes no such list for mosaics, so compare the result with them"
-        )
-    return found
 
 
 def area_warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:

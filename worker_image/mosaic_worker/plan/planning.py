@@ -15,7 +15,7 @@ from mosaic_worker.geometry.area import projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.sampling import Window, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
-from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing, mask_warnings
+from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.estimate import estimate, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
 from mosaic_worker.plan.model import Plan, PlannedScene, geojson
@@ -23,6 +23,7 @@ from mosaic_worker.plan.notes import plan_notes
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.masks import mask_warnings
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
 from mosaic_worker.sources.unreadable import unreadable_note
@@ -146,7 +147,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
             *found.notes,
             *grid_notes(grid, spec.grid.resolution, area),
             *area_warnings(grid, area, found.outside + len(scenes) - len(touching)),
-            *mask_warnings(spec, [item.scene for item in touching]),
+            *mask_warnings([item.scene.mask.values for item in touching if item.scene.mask], spec.composite.mask),
             *plan_notes(product, scenes),
         ),
         on_unreadable=spec.source.on_unreadable,

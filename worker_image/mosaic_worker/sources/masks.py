@@ -20,12 +20,16 @@ class Legend:
         no_data: numbers, or places of bits, that say that nothing is known.
         bits: whether a number is a set of bits instead of a class.
         fill: the number that says that nothing is known, where bits do not.
+        caveat: what a user should know of such masks, as the end of a sentence.
+        caveat_class: the class that the caveat is about; None if it is about all.
     """
 
     classes: dict[str, tuple[int, ...]]
     no_data: tuple[int, ...]
     bits: bool = False
     fill: int | None = None
+    caveat: str = ""
+    caveat_class: str | None = None
 
     def holds(self, numbers: NDArray[np.integer], wanted: Sequence[int]) -> NDArray[np.bool_]:
         """Which pixels are of one of several classes, or have one of several bits; any shape."""
@@ -41,9 +45,19 @@ LEGENDS = {
         {"cloud": (3, 1), "shadow": (4,), "cirrus": (2,), "snow": (5,), "water": (7,)}, no_data=(0,), bits=True
     ),
     "fmask": Legend(
-        {"cloud": (1, 2), "shadow": (3,), "cirrus": (0,), "snow": (4,), "water": (5,)}, no_data=(), bits=True, fill=255
+        {"cloud": (1, 2), "shadow": (3,), "cirrus": (0,), "snow": (4,), "water": (5,)},
+        no_data=(),
+        bits=True,
+        fill=255,
+        caveat="Fmask, in which HLS 2.0 flags no cirrus",
+        caveat_class="cirrus",
     ),
-    "earthDaily": Legend({"cloud": (2,), "shadow": (3,), "cirrus": (4,)}, no_data=(0,)),
+    "earthDaily": Legend(
+        {"cloud": (2,), "shadow": (3,), "cirrus": (4,)},
+        no_data=(0,),
+        caveat="read as EarthDaily's: 1 clear, 2 cloud, 3 shadow, 4 thin cloud; it publishes no such list for mosaics, "
+        "so compare the result with them",
+    ),
 }
 """By mask.values of a request.
 
@@ -60,6 +74,26 @@ earthDaily: EarthDaily's cloud masks: 1 is clear, 4 thin cloud (docs/decisions, 
 def untold(values: str, classes: Sequence[str]) -> list[str]:
     """The classes that masks of a kind do not tell, if they tell any by name."""
     return [name for name in classes if values in LEGENDS and name not in LEGENDS[values].classes]
+
+
+def mask_warnings(kinds: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """What masks cannot tell.
+
+    Args:
+        kinds: that of each scene's mask, as in mask.values of a request.
+        classes: what is to be flagged, by the names of composite.mask.
+    """
+    found = []
+    single = sum(kind not in LEGENDS for kind in kinds)
+    if single and classes:
+        found.append(
+            f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
+            f"whether it is {' or '.join(classes)} or not"
+        )
+    for kind, legend in LEGENDS.items():
+        if kind in kinds and legend.caveat and (legend.caveat_class is None or legend.caveat_class in classes):
+            found.append(f"the masks of {kinds.count(kind)} scene(s) are {legend.caveat}")
+    return found
 
 
 def mask_codes(numbers: NDArray[Any], values: str, classes: Sequence[str]) -> NDArray[np.uint8]:

@@ -8,9 +8,11 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.sources.readers.nodata import Nodata
 
 NOT_TOUCHED = "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
+
+
+Nodata = int | float
 
 
 class NoScenesError(RequestError):

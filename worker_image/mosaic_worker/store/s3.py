@@ -1,7 +1,7 @@
 """S3: the buckets of AWS, Ceph and other servers that speak its protocol.
 
 Its calls are few and simple, so they are made here: AWS' Python library cannot be installed beside the library of
-Kubernetes, and those that can have no create-only uploads in parts (docs/decisions/0010).
+Kubernetes, and those that can have no create-only uploads in parts (docs/decisions/0013).
 """
 
 import mimetypes

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaic_worker.sources.scenes import Nodata
+
 FILL = 1e30
 """From here on a nodata number is a fill value, which programs write in several roundings: -3.4e38, -3.40282306074e38
 and -3.4028234663852886e38 all mean the smallest float32. All numbers at least as large count as it."""
 ROUNDING = 1e-3
 """By how much, of itself, a number may be smaller than a fill value and still count as it."""
 _LARGEST = float(np.finfo(np.float32).max)
-
-Nodata = int | float
 
 
 def held(stated: float | None, dtype: str) -> Nodata | None:
