@@ -1,4 +1,4 @@
-"""`python -m mosaic_operator`: run the operator; with `check`, see whether an installed one works (helm test)."""
+"""`python -m mosaic_operator` runs the operator; with `check` it tests an installed one (helm test)."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ from mosaic_operator.tasks import Task, together, until_stopped
 from mosaic_operator.watch import watch
 
 WORKERS = 8
-"""Requests that are brought on at once; each waits for the API server most of the time."""
+"""Requests that are reconciled concurrently; each mostly waits for the API server."""
 
 log = logging.getLogger("mosaic_operator")
 
 
 async def run(settings: Settings) -> int:
-    """Run until a signal says stop, the Lease is lost or a task fails; give the exit code."""
+    """Run until a signal, the loss of the Lease or the failure of a task; return the exit code."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -48,16 +48,16 @@ async def run(settings: Settings) -> int:
 async def operate(
     settings: Settings, cluster: Cluster, metrics: Metrics, found: Configuration, stop: asyncio.Event
 ) -> None:
-    """Bring all requests on, as the one replica that works, until it is time to stop.
+    """Reconcile all requests, as the one active replica, until stop is set.
 
     Raises:
-        BaseExceptionGroup: a task failed or ended before; the process ends too, so that Kubernetes starts another.
+        BaseExceptionGroup: a task failed or ended too early; the process ends, so that Kubernetes starts another.
     """
     cache = Cache()
     reconciler = Reconciler(cluster, settings, metrics, cache)
     metrics.watch(lambda: list(cache.requests.values()), cluster.calls)
     tell = reconciler.queue.add
-    log.info("at work for %s", ", ".join(settings.namespaces) or "all namespaces")
+    log.info("serving %s", ", ".join(settings.namespaces) or "all namespaces")
 
     async def work() -> None:
         await fill(cluster, settings, cache)
@@ -72,7 +72,7 @@ async def operate(
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line says; give the exit code."""
+    """Run the command; return the exit code."""
     if arguments not in ([], ["check"]):
         print("usage: python -m mosaic_operator [check]", file=sys.stderr)  # noqa: T201
         return 2

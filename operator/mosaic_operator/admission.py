@@ -1,4 +1,4 @@
-"""Which requests may work now: so many at once, so many of a namespace and of a user, and nobody out of turn."""
+"""Decides which requests may run now: within limits for the cluster, a namespace and a user, and in a fair order."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,12 +12,12 @@ from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 Owner = tuple[str, str]
-"""A namespace, and the id of a user of the API that serves it; empty for all others there, such as users of kubectl."""
+"""A namespace and the id of an API user; empty for all others there, such as users of kubectl."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def owner_of(request: RequestState, settings: Settings) -> Owner:
-    """Whose request it is. The label counts only where the cluster lets nobody but the API set it."""
+    """The owner of a request. The label counts only in the namespace in which the cluster lets only the API set it."""
     return request.namespace, request.owner if request.namespace == settings.owners_namespace else ""
 
 
@@ -27,17 +27,17 @@ def turns(
     settings: Settings,
     served: Mapping[Owner, datetime] = MappingProxyType({}),
 ) -> dict[str, Turn]:
-    """The turn of each request that is at work or waits.
+    """The turn of each running or waiting request.
 
-    Those at work stay. Free usage go to the namespace with the fewest at work, and in it to the owner with the fewest;
-    of several to the one who was let in longest ago; of an owner to the oldest request. Requests with
-    the same kind of source share the pods that may read from it at once, and wait while none is left.
+    Running requests keep their slot. A free slot goes to the namespace with the fewest running requests, in it to the
+    owner with the fewest, among equals to the one admitted longest ago, and of an owner to the oldest request. Requests
+    with the same kind of source share the pods that may read from it at once, and wait while none is left.
 
     Args:
-        requests: all that there are.
-        begun: uids that were let in, though their status may not say so yet.
+        requests: all requests.
+        begun: uids of admitted requests, even if their status does not show it yet.
         settings: the limits.
-        served: when a request of each owner was last let in; of those in `requests` their status says it too.
+        served: when each owner was last admitted; the status of those in `requests` shows it too.
     """
     usage = _Usage(settings, served)
     admitted: list[RequestState] = []
@@ -68,7 +68,7 @@ def turns(
 
 
 class _Usage:
-    """How many are at work, of all and of each."""
+    """Counts running requests: all, and of each namespace and owner."""
 
     def __init__(self, settings: Settings, served: Mapping[Owner, datetime]) -> None:
         self._settings = settings
@@ -81,13 +81,13 @@ class _Usage:
             self._served_in[namespace] = max(when, self._served_in.get(namespace, NEVER))
 
     def remember(self, request: RequestState) -> None:
-        """Take in when work on a request began."""
+        """Note when a request started."""
         owner, when = owner_of(request, self._settings), request.started or NEVER
         self._served[owner] = max(when, self._served.get(owner, NEVER))
         self._served_in[owner[0]] = max(when, self._served_in.get(owner[0], NEVER))
 
     def take(self, request: RequestState) -> None:
-        """Count a request that is at work."""
+        """Count a running request."""
         self._of_owner[owner_of(request, self._settings)] += 1
         self._of_namespace[request.namespace] += 1
         self._reading[request.source_kind] += 1
@@ -97,7 +97,7 @@ class _Usage:
         return max(1, kind.processes // self._reading[kind]) if kind and kind.processes else None
 
     def rank(self, owner: Owner) -> tuple[int, datetime, int, datetime]:
-        """The owner with the lowest is next."""
+        """Sort key: the owner with the lowest is next."""
         return (
             self._of_namespace[owner[0]],
             self._served_in.get(owner[0], NEVER),
@@ -106,7 +106,7 @@ class _Usage:
         )
 
     def limit(self, owner: Owner, request: RequestState) -> tuple[int, str] | None:
-        """The limit that a request of an owner waits for, and how many are at work under it; None for none."""
+        """The limit that a request of an owner waits for and how many run under it; None for none."""
         settings = self._settings
         own, near, overall = self._of_owner[owner], self._of_namespace[owner[0]], self._of_namespace.total()
         if owner[0] == settings.owners_namespace and own >= settings.max_running_per_owner:

@@ -1,4 +1,4 @@
-"""How long a request is tried again that keeps failing: no object may hold a place for ever."""
+"""How long a failing request is retried: no request may hold a slot forever."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from typing import Generic, TypeVar
 from mosaic_operator.kube import ApiError
 
 TRIES = 6
-"""After so many failures that time does not cure, a request is given up."""
+"""A request is given up after this many failures that a retry does not cure."""
 SECONDS = 900
-"""After so long without a success, too."""
+"""A request is also given up after this long without a success."""
 LONGEST_WAIT = 60
-"""Seconds between tries."""
+"""The longest time between retries."""
 AWAY = {0, 401, 429, 503, 504}
-"""HTTP statuses that say nothing about a request: the API server is away, or busy, or does not know the operator."""
+"""HTTP statuses that say nothing about a request: the API server is unreachable, busy, or does not know us."""
 FINAL = {400, 413, 422}
-"""HTTP statuses that a second try does not change."""
+"""HTTP statuses that a retry does not change."""
 
 Key = TypeVar("Key")
 
 
 class RetryLaterError(Exception):
-    """Something has to happen first; the same is tried after a moment."""
+    """Something else has to happen first; the request is retried soon."""
 
 
 @dataclass
@@ -33,10 +33,10 @@ class _Failures:
 
 
 class Backoff(Generic[Key]):
-    """Counts failures in a row."""
+    """Counts consecutive failures."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Take a clock that never goes back, in seconds."""
+        """Set the clock: monotonic, in seconds."""
         self._clock = clock
         self._failures: dict[Key, _Failures] = {}
 
@@ -44,7 +44,7 @@ class Backoff(Generic[Key]):
         """Count a failure.
 
         Returns:
-            Seconds until the next try; None when it is time to give up.
+            Seconds until the next try; None to give up.
         """
         found = self._failures.setdefault(key, _Failures())
         found.count += 1
@@ -66,7 +66,7 @@ class Backoff(Generic[Key]):
 
 
 def _wait(error: Exception, count: int) -> float:
-    """Seconds until the next try; a conflict means that a newer version is about to be seen."""
+    """Seconds until the next try; after a conflict a newer version arrives soon."""
     power = 2.0 ** min(count, 10)
     if isinstance(error, RetryLaterError):
         return min(10, 0.25 * power)

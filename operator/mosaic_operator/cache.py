@@ -1,4 +1,4 @@
-"""What the operator knows of the cluster: the requests that are not over, and their Jobs, as last seen or written."""
+"""The operator's cache: unfinished requests and their Jobs, as last seen or written."""
 
 from mosaic_crds.names import LABEL_FINISHED
 from mosaic_crds.worker_pod import Step
@@ -14,14 +14,14 @@ Key = tuple[str, str]
 class Cache:
     """Requests and Jobs, without most of their specs.
 
-    Events of different objects may arrive in another order than they happened: the newest version of a request wins,
-    and only the object that was deleted goes.
+    Events of different objects can arrive out of order: the newest version of a request wins, and only the deleted
+    object is removed.
 
     Attributes:
         requests: by key.
         jobs: by the key of the request, then by uid.
-        strays: keys of requests that somebody labelled as finished while they are not.
-        moved: whether requests came, went, began or ended since somebody set it to False.
+        strays: keys of unfinished requests that others labelled as finished.
+        moved: whether requests were added, removed, started or finished since it was set to False.
     """
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class Cache:
         self.moved = True
 
     def see_request(self, kind: str | None, document: Document) -> Key | None:
-        """Take in a request.
+        """Add or remove a request.
 
         Args:
-            kind: of the event: ADDED, MODIFIED, DELETED, or None for one of a list. A request that gets the label of
-                finished ones is DELETED for a watch that leaves those out.
+            kind: of the event: ADDED, MODIFIED, DELETED, or None for an item of a list. For a watch that excludes
+                finished requests, a request that gets their label is DELETED.
             document: the request.
 
         Returns:
-            The key, if there is something new.
+            The key, if something changed.
         """
         request = RequestState(document).slim
         key = request.namespace, request.name
@@ -51,7 +51,7 @@ class Cache:
         return key
 
     def put(self, request: RequestState) -> bool:
-        """Take in a request that was read or written; tell whether it is newer than what is known."""
+        """Store a request that was read or written; return whether it is newer than the cached one."""
         key = request.namespace, request.name
         known = self.requests.get(key)
         if known is not None and version(known) and version(request) <= version(known):
@@ -61,17 +61,17 @@ class Cache:
         return True
 
     def remove(self, key: Key, uid: str) -> None:
-        """Forget this very request."""
+        """Remove the request of this uid."""
         known = self.requests.get(key)
         if known is not None and known.uid == uid:
             del self.requests[key]
             self.moved = True
 
     def see_job(self, kind: str | None, document: Document) -> Key | None:
-        """Take in a Job; arguments as of `see_request`.
+        """Add or remove a Job; arguments as in `see_request`.
 
         Returns:
-            The key of the request that owns it, if one does.
+            The key of the request that owns it, if any.
         """
         for job in readable(OwnedJob.of, [document]):
             key = job.namespace, job.request
@@ -83,25 +83,25 @@ class Cache:
         return None
 
     def remove_job(self, key: Key, uid: str) -> None:
-        """Forget this very Job."""
+        """Remove the Job of this uid."""
         of_request = self.jobs.get(key, {})
         of_request.pop(uid, None)
         if not of_request:
             self.jobs.pop(key, None)
 
     def forget_job(self, key: Key, name: str) -> None:
-        """Forget a Job of a request that is gone though no event said so: it went between a list and the watch."""
+        """Remove a Job that is gone without an event, because it was deleted between a list and the watch."""
         for uid, job in list(self.jobs.get(key, {}).items()):
             if job.state.name == name:
                 self.remove_job(key, uid)
 
     def jobs_of(self, request: RequestState) -> dict[Step, JobState]:
-        """The Jobs that this very request owns, without those that are being deleted."""
+        """The Jobs that this request owns, without those that are being deleted."""
         of_name = self.jobs.get((request.namespace, request.name), {}).values()
         return {job.step: job.state for job in of_name if job.owner == request.uid and not job.leaving}
 
 
 def _standing(request: RequestState) -> tuple[object, ...]:
-    """What decides about turns."""
+    """The state that turns depend on."""
     out = request.over or request.deleting or request.execution.suspend
     return request.uid, out, request.working

@@ -1,4 +1,4 @@
-"""`helm test`: does what was installed answer, and would it take a request."""
+"""`helm test`: checks that the operator responds and that a request would be accepted."""
 
 from collections.abc import Mapping
 
@@ -23,14 +23,14 @@ SAMPLE = {
 
 
 class CheckError(Exception):
-    """Something does not work; the message says what, and where to look."""
+    """A check failed; the message says what failed and where to look."""
 
 
 async def check(environment: Mapping[str, str]) -> str:
-    """Ask the API server for MosaicRequests, try one without creating it, and ask the operator whether it is ready.
+    """List MosaicRequests, dry-run the creation of one, and check that the operator is ready.
 
     Raises:
-        CheckError: any of that fails.
+        CheckError: one of these fails.
     """
     namespace, url = environment.get("POD_NAMESPACE", "default"), environment.get(ENV_URL, "")
     try:
@@ -48,5 +48,5 @@ async def check(environment: Mapping[str, str]) -> str:
             if answer.status != 200:
                 raise CheckError(f"the operator at {url} is not ready: {said}")
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CheckError(f"the operator at {url} does not answer: {error or 'in time'}; see its log") from None
-    return "MosaicRequests are served, a sample would be accepted, and the operator is ready"
+        raise CheckError(f"the operator at {url} does not respond: {error or 'timed out'}; see its log") from None
+    return "The API server serves MosaicRequests and accepts a sample, and the operator is ready"

@@ -1,4 +1,4 @@
-"""The API server, as far as the operator uses it: each call here is a verb in the chart's Role."""
+"""The operator's calls to the API server: each is a verb in the chart's Role."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -13,9 +13,9 @@ from mosaic_operator.requests import RequestState
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
-"""Leaves the other conditions of a status as they are."""
+"""Keeps the other conditions of a status."""
 MOST_EVENTS = 100
-"""Events about one object that are read."""
+"""Most Events that are read about one object."""
 REPORTER = "mosaic-operator"
 
 
@@ -23,7 +23,7 @@ class Cluster(KubeClient):
     """The calls that the operator makes."""
 
     async def create_job(self, job: Manifest) -> Document:
-        """Submit a Job."""
+        """Create a Job."""
         return await self.call("create", "jobs", _jobs(job["metadata"]["namespace"]), job)
 
     async def get_job(self, namespace: str, name: str) -> Document:
@@ -31,7 +31,7 @@ class Cluster(KubeClient):
         return await self.call("get", "jobs", f"{_jobs(namespace)}/{name}")
 
     async def patch_job(self, namespace: str, name: str, patch: Document) -> Document:
-        """Change a Job."""
+        """Patch a Job."""
         return await self.call("patch", "jobs", f"{_jobs(namespace)}/{name}", patch, MERGE_PATCH)
 
     async def delete_job(self, namespace: str, name: str) -> None:
@@ -39,7 +39,7 @@ class Cluster(KubeClient):
         await self.call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
 
     async def create_secret(self, secret: Manifest) -> None:
-        """Create a Secret; one of that name is left as it is, and the pod that mounts it checks what it holds."""
+        """Create a Secret, or keep an existing one of that name; the pod that mounts it checks its content."""
         try:
             await self.call("create", "secrets", _secrets(secret["metadata"]["namespace"]), secret)
         except ApiError as error:
@@ -53,32 +53,32 @@ class Cluster(KubeClient):
     def jobs(
         self, namespace: str, selector: str, *, metadata_only: bool = False, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
-        """The Jobs of a namespace that have a label, in pages; of all with an empty name; see `pages_of`."""
+        """Jobs by label, in pages; an empty namespace means all. See `pages_of`."""
         path = _jobs(namespace) if namespace else "/apis/batch/v1/jobs"
         return self.pages_of("jobs", path, selector, METADATA if metadata_only else JSON, recent=recent)
 
     def pods(self, namespace: str, selector: str) -> AsyncIterator[list[Document]]:
-        """The pods of a namespace that have a label, in pages."""
+        """Pods of a namespace by label, in pages."""
         return self.pages_of("pods", f"/api/v1/namespaces/{namespace}/pods", selector)
 
     async def give_up_pod(self, namespace: str, name: str) -> None:
-        """Count a pod as failed for its node's sake and forget it: no kubelet is left that would.
+        """Mark a pod of a lost node as failed and delete it: no kubelet is left to do so.
 
-        Without an end, a Job with a failure policy would wait for ever for the pod that it has to replace.
+        Otherwise a Job with a failure policy would wait forever for this pod before it replaces it.
         """
         path = f"/api/v1/namespaces/{namespace}/pods/{name}"
         lost = {
             "type": "DisruptionTarget",
             "status": "True",
             "reason": "NodeLost",
-            "message": "its node does not answer",
+            "message": "the node does not respond",
         }
         status = {"phase": "Failed", "reason": "NodeLost", "conditions": [lost]}
         await self.call("patch", "pods/status", f"{path}/status", {"status": status}, STRATEGIC_MERGE_PATCH)
         await self.call("delete", "pods", path, {"gracePeriodSeconds": 0})
 
     async def warnings_about(self, namespace: str, uid: str, *, reason: str = "") -> list[str]:
-        """What Kubernetes warned of this very object, newest first; for one reason, or all."""
+        """The messages of Warning Events about an object, newest first; of one reason, or of all."""
         path = f"/api/v1/namespaces/{namespace}/events"
         about = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
         found = (await self.call("list", "events", path, fieldSelector=about, limit=str(MOST_EVENTS)))["items"]
@@ -86,7 +86,7 @@ class Cluster(KubeClient):
         return [str(event.get("message") or event.get("reason") or "") for event in found]
 
     async def patch_status(self, request: RequestState, patch: Document, *, force: bool = False) -> Document:
-        """Change the status of this very request, if it has not changed meanwhile or force is set."""
+        """Patch the status of a request, unless it has changed since it was read; force skips that check."""
         metadata = {"uid": request.uid}
         if not force:
             metadata["resourceVersion"] = request.document["metadata"]["resourceVersion"]
@@ -95,13 +95,13 @@ class Cluster(KubeClient):
         return await self.call("patch", PLURAL + "/status", path, body, MERGE_PATCH)
 
     async def label_finished(self, request: RequestState) -> Document:
-        """Label this very request with the phase in which it ended, or take the label off one that has not ended."""
+        """Label a finished request with its phase, or remove the label from an unfinished one."""
         label = str(request.phase) if request.over else None
         body = {"metadata": {"uid": request.uid, "labels": {LABEL_FINISHED: label}}}
         return await self.call("patch", PLURAL, f"{_requests(request.namespace)}/{request.name}", body, MERGE_PATCH)
 
     async def get_request(self, namespace: str, name: str) -> Document | None:
-        """A MosaicRequest as it is now; None where there is none."""
+        """Read a MosaicRequest; None if it does not exist."""
         try:
             return await self.call("get", PLURAL, f"{_requests(namespace)}/{name}")
         except ApiError as error:
@@ -110,12 +110,12 @@ class Cluster(KubeClient):
             raise
 
     async def delete_request(self, request: RequestState) -> None:
-        """Delete this very request, and with it what it owns in the cluster."""
+        """Delete a request, and with it what it owns in the cluster."""
         options = {"preconditions": {"uid": request.uid}, "propagationPolicy": "Background"}
         await self.call("delete", PLURAL, f"{_requests(request.namespace)}/{request.name}", options)
 
     async def create_event(self, request: RequestState, event: Event) -> None:
-        """Show an Event under a request."""
+        """Create an Event about a request."""
         now = timestamp(event.when)
         document = {
             "metadata": {"generateName": f"{request.name}.", "namespace": request.namespace},
@@ -141,16 +141,16 @@ class Cluster(KubeClient):
     def requests(
         self, namespace: str, selector: str = "", *, metadata_only: bool = False, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
-        """The MosaicRequests of a namespace that have a label, in pages; of all with an empty name; see `pages_of`."""
+        """MosaicRequests by label, in pages; an empty namespace means all. See `pages_of`."""
         return self.pages_of(PLURAL, _requests(namespace), selector, METADATA if metadata_only else JSON, recent=recent)
 
     async def try_request(self, namespace: str, document: Mapping[str, Any]) -> None:
-        """Ask whether a MosaicRequest would be accepted, without creating it."""
+        """Dry-run the creation of a MosaicRequest."""
         await self.call("create", PLURAL, _requests(namespace), dict(document), dryRun="All")
 
 
 def _when(event: Document) -> str:
-    """When an Event was last seen; as text it sorts as the times do."""
+    """When an Event last occurred, as text that sorts by time."""
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
 
 

@@ -1,4 +1,4 @@
-"""How the API server is reached, by the Kubernetes client and by kopf."""
+"""The connection to the API server, for the Kubernetes client and for kopf."""
 
 import os
 
@@ -8,7 +8,7 @@ from kubernetes.aio.client import Configuration
 
 
 async def configuration() -> Configuration:
-    """How the API server is reached: as the pod's service account, else by the user's kubeconfig."""
+    """The connection: the pod's service account, or the user's kubeconfig outside a cluster."""
     found = Configuration()
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         config.load_incluster_config(client_configuration=found)
@@ -18,7 +18,7 @@ async def configuration() -> Configuration:
 
 
 async def connection_of(found: Configuration) -> kopf.ConnectionInfo:
-    """The same for kopf, whose own way asks the cluster's DNS for the API server."""
+    """The same for kopf, whose own login needs the cluster's DNS."""
     token = await found.get_api_key_with_prefix("BearerToken")
     return kopf.ConnectionInfo(
         server=found.host,

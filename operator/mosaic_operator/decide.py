@@ -1,4 +1,4 @@
-"""What to do about a request: a pure function of what is seen, the settings and the time."""
+"""Decides what to do about a request: a pure function of the observed state, the settings and the time."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,95 +23,95 @@ from mosaic_operator.steps import finalizing, planning, running
 
 
 def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
-    """What to do about a request, and what to tell of it.
+    """Decide what to do about a request, and its new status.
 
     Args:
         seen: the request, its Jobs and pods.
         settings: the operator's.
-        now: with a zone.
+        now: with a time zone.
     """
-    draft = Decision(seen.request, now)
-    if seen.request.deleting:  # Kubernetes deletes Jobs only when no finalizer keeps the request any more
-        draft.delete = [job.name for job in _unfinished(seen)]
-        return draft
+    decision = Decision(seen.request, now)
+    if seen.request.deleting:  # Kubernetes deletes Jobs only when no finalizer keeps the request
+        decision.delete = [job.name for job in _unfinished(seen)]
+        return decision
     if seen.request.over:
-        _leave(seen, draft)
-        return draft
-    _decide(seen, draft, settings)
-    if Phase(draft.status["phase"]).terminal and seen.request.started is not None:
-        draft.delete_secret = request_input_name(seen.request)
-    return draft
+        _leave(seen, decision)
+        return decision
+    _decide(seen, decision, settings)
+    if Phase(decision.status["phase"]).terminal and seen.request.started is not None:
+        decision.delete_secret = request_input_name(seen.request)
+    return decision
 
 
-def _decide(seen: Observed, draft: Decision, settings: Settings) -> None:
-    """Decide about a request that is not over."""
+def _decide(seen: Observed, decision: Decision, settings: Settings) -> None:
+    """Decide about a request that has not finished."""
     if seen.request.execution.cancel:
-        draft.lifecycle.cancel()
-        _leave(seen, draft)
+        decision.lifecycle.cancel()
+        _leave(seen, decision)
         return
     new = "conditions" not in seen.request.status
     refusal = seen.request.unreadable or (_refusal(seen) if new else None) or _not_allowed(seen, settings)
     if refusal is not None:
-        draft.lifecycle.reject(refusal)
-        _leave(seen, draft)
+        decision.lifecycle.reject(refusal)
+        _leave(seen, decision)
         return
     if new:
-        draft.lifecycle.accept()
-    draft.give_up = lost(seen.pods or (), draft.now)
+        decision.lifecycle.accept()
+    decision.give_up = lost(seen.pods or (), decision.now)
     if seen.request.execution.suspend:
-        _pause(seen, draft)
-        draft.lifecycle.suspend()
+        _pause(seen, decision)
+        decision.lifecycle.suspend()
     elif not seen.turn.admitted:
         if seen.request.started is not None:
-            _pause(seen, draft)
-        draft.lifecycle.wait(messages.waiting(seen.turn.ahead, seen.turn.limit))
+            _pause(seen, decision)
+        decision.lifecycle.wait(messages.waiting(seen.turn.ahead, seen.turn.limit))
     else:
-        _go_on(seen, draft, settings)
+        _go_on(seen, decision, settings)
 
 
 def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dict[str, Any]]:
-    """Statuses with which a request ends that cannot be brought on, the barest last: the others may be refused.
+    """Statuses that end a request that cannot be reconciled, the smallest last: the API server may refuse the others.
 
     Args:
         request: the request.
-        now: with a zone.
-        message: why, for the person who asked.
+        now: with a time zone.
+        message: why, for the user.
     """
     lifecycle = StatusWriter(request.status, now, request.generation)
     try:
         lifecycle.end(Phase.FAILED, "GivenUp", message)
-    except (KeyError, TypeError):  # its conditions are not readable either
+    except (KeyError, TypeError):  # its conditions cannot be read either
         pass
     else:
         yield lifecycle.status
     yield {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
 
 
-def _go_on(seen: Observed, draft: Decision, settings: Settings) -> None:
-    _resume(seen, draft)
-    draft.again_in = draft.lifecycle.seconds_left(seen.request.execution.deadline)
-    if draft.again_in <= 0:
-        draft.lifecycle.exceed_deadline(seen.request.execution.deadline)
+def _go_on(seen: Observed, decision: Decision, settings: Settings) -> None:
+    _resume(seen, decision)
+    decision.again_in = decision.lifecycle.seconds_left(seen.request.execution.deadline)
+    if decision.again_in <= 0:
+        decision.lifecycle.exceed_deadline(seen.request.execution.deadline)
     else:
-        _advance(seen, draft, settings)
-    if Phase(draft.status["phase"]).terminal:
-        _leave(seen, draft)
+        _advance(seen, decision, settings)
+    if Phase(decision.status["phase"]).terminal:
+        _leave(seen, decision)
 
 
-def _advance(seen: Observed, draft: Decision, settings: Settings) -> None:
-    problem = choose_image(seen, draft, settings)
+def _advance(seen: Observed, decision: Decision, settings: Settings) -> None:
+    problem = choose_image(seen, decision, settings)
     if problem is not None:
-        draft.lifecycle.fail(problem)
+        decision.lifecycle.fail(problem)
         return
-    if "plan" not in draft.status and not planning(seen, draft, settings):
+    if "plan" not in decision.status and not planning(seen, decision, settings):
         return
-    if not holds(seen.request.status, Condition.TILES_READY) and not running(seen, draft, settings):
+    if not holds(seen.request.status, Condition.TILES_READY) and not running(seen, decision, settings):
         return
-    finalizing(seen, draft, settings)
+    finalizing(seen, decision, settings)
 
 
 def _refusal(seen: Observed) -> str | None:
-    """Why the request cannot work, as far as the contract can tell."""
+    """Why the request is invalid, if it is."""
     try:
         load_request({key: value for key, value in seen.request.document.items() if key != "status"})
     except RequestError as error:
@@ -120,7 +120,7 @@ def _refusal(seen: Observed) -> str | None:
 
 
 def _not_allowed(seen: Observed, settings: Settings) -> str | None:
-    """Why the request may not work here; asked each time, because a status can be written by others too."""
+    """Why this installation refuses the request, if so. Checked each time, because others can write a status too."""
     try:
         settings.allowed.check(seen.request.execution)
     except RequestError as error:
@@ -128,32 +128,32 @@ def _not_allowed(seen: Observed, settings: Settings) -> str | None:
     return None
 
 
-def _leave(seen: Observed, draft: Decision) -> None:
-    """Give ended Jobs their time to live, and delete the others: the status is the memory from now on."""
+def _leave(seen: Observed, decision: Decision) -> None:
+    """Set the time to live of finished Jobs and delete the others. From now on the status is the only record."""
     ttl = duration_seconds(seen.request.execution.ttl_after_finished)
     for job in seen.jobs.values():
         if job.outcome is None:
-            draft.delete.append(job.name)
+            decision.delete.append(job.name)
         elif job.ttl is None:
-            labels = {LABEL_FINISHED: draft.status["phase"]}
-            draft.change[job.name] = {"metadata": {"labels": labels}, "spec": {"ttlSecondsAfterFinished": ttl}}
+            labels = {LABEL_FINISHED: decision.status["phase"]}
+            decision.change[job.name] = {"metadata": {"labels": labels}, "spec": {"ttlSecondsAfterFinished": ttl}}
 
 
-def _pause(seen: Observed, draft: Decision) -> None:
-    """Stop Jobs for now. Kueue would resume a suspended Job, so that one is deleted; records keep what is done."""
+def _pause(seen: Observed, decision: Decision) -> None:
+    """Suspend Jobs. Kueue would resume a suspended Job, so a Job in a queue is deleted; records keep finished tiles."""
     for job in _unfinished(seen):
         if seen.request.execution.queue:
-            draft.delete.append(job.name)
+            decision.delete.append(job.name)
         elif not job.suspended:
-            draft.change[job.name] = {"spec": {"suspend": True}}
+            decision.change[job.name] = {"spec": {"suspend": True}}
 
 
-def _resume(seen: Observed, draft: Decision) -> None:
+def _resume(seen: Observed, decision: Decision) -> None:
     """Start, or resume after a pause; a request in a queue of Kueue is paused until Kueue starts its Job."""
-    draft.lifecycle.start(paused=seen.queued)
+    decision.lifecycle.start(paused=seen.queued)
     for job in _unfinished(seen):
         if job.suspended and not seen.request.execution.queue:
-            draft.change[job.name] = {"spec": {"suspend": False}}
+            decision.change[job.name] = {"spec": {"suspend": False}}
 
 
 def _unfinished(seen: Observed) -> list[JobState]:

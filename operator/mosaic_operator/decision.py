@@ -1,4 +1,4 @@
-"""What is to be done about a request, while it is being decided: changes of Jobs, the new status, Events."""
+"""The outcome of a decision about a request: changes of Jobs, the new status, Events."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,23 +10,23 @@ from mosaic_operator.manifests import Manifest
 from mosaic_operator.requests import RequestState
 
 COSMETIC = {"message", "progress"}
-"""Fields that may be written a little later, so that many requests do not load the API server."""
+"""Fields that may be written later, so that many requests do not load the API server."""
 
 
 @dataclass
 class Decision:
-    """What is to be done, in this order, and the status that is written after it.
+    """Changes to make, and the status to write after them.
 
     Attributes:
-        request: the request it is about.
-        now: when it is decided.
+        request: the request.
+        now: the time of the decision, with a time zone.
         lifecycle: writes the new status.
-        create: Jobs, and before each the Secret that its pods mount.
-        change: patches by Job.
-        delete: Jobs.
-        delete_secret: the Secret that no pod needs any more.
-        give_up: pods on nodes that do not answer.
-        again_in: seconds after which to look again though nothing was heard.
+        create: Jobs to create, each after the Secret that its pods mount.
+        change: patches by name of the Job.
+        delete: names of Jobs to delete.
+        delete_secret: the name of the Secret that no pod needs any more.
+        give_up: names of pods on nodes that do not respond.
+        again_in: seconds until the next look, without an event.
     """
 
     request: RequestState
@@ -49,17 +49,17 @@ class Decision:
 
     @property
     def events(self) -> list[Event]:
-        """What is to be told when the status is written."""
+        """Events to create after the status is written."""
         return self.lifecycle.events
 
     @property
     def changed(self) -> bool:
-        """Whether the status says something new."""
+        """Whether the status changed."""
         return self.status != self.request.status
 
     @property
     def cosmetic(self) -> bool:
-        """Whether all that is new may be written a little later."""
+        """Whether all changes of the status may be written later."""
         new, old = self.status, self.request.status
         return all(new.get(key) == old.get(key) for key in new.keys() | old.keys() if key not in COSMETIC)
 

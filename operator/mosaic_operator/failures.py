@@ -1,4 +1,4 @@
-"""Why a step failed or does not get on, in one sentence for the person who asked."""
+"""Explains in one sentence for the user why a step failed or does not progress."""
 
 import re
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from mosaic_operator.observed import Observed
 from mosaic_operator.pods import PodState
 
 LONGEST_QUOTE = 600
-"""Characters of what Kubernetes or a log said."""
+"""Most characters that are quoted from Kubernetes or a log."""
 STARTING_SECONDS = 20
-"""So long a container may be created before somebody asks why."""
+"""Seconds in which a container should start; later, Events are read."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
@@ -25,7 +25,7 @@ def failure_of(pod: PodState) -> Trouble:
     told = _quoted(str((pod.answer or {}).get("message", "")))
     if pod.reason == "DeadlineExceeded":
         advice = "raise execution.rangeDeadline" if step is Step.TILES else f"raise deadlines.{step} of the chart"
-        found = ("Stuck", f"{who} took longer than it may; {advice}, or see whether the sources answer slowly")
+        found = ("Stuck", f"{who} timed out; {advice}, or check whether the sources are slow")
     elif pod.ended_by == "OOMKilled":
         limit = f" ({pod.memory})" if pod.memory else ""
         found = (
@@ -39,7 +39,7 @@ def failure_of(pod: PodState) -> Trouble:
     elif pod.exit_code == PassingError.exit_code:
         found = (SOURCE_OR_STORE, told or f"{who} could not read a source or write to the store")
     elif pod.exit_code in {None, 137, 143}:
-        found = ("Killed", f"{who} was ended from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
+        found = ("Killed", f"{who} was killed from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
     else:
         last = told or _quoted("".join(pod.said.strip().splitlines()[-1:]))
         found = (CRASHED, f"{who} ended with exit code {pod.exit_code}" + (f": {last}" if last else ""))
@@ -47,7 +47,7 @@ def failure_of(pod: PodState) -> Trouble:
 
 
 def failure(seen: Observed, step: Step) -> Trouble:
-    """Why the Job of a step failed: what the worker refused, else what the last pod that counted died of."""
+    """Why the Job of a step failed: the refusal of a worker, or why the last pod that counts failed."""
     job = seen.jobs[step]
     failed = sorted(
         (
@@ -63,7 +63,7 @@ def failure(seen: Observed, step: Step) -> Trouble:
         said = f" ({job.reason})" if job.reason else ""
         return Trouble(
             job.reason or "JobFailed",
-            f"the Job {job.name} failed{said} and left no pod that says why; apply the request again",
+            f"the Job {job.name} failed{said}, and no pod is left that says why; submit the request again",
         )
     trouble = failure_of(failed[-1])
     tried = sum(pod.index == failed[-1].index for pod in failed)
@@ -73,12 +73,12 @@ def failure(seen: Observed, step: Step) -> Trouble:
 
 
 def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
-    """What keeps a step that has not ended from getting on, if anything does.
+    """The problem of an unfinished step, if it has one.
 
     Args:
-        seen: with pods.
-        step: the one at work.
-        seconds_since: since its Job began.
+        seen: the state, with pods.
+        step: the running step.
+        seconds_since: seconds since its Job started.
     """
     job = seen.jobs[step]
     pods = seen.pods_of(step)
@@ -100,7 +100,7 @@ def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
 
 
 def needs_refusals(job: JobState, pods: Sequence[PodState], seconds_since: float) -> bool:
-    """Whether Kubernetes must be asked for its events: pods are missing, or do not start."""
+    """Whether Events must be read: pods are missing, or do not start."""
     waiting = any(not pod.over and pod.waiting_for in {"ContainerCreating", *_CONFIGURATION, *_IMAGE} for pod in pods)
     missing = not any(not pod.over for pod in pods) and not job.suspended
     return missing or (waiting and seconds_since > STARTING_SECONDS)
@@ -128,7 +128,7 @@ def _does_not_start(pod: PodState, refusals: Sequence[str]) -> Trouble | None:
         return Trouble(
             "PodConfiguration",
             f"a {step} pod cannot start: {_quoted(pod.waiting_message or pod.waiting_for)}; "
-            "check that the Secrets named in the chart's values are in this namespace",
+            "check that the Secrets of the chart's values exist in this namespace",
         )
     if pod.waiting_for == "ContainerCreating" and refusals:
         return Trouble("PodStart", f"a {step} pod cannot start: {_quoted(refusals[0])}")
@@ -138,7 +138,9 @@ def _does_not_start(pod: PodState, refusals: Sequence[str]) -> Trouble | None:
 def _not_created(job: JobState, said: str) -> Trouble:
     quoted = _quoted(said)
     if "exceeded quota" in said:
-        return Trouble("Quota", f"the namespace's quota allows no pod of {job.name} now: {quoted}; raise it, or wait")
+        return Trouble(
+            "Quota", f"the namespace's quota allows no more pods of {job.name}: {quoted}; raise the quota, or wait"
+        )
     if "violates PodSecurity" in said:
         return Trouble("PodSecurity", f"the namespace's policy refuses the pods of {job.name}: {quoted}")
     return Trouble("PodsRefused", f"Kubernetes creates no pods of {job.name}: {quoted}")
@@ -149,6 +151,6 @@ def _who(pod: PodState) -> str:
 
 
 def _quoted(text: str) -> str:
-    """What somebody else said, on one line, shortened."""
+    """A foreign message, on one line and shortened."""
     line = re.sub(r"\s+", " ", text).strip().rstrip(".")
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + "..."

@@ -1,4 +1,4 @@
-"""The end of a request that cannot be brought on; where even that cannot be written, it has no place at least."""
+"""Ends requests that cannot be reconciled. If even that status cannot be written, the request at least has no slot."""
 
 import logging
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from mosaic_operator.requests import RequestState
 from mosaic_operator.slots import Slots
 
 LONGEST_REASON = 600
-"""Characters of what the API server said."""
+"""Most characters of the API server's message."""
 RETRY_SECONDS = 600
-"""After so long an end that could not be written is tried again."""
+"""Interval at which writing such a status is retried."""
 
 log = logging.getLogger(__name__)
 
@@ -35,26 +35,26 @@ class _Barred:
 
 
 class GivingUp:
-    """Ends requests, and remembers those whose end could not be written."""
+    """Ends requests, and remembers those whose status could not be written."""
 
     def __init__(
         self, cluster: Cluster, cache: Cache, slots: Slots, metrics: Metrics, now: Callable[[], datetime]
     ) -> None:
-        """Nobody is ended yet."""
+        """Start without such requests."""
         self._cluster, self._cache, self._slots = cluster, cache, slots
         self._metrics, self._now = metrics, now
         self._barred: dict[str, _Barred] = {}
 
     def forget_others(self, key: Key, uid: str) -> None:
-        """Forget the requests of a name but one."""
+        """Forget all requests of a name except one."""
         for other in [uid_ for uid_, barred in self._barred.items() if barred.key == key and uid_ != uid]:
             self._free(other)
 
     async def retry(self, request: RequestState) -> float | None:
-        """Write an end that could not be written before, if it is time.
+        """Retry to write the status of a request, if it is time.
 
         Returns:
-            Seconds until the next try; None where nothing is left to be written.
+            Seconds until the next try; None if nothing is left to write.
         """
         barred = self._barred.get(request.uid)
         if barred is None:
@@ -63,10 +63,10 @@ class GivingUp:
         return left if left > 0 else await self.end(barred.key, barred.error)
 
     async def end(self, key: Key, error: Exception) -> float | None:
-        """Delete the Jobs of a request, and say that it has failed.
+        """Delete the Jobs of a request, and set its phase to Failed.
 
         Returns:
-            Seconds until the next try; None where it is done.
+            Seconds until the next try; None if it is done.
         """
         request = self._cache.requests.get(key)
         log.error("giving up: %s", error, exc_info=error, extra={"request": "/".join(key)})
@@ -91,7 +91,7 @@ class GivingUp:
             try:
                 answer = await self._cluster.patch_status(request, merge_patch(request.status, status), force=True)
             except ApiError as refused:
-                log.error("its end cannot be written: %s", refused, extra={"request": "/".join(key)})
+                log.error("the final status cannot be written: %s", refused, extra={"request": "/".join(key)})
                 if refused.status == 404:
                     self._cache.remove(key, request.uid)
                     return True
@@ -111,4 +111,4 @@ class GivingUp:
 def _sentence(error: Exception) -> str:
     expected = isinstance(error, ApiError | RetryLaterError)
     why = str(error)[:LONGEST_REASON] if expected else f"an unexpected {type(error).__name__}"
-    return f"the operator cannot bring the request on: {why}; its log says more; apply the request again"
+    return f"the operator cannot process the request: {why}; see its log, then submit the request again"

@@ -1,4 +1,4 @@
-"""What the kubelet, the chart's test and Prometheus ask the operator. A thread answers, however busy the work is."""
+"""HTTP endpoints for the kubelet, the chart's test and Prometheus, served by a thread of their own."""
 
 import asyncio
 import threading
@@ -21,10 +21,10 @@ BEAT_SECONDS = 1
 
 @contextmanager
 def serving(cluster: Cluster, registry: CollectorRegistry, port: int) -> Iterator[None]:
-    """Serve /healthz, /readyz and /metrics in the meantime; to be entered where an event loop runs.
+    """Serve /healthz, /readyz and /metrics. Enter it in a running event loop.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     beat = [monotonic()]
 
@@ -36,7 +36,7 @@ def serving(cluster: Cluster, registry: CollectorRegistry, port: int) -> Iterato
     async def healthz(_: web.Request) -> web.Response:
         stuck = monotonic() - beat[0]
         if stuck > STUCK_SECONDS:
-            return web.Response(status=503, text=f"the work has been stuck for {stuck:.0f} s\n")
+            return web.Response(status=503, text=f"the event loop has been stuck for {stuck:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
@@ -64,7 +64,7 @@ def serving(cluster: Cluster, registry: CollectorRegistry, port: int) -> Iterato
 
 
 async def _serve(app: web.Application, port: int, started: "Future[Callable[[], object]]") -> None:
-    """Serve until what `started` is given is called."""
+    """Serve until the callable that `started` gets is called."""
     runner = web.AppRunner(app, handle_signals=False, access_log=None)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()

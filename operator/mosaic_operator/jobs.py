@@ -1,6 +1,6 @@
 """A Job as the API server returns it, and the request that owns it.
 
-The owner reference says which request that is, and never a label, which anybody may write.
+The owner reference names the request. Labels do not count, because anyone can write them.
 """
 
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ class JobState:
     """A Job of a request.
 
     Attributes:
-        name: of the Job.
-        uid: of this very Job.
-        image: of its worker.
-        completions: how many ranges it has.
-        parallelism: pods at once.
-        suspended: whether it stands still.
-        outcome: how it ended, if it has.
-        reason: why it failed, in Kubernetes' word.
-        succeeded: ranges that are done.
-        active: pods that are there and not over.
-        failed: pods that failed.
-        failed_indexes: ranges that are given up.
-        started: when it last began.
-        ttl: seconds until it is deleted, once it has ended; None for never.
+        name: the name of the Job.
+        uid: the uid of the Job.
+        image: the image of its worker.
+        completions: number of ranges.
+        parallelism: the most pods at once.
+        suspended: whether it is suspended.
+        outcome: how it finished, if it has.
+        reason: why it failed, as Kubernetes calls it.
+        succeeded: number of finished ranges.
+        active: number of unfinished pods.
+        failed: number of failed pods.
+        failed_indexes: ranges that have failed for good.
+        started: when it last started.
+        ttl: seconds from its end to its deletion; None for never.
     """
 
     name: str
@@ -52,7 +52,7 @@ class JobState:
 
     @staticmethod
     def of(job: Document) -> "JobState":
-        """A Job of the API."""
+        """Parse a Job."""
         spec, status = job["spec"], job.get("status", {})
         ends = [
             c for c in status.get("conditions", ()) if c["status"] == "True" and c["type"] in {"Complete", "Failed"}
@@ -76,7 +76,7 @@ class JobState:
 
 
 def _indexes(text: str) -> frozenset[int]:
-    """Numbers written as in 1,3-5."""
+    """Parse numbers in the form 1,3-5."""
     spans = [[int(end) for end in part.split("-")] for part in text.split(",") if part]
     return frozenset(number for span in spans for number in range(span[0], span[-1] + 1))
 
@@ -89,7 +89,7 @@ class OwnedJob:
         owner: the uid of the request.
         request: the name of the request.
         namespace: of both.
-        step: which step it does.
+        step: its step.
         leaving: whether it is being deleted.
         state: the Job.
     """
@@ -103,7 +103,7 @@ class OwnedJob:
 
     @staticmethod
     def of(job: Document) -> "OwnedJob | None":
-        """A Job of the API; None for one that no request owns, whatever its labels say."""
+        """Parse a Job; None if no request owns it, whatever its labels say."""
         metadata = job["metadata"]
         owner = controller(job, API_VERSION, KIND)
         if owner is None:

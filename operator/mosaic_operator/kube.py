@@ -1,4 +1,4 @@
-"""The HTTP client of the API server: one call, and lists in pages."""
+"""The HTTP client for the API server: single calls, and lists in pages."""
 
 import json
 from collections import Counter
@@ -15,22 +15,22 @@ from kubernetes.aio.client import ApiClient, Configuration
 Document = dict[str, Any]
 JSON = "application/json"
 METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-"""A list of objects without their specs and statuses."""
+"""Media type of a list of objects without their specs and statuses."""
 PAGE = 25
-"""Objects of a list that are read at once; one may take more than a megabyte."""
+"""Objects in a page of a list; one can have more than a megabyte."""
 TIMEOUT_SECONDS = 30
 LIST_SECONDS = 180
-"""For a page of a list: an API server that reads it from an old etcd looks at every object to find those selected."""
+"""Timeout of a page of a list: with an old etcd the API server reads every object to find the selected ones."""
 MOST_BYTES = 8 * 2**20
-"""Of a list that is read at once."""
+"""Largest list that is read in one piece."""
 
 
 class ApiError(Exception):
-    """The API server refused, or did not answer.
+    """The API server refused a call, or did not respond.
 
     Attributes:
-        status: of HTTP; 0 where there was no answer.
-        reason: in Kubernetes' word.
+        status: HTTP status; 0 without a response.
+        reason: as Kubernetes calls it.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -40,16 +40,16 @@ class ApiError(Exception):
 
 
 class TooLargeError(Exception):
-    """An answer is larger than the caller wants to read."""
+    """A response is larger than the caller accepts."""
 
 
 class KubeClient:
     """Calls the API server, and counts the calls.
 
     Attributes:
-        calls: how many there were, by verb and resource.
-        answered: when the API server last answered, on the clock `time.monotonic`.
-        leads_until: when another replica may be at work, on that clock; nothing is changed from then on.
+        calls: number of calls by verb and resource.
+        answered: when the API server last responded, on the clock `time.monotonic`.
+        leads_until: when another replica may take over, on that clock; no changes are made after it.
     """
 
     def __init__(self, found: Configuration) -> None:
@@ -67,19 +67,19 @@ class KubeClient:
     async def pages_of(
         self, resource: str, path: str, selector: str, accept: str = JSON, *, recent: bool = False
     ) -> AsyncIterator[list[Document]]:
-        """A list, page by page, as it was when it began.
+        """A list, page by page, consistent with its start.
 
         Args:
-            resource: for the count of calls.
-            path: of the list.
-            selector: of labels; empty for none.
-            accept: the form of the answer.
-            recent: whether it may be some moments old. The API server has that in memory, but not in pages, so that a
-                large one is read the other way. For the present state one with an old etcd decodes all objects, which
-                takes it more than a millisecond for each.
+            resource: for counting calls.
+            path: path of the list.
+            selector: label selector; empty for none.
+            accept: media type of the response.
+            recent: whether the list may be slightly old. The API server serves that from memory, but not in pages, so a
+                large list is read the other way. For the current state an API server with an old etcd decodes all
+                objects, which takes more than a millisecond each.
 
         Raises:
-            ApiError: as of `call`; 410 when the list took so long that its beginning is forgotten.
+            ApiError: as in `call`; 410 if the list took so long that its start is no longer available.
         """
         selected: dict[str, Any] = {"labelSelector": selector} if selector else {}
         if recent:
@@ -117,14 +117,14 @@ class KubeClient:
         largest: int = -1,
         **query: str,
     ) -> Document:
-        """Do one call.
+        """Make a call.
 
         Raises:
-            ApiError: the API server refused or did not answer, or another replica may be at work.
+            ApiError: the API server refused or did not respond, or another replica may be active.
         """
         method = {"create": "POST", "get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE"}[verb]
         if verb not in {"get", "list"} and monotonic() >= self.leads_until:
-            raise ApiError(0, "LeaseLost", "the Lease was not renewed in time: another replica may be at work")
+            raise ApiError(0, "LeaseLost", "the Lease was not renewed in time: another replica may be active")
         self.calls[verb, resource] += 1
         try:
             prepared = await self.client.param_serialize(
@@ -139,7 +139,9 @@ class KubeClient:
             answer = await self.client.call_api(*prepared, _request_timeout=seconds)
             text = await (answer.read() if largest < 0 else _read(answer.response, largest))
         except (ClientError, OSError, TimeoutError) as error:
-            raise ApiError(0, "NoAnswer", f"the API server does not answer: {error or type(error).__name__}") from error
+            raise ApiError(
+                0, "NoAnswer", f"the API server does not respond: {error or type(error).__name__}"
+            ) from error
         if answer.status < 500:
             self.answered = monotonic()
         try:

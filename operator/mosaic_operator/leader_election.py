@@ -1,4 +1,4 @@
-"""One replica works, the others wait: the holder of a Lease. kopf's peering would pause two equals for ever."""
+"""Leader election: the replica that holds a Lease works. kopf's peering would pause two equal replicas forever."""
 
 import asyncio
 import logging
@@ -17,16 +17,16 @@ from mosaic_operator.cluster import Cluster
 from mosaic_operator.settings import Settings
 
 LEASE_SECONDS = 15
-"""A holder that was silent for so long has lost the Lease."""
+"""A Lease that was not renewed for this long is free."""
 RENEW_SECONDS = 10
-"""A holder that could not renew for so long gives up, before another may take the Lease."""
+"""A holder that could not renew for this long stops, before another can take the Lease."""
 RETRY_SECONDS = 2
 
 log = logging.getLogger(__name__)
 
 
 class _PatientLock(LeaseLock):
-    """A Lease whose API server may be away for a while: that is no reason to end."""
+    """A Lease that tolerates an unreachable API server for a while."""
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         super().__init__(settings.lease, settings.own_namespace, settings.own_name, cluster.client)
@@ -39,8 +39,8 @@ class _PatientLock(LeaseLock):
             self._cluster.answered = monotonic()
             return found
         except (ClientError, OSError, TimeoutError) as error:
-            return False, ApiException(status=0, reason=f"no answer: {error or type(error).__name__}")
-        except (AttributeError, TypeError, ValueError) as error:  # somebody wrote odd times into it
+            return False, ApiException(status=0, reason=f"no response: {error or type(error).__name__}")
+        except (AttributeError, TypeError, ValueError) as error:  # someone wrote invalid times into it
             return False, ApiException(status=0, reason=f"it cannot be read: {error}; delete it")
 
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
@@ -68,8 +68,8 @@ class _PatientLock(LeaseLock):
         return updated
 
     async def release(self) -> None:
-        """Leave the Lease to whoever waits for it."""
-        await self.get(self.name, self.namespace)  # the last renewal gave it another version
+        """Release the Lease to the next replica."""
+        await self.get(self.name, self.namespace)  # the last renewal changed its version
         lease = self.lease_reference
         if lease is not None and lease.spec is not None and lease.spec.holder_identity == self.identity:
             lease.spec.holder_identity = None
@@ -80,16 +80,16 @@ class _PatientLock(LeaseLock):
 async def lead(
     cluster: Cluster, settings: Settings, work: Callable[[], Coroutine[Any, Any, None]], stop: asyncio.Event
 ) -> bool:
-    """Wait for the Lease, then work as long as it is held and nobody says stop.
+    """Wait for the Lease, then work while it is held and stop is not set.
 
     Args:
         cluster: the API server.
-        settings: which Lease, and whose name stands in it.
-        work: done while the Lease is held; it ends by itself when it is time to stop.
-        stop: set by whoever wants an end, and here when the Lease is lost or the work fails.
+        settings: the name of the Lease, and of this replica.
+        work: runs while the Lease is held; it ends by itself when stop is set.
+        stop: set to end; set here if the Lease is lost or the work fails.
 
     Returns:
-        Whether the end was wanted.
+        Whether it ended because stop was set by others.
     """
     lock = _PatientLock(cluster, settings)
     working: list[asyncio.Task[None]] = []
@@ -100,7 +100,7 @@ async def lead(
         stop.set()
 
     async def give_up() -> None:
-        log.error("the Lease %s is lost: another replica may be at work", settings.lease)
+        log.error("the Lease %s is lost: another replica may be active", settings.lease)
 
     election = asyncio.create_task(
         LeaderElection(Config(lock, LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS, begin, give_up)).run()

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, with the request it is about."""
+"""The log: one JSON object per line, with the request that it is about."""
 
 import logging
 
@@ -6,7 +6,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 
 def log_to_stderr(level: str) -> None:
-    """Write what this program and kopf say to the standard error stream."""
+    """Send the log of this program and of kopf to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonFormatter(

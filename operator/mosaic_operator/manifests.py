@@ -1,4 +1,4 @@
-"""The Jobs of a request, as pure functions of the request and the settings: built here, submitted elsewhere."""
+"""Builds the manifests of Jobs and Secrets: pure functions of the request and the settings."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from mosaic_operator.settings import Settings
 Manifest = dict[str, Any]
 
 USER = 65532
-"""Of the workers, as in their image."""
+"""The user of workers, as in their image."""
 ATTEMPTS = 3
-"""Of plan and finalize after the first; the ranges' are the request's to say."""
+"""Retries of plan and finalize; the request sets those of ranges."""
 LOST_NODE_SECONDS = 30
-"""After so long on a node that does not answer, a pod is given up."""
+"""A pod is evicted from a node that has not responded for this long."""
 GRACE_SECONDS = 10
-"""For a worker to end; what it was writing is not there, which is as well."""
+"""Grace period of a worker; an interrupted write leaves nothing behind."""
 SWEEP_SECONDS = 3600
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
@@ -32,15 +32,15 @@ KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 def step_manifests(
     request: RequestState, step: Step, settings: Settings, image: str, ranges: int = 1, most: int | None = None
 ) -> list[Manifest]:
-    """The Secret with a request's input and the Job of a step, in the order in which they are created.
+    """The Secret with the input of a request and the Job of a step, in order of creation.
 
     Args:
-        request: the request.
+        request: the request, with its whole spec.
         step: plan, tiles or finalize.
         settings: the operator's.
-        image: of the worker.
-        ranges: of a tiles Job.
-        most: pods that it may have at once, where requests share a service.
+        image: the worker image.
+        ranges: number of ranges of a tiles Job.
+        most: the most parallel pods, if requests share a service.
     """
     execution = request.execution
     labels = {names.LABEL_REQUEST: request.name, names.LABEL_STEP: str(step)}
@@ -67,7 +67,7 @@ def step_manifests(
         job["spec"]["template"]["spec"]["priorityClassName"] = execution.priority_class
     if execution.queue:
         job["metadata"]["labels"][KUEUE_LABEL] = execution.queue
-        job["spec"]["suspend"] = True  # Kueue lets it go
+        job["spec"]["suspend"] = True  # Kueue starts it
     owner = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -90,10 +90,10 @@ def step_manifests(
 
 
 def request_input(request: RequestState) -> PodInput:
-    """What the pods of a request read: the request without spec.execution, of which parts may change at any time.
+    """The input of a request's pods: the request without spec.execution, which can change at any time.
 
-    Defaults are left out. The API server adds those of fields that came with an upgrade to older requests too, and the
-    image that planned such a request does not know the fields.
+    Defaults are left out. After an upgrade the API server adds the defaults of new fields to older requests too, and
+    the image that planned such a request does not know these fields.
     """
     spec = {key: value for key, value in request.document["spec"].items() if key != "execution"}
     spec = without_defaults(spec, spec_schema())
@@ -102,32 +102,32 @@ def request_input(request: RequestState) -> PodInput:
 
 
 def request_input_name(request: RequestState) -> str:
-    """The name of the Secret that holds it."""
+    """The name of the Secret with that input."""
     return names.input_name(request.uid, request_input(request).digest)
 
 
 def parallelism(request: RequestState, settings: Settings, ranges: int, most: int | None = None) -> int:
-    """Pods of a request's tiles Job at once; arguments as of `step_manifest`."""
+    """The parallel pods of a tiles Job; arguments as in `step_manifests`."""
     return min(ranges, request.execution.parallelism, settings.max_parallelism, most or ranges)
 
 
 def sweep_input(living: Sequence[str], settings: Settings, now: datetime) -> PodInput:
-    """What the pod of a sweep reads.
+    """The input of the pod of a sweep.
 
     Args:
         living: uids whose work folders stay.
         settings: the operator's.
-        now: before it was asked who lives; the pod may run much later, when others live too.
+        now: a time before the requests were listed; the pod may run much later, when there are new requests.
     """
     return PodInput.of({"living": list(living), "before": int(now.timestamp()) - settings.sweep_age})
 
 
 def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
-    """The Job that deletes work folders of which no living request is the owner.
+    """The Job that deletes work folders that no unfinished request owns.
 
     Args:
-        name: of the Job.
-        given: its input; the Secret with it is created after the Job, which owns it.
+        name: the name of the Job.
+        given: the input; its Secret is created after the Job, which owns it.
         settings: the operator's.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
@@ -140,7 +140,7 @@ def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
 
 
 def sweep_secret(given: PodInput, job: Manifest) -> Manifest:
-    """The Secret with the input of a sweep whose Job was created; Kubernetes deletes it with the Job."""
+    """The Secret with the input of a sweep; Kubernetes deletes it with the Job."""
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
     return _secret(job["metadata"]["namespace"], names.input_name(Step.SWEEP, given.digest), labels, owner, given)
@@ -162,7 +162,7 @@ def _reading(given: PodInput) -> dict[str, str]:
 
 
 def _literal(text: str) -> str:
-    """A value of which Kubernetes expands nothing: it reads $(NAME) as a variable, and $$ as a $."""
+    """Escape a value, because Kubernetes expands $(NAME) as a variable and $$ as $."""
     return text.replace("$", "$$")
 
 
@@ -213,7 +213,7 @@ def _pod(
     secret: str,
     deadline: int,
 ) -> Manifest:
-    """A pod template that the `restricted` Pod Security Standard allows; `secret` names the one with its input."""
+    """A pod template that meets the `restricted` Pod Security Standard; `secret` names the Secret with its input."""
     worker = settings.worker_pod
     lost = [
         {"key": f"node.kubernetes.io/{trouble}", "operator": "Exists", "effect": "NoExecute"}
@@ -227,7 +227,7 @@ def _pod(
         "metadata": metadata,
         "spec": {
             "restartPolicy": "Never",
-            "shareProcessNamespace": True,  # or the worker, as process 1, would not hear SIGTERM
+            "shareProcessNamespace": True,  # as process 1 the worker would ignore SIGTERM
             "activeDeadlineSeconds": deadline,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
             "serviceAccountName": worker.service_account_name,

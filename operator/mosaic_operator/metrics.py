@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Metrics for Prometheus."""
 
 from collections import Counter as Count
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,8 +19,8 @@ class Metrics:
     """The operator's metrics.
 
     Attributes:
-        registry: what is exposed.
-        reconciling: seconds of each look at a request.
+        registry: the exposed metrics.
+        reconciling: seconds of each reconciliation.
     """
 
     def __init__(self) -> None:
@@ -28,27 +28,25 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.reconciling = Histogram(
-            "mosaic_reconcile_duration_seconds", "Of each look at a request", registry=self.registry
+            "mosaic_reconcile_duration_seconds", "Duration of each reconciliation", registry=self.registry
         )
-        self._over = Counter(
-            "mosaic_requests_over", "Requests that are over", ("phase", "reason"), registry=self.registry
-        )
+        self._over = Counter("mosaic_requests_over", "Finished requests", ("phase", "reason"), registry=self.registry)
         self._duration = Histogram(
             "mosaic_request_duration_seconds",
-            "From the start of work to the end",
+            "From the start to the end of a request",
             ("phase",),
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._ranges = Counter("mosaic_ranges_done", "Ranges of tiles that are done", registry=self.registry)
+        self._ranges = Counter("mosaic_ranges_done", "Finished ranges of tiles", registry=self.registry)
         self._pixels = Counter("mosaic_published_pixels", "Pixels of published mosaics", registry=self.registry)
 
     def watch(self, requests: Callable[[], Iterable[RequestState]], calls: Mapping[tuple[str, str], int]) -> None:
-        """Expose what is counted elsewhere."""
+        """Expose counts that others keep."""
         self.registry.register(_Seen(requests, calls))
 
     def count(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Count what a new status says."""
+        """Count the changes of a status."""
         done = [status.get("progress", {}).get("rangesDone", 0) for status in (old, new)]
         self._ranges.inc(max(0, done[1] - done[0]))
         if new.get("phase") == old.get("phase") or new.get("phase") not in TERMINAL:
@@ -71,7 +69,7 @@ class _Seen(Collector):
 
     def collect(self) -> Iterator[Metric]:
         phases = Count(str(request.phase or Phase.PENDING) for request in self._requests())
-        there = GaugeMetricFamily("mosaic_requests", "Requests that are not over", labels=["phase"])
+        there = GaugeMetricFamily("mosaic_requests", "Unfinished requests", labels=["phase"])
         for phase in Phase:
             there.add_metric([str(phase)], phases[str(phase)])
         yield there

@@ -1,4 +1,4 @@
-"""All that a decision about a request rests on."""
+"""The observed state of a request: the input of a decision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from mosaic_operator.requests import RequestState
 
 @dataclass(frozen=True)
 class Turn:
-    """A request's place among all requests.
+    """The position of a request among all requests.
 
     Attributes:
-        admitted: whether it may work now.
-        ahead: how many requests go before it.
-        limit: what it waits for, in words.
-        pods: how many it may have at once, where requests share a service; None for no such limit.
+        admitted: whether it may run now.
+        ahead: number of requests that come first.
+        limit: the limit that it waits for, as a clause.
+        pods: the most pods it may have at once, if requests share a service; None for no limit.
     """
 
     admitted: bool
@@ -29,14 +29,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Observed:
-    """All that a decision about a request rests on.
+    """The observed state of a request.
 
     Attributes:
         request: the request.
-        jobs: its Jobs by step, without those that are on their way out.
-        pods: its pods; None where nobody looked, because nothing hung on them.
-        refusals: why Kubernetes creates no pods, or starts none, in its words, newest first.
-        turn: its place among all requests.
+        jobs: its Jobs by step, without those that are being deleted.
+        pods: its pods; None if they were not read, because no decision needs them.
+        refusals: messages of Kubernetes on why it creates or starts no pods, newest first.
+        turn: its position among all requests.
     """
 
     request: RequestState
@@ -47,12 +47,12 @@ class Observed:
 
     @property
     def queued(self) -> bool:
-        """Whether Kueue keeps a Job of it waiting."""
+        """Whether one of its Jobs waits in a queue of Kueue."""
         return bool(self.request.execution.queue) and any(
             job.suspended and job.outcome is None for job in self.jobs.values()
         )
 
     def pods_of(self, step: Step) -> list[PodState]:
-        """The pods of the Job of a step that is there now."""
+        """The pods of the present Job of a step."""
         job = self.jobs.get(step)
         return [pod for pod in self.pods or () if pod.step == step and job is not None and pod.job_uid == job.uid]

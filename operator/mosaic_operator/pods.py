@@ -15,7 +15,7 @@ from mosaic_operator.parsing import Document, controller, worker_image
 
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 LEFT_SECONDS = 15
-"""A pod that should have gone so long ago is on such a node."""
+"""A pod whose deletion is overdue by this much is on a node that does not respond."""
 
 
 @dataclass(frozen=True)
@@ -23,27 +23,27 @@ class PodState:
     """A pod of a request.
 
     Attributes:
-        name: of the pod.
-        uid: of this very pod.
-        step: what it does.
-        job_uid: of its Job.
+        name: the name of the pod.
+        uid: the uid of the pod.
+        step: its step.
+        job_uid: the uid of its Job.
         index: its range, in a tiles Job.
-        image: of its worker.
-        node: where it runs, if it is placed.
-        created: when.
-        leaving_since: when its deletion was due; None if nobody deletes it.
+        image: the image of its worker.
+        node: its node, if it is scheduled.
+        created: when it was created.
+        leaving_since: when its deletion is due; None if it is not being deleted.
         phase: Pending, Running, Succeeded or Failed.
-        reason: why it failed as a whole, in Kubernetes' word: DeadlineExceeded, Evicted, …
-        message: what Kubernetes says to that.
-        exit_code: of the worker, if it has ended.
-        ended_by: why the worker ended, in Kubernetes' word: Completed, Error, OOMKilled, …
+        reason: why the pod failed, as Kubernetes calls it: DeadlineExceeded, Evicted, …
+        message: the message with that reason.
+        exit_code: the exit code of the worker, if it has finished.
+        ended_by: why the worker ended, as Kubernetes calls it: Completed, Error, OOMKilled, …
         ended: when the worker ended.
         said: the termination message.
-        waiting_for: why the worker does not start, in Kubernetes' word: ErrImagePull, ContainerCreating, …
-        waiting_message: what Kubernetes says to that.
-        unplaced: why no node was found; empty where one was.
-        memory: the worker's limit.
-        disrupted: whether it was ended for the sake of its node, which nobody counts against it.
+        waiting_for: why the worker does not start, as Kubernetes calls it: ErrImagePull, ContainerCreating, …
+        waiting_message: the message with that reason.
+        unplaced: why it cannot be scheduled; empty if it can.
+        memory: the memory limit of the worker.
+        disrupted: whether it ended because of its node; such an end does not count as a failure.
     """
 
     name: str
@@ -70,7 +70,7 @@ class PodState:
 
     @staticmethod
     def of(pod: Document) -> "PodState":
-        """A pod of the API."""
+        """Parse a pod."""
         metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status", {})
         workers = [c for c in status.get("containerStatuses", ()) if c["name"] == WORKER_CONTAINER]
         state = workers[0].get("state", {}) if workers else {}
@@ -110,12 +110,12 @@ class PodState:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether it has finished."""
         return self.phase in {"Succeeded", "Failed"}
 
     @property
     def answer(self) -> dict[str, Any] | None:
-        """What the worker left as JSON in its termination message."""
+        """The termination message of the worker, if it is a JSON object."""
         try:
             found = parse_json(self.said, "a termination message")
         except RequestError:
@@ -124,11 +124,11 @@ class PodState:
 
 
 def lost(pods: Iterable[PodState], now: datetime) -> list[str]:
-    """The names of those that should have gone long ago.
+    """The names of the pods whose deletion is long overdue: no kubelet is left to report their end.
 
     Args:
-        pods: any.
-        now: with a zone.
+        pods: any pods.
+        now: with a time zone.
     """
     return [
         pod.name

@@ -1,4 +1,4 @@
-"""Observe a request, decide, act, then write its status once; again whenever something changed, until it is over."""
+"""Reconciles requests: observes a request, decides, acts, and writes its status once, until it has finished."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,20 +31,21 @@ from mosaic_operator.steps import LOOK_SECONDS
 from mosaic_operator.workqueue import WorkQueue
 
 COSMETIC_SECONDS = 0.4
-"""Between writes that tell no more than progress, over all requests."""
+"""Interval between status writes that only change progress, over all requests."""
 PENDING_SECONDS = 30
-"""How often those who wait are told their place, where there are not too many of them."""
+"""Interval at which the position of waiting requests is updated, unless there are very many."""
 REFUSED_SECONDS = 30
-"""After so long a Job that Kubernetes refused is tried again."""
+"""Interval at which a Job that Kubernetes refused is retried."""
 
 log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Brings requests on.
+    """Reconciles requests.
 
     Attributes:
-        queue: of requests that want attention.
+        queue: keys of requests to reconcile.
+        backoff: counts their failures.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Reconciler:
         cache: Cache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the cache of requests and Jobs, which somebody else keeps current."""
+        """Set the cache of requests and Jobs, which others keep current."""
         self.queue: WorkQueue[Key] = WorkQueue()
         self.backoff: Backoff[Key] = Backoff()
         self._cluster, self._settings, self._metrics, self._now = cluster, settings, metrics, now
@@ -66,11 +67,11 @@ class Reconciler:
         self._cosmetic_from = 0.0
 
     async def work(self) -> None:
-        """Reconcile what the queue gives, for ever."""
+        """Reconcile queued requests, forever."""
         await self.queue.work(self.reconcile)
 
     async def reconcile(self, key: Key) -> None:
-        """Reconcile a request; what fails is tried again, later and later, and given up in the end."""
+        """Reconcile a request. Failures are retried with increasing delays; in the end the request is given up."""
         try:
             with self._metrics.reconciling.time():
                 await self._reconcile(key)
@@ -113,7 +114,7 @@ class Reconciler:
             seen = replace(seen, request=await self._whole(request))
             decision = decide(seen, self._settings, self._now())
         over = decision.status.get("phase") in TERMINAL
-        if not over:  # else when its end is written: Jobs that are labelled are not seen any more
+        if not over:  # otherwise after the status is written, because labelled Jobs leave the cache
             await self._change(decision)
         await self._act(decision)
         await self._tell(key, decision)
@@ -128,11 +129,11 @@ class Reconciler:
             self.queue.add_later(key, decision.again_in)
 
     async def _whole(self, request: RequestState) -> RequestState:
-        """A request with its whole spec, as it is now."""
+        """Read a request with its whole spec."""
         document = await self._cluster.get_request(request.namespace, request.name)
         if document is None or document["metadata"]["uid"] != request.uid:
             self._cache.remove((request.namespace, request.name), request.uid)
-            raise RetryLaterError(f"the request {request.name} is gone")
+            raise RetryLaterError(f"the request {request.name} no longer exists")
         found = RequestState(document)
         self._cache.put(found)
         return found
@@ -142,10 +143,10 @@ class Reconciler:
         for key in self._slots.leave(uid):
             self.queue.add(key)
 
-    # -- what is over, and what cannot go on
+    # -- finished requests, and requests that are given up
 
     async def _label(self, key: Key, uid: str) -> None:
-        """Label a request that is over, by which it leaves all lists and watches."""
+        """Label a finished request, which excludes it from lists and watches."""
         request = self._cache.requests.get(key)
         if request is None or request.uid != uid or not request.over:
             return
@@ -157,7 +158,7 @@ class Reconciler:
             self._cache.remove(key, uid)
 
     async def _look_after_stray(self, key: Key) -> None:
-        """Look after what a request left that is not watched: it is over, or somebody labelled it as such."""
+        """Clean up after a request that is not watched: it has finished, or others labelled it so."""
         if key not in self._cache.jobs and key not in self._cache.strays:
             return
         document = await self._cluster.get_request(*key)
@@ -169,7 +170,7 @@ class Reconciler:
                 await self._act(decision)
                 await self._change(decision)
             else:
-                log.warning("taking the label of finished requests off one that is not over", extra=_extra(request))
+                log.warning("removing the label of finished requests from an unfinished one", extra=_extra(request))
                 await self._unless_gone(self._cluster.label_finished(request))
         self._cache.strays.discard(key)
 
@@ -186,7 +187,7 @@ class Reconciler:
         else:
             self.queue.add_later(key, wait)
 
-    # -- looking and acting
+    # -- observing and acting
 
     async def _observe(self, request: RequestState, turn: Turn) -> Observed:
         jobs = self._cache.jobs_of(request)
@@ -211,7 +212,7 @@ class Reconciler:
         return replace(seen, refusals=refusals)
 
     def _must_look(self, request: RequestState, jobs: Mapping[Step, JobState]) -> bool:
-        """Whether pods are needed: an end to be read, a new failure, or a look from time to time."""
+        """Whether to read pods: after the end of a Job, after a new failure, and periodically."""
         if any(
             job.outcome == "Failed"
             or (job.outcome == "Complete" and step is Step.PLAN and "plan" not in request.status)
@@ -230,7 +231,7 @@ class Reconciler:
                 self._cache.forget_job((namespace, decision.request.name), name)
                 self.queue.add((namespace, decision.request.name))
         for name in decision.give_up:
-            log.warning("giving up pod %s on a node that does not answer", name, extra=_extra(decision.request))
+            log.warning("giving up pod %s on a node that does not respond", name, extra=_extra(decision.request))
             await self._unless_gone(self._cluster.give_up_pod(namespace, name))
         if decision.delete_secret is not None:
             await self._unless_gone(self._cluster.delete_secret(namespace, decision.delete_secret))
@@ -243,7 +244,7 @@ class Reconciler:
             await self._unless_gone(self._cluster.patch_job(decision.request.namespace, name, patch))
 
     async def _create(self, decision: Decision, manifest: Manifest) -> bool:
-        """Create a Secret or a Job; give whether Kubernetes accepts it."""
+        """Create a Secret or a Job; return whether Kubernetes accepts it."""
         namespace, kind, name = decision.request.namespace, manifest["kind"], manifest["metadata"]["name"]
         try:
             if kind == "Secret":
@@ -255,7 +256,7 @@ class Reconciler:
                 there = await self._cluster.get_job(namespace, name)
                 owners = [owner["uid"] for owner in there["metadata"].get("ownerReferences", ())]
                 if decision.request.uid not in owners or "deletionTimestamp" in there["metadata"]:
-                    raise RetryLaterError(f"another Job {name} has to go first") from None
+                    raise RetryLaterError(f"another Job {name} has to be deleted first") from None
             elif error.status in {403, 422}:
                 message = f"Kubernetes refuses the {kind} {name}: {error}"
                 decision.lifecycle.say(Condition.DEGRADED, True, f"{kind}Refused", message)
@@ -272,7 +273,7 @@ class Reconciler:
         if decision.cosmetic:
             wait = self._cosmetic_from - monotonic()
             if wait > 0:
-                if decision.status.get("phase") != Phase.PENDING:  # those who wait are looked at again anyway
+                if decision.status.get("phase") != Phase.PENDING:  # waiting requests are reconciled again anyway
                     self.queue.add_later(key, wait)
                 return
             self._cosmetic_from = monotonic() + COSMETIC_SECONDS
@@ -292,7 +293,7 @@ class Reconciler:
             await self._cluster.create_event(request, event)
 
     async def _unless_gone(self, call: Awaitable[object]) -> bool:
-        """Do a call; give whether what it is about was still there."""
+        """Make a call; return whether its object still exists."""
         try:
             await call
         except ApiError as error:

@@ -19,12 +19,12 @@ from mosaic_operator.parsing import Document
 class RequestState:
     """A MosaicRequest in the API server.
 
-    Every property has an answer, whatever an older version or another program wrote: one odd request must not stop
-    the work on the others.
+    Every property has a value, whatever an older version or another program wrote: one invalid request must not stop
+    the others.
 
     Attributes:
         document: the object, or what `slim` keeps of it.
-        whole: whether the whole spec is there.
+        whole: whether the document has the whole spec.
     """
 
     document: Document
@@ -32,37 +32,37 @@ class RequestState:
 
     @property
     def namespace(self) -> str:
-        """Of the request."""
+        """The namespace."""
         return str(self.document["metadata"]["namespace"])
 
     @property
     def name(self) -> str:
-        """Of the request."""
+        """The name."""
         return str(self.document["metadata"]["name"])
 
     @property
     def uid(self) -> str:
-        """Of this very request: one that is applied again under its name has another."""
+        """The uid; a request that is applied again under the same name has another."""
         return str(self.document["metadata"]["uid"])
 
     @property
     def generation(self) -> int:
-        """Of the spec."""
+        """The generation of the spec."""
         return int(self.document["metadata"].get("generation", 1))
 
     @property
     def created(self) -> str:
-        """When it was applied; as text it sorts as the times do."""
+        """When it was created, as text that sorts by time."""
         return str(self.document["metadata"]["creationTimestamp"])
 
     @property
     def owner(self) -> str:
-        """The id of the user of the API who owns it; empty for none. Anybody may have written it: see `admission`."""
+        """The id of the API user who owns it; empty for none. Anyone can write this label: see `admission`."""
         return str((self.document["metadata"].get("labels") or {}).get(LABEL_OWNER, ""))
 
     @property
     def deleting(self) -> bool:
-        """Whether it is on its way out."""
+        """Whether it is being deleted."""
         return "deletionTimestamp" in self.document["metadata"]
 
     @cached_property
@@ -74,17 +74,17 @@ class RequestState:
 
     @property
     def execution(self) -> Execution:
-        """How the work is to be done; the defaults where that cannot be read."""
+        """spec.execution; the defaults if it cannot be read."""
         return self._execution[0]
 
     @property
     def unreadable(self) -> str:
-        """Why the execution cannot be read, if it cannot: an older version accepted what this one refuses."""
+        """Why spec.execution cannot be read, if so: an older version accepted what this one refuses."""
         return self._execution[1]
 
     @property
     def labelled_finished(self) -> bool:
-        """Whether it has the label that keeps finished requests out of the watch."""
+        """Whether it has the label that excludes finished requests from the watch."""
         return LABEL_FINISHED in (self.document["metadata"].get("labels") or {})
 
     @property
@@ -94,13 +94,13 @@ class RequestState:
 
     @property
     def status(self) -> Document:
-        """What was last told of it."""
+        """The last written status."""
         found: Document = self.document.get("status") or {}
         return found
 
     @property
     def phase(self) -> Phase | None:
-        """Where it stood when the status was written."""
+        """The phase of the last written status."""
         try:
             return Phase(self.status["phase"]) if "phase" in self.status else None
         except ValueError:
@@ -113,19 +113,19 @@ class RequestState:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether it has finished."""
         return self.phase is not None and self.phase.terminal
 
     @property
     def started(self) -> datetime | None:
-        """When work began."""
+        """When its work started."""
         return time_or_none(self.status.get("startTime"))
 
     @property
     def slim(self) -> "RequestState":
-        """The same without what is only needed to start a pod: most of the spec, and metadata that nobody here reads.
+        """A copy without what is only needed to start a pod: most of the spec, and unused metadata.
 
-        A spec may take a megabyte, and there may be thousands of requests.
+        A spec can have a megabyte, and there can be thousands of requests.
         """
         metadata = {key: value for key, value in self.document["metadata"].items() if key in _KEPT}
         labels = metadata.get("labels") or {}
@@ -140,11 +140,11 @@ class RequestState:
 _KEPT = {
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
 }  # fmt: skip
-"""What is used of the metadata of a request."""
+"""The used metadata of a request."""
 
 
 def version(request: RequestState) -> int:
-    """The resource version, which grows with each change; 0 where it is no number."""
+    """The resource version, which grows with each change; 0 if it is not a number."""
     try:
         return int(request.document["metadata"]["resourceVersion"])
     except (KeyError, ValueError):

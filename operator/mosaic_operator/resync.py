@@ -1,4 +1,4 @@
-"""Lists of requests and Jobs in pages: the start, and a look from time to time for what a watch did not tell."""
+"""Lists requests and Jobs in pages: at the start, and periodically for deletions that the watch missed."""
 
 import asyncio
 import logging
@@ -13,20 +13,20 @@ from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
 NOT_FINISHED = f"!{LABEL_FINISHED}"
-"""Selects the requests that are not over, and those that nobody labelled yet."""
+"""Selects unfinished requests, and finished ones without the label."""
 LIVE_JOBS = f"{LABEL_REQUEST},!{LABEL_FINISHED}"
-"""Selects the Jobs of requests that are not over."""
+"""Selects the Jobs of unfinished requests."""
 RETRY_SECONDS = 5
 LOOK_SECONDS = 600
-"""How often the cache is compared with the API server: a watch that begins again does not tell what went meanwhile."""
+"""Interval at which the cache is compared with the API server: a restarted watch does not report earlier deletions."""
 
 log = logging.getLogger(__name__)
 
 
 async def fill(cluster: Cluster, settings: Settings, cache: Cache) -> None:
-    """Read what there was some moments ago, until it succeeds; label what is over and was not labelled.
+    """Fill the cache, retrying until it succeeds; label finished requests that have no label.
 
-    What is newer comes by the watch, which begins with a list of its own.
+    The lists may be slightly old. The watch, which starts with its own list, adds newer objects.
     """
     while True:
         try:
@@ -52,13 +52,13 @@ async def _take(cluster: Cluster, cache: Cache, requests: list[RequestState]) ->
         over, await asyncio.gather(*map(cluster.label_finished, over), return_exceptions=True), strict=True
     ):
         if isinstance(end, ApiError) and end.status != 404:
-            cache.put(request)  # it is labelled like any other that ends
+            cache.put(request)  # it is labelled like any other that finishes
         elif isinstance(end, BaseException) and not isinstance(end, ApiError):
             raise end
 
 
 async def compare_now_and_then(cluster: Cluster, settings: Settings, cache: Cache, tell: Callable[[Key], None]) -> None:
-    """Forget what is no longer there, for ever."""
+    """Remove deleted objects from the cache, forever."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
@@ -68,13 +68,13 @@ async def compare_now_and_then(cluster: Cluster, settings: Settings, cache: Cach
 
 
 async def compare(cluster: Cluster, settings: Settings, cache: Cache, tell: Callable[[Key], None]) -> None:
-    """Forget what was known before and is not there any more.
+    """Remove cached objects that no longer exist.
 
     Args:
         cluster: the API server.
         settings: which namespaces are served.
-        cache: what is known.
-        tell: told the key of each request that something is gone of.
+        cache: the cache.
+        tell: called with the key of each request that lost an object.
 
     Raises:
         ApiError: the API server refused or did not answer.

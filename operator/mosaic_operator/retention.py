@@ -1,4 +1,4 @@
-"""Requests that were over long ago are deleted, where the chart says so. Their mosaics stay in the store."""
+"""Deletes requests that finished long ago, if the chart says so. Their mosaics stay in the store."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def delete_old(cluster: Cluster, settings: Settings, now: datetime) -> None:
-    """Delete the requests that were over before the time that the chart sets, a page after the other.
+    """Delete the requests that finished longer ago than the chart allows, page by page.
 
     Raises:
         ApiError: the API server refused or did not answer.
@@ -32,10 +32,10 @@ async def delete_old(cluster: Cluster, settings: Settings, now: datetime) -> Non
                 if isinstance(end, BaseException) and not (isinstance(end, ApiError) and end.status in {404, 409}):
                     raise end
             if old:
-                log.info("deleted %d requests that were over before %s", len(old), before.isoformat())
+                log.info("deleted %d requests that had finished before %s", len(old), before.isoformat())
 
 
 def ended_before(request: RequestState, before: datetime) -> bool:
-    """Whether a request is over, and was so before a time."""
+    """Whether a request finished before a time."""
     ended = time_or_none(request.status.get("completionTime"))
     return request.over and ended is not None and ended < before

@@ -1,4 +1,4 @@
-"""Who has a place among those that may work at once. Turns are computed when something changed, not at every look."""
+"""Which requests have a slot to run. Turns are computed when something changed, not at every reconciliation."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -15,16 +15,16 @@ from mosaic_operator.settings import Settings
 
 WAITING = {None, Phase.PENDING, Phase.SUSPENDED}
 SHARE = 20
-"""Newcomers wait so many times as long as the last computation took: it takes a twentieth of the time at most."""
+"""New requests wait this many times the duration of the last computation, so it takes at most 5 % of the time."""
 QUICK_SECONDS = 0.005
-"""A computation that took less is done again at once."""
+"""After a computation faster than this the next one runs immediately."""
 
 
 class Slots:
     """The slots of requests, by uid."""
 
     def __init__(self, cache: Cache, settings: Settings, now: Callable[[], datetime]) -> None:
-        """Take the cache of requests, which somebody else keeps current, and a clock with a zone."""
+        """Set the cache of requests, which others keep current, and a clock with a time zone."""
         self._cache, self._settings, self._now = cache, settings, now
         self._served: dict[Owner, datetime] = {}
         self._turns: Mapping[str, Turn] = {}
@@ -33,17 +33,17 @@ class Slots:
         self._barred: set[str] = set()
 
     def turn(self, request: RequestState) -> Turn:
-        """The turn of a request; one that is admitted has a place from now on.
+        """The turn of a request; an admitted one has a slot from now on.
 
         Raises:
-            RetryLaterError: the request has just come, and its turn is not known yet.
+            RetryLaterError: the request is new, and its turn is not computed yet.
         """
         if self._cache.moved and monotonic() >= self._next:
             self._compute()
         found = self._turns.get(request.uid)
         if found is None:
             if self._cache.moved and not (request.over or request.deleting or request.execution.suspend):
-                raise RetryLaterError("its turn is not known yet")
+                raise RetryLaterError("its turn is not computed yet")
             return Turn(admitted=False)
         if found.admitted and request.uid not in self._begun:
             self._begun[request.uid] = request.namespace, request.name
@@ -51,10 +51,10 @@ class Slots:
         return found
 
     def leave(self, uid: str) -> list[Key]:
-        """Free the place of a request.
+        """Free the slot of a request.
 
         Returns:
-            The requests whose turn has come.
+            The requests that can run now.
         """
         if self._begun.pop(uid, None) is None:
             return []
@@ -66,11 +66,11 @@ class Slots:
         ]
 
     def of(self, key: Key) -> list[str]:
-        """The uids of requests of a name that have a place."""
+        """The uids of the requests of a name that have a slot."""
         return [uid for uid, of in self._begun.items() if of == key]
 
     def bar(self, uid: str, *, barred: bool) -> None:
-        """Give a request no place any more, or let it have one again."""
+        """Exclude a request from slots, or admit it again."""
         (self._barred.add if barred else self._barred.discard)(uid)
         self._cache.moved = True
 

@@ -1,4 +1,4 @@
-"""A request at work: what each of its three steps needs next. Each function gives whether its step is done."""
+"""The three steps of a running request. Each function decides what its step needs and returns whether it is done."""
 
 from typing import Any
 
@@ -15,93 +15,93 @@ from mosaic_operator.observed import Observed
 from mosaic_operator.settings import Settings
 
 LOOK_SECONDS = 10
-"""How often pods are looked at while a step is at work: not all their troubles change the Job."""
+"""Interval at which pods are read while a step runs: not every problem of a pod changes its Job."""
 
 
-def planning(seen: Observed, draft: Decision, settings: Settings) -> bool:
-    """Plan the mosaic; the summary comes with the pod's last words."""
-    job = _job(seen, draft, settings, Step.PLAN)
+def planning(seen: Observed, decision: Decision, settings: Settings) -> bool:
+    """Plan the mosaic. The pod's termination message has the summary."""
+    job = _job(seen, decision, settings, Step.PLAN)
     if job is not None and job.outcome == "Complete":
-        summary = _answer(seen, draft, Step.PLAN)
+        summary = _answer(seen, decision, Step.PLAN)
         if summary is not None and not _fits(PlanSummary, summary):
-            draft.lifecycle.fail(_unreadable(Step.PLAN))
+            decision.lifecycle.fail(_unreadable(Step.PLAN))
             return False
         if summary is not None:
-            draft.lifecycle.plan(summary)
+            decision.lifecycle.plan(summary)
             return True
     elif job is not None and job.outcome == "Failed":
-        draft.lifecycle.fail(failure(seen, Step.PLAN))
+        decision.lifecycle.fail(failure(seen, Step.PLAN))
         return False
-    draft.lifecycle.planning(*_kept_from_working(seen, draft, Step.PLAN))
+    decision.lifecycle.planning(*_kept_from_working(seen, decision, Step.PLAN))
     return False
 
 
-def running(seen: Observed, draft: Decision, settings: Settings) -> bool:
+def running(seen: Observed, decision: Decision, settings: Settings) -> bool:
     """Compute the ranges of tiles."""
-    ranges = draft.status["plan"]["ranges"]
-    job = _job(seen, draft, settings, Step.TILES, ranges)
+    ranges = decision.status["plan"]["ranges"]
+    job = _job(seen, decision, settings, Step.TILES, ranges)
     done = job.succeeded if job is not None else 0
-    draft.lifecycle.count(done, ranges, _seconds_left(done, ranges, job, draft))
+    decision.lifecycle.count(done, ranges, _seconds_left(done, ranges, job, decision))
     if job is not None and job.outcome == "Complete":
-        draft.lifecycle.computed(ranges)
+        decision.lifecycle.computed(ranges)
         return True
     if job is not None and job.outcome == "Failed":
-        draft.lifecycle.fail(failure(seen, Step.TILES))
+        decision.lifecycle.fail(failure(seen, Step.TILES))
         return False
     pods = parallelism(seen.request, settings, ranges, seen.turn.pods)
     if job is not None and job.parallelism != pods:
-        draft.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
-    draft.lifecycle.computing(*_kept_from_working(seen, draft, Step.TILES))
+        decision.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
+    decision.lifecycle.computing(*_kept_from_working(seen, decision, Step.TILES))
     return False
 
 
-def finalizing(seen: Observed, draft: Decision, settings: Settings) -> bool:
-    """Merge the tiles and publish; where the results are comes with the pod's last words."""
-    job = _job(seen, draft, settings, Step.FINALIZE)
+def finalizing(seen: Observed, decision: Decision, settings: Settings) -> bool:
+    """Merge the tiles and publish. The pod's termination message says where the results are."""
+    job = _job(seen, decision, settings, Step.FINALIZE)
     if job is not None and job.outcome == "Complete":
-        result = _answer(seen, draft, Step.FINALIZE)
+        result = _answer(seen, decision, Step.FINALIZE)
         if result is not None and TILES_LEFT in result:
-            _compute_again(seen, draft, result[TILES_LEFT])
+            _compute_again(seen, decision, result[TILES_LEFT])
             return False
         if result is not None and not _fits(ResultStatus, result):
-            draft.lifecycle.fail(_unreadable(Step.FINALIZE))
+            decision.lifecycle.fail(_unreadable(Step.FINALIZE))
             return False
         if result is not None:
-            draft.lifecycle.publish(result)
+            decision.lifecycle.publish(result)
             return True
     elif job is not None and job.outcome == "Failed":
-        draft.lifecycle.fail(failure(seen, Step.FINALIZE))
+        decision.lifecycle.fail(failure(seen, Step.FINALIZE))
         return False
-    draft.lifecycle.finalizing(*_kept_from_working(seen, draft, Step.FINALIZE))
+    decision.lifecycle.finalizing(*_kept_from_working(seen, decision, Step.FINALIZE))
     return False
 
 
-def _compute_again(seen: Observed, draft: Decision, tiles: object) -> None:
-    """Start the ranges again: what is done in the store stays, so their pods compute what is left."""
-    draft.delete += [seen.jobs[step].name for step in (Step.TILES, Step.FINALIZE) if step in seen.jobs]
-    draft.lifecycle.recompute(tiles)
+def _compute_again(seen: Observed, decision: Decision, tiles: object) -> None:
+    """Run the tiles Job again. Finished tiles stay in the store, so its pods compute the rest."""
+    decision.delete += [seen.jobs[step].name for step in (Step.TILES, Step.FINALIZE) if step in seen.jobs]
+    decision.lifecycle.recompute(tiles)
 
 
-def _job(seen: Observed, draft: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
-    """The Job of a step, which is made if it is not there."""
+def _job(seen: Observed, decision: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
+    """The Job of a step; None if it is missing and will be created."""
     if step not in seen.jobs:
-        draft.create += step_manifests(
-            seen.request, step, settings, draft.status["workerImage"], ranges, seen.turn.pods
+        decision.create += step_manifests(
+            seen.request, step, settings, decision.status["workerImage"], ranges, seen.turn.pods
         )
     return seen.jobs.get(step)
 
 
-def _answer(seen: Observed, draft: Decision, step: Step) -> dict[str, Any] | None:
-    """What a completed step's pod left; if the pod has gone unheard, the step is done again, which finds its work."""
+def _answer(seen: Observed, decision: Decision, step: Step) -> dict[str, Any] | None:
+    """The answer of a completed step. If its pod is gone, the step runs again and finds its own results."""
     for pod in seen.pods_of(step):
         if pod.exit_code == 0 and pod.answer is not None:
             return pod.answer
-    draft.delete.append(seen.jobs[step].name)
+    decision.delete.append(seen.jobs[step].name)
     return None
 
 
 def _fits(model: type[BaseModel], answer: dict[str, Any]) -> bool:
-    """Whether an answer is what the contract says of it; the API server would refuse the status otherwise."""
+    """Whether an answer matches the contract; otherwise the API server would refuse the status."""
     try:
         model.model_validate(answer)
     except ValidationError:
@@ -113,24 +113,24 @@ def _unreadable(step: Step) -> Trouble:
     return Trouble(
         "UnreadableAnswer",
         f"the {step} pod left an answer that the operator cannot read; "
-        "check that image and worker.image of the chart have the same version",
+        "use the same version for image and worker.image of the chart",
     )
 
 
-def _kept_from_working(seen: Observed, draft: Decision, step: Step) -> tuple[Trouble | None, str]:
-    """What keeps a step from working, and what it waits for; where nobody looked, the trouble that is known stays."""
-    draft.again_in = min(LOOK_SECONDS, draft.again_in or LOOK_SECONDS)
+def _kept_from_working(seen: Observed, decision: Decision, step: Step) -> tuple[Trouble | None, str]:
+    """The problem of a running step, if any, and the queue that it waits in. Without pods the known problem stays."""
+    decision.again_in = min(LOOK_SECONDS, decision.again_in or LOOK_SECONDS)
     job = seen.jobs.get(step)
     found = None
     if seen.pods is None:
-        known = conditions_of(draft.status).get(Condition.DEGRADED, {})
+        known = conditions_of(decision.status).get(Condition.DEGRADED, {})
         found = Trouble(known["reason"], known["message"]) if known.get("status") == "True" else None
     elif job is not None:
-        found = trouble(seen, step, (draft.now - job.started).total_seconds() if job.started else 0)
+        found = trouble(seen, step, (decision.now - job.started).total_seconds() if job.started else 0)
     return found, messages.queued(seen.request.execution.queue or "") if seen.queued else ""
 
 
-def _seconds_left(done: int, ranges: int, job: JobState | None, draft: Decision) -> int | None:
+def _seconds_left(done: int, ranges: int, job: JobState | None, decision: Decision) -> int | None:
     if not 0 < done < ranges or job is None or job.started is None:
         return None
-    return round((draft.now - job.started).total_seconds() * (ranges - done) / done)
+    return round((decision.now - job.started).total_seconds() * (ranges - done) / done)

@@ -1,4 +1,4 @@
-"""Work folders that nobody owns any more are deleted by a Job from time to time: the operator itself has no store."""
+"""Starts a Job periodically that deletes abandoned work folders: the operator itself has no access to the store."""
 
 import asyncio
 import logging
@@ -21,17 +21,17 @@ from mosaic_operator.retention import delete_old
 from mosaic_operator.settings import Settings
 
 LOOK_SECONDS = 20
-"""How often the pods of a sweep are looked at until it has ended."""
+"""Interval at which the pods of a running sweep are read."""
 NEEDS_WORK = f"{LABEL_FINISHED} notin ({Phase.SUCCEEDED},{Phase.CANCELLED})"
-"""Selects the requests whose work folders may be needed: those that are not over, and those that failed."""
+"""Selects the requests whose work folders may be needed: unfinished and failed ones."""
 
 log = logging.getLogger(__name__)
 
 
 async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
-    """Start a sweep in each interval, for ever; one that a replica before started in it counts.
+    """Start a sweep in each interval, forever; one that an earlier replica started counts.
 
-    Who lives is asked of the API server each time: a cache that is not full yet would let living work be swept.
+    Unfinished requests are listed each time: with a cache that is not filled yet, a sweep would delete work in use.
     """
     while True:
         now = datetime.now(UTC)
@@ -46,14 +46,14 @@ async def sweep_now_and_then(cluster: Cluster, settings: Settings) -> None:
         except TimeoutError:
             pass
         except ApiError as error:
-            log.warning("the sweep of work folders did not succeed: %s", error)
+            log.warning("the sweep of work folders was not started: %s", error)
         except Exception:
             log.exception("the sweep of work folders failed")
         await asyncio.sleep(max(1, next_one - datetime.now(UTC).timestamp()))
 
 
 async def start(cluster: Cluster, settings: Settings, name: str, now: datetime) -> None:
-    """Start a sweep, unless one of its name was started.
+    """Start a sweep, unless one of this name exists.
 
     Raises:
         ApiError: the API server refused or did not answer.
@@ -73,7 +73,7 @@ async def start(cluster: Cluster, settings: Settings, name: str, now: datetime) 
 
 
 async def see_through(cluster: Cluster, settings: Settings, name: str) -> None:
-    """Stay until a sweep has ended, and give up pods of sweeps on nodes that do not answer."""
+    """Wait until a sweep has finished, and give up its pods on nodes that do not respond."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
@@ -83,18 +83,18 @@ async def see_through(cluster: Cluster, settings: Settings, name: str) -> None:
         except ApiError as error:
             if error.status == 404:
                 return
-            log.warning("the pods of the sweep could not be looked at: %s", error)
+            log.warning("the pods of the sweep cannot be read: %s", error)
 
 
 async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> None:
-    """Give up the pods of sweeps on nodes that do not answer.
+    """Give up the pods of sweeps on nodes that do not respond.
 
     Raises:
         ApiError: the API server refused or did not answer.
     """
     async for page in cluster.pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}"):
         for name in lost((pod for pod in readable(PodState.of, page) if pod.job_uid), now):
-            log.warning("giving up pod %s on a node that does not answer", name)
+            log.warning("giving up pod %s on a node that does not respond", name)
             try:
                 await cluster.give_up_pod(settings.sweep_namespace, name)
             except ApiError as error:
@@ -103,7 +103,7 @@ async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> N
 
 
 def living(requests: Iterable[RequestState], settings: Settings, now: datetime) -> list[str]:
-    """The uids whose work folders are needed, or kept for a look at what failed."""
+    """The uids whose work folders are needed, or kept to examine a failure."""
     kept = timedelta(seconds=settings.keep_failed)
     found = []
     for request in requests:

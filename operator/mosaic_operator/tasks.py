@@ -1,30 +1,30 @@
-"""Tasks that belong together: where one fails, all end, and the process with them; none dies unnoticed."""
+"""Runs tasks that belong together: if one fails, all end, and with them the process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 GRACE_SECONDS = 5
-"""For a task to end by itself."""
+"""Seconds for a task to end by itself."""
 
 
 class TaskEndedError(Exception):
-    """A task ended that should go on for ever."""
+    """A task ended that should run forever."""
 
 
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def together(main: Task, endless: Mapping[str, Task], stop: asyncio.Event) -> None:
-    """Run a task with others that never end, until it ends because it is time to stop.
+    """Run a task together with endless ones until it is stopped.
 
     Args:
         main: ends when stop is set.
-        endless: ended with it, by their names.
-        stop: whether an end is wanted.
+        endless: tasks that are cancelled then, by name.
+        stop: set to end.
 
     Raises:
-        BaseExceptionGroup: a task failed, or ended before its time.
+        BaseExceptionGroup: a task failed or ended too early.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_endless(name, task)) for name, task in endless.items()]
@@ -36,7 +36,7 @@ async def together(main: Task, endless: Mapping[str, Task], stop: asyncio.Event)
 
 
 async def until_stopped(work: Task, stop: asyncio.Event) -> None:
-    """Run a task until it ends, or is at a point where it does not look at stop."""
+    """Run a task until it ends; after stop is set, cancel it when its grace period has passed."""
     task = asyncio.create_task(work())
     stopped = asyncio.create_task(stop.wait())
     try:

@@ -1,7 +1,7 @@
-"""kopf says what changed of requests and Jobs; nothing else is left to it.
+"""Watches requests and Jobs with kopf, which does nothing else.
 
-There are no finalizers, so that deletion never waits for the operator, and kopf writes nothing on objects. It keeps no
-index either: its gate costs time that grows with the square of the number of objects.
+There are no finalizers, so a deletion never waits for the operator, and kopf writes nothing to objects. kopf's index is
+not used: its cost grows with the square of the number of objects.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from mosaic_operator.resync import LIVE_JOBS, NOT_FINISHED
 from mosaic_operator.settings import Settings
 
 SILENT_SECONDS = 70
-"""A watch in which nothing was heard for so long is opened anew: the connection may be dead."""
+"""A watch without events for this long is restarted: the connection may be dead."""
 IDLE_SECONDS = 0.2
-"""After so long kopf forgets the last event of an object, which holds the whole of it."""
+"""kopf forgets the last event of an object, which has the whole object, after this long."""
 
 
 async def watch(
@@ -29,14 +29,14 @@ async def watch(
     tell: Callable[[Key], None],
     stop: asyncio.Event,
 ) -> None:
-    """Watch requests that are not over and their Jobs until it is time to stop.
+    """Watch unfinished requests and their Jobs until stop is set.
 
     Args:
-        settings: where requests are served.
-        login: gives the way to the API server.
-        cache: takes in what is seen.
-        tell: told the key of each request that something changed of.
-        stop: ends the watch; set when kopf is asked for an end.
+        settings: the served namespaces.
+        login: returns the connection to the API server.
+        cache: updated with each event.
+        tell: called with the key of each changed request.
+        stop: ends the watch; set when kopf ends.
     """
     registry = kopf.OperatorRegistry()
 
@@ -74,11 +74,11 @@ async def watch(
         standalone=True,
         stop_flag=stop,
     )
-    stop.set()  # kopf takes the signals that ask for an end; its failures are errors
+    stop.set()  # kopf handles the signals; its failures raise
 
 
 class _NothingKept(kopf.DiffBaseStorage):
-    """kopf compares no versions: an annotation that looks like one of its own, written by anybody, is not read."""
+    """Disables kopf's comparison of versions: annotations that others wrote in kopf's name are not read."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         return kopf.BodyEssence()

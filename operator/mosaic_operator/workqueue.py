@@ -1,4 +1,4 @@
-"""Keys that want work: each at most once in the line, never twice at a time, again after a while where asked."""
+"""A work queue of keys: each is queued at most once, never processed twice at a time, and can be added with a delay."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ Key = TypeVar("Key")
 
 
 class WorkQueue(Generic[Key]):
-    """A queue of keys for workers in one event loop; a key that is asked for while at work comes once more after it."""
+    """A work queue for one event loop; a key that is added while it is processed is processed once more."""
 
     def __init__(self) -> None:
         self._line: asyncio.Queue[Key] = asyncio.Queue()
@@ -18,7 +18,7 @@ class WorkQueue(Generic[Key]):
         self._timers: dict[Key, asyncio.TimerHandle] = {}
 
     def add(self, key: Key) -> None:
-        """Ask for a key to be worked on as soon as possible."""
+        """Queue a key now."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -29,7 +29,7 @@ class WorkQueue(Generic[Key]):
             self._line.put_nowait(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
-        """Ask for a key after a while; the earliest time counts."""
+        """Queue a key after some seconds; the earliest time counts."""
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.0, seconds)
         timer = self._timers.get(key)
@@ -40,7 +40,7 @@ class WorkQueue(Generic[Key]):
         self._timers[key] = loop.call_at(when, self.add, key)
 
     async def work(self, function: Callable[[Key], Awaitable[None]]) -> None:
-        """Work off keys for ever; an error of the function ends it."""
+        """Process keys forever; an exception of the function ends it."""
         while True:
             key = await self._line.get()
             self._waiting.discard(key)

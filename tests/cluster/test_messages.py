@@ -16,12 +16,14 @@ def degraded(release: Release, name: str) -> str:
     return {c["type"]: c["reason"] for c in release.status(name)["conditions"]}["Degraded"]
 
 
-def test_an_image_that_is_not_there(install, scenes):
+def test_an_image_that_is_not_there_and_then_is_corrected(install, scenes):
     release = install("imageless", values={"worker": {"image": {"tag": "nothing"}}})
     release.submit("imageless", scenes.spec(1))
-    message = told(release, "imageless", "the worker's image cannot be pulled")
+    message = told(release, "imageless", "cannot be pulled")
     assert message.endswith("correct worker.image of the chart")
     assert degraded(release, "imageless") == "ImagePull"
+    release.upgrade()
+    release.wait_for("imageless", "Running", "Finalizing", "Succeeded")
 
 
 def test_a_quota_that_leaves_no_room_then_is_raised(install, scenes, assert_whole):
@@ -31,7 +33,7 @@ def test_a_quota_that_leaves_no_room_then_is_raised(install, scenes, assert_whol
     until(lambda: release.get("resourcequota", "few").get("status", {}).get("hard"), "the quota holds")
     spec = scenes.spec(1)
     release.submit("small", spec)
-    assert "the namespace's quota allows no pod of small-plan now" in told(release, "small", "quota")
+    assert "the namespace's quota allows no more pods of small-plan" in told(release, "small", "quota")
     release.kubectl("delete", "resourcequota", "few")
     assert_whole(release, "small", spec)
 

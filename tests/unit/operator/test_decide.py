@@ -309,7 +309,7 @@ def test_trouble_that_was_seen_stays_while_nobody_looks():
     world.step()
     assert world.condition("Degraded")["reason"] == "Quota"
     told = world.status["message"]
-    assert "0 of 3 ranges done; the namespace's quota allows no pod" in told
+    assert "0 of 3 ranges done; the namespace's quota allows no more pods" in told
     assert not world.decide(look=False).changed
     world.refusals = []
     world.pods.append(pod_of(world.jobs[Step.TILES], 0))

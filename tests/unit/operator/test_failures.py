@@ -33,9 +33,9 @@ def waiting(reason: str, message: str = "") -> dict:
         (
             {"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active too long"},
             "Stuck",
-            "range 2 took longer than it may; raise execution.rangeDeadline, or see whether the sources answer slowly",
+            "range 2 timed out; raise execution.rangeDeadline, or check whether the sources are slow",
         ),
-        (ended(137), "Killed", "range 2 was ended from outside"),
+        (ended(137), "Killed", "range 2 was killed from outside"),
         (
             ended(1, "Traceback (most recent call last):\n  File\nKeyError: 'x'\n"),
             "Crashed",
@@ -83,7 +83,7 @@ def test_how_often_it_was_tried_is_said(world):
 def test_a_job_that_left_no_pod_still_says_something(world):
     world.fail(Step.TILES)
     world.step()
-    assert world.status["message"].startswith("the Job ndsi-tiles failed (PodFailurePolicy) and left no pod")
+    assert world.status["message"].startswith("the Job ndsi-tiles failed (PodFailurePolicy), and no pod is left")
 
 
 def test_a_pod_of_a_lost_node_is_not_blamed(world):
@@ -141,7 +141,7 @@ def test_what_keeps_pods_from_working_is_told_while_it_lasts(world, status, refu
 @pytest.mark.parametrize(
     ("refusal", "reason", "sentence"),
     [
-        ("pods is forbidden: exceeded quota: small", "Quota", "quota allows no pod of ndsi-tiles now"),
+        ("pods is forbidden: exceeded quota: small", "Quota", "quota allows no more pods of ndsi-tiles"),
         ('pods is forbidden: violates PodSecurity "x"', "PodSecurity", "policy refuses the pods of ndsi-tiles"),
         ("serviceaccount workers not found", "PodsRefused", "Kubernetes creates no pods of ndsi-tiles"),
     ],

@@ -74,7 +74,7 @@ def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_d
 
     api = play(scenario)
     assert status_of(api)["phase"] == "Failed"
-    assert "the operator cannot bring the request on: an unexpected" in status_of(api)["message"]
+    assert "the operator cannot process the request: an unexpected" in status_of(api)["message"]
     assert status_of(api)["completionTime"]
     assert not api.jobs
     assert api.events[-1][0] == "Failed"
@@ -146,7 +146,7 @@ def test_a_job_of_somebody_else_under_the_name_does_not_hold_the_place_for_ever(
 
     api = play(scenario)
     assert status_of(api)["phase"] == "Failed"
-    assert "another Job ndsi-plan has to go first" in status_of(api)["message"]
+    assert "another Job ndsi-plan has to be deleted first" in status_of(api)["message"]
 
 
 def test_whoever_changes_a_request_all_the_time_does_not_keep_its_end_from_being_written():

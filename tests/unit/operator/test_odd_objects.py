@@ -212,7 +212,7 @@ def test_times_and_versions_that_are_none_are_none():
 
 def test_what_cannot_be_read_is_left_out_and_named_in_the_log(caplog):
     assert readable(PodState.of, [{"metadata": {"name": "odd", "namespace": "team"}}]) == []
-    assert "leaving out team/odd, which cannot be read" in caplog.text
+    assert "skipping team/odd, which cannot be read" in caplog.text
 
 
 def test_a_lease_with_odd_times_is_no_end_of_the_operator(monkeypatch):

@@ -318,7 +318,7 @@ def test_a_pod_of_a_lost_node_is_counted_as_failed_and_deleted():
                     "type": "DisruptionTarget",
                     "status": "True",
                     "reason": "NodeLost",
-                    "message": "its node does not answer",
+                    "message": "the node does not respond",
                 }
             ],
         }

@@ -25,11 +25,11 @@ def test_a_sweep_runs_where_workers_are_at_home():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"MOSAIC_STORE": ""}, "MOSAIC_STORE cannot be used: Field required"),
-        ({"MOSAIC_SWEEP_AGE": "soon"}, "MOSAIC_SWEEP_AGE cannot be used"),
-        ({"MOSAIC_MAX_RUNNING": "0"}, "MOSAIC_MAX_RUNNING cannot be used"),
-        ({"MOSAIC_WORKER_POD": "{"}, "MOSAIC_WORKER_POD cannot be used"),
-        ({"MOSAIC_WORKER_POD": '{"image": "x", "volums": []}'}, "MOSAIC_WORKER_POD.volums cannot be used"),
+        ({"MOSAIC_STORE": ""}, "MOSAIC_STORE is invalid: Field required"),
+        ({"MOSAIC_SWEEP_AGE": "soon"}, "MOSAIC_SWEEP_AGE is invalid"),
+        ({"MOSAIC_MAX_RUNNING": "0"}, "MOSAIC_MAX_RUNNING is invalid"),
+        ({"MOSAIC_WORKER_POD": "{"}, "MOSAIC_WORKER_POD is invalid"),
+        ({"MOSAIC_WORKER_POD": '{"image": "x", "volums": []}'}, "MOSAIC_WORKER_POD.volums is invalid"),
         ({"MOSAIC_WORKER_POD": '{"image": "x", "resources": {"tile": {}}}'}, "MOSAIC_WORKER_POD.resources"),
     ],
 )
