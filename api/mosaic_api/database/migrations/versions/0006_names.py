@@ -56,4 +56,4 @@ def _rename(old: str, new: str) -> None:
 
 
 def _rename_subjects(old: str, new: str) -> None:
-    op.execute(f"UPDATE audit SET subject = '{new}' || substr(subject, {len(old) + 1}) WHERE subject LIKE '{old}/%'")  # noqa: S608 (two names of this file)
+    op.execute(f"UPDATE audit SET subject = '{new}' || substr(subject, {len(old) + 1}) WHERE subject LIKE '{old}/%'")  # noqa: S608  # nosec B608 (two names of this file)
