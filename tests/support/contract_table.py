@@ -102,6 +102,7 @@ DURATION = "a duration such as 15m, 6h or 1d12h is allowed"
 DNS_NAME = "a name of at most 63 small letters, digits and hyphens is allowed"
 BAND_FILE = "the file's path or URL is allowed, or a mapping of href, band, scale, offset, nodata"
 NAMES = list(METHODS)
+TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
 METHOD = f"{', '.join(NAMES[:-1])} or {NAMES[-1]} is allowed"
 
 REQUEST = [
@@ -547,8 +548,7 @@ COMPOSITE = [
     ),
     *(
         valid(f"the scene chosen by {method}", {"spec.composite": {"method": method, "chosen": True}})
-        for method, info in METHODS.items()
-        if info.takes_scenes
+        for method in TAKE_SCENES
     ),
     valid("method percentile", {"spec.composite": {"method": "percentile", "percentile": 90}}),
     valid(
@@ -588,7 +588,7 @@ COMPOSITE = [
         "the scene chosen by a median",
         {"spec.composite": {"chosen": True}},
         "spec.composite.chosen is true; "
-        "it needs a method that takes whole scenes: latest, oldest, leastCloudy, greenest or medoid",
+        f"it needs a method that takes whole scenes: {', '.join(TAKE_SCENES[:-1])} or {TAKE_SCENES[-1]}",
     ),
     invalid(
         "an unknown class",
