@@ -80,7 +80,7 @@ def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dic
     lifecycle = StatusWriter(request.status, now, request.generation)
     try:
         lifecycle.end(Phase.FAILED, "GivenUp", message)
-    except (KeyError, TypeError):  # its conditions cannot be read either
+    except (KeyError, TypeError, ValueError):  # other parts of its status cannot be read either
         pass
     else:
         yield lifecycle.status

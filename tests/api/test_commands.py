@@ -72,7 +72,7 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
 def test_a_mosaic_is_asked_for_watched_listed_and_fetched(place, server, tmp_path):
     asked = run("submit", place / "snow.yaml", "--watch", "--server", server)
     assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.startswith("published file:///")
+    assert asked.stdout.startswith("Published file:///")
     assert "snow: Running" in asked.stderr
 
     listed = run("get", MOSAIC_SERVER=server).stdout.splitlines()
@@ -131,7 +131,7 @@ def test_what_is_watched_is_cancelled(place, server):
         assert run("cancel", "slow", "--server", server).returncode == 0
         _, said = watching.communicate(timeout=30)
     assert watching.returncode == 42
-    assert "mosaic: slow: cancelled" in said
+    assert "mosaic: slow: Cancelled" in said
 
 
 def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path):
@@ -148,7 +148,7 @@ def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path
             with served(other, port=port):
                 told, said = watching.communicate(timeout=60)
     assert watching.returncode == 0, said
-    assert told.startswith("published ")
+    assert told.startswith("Published ")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, 
     command = [str(MOSAIC), "watch", "snow", "--context", "lab"]
     watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     progress = {"rangesDone": 3, "rangesTotal": 8, "percent": 37}
-    kube.tell(namespace, "snow", {"phase": "Running", "message": "3 of 8 ranges are done", "progress": progress})
+    kube.tell(namespace, "snow", {"phase": "Running", "message": "3 of 8 ranges done", "progress": progress})
     listed = run("get").stdout.splitlines()
     assert listed[1].split()[:4] == ["snow", "Running", "37", "%"]
     assert run("fetch", "snow").stderr.startswith("mosaic: snow has no result (Running)")

@@ -33,13 +33,13 @@ def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, 
         assert running.worker
         assert running.uid == str(row)
         assert running.status["plan"]["tiles"] == running.status["progress"]["rangesTotal"] == 12
-        assert running.status["message"].endswith("of 12 tiles are done")
+        assert running.status["message"].endswith("of 12 tiles done")
         assert running.status["progress"]["etaSeconds"] >= 0
         done = rows.until_over(row)
     assert (done.phase, done.worker, done.lease_until) == ("Succeeded", None, None)
     MosaicRequestStatus.model_validate(done.status)
     result = done.status["result"]
-    assert done.status["message"] == f"published {result['cog']}"
+    assert done.status["message"] == f"Published {result['cog']}"
     assert Path(result["cog"].removeprefix("file://")).is_file()
     assert result["statistics"]["validPercent"] == 100
     assert done.item["assets"]["mosaic"]["href"] == "./mosaic.tif"
@@ -107,7 +107,7 @@ def test_one_that_is_asked_to_stop_gives_back_what_it_has_in_hand(rows, settings
         assert not any(lives(process) for process in below)
     given = rows.see(row)
     assert (given.phase, given.worker, given.lease_until, given.attempts) == ("Pending", None, None, 0)
-    assert given.status["message"] == "it goes on where it stopped"
+    assert given.status["message"] == "The worker was stopped; the request resumes where it was"
     with executor(slow):
         assert rows.until_over(row).phase == "Succeeded"
 
@@ -191,7 +191,7 @@ def test_what_is_cancelled_stops_at_once_and_leaves_nothing(rows, settings, serv
             assert phase == "Finalizing"
             return
         assert over.phase == "Cancelled"
-        assert over.status["message"].startswith("cancelled")
+        assert over.status["message"].startswith("Cancelled")
         until(lambda: not children(process.pid), 10)
         assert process.poll() is None
     assert files_in(settings) == []
@@ -203,7 +203,7 @@ def test_what_waits_is_cancelled_while_another_is_worked_on(rows, settings, serv
     with executor(replace(settings, allowed_hosts=address)):
         rows.until_phase(first, "Running")
         rows.cancel(second)
-        assert rows.until_over(second, 10).status["message"] == "cancelled"
+        assert rows.until_over(second, 10).status["message"] == "Cancelled"
         assert not rows.see(first).over
         rows.cancel(first)
 
@@ -214,7 +214,7 @@ def test_what_takes_longer_than_its_deadline_fails(rows, settings, serve):
     with executor(replace(settings, allowed_hosts=address)) as process:
         failed = rows.until_over(row)
         assert failed.phase == "Failed"
-        assert failed.status["message"].startswith("not done within 4s (execution.deadline)")
+        assert failed.status["message"].startswith("Not finished within 4s (execution.deadline)")
         until(lambda: not children(process.pid), 10)
     assert files_in(settings) == []
 
@@ -289,9 +289,9 @@ def test_a_store_that_is_away_is_tried_again(rows, settings, serve, tmp_path):
     Path(settings.store).write_text("a file stands where the store's folder is to be")
     with executor(replace(settings, allowed_hosts=address)):
         waiting = until(lambda: mosaic if (mosaic := rows.see(row)).attempts and mosaic.worker is None else None)
-        assert waiting.phase == "Pending"
+        assert waiting.phase == "Planning"
         assert "cannot be" in waiting.status["message"]
-        assert "tried again in 5 s, for the second of 5 times" in waiting.status["message"]
+        assert "retrying in 5 s (attempt 2 of 5)" in waiting.status["message"]
         Path(settings.store).unlink()
         done = rows.until_over(row)
     assert (done.phase, done.attempts) == ("Succeeded", 2)

@@ -4,7 +4,7 @@ import os
 import signal
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.executor.cleanup import Traces
 from mosaic_api.executor.events import Inbox
 from mosaic_api.executor.idle_requests import fulfil
-from mosaic_api.executor.queue import ATTEMPTS, LostError, Queue
-from mosaic_api.executor.status import Story
-from mosaic_api.executor.worker import Over, settle
+from mosaic_api.executor.queue import ATTEMPTS, Claim, LostError, Queue
+from mosaic_api.executor.status import ExecutorStatus
+from mosaic_api.executor.worker import Outcome, settle
 from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import Phase
@@ -26,10 +26,10 @@ from support.api.executors import children, executor, files_in, spec_of, until
 
 
 def test_notes_on_the_values_are_in_the_message():
-    story = Story({"phase": "Finalizing"})
+    story = ExecutorStatus({"phase": "Finalizing"}, datetime.now(UTC))
     result = {"cog": "file:///store/mosaic.tif", "item": "file:///store/mosaic.json", "notes": ["6 values do not fit"]}
     story.hear({"published": result, "item": {}}, 0)
-    assert story.status["message"] == "published file:///store/mosaic.tif; 6 values do not fit"
+    assert story.status["message"] == "Published file:///store/mosaic.tif; 6 values do not fit"
     assert story.status["result"]["notes"] == ["6 values do not fit"]
 
 
@@ -44,8 +44,15 @@ def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows,
     fulfil(database, settings.store)
     given_up = rows.see(row)
     assert given_up.phase == "Failed"
-    assert "its worker died 5 times" in given_up.status["message"]
+    assert given_up.status["message"].endswith("or see the log (tried 5 times)")
     assert files_in(settings) == []
+
+
+def ended_as(claim: Claim, phase: str) -> ExecutorStatus:
+    """The status of a request whose work ended."""
+    story = ExecutorStatus(claim.status, datetime.now(UTC))
+    story.enter(Phase(phase), "it ended")
+    return story
 
 
 def left_in(settings: Settings, row: uuid.UUID) -> None:
@@ -66,7 +73,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     with monkeypatch.context() as away:
         away.setattr(Traces, "delete", away_now)
         inbox = Inbox()
-        settle(Over(Phase(phase), "it ended"), claim, Story(claim.status), Queue(database, "one"), settings, inbox)
+        settle(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
         assert rows.see(row).phase == phase
         fulfil(database, settings.store)
     assert len(files_in(settings)) == 3
@@ -92,12 +99,11 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
     else:
         other = Queue(database, "two")
         claim = other.claim()
-        outcome = Over(Phase(ends.capitalize()), "it ended")
-        settle(outcome, claim, Story(claim.status), other, settings, Inbox())
+        settle(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
     monkeypatch.setattr(Traces, "delete", away_now)  # from here on, for the one that lost it and hears of it
     left_in(settings, row)
     with pytest.raises(LostError):
-        settle(Over(Phase.FAILED, "late"), lost, Story(lost.status), Queue(database, "one"), settings, Inbox())
+        settle(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())
     store = open_store(settings.store)
     sweep(database, store)
     assert len(files_in(settings)) == 3  # it may still be writing

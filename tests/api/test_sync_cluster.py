@@ -281,7 +281,7 @@ def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
         bad = Request(id=uuid.uuid4(), namespace=synced.namespace, name="bad", spec=SPEC | {"product": {}}, status={})
         session.add(bad)
     row = synced.wait_for(bad.id, lambda row: row.phase == "Failed")
-    assert "the cluster does not take the request: " in row.status["message"]
+    assert "The cluster rejects the request: " in row.status["message"]
     assert "spec.product" in row.status["message"]
     with synced.database.transaction() as session:
         crud.remove(session, principal_of(named_user(session, "eve", "admin")), bad.id)

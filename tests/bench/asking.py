@@ -23,7 +23,6 @@ ASKING = 20
 SIDE = 512
 LOOKING_SECONDS = 1.0
 """Between two looks of one reader."""
-OVER = {"Succeeded", "Failed", "Cancelled"}
 WAIT_SECONDS = 60.0
 
 
@@ -63,7 +62,7 @@ async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, li
         async with httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as client:
             body = {"name": f"asked-{number}", "spec": spec}
             told = (await timed(asked, client.post(f"{address}/requests", json=body))).json()
-            while told["phase"] not in OVER:
+            while not told["terminal"]:
                 await asyncio.sleep(LOOKING_SECONDS)
                 told = (await timed(looked, client.get(f"{address}/requests/{told['id']}"))).json()
             phases.append(told["phase"])

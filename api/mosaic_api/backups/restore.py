@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import Phase, StatusWriter
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading, 
 from mosaic_api.backups.create import Progress
 from mosaic_api.database import Database, Request
 from mosaic_api.database.engine import knows
+from mosaic_api.database.models import now
 from mosaic_api.postgres.server import PrivatePostgres
 
 
@@ -109,8 +110,8 @@ def _settle(database: Database, store: Store) -> None:
             published = select(Request).where(Request.phase == Phase.SUCCEEDED, Request.item.is_not(None))
             for request in session.scalars(published.where(Request.uid.is_not(None))):
                 results = Results(request.namespace, request.name, str(request.uid))
-                told = results.told(json.dumps(request.item).encode(), store)
-                message = f"published {told.get('cog') or told['item']}"
-                request.status = request.status | {"result": told, "message": message}
+                writer = StatusWriter(request.status, now())
+                writer.publish(results.told(json.dumps(request.item).encode(), store))
+                request.status = writer.status
     finally:
         database.close()

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL, Phase
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-_OVER = {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
 
 
 class StatusBar:
@@ -44,11 +42,11 @@ class StatusBar:
             completed=100 if phase == Phase.SUCCEEDED else progress.get("percent", 0),
             left="" if left is None or phase != Phase.RUNNING else f"{left} s left",
         )
-        if phase != self._phase and not self._console.is_terminal and phase not in _OVER:
+        if phase != self._phase and not self._console.is_terminal and phase not in TERMINAL:
             self._console.print(f"{self._name}: {phase}: {status.get('message', '')}".rstrip(": "))
         self._phase = phase
 
 
 def is_over(status: Mapping[str, Any]) -> bool:
     """Whether nothing more happens to a request."""
-    return status.get("phase") in _OVER
+    return status.get("phase") in TERMINAL

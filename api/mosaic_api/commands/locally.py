@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import UNPUBLISHED
 from mosaic_crds.request import MosaicRequest
 from sqlalchemy import select
 
@@ -31,7 +31,7 @@ def ask(manifest: MosaicRequest, installation: Installation) -> tuple[uuid.UUID,
         named = (Request.namespace == settings.namespace, Request.name == name, Request.removed.is_(None))
         before = session.scalar(select(Request).where(*named))
         spec = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        if before is not None and before.phase in {Phase.FAILED, Phase.CANCELLED}:
+        if before is not None and before.phase in UNPUBLISHED:
             crud.remove(session, principal, before.id)
             session.flush()
         elif before is not None and before.spec == spec:

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL, Phase
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -18,8 +18,6 @@ ORIGINS = ("api", "cluster", "overlays", "command")
 KINDS = ("image", "vector", "point")
 WORKFORCES = ("executors", "cluster")
 """What works requests off: executors, or a cluster with which the sync keeps them in step."""
-OVER = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
-"""The phases of requests that nothing more happens to."""
 
 
 def now() -> datetime:
@@ -130,7 +128,7 @@ class Request(Base):
     @property
     def over(self) -> bool:
         """Whether nothing more happens to it."""
-        return self.phase in OVER
+        return self.phase in TERMINAL
 
 
 class Workforce(Base):

@@ -17,6 +17,7 @@ from typing import Any
 
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import storable
+from mosaic_crds.lifecycle import CRASHED, REFUSED, SOURCE_OR_STORE, messages
 from mosaic_crds.validation import load_request
 
 from mosaic_api.executor.job import Job
@@ -24,7 +25,6 @@ from mosaic_api.requests.gate import gate_of
 
 MOST_WARNINGS = 16
 """As many as `status.plan` takes; the Item has all."""
-FAULT = "this is a fault of the program, and is in its log"
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -59,12 +59,12 @@ def make_mosaic(job: Job, tell: Tell) -> None:
         told = Results.of_request(request, uid).told(json.dumps(result.item).encode(), open_store(job.store))
         tell({"published": told, "item": result.item})
     except RequestError as error:
-        tell({"failed": str(error), "final": True})
+        tell({"failed": str(error), "reason": REFUSED})
     except PassingError as error:
-        tell({"failed": str(error), "final": False})
+        tell({"failed": str(error), "reason": SOURCE_OR_STORE})
     except Exception:
         traceback.print_exc()
-        tell({"failed": FAULT, "final": False})
+        tell({"failed": messages.INTERNAL_ERROR, "reason": CRASHED})
 
 
 def as_line(word: dict[str, Any]) -> bytes:
@@ -96,7 +96,7 @@ def main() -> None:
         try:
             seal(rules_of(job, Path(gettempdir())))
         except PassingError as error:
-            tell({"failed": str(error), "final": False})
+            tell({"failed": str(error), "reason": SOURCE_OR_STORE})
             return
         Thread(target=_end_with_parent, daemon=True).start()
         warm_up()

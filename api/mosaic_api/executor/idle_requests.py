@@ -9,15 +9,15 @@ import uuid
 from collections.abc import Sequence
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import CRASHED, UNPUBLISHED, Phase, StatusWriter, Trouble, messages
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from mosaic_api.database import Database, Request
+from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError, expect
 from mosaic_api.executor.cleanup import Traces, write_down
 from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
-from mosaic_api.executor.status import done_by_then, suspended_message
 from mosaic_api.requests import crud
 
 _log = logging.getLogger(__name__)
@@ -54,9 +54,10 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
         if request is None:
             return
         wanted = request.removed is None and request.cancelled is None and request.attempts < ATTEMPTS
+        writer = StatusWriter(request.status, now())
         if wanted and not request.over:
-            standing = {"phase": str(Phase.SUSPENDED), "message": suspended_message(request.status)}
-            crud.tell(request, request.status | standing)
+            writer.suspend()
+            crud.tell(request, writer.status)
             return
         if request.uid is not None:
             write_down(session, request, results=True)
@@ -65,16 +66,17 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
         if request.removed is not None:
             session.delete(request)
         elif request.cancelled is not None and not request.over:
-            end(request, Phase.CANCELLED, f"cancelled{done_by_then(request.status)}")
+            writer.cancel()
+            end(request, writer.status)
         elif not request.over:
-            told = f"its worker died {ATTEMPTS} times, perhaps for want of memory{done_by_then(request.status)}"
-            end(request, Phase.FAILED, f"{told}; ask for a smaller mosaic, or see the log")
+            writer.fail(Trouble(CRASHED, messages.given_up(messages.WORKER_CRASHED, ATTEMPTS)))
+            end(request, writer.status)
 
 
 def _wished() -> ColumnElement[bool]:
     still_open = Request.completed.is_(None)
     stop = and_(still_open, or_(Request.cancelled.is_not(None), Request.attempts >= ATTEMPTS))
     stand_still = and_(still_open, suspended(), Request.phase != Phase.SUSPENDED)
-    leave_nothing = and_(Request.phase.in_((Phase.FAILED, Phase.CANCELLED)), Request.uid.is_not(None))
+    leave_nothing = and_(Request.phase.in_(UNPUBLISHED), Request.uid.is_not(None))
     what = or_(Request.removed.is_not(None), stop, stand_still, leave_nothing)
     return and_(Request.origin.in_(ORIGINS), idle(), what)

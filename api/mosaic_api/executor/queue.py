@@ -11,8 +11,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from mosaic_crds.fields import duration_seconds
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import UNPUBLISHED
 from mosaic_crds.spec import Execution
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -22,8 +21,6 @@ from mosaic_api.database.models import now
 from mosaic_api.database.workforce import expect
 from mosaic_api.executor.cleanup import write_down
 from mosaic_api.executor.rows import (
-    as_moment,
-    as_text,
     busy,
     end,
     is_open,
@@ -32,7 +29,7 @@ from mosaic_api.executor.rows import (
     suspended,
     takeable,
 )
-from mosaic_api.executor.status import GOES_ON, Status
+from mosaic_api.executor.status import ExecutorStatus, Status
 from mosaic_api.requests import crud
 
 ATTEMPTS = 5
@@ -62,7 +59,8 @@ class Claim:
         namespace, name, uid, spec: of the MosaicRequest.
         status: with which work begins.
         attempt: from 1.
-        seconds_left: until its deadline.
+        deadline: as the spec has it.
+        seconds_left: until then.
     """
 
     id: uuid.UUID
@@ -72,6 +70,7 @@ class Claim:
     spec: dict[str, Any]
     status: Status
     attempt: int
+    deadline: str
     seconds_left: float
 
 
@@ -111,33 +110,23 @@ class Queue:
             return None if request is None else self._take(request)
 
     def _take(self, request: Request) -> Claim:
-        moment = now()
-        status = dict(request.status)
-        if request.started is None:
-            status["startTime"] = as_text(moment)
-        else:
-            since = as_moment(status.pop("suspendedSince", None)) or request.changed
-            stood = max(0, round((moment - since).total_seconds()))
-            status["suspendedSeconds"] = status.get("suspendedSeconds", 0) + stood
-        if "plan" in status:
-            status |= {"phase": str(Phase.RUNNING), "message": GOES_ON}
-        else:
-            status |= {"phase": str(Phase.PLANNING), "message": "the plan is being made"}
-        crud.tell(request, status, moment)
+        begun = ExecutorStatus(request.status, now())
+        begun.begin(request.changed if request.started is not None else None)
+        crud.tell(request, begun.status, begun.now)
         request.uid = request.uid or str(request.id)
         request.worker, request.attempts = self._worker, request.attempts + 1
         request.lease_until = lease_end()
-        deadline = duration_seconds(request.spec.get("execution", {}).get("deadline", Execution().deadline))
-        worked = (moment - (request.started or moment)).total_seconds() - status.get("suspendedSeconds", 0)
+        deadline = str(request.spec.get("execution", {}).get("deadline", Execution().deadline))
         return Claim(
             id=request.id,
             namespace=request.namespace,
             name=request.name,
             uid=request.uid,
             spec=request.spec,
-            status=status,
+            status=begun.status,
             attempt=request.attempts,
-            seconds_left=deadline - worked,
+            deadline=deadline,
+            seconds_left=begun.seconds_left(deadline),
         )
 
     def tell(self, row: uuid.UUID, status: Status) -> Wish | None:
@@ -175,16 +164,14 @@ class Queue:
         """
 
         def given(request: Request) -> None:
-            crud.tell(request, status | {"suspendedSince": as_text(now())})
+            crud.tell(request, status)
             request.worker = None
             request.lease_until = func.now() + timedelta(seconds=wait) if wait else None
             request.attempts -= 0 if counted else 1
 
         self._held(row, given)
 
-    def end(
-        self, row: uuid.UUID, phase: Phase, message: str, status: Status, item: dict[str, Any] | None, *, left: bool
-    ) -> None:
+    def end(self, row: uuid.UUID, status: Status, item: dict[str, Any] | None, *, left: bool) -> None:
         """Say that it is over, and whether it has left anything in the store.
 
         Raises:
@@ -193,10 +180,10 @@ class Queue:
         """
         with self._database.transaction() as session:
             request = self._mine(session, row, lock=True)
-            write_down(session, request, results=phase is not Phase.SUCCEEDED)
-            request.status, request.item = status, item
+            write_down(session, request, results=status["phase"] in UNPUBLISHED)
+            request.item = item
             request.uid = request.uid if left else None
-            end(request, phase, message)
+            end(request, status)
 
     def is_unwanted(self, row: uuid.UUID) -> bool:
         """Whether nobody does or keeps anything for a request any more: it is gone, or over without a mosaic.
@@ -206,7 +193,7 @@ class Queue:
         """
         with self._database.transaction() as session:
             request = session.get(Request, row)
-            return request is None or request.phase in {Phase.FAILED, Phase.CANCELLED}
+            return request is None or request.phase in UNPUBLISHED
 
     def free_all(self) -> None:
         """Forget all leases, where it is known that nobody else works on this database.

@@ -1,14 +1,14 @@
 """What the columns of a row say to executors, as conditions of queries; and how a request is over."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from mosaic_api.database import Request
-from mosaic_api.database.models import OVER, now
 from mosaic_api.requests import crud
 
 ORIGINS = ("api", "overlays", "command")
@@ -26,12 +26,9 @@ def suspended() -> ColumnElement[bool]:
     return func.coalesce(Request.spec["execution"]["suspend"].as_boolean(), False)
 
 
-def end(request: Request, phase: Phase, message: str) -> None:
-    """Let a request be over."""
-    moment = now()
-    status = {key: value for key, value in request.status.items() if key != "suspendedSince"}
-    over = {"phase": str(phase), "message": message, "completionTime": as_text(moment)}
-    crud.tell(request, status | over, moment)
+def end(request: Request, status: Mapping[str, Any]) -> None:
+    """End a request with a terminal status."""
+    crud.tell(request, status)
     request.worker = request.lease_until = None
 
 
@@ -43,7 +40,10 @@ def lease_end() -> ColumnElement[datetime]:
 def is_open() -> ColumnElement[bool]:
     """Of rows that executors work off."""
     return and_(
-        Request.completed.is_(None), Request.removed.is_(None), Request.phase.not_in(OVER), Request.origin.in_(ORIGINS)
+        Request.completed.is_(None),
+        Request.removed.is_(None),
+        Request.phase.not_in(TERMINAL),
+        Request.origin.in_(ORIGINS),
     )
 
 
@@ -73,13 +73,3 @@ def served() -> Any:
     others = aliased(Request)
     last = select(func.max(others.started)).where(others.owner_id.is_not_distinct_from(Request.owner_id))
     return last.correlate(Request).scalar_subquery()
-
-
-def as_text(moment: datetime) -> str:
-    """A time as a status has it."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def as_moment(text: str | None) -> datetime | None:
-    """The time that a text in a status says."""
-    return None if text is None else datetime.fromisoformat(text)

@@ -1,76 +1,75 @@
-"""From what a request's process says to the request's status, in the shape that a cluster gives it."""
+"""The status of a request while an executor works on it: what its process says, in the lifecycle's terms."""
 
 import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import RETRYING, Condition, StatusWriter, Trouble, holds, messages
 
-GOES_ON = "it goes on where it stopped"
 Status = dict[str, Any]
 
 
-class Story:
-    """The status of a request while its process works on it; tiles stand for ranges.
+class ExecutorStatus(StatusWriter):
+    """The status of a request that an executor works on; each tile is a range.
 
     Attributes:
-        status: as it is now.
         item: the STAC Item, once the mosaic is published.
-        failure: the sentence of a failure, and whether it is final, once there is one.
+        failure: why the process failed, once it has.
     """
 
-    def __init__(self, status: Status) -> None:
-        """Begins at the status that the request has."""
-        self.status = dict(status)
+    def __init__(self, status: Mapping[str, Any], now: datetime) -> None:
+        super().__init__(status, now)
         self.item: dict[str, Any] | None = None
-        self.failure: tuple[str, bool] | None = None
+        self.failure: Trouble | None = None
         self._pixels = self._pixels_done = self._pixels_before = 0
         self._began = 0.0
 
-    @property
-    def over(self) -> bool:
-        """Whether the process has said its last word."""
-        return self.item is not None or self.failure is not None
+    def begin(self, last_seen: datetime | None) -> None:
+        """Start the work, or resume it.
 
-    def hear(self, word: dict[str, Any], now: float) -> None:
-        """Take in a word of `child.make_mosaic`, said at a time in seconds."""
+        Args:
+            last_seen: when another executor last wrote the status; None if the request is new.
+        """
+        if last_seen is not None:
+            self.stop_clock(last_seen)
+        self.start()
+        self.accept()
+        self.work()
+
+    def hear(self, word: Mapping[str, Any], seconds: float) -> None:
+        """Apply a message of `child.make_mosaic`, received at a time of the monotonic clock."""
         if "planned" in word:
             self._pixels, self._pixels_done = word["pixels"], word["pixelsDone"]
-            self._pixels_before, self._began = self._pixels_done, now
-            self.status["plan"] = word["planned"]
-            self._count(word["tilesDone"], now)
+            self._pixels_before, self._began = self._pixels_done, seconds
+            self.plan(word["planned"])
+            self._computing(word["tilesDone"], seconds)
         elif "tile" in word:
             self._pixels_done += word["tile"]
-            self._count(self.status["progress"]["rangesDone"] + 1, now)
+            self._computing(self.status["progress"]["rangesDone"] + 1, seconds)
         elif "finalizing" in word:
-            self._enter(Phase.FINALIZING, "the mosaic is being put together")
+            self.computed(self.status["plan"]["tiles"])
+            self.finalizing()
         elif "published" in word:
             self.item = word["item"]
-            self.status["result"] = word["published"]
-            told = word["published"].get("cog") or word["published"]["item"]
-            self._enter(Phase.SUCCEEDED, "; ".join([f"published {told}", *word["published"].get("notes", ())]))
+            self.publish(word["published"])
         elif "failed" in word:
-            self.failure = word["failed"], word["final"]
+            self.failure = Trouble(word["reason"], word["failed"])
 
-    def _count(self, done: int, now: float) -> None:
+    def retry(self, failure: str, when: str) -> None:
+        """Record that the current step is tried again.
+
+        Args:
+            failure: why the last attempt failed.
+            when: the next one comes.
+        """
+        self.stop_clock()
+        self.work(Trouble(RETRYING, messages.retrying(failure, when)))
+
+    def _computing(self, done: int, seconds: float) -> None:
         total = self.status["plan"]["tiles"]
-        progress = {"rangesDone": done, "rangesTotal": total, "percent": 100 * done // total}
         computed = self._pixels_done - self._pixels_before
-        if computed:
-            left = (now - self._began) / computed * (self._pixels - self._pixels_done)
-            progress["etaSeconds"] = math.ceil(left)
-        self.status["progress"] = progress
-        self._enter(Phase.RUNNING, f"{done} of {total} tiles are done")
-
-    def _enter(self, phase: Phase, message: str) -> None:
-        self.status |= {"phase": str(phase), "message": message}
-
-
-def done_by_then(status: Status) -> str:
-    """How far a request was that ends early."""
-    progress = status.get("progress")
-    return f" with {progress['rangesDone']} of {progress['rangesTotal']} tiles done" if progress else ""
-
-
-def suspended_message(status: Status) -> str:
-    """What is told of a request that stands still."""
-    return f"suspended{done_by_then(status)}; set execution.suspend to false to go on"
+        left = (seconds - self._began) / computed * (self._pixels - self._pixels_done) if computed else None
+        self.count(done, total, None if left is None else math.ceil(left))
+        if done < total or not holds(self.status, Condition.TILES_READY):
+            self.computing()

@@ -3,21 +3,20 @@
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import CRASHED, REFUSED, UNPUBLISHED, Phase, Trouble, messages
 from mosaic_crds.names import API_VERSION, KIND
-from mosaic_crds.spec import Execution
 from sqlalchemy.exc import DBAPIError
 
-from mosaic_api.executor.child import FAULT
 from mosaic_api.executor.cleanup import Traces
 from mosaic_api.executor.events import Changed, Ended, Inbox, Said
 from mosaic_api.executor.job import Job
 from mosaic_api.executor.process import RequestProcess
 from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Claim, LostError, Queue, Wish
 from mosaic_api.executor.rows import LEASE_SECONDS
-from mosaic_api.executor.status import GOES_ON, Story, done_by_then, suspended_message
+from mosaic_api.executor.status import ExecutorStatus
 from mosaic_api.settings import Settings
 
 BEAT_SECONDS = LEASE_SECONDS / 3
@@ -25,53 +24,32 @@ BEAT_SECONDS = LEASE_SECONDS / 3
 TELL_SECONDS = 0.5
 """At least between two words on how it stands."""
 RETRY_SECONDS = 2.0
-ORDINALS = ("second", "third", "fourth", "last")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Over:
-    """It ends here.
+class Outcome:
+    """How the work on a request ended; the status says in which phase.
 
     Attributes:
-        phase: in which.
-        message: for whoever asked.
-    """
-
-    phase: Phase
-    message: str
-
-
-@dataclass(frozen=True)
-class GivenBack:
-    """Somebody goes on with it later.
-
-    Attributes:
-        message: for whoever asked.
-        phase: in which it is until then.
-        wait: seconds before which nobody may.
+        wait: seconds before which nobody may resume it.
         counted: whether this was an attempt.
     """
 
-    message: str
-    phase: Phase = Phase.PENDING
     wait: float = 0.0
     counted: bool = False
 
 
-Outcome = Over | GivenBack
-
-
 def work_off(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> None:
     """Make a mosaic that was claimed, as far as it can be made now."""
-    story = Story(claim.status)
+    story = ExecutorStatus(claim.status, datetime.now(UTC))
     process = RequestProcess(job_of(claim, settings), inbox)
     try:
         try:
             outcome = _follow(process, claim, story, queue, inbox)
         finally:
             code = process.end()
-        _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, outcome.message, code)
+        _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, story.status["message"], code)
         settle(outcome, claim, story, queue, settings, inbox)
     except LostError as error:
         _log.warning("%s", error)
@@ -79,7 +57,9 @@ def work_off(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> No
             _delete_traces(claim, settings)
     except DBAPIError:  # what the process said cannot be written down
         _log.exception("%s/%s", claim.namespace, claim.name)
-        settle(Over(Phase.FAILED, FAULT), claim, Story(claim.status), queue, settings, inbox)
+        story = ExecutorStatus(claim.status, datetime.now(UTC))
+        story.fail(Trouble(CRASHED, messages.INTERNAL_ERROR))
+        settle(Outcome(), claim, story, queue, settings, inbox)
 
 
 def job_of(claim: Claim, settings: Settings) -> Job:
@@ -95,7 +75,7 @@ def job_of(claim: Claim, settings: Settings) -> Job:
     )
 
 
-def _follow(process: RequestProcess, claim: Claim, story: Story, queue: Queue, inbox: Inbox) -> Outcome:
+def _follow(process: RequestProcess, claim: Claim, story: ExecutorStatus, queue: Queue, inbox: Inbox) -> Outcome:
     """Listen to the process and to what people want, and keep the lease, until it is clear how this ends.
 
     Raises:
@@ -106,7 +86,7 @@ def _follow(process: RequestProcess, claim: Claim, story: Story, queue: Queue, i
     deadline, due = told + claim.seconds_left, told + BEAT_SECONDS
     while True:
         event = inbox.next(min(due, deadline))
-        now = time.monotonic()
+        now, story.now = time.monotonic(), datetime.now(UTC)
         if isinstance(event, Said) and event.process is process:
             before = story.status["phase"]
             story.hear(event.word, now)
@@ -125,53 +105,57 @@ def _follow(process: RequestProcess, claim: Claim, story: Story, queue: Queue, i
         except PassingError as error:  # the work goes on
             _log.warning("%s; trying again", error)
             due = now + RETRY_SECONDS
-        if wish is Wish.CANCEL:
-            return Over(Phase.CANCELLED, f"cancelled{done_by_then(story.status)}")
-        if wish is Wish.SUSPEND:
-            return GivenBack(suspended_message(story.status), Phase.SUSPENDED)
+        if wish is not None:
+            story.cancel() if wish is Wish.CANCEL else story.suspend()
+            return Outcome()
 
 
-def _outcome(claim: Claim, story: Story, *, ended: bool, late: bool, stopped: bool) -> Outcome | None:
+def _outcome(claim: Claim, story: ExecutorStatus, *, ended: bool, late: bool, stopped: bool) -> Outcome | None:
     """How this ends, if it does."""
     if story.item is not None:
-        return Over(Phase.SUCCEEDED, story.status["message"])
+        return Outcome()
     if story.failure is not None:
-        message, final = story.failure
-        return Over(Phase.FAILED, message) if final else _again(claim, message)
+        return _again(claim, story, story.failure)
     if stopped:
-        return GivenBack(GOES_ON)
+        story.stop_clock()
+        story.wait(messages.INTERRUPTED)
+        return Outcome()
     if late:
-        limit = claim.spec.get("execution", {}).get("deadline", Execution().deadline)
-        told = f"not done within {limit} (execution.deadline){done_by_then(story.status)}"
-        return Over(Phase.FAILED, f"{told}; ask again with a longer one")
-    return _again(claim, "its process died, perhaps for want of memory") if ended else None
+        story.exceed_deadline(claim.deadline)
+        return Outcome()
+    return _again(claim, story, Trouble(CRASHED, messages.WORKER_CRASHED)) if ended else None
 
 
-def _again(claim: Claim, message: str) -> Outcome:
-    """What becomes of a request whose attempt failed by no fault of its own."""
+def _again(claim: Claim, story: ExecutorStatus, trouble: Trouble) -> Outcome:
+    """What becomes of a request whose attempt failed."""
+    if trouble.reason == REFUSED:
+        story.fail(trouble)
+        return Outcome()
     if claim.attempt >= ATTEMPTS:
-        return Over(Phase.FAILED, f"{message} (tried {ATTEMPTS} times)")
+        story.fail(Trouble(trouble.reason, messages.given_up(trouble.message, ATTEMPTS)))
+        return Outcome()
     wait = BACK_OFF[claim.attempt - 1]
-    told = f"{message}; tried again in {wait:.0f} s, for the {ORDINALS[claim.attempt - 1]} of {ATTEMPTS} times"
-    return GivenBack(told, wait=wait, counted=True)
+    story.retry(trouble.message, f"in {wait:.0f} s (attempt {claim.attempt + 1} of {ATTEMPTS})")
+    return Outcome(wait, counted=True)
 
 
-def settle(outcome: Outcome, claim: Claim, story: Story, queue: Queue, settings: Settings, inbox: Inbox) -> None:
+def settle(
+    outcome: Outcome, claim: Claim, story: ExecutorStatus, queue: Queue, settings: Settings, inbox: Inbox
+) -> None:
     """Write down how it ended; while the database is away, wait for it, unless no more work is wanted.
 
     Raises:
         LostError: the lease is gone.
         DBAPIError: the database does not take what is to be written.
     """
-    unwanted = isinstance(outcome, Over) and outcome.phase is not Phase.SUCCEEDED
-    left = not (unwanted and _delete_traces(claim, settings))
+    phase = Phase(story.status["phase"])
+    left = not (phase in UNPUBLISHED and _delete_traces(claim, settings))
     while True:
         try:
-            if isinstance(outcome, Over):
-                queue.end(claim.id, outcome.phase, outcome.message, story.status, story.item, left=left)
+            if phase.terminal:
+                queue.end(claim.id, story.status, story.item, left=left)
             else:
-                status = story.status | {"phase": str(outcome.phase), "message": outcome.message}
-                queue.give_back(claim.id, status, wait=outcome.wait, counted=outcome.counted)
+                queue.give_back(claim.id, story.status, wait=outcome.wait, counted=outcome.counted)
         except PassingError as error:
             _log.warning("%s; trying again", error)
             if not inbox.stopped:  # else the lease ends by itself, and what is done is found

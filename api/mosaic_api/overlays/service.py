@@ -19,7 +19,7 @@ from typing import Any
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.files import PNG
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL, Phase, StatusWriter
 from sqlalchemy import (
     Boolean,
     Column,
@@ -46,7 +46,7 @@ from sqlalchemy.orm import Session
 from mosaic_api.auth.identity import audit
 from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.database import Audit, Database, Request
-from mosaic_api.database.models import OVER, now
+from mosaic_api.database.models import now
 from mosaic_api.overlays.spec import EARTH_RADIUS, FIRST, LAST, Wanted
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
@@ -149,7 +149,9 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
         overlay_id=row.overlay_id,
     )
     if wanted.wrong:
-        crud.tell(request, {"phase": Phase.FAILED, "message": wanted.wrong})
+        writer = StatusWriter(request.status, noticed)
+        writer.reject(wanted.wrong)
+        crud.tell(request, writer.status)
     try:
         with session.begin_nested():
             session.add(request)
@@ -192,7 +194,7 @@ def _ends() -> Select[Any]:
     return (
         select(Request.overlay_id)
         .join(OVERLAYS, Request.overlay_id == OVERLAYS.c.overlay_id)
-        .where(_asks(), Request.phase.in_(OVER), ended, ~told)
+        .where(_asks(), Request.phase.in_(TERMINAL), ended, ~told)
     )
 
 

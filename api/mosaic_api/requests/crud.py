@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL, Phase
 from mosaic_crds.names import API_VERSION, KIND
 from mosaic_crds.request import LONGEST_NAME, MosaicRequest
 from mosaic_crds.validation import expect_size, load_request
@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
-from mosaic_api.database.models import OVER, Request, User, now
+from mosaic_api.database.models import Request, User, now
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, NotFound, TooMany
 
@@ -86,7 +86,7 @@ def create(
     waiting = session.scalar(
         select(func.count())
         .select_from(Request)
-        .where(Request.owner_id == principal.user_id, Request.phase.not_in(OVER), Request.removed.is_(None))
+        .where(Request.owner_id == principal.user_id, Request.phase.not_in(TERMINAL), Request.removed.is_(None))
     )
     if (waiting or 0) >= settings.max_open_requests:
         raise TooMany(
@@ -212,7 +212,7 @@ def tell(request: Request, status: Mapping[str, Any], moment: datetime | None = 
     request.phase = str(phase)
     if request.started is None and phase not in _NOT_BEGUN:
         request.started = moment or now()
-    request.completed = (request.completed or moment or now()) if phase in OVER else None
+    request.completed = (request.completed or moment or now()) if phase.terminal else None
 
 
 def _own(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:

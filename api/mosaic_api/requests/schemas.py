@@ -64,6 +64,10 @@ class Request(ApiModel):
     cancelling: bool
     """Whether it is wished that it stops."""
     phase: Phase
+    terminal: bool
+    """Whether no other phase follows."""
+    working: bool
+    """Whether a step of the request is at work."""
     spec: dict[str, Any]
     """What was asked for; to others than its owner without the queries and user names of addresses."""
     redacted: bool
@@ -79,6 +83,7 @@ class Request(ApiModel):
         mine = row.owner_id is not None and row.owner_id == principal.user_id
         seen: dict[str, Any] = {"spec": row.spec, "status": row.status, "item": row.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)
+        phase = Phase(row.phase)
         return cls(
             id=row.id,
             name=row.name,
@@ -91,7 +96,9 @@ class Request(ApiModel):
             started=row.started,
             completed=row.completed,
             cancelling=row.cancelled is not None and not row.over,
-            phase=Phase(row.phase),
+            phase=phase,
+            terminal=phase.terminal,
+            working=phase.working,
             **seen,
         )
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import Phase, StatusWriter, messages
 from mosaic_crds.request import LONGEST_NAME
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store
@@ -29,6 +29,7 @@ from mosaic_api.requests import crud
 from mosaic_api.sync import decide as to_do
 from mosaic_api.sync.kube import ApiError, Cluster, Definition
 from mosaic_api.sync.observed import Resource, Row, followed
+from mosaic_api.sync.rows import wait
 
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 """What the API server answers to a request that it will never take."""
@@ -64,7 +65,10 @@ class Hands:
                 self._cluster.delete(row.name, uid)
             case to_do.GiveUp(row):
                 with self._database.transaction() as session:
-                    _end(_unchanged(session, row), Phase.CANCELLED, "cancelled before the cluster was asked")
+                    request = _unchanged(session, row)
+                    writer = StatusWriter(request.status, now())
+                    writer.cancel("it was not applied to the cluster yet")
+                    crud.tell(request, writer.status)
             case to_do.Rename(row):
                 self._rename(row)
             case to_do.Lose(row):
@@ -95,11 +99,11 @@ class Hands:
         with self._database.transaction() as session:
             request = _unchanged(session, row)
             if for_good:
-                _end(request, Phase.FAILED, f"the cluster does not take the request: {error}")
+                writer = StatusWriter(request.status, now())
+                writer.reject(f"The cluster rejects the request: {error}")
+                crud.tell(request, writer.status)
                 return
-            waiting = f"the cluster does not take the request yet, and is asked again: {error}"
-            if request.status.get("message") != waiting:
-                crud.tell(request, {"phase": Phase.PENDING, "message": waiting})
+            wait(request, messages.waiting_for_cluster(str(error)))
         raise error
 
     def _take_over(self, row: Row, resource: Resource) -> None:
@@ -142,18 +146,18 @@ class Hands:
         item = results.item(self._store) if unheard else None
         with self._database.transaction() as session:
             request = _unchanged(session, row)
+            writer = StatusWriter(request.status, now())
             if item is not None:
                 request.item = json.loads(item)
-                result = results.told(item, self._store)
-                _end(request, Phase.SUCCEEDED, f"published {result.get('cog') or result['item']}", result=result)
+                writer.publish(results.told(item, self._store))
+                crud.tell(request, writer.status)
             elif not row.over and not row.removed and not row.cancelled and request.crd != definition.uid:
                 request.uid = request.crd = request.started = None
-                again = "it was lost with the definition of MosaicRequests, and the cluster is asked again"
-                crud.tell(request, {"phase": Phase.PENDING, "message": again})
+                wait(request, messages.waiting_for_cluster("its CustomResourceDefinition was replaced"))
                 return
             elif not row.over:
-                by = "cancelled" if row.cancelled else "cancelled, because its MosaicRequest was deleted in the cluster"
-                _end(request, Phase.CANCELLED, by)
+                writer.cancel("" if row.cancelled else "its MosaicRequest was deleted in the cluster")
+                crud.tell(request, writer.status)
                 audit(session, None, "lose", f"request/{request.id}", name=request.name)
             request.gone = now()
 
@@ -230,12 +234,6 @@ def _tell(request: Request, status: Mapping[str, Any]) -> None:
         request.started = datetime.fromisoformat(status["startTime"])
     if request.completed is not None and "completionTime" in status:
         request.completed = datetime.fromisoformat(status["completionTime"])
-
-
-def _end(request: Request, phase: Phase, message: str, **more: Any) -> None:
-    """Say that a mosaic is over, beside what was said before."""
-    moment = now().isoformat(timespec="seconds").replace("+00:00", "Z")
-    crud.tell(request, request.status | {"phase": phase, "message": message, "completionTime": moment} | more)
 
 
 def _executed_like(spec: Mapping[str, Any], resource: Resource) -> dict[str, Any]:

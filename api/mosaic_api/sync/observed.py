@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import TERMINAL, Phase
 from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_crds.spec import Execution
 
-from mosaic_api.database.models import OVER, Request
+from mosaic_api.database.models import Request
 
 FOLLOWED = ("parallelism", "suspend")
 """What kubectl may change of `spec.execution` at any time; `cancel` is a wish, and stands in a column of its own."""
@@ -119,7 +119,7 @@ class Row:
     @property
     def over(self) -> bool:
         """Whether nothing more happens to it."""
-        return self.phase in OVER
+        return self.phase in TERMINAL
 
     @property
     def lacks_item(self) -> bool:

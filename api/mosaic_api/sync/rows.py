@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+from mosaic_crds.lifecycle import StatusWriter
 from sqlalchemy import ColumnElement, or_, select
 
 from mosaic_api.database import Database, Request
+from mosaic_api.database.models import now
+from mosaic_api.requests import crud
 from mosaic_api.sync.observed import Row
 
 ORIGINS = ("api", "cluster", "overlays")
@@ -18,6 +21,14 @@ def followed(namespace: str) -> Iterable[ColumnElement[bool]]:
         Request.origin.in_(ORIGINS),
         or_(Request.removed.is_not(None), Request.gone.is_(None)),
     )
+
+
+def wait(request: Request, message: str) -> None:
+    """Let a request wait that is not in the cluster, and say for what."""
+    if request.status.get("message") != message:
+        writer = StatusWriter({}, now())
+        writer.wait(message)
+        crud.tell(request, writer.status)
 
 
 def rows_of(database: Database, namespace: str, name: str | None = None) -> dict[str, list[Row]]:

@@ -5,7 +5,7 @@ import threading
 from time import monotonic
 
 from mosaic_crds.errors import PassingError
-from mosaic_crds.lifecycle import Phase
+from mosaic_crds.lifecycle import Phase, messages
 from mosaic_worker.store import Store
 from sqlalchemy import and_, select
 
@@ -14,7 +14,6 @@ from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError
 from mosaic_api.overlays import service as overlays
-from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync.actions import Hands, LookAgainError
 from mosaic_api.sync.decide import Wait, decide
@@ -23,7 +22,7 @@ from mosaic_api.sync.leader import lead
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.queue import Line
-from mosaic_api.sync.rows import followed, rows_of
+from mosaic_api.sync.rows import followed, rows_of, wait
 from mosaic_api.sync.watcher import Watcher
 
 WORKERS = 4
@@ -176,13 +175,11 @@ class _Sync:
     def _on_lost(self, why: str) -> None:
         """Tell those who wait for the cluster, in their rows."""
         self._metrics.connected.set(0)
-        waiting = f"waits for the cluster: {why}"
         try:
             with self._database.transaction() as session:
                 unasked = and_(Request.uid.is_(None), Request.phase == Phase.PENDING, Request.removed.is_(None))
                 for request in session.scalars(select(Request).where(*followed(self._namespace), unasked)):
-                    if request.status.get("message") != waiting:
-                        crud.tell(request, {"phase": Phase.PENDING, "message": waiting})
+                    wait(request, messages.waiting_for_cluster(why))
         except PassingError as error:
             _log.warning("%s", error)
 

@@ -10,7 +10,9 @@ VALID = "The request is valid"
 PLANNING = "Planning: reading scene metadata"
 COMPUTING = "Computing tiles"
 FINALIZING = "Writing the COG"
-INTERRUPTED = "The worker stopped; the request resumes where it stopped"
+INTERRUPTED = "The worker was stopped; the request resumes where it was"
+WORKER_CRASHED = "The worker crashed, possibly out of memory; request a smaller mosaic or see the log"
+INTERNAL_ERROR = "Internal error; see the log"
 
 
 def waiting(ahead: int, limit: str) -> str:
@@ -26,6 +28,11 @@ def waiting(ahead: int, limit: str) -> str:
 def queued(queue: str) -> str:
     """The message of a request whose Jobs wait in a queue of Kueue."""
     return f"waiting in the queue {queue}"
+
+
+def waiting_for_cluster(why: str) -> str:
+    """The message of a request that could not be applied to the cluster yet."""
+    return f"Waiting for the cluster: {why}"
 
 
 def planned(status: Status) -> str:

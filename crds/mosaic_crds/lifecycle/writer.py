@@ -104,6 +104,16 @@ class StatusWriter:
         self.say(Condition.PUBLISHED, False, "Finalizing", messages.FINALIZING)
         self._work(Phase.FINALIZING, messages.FINALIZING, trouble, waits)
 
+    def work(self, trouble: Trouble | None = None) -> None:
+        """Record that the step that is to be done is at work, whichever that is."""
+        step = self._unfinished_step()
+        if step is Condition.PLANNED:
+            self.planning(trouble)
+        elif step is Condition.TILES_READY:
+            self.computing(trouble)
+        else:
+            self.finalizing(trouble)
+
     def plan(self, summary: Mapping[str, Any]) -> None:
         """Record the plan."""
         self.status["plan"] = {key: value for key, value in summary.items() if value or key != "warnings"}
@@ -166,13 +176,13 @@ class StatusWriter:
         Args:
             paused: whether the request has started, but cannot work yet.
         """
-        self.status.setdefault("startTime", timestamp(self.now))
+        if "startTime" not in self.status:
+            self.status["startTime"] = timestamp(self.now)
+            self.status.pop("suspendedSince", None)
         if paused:
             self.stop_clock()
-            return
-        stopped = self._stopped_seconds()
-        if self.status.pop("suspendedSince", None) is not None:
-            self.status["suspendedSeconds"] = stopped
+        else:
+            self._resume_clock()
 
     def stop_clock(self, when: datetime | None = None) -> None:
         """Stop the clock now, or at an earlier time; a stopped clock stays as it is."""
@@ -183,6 +193,11 @@ class StatusWriter:
         started = time_or_none(self.status.get("startTime")) or self.now
         allowed = timedelta(seconds=duration_seconds(deadline) + self._stopped_seconds())
         return (started + allowed - self.now).total_seconds()
+
+    def _resume_clock(self) -> None:
+        if "suspendedSince" in self.status:
+            self.status["suspendedSeconds"] = self._stopped_seconds()
+            del self.status["suspendedSince"]
 
     def _stopped_seconds(self) -> int:
         since = time_or_none(self.status.get("suspendedSince"))
@@ -202,6 +217,7 @@ class StatusWriter:
         self.say(Condition.READY, ready, reason or str(phase), message if phase.terminal else "")
         if phase.terminal:
             self.status.setdefault("completionTime", timestamp(self.now))
+            self._resume_clock()
 
     def say(self, condition: Condition, holds: bool, reason: str, message: str) -> None:
         """Set a condition; its lastTransitionTime changes only when its status does."""

@@ -26,7 +26,7 @@ SPEC = {
     "source": {"stac": {"url": "earth-search", "collection": "sentinel-2-l2a", "datetime": "2024-06-15/2024-08-31"}},
     "product": {"index": "NDVI"},
 }
-RUNNING = {"phase": "Running", "message": "1 of 2 ranges are done", "startTime": "2026-01-01T10:00:00Z"}
+RUNNING = {"phase": "Running", "message": "1 of 2 ranges done", "startTime": "2026-01-01T10:00:00Z"}
 RESULT = {
     "item": "file:///store/mosaic.json",
     "bounds": [-123.6, 48.3, -123.2, 48.6],

@@ -11,10 +11,6 @@ import { map } from "./map.mjs";
 
 /** @type {import("./layers.mjs").Box} */
 const WORLD = [-180, -85, 180, 85];
-const TERMINAL = ["Succeeded", "Failed", "Cancelled"];
-
-/** Whether a request has finished. @param {Request} request */
-export const isFinished = (request) => TERMINAL.includes(request.phase);
 
 /**
  * The extent of a request's mosaic; null if only its files know it.
@@ -86,7 +82,7 @@ export class MosaicLayer extends Layer {
     const box = boxOf(request);
     if (box) this.box = box;
     if (this.published) this.#showTiles();
-    else if (!isFinished(request)) this.#showPreview();
+    else if (!request.terminal) this.#showPreview();
     if (before.phase !== request.phase) layers.changed();
   }
 

@@ -4,13 +4,12 @@ import { post, remove } from "../lib/api.mjs";
 import { button, confirmed, definitions, make, notify, showProgress } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 import { productName } from "../lib/spec.mjs";
-import { MosaicLayer, boxOf, downloadsOf, isFinished } from "../layers/mosaic_layer.mjs";
+import { MosaicLayer, boxOf, downloadsOf } from "../layers/mosaic_layer.mjs";
 import { ListRow } from "./list_row.mjs";
 import { copy } from "./request_form.mjs";
 
 /** @typedef {import("../layers/mosaic_layer.mjs").Request} Request */
 
-const WORKING = ["Running", "Finalizing", "Planning"];
 /** @type {Record<string, string>} */
 const ORIGINS = { cluster: "kubectl", overlays: "the overlays table", command: "the mosaic command" };
 
@@ -31,7 +30,7 @@ export class RequestRow extends ListRow {
   get path() { return `requests/${this.item.id}`; }
   get layerKey() { return `m.${this.item.id}`; }
   get box() { return boxOf(this.item); }
-  get finished() { return isFinished(this.item); }
+  get finished() { return this.item.terminal; }
   get showable() { return !this.finished || this.item.phase === "Succeeded"; }
 
   get summary() {
@@ -44,12 +43,11 @@ export class RequestRow extends ListRow {
   saved(/** @type {Request} */ request) { this.list.update(request); }
 
   show() {
-    const { name, phase, status, cancelling } = this.item;
+    const { name, phase, status, cancelling, working } = this.item;
     this.#failure.textContent = phase === "Failed" ? status.message ?? "" : "";
     this.state.className = `phase ${phase}`;
     this.state.textContent = cancelling ? "Cancelling" : phase;
     const { percent, etaSeconds } = status.progress ?? {};
-    const working = WORKING.includes(phase);
     this.#progress.ariaLabel = `Progress of ${name}`;
     showProgress(this.#progress, working ? (percent === undefined ? null : percent / 100) : undefined);
     const remaining = etaSeconds === undefined || etaSeconds === null ? "" : `, ${locale.duration(etaSeconds)} left`;

@@ -4,7 +4,7 @@ import { get } from "../lib/api.mjs";
 import { make, notify } from "../lib/dom.mjs";
 import { open } from "../lib/tabs.mjs";
 import { layers } from "../layers/layers.mjs";
-import { MosaicLayer, isFinished } from "../layers/mosaic_layer.mjs";
+import { MosaicLayer } from "../layers/mosaic_layer.mjs";
 import { ListPanel } from "./list_panel.mjs";
 import { RequestRow } from "./request_row.mjs";
 
@@ -58,7 +58,7 @@ export class RequestList extends ListPanel {
     const before = this.rows.get(request.id)?.item ?? mosaic?.request;
     super.update(request);
     mosaic?.update(request);
-    if (before && !isFinished(before)) {
+    if (before && !before.terminal) {
       if (request.phase === "Failed") notify(`${request.name} failed: ${request.status.message ?? ""}`);
       if (request.phase === "Succeeded" && mosaic) notify(`${request.name} is ready.`);
     }
