@@ -13,6 +13,7 @@ from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_crds.composite import METHODS
 from mosaic_crds.docstrings import field_docstrings
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import BandFile, MaskFile
 from mosaic_worker.cli import mosaic
@@ -156,7 +157,7 @@ def request_page() -> str:
         paths(definitions[name], path, definitions, names)
     text = NOTE + (
         "\n# MosaicRequest\n\n"
-        "Every field of `mosaics.arbutus.dev/v1alpha1`, kind MosaicRequest. The CustomResourceDefinition is\n"
+        f"Every field of `{API_VERSION}`, kind MosaicRequest. The CustomResourceDefinition is\n"
         "[crds/mosaicrequest.yaml](../../crds/mosaicrequest.yaml). After a request is created, only\n"
         "`execution.parallelism`, `execution.suspend` and `execution.cancel` can be changed.\n"
     )

@@ -1,17 +1,36 @@
 """The CustomResourceDefinition of MosaicRequest, rendered from the models."""
 
+from dataclasses import dataclass
 from functools import cache
 from inspect import cleandoc
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from mosaic_crds.names import GROUP, KIND, PLURAL, VERSION
 from mosaic_crds.request import Metadata, MosaicRequest
 from mosaic_crds.schema import structural
-from mosaic_crds.spec import MosaicRequestSpec
-from mosaic_crds.status import MosaicRequestStatus
 
+
+@dataclass(frozen=True)
+class ApiVersion:
+    """A version of the API.
+
+    Attributes:
+        name: without the group.
+        request: the model of a MosaicRequest of this version.
+        served: whether clients may use it.
+        storage: whether the API server stores objects in it; one version is the storage version.
+    """
+
+    name: str
+    request: type[BaseModel]
+    served: bool = True
+    storage: bool = False
+
+
+VERSIONS = (ApiVersion(VERSION, MosaicRequest, storage=True),)
+"""All versions of the API, oldest first. Adding one needs a conversion webhook, or equal schemas."""
 CHANGEABLE = {"suspend", "parallelism", "cancel"}
 """Fields of spec.execution that may change; all else of the spec stays."""
 COLUMNS = (
@@ -39,19 +58,7 @@ def custom_resource_definition() -> dict[str, Any]:
                 "singular": KIND.lower(),
                 "shortNames": ["mosaic", "mosaics"],
             },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": [
-                        {"name": name, "type": kind, "jsonPath": path, "priority": priority}
-                        for name, kind, path, priority in COLUMNS
-                    ],
-                    "schema": {"openAPIV3Schema": _schema()},
-                }
-            ],
+            "versions": [_version(version) for version in VERSIONS],
         },
     }
 
@@ -59,22 +66,36 @@ def custom_resource_definition() -> dict[str, Any]:
 @cache
 def spec_schema() -> dict[str, Any]:
     """The structural schema of spec, without the rules on changes."""
-    return _structural(MosaicRequestSpec)
+    return _structural(_part(MosaicRequest, "spec"))
 
 
-def _schema() -> dict[str, Any]:
-    spec = _structural(MosaicRequestSpec)
+def _version(version: ApiVersion) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "served": version.served,
+        "storage": version.storage,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+            for name, kind, path, priority in COLUMNS
+        ],
+        "schema": {"openAPIV3Schema": _schema(version.request)},
+    }
+
+
+def _schema(request: type[BaseModel]) -> dict[str, Any]:
+    spec = _structural(_part(request, "spec"))
     spec["x-kubernetes-validations"] += [_unchanged(name) for name in spec["properties"] if name != "execution"]
     execution = spec["properties"]["execution"]
     execution["x-kubernetes-validations"] += [
         *(_unchanged(name) for name in execution["properties"] if name not in CHANGEABLE),
         {"rule": "!oldSelf.cancel || self.cancel", "message": "it cannot be taken back", "fieldPath": ".cancel"},
     ]
-    status = _structural(MosaicRequestStatus)
+    status = _structural(_part(request, "status"))
     status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     name = _structural(Metadata)["properties"]["name"]
     return {
-        "description": cleandoc(MosaicRequest.__doc__ or ""),
+        "description": cleandoc(request.__doc__ or ""),
         "type": "object",
         "required": ["spec"],
         "properties": {
@@ -85,6 +106,13 @@ def _schema() -> dict[str, Any]:
             "status": status,
         },
     }
+
+
+def _part(request: type[BaseModel], field: str) -> type[BaseModel]:
+    """The model of a field of a request, which may be optional."""
+    annotation = request.model_fields[field].annotation
+    found: type[BaseModel] = (get_args(annotation) or (annotation,))[0]
+    return found
 
 
 def _structural(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The MosaicRequest as a whole."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict
 
@@ -46,3 +47,18 @@ class MosaicRequest(Model):
     """What is asked for."""
     status: MosaicRequestStatus | None = None
     """What the operator tells."""
+
+
+def request_manifest(
+    name: str, spec: Mapping[str, Any], *, api_version: str = API_VERSION, **metadata: str | Mapping[str, str] | None
+) -> dict[str, Any]:
+    """A MosaicRequest as JSON; it is not validated.
+
+    Args:
+        name: of the request.
+        spec: what is requested.
+        api_version: the API's group and version that the spec is written for.
+        metadata: further fields of the metadata, such as the namespace; None leaves one out.
+    """
+    given = {key: value for key, value in metadata.items() if value is not None}
+    return {"apiVersion": api_version, "kind": KIND, "metadata": {"name": name} | given, "spec": dict(spec)}

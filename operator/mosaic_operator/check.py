@@ -4,22 +4,20 @@ from collections.abc import Mapping
 
 import aiohttp
 from kubernetes.aio.config import ConfigException
-from mosaic_crds.names import API_VERSION, KIND
+from mosaic_crds.request import request_manifest
 
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.connection import configuration
 from mosaic_operator.kube import ApiError
 
 ENV_URL = "MOSAIC_OPERATOR_URL"
-SAMPLE = {
-    "apiVersion": API_VERSION,
-    "kind": KIND,
-    "metadata": {"name": "helm-test"},
-    "spec": {
+SAMPLE = request_manifest(
+    "helm-test",
+    {
         "source": {"files": {"scenes": [{"bands": {"green": "https://example.org/B03.tif"}}]}},
         "product": {"bands": ["green"]},
     },
-}
+)
 
 
 class CheckError(Exception):

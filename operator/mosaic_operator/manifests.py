@@ -9,6 +9,7 @@ from mosaic_crds import names, worker_pod
 from mosaic_crds.crd import spec_schema
 from mosaic_crds.errors import RequestError
 from mosaic_crds.fields import duration_seconds
+from mosaic_crds.request import request_manifest
 from mosaic_crds.schema import without_defaults
 from mosaic_crds.worker_pod import PodInput, Step
 
@@ -97,8 +98,7 @@ def request_input(request: RequestState) -> PodInput:
     """
     spec = {key: value for key, value in request.document["spec"].items() if key != "execution"}
     spec = without_defaults(spec, spec_schema())
-    metadata = {"name": request.name, "namespace": request.namespace, "uid": request.uid}
-    return PodInput.of({"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec})
+    return PodInput.of(request_manifest(request.name, spec, namespace=request.namespace, uid=request.uid))
 
 
 def request_input_name(request: RequestState) -> str:

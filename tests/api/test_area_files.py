@@ -7,20 +7,21 @@ import pytest
 import shapely
 from mosaic_crds.area import MOST_POSITIONS
 from mosaic_crds.errors import RequestError
+from mosaic_crds.names import API_VERSION
 from mosaic_worker.cli.areas import read_area
 from mosaic_worker.cli.requests import read_request
 from rasterio.warp import transform
 
 from support.api.entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors
 
-REQUEST = """
-apiVersion: mosaics.arbutus.dev/v1alpha1
+REQUEST = f"""
+apiVersion: {API_VERSION}
 kind: MosaicRequest
-metadata: {name: test}
+metadata: {{name: test}}
 spec:
-  area: {bbox: [1, 2, 3, 4]}
-  source: {stac: {url: "https://example.org", collection: c, datetime: "2024-07-01"}}
-  product: {index: NDVI}
+  area: {{bbox: [1, 2, 3, 4]}}
+  source: {{stac: {{url: "https://example.org", collection: c, datetime: "2024-07-01"}}}}
+  product: {{index: NDVI}}
 """
 
 

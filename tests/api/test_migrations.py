@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from mosaic_api.database import Audit, Base, Database, Dataset, Request
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_crds.errors import RequestError
+from mosaic_crds.names import API_VERSION
 from sqlalchemy import select, text
 
 from support.databases import run_on, url_of
@@ -66,6 +67,15 @@ def test_what_has_worked_off_the_requests_does_so_further(empty: Database, rows:
     empty.migrate()
     with empty.transaction() as session:
         assert session.scalar(text("SELECT kind FROM workforce")) == kind
+
+
+def test_requests_that_are_there_have_the_version_that_they_were_written_for(empty: Database):
+    as_of(empty, "0001")
+    with empty.transaction() as session:
+        session.execute(text(ASKED), {"attempts": 0, "crd": None})
+    empty.migrate()
+    with empty.transaction() as session:
+        assert session.scalars(select(Request.api_version)).all() == [API_VERSION]
 
 
 def test_entries_that_are_there_are_found_by_their_text(empty: Database):

@@ -15,6 +15,7 @@ from mosaic_api.executor.executor import Executor
 from mosaic_api.overlays import service as overlays
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.validation import load_request
 from mosaic_worker.geometry.projection import crs_of
 from rasterio.warp import transform
@@ -102,8 +103,7 @@ def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
     assert (mosaic.name, mosaic.origin, mosaic.shared) == (f"overlay-{asked}", "overlays", True)
     assert (mosaic.owner_id, mosaic.phase) == (None, "Pending")
     request = load_request(
-        {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest", "metadata": {"name": mosaic.name}}
-        | {"spec": mosaic.spec}
+        {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": mosaic.name}} | {"spec": mosaic.spec}
     ).spec
     assert request.area.bbox == [-123.6, 48.3, -123.2, 48.6]
     assert (request.product.index, request.composite.method) == ("NDVI", "latest")

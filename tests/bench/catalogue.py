@@ -11,6 +11,7 @@ from statistics import median
 
 import rasterio
 import yaml
+from mosaic_crds.names import API_VERSION
 
 from bench import scenes
 from bench.measure import run_once
@@ -75,7 +76,7 @@ def report(mosaic: Path, runs: int, folder: Path, environment: Mapping[str, str]
 def _document(api: str) -> dict[str, object]:
     stac = {"url": api, "collection": COLLECTION, "datetime": "2024-01-01/2024-12-31"}
     return {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "bench-g"},
         "spec": median_request() | {"source": {"stac": stac}},

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import yaml
+from mosaic_crds.names import API_VERSION
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
@@ -67,7 +68,7 @@ class Work:
 
 def write_request(name: str, spec: dict[str, Any], path: Path) -> Path:
     """Write a MosaicRequest; give its path."""
-    api = {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest"}
+    api = {"apiVersion": API_VERSION, "kind": "MosaicRequest"}
     path.write_text(yaml.safe_dump(api | {"metadata": {"name": name}, "spec": spec}))
     return path
 

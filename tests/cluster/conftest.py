@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from mosaic_crds.names import API_VERSION
 
 from support.cluster.cluster import ROOT, Cluster, Document, Release, merged, the_cluster
 from support.cluster.postgres import Postgres, reachable_postgres
@@ -179,7 +180,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
         if key not in made:
             folder = tmp_path_factory.mktemp("expected")
             request = {
-                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+                "apiVersion": API_VERSION,
                 "kind": "MosaicRequest",
                 "metadata": {"name": "expected"},
                 "spec": spec,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.validation import load_request
 from mosaic_worker.local.run import Result, run
 from mosaic_worker.sources.access.gate import own_machine
@@ -30,7 +31,7 @@ def item_of(scenes: Path, scene: str) -> str:
 def make(tmp_path: Path, spec: dict, name: str = "test") -> tuple[Result, Path]:
     request = load_request(
         {
-            "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": "MosaicRequest",
             "metadata": {"name": name},
             "spec": spec,

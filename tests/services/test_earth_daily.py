@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mosaic_crds.errors import PassingError, RequestError
+from mosaic_crds.names import API_VERSION
 from mosaic_worker.__main__ import main
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http import sessions
@@ -59,7 +60,7 @@ def found(server: EarthDaily, bands: tuple[str, ...] = ("red", "nir"), **changes
 def step(name: str, server: EarthDaily, folder: Path, **more: str) -> tuple[int, dict[str, Any]]:
     """Do a step as a pod does it."""
     request = {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest",
+        "apiVersion": API_VERSION, "kind": "MosaicRequest",
         "metadata": {"name": "earth", "namespace": "team", "uid": UID}, "spec": spec(server),
     }  # fmt: skip
     log = folder / "termination-log"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mosaic_crds.composite import METHODS
+from mosaic_crds.names import API_VERSION
 
 GONE = object()
 """In place of a value: the field is taken away."""
@@ -28,7 +29,7 @@ class Case:
 
 
 BASE: dict[str, Any] = {
-    "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+    "apiVersion": API_VERSION,
     "kind": "MosaicRequest",
     "metadata": {"name": "test", "namespace": "default"},
     "spec": {
@@ -109,7 +110,7 @@ REQUEST = [
     valid("the smallest request", {}),
     valid("metadata of Kubernetes", {"metadata.labels": {"a": "b"}, "metadata.annotations": {"c": "d"}}),
     invalid("another kind", {"kind": "Job"}, 'kind is "Job"; MosaicRequest is allowed'),
-    invalid("another version", {"apiVersion": "v1"}, 'apiVersion is "v1"; mosaics.arbutus.dev/v1alpha1 is allowed'),
+    invalid("another version", {"apiVersion": "v1"}, f'apiVersion is "v1"; {API_VERSION} is allowed'),
     invalid(
         "another kind with fields of its own",
         {"kind": "Job", "spec": {"template": {}}},

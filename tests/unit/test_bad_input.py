@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from mosaic_crds.names import API_VERSION
 from mosaic_worker import cli
 
 from support.scenes.rasters import noise, write_raster
 
 GOOD: dict[str, Any] = {
-    "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+    "apiVersion": API_VERSION,
     "kind": "MosaicRequest",
     "metadata": {"name": "bad"},
     "spec": {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mosaic_crds.names import API_VERSION
 
 from support.scenes.rasters import noise, write_raster
 
@@ -33,7 +34,7 @@ def request_file(tmp_path: Path) -> Path:
     for number, name in enumerate(("green", "swir16")):
         write_raster(tmp_path / f"{name}.tif", noise(4096, 3072, number), tiled=True)
     request = {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "ndsi"},
         "spec": {

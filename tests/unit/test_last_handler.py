@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from mosaic_crds.errors import PassingError
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.reports import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, guarded, report_of, scrubbed, sentence_of
 from mosaic_worker import __main__ as pod
 from mosaic_worker import cli
@@ -203,7 +204,7 @@ def test_an_object_nested_10000_deep_hides_no_request(kubeconfig):
 
 def test_letters_that_the_terminal_does_not_know_are_no_error(tmp_path):
     request = {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "x"},
         "spec": {"source": {"files": {"scenes": [{"bands": {"red": "x.tif"}}]}}, "product": {"index": "größer"}},

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
+from mosaic_crds.names import API_VERSION
 from mosaic_worker.__main__ import main
 from mosaic_worker.plan import planning
 from mosaic_worker.sources.http import sessions
@@ -42,7 +43,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def request(address: str, **spec: Any) -> dict[str, Any]:
     bands = {"green": f"http://{address}/green.tif", "swir16": f"http://{address}/swir16.jp2"}
     return {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "ndsi", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
         "spec": {

@@ -11,7 +11,8 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import read_json_of_any_depth
-from mosaic_crds.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from mosaic_crds.names import GROUP, PLURAL, VERSION
+from mosaic_crds.request import request_manifest
 from mosaic_worker.store import open_store
 from urllib3.exceptions import HTTPError
 
@@ -47,7 +48,7 @@ class Cluster:
 
     def submit(self, name: str, spec: dict[str, Any]) -> Seen:
         """Apply a MosaicRequest."""
-        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
+        body = request_manifest(name, spec)
         with self._explained():
             return _seen(self._objects.create_namespaced_custom_object(*self._where, body))
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
+from mosaic_crds.names import API_VERSION
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -92,6 +93,8 @@ class Request(Base):
     name: Mapped[str] = mapped_column(String(52))
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     origin: Mapped[str] = mapped_column(String(10), default="api")
+    api_version: Mapped[str] = mapped_column(String(80), default=API_VERSION)
+    """The API's group and version that the spec is written for."""
     spec: Mapped[dict[str, Any]]
     """That of the MosaicRequest."""
     shared: Mapped[bool] = mapped_column(default=False)

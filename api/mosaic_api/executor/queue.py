@@ -56,7 +56,7 @@ class Claim:
 
     Attributes:
         id: of the row.
-        namespace, name, uid, spec: of the MosaicRequest.
+        namespace, name, uid, api_version, spec: of the MosaicRequest.
         status: with which work begins.
         attempt: from 1.
         deadline: as the spec has it.
@@ -67,6 +67,7 @@ class Claim:
     namespace: str
     name: str
     uid: str
+    api_version: str
     spec: dict[str, Any]
     status: Status
     attempt: int
@@ -122,6 +123,7 @@ class Queue:
             namespace=request.namespace,
             name=request.name,
             uid=request.uid,
+            api_version=request.api_version,
             spec=request.spec,
             status=begun.status,
             attempt=request.attempts,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import CRASHED, REFUSED, UNPUBLISHED, Phase, Trouble, messages
-from mosaic_crds.names import API_VERSION, KIND
+from mosaic_crds.request import request_manifest
 from sqlalchemy.exc import DBAPIError
 
 from mosaic_api.executor.cleanup import Traces
@@ -64,9 +64,10 @@ def work_off(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> No
 
 def job_of(claim: Claim, settings: Settings) -> Job:
     """What the process of a claim is told."""
-    metadata = {"name": claim.name, "namespace": claim.namespace, "uid": claim.uid}
     return Job(
-        request={"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": claim.spec},
+        request=request_manifest(
+            claim.name, claim.spec, api_version=claim.api_version, namespace=claim.namespace, uid=claim.uid
+        ),
         store=settings.store,
         allowed_hosts=settings.allowed_hosts,
         scenes=[str(folder) for folder in settings.scenes],

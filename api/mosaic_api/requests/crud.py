@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
-from mosaic_crds.names import API_VERSION, KIND
-from mosaic_crds.request import LONGEST_NAME, MosaicRequest
+from mosaic_crds.request import LONGEST_NAME, MosaicRequest, request_manifest
 from mosaic_crds.validation import expect_size, load_request
 from mosaic_worker.geometry.geojson import with_plain_area
 from mosaic_worker.product import product_of
@@ -128,9 +127,7 @@ def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | No
     Raises:
         RequestError: it is not valid; the sentence begins with the field.
     """
-    metadata = {"name": name, "namespace": namespace} | ({} if uid is None else {"uid": uid})
-    plain = with_plain_area(spec)
-    return load_request({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": plain})
+    return load_request(request_manifest(name, with_plain_area(spec), namespace=namespace, uid=uid))
 
 
 def find(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:

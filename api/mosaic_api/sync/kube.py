@@ -14,7 +14,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import ShallowDecoder
-from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, KIND, LABEL_OWNER, PLURAL
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, GROUP, LABEL_OWNER, PLURAL
+from mosaic_crds.request import request_manifest
 
 from mosaic_api.sync.observed import Resource, Row
 
@@ -86,7 +87,7 @@ class Cluster:
 
     def __init__(self, found: Configuration, namespace: str) -> None:
         self._client = ApiClient(found)
-        self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
+        self._path = _path(API_VERSION, namespace)
         self._namespace = namespace
 
     def list(self) -> tuple[list[Resource], str]:
@@ -121,18 +122,16 @@ class Cluster:
 
     def apply(self, row: Row) -> Resource:
         """Ask for the mosaic of a row, or find it asked for."""
-        document = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {
-                "name": row.name,
-                "namespace": self._namespace,
-                "annotations": {ANNOTATION_ROW: str(row.id)},
-                "labels": {LABEL_OWNER: str(row.owner)} if row.owner is not None else {},
-            },
-            "spec": dict(row.spec),
-        }
-        return _slim(self._call("patch", f"{self._path}/{row.name}", document, APPLY, fieldManager=MANAGER))
+        document = request_manifest(
+            row.name,
+            row.spec,
+            api_version=row.api_version,
+            namespace=self._namespace,
+            annotations={ANNOTATION_ROW: str(row.id)},
+            labels={LABEL_OWNER: str(row.owner)} if row.owner is not None else {},
+        )
+        path = f"{_path(row.api_version, self._namespace)}/{row.name}"
+        return _slim(self._call("patch", path, document, APPLY, fieldManager=MANAGER))
 
     def cancel(self, name: str, uid: str) -> None:
         """Let the work on this very request stop."""
@@ -217,6 +216,11 @@ def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
             yield from (_JSON.decode(line.decode()) for line in whole if line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ApiError(0, f"the watch broke off: {error}") from error
+
+
+def _path(api_version: str, namespace: str) -> str:
+    """The path of the MosaicRequests of a namespace."""
+    return f"/apis/{api_version}/namespaces/{namespace}/{PLURAL}"
 
 
 def _slim(document: Mapping[str, Any]) -> Resource:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
-from mosaic_crds.names import ANNOTATION_ROW
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION
 from mosaic_crds.spec import Execution
 
 from mosaic_api.database.models import Request
@@ -89,6 +89,7 @@ class Row:
     name: str
     changed: datetime
     owner: uuid.UUID | None = None
+    api_version: str = API_VERSION
     spec: Mapping[str, Any] = field(default_factory=dict)
     phase: str = str(Phase.PENDING)
     status: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class Row:
             name=request.name,
             changed=request.changed,
             owner=request.owner_id,
+            api_version=request.api_version,
             spec=request.spec,
             phase=request.phase,
             status=request.status,

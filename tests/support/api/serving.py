@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import yaml
+from mosaic_crds.names import API_VERSION
 
 from support.api.executors import children, lives, spec_of, until
 from support.scenes.rasters import noise, write_raster
@@ -32,7 +33,7 @@ def own_place() -> Iterator[Path]:
 
 
 def write_request(path: Path, spec: dict) -> Path:
-    head = {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest", "metadata": {"name": path.stem}}
+    head = {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": path.stem}}
     path.write_text(yaml.safe_dump(head | {"spec": spec}))
     return path
 

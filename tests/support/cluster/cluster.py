@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from mosaic_crds.names import API_VERSION
 
 from support.cluster.reads import read
 
@@ -168,7 +169,7 @@ class Release:
 
     def submit(self, name: str, spec: Document) -> str:
         """Apply a request; give its uid."""
-        request = {"apiVersion": "mosaics.arbutus.dev/v1alpha1", "kind": "MosaicRequest", "metadata": {"name": name}}
+        request = {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": name}}
         self.cluster.apply(request | {"spec": spec}, "--namespace", self.namespace)
         return str(self.get("mosaic", name)["metadata"]["uid"])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubernetes import config
 from kubernetes.client import ApiClient
+from mosaic_crds.names import API_VERSION
 from urllib3.exceptions import HTTPError
 
 Document = dict[str, Any]
@@ -20,7 +21,7 @@ _KINDS = {
     "event": (_CORE, "events"),
     "job": ("apis/batch/v1", "jobs"),
     "lease": ("apis/coordination.k8s.io/v1", "leases"),
-    "mosaic": ("apis/mosaics.arbutus.dev/v1alpha1", "mosaicrequests"),
+    "mosaic": (f"apis/{API_VERSION}", "mosaicrequests"),
     "namespace": (_CORE, "namespaces", _GLOBAL),
     "node": (_CORE, "nodes", _GLOBAL),
     "pod": (_CORE, "pods"),

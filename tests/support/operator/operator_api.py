@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
-from mosaic_crds.names import LABEL_STEP
+from mosaic_crds.names import API_VERSION, LABEL_STEP
 from mosaic_operator.backoff import Backoff
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.cluster import Cluster
@@ -240,7 +240,7 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
     api = ApiServer()
     app = web.Application(middlewares=[api.with_faults])
     jobs, core = "/apis/batch/v1/namespaces/{namespace}/jobs", "/api/v1/namespaces/{namespace}"
-    requests = "/apis/mosaics.arbutus.dev/v1alpha1/namespaces/{namespace}/mosaicrequests"
+    requests = f"/apis/{API_VERSION}/namespaces/{{namespace}}/mosaicrequests"
     app.add_routes(
         [
             web.post(jobs, api.create_job),
@@ -253,7 +253,7 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
             web.get(core + "/events", api.list_events),
             web.post(core + "/events", api.create_event),
             web.get(requests, api.list_requests),
-            web.get("/apis/mosaics.arbutus.dev/v1alpha1/mosaicrequests", api.list_requests),
+            web.get(f"/apis/{API_VERSION}/mosaicrequests", api.list_requests),
             web.route("*", requests + "/{name}", api.change_request),
             web.get(jobs, api.list_jobs),
             web.get("/apis/batch/v1/jobs", api.list_jobs),

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
@@ -41,7 +42,7 @@ def settings(**changes: Any) -> Settings:
 
 def request(name: str = "ndsi", uid: str = "u1", namespace: str = "team", **execution: Any) -> dict[str, Any]:
     return {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {
             "name": name,

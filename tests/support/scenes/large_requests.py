@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from mosaic_crds.area import MOST_POSITIONS
+from mosaic_crds.names import API_VERSION
 
 SCENES = 500
 BANDS = ("red", "green", "blue", "nir")
@@ -25,7 +26,7 @@ def largest_request(address: str = "https://example.org", place: tuple[float, fl
         for number in range(SCENES)
     ]
     return {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "largest", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
         "spec": {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.validation import load_request
 from mosaic_worker.local.run import run
@@ -18,7 +19,7 @@ def request_of(spec: dict[str, Any], name: str = "test") -> MosaicRequest:
     """A MosaicRequest with a spec."""
     return load_request(
         {
-            "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": "MosaicRequest",
             "metadata": {"name": name},
             "spec": spec,

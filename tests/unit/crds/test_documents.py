@@ -5,17 +5,18 @@ import time
 
 import pytest
 from mosaic_crds.errors import RequestError
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.validation import parse_request
 
 from support.contract_table import BASE
 
-REQUEST = """
-apiVersion: mosaics.arbutus.dev/v1alpha1
+REQUEST = f"""
+apiVersion: {API_VERSION}
 kind: MosaicRequest
-metadata: {name: test}
+metadata: {{name: test}}
 spec:
-  source: {files: {scenes: [{bands: {green: g.tif, swir16: s.tif}}]}}
-  product: {index: NDSI}
+  source: {{files: {{scenes: [{{bands: {{green: g.tif, swir16: s.tif}}}}]}}}}
+  product: {{index: NDSI}}
 """
 BEGINS = "a MosaicRequest begins with apiVersion, kind, metadata and spec"
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import DEEPEST_JSON, ShallowDecoder, check_json, parse_json, storable
+from mosaic_crds.names import API_VERSION
 from mosaic_crds.validation import parse_request
 
 SMALL = "it"
@@ -92,7 +93,7 @@ def test_anything_can_be_made_storable():
 )
 def test_a_request_in_yaml_is_held_to_the_same_rule(query: str):
     request = f"""
-apiVersion: mosaics.arbutus.dev/v1alpha1
+apiVersion: {API_VERSION}
 kind: MosaicRequest
 metadata: {{name: x}}
 spec:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mosaic_crds.names import API_VERSION
 from mosaic_worker.local.run import prepare
 from mosaic_worker.pixels.compute import compute_tile, expect_tiles
 from mosaic_worker.plan.model import Plan
@@ -120,7 +121,7 @@ def test_local_files_need_no_client(tmp_path):
     (tmp_path / "request.json").write_text(
         json.dumps(
             {
-                "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+                "apiVersion": API_VERSION,
                 "kind": "MosaicRequest",
                 "metadata": {"name": "local"},
                 "spec": spec("."),

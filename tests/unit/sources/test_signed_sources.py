@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from mosaic_crds.names import API_VERSION
 from mosaic_worker.__main__ import main
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.local.run import run
@@ -92,7 +93,7 @@ def written(folder: Path) -> str:
 def test_pods_sign_for_themselves_and_no_signature_is_kept_or_said(served, tmp_path, capfd, kind):
     address, _, _ = served
     request = {
-        "apiVersion": "mosaics.arbutus.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
         "metadata": {"name": "signed", "namespace": "team", "uid": "0b5c8f0e-6a54-4c93-8f0e-0b5c8f0e6a54"},
         "spec": spec(kind, address),
