@@ -79,7 +79,8 @@ def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, 
     listed = run("get").stdout.splitlines()
     assert listed[1].split()[:4] == ["snow", "Running", "37", "%"]
     assert run("fetch", "snow").stderr.startswith("mosaic: snow has no result (Running)")
-    told = Results(made.folder.split("/")[1], "snow", "u1").told(json.dumps(made.item).encode(), open_store(str(store)))
+    results = Results(made.folder.split("/")[1], "snow", "u1")
+    told = results.summary(json.dumps(made.item).encode(), open_store(str(store)))
     kube.tell(namespace, "snow", {"phase": "Succeeded", "message": f"published {told['cog']}", "result": told})
     out, said = watching.communicate(timeout=60)
     assert (watching.returncode, out) == (0, f"published {told['cog']}\n"), said

@@ -286,7 +286,7 @@ def test_a_read_that_fails_once_is_no_reason_to_skip(folder: Path, monkeypatch: 
 def test_a_skipped_scene_is_told_in_the_status(folder: Path):
     damage(folder / "b.tif", 3, 2)
     made = make(folder, spec(folder, onUnreadable="skip"))
-    told = Results("default", "test", UID).told(json.dumps(made.item).encode(), open_store(str(folder / "store")))
+    told = Results("default", "test", UID).summary(json.dumps(made.item).encode(), open_store(str(folder / "store")))
     assert told["notes"] == properties(made.item)[1]
     ResultStatus.model_validate(told)
 

@@ -61,7 +61,8 @@ def test_what_is_missing_counts_against_the_area_alone(tmp_path: Path):
     request = request_of({"source": files({"bands": {"red": "red.tif"}}), "product": {"bands": ["red"]}})
     told = Results(request.metadata.namespace, "test", made.folder.name)
     store = open_store(str(tmp_path / "store"))
-    assert told.told((made.folder / "mosaic.json").read_bytes(), store)["statistics"]["validPercent"] == percent(made)
+    summary = told.summary((made.folder / "mosaic.json").read_bytes(), store)
+    assert summary["statistics"]["validPercent"] == percent(made)
 
 
 def test_without_a_polygon_all_pixels_count(tmp_path: Path):

@@ -1,7 +1,7 @@
-"""What pods run: `python -m mosaic_worker plan|tiles|finalize|sweep`, told by the environment what to do.
+"""What pods run: `python -m mosaic_worker plan|tiles|finalize|sweep`, configured by the environment.
 
-The exit code says whose fault a failure was (mosaic_crds.errors), and the termination message, JSON of less than 4096
-bytes, says what came out or what went wrong: the operator reads both and needs no store.
+The exit code says who caused a failure (mosaic_crds.errors). The termination message, JSON of less than 4096 bytes, has
+the result or the error. The operator reads both and needs no store.
 """
 
 import json
@@ -35,13 +35,13 @@ LONGEST_MESSAGE = 4000
 CRASHED = 1
 """Exit code after an unexpected error: the operator starts another pod, as after any but 42 and 43."""
 MOST_WARNINGS, LONGEST_WARNINGS, LONGEST_NOTES = 15, 3000, 2000
-"""How many of a plan's warnings, or of the notes on a result, are told there, and their bytes."""
+"""How many of a plan's warnings, or of the notes on a result, the message contains, and their bytes."""
 MOST_TILES_AGAIN = 8
 """Tiles that the finalize pod computes itself; of more the operator starts the ranges again."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
-    """Do one step; give its exit code."""
+    """Run one step. Return its exit code."""
     if len(arguments) != 1 or arguments[0] not in set(Step):
         print(f"usage: python -m mosaic_worker {'|'.join(Step)}", file=sys.stderr)  # noqa: T201
         return 2
@@ -78,7 +78,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         )
         parallelism = int(environment.get(worker_pod.ENV_PARALLELISM, Execution().parallelism))
         plan = plan_step(request, uid, store, gate, limits, parallelism)
-        return plan.summary() | {"warnings": _told(plan.warnings)}
+        return plan.summary() | {"warnings": _shortened_list(plan.warnings)}
     results = Results.of_request(request, uid)
     published = results.published(store)
     if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
@@ -105,13 +105,13 @@ def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer
 
 
 def _result(results: Results, published: bytes, store: Store) -> dict[str, Any]:
-    """What is told of a published mosaic."""
-    told = results.told(published, store)
-    return told | {"notes": _told(told["notes"], LONGEST_NOTES)} if "notes" in told else told
+    """The message about a published mosaic."""
+    found = results.summary(published, store)
+    return found | {"notes": _shortened_list(found["notes"], LONGEST_NOTES)} if "notes" in found else found
 
 
 def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str, Any]:
-    """Publish, or tell how many tiles must be computed again by pods; a few are computed again here.
+    """Publish, or return how many tiles pods must compute again; a few are computed again here.
 
     Tiles were lost, or were computed before a scene of theirs proved unreadable.
     """
@@ -139,14 +139,14 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     return environment[name]
 
 
-def _told(warnings: Sequence[str], longest: int = LONGEST_WARNINGS) -> list[str]:
-    """As many warnings as fit beside what else is told; the Item has all."""
-    told: list[str] = []
+def _shortened_list(warnings: Sequence[str], longest: int = LONGEST_WARNINGS) -> list[str]:
+    """As many warnings as fit into the message; the Item has all."""
+    kept: list[str] = []
     for number, warning in enumerate(warnings):
-        if len(told) == MOST_WARNINGS or len(json.dumps([*told, warning])) > longest:
-            return [*told, f"{len(warnings) - number} more warning(s) are in the Item"]
-        told.append(warning)
-    return told
+        if len(kept) == MOST_WARNINGS or len(json.dumps([*kept, warning])) > longest:
+            return [*kept, f"{len(warnings) - number} more warning(s) are in the Item"]
+        kept.append(warning)
+    return kept
 
 
 def _shortened(text: str) -> str:

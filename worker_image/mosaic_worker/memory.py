@@ -1,4 +1,4 @@
-"""How a process keeps the memory that its arrays leave."""
+"""How a process reuses the memory of freed arrays."""
 
 import ctypes
 
@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
     """Let freed arrays be used again, where the C library is glibc; elsewhere nothing is changed.
 
     glibc gives the kernel back what a large array leaves, and the kernel clears it, page by page, for the next one of
-    the same size: a tenth of the time that tiles take beside decoding.
+    the same size: a tenth of the time of a tile without decoding.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

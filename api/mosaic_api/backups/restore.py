@@ -111,7 +111,7 @@ def _settle(database: Database, store: Store) -> None:
             for request in session.scalars(published.where(Request.uid.is_not(None))):
                 results = Results(request.namespace, request.name, str(request.uid))
                 writer = StatusWriter(request.status, now())
-                writer.publish(results.told(json.dumps(request.item).encode(), store))
+                writer.publish(results.summary(json.dumps(request.item).encode(), store))
                 request.status = writer.status
     finally:
         database.close()

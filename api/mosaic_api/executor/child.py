@@ -56,7 +56,7 @@ def make_mosaic(job: Job, tell: Tell) -> None:
         uid = str(request.metadata.uid)
         gate, limits = gate_of(job.allowed_hosts, [Path(folder) for folder in job.scenes]), Limits(job.max_pixels)
         result = run(request, gate, job.store, uid=uid, limits=limits, progress=Told())
-        told = Results.of_request(request, uid).told(json.dumps(result.item).encode(), open_store(job.store))
+        told = Results.of_request(request, uid).summary(json.dumps(result.item).encode(), open_store(job.store))
         tell({"published": told, "item": result.item})
     except RequestError as error:
         tell({"failed": str(error), "reason": REFUSED})

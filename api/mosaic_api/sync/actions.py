@@ -149,7 +149,7 @@ class Hands:
             writer = StatusWriter(request.status, now())
             if item is not None:
                 request.item = json.loads(item)
-                writer.publish(results.told(item, self._store))
+                writer.publish(results.summary(item, self._store))
                 crud.tell(request, writer.status)
             elif not row.over and not row.removed and not row.cancelled and request.crd != definition.uid:
                 request.uid = request.crd = request.started = None

@@ -18,7 +18,7 @@ CHUNK = 2**17
 
 
 class _Medoid(Reducer):
-    """Keeps all scenes, and beside their values what they are compared by, where that is something else."""
+    """Keeps all scenes, and what they are compared by where that is not their values."""
 
     def __init__(self, _: Composite, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
         super().__init__(shape)

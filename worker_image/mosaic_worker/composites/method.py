@@ -37,7 +37,7 @@ class CompositeMethod:
             many scenes may be added at most; and by how many layers each is compared.
         sort_key: scenes are read in ascending order of it, equal ones as given; all as given if None.
         needs: what the sort key needs of each scene, where it has no default.
-        extra_bands: bands that are read of each scene beside those of the product, by canonical name.
+        extra_bands: bands that are read of each scene in addition to those of the product, by canonical name.
         takes_first_valid: whether each pixel comes from the first valid scene, so that later ones may stay unread.
         keeps_all_scenes: whether the reducer holds all scenes in memory until the end.
         compares_scenes: whether numbers of scenes are compared, which must then all be calibrated alike.

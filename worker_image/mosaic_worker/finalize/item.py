@@ -1,4 +1,4 @@
-"""The STAC Item of a mosaic: what was made, from which scenes, by which code, and how its numbers are read."""
+"""The STAC Item of a mosaic: its product, its scenes, the code that made it, and how to read its numbers."""
 
 import json
 import math
@@ -36,7 +36,7 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 ]
 LEAST_GAP = 1e-6
-"""Degrees: what is so nearly all around the Earth is that."""
+"""Degrees: a box that misses the full circle by less than this covers all longitudes."""
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: function sha2-256 (0x12), 32 bytes (0x20)."""
 
@@ -136,7 +136,7 @@ def _told(plan: Plan, skipped: Sequence[Unreadable], notes: Sequence[str]) -> di
 
 
 def _lineage(plan: Plan, scenes: int) -> str:
-    """One sentence of how the mosaic came about."""
+    """One sentence on how the mosaic was made."""
     method = plan.composite.method
     hidden = f", without {', '.join(plan.composite.mask)}" if plan.composite.mask else ""
     return f"{plan.formula.title} of {scenes} scene(s){hidden}, composed by {method} per {plan.composite.of}."

@@ -1,4 +1,4 @@
-"""The finalize step: records merged, the COG assembled, the picture coloured, and the Item written last."""
+"""The finalize step: merge records, assemble the COG, colour the picture, and write the Item last."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ PIECE_BYTES = 16 * 2**20
 
 
 class LostTilesError(PassingError):
-    """Tiles have no record, or their parts are lost or damaged; computing them again mends it.
+    """Tiles have no record, or their parts are lost or damaged. Compute them again.
 
     Attributes:
         tiles: how many are known.
@@ -61,10 +61,10 @@ class _Hashed:
 
 
 def finalize_step(plan: Plan, store: Store) -> bytes:
-    """Publish a mosaic whose tiles are all recorded; give its Item as JSON.
+    """Publish a mosaic whose tiles all have records. Return its Item as JSON.
 
-    Safe to interrupt anywhere and to repeat: the same records give the same bytes, and an Item that is there already
-    means that all is done.
+    Safe to interrupt anywhere and to repeat: the same records give the same bytes, and an existing Item means that
+    everything is done.
 
     Raises:
         LostTilesError: a tile has no record, or its part is lost or damaged.
@@ -143,7 +143,7 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
 
 
 class _Parts:
-    """The tiles' parts, which the COG and the picture are both made of; may be read in several threads at once."""
+    """The tiles' parts, the input of the COG and the picture; several threads may read them."""
 
     def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store) -> None:
         self._plan, self._records, self._store = plan, records, store
@@ -153,7 +153,7 @@ class _Parts:
         """A level of a tile's part, checked the first time that it is read.
 
         Raises:
-            LostTilesError: it is lost or damaged, and is forgotten, so that the next run makes it anew.
+            LostTilesError: it is lost or damaged. It is deleted, so that the next run computes it again.
         """
         record = self._records[tile]
         key = names.part_key(self._plan.uid, tile, record.digest)
@@ -166,7 +166,7 @@ class _Parts:
             return content
         self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
         self._store.delete(key)
-        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to compute it anew")
+        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to compute it again")
 
 
 def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Where the results of a request are, and what is told of them; the Item is written last, so what it names is there."""
+"""Where the results of a request are, and what the status shows. The Item is written last, so its files exist."""
 
 import json
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ class Results:
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
-        """Those of the request that was planned."""
+        """The results of a planned request."""
         return cls(plan.namespace, plan.name, plan.uid)
 
     @classmethod
     def of_request(cls, request: MosaicRequest, uid: str) -> Self:
-        """Those of a request that may have no plan any more."""
+        """The results of a request that may have lost its plan."""
         return cls(request.metadata.namespace, request.metadata.name, uid)
 
     def key(self, file: ResultFile) -> str:
@@ -49,19 +49,19 @@ class Results:
         return store.read(self.key(ITEM))
 
     def published(self, store: Store) -> bytes | None:
-        """The Item, if the mosaic is published; on the disk, for whoever wrote it may have been interrupted before."""
+        """The Item, if the mosaic is published; flushed to disk, because its writer may have died before that."""
         item = self.item(store)
         if item is not None:
             store.create(self.key(ITEM), [item])
         return item
 
     def delete(self, store: Store) -> None:
-        """Delete all files: the Item first, so that nobody sees a mosaic without them."""
+        """Delete all files, the Item first, so that no reader finds an Item without its files."""
         store.delete(self.key(ITEM))
         for key, _ in list(store.list(f"{self.folder}/")):
             store.delete(key)
 
-    def told(self, published: bytes, store: Store) -> dict[str, Any]:
+    def summary(self, published: bytes, store: Store) -> dict[str, Any]:
         """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
         item = json.loads(published)
         found = {

@@ -1,6 +1,6 @@
-"""Ranges handed to worker processes on one machine, as the operator hands them to pods.
+"""Ranges in worker processes on one machine, as the operator runs them in pods.
 
-A process that dies, or works on one range for too long, is replaced and its range done again; what it finished stays.
+A process that dies or takes too long for a range is replaced, and its range is repeated; finished tiles stay.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from mosaic_worker.memory import keep_freed_memory
 
 
 class Work(Protocol):
-    """What a process does with each range that it is handed; made in the parent, used in the process."""
+    """What a process does with a range; made in the parent, used in the process."""
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
-        """Do a range; tell of each finished tile by its index."""
+        """Compute a range; report the index of each finished tile."""
         ...
 
 
@@ -81,7 +81,7 @@ class _Worker:
 
 
 def warm_up() -> ForkServerContext:
-    """Start the process that the workers are copies of: it imports what they need while this one goes on.
+    """Start the process that the workers are copies of: it imports what they need while this process continues.
 
     Forked from here, where there may be threads, they could inherit a lock that nobody opens. The command is imported
     too, because it is the main module, which each of them would import by itself.
@@ -106,13 +106,13 @@ def run_ranges(
     Args:
         ranges: the completion indexes that are left to do.
         work: what to do with each; picklable.
-        processes: how many at once.
-        attempts: how often a range is tried before its loss of processes is given up.
+        processes: how many in parallel.
+        attempts: how often a range may lose its process before the run fails.
         seconds_per_range: after so long a process counts as stuck.
-        on_tile: told of each finished tile, by its index.
+        on_tile: called with the index of each finished tile.
 
     Raises:
-        MosaicError: the first error that a range met; the other processes are ended.
+        MosaicError: the first error that a range met; the other processes are killed.
         PassingError: a range lost its process too often.
     """
     context = warm_up()
@@ -167,7 +167,7 @@ def next_range(waiting: Collection[int], busy: Collection[int], last: int | None
 
 
 def _ready(workers: list[_Worker]) -> list[_Worker]:
-    """The workers that have something to say, died, or are late."""
+    """The workers that sent a message, died, or are late."""
     soonest = min(worker.deadline for worker in workers if worker.index is not None)
     timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
     woken = set(wait([handle for worker in workers for handle in worker.handles], timeout))
@@ -180,7 +180,7 @@ def _ready(workers: list[_Worker]) -> list[_Worker]:
 
 
 def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
-    """Take what a worker says; why it must be replaced, if it must."""
+    """Handle the messages of a worker. Return why it must be replaced, if it must."""
     try:
         while worker.connection.poll():
             message = worker.connection.recv()
@@ -203,7 +203,7 @@ def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
 
 
 def _serve(connection: Connection, work: Work) -> None:
-    """The life of a process: a range at a time, until it is ended."""
+    """The loop of a worker process: one range at a time, until it is killed."""
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its processes itself
     with contextlib.suppress(BrokenPipeError, EOFError):

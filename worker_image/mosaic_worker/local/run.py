@@ -1,4 +1,4 @@
-"""A request on one machine: the same plan, tiles and finalize as in pods, with processes in place of pods."""
+"""A request on one machine: the same steps as in pods, in processes."""
 
 import json
 import os
@@ -30,20 +30,20 @@ from mosaic_worker.tiles.records import read_records
 from mosaic_worker.tiles.skipping import unreadable_scenes
 
 RANGES_PER_PROCESS = 16
-"""To hand a range to a process costs nothing here, and the smaller the last one is the less it holds up."""
+"""Small ranges cost nothing here, and the last one delays the end less."""
 
 
 class Progress:
-    """What a run tells of itself while it goes on; this one tells nobody."""
+    """Reports how a run progresses; this one does nothing."""
 
     def planned(self, plan: Plan, done: Collection[int]) -> None:
-        """The plan is made, and these tiles of it are done already."""
+        """The plan is made; these tiles of it are already done."""
 
     def tile(self, pixels: int) -> None:
         """A tile of so many pixels is done."""
 
     def finalizing(self) -> None:
-        """All tiles are done, and the mosaic is put together."""
+        """All tiles are done; the mosaic is being assembled."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, ui
     """The plan of a request on this machine; nothing is written.
 
     Args:
-        request: what is asked for.
+        request: the request.
         gate: what may be read.
         limits: what is allowed.
-        workers: processes at once.
+        workers: processes in parallel.
         uid: the request's identity; the one that its inputs give it if None.
 
     Raises:
@@ -111,17 +111,17 @@ def run(
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Make a request's mosaic, or find it made; an interrupted run goes on where it stopped.
+    """Make the mosaic of a request, or find it. An interrupted run resumes where it stopped.
 
     Args:
-        request: what is asked for.
+        request: the request.
         gate: what may be read.
         store_uri: where results and work are kept.
         uid: under which they are kept, of a request that has an identity; the one that its inputs give it if None.
-        workers: processes at once; as many as this process may use cores if None.
-        fresh: forget what earlier runs made of the same request.
+        workers: processes in parallel; one for each core that this process may use if None.
+        fresh: delete what earlier runs made of the same request.
         limits: what is allowed.
-        progress: told how it goes.
+        progress: is called as the run progresses.
 
     Raises:
         RequestError: the request, or what it points to, cannot work.

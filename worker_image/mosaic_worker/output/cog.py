@@ -1,4 +1,4 @@
-"""A Cloud Optimized GeoTIFF, put together from blocks that are compressed already.
+"""A Cloud Optimized GeoTIFF, assembled from blocks that are already compressed.
 
 The layout is GDAL's own (driver COG, "COG creation options and structure"): header, ghost area, directories from full
 size to the smallest overview, then the blocks from the smallest overview to full size, each between its size and a copy
@@ -46,7 +46,7 @@ _DESCRIPTIONS = {270, 305}
 _LEADER, _TRAILER = 4, 4
 
 ReadLevel = Callable[[int, int], bytes]
-"""Gives the bytes of a level of a tile's part, by the index of the tile and the number of the level."""
+"""Returns the bytes of a level of a tile's part, by the index of the tile and the number of the level."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def write_cog(
     Args:
         grid: the mosaic's pixels.
         encoding: how they are stored.
-        description: what the file says of itself.
+        description: the metadata of the file.
         tiles: all tiles, row by row.
         parts: where the levels of each tile are in its part.
-        read_level: gives the bytes of a level of a tile's part; asked once for each, and once more for the smallest.
+        read_level: returns the bytes of a level of a tile's part; called once for each, and twice for the smallest.
         classic_limit: the size from which the file is a BigTIFF.
     """
     tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]))]

@@ -21,7 +21,7 @@ class Encoding:
 
     Attributes:
         dtype: of all bands.
-        scales: for each band, what one unit of the stored numbers stands for.
+        scales: for each band, the value of one unit of the stored numbers.
         reductions: for each band, how overviews are made.
         block: the side of a block, pixels.
         offsets: for each band, the value of the stored number 0; 0 for all if empty.
@@ -54,7 +54,7 @@ class Encoding:
         }
 
     def stored(self, values: Floats) -> NDArray[Any]:
-        """The numbers that stand for values (bands, height, width); values that do not fit become "no data"."""
+        """The stored numbers of values (bands, height, width); values that do not fit become "no data"."""
         if self.dtype == "float32":
             return values
         scaled = self._scaled(values)
@@ -82,7 +82,7 @@ class Encoding:
         return offset - INT16_LARGEST * self.scales[band], offset + INT16_LARGEST * self.scales[band]
 
     def values(self, stored: NDArray[Any]) -> Floats:
-        """The values for which stored numbers (bands, height, width) stand, NaN where there is no data."""
+        """The values of stored numbers (bands, height, width), NaN where there is no data."""
         if self.dtype == "float32":
             return stored.astype(np.float32, copy=False)
         if any(self.offsets):

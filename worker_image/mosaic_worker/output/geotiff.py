@@ -1,4 +1,4 @@
-"""GeoTIFFs from blocks that are compressed already; GDAL says in which tags it wants to find what."""
+"""GeoTIFFs from blocks that are compressed already; a small file that GDAL writes supplies the tags."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _HEADER = struct.pack("<4sI", b"II*\0", 8)
 
 @dataclass(frozen=True)
 class Description:
-    """What a GeoTIFF says of itself beside its pixels.
+    """The metadata of a GeoTIFF.
 
     Attributes:
         bands: their names, if they have any.

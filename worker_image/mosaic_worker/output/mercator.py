@@ -98,7 +98,7 @@ def mesh_between(piece: Grid, mosaic: Grid) -> Mesh:
 
 
 def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cells of the first of several sides, of the next ones where these are not exact enough; none that lie nowhere.
+    """Cells of the first of several sides, of the next ones where these are not exact enough; none outside the mosaic.
 
     Returns:
         (cells, 4): left, top, right, bottom in the piece; and (cells, 4, 2): upper left, lower left, lower right, upper
@@ -133,7 +133,7 @@ def _with_middles(edges: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where places of a piece lie on the mosaic: (rows, columns, 2), its column and row; infinite if nowhere."""
+    """Positions of a piece on the mosaic: (rows, columns, 2), column and row; infinite where there is none."""
     xs, ys = np.meshgrid(piece.left + columns * piece.xres, piece.top - rows * piece.yres)
     found = places_in(piece.crs, mosaic.crs, xs.ravel().tolist(), ys.ravel().tolist())
     x, y = (np.asarray(values).reshape(xs.shape) for values in found)
@@ -163,7 +163,7 @@ def _bounds_of(grid: Grid) -> Bounds:
 
 
 def holds_pole(grid: Grid) -> bool:
-    """Whether a pole lies within a projected grid; of degrees all longitudes there are at its edge."""
+    """Whether a projected grid contains a pole. In degrees, all longitudes of a pole are at the edge of a grid."""
     if crs_of(grid.crs).is_geographic:
         return False
     xs, ys = places_in(WGS84, grid.crs, [0.0, 0.0], [90.0, -90.0])

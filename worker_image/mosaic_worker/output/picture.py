@@ -1,4 +1,4 @@
-"""The picture of a mosaic: 8 bits, in Web Mercator, so that it lies straight on a web map."""
+"""The picture of a mosaic: 8 bits, in Web Mercator, so that a web map shows it without warping."""
 
 import io
 import math
@@ -19,23 +19,23 @@ from mosaic_worker.output.png import Strip, png
 from mosaic_worker.output.stretched import StretchedLevel
 
 LARGEST_SIDE = 8192
-"""Pixels; beyond what a screen can use, the COG is what one looks at."""
+"""Pixels. Use the COG for more than a screen can show."""
 THUMBNAIL_SIDE = 512
 STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
-"""Pixels that are warped at once, which bounds the memory."""
+"""Pixels that are warped together, which limits the memory."""
 MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and where it lies.
+    """A picture and its position.
 
     Attributes:
         png: the file.
         sample: every so many of its pixels (height, width, channels), of which the thumbnail is made.
         palette: 256 times red, green, blue of a picture of one channel.
         width, height: pixels.
-        transform: from (column, row) to metres of EPSG:3857; beyond the antimeridian x goes on.
+        transform: from (column, row) to metres of EPSG:3857; x continues beyond the antimeridian.
         reduction: how many pixels of the mosaic a side were one when the picture was made; 1 for the mosaic itself.
     """
 
@@ -79,7 +79,7 @@ def render(
     """Colour a mosaic.
 
     Args:
-        stretched: gives a level of the mosaic in 8 bits; one band is coloured, of three a colour picture is made.
+        stretched: returns a level of the mosaic in 8 bits; one band gets colours, three make a colour picture.
         levels: how many there are: full size, half, …
         grid: the mosaic's pixels.
         colormap: for one band.
@@ -119,7 +119,7 @@ class _Painter:
     target: Grid
 
     def strip(self, row: int, factor: int) -> tuple[Strip, Bytes]:
-        """The strip that starts at a row, and every so many pixels of it, for a thumbnail."""
+        """The strip that starts at a row, and every nth pixel of it, for a thumbnail."""
         height = min(STRIP_ROWS, self.target.height - row)
         indexes = np.zeros((self.mosaic.bands, height, self.target.width), np.uint8)
         for column in range(0, self.target.width, CHUNK_COLUMNS):

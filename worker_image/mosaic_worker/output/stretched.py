@@ -1,4 +1,4 @@
-"""A level of the mosaic in 8 bits, as the picture is painted from: its parts are decoded and stretched once each."""
+"""A level of the mosaic in 8 bits, the input of the picture: each part is decoded and stretched once."""
 
 import threading
 from collections import OrderedDict
@@ -19,7 +19,7 @@ CACHE_BYTES = 256 * 2**20
 LARGEST_GAIN = float(np.finfo(np.float32).max)
 """Colours for each unit of the values, so that the product stays a number."""
 CACHE_ROWS = 32
-"""Rows stretched at once, which stay in a core's cache."""
+"""Rows that are stretched together, and so stay in a core's cache."""
 
 Bytes = NDArray[np.uint8]
 Limits = Sequence[tuple[float, float]]
@@ -27,7 +27,7 @@ Limits = Sequence[tuple[float, float]]
 
 
 class StretchedLevel:
-    """The bands of a picture, of one level; may be read in several threads at once.
+    """The bands of a picture, of one level; several threads may read it.
 
     Attributes:
         bands: how many there are: one, or three.
@@ -36,7 +36,7 @@ class StretchedLevel:
     def __init__(
         self, tiles: Sequence[Tile], level: int, encoding: Encoding, read_part: Callable[[int], bytes], stretch: Limits
     ) -> None:
-        """Take the tiles of a mosaic, and what gives the bytes of one's part of the level by the tile's index."""
+        """Args: the tiles of a mosaic, and a function that returns the bytes of a tile's part of the level."""
         self.bands = len(stretch)
         self._tiles, self._level, self._encoding, self._read_part = tiles, level, encoding, read_part
         self._stretch = stretch
@@ -47,7 +47,7 @@ class StretchedLevel:
         self._keeping = threading.Lock()
 
     def read(self, window: Window) -> Bytes:
-        """The pixels of a window that lies within the level: uint8 (bands, height, width)."""
+        """The pixels of a window within the level: uint8 (bands, height, width)."""
         found = np.empty((self.bands, window.bottom - window.top, window.right - window.left), np.uint8)
         for row in range(window.top // self._side, (window.bottom - 1) // self._side + 1):
             for column in range(window.left // self._side, (window.right - 1) // self._side + 1):
@@ -61,7 +61,7 @@ class StretchedLevel:
         return found
 
     def _part(self, index: int) -> Bytes:
-        """A part, made by whoever asks first, while others wait for it; the least recently asked for is forgotten."""
+        """A part. The first caller makes it while others wait for it; the least recently used is dropped."""
         with self._keeping:
             first = index not in self._kept
             future = self._kept.setdefault(index, Future())

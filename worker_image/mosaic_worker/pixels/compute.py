@@ -21,7 +21,7 @@ from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_piec
 from mosaic_worker.sources.scenes import Mask, Scene
 
 SPARE = 2
-"""Pixels around the window of a scene that are looked at before the scene is passed over."""
+"""Pixels around the window of a scene that must be complete before the scene is skipped."""
 STRIP_BYTES = 256 * 2**20
 """Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
 
@@ -40,12 +40,12 @@ class UnreadableSceneError(RequestError):
 
 @dataclass(frozen=True)
 class TilePixels:
-    """What a tile holds.
+    """The result of a tile.
 
     Attributes:
         values: float32 (bands, height, width), NaN where there is no data; the product's bands, then count and scene.
-        out_of_range: values of a normalised difference that were discarded because they lay outside [-1, 1].
-        inside: how many of the pixels lie in the area of the request.
+        out_of_range: values of a normalised difference that were discarded because they are outside [-1, 1].
+        inside: how many of the pixels are in the area of the request.
         scenes: 1-based numbers of the scenes that were read.
     """
 
@@ -56,7 +56,7 @@ class TilePixels:
 
 
 def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collection[int] = ()) -> TilePixels:
-    """Compute a tile; the same plan, tile and skipped scenes give the same bits, whoever computes them.
+    """Compute a tile; the same plan, tile and skipped scenes give the same bits on every machine.
 
     Args:
         plan: the plan.
@@ -86,9 +86,9 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collecti
 
 
 def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skipped: Collection[int] = ()) -> None:
-    """Have what tiles will be computed from read ahead, where it lies at servers.
+    """Read ahead what tiles need from servers.
 
-    Of a method that chooses scenes only the best one's, for the others may not be needed.
+    For a method that takes the first valid scene, only that of the first scene: the others may not be needed.
     """
     for tile in tiles:
         grid = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
@@ -116,7 +116,7 @@ def _expected(plan: Plan, scene: Scene, grid: Grid) -> Iterator[Expected]:
 
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
-    """Rows that are worked on at once: as many blocks, or else rows, as fit the memory of a strip; at least one."""
+    """Rows of a strip: as many blocks, or else rows, as fit into its memory; at least one."""
     bands, compared = len(_composed_bands(plan)), plan.compared_layers
     pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared)
     read = [band for planned in scenes for band in planned.scene.bands.values()]
@@ -145,7 +145,7 @@ def _strip(
         scenes: those that may touch the strip, with their numbers.
         grid: the strip's pixels.
         sources: handles to the scenes' files.
-        wanted: which pixels lie in the area, (height, width); all if None.
+        wanted: which pixels are in the area, (height, width); all if None.
     """
     formula, composite = plan.formula, plan.composite
     by_product = composite.of == "product"
@@ -217,7 +217,7 @@ def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources
 
 
 def _with_extra_bands(plan: Plan, composed: Floats, result: Reduced) -> Floats:
-    """The mosaic's bands: the product's, then count and scene where they are asked for."""
+    """The mosaic's bands: the product's, then count and scene if the request wants them."""
     layers = []
     if plan.composite.count:
         layers.append(result.count.astype(np.float32))

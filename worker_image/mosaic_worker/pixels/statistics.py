@@ -13,14 +13,14 @@ from pydantic import PlainSerializer, PlainValidator
 
 Floats = NDArray[np.float32]
 Bins = Literal["normalised difference", "float32"]
+"""Equal bins over [-1, 1]; or bins by the upper 16 bits of a float32: sign, exponent and 7 bits of the fraction,
+which make percentiles right to 0.8 %."""
 
 NORMALISED_BINS = 20_000
 """Over [-1, 1], so that a percentile is right to 0.0001."""
-FLOAT_BINS = 1 << 16
-"""By the upper 16 bits of a float32: sign, exponent and 7 bits of the fraction, so a percentile is right to 0.8 %."""
 ITEM_BINS = 256
 STRIP = 1 << 16
-"""Pixels worked on at once, which stay in a core's cache."""
+"""Pixels that are processed together, and so stay in a core's cache."""
 
 
 def _packed(counts: NDArray[np.int64]) -> str:
@@ -32,7 +32,7 @@ def _unpacked(packed: object) -> NDArray[np.int64]:
 
 
 Counts = Annotated[NDArray[np.int64], PlainValidator(_unpacked), PlainSerializer(_packed)]
-"""Values per bin; in JSON compressed, for most bins are empty or alike."""
+"""Values per bin; compressed in JSON, because most bins are empty or alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class BandStatistics:
         return 100 * self.totals.valid / self.totals.pixels if self.totals.pixels else 0.0
 
     def percentile(self, percent: float) -> float:
-        """The value below which so many percent of the values lie: to the width of a bin, exact at 0 and 100."""
+        """The value that this share of the values is below: to the width of a bin, exact at 0 and 100."""
         if not self.totals.valid or percent <= 0:
             return self.minimum
         if percent >= 100:
@@ -130,7 +130,7 @@ class BandStatistics:
         return upper - lower
 
     def _bin_of(self, percent: float) -> tuple[int, float]:
-        """In which bin of `counts` a percentile lies, and how far into it, 0 to 1."""
+        """The bin of `counts` that contains a percentile, and how far into the bin it is, 0 to 1."""
         below = np.cumsum(self.totals.counts)
         wanted = self.totals.valid * percent / 100
         place = int(np.searchsorted(below, wanted, side="left"))
@@ -169,10 +169,10 @@ def measure(
 
     Args:
         values: float32 (bands, height, width), NaN where there is no data.
-        normalised_difference: whether they lie in [-1, 1].
+        normalised_difference: whether they are in [-1, 1].
         out_of_range: how many values of a normalised difference were discarded.
         overflow: for each band, how many values do not fit the type of the mosaic; none if None.
-        inside: how many of the pixels lie in the area of the request; all if None.
+        inside: how many of the pixels are in the area of the request; all if None.
     """
     bins: Bins = "normalised difference" if normalised_difference else "float32"
     lost = [0] * len(values) if overflow is None else overflow
@@ -191,7 +191,7 @@ def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
 
 
 def bin_edges(bins: Bins, number: int) -> tuple[float, float]:
-    """The values between which a bin lies."""
+    """The lower and upper limit of a bin."""
     if bins == "normalised difference":
         return number / (NORMALISED_BINS / 2) - 1, (number + 1) / (NORMALISED_BINS / 2) - 1
     lower, upper = _float_of(number << 16), _float_of((number << 16) | 0xFFFF)

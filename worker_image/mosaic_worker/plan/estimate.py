@@ -1,4 +1,4 @@
-"""How much work a mosaic is: for ranges of equal work, and for what a user is told to expect."""
+"""How much work a mosaic is: to make ranges of equal work, and to show users what to expect."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def estimate(
         grid: its pixels.
         scenes: in order of preference.
         bands: how many the mosaic has.
-        asked: the kernel that is asked for, if any.
+        asked: the kernel of the request, if it names one.
         until_full: see `CompositeMethod.stops_when_full`.
     """
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6

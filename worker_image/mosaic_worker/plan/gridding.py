@@ -31,7 +31,7 @@ COARSEST = 1000
 
 
 def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, most_pixels: int) -> Grid:
-    """The grid of a mosaic: its CRS and resolution as asked for, snapped, over the area or the whole of the scenes.
+    """The grid of a mosaic: the CRS and resolution of the request, snapped, over the area or all scenes.
 
     Raises:
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
@@ -53,7 +53,7 @@ def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometr
 
 
 def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pixels: int) -> Grid:
-    """The grid of a mosaic whose scenes are not known, and have no say in it.
+    """The grid of a mosaic whose scenes are unknown and do not affect it.
 
     Args:
         area: in degrees, unwrapped.
@@ -201,7 +201,7 @@ def _extent(images: Sequence[Grid], crs: str) -> Bounds:
 def _resolution(
     asked: float | None, crs: str, images: Sequence[Grid], bounds: Bounds, own: Grid | None
 ) -> tuple[float, float]:
-    """Across and down, in units of the CRS: as asked for, else the coarsest native one of the bands used."""
+    """Across and down, in units of the CRS: that of the request, else the coarsest native one of the bands."""
     if asked is not None:
         return asked, asked
     if own is not None and all((image.xres, image.yres) <= (own.xres, own.yres) for image in images):

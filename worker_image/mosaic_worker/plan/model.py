@@ -54,13 +54,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What tiles and finalize work from.
+    """What the steps tiles and finalize read.
 
     Attributes:
-        code: the version of the code that made the plan; only the same code may work from it.
+        code: the version of the code that made the plan; only the same code may use it.
         uid, name, namespace: of the request.
         product, composite, output: as in the request; the source is resolved into the scenes.
-        resampling: the kernel that was asked for, if any.
+        resampling: the kernel of the request, if it names one.
         grid: the mosaic's pixels.
         block: the side of the COG's blocks, pixels.
         tile_side: pixels.
@@ -121,7 +121,7 @@ class Plan:
 
     @property
     def compared_layers(self) -> int:
-        """How many layers scenes are compared by, beside those that are composed."""
+        """How many layers scenes are compared by, in addition to those that are composed."""
         return self.method.compared_layers(self.composite.of, self.formula.input_bands)
 
     @property

@@ -35,7 +35,7 @@ REFLECTANCES = Packing(0.0001, 0.0)
 def packing_of(bands: Sequence[Band]) -> Packing:
     """How the values of one band are packed.
 
-    Stored numbers without a scale stay as they are. Reflectances, and values of which the files tell no range, are
+    Stored numbers without a scale stay as they are. Reflectances, and values whose range the files do not limit, are
     packed as reflectances. For others, such as temperatures, scale and offset hold all that 8 or 16 bits of the files
     can say, in the files' own steps where 65,535 of these are enough.
 

@@ -1,4 +1,4 @@
-"""The plan step: scenes resolved, the grid fixed, the work cut; what cannot work is refused before a pixel is read."""
+"""The plan step: resolve the scenes, fix the grid, divide the work, and refuse early what cannot work."""
 
 import hashlib
 from collections.abc import Sequence
@@ -57,12 +57,12 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
     """The plan of a request: the one that is written already, or a new one, written create-only.
 
     Args:
-        request: what was asked for.
+        request: the request.
         uid: the request's identity, under which all of its work is kept.
         store: where the plan is written.
         gate: what may be read.
         limits: what the installation allows.
-        parallelism: how many workers there may ever be.
+        parallelism: the largest possible number of workers.
 
     Raises:
         RequestError: the request, or what it points to, cannot work.
@@ -95,9 +95,9 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     """Decide everything about a mosaic, from the request and its scenes' headers alone, and cut it into ranges.
 
     Args:
-        request: what was asked for.
+        request: the request.
         uid: the request's identity.
-        found: the scenes, and what is to be said of them.
+        found: the scenes, and notes on them.
         limits: what the installation allows.
         ranges: how many there are at most.
 

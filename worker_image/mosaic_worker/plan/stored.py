@@ -12,7 +12,7 @@ from mosaic_worker.version import code_version, is_this_code
 
 
 class OtherCodeError(RequestError):
-    """A plan was made by other code than this, which must not work from it."""
+    """Other code made the plan, so this code must not use it."""
 
 
 def read_plan(uid: str, store: Store) -> Plan | None:
@@ -46,7 +46,7 @@ def kept_plan(uid: str, store: Store) -> Plan | None:
 
 
 def write_plan(plan: Plan, store: Store) -> Plan:
-    """Write a plan; give the one that counts, which is another's where that was written first."""
+    """Write a plan. Return the plan in the store, which is another one if that was written first."""
     while not store.create(names.plan_key(plan.uid), [plan.to_json()]):
         written = kept_plan(plan.uid, store)
         if written is not None:

@@ -18,10 +18,10 @@ class Product:
     """A product, ready to compute.
 
     Attributes:
-        kind: how it was asked for.
+        kind: the field of the request that defines it.
         title: for people.
         input_bands: canonical names of the bands it needs.
-        output_bands: names of the bands it gives.
+        output_bands: names of the bands that it returns.
         expression: the formula; None where the bands themselves are the product.
     """
 
@@ -38,7 +38,7 @@ class Product:
 
     @property
     def normalised_difference(self) -> bool:
-        """Whether values lie in [-1, 1] by their formula."""
+        """Whether the formula limits values to [-1, 1]."""
         return self.expression is not None and self.expression.normalised_difference
 
     @property

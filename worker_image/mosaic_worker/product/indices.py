@@ -16,7 +16,7 @@ _WAVELENGTH = re.compile(r"lambda(\w+)")
 
 @dataclass(frozen=True)
 class Constant:
-    """A number in a formula that has a name: its usual value, and what it stands for."""
+    """A number in a formula that has a name: its usual value and its meaning."""
 
     name: str
     value: float

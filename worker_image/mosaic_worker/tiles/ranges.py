@@ -1,4 +1,4 @@
-"""The tiles step: a range of tiles computed and written, each as a part and then a record that says so."""
+"""The tiles step: compute the tiles of a range, and write each as a part and then a record."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def compute_range(
 ) -> None:
     """Compute the tiles of a range that have no record yet.
 
-    Safe to interrupt anywhere, to repeat, and to run twice at once: a part is named by its content, and the first
+    Safe to interrupt anywhere, to repeat, and to run twice in parallel: a part is named by its content, and the first
     record of a tile stays. Where unreadable scenes are skipped, tiles that were computed before a scene proved
     unreadable are computed again without it.
 
@@ -33,7 +33,7 @@ def compute_range(
         index: which range.
         store: where parts and records go.
         sources: handles to the scenes' files, kept open from tile to tile.
-        on_tile: told of each tile when it is done, or was already.
+        on_tile: called with each tile that is done, now or before.
 
     Raises:
         RequestError: a scene cannot be read, or more than half of them where unreadable ones are skipped.

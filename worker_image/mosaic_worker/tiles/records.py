@@ -20,7 +20,7 @@ READERS = 8
 
 @dataclass(frozen=True)
 class TileRecord:
-    """Says that a tile is done, and all that finalize needs to know of it.
+    """A tile is done; all that finalize needs to know of it.
 
     Attributes:
         plan: digest of the plan it belongs to.
@@ -79,7 +79,7 @@ def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozense
 
 
 def read_record(plan: Plan, tile: Tile, store: Store, unreadable: frozenset[int] = frozenset()) -> TileRecord | None:
-    """The record of a tile, if it is done; one that a failure of the machine cut short is forgotten.
+    """The record of a tile, if it is done; one that a failure of the machine truncated is deleted.
 
     Raises:
         RequestError: it belongs to another plan.

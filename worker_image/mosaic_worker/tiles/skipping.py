@@ -1,10 +1,10 @@
-"""Scenes that prove unreadable while tiles are computed, where the request says that such scenes are skipped.
+"""Scenes that prove unreadable while tiles are computed, where the request skips such scenes.
 
-The decision holds for the whole mosaic. Whoever finds a scene unreadable writes a note, create-only, and from then on
-nobody reads it. A tile's record is kept under the unreadable scenes that touch the tile (`names.record_key`), so a tile
-that was computed with such a scene counts as not done, and is computed again without it. To leave a scene out can only
-make tiles read more of the others. So the notes end up the same however the tiles are shared out and in whatever order
-they are computed: decision 31 has the argument.
+The decision holds for the whole mosaic. The worker that finds a scene unreadable writes a note, create-only, and after
+that no worker reads the scene. The key of a tile's record names the unreadable scenes that touch the tile
+(`names.record_key`), so a tile that was computed with such a scene counts as not done, and is repeated without it.
+To leave a scene out can only make tiles read more of the others. So the notes are the same in the end for any division
+and order of the tiles: decision 31 explains why.
 """
 
 import json
@@ -20,7 +20,7 @@ from mosaic_worker.store import Store
 
 
 def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:
-    """The numbers of the scenes that are noted as unreadable by now; the store is not asked where none are skipped.
+    """The numbers of the scenes that are noted as unreadable so far; does not read the store where none are skipped.
 
     Raises:
         RequestError: they are more than half of the request's scenes.
