@@ -22,7 +22,7 @@ from mosaic_api.database import Database
 from mosaic_api.database.workforce import OtherKindError, hand_over
 from mosaic_api.settings import Settings, database_of
 from mosaic_api.settings.secrets import guard_secrets, log_isolation
-from mosaic_api.sync import keep_in_step
+from mosaic_api.sync import run_sync
 from mosaic_api.sync.kube import Cluster, configuration
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.web.connections import ANY, OPTIONS, listening
@@ -60,7 +60,7 @@ def _serve_in_step(settings: Settings, app: FastAPI, server: uvicorn.Server, soc
 
     def keep() -> None:
         try:
-            keep_in_step(*parts)
+            run_sync(*parts)
         except OtherKindError as error:
             refusals.append(error)
             server.should_exit = True

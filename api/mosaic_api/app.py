@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from mosaic_worker.version import DISTRIBUTION
 from starlette.middleware.sessions import SessionMiddleware
 
-from mosaic_api.auth.dependencies import Doorkeeper
+from mosaic_api.auth.dependencies import OriginGuard
 from mosaic_api.auth.identity import SESSION_SECONDS
 from mosaic_api.background.loops import Loops
-from mosaic_api.background.maintenance import Errands
+from mosaic_api.background.maintenance import Maintenance
 from mosaic_api.context import Context
-from mosaic_api.monitoring.metrics import Measured
+from mosaic_api.monitoring.metrics import MetricsMiddleware
 from mosaic_api.routes import (
     areas,
     central,
@@ -31,7 +31,7 @@ from mosaic_api.routes import (
 from mosaic_api.settings import Settings
 from mosaic_api.web import openapi, problems
 from mosaic_api.web.limits import BodyLimit
-from mosaic_api.web.validation import WellFormed
+from mosaic_api.web.validation import InputValidation
 
 API = "/api/v1"
 
@@ -44,7 +44,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
         loops: what else works in the background of this process.
     """
     context = Context.of(settings, loops or Loops())
-    errands = Errands(settings, context.database, context.store, context.loops)
+    errands = Maintenance(settings, context.database, context.store, context.loops)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,7 +83,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
     ):
         app.include_router(router, prefix=API)
     pages.mount_files(app)
-    app.add_middleware(WellFormed)
+    app.add_middleware(InputValidation)
     app.add_middleware(BodyLimit, settings=settings, uploads_to=(f"{API}/datasets", f"{API}/areas"))
     if settings.session_secret and not settings.single_user:
         secure = settings.public_url.startswith("https://")
@@ -95,6 +95,6 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
             same_site="lax",
             https_only=secure,
         )
-    app.add_middleware(Doorkeeper, settings=settings)
-    app.add_middleware(Measured, metrics=context.metrics, prefix=API)
+    app.add_middleware(OriginGuard, settings=settings)
+    app.add_middleware(MetricsMiddleware, metrics=context.metrics, prefix=API)
     return app

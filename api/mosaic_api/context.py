@@ -11,20 +11,20 @@ from mosaic_api.auth.identity import Principal
 from mosaic_api.auth.oidc import Provider
 from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database
-from mosaic_api.database.change_feed import News
+from mosaic_api.database.change_feed import ChangeFeed
 from mosaic_api.datasets.admission import Admission
-from mosaic_api.datasets.fair_queue import Turns
+from mosaic_api.datasets.fair_queue import FairQueue
 from mosaic_api.datasets.scratch import Scratch, sweep_scratch
-from mosaic_api.datasets.storage import Filing
+from mosaic_api.datasets.storage import DatasetStorage
 from mosaic_api.monitoring.health import Health
 from mosaic_api.monitoring.metrics import Metrics
 from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.previews import Previews
-from mosaic_api.results.published import ShownMosaic
+from mosaic_api.results.published import PublishedMosaic
 from mosaic_api.settings import Settings
-from mosaic_api.web.cache import Remembered
-from mosaic_api.web.limits import Limits
-from mosaic_api.web.outbound import Allowed, Outside
+from mosaic_api.web.cache import TtlCache
+from mosaic_api.web.limits import CallLimits
+from mosaic_api.web.outbound import CallBudget, OutboundCalls
 from mosaic_api.web.store_reads import StoreReads
 
 CONVERSIONS = 2
@@ -33,11 +33,11 @@ UPLOADS, UPLOADS_EACH = 12, 3
 have all."""
 STREAMS, STREAMS_EACH = 1000, 20
 """Of events, of all users and of each; the page opens one for each request that somebody looks at."""
-LOOK_UPS = Allowed()
+LOOKUPS = CallBudget()
 """Of searches and estimates."""
-CENTRAL_CALLS = Allowed(seconds=30, at_once=16, of_one=4, a_minute=120)
+CENTRAL_CALLS = CallBudget(seconds=30, at_once=16, of_one=4, a_minute=120)
 """Of the central installation, passed on."""
-FETCHES = Allowed(seconds=900, at_once=4, of_one=2, a_minute=30)
+FETCHES = CallBudget(seconds=900, at_once=4, of_one=2, a_minute=30)
 """From the central installation, each with a file on the disk."""
 WATCH_POOL = 2
 """Connections for health and metrics alone, which answer also where all others are in use."""
@@ -56,21 +56,21 @@ class Context:
         settings: of the installation.
         database: where rows are.
         store: where results and uploads are.
-        news: tells of rows that changed.
+        changes: tells of rows that changed.
         limits: of what one caller may do.
         provider: by which people log in; None if they need a token.
         cogs: COGs of the store, kept open.
-        shown: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
+        published: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
             shared any more is seen a little longer.
         tiles: as PNG, by their ETag: many people look at the same mosaic.
         previews: of mosaics that are being made.
         reads: of the store, in threads of their own.
-        outside: searches and estimates, which ask servers elsewhere.
+        lookups: searches and estimates, which ask servers elsewhere.
         central_calls, fetches: calls of the central installation.
         metrics: of this application.
         loops: what works in the background of this process.
         health: whether this process can work.
-        filing: reads and keeps the files of datasets.
+        storage: reads and keeps the files of datasets.
         scratch: the disk that files pass through.
         uploads, streams: let so many in at once.
         working: threads for these, apart from those that answer.
@@ -79,21 +79,21 @@ class Context:
     settings: Settings
     database: Database
     store: Store
-    news: News = field(repr=False)
+    changes: ChangeFeed = field(repr=False)
     cogs: OpenCogs = field(repr=False)
-    shown: Remembered[tuple[Principal, ShownMosaic]] = field(repr=False)
-    tiles: Remembered[bytes] = field(repr=False)
+    published: TtlCache[tuple[Principal, PublishedMosaic]] = field(repr=False)
+    tiles: TtlCache[bytes] = field(repr=False)
     previews: Previews = field(repr=False)
     metrics: Metrics = field(repr=False)
-    limits: Limits = field(repr=False)
-    filing: Filing = field(repr=False)
+    limits: CallLimits = field(repr=False)
+    storage: DatasetStorage = field(repr=False)
     scratch: Scratch = field(repr=False)
     uploads: Admission = field(repr=False)
     streams: Admission = field(repr=False)
     reads: StoreReads = field(repr=False)
-    outside: Outside = field(repr=False)
-    central_calls: Outside = field(repr=False)
-    fetches: Outside = field(repr=False)
+    lookups: OutboundCalls = field(repr=False)
+    central_calls: OutboundCalls = field(repr=False)
+    fetches: OutboundCalls = field(repr=False)
     loops: Loops = field(repr=False)
     health: Health = field(repr=False)
     working: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOADS), repr=False)
@@ -113,41 +113,43 @@ class Context:
         """
         database, store = Database(settings.database), open_store(settings.store)
         scratch, alone = Scratch(settings.max_scratch_bytes), settings.single_user
-        conversions = Turns(CONVERSIONS, CONVERSIONS if alone else CONVERSIONS - 1)
+        conversions = FairQueue(CONVERSIONS, CONVERSIONS if alone else CONVERSIONS - 1)
         watch = Database(settings.database, pool=WATCH_POOL)
         return cls(
             settings=settings,
             database=database,
             store=store,
-            news=News(database, loops),
+            changes=ChangeFeed(database, loops),
             cogs=OpenCogs(store),
-            shown=Remembered(SHOWN_SECONDS, MOST_SHOWN),
-            tiles=Remembered(TILE_SECONDS, MOST_TILES),
+            published=TtlCache(SHOWN_SECONDS, MOST_SHOWN),
+            tiles=TtlCache(TILE_SECONDS, MOST_TILES),
             previews=Previews(store),
             metrics=Metrics(watch, loops),
             loops=loops,
             health=Health(watch, loops),
-            limits=Limits(settings, database),
-            filing=Filing(database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions),
+            limits=CallLimits(settings, database),
+            storage=DatasetStorage(
+                database, store, scratch, settings.max_pixels, settings.max_display_bytes, conversions
+            ),
             scratch=scratch,
             uploads=Admission("uploads", UPLOADS, UPLOADS if alone else UPLOADS_EACH),
             reads=StoreReads(alone=alone),
             streams=Admission("streams of events", STREAMS, STREAMS if alone else STREAMS_EACH),
-            outside=Outside(LOOK_UPS.of(alone)),
-            central_calls=Outside(CENTRAL_CALLS.of(alone)),
-            fetches=Outside(FETCHES.of(alone)),
+            lookups=OutboundCalls(LOOKUPS.of(alone)),
+            central_calls=OutboundCalls(CENTRAL_CALLS.of(alone)),
+            fetches=OutboundCalls(FETCHES.of(alone)),
             provider=Provider(settings.oidc, settings.public_url) if settings.oidc else None,
         )
 
     def start(self) -> None:
         """Begin to listen, and delete what servers left behind that were killed."""
         sweep_scratch()
-        self.news.start()
+        self.changes.start()
 
     def close(self) -> None:
         """Give back what is open."""
         self.scratch.close()
-        self.news.stop()
+        self.changes.stop()
         self.cogs.close()
         self.database.close()
         self.metrics.close()
@@ -159,10 +161,10 @@ def context_of(request: Request) -> Context:
     return cast("Context", request.app.state.context)
 
 
-async def here(request: Request) -> Context:
+async def get_context(request: Request) -> Context:
     """The same as a dependency, for which no thread is needed."""
     return context_of(request)
 
 
-HERE = Annotated[Context, Depends(here)]
+ContextDep = Annotated[Context, Depends(get_context)]
 """The parameter of a route that needs it."""

@@ -21,7 +21,7 @@ from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Database, OrphanFile
 from mosaic_api.datasets.reader.job import ENV_JOB, Job
 from mosaic_api.datasets.reader.launcher import _BOUNDED, convert
-from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.service import DatasetService
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from sqlalchemy import select
@@ -190,14 +190,14 @@ def test_what_is_changed_while_a_picture_is_placed_elsewhere_is_kept(
     laptop: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
     path = f"/api/v1/datasets/{send(laptop, picture(), **PLACE).json()['id']}"
-    place = Keeper._placed_anew
+    place = DatasetService._placed_anew
 
     def meanwhile(*arguments: Any) -> Any:
         placed = place(*arguments)
         assert laptop.patch(path, json={"minimum": 3, "maximum": 9, "name": "two"}).status_code == 200
         return placed
 
-    monkeypatch.setattr(Keeper, "_placed_anew", meanwhile)
+    monkeypatch.setattr(DatasetService, "_placed_anew", meanwhile)
     moved = laptop.patch(path, json=PLACE | {"east": 3})
     assert moved.status_code == 200, moved.text
     told = laptop.get(path).json()

@@ -13,7 +13,7 @@ from mosaic_api.database import Database, Dataset, OrphanFile
 from mosaic_api.datasets import service, storage
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.datasets.purge import purge
-from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.service import DatasetService
 from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import delete, update
@@ -56,14 +56,14 @@ def store(laptop: TestClient, tmp_path: Path) -> Store:
 
 def at_insert(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
     """Do something once, when an upload has stored its files and is about to name them in a row."""
-    insert = Keeper._insert
+    insert = DatasetService._insert
 
     def intercepted(*arguments: Any) -> Any:
-        monkeypatch.setattr(Keeper, "_insert", insert)
+        monkeypatch.setattr(DatasetService, "_insert", insert)
         do()
         return insert(*arguments)
 
-    monkeypatch.setattr(Keeper, "_insert", intercepted)
+    monkeypatch.setattr(DatasetService, "_insert", intercepted)
 
 
 def break_off(laptop: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mosaic_api.database import Database, OrphanFile, Request
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
-from mosaic_api.executor.cleanup import Traces
+from mosaic_api.executor.cleanup import RequestFiles
 from mosaic_api.executor.events import Inbox
 from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import ATTEMPTS, Claim, LostError, Queue
@@ -71,7 +71,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     claim = Queue(database, "one").claim()
     left_in(settings, row)
     with monkeypatch.context() as away:
-        away.setattr(Traces, "delete", away_now)
+        away.setattr(RequestFiles, "delete", away_now)
         inbox = Inbox()
         settle(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
         assert rows.see(row).phase == phase
@@ -79,7 +79,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     assert len(files_in(settings)) == 3
     fulfil(database, settings.store)
     assert files_in(settings) == []
-    monkeypatch.setattr(Traces, "delete", lambda *_: pytest.fail("it is looked for again"))
+    monkeypatch.setattr(RequestFiles, "delete", lambda *_: pytest.fail("it is looked for again"))
     fulfil(database, settings.store)
     ended = rows.see(row)
     assert (ended.phase, ended.status["message"]) == (phase, "it ended")
@@ -100,7 +100,7 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
         other = Queue(database, "two")
         claim = other.claim()
         settle(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
-    monkeypatch.setattr(Traces, "delete", away_now)  # from here on, for the one that lost it and hears of it
+    monkeypatch.setattr(RequestFiles, "delete", away_now)  # from here on, for the one that lost it and hears of it
     left_in(settings, row)
     with pytest.raises(LostError):
         settle(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())

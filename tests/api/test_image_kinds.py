@@ -17,7 +17,7 @@ from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.reader.images import take_image
 from mosaic_api.datasets.reader.plain_images import take_picture
 from mosaic_api.results.open_cogs import OpenCogs
-from mosaic_api.results.tiles import Place
+from mosaic_api.results.tiles import TileAddress
 from mosaic_crds.errors import RequestError
 from mosaic_worker.store.directory import DirectoryStore
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class Shown:
     def tile(self, zoom: int, x: int, y: int) -> NDArray[np.uint8]:
         key = (zoom, x, y)
         if key not in self._tiles:
-            content = rendering.tile(self.datasets, self.entry, Place(*key), None, None)
+            content = rendering.tile(self.datasets, self.entry, TileAddress(*key), None, None)
             with rasterio.MemoryFile(content) as memory, Image.open(memory) as picture:
                 self._tiles[key] = np.asarray(picture.convert("RGBA"))
         return self._tiles[key]

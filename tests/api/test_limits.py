@@ -15,7 +15,7 @@ from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Audit, Database, Failure
 from mosaic_api.settings import Settings
 from mosaic_api.web import limits
-from mosaic_api.web.limits import MOST_BODY_BYTES, BodyLimit, Bucket, Patience, SharedBucket
+from mosaic_api.web.limits import MOST_BODY_BYTES, BodyLimit, BodyTimeout, RateLimiter, SharedRateLimiter
 from sqlalchemy import select, update
 
 from support.api.clients import Client
@@ -50,7 +50,7 @@ class Clock:
 
 def test_as_many_as_a_minute_allows_come_at_once_and_then_at_its_pace():
     clock = Clock()
-    bucket = Bucket(6, clock)
+    bucket = RateLimiter(6, clock)
     assert [bucket.take("ann") for _ in range(6)] == [0] * 6
     wait = bucket.take("ann")
     assert wait == pytest.approx(10)
@@ -65,7 +65,7 @@ def test_as_many_as_a_minute_allows_come_at_once_and_then_at_its_pace():
 @given(per_minute=st.integers(1, 100), pauses=st.lists(st.floats(0, 100), max_size=200))
 def test_nobody_gets_more_than_twice_the_minutes_worth_in_any_minute(per_minute: int, pauses: list[float]):
     clock = Clock()
-    bucket = Bucket(per_minute, clock)
+    bucket = RateLimiter(per_minute, clock)
     let_in = []
     for pause in pauses:
         clock.now += pause
@@ -78,7 +78,7 @@ def test_nobody_gets_more_than_twice_the_minutes_worth_in_any_minute(per_minute:
 def test_callers_without_number_are_forgotten_first_those_to_whom_it_matters_least(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "MOST_KEYS", 100)
     clock = Clock()
-    bucket = Bucket(1, clock)
+    bucket = RateLimiter(1, clock)
     for number in range(100):
         bucket.take(number)
     clock.now += 30
@@ -144,7 +144,7 @@ def test_failures_are_counted_by_all_replicas_together(settings: Settings):
 
 
 def test_of_failures_at_once_no_more_are_let_through_than_one_after_the_other(database: Database):
-    bucket = SharedBucket(7, database)
+    bucket = SharedRateLimiter(7, database)
     with ThreadPoolExecutor(12) as threads:
         waits = list(threads.map(lambda _: bucket.take("203.0.113.7"), range(12)))
     assert waits.count(0) == 7
@@ -153,7 +153,7 @@ def test_of_failures_at_once_no_more_are_let_through_than_one_after_the_other(da
 
 
 def test_failures_count_for_a_minute_and_are_forgotten_then(database: Database):
-    bucket = SharedBucket(2, database)
+    bucket = SharedRateLimiter(2, database)
     assert [bucket.take("a"), bucket.take("a"), bucket.take("b")] == [0, 0, 0]
     assert bucket.take("a") == pytest.approx(30, abs=10)
     with database.transaction() as session:
@@ -228,13 +228,13 @@ def test_a_body_is_no_upload_because_it_says_so(client: Client, path: str):
 @pytest.mark.parametrize(
     ("pieces", "pause", "patience"),
     [
-        (1, 60, Patience(stall=0.2)),
-        (10_000, 0.01, Patience(stall=5, start=0.3, rate=100_000)),
-        (10_000, 0.01, Patience(stall=5, start=5, rate=1, most=0.3)),
+        (1, 60, BodyTimeout(stall=0.2)),
+        (10_000, 0.01, BodyTimeout(stall=5, start=0.3, rate=100_000)),
+        (10_000, 0.01, BodyTimeout(stall=5, start=5, rate=1, most=0.3)),
     ],
     ids=["stalls", "too-slow-on-average", "too-long"],
 )
-def test_a_body_that_comes_too_slowly_is_ended(settings: Settings, pieces: int, pause: float, patience: Patience):
+def test_a_body_that_comes_too_slowly_is_ended(settings: Settings, pieces: int, pause: float, patience: BodyTimeout):
     given = []
 
     async def slow() -> dict[str, object]:
@@ -267,5 +267,5 @@ def test_what_follows_a_body_is_waited_for_without_end(settings: Settings):
         seen.append(await receive())
 
     scope = {"type": "http", "method": "GET", "path": "/api/v1/events", "headers": []}
-    asyncio.run(BodyLimit(reading, settings, UPLOADS, Patience(stall=0.1, start=0.1))(scope, receive, None))
+    asyncio.run(BodyLimit(reading, settings, UPLOADS, BodyTimeout(stall=0.1, start=0.1))(scope, receive, None))
     assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from mosaic_api.auth import oidc
-from mosaic_api.context import CENTRAL_CALLS, LOOK_UPS
+from mosaic_api.context import CENTRAL_CALLS, LOOKUPS
 from mosaic_api.database import Database
 from mosaic_api.settings import Oidc, Settings
-from mosaic_api.web.outbound import Allowed, Outside
+from mosaic_api.web.outbound import CallBudget, OutboundCalls
 from mosaic_api.web.problems import TooMany, Unavailable
 from mosaic_crds.errors import RequestError
 from mosaic_worker.sources.access.budget import Budget
@@ -29,12 +29,12 @@ from support.servers.running import free_port
 ONE, TWO = uuid.uuid4(), uuid.uuid4()
 
 
-def ask(outside: Outside, user: uuid.UUID, work: Callable[[], Any], question: str | None = None) -> Any:
+def ask(outside: OutboundCalls, user: uuid.UUID, work: Callable[[], Any], question: str | None = None) -> Any:
     return asyncio.run(outside.ask(None, user, lambda _: work(), question))
 
 
 def test_an_answer_is_remembered_and_asked_for_once():
-    outside, asked = Outside(Allowed()), []
+    outside, asked = OutboundCalls(CallBudget()), []
     work = lambda: asked.append(1) or len(asked)  # noqa: E731
     assert [ask(outside, uuid.uuid4(), work, "question") for _ in range(3)] == [1, 1, 1]
     assert ask(outside, ONE, work, "another") == 2
@@ -42,7 +42,7 @@ def test_an_answer_is_remembered_and_asked_for_once():
 
 
 def test_what_failed_is_asked_again():
-    outside, answers = Outside(Allowed()), iter([RequestError("no"), None])
+    outside, answers = OutboundCalls(CallBudget()), iter([RequestError("no"), None])
 
     def work() -> str:
         error = next(answers)
@@ -56,7 +56,7 @@ def test_what_failed_is_asked_again():
 
 
 def test_nobody_waits_for_ever_and_few_at_once():
-    outside, release = Outside(Allowed(seconds=0.1, at_once=2, of_one=1)), threading.Event()
+    outside, release = OutboundCalls(CallBudget(seconds=0.1, at_once=2, of_one=1)), threading.Event()
     with pytest.raises(Unavailable, match=r"0\.1 seconds"):
         ask(outside, ONE, release.wait)
     with pytest.raises(TooMany, match="wait for other servers") as refused:
@@ -78,7 +78,7 @@ def test_nobody_waits_for_ever_and_few_at_once():
 
 
 def test_one_user_does_not_ask_too_much():
-    outside = Outside(Allowed(a_minute=5))
+    outside = OutboundCalls(CallBudget(a_minute=5))
     for number in range(5):
         ask(outside, ONE, str, f"question {number}")
     with pytest.raises(TooMany):
@@ -88,7 +88,7 @@ def test_one_user_does_not_ask_too_much():
 
 
 def test_what_others_wait_for_goes_on_when_the_first_leaves():
-    outside, release, budgets = Outside(Allowed()), threading.Event(), []
+    outside, release, budgets = OutboundCalls(CallBudget()), threading.Event(), []
 
     def work(budget: Budget) -> str:
         budgets.append(budget)
@@ -156,7 +156,7 @@ def search(address: str, number: int = 0) -> dict[str, Any]:
 
 @pytest.fixture
 def installation(settings: Settings, slow: tuple[str, list[int]], monkeypatch) -> Iterator[Installation]:
-    monkeypatch.setattr("mosaic_api.context.LOOK_UPS", replace(LOOK_UPS, seconds=3.0))
+    monkeypatch.setattr("mosaic_api.context.LOOKUPS", replace(LOOKUPS, seconds=3.0))
     with serving(replace(settings, allowed_hosts=slow[0]), free_port()) as found:
         yield found
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 from fastapi.testclient import TestClient
-from mosaic_api.routes.pages import HERE as FOLDER
+from mosaic_api.routes.pages import PACKAGE as FOLDER
 from mosaic_crds.composite import Composite
 from mosaic_crds.spec import Grid, Output, Stretch
 

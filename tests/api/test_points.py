@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mosaic_api.results.points import values_at
-from mosaic_api.results.published import ShownMosaic
+from mosaic_api.results.published import PublishedMosaic
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.geometry.grid import Grid
 
@@ -29,7 +29,7 @@ class OnePixel:
     ],
 )
 def test_a_value_has_the_digits_that_are_stored(stored: np.generic, scale: float, offset: float, expected: float):
-    mosaic = ShownMosaic(
+    mosaic = PublishedMosaic(
         name="one",
         results=Results("n", "one", "uid"),
         title="one",

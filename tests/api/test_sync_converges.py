@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mosaic_api.database import Database
 from mosaic_api.database.models import now
 from mosaic_api.settings import Settings
-from mosaic_api.sync.actions import Hands
+from mosaic_api.sync.actions import Actor
 from mosaic_api.sync.decide import Wait, decide
 from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_api.sync.observed import Observed, Resource
@@ -64,7 +64,7 @@ class Stepped(World):
     def __init__(self, kube: KubeServer, database: Database, settings: Settings) -> None:
         super().__init__(kube, database, settings)
         self.cluster = Breaking(kube.configuration, self.namespace)
-        self.hands = Hands(self.namespace, database, self.store, self.cluster)
+        self.hands = Actor(self.namespace, database, self.store, self.cluster)
         self.views: list[dict[str, Resource]] = []
         self.applied: set[str] = set()
         self.ended: set[str] = set()

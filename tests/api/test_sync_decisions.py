@@ -24,7 +24,7 @@ from mosaic_api.sync.decide import (
     decide,
 )
 from mosaic_api.sync.observed import Observed, Resource, Row
-from mosaic_api.sync.queue import Line
+from mosaic_api.sync.queue import NameQueue
 from mosaic_crds.names import ANNOTATION_ROW
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,7 +150,7 @@ def test_a_row_that_was_removed_before_it_heard_of_its_request_deletes_it():
 
 
 def test_a_name_stands_in_the_line_once_and_is_never_worked_on_twice_at_a_time():
-    line = Line()
+    line = NameQueue()
     for _ in range(3):
         line.add("a")
     assert line.take() == "a"
@@ -164,7 +164,7 @@ def test_a_name_stands_in_the_line_once_and_is_never_worked_on_twice_at_a_time()
 
 
 def test_what_failed_comes_again_later_each_time_but_at_once_when_something_is_heard():
-    line = Line()
+    line = NameQueue()
     waits = []
     line.add("a")
     for _ in range(3):
@@ -182,7 +182,7 @@ def test_what_failed_comes_again_later_each_time_but_at_once_when_something_is_h
 
 
 def test_the_earliest_time_counts():
-    line = Line()
+    line = NameQueue()
     line.add("a", 30)
     line.add("a", 0.1)
     line.add("a", 30)

@@ -8,7 +8,7 @@ from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Request
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from mosaic_api.sync.actions import Hands
+from mosaic_api.sync.actions import Actor
 from mosaic_api.sync.decide import Adopt
 from mosaic_api.sync.kube import Definition
 from mosaic_api.sync.observed import Observed, Resource
@@ -41,7 +41,7 @@ def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_i
     annotations = {ANNOTATION_ROW: str(uuid.uuid4())} if asked_on_the_page else {}
     metadata: dict[str, Any] = {"name": "lost", "uid": "u", "creationTimestamp": "2026-01-01T10:00:00Z"}
     resource = Resource({"metadata": metadata | {"annotations": annotations}, "spec": SPEC})
-    Hands(settings.namespace, database, open_store(settings.store), Cluster(resource)).do(Adopt(resource))
+    Actor(settings.namespace, database, open_store(settings.store), Cluster(resource)).do(Adopt(resource))
     with database.transaction() as session:
         found = session.scalars(select(Request)).one()
         assert (found.owner_id, found.shared) == (None, not asked_on_the_page)

@@ -15,7 +15,7 @@ from mosaic_api.database import Database, Request, Workforce
 from mosaic_api.database.workforce import expect, hand_over
 from mosaic_api.executor.idle_requests import fulfil
 from mosaic_api.executor.queue import LostError, Queue
-from mosaic_api.local.installation import Place, installed
+from mosaic_api.local.installation import InstallationPaths, installed
 from mosaic_api.settings import Settings
 from mosaic_api.sync.leader import lead
 from mosaic_crds.errors import RequestError
@@ -60,7 +60,10 @@ def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Setting
     assert "are worked off by a cluster, and never by executors as well" in said
     assert "`python -m mosaic_api hand-over executors`" in said
     assert "Traceback" not in said
-    with pytest.raises(RequestError, match="by a cluster"), installed(Place(tmp_path, database=settings.database), {}):
+    with (
+        pytest.raises(RequestError, match="by a cluster"),
+        installed(InstallationPaths(tmp_path, database=settings.database), {}),
+    ):
         pass
     assert (rows.see(row).phase, recorded(rows.database)) == ("Pending", "cluster")
 

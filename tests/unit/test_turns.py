@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 from mosaic_api.datasets.admission import Admission
-from mosaic_api.datasets.fair_queue import Cancelled, Turns
+from mosaic_api.datasets.fair_queue import Cancelled, FairQueue
 from mosaic_api.web.problems import TooMany, Unavailable
 
 NEVER = threading.Event()
 
 
-def wait_for(turns: Turns, owner: str, done: list[str], go_on: threading.Event = NEVER) -> threading.Thread:
+def wait_for(turns: FairQueue, owner: str, done: list[str], go_on: threading.Event = NEVER) -> threading.Thread:
     """A thread that waits for a turn of an owner, notes it, and has it until it may go on."""
 
     def work() -> None:
@@ -35,7 +35,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_an_owner_with_many_files_delays_another_by_one_file():
-    turns, done, go_on = Turns(1, 1), [], threading.Event()
+    turns, done, go_on = FairQueue(1, 1), [], threading.Event()
     threads = [wait_for(turns, "ann", done, go_on)]
     until(lambda: done == ["ann"])
     threads += [wait_for(turns, "ann", done) for _ in range(8)]
@@ -50,7 +50,7 @@ def test_an_owner_with_many_files_delays_another_by_one_file():
 
 
 def test_one_owner_leaves_a_turn_free_for_others():
-    turns, done, go_on = Turns(2, 1), [], threading.Event()
+    turns, done, go_on = FairQueue(2, 1), [], threading.Event()
     threads = [wait_for(turns, "ann", done, go_on) for _ in range(3)]
     until(lambda: done == ["ann"])
     wait_for(turns, "bob", done).join()
@@ -61,7 +61,7 @@ def test_one_owner_leaves_a_turn_free_for_others():
 
 
 def test_a_wait_is_cancelled():
-    turns, cancelled = Turns(1, 1), threading.Event()
+    turns, cancelled = FairQueue(1, 1), threading.Event()
     with turns.turn("ann", threading.Event()):
         cancelled.set()
         with pytest.raises(Cancelled), turns.turn("bob", cancelled):

@@ -25,7 +25,7 @@ from mosaic_api.context import Context, context_of
 from mosaic_api.settings import Settings, origin_of
 from mosaic_api.web.problems import Unauthorized, answer
 
-STANDS_ON = "tokens"
+SESSION_TOKENS = "tokens"
 """In the signed cookie: the ids of the tokens that the session stands on."""
 MOST_ENCODED = 10
 """Times that part of an address may be percent-encoded."""
@@ -35,7 +35,7 @@ _TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{40}}".encode())
 _log = logging.getLogger(__name__)
 
 
-def recognised(request: Request, context: Context) -> Principal | None:
+def authenticated(request: Request, context: Context) -> Principal | None:
     """The principal of an HTTP request: by its token, by its cookie, or the one user of a laptop; None if nobody.
 
     Raises:
@@ -51,7 +51,7 @@ def recognised(request: Request, context: Context) -> Principal | None:
         raise
 
 
-def recognised_again(session: Session, request: Request, settings: Settings) -> Principal | None:
+def reauthenticated(session: Session, request: Request, settings: Settings) -> Principal | None:
     """The principal of an HTTP request that is still being answered, by what it may do now; None if nobody any more."""
     try:
         return _principal_of(session, request, settings)
@@ -70,7 +70,7 @@ def _principal_of(session: Session, request: Request, settings: Settings) -> Pri
     return principal_of_session(session, session_of(request))
 
 
-def required(principal: Principal | None) -> Principal:
+def require_principal(principal: Principal | None) -> Principal:
     """The principal that there is.
 
     Raises:
@@ -81,26 +81,26 @@ def required(principal: Principal | None) -> Principal:
     return principal
 
 
-def who_if_known(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
+def optional_principal(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
     """The principal of an HTTP request, which is counted; None if nobody.
 
     Raises:
         Unauthorized: it has a token that is not valid.
         TooMany: the caller calls too often, or with too many such tokens.
     """
-    principal = recognised(request, context)
+    principal = authenticated(request, context)
     if principal is not None:
         context.limits.call(principal)
     return principal
 
 
-def who(principal: Annotated[Principal | None, Depends(who_if_known)]) -> Principal:
+def current_principal(principal: Annotated[Principal | None, Depends(optional_principal)]) -> Principal:
     """The principal of an HTTP request.
 
     Raises:
         Unauthorized: there is none.
     """
-    return required(principal)
+    return require_principal(principal)
 
 
 def credentials(request: Request) -> tuple[str, ...]:
@@ -108,15 +108,15 @@ def credentials(request: Request) -> tuple[str, ...]:
     return (request.headers.get("authorization", ""), cookie_of(request), *session_of(request))
 
 
-Who = Annotated[Principal, Depends(who)]
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 """The parameter of a route that only a principal may call."""
-WhoIfKnown = Annotated[Principal | None, Depends(who_if_known)]
+OptionalPrincipal = Annotated[Principal | None, Depends(optional_principal)]
 """The parameter of a route that anybody may call."""
 
 
 def session_of(request: Request) -> Sequence[str]:
     """The ids of the tokens that the session of a browser stands on; none without a session."""
-    return cast("Sequence[str]", request.session.get(STANDS_ON, ())) if "session" in request.scope else ()
+    return cast("Sequence[str]", request.session.get(SESSION_TOKENS, ())) if "session" in request.scope else ()
 
 
 def address_of(request: Request) -> str:
@@ -124,7 +124,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "a socket"
 
 
-class Doorkeeper:
+class OriginGuard:
     """Turns away requests that another site makes a browser send, and gives every answer the headers that guard a page.
 
     On a laptop there is no login, so that the name by which it is reached must be a loopback one (a site could let its

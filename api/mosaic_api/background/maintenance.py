@@ -23,7 +23,7 @@ LONGEST_PURGE_SECONDS = 3 * 3600.0
 """After which a purge or a sweep that does not end counts as stuck."""
 
 
-class Errands:
+class Maintenance:
     """Loops that do them."""
 
     def __init__(self, settings: Settings, database: Database, store: Store, loops: Loops) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading, sync_folder
 from mosaic_api.backups.create import Progress
 from mosaic_api.database import Database, Request
-from mosaic_api.database.engine import knows
+from mosaic_api.database.engine import has_revision
 from mosaic_api.database.models import now
 from mosaic_api.postgres.server import PrivatePostgres
 
@@ -53,7 +53,7 @@ def _expect_fitting(path: Path, about: About, archive: Reader, data: Path) -> No
     """
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise RequestError(f"{data} is not empty, and nothing is overwritten; restore into a new folder with --data")
-    if not knows(about.revision):
+    if not has_revision(about.revision):
         raise RequestError(f"{path} was made by a newer version of mosaic-operator; install that one to restore it")
     data.parent.mkdir(parents=True, exist_ok=True)
     needed = 3 * archive.size(DATABASE) + sum(archive.size(f"{STORE}{key}") for key in about.files)

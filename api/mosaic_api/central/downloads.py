@@ -16,8 +16,8 @@ from mosaic_api.central.client import Central
 from mosaic_api.central.schemas import CentralDataset, CentralRequest
 from mosaic_api.database import Dataset
 from mosaic_api.datasets.crud import expect_room
-from mosaic_api.datasets.input_schemas import DatasetCreate, look_of_picture, place_and_look
-from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.input_schemas import DatasetCreate, location_and_style, style_of_picture
+from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.web.problems import Conflict
 
@@ -26,7 +26,7 @@ _MULTIHASH = "1220"
 
 
 def fetch_dataset(
-    keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID
+    service: DatasetService, central: Central, principal: Principal, central_id: uuid.UUID
 ) -> tuple[Dataset, bool]:
     """Take over a dataset; fetched again, it is the same one.
 
@@ -39,7 +39,7 @@ def fetch_dataset(
         PassingError: it does not answer.
     """
     principal.require("editor")
-    found = _copy_of(keeper, principal, central_id)
+    found = _copy_of(service, principal, central_id)
     if found is not None:
         return found, False
     try:
@@ -49,13 +49,15 @@ def fetch_dataset(
         raise _strange() from None
     original = theirs.files.get("original")
     if original is None:
-        return keeper.keep(principal, asked, key=central_id, central_id=central_id)
+        return service.keep(principal, asked, key=central_id, central_id=central_id)
     path = f"datasets/{central_id}/files/original"
     source = _Source(path, original.sha256, original.name, original.bytes)
-    return _keep(keeper, central, principal, asked, source, central_id)
+    return _keep(service, central, principal, asked, source, central_id)
 
 
-def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central_id: uuid.UUID) -> tuple[Dataset, bool]:
+def fetch_mosaic(
+    service: DatasetService, central: Central, principal: Principal, central_id: uuid.UUID
+) -> tuple[Dataset, bool]:
     """Take over a mosaic that the central installation made, as an image coloured as its picture is.
 
     Returns:
@@ -68,7 +70,7 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
         PassingError: it does not answer.
     """
     principal.require("editor")
-    found = _copy_of(keeper, principal, central_id)
+    found = _copy_of(service, principal, central_id)
     if found is not None:
         return found, False
     told = central.get(f"requests/{central_id}", CentralRequest)
@@ -78,12 +80,12 @@ def fetch_mosaic(keeper: Keeper, central: Central, principal: Principal, central
     try:
         request = item["assets"][COG.asset]
         said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
-        asked = DatasetCreate.model_validate(said | look_of_picture(item))
+        asked = DatasetCreate.model_validate(said | style_of_picture(item))
         digest = request["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None
     source = _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{asked.name}.tif", None)
-    return _keep(keeper, central, principal, asked, source, central_id)
+    return _keep(service, central, principal, asked, source, central_id)
 
 
 class _Source(NamedTuple):
@@ -103,18 +105,23 @@ class _Source(NamedTuple):
 
 
 def _keep(
-    keeper: Keeper, central: Central, principal: Principal, asked: DatasetCreate, source: _Source, central_id: uuid.UUID
+    service: DatasetService,
+    central: Central,
+    principal: Principal,
+    asked: DatasetCreate,
+    source: _Source,
+    central_id: uuid.UUID,
 ) -> tuple[Dataset, bool]:
-    most, scratch = keeper.settings.max_upload_bytes, keeper.filing.scratch
+    most, scratch = service.settings.max_upload_bytes, service.storage.scratch
     if source.size is not None:
         most = min(most, max(source.size, 1))
-        with keeper.database.transaction() as session:
-            expect_room(session, keeper.settings, principal.user_id, most)
+        with service.database.transaction() as session:
+            expect_room(session, service.settings, principal.user_id, most)
     with scratch.reserved(most), tempfile.TemporaryDirectory(prefix="fetch-", dir=scratch.folder) as folder:
         target = Path(folder) / "original"
         central.download(source.path, target, source.digest, most)
         with target.open("rb") as file:
-            return keeper.keep(principal, asked, Content(file, source.name), key=central_id, central_id=central_id)
+            return service.keep(principal, asked, Content(file, source.name), key=central_id, central_id=central_id)
 
 
 def _strange() -> PassingError:
@@ -123,9 +130,9 @@ def _strange() -> PassingError:
     )
 
 
-def _copy_of(keeper: Keeper, principal: Principal, central_id: uuid.UUID) -> Dataset | None:
+def _copy_of(service: DatasetService, principal: Principal, central_id: uuid.UUID) -> Dataset | None:
     """The principal's own dataset that is a copy of one there, or that is shared there as it."""
-    with keeper.database.transaction() as session:
+    with service.database.transaction() as session:
         return session.scalars(
             select(Dataset)
             .where(Dataset.central_id == central_id, Dataset.owner_id == principal.user_id, Dataset.removed.is_(None))
@@ -140,4 +147,4 @@ def _said(theirs: CentralDataset) -> dict[str, Any]:
         "description": theirs.description,
         "creator": theirs.creator or theirs.owner or "",
     }
-    return said | place_and_look(theirs.kind, theirs.bounds, theirs.details)
+    return said | location_and_style(theirs.kind, theirs.bounds, theirs.details)

@@ -21,7 +21,7 @@ from mosaic_api.central.client import Central, NotConfigured, TokenRefused
 from mosaic_api.database import Database, Dataset
 from mosaic_api.database.models import now
 from mosaic_api.datasets import crud
-from mosaic_api.datasets.input_schemas import place_and_look
+from mosaic_api.datasets.input_schemas import location_and_style
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, Forbidden, NotFound, Problem, TooMany
 
@@ -184,4 +184,4 @@ def _said(dataset: Dataset) -> dict[str, Any]:
         "shared": True,
     }
     bounds = (dataset.west, dataset.south, dataset.east, dataset.north)
-    return said | place_and_look(dataset.kind, bounds, dataset.details)
+    return said | location_and_style(dataset.kind, bounds, dataset.details)

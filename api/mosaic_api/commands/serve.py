@@ -60,7 +60,7 @@ def serve(
     from mosaic_crds.errors import MosaicError
     from mosaic_worker.cli.requests import read_request
 
-    from mosaic_api.local.installation import Place, installed, show_page, stopping
+    from mosaic_api.local.installation import InstallationPaths, installed, show_page, stopping
     from mosaic_api.settings import ENV_DATABASE, database_if_named
     from mosaic_api.settings.secrets import guard_secrets, log_isolation
     from mosaic_api.web.connections import listening
@@ -71,7 +71,7 @@ def serve(
         named = {ENV_DATABASE: database} if database else {}
         environment = guard_secrets(os.environ)
         log_isolation()
-        place = Place(data, store, database_if_named(environment | named), scenes)
+        place = InstallationPaths(data, store, database_if_named(environment | named), scenes)
         installation = running.enter_context(installed(place, environment))
         for request in asked:
             try:

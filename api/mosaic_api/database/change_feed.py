@@ -15,7 +15,7 @@ MOST_WAITING = 1000
 """News that one listener may be behind with; then it looks at all instead."""
 
 
-class News:
+class ChangeFeed:
     """One connection that listens, for any number of listeners."""
 
     def __init__(self, database: Database, loops: Loops) -> None:

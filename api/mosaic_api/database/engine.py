@@ -144,7 +144,7 @@ class Database:
         self.engine.dispose()
 
 
-def knows(revision: str) -> bool:
+def has_revision(revision: str) -> bool:
     """Whether this version has a migration to a revision of the tables."""
     with _migrations() as config:
         return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())

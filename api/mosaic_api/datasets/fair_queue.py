@@ -19,7 +19,7 @@ class Cancelled(Problem):
         super().__init__("the upload was broken off")
 
 
-class Turns:
+class FairQueue:
     """Lets so many in at once.
 
     Whoever has the fewest turns now is next, and among these the one whose last turn is the longest ago; so that an

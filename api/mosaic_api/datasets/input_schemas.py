@@ -131,7 +131,7 @@ class DatasetPatch(DatasetFields):
     """What is to be otherwise; what is absent stays. Points can be moved, and pictures that were placed by corners."""
 
 
-def place_and_look(kind: str, bounds: Sequence[float], details: Mapping[str, Any]) -> dict[str, Any]:
+def location_and_style(kind: str, bounds: Sequence[float], details: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be said of a dataset beside its file, so that another one lies and looks as it does.
 
     Args:
@@ -151,7 +151,7 @@ def place_and_look(kind: str, bounds: Sequence[float], details: Mapping[str, Any
     return said
 
 
-def look_of_picture(item: Mapping[str, Any]) -> dict[str, Any]:
+def style_of_picture(item: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be said of a mosaic, so that an image of it is coloured as its picture is.
 
     Args:

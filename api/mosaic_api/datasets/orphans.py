@@ -23,14 +23,14 @@ ABANDONED_SECONDS = 24 * 3600
 """After which a file belongs to no upload that is still under way."""
 
 
-def loosen(session: Session, keys: Collection[str], since: datetime | None = None) -> None:
+def mark_orphaned(session: Session, keys: Collection[str], since: datetime | None = None) -> None:
     """Write down files and folders that no row names from now on, or from a later time on; before new ones are made."""
     for key in keys:
         loose = insert(OrphanFile).values(key=key, since=since or now(), swept=False)
         session.execute(loose.on_conflict_do_nothing())
 
 
-def bind(session: Session, keys: Collection[str]) -> None:
+def adopt(session: Session, keys: Collection[str]) -> None:
     """Write down that datasets name these files from now on, in the transaction in which they do.
 
     Raises:

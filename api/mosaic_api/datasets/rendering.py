@@ -21,7 +21,7 @@ from rasterio.vrt import WarpedVRT
 from mosaic_api.database import Dataset
 from mosaic_api.datasets.reader.bands import nodata_of
 from mosaic_api.results.open_cogs import OpenCogs
-from mosaic_api.results.tiles import SIDE, WORLD, Place, empty
+from mosaic_api.results.tiles import SIDE, WORLD, TileAddress, empty
 from mosaic_api.web.problems import NotFound
 
 USUAL_COLORMAP = "viridis"
@@ -32,7 +32,7 @@ _WEB_MERCATOR = CRS.from_epsg(3857)
 def tile(
     cogs: OpenCogs,
     dataset: Dataset,
-    place: Place,
+    place: TileAddress,
     colormap: str | None,
     limits: tuple[float, float] | None,
 ) -> bytes:

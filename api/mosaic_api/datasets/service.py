@@ -23,9 +23,9 @@ from mosaic_api.auth.identity import Principal, audit
 from mosaic_api.database import Database, Dataset
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
-from mosaic_api.datasets.input_schemas import DatasetCreate, DatasetFields, DatasetPatch, look_of_picture
-from mosaic_api.datasets.orphans import bind, loosen
-from mosaic_api.datasets.storage import DISPLAYS, Content, Filing, Original, Sender, size_of
+from mosaic_api.datasets.input_schemas import DatasetCreate, DatasetFields, DatasetPatch, style_of_picture
+from mosaic_api.datasets.orphans import adopt, mark_orphaned
+from mosaic_api.datasets.storage import DISPLAYS, Content, DatasetStorage, Original, Sender, size_of
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, Invalid, NotFound, Problem
@@ -35,19 +35,19 @@ _FOR_POINTS = ("longitude", "latitude")
 
 
 @dataclass(frozen=True)
-class Keeper:
+class DatasetService:
     """Makes datasets.
 
     Attributes:
         settings: of this installation.
         database: for their rows.
-        filing: for their files.
+        storage: for their files.
         cancelled: set when nobody waits for the dataset any more.
     """
 
     settings: Settings
     database: Database
-    filing: Filing
+    storage: DatasetStorage
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def keep(
@@ -129,9 +129,9 @@ class Keeper:
             former, files = _keys(dataset), dataset.files | placed.get("files", {})
             expect_room(session, self.settings, dataset.owner_id, _bytes(files) - _bytes(dataset.files))
             change(session, principal, dataset, _changes(dataset, wanted, placed))
-            bind(session, _keys(dataset) - former)
-            loosen(session, former - _keys(dataset))
-        self.filing.discard(former - _keys(dataset))
+            adopt(session, _keys(dataset) - former)
+            mark_orphaned(session, former - _keys(dataset))
+        self.storage.discard(former - _keys(dataset))
         return dataset
 
     def _keep(
@@ -167,7 +167,7 @@ class Keeper:
         size = size_of(content.file)
         with self.database.transaction() as session:
             expect_room(session, self.settings, principal.user_id, size)
-        with self.filing.on_disk(content) as original:
+        with self.storage.on_disk(content) as original:
             _expect_kind(original, asked)
             with self.database.transaction() as session:
                 found = self._made_before(session, dataset_id, original.digest)
@@ -175,20 +175,20 @@ class Keeper:
             if found is not None:
                 return found, False
             display = None if content.made_here else _display_of(original)
-            outcome = self.filing.read(
+            outcome = self.storage.read(
                 original, display, asked.corners, Sender(principal.user_id, room, self.cancelled)
             )
             more = size + (display.stat().st_size if display else 0)
             with self.database.transaction() as session:
                 expect_room(session, self.settings, principal.user_id, more)
             with self._discarding(dataset.files):
-                dataset.files["original"] = self.filing.keep(dataset_id, original)
+                dataset.files["original"] = self.storage.keep(dataset_id, original)
                 if display is not None:
-                    dataset.files["display"] = self.filing.keep_display(dataset_id, original, display)
+                    dataset.files["display"] = self.storage.keep_display(dataset_id, original, display)
                 _set(dataset, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
                 found, made = self._insert(principal, dataset)
             if not made:
-                self.filing.discard(_keys(dataset))
+                self.storage.discard(_keys(dataset))
             return found, made
 
     @contextmanager
@@ -197,21 +197,21 @@ class Keeper:
         try:
             yield
         except (Problem, RequestError):
-            self.filing.discard([file["key"] for file in files.values()])
+            self.storage.discard([file["key"] for file in files.values()])
             raise
 
     def _placed_anew(self, dataset: Dataset, corners: Box, room: int | None) -> dict[str, Any]:
         """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
         told, shown = dataset.files["original"], dataset.files.get("display", {"bytes": 0})
         try:
-            file = self.filing.store.open(told["key"])
+            file = self.storage.store.open(told["key"])
         except FileNotFoundError:
             raise NotFound("the file of this dataset is not in the store any more; send it anew") from None
         room = None if room is None else room + told["bytes"] + shown["bytes"]
-        with file, self.filing.on_disk(Content(file, told["name"])) as original:
+        with file, self.storage.on_disk(Content(file, told["name"])) as original:
             display = _display_of(original)
-            outcome = self.filing.read(original, display, corners, Sender(dataset.owner_id, room, self.cancelled))
-            files = {"display": self.filing.keep_display(dataset.id, original, display)}
+            outcome = self.storage.read(original, display, corners, Sender(dataset.owner_id, room, self.cancelled))
+            files = {"display": self.storage.keep_display(dataset.id, original, display)}
             return _place(outcome.box, outcome.footprint) | {"details": outcome.details, "files": files}
 
     def _insert(self, principal: Principal, dataset: Dataset) -> tuple[Dataset, bool]:
@@ -224,7 +224,7 @@ class Keeper:
                 expect_room(session, self.settings, principal.user_id, _bytes(dataset.files))
                 session.add(dataset)
                 session.flush()
-                bind(session, _keys(dataset))
+                adopt(session, _keys(dataset))
                 audit(
                     session, principal.user_id, "create", f"dataset/{dataset.id}", name=dataset.name, kind=dataset.kind
                 )
@@ -247,7 +247,7 @@ class Keeper:
         if found is None:
             return None
         if is_past_restoring(found, self.settings):  # its files may have been purged in part
-            loosen(session, _keys(found))
+            mark_orphaned(session, _keys(found))
             session.delete(found)
             session.flush()
             return None
@@ -266,11 +266,11 @@ class Keeper:
         if mosaic.item is None or mosaic.uid is None:
             raise Conflict(f"the mosaic {mosaic.name} is not published yet; wait until it is", "from_request")
         said: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}
-        said |= look_of_picture(mosaic.item)
+        said |= style_of_picture(mosaic.item)
         said |= asked.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
         key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(COG)
         try:
-            file = self.filing.store.open(key)
+            file = self.storage.store.open(key)
         except FileNotFoundError:
             raise NotFound(f"the files of the mosaic {mosaic.name} are not in the store any more") from None
         with file:

@@ -24,8 +24,8 @@ from sqlalchemy import delete
 
 from mosaic_api.database import Database, OrphanFile
 from mosaic_api.datasets.boxes import Box
-from mosaic_api.datasets.fair_queue import Turns
-from mosaic_api.datasets.orphans import loosen
+from mosaic_api.datasets.fair_queue import FairQueue
+from mosaic_api.datasets.orphans import mark_orphaned
 from mosaic_api.datasets.reader.formats import GEOTIFF, HEAD_BYTES, Format, format_of
 from mosaic_api.datasets.reader.job import Job, Outcome
 from mosaic_api.datasets.reader.launcher import convert
@@ -96,7 +96,7 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Filing:
+class DatasetStorage:
     """Reads files, and keeps them.
 
     Attributes:
@@ -113,7 +113,7 @@ class Filing:
     scratch: Scratch
     max_pixels: int
     max_display_bytes: int
-    conversions: Turns
+    conversions: FairQueue
 
     @contextmanager
     def on_disk(self, content: Content) -> Iterator[Original]:
@@ -249,7 +249,7 @@ class Filing:
                     yield piece
 
         with self.database.transaction() as session:
-            loosen(session, [key])
+            mark_orphaned(session, [key])
         self.store.create(key, pieces())
         size = path.stat().st_size
         return {"key": key, "name": name, "mediaType": media_type, "bytes": size, "sha256": digest.hexdigest()}

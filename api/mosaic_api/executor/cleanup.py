@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 
 from mosaic_api.database import Request
 from mosaic_api.database.models import now
-from mosaic_api.datasets.orphans import loosen
+from mosaic_api.datasets.orphans import mark_orphaned
 
 LONGEST_SECONDS = 366 * 24 * 3600
 """For which a worker is thought to go on, whatever the deadline says."""
 
 
 @dataclass(frozen=True)
-class Traces:
+class RequestFiles:
     """Its results and its unfinished work.
 
     Attributes:
@@ -59,4 +59,4 @@ def write_down(session: Session, request: Request, *, results: bool) -> None:
     if results:
         folders.append(f"{Results(request.namespace, request.name, request.uid).folder}/")
     deadline = duration_seconds(request.spec.get("execution", {}).get("deadline", Execution().deadline))
-    loosen(session, folders, now() + timedelta(seconds=min(deadline, LONGEST_SECONDS)))
+    mark_orphaned(session, folders, now() + timedelta(seconds=min(deadline, LONGEST_SECONDS)))

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError, expect
-from mosaic_api.executor.cleanup import Traces, write_down
+from mosaic_api.executor.cleanup import RequestFiles, write_down
 from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.requests import crud
@@ -61,7 +61,7 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
             return
         if request.uid is not None:
             write_down(session, request, results=True)
-            Traces(request.namespace, request.name, request.uid).delete(store_uri)
+            RequestFiles(request.namespace, request.name, request.uid).delete(store_uri)
             request.uid = None
         if request.removed is not None:
             session.delete(request)

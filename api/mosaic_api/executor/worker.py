@@ -10,7 +10,7 @@ from mosaic_crds.lifecycle import CRASHED, REFUSED, UNPUBLISHED, Phase, Trouble,
 from mosaic_crds.request import request_manifest
 from sqlalchemy.exc import DBAPIError
 
-from mosaic_api.executor.cleanup import Traces
+from mosaic_api.executor.cleanup import RequestFiles
 from mosaic_api.executor.events import Changed, Ended, Inbox, Said
 from mosaic_api.executor.job import Job
 from mosaic_api.executor.process import RequestProcess
@@ -168,7 +168,7 @@ def settle(
 def _delete_traces(claim: Claim, settings: Settings) -> bool:
     """Delete what a request has left in the store; whether that could be done. If not, `wishes` does it later."""
     try:
-        Traces(claim.namespace, claim.name, claim.uid).delete(settings.store)
+        RequestFiles(claim.namespace, claim.name, claim.uid).delete(settings.store)
     except PassingError as error:
         _log.warning("%s/%s leaves unfinished work: %s", claim.namespace, claim.name, error)
         return False

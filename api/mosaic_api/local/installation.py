@@ -38,7 +38,7 @@ _MODE = 0o711 if os.geteuid() == 0 else 0o700
 
 
 @dataclass(frozen=True)
-class Place:
+class InstallationPaths:
     """Where an installation on this machine keeps what it has.
 
     Attributes:
@@ -70,7 +70,7 @@ class Installation:
 
 
 @contextmanager
-def installed(place: Place, environment: Mapping[str, str]) -> Iterator[Installation]:
+def installed(place: InstallationPaths, environment: Mapping[str, str]) -> Iterator[Installation]:
     """An installation without its page: it works off what is asked of it, until the end.
 
     Raises:

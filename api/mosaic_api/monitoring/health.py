@@ -15,7 +15,7 @@ SECONDS = 3.0
 Answer = TypeVar("Answer")
 
 
-class Single(Generic[Answer]):
+class SharedCheck(Generic[Answer]):
     """A question that one thread asks, for all who want to know at the same time."""
 
     def __init__(self, ask: Callable[[], Answer]) -> None:
@@ -53,7 +53,7 @@ class Health:
             loops: of this process.
         """
         self._watch, self._loops = watch, loops
-        self._database = Single(watch.answers)
+        self._database = SharedCheck(watch.answers)
 
     async def troubles(self) -> list[str]:
         """Why this process cannot work, a sentence each; none if it can."""

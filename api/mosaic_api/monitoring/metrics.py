@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database, Dataset, Request
-from mosaic_api.monitoring.health import Single
+from mosaic_api.monitoring.health import SharedCheck
 
 NOWHERE = "none"
 """The route of requests that no route is for: their paths are not told, for there are any number of them."""
@@ -29,7 +29,7 @@ class Metrics:
     def __init__(self, database: Database, loops: Loops) -> None:
         self.registry = CollectorRegistry()
         self._rows = _Rows(database)
-        self._counting = Single(self._rows.count)
+        self._counting = SharedCheck(self._rows.count)
         self.registry.register(self._rows)
         self.registry.register(_LoopStates(loops))
         self._requests = Counter(
@@ -61,7 +61,7 @@ class Metrics:
         self._seconds.labels(method, route).observe(seconds)
 
 
-class Measured:
+class MetricsMiddleware:
     """Counts the answers of an application, of which some routes are below a prefix."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:

@@ -47,7 +47,7 @@ from mosaic_api.auth.identity import audit
 from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.database import Audit, Database, Request
 from mosaic_api.database.models import now
-from mosaic_api.overlays.spec import EARTH_RADIUS, FIRST, LAST, Wanted
+from mosaic_api.overlays.spec import EARTH_RADIUS, FIRST, LAST, OverlaySpec
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 
@@ -133,7 +133,7 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
     if row is None:
         return
     noticed = now()
-    wanted = Wanted.by(row, noticed, settings.max_pixels)
+    wanted = OverlaySpec.by(row, noticed, settings.max_pixels)
     name = f"overlay-{row.overlay_id}"
     if session.scalar(select(exists().where(Request.name == name, Request.removed.is_(None), Request.gone.is_(None)))):
         name += f"-{secrets.token_hex(3)}"  # somebody else took it
@@ -179,7 +179,7 @@ def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings)
     row = _row(session, overlay_id)
     if request is None or row is None:
         return
-    wanted = Wanted.by(row, request.created, settings.max_pixels)
+    wanted = OverlaySpec.by(row, request.created, settings.max_pixels)
     if wanted.spec == request.spec and wanted.wrong in {"", request.status.get("message")}:
         return
     audit(session, None, "remove", f"request/{request.id}", name=request.name, overlay=request.overlay_id)

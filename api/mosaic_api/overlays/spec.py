@@ -19,7 +19,7 @@ _METRES_PER_DEGREE = 2 * math.pi * EARTH_RADIUS / 360
 
 
 @dataclass(frozen=True)
-class Wanted:
+class OverlaySpec:
     """What a row asks for.
 
     Attributes:

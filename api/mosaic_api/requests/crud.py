@@ -115,13 +115,13 @@ def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicR
     Raises:
         RequestError: it is not valid, or names what this installation does not allow.
     """
-    manifest = as_request(settings.namespace, name, spec)
+    manifest = parse_request(settings.namespace, name, spec)
     if settings.allowed is not None:
         settings.allowed.check(manifest.spec.execution)
     return manifest
 
 
-def as_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:
+def parse_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:
     """The MosaicRequest of a name and a spec, whose area may be any GeoJSON object of polygons.
 
     Raises:

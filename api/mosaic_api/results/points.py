@@ -9,10 +9,10 @@ from mosaic_worker.geometry.projection import WGS84, places_in
 from mosaic_worker.geometry.sampling import Window
 
 from mosaic_api.results.open_cogs import OpenCogs
-from mosaic_api.results.published import ShownMosaic
+from mosaic_api.results.published import PublishedMosaic
 
 
-def values_at(cogs: OpenCogs, mosaic: ShownMosaic, longitude: float, latitude: float) -> list[float | None]:
+def values_at(cogs: OpenCogs, mosaic: PublishedMosaic, longitude: float, latitude: float) -> list[float | None]:
     """The value of each band of the pixel in which a place lies; None where there is none.
 
     Raises:

@@ -21,7 +21,7 @@ USUAL_PERCENTILES = (2.0, 98.0)
 
 
 @dataclass(frozen=True)
-class ShownMosaic:
+class PublishedMosaic:
     """A published mosaic.
 
     Attributes:

@@ -17,7 +17,7 @@ from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
 from mosaic_api.results.open_cogs import OpenCogs
-from mosaic_api.results.published import ShownMosaic
+from mosaic_api.results.published import PublishedMosaic
 from mosaic_api.web.problems import Invalid
 
 SIDE = 256
@@ -47,7 +47,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Place:
+class TileAddress:
     """A tile of the web map: column and row from the north west at a zoom."""
 
     z: int
@@ -69,7 +69,7 @@ class Place:
         return Grid(WEB_MERCATOR, left, top, side / SIDE, side / SIDE, SIDE, SIDE)
 
 
-def look_of(mosaic: ShownMosaic, colormap: str | None, minimum: float | None, maximum: float | None) -> Look:
+def look_of(mosaic: PublishedMosaic, colormap: str | None, minimum: float | None, maximum: float | None) -> Look:
     """How a mosaic is coloured: as its picture is, unless something else is asked for.
 
     Raises:
@@ -88,13 +88,13 @@ def look_of(mosaic: ShownMosaic, colormap: str | None, minimum: float | None, ma
     return Look(colormap or mosaic.colormap, tuple(limits))
 
 
-def etag_of(mosaic: ShownMosaic, place: Place, look: Look) -> str:
+def etag_of(mosaic: PublishedMosaic, place: TileAddress, look: Look) -> str:
     """What changes when the tile does; a published mosaic never does."""
     told = f"{PAINTER} {mosaic.results.uid} {place} {look}"
     return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
 
 
-def tile(cogs: OpenCogs, mosaic: ShownMosaic, place: Place, look: Look) -> bytes:
+def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look) -> bytes:
     """A tile as PNG, transparent where there is no data.
 
     Raises:
@@ -126,7 +126,7 @@ def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
             yield part
 
 
-def _painted(cogs: OpenCogs, mosaic: ShownMosaic, piece: Grid, look: Look) -> Bytes | None:
+def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -> Bytes | None:
     """A piece of a tile, 8 bits (bands, height, width); None if it shows nothing."""
     mesh = mesh_between(piece, mosaic.grid)
     if mesh.window.empty:

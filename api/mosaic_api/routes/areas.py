@@ -8,9 +8,9 @@ import anyio
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 
-from mosaic_api.auth.dependencies import Who
+from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.auth.identity import Principal
-from mosaic_api.context import HERE, Context
+from mosaic_api.context import Context, ContextDep
 from mosaic_api.datasets.reader.formats import VECTORS_TAKEN
 from mosaic_api.datasets.reader.job import Outcome
 from mosaic_api.datasets.storage import Content, Sender
@@ -52,17 +52,17 @@ class FileArea(ApiModel):
 
 
 @router.post("", openapi_extra=BODY)
-async def read_area(request: Request, principal: Who, here: HERE) -> FileArea:
+async def read_area(request: Request, principal: CurrentPrincipal, context: ContextDep) -> FileArea:
     """Read the polygons of a vector file, in whatever coordinates, as the area of a request."""
     principal.require("editor")
-    size = announced(request, here.settings.max_upload_bytes)
+    size = announced(request, context.settings.max_upload_bytes)
     cancelled = threading.Event()
-    with here.uploads.slot(principal.user_id), here.scratch.reserved(size) as written:
-        async with received_file(request, here.settings.max_upload_bytes, size) as file:
+    with context.uploads.slot(principal.user_id), context.scratch.reserved(size) as written:
+        async with received_file(request, context.settings.max_upload_bytes, size) as file:
             written()
-            read = partial(area_of, here, principal, file, cancelled)
+            read = partial(area_of, context, principal, file, cancelled)
             with cancelled_with(request, cancelled):
-                found = await anyio.to_thread.run_sync(read, limiter=here.working)
+                found = await anyio.to_thread.run_sync(read, limiter=context.working)
     return FileArea(
         geometry=found.footprint,
         bounds=found.box,
@@ -71,7 +71,7 @@ async def read_area(request: Request, principal: Who, here: HERE) -> FileArea:
     )
 
 
-def area_of(here: Context, principal: Principal, file: UploadFile, cancelled: threading.Event) -> Outcome:
+def area_of(context: Context, principal: Principal, file: UploadFile, cancelled: threading.Event) -> Outcome:
     """The area of a file that was received.
 
     Raises:
@@ -79,7 +79,7 @@ def area_of(here: Context, principal: Principal, file: UploadFile, cancelled: th
         Cancelled: nobody waits for it any more.
         NoRoom: the disk is full.
     """
-    with here.filing.on_disk(Content(file.file, file.filename or "file")) as original:
+    with context.storage.on_disk(Content(file.file, file.filename or "file")) as original:
         if original.format.kind != "vector":
             raise Invalid(f"file: a {original.format.name} has no polygons; send one of {VECTORS_TAKEN}", "file")
-        return here.filing.read_area(original, Sender(principal.user_id, None, cancelled))
+        return context.storage.read_area(original, Sender(principal.user_id, None, cancelled))

@@ -11,20 +11,20 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
 from pydantic import BaseModel
 
-from mosaic_api.auth.dependencies import Who
+from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central import outbox
-from mosaic_api.context import HERE, Context
+from mosaic_api.context import Context, ContextDep
 from mosaic_api.database import Dataset
 from mosaic_api.datasets import crud, rendering, schemas
 from mosaic_api.datasets.boxes import HALF, TURN, Box, box_around
 from mosaic_api.datasets.input_schemas import LARGEST, DatasetCreate, DatasetPatch
 from mosaic_api.datasets.reader.formats import FORMATS, GEOJSON, IMAGES_TAKEN, VECTORS_TAKEN
-from mosaic_api.datasets.service import Keeper
+from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.datasets.uploads import announced, cancelled_with, received
 from mosaic_api.results.schemas import BandValue, PointValues
-from mosaic_api.results.tiles import MOST_ZOOM, Place
+from mosaic_api.results.tiles import MOST_ZOOM, TileAddress
 from mosaic_api.web.files import Read, Sent, known, send
 from mosaic_api.web.limits import MOST_BODY_BYTES
 from mosaic_api.web.openapi import files_of
@@ -42,12 +42,12 @@ BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
 Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 
-def keeper(here: HERE) -> Keeper:
+def dataset_service(context: ContextDep) -> DatasetService:
     """What makes datasets here."""
-    return Keeper(here.settings, here.database, here.filing)
+    return DatasetService(context.settings, context.database, context.storage)
 
 
-KEEPER = Annotated[Keeper, Depends(keeper)]
+DatasetServiceDep = Annotated[DatasetService, Depends(dataset_service)]
 
 
 def file_in_form(taken: str) -> dict[str, Any]:
@@ -91,28 +91,28 @@ def box_of(text: str | None) -> Box | None:
 async def create_dataset(
     request: Request,
     response: Response,
-    principal: Who,
-    here: HERE,
-    keeper: KEEPER,
+    principal: CurrentPrincipal,
+    context: ContextDep,
+    service: DatasetServiceDep,
     idempotency_key: Annotated[
         uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
     ] = None,
 ) -> schemas.Dataset:
     """Keep an image, a vector file or a point; the type of a file is known by its content."""
     principal.require("editor")
-    size = announced(request, here.settings.max_upload_bytes)
+    size = announced(request, context.settings.max_upload_bytes)
     with (
-        here.uploads.slot(principal.user_id),
-        here.uploads.announced(principal.user_id, size) as before,
-        here.scratch.reserved(size) as written,
+        context.uploads.slot(principal.user_id),
+        context.uploads.announced(principal.user_id, size) as before,
+        context.scratch.reserved(size) as written,
     ):
-        await anyio.to_thread.run_sync(expect_quota, here, principal, before + size - MOST_BODY_BYTES)
-        async with received(request, here.settings.max_upload_bytes, size) as upload:
+        await anyio.to_thread.run_sync(expect_quota, context, principal, before + size - MOST_BODY_BYTES)
+        async with received(request, context.settings.max_upload_bytes, size) as upload:
             written()
             content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
-            keep = partial(keeper.keep, principal, upload.asked, content, key=idempotency_key)
-            with cancelled_with(request, keeper.cancelled):
-                dataset, made = await anyio.to_thread.run_sync(keep, limiter=here.working)
+            keep = partial(service.keep, principal, upload.asked, content, key=idempotency_key)
+            with cancelled_with(request, service.cancelled):
+                dataset, made = await anyio.to_thread.run_sync(keep, limiter=context.working)
     response.headers["Location"] = f"datasets/{dataset.id}"
     if not made:
         response.status_code = HTTPStatus.OK
@@ -120,21 +120,21 @@ async def create_dataset(
     return schemas.Dataset.of(dataset, principal)
 
 
-def expect_quota(here: Context, principal: Principal, more: int) -> None:
+def expect_quota(context: Context, principal: Principal, more: int) -> None:
     """Refuse an upload before its body is read that the user has no room for.
 
     Raises:
         TooLarge: the user has none.
     """
-    with here.database.transaction() as session:
-        crud.expect_room(session, here.settings, principal.user_id, more)
+    with context.database.transaction() as session:
+        crud.expect_room(session, context.settings, principal.user_id, more)
 
 
 @router.get("")
 def list_datasets(
     request: Request,
-    principal: Who,
-    here: HERE,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     bbox: Annotated[
         str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
     ] = None,
@@ -147,7 +147,7 @@ def list_datasets(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.DatasetList:
     """The datasets that you may see, newest first."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
     following = request.url.include_query_params(before=page.datasets[-1].id) if page.more else None
     return schemas.DatasetList(
@@ -157,27 +157,27 @@ def list_datasets(
     )
 
 
-def found(dataset_id: uuid.UUID, principal: Who, here: HERE) -> Dataset:
+def found(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> Dataset:
     """The dataset that a route is about.
 
     Raises:
         NotFound: there is none, or it may not be seen.
     """
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return crud.find(session, principal, dataset_id)
 
 
-Found = Annotated[Dataset, Depends(found)]
+FoundDataset = Annotated[Dataset, Depends(found)]
 
 
-SEEN = Annotated[
+IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", max_length=1000, description="the ETag of what you saw: 412 if it was changed meanwhile"),
 ]
 
 
 @router.get("/{dataset_id}")
-def get_dataset(dataset: Found, principal: Who, response: Response) -> schemas.Dataset:
+def get_dataset(dataset: FoundDataset, principal: CurrentPrincipal, response: Response) -> schemas.Dataset:
     """A dataset."""
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
     return schemas.Dataset.of(dataset, principal)
@@ -189,51 +189,53 @@ async def update_dataset(
     change: DatasetPatch,
     request: Request,
     response: Response,
-    principal: Who,
-    here: HERE,
-    keeper: KEEPER,
-    seen: SEEN = None,
+    principal: CurrentPrincipal,
+    context: ContextDep,
+    service: DatasetServiceDep,
+    seen: IfMatch = None,
 ) -> schemas.Dataset:
     """Change what is said of a dataset, whether it is shared here, or where a point or a placed picture is."""
-    moved = partial(keeper.move, principal, dataset_id, change, seen)
+    moved = partial(service.move, principal, dataset_id, change, seen)
     if change.corners is None:
         dataset = await anyio.to_thread.run_sync(moved)
     else:
-        with here.uploads.slot(principal.user_id), cancelled_with(request, keeper.cancelled):
-            dataset = await anyio.to_thread.run_sync(moved, limiter=here.working)
+        with context.uploads.slot(principal.user_id), cancelled_with(request, service.cancelled):
+            dataset = await anyio.to_thread.run_sync(moved, limiter=context.working)
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
     return schemas.Dataset.of(dataset, principal)
 
 
 @router.delete("/{dataset_id}", status_code=HTTPStatus.NO_CONTENT)
-def delete_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE, seen: SEEN = None) -> None:
+def delete_dataset(
+    dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep, seen: IfMatch = None
+) -> None:
     """Delete a dataset; for some days it can be had back.
 
     If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
     """
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         crud.remove(session, principal, dataset_id, seen)
 
 
 @router.post("/{dataset_id}/restore")
-def restore_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
+def restore_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
     """Have a deleted dataset back; it is not shared with the central installation again."""
-    with here.database.transaction() as session:
-        return schemas.Dataset.of(crud.restore(session, principal, here.settings, dataset_id), principal)
+    with context.database.transaction() as session:
+        return schemas.Dataset.of(crud.restore(session, principal, context.settings, dataset_id), principal)
 
 
 @router.post("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
-def share_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
+def share_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
     """Share a dataset with the central installation; it is brought there as soon as that answers."""
-    with here.database.transaction() as session:
-        return schemas.Dataset.of(outbox.share(session, here.settings, principal, dataset_id, True), principal)
+    with context.database.transaction() as session:
+        return schemas.Dataset.of(outbox.share(session, context.settings, principal, dataset_id, True), principal)
 
 
 @router.delete("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
-def unshare_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Dataset:
+def unshare_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
     """Take a dataset back from the central installation; it stays here."""
-    with here.database.transaction() as session:
-        return schemas.Dataset.of(outbox.share(session, here.settings, principal, dataset_id, False), principal)
+    with context.database.transaction() as session:
+        return schemas.Dataset.of(outbox.share(session, context.settings, principal, dataset_id, False), principal)
 
 
 @router.get(
@@ -243,27 +245,33 @@ def unshare_dataset(dataset_id: uuid.UUID, principal: Who, here: HERE) -> schema
 )
 @router.head("/{dataset_id}/files/{role}", include_in_schema=False)
 async def get_dataset_file(
-    role: Literal["original", "display"], request: Request, dataset: Found, principal: Who, here: HERE
+    role: Literal["original", "display"],
+    request: Request,
+    dataset: FoundDataset,
+    principal: CurrentPrincipal,
+    context: ContextDep,
 ) -> Response:
     """A file of a dataset, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
-    return await _sent(dataset, role, request, principal, here)
+    return await _sent(dataset, role, request, principal, context)
 
 
 @router.get("/{dataset_id}/features", response_class=Response, responses=files_of(GEOJSON.media_type))
 @router.head("/{dataset_id}/features", include_in_schema=False)
-async def get_dataset_features(request: Request, dataset: Found, principal: Who, here: HERE) -> Response:
+async def get_dataset_features(
+    request: Request, dataset: FoundDataset, principal: CurrentPrincipal, context: ContextDep
+) -> Response:
     """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
     if dataset.kind != "vector":
         raise NotFound(f"the dataset {dataset.id} is no vector file")
-    return await _sent(dataset, "display", request, principal, here)
+    return await _sent(dataset, "display", request, principal, context)
 
 
 @router.get("/{dataset_id}/tiles/{z}/{x}/{y}.png", response_class=Response, responses=files_of(PNG, ranges=False))
 async def get_dataset_tile(
     request: Request,
-    dataset: Found,
-    principal: Who,
-    here: HERE,
+    dataset: FoundDataset,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
     y: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
@@ -278,28 +286,28 @@ async def get_dataset_tile(
     if known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     between = limits and (limits[0], limits[1])
-    paint = partial(rendering.tile, here.cogs, dataset, Place(z, x, y), colormap, between)
-    content = await here.reads.run(principal.user_id, paint)
+    paint = partial(rendering.tile, context.cogs, dataset, TileAddress(z, x, y), colormap, between)
+    content = await context.reads.run(principal.user_id, paint)
     return Response(content, headers=headers, media_type=PNG)
 
 
 @router.get("/{dataset_id}/point")
 async def get_dataset_values(
-    dataset: Found,
-    principal: Who,
-    here: HERE,
+    dataset: FoundDataset,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> PointValues:
     """The values of all bands of an image at a place."""
-    values = partial(rendering.values_at, here.cogs, dataset, lon, lat)
-    return PointValues(bands=[BandValue(**band) for band in await here.reads.run(principal.user_id, values)])
+    values = partial(rendering.values_at, context.cogs, dataset, lon, lat)
+    return PointValues(bands=[BandValue(**band) for band in await context.reads.run(principal.user_id, values)])
 
 
-async def _sent(dataset: Dataset, role: str, request: Request, principal: Principal, here: Context) -> Response:
+async def _sent(dataset: Dataset, role: str, request: Request, principal: Principal, context: Context) -> Response:
     told = dataset.files.get(role) or (dataset.files.get("original") if role == "display" else None)
     if told is None:
         raise NotFound(f"the dataset {dataset.id} has no file {role}")
     sent = Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"')
-    read: Read = partial(here.reads.run, principal.user_id)
-    return await here.reads.run(principal.user_id, partial(send, here.store, sent, request, FOR_NOW, read))
+    read: Read = partial(context.reads.run, principal.user_id)
+    return await context.reads.run(principal.user_id, partial(send, context.store, sent, request, FOR_NOW, read))

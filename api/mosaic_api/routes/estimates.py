@@ -11,10 +11,10 @@ from mosaic_worker.sources.kinds.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from mosaic_api.auth.dependencies import Who
-from mosaic_api.context import HERE
+from mosaic_api.auth.dependencies import CurrentPrincipal
+from mosaic_api.context import ContextDep
 from mosaic_api.requests import estimates
-from mosaic_api.requests.crud import as_request, requested
+from mosaic_api.requests.crud import parse_request, requested
 from mosaic_api.requests.schemas import EXAMPLE
 from mosaic_api.web.schemas import ApiModel, Area, Source, Spec
 
@@ -115,43 +115,45 @@ class Index(ApiModel):
 async def estimate_request(
     request: Request,
     asked: EstimateCreate,
-    principal: Who,
-    here: HERE,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
 ) -> Estimate:
     """What a mosaic would be, without asking for it."""
-    settings = here.settings
+    settings = context.settings
     if not whole:
         quick = await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
         return Estimate.of(quick, settings.max_pixels)
     wanted = await run_in_threadpool(requested, settings, estimates.NAME, asked.spec)
     work = partial(estimates.whole, settings, wanted)
-    estimated = await here.outside.ask(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
+    estimated = await context.lookups.ask(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
     return Estimate.of(estimated, settings.max_pixels)
 
 
 @router.post("/scenes")
-async def count_scenes(request: Request, searched: SceneSearch, principal: Who, here: HERE) -> estimates.SceneCount:
+async def count_scenes(
+    request: Request, searched: SceneSearch, principal: CurrentPrincipal, context: ContextDep
+) -> estimates.SceneCount:
     """How many scenes a source has in an area, from when, and how cloudy they are."""
     spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
-    wanted = (await run_in_threadpool(as_request, here.settings.namespace, estimates.NAME, spec)).spec
-    work = partial(estimates.scenes_of, here.settings, wanted)
-    return await here.outside.ask(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
+    wanted = (await run_in_threadpool(parse_request, context.settings.namespace, estimates.NAME, spec)).spec
+    work = partial(estimates.scenes_of, context.settings, wanted)
+    return await context.lookups.ask(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
 
 
 @router.get("/scenes")
-async def list_local_scenes(request: Request, principal: Who, here: HERE) -> FolderScenes:
+async def list_local_scenes(request: Request, principal: CurrentPrincipal, context: ContextDep) -> FolderScenes:
     """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
-    settings = here.settings
+    settings = context.settings
     path = settings.store.removeprefix("file://")
     store = None if "://" in path else Path(path).absolute()
-    return await here.outside.ask(
+    return await context.lookups.ask(
         request, principal.user_id, lambda _: scenes_below(settings.gate, store), "scenes here"
     )
 
 
 @router.get("/indices", response_model=list[Index])
-def list_indices(_: Who) -> Response:
+def list_indices(_: CurrentPrincipal) -> Response:
     """The spectral indices that can be asked for, from the Awesome Spectral Indices catalogue."""
     return Response(_indices(), media_type="application/json", headers={"Cache-Control": A_DAY})
 

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from mosaic_api.auth.dependencies import STANDS_ON, address_of, session_of
+from mosaic_api.auth.dependencies import SESSION_TOKENS, address_of, session_of
 from mosaic_api.auth.identity import audit, close_session, open_session, principal_of, valid_token
 from mosaic_api.auth.oidc import CALLBACK, LOGIN, TARGET, Claims, Provider, own_path, user_of
-from mosaic_api.context import HERE, Context
+from mosaic_api.context import Context, ContextDep
 from mosaic_api.web.problems import Forbidden, NotFound, Problem, TooMany, Unauthorized
 
 START = "/auth/start"
@@ -25,60 +25,60 @@ _log = logging.getLogger(__name__)
 
 
 @router.get(LOGIN)
-def page(request: Request, here: HERE, target: Annotated[str, Query()] = "/") -> Response:
+def page(request: Request, context: ContextDep, target: Annotated[str, Query()] = "/") -> Response:
     """The ways to log in."""
     if not _has_sessions(request):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    return _page(request, here, own_path(target))
+    return _page(request, context, own_path(target))
 
 
 @router.get(START)
-async def start(request: Request, here: HERE, target: Annotated[str, Query()] = "/") -> Response:
+async def start(request: Request, context: ContextDep, target: Annotated[str, Query()] = "/") -> Response:
     """On to the provider."""
     try:
-        return await _provider(request, here).start(request, own_path(target))
+        return await _provider(request, context).start(request, own_path(target))
     except PassingError as error:
         _log.warning("%s", error)
-        return _page(request, here, own_path(target), error)
+        return _page(request, context, own_path(target), error)
 
 
 @router.get(CALLBACK)
-async def callback(request: Request, here: HERE) -> Response:
+async def callback(request: Request, context: ContextDep) -> Response:
     """Back from the provider."""
-    provider = _provider(request, here)
+    provider = _provider(request, context)
     target = own_path(str(request.session.get(TARGET, "/")))
     try:
         claims = await provider.finish(request)
-        stands_on = await run_in_threadpool(_by_claims, request, here, provider, claims)
+        stands_on = await run_in_threadpool(_by_claims, request, context, provider, claims)
     except (Problem, PassingError) as error:
-        return await _refused(request, here, target, error)
+        return await _refused(request, context, target, error)
     return _entered(request, stands_on, target)
 
 
 @router.post(LOGIN)
 async def by_token(
-    request: Request, here: HERE, token: Annotated[str, Form()] = "", target: Annotated[str, Form()] = "/"
+    request: Request, context: ContextDep, token: Annotated[str, Form()] = "", target: Annotated[str, Form()] = "/"
 ) -> Response:
     """In with a token."""
     if not _has_sessions(request):
         raise NotFound("nobody logs in here: there is one user, or programs come with tokens")
     target = own_path(target)
     try:
-        stands_on = await run_in_threadpool(_by_token, request, here, token.strip())
+        stands_on = await run_in_threadpool(_by_token, request, context, token.strip())
     except Problem as error:
-        return await _refused(request, here, target, error)
+        return await _refused(request, context, target, error)
     return _entered(request, stands_on, target)
 
 
 @router.post("/logout")
-async def logout(request: Request, here: HERE) -> Response:
+async def logout(request: Request, context: ContextDep) -> Response:
     """Out, here and, where there is one, at the provider; a copy of the cookie is worth nothing any more."""
     if not _has_sessions(request):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     stands_on = session_of(request)
     request.session.clear()
-    by_provider = await run_in_threadpool(_close, request, here, stands_on)
-    address = await here.provider.farewell() if here.provider and by_provider else LOGIN
+    by_provider = await run_in_threadpool(_close, request, context, stands_on)
+    address = await context.provider.farewell() if context.provider and by_provider else LOGIN
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
@@ -86,32 +86,32 @@ def _has_sessions(request: Request) -> bool:
     return "session" in request.scope
 
 
-def _provider(request: Request, here: Context) -> Provider:
-    if here.provider is None or not _has_sessions(request):
+def _provider(request: Request, context: Context) -> Provider:
+    if context.provider is None or not _has_sessions(request):
         raise NotFound("this installation knows no OpenID provider")
-    return here.provider
+    return context.provider
 
 
-def _by_claims(request: Request, here: Context, provider: Provider, claims: Claims) -> list[str]:
-    with here.database.transaction() as session:
+def _by_claims(request: Request, context: Context, provider: Provider, claims: Claims) -> list[str]:
+    with context.database.transaction() as session:
         user = user_of(session, provider.oidc, claims)
-        here.limits.call(principal_of(user))
+        context.limits.call(principal_of(user))
         audit(session, user.id, "log in", f"user/{user.id}", by=provider.oidc.issuer, address=address_of(request))
         return open_session(session, user, request.headers.get("user-agent", ""))
 
 
-def _by_token(request: Request, here: Context, secret: str) -> list[str]:
-    with here.database.transaction() as session:
+def _by_token(request: Request, context: Context, secret: str) -> list[str]:
+    with context.database.transaction() as session:
         token = valid_token(session, secret)
         user, by = token.user, f"token/{token.id}"
-        here.limits.call(principal_of(user))
+        context.limits.call(principal_of(user))
         audit(session, user.id, "log in", f"user/{user.id}", by=by, address=address_of(request))
         return open_session(session, user, request.headers.get("user-agent", ""), token)
 
 
-def _close(request: Request, here: Context, stands_on: Sequence[str]) -> bool:
+def _close(request: Request, context: Context, stands_on: Sequence[str]) -> bool:
     """End a session; whether it stood on the provider's word."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         principal = close_session(session, stands_on)
         if principal is not None:
             user = f"user/{principal.user_id}"
@@ -119,37 +119,37 @@ def _close(request: Request, here: Context, stands_on: Sequence[str]) -> bool:
     return principal is not None and len(stands_on) == 1
 
 
-async def _refused(request: Request, here: Context, target: str, error: Problem | PassingError) -> Response:
+async def _refused(request: Request, context: Context, target: str, error: Problem | PassingError) -> Response:
     """Say why, and write it down; who fails too often is told to wait."""
     reason = str(error)
     if isinstance(error, Unauthorized | Forbidden):
         try:
-            await run_in_threadpool(here.limits.failure, address_of(request))
+            await run_in_threadpool(context.limits.failure, address_of(request))
         except TooMany as too_many:
-            return _page(request, here, target, too_many)
-        await run_in_threadpool(_write_down, request, here, reason)
+            return _page(request, context, target, too_many)
+        await run_in_threadpool(_write_down, request, context, reason)
     else:
         _log.warning("%s", reason)
-    return _page(request, here, target, error)
+    return _page(request, context, target, error)
 
 
-def _write_down(request: Request, here: Context, reason: str) -> None:
-    with here.database.transaction() as session:
+def _write_down(request: Request, context: Context, reason: str) -> None:
+    with context.database.transaction() as session:
         audit(session, None, "failed login", "login", reason=reason, address=address_of(request))
 
 
 def _entered(request: Request, stands_on: list[str], target: str) -> Response:
     request.session.clear()
-    request.session[STANDS_ON] = stands_on
+    request.session[SESSION_TOKENS] = stands_on
     return RedirectResponse(target, HTTPStatus.SEE_OTHER, headers={"Cache-Control": "no-store"})
 
 
-def _page(request: Request, here: Context, target: str, error: Problem | PassingError | None = None) -> Response:
+def _page(request: Request, context: Context, target: str, error: Problem | PassingError | None = None) -> Response:
     status, headers = HTTPStatus.OK, {"Cache-Control": "no-store"}
     if isinstance(error, Problem):
         status, headers = error.status, {**headers, **error.headers}
     elif error is not None:
         status = HTTPStatus.SERVICE_UNAVAILABLE
     told: dict[str, Any] = {"target": target, "message": str(error) if error else "", "start": START}
-    told["provider"] = here.provider.name if here.provider else ""
+    told["provider"] = context.provider.name if context.provider else ""
     return _templates.TemplateResponse(request, "login.html", told, status, headers)

@@ -3,12 +3,12 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from mosaic_api.context import HERE
+from mosaic_api.context import ContextDep
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
-async def metrics(here: HERE) -> Response:
+async def metrics(context: ContextDep) -> Response:
     """All metrics."""
-    return Response(await here.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await context.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -21,12 +21,12 @@ from mosaic_api.context import context_of
 from mosaic_api.settings import Settings
 
 router = APIRouter(include_in_schema=False)
-HERE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[1]
 VENDOR = "vendor/"
 """The folder of libraries in folders named by version, whose files never change."""
 STOPS = 16
 """Colours of a colormap that the page draws its ramp from."""
-_templates = Jinja2Templates(HERE / "templates")
+_templates = Jinja2Templates(PACKAGE / "templates")
 
 
 class _Files(StaticFiles):
@@ -41,7 +41,7 @@ class _Files(StaticFiles):
 
 def mount_files(app: FastAPI) -> None:
     """Serve the page's scripts, styles and images."""
-    app.mount("/static", _Files(directory=HERE / "static"), name="static")
+    app.mount("/static", _Files(directory=PACKAGE / "static"), name="static")
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -14,8 +14,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from mosaic_api.auth.dependencies import Who, recognised_again, required
-from mosaic_api.context import HERE
+from mosaic_api.auth.dependencies import CurrentPrincipal, reauthenticated, require_principal
+from mosaic_api.context import ContextDep
 from mosaic_api.requests import crud, schemas
 from mosaic_api.web.problems import NotFound, Unauthorized
 from mosaic_api.web.schemas import NO_NUL
@@ -25,10 +25,12 @@ EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-def create_request(asked: schemas.RequestCreate, response: Response, principal: Who, here: HERE) -> schemas.Request:
+def create_request(
+    asked: schemas.RequestCreate, response: Response, principal: CurrentPrincipal, context: ContextDep
+) -> schemas.Request:
     """Ask for a mosaic."""
-    with here.database.transaction() as session:
-        request = crud.create(session, here.settings, principal, asked.name, asked.spec)
+    with context.database.transaction() as session:
+        request = crud.create(session, context.settings, principal, asked.name, asked.spec)
     response.headers["Location"] = f"requests/{request.id}"
     return schemas.Request.of(request, principal)
 
@@ -36,15 +38,15 @@ def create_request(asked: schemas.RequestCreate, response: Response, principal: 
 @router.get("")
 def list_requests(
     http: HttpRequest,
-    principal: Who,
-    here: HERE,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     phase: Annotated[list[Phase], Query()] = [],  # noqa: B006 (FastAPI copies it)
     text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="that the name holds")] = "",
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.RequestList:
     """The mosaics that you may see, newest first."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(phase, text, before, limit))
     following = http.url.include_query_params(before=page.requests[-1].id) if page.more else None
     return schemas.RequestList(
@@ -55,43 +57,47 @@ def list_requests(
 
 
 @router.get("/{request_id}")
-def get_request(request_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Request:
+def get_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Request:
     """A mosaic."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return schemas.Request.of(crud.find(session, principal, request_id), principal)
 
 
 @router.patch("/{request_id}")
-def update_request(request_id: uuid.UUID, change: schemas.RequestPatch, principal: Who, here: HERE) -> schemas.Request:
+def update_request(
+    request_id: uuid.UUID, change: schemas.RequestPatch, principal: CurrentPrincipal, context: ContextDep
+) -> schemas.Request:
     """Share a mosaic with everybody here, or no longer."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return schemas.Request.of(crud.share(session, principal, request_id, change.shared), principal)
 
 
 @router.post("/{request_id}/cancel", status_code=HTTPStatus.ACCEPTED)
-def cancel_request(request_id: uuid.UUID, principal: Who, here: HERE) -> schemas.Request:
+def cancel_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Request:
     """Stop the work on a mosaic; one that is over stays as it is."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return schemas.Request.of(crud.cancel(session, principal, request_id), principal)
 
 
 @router.delete("/{request_id}", status_code=HTTPStatus.NO_CONTENT)
-def delete_request(request_id: uuid.UUID, principal: Who, here: HERE) -> None:
+def delete_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> None:
     """Remove a mosaic and its files."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         crud.remove(session, principal, request_id)
 
 
 @router.get("/{request_id}/events", response_class=EventSourceResponse, responses=EVENTS)
-async def watch_request(request_id: uuid.UUID, http: HttpRequest, here: HERE, principal: Who) -> EventSourceResponse:
+async def watch_request(
+    request_id: uuid.UUID, http: HttpRequest, context: ContextDep, principal: CurrentPrincipal
+) -> EventSourceResponse:
     """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone.
 
     They end within half a minute after who asks has logged out, or may not see the mosaic any more.
     """
 
     def look() -> schemas.Request | None:
-        with here.database.transaction() as session:
-            principal = required(recognised_again(session, http, here.settings))
+        with context.database.transaction() as session:
+            principal = require_principal(reauthenticated(session, http, context.settings))
             try:
                 return schemas.Request.of(crud.find(session, principal, request_id), principal)
             except NotFound:
@@ -99,7 +105,7 @@ async def watch_request(request_id: uuid.UUID, http: HttpRequest, here: HERE, pr
 
     async def told() -> AsyncIterator[ServerSentEvent]:
         before = None
-        async for _ in here.news.of("requests", request_id):
+        async for _ in context.changes.of("requests", request_id):
             try:
                 now = await run_in_threadpool(look)
             except Unauthorized:
@@ -113,7 +119,7 @@ async def watch_request(request_id: uuid.UUID, http: HttpRequest, here: HERE, pr
 
     if await run_in_threadpool(look) is None:
         raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
-    return _Counted(told(), here.streams.slot(principal.user_id))
+    return _Counted(told(), context.streams.slot(principal.user_id))
 
 
 class _Counted(EventSourceResponse):

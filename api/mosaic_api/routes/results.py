@@ -11,14 +11,14 @@ from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from pydantic import BaseModel, Field
 
-from mosaic_api.auth.dependencies import Who, credentials, recognised, required
+from mosaic_api.auth.dependencies import CurrentPrincipal, authenticated, credentials, require_principal
 from mosaic_api.auth.identity import Principal
-from mosaic_api.context import HERE, Context, context_of
+from mosaic_api.context import Context, ContextDep, context_of
 from mosaic_api.requests import crud
 from mosaic_api.results import legends, schemas, tiles
 from mosaic_api.results.points import values_at
 from mosaic_api.results.previews import Preview
-from mosaic_api.results.published import ShownMosaic
+from mosaic_api.results.published import PublishedMosaic
 from mosaic_api.web.files import Sent, known, send
 from mosaic_api.web.openapi import files_of
 from mosaic_api.web.problems import Invalid, NotFound
@@ -45,7 +45,7 @@ class Colours(BaseModel):
     minimum: Annotated[Value | None, Field(description="the value of the first colour; its own if absent")] = None
     maximum: Annotated[Value | None, Field(description="the value of the last colour; its own if absent")] = None
 
-    def look(self, mosaic: ShownMosaic) -> tiles.Look:
+    def look(self, mosaic: PublishedMosaic) -> tiles.Look:
         """For a mosaic.
 
         Raises:
@@ -54,19 +54,19 @@ class Colours(BaseModel):
         return tiles.look_of(mosaic, self.colormap, self.minimum, self.maximum)
 
 
-class Seen(NamedTuple):
+class PublishedView(NamedTuple):
     """A published mosaic, and who looks at it."""
 
-    mosaic: ShownMosaic
+    mosaic: PublishedMosaic
     principal: Principal
-    here: Context
+    context: Context
 
     async def read(self, work: Callable[[], T]) -> T:
         """What work in the store gives."""
-        return await self.here.reads.run(self.principal.user_id, work)
+        return await self.context.reads.run(self.principal.user_id, work)
 
 
-def shown(request: Request, request_id: uuid.UUID) -> Seen:
+def published_view(request: Request, request_id: uuid.UUID) -> PublishedView:
     """The published mosaic that a request is about, as it was a moment ago: a map asks for many tiles at once.
 
     Raises:
@@ -74,25 +74,25 @@ def shown(request: Request, request_id: uuid.UUID) -> Seen:
         NotFound: there is none, it may not be seen, or it is not published.
         TooMany: the caller calls too often.
     """
-    here = context_of(request)
+    context = context_of(request)
 
-    def find() -> tuple[Principal, ShownMosaic]:
-        principal = required(recognised(request, here))
-        with here.database.transaction() as session:
-            return principal, ShownMosaic.of(crud.find(session, principal, request_id))
+    def find() -> tuple[Principal, PublishedMosaic]:
+        principal = require_principal(authenticated(request, context))
+        with context.database.transaction() as session:
+            return principal, PublishedMosaic.of(crud.find(session, principal, request_id))
 
-    principal, mosaic = here.shown.get((credentials(request), request_id), find)
-    here.limits.call(principal)
-    return Seen(mosaic, principal, here)
+    principal, mosaic = context.published.get((credentials(request), request_id), find)
+    context.limits.call(principal)
+    return PublishedView(mosaic, principal, context)
 
 
-SEEN = Annotated[Seen, Depends(shown)]
+PublishedDep = Annotated[PublishedView, Depends(published_view)]
 
 
 @router.get("/tiles/{z}/{x}/{y}.png", response_class=Response, responses=PICTURE_ANSWER)
 async def get_request_tile(
     request: Request,
-    seen: SEEN,
+    seen: PublishedDep,
     colours: Annotated[Colours, Query()],
     z: Annotated[int, Path(ge=0, le=tiles.MOST_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
@@ -100,30 +100,30 @@ async def get_request_tile(
 ) -> Response:
     """A tile of a web map (EPSG:3857, 256 pixels), transparent where there is no data."""
     mosaic = seen.mosaic
-    place, look = tiles.Place(z, x, y), colours.look(mosaic)
+    place, look = tiles.TileAddress(z, x, y), colours.look(mosaic)
     headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
     if known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    paint = partial(tiles.tile, seen.here.cogs, mosaic, place, look)
-    content = await seen.read(partial(seen.here.tiles.get, headers["ETag"], paint))
+    paint = partial(tiles.tile, seen.context.cogs, mosaic, place, look)
+    content = await seen.read(partial(seen.context.tiles.get, headers["ETag"], paint))
     return Response(content, headers=headers, media_type=PNG.media_type)
 
 
 @router.get("/point")
 async def get_request_values(
-    seen: SEEN,
+    seen: PublishedDep,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> schemas.PointValues:
     """The values of all bands at a place."""
     mosaic = seen.mosaic
-    values = await seen.read(partial(values_at, seen.here.cogs, mosaic, lon, lat))
+    values = await seen.read(partial(values_at, seen.context.cogs, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
     return schemas.PointValues(bands=[schemas.BandValue(name=name, value=value) for name, value in named])
 
 
 @router.get("/legend")
-def get_request_legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> schemas.Legend:
+def get_request_legend(seen: PublishedDep, colours: Annotated[Colours, Query()]) -> schemas.Legend:
     """Which colour stands for which value, by the same parameters as tiles."""
     mosaic = seen.mosaic
     look = colours.look(mosaic)
@@ -151,13 +151,13 @@ def get_request_legend(seen: SEEN, colours: Annotated[Colours, Query()]) -> sche
 
 @router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER)
 @router.head("/files/{content}", include_in_schema=False)
-async def get_request_file(request: Request, seen: SEEN, content: FileKey) -> Response:
+async def get_request_file(request: Request, seen: PublishedDep, content: FileKey) -> Response:
     """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
     mosaic = seen.mosaic
     found = FILES[content]
     etag = f'"{mosaic.results.uid}-{content}"'
     sent = Sent(mosaic.results.key(found), found.media_type, mosaic.name + found.ending, etag)
-    return await seen.read(partial(send, seen.here.store, sent, request, FOR_EVER, seen.read))
+    return await seen.read(partial(send, seen.context.store, sent, request, FOR_EVER, seen.read))
 
 
 @router.get("/preview")
@@ -165,8 +165,8 @@ async def get_request_preview(
     request: Request,
     response: Response,
     request_id: uuid.UUID,
-    principal: Who,
-    here: HERE,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     stretch: Annotated[
         str | None,
         Query(max_length=200, pattern=STRETCH, description="as it was told before, so that colours stay"),
@@ -176,7 +176,7 @@ async def get_request_preview(
     response.headers["Cache-Control"] = FOR_NOW
 
     def look() -> schemas.Preview:
-        found = _preview(request_id, principal, here)
+        found = _preview(request_id, principal, context)
         if found is None:
             return schemas.Preview(stretch=stretch, tiles=[])
         done = found.look()
@@ -191,38 +191,38 @@ async def get_request_preview(
             ],
         )
 
-    return await here.reads.run(principal.user_id, look)
+    return await context.reads.run(principal.user_id, look)
 
 
 @router.get("/preview/{index}.png", response_class=Response, responses=PICTURE_ANSWER)
 async def get_preview_tile(
     request_id: uuid.UUID,
-    principal: Who,
-    here: HERE,
+    principal: CurrentPrincipal,
+    context: ContextDep,
     index: Annotated[int, Path(ge=0, lt=2**31)],
     stretch: Annotated[str, Query(max_length=200, examples=["-0.1,0.8"], description="as /preview tells it")],
 ) -> Response:
     """A tile that is done, in EPSG:3857, coloured for the time being."""
 
     def look() -> bytes:
-        found = _preview(request_id, principal, here)
+        found = _preview(request_id, principal, context)
         if found is None:
             raise NotFound(f"nothing of the mosaic {request_id} is being made at this moment")
         return found.picture(index, _read(stretch, found.bands))
 
-    content = await here.reads.run(principal.user_id, look)
+    content = await context.reads.run(principal.user_id, look)
     return Response(content, headers={"Cache-Control": FOR_EVER}, media_type=PNG.media_type)
 
 
-def _preview(request_id: uuid.UUID, principal: Principal, here: Context) -> Preview | None:
+def _preview(request_id: uuid.UUID, principal: Principal, context: Context) -> Preview | None:
     """That of a mosaic on which there is work.
 
     Raises:
         NotFound: there is no such mosaic, or it may not be seen.
     """
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         mosaic = crud.find(session, principal, request_id)
-    return None if mosaic.uid is None or mosaic.over else here.previews.of(mosaic.uid)
+    return None if mosaic.uid is None or mosaic.over else context.previews.of(mosaic.uid)
 
 
 def _written(stretch: Stretch) -> str:

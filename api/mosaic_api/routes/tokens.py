@@ -6,23 +6,25 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from mosaic_api.auth import identity, schemas
-from mosaic_api.auth.dependencies import Who
-from mosaic_api.context import HERE
+from mosaic_api.auth.dependencies import CurrentPrincipal
+from mosaic_api.context import ContextDep
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 
 @router.get("")
-def list_tokens(principal: Who, here: HERE) -> schemas.TokenList:
+def list_tokens(principal: CurrentPrincipal, context: ContextDep) -> schemas.TokenList:
     """Your tokens and logins that are not over, newest first."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return schemas.TokenList(tokens=[schemas.Token.of(token) for token in identity.tokens_of(session, principal)])
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-def create_token(wanted: schemas.TokenCreate, response: Response, principal: Who, here: HERE) -> schemas.CreatedToken:
+def create_token(
+    wanted: schemas.TokenCreate, response: Response, principal: CurrentPrincipal, context: ContextDep
+) -> schemas.CreatedToken:
     """Make a token; its secret is shown this once."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         token, secret = identity.make_token(session, principal, wanted.label, wanted.scopes, wanted.days)
     response.headers["Location"] = f"tokens/{token.id}"
     response.headers["Cache-Control"] = "no-store"
@@ -30,7 +32,7 @@ def create_token(wanted: schemas.TokenCreate, response: Response, principal: Who
 
 
 @router.delete("/{token_id}", status_code=HTTPStatus.NO_CONTENT)
-def revoke_token(token_id: uuid.UUID, principal: Who, here: HERE) -> None:
+def revoke_token(token_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> None:
     """End a token, or a login, at once."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         identity.revoke_token(session, principal, token_id)

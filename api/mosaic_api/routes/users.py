@@ -6,39 +6,41 @@ from fastapi import APIRouter, Response
 from sqlalchemy import select
 
 from mosaic_api.auth import identity, schemas
-from mosaic_api.auth.dependencies import Who, WhoIfKnown
+from mosaic_api.auth.dependencies import CurrentPrincipal, OptionalPrincipal
 from mosaic_api.auth.oidc import LOGIN
-from mosaic_api.context import HERE
+from mosaic_api.context import ContextDep
 from mosaic_api.database import User
 
 router = APIRouter(tags=["users"])
 
 
 @router.get("/me", openapi_extra={"security": []})
-def get_current_user(principal: WhoIfKnown, response: Response, here: HERE) -> schemas.CurrentUser:
+def get_current_user(principal: OptionalPrincipal, response: Response, context: ContextDep) -> schemas.CurrentUser:
     """Who you are here; anybody may ask."""
     response.headers["Cache-Control"] = "no-store"
-    single = here.settings.single_user
+    single = context.settings.single_user
     if principal is None:
         return schemas.CurrentUser(
-            name=None, role=None, single_user=single, login_url=LOGIN if here.settings.session_secret else None
+            name=None, role=None, single_user=single, login_url=LOGIN if context.settings.session_secret else None
         )
     return schemas.CurrentUser(name=principal.name, role=principal.role, single_user=single, login_url=None)
 
 
 @router.get("/users")
-def list_users(principal: Who, here: HERE) -> schemas.UserList:
+def list_users(principal: CurrentPrincipal, context: ContextDep) -> schemas.UserList:
     """Everybody who is known here, by name; for administrators."""
     principal.require("admin")
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         return schemas.UserList(
             users=[schemas.User.of(user) for user in session.scalars(select(User).order_by(User.name))]
         )
 
 
 @router.patch("/users/{user_id}")
-def update_user(user_id: uuid.UUID, change: schemas.UserPatch, principal: Who, here: HERE) -> schemas.User:
+def update_user(
+    user_id: uuid.UUID, change: schemas.UserPatch, principal: CurrentPrincipal, context: ContextDep
+) -> schemas.User:
     """Give a user another role, or shut the user out, at once; for administrators."""
-    with here.database.transaction() as session:
+    with context.database.transaction() as session:
         user = identity.change_user(session, principal, user_id, change.role, change.disabled)
         return schemas.User.of(user)

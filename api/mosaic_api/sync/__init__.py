@@ -3,6 +3,6 @@
 Either side may be away for any time. Any number of processes may run it; the database lets one of them work.
 """
 
-from mosaic_api.sync.runner import keep_in_step
+from mosaic_api.sync.runner import run_sync
 
-__all__ = ["keep_in_step"]
+__all__ = ["run_sync"]

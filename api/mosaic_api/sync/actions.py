@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from mosaic_api.auth.identity import audit
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
-from mosaic_api.datasets.orphans import loosen
+from mosaic_api.datasets.orphans import mark_orphaned
 from mosaic_api.requests import crud
 from mosaic_api.sync import decide as to_do
 from mosaic_api.sync.kube import ApiError, Cluster, Definition
@@ -39,7 +39,7 @@ class LookAgainError(PassingError):
     """Something is not as it seemed; a new look will show how it is."""
 
 
-class Hands:
+class Actor:
     """Does what is decided."""
 
     def __init__(self, namespace: str, database: Database, store: Store, cluster: Cluster) -> None:
@@ -197,7 +197,7 @@ class Hands:
                 self._store.delete(key)
         with self._database.transaction() as session:
             session.delete(_unchanged(session, row))
-            loosen(session, folders)  # the pod of a lost node may write on
+            mark_orphaned(session, folders)  # the pod of a lost node may write on
 
     def _item(self, name: str, uid: str) -> dict[str, Any] | None:
         content = Results(self._namespace, name, uid).item(self._store)

@@ -9,7 +9,7 @@ IDLE_SECONDS = 30.0
 """Between two beats of whoever waits for a name."""
 
 
-class Line:
+class NameQueue:
     """A line of names for several threads; a name that is asked for while at work comes once more after it."""
 
     def __init__(self) -> None:

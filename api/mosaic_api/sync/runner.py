@@ -15,13 +15,13 @@ from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError
 from mosaic_api.overlays import service as overlays
 from mosaic_api.settings import Settings
-from mosaic_api.sync.actions import Hands, LookAgainError
+from mosaic_api.sync.actions import Actor, LookAgainError
 from mosaic_api.sync.decide import Wait, decide
 from mosaic_api.sync.kube import Cluster
 from mosaic_api.sync.leader import lead
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.sync.observed import Observed
-from mosaic_api.sync.queue import Line
+from mosaic_api.sync.queue import NameQueue
 from mosaic_api.sync.rows import followed, rows_of, wait
 from mosaic_api.sync.watcher import Watcher
 
@@ -39,7 +39,7 @@ WORK_SILENCE = 3600.0
 _log = logging.getLogger(__name__)
 
 
-def keep_in_step(
+def run_sync(
     settings: Settings,
     database: Database,
     store: Store,
@@ -81,8 +81,8 @@ class _Sync:
     ) -> None:
         self._settings, self._database, self._namespace = settings, database, settings.namespace
         self._metrics, self._loops = metrics, loops
-        self._hands = Hands(settings.namespace, database, store, cluster)
-        self._line = Line()
+        self._hands = Actor(settings.namespace, database, store, cluster)
+        self._line = NameQueue()
         self._watcher = Watcher(cluster, self._line.add, self._on_listed, self._on_lost)
         self._looked = 0.0
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Found = TypeVar("Found")
 
 
-class Remembered(Generic[Found]):
+class TtlCache(Generic[Found]):
     """Things by their key, each for some seconds; of many the oldest are forgotten."""
 
     def __init__(self, seconds: float, most: int) -> None:

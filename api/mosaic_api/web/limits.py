@@ -29,7 +29,7 @@ MOST_KEYS = 10_000
 """Callers that are remembered at once."""
 
 
-class Bucket:
+class RateLimiter:
     """Lets each caller through so many times a minute, as many of them at once.
 
     For each caller one number is kept, the time at which nothing of what was taken will count any more (the generic
@@ -61,7 +61,7 @@ class Bucket:
             del self._free[next(iter(self._free))]
 
 
-class SharedBucket:
+class SharedRateLimiter:
     """As Bucket, counted by all replicas together: in the database, where its clock is, and with a write for each."""
 
     def __init__(self, per_minute: int, database: Database) -> None:
@@ -95,7 +95,7 @@ class SharedBucket:
             session.execute(delete(Failure).where(Failure.address.in_(over)))
 
 
-class Limits:
+class CallLimits:
     """The limits of an installation.
 
     Failures are counted by all replicas together. Calls are counted by each for itself, so that n of them let a user
@@ -103,8 +103,8 @@ class Limits:
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._calls = None if settings.single_user else Bucket(settings.max_calls)
-        self._failures = SharedBucket(settings.max_failures, database)
+        self._calls = None if settings.single_user else RateLimiter(settings.max_calls)
+        self._failures = SharedRateLimiter(settings.max_failures, database)
 
     def call(self, principal: Principal) -> None:
         """Count a call.
@@ -150,7 +150,7 @@ def _expect_none(wait: float, reason: str) -> None:
 
 
 @dataclass(frozen=True)
-class Patience:
+class BodyTimeout:
     """How long a body may take that somebody sends.
 
     Attributes:
@@ -178,7 +178,7 @@ class BodyLimit:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, uploads_to: Collection[str], patience: Patience = Patience()
+        self, app: ASGIApp, settings: Settings, uploads_to: Collection[str], patience: BodyTimeout = BodyTimeout()
     ) -> None:
         self._app = app
         self._uploads_to = uploads_to

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Allowed:
+class CallBudget:
     """How many calls of a kind there may be.
 
     Attributes:
@@ -86,10 +86,10 @@ class _Call(Generic[Result]):
         raise Unavailable(f"no answer came within {self.budget.seconds:g} seconds; try again later")
 
 
-class Outside:
+class OutboundCalls:
     """Calls of one kind; to be used in one event loop."""
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: CallBudget) -> None:
         self._allowed = allowed
         self._active: Counter[uuid.UUID] = Counter()
         self._known: OrderedDict[str, _Call[object]] = OrderedDict()

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mosaic_api.web.problems import answer
 
 
-class WellFormed:
+class InputValidation:
     """Answers 422, with the field, where a body of JSON breaks the rule for JSON from outside, or an address has a NUL.
 
     Forms must be in UTF-8. Their content type could name any codec of Python, and some of them decode to text that

@@ -11,7 +11,7 @@ from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database, Request
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from mosaic_api.sync import keep_in_step
+from mosaic_api.sync import run_sync
 from mosaic_api.sync.kube import Cluster
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_crds.names import result_key
@@ -64,7 +64,7 @@ class World:
         stop, own = threading.Event(), Database(self.settings.database)
         cluster = Cluster(self.kube.configuration, self.namespace)
         thread = threading.Thread(
-            target=keep_in_step,
+            target=run_sync,
             args=(self.settings, own, self.store, cluster, stop, SyncMetrics(CollectorRegistry()), Loops()),
         )
         thread.start()

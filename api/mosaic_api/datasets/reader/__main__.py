@@ -18,7 +18,7 @@ from mosaic_worker.isolation import Rules, code_files, seal
 
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.reader.formats import FORMATS
-from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, Told
+from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, ReaderReply
 
 _DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "GPX", "KML", "LIBKML", "MEM"}
 """Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
@@ -38,19 +38,19 @@ def main() -> None:
     _limit(job)
     try:
         found = _take(job)
-        told = Told(box=found.box, footprint=found.footprint, details=found.details)
+        told = ReaderReply(box=found.box, footprint=found.footprint, details=found.details)
     except RequestError as error:
-        told = Told(error=str(error).replace(job.path, "it"))
+        told = ReaderReply(error=str(error).replace(job.path, "it"))
     except MemoryError:
-        told = Told(error="file: to read it takes more memory than is allowed; send it in parts")
+        told = ReaderReply(error="file: to read it takes more memory than is allowed; send it in parts")
     except Exception as error:
         if not too_large and not _is_of_gdal(error):
             raise
-        told = Told(
+        told = ReaderReply(
             error="file: it cannot be read to its end: it is damaged, incomplete, or takes more memory than is allowed"
         )
     if told.error is not None and too_large:
-        told = Told(
+        told = ReaderReply(
             error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
         )
     Path(job.outcome).write_text(told.model_dump_json())

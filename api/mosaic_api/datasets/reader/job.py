@@ -42,7 +42,7 @@ class Job(BaseModel):
     seconds: int = 600
 
 
-class Told(BaseModel):
+class ReaderReply(BaseModel):
     """What came of it: a sentence if nothing did.
 
     Attributes:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.fair_queue import Cancelled
-from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, Told
+from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, ReaderReply
 from mosaic_api.web.problems import Invalid
 
 _KEPT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
@@ -69,7 +69,7 @@ def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
         child.communicate()
     try:
         with Path(job.outcome).open("rb") as file:
-            told = Told.model_validate_json(file.read(LARGEST_OUTCOME))
+            told = ReaderReply.model_validate_json(file.read(LARGEST_OUTCOME))
     except (FileNotFoundError, ValidationError):
         _log.warning("the reader of a %s ended with %s: %s", job.format, child.returncode, _last(words))
         raise Invalid(
