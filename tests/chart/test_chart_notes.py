@@ -48,8 +48,8 @@ def test_the_first_request_can_be_read_with_the_charts_own_hosts(chart: Path) ->
     text, ((_, request), _) = notes(chart, {})
     (scene,) = request["spec"]["source"]["files"]["scenes"]
     assert scene["item"].split("/")[2] in settings_from(environment(render())).allowed_hosts.split(",")
-    assert "has not both hosts" not in text
-    assert "has not both hosts" in notes(chart, {"allowedHosts": ["data.example.org"]})[0]
+    assert "does not include both hosts" not in text
+    assert "does not include both hosts" in notes(chart, {"allowedHosts": ["data.example.org"]})[0]
 
 
 CLAIMS = {name: values for name, values in VARIANTS.items() if "uri" not in values.get("store", {})}
@@ -137,10 +137,10 @@ def test_a_first_token_is_made_in_the_apis_own_pod(chart: Path, values: dict[str
 
 def test_it_is_told_what_has_to_lead_to_the_page_elsewhere(chart: Path) -> None:
     text, _ = notes(chart, {"api": API})
-    assert "must lead to port 8080 of the Service mosaic-operator-api" in text
+    assert "to port 8080 of the Service mosaic-operator-api" in text
     text, _ = notes(chart, {"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}})
     assert commands(text)["get ingress"] == f"kubectl get ingress --namespace {NAMESPACE} mosaic-operator-api"
-    assert "The name mosaics.example.org must lead" in text
+    assert "The name mosaics.example.org must resolve" in text
 
 
 def commands(text: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from support.chart.rendering import RefusedError, render
 
-ONE_CLAIM = "a claim belongs to one namespace, and many are to be served: make a claim of one name"
+ONE_CLAIM = "a claim belongs to one namespace, and several are served: create a claim with the same name"
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"store": {"uri": "s3://maps", "existingClaim": "mine"}}, "store.uri names a store over the network"),
-        ({"store": {"secretName": "store"}}, "store.secretName and store.endpoint are of a store over the network"),
-        ({"store": {"uri": "az://maps", "endpoint": "https://x"}}, "store.endpoint is of an s3:// store"),
+        ({"store": {"uri": "s3://maps", "existingClaim": "mine"}}, "store.uri is a network store"),
+        ({"store": {"secretName": "store"}}, "store.secretName and store.endpoint apply only to a network store"),
+        ({"store": {"uri": "az://maps", "endpoint": "https://x"}}, "store.endpoint applies only to an s3:// store"),
         (
             {"allNamespaces": True, "store": {"uri": "az://maps"}, "worker": {"serviceAccountAnnotations": {"a": "b"}}},
             "workers run with the service account `default`",
@@ -42,7 +42,7 @@ def test_what_does_not_go_together_is_told(values: dict[str, Any], sentence: str
 
 
 def test_namespaces_are_listed_or_all_are_served() -> None:
-    with pytest.raises(RefusedError, match="list namespaces, but not both"):
+    with pytest.raises(RefusedError, match="set allNamespaces or namespaces, not both"):
         render({"allNamespaces": True, "namespaces": ["forest"]})
 
 

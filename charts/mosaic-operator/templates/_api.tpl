@@ -1,4 +1,4 @@
-{{/* The namespace that the API serves, in which it runs: the release's own if the operator serves it, else the first. */}}
+{{/* The namespace of the API: the release's own if the operator serves it, otherwise the first served one. */}}
 
 {{- define "mosaic-operator.apiNamespace" -}}
 {{- $places := splitList "," (include "mosaic-operator.places" .) -}}
@@ -14,7 +14,7 @@
 app.kubernetes.io/component: api
 {{- end }}
 
-{{/* Where the cluster lets nobody but the API label requests with their owner: its namespace, if the cluster can. */}}
+{{/* The namespace in which only the API can set the owner of a request: its own, if the cluster supports it. */}}
 
 {{- define "mosaic-operator.ownersNamespace" -}}
 {{- if and .Values.api.enabled (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) -}}
@@ -22,7 +22,7 @@ app.kubernetes.io/component: api
 {{- end -}}
 {{- end }}
 
-{{/* What every object of the API says of itself. */}}
+{{/* The labels of every object of the API. */}}
 
 {{- define "mosaic-operator.apiMetadata" -}}
 namespace: {{ include "mosaic-operator.apiNamespace" . }}
@@ -31,7 +31,7 @@ labels:
   app.kubernetes.io/component: api
 {{- end }}
 
-{{/* The database, of which the Secret knows all. */}}
+{{/* The database settings, from the Secret. */}}
 
 {{- define "mosaic-operator.apiDatabase" -}}
 - name: MOSAIC_DATABASE_URL
@@ -42,7 +42,7 @@ labels:
   value: {{ .Values.api.logLevel | quote }}
 {{- end }}
 
-{{/* The certificate of the database's own authority, if the Secret has it; mounted at /database. */}}
+{{/* The certificate of the database's own authority, if the Secret has one; mounted at /database. */}}
 
 {{- define "mosaic-operator.apiDatabaseVolume" -}}
 name: database

@@ -9,7 +9,7 @@
   value: {{ include "mosaic-operator.namespaces" . | quote }}
 - name: MOSAIC_STORE
   value: {{ (include "mosaic-operator.store" . | fromYaml).uri | quote }}
-- name: MOSAIC_WORKER_POD # $$ is a $ that Kubernetes leaves to the workers' own environment
+- name: MOSAIC_WORKER_POD # $$ keeps a $ for the workers' own environment
   value: {{ include "mosaic-operator.workerPod" . | replace "$" "$$" | quote }}
 - name: MOSAIC_ALLOWED_HOSTS
   value: {{ join "," .Values.allowedHosts | quote }}

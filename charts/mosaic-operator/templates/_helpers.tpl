@@ -1,4 +1,4 @@
-{{/* Names. A release that is called like the chart gives its name alone. */}}
+{{/* Names. A release named like the chart uses its name alone. */}}
 
 {{- define "mosaic-operator.fullname" -}}
 {{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
@@ -32,20 +32,20 @@ app.kubernetes.io/component: operator
 
 {{- define "mosaic-operator.namespaces" -}}
 {{- if and .Values.allNamespaces .Values.namespaces -}}
-{{- fail "allNamespaces serves every namespace: set it, or list namespaces, but not both" -}}
+{{- fail "set allNamespaces or namespaces, not both" -}}
 {{- end -}}
 {{- if not .Values.allNamespaces -}}
 {{- .Values.namespaces | default (list .Release.Namespace) | join "," -}}
 {{- end -}}
 {{- end }}
 
-{{/* The namespaces, separated by commas, in which the chart makes things: a cluster's are not known. */}}
+{{/* The namespaces, separated by commas, in which the chart creates objects: with allNamespaces the release's own. */}}
 
 {{- define "mosaic-operator.places" -}}
 {{- include "mosaic-operator.namespaces" . | default .Release.Namespace -}}
 {{- end }}
 
-{{/* What the restricted Pod Security Standard asks for, and a little more. */}}
+{{/* What the restricted Pod Security Standard requires, and more. */}}
 
 {{- define "mosaic-operator.podSecurity" -}}
 runAsNonRoot: true

@@ -14,20 +14,20 @@
 {{- $ports | uniq | toJson -}}
 {{- end }}
 
-{{/* To sources of scenes and to the store, on their ports; nothing where there are none. */}}
+{{/* Egress to scenes and the store, on their ports; nothing if there are none. */}}
 
 {{- define "mosaic-operator.egressToSources" -}}
 {{- with include "mosaic-operator.workerPorts" . | fromJsonArray -}}
-- to: # a policy cannot name hosts; which of them are asked, whoever asks checks
+- to: # a policy cannot name hosts; the clients check them
     - ipBlock:
         cidr: 0.0.0.0/0
         except:
           - 10.0.0.0/8
           - 100.64.0.0/10
           - 168.63.129.16/32 # a virtual machine's host on Azure
-          - 169.254.0.0/16 # among them 169.254.169.254, where clouds give out credentials
+          - 169.254.0.0/16 # includes 169.254.169.254, where clouds serve credentials
           - 172.16.0.0/12
-          - 192.0.0.0/24 # among them 192.0.0.192, the same on Oracle Cloud
+          - 192.0.0.0/24 # includes 192.0.0.192, the same on Oracle Cloud
           - 192.168.0.0/16
     {{- range $.Values.networkPolicy.egressCIDRs }}
     - ipBlock:
@@ -41,7 +41,7 @@
 {{- end }}
 
 {{- define "mosaic-operator.egressToDNS" -}}
-- ports: # of any address: a cluster's DNS server may be a pod, or listen on each node
+- ports: # any address: the DNS server can be a pod or listen on each node
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
 {{- end }}

@@ -1,9 +1,9 @@
-{{/* Each verb here is a call that the operator makes, and no other. */}}
+{{/* Exactly the verbs of the operator's calls. */}}
 
 {{- define "mosaic-operator.rules" -}}
 - apiGroups: [mosaics.arbutus.dev]
   resources: [mosaicrequests]
-  verbs: [get, list, watch, patch{{ if .Values.requests.ttlAfterFinished }}, delete{{ end }}] # patch: the label of finished ones
+  verbs: [get, list, watch, patch{{ if .Values.requests.ttlAfterFinished }}, delete{{ end }}] # patch: the label of finished requests
 - apiGroups: [mosaics.arbutus.dev]
   resources: [mosaicrequests/status]
   verbs: [patch]
@@ -12,13 +12,13 @@
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [create, delete] # those with the requests that pods read; the operator reads none
+  verbs: [create, delete] # the input of pods; the operator cannot read Secrets
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, delete] # delete: those on lost nodes, which no kubelet can end
+  verbs: [list, delete] # delete: pods on lost nodes, which no kubelet can end
 - apiGroups: [""]
   resources: [pods/status]
-  verbs: [patch] # the same: they count as failed, and are replaced
+  verbs: [patch] # marks pods on lost nodes as failed, so that they are replaced
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]

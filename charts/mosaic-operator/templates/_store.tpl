@@ -9,10 +9,10 @@ The store as worker pods see it: its uri, and the env, envFrom, volumes and volu
 {{- define "mosaic-operator.remoteStore" -}}
 {{- $store := .Values.store -}}
 {{- if or $store.existingClaim $store.claimInEveryNamespace -}}
-{{- fail "store.uri names a store over the network, which takes no claim: leave store.existingClaim and store.claimInEveryNamespace out, or store.uri" -}}
+{{- fail "store.uri is a network store and uses no claim: remove store.existingClaim and store.claimInEveryNamespace, or store.uri" -}}
 {{- end -}}
 {{- if and $store.endpoint (not (hasPrefix "s3://" $store.uri)) -}}
-{{- fail "store.endpoint is of an s3:// store: Azure's endpoints follow from the account" -}}
+{{- fail "store.endpoint applies only to an s3:// store; the endpoint of Azure follows from the account" -}}
 {{- end -}}
 uri: {{ $store.uri | quote }}
 env:
@@ -32,10 +32,10 @@ volumeMounts: []
 {{- define "mosaic-operator.claimStore" -}}
 {{- $many := or .Values.allNamespaces (gt (len .Values.namespaces) 1) -}}
 {{- if and $many (not (and .Values.store.existingClaim .Values.store.claimInEveryNamespace)) -}}
-{{- fail "a claim belongs to one namespace, and many are to be served: make a claim of one name, leading to the same storage, in each of them, and set store.existingClaim to that name and store.claimInEveryNamespace to true; or serve one namespace; or take a store over the network, store.uri" -}}
+{{- fail "a claim belongs to one namespace, and several are served: create a claim with the same name and the same storage in each namespace and set store.existingClaim to that name and store.claimInEveryNamespace to true; or serve one namespace; or use a network store, store.uri" -}}
 {{- end -}}
 {{- if or .Values.store.secretName .Values.store.endpoint -}}
-{{- fail "store.secretName and store.endpoint are of a store over the network: set store.uri, or leave them out" -}}
+{{- fail "store.secretName and store.endpoint apply only to a network store: set store.uri, or remove them" -}}
 {{- end -}}
 uri: file:///store
 env: []

@@ -1,13 +1,13 @@
-{{/* The workers' service account; where namespaces are not known, the one that every namespace has. */}}
+{{/* The workers' service account; with allNamespaces the default one of each namespace. */}}
 
 {{- define "mosaic-operator.workerServiceAccount" -}}
 {{- if and .Values.allNamespaces .Values.worker.serviceAccountAnnotations -}}
-{{- fail "with allNamespaces workers run with the service account `default` of each namespace, which is not the chart's: annotate those, and leave worker.serviceAccountAnnotations out" -}}
+{{- fail "with allNamespaces workers run with the service account `default` of each namespace, which the chart does not manage: annotate those and remove worker.serviceAccountAnnotations" -}}
 {{- end -}}
 {{- ternary "default" (printf "%s-worker" (include "mosaic-operator.fullname" .)) .Values.allNamespaces -}}
 {{- end }}
 
-{{/* How worker pods look, as the JSON that the operator reads. */}}
+{{/* The settings of worker pods, as JSON for the operator. */}}
 
 {{- define "mosaic-operator.workerPod" -}}
 {{- $store := include "mosaic-operator.store" . | fromYaml -}}
