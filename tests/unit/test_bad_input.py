@@ -87,7 +87,7 @@ BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "none of the scenes touches the area",
     ),
     "too many pixels": (lambda spec: spec.update(grid={"resolution": 0.000001}), "spec.grid.resolution: at 1e-06"),
-    "unknown index": (lambda spec: spec["product"].update(index="NDSJ"), "there is no index NDSJ (did you mean NDSI?)"),
+    "unknown index": (lambda spec: spec["product"].update(index="NDSJ"), "unknown index NDSJ (did you mean NDSI?)"),
     "expression with a call": (
         lambda spec: spec.update(product={"expression": "__import__('os').system('true')"}),
         "spec.product.expression",

@@ -83,10 +83,10 @@ def test_heights_are_dropped_also_where_some_positions_have_none():
         (feature(None), "no feature has a geometry"),
         (collection(polygon(LEFT), crs=crs("EPSG:32633")), "its crs is EPSG:32633; longitudes and latitudes in WGS 84"),
         (feature(polygon(LEFT, crs=crs("urn:ogc:def:crs:EPSG::3857"))), "its crs is urn:ogc:def:crs:EPSG::3857"),
-        ({"type": "FeatureCollection", "features": 5}, "features is no list"),
-        ({"type": "FeatureCollection", "features": ["a"]}, "it is no GeoJSON"),
-        ({"type": ["Feature"]}, "it is no GeoJSON"),
-        ([polygon(LEFT)], "it is no GeoJSON"),
+        ({"type": "FeatureCollection", "features": 5}, "features is not a list"),
+        ({"type": "FeatureCollection", "features": ["a"]}, "not valid GeoJSON"),
+        ({"type": ["Feature"]}, "not valid GeoJSON"),
+        ([polygon(LEFT)], "not valid GeoJSON"),
     ],
 )
 def test_what_has_no_area_is_refused_with_a_sentence(document: Any, sentence: str):

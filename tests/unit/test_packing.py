@@ -123,8 +123,8 @@ def test_statistics_in_the_file_are_of_the_numbers_in_the_file(tmp_path: Path):
 def test_values_that_mostly_do_not_fit_are_refused_with_what_to_do(tmp_path: Path):
     write_raster(tmp_path / "x.tif", np.linspace(280, 310, 1200, dtype=np.float32).reshape(30, 40))
     message = (
-        r"spec.output.dtype: 1200 of 1200 values of x are outside -3.2767 to 3.2767, which is all that int16 holds "
-        r"here; use float32"
+        r"spec.output.dtype: 1200 of 1200 values of x are outside -3.2767 to 3.2767, the range "
+        r"of int16 here; use float32"
     )
     with pytest.raises(RequestError, match=message):
         make(tmp_path, request({"x": "x.tif"}))
@@ -143,7 +143,7 @@ def test_values_that_mostly_do_not_fit_are_refused_with_what_to_do(tmp_path: Pat
 def test_an_expression_whose_values_cannot_fit_is_refused_before_it_is_computed(tmp_path: Path, bands, expression):
     write_raster(tmp_path / "x.tif", noise(20, 20))
     write_raster(tmp_path / "y.tif", noise(20, 20, 1))
-    with pytest.raises(RequestError, match=r"int16 holds -3.2767 to 3.2767 of an expression, .* use float32"):
+    with pytest.raises(RequestError, match=r"int16 stores -3.2767 to 3.2767 of an expression, .* use float32"):
         make(tmp_path, request(bands, {"expression": expression}))
 
 

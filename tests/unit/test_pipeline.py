@@ -261,7 +261,7 @@ def test_methods_that_compare_scenes_refuse_reflectances_beside_plain_numbers(tm
     scaled = {"bands": {name: {"href": f"{name}.tif", "scale": 0.0001} for name in ("red", "nir")}}
     for product in ({"index": "NDVI"}, {"bands": ["red"]}):
         spec = {"source": files(scaled, plain), "product": product, "composite": {"method": "greenest"}}
-        with pytest.raises(RequestError, match="scene-2 holds uncalibrated numbers and others reflectances"):
+        with pytest.raises(RequestError, match="scene-2 has uncalibrated numbers and other scenes have reflectances"):
             make(tmp_path, spec)
 
 
@@ -496,7 +496,7 @@ def test_an_index_with_constants_refuses_uncalibrated_numbers(tmp_path):
     for name in ("nir", "red", "blue"):
         write_raster(tmp_path / f"{name}.tif", noise(20, 20))
     bands = {name: f"{name}.tif" for name in ("nir", "red", "blue")}
-    with pytest.raises(RequestError, match="EVI needs reflectances, and scene-1 holds uncalibrated numbers"):
+    with pytest.raises(RequestError, match="EVI needs reflectances, and scene-1 has uncalibrated numbers"):
         make(tmp_path, {"source": files({"bands": bands}), "product": {"index": "EVI"}})
     calibrated = {name: {"href": path, "scale": 0.0001, "offset": -0.1} for name, path in bands.items()}
     made = make(tmp_path, {"source": files({"bands": calibrated}), "product": {"index": "EVI"}})

@@ -46,7 +46,7 @@ def test_grids_in_a_crs_of_their_own_lie_on_multiples_of_the_resolution(tmp_path
 
 def test_degrees_need_a_resolution(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
-    with pytest.raises(RequestError, match=r"spec\.grid\.resolution: EPSG:4326 counts in degrees"):
+    with pytest.raises(RequestError, match=r"spec\.grid\.resolution: EPSG:4326 has degrees as unit"):
         planned(tmp_path, red(one, crs="EPSG:4326"))
     assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=0.0001)).grid.xres == 0.0001
 
@@ -100,7 +100,7 @@ def test_a_mosaic_of_one_pixel_and_units_of_feet_are_told(tmp_path):
     assert warnings == ("the mosaic has one pixel: the area is no larger than the resolution of 10000 metres",)
     feet = write_raster(tmp_path / "b.tif", noise(50, 60), crs="EPSG:2263", left=980_000, top=200_000, resolution=100)
     warnings = planned(tmp_path, red(feet, crs="EPSG:2263", resolution=10)).warnings
-    assert warnings == ("EPSG:2263 counts in units of US survey feet: a resolution of 10 is 3.05 m",)
+    assert warnings == ("EPSG:2263 has the unit US survey feet: a resolution of 10 is 3.05 m",)
 
 
 def test_the_resolution_that_would_do_is_one_that_does(tmp_path):
@@ -147,7 +147,7 @@ def test_scenes_apart_from_the_area_are_left_out_and_said_so(tmp_path):
     far = write_raster(tmp_path / "b.tif", noise(50, 60), left=600_000)
     plan = planned(tmp_path, red(near, far) | {"area": {"bbox": [15.0, 45.145, 15.005, 45.15]}})
     assert [item.scene.id for item in plan.scenes] == ["scene-1"]
-    assert plan.warnings == ("1 scene(s) lie outside the area and are not used",)
+    assert plan.warnings == ("1 scene(s) are outside the area and are not used",)
 
 
 def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
@@ -184,7 +184,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
 
 def test_the_limit_of_pixels_is_named_with_what_would_do(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(500, 600))
-    with pytest.raises(RequestError, match="600 x 500 pixels, and 75,000 are allowed; use 20 or more"):
+    with pytest.raises(RequestError, match="600 x 500 pixels, but only 75,000 are allowed; use 20 or more"):
         planned(tmp_path, red(one), pixels=75_000)
 
 
@@ -192,7 +192,7 @@ def test_calibrated_and_uncalibrated_scenes_do_not_mix(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     spec = red(one, one)
     spec["source"]["files"]["scenes"][0]["bands"]["red"] = {"href": str(one), "scale": 0.0001}
-    with pytest.raises(RequestError, match="scene-2 holds uncalibrated numbers and others reflectances"):
+    with pytest.raises(RequestError, match="scene-2 has uncalibrated numbers and other scenes have reflectances"):
         planned(tmp_path, spec)
 
 
@@ -233,7 +233,9 @@ def test_a_class_that_no_mask_tells_is_refused_or_warned_of(tmp_path):
     with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: spec\.composite\.mask leaves out snow, water, and"):
         masked(tmp_path, "earthDaily", ["cloud", "snow", "water"])
     (warning,) = masked(tmp_path, "nonzero", ["cloud", "snow"]).warnings
-    assert warning.startswith("the masks of 1 scene(s) tell no classes: all that they flag is left out, whether")
+    assert warning.startswith(
+        "the masks of 1 scene(s) do not distinguish classes: everything that they flag is masked, whether"
+    )
     assert masked(tmp_path, "nonzero", []).warnings == ()
     assert masked(tmp_path, "scl", ["cloud", "snow"]).warnings == ()
     (warning,) = masked(tmp_path, "earthDaily", ["cloud"]).warnings

@@ -68,7 +68,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     request = load_request(given)
     uid = request.metadata.uid
     if uid is None:
-        raise RequestError("metadata.uid is not there; the operator gives the request as the API server has it")
+        raise RequestError("metadata.uid is missing; the operator passes the request as the API server has it")
     gate = pod(environment.get(worker_pod.ENV_ALLOWED_HOSTS, ""))
     if step is Step.PLAN:
         limits = Limits(
@@ -86,7 +86,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         return _result(results, published, store) if step is Step.FINALIZE else {"message": "published already"}
     found = read_plan(uid, store)
     if found is None:
-        raise RequestError(f"the store has no plan of {uid}; the plan step comes first")
+        raise RequestError(f"the store has no plan of {uid}; run the step plan first")
     if step is Step.TILES:
         index = int(_required(environment, worker_pod.ENV_COMPLETION_INDEX))
         _compute(found, [index], store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))

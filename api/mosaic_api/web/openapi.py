@@ -26,7 +26,7 @@ PROBLEM = {
         "status": {"type": "integer", "examples": [422]},
         "detail": {
             "type": "string",
-            "examples": ["the request: spec.product.index: there is no index NDVY; did you mean NDVI?"],
+            "examples": ["the request: spec.product.index: unknown index NDVY (did you mean NDVI?)"],
         },
         "field": {"type": "string", "examples": ["spec.product.index"]},
     },

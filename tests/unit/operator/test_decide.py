@@ -357,7 +357,7 @@ def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
 
 
 def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
-    warning = "1 scene(s) lie outside the area and are not used"
+    warning = "1 scene(s) are outside the area and are not used"
     world = World()
     world.step()
     world.complete(Step.PLAN, PLAN | {"warnings": [warning]})

@@ -57,7 +57,7 @@ def test_names_are_found_in_upper_and_lower_case():
 
 
 def test_a_misspelt_index_gets_the_nearest():
-    with pytest.raises(RequestError, match=r"there is no index NDVII? \(did you mean \w+\?\)"):
+    with pytest.raises(RequestError, match=r"unknown index NDVII? \(did you mean \w+\?\)"):
         find("NDVII")
 
 

@@ -84,7 +84,7 @@ def test_a_scene_whose_file_is_elsewhere_is_left_out_and_has_no_say_in_the_grid(
     with catalogue(tmp_path, [items]) as (url, _):
         made = make(tmp_path, spec(url, degrees(INSIDE), grid={"crs": "source"}))
     assert same(made.values(), values_on(made, numbers))
-    assert "1 scene(s) lie outside the area and are not used" in made.item["properties"]["mosaic:warnings"]
+    assert "1 scene(s) are outside the area and are not used" in made.item["properties"]["mosaic:warnings"]
 
 
 @pytest.mark.parametrize("damaged", [False, True])

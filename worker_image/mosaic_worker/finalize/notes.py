@@ -20,7 +20,7 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
             low, high = plan.encoding.range_of(number)
             told = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
             if band.overflow > band.valid:
-                raise RequestError(f"spec.output.dtype: {told}, which is all that int16 holds here; use float32")
+                raise RequestError(f"spec.output.dtype: {told}, the range of int16 here; use float32")
             lost.append(told)
         if plan.formula.kind == "bands" and plan.output.dtype == "float32":
             sources = [scene.bands[name] for scene in plan.all_scenes]

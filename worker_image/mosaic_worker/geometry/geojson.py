@@ -66,7 +66,7 @@ def _polygons(document: object, where: str) -> Iterator[list[Any]]:
     kind = document.get("type") if isinstance(document, Mapping) else None
     if not isinstance(document, Mapping) or kind not in GEOJSON_TYPES:
         raise RequestError(
-            f"{where}: it is no GeoJSON; give a Polygon, MultiPolygon, Feature or FeatureCollection", where
+            f"{where}: not valid GeoJSON; give a Polygon, MultiPolygon, Feature or FeatureCollection", where
         )
     found = other_crs(document)
     if found is not None:
@@ -88,7 +88,7 @@ def _polygons(document: object, where: str) -> Iterator[list[Any]]:
 
 def _listed(found: object, name: str, where: str) -> list[Any]:
     if not isinstance(found, list):
-        raise RequestError(f"{where}: {name} is no list", where)
+        raise RequestError(f"{where}: {name} is not a list", where)
     return found
 
 

@@ -62,7 +62,7 @@ def crs_of(text: str) -> CRS:
         with rasterio.Env():
             return CRS.from_user_input(text)
     except (CRSError, CPLE_BaseError):
-        raise RequestError(f"spec.grid.crs: PROJ knows no coordinate reference system {text}") from None
+        raise RequestError(f"spec.grid.crs: unknown coordinate reference system {text}") from None
 
 
 def crs_name(text: str) -> str:

@@ -24,7 +24,7 @@ def check_calibration(product: Product, scenes: Sequence[Scene], *, compared: bo
     plain = _uncalibrated(scenes, product.input_bands)
     if product.needs_reflectance and plain:
         raise RequestError(
-            f"spec.product.index: {product.title} needs reflectances, and {plain[0].id} holds uncalibrated numbers; "
+            f"spec.product.index: {product.title} needs reflectances, and {plain[0].id} has uncalibrated numbers; "
             "give scale and offset of its bands (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
         )
     mixed = [] if product.normalised_difference else [plain]
@@ -32,7 +32,7 @@ def check_calibration(product: Product, scenes: Sequence[Scene], *, compared: bo
     for some in mixed:
         if some and len(some) < len(scenes):
             raise RequestError(
-                f"spec.source.files.scenes: {some[0].id} holds uncalibrated numbers and others reflectances; "
+                f"spec.source.files.scenes: {some[0].id} has uncalibrated numbers and other scenes have reflectances; "
                 "give scale and offset of its bands too"
             )
     return not plain
@@ -45,7 +45,7 @@ def check_packing(product: Product, scenes: Sequence[Scene]) -> None:
         return
     if not mostly_fits(expression, [scene.bands for scene in scenes]):
         raise RequestError(
-            "spec.output.dtype: int16 holds -3.2767 to 3.2767 of an expression, and by the types of its bands most "
+            "spec.output.dtype: int16 stores -3.2767 to 3.2767 of an expression, and by the types of its bands most "
             f"values of {product.title} do not fit; use float32"
         )
 
@@ -65,11 +65,11 @@ def area_warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[s
     """
     found = []
     if dropped:
-        found.append(f"{dropped} scene(s) lie outside the area and are not used")
+        found.append(f"{dropped} scene(s) are outside the area and are not used")
     if area is not None and (longest := longest_edge(area)) > LONGEST_EDGE:
         found.append(
             f"an edge of the area spans {longest:.0f} degrees of longitude; where it should cross the antimeridian "
-            "instead, cut the polygon there (RFC 7946, 3.1.9), or let longitudes go on beyond 180"
+            "instead, cut the polygon there (RFC 7946, 3.1.9), or use longitudes beyond 180"
         )
     crs = crs_of(grid.crs)
     epsg = crs.to_epsg()

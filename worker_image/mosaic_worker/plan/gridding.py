@@ -82,10 +82,10 @@ def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> li
     crs, found = crs_of(grid.crs), []
     unit = _unit(grid.crs)
     if area is not None and projectable(area, grid.crs) is not area:
-        found.append(f"only a part of the area can be projected to {crs_name(grid.crs)}; the rest is left out")
+        found.append(f"only a part of the area can be projected to {crs_name(grid.crs)}; the rest is not in the mosaic")
     if asked is not None and not crs.is_geographic and crs.linear_units_factor[1] != 1:
         metres = asked * crs.linear_units_factor[1]
-        found.append(f"{crs_name(grid.crs)} counts in units of {unit}: a resolution of {asked:g} is {metres:.3g} m")
+        found.append(f"{crs_name(grid.crs)} has the unit {unit}: a resolution of {asked:g} is {metres:.3g} m")
     if asked is not None and grid.pixels == 1:
         found.append(f"the mosaic has one pixel: the area is no larger than the resolution of {asked:g} {unit}")
     return found
@@ -109,7 +109,7 @@ def _allowed(grid: Grid, most_pixels: int) -> Grid:
         least = max(grid.xres, grid.yres) * (grid.pixels / most_pixels) ** 0.5
         raise RequestError(
             f"spec.grid.resolution: at {grid.xres:g} {_unit(grid.crs)} the mosaic would have {grid.width:,} x "
-            f"{grid.height:,} pixels, and {most_pixels:,} are allowed; use {_rounded_up(least)} or more, or a smaller "
+            f"{grid.height:,} pixels, but only {most_pixels:,} are allowed; use {_rounded_up(least)} or more, or a smaller "
             "area"
         )
     return grid
@@ -207,9 +207,7 @@ def _resolution(
     if own is not None and all((image.xres, image.yres) <= (own.xres, own.yres) for image in images):
         return own.xres, own.yres
     if crs_of(crs).is_geographic and any(not crs_of(image.crs).is_geographic for image in images):
-        raise RequestError(
-            f"spec.grid.resolution: {crs} counts in degrees, so the resolution must be given, in degrees"
-        )
+        raise RequestError(f"spec.grid.resolution: {crs} has degrees as unit, so set the resolution, in degrees")
     native = max(_native(image, crs, bounds) for image in images)
     return native, native
 

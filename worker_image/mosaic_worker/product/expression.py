@@ -117,7 +117,7 @@ def parse(
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise RequestError(f"{where}: {text!r} is no formula; it may hold {ALLOWED}") from None
+        raise RequestError(f"{where}: {text!r} is not a valid formula; allowed are {ALLOWED}") from None
     writer = _Writer(text, where, constants or {})
     program = writer.write(tree, 0)
     if not writer.bands:
@@ -155,7 +155,7 @@ class _Writer:
             case ast.Call(ast.Name(name), arguments, []) if name in FUNCTIONS:
                 return self._call(name, arguments, depth)
         piece = ast.get_source_segment(self._text.strip(), node) or self._text
-        raise RequestError(f"{self._where}: {piece!r} is not allowed; a formula may hold {ALLOWED}")
+        raise RequestError(f"{self._where}: {piece!r} is not allowed in a formula; allowed are {ALLOWED}")
 
     def _number(self, value: float) -> str:
         if not abs(value) <= LARGEST_NUMBER:

@@ -76,8 +76,7 @@ def find(name: str) -> Index:
     if len(alike) == 1:
         return alike[0]
     raise RequestError(
-        f"spec.product.index: there is no index {name}{did_you_mean(name, found)}; "
-        f"`mosaic indices` lists all {len(found)}"
+        f"spec.product.index: unknown index {name}{did_you_mean(name, found)}; `mosaic indices` lists all {len(found)}"
     )
 
 

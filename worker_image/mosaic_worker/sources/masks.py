@@ -87,7 +87,7 @@ def mask_warnings(kinds: Sequence[str], classes: Sequence[str]) -> list[str]:
     single = sum(kind not in LEGENDS for kind in kinds)
     if single and classes:
         found.append(
-            f"the masks of {single} scene(s) tell no classes: all that they flag is left out, "
+            f"the masks of {single} scene(s) do not distinguish classes: everything that they flag is masked, "
             f"whether it is {' or '.join(classes)} or not"
         )
     for kind, legend in LEGENDS.items():

@@ -54,7 +54,7 @@ class TileRecord:
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise RequestError(
-                f"the record of tile {self.tile} cannot be read back ({place}); this is a fault of the program"
+                f"the record of tile {self.tile} cannot be read back ({place}); this is a bug in the program"
             ) from error
         return text
 
@@ -94,5 +94,5 @@ def read_record(plan: Plan, tile: Tile, store: Store, unreadable: frozenset[int]
         store.delete(key)
         return None
     if record.plan != plan.digest:
-        raise RequestError(f"the work folder of {plan.uid} holds tiles of another plan; delete it and run again")
+        raise RequestError(f"the work folder of {plan.uid} has tiles of another plan; delete it and run again")
     return record
