@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from mosaic_crds.composite import METHODS, Composite
 from mosaic_crds.files import FILES
+from mosaic_crds.lifecycle import Phase
 from mosaic_crds.spec import Output
 from mosaic_worker.output.colormaps import palette
 from starlette.staticfiles import StaticFiles
@@ -62,6 +63,7 @@ def page(request: Request) -> Response:
         "settings": page_settings(settings),
         "colormaps": colormaps(),
         "methods": METHODS,
+        "phases": list(Phase),
         "default_method": Composite().method,
     }
     return _templates.TemplateResponse(request, "page.html", values, headers={"Cache-Control": "no-cache"})

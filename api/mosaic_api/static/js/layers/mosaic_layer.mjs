@@ -12,6 +12,9 @@ import { map } from "./map.mjs";
 /** @type {import("./layers.mjs").Box} */
 const WORLD = [-180, -85, 180, 85];
 
+/** Whether a request has a mosaic. @param {Request} request */
+export const isPublished = (request) => request.phase === "Succeeded";
+
 /**
  * The extent of a request's mosaic; null if only its files know it.
  * @param {Request} request
@@ -20,8 +23,9 @@ const WORLD = [-180, -85, 180, 85];
 export const boxOf = (request) => request.status.result?.bounds ?? boxOfArea(request.spec.area);
 
 /** The files of a published mosaic. @param {Request} request @returns {Record<string, string>} URL by label. */
-export function downloadsOf({ id, phase, spec }) {
-  if (phase !== "Succeeded") return {};
+export function downloadsOf(request) {
+  if (!isPublished(request)) return {};
+  const { id, spec } = request;
   const keys = [...(spec.output?.formats ?? ["cog", "png"]), "item"];
   const files = settings.files.filter(({ key }) => keys.includes(key));
   return Object.fromEntries(files.map(({ key, title }) => [title, urlOf(`requests/${id}/files/${key}`)]));
@@ -43,7 +47,7 @@ export class MosaicLayer extends Layer {
   }
 
   get path() { return `requests/${this.request.id}`; }
-  get published() { return this.request.phase === "Succeeded"; }
+  get published() { return isPublished(this.request); }
   get colourable() { return this.published && (this.request.spec.product.bands?.length ?? 1) === 1; }
 
   get description() {

@@ -4,7 +4,7 @@ import { post, remove } from "../lib/api.mjs";
 import { button, confirmed, definitions, make, notify, showProgress } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 import { productName } from "../lib/spec.mjs";
-import { MosaicLayer, boxOf, downloadsOf } from "../layers/mosaic_layer.mjs";
+import { MosaicLayer, boxOf, downloadsOf, isPublished } from "../layers/mosaic_layer.mjs";
 import { ListRow } from "./list_row.mjs";
 import { copy } from "./request_form.mjs";
 
@@ -31,7 +31,7 @@ export class RequestRow extends ListRow {
   get layerKey() { return `m.${this.item.id}`; }
   get box() { return boxOf(this.item); }
   get finished() { return this.item.terminal; }
-  get showable() { return !this.finished || this.item.phase === "Succeeded"; }
+  get showable() { return !this.finished || isPublished(this.item); }
 
   get summary() {
     const { spec, created, owner, mine } = this.item;

@@ -4,7 +4,7 @@ import { get } from "../lib/api.mjs";
 import { make, notify } from "../lib/dom.mjs";
 import { open } from "../lib/tabs.mjs";
 import { layers } from "../layers/layers.mjs";
-import { MosaicLayer } from "../layers/mosaic_layer.mjs";
+import { MosaicLayer, isPublished } from "../layers/mosaic_layer.mjs";
 import { ListPanel } from "./list_panel.mjs";
 import { RequestRow } from "./request_row.mjs";
 
@@ -60,7 +60,7 @@ export class RequestList extends ListPanel {
     mosaic?.update(request);
     if (before && !before.terminal) {
       if (request.phase === "Failed") notify(`${request.name} failed: ${request.status.message ?? ""}`);
-      if (request.phase === "Succeeded" && mosaic) notify(`${request.name} is ready.`);
+      if (isPublished(request) && mosaic) notify(`${request.name} is ready.`);
     }
     if (before?.phase !== request.phase) this.changed();
   }
@@ -90,7 +90,7 @@ export class RequestList extends ListPanel {
   }
 
   /** Show the newest mosaic on the map. */
-  showNewest() { [...this.rows.values()].find(({ item }) => item.phase === "Succeeded")?.act(); }
+  showNewest() { [...this.rows.values()].find(({ item }) => isPublished(item))?.act(); }
 }
 
 const list = new RequestList("requests", "requests");
