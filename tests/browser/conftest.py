@@ -1,4 +1,4 @@
-"""The page in a real Chromium, on a real installation: its database, its executor, and a catalogue of scenes."""
+"""The page in a real Chromium, on a real server with its database, its executor and a catalogue of scenes."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 )
 SECONDS = 30
-"""For which a test waits for something on the page, also on a busy machine."""
+"""How long a test waits for something on the page, also on a busy machine."""
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -40,7 +40,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """A STAC API of three synthetic scenes."""
+    """A STAC API with three synthetic scenes."""
     folder = tmp_path_factory.mktemp("scenes")
     list(write_scenes(folder, count=3, side=512))
     with serving(folder) as files:
@@ -51,7 +51,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
 
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
-    """An installation on this machine, for one user."""
+    """A server of one user."""
     with serve(database_url, tmp_path / "data") as served:
         yield served
 
@@ -63,7 +63,7 @@ def gallery(
     catalogue: Catalogue,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """An installation with something of everything, which tests only look at."""
+    """A server with something of every kind, which tests do not change."""
     with new_database(postgres) as url, serve(url, tmp_path_factory.mktemp("gallery")) as served:
         served.make("snow", catalogue.spec(product={"index": "NDSI"}))
         served.make("green", catalogue.spec())
@@ -76,11 +76,11 @@ def gallery(
 
 @pytest.fixture
 def opens(chromium: Browser) -> Iterator[Opens]:
-    """Opens pages; at the end none may have had a fault, or broken the rules on scripts and styles."""
+    """Opens pages; fails if one had an error or violated the Content-Security-Policy."""
     faults: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        refused = "the server responded with a status of 4" in message.text  # a test may want that
+        refused = "the server responded with a status of 4" in message.text  # tests cause these
         if message.type in {"error", "warning"} and not refused:
             faults.append(message.text)
 

@@ -1,4 +1,4 @@
-"""Data of people's own: added, found, changed, deleted and had back; shared with, and fetched from, a central place."""
+"""The panel of data: adding, filtering, editing, deleting and restoring; sharing on a central server."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.
 
 
 def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
-    """Fill the form and open it, all but what is special to a kind."""
+    """Open the form and fill in what all kinds have."""
     if not page.locator("#dataset-form").is_visible():
         page.get_by_text("Add data", exact=True).click()
     form = page.get_by_role("form", name="Add data")
@@ -43,7 +43,7 @@ def only(site: Site) -> dict[str, Any]:
     return entry
 
 
-def test_an_image_is_added_and_its_values_are_told(site: Site, opens: Opens, tmp_path: Path):
+def test_an_image_is_added_and_its_values_are_shown(site: Site, opens: Opens, tmp_path: Path):
     image = write_raster(tmp_path / "height.tif", noise(200, 200, 1), nodata=0)
     page = opens(site, "#panel=data")
     expect(page.locator("#data-empty")).to_contain_text("No datasets yet")
@@ -86,7 +86,7 @@ def test_a_point_is_picked_on_the_map(site: Site, opens: Opens):
     assert abs(south - 48.5) < 0.01
 
 
-def test_a_picture_is_placed_by_corners_drawn_on_the_map(site: Site, opens: Opens, tmp_path: Path):
+def test_the_extent_of_an_image_is_drawn_on_the_map(site: Site, opens: Opens, tmp_path: Path):
     picture = tmp_path / "scan.png"
     Image.new("RGB", (60, 40), "red").save(picture)
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
@@ -102,7 +102,7 @@ def test_a_picture_is_placed_by_corners_drawn_on_the_map(site: Site, opens: Open
     assert south < north
 
 
-def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, tmp_path: Path):
+def test_problems_of_uploads_are_shown_beside_their_field(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site, "#panel=data")
     add(page, "Vector", "Nothing")
     keep(page)
@@ -117,7 +117,7 @@ def test_what_cannot_be_kept_is_said_beside_its_field(site: Site, opens: Opens, 
     assert site.call("GET", "datasets")["total"] == 0
 
 
-def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
+def test_a_dataset_is_edited_deleted_and_restored(site: Site, opens: Opens):
     point = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0}
     site.call("POST", "datasets", json=point)
     page = opens(site, "#panel=data")
@@ -141,7 +141,7 @@ def test_an_entry_is_changed_deleted_and_had_back(site: Site, opens: Opens):
     expect(page.get_by_role("row", name=re.compile("^Base camp"))).to_be_visible()
 
 
-def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
+def test_datasets_are_filtered_by_text_kind_and_view(site: Site, opens: Opens):
     for name, longitude in (("Camp", -123.5), ("Cabin", 10.0)):
         site.call("POST", "datasets", json={"kind": "point", "name": name, "longitude": longitude, "latitude": 48.5})
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
@@ -158,7 +158,7 @@ def test_data_is_found_by_text_kind_and_place(site: Site, opens: Opens):
     expect(page.locator("#data-empty")).to_contain_text("No datasets match")
 
 
-def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens: Opens):
+def test_without_a_central_server_the_panel_says_how_to_set_one(site: Site, opens: Opens):
     page = opens(site, "#panel=data")
     page.get_by_label("Owner").select_option("central server")
     expect(page.locator("#data-empty")).to_contain_text("MOSAIC_CENTRAL_URL")
@@ -166,7 +166,7 @@ def test_without_a_central_installation_it_is_said_what_to_do(site: Site, opens:
 
 @pytest.fixture
 def local(site: Site, postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Site]:
-    """An installation whose central one is the other."""
+    """A server whose central server is `site`."""
     wanted = {"label": "local", "scopes": ["write"], "days": 1}
     token = site.call("POST", "tokens", json=wanted)["secret"]
     environment = {"MOSAIC_CENTRAL_URL": site.url, "MOSAIC_CENTRAL_TOKEN": token}
@@ -174,7 +174,7 @@ def local(site: Site, postgres: PrivatePostgres, template: str, tmp_path: Path) 
         yield served
 
 
-def test_data_is_shared_with_the_central_installation_and_fetched_from_it(
+def test_datasets_are_shared_on_the_central_server_and_fetched_from_it(
     site: Site, local: Site, opens: Opens, tmp_path: Path
 ):
     image = write_raster(tmp_path / "height.tif", noise(64, 64, 1), nodata=0)
@@ -208,11 +208,11 @@ def until(page: Page, look: Any, times: int = 100) -> None:
         if look():
             return
         page.wait_for_timeout(200)
-    raise AssertionError("it never came to pass")
+    raise AssertionError("it did not happen")
 
 
-def test_a_mosaic_is_asked_of_the_central_installation(site: Site, local: Site, catalogue: Any, opens: Opens):
-    from test_ask import choose_scenes, type_area
+def test_a_mosaic_is_created_on_the_central_server(site: Site, local: Site, catalogue: Any, opens: Opens):
+    from test_new_mosaic import choose_scenes, type_area
 
     page = opens(local)
     type_area(page, catalogue.bbox)

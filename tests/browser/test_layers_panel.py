@@ -1,4 +1,4 @@
-"""Layers: their order and look, two compared, a view that is shared by its address."""
+"""The panel of layers: order and look, comparing two, links to a view."""
 
 import re
 import uuid
@@ -22,7 +22,7 @@ def show_both(page: Page) -> None:
 
 
 def look(page: Page) -> list[Any]:
-    """How the layers are seen, the uppermost first, as the map has it."""
+    """How the map shows the layers, from top to bottom."""
     return page.evaluate(
         "async () => { const { layers } = await import('/static/js/layers/layers.mjs');"
         " const { map } = await import('/static/js/layers/map.mjs');"
@@ -32,7 +32,7 @@ def look(page: Page) -> list[Any]:
     )
 
 
-def test_who_comes_without_a_link_sees_the_newest_mosaic(gallery: Site, opens: Opens):
+def test_without_a_link_the_page_shows_the_newest_mosaic(gallery: Site, opens: Opens):
     page = opens(gallery)
     assert [title for title, *_ in look(page)] == ["green"]
     expect(page.locator("img.leaflet-tile-loaded").first).to_be_visible()
@@ -119,7 +119,7 @@ def test_a_link_shows_the_same_view(gallery: Site, opens: Opens):
     assert other.evaluate(where) == page.evaluate(where)
 
 
-def test_a_link_to_what_is_gone_says_so(gallery: Site, opens: Opens):
+def test_a_link_to_a_deleted_layer_says_so(gallery: Site, opens: Opens):
     there = gallery.ids["green"]
     page = opens(gallery, f"#layer=m.{uuid.uuid4()},1,1&layer=m.{there},1,1")
     expect(page.locator("#notices")).to_contain_text("1 layer in this link was deleted")
@@ -135,7 +135,7 @@ def test_files_are_downloaded_under_their_names(gallery: Site, opens: Opens):
         assert told.value.failure() is None
 
 
-def test_a_tile_server_gives_the_basemap_and_is_told_the_site(database_url: str, opens: Opens, tmp_path: Path):
+def test_a_tile_server_serves_the_basemap_and_gets_the_sites_referer(database_url: str, opens: Opens, tmp_path: Path):
     seen: list[str | None] = []
 
     class Tiles(BaseHTTPRequestHandler):
@@ -147,7 +147,7 @@ def test_a_tile_server_gives_the_basemap_and_is_told_the_site(database_url: str,
             Image.new("RGB", (256, 256), "teal").save(self.wfile, "PNG")
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Log nothing."""
 
     with serving_by(Tiles) as tiles:
         environment = {

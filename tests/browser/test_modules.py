@@ -1,4 +1,4 @@
-"""The page's pure modules, run where they are used: boxes across the antimeridian, specs, paths of fields."""
+"""The page's pure modules, run in the browser: boxes across the antimeridian, specs, messages of problems."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def page(gallery: Site, opens: Opens) -> Page:
 
 
 def run(page: Page, module: str, expression: str, *given: Any) -> Any:
-    """What an expression gives, in which `m` is a module and `g` what is given."""
+    """The value of an expression, in which `m` is a module and `g` the list of arguments."""
     return page.evaluate(f"(g) => import('/static/js/lib/{module}.mjs').then((m) => {expression})", given)
 
 
@@ -50,7 +50,7 @@ def test_a_polygon_drawn_across_the_antimeridian_has_its_box(page: Page):
 
 
 @pytest.mark.parametrize("longitude", [179.5, -179.5])
-def test_tiles_are_seen_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
+def test_tiles_are_shown_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
     count = page.evaluate(
         """async (longitude) => {
             const { map } = await import('/static/js/layers/map.mjs');
@@ -66,7 +66,7 @@ def test_tiles_are_seen_on_both_sides_of_the_antimeridian(page: Page, longitude:
     assert count == 4  # two tiles beside the line, above and below the equator
 
 
-def test_an_incomplete_spec_is_sent_as_it_is_for_the_api_to_name_what_is_missing(page: Page):
+def test_an_incomplete_spec_is_sent_unchanged_so_that_the_api_names_what_is_missing(page: Page):
     form = {"source": "stac", "url": "", "collection": "", "from": "", "to": ""}
     form |= {
         "cloud": "",
@@ -89,7 +89,7 @@ def test_an_incomplete_spec_is_sent_as_it_is_for_the_api_to_name_what_is_missing
     }
 
 
-def test_the_box_for_unreadable_scenes_is_a_field_of_the_source_and_back(page: Page):
+def test_the_check_box_for_unreadable_scenes_sets_a_field_of_the_source_and_back(page: Page):
     form = {"source": "earth-search", "product": "index", "index": "NDVI", "mask": [], "stretch": "minmax"}
     for checked in (True, False):
         spec = run(page, "spec", "m.specOf(g[0], null, [])", form | {"skip": checked})

@@ -1,4 +1,4 @@
-"""Asking for a mosaic on the page, as somebody does who has never seen it."""
+"""The form for a new mosaic, filled as a new user does."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from support.browsers.sites import Catalogue, Opens, Site, serve
 from support.servers.earth_daily import earth_daily, items_in
 
 SLOW = 120_000
-"""Milliseconds that a mosaic may take."""
+"""Milliseconds for which a test waits for a mosaic."""
 
 
 def choose_scenes(page: Page, catalogue: Catalogue) -> None:
@@ -31,7 +31,7 @@ def type_area(page: Page, bbox: list[float]) -> None:
 
 
 def draw_around(page: Page, bbox: list[float]) -> None:
-    """Look at the place, and draw a rectangle that holds it."""
+    """Move the map to a box and draw a rectangle around it."""
     west, south, east, north = bbox
     page.evaluate(
         "async ([w, s, e, n]) => { const { map } = await import('/static/js/layers/map.mjs');"
@@ -48,7 +48,7 @@ def draw_around(page: Page, bbox: list[float]) -> None:
         page.locator("#map").click(position={"x": x, "y": y})
 
 
-def test_a_mosaic_is_drawn_asked_for_watched_and_seen(site: Site, catalogue: Catalogue, opens: Opens):
+def test_a_mosaic_is_created_from_a_drawn_area_and_shown(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     draw_around(page, catalogue.bbox)
     expect(page.locator("#area-summary")).to_contain_text("km²")
@@ -69,7 +69,7 @@ def test_a_mosaic_is_drawn_asked_for_watched_and_seen(site: Site, catalogue: Cat
     assert all(abs(one - other) < 0.01 for one, other in zip(drawn, catalogue.bbox, strict=True))
 
 
-def test_the_keyboard_alone_is_enough_to_ask(site: Site, catalogue: Catalogue, opens: Opens):
+def test_the_form_works_with_the_keyboard_alone(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
 
     def go_to(name: str) -> None:
@@ -108,7 +108,7 @@ def test_the_keyboard_alone_is_enough_to_ask(site: Site, catalogue: Catalogue, o
     assert spec["area"] == {"bbox": catalogue.bbox}
 
 
-def test_enter_among_the_indices_takes_the_best_and_does_not_send(site: Site, opens: Opens):
+def test_enter_in_the_list_of_indices_chooses_the_best_and_does_not_submit(site: Site, opens: Opens):
     page = opens(site)
     page.locator("#index").fill("snow")
     page.keyboard.press("Enter")
@@ -117,7 +117,7 @@ def test_enter_among_the_indices_takes_the_best_and_does_not_send(site: Site, op
     expect(page.locator("#request-problem")).to_be_hidden()
 
 
-def test_bands_are_pictured_between_fixed_reflectances_until_it_is_chosen(site: Site, opens: Opens):
+def test_bands_have_a_fixed_stretch_until_the_user_chooses_another(site: Site, opens: Opens):
     page = opens(site)
     stretch, first, last = (page.locator(name) for name in ("#stretch", "#lower", "#upper"))
     page.get_by_label("Bands", exact=True).check()
@@ -137,7 +137,7 @@ def test_bands_are_pictured_between_fixed_reflectances_until_it_is_chosen(site: 
     expect(stretch).to_have_value("minmax")
 
 
-def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue, opens: Opens):
+def test_problems_are_shown_beside_their_field(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     type_area(page, catalogue.bbox)
     choose_scenes(page, catalogue)
@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said_beside_the_field(site: Site, catalogue: Catalogue
     expect(page.get_by_role("row", name=re.compile("^a-name"))).to_be_visible()
 
 
-def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue, opens: Opens):
+def test_a_request_is_duplicated_and_edited(site: Site, catalogue: Catalogue, opens: Opens):
     polygon = {"type": "Polygon", "coordinates": [corners_of(catalogue.bbox)]}
     spec = catalogue.spec(
         area={"geometry": polygon},
@@ -182,7 +182,7 @@ def test_a_request_is_tried_again_with_changes(site: Site, catalogue: Catalogue,
     assert told["second"] == told["first"]
 
 
-def test_a_copy_of_somebody_elses_request_says_that_its_addresses_are_cut(site: Site, opens: Opens):
+def test_a_copy_of_another_users_request_says_that_its_urls_are_redacted(site: Site, opens: Opens):
     address = "https://nowhere.invalid/item.json"
     scenes = [{"item": f"{address}?sig=secret", "assets": {"nir": "nir08"}}]
     spec = {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDVI"}, "execution": {"suspend": True}}
@@ -203,7 +203,7 @@ def corners_of(bbox: list[float]) -> list[list[float]]:
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
-def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue, opens: Opens):
+def test_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     page.get_by_label("Source", exact=True).select_option("URLs")
     scene = page.get_by_role("group", name="Scene 1")
@@ -222,7 +222,7 @@ def test_files_are_asked_for_by_their_addresses(site: Site, catalogue: Catalogue
     assert "area" not in asked["spec"]
 
 
-def test_a_mosaic_of_earthdaily_is_asked_for(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_mosaic_of_earthdaily(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     list(write_scenes(tmp_path / "eds", count=1, side=512))
     with earth_daily(tmp_path / "eds", items_in(tmp_path / "eds")) as account:
         page = opens(site)
@@ -242,7 +242,7 @@ def test_a_mosaic_of_earthdaily_is_asked_for(site: Site, opens: Opens, tmp_path:
         expect(page.locator("#legends")).to_contain_text("daily · NDVI")
 
 
-def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: Opens, tmp_path: Path):
+def test_local_scenes_are_selected_in_a_list(database_url: str, opens: Opens, tmp_path: Path):
     items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
     (tmp_path / "scenes" / "deep.json").write_text("[" * 200_000)
     with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
@@ -270,7 +270,7 @@ def test_scenes_on_this_machine_are_taken_by_a_click(database_url: str, opens: O
     assert asked["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
 
 
-def test_the_area_is_taken_from_a_file_in_other_coordinates(site: Site, opens: Opens, tmp_path: Path):
+def test_the_area_comes_from_a_file_in_another_crs(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site)
     (tmp_path / "zone.csv").write_text(
         'wkt\n"SRID=32610;POLYGON ((450000 5400000, 451000 5400000, 451000 5401000, 450000 5400000))"\n'
@@ -290,7 +290,7 @@ def test_the_area_is_taken_from_a_file_in_other_coordinates(site: Site, opens: O
     expect(page.locator("#area-summary")).to_contain_text("1 feature skipped")
 
 
-def test_a_file_that_is_no_area_is_said_beside_its_field(site: Site, opens: Opens, tmp_path: Path):
+def test_a_file_without_polygons_is_a_problem_of_its_field(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site)
     (tmp_path / "point.csv").write_text("lon,lat\n1,2\n")
     chosen = page.get_by_label("Area from a file")

@@ -1,4 +1,4 @@
-"""For everybody: by keyboard and screen reader, in light and dark, on a phone, with and without a login."""
+"""All panels: keyboard and screen reader, light and dark, phone, with and without a login."""
 
 import re
 import uuid
@@ -17,7 +17,7 @@ PANELS = ("new", "requests", "data", "layers")
 
 
 def open_all(page: Page, panel: str) -> None:
-    """Show all that a panel can show."""
+    """Open everything in a panel."""
     if panel == "requests":
         page.get_by_role("button", name="snow", exact=True).click()
         page.get_by_role("button", name="early", exact=True).click()
@@ -52,7 +52,7 @@ def test_axe_finds_nothing_on_an_empty_page_and_in_a_list_of_indices(site: Site,
         page.locator(f"#tab-{panel}").click()
 
 
-def test_tabs_are_reached_by_arrows(gallery: Site, opens: Opens):
+def test_arrow_keys_move_between_tabs(gallery: Site, opens: Opens):
     page = opens(gallery)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the map")).to_be_focused()
@@ -69,7 +69,7 @@ def test_tabs_are_reached_by_arrows(gallery: Site, opens: Opens):
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_a_phone_shows_map_and_panel_and_nothing_sticks_out(gallery: Site, opens: Opens, panel: str):
+def test_a_phone_shows_map_and_panel_without_overflow(gallery: Site, opens: Opens, panel: str):
     page = opens(gallery, f"#layer=m.{gallery.ids['snow']},1,1&panel={panel}", size=PHONE)
     open_all(page, panel)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -84,7 +84,7 @@ def test_a_phone_shows_map_and_panel_and_nothing_sticks_out(gallery: Site, opens
     expect(page.get_by_role("tabpanel", name="Mosaics")).to_be_visible()
 
 
-def test_numbers_and_dates_are_in_the_language_of_the_reader(gallery: Site, chromium):
+def test_numbers_and_dates_are_in_the_language_of_the_browser(gallery: Site, chromium):
     context = chromium.new_context(locale="de-DE")
     page = context.new_page()
     page.goto(f"{gallery.url}/")
@@ -99,7 +99,7 @@ def test_numbers_and_dates_are_in_the_language_of_the_reader(gallery: Site, chro
 
 @pytest.fixture
 def with_login(site: Site) -> Iterator[Site]:
-    """The same installation, as people log in to it."""
+    """The same server with a login."""
     settings = replace(site.settings, single_user=False, session_secret=uuid.uuid4().hex)
     with listened(settings, site.database) as served:
         yield served
@@ -117,7 +117,7 @@ def log_in(page: Page, secret: str) -> None:
     page.wait_for_selector("body[data-ready]")
 
 
-def test_who_is_logged_in_makes_and_ends_tokens_and_logs_out(with_login: Site, opens: Opens):
+def test_a_user_creates_and_revokes_tokens_and_logs_out(with_login: Site, opens: Opens):
     page = opens(with_login)
     expect(page.locator("#notices")).to_contain_text("Log in")
     log_in(page, secret_of(with_login.database, "ann", "editor"))
@@ -136,7 +136,7 @@ def test_who_is_logged_in_makes_and_ends_tokens_and_logs_out(with_login: Site, o
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 
 
-def test_a_viewer_may_look_and_sees_why_not_more(with_login: Site, opens: Opens):
+def test_a_viewer_sees_why_nothing_can_be_created(with_login: Site, opens: Opens):
     page = opens(with_login)
     log_in(page, secret_of(with_login.database, "vic", "viewer"))
     expect(page.get_by_role("button", name="Create mosaic")).to_be_disabled()

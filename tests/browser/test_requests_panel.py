@@ -1,20 +1,20 @@
-"""Requests on the page: watched while they are made, stopped, removed, found."""
+"""The panel of mosaics: progress, cancelling, deleting, searching."""
 
 import re
 from typing import Any
 
 from playwright.sync_api import expect
-from test_ask import SLOW
+from test_new_mosaic import SLOW
 
 from support.browsers.sites import Catalogue, Opens, Site
 
 
 def finely(catalogue: Catalogue) -> dict[str, Any]:
-    """The spec of a mosaic of several tiles, which takes a while."""
+    """The spec of a mosaic with several tiles, which takes a while."""
     return catalogue.spec(grid={"resolution": 1.5})
 
 
-def test_tiles_appear_on_the_map_while_a_mosaic_is_made(site: Site, catalogue: Catalogue, opens: Opens):
+def test_tiles_appear_on_the_map_while_a_mosaic_is_computed(site: Site, catalogue: Catalogue, opens: Opens):
     site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="Show fine").click()
@@ -28,7 +28,7 @@ def test_tiles_appear_on_the_map_while_a_mosaic_is_made(site: Site, catalogue: C
     expect(page.locator("#notices")).to_contain_text("fine is ready")
 
 
-def test_a_request_is_stopped_and_removed(site: Site, catalogue: Catalogue, opens: Opens):
+def test_a_request_is_cancelled_and_deleted(site: Site, catalogue: Catalogue, opens: Opens):
     site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="fine", exact=True).click()
@@ -45,14 +45,14 @@ def test_a_request_is_stopped_and_removed(site: Site, catalogue: Catalogue, open
     assert site.call("GET", "requests")["total"] == 0
 
 
-def test_why_a_request_failed_is_said_in_its_row(gallery: Site, opens: Opens):
+def test_a_failed_request_shows_the_reason_in_its_row(gallery: Site, opens: Opens):
     page = opens(gallery, "#panel=requests")
     row = page.get_by_role("row", name=re.compile("^early"))
     expect(row).to_contain_text("Failed", timeout=SLOW)
     expect(row).to_contain_text("no scene")
 
 
-def test_requests_are_found_by_name_and_state_and_come_in_pages(site: Site, catalogue: Catalogue, opens: Opens):
+def test_requests_are_filtered_by_name_and_state_and_paged(site: Site, catalogue: Catalogue, opens: Opens):
     for number in range(30):
         asked = site.call("POST", "requests", json={"name": f"m{number}", "spec": catalogue.spec()})
         site.call("POST", f"requests/{asked['id']}/cancel")
