@@ -109,8 +109,8 @@ def _allowed(grid: Grid, most_pixels: int) -> Grid:
         least = max(grid.xres, grid.yres) * (grid.pixels / most_pixels) ** 0.5
         raise RequestError(
             f"spec.grid.resolution: at {grid.xres:g} {_unit(grid.crs)} the mosaic would have {grid.width:,} x "
-            f"{grid.height:,} pixels, but only {most_pixels:,} are allowed; use {_rounded_up(least)} or more, or a smaller "
-            "area"
+            f"{grid.height:,} pixels, but only {most_pixels:,} are allowed; use {_rounded_up(least)} or more, or a "
+            "smaller area"
         )
     return grid
 
@@ -124,14 +124,7 @@ def _rounded_up(number: float) -> str:
 def _unit(crs: str) -> str:
     """The unit of a CRS, as PROJ calls it, in the plural where English has one."""
     found: str = crs_of(crs).units_factor[0]
-    plurals = {
-        "metre": "metres",
-        "degree": "degrees",
-        "grad": "grads",
-        "US survey foot": "US survey feet",
-        "foot": "feet",
-    }
-    return plurals.get(found, found)
+    return PLURALS.get(found, found)
 
 
 def _check_unit(resolution: float, crs: str, bounds: Bounds, images: Sequence[Grid]) -> None:
