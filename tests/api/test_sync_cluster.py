@@ -339,7 +339,7 @@ def test_the_api_server_may_be_away(synced: World):
         synced.wish(before, "cancel")
         synced.wish(removed, "remove")
         row = synced.wait_for(meanwhile, lambda row: row.status.get("message"))
-        assert row.status["message"].startswith("waits for the cluster: the API server does not answer")
+        assert row.status["message"].startswith("Waiting for the cluster: the API server does not answer")
     finally:
         synced.kube.start()
     synced.wait_for(meanwhile, lambda row: row.uid, 60)

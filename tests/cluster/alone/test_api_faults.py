@@ -34,7 +34,7 @@ def test_what_is_asked_for_while_the_api_server_is_away_is_made_once_it_is_back(
     cluster.lab_command("kill", "kube-apiserver")
     try:
         asked = direct.ask("apiless", spec)
-        told = direct.wait_for(asked, lambda told: "waits for the cluster" in told["status"].get("message", ""))
+        told = direct.wait_for(asked, lambda told: "Waiting for the cluster" in told["status"].get("message", ""))
         assert told["phase"] == "Pending"
     finally:
         cluster.lab_command("start", "kube-apiserver")
