@@ -1,4 +1,4 @@
-"""`spec.area`: where a mosaic is."""
+"""`spec.area`: the area of interest."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ WGS84_NAME = (
     "^(?i:urn:ogc:def:crs:(ogc:[0-9.]*:crs84h?|epsg:[0-9.]*:(4326|4979))|(ogc:)?crs84h?|epsg:(4326|4979)|"
     "https?://www[.]opengis[.]net/def/crs/(ogc/[0-9.]+/crs84h?|epsg/[0-9.]+/(4326|4979)))$"
 )
-"""The names of longitude and latitude in WGS 84 that GeoJSON before RFC 7946 may have in its member `crs`."""
+"""The names of WGS 84 that the member `crs` of GeoJSON before RFC 7946 may have."""
 OTHER_CRS = "longitudes and latitudes in WGS 84 are allowed (RFC 7946), so reproject the polygons to EPSG:4326"
 GEOJSON_COLLECTIONS = ("Feature", "FeatureCollection", "GeometryCollection")
 """GeoJSON's types of objects that hold geometries."""
@@ -45,14 +45,14 @@ def _is_polygon(polygon: Any) -> bool:
 
 
 class CrsName(Model):
-    """Which coordinate reference system."""
+    """A name of a coordinate reference system."""
 
     name: Annotated[str, Field(max_length=128)]
     """A name of WGS 84, such as urn:ogc:def:crs:OGC:1.3:CRS84."""
 
 
 class NamedCrs(Model):
-    """The coordinate reference system as GeoJSON named it before RFC 7946."""
+    """The coordinate reference system, as in GeoJSON before RFC 7946."""
 
     rules = (
         Rule(
@@ -65,7 +65,7 @@ class NamedCrs(Model):
     type: Literal["name"]
     """name."""
     properties: CrsName
-    """Its name."""
+    """The name of the coordinate reference system."""
 
 
 def is_wgs84(name: str) -> bool:
@@ -95,17 +95,17 @@ class Geometry(Model):
     type: Literal["Polygon", "MultiPolygon"]
     """Polygon or MultiPolygon."""
     coordinates: Annotated[list[Any], Field(min_length=1, max_length=MOST_POLYGONS)]
-    """Rings of [longitude, latitude], nested as GeoJSON does for the type; at most 10,000 positions in all. Heights are
+    """Rings of [longitude, latitude], nested as in GeoJSON for the type; at most 10,000 positions in total. Heights are
     ignored."""
     bbox: Annotated[list[float], Field(max_length=6)] | None = None
-    """GeoJSON's own bounds of the polygons; ignored."""
+    """The bounds in GeoJSON; ignored."""
     crs: NamedCrs | None = None
-    """GeoJSON's old member for the coordinate reference system, which may only name WGS 84."""
+    """The coordinate reference system, as in GeoJSON before RFC 7946; only WGS 84 is allowed."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_collections(cls, given: Any) -> Any:
-        """Say what to do with what is around a geometry; the API server would only name unknown fields."""
+        """Refuse a Feature or collection with advice; the API server would only name unknown fields."""
         if isinstance(given, dict) and given.get("type") in GEOJSON_COLLECTIONS:
             raise broken(
                 f"Polygon or MultiPolygon is allowed, so give the geometry of the {given['type']} alone", "type"
@@ -128,7 +128,7 @@ def _within_the_world(area: Any) -> bool:
 
 
 class Area(Model):
-    """Where the mosaic is: a box or a polygon."""
+    """The area of interest: a bounding box or a polygon."""
 
     rules = (
         exactly_one("bbox", "geometry"),
@@ -149,16 +149,16 @@ class Area(Model):
     )
 
     bbox: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
-    """[west, south, east, north], degrees, WGS 84. A box across the antimeridian has west > east, or longitudes beyond
-    180 or -180."""
+    """The bounding box [west, south, east, north], degrees, WGS 84. Across the antimeridian, west is greater than east
+    or longitudes exceed 180 or -180."""
     geometry: Geometry | None = None
-    """A GeoJSON Polygon or MultiPolygon, degrees, WGS 84; there is no data outside it. Across the antimeridian it is
-    cut into parts that end at 180 and begin at -180 (RFC 7946, 3.1.9), or its longitudes go on beyond 180 or -180."""
+    """A GeoJSON Polygon or MultiPolygon, degrees, WGS 84. Pixels outside are no data. Across the antimeridian, cut it
+    into parts at 180 and -180 (RFC 7946, 3.1.9), or let longitudes exceed 180 or -180."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_geojson(cls, given: Any) -> Any:
-        """Say where a GeoJSON object goes."""
+        """Refuse a GeoJSON object in place of an area, with advice."""
         if isinstance(given, dict) and given.get("type") in GEOJSON_TYPES:
             raise broken("give its Polygon or MultiPolygon alone as area.geometry", "type")
         return given

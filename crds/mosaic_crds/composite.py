@@ -81,16 +81,16 @@ class Composite(Model):
         ),
     ] = "median"
     percentile: Percent | None = None
-    """Which one, for method percentile."""
+    """The percentile, for method percentile."""
     of: Of = "product"
-    """Reduce the product's values, or each band before the product is computed; of methods that take one scene, whether
-    it must have a value of the product or only its bands."""
+    """product: reduce the values of the product. bands: reduce each band before the product is computed. For methods
+    that take whole scenes: whether the scene needs a valid product or only valid bands."""
     mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
-    """Classes to leave out, by the scenes' masks. EarthDaily's know no snow and no water; Landsat's know cirrus since
-    Landsat 8."""
+    """Classes to mask, by the masks of the scenes. Masks of EarthDaily have no snow and water; those of Landsat have
+    cirrus since Landsat 8."""
     dilate: Annotated[int, Field(ge=0, le=100)] = 0
-    """Widen what is left out by so many pixels of the grid."""
+    """Buffer the mask by this many pixels of the grid."""
     count: bool = False
-    """Add a band that says how many scenes were valid."""
+    """Add a band with the number of valid observations."""
     chosen: bool = False
-    """Add a band that says which scene was taken."""
+    """Add a band with the number of the chosen scene."""

@@ -89,7 +89,7 @@ def _schema(request: type[BaseModel]) -> dict[str, Any]:
     execution = spec["properties"]["execution"]
     execution["x-kubernetes-validations"] += [
         *(_unchanged(name) for name in execution["properties"] if name not in CHANGEABLE),
-        {"rule": "!oldSelf.cancel || self.cancel", "message": "it cannot be taken back", "fieldPath": ".cancel"},
+        {"rule": "!oldSelf.cancel || self.cancel", "message": "this cannot be undone", "fieldPath": ".cancel"},
     ]
     status = _structural(_part(request, "status"))
     status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -124,6 +124,6 @@ def _unchanged(name: str) -> dict[str, str]:
     same = f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
     return {
         "rule": f"has(self.{name}) == has(oldSelf.{name}) && {same}",
-        "message": "it cannot be changed; delete the request and apply it anew",
+        "message": "it cannot be changed; delete the request and apply it again",
         "fieldPath": f".{name}",
     }

@@ -15,7 +15,7 @@ LONGEST_NAME = 52
 
 
 class Metadata(Model):
-    """What is used of an object's metadata; the rest is Kubernetes's own business."""
+    """The used metadata of an object."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -27,15 +27,15 @@ class Metadata(Model):
             f"a name of at most {LONGEST_NAME} small letters, digits and hyphens",
         ),
     ]
-    """The request's name."""
+    """The name of the request."""
     namespace: DnsName = "default"
-    """The request's namespace."""
+    """The namespace of the request."""
     uid: Annotated[str, Text(r"[0-9a-zA-Z-]+", 63, "text of letters, digits and hyphens")] | None = None
-    """What the API server gave the object; none outside Kubernetes."""
+    """The uid from the API server; absent outside Kubernetes."""
 
 
 class MosaicRequest(Model):
-    """A mosaic that somebody asks for."""
+    """A request for a mosaic of satellite scenes."""
 
     api_version: Literal[API_VERSION]  # type: ignore[valid-type]  # the name comes from one place
     """The API's group and version."""
@@ -44,9 +44,9 @@ class MosaicRequest(Model):
     metadata: Metadata
     """Name and namespace."""
     spec: MosaicRequestSpec
-    """What is asked for."""
+    """The requested mosaic."""
     status: MosaicRequestStatus | None = None
-    """What the operator tells."""
+    """The observed state; written by the operator."""
 
 
 def request_manifest(

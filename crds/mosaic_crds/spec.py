@@ -1,4 +1,4 @@
-"""`spec` of a MosaicRequest: what is asked for, and how it is to be executed."""
+"""`spec` of a MosaicRequest: the requested mosaic, and how to execute the request."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -23,7 +23,7 @@ from mosaic_crds.source import Source
 
 
 class Product(Model):
-    """What is computed."""
+    """The product: what is computed from the bands."""
 
     rules = (
         exactly_one("index", "expression", "bands"),
@@ -41,11 +41,11 @@ class Product(Model):
     expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
     bands: Annotated[list[BandName], Field(min_length=1, max_length=3)] | None = None
-    """One band, or the three of a colour picture, by STAC common name."""
+    """One band, or three bands of a colour picture, by STAC common name."""
 
 
 class Grid(Model):
-    """The pixels of the mosaic."""
+    """The pixel grid of the mosaic."""
 
     rules = (
         Rule(  # not as limits of the field: the API server rounds those to integers where the value is one
@@ -57,16 +57,16 @@ class Grid(Model):
     )
 
     crs: Annotated[str, Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or EPSG:n")] | None = None
-    """utm (the zone of the area's middle), source (the first scene's own grid) or EPSG:n; source for files and utm for
-    other sources if absent."""
+    """utm (the zone of the centre of the area), source (the grid of the first scene) or EPSG:n. Default: source for
+    files and utm for other sources."""
     resolution: float | None = None
-    """In units of the CRS, from 1e-9 to 1e9; the coarsest native one of the bands if absent."""
+    """The pixel size in units of the CRS, from 1e-9 to 1e9. Default: the coarsest native resolution of the bands."""
     resampling: Literal["nearest", "bilinear", "cubic", "average"] | None = None
-    """average onto coarser grids and bilinear otherwise, if absent."""
+    """The resampling kernel. Default: average to coarser grids, bilinear otherwise."""
 
 
 class Limits(Model):
-    """Two ends of a stretch."""
+    """The two ends of a stretch."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -78,16 +78,16 @@ class Limits(Model):
 
 
 class Percentiles(Limits):
-    """Percentiles of the mosaic's values."""
+    """Percentiles of the values of the mosaic."""
 
     lower: Percent = 2.0
-    """Percent."""
+    """The percentile of the first colour."""
     upper: Percent = 98.0
-    """Percent."""
+    """The percentile of the last colour."""
 
 
 class Fixed(Limits):
-    """Values."""
+    """Fixed values."""
 
     lower: Number
     """The value of the first colour."""
@@ -96,27 +96,27 @@ class Fixed(Limits):
 
 
 class MinMax(Model):
-    """The smallest and the largest value of the mosaic."""
+    """The minimum and maximum of the mosaic."""
 
 
 class Stretch(Model):
-    """Which values get the first and the last colour."""
+    """The values of the first and the last colour; exactly one of its fields."""
 
     rules = (exactly_one("percentile", "minmax", "fixed"),)
 
     percentile: Percentiles | None = None
-    """Percentiles of the mosaic's values."""
+    """Percentiles of the values of the mosaic."""
     minmax: MinMax | None = None
-    """The smallest and the largest value."""
+    """The minimum and maximum of the mosaic."""
     fixed: Fixed | None = None
-    """Given values."""
+    """Fixed values."""
 
 
 Colormap = Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"]
 
 
 class Output(Model):
-    """The files that are made."""
+    """The output files."""
 
     rules = (
         Rule(
@@ -129,35 +129,36 @@ class Output(Model):
     )
 
     formats: Annotated[list[Literal["cog", "png"]], Field(min_length=1, max_length=2)] = Field(["cog", "png"])
-    """cog, and png for a picture."""
+    """cog (required), and png for a picture."""
     dtype: Literal["float32", "int16"] = "float32"
-    """int16 halves the size. It stores values x 10,000, uncalibrated bands as they are, and bands that can hold larger
-    values with a scale and offset that fit. Values that do not fit are counted; if most do not, the request fails."""
+    """The data type. int16 halves the size: it stores values x 10,000, uncalibrated bands unchanged, and bands with
+    larger values with a suitable scale and offset. Values that do not fit are counted; if most do not, the request
+    fails."""
     colormap: Colormap = "nipy_spectral"
-    """Colours of a picture of one band, by matplotlib's name."""
+    """The colour map of a picture of one band, by its matplotlib name."""
     stretch: Stretch = Stretch(percentile=Percentiles())
-    """Which values get the first and the last colour."""
+    """The values of the first and the last colour."""
 
 
 class Execution(Model):
-    """How the work is done; the mosaic does not depend on it."""
+    """How the request is executed. The mosaic does not depend on it."""
 
     rules = (at_most("range_deadline", "1d"), at_most("deadline", "30d"), at_most("ttl_after_finished", "30d"))
 
     parallelism: Annotated[int, Field(ge=1, le=1000)] = 8
-    """Pods at once; may be changed at any time."""
+    """The most parallel pods. Can be changed at any time."""
     retries_per_range: Annotated[int, Field(ge=0, le=20)] = 3
-    """How often a range of tiles is tried again."""
+    """Retries of a range of tiles."""
     range_deadline: Duration = "15m"
-    """After so long a worker counts as stuck and is replaced; at most 1d."""
+    """Time limit of a pod for a range of tiles; a pod that exceeds it is replaced. At most 1d."""
     deadline: Duration = "6h"
-    """After so long the request has failed; at most 30d."""
+    """Time limit of the request, without the time in which it is suspended. At most 30d."""
     ttl_after_finished: Duration = "1d"
-    """How long Jobs are kept after the request is over; at most 30d."""
+    """How long Jobs are kept after the request has finished. At most 30d."""
     suspend: bool = False
-    """Stop for now; finished ranges are kept. May be changed at any time."""
+    """Pause the request. Finished ranges are kept. Can be changed at any time."""
     cancel: bool = False
-    """Stop for good. May be set once."""
+    """Cancel the request. This cannot be undone."""
     queue: DnsName | None = None
     """The Kueue LocalQueue to wait in."""
     priority_class: DnsName | None = None
@@ -165,7 +166,7 @@ class Execution(Model):
 
 
 class MosaicRequestSpec(Model):
-    """What is asked for. All but execution.parallelism, execution.suspend and execution.cancel stays as it is."""
+    """The requested mosaic. Only execution.parallelism, execution.suspend and execution.cancel can be changed."""
 
     rules = (
         Rule(
@@ -176,16 +177,16 @@ class MosaicRequestSpec(Model):
     )
 
     area: Area | None = None
-    """Where; the whole extent of source.files if absent."""
+    """The area of interest. Default: the whole extent of source.files."""
     source: Source
-    """Which scenes."""
+    """The source of the scenes."""
     product: Product
-    """What is computed."""
+    """What is computed from the bands."""
     composite: Composite = Composite()
-    """How scenes that overlap become one."""
+    """How overlapping observations become one."""
     grid: Grid = Grid()
-    """The pixels of the mosaic."""
+    """The pixel grid of the mosaic."""
     output: Output = Output()
-    """The files that are made."""
+    """The output files."""
     execution: Execution = Execution()
-    """How the work is done."""
+    """How the request is executed."""

@@ -1,4 +1,4 @@
-"""`status` of a MosaicRequest: what the operator tells."""
+"""`status` of a MosaicRequest: the observed state, written by the operator."""
 
 from typing import Annotated, Literal
 
@@ -10,59 +10,59 @@ from mosaic_crds.lifecycle.phases import Phase
 
 Count = Annotated[int, Field(ge=0)]
 MOST_RANGES = 100_000
-"""Kubernetes accepts no more completions of an Indexed Job whose retries are counted by index."""
+"""The most completions of an Indexed Job with retries per index that Kubernetes accepts."""
 Sentence = Annotated[str, Field(max_length=32768)]
 
 
 class PlanSummary(Model):
-    """What the plan decided."""
+    """A summary of the plan."""
 
     tiles: Count
-    """Tiles of the mosaic."""
+    """Number of tiles."""
     ranges: Annotated[int, Field(ge=1, le=MOST_RANGES)]
-    """Ranges of tiles, each the work of one pod."""
+    """Number of ranges of tiles; a pod computes a range."""
     scenes: Count
-    """Scenes that are used."""
+    """Number of scenes that are used."""
     megapixels: Annotated[float, Field(ge=0)]
-    """Pixels of the mosaic, in millions."""
+    """Millions of pixels of the mosaic."""
     estimated_core_seconds: Count
-    """Rough time on one core."""
+    """Estimated computing time, core-seconds."""
     estimated_bytes: Count
-    """Rough size of the result."""
+    """Estimated size of the result, bytes."""
     warnings: Annotated[list[Sentence], Field(max_length=16)] | None = None
-    """What may not be as the user meant it, a sentence each."""
+    """Warnings for the user, a sentence each."""
 
 
 class ProgressStatus(Model):
-    """How far the tiles are."""
+    """The progress of the tiles."""
 
     ranges_done: Count
-    """Ranges that are done."""
+    """Number of finished ranges."""
     ranges_total: Count
-    """All ranges."""
+    """Number of all ranges."""
     percent: Annotated[int, Field(ge=0, le=100)]
-    """Ranges done, in percent."""
+    """Finished ranges, percent."""
     eta_seconds: Count | None = None
-    """Seconds that are probably left."""
+    """Estimated time left, seconds."""
 
 
 class ResultStatistics(Model):
-    """Of the first band; absent numbers mean that it has no valid pixel."""
+    """Statistics of the first band. Numbers are absent if it has no valid pixel."""
 
     minimum: float | None = None
-    """The smallest value."""
+    """The minimum."""
     maximum: float | None = None
-    """The largest value."""
+    """The maximum."""
     mean: float | None = None
-    """The mean of the values."""
+    """The mean."""
     valid_percent: Percent
-    """Pixels that have a value, percent of those in the area."""
+    """Valid pixels, percent of the pixels in the area."""
     out_of_range: Count
-    """Values of a normalised difference that were discarded because they lay outside [-1, 1]."""
+    """Number of values of a normalised difference outside [-1, 1], which are discarded."""
 
 
 class ResultStatus(Model):
-    """Where the mosaic is."""
+    """The published mosaic."""
 
     cog: Reference | None = None
     """URI of the Cloud Optimized GeoTIFF."""
@@ -73,56 +73,56 @@ class ResultStatus(Model):
     bounds: Annotated[list[float], Field(min_length=4, max_length=4)]
     """[west, south, east, north], degrees."""
     statistics: ResultStatistics
-    """Of the values."""
+    """Statistics of the first band."""
     pixels: Count
-    """Pixels of the mosaic."""
+    """Number of pixels of the mosaic."""
     notes: Annotated[list[Sentence], Field(max_length=16)] | None = None
-    """What the user should know of the mosaic, a sentence each, such as scenes that were skipped because they could not
-    be read, or how many values do not fit the output's type."""
+    """Notes on the mosaic, a sentence each, such as skipped unreadable scenes, or the number of values that do not fit
+    the data type."""
 
 
 class ConditionStatus(Model):
-    """A condition, by the conventions of Kubernetes."""
+    """A condition, as in the conventions of Kubernetes."""
 
     type: Annotated[ConditionType, Field(strict=False)]
-    """Which condition."""
+    """The type of the condition."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Whether the condition is true."""
     reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
-    """Why, in one word."""
+    """The reason, as one CamelCase word."""
     message: Sentence
-    """Why, for people."""
+    """The reason, for people."""
     last_transition_time: Moment
-    """Since when."""
+    """When the status of the condition last changed."""
     observed_generation: int
-    """Of which generation of the spec."""
+    """The generation of the spec that the condition is about."""
 
 
 class MosaicRequestStatus(Model):
-    """What the operator tells of a request."""
+    """The observed state of a request."""
 
     phase: Annotated[Phase, Field(strict=False)] | None = None
-    """Where the request stands."""
+    """The phase of the request."""
     conditions: Annotated[list[ConditionStatus], Field(max_length=16)] | None = None
-    """What holds by now."""
+    """The conditions of the request."""
     worker_image: Annotated[str, Field(max_length=4096)] | None = None
-    """The worker image that plans the request. Its later pods run the same image, also after an upgrade. Absent where
-    there is no cluster."""
+    """The worker image that plans the request. Its later pods run the same image, even after an upgrade. Absent without
+    a cluster."""
     plan: PlanSummary | None = None
-    """What the plan decided."""
+    """A summary of the plan."""
     progress: ProgressStatus | None = None
-    """How far the tiles are."""
+    """The progress of the tiles."""
     result: ResultStatus | None = None
-    """Where the mosaic is."""
+    """The published mosaic."""
     message: Sentence | None = None
-    """What a user should know, and do."""
+    """The current state for the user, and what to do."""
     observed_generation: int | None = None
-    """Of which generation of the spec all this is said."""
+    """The generation of the spec that the status is about."""
     start_time: Moment | None = None
-    """When work began."""
+    """When work started."""
     suspended_since: Moment | None = None
-    """Since when work stands still."""
+    """Since when the request is paused."""
     suspended_seconds: Count | None = None
-    """How long it stood still before; the deadline does not count it."""
+    """Seconds of earlier pauses, which the deadline does not count."""
     completion_time: Moment | None = None
-    """When the request was over."""
+    """When the request finished."""

@@ -51,7 +51,7 @@ def test_cancelled(shared: Release, scenes, stands_at, phase):
     refused = shared.kubectl(
         "patch", "mosaic", name, "--type=merge", '--patch={"spec":{"execution":{"cancel":false}}}', check=False
     )
-    assert "it cannot be taken back" in refused
+    assert "this cannot be undone" in refused
 
 
 @pytest.mark.parametrize("phase", ["Pending", *PHASES])

@@ -423,24 +423,24 @@ SOURCE = [
     invalid(
         "a mask of a SAFE product",
         {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "mask": "m.tif"}]},
-        f'{SCENE_PATH}.mask is "m.tif"; it goes with bands or item, for a SAFE product has its own',
+        f'{SCENE_PATH}.mask is "m.tif"; it can only be set with bands or item: a SAFE product has its own mask',
     ),
     invalid(
         "assets of a SAFE product",
         {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "assets": {"nir": "nir08"}}]},
-        f'{SCENE_PATH}.assets is {{"nir": "nir08"}}; it goes with an item, which has assets',
+        f'{SCENE_PATH}.assets is {{"nir": "nir08"}}; it can only be set with item, which has assets',
     ),
     invalid(
         "a date of an item",
         {SCENE.removesuffix(".0"): [{"item": "i", "datetime": "2024-07-01"}]},
         f'{SCENE_PATH} is {{"item": "i", "datetime": "2024-07-01"}}; '
-        "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
+        "datetime and cloudCover can only be set with bands: an item and a SAFE product have their own",
     ),
     invalid(
         "a cloud cover of a SAFE product",
         {SCENE.removesuffix(".0"): [{"safe": "s", "cloudCover": 3}]},
         f'{SCENE_PATH} is {{"safe": "s", "cloudCover": 3}}; '
-        "datetime and cloudCover go with bands, for an item and a SAFE product say their own",
+        "datetime and cloudCover can only be set with bands: an item and a SAFE product have their own",
     ),
     invalid(
         "ten digits of a second",
