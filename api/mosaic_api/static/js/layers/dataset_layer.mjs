@@ -111,11 +111,7 @@ class PointLayer extends DatasetLayer {
   }
 }
 
-/**
- * A table of attributes; nothing in it is parsed as HTML.
- * @param {string} title
- * @param {Record<string, unknown> | null} properties
- */
+/** A table of attributes; nothing in it is parsed as HTML. @param {string} title @param {Record<string, unknown> | null} properties */
 function attributes(title, properties) {
   const shown = Object.entries(properties ?? {}).filter(([, value]) => value !== null && value !== "");
   const rows = shown.map(([name, value]) =>

@@ -8,10 +8,7 @@ const MERCATOR_LATITUDE = 85.0511;
 /** Tiles of higher zooms are enlarged; the outlines, at 1 : 50 million, are coarse there anyway. */
 const MAX_NATIVE_ZOOM = 14;
 
-/**
- * A ring with continuous longitudes where it crosses the antimeridian; one around the pole is closed over the pole.
- * @param {number[][]} ring
- */
+/** A ring with continuous longitudes where it crosses the antimeridian; one around the pole is closed over the pole. @param {number[][]} ring */
 function continued(ring) {
   let turn = 0;
   const vertices = ring.map(([longitude, latitude], index) => {

@@ -21,11 +21,7 @@ export class Layer {
   colours = {};
   pane = `layer-${panes++}`;
 
-  /**
-   * @param {string} key its name in a link: `m.` (mosaic) or `d.` (dataset) and the id.
-   * @param {string} title
-   * @param {Box} box its extent.
-   */
+  /** @param {string} key its name in a link: `m.` (mosaic) or `d.` (dataset) and the id. @param {string} title @param {Box} box its extent. */
   constructor(key, title, box) {
     this.key = key;
     this.title = title;

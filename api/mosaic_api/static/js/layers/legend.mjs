@@ -44,11 +44,7 @@ function thin(scale) {
   }
 }
 
-/**
- * The legend of a layer, requested once for each choice of colours.
- * @param {import("./layers.mjs").Layer} layer
- * @returns {Promise<any>}
- */
+/** The legend of a layer, requested once for each choice of colours. @param {import("./layers.mjs").Layer} layer @returns {Promise<any>} */
 function legendOf(layer) {
   const key = `${layer.key} ${layer.description} ${JSON.stringify(layer.colours)}`;
   const known = cache.get(key) ?? layer.legend().catch(() => { cache.delete(key); return null; });

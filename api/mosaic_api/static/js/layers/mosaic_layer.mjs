@@ -15,11 +15,7 @@ const WORLD = [-180, -85, 180, 85];
 /** Whether a request has a mosaic. @param {Request} request */
 export const isPublished = (request) => request.phase === "Succeeded";
 
-/**
- * The extent of a request's mosaic; null if only its files know it.
- * @param {Request} request
- * @returns {import("./layers.mjs").Box | null}
- */
+/** The extent of a request's mosaic; null if only its files know it. @param {Request} request @returns {import("./layers.mjs").Box | null} */
 export const boxOf = (request) => request.status.result?.bounds ?? boxOfArea(request.spec.area);
 
 /** The files of a published mosaic. @param {Request} request @returns {Record<string, string>} URL by label. */

@@ -4,11 +4,7 @@ const ROOT = new URL("api/v1/", document.baseURI);
 
 /** What the API refuses: a message, and the field that caused it. */
 export class Problem extends Error {
-  /**
-   * @param {string} detail
-   * @param {number} status of HTTP; 0 if no server was involved.
-   * @param {string | null} field path in the request's body.
-   */
+  /** @param {string} detail @param {number} status of HTTP; 0 if no server was involved. @param {string | null} field path in the request's body. */
   constructor(detail, status = 0, field = null) {
     super(detail);
     this.status = status;

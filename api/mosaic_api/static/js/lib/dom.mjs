@@ -35,12 +35,7 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-/**
- * A button with a click handler.
- * @param {string} label
- * @param {(event: MouseEvent) => void} onclick
- * @param {Record<string, any>} properties
- */
+/** A button with a click handler. @param {string} label @param {(event: MouseEvent) => void} onclick @param {Record<string, any>} properties */
 export const button = (label, onclick, properties = {}) => make("button", { type: "button", onclick, ...properties }, label);
 
 /**
@@ -106,12 +101,7 @@ export function notify(text, act = null, label = "Undo") {
   }
 }
 
-/**
- * Ask for confirmation.
- * @param {string} text the question.
- * @param {string} action label of the button that confirms.
- * @returns {Promise<boolean>}
- */
+/** Ask for confirmation. @param {string} text the question. @param {string} action label of the button that confirms. @returns {Promise<boolean>} */
 export function confirmed(text, action) {
   const dialog = byId("question", HTMLDialogElement);
   byId("question-text").textContent = text;

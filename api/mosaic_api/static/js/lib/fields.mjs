@@ -32,11 +32,7 @@ export function valuesOf(form) {
   return values;
 }
 
-/**
- * Set the values of a form; fields that `values` does not name keep theirs.
- * @param {HTMLFormElement} form
- * @param {Values} values
- */
+/** Set the values of a form; fields that `values` does not name keep theirs. @param {HTMLFormElement} form @param {Values} values */
 export function fill(form, values) {
   for (const element of form.elements) {
     const field = /** @type {HTMLInputElement} */ (element);
@@ -60,11 +56,7 @@ export function showParts(form, names) {
 /** @param {string} path */
 const steps = (path) => path.split(/(?=\[)|\./);
 
-/**
- * The number of steps that two paths share if one is the beginning of the other, else 0.
- * @param {string} one
- * @param {string} other
- */
+/** The number of steps that two paths share if one is the beginning of the other, else 0. @param {string} one @param {string} other */
 function shared(one, other) {
   const [short, long] = [steps(one), steps(other)].sort((a, b) => a.length - b.length);
   return short.every((step, index) => step === long[index]) ? short.length : 0;
@@ -129,10 +121,7 @@ export function showProblem(form, above, problem) {
   note.scrollIntoView({ block: "nearest" });
 }
 
-/**
- * The message of a problem without the path of the field that it is shown beside.
- * @param {{message: string, field: string | null}} problem
- */
+/** The message of a problem without the path of the field that it is shown beside. @param {{message: string, field: string | null}} problem */
 export function withoutPath({ message, field }) {
   const plain = message.replace(/^the request: /, "");
   const path = field && plain.startsWith(field) ? plain.slice(field.length).match(/^[\w.[\]]*(:?) /) : null;

@@ -86,11 +86,7 @@ export function boxOfGeometry(geometry) {
   return boxOfCorners(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys));
 }
 
-/**
- * The box of `spec.area`; null without an area.
- * @param {{bbox?: Box, geometry?: Geometry} | null | undefined} area
- * @returns {Box | null}
- */
+/** The box of `spec.area`; null without an area. @param {{bbox?: Box, geometry?: Geometry} | null | undefined} area @returns {Box | null} */
 export function boxOfArea(area) {
   if (!area) return null;
   return area.bbox ?? (area.geometry ? boxOfGeometry(area.geometry) : null);

@@ -17,10 +17,7 @@ function filled(object) {
   return left.length ? Object.fromEntries(left) : undefined;
 }
 
-/**
- * The value of a JSON field; the text itself if it is not JSON, so that the API names the field that is wrong.
- * @param {string | undefined} text
- */
+/** The value of a JSON field; the text itself if it is not JSON, so that the API names the field that is wrong. @param {string | undefined} text */
 export function json(text) {
   if (!text?.trim()) return undefined;
   try { return JSON.parse(text); } catch { return text; }
@@ -84,11 +81,7 @@ export function specOf(form, area, scenes, base = {}) {
   }));
 }
 
-/**
- * @param {import("./fields.mjs").Values} form
- * @param {Scene[]} scenes
- * @param {Record<string, any>} before source of the copied request.
- */
+/** @param {import("./fields.mjs").Values} form @param {Scene[]} scenes @param {Record<string, any>} before source of the copied request. */
 function sourceOf(form, scenes, before) {
   if (form.source === "files") return { files: { scenes } };
   const [from, to, assets] = [form.from, form.to, json(form.assets)];

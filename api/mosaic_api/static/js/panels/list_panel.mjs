@@ -46,11 +46,7 @@ export class ListPanel {
   /** The filter's values. */
   get chosen() { return /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(this.filter))); }
 
-  /**
-   * The first page of what the filter allows, from the API.
-   * @param {number} _limit the most items in it.
-   * @returns {Promise<any>}
-   */
+  /** The first page of what the filter allows, from the API. @param {number} _limit the most items in it. @returns {Promise<any>} */
   async fetchPage(_limit) { throw new Error("a kind of panel fetches its pages"); }
 
   /** Called with a page before its rows replace the present ones. @param {any} _page */

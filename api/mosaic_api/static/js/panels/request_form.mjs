@@ -82,10 +82,7 @@ function refresh() {
   changed();
 }
 
-/**
- * Fill the form with the spec of a request, to be changed and created again.
- * @param {import("../layers/mosaic_layer.mjs").Request} request
- */
+/** Fill the form with the spec of a request, to be changed and created again. @param {import("../layers/mosaic_layer.mjs").Request} request */
 export function copy(request) {
   base = request.spec;
   fill(form, formOf(base));

@@ -37,134 +37,101 @@ const select = (labels) => make("select", {}, ...Object.entries(labels).map(([va
 /** @param {string | undefined} value */
 const urlField = (value) => make("input", { type: "text", inputMode: "url", value: value ?? "", placeholder: "https://…", spellcheck: false });
 
-/** The row of one band. */
-class BandRow {
-  #file;
-  #name;
-  #url;
-  #numbers;
+/** @param {HTMLInputElement} field */
+const numberIn = (field) => (field.value === "" ? undefined : Number(field.value));
 
-  /** @param {string} name @param {BandFile} file @param {(row: BandRow) => void} onRemove */
-  constructor(name, file, onRemove) {
-    this.#file = asObject(file);
-    this.#name = make("input", { value: name, placeholder: "nir", spellcheck: false, "aria-label": "Band" });
-    this.#url = urlField(this.#file.href);
-    this.#url.ariaLabel = "URL or path of the band";
-    this.#numbers = Object.entries(DETAILS).map(([key, label]) => ({ key, label, field: make("input", { type: "number", step: "any", value: this.#file[key] ?? "", placeholder: label }) }));
-    this.element = make("div", { class: "band" },
-      make("div", { class: "row" }, this.#name, this.#url, iconButton("close", "Remove band", () => onRemove(this))),
-      make("details", { open: this.#numbers.some(({ field }) => field.value !== "") }, make("summary", {}, "Scale, offset, nodata"),
-        make("div", { class: "pair" }, ...this.#numbers.map(({ label, field }) => named(label, field)))));
-  }
+/** @typedef {ReturnType<typeof bandRow>} BandRow */
 
-  /** The name and the file of the band, as in the spec. */
-  read() {
-    const numbers = this.#numbers.map(({ key, field }) => /** @type {[string, unknown]} */ ([key, field.value === "" ? undefined : Number(field.value)]));
-    return [this.#name.value.trim(), short(filled([["href", this.#url.value], ...numbers]))];
-  }
-
-  /** @param {string} path of the scene in the spec. */
-  nameFields(path) {
-    for (const field of this.element.querySelectorAll("input")) field.dataset.field = `${path}.bands.${this.#name.value.trim()}`;
-  }
-
-  focus() { this.#name.focus(); }
+/** The row of one band. @param {string} name @param {BandFile} file @param {(row: HTMLElement) => void} onRemove */
+function bandRow(name, file, onRemove) {
+  const known = asObject(file);
+  const title = make("input", { value: name, placeholder: "nir", spellcheck: false, "aria-label": "Band" });
+  const url = urlField(known.href);
+  url.ariaLabel = "URL or path of the band";
+  const numbers = Object.entries(DETAILS).map(([key, label]) => ({ key, label, field: make("input", { type: "number", step: "any", value: known[key] ?? "", placeholder: label }) }));
+  const element = make("div", { class: "band" },
+    make("div", { class: "row" }, title, url, iconButton("close", "Remove band", () => onRemove(element))),
+    make("details", { open: numbers.some(({ field }) => field.value !== "") }, make("summary", {}, "Scale, offset, nodata"),
+      make("div", { class: "pair" }, ...numbers.map(({ label, field }) => named(label, field)))));
+  return {
+    element,
+    focus: () => title.focus(),
+    /** The name and the file of the band, as in the spec. */
+    read: () => [title.value.trim(), short(filled([["href", url.value], ...numbers.map(({ key, field }) => /** @type {[string, unknown]} */ ([key, numberIn(field)]))]))],
+    /** @param {string} path of the scene in the spec. */
+    nameFields(path) { for (const field of element.querySelectorAll("input")) field.dataset.field = `${path}.bands.${title.value.trim()}`; },
+  };
 }
 
-/** The fields of one scene. */
-class SceneFields {
-  #kind = select(KINDS);
-  #reference;
-  #assets;
-  #maskUrl;
-  #maskType = select(MASKS);
-  #acquired;
-  #cloud;
-  #legend = make("legend", {}, "Scene");
+/** @typedef {ReturnType<typeof sceneFields>} SceneFields */
+
+/** The fields of one scene. @param {Scene} scene */
+function sceneFields(scene) {
+  const kind = select(KINDS);
+  kind.value = Object.keys(KINDS).find((key) => scene[key]) ?? "item";
+  const reference = urlField(scene.item ?? scene.safe);
+  const assets = make("textarea", { rows: 2, value: jsonText(scene.assets), placeholder: '{"nir": "B08", "mask": "SCL"}', spellcheck: false });
+  const mask = asObject(scene.mask);
+  const maskUrl = urlField(mask.href);
+  const maskType = select(MASKS);
+  maskType.value = mask.values ?? "scl";
+  const acquired = make("input", { value: scene.datetime ?? "", placeholder: "2024-07-01T19:03:11Z" });
+  const cloud = make("input", { type: "number", min: 0, max: 100, step: "any", value: scene.cloudCover ?? "" });
+  const bands = make("div", { class: "bands" });
   /** @type {BandRow[]} */
-  #rows = [];
-  #mask;
-  #parts;
-
-  /** @param {Scene} scene */
-  constructor(scene) {
-    this.#kind.value = Object.keys(KINDS).find((key) => scene[key]) ?? "item";
-    this.#reference = urlField(scene.item ?? scene.safe);
-    this.#assets = make("textarea", { rows: 2, value: jsonText(scene.assets), placeholder: '{"nir": "B08", "mask": "SCL"}', spellcheck: false });
-    this.#mask = asObject(scene.mask);
-    this.#maskUrl = urlField(this.#mask.href);
-    this.#maskType.value = this.#mask.values ?? "scl";
-    this.#acquired = make("input", { value: scene.datetime ?? "", placeholder: "2024-07-01T19:03:11Z" });
-    this.#cloud = make("input", { type: "number", min: 0, max: 100, step: "any", value: scene.cloudCover ?? "" });
-    const bands = make("div", { class: "bands" });
-    const removeBand = (/** @type {BandRow} */ row) => {
-      row.element.remove();
-      this.#rows = this.#rows.filter((other) => other !== row);
-      changed();
-    };
-    const addBand = (/** @type {string} */ name, /** @type {BandFile} */ file) => {
-      const row = new BandRow(name, file, removeBand);
-      this.#rows.push(row);
-      bands.append(row.element);
-      return row;
-    };
-    for (const [name, file] of Object.entries(scene.bands ?? { red: "", nir: "" })) addBand(name, file);
-    this.#parts = {
-      reference: named("URL or path", this.#reference),
-      assets: named("Band to asset mapping (JSON)", this.#assets),
-      bands: make("div", { class: "stack" }, bands,
-        make("div", {}, button("Add band", () => addBand("", "").focus(), { class: "plain" })),
-        make("div", { class: "pair" }, named("Acquired (UTC)", this.#acquired), named("Cloud cover (%)", this.#cloud))),
-      mask: make("div", { class: "pair" }, named("Cloud mask URL (optional)", this.#maskUrl), named("Mask type", this.#maskType)),
-    };
-    this.element = make("fieldset", {}, this.#legend,
-      make("div", { class: "row between" }, named("Kind", this.#kind), iconButton("close", "Remove scene", () => {
-        this.element.remove();
-        scenes = scenes.filter((other) => other !== this);
-        changed();
-      })),
-      ...Object.values(this.#parts));
-    this.#kind.addEventListener("change", () => this.#show());
-    this.#show();
-  }
-
-  #show() {
-    const kind = this.#kind.value;
-    this.#parts.reference.hidden = kind === "bands";
-    this.#parts.assets.hidden = kind !== "item";
-    this.#parts.bands.hidden = kind !== "bands";
-    this.#parts.mask.hidden = kind === "safe";
-  }
-
-  /** The scene as in the spec. @returns {Scene} */
-  read() {
-    const kind = this.#kind.value;
-    const ofBands = (/** @type {unknown} */ value) => (kind === "bands" && value !== "" ? value : undefined);
-    const details = Object.entries(this.#mask).filter(([key]) => !["href", "values"].includes(key));
-    const type = this.#maskType.value === "scl" ? undefined : this.#maskType.value;
-    return filled([
-      [kind, kind === "bands" ? Object.fromEntries(this.#rows.map((row) => row.read())) : this.#reference.value],
-      ["assets", kind === "item" ? json(this.#assets.value) : undefined],
-      ["mask", kind !== "safe" && this.#maskUrl.value ? short(filled([...details, ["href", this.#maskUrl.value], ["values", type]])) : undefined],
-      ["datetime", ofBands(this.#acquired.value)],
-      ["cloudCover", ofBands(this.#cloud.value === "" ? "" : Number(this.#cloud.value))],
-    ]);
-  }
-
-  /** @param {number} index of the scene in the spec. */
-  nameFields(index) {
-    const path = `spec.source.files.scenes[${index}]`;
-    this.element.dataset.field = path;
-    this.#reference.dataset.field = `${path}.item ${path}.safe`;
-    this.#assets.dataset.field = `${path}.assets`;
-    this.#maskUrl.dataset.field = `${path}.mask`;
-    this.#acquired.dataset.field = `${path}.datetime`;
-    this.#cloud.dataset.field = `${path}.cloudCover`;
-    this.#legend.textContent = `Scene ${index + 1}`;
-    for (const row of this.#rows) row.nameFields(path);
-  }
-
-  focus() { this.#kind.focus(); }
+  let rows = [];
+  const addBand = (/** @type {string} */ name, /** @type {BandFile} */ file) => {
+    const row = bandRow(name, file, (removed) => { removed.remove(); rows = rows.filter((other) => other !== row); changed(); });
+    rows.push(row);
+    bands.append(row.element);
+    return row;
+  };
+  for (const [name, file] of Object.entries(scene.bands ?? { red: "", nir: "" })) addBand(name, file);
+  const parts = {
+    reference: named("URL or path", reference),
+    assets: named("Band to asset mapping (JSON)", assets),
+    bands: make("div", { class: "stack" }, bands,
+      make("div", {}, button("Add band", () => addBand("", "").focus(), { class: "plain" })),
+      make("div", { class: "pair" }, named("Acquired (UTC)", acquired), named("Cloud cover (%)", cloud))),
+    mask: make("div", { class: "pair" }, named("Cloud mask URL (optional)", maskUrl), named("Mask type", maskType)),
+  };
+  const legend = make("legend", {}, "Scene");
+  const drop = iconButton("close", "Remove scene", () => { element.remove(); scenes = scenes.filter((other) => other.element !== element); changed(); });
+  const element = make("fieldset", {}, legend, make("div", { class: "row between" }, named("Kind", kind), drop), ...Object.values(parts));
+  const show = () => {
+    parts.reference.hidden = kind.value === "bands";
+    parts.assets.hidden = kind.value !== "item";
+    parts.bands.hidden = kind.value !== "bands";
+    parts.mask.hidden = kind.value === "safe";
+  };
+  kind.addEventListener("change", show);
+  show();
+  return {
+    element,
+    focus: () => kind.focus(),
+    /** The scene as in the spec. @returns {Scene} */
+    read() {
+      const ofBands = kind.value === "bands";
+      const details = Object.entries(mask).filter(([key]) => !["href", "values"].includes(key));
+      const type = maskType.value === "scl" ? undefined : maskType.value;
+      return filled([
+        [kind.value, ofBands ? Object.fromEntries(rows.map((row) => row.read())) : reference.value],
+        ["assets", kind.value === "item" ? json(assets.value) : undefined],
+        ["mask", kind.value !== "safe" && maskUrl.value ? short(filled([...details, ["href", maskUrl.value], ["values", type]])) : undefined],
+        ["datetime", (ofBands && acquired.value) || undefined],
+        ["cloudCover", ofBands ? numberIn(cloud) : undefined],
+      ]);
+    },
+    /** @param {number} index of the scene in the spec. */
+    nameFields(index) {
+      const path = `spec.source.files.scenes[${index}]`;
+      const fields = { "": element, ".assets": assets, ".mask": maskUrl, ".datetime": acquired, ".cloudCover": cloud };
+      for (const [end, field] of Object.entries(fields)) field.dataset.field = path + end;
+      reference.dataset.field = `${path}.item ${path}.safe`;
+      legend.textContent = `Scene ${index + 1}`;
+      for (const row of rows) row.nameFields(path);
+    },
+  };
 }
 
 /** @type {SceneFields[]} */
@@ -178,7 +145,7 @@ export function scenesOf() {
 
 /** Show the fields of some scenes. @param {Scene[]} next */
 export function setScenes(next) {
-  scenes = next.map((scene) => new SceneFields(scene));
+  scenes = next.map((scene) => sceneFields(scene));
   box.replaceChildren(...scenes.map(({ element }) => element));
   scenesOf();
 }
@@ -198,7 +165,7 @@ export function toggle(scene) {
 }
 
 byId("add-scene").addEventListener("click", () => {
-  const scene = new SceneFields({});
+  const scene = sceneFields({});
   scenes.push(scene);
   box.append(scene.element);
   scene.focus();
