@@ -1,5 +1,6 @@
 """A real PostgreSQL for each run of the tests, and an empty database for each test; fixtures of several folders."""
 
+import functools
 import shutil
 import tempfile
 import uuid
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from mosaic_api.database import Database
 from mosaic_api.postgres.server import PrivatePostgres
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
 TEMPLATE = "migrated"
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
@@ -39,17 +40,22 @@ def postgres() -> Iterator[PrivatePostgres]:
     server.start()
     run_on(server, *(f"ALTER SYSTEM SET {name} = off" for name in FAST), "SELECT pg_reload_conf()")
     yield server
+    _administrator(server.url).dispose()
     server.stop()
     shutil.rmtree(folder)
 
 
+@functools.cache
+def _administrator(url: str) -> Engine:
+    """Keeps one connection: to open one takes longer than what is done in it."""
+    return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
+
+
 def run_on(server: PrivatePostgres, *statements: str) -> None:
     """Run what cannot be run in a transaction."""
-    engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _administrator(server.url).connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
-    engine.dispose()
 
 
 def url_of(server: PrivatePostgres, name: str) -> str:
@@ -81,7 +87,8 @@ def new_database(server: PrivatePostgres) -> Iterator[str]:
         run_on(server, f"ALTER DATABASE {old} RENAME TO {name}")
     else:
         run_on(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        structure = _structure(server, name)
+        with _connected(url_of(server, name)) as connection:
+            structure = _structure(connection)
     try:
         yield url_of(server, name)
     finally:
@@ -93,32 +100,37 @@ def new_database(server: PrivatePostgres) -> Iterator[str]:
             f"ALTER DATABASE {name} RENAME TO {spare}",
             f"ALTER DATABASE {spare} ALLOW_CONNECTIONS true",
         )
-        if _structure(server, spare) == structure:
-            _empty(server, spare)
+        with _connected(url_of(server, spare)) as connection:
+            unchanged = _structure(connection) == structure
+            if unchanged:
+                _empty(connection)
+        if unchanged:
             _spare.append((spare, structure))
         else:  # the test has made or changed a table
             run_on(server, f"DROP DATABASE {spare}")
 
 
-def _structure(server: PrivatePostgres, name: str) -> str:
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """A transaction on a database, which has no connection afterwards."""
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        yield connection
+
+
+def _structure(connection: Connection) -> str:
     """Differs between two times if anything of a database's structure was made, changed or removed between them."""
     newest = ", ".join(f"(SELECT count(*) || ' ' || max(xmin::text::bigint) FROM {catalog})" for catalog in CATALOGS)
-    engine = create_engine(url_of(server, name))
-    with engine.connect() as connection:
-        structure = connection.scalar(text(f"SELECT concat_ws(',', {newest})"))
-    engine.dispose()
-    return str(structure)
+    return str(connection.scalar(text(f"SELECT concat_ws(',', {newest})")))
 
 
-def _empty(server: PrivatePostgres, name: str) -> None:
+def _empty(connection: Connection) -> None:
     """Delete all rows of a database, and let its sequences begin again."""
-    engine = create_engine(url_of(server, name))
-    with engine.begin() as connection:
-        connection.execute(text("SET session_replication_role = replica"))  # without triggers and foreign keys
-        for table in _tables(connection):
-            connection.execute(text(f"DELETE FROM {table}"))
-        connection.execute(text("SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences"))
-    engine.dispose()
+    statements = [
+        "SET session_replication_role = replica",  # without triggers and foreign keys
+        *(f"DELETE FROM {table}" for table in _tables(connection)),
+        "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences",
+    ]
+    connection.exec_driver_sql("; ".join(statements).replace("%", "%%"))
 
 
 def _tables(connection: Connection) -> Sequence[str]:
