@@ -3,8 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Only the tests of the API need the plugin, which takes a second to import in each process.
+PYTEST := $(BIN)/python -m pytest -p no:schemathesis
+# Compile each module once, also where the environment forbids it: tests start thousands of processes.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
+.PHONY: help setup chromium demo test quick unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
 
 LAB := tests/cluster/lab/lab
 LOGIN := tests/api/test_login_in_chromium.py
@@ -38,11 +42,18 @@ test: setup chromium ## Everything that must hold: lint, generated files, all te
 	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build # before parts that also install
 	@$(BIN)/python tests/parts.py $(PARTS)
 
+quick: setup ## Style, types and the fast unit tests, for the writing loop: under 90 seconds on two cores
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy api crds operator worker_image
+	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(PYTEST) -n auto -m "not slow" tests/unit
+
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(BIN)/python -m pytest -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
-		&& MOSAIC_TEST_LAB_IS_READY=yes $(BIN)/python -m pytest tests/cluster/alone # the images are built and loaded
+	$(PYTEST) -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
+		&& MOSAIC_TEST_LAB_IS_READY=yes $(PYTEST) tests/cluster/alone # the images are built and loaded
 
 bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
@@ -72,12 +83,12 @@ lint: setup ## Style, types and import contracts of Python and JavaScript; unsaf
 	tests/javascript/check
 
 unit: setup ## The tests that need no services
-	$(BIN)/python -m pytest -n auto tests/unit tests/imagery
+	$(PYTEST) -n auto tests/unit tests/imagery
 
 api-test: setup chromium ## The tests of the REST API, on a PostgreSQL and an OpenID provider of their own
 	@tests/services/servers/install openid || echo "api-test: without oidc-provider the tests of the login do not run"
 	$(BIN)/python -m pytest -n auto tests/api --ignore $(LOGIN)
-	@if command -v chromium > /dev/null; then tests/own_network $(BIN)/python -m pytest $(LOGIN); \
+	@if command -v chromium > /dev/null; then tests/own_network $(PYTEST) $(LOGIN); \
 	else echo "api-test: without chromium the tests of its login page did not run"; [ "$$CI" != true ]; fi
 
 chromium:
@@ -85,18 +96,18 @@ chromium:
 		|| { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
 
 browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
-	@if command -v chromium > /dev/null; then tests/own_network $(BIN)/python -m pytest -n 2 tests/browser; \
+	@if command -v chromium > /dev/null; then tests/own_network $(PYTEST) -n 2 tests/browser; \
 	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start
-	@if tests/services/servers/install azurite versitygw; then $(BIN)/python -m pytest -n 2 tests/services; \
+	@if tests/services/servers/install azurite versitygw; then $(PYTEST) -n 2 tests/services; \
 	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
 
 compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
-	@if tests/compose/engine check; then tests/compose/engine run $(BIN)/python -m pytest tests/compose; \
+	@if tests/compose/engine check; then tests/compose/engine run $(PYTEST) tests/compose; \
 	else echo "compose-test: did not run"; [ "$$CI" != true ]; fi
 
 images: ## Build the images mosaic-operator, mosaic-worker and mosaic-api with docker, podman or buildah: TAG=0.1.0 BASE=python:3.12-slim
@@ -111,7 +122,7 @@ chart: setup ## Lint the Helm chart and test what it renders
 	@export PATH=$(HELM_PATH):$$PATH; \
 	command -v helm > /dev/null || ! $(LAB) check > /dev/null || $(LAB) build || exit 1; \
 	if command -v helm > /dev/null; then helm lint --strict --quiet --kube-version 1.36 charts/mosaic-operator || exit 1; fi; \
-	$(BIN)/python -m pytest -n auto tests/chart
+	$(PYTEST) -n auto tests/chart
 
 generate: setup ## Render crds/mosaicrequest.yaml and the reference pages of the docs from the code
 	$(BIN)/python -m mosaic_crds > crds/mosaicrequest.yaml.new

@@ -74,6 +74,7 @@ def test_an_interrupt_that_python_swallows_comes_again():
     assert (told.stdout, told.stderr) == ("heard\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how):
     store = tmp_path / "store"
@@ -102,6 +103,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how)
     assert results(store) == results(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
     first = mosaic("run", request_file, cwd=tmp_path)
     assert first.returncode == 0
@@ -116,6 +118,7 @@ def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
     assert cog.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_validate_and_estimate_say_what_would_be_made(request_file):
     valid = mosaic("validate", request_file)
     assert (valid.returncode, valid.stdout) == (0, f"{request_file} is valid: NDSI from the band(s) green, swir16\n")
@@ -125,6 +128,7 @@ def test_validate_and_estimate_say_what_would_be_made(request_file):
     assert "12 in " in planned.stdout
 
 
+@pytest.mark.slow
 def test_indices_are_listed_and_explained():
     listed = mosaic("indices").stdout.splitlines()
     assert len(listed) == 280

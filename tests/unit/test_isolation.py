@@ -108,6 +108,7 @@ def expect_walls(version: int) -> None:
         pytest.skip(f"this kernel ({platform.release()}) has Landlock {landlock.version()}, or lacks seccomp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
 def test_code_in_the_reader_of_uploads_reaches_nothing(place: Path, user: str):
     expect_walls(1)
@@ -121,6 +122,7 @@ def test_code_in_the_reader_of_uploads_reaches_nothing(place: Path, user: str):
     assert not (place / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_alone(place: Path):
     expect_walls(landlock.SCOPES_VERSION)
     outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/told.json")

@@ -153,6 +153,7 @@ def reduced(canvas, method, mask=(), of="product", percentile=None):
         return reduce(ndsi(nir, red), axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:(All-NaN|Mean of empty):RuntimeWarning")
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
@@ -220,6 +221,7 @@ def compared(canvas, method):
     return np.array(newest_first)[measure.argmin(axis=0)], valid.sum(axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["product", "bands"])
 @pytest.mark.parametrize(
     ("method", "product"),

@@ -92,16 +92,19 @@ def assert_same(found: Made, expected: Made) -> None:
     assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallelism", [1, 2, 5])
 def test_any_number_of_ranges_gives_the_same_bytes(folder, reference, tmp_path, parallelism):
     steps(folder, open_store(str(tmp_path)), parallelism)
     assert_same(made_in(tmp_path), reference)
 
 
+@pytest.mark.slow
 def test_one_process_gives_the_bytes_of_two(folder, reference, tmp_path):
     assert_same(make(tmp_path, spec(folder), workers=1), reference)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(interruptions=st.lists(st.tuples(st.integers(0, 14), st.booleans()), max_size=3))
 def test_a_run_interrupted_anywhere_and_resumed_gives_the_same_bytes(folder, reference, tmp_path, interruptions):
@@ -157,6 +160,7 @@ def test_a_tile_that_has_a_record_is_not_computed_again(folder, tmp_path):
     assert [tile.index for tile in told] == list(range(start, stop))
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_the_first_ones_work(folder, tmp_path):
     first = make(tmp_path, spec(folder), workers=2)
     before = (first.folder / "mosaic.tif").stat().st_mtime_ns

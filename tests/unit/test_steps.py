@@ -168,6 +168,7 @@ def test_finalize_leaves_many_tiles_to_other_pods(served, tmp_path, monkeypatch)
     assert "cog" in step("finalize", request(address), tmp_path, address)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -195,6 +196,7 @@ def test_finalize_computes_a_damaged_part_again(served, tmp_path, capsys, damage
     assert cogs[0] == cogs[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 100], ids=["nothing", "a piece"])
 @pytest.mark.parametrize("step_after", ["tiles", "finalize"])
 def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, tmp_path, left, step_after):

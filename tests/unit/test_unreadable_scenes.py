@@ -140,6 +140,7 @@ def test_nothing_changes_where_all_scenes_are_readable(folder: Path):
     assert properties(skipping.item) == properties(plain.item)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [list, backwards])
 @pytest.mark.parametrize("ranges", [1, 2, 5])
 def test_a_scene_damaged_inside_is_left_out_of_all_tiles(folder: Path, ranges: int, order: Callable[..., Any]):
@@ -164,6 +165,7 @@ def test_the_same_on_one_machine(folder: Path, workers: int):
     assert not list((folder / "store" / "work").rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: Path):
     """The latest scene, `c`, covers a tile in which `b` is damaged: that shows only when `c` is left out."""
     wanted = spec(folder, "a", "d", "b", "c", method="latest", onUnreadable="skip")
@@ -299,6 +301,7 @@ def test_to_skip_or_to_fail_are_two_mosaics(folder: Path):
         make(folder, spec(folder))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=6,
     deadline=None,

@@ -58,6 +58,7 @@ def test_what_keeps_the_rule_is_read_as_json_has_it():
     check_json(parse_json(deepest, SMALL), SMALL)
 
 
+@pytest.mark.slow
 def test_a_large_document_is_read_in_linear_time():
     features = [{"id": number, "coordinates": [[number / 7, 1.5]] * 10} for number in range(20_000)]
     text = json.dumps(features)

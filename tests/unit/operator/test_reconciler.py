@@ -56,6 +56,7 @@ def count_of_calls() -> int:
     return len(play(scenario).calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True], ids=["before its effect", "after its effect"])
 def test_whichever_call_the_operator_dies_at_the_next_one_comes_to_the_same_end(done):
     for number in range(count_of_calls()):

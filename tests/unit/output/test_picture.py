@@ -71,6 +71,7 @@ def test_a_marker_is_found_at_its_longitude_and_latitude(crs, left, top, resolut
     assert picture.reduction == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("crs", "left", "top", "resolution", "side"),
     [

@@ -70,6 +70,7 @@ def test_nothing_in_a_network_of_the_table_is_public_in_any_spelling(network):
         assert [str(each) for each in spellings if is_public(str(each))] == []
 
 
+@pytest.mark.slow
 def test_what_python_knows_as_not_global_is_never_public():
     chosen = random.Random(7)
     for _ in range(20_000):
