@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from mosaic_worker.version import DISTRIBUTION
 from starlette.middleware.sessions import SessionMiddleware
 
-from mosaic_api.auth.dependencies import OriginGuard
 from mosaic_api.auth.identity import SESSION_SECONDS
+from mosaic_api.auth.origin_guard import OriginGuard
 from mosaic_api.background.loops import Loops
-from mosaic_api.background.maintenance import Maintenance
 from mosaic_api.context import Context
+from mosaic_api.maintenance import Maintenance
 from mosaic_api.monitoring.metrics import MetricsMiddleware
 from mosaic_api.routes import (
     areas,
@@ -30,7 +30,7 @@ from mosaic_api.routes import (
 )
 from mosaic_api.settings import Settings
 from mosaic_api.web import openapi, problems
-from mosaic_api.web.limits import BodyLimit
+from mosaic_api.web.body_limit import BodyLimit
 from mosaic_api.web.validation import InputValidation
 
 API = "/api/v1"

@@ -7,12 +7,12 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from mosaic_worker.store import Store, open_store
 
+from mosaic_api.auth.call_limits import CallLimits
 from mosaic_api.auth.identity import Principal
 from mosaic_api.auth.oidc import Provider
 from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database
 from mosaic_api.database.change_feed import ChangeFeed
-from mosaic_api.datasets.admission import Admission
 from mosaic_api.datasets.fair_queue import FairQueue
 from mosaic_api.datasets.scratch import Scratch, sweep_scratch
 from mosaic_api.datasets.storage import DatasetStorage
@@ -22,8 +22,8 @@ from mosaic_api.results.open_cogs import OpenCogs
 from mosaic_api.results.previews import Previews
 from mosaic_api.results.published import PublishedMosaic
 from mosaic_api.settings import Settings
+from mosaic_api.web.admission import Admission
 from mosaic_api.web.cache import TtlCache
-from mosaic_api.web.limits import CallLimits
 from mosaic_api.web.outbound import CallBudget, OutboundCalls
 from mosaic_api.web.store_reads import StoreReads
 

@@ -13,13 +13,13 @@ import httpx
 import pytest
 import uvicorn
 from mosaic_api.app import create_app
+from mosaic_api.auth.call_limits import network_of
 from mosaic_api.auth.identity import MOST_SESSIONS, create_token, named_user, open_session, principal_of_session
 from mosaic_api.context import STREAMS_EACH
 from mosaic_api.database import Database, Token
 from mosaic_api.settings import Settings
 from mosaic_api.web import connections
 from mosaic_api.web.connections import ANY, LOOPBACK, OPTIONS, listening
-from mosaic_api.web.limits import network_of
 from mosaic_crds.errors import RequestError
 from sqlalchemy import func, select
 from test_requests_api import SPEC

@@ -11,11 +11,12 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_api.app import create_app
+from mosaic_api.auth import call_limits
+from mosaic_api.auth.call_limits import RateLimiter, SharedRateLimiter
 from mosaic_api.auth.identity import create_token, named_user
 from mosaic_api.database import Audit, Database, Failure
 from mosaic_api.settings import Settings
-from mosaic_api.web import limits
-from mosaic_api.web.limits import MOST_BODY_BYTES, BodyLimit, BodyTimeout, RateLimiter, SharedRateLimiter
+from mosaic_api.web.body_limit import MOST_BODY_BYTES, BodyLimit, BodyTimeout
 from sqlalchemy import select, update
 
 from support.api.clients import Client
@@ -76,7 +77,7 @@ def test_nobody_gets_more_than_twice_the_minutes_worth_in_any_minute(per_minute:
 
 
 def test_callers_without_number_are_forgotten_first_those_to_whom_it_matters_least(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "MOST_KEYS", 100)
+    monkeypatch.setattr(call_limits, "MOST_KEYS", 100)
     clock = Clock()
     bucket = RateLimiter(1, clock)
     for number in range(100):

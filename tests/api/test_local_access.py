@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from mosaic_api.app import create_app
-from mosaic_api.auth.dependencies import credentials
 from mosaic_api.auth.local_token import announced, found_token, token_of
+from mosaic_api.dependencies import credentials
 from mosaic_api.settings import Settings
 from starlette.requests import Request
 

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from mosaic_api.datasets.admission import Admission
 from mosaic_api.datasets.fair_queue import Cancelled, FairQueue
+from mosaic_api.web.admission import Admission
 from mosaic_api.web.problems import TooMany, Unavailable
 
 NEVER = threading.Event()

@@ -1,1 +1,1 @@
-"""Loops that run for the life of a process, and the maintenance that they do."""
+"""Loops that run for the life of a process."""

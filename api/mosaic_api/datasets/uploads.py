@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from mosaic_api.datasets.input_schemas import DatasetCreate, FileName
-from mosaic_api.web.limits import MOST_BODY_BYTES
+from mosaic_api.web.body_limit import MOST_BODY_BYTES
 from mosaic_api.web.problems import Invalid, Problem, TooLarge
 
 MOST_FIELDS = 30

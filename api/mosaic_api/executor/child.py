@@ -21,7 +21,7 @@ from mosaic_crds.lifecycle import CRASHED, REFUSED, SOURCE_OR_STORE, messages
 from mosaic_crds.validation import load_request
 
 from mosaic_api.executor.job import Job
-from mosaic_api.requests.gate import gate_of
+from mosaic_api.gate import gate_of
 
 MOST_WARNINGS = 16
 """As many as `status.plan` takes; the Item has all."""

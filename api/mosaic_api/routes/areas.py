@@ -8,13 +8,13 @@ import anyio
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 
-from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.auth.identity import Principal
 from mosaic_api.context import Context, ContextDep
 from mosaic_api.datasets.reader.formats import VECTORS_TAKEN
 from mosaic_api.datasets.reader.job import Outcome
 from mosaic_api.datasets.storage import Content, Sender
 from mosaic_api.datasets.uploads import announced, cancelled_with, received_file
+from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.routes.datasets import file_in_form
 from mosaic_api.web.problems import Invalid
 from mosaic_api.web.schemas import ApiModel

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
 from mosaic_worker.sources.access.budget import Budget
 
-from mosaic_api.auth.dependencies import CurrentPrincipal, current_principal
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.downloads import fetch_dataset, fetch_mosaic
@@ -21,6 +20,7 @@ from mosaic_api.context import Context, ContextDep
 from mosaic_api.database import Dataset
 from mosaic_api.datasets import schemas
 from mosaic_api.datasets.service import DatasetService
+from mosaic_api.dependencies import CurrentPrincipal, current_principal
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.requests.schemas import RequestCreate
 from mosaic_api.routes.datasets import DatasetServiceDep

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from mosaic_crds.spec import Colormap
 from pydantic import BaseModel
 
-from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central import outbox
 from mosaic_api.context import Context, ContextDep
@@ -23,10 +22,11 @@ from mosaic_api.datasets.reader.formats import FORMATS, GEOJSON, IMAGES_TAKEN, V
 from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.datasets.uploads import announced, cancelled_with, received
+from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.results.schemas import BandValue, PointValues
 from mosaic_api.results.tiles import MOST_ZOOM, TileAddress
+from mosaic_api.web.body_limit import MOST_BODY_BYTES
 from mosaic_api.web.files import Read, Sent, known, send
-from mosaic_api.web.limits import MOST_BODY_BYTES
 from mosaic_api.web.openapi import files_of
 from mosaic_api.web.problems import Invalid, NotFound
 from mosaic_api.web.schemas import NO_NUL

@@ -11,8 +11,8 @@ from mosaic_worker.sources.kinds.folders import FolderScenes, scenes_below
 from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.context import ContextDep
+from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.requests import estimates
 from mosaic_api.requests.crud import parse_request, requested
 from mosaic_api.requests.schemas import EXAMPLE

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from mosaic_api.auth.dependencies import SESSION_TOKENS, address_of, session_of
 from mosaic_api.auth.identity import audit, close_session, open_session, principal_of, valid_token
 from mosaic_api.auth.oidc import CALLBACK, LOGIN, TARGET, Claims, Provider, own_path, user_of
 from mosaic_api.context import Context, ContextDep
+from mosaic_api.dependencies import SESSION_TOKENS, address_of, session_of
 from mosaic_api.web.problems import Forbidden, NotFound, Problem, TooMany, Unauthorized
 
 START = "/auth/start"

@@ -14,8 +14,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from mosaic_api.auth.dependencies import CurrentPrincipal, reauthenticated, require_principal
 from mosaic_api.context import ContextDep
+from mosaic_api.dependencies import CurrentPrincipal, reauthenticated, require_principal
 from mosaic_api.requests import crud, schemas
 from mosaic_api.web.problems import NotFound, Unauthorized
 from mosaic_api.web.schemas import NO_NUL

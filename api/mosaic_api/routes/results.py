@@ -11,9 +11,9 @@ from mosaic_crds.spec import Colormap
 from mosaic_worker.output.stretched import Limits as Stretch
 from pydantic import BaseModel, Field
 
-from mosaic_api.auth.dependencies import CurrentPrincipal, authenticated, credentials, require_principal
 from mosaic_api.auth.identity import Principal
 from mosaic_api.context import Context, ContextDep, context_of
+from mosaic_api.dependencies import CurrentPrincipal, authenticated, credentials, require_principal
 from mosaic_api.requests import crud
 from mosaic_api.results import legends, schemas, tiles
 from mosaic_api.results.points import values_at

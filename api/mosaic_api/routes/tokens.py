@@ -6,8 +6,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from mosaic_api.auth import identity, schemas
-from mosaic_api.auth.dependencies import CurrentPrincipal
 from mosaic_api.context import ContextDep
+from mosaic_api.dependencies import CurrentPrincipal
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 

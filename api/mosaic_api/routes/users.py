@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 from sqlalchemy import select
 
 from mosaic_api.auth import identity, schemas
-from mosaic_api.auth.dependencies import CurrentPrincipal, OptionalPrincipal
 from mosaic_api.auth.oidc import LOGIN
 from mosaic_api.context import ContextDep
 from mosaic_api.database import User
+from mosaic_api.dependencies import CurrentPrincipal, OptionalPrincipal
 
 router = APIRouter(tags=["users"])
 

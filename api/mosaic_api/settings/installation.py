@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from mosaic_api.database.models import ROLES
-from mosaic_api.requests.gate import gate_of
+from mosaic_api.gate import gate_of
 from mosaic_api.settings.environment import OF_FILE, expect, listed, number, secret, size, truth
 
 ENV_DATABASE = "MOSAIC_DATABASE_URL"

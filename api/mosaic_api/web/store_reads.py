@@ -8,7 +8,7 @@ from typing import TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from mosaic_api.datasets.admission import Admission
+from mosaic_api.web.admission import Admission
 from mosaic_api.web.problems import Unavailable
 
 THREADS, THREADS_EACH = 24, 12
