@@ -24,7 +24,7 @@ def uploading(there: Installation, token: str, announced: int | None, content: b
     """A connection on which an upload began, of so many bytes by its header; in chunks without one."""
     length = "Transfer-Encoding: chunked" if announced is None else f"Content-Length: {announced}"
     head = (
-        f"POST /api/v1/entries HTTP/1.1\r\nHost: 127.0.0.1:{there.port}\r\nAuthorization: Bearer {token}\r\n"
+        f"POST /api/v1/datasets HTTP/1.1\r\nHost: 127.0.0.1:{there.port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: multipart/form-data; boundary=x\r\n{length}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", there.port), timeout=30) as connection:
