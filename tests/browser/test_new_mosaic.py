@@ -143,7 +143,7 @@ def test_problems_are_shown_beside_their_field(site: Site, catalogue: Catalogue,
     choose_scenes(page, catalogue)
     for label, wrong, right, sentence in (
         ("Resolution", "-3", "40", "from 1e-9 to 1e9 is allowed"),
-        ("Index name or topic", "NDVY", "NDVI", "no index NDVY"),
+        ("Index name or topic", "NDVY", "NDVI", "Unknown index NDVY"),
         ("Name (optional)", "Not A Name", "a-name", "small letters"),
     ):
         field = page.get_by_label(label)
