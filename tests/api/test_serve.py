@@ -39,7 +39,7 @@ def see(client: httpx.Client, request: str) -> dict:
 def until_over(client: httpx.Client, request: str) -> dict:
     def look() -> dict | None:
         found = see(client, request)
-        return found if found["phase"] in {"Succeeded", "Failed", "Cancelled"} else None
+        return found if found["terminal"] else None
 
     return until(look)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.times import timestamp
 from sqlalchemy import Row
 
 COLLECTION = "ai-ready-mosaics"
@@ -40,7 +41,7 @@ class OverlaySpec:
             max_pixels: that a mosaic may have.
         """
         until = row.time.replace(tzinfo=UTC) if row.time else noticed
-        interval = "/".join(_text(moment) for moment in (until - YEAR, until))
+        interval = "/".join(timestamp(moment) for moment in (until - YEAR, until))
         spec: dict[str, Any] = {
             "source": {"earthDaily": {"collection": COLLECTION, "datetime": interval}},
             "product": {"index": "NDVI"},
@@ -94,7 +95,3 @@ def _expect_fitting(box: list[float], resolution: int | None, max_pixels: int) -
     pixels = width * height / resolution**2
     if pixels > max_pixels:
         raise RequestError(f"resolution is {resolution} m, which is {pixels:,.0f} pixels; {max_pixels:,} are allowed")
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -85,7 +85,7 @@ class Site:
         asked = self.call("POST", "requests", json={"name": name, "spec": spec})
         deadline = time.monotonic() + PATIENCE
         while (told := self.call("GET", f"requests/{asked['id']}"))["phase"] != "Succeeded":
-            assert told["phase"] not in {"Failed", "Cancelled"}, told["status"]
+            assert not told["terminal"], told["status"]
             assert time.monotonic() < deadline, told["status"]
             time.sleep(0.1)  # between two looks, with the deadline above
         return told

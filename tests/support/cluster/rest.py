@@ -118,7 +118,7 @@ class Api:
 
     def published(self, request_id: str) -> Document:
         """A mosaic when it is there, with its Item."""
-        found = self.wait_for(request_id, lambda told: told["phase"] in {"Succeeded", "Failed", "Cancelled"})
+        found = self.wait_for(request_id, lambda told: told["terminal"])
         assert found["phase"] == "Succeeded", found["status"].get("message")
         return self.wait_for(request_id, lambda told: told["item"])
 
