@@ -38,7 +38,7 @@ def server(folder, monkeypatch) -> Iterator[EarthDaily]:
     with earth_daily(folder, items_in(folder)) as state:
         for name, value in state.environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
+        monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
         yield state
 
 

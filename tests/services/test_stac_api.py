@@ -135,7 +135,7 @@ def test_what_finds_nothing_says_what_to_do(api, changes, sentence):
 
 def test_more_scenes_than_an_installation_allows_are_refused(api):
     url, files, items = api
-    with pytest.raises(RequestError, match="more than 2 scenes are there; narrow the dates"):
+    with pytest.raises(RequestError, match="more than 2 scenes match; narrow the dates"):
         found(spec(url, items), hosts(url, files), most=2)
 
 
@@ -161,7 +161,7 @@ def test_a_catalogue_that_is_not_admitted_is_not_asked(api):
 
 def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
     _, files, items = api
-    monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
+    monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
     address = f"127.0.0.1:{running.free_port()}"
     with pytest.raises(PassingError, match=f"{address}/ could not be fetched"):
         found(spec(f"http://{address}", items), hosts(f"http://{address}", files))
@@ -170,7 +170,7 @@ def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
 def test_what_is_no_stac_api_is_refused(api, folder):
     _, files, items = api
     (folder / "page").write_text("<html></html>")
-    with pytest.raises(RequestError, match=f"http://{files}/page is no STAC API"):
+    with pytest.raises(RequestError, match=f"http://{files}/page is not a STAC API"):
         found(spec(f"http://{files}/page", items), files)
 
 

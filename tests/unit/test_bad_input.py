@@ -69,9 +69,9 @@ def green(spec: dict[str, Any], reference: str) -> None:
 BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "missing file": (lambda spec: green(spec, "absent.tif"), "bands.green: there is no file"),
     "a folder": (lambda spec: green(spec, "."), "is no file"),
-    "not an image": (lambda spec: green(spec, "request.yaml"), "is no GeoTIFF, JPEG 2000 or PNG image"),
-    "a text file named .jp2": (lambda spec: green(spec, "text.jp2"), "is no GeoTIFF, JPEG 2000 or PNG image"),
-    "a VRT": (lambda spec: green(spec, "green.vrt"), "is no GeoTIFF, JPEG 2000 or PNG image"),
+    "not an image": (lambda spec: green(spec, "request.yaml"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
+    "a text file named .jp2": (lambda spec: green(spec, "text.jp2"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
+    "a VRT": (lambda spec: green(spec, "green.vrt"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
     "vsicurl": (lambda spec: green(spec, "/vsicurl/http://127.0.0.1/a.tif"), "GDAL virtual path"),
     "driver prefix": (lambda spec: green(spec, "GTIFF_DIR:1:green.tif"), "names a GDAL driver"),
     "vrt scheme": (lambda spec: green(spec, "vrt://green.tif"), "vrt:// in 'vrt://green.tif' cannot be read"),

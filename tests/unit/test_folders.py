@@ -103,7 +103,7 @@ def test_a_gate_without_folders_has_none():
         ("deep.json", "[" * 200_000, "more than 64 levels"),
         ("nan.json", '{"type": "Feature", "bbox": [NaN]}', "NaN is not a number"),
         ("huge.json", '{"type": "Feature", "bbox": [1' + "0" * 400 + "]}", "finite"),
-        ("half.json", '{"type": "Feature", "stac_version": "1.0.0"}', "no STAC Item"),
+        ("half.json", '{"type": "Feature", "stac_version": "1.0.0"}', "not a STAC Item"),
         ("nul.json", r'{"type": "Feature", "id": "a\u0000"}', "NUL"),
     ],
 )

@@ -255,7 +255,7 @@ def test_a_vrt_is_not_opened(image, tmp_path):
     )
     with rasterio.open(vrt) as dataset:
         assert dataset.read(1).max() == 199
-    with pytest.raises(RequestError, match="is no GeoTIFF, JPEG 2000 or PNG image"):
+    with pytest.raises(RequestError, match="is not a GeoTIFF, JPEG 2000 or PNG image"):
         open_raster(str(vrt), "x")
 
 
@@ -263,9 +263,9 @@ def test_a_vrt_is_not_opened(image, tmp_path):
     ("content", "sentence"),
     [
         (None, "there is no file"),
-        (b"hello", "is no GeoTIFF"),
-        (b"", "is no GeoTIFF"),
-        (b"II*\0\x08\0\0\0", "is no GeoTIFF"),
+        (b"hello", "is not a GeoTIFF"),
+        (b"", "is not a GeoTIFF"),
+        (b"II*\0\x08\0\0\0", "is not a GeoTIFF"),
     ],
 )
 def test_what_is_no_image_is_said_to_be_none(content, sentence, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_worker.pixels.dilation import dilate
-from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN, mask_codes, untold
+from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN, mask_codes, undetected_classes
 
 
 def brute(flagged, radius):
@@ -94,5 +94,5 @@ def test_masks_of_one_class_flag_it_whatever_is_asked_for():
 
 def test_which_classes_a_kind_of_mask_does_not_tell():
     everything = ["cloud", "shadow", "cirrus", "snow", "water"]
-    told = {kind: untold(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")}
+    told = {kind: undetected_classes(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")}
     assert told == {"scl": [], "qaPixel": [], "earthDaily": ["snow", "water"], "nonzero": [], "zero": []}

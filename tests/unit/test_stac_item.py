@@ -135,7 +135,7 @@ def test_a_class_that_the_items_mask_does_not_tell_is_refused(tmp_path):
 def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
     (tmp_path / "item.json").write_text(text)
     request = request_of({"source": files({"item": "item.json"}), "product": {"bands": ["red"]}})
-    with pytest.raises(RequestError, match=r"item\.json is (no STAC Item|not JSON)"):
+    with pytest.raises(RequestError, match=r"item\.json is (not a STAC Item|not JSON)"):
         resolve(request.spec, ("red",), own_machine(tmp_path))
 
 

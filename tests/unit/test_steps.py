@@ -37,7 +37,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are given up soon."""
-    monkeypatch.setattr(sessions, "Patience", partial(sessions.Patience, first_seconds=0.001))
+    monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
 
 
 def request(address: str, **spec: Any) -> dict[str, Any]:

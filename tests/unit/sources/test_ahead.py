@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mosaic_crds.names import API_VERSION
 from mosaic_worker.local.run import prepare
-from mosaic_worker.pixels.compute import compute_tile, expect_tiles
+from mosaic_worker.pixels.compute import compute_tile, prefetch_tiles
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
@@ -69,7 +69,7 @@ def test_what_was_expected_is_not_asked_for_again(tmp_path):
     with serving(tmp_path, asked) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         asked.requests.clear()
-        expect_tiles(plan, plan.tiles[:2], sources)
+        prefetch_tiles(plan, plan.tiles[:2], sources)
         sources._files.threads.shutdown(wait=True)
         before = len(asked.requests)
         assert before > 4
@@ -87,19 +87,19 @@ def test_of_a_method_that_chooses_scenes_only_the_best_one_is_read_ahead(tmp_pat
     with serving(tmp_path, asked) as address:
         plan, sources = planned(f"http://{address}", tmp_path, "latest"), OpenSources(own_machine(tmp_path))
         asked.requests.clear()
-        expect_tiles(plan, plan.tiles, sources)
+        prefetch_tiles(plan, plan.tiles, sources)
         sources.close()
     assert set(asked.paths) == {"/red-3.tif", "/scl.tif"}
 
 
 def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr(open_sources, "EXPECTED_BYTES", 300_000)
+    monkeypatch.setattr(open_sources, "PREFETCH_BYTES", 300_000)
     asked = Asked()
     with serving(tmp_path, asked) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         asked.requests.clear()
-        expect_tiles(plan, plan.tiles[:1], sources)
+        prefetch_tiles(plan, plan.tiles[:1], sources)
         sources._files.threads.shutdown(wait=True)
         sources.close()
     assert asked.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_ahead_is_said_when_it_is_read(tmp_path):
     with serving(tmp_path) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         (tmp_path / "red-2.tif").unlink()
-        expect_tiles(plan, plan.tiles[:1], sources)
+        prefetch_tiles(plan, plan.tiles[:1], sources)
         with pytest.raises(Exception, match=r"^band red of scene-2: the server answered 404 for http://.*/red-2\.tif"):
             compute_tile(plan, plan.tiles[0], sources)
         sources.close()

@@ -99,7 +99,7 @@ def test_there_are_no_more_scenes_than_a_request_may_list(tmp_path: Path, monkey
 
 
 def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
-    with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: it is the mask of one scene, and items\.json holds 2"):
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: a mask belongs to one scene, and items\.json holds 2"):
         scenes_in(tmp_path, collection(item("A"), item("B")), mask="red.tif")
 
 
@@ -148,15 +148,15 @@ def test_a_time_that_is_none_is_named(tmp_path: Path, times: dict[str, str]):
 
 def test_of_many_items_the_faulty_one_is_named(tmp_path: Path):
     broken = item("B", properties={})
-    with pytest.raises(RequestError, match=r"items\.json, features\[1\] is no STAC Item: properties\.datetime"):
+    with pytest.raises(RequestError, match=r"items\.json, features\[1\] is not a STAC Item: properties\.datetime"):
         scenes_in(tmp_path, collection(item("A"), broken))
-    with pytest.raises(RequestError, match=r"items\.json, line 2 is no STAC Item: properties\.datetime"):
+    with pytest.raises(RequestError, match=r"items\.json, line 2 is not a STAC Item: properties\.datetime"):
         scenes_in(tmp_path, lines(item("A"), broken))
     with pytest.raises(RequestError, match=r"items\.json, line 3 is not JSON"):
         scenes_in(tmp_path, lines(item("A"), item("B")) + "{oh}\n")
-    with pytest.raises(RequestError, match=r"features\[0\] is no STAC Item: it is null"):
+    with pytest.raises(RequestError, match=r"features\[0\] is not a STAC Item: it is null"):
         scenes_in(tmp_path, collection(None, item("A")))
-    with pytest.raises(RequestError, match=r"features\[1\] is no STAC Item: stac_version is missing"):
+    with pytest.raises(RequestError, match=r"features\[1\] is not a STAC Item: stac_version is missing"):
         scenes_in(tmp_path, collection(item("A"), item("B", stac_version=...)))
 
 
@@ -178,4 +178,4 @@ def test_a_file_with_many_items_is_one_entry_of_the_list_of_scenes(tmp_path: Pat
     assert [scene.cloud_cover for scene in told.scenes] == [None, None, 5]
     (unreadable,) = told.unreadable
     assert unreadable.reason.startswith("half.json, features[1]: ")
-    assert "is no STAC Item: properties.datetime is missing" in unreadable.reason
+    assert "is not a STAC Item: properties.datetime is missing" in unreadable.reason

@@ -146,7 +146,7 @@ def test_a_copy_that_is_no_image_is_closed_too(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"\xff\x52", b"\xff\x00", 1))
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent) as address:
         with closing(OpenSources(pod(address))) as sources:
-            with pytest.raises(RequestError, match=r"x: http://.*/a.jp2 is no GeoTIFF, JPEG 2000 or PNG image"):
+            with pytest.raises(RequestError, match=r"x: http://.*/a.jp2 is not a GeoTIFF, JPEG 2000 or PNG image"):
                 sources.get(f"http://{address}/a.jp2", "x")
         assert copies(scratch) == 0
 

@@ -299,7 +299,7 @@ def test_complex_numbers_are_refused_with_a_sentence(tmp_path: Path, dtype: str)
         path, "w", driver="GTiff", width=8, height=8, count=1, dtype=dtype, crs=IMAGE.crs, transform=IMAGE.transform
     ):
         pass
-    with pytest.raises(RequestError, match=r"^x: .* holds complex numbers, which no product takes; convert them"):
+    with pytest.raises(RequestError, match=r"^x: .* contains complex numbers, which no product supports; convert them"):
         band_of(path)
 
 

@@ -13,7 +13,7 @@ from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http import remote_files
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
-from mosaic_worker.sources.http.sessions import Patience, new_session
+from mosaic_worker.sources.http.sessions import RetryPolicy, new_session
 
 from support.servers.range_server import Asked, serving
 
@@ -26,7 +26,7 @@ def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator
     asked = Asked()
     with serving(folder, asked, delay) as address:
         client = Client(pod(address))
-        client.session = new_session(client.gate, patience=Patience(first_seconds=0.001))
+        client.session = new_session(client.gate, retries=RetryPolicy(first_seconds=0.001))
         files = RemoteFiles(client)
         yield files.get(f"http://{address}/a"), asked
         files.close()
@@ -92,7 +92,7 @@ def test_large_ranges_are_divided(tmp_path):
 def test_who_expects_a_range_finds_it_or_waits_for_it_and_it_is_asked_once(tmp_path):
     with served(tmp_path, delay=0.05) as (file, asked):
         assert file.size
-        file.expect([(1_000_000, 1_400_000)])
+        file.prefetch([(1_000_000, 1_400_000)])
         with ThreadPoolExecutor(4) as threads:
             found = threads.map(lambda start: file.read(start, 50_000), range(1_000_000, 1_400_000, 50_000))
             assert b"".join(found) == CONTENT[1_000_000:1_400_000]
@@ -116,7 +116,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_read_on(tmp_path):
         assert file.read(0, 10)
         (tmp_path / "a").write_bytes(CONTENT[::-1])
         os.utime(tmp_path / "a", ns=(1, 1))
-        with pytest.raises(RequestError, match="/a changed while it was read; ask for the mosaic again"):
+        with pytest.raises(RequestError, match="/a changed while it was read; run the request again"):
             file.read(1_000_000, 10)
 
 
@@ -124,7 +124,7 @@ def test_what_could_not_be_expected_is_asked_again_when_it_is_read(tmp_path):
     with served(tmp_path) as (file, _):
         assert file.size
         (tmp_path / "a").rename(tmp_path / "b")
-        file.expect([(1_000_000, 1_100_000)])
+        file.prefetch([(1_000_000, 1_100_000)])
         with pytest.raises(RequestError, match="the server answered 404"):
             file.read(1_000_000, 10)
         (tmp_path / "b").rename(tmp_path / "a")

@@ -157,7 +157,7 @@ def test_a_file_that_names_others_is_no_image_whatever_it_is_called(tmp_path, co
         (served / name).write_text(content.replace("{}", address))
         scene = place(f"http://{address}/{name}", served, address)
         spec = request_of({"source": files(scene), "product": {"bands": ["red"]}}).spec
-        with pytest.raises(RequestError, match="is no GeoTIFF, JPEG 2000 or PNG image, or is damaged"):
+        with pytest.raises(RequestError, match="is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged"):
             resolve(spec, ("red",), pod(hosts.replace("{}", address)))
     assert set(asked.paths) <= {f"/{name}", "/item.json", "/good.tif"}
 
@@ -219,7 +219,10 @@ def test_nothing_beside_an_image_is_asked_for(tmp_path):
 def test_a_tiff_of_several_images_is_refused(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(10, 10))
     write_raster(path, noise(10, 10), APPEND_SUBDATASET="YES")
-    with serving(tmp_path) as address, pytest.raises(RequestError, match="holds several datasets instead of one image"):
+    with (
+        serving(tmp_path) as address,
+        pytest.raises(RequestError, match="contains several datasets instead of one"),
+    ):
         open_raster(f"http://{address}/a.tif", "x", RemoteFiles(Client(pod(address))))
 
 
@@ -227,7 +230,7 @@ def test_an_archive_is_no_image(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "a.tif", "a.tif")
-    with serving(tmp_path) as address, pytest.raises(RequestError, match="is no GeoTIFF"):
+    with serving(tmp_path) as address, pytest.raises(RequestError, match="is not a GeoTIFF"):
         open_raster(f"http://{address}/a.zip", "x", RemoteFiles(Client(pod(address))))
 
 

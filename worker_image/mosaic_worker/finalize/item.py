@@ -24,7 +24,7 @@ from mosaic_worker.output.mercator import holds_pole
 from mosaic_worker.output.picture import Picture
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics
 from mosaic_worker.plan.model import Plan, PlannedScene
-from mosaic_worker.sources.access.gate import shown
+from mosaic_worker.sources.access.gate import redacted
 from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.tiles.records import TileRecord
 from mosaic_worker.version import DISTRIBUTION
@@ -154,13 +154,13 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
     if scene.cloud_cover is not None:
         described["eo:cloud_cover"] = scene.cloud_cover
     if scene.mask is not None:
-        described["mask"] = shown(scene.mask.href)
+        described["mask"] = redacted(scene.mask.href)
     return described
 
 
 def _source(plan: Plan, band: Band) -> dict[str, Any]:
     """What was read of a band; its overview by the width and height, where one was read in place of the image."""
-    described = {"href": shown(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
+    described = {"href": redacted(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
     overview, image = plan.image_of(band)
     return described if overview is None else described | {"overview": [image.width, image.height]}
 

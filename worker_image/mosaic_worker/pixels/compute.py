@@ -16,7 +16,7 @@ from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.pixels.dilation import dilate
 from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.sources.masks import CLEAR, FLAGGED
-from mosaic_worker.sources.readers.open_sources import Expected, OpenSources
+from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
 from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
 from mosaic_worker.sources.scenes import Mask, Scene
 
@@ -85,7 +85,7 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collecti
     return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
 
 
-def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skipped: Collection[int] = ()) -> None:
+def prefetch_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skipped: Collection[int] = ()) -> None:
     """Read ahead what tiles need from servers.
 
     For a method that takes the first valid scene, only that of the first scene: the others may not be needed.
@@ -97,14 +97,14 @@ def expect_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skippe
             for number, planned in enumerate(plan.scenes, 1)
             if planned.touches(tile) and number not in skipped
         ]
-        sources.expect(
+        sources.prefetch(
             expected
             for scene in (here[:1] if plan.method.takes_first_valid else here)
-            for expected in _expected(plan, scene, grid)
+            for expected in _windows_to_read(plan, scene, grid)
         )
 
 
-def _expected(plan: Plan, scene: Scene, grid: Grid) -> Iterator[Expected]:
+def _windows_to_read(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
     for name in plan.input_bands:
         band = scene.bands[name]
         overview, parts = band_pieces(band, grid, plan.resampling)

@@ -71,7 +71,7 @@ earthDaily: EarthDaily's cloud masks: 1 is clear, 4 thin cloud (docs/decisions, 
 """
 
 
-def untold(values: str, classes: Sequence[str]) -> list[str]:
+def undetected_classes(values: str, classes: Sequence[str]) -> list[str]:
     """The classes that masks of a kind do not tell, if they tell any by name."""
     return [name for name in classes if values in LEGENDS and name not in LEGENDS[values].classes]
 

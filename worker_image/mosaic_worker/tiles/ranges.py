@@ -6,7 +6,7 @@ from mosaic_crds import names
 
 from mosaic_worker.geometry.tiling import Tile, part_levels
 from mosaic_worker.output.parts import encode_part
-from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile, expect_tiles
+from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile, prefetch_tiles
 from mosaic_worker.pixels.statistics import measure
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.readers.open_sources import OpenSources
@@ -55,7 +55,7 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
         unreadable = unreadable_scenes(plan, store)
         if read_record(plan, tile, store, unreadable) is not None:
             return
-        expect_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources, unreadable)
+        prefetch_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources, unreadable)
         try:
             part, record = make_part(plan, tile, sources, unreadable)
         except UnreadableSceneError as error:

@@ -62,16 +62,16 @@ class Gate:
             RequestError: the form, scheme, host or port is not admitted.
         """
         if _CONTROL.search(reference) or not reference:
-            raise RequestError(f"{where}: {shown(reference)!r} is no path or URL")
+            raise RequestError(f"{where}: {redacted(reference)!r} is no path or URL")
         reference = _ONE_SLASH.sub("file:///", reference)
         scheme = _SCHEME.match(reference)
         if scheme is None and _DRIVER_PREFIX.match(reference):
             raise RequestError(
-                f"{where}: {shown(reference)!r} names a GDAL driver; give the path or URL of the file itself"
+                f"{where}: {redacted(reference)!r} names a GDAL driver; give the path or URL of the file itself"
             )
         if scheme is None and _VIRTUAL.match(reference):
             raise RequestError(
-                f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
+                f"{where}: {redacted(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
         if scheme is None and base is not None and is_object(base):
             return _admitted_object(reference, where, base)
@@ -84,18 +84,18 @@ class Gate:
         if kind == "file":
             if base is not None and is_url(base):
                 raise RequestError(
-                    f"{where}: {shown(reference)!r} is a local file, and a document of a server may only name URLs"
+                    f"{where}: {redacted(reference)!r} is a local file, and a document of a server may only name URLs"
                 )
             host, slash, path = reference[scheme.end() :].partition("/")
             if host.lower() not in {"", "localhost"} or not slash:
-                raise RequestError(f"{where}: {shown(reference)!r} names another machine; use file:///path")
+                raise RequestError(f"{where}: {redacted(reference)!r} names another machine; use file:///path")
             return self._admit_path(reference, decoded(f"/{path}"), where, base)
         if kind in STANDARD_PORTS:
             return self._admit_url(reference, where)
         if kind == "s3":
             return _admitted_object(reference, where)
         raise RequestError(
-            f"{where}: {kind}:// in {shown(reference)!r} cannot be read; use a path, file://, http://, https:// or s3://"
+            f"{where}: {kind}:// in {redacted(reference)!r} cannot be read; use a path, file://, http://, https:// or s3://"
         )
 
     def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> None:
@@ -141,14 +141,14 @@ class Gate:
         """
         if self.folder is None:
             raise RequestError(
-                f"{where}: {shown(reference)!r} is a local file, and only `mosaic run` reads those; give a URL"
+                f"{where}: {redacted(reference)!r} is a local file, and only `mosaic run` reads those; give a URL"
             )
         folder = Path(base).parent if base is not None else self.folder
         places = (os.path.normpath(folder / _expanded(path)) for path in candidates if not _CONTROL.search(path))
         path = chosen(places, self._may_read)
         if _VIRTUAL.match(path):
             raise RequestError(
-                f"{where}: {shown(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
+                f"{where}: {redacted(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
             )
         return path if self.below is None else self._below(path, reference, where)
 
@@ -165,8 +165,8 @@ class Gate:
         real = Path(path).resolve()
         if not self._is_below(real):
             raise RequestError(
-                f"{where}: {shown(reference)!r} is a local file, and only those in folders that this was started with "
-                "(`mosaic serve --scenes FOLDER`) are read; give a URL"
+                f"{where}: {redacted(reference)!r} is a local file, and only those in folders that this was started "
+                "with (`mosaic serve --scenes FOLDER`) are read; give a URL"
             )
         return str(real)
 
@@ -178,7 +178,7 @@ class Gate:
             host, port = None, 0
         if not host or not _HOST.fullmatch(host) or "@" in parts.netloc:
             raise RequestError(
-                f"{where}: {shown(reference)!r} is no URL of the form https://host/path without a user name"
+                f"{where}: {redacted(reference)!r} is no URL of the form https://host/path without a user name"
             )
         if self.hosts is None or self._is_listed(host, port):
             return reference
@@ -250,7 +250,7 @@ def is_url(admitted: str) -> bool:
     return _SCHEME.match(admitted) is not None
 
 
-def shown(reference: str) -> str:
+def redacted(reference: str) -> str:
     """A reference as it may be shown: without user name and password, and without a query, where signatures are.
 
     A reference without a scheme may be a URL that somebody misspelt; of a path, what looks like a query goes too.

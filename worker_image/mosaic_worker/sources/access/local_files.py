@@ -35,7 +35,7 @@ def open_file(path: str, gate: Gate | None) -> IO[bytes]:
     except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"there is no file {path}") from None
     except PermissionError:
-        raise RequestError(f"{path} may not be read by this user") from None
+        raise RequestError(f"{path} is not readable by this user") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror})") from None
     try:
@@ -54,7 +54,7 @@ def descriptor_name(descriptor: int) -> str:
     return f"/dev/fd/{descriptor}"
 
 
-class Held:
+class HeldFile:
     """A file that is held open for GDAL; closed with this object at the latest, as GDAL's datasets are."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 
-from mosaic_worker.sources.access.gate import Gate, shown
+from mosaic_worker.sources.access.gate import Gate, redacted
 from mosaic_worker.sources.access.s3_names import is_object
-from mosaic_worker.sources.http.retries import CONNECTIONS, PASSING
+from mosaic_worker.sources.http.retries import CONNECTIONS, RETRYABLE
 from mosaic_worker.sources.http.s3 import Buckets, access_from
 from mosaic_worker.sources.http.signed_urls import Signer
 
@@ -33,7 +33,7 @@ _WEAK = re.compile(r"W/(?=\")", re.IGNORECASE)
 
 
 @contextmanager
-def saying(where: str) -> Iterator[None]:
+def at_field(where: str) -> Iterator[None]:
     """Let an error say which field of the request, or which band of a scene, it was met at."""
     try:
         yield
@@ -107,11 +107,11 @@ class Client:
             read = found.content if found else b""
             part = self._partial(href, start + len(read), stop, found.size if found else size)
             if found and (found.size, found.identity) != (part.size, part.identity):
-                raise RequestError(f"{shown(href)} changed while it was read; ask for the mosaic again")
+                raise RequestError(f"{redacted(href)} changed while it was read; run the request again")
             found = replace(part, content=read + part.content) if read else part
             if start + len(found.content) >= min(stop, found.size):
                 return found
-        raise RequestError(f"{shown(href)} is sent in too many pieces; its server must give the ranges it is asked for")
+        raise RequestError(f"{redacted(href)} is sent in too many pieces; its server must return the requested ranges")
 
     def _partial(self, href: str, start: int, stop: int, size: int | None) -> Part:
         """The beginning of a range, as much of it as the server sends at once."""
@@ -120,7 +120,7 @@ class Client:
         first, last, whole = _place(response) or (-1, -1, -1)
         if first != start or last >= stop or len(content) != last + 1 - first or (whole is not None and last >= whole):
             raise RequestError(
-                f"{shown(href)} is sent in another part than was asked for; its server must give byte ranges"
+                f"{redacted(href)} is sent with another range than requested; its server must support byte ranges"
             )
         if whole is None:
             whole = self._size(href, last + 1) if size is None else size
@@ -145,7 +145,7 @@ class Client:
             stated = self._get(href, {}, "HEAD").headers.get("Content-Length", "")
             if _DIGITS.fullmatch(stated) and int(stated) >= least:
                 return int(stated)
-        raise RequestError(f"the server does not say how large {shown(href)} is; put it on one that does")
+        raise RequestError(f"the server does not state the size of {redacted(href)}; use one that does")
 
     def _get(self, href: str, headers: dict[str, str], method: str = "GET") -> "requests.Response":
         if is_object(href):
@@ -157,10 +157,10 @@ class Client:
             return response
         if response.status_code == NOT_THERE and "Range" in headers:
             raise RequestError(
-                f"{shown(href)} is empty, or ends before the part that was asked for (the server answered 416)"
+                f"{redacted(href)} is empty, or ends before the requested range (the server answered 416)"
             )
-        kind = PassingError if response.status_code in PASSING else RequestError
-        raise kind(f"the server answered {response.status_code} for {shown(href)}")
+        kind = PassingError if response.status_code in RETRYABLE else RequestError
+        raise kind(f"the server answered {response.status_code} for {redacted(href)}")
 
 
 def _place(response: "requests.Response") -> tuple[int, int, int | None] | None:

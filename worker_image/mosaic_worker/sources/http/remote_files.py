@@ -9,7 +9,7 @@ from typing import IO
 
 from mosaic_crds.errors import RequestError
 
-from mosaic_worker.sources.access.gate import shown
+from mosaic_worker.sources.access.gate import redacted
 from mosaic_worker.sources.http.client import Client, Part
 
 PAGE = 16 * 2**10
@@ -112,7 +112,7 @@ class RemoteFile:
         content = b"".join(found[page] for page in range(first, last + 1))
         return content[start - first * PAGE : stop - first * PAGE]
 
-    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Have ranges [start, stop) read in the background; whoever reads them later finds them, or waits for them."""
         self._load(_pages_of(ranges), self._files.threads)
 
@@ -124,7 +124,7 @@ class RemoteFile:
     @property
     def name(self) -> str:
         """How it is called in messages."""
-        return shown(self.href)
+        return redacted(self.href)
 
     def save(self, target: IO[bytes]) -> None:
         """Write the whole of the file."""
@@ -209,7 +209,7 @@ class RemoteFile:
         said = (part.size, part.identity)
         self._said = self._said or said
         if said != self._said:
-            raise RequestError(f"{self.name} changed while it was read; ask for the mosaic again")
+            raise RequestError(f"{self.name} changed while it was read; run the request again")
         return part
 
 

@@ -1,4 +1,4 @@
-"""How servers are treated: their connections, which of their answers pass, and how long that is waited for."""
+"""When and how often a request to a server is repeated, and how many connections a host gets."""
 
 import email.utils
 import random
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CONNECTIONS = 8
-"""At once to one host, unless a service wants fewer."""
-PASSING = {408, 425, 429} | (set(range(500, 600)) - {501, 505})
-"""What servers answer that may answer otherwise a little later; not what they do not implement."""
+"""To one host at the same time, unless a source limits them further."""
+RETRYABLE = {408, 425, 429} | (set(range(500, 600)) - {501, 505})
+"""Status codes that may change when the request is repeated; 501 and 505 mean "not implemented"."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How a passing fault is waited out: twice as long each time, and as long as the server asks.
+class RetryPolicy:
+    """How a request is repeated: the delay doubles each time, and is at least what the server asks for.
 
     Attributes:
         tries: how often a request is made.
-        first_seconds: before the second try.
-        most_seconds: in all; a server that asks for more is given up at once.
+        first_seconds: the delay before the second try.
+        most_seconds: the sum of all delays; if a server asks for more, the request is given up.
     """
 
     tries: int = 5
@@ -27,21 +27,21 @@ class Patience:
     most_seconds: float = 60.0
 
 
-def waits_of(patience: Patience) -> Callable[[float], float | None]:
-    """How long to wait before each further try, given what the server asks for; None to give up."""
+def delays(policy: RetryPolicy) -> Callable[[float], float | None]:
+    """A function that returns the delay before the next try, given what the server asks for; None to give up."""
     tries, waited = 1, 0.0
 
-    def wait(asked_for: float) -> float | None:
+    def delay(server_asks: float) -> float | None:
         nonlocal tries, waited
-        seconds = max(asked_for, patience.first_seconds * 2 ** (tries - 1) * random.uniform(0.75, 1.25))  # noqa: S311
+        seconds = max(server_asks, policy.first_seconds * 2 ** (tries - 1) * random.uniform(0.75, 1.25))  # noqa: S311
         tries, waited = tries + 1, waited + seconds
-        return None if tries > patience.tries or waited > patience.most_seconds else seconds
+        return None if tries > policy.tries or waited > policy.most_seconds else seconds
 
-    return wait
+    return delay
 
 
 def retry_after(header: str) -> float:
-    """Seconds of a Retry-After header, which are a number or a date; 0 where it says nothing."""
+    """Seconds of a Retry-After header, which is a number or a date; 0 if it is neither."""
     if header.strip().isdecimal():
         return float(header)
     try:

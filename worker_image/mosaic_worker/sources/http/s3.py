@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.worker_pod import SOURCES_PREFIX as PREFIX
 
-from mosaic_worker.sources.access.gate import Gate, shown
+from mosaic_worker.sources.access.gate import Gate, redacted
 from mosaic_worker.sources.access.s3_names import bucket_and_key
-from mosaic_worker.sources.http.retries import PASSING
+from mosaic_worker.sources.http.retries import RETRYABLE
 from mosaic_worker.store.s3_address import bucket_url, object_url
 
 if TYPE_CHECKING:
@@ -176,8 +176,8 @@ class Buckets:
         found = _CODE.search(response.content)
         code = f" ({found[1].decode()})" if found else ""
         place = f" at {urlsplit(self._access.endpoint).netloc}" if self._access.endpoint else ""
-        told = f"the server answered {status}{code} for {shown(name)}{place}"
-        if status in PASSING:
+        told = f"the server answered {status}{code} for {redacted(name)}{place}"
+        if status in RETRYABLE:
             return PassingError(told)
         return RequestError(f"{told}{self._advice(found[1] if found else b'')}" if status in {400, 401, 403} else told)
 

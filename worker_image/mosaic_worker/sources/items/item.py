@@ -12,7 +12,7 @@ from mosaic_crds.json_input import parse_json
 from mosaic_crds.source import MaskValues, OnUnreadable
 from pystac.errors import STACError, STACTypeError
 
-from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.access.gate import Gate, is_url, redacted
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.sources.items.bands import AssetBand
@@ -138,7 +138,7 @@ def read_items(
         PassingError: the server did not give it.
     """
     place = client.signer.take(admitted) if is_url(admitted) else admitted
-    name = f"{where}: {shown(place)}"
+    name = f"{where}: {redacted(place)}"
     documents = documents_in(read_document(place, where, client), name)
     if not documents:
         raise RequestError(f"{name} is a FeatureCollection without features, and so without STAC Items")
@@ -173,7 +173,7 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
     Raises:
         RequestError: it is no STAC Item.
     """
-    name = f"{where}: {shown(place)}"
+    name = f"{where}: {redacted(place)}"
     parsed = parse_json(document, name) if isinstance(document, str) else document
     return _item_of(parsed, name, place, where, client)
 
@@ -184,7 +184,7 @@ def _item_of(document: Any, name: str, place: str, where: str, client: Client) -
         item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
         _ = item.datetime or item.common_metadata.start_datetime  # pystac parses it here
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, STACError, STACTypeError):
-        raise RequestError(f"{name} is no STAC Item: {why_no_item(document)}") from None
+        raise RequestError(f"{name} is not a STAC Item: {why_no_item(document)}") from None
     return StacItem(item, place, where, client.gate)
 
 

@@ -6,7 +6,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.source import MaskFile
 
 from mosaic_worker.sources.items.item import StacItem
-from mosaic_worker.sources.masks import LEGENDS, untold
+from mosaic_worker.sources.masks import LEGENDS, undetected_classes
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Mask
 
@@ -38,7 +38,7 @@ def scene_mask(
         )
     else:
         admitted, band, values = item.mask()
-    lacking = untold(values, classes)
+    lacking = undetected_classes(values, classes)
     if lacking:
         raise RequestError(
             f"{where}: spec.composite.mask leaves out {', '.join(lacking)}, and a mask of kind {values} does not tell "

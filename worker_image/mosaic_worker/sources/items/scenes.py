@@ -50,9 +50,9 @@ def scenes_of_items(
     """
     for item in items:
         with suppress(RequestError):  # which is met again when the scene is read
-            headers.expect([item.place_of(name) for name in bands])
+            headers.prefetch([item.place_of(name) for name in bands])
             if composite.mask:
-                headers.expect([item.mask()[0]])
+                headers.prefetch([item.mask()[0]])
     places: dict[Grid, BaseGeometry | None] = {}
     parts: list[BaseGeometry | None] = []
     assumed: list[Note] = []

@@ -137,12 +137,12 @@ class _Token:
                 "EDS_SECRET in the environment, or in the Secret on Kubernetes"
             )
         if response.status_code == 403:
-            raise RequestError(f"{WHERE}: EarthDaily does not let this account in (403); ask EarthDaily for access")
+            raise RequestError(f"{WHERE}: EarthDaily denies access to this account (403); ask EarthDaily for access")
         if not response.ok or response.is_redirect:
-            raise PassingError(f"{WHERE}: EarthDaily gives no token ({response.status_code})")
+            raise PassingError(f"{WHERE}: EarthDaily returned no token ({response.status_code})")
         try:
             given = parse_json(response.content, account.auth_url)
             self._token = str(given["access_token"])
             self._ends = time.monotonic() + float(given.get("expires_in", 3600))
         except (RequestError, ValueError, KeyError, TypeError, AttributeError):
-            raise PassingError(f"{WHERE}: EarthDaily gave an answer without a token") from None
+            raise PassingError(f"{WHERE}: EarthDaily returned no token") from None

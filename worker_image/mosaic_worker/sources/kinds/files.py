@@ -11,7 +11,7 @@ from mosaic_crds.source_kinds import FILES
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.sources.access.gate import is_url, shown
+from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.items.item import StacItem, read_items
@@ -26,7 +26,7 @@ from mosaic_worker.sources.unreadable import read_or_reason
 WHERE = f"spec.source.{FILES.key}"
 MOST_SCENES = 500
 """As many as a request may list itself, also where one entry stands for many Items."""
-EXPECTED_ITEMS = 16
+PREFETCH_ITEMS = 16
 """Whose files at servers are asked for together."""
 
 
@@ -119,12 +119,12 @@ class _Entries:
         if entry.item is None:
             return [read_or_reason(name, partial(self._scene, entry, name, where), self.on_unreadable)]
         found: list[Scene | Unreadable] = []
-        for start in range(0, len(items), EXPECTED_ITEMS):
-            some = items[start : start + EXPECTED_ITEMS]
+        for start in range(0, len(items), PREFETCH_ITEMS):
+            some = items[start : start + PREFETCH_ITEMS]
             for item in some:
                 if isinstance(item, StacItem):
                     with suppress(RequestError):  # which is met again when the scene is read
-                        self.headers.expect([item.place_of(name) for name in self.bands])
+                        self.headers.prefetch([item.place_of(name) for name in self.bands])
             found += [
                 item
                 if isinstance(item, Unreadable)
@@ -141,7 +141,7 @@ class _Entries:
         items = read_items(admitted, f"{where}.item", self.headers.client, self.on_unreadable)
         if entry.mask is not None and len(items) > 1:
             raise RequestError(
-                f"{where}.mask: it is the mask of one scene, and {shown(entry.item)} holds {len(items)} Items; list "
+                f"{where}.mask: a mask belongs to one scene, and {redacted(entry.item)} holds {len(items)} Items; list "
                 "each Item with its mask"
             )
         assets = mapped_assets(entry.assets)

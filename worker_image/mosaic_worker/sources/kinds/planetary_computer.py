@@ -46,4 +46,4 @@ def _token(content: bytes, place: str) -> str:
     try:
         return str(parse_json(content, place)["token"])
     except (RequestError, KeyError, TypeError):
-        raise PassingError(f"{place} gave an answer without a token") from None
+        raise PassingError(f"{place} returned no token") from None

@@ -14,7 +14,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.times import moment
 
 from mosaic_worker.product.bands import canonical
-from mosaic_worker.sources.access.gate import is_url, shown
+from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.access.zips import member_reference, members, read_member
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.readers.documents import read_document
@@ -200,7 +200,7 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
     """
     if is_url(admitted):
         raise RequestError(
-            f"{where}: SAFE products are read from this machine's own disk only; download {shown(admitted)}, "
+            f"{where}: SAFE products are read from this machine's own disk only; download {redacted(admitted)}, "
             "or name its files under bands, or its STAC Item"
         )
     path = Path(admitted)

@@ -2,9 +2,9 @@
 
 from mosaic_crds.errors import RequestError
 
-from mosaic_worker.sources.access.gate import Gate, is_url, shown
+from mosaic_worker.sources.access.gate import Gate, is_url, redacted
 from mosaic_worker.sources.access.local_files import open_file
-from mosaic_worker.sources.http.client import Client, saying
+from mosaic_worker.sources.http.client import Client, at_field
 
 LARGEST_DOCUMENT = 16 * 2**20
 
@@ -16,16 +16,16 @@ def read_document(admitted: str, where: str, client: Client) -> str:
         RequestError: it is not there, too large, or not text.
         PassingError: the server did not give it.
     """
-    with saying(where):
+    with at_field(where):
         try:
             return (client.document(admitted) if is_url(admitted) else _content(admitted, client.gate)).decode()
         except UnicodeDecodeError:
-            raise RequestError(f"{shown(admitted)} is no text in UTF-8") from None
+            raise RequestError(f"{redacted(admitted)} is not text in UTF-8") from None
 
 
 def _content(path: str, gate: Gate) -> bytes:
     with open_file(path, gate) as file:
         content = file.read(LARGEST_DOCUMENT + 1)
     if len(content) > LARGEST_DOCUMENT:
-        raise RequestError(f"{path} is larger than the 16 MiB that are read of a document")
+        raise RequestError(f"{path} is larger than 16 MiB, the limit for documents")
     return content

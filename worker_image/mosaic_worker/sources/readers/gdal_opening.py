@@ -18,10 +18,10 @@ from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
-from mosaic_worker.sources.access.gate import Gate, is_url, shown
-from mosaic_worker.sources.access.local_files import Held, descriptor_name, open_file
+from mosaic_worker.sources.access.gate import Gate, is_url, redacted
+from mosaic_worker.sources.access.local_files import HeldFile, descriptor_name, open_file
 from mosaic_worker.sources.access.zips import file_of, gdal_name, open_bytes
-from mosaic_worker.sources.http.client import saying
+from mosaic_worker.sources.http.client import at_field
 from mosaic_worker.sources.http.remote_files import RemoteFile, RemoteFiles
 from mosaic_worker.sources.readers.gdal_raster import GdalRaster, raster_environment
 from mosaic_worker.sources.readers.jpeg2000 import Codestream, is_jpeg2000
@@ -70,8 +70,8 @@ def open_gdal(
         return _local(admitted, where, files.client.gate if files is not None else None, overview, reopen)
     if files is None:
         raise ValueError("a URL is opened among remote files")
-    raster, name, copy = RemoteRaster(files.get(admitted)), shown(admitted), None
-    with saying(where):
+    raster, name, copy = RemoteRaster(files.get(admitted)), redacted(admitted), None
+    with at_field(where):
         codestream = _codestream(raster.file.read, name, where)
         if room is not None and is_copied(raster.file):
             room(raster.file.size)
@@ -95,10 +95,10 @@ def _local(
 ) -> GdalRaster:
     """Open a file of this machine, or one in an archive."""
     archive = file_of(admitted)
-    with saying(where):
+    with at_field(where):
         opened = open_file(archive, gate)
     with opened as file:
-        alone, held = archive == admitted, Held(file)
+        alone, held = archive == admitted, HeldFile(file)
         with nullcontext(file) if alone else open_bytes(admitted, where, gate) as content:
             _codestream(partial(_read_at, content), admitted, where)
     path = held.path if alone else gdal_name(admitted)
@@ -106,7 +106,7 @@ def _local(
     image = GdalRaster(dataset, admitted, reopen, local=held, overview=overview)
     if not (alone or held.is_still_at(archive)):  # GDAL knows an archive by its path
         image.close()
-        raise RequestError(f"{where}: {archive} changed while it was opened; ask for the mosaic again")
+        raise RequestError(f"{where}: {archive} changed while it was opened; run the request again")
     return _checked(image, where)
 
 
@@ -137,14 +137,14 @@ def _dataset(
                 return rasterio.open(path, driver=driver, **level)
             except RasterioIOError:
                 if raster is not None:
-                    with saying(where):
+                    with at_field(where):
                         raster.raise_failure()
             except UnicodeDecodeError:  # rasterio reads the CRS when it opens a file
                 raise RequestError(
                     f"{where}: {name} describes its coordinate reference system in text that is not UTF-8; assign it "
                     "again, as gdal_edit.py -a_srs does"
                 ) from None
-    raise RequestError(f"{where}: {name} is no GeoTIFF, JPEG 2000 or PNG image, or is damaged")
+    raise RequestError(f"{where}: {name} is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged")
 
 
 def _copied(file: RemoteFile) -> IO[bytes]:
@@ -169,9 +169,9 @@ def _checked(image: GdalRaster, where: str) -> GdalRaster:
     """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
     dataset, problem = image.dataset, None
     if dataset.count == 0 or dataset.subdatasets:
-        problem = "holds several datasets instead of one image"
+        problem = "contains several datasets instead of one image"
     elif any(dtype.startswith("complex") for dtype in dataset.dtypes):
-        problem = "holds complex numbers, which no product takes; convert them to real numbers, such as amplitudes"
+        problem = "contains complex numbers, which no product supports; convert them to real numbers"
     elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
         problem = "refers to another file for its overviews"
     elif len(dataset.files) > 1:

@@ -15,7 +15,7 @@ from rasterio.errors import CRSError, RasterioIOError
 from rasterio.io import DatasetReader
 
 from mosaic_worker.geometry.sampling import Window
-from mosaic_worker.sources.access.local_files import Held
+from mosaic_worker.sources.access.local_files import HeldFile
 from mosaic_worker.sources.access.zips import file_of
 from mosaic_worker.sources.readers.jpeg2000 import Codestream
 from mosaic_worker.sources.readers.raster import BandInfo, Raster, RasterInfo
@@ -61,7 +61,7 @@ class GdalRaster(Raster):
         remote: RemoteRaster | None = None,
         codestream: Codestream | None = None,
         copy: IO[bytes] | None = None,
-        local: Held | None = None,
+        local: HeldFile | None = None,
         overview: int | None = None,
     ) -> None:
         """Take an open dataset.
@@ -191,7 +191,7 @@ class GdalRaster(Raster):
                 found = read(band, window=region)
         except RasterioIOError as error:
             self._raise_failure()
-            raise RequestError(f"{self.name} cannot be read to its end; the file is damaged or incomplete") from error
+            raise RequestError(f"{self.name} cannot be read completely; the file is damaged or incomplete") from error
         self._raise_failure()
         return found
 

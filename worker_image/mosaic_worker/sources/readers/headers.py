@@ -10,7 +10,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import why_nowhere
 from mosaic_worker.sources.access.gate import Gate, is_url
-from mosaic_worker.sources.http.client import Client, saying
+from mosaic_worker.sources.http.client import Client, at_field
 from mosaic_worker.sources.http.remote_files import HEAD, RemoteFiles
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.readers.nodata import numbers_of
@@ -58,11 +58,11 @@ class Headers:
         """What the user should know of the files that were read."""
         return (warning_of(self._masked),) if self._masked else ()
 
-    def expect(self, admitted: Iterable[str]) -> None:
+    def prefetch(self, admitted: Iterable[str]) -> None:
         """Have the beginnings of files fetched that will be opened."""
         for href in map(self.href, filter(is_url, admitted)):
             if href not in self._opened:
-                self._files.get(href).expect([(0, HEAD)])
+                self._files.get(href).prefetch([(0, HEAD)])
 
     def href(self, admitted: str) -> str:
         """An admitted path or URL as it is kept: without its signature."""
@@ -120,8 +120,8 @@ def _header_of(image: Raster, beside: Metadata, band: int, where: str) -> Header
     """
     info, name = image.info, image.name
     if band > len(info.bands):
-        raise RequestError(f"{where}: {name} has {len(info.bands)} band(s), so there is no band {band}")
-    with saying(where):
+        raise RequestError(f"{where}: {name} has {len(info.bands)} band(s), so band {band} does not exist")
+    with at_field(where):
         crs = image.crs if beside.crs is None else beside.crs.to_string()
     transform = info.transform if beside.transform is None else beside.transform
     if problem := _placement_problem(image, transform):

@@ -17,10 +17,10 @@ from mosaic_worker.sources.readers.opening import is_copied, open_raster
 from mosaic_worker.sources.readers.raster import Raster
 
 SCRATCH_BYTES = 2 * 2**30
-EXPECTED_BYTES = MEMORY // 3
+PREFETCH_BYTES = MEMORY // 3
 """That are read ahead for a tile, while that of the tile before is still needed."""
-EXPECTED_IMAGES = 32
-Expected = tuple[str, int | None, int, Window]
+PREFETCH_FILES = 32
+WindowToRead = tuple[str, int | None, int, Window]
 """An admitted path or URL, one of its overviews if not the image itself, a band, and a window that will be read."""
 
 
@@ -58,20 +58,20 @@ class OpenSources:
                 self._open.popitem(last=False)[1].close()
         image = self._open[key]
         if identity is not None and image.identity != identity:
-            raise RequestError(f"{where}: {image.name} changed since the plan was made; ask for the mosaic again")
+            raise RequestError(f"{where}: {image.name} changed since the plan was made; run the request again")
         return image
 
-    def expect(self, expected: Iterable[Expected]) -> None:
+    def prefetch(self, expected: Iterable[WindowToRead]) -> None:
         """Have what lies at servers read in the background, as much of it as the memory for it takes.
 
         What cannot be had now is asked for again when it is read, so nothing is said of it here.
         """
         remote = [
             (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
-        ][:EXPECTED_IMAGES]
+        ][:PREFETCH_FILES]
         for href in dict.fromkeys(href for href, _, _ in remote if (href, None) not in self._open):
-            self._files.get(href).expect([(0, HEAD)])
-        left = EXPECTED_BYTES
+            self._files.get(href).prefetch([(0, HEAD)])
+        left = PREFETCH_BYTES
         for href, band, window in remote:
             with suppress(MosaicError):
                 if (href, None) in self._open or not is_copied(self._files.get(href)):
@@ -79,7 +79,7 @@ class OpenSources:
                     left -= sum(stop - start for start, stop in ranges)
                     if left < 0:
                         return
-                    self._files.get(href).expect(ranges)
+                    self._files.get(href).prefetch(ranges)
 
     def forget(self) -> None:
         """Close all and forget what was read of it, so that files are opened and read again."""

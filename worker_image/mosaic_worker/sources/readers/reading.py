@@ -19,7 +19,7 @@ from mosaic_worker.geometry.sampling import (
     pieces,
 )
 from mosaic_worker.geometry.warping import Number, warp
-from mosaic_worker.sources.http.client import saying
+from mosaic_worker.sources.http.client import at_field
 from mosaic_worker.sources.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.readers.nodata import is_nodata, numbers_of
 from mosaic_worker.sources.readers.open_sources import OpenSources
@@ -128,13 +128,13 @@ def _spread(image: Raster, band: Band, window: Window, where: str) -> NDArray[np
 
 def read_window(image: Raster, band: int, window: Window, where: str) -> NDArray[Any]:
     """The stored numbers of a window; errors name the place."""
-    with saying(where):
+    with at_field(where):
         return image.read(band, window)
 
 
 def _hide(values: NDArray[Any], as_number: float, image: Raster, band: int, window: Window, where: str) -> None:
     """Set the pixels that masks and alpha bands of the image hide in a window of a band."""
-    with saying(where):
+    with at_field(where):
         for hidden in image.hidden(band, window):
             values[hidden] = as_number
 

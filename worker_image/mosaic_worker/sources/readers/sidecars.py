@@ -75,7 +75,7 @@ def metadata_beside(admitted: str, where: str, gate: Gate | None) -> Metadata:
     if content is None:
         return Metadata()
     if len(content) > LARGEST_METADATA:
-        raise RequestError(f"{where}: {name} is larger than the 1 MiB that are read; delete it, or shorten it")
+        raise RequestError(f"{where}: {name} is larger than 1 MiB, the limit; delete or shorten it")
     try:
         root = fromstring(content, forbid_dtd=True)
         return Metadata(_crs(root), _transform(root), dict(map(_band, root.iterfind("PAMRasterBand"))))

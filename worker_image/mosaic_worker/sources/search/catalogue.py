@@ -19,7 +19,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import cut_at_antimeridian
-from mosaic_worker.sources.access.gate import shown
+from mosaic_worker.sources.access.gate import redacted
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.items.item import CLOUD_COVER, StacItem, item_of
@@ -111,7 +111,7 @@ class Catalogue:
         repeated = self._find(collection, interval, area, most + 1, enough, query, most_cloud)
         if len(observations) > most:
             raise RequestError(
-                f"{self.where}: more than {most} scenes are there; narrow the dates, the area or maxCloudCover"
+                f"{self.where}: more than {most} scenes match; narrow the dates, the area or maxCloudCover"
             )
         notes = list(observations.notes)
         if repeated:
@@ -160,7 +160,7 @@ class Catalogue:
             conditions = dict(query or {})
             if not api.conforms_to(ConformanceClasses.QUERY):
                 if conditions:
-                    raise RequestError(f"{self.where}.query: {shown(self.url)} has no query extension; leave it out")
+                    raise RequestError(f"{self.where}.query: {redacted(self.url)} has no query extension; leave it out")
             elif most_cloud is not None:
                 conditions.setdefault(CLOUD_COVER, {"lte": most_cloud})
             with self._understood():
@@ -171,7 +171,7 @@ class Catalogue:
                     query=conditions or None,
                     limit=min(PAGE, count),
                 )
-                pages = Pages(search.pages_as_dicts(), f"{self.where}: what {shown(self.url)}")
+                pages = Pages(search.pages_as_dicts(), f"{self.where}: what {redacted(self.url)}")
                 found = False
                 for document in pages:
                     if most_cloud is None or _cloud_cover(document) <= most_cloud:
@@ -204,7 +204,7 @@ class Catalogue:
         except MosaicError:
             raise
         except (STACError, STACTypeError, ValueError, KeyError, TypeError, AttributeError):
-            raise RequestError(f"{self.where}: {shown(self.url)} is no STAC API") from None
+            raise RequestError(f"{self.where}: {redacted(self.url)} is not a STAC API") from None
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
@@ -214,9 +214,11 @@ class Catalogue:
         except MosaicError:
             raise
         except NotImplementedError:
-            raise RequestError(f"{self.where}: {shown(self.url)} is a STAC catalogue that cannot be searched") from None
+            raise RequestError(
+                f"{self.where}: {redacted(self.url)} is a STAC catalogue that cannot be searched"
+            ) from None
         except (STACError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-            raise PassingError(f"{self.where}: {shown(self.url)} gave an answer that is no STAC ({error})") from None
+            raise PassingError(f"{self.where}: {redacted(self.url)} returned invalid STAC ({error})") from None
 
     def _require(self, api: Api, collection: str) -> None:
         """Refuse a collection that is not there; an API that does not list its collections is believed."""
@@ -231,7 +233,9 @@ class Catalogue:
         if known and collection not in known:
             near = did_you_mean(collection, known)
             few = f"; it has {', '.join(known[:10])}" if len(known) <= 10 else ""
-            raise RequestError(f"{self.where}.collection: {shown(self.url)} has no collection {collection}{near}{few}")
+            raise RequestError(
+                f"{self.where}.collection: {redacted(self.url)} has no collection {collection}{near}{few}"
+            )
 
     def _place(self, document: Mapping[str, Any]) -> str:
         """The URL of an Item, by which it is read again, and from which its relative references start.

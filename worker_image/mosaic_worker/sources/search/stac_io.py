@@ -9,9 +9,9 @@ from pystac import Link
 from pystac.utils import HREF
 from pystac_client.stac_api_io import StacApiIO
 
-from mosaic_worker.sources.access.gate import origin, shown
-from mosaic_worker.sources.http.client import Client, saying
-from mosaic_worker.sources.http.retries import PASSING
+from mosaic_worker.sources.access.gate import origin, redacted
+from mosaic_worker.sources.http.client import Client, at_field
+from mosaic_worker.sources.http.retries import RETRYABLE
 
 UNAUTHORIZED = 401
 EXPLAINED = 300
@@ -78,7 +78,7 @@ class StacIO(StacApiIO):
         own = origin(href) == origin(self._url)  # a link may lead to any server
         for fresh in (False, True):
             ours = self._headers(fresh) if own else {}
-            with saying(self._where):
+            with at_field(self._where):
                 response = self.session.request(
                     method, href, headers={**(headers or {}), **ours}, params=query, json=body
                 )
@@ -86,8 +86,8 @@ class StacIO(StacApiIO):
                 return str(response.text)
             if response.status_code != UNAUTHORIZED or not ours:
                 break
-        told = f"{self._where}: the server answered {response.status_code} for {shown(href)}"
-        if response.status_code in PASSING:
+        told = f"{self._where}: the server answered {response.status_code} for {redacted(href)}"
+        if response.status_code in RETRYABLE:
             raise PassingError(told)
         raise RequestError(f"{told}{_explanation(response.text)}")
 
