@@ -200,5 +200,5 @@ def test_an_answer_that_breaks_the_rule_for_json_is_said_to_be_no_stac(tmp_path:
         real = json.dumps
         monkeypatch.setattr(json, "dumps", lambda given, **more: real(given, **more).replace('"VALUE"', value))
         catalogue = Catalogue(api, "spec.source.stac", Client(own_machine(tmp_path)))
-        with pytest.raises(PassingError, match="gave an answer that is no STAC"):
+        with pytest.raises(PassingError, match="returned invalid STAC"):
             catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)
