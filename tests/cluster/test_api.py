@@ -134,7 +134,7 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     for side, value in zip(("West", "South", "East", "North"), eds.items[0]["bbox"], strict=True):
         form.get_by_label(side).fill(str(value))
     expect(form.locator("#found")).to_contain_text("1 scene")
-    for hidden in ("clouds", "their shadows"):
+    for hidden in ("clouds", "cloud shadows"):
         form.get_by_label(hidden, exact=True).uncheck()
     form.get_by_label("Resolution").fill("20")
     form.get_by_label("Name (optional)").fill("on-the-page")
