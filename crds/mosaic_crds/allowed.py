@@ -1,4 +1,4 @@
-"""What an installation allows requests to name of its cluster. Who installs it decides; the contract cannot know."""
+"""What requests may name in the cluster of an installation; its administrator decides."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from mosaic_crds.spec import Execution
 
 @dataclass(frozen=True)
 class Allowed:
-    """The names that `spec.execution` may hold; none by default.
+    """The names that `spec.execution` may have; none by default.
 
     Attributes:
         priority_classes: PriorityClasses. With system-node-critical, say, a request would evict the pods of others.

@@ -1,16 +1,16 @@
-"""The one error tree, and the exit codes by which a pod tells the operator whose fault it was."""
+"""The error tree, and the exit codes by which the operator knows the kind of a failure."""
 
 from typing import ClassVar
 
 
 class MosaicError(Exception):
-    """An error with a message for the person who asked: what was wrong, where, and what to do, in one sentence."""
+    """An error with a message for the user: what is wrong, where, and what to do, in one sentence."""
 
     exit_code: ClassVar[int] = 1
 
 
 class RequestError(MosaicError):
-    """The request, or what it points to, cannot work; the same request will fail again, so nobody retries it.
+    """The request, or what it refers to, is invalid. The same request would fail again, so it is not retried.
 
     Attributes:
         field: of the request, that is to blame, such as spec.source.files.scenes[0].item; None where it is not known.
@@ -24,6 +24,6 @@ class RequestError(MosaicError):
 
 
 class PassingError(MosaicError):
-    """A source or store did not answer as it should; the same request may succeed later."""
+    """A source or the store failed. The same request can succeed later."""
 
     exit_code = 43

@@ -1,4 +1,4 @@
-"""JSON that others wrote: one reader and one rule for uploads, bodies of calls, STAC, servers' answers and requests.
+"""Reads JSON that others wrote: uploads, bodies of calls, STAC, responses and requests, by one rule.
 
 The rule is that of I-JSON (RFC 7493): UTF-8, each name once in an object, numbers that a double can hold, no lone
 surrogates. Besides, no NUL, which PostgreSQL cannot store, and no more levels or bytes than anybody needs. What breaks
@@ -64,7 +64,7 @@ def parse_json(content: str | bytes, where: str, largest: int = LARGEST_JSON) ->
 
 
 class ShallowDecoder(json.JSONDecoder):
-    """Decodes JSON of any depth: where Python's own decoder gives up, deep values are read as the text "...".
+    """Decodes JSON of any depth: if it is too deep for Python's own decoder, deep values become the text "...".
 
     For lists and watches of an API server, which holds objects of up to 10,000 levels: one object of one user would
     hide those of all others. So much is kept that the rule above still refuses a request that was cut.

@@ -1,4 +1,4 @@
-"""The names by which the parts know each other's things: in the API, in the environment of pods, and in a store.
+"""The names that the packages share: in the API and in a store.
 
 Every name follows from its inputs alone, so that a second run finds the first one's work.
 """
@@ -17,25 +17,25 @@ LABEL_REQUEST = f"{GROUP}/request"
 LABEL_STEP = f"{GROUP}/step"
 """On Jobs and pods: the step."""
 LABEL_OWNER = f"{GROUP}/owner"
-"""On a request that the API applied: the id of the user who owns it, for fair turns. Nobody else may set it."""
+"""On a request from the API: the id of its owner, for a fair order. Only the API may set it."""
 LABEL_FINISHED = f"{GROUP}/finished"
-"""On requests that are over: the phase. On their Jobs too. What has it is left out of lists and watches."""
+"""On finished requests and their Jobs: the phase. It excludes them from lists and watches."""
 ANNOTATION_ROW = f"{GROUP}/row"
-"""On a request that was asked for in a database: the id of its row."""
+"""On a request that was created in a database: the id of its row."""
 
 
 def job_name(request: str, step: str) -> str:
-    """The Job of a request's step."""
+    """The name of the Job of a step."""
     return f"{request}-{step}"
 
 
 def input_name(owner: str, digest: str) -> str:
-    """The Secret with the input of the pods of an owner, the uid of a request or `sweep`; other content, other name."""
+    """The name of the Secret with the input of pods. The owner is the uid of a request or `sweep`."""
     return f"mosaic-{owner}-{digest[:16]}"
 
 
 WORK_FOLDER = "work/"
-"""Of all unfinished work."""
+"""The folder of all unfinished work."""
 
 
 def work_prefix(uid: str) -> str:
@@ -54,12 +54,12 @@ def plan_key(uid: str) -> str:
 
 
 def part_key(uid: str, tile: int, digest: str) -> str:
-    """The part of a tile, named by its content, so that two of them never meet under one name."""
+    """The part of a tile. Its name contains its digest, so different parts never have the same name."""
     return f"{work_prefix(uid)}tiles/{tile}-{digest[:16]}.tif"
 
 
 def record_key(uid: str, tile: int, skipped: Sequence[int] = ()) -> str:
-    """The record that a tile is done; the first one stays.
+    """The record of a finished tile; the first one stays.
 
     Args:
         uid: of the request.

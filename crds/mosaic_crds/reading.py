@@ -1,4 +1,4 @@
-"""From the text of a file to the one document in it: YAML as Kubernetes reads it, without what could do harm."""
+"""Reads the document in a text: YAML as Kubernetes reads it, without its dangerous features."""
 
 import re
 from collections.abc import Hashable
@@ -16,14 +16,14 @@ class _Loader(yaml.SafeLoader):
     """YAML in which times stay text and 1e-6 is a number, and that has neither aliases nor fields given twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases: nested ones make a small text a huge document."""
+        """Refuse aliases: nested ones turn a small text into a huge document."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed in a request")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a field that is given twice, of which one would silently win."""
+        """Refuse a duplicate field, of which one would silently win."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):

@@ -1,4 +1,4 @@
-"""The last handler of every command: an error that nobody expected becomes one sentence and a report in a file.
+"""The last handler of every command: an unexpected error becomes one sentence and a report in a file.
 
 The report is the traceback, without the values of variables and without what looks like a secret.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 UNEXPECTED = 70
 """Exit code after an unexpected error: EX_SOFTWARE of sysexits.h."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells give it (128 + SIGINT)."""
+"""Exit code after Ctrl-C, as shells return it (128 + SIGINT)."""
 BROKEN_PIPE = 141
-"""Exit code when nobody reads the output any more, as shells give it (128 + SIGPIPE)."""
+"""Exit code when the output is closed, as shells return it (128 + SIGPIPE)."""
 MOST_FRAMES = 200
 """Of a traceback; one of endless recursion has a thousand."""
 LONGEST_MESSAGE = 300
@@ -36,11 +36,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def guarded(command: str, main: Callable[[], int]) -> int:
-    """Run the main function of a command; give its exit code.
+    """Run the main function of a command; return its exit code.
 
     Args:
         command: its name, before messages.
-        main: gives an exit code.
+        main: returns an exit code.
     """
     plain_output()
     try:

@@ -1,4 +1,4 @@
-"""From the JSON schema of a model to a structural schema, which is what the API server takes."""
+"""Converts the JSON schema of a model to a structural schema, which the API server accepts."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _KEPT = (
     "required", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "allOf", "properties", "items",
     "additionalProperties",
 )  # fmt: skip
-"""What a structural schema may say, in the order in which it reads well."""
+"""The keywords of a structural schema, in a readable order."""
 
 
 def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
 
 
 def without_defaults(value: Any, schema: dict[str, Any]) -> Any:
-    """A value without the fields in it that have the default of a structural schema; they mean the same when absent."""
+    """A value without fields that have their default in a structural schema; absent, they mean the same."""
     if isinstance(value, list):
         return [without_defaults(item, schema.get("items", {})) for item in value]
     if not isinstance(value, dict):
@@ -51,7 +51,7 @@ def _is_default(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def _flags(node: dict[str, Any]) -> dict[str, Any]:
-    """What a node says of itself, in the words of a structural schema."""
+    """The keywords of a node itself."""
     found = dict(node)
     if "const" in node:
         found["enum"] = [node["const"]]
@@ -69,7 +69,7 @@ def _flags(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contents(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """What a node says of its fields, items or entries; the server checks no pattern of a map's keys."""
+    """The keywords about fields, items or entries of a node; the server does not check the keys of maps."""
     if "properties" in node:
         fields = {name: structural(field, definitions) for name, field in node["properties"].items()}
         return {"properties": fields, "additionalProperties": None}

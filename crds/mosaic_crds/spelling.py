@@ -1,4 +1,4 @@
-"""What a misspelt word was probably meant to be."""
+"""Suggests the intended word for a misspelt one."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
@@ -9,7 +9,7 @@ ALIKE = 0.6
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that a word is probably meant to be, upper and lower case alike; None where none is near."""
+    """The candidate nearest to a word, ignoring case; None if none is near."""
     lower = word.lower()
 
     def likeness(candidate: str) -> tuple[float, int]:

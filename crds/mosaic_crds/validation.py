@@ -1,4 +1,4 @@
-"""From a document, or its text, to a valid MosaicRequest; or one sentence that says why not."""
+"""Validates a document or its text as a MosaicRequest; an error is one sentence."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _REQUIREMENTS = {
     "model_type": "a mapping of fields is allowed",
     "invalid_key": "the name of a field is text, so write it in quotes",
 }
-"""What is allowed instead, by pydantic's kind of error."""
+"""What is allowed, by pydantic's kind of error."""
 
 
 def parse_request(text: str, where: str) -> MosaicRequest:
@@ -83,7 +83,7 @@ def expect_size(spec: object, where: str = "the request") -> None:
 
 
 def load_execution(spec: object) -> Execution:
-    """How a spec, whose other parts need not be there, is to be executed.
+    """Validate spec.execution alone; the rest of the spec can be missing.
 
     Raises:
         RequestError: its execution is not valid; one sentence says why.
@@ -140,7 +140,7 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _fields_at(location: Sequence[int | str]) -> list[str]:
-    """The names of the fields of the model at a location, which lies in models, lists and maps of models."""
+    """The names of the fields of the model at a location, inside models, lists and maps of models."""
     model: type[BaseModel] = MosaicRequest
     within_model = True
     for step in location:

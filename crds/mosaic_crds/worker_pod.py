@@ -1,8 +1,8 @@
-"""The contract between the operator and a worker image: all that a pod is given, and all that it answers.
+"""The contract between the operator and a worker image: everything a pod receives and returns.
 
-A request keeps the image that planned it, so an operator starts images of earlier releases. Within an API version names
-and meanings here therefore stay; a new variable or field is optional, and what it means when absent is what earlier
-releases did (docs/decisions/0036-a-request-keeps-its-image.md).
+A request keeps the image that planned it, so an operator also starts images of earlier releases. Within an API version
+names and meanings therefore stay the same. A new variable or field is optional; its default is what earlier releases
+did (docs/decisions/0036-a-request-keeps-its-image.md).
 
 - Argument: the step. Answer: the exit code (mosaic_crds.errors) and the termination message, JSON whose content for
   `plan` is mosaic_crds.status.PlanSummary, for `finalize` mosaic_crds.status.ResultStatus or TILES_LEFT, and after a
@@ -80,13 +80,13 @@ class PodInput:
 
     @classmethod
     def of(cls, document: Any) -> Self:
-        """Pack a document; the same document always gives the same bytes."""
+        """Pack a document; the same document always results in the same bytes."""
         text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return cls(gzip.compress(text.encode(errors="surrogatepass"), compresslevel=6, mtime=0))
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the content. The pod gets it beside the Secret, so that nobody can exchange the Secret."""
+        """The SHA-256 of the content. The pod also gets it in its environment, so the Secret cannot be exchanged."""
         return hashlib.sha256(self.content).hexdigest()
 
     def unpack(self, digest: str) -> Any:

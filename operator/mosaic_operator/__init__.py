@@ -1,1 +1,1 @@
-"""The operator: watches MosaicRequests, creates the Jobs that make them, and tells how they stand."""
+"""The operator: watches MosaicRequests, creates their Jobs, and writes their status."""
