@@ -58,7 +58,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
 
     app = FastAPI(
         title="mosaic-operator",
-        summary="Seamless satellite mosaics: ask for them, watch them, see them, keep and share.",
+        summary="Create, watch, show and share seamless satellite mosaics.",
         version=version(DISTRIBUTION),
         openapi_url=f"{API}/openapi.json",
         docs_url=None,

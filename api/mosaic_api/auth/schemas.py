@@ -14,34 +14,34 @@ Role = Literal["viewer", "editor", "admin"]
 
 
 class TokenCreate(ApiModel):
-    """A token that is asked for."""
+    """A new token to create."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"label": "nightly mosaics", "scopes": ["write"], "days": 90}]}
     )
 
     label: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
-    """By which you know it."""
+    """A label to recognise it by."""
     scopes: list[Literal["read", "write", "admin"]] = Field(default=["write"], min_length=1, max_length=3)
-    """What it may be used for; each includes those before it, and none allows more than your role does."""
+    """Its scopes; each includes those before it, and none allows more than your role."""
     days: int | None = Field(default=365, ge=1, le=3660)
-    """After which it ends; never if null."""
+    """The number of days until it expires; null for never."""
 
 
 class Token(ApiModel):
-    """A token, or a login in a browser."""
+    """A token, or a session of a browser."""
 
     id: uuid.UUID
     label: str
     scopes: list[str]
-    """What it may be used for; `session` is a login in a browser."""
+    """Its scopes; `session` is a session of a browser."""
     created: datetime
     expires: datetime | None
     last_used: datetime | None
 
     @classmethod
     def of(cls, row: TokenRow) -> Self:
-        """As it is told; its secret is known to nobody here."""
+        """The row without the digest of its secret."""
         return cls(
             id=row.id,
             label=row.label,
@@ -57,7 +57,7 @@ class CreatedToken(ApiModel):
 
     token: Token
     secret: str
-    """For the header `Authorization: Bearer …`; it is shown this once."""
+    """For the header `Authorization: Bearer …`; only shown once."""
 
 
 class TokenList(ApiModel):
@@ -67,20 +67,20 @@ class TokenList(ApiModel):
 
 
 class CurrentUser(ApiModel):
-    """Who asks, and what they may do."""
+    """The current user and role."""
 
     name: str | None
-    """Null for nobody."""
+    """null without authentication."""
     role: Role | None
-    """What may be done: look; ask and keep; see to what is others'. With a token it may be less than the user's."""
+    """viewer: read; editor: create and change; admin: also what others own. A token may allow less."""
     single_user: bool
-    """Whether there is no login here."""
+    """Whether this installation has one user and no login."""
     login_url: str | None
-    """Where a browser logs in, if that is what is missing."""
+    """The URL of the login page, if a login is needed."""
 
 
 class User(ApiModel):
-    """Somebody who is known here."""
+    """A user."""
 
     id: uuid.UUID
     name: str
@@ -90,22 +90,22 @@ class User(ApiModel):
 
     @classmethod
     def of(cls, row: UserRow) -> Self:
-        """As it is told."""
+        """The row as JSON."""
         return cls.model_validate(row, from_attributes=True)
 
 
 class UserList(ApiModel):
-    """Everybody who is known here."""
+    """All users."""
 
     users: list[User]
 
 
 class UserPatch(ApiModel):
-    """What can be changed of a user."""
+    """The fields of a user that can change."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "editor"}, {"disabled": True}]})
 
     role: Role | None = None
-    """Where the OpenID provider's groups have roles, the next login sets it anew."""
+    """If groups of the OpenID provider map to roles, the next login sets the role again."""
     disabled: bool | None = None
-    """Whether the user, all tokens and all logins are shut out."""
+    """Whether the user is disabled, with all tokens and sessions."""

@@ -1,4 +1,4 @@
-"""A dataset as it is told over REST, also from one installation to another."""
+"""The REST schemas of datasets, which installations also exchange."""
 
 import uuid
 from datetime import datetime
@@ -20,17 +20,17 @@ class DatasetFile(ApiModel):
 
 
 class DatasetSharing(ApiModel):
-    """How a dataset stands to the central installation."""
+    """The state of a dataset on the central server."""
 
     id: uuid.UUID | None
-    """Its id there, once it is there."""
+    """Its id there, after it was shared."""
     state: str | None
     """waiting, done or failed; null if it was fetched from there."""
     wish: str | None
     """share or unshare."""
     attempts: int
     next: datetime | None
-    """When it is tried again."""
+    """The time of the next attempt."""
     message: str | None
 
 
@@ -42,13 +42,13 @@ class Dataset(ApiModel):
     name: str
     description: str
     creator: str
-    """As people write it."""
+    """The author, as free text."""
     owner: str | None
-    """The name of whom it belongs to."""
+    """The name of its owner."""
     mine: bool
-    """Whether it belongs to who asks."""
+    """Whether you own it."""
     shared: bool
-    """Whether everybody here may see it."""
+    """Whether all users of this installation may see it."""
     created: datetime
     changed: datetime
     bounds: tuple[float, float, float, float]
@@ -56,16 +56,16 @@ class Dataset(ApiModel):
     footprint: dict[str, Any]
     """GeoJSON geometry."""
     files: dict[str, DatasetFile]
-    """original: as it was sent; display: what is shown of it, if that is another file."""
+    """original: the uploaded file; display: what the map shows, if that is another file."""
     details: dict[str, Any]
-    """The bands and statistics of an image; the layers, their fields and what is shown of a vector file."""
+    """Bands and statistics of an image; layers, fields and shown features of a vector file."""
     version: str
-    """Of what can be changed of it: its ETag, for If-Match."""
+    """The ETag of its editable fields, for If-Match."""
     central: DatasetSharing | None = None
 
     @classmethod
     def of(cls, row: DatasetRow, principal: Principal) -> Self:
-        """As it is told to the principal."""
+        """The row as the principal may see it."""
         mine = row.owner_id == principal.user_id
         return cls(
             id=row.id,
@@ -97,9 +97,9 @@ class DatasetList(ApiModel):
 
     datasets: list[Dataset]
     total: int
-    """Of all pages."""
+    """The number of datasets on all pages."""
     next: str | None
-    """The address of the next page."""
+    """The URL of the next page."""
 
 
 def _sharing(row: DatasetRow) -> DatasetSharing | None:

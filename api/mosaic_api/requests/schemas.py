@@ -26,35 +26,35 @@ EXAMPLE: dict[str, Any] = {
 
 
 class RequestCreate(ApiModel):
-    """What is asked for."""
+    """A new request."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: str | None = None
-    """Small letters, digits and hyphens; made from the product if absent."""
+    """Lower-case letters, digits and hyphens; generated from the product if absent."""
     spec: Spec
     """The spec of a MosaicRequest."""
 
 
 class RequestPatch(ApiModel):
-    """What can be changed of a mosaic."""
+    """The fields of a request that can change."""
 
     model_config = ConfigDict(extra="forbid")
 
     shared: StrictBool
-    """Whether everybody here may see it."""
+    """Whether all users of this installation may see it."""
 
 
 class Request(ApiModel):
-    """A mosaic that was asked for."""
+    """A request, and what is known of its progress and result."""
 
     id: uuid.UUID
     name: str
     namespace: str
     owner: str | None
-    """The name of whom it belongs to."""
+    """The name of its owner."""
     mine: bool
-    """Whether it belongs to who asks."""
+    """Whether you own it."""
     origin: str
     """api, cluster (kubectl), overlays (the research system's table) or command."""
     shared: bool
@@ -62,24 +62,24 @@ class Request(ApiModel):
     started: datetime | None
     completed: datetime | None
     cancelling: bool
-    """Whether it is wished that it stops."""
+    """Whether it has been cancelled and still runs."""
     phase: Phase
     terminal: bool
     """Whether no other phase follows."""
     working: bool
     """Whether a step of the request is at work."""
     spec: dict[str, Any]
-    """What was asked for; to others than its owner without the queries and user names of addresses."""
+    """The spec of the MosaicRequest; users other than the owner see URLs without queries and user names."""
     redacted: bool
-    """Whether anything of its addresses is left out, since it may be secret and somebody else owns it."""
+    """Whether parts of URLs are removed, because they may be secret and another user owns the request."""
     status: dict[str, Any]
-    """That of the MosaicRequest: message, plan, progress, result."""
+    """The status of the MosaicRequest: message, plan, progress, result."""
     item: dict[str, Any] | None = None
-    """The STAC Item of the published mosaic; only where one mosaic is asked for."""
+    """The STAC Item of the published mosaic; only in the response for a single request."""
 
     @classmethod
     def of(cls, row: RequestRow, principal: Principal, *, whole: bool = True) -> Self:
-        """As it is told to the principal."""
+        """The row as the principal may see it."""
         mine = row.owner_id is not None and row.owner_id == principal.user_id
         seen: dict[str, Any] = {"spec": row.spec, "status": row.status, "item": row.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)
@@ -104,10 +104,10 @@ class Request(ApiModel):
 
 
 class RequestList(ApiModel):
-    """A page of mosaics, newest first."""
+    """A page of requests, newest first."""
 
     requests: list[Request]
     total: int
-    """Of all pages."""
+    """The number of requests on all pages."""
     next: str | None
-    """The address of the next page."""
+    """The URL of the next page."""

@@ -53,7 +53,7 @@ class FileArea(ApiModel):
 
 @router.post("", openapi_extra=BODY)
 async def read_area(request: Request, principal: CurrentPrincipal, context: ContextDep) -> FileArea:
-    """Read the polygons of a vector file, in whatever coordinates, as the area of a request."""
+    """Read the polygons of a vector file, in any CRS, as the area of a request."""
     principal.require("editor")
     size = announced(request, context.settings.max_upload_bytes)
     cancelled = threading.Event()

@@ -1,6 +1,7 @@
-"""/central: what others shared with the central installation, and mosaics asked of it.
+"""/central: datasets that others shared with the central server, and requests created on it.
 
-All who are here call it with one token, so that it cannot say who of them owns a request: all see it as others do.
+All users of this installation call it with one token. It does not know which of them owns a request, so all of them
+see requests without secrets.
 """
 
 import uuid
@@ -53,7 +54,7 @@ async def called(request: Request, principal: Principal, context: Context, call:
 
 @router.get("")
 async def get_central_status(request: Request, principal: CurrentPrincipal, context: ContextDep) -> CentralStatus:
-    """Whether there is a central installation, and whether it answers."""
+    """Get whether a central server is configured, and whether it responds."""
     url = context.settings.central_url or None
     try:
         await called(
@@ -70,7 +71,7 @@ async def get_central_status(request: Request, principal: CurrentPrincipal, cont
 
 @router.get("/datasets")
 async def list_central_datasets(request: Request, principal: CurrentPrincipal, context: ContextDep) -> dict[str, Any]:
-    """What others shared there, with the parameters of /datasets."""
+    """List the datasets that others shared there, with the parameters of /datasets."""
     asked = dict(request.query_params) | {"scope": "shared"}
     told = await called(request, principal, context, lambda central: central.get("datasets", CentralDatasetList, asked))
     return _page(request, told)
@@ -80,7 +81,7 @@ async def list_central_datasets(request: Request, principal: CurrentPrincipal, c
 async def get_central_dataset(
     dataset_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
 ) -> dict[str, Any]:
-    """A dataset there."""
+    """Get a dataset there."""
     path = f"datasets/{dataset_id}"
     told = await called(request, principal, context, lambda central: central.get(path, CentralDataset))
     return told.model_dump(mode="json")
@@ -95,7 +96,7 @@ async def fetch_central_dataset(
     context: ContextDep,
     service: DatasetServiceDep,
 ) -> schemas.Dataset:
-    """Take a dataset over from there; fetched again, it is the same one."""
+    """Copy a dataset from there; fetched again, it is the same one."""
     fetching = lambda central: fetch_dataset(service, central, principal, dataset_id)  # noqa: E731
     return schemas.Dataset.of(await _taken(fetching, request, response, principal, context, service), principal)
 
@@ -104,7 +105,7 @@ async def fetch_central_dataset(
 async def create_central_request(
     asked: RequestCreate, request: Request, principal: CurrentPrincipal, context: ContextDep
 ) -> dict[str, Any]:
-    """Ask it for a mosaic."""
+    """Create a request there."""
     principal.require("editor")
     told = await called(request, principal, context, lambda central: central.ask(asked.model_dump()))
     return redacted(told.model_dump(mode="json"))
@@ -112,7 +113,7 @@ async def create_central_request(
 
 @router.get("/requests")
 async def list_central_requests(request: Request, principal: CurrentPrincipal, context: ContextDep) -> dict[str, Any]:
-    """The mosaics there that this installation's token may see, with the parameters of /requests."""
+    """List the requests there that this installation's token may see, with the parameters of /requests."""
     asked = dict(request.query_params)
     told = await called(request, principal, context, lambda central: central.get("requests", CentralRequestList, asked))
     page = _page(request, told)
@@ -123,7 +124,7 @@ async def list_central_requests(request: Request, principal: CurrentPrincipal, c
 async def get_central_request(
     request_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
 ) -> dict[str, Any]:
-    """A mosaic there."""
+    """Get a request there."""
     path = f"requests/{request_id}"
     told = await called(request, principal, context, lambda central: central.get(path, CentralRequest))
     return redacted(told.model_dump(mode="json"))
@@ -138,7 +139,7 @@ async def fetch_central_request(
     context: ContextDep,
     service: DatasetServiceDep,
 ) -> schemas.Dataset:
-    """Take a published mosaic over from there, as an image; fetched again, it is the same one."""
+    """Copy a published mosaic from there, as an image; fetched again, it is the same dataset."""
     fetching = lambda central: fetch_mosaic(service, central, principal, request_id)  # noqa: E731
     return schemas.Dataset.of(await _taken(fetching, request, response, principal, context, service), principal)
 

@@ -1,4 +1,4 @@
-"""/datasets: local data kept, found, shown, shared and deleted."""
+"""/datasets: upload, find, show, share and delete datasets."""
 
 import hashlib
 import uuid
@@ -98,7 +98,7 @@ async def create_dataset(
         uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
     ] = None,
 ) -> schemas.Dataset:
-    """Keep an image, a vector file or a point; the type of a file is known by its content."""
+    """Create a dataset: an image, a vector file or a point. The content of a file determines its format."""
     principal.require("editor")
     size = announced(request, context.settings.max_upload_bytes)
     with (
@@ -146,7 +146,7 @@ def list_datasets(
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.DatasetList:
-    """The datasets that you may see, newest first."""
+    """List the datasets that you may see, newest first."""
     with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
     following = request.url.include_query_params(before=page.datasets[-1].id) if page.more else None
@@ -178,7 +178,7 @@ IfMatch = Annotated[
 
 @router.get("/{dataset_id}")
 def get_dataset(dataset: FoundDataset, principal: CurrentPrincipal, response: Response) -> schemas.Dataset:
-    """A dataset."""
+    """Get a dataset."""
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
     return schemas.Dataset.of(dataset, principal)
 
@@ -194,7 +194,7 @@ async def update_dataset(
     service: DatasetServiceDep,
     seen: IfMatch = None,
 ) -> schemas.Dataset:
-    """Change what is said of a dataset, whether it is shared here, or where a point or a placed picture is."""
+    """Change the fields of a dataset, share it in this installation, or move a point or a placed image."""
     moved = partial(service.move, principal, dataset_id, change, seen)
     if change.corners is None:
         dataset = await anyio.to_thread.run_sync(moved)
@@ -209,9 +209,9 @@ async def update_dataset(
 def delete_dataset(
     dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep, seen: IfMatch = None
 ) -> None:
-    """Delete a dataset; for some days it can be had back.
+    """Delete a dataset; it can be restored for some days.
 
-    If it was shared from here with the central installation, it is deleted there too, as soon as that answers.
+    If this installation shared it with the central server, it is deleted there too, as soon as that responds.
     """
     with context.database.transaction() as session:
         crud.remove(session, principal, dataset_id, seen)
@@ -219,21 +219,21 @@ def delete_dataset(
 
 @router.post("/{dataset_id}/restore")
 def restore_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
-    """Have a deleted dataset back; it is not shared with the central installation again."""
+    """Restore a deleted dataset; it is not shared with the central server again."""
     with context.database.transaction() as session:
         return schemas.Dataset.of(crud.restore(session, principal, context.settings, dataset_id), principal)
 
 
 @router.post("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
 def share_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
-    """Share a dataset with the central installation; it is brought there as soon as that answers."""
+    """Share a dataset with the central server; it is uploaded as soon as that responds."""
     with context.database.transaction() as session:
         return schemas.Dataset.of(outbox.share(session, context.settings, principal, dataset_id, True), principal)
 
 
 @router.delete("/{dataset_id}/share", status_code=HTTPStatus.ACCEPTED)
 def unshare_dataset(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Dataset:
-    """Take a dataset back from the central installation; it stays here."""
+    """Stop sharing a dataset with the central server; it stays in this installation."""
     with context.database.transaction() as session:
         return schemas.Dataset.of(outbox.share(session, context.settings, principal, dataset_id, False), principal)
 
@@ -251,7 +251,7 @@ async def get_dataset_file(
     principal: CurrentPrincipal,
     context: ContextDep,
 ) -> Response:
-    """A file of a dataset, as it was sent or as it is shown, whole or one range of it (`Range: bytes=…`)."""
+    """Get the original or the display file of a dataset, or one range of it (`Range: bytes=…`)."""
     return await _sent(dataset, role, request, principal, context)
 
 
@@ -260,7 +260,7 @@ async def get_dataset_file(
 async def get_dataset_features(
     request: Request, dataset: FoundDataset, principal: CurrentPrincipal, context: ContextDep
 ) -> Response:
-    """The features of a vector file as GeoJSON in degrees; `details.shown` tells whether these are all."""
+    """Get the features of a vector file as GeoJSON in degrees; `details.shown` says whether these are all."""
     if dataset.kind != "vector":
         raise NotFound(f"the dataset {dataset.id} is no vector file")
     return await _sent(dataset, "display", request, principal, context)
@@ -279,7 +279,7 @@ async def get_dataset_tile(
     minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
     maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
 ) -> Response:
-    """A tile of a web map (EPSG:3857, 256 pixels) of an image, transparent where there is no data."""
+    """Get a tile of a web map (EPSG:3857, 256 pixels) of an image; no data is transparent."""
     limits = DatasetPatch(minimum=minimum, maximum=maximum).look.get("limits")
     told = f"{dataset.files} {dataset.details} {colormap} {limits} {z}/{x}/{y}"
     headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
@@ -299,7 +299,7 @@ async def get_dataset_values(
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> PointValues:
-    """The values of all bands of an image at a place."""
+    """Get the values of all bands of an image at a position."""
     values = partial(rendering.values_at, context.cogs, dataset, lon, lat)
     return PointValues(bands=[BandValue(**band) for band in await context.reads.run(principal.user_id, values)])
 

@@ -1,4 +1,4 @@
-"""/estimate, /scenes and /indices: what can be known before a mosaic is asked for."""
+"""/estimate, /scenes and /indices: what is known before a request is created."""
 
 import json
 from functools import cache, partial
@@ -119,7 +119,7 @@ async def estimate_request(
     context: ContextDep,
     whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
 ) -> Estimate:
-    """What a mosaic would be, without asking for it."""
+    """Estimate the size and cost of a mosaic without creating a request."""
     settings = context.settings
     if not whole:
         quick = await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
@@ -134,7 +134,7 @@ async def estimate_request(
 async def count_scenes(
     request: Request, searched: SceneSearch, principal: CurrentPrincipal, context: ContextDep
 ) -> estimates.SceneCount:
-    """How many scenes a source has in an area, from when, and how cloudy they are."""
+    """Count the scenes of a source in an area, with their dates and cloud cover."""
     spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
     wanted = (await run_in_threadpool(parse_request, context.settings.namespace, estimates.NAME, spec)).spec
     work = partial(estimates.scenes_of, context.settings, wanted)
@@ -143,7 +143,7 @@ async def count_scenes(
 
 @router.get("/scenes")
 async def list_local_scenes(request: Request, principal: CurrentPrincipal, context: ContextDep) -> FolderScenes:
-    """The scenes in this machine's folders that requests may read: STAC Items, and Sentinel-2 products."""
+    """List the scenes in the folders of this machine that requests may read: STAC Items and Sentinel-2 products."""
     settings = context.settings
     path = settings.store.removeprefix("file://")
     store = None if "://" in path else Path(path).absolute()
@@ -154,7 +154,7 @@ async def list_local_scenes(request: Request, principal: CurrentPrincipal, conte
 
 @router.get("/indices", response_model=list[Index])
 def list_indices(_: CurrentPrincipal) -> Response:
-    """The spectral indices that can be asked for, from the Awesome Spectral Indices catalogue."""
+    """List the supported spectral indices of the Awesome Spectral Indices catalogue."""
     return Response(_indices(), media_type="application/json", headers={"Cache-Control": A_DAY})
 
 

@@ -1,4 +1,4 @@
-"""/requests: ask for mosaics, find, watch, cancel, share and remove them."""
+"""/requests: create, find, watch, cancel, share and delete requests."""
 
 import json
 import uuid
@@ -28,7 +28,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 def create_request(
     asked: schemas.RequestCreate, response: Response, principal: CurrentPrincipal, context: ContextDep
 ) -> schemas.Request:
-    """Ask for a mosaic."""
+    """Create a request for a mosaic."""
     with context.database.transaction() as session:
         request = crud.create(session, context.settings, principal, asked.name, asked.spec)
     response.headers["Location"] = f"requests/{request.id}"
@@ -45,7 +45,7 @@ def list_requests(
     before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.RequestList:
-    """The mosaics that you may see, newest first."""
+    """List the requests that you may see, newest first."""
     with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(phase, text, before, limit))
     following = http.url.include_query_params(before=page.requests[-1].id) if page.more else None
@@ -58,7 +58,7 @@ def list_requests(
 
 @router.get("/{request_id}")
 def get_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Request:
-    """A mosaic."""
+    """Get a request."""
     with context.database.transaction() as session:
         return schemas.Request.of(crud.find(session, principal, request_id), principal)
 
@@ -67,21 +67,21 @@ def get_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: Con
 def update_request(
     request_id: uuid.UUID, change: schemas.RequestPatch, principal: CurrentPrincipal, context: ContextDep
 ) -> schemas.Request:
-    """Share a mosaic with everybody here, or no longer."""
+    """Share a request with all users of this installation, or stop sharing it."""
     with context.database.transaction() as session:
         return schemas.Request.of(crud.share(session, principal, request_id, change.shared), principal)
 
 
 @router.post("/{request_id}/cancel", status_code=HTTPStatus.ACCEPTED)
 def cancel_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Request:
-    """Stop the work on a mosaic; one that is over stays as it is."""
+    """Cancel a request; a finished one does not change."""
     with context.database.transaction() as session:
         return schemas.Request.of(crud.cancel(session, principal, request_id), principal)
 
 
 @router.delete("/{request_id}", status_code=HTTPStatus.NO_CONTENT)
 def delete_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> None:
-    """Remove a mosaic and its files."""
+    """Delete a request and its files."""
     with context.database.transaction() as session:
         crud.remove(session, principal, request_id)
 
@@ -90,9 +90,9 @@ def delete_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: 
 async def watch_request(
     request_id: uuid.UUID, http: HttpRequest, context: ContextDep, principal: CurrentPrincipal
 ) -> EventSourceResponse:
-    """Server-Sent Events: `request` whenever the mosaic has changed, `removed` when it is gone.
+    """Watch a request: Server-Sent Events `request` when it changes, and `removed` when it is deleted.
 
-    They end within half a minute after who asks has logged out, or may not see the mosaic any more.
+    The stream ends within 30 seconds after the user logs out or may no longer see the request.
     """
 
     def look() -> schemas.Request | None:

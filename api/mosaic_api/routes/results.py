@@ -1,4 +1,4 @@
-"""/requests/{id}: what is seen of a mosaic: tiles, values, legend, files, and what is done while it is being made."""
+"""/requests/{id}: the tiles, values, legend and files of a mosaic, and previews of an unfinished one."""
 
 import uuid
 from collections.abc import Callable
@@ -98,7 +98,7 @@ async def get_request_tile(
     x: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
     y: Annotated[int, Path(ge=0, lt=2**tiles.MOST_ZOOM)],
 ) -> Response:
-    """A tile of a web map (EPSG:3857, 256 pixels), transparent where there is no data."""
+    """Get a tile of a web map (EPSG:3857, 256 pixels); no data is transparent."""
     mosaic = seen.mosaic
     place, look = tiles.TileAddress(z, x, y), colours.look(mosaic)
     headers = {"ETag": tiles.etag_of(mosaic, place, look), "Cache-Control": FOR_EVER}
@@ -115,7 +115,7 @@ async def get_request_values(
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
 ) -> schemas.PointValues:
-    """The values of all bands at a place."""
+    """Get the values of all bands at a position."""
     mosaic = seen.mosaic
     values = await seen.read(partial(values_at, seen.context.cogs, mosaic, lon, lat))
     named = zip(mosaic.names, values, strict=True)
@@ -124,7 +124,7 @@ async def get_request_values(
 
 @router.get("/legend")
 def get_request_legend(seen: PublishedDep, colours: Annotated[Colours, Query()]) -> schemas.Legend:
-    """Which colour stands for which value, by the same parameters as tiles."""
+    """Get the legend: values and their colours, for the same parameters as tiles."""
     mosaic = seen.mosaic
     look = colours.look(mosaic)
     limits = [
@@ -152,7 +152,7 @@ def get_request_legend(seen: PublishedDep, colours: Annotated[Colours, Query()])
 @router.get("/files/{content}", response_class=Response, responses=FILE_ANSWER)
 @router.head("/files/{content}", include_in_schema=False)
 async def get_request_file(request: Request, seen: PublishedDep, content: FileKey) -> Response:
-    """A file of the mosaic, whole or one range of it (`Range: bytes=…`)."""
+    """Get a file of the mosaic, or one range of it (`Range: bytes=…`)."""
     mosaic = seen.mosaic
     found = FILES[content]
     etag = f'"{mosaic.results.uid}-{content}"'
@@ -172,7 +172,7 @@ async def get_request_preview(
         Query(max_length=200, pattern=STRETCH, description="as it was told before, so that colours stay"),
     ] = None,
 ) -> schemas.Preview:
-    """The tiles that are done while the mosaic is being made."""
+    """List the finished tiles of an unfinished mosaic."""
     response.headers["Cache-Control"] = FOR_NOW
 
     def look() -> schemas.Preview:
@@ -202,7 +202,7 @@ async def get_preview_tile(
     index: Annotated[int, Path(ge=0, lt=2**31)],
     stretch: Annotated[str, Query(max_length=200, examples=["-0.1,0.8"], description="as /preview tells it")],
 ) -> Response:
-    """A tile that is done, in EPSG:3857, coloured for the time being."""
+    """Get the preview of a finished tile, in EPSG:3857, with provisional colours."""
 
     def look() -> bytes:
         found = _preview(request_id, principal, context)

@@ -1,4 +1,4 @@
-"""/tokens: secrets by which programs come in as a user; each user sees and changes the own ones."""
+"""/tokens: secrets with which programs act as a user; users see and change only their own."""
 
 import uuid
 from http import HTTPStatus
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 @router.get("")
 def list_tokens(principal: CurrentPrincipal, context: ContextDep) -> schemas.TokenList:
-    """Your tokens and logins that are not over, newest first."""
+    """List your valid tokens and sessions, newest first."""
     with context.database.transaction() as session:
         return schemas.TokenList(tokens=[schemas.Token.of(token) for token in identity.tokens_of(session, principal)])
 
@@ -23,7 +23,7 @@ def list_tokens(principal: CurrentPrincipal, context: ContextDep) -> schemas.Tok
 def create_token(
     wanted: schemas.TokenCreate, response: Response, principal: CurrentPrincipal, context: ContextDep
 ) -> schemas.CreatedToken:
-    """Make a token; its secret is shown this once."""
+    """Create a token; its secret is only shown once."""
     with context.database.transaction() as session:
         token, secret = identity.make_token(session, principal, wanted.label, wanted.scopes, wanted.days)
     response.headers["Location"] = f"tokens/{token.id}"
@@ -33,6 +33,6 @@ def create_token(
 
 @router.delete("/{token_id}", status_code=HTTPStatus.NO_CONTENT)
 def revoke_token(token_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> None:
-    """End a token, or a login, at once."""
+    """Revoke a token or a session immediately."""
     with context.database.transaction() as session:
         identity.revoke_token(session, principal, token_id)

@@ -1,4 +1,4 @@
-"""/me, who asks; /users, who there is, for administrators."""
+"""/me: the current user; /users: all users, for administrators."""
 
 import uuid
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["users"])
 
 @router.get("/me", openapi_extra={"security": []})
 def get_current_user(principal: OptionalPrincipal, response: Response, context: ContextDep) -> schemas.CurrentUser:
-    """Who you are here; anybody may ask."""
+    """Get the current user; no authentication is needed."""
     response.headers["Cache-Control"] = "no-store"
     single = context.settings.single_user
     if principal is None:
@@ -28,7 +28,7 @@ def get_current_user(principal: OptionalPrincipal, response: Response, context: 
 
 @router.get("/users")
 def list_users(principal: CurrentPrincipal, context: ContextDep) -> schemas.UserList:
-    """Everybody who is known here, by name; for administrators."""
+    """List all users by name; for administrators."""
     principal.require("admin")
     with context.database.transaction() as session:
         return schemas.UserList(
@@ -40,7 +40,7 @@ def list_users(principal: CurrentPrincipal, context: ContextDep) -> schemas.User
 def update_user(
     user_id: uuid.UUID, change: schemas.UserPatch, principal: CurrentPrincipal, context: ContextDep
 ) -> schemas.User:
-    """Give a user another role, or shut the user out, at once; for administrators."""
+    """Change the role of a user or disable the user, effective immediately; for administrators."""
     with context.database.transaction() as session:
         user = identity.change_user(session, principal, user_id, change.role, change.disabled)
         return schemas.User.of(user)

@@ -1,4 +1,4 @@
-"""The description of the API: what FastAPI finds out, and what it cannot know."""
+"""The OpenAPI document: what FastAPI generates, and what it cannot know."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from fastapi.routing import APIRoute
 from mosaic_api.web.problems import MEDIA_TYPE
 
 DESCRIPTION = """\
-Ask for satellite mosaics, watch them, see them, keep and share.
+Create satellite mosaics, watch their progress, show them on a map, and store and share datasets.
 
-Who asks is known by a token (`Authorization: Bearer …`, see `mosaic token`), by the cookie of the page, or, on a
-laptop, by being there. What is wrong is answered by problem details (RFC 9457): `detail` says it in a sentence, and
-`field` names the field of the body, or the parameter, that is to blame. What is not yours answers as what is not there.
+Authenticate with a token (`Authorization: Bearer …`, see `mosaic token`) or with the session cookie of the page. On a
+laptop, the link that `mosaic serve` prints logs the browser in. Errors are problem details (RFC 9457): `detail` is a
+sentence, and `field` names the field of the body, or the parameter, that is wrong. Objects that you may not see return
+404, as if they did not exist.
 """
 PROBLEM = {
     "type": "object",
@@ -88,9 +89,9 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
                 operation["description"] = rest
             operation["responses"].pop("422", None)
             operation["responses"] |= {
-                "4XX": {"description": "What was asked cannot be answered so", "content": content},
+                "4XX": {"description": "The request is invalid or not allowed", "content": content},
                 "503": {
-                    "description": "The database, the store or another server does not answer; try again later",
+                    "description": "The database, the store or another server does not respond; retry later",
                     "headers": {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
                     "content": content,
                 },

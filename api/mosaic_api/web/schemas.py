@@ -1,4 +1,4 @@
-"""What all bodies of requests and answers share."""
+"""What all schemas of the REST API share."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 
 class ApiModel(BaseModel):
-    """A body; what the code says of its fields is said in the description of the API too."""
+    """A JSON document of the REST API; docstrings of its fields are their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
