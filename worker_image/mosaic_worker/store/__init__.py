@@ -1,4 +1,4 @@
-"""Where plans, parts and results live: one interface for every kind of store."""
+"""Stores of plans, parts and results: one interface for all kinds."""
 
 import io
 from collections.abc import Iterable, Iterator

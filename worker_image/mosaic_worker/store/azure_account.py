@@ -1,4 +1,4 @@
-"""Which storage account of Azure is asked, and with which credentials: told by the variables of `az storage`."""
+"""The storage account of Azure and its credentials, from the environment variables of `az storage`."""
 
 import base64
 import binascii

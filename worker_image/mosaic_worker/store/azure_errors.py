@@ -1,4 +1,4 @@
-"""What errors of Azure's libraries mean."""
+"""Errors of Azure's libraries as faults of a store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Large content on its way to a service: cut into parts, of which a few are uploaded at once."""
+"""Large objects in parts, of which a few are uploaded at the same time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""A store over the network: what all services have in common. Patience, uploads in parts, and sentences for people."""
+"""A store on the network: what all services share. Retries, uploads in parts, and messages."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Where the buckets of an S3 service are asked."""
+"""The URLs of buckets and objects of an S3 service."""
 
 import re
 from urllib.parse import quote, urlsplit

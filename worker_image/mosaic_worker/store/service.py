@@ -1,4 +1,4 @@
-"""What a store asks of a service over the network, and what a service says when it cannot."""
+"""The calls that a store needs of a service on the network, and the faults that a service reports."""
 
 from collections.abc import Sequence
 from enum import Enum, auto

@@ -1,4 +1,4 @@
-"""What a store says of an object without reading it."""
+"""What a store states of an object without reading it."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What one look-up may take: a time, and bytes. Where somebody waits for the answer, nothing goes on for longer."""
+"""Limits of one look-up: time and bytes. It stops there, because a user waits for the result."""
 
 import socket
 import threading

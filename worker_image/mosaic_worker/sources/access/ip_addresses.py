@@ -1,4 +1,4 @@
-"""Which IP addresses are public, and hosts that are addresses in disguise."""
+"""Which IP addresses are public, and which hosts are addresses in other notations."""
 
 import ipaddress
 import socket

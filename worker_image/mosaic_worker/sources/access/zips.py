@@ -1,4 +1,4 @@
-"""Files inside a zip: how they are named, and how they are read where they lie, without unpacking anything."""
+"""Files inside a zip: how they are named, and how they are read without unpacking the zip."""
 
 import re
 import zipfile

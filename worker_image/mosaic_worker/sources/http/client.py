@@ -1,4 +1,4 @@
-"""What a process asks of servers: small documents, and ranges of files. One client for a request, from any thread."""
+"""The client for all servers: small documents and ranges of files. One for each request, thread-safe."""
 
 import os
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import requests
 
 UNSIGNED = {400, 401, 403, 404, 409}
-"""What servers answer where a signature is missing or has ended; some do not own to having the file."""
+"""Status codes for a missing or expired signature; some servers hide that the file exists."""
 
 PARTIAL = 206
 NOT_THERE = 416
@@ -34,7 +34,7 @@ _WEAK = re.compile(r"W/(?=\")", re.IGNORECASE)
 
 @contextmanager
 def at_field(where: str) -> Iterator[None]:
-    """Let an error say which field of the request, or which band of a scene, it was met at."""
+    """Prefix the message of an error with the field of the request, or the band of a scene, that causes it."""
     try:
         yield
     except MosaicError as error:
@@ -58,9 +58,9 @@ class Part:
 
 
 class Client:
-    """Asks servers, within what a gate admits, with the signatures that a signer has.
+    """Calls servers that a gate admits, with the signatures of a signer.
 
-    Its errors are sentences that do not say which field of the request is at fault; whoever knows it says so.
+    Its messages do not name the field of the request; callers add it.
     """
 
     def __init__(self, gate: Gate, signer: Signer | None = None, connections: int | None = None) -> None:
@@ -70,7 +70,7 @@ class Client:
 
     @cached_property
     def session(self) -> "requests.Session":
-        """What libraries are given that ask by themselves."""
+        """The session, for libraries that send requests themselves."""
         from mosaic_worker.sources.http.sessions import new_session  # noqa: PLC0415 (0.1 s that local files do not need)
 
         return new_session(self.gate, connections=self._connections)

@@ -1,4 +1,4 @@
-"""Files at a server, read in ranges: few requests, each page of a file once, a bounded part of it in memory."""
+"""Files on a server, read in ranges: few requests, each page once, and a limited part of a file in memory."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Signatures in URLs: taken off before a URL is kept or shown, and put back when it is asked.
+"""Signatures in URLs: removed before a URL is stored or shown, and added again when it is called.
 
 A plan, an Item and a message hold hrefs without signatures. Each process puts them on again from what it has at hand:
 those of `source.files` stand in the request, or in the STAC Items that it names; a service signs anew.
@@ -16,7 +16,7 @@ from mosaic_crds.times import moment
 from mosaic_worker.sources.access.s3_names import is_object
 
 RENEW_SECONDS = 300
-"""How long before its end a signature is renewed: longer than any single request takes."""
+"""How long before it expires a signature is renewed: longer than any single request takes."""
 
 _ALWAYS = re.compile(
     r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|sig|signature|policy"

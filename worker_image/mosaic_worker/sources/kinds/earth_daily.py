@@ -1,4 +1,4 @@
-"""Mosaics of EarthDaily: a STAC API that asks for a token, and gives URLs that are signed for some hours.
+"""Mosaics of EarthDaily: a STAC API that requires a token and returns URLs that are signed for some hours.
 
 The protocol is that of EarthDaily's own client: OAuth 2.0 client credentials (RFC 6749, 4.4), a Bearer token, the
 header X-Signed-Asset-Urls, and in each asset's alternate.download.href the URL to read.
@@ -31,7 +31,7 @@ FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
 METRES = 10.0
 """The resolution of its mosaics."""
 EARLY_SECONDS = 60
-"""So long before its end a token is not used any more."""
+"""How long before it expires a token is no longer used."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Account:
 
 
 def account_from(environment: Mapping[str, str]) -> Account:
-    """The account that an environment names, by the names of EarthDaily's own client.
+    """The account in the environment, under the names that EarthDaily's own client uses.
 
     Raises:
-        RequestError: it names none.
+        RequestError: there is none.
     """
     missing = [name for name in EARTH_DAILY.credentials if not environment.get(name)]
     if missing:
@@ -103,7 +103,7 @@ class EarthDailySource(SearchedSource):
 
 
 class _Token:
-    """The token of an account, exchanged anew before it ends; safe to use from several threads."""
+    """The token of an account, renewed before it expires. It is thread-safe."""
 
     def __init__(self, account: Account, client: Client) -> None:
         self._account, self._client = account, client
@@ -111,7 +111,7 @@ class _Token:
         self._token, self._ends = "", 0.0
 
     def headers(self, fresh: bool) -> Mapping[str, str]:
-        """What is sent with each request to the API; with a fresh token, if the last was refused.
+        """The headers of each request to the API; with a new token if the last one was rejected.
 
         Raises:
             RequestError: the credentials are wrong, or the account may not.

@@ -25,9 +25,9 @@ from mosaic_worker.sources.unreadable import read_or_reason
 
 WHERE = f"spec.source.{FILES.key}"
 MOST_SCENES = 500
-"""As many as a request may list itself, also where one entry stands for many Items."""
+"""The maximum of a request, also if one entry stands for many Items."""
 PREFETCH_ITEMS = 16
-"""Whose files at servers are asked for together."""
+"""Items whose files on servers are prefetched together."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Signatures of the Planetary Computer: its files lie in Azure, and a token for a container is free for the asking."""
+"""Signatures of the Planetary Computer: its files are in Azure, and it issues tokens for containers to anybody."""
 
 import re
 from collections.abc import Iterator

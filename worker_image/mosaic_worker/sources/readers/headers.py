@@ -1,4 +1,4 @@
-"""What the header of an image says about one of its bands."""
+"""Headers of files: what they state about a band, together with the metadata beside them and in the request."""
 
 import math
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ class Headers:
         return (warning_of(self._masked),) if self._masked else ()
 
     def prefetch(self, admitted: Iterable[str]) -> None:
-        """Have the beginnings of files fetched that will be opened."""
+        """Fetch the beginnings of files that will be opened, in the background."""
         for href in map(self.href, filter(is_url, admitted)):
             if href not in self._opened:
                 self._files.get(href).prefetch([(0, HEAD)])

@@ -62,9 +62,9 @@ class OpenSources:
         return image
 
     def prefetch(self, expected: Iterable[WindowToRead]) -> None:
-        """Have what lies at servers read in the background, as much of it as the memory for it takes.
+        """Read windows of files on servers in the background, as much as the memory for it holds.
 
-        What cannot be had now is asked for again when it is read, so nothing is said of it here.
+        Errors are ignored: the window is read again later, and the error then reported.
         """
         remote = [
             (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)

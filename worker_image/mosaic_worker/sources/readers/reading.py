@@ -1,4 +1,4 @@
-"""Pixels of sources on a grid: read, resampled and calibrated. Nothing is decided here that the plan could decide."""
+"""Pixels of sources on a grid: read, resampled and calibrated, as the plan decided."""
 
 import math
 from collections.abc import Callable, Sequence

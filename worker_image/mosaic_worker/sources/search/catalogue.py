@@ -1,4 +1,4 @@
-"""STAC APIs: collections searched by pystac-client, which asks through the one way that leads to servers here."""
+"""STAC APIs: collections searched by pystac-client, through the client of `http`."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""The pages of a search in a STAC API: each Item once, and an end even where the API has none."""
+"""The pages of a search in a STAC API: each Item once, and an end even if the API repeats pages."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How a STAC API is asked: by pystac-client, through the one way that leads to servers here."""
+"""How pystac-client calls a STAC API: through the client of `http`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
