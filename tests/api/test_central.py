@@ -126,7 +126,7 @@ def test_what_the_central_installation_refuses_is_said(pair: Pair):
         entry = keep(laptop, geotiff(), kind="image")
         laptop.post(f"datasets/{entry['id']}/share")
         failed = shared(laptop, entry, "failed")
-        assert "your entries fill" in failed["central"]["message"]
+        assert "your datasets fill" in failed["central"]["message"]
     with pair.central_up():
         with pair.laptop.client() as laptop:
             laptop.post(f"datasets/{entry['id']}/share")
