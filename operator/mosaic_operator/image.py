@@ -16,7 +16,8 @@ def choose_image(seen: Observed, decision: Decision, settings: Settings) -> Trou
     """Record the request's worker image in the new status.
 
     Without a plan it is the image of the settings: an unfinished planning Job with another image is deleted, so that a
-    corrected or newer image plans the request. With a plan the image stays.
+    corrected or newer image plans the request. The Job is deleted as long as the cache has it, because the event of
+    its deletion can be missed. With a plan the image stays.
 
     Returns:
         Why the recorded image is not started, if so: it comes from another repository than the image of the settings.
@@ -24,10 +25,10 @@ def choose_image(seen: Observed, decision: Decision, settings: Settings) -> Trou
     """
     current, job = settings.worker_pod.image, seen.jobs.get(Step.PLAN)
     image = str(decision.status.get("workerImage") or (job.image if job is not None else current))
-    if "plan" not in decision.status and image != current and (job is None or job.outcome is None):
-        if job is not None:
-            decision.delete.append(job.name)
+    if "plan" not in decision.status and (job is None or job.outcome is None):
         image = current
+        if job is not None and job.image != image:
+            decision.delete.append(job.name)
     decision.status["workerImage"] = image
     if repository(image) == repository(current):
         return None

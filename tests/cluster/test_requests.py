@@ -28,7 +28,8 @@ def test_the_mosaic_is_the_one_that_mosaic_run_makes_byte_for_byte(shared: Relea
     assert status["plan"]["ranges"] == 4
     assert status["progress"] == {"rangesDone": 4, "rangesTotal": 4, "percent": 100}
     assert {c["type"]: c["status"] for c in status["conditions"]} == {
-        "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True", "Degraded": "False",
+        "Ready": "True", "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True",
+        "Degraded": "False",
     }  # fmt: skip
     jobs = shared.jobs("plain")
     assert {job["spec"]["ttlSecondsAfterFinished"] for job in jobs.values()} == {86400}

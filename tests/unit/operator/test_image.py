@@ -90,6 +90,16 @@ def test_planning_starts_again_with_the_new_image():
     assert world.decide().delete == []
 
 
+def test_an_old_planning_job_is_deleted_again_while_the_event_of_its_deletion_is_missing():
+    world = World()
+    world.step()
+    still_cached = dict(world.jobs)
+    world.settings = upgraded()
+    world.step()
+    world.jobs |= still_cached
+    assert world.decide().delete == [world.jobs[Step.PLAN]["metadata"]["name"]]
+
+
 def test_a_plan_that_is_complete_when_the_operator_is_upgraded_counts():
     world = World()
     world.step()
