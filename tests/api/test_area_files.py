@@ -12,7 +12,7 @@ from mosaic_worker.cli.areas import read_area
 from mosaic_worker.cli.requests import read_request
 from rasterio.warp import transform
 
-from support.api.entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors
+from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors
 
 REQUEST = f"""
 apiVersion: {API_VERSION}
@@ -26,7 +26,7 @@ spec:
 
 
 def lakes() -> shapely.MultiPolygon:
-    """The polygons of `entry_files.vectors`, from UTM zone 9 to degrees."""
+    """The polygons of `dataset_files.vectors`, from UTM zone 9 to degrees."""
     x, y = ORIGIN
 
     def box(left: float) -> shapely.Polygon:

@@ -17,7 +17,7 @@ from mosaic_crds.errors import RequestError
 from rasterio.warp import transform
 
 from support.api.clients import Client
-from support.api.entry_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors, zipped
+from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, shapefile, vectors, zipped
 
 LEFT, RIGHT = shapely.box(10, 40, 11, 41), shapely.box(13, 40, 14, 41)
 

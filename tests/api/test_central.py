@@ -23,7 +23,7 @@ from shapely import Point
 from sqlalchemy import select
 
 from support.api.central_pair import Pair, keep, shared
-from support.api.entry_files import feature, geojson, geotiff, picture
+from support.api.dataset_files import feature, geojson, geotiff, picture
 from support.api.installations import serving, until
 from support.api.published import Published, store_of
 from support.databases import new_database

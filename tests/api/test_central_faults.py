@@ -23,7 +23,7 @@ from mosaic_worker.store import open_store
 from sqlalchemy import select
 
 from support.api.central_pair import Pair, keep, shared
-from support.api.entry_files import geotiff
+from support.api.dataset_files import geotiff
 from support.api.installations import PATIENCE_SECONDS, serving, until
 from support.databases import new_database
 from support.servers.range_server import serving_by

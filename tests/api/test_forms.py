@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from support.api.clients import Client
-from support.api.entry_files import geotiff
+from support.api.dataset_files import geotiff
 
 FORM = (
     b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n\\ud800\r\n'

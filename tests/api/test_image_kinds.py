@@ -26,9 +26,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.shutil import copy
 from rasterio.transform import from_bounds
-from test_entries import keep, value_at
+from test_datasets import keep, value_at
 
-from support.api.entry_files import geotiff, world
+from support.api.dataset_files import geotiff, world
 
 SIDE = 20
 WEST, SOUTH, EAST, NORTH = 10.0, 40.0, 11.0, 41.0

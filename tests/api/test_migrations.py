@@ -78,7 +78,7 @@ def test_requests_that_are_there_have_the_version_that_they_were_written_for(emp
         assert session.scalars(select(Request.api_version)).all() == [API_VERSION]
 
 
-def test_entries_that_are_there_are_found_by_their_text(empty: Database):
+def test_datasets_that_are_there_are_found_by_their_text(empty: Database):
     as_of(empty, "0002")
     with empty.transaction() as session:
         session.execute(text(KEPT), {"id": (entry_id := uuid.uuid4())})

@@ -22,7 +22,7 @@ from schemathesis import Case
 from schemathesis.python import asgi
 from shapely import Point
 
-from support.api.entry_files import feature, geojson, geotiff
+from support.api.dataset_files import feature, geojson, geotiff
 from support.api.published import Published, store_of
 from support.databases import new_database
 

@@ -11,7 +11,7 @@ import pytest
 from mosaic_api.settings import Settings
 
 from support.api.central_pair import keep
-from support.api.entry_files import geotiff
+from support.api.dataset_files import geotiff
 from support.api.installations import Installation, serving, until
 from support.servers.running import free_port
 

@@ -14,9 +14,9 @@ from mosaic_api.datasets.reader.formats import HEAD_BYTES, format_of
 from mosaic_api.datasets.reader.vectors import take_vectors
 from mosaic_crds.errors import RequestError
 from rasterio.warp import transform
-from test_entries import keep
+from test_datasets import keep
 
-from support.api.entry_files import feature, geojson, shapefile, vectors, zipped
+from support.api.dataset_files import feature, geojson, shapefile, vectors, zipped
 
 
 def read(tmp_path: Path, content: bytes) -> list[dict[str, Any]]:

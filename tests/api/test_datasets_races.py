@@ -18,7 +18,7 @@ from mosaic_crds.errors import PassingError
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import delete, update
 
-from support.api.entry_files import geotiff, picture
+from support.api.dataset_files import geotiff, picture
 from support.api.installations import somebody_waits, until
 
 KEY = str(uuid.uuid4())

@@ -26,7 +26,7 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from sqlalchemy import select
 
-from support.api.entry_files import geotiff, picture, vectors
+from support.api.dataset_files import geotiff, picture, vectors
 from support.api.installations import until
 
 MIB = 2**20

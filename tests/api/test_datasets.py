@@ -24,7 +24,7 @@ from rasterio.warp import transform_bounds
 from sqlalchemy import select, update
 
 from support.api.clients import Client
-from support.api.entry_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
+from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 
 
 def keep(client: TestClient, file: bytes | None = None, status: int = 201, **said: Any) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def test_a_part_of_a_file_is_sent(laptop: TestClient):
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
 
 
-def test_entries_are_listed_by_place_text_kind_and_scope(client: Client):
+def test_datasets_are_listed_by_place_text_kind_and_scope(client: Client):
     ann, bob = client("ann"), client("bob")
     keep(ann, kind="point", name="Victoria", longitude=-123.4, latitude=48.4, description="harbour")
     keep(ann, kind="point", name="Fiji", longitude=179, latitude=-17, creator="Élise", shared=True)

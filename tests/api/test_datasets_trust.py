@@ -22,7 +22,7 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from PIL import Image
 
-from support.api.entry_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
+from support.api.dataset_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
 
 KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{body}</Document></kml>'
 
