@@ -1,1 +1,1 @@
-"""What people touch: the REST API, the page, the database behind them, and what works off or syncs its requests."""
+"""The REST API, the page, the database, the executor, and the synchronization with a cluster."""

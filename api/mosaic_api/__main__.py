@@ -1,7 +1,7 @@
 """`python -m mosaic_api`: the server of an installation.
 
-With `migrate` it brings the database's tables up to date; with `hand-over executors` or `hand-over cluster` it lets
-the other one work off the requests from now on.
+`migrate` updates the tables of the database. `hand-over executors` and `hand-over cluster` choose what processes the
+requests from now on.
 """
 
 import logging
@@ -30,27 +30,27 @@ from mosaic_api.web.connections import ANY, OPTIONS, listening
 ENV_LOG_LEVEL = "MOSAIC_LOG_LEVEL"
 PORT = 8080
 GRACE_SECONDS = 5
-"""For what is being answered when it is time to stop; those who watch events would never end."""
+"""For open responses when the server stops; streams of events would never end."""
 USAGE = "usage: python -m mosaic_api [migrate | hand-over executors | hand-over cluster]"
 
 
 def serve(settings: Settings) -> None:
-    """Answer HTTP, and keep rows and MosaicRequests in step, until a signal says stop.
+    """Serve HTTP, and synchronize rows and MosaicRequests, until a signal stops the process.
 
     Raises:
-        OtherKindError: executors work off what is in the database.
+        OtherKindError: executors process the requests of the database.
     """
     app = create_app(settings)
     options = {"log_config": None, "timeout_graceful_shutdown": GRACE_SECONDS, **OPTIONS}
     server = uvicorn.Server(uvicorn.Config(app, **options))
     with listening(PORT, ANY) as sockets:
         if settings.cluster:
-            _serve_in_step(settings, app, server, sockets)
+            _serve_with_sync(settings, app, server, sockets)
         else:
             server.run(sockets=sockets)
 
 
-def _serve_in_step(settings: Settings, app: FastAPI, server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+def _serve_with_sync(settings: Settings, app: FastAPI, server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     cluster = Cluster(configuration(), settings.namespace)
     database, store = Database(settings.database), open_store(settings.store)
     stop = threading.Event()
@@ -58,14 +58,14 @@ def _serve_in_step(settings: Settings, app: FastAPI, server: uvicorn.Server, soc
     parts = (settings, database, store, cluster, stop, metrics, app.state.context.loops)
     refusals: list[OtherKindError] = []
 
-    def keep() -> None:
+    def sync_until_stopped() -> None:
         try:
             run_sync(*parts)
         except OtherKindError as error:
             refusals.append(error)
             server.should_exit = True
 
-    sync = threading.Thread(target=keep, name="sync lead")
+    sync = threading.Thread(target=sync_until_stopped, name="sync lead")
     sync.start()
     try:
         server.run(sockets=sockets)
@@ -78,11 +78,11 @@ def _serve_in_step(settings: Settings, app: FastAPI, server: uvicorn.Server, soc
 
 
 def on_database(environment: Mapping[str, str], do: Callable[[Database], None]) -> None:
-    """Do something on the database alone.
+    """Run a function that only needs the database.
 
     Raises:
-        RequestError: no database is named, or its URL is none; or what is to be done cannot be.
-        PassingError: it does not answer.
+        RequestError: the URL of the database is missing or invalid, or `do` raises it.
+        PassingError: the database does not answer.
     """
     database = Database(database_of(environment))
     try:
@@ -92,7 +92,7 @@ def on_database(environment: Mapping[str, str], do: Callable[[Database], None]) 
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line says; give the exit code."""
+    """Run the command line; return the exit code."""
     logging.basicConfig(
         level=os.environ.get(ENV_LOG_LEVEL, "info").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

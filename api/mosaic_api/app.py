@@ -1,4 +1,4 @@
-"""The application: its parts put together."""
+"""Assembles the application from its parts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,23 +37,21 @@ API = "/api/v1"
 
 
 def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
-    """The application of an installation, whose database has its tables already.
+    """The application of an installation. The tables of its database must exist.
 
-    Args:
-        settings: of the installation.
-        loops: what else works in the background of this process.
+    `loops` has the other background loops of this process.
     """
     context = Context.of(settings, loops or Loops())
-    errands = Maintenance(settings, context.database, context.store, context.loops)
+    maintenance = Maintenance(settings, context.database, context.store, context.loops)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         context.start()
-        errands.start()
+        maintenance.start()
         try:
             yield
         finally:
-            errands.stop()
+            maintenance.stop()
             context.close()
 
     app = FastAPI(

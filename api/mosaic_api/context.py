@@ -1,4 +1,4 @@
-"""What every route needs, made once with the application."""
+"""The parts of the application that routes need, created once."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Self, cast
@@ -29,51 +29,45 @@ from mosaic_api.web.store_reads import StoreReads
 
 CONVERSIONS = 2
 UPLOADS, UPLOADS_EACH = 12, 3
-"""At once, of all users and of each, each with a file on the disk; most wait for a conversion. A laptop's one user may
-have all."""
+"""Uploads in progress, of all users and of each, each with a file on the disk; most wait for a conversion. A single
+user may use all."""
 STREAMS, STREAMS_EACH = 1000, 20
-"""Of events, of all users and of each; the page opens one for each request that somebody looks at."""
+"""Open streams of events, of all users and of each; the page opens one for each request that is shown."""
 LOOKUPS = CallBudget()
-"""Of searches and estimates."""
+"""For searches and estimates."""
 CENTRAL_CALLS = CallBudget(seconds=30, at_once=16, of_one=4, a_minute=120)
-"""Of the central installation, passed on."""
+"""For calls that are passed on to the central installation."""
 FETCHES = CallBudget(seconds=900, at_once=4, of_one=2, a_minute=30)
-"""From the central installation, each with a file on the disk."""
+"""For downloads from the central installation, each with a file on the disk."""
 WATCH_POOL = 2
-"""Connections for health and metrics alone, which answer also where all others are in use."""
+"""Connections for health and metrics, which work while all others are in use."""
 SHOWN_SECONDS = 3.0
 MOST_SHOWN = 1000
 TILE_SECONDS = 600.0
 MOST_TILES = 1000
-"""Of some 50 kB."""
+"""Of about 50 kB."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """An application's parts.
+    """The parts of an application.
 
     Attributes:
-        settings: of the installation.
-        database: where rows are.
-        store: where results and uploads are.
-        changes: tells of rows that changed.
-        limits: of what one caller may do.
-        provider: by which people log in; None if they need a token.
-        cogs: COGs of the store, kept open.
-        published: who looks at which published mosaic, by credentials and its id: for some seconds, so that what is not
-            shared any more is seen a little longer.
-        tiles: as PNG, by their ETag: many people look at the same mosaic.
-        previews: of mosaics that are being made.
-        reads: of the store, in threads of their own.
-        lookups: searches and estimates, which ask servers elsewhere.
+        changes: notifications of changed rows.
+        limits: calls and failed logins of one caller.
+        provider: of logins; None if users need a token.
+        cogs: open COGs of the store.
+        published: published mosaics by credentials and id. They stay for some seconds, so a user may see one for a
+            moment after it is no longer shared.
+        tiles: PNG tiles by ETag.
+        previews: of running requests.
+        reads: threads that read the store.
+        lookups: calls for searches and estimates.
         central_calls, fetches: calls of the central installation.
-        metrics: of this application.
-        loops: what works in the background of this process.
-        health: whether this process can work.
-        storage: reads and keeps the files of datasets.
-        scratch: the disk that files pass through.
-        uploads, streams: let so many in at once.
-        working: threads for these, apart from those that answer.
+        storage: the files of datasets.
+        scratch: disk space for files in transit.
+        uploads, streams: limits of what is open at the same time.
+        working: threads for uploads, separate from those of other calls.
     """
 
     settings: Settings
@@ -101,14 +95,10 @@ class Context:
 
     @classmethod
     def of(cls, settings: Settings, loops: Loops) -> Self:
-        """That of an installation.
-
-        Args:
-            settings: of the installation.
-            loops: what works in the background of this process.
+        """Create the context of an installation.
 
         Raises:
-            RequestError: its store is of no known kind.
+            RequestError: its store has an unknown kind.
             PassingError: its store cannot be used.
         """
         database, store = Database(settings.database), open_store(settings.store)
@@ -142,12 +132,12 @@ class Context:
         )
 
     def start(self) -> None:
-        """Begin to listen, and delete what servers left behind that were killed."""
+        """Listen for changes, and delete files that killed servers left."""
         sweep_scratch()
         self.changes.start()
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Close connections and files."""
         self.scratch.close()
         self.changes.stop()
         self.cogs.close()
@@ -157,14 +147,14 @@ class Context:
 
 
 def context_of(request: Request) -> Context:
-    """The context of the application that answers a request."""
+    """The context of the application that handles a request."""
     return cast("Context", request.app.state.context)
 
 
 async def get_context(request: Request) -> Context:
-    """The same as a dependency, for which no thread is needed."""
+    """The same as a dependency, which needs no thread."""
     return context_of(request)
 
 
 ContextDep = Annotated[Context, Depends(get_context)]
-"""The parameter of a route that needs it."""
+"""Type of the parameter of a route."""

@@ -1,4 +1,4 @@
-"""What routes depend on: who makes the call."""
+"""Authentication as dependencies of routes."""
 
 import logging
 from collections.abc import Sequence
@@ -20,28 +20,28 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Unauthorized
 
 SESSION_TOKENS = "tokens"
-"""In the signed cookie: the ids of the tokens that the session stands on."""
+"""Key in the signed cookie: the ids of the tokens that the session depends on."""
 _log = logging.getLogger(__name__)
 
 
 def authenticated(request: Request, context: Context) -> Principal | None:
-    """The principal of an HTTP request: by its token, by its cookie, or the one user of a laptop; None if nobody.
+    """The caller, by token, by session, or as the single user; None without authentication.
 
     Raises:
-        Unauthorized: it has a token that is not valid.
-        TooMany: the caller has sent too many such tokens.
+        Unauthorized: the token is invalid.
+        TooMany: there were too many invalid tokens.
     """
     try:
         with context.database.transaction() as session:
             return _principal_of(session, request, context.settings)
     except Unauthorized:
-        _log.warning("a token that is not valid was sent from %s", address_of(request))
+        _log.warning("invalid token from %s", address_of(request))
         context.limits.failure(address_of(request))
         raise
 
 
 def reauthenticated(session: Session, request: Request, settings: Settings) -> Principal | None:
-    """The principal of an HTTP request that is still being answered, by what it may do now; None if nobody any more."""
+    """The caller of an open request with the current rights; None if they have ended."""
     try:
         return _principal_of(session, request, settings)
     except Unauthorized:
@@ -60,22 +60,22 @@ def _principal_of(session: Session, request: Request, settings: Settings) -> Pri
 
 
 def require_principal(principal: Principal | None) -> Principal:
-    """The principal that there is.
+    """Refuse a call without authentication.
 
     Raises:
         Unauthorized: there is none.
     """
     if principal is None:
-        raise Unauthorized("log in first, or give a token in the header `Authorization: Bearer …`")
+        raise Unauthorized("log in, or send a token in the header `Authorization: Bearer …`")
     return principal
 
 
 def optional_principal(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
-    """The principal of an HTTP request, which is counted; None if nobody.
+    """The caller, whose call is counted; None without authentication.
 
     Raises:
-        Unauthorized: it has a token that is not valid.
-        TooMany: the caller calls too often, or with too many such tokens.
+        Unauthorized: the token is invalid.
+        TooMany: there were too many calls or invalid tokens.
     """
     principal = authenticated(request, context)
     if principal is not None:
@@ -84,30 +84,26 @@ def optional_principal(request: Request, context: Annotated[Context, Depends(con
 
 
 def current_principal(principal: Annotated[Principal | None, Depends(optional_principal)]) -> Principal:
-    """The principal of an HTTP request.
-
-    Raises:
-        Unauthorized: there is none.
-    """
+    """The caller; raises like `optional_principal` and `require_principal`."""
     return require_principal(principal)
 
 
 def credentials(request: Request) -> tuple[str, ...]:
-    """By what an HTTP request shows who is behind it: its header, or what its session stands on."""
+    """What authenticates a request: its header, or the tokens of its session."""
     return (request.headers.get("authorization", ""), cookie_of(request), *session_of(request))
 
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
-"""The parameter of a route that only a principal may call."""
+"""Parameter of a route that needs authentication."""
 OptionalPrincipal = Annotated[Principal | None, Depends(optional_principal)]
-"""The parameter of a route that anybody may call."""
+"""Parameter of a public route."""
 
 
 def session_of(request: Request) -> Sequence[str]:
-    """The ids of the tokens that the session of a browser stands on; none without a session."""
+    """The ids of the tokens that a browser session depends on; empty without a session."""
     return cast("Sequence[str]", request.session.get(SESSION_TOKENS, ())) if "session" in request.scope else ()
 
 
 def address_of(request: Request) -> str:
-    """Whence a request comes, as far as the server knows."""
+    """The client's address, as the server sees it."""
     return request.client.host if request.client else "a socket"

@@ -1,4 +1,4 @@
-"""What requests may read in an installation; apart from its settings, for processes that need no more of them."""
+"""The gate of requests, separate from the settings for processes that need nothing else of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,5 +7,5 @@ from mosaic_worker.sources.access.gate import Gate, own_folders, pod
 
 
 def gate_of(allowed_hosts: str | None, scenes: Sequence[Path]) -> Gate:
-    """The gate of settings of those names."""
+    """The gate for these settings."""
     return own_folders(scenes) if allowed_hosts is None else pod(allowed_hosts)

@@ -1,6 +1,6 @@
-"""What a process does beside answering: it brings what is shared to the central installation, purges and sweeps.
+"""Maintenance loops of an API process: sharing with the central installation, purging, and deleting orphans.
 
-Each is a loop of its own, so that none waits for another. Any number of processes may do it at once.
+Each is a loop of its own, so that none waits for another. Several processes may run them at the same time.
 """
 
 import threading
@@ -17,21 +17,21 @@ from mosaic_api.datasets.purge import purge
 from mosaic_api.settings import Settings
 
 LOOK_SECONDS = 5.0
-"""After which what was not told is looked for: attempts that are due again."""
+"""Interval of checks for attempts that are due again."""
 PURGE_SECONDS = 3600.0
 LONGEST_PURGE_SECONDS = 3 * 3600.0
-"""After which a purge or a sweep that does not end counts as stuck."""
+"""Time after which a purge or sweep counts as stuck."""
 
 
 class Maintenance:
-    """Loops that do them."""
+    """Starts and stops the loops."""
 
     def __init__(self, settings: Settings, database: Database, store: Store, loops: Loops) -> None:
         self._settings, self._database, self._store, self._loops = settings, database, store, loops
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the loops."""
         if self._settings.central_url:
             self._loops.start("outbox", self._share, self._ended, silence=2 * UPLOAD_SECONDS)
         days = self._settings.restore_days
@@ -39,7 +39,7 @@ class Maintenance:
         self._hourly("sweep", lambda: sweep(self._database, self._store))
 
     def stop(self) -> None:
-        """End, when what is under way is done."""
+        """End the loops after their current step."""
         self._ended.set()
 
     def _share(self, beat: Beat) -> None:
@@ -49,10 +49,10 @@ class Maintenance:
                 return
             beat()
             if change is None or change.startswith("datasets "):
-                outbox.work_off(beat)
+                outbox.process(beat)
 
     def _hourly(self, name: str, do: Callable[[], object]) -> None:
-        """Start a loop that does something each hour; not at once, when a process has other things to do."""
+        """Start a loop that does something each hour; first after an hour, because a starting process is busy."""
 
         def work(beat: Beat) -> None:
             if not self._ended.wait(PURGE_SECONDS):

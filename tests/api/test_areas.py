@@ -149,7 +149,7 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
             "1,001 polygons that do not touch; at most 1,000 are allowed",
         ),
         (geojson(feature(shapely.box(500_000, 5_000_000, 600_000, 5_100_000))), "not on the globe"),
-        (b"plain text", "of no kind that is taken"),
+        (b"plain text", "unsupported format"),
         (b'{"type": "FeatureCollection", "features": [', "the GeoJSON cannot be read"),
     ],
     ids=["point", "table", "empty", "bow tie", "many", "parts", "metres", "text", "cut"],

@@ -248,7 +248,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
         altered[place] ^= 1
         for damaged in (bytes(altered), whole[:place], whole + b"x"):
             path.write_bytes(damaged)
-            with pytest.raises(RequestError, match="no whole backup"):
+            with pytest.raises(RequestError, match="not a complete backup"):
                 restore(path, tmp_path / "new", None, nothing)
     assert [each.name for each in tmp_path.iterdir()] == ["backup"]
 
@@ -258,7 +258,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
     [
         ({"revision": "9999"}, "newer version"),
         ({"format": 2}, "another version"),
-        ({"files": ["datasets/not-there"]}, "no whole backup"),
+        ({"files": ["datasets/not-there"]}, "not a complete backup"),
     ],
 )
 def test_a_backup_that_cannot_be_used_here_is_refused_before_anything_is_written(tmp_path, changed, told):
@@ -274,7 +274,7 @@ def test_what_is_there_is_never_overwritten(tmp_path, there):
     data.mkdir() if there == "a folder" else data.write_text("mine")
     if there == "a folder":
         (data / "mine").touch()
-    with pytest.raises(RequestError, match="is not empty, and nothing is overwritten"):
+    with pytest.raises(RequestError, match="is not empty; use --data with a new folder"):
         restore(path, data, None, nothing)
     assert data.read_text() == "mine" if there == "a file" else [each.name for each in data.iterdir()] == ["mine"]
 

@@ -126,7 +126,7 @@ def test_what_the_central_installation_refuses_is_said(pair: Pair):
         entry = keep(laptop, geotiff(), kind="image")
         laptop.post(f"datasets/{entry['id']}/share")
         failed = shared(laptop, entry, "failed")
-        assert "your datasets fill" in failed["central"]["message"]
+        assert "your datasets use" in failed["central"]["message"]
     with pair.central_up():
         with pair.laptop.client() as laptop:
             laptop.post(f"datasets/{entry['id']}/share")
@@ -175,7 +175,7 @@ def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, 
         local = Settings(url, str(tmp_path / "x"), single_user=True, central_url=address, central_token="t")
         with serving(local, free_port()) as installation, installation.client() as laptop:
             told = laptop.get("central").json()
-            assert (told["reachable"], "no mosaic-operator" in told["message"]) == (False, True)
+            assert (told["reachable"], "not a mosaic-operator" in told["message"]) == (False, True)
     server.shutdown()
     server.server_close()
     thread.join()
@@ -199,7 +199,7 @@ def test_the_central_installation_is_asked_for_mosaics(pair: Pair):
         early = laptop.post(f"central/requests/{asked.json()['id']}/fetch")
         assert (early.status_code, "not published" in early.text) == (409, True)
         with central.database.transaction() as session:
-            crud.tell(session.scalars(select(Request)).one(), {"phase": "Running", "message": "1 of 2"})
+            crud.set_status(session.scalars(select(Request)).one(), {"phase": "Running", "message": "1 of 2"})
         seen = laptop.get(f"central/requests/{asked.json()['id']}").json()
         assert (seen["phase"], seen["status"]["message"]) == ("Running", "1 of 2")
         assert re.fullmatch(r"[0-9a-f-]{36}", seen["id"])

@@ -95,7 +95,7 @@ def test_many_outboxes_share_each_entry_once(pair: Pair):
         with pair.central_up() as central, central.client(pair.token) as there:
             settings = pair.laptop.settings
             outbox = Outbox(settings, pair.laptop.database, open_store(settings.store))
-            threads = [threading.Thread(target=outbox.work_off) for _ in range(4)]
+            threads = [threading.Thread(target=outbox.process) for _ in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -114,13 +114,13 @@ def test_what_one_process_has_begun_another_takes_over_when_its_time_is_over(pai
         until(lambda: begun)
         settings, database = pair.laptop.settings, pair.laptop.database
         outbox = Outbox(settings, database, open_store(settings.store))
-        assert (outbox.work_off(), len(begun)) == (0, 1)
+        assert (outbox.process(), len(begun)) == (0, 1)
         with database.transaction() as session:
             row = session.get_one(Dataset, uuid.UUID(entry["id"]))
             leased = datetime.fromisoformat(row.sharing["next"]) - now()
             assert timedelta(0) < leased <= LEASE
             row.sharing = row.sharing | {"next": (now() - timedelta(seconds=1)).isoformat()}
-        until(lambda: outbox.work_off() or len(begun) > 1)
+        until(lambda: outbox.process() or len(begun) > 1)
         assert begun == [uuid.UUID(entry["id"])] * 2
 
 

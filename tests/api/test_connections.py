@@ -141,7 +141,7 @@ def test_an_encoded_token_in_an_address_is_refused_too(client: Client, place: st
         hidden = hidden if len(hidden) < 3000 else urllib.parse.quote(hidden[:3000])
     answer = client().get(place.format(hidden))
     assert answer.status_code == 400
-    assert "revoke this one" in answer.json()["detail"]
+    assert "revoke this token" in answer.json()["detail"]
 
 
 def test_other_addresses_are_not_taken_for_tokens(client: Client):

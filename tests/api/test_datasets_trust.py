@@ -79,7 +79,7 @@ VRT = b"""<VRTDataset rasterXSize="1" rasterYSize="1"><VRTRasterBand dataType="B
     ids=["empty", "text", "vrt", "zeros", "html", "vsicurl", "gdalg", "sqlite"],
 )
 def test_content_of_no_kind_is_refused_whatever_it_is_called(laptop: TestClient, content: bytes):
-    assert "of no kind that is taken" in refused(laptop, content, "file")
+    assert "unsupported format" in refused(laptop, content, "file")
 
 
 def test_the_kind_must_be_that_of_the_content(laptop: TestClient):
@@ -95,12 +95,12 @@ def test_what_only_begins_like_an_image_is_refused(laptop: TestClient):
 
 
 def test_images_need_a_place(laptop: TestClient):
-    assert "does not say where it is" in refused(laptop, geotiff(crs=None), "file")
-    assert "give its corners" in refused(laptop, picture(), "west")
+    assert "has no georeference" in refused(laptop, geotiff(crs=None), "file")
+    assert "set west, south, east and north" in refused(laptop, picture(), "west")
     assert "together" in refused(laptop, picture(), "north", west=1, south=1, east=2)
     assert "less than north" in refused(laptop, picture(), "south", west=1, south=2, east=2, north=1)
-    assert "where web maps end" in refused(laptop, picture(), "south", west=1, south=2, east=2, north=89)
-    assert "leave the corners out" in refused(laptop, geotiff(), "west", west=1, south=1, east=2, north=2)
+    assert "the limits of web maps" in refused(laptop, picture(), "south", west=1, south=2, east=2, north=89)
+    assert "remove the corners" in refused(laptop, geotiff(), "west", west=1, south=1, east=2, north=2)
     refused(laptop, picture(), "west", west=1, south=1, east=1, north=2)
     refused(laptop, picture(), "west", west="nan", south=1, east=1, north=2)
     refused(laptop, picture(), "east", west=1, south=1, east=200, north=2)
@@ -133,7 +133,7 @@ def test_zips_hold_whole_shapefiles_and_nothing_that_leads_out(laptop: TestClien
         assert "leads out of it" in refused(laptop, content, "file", kind="vector")
     linked = zipped({"x.shp": b"/etc/passwd"}, links=("x.shp",))
     assert "leads out of it" in refused(laptop, linked, "file", kind="vector")
-    assert "holds no vector file" in refused(laptop, zipped({"x.txt": b"x"}), "file", kind="vector")
+    assert "has no supported vector file" in refused(laptop, zipped({"x.txt": b"x"}), "file", kind="vector")
     assert "lacks its .shx" in refused(laptop, shapefile(tmp_path / "a", ".shx"), "file", kind="vector")
     assert "lacks its .prj" in refused(laptop, shapefile(tmp_path / "b", ".prj"), "file", kind="vector")
     broken = zipped({"x.shp": b"x", "x.shx": b"y", "x.dbf": b"z"})
@@ -240,7 +240,7 @@ def test_uploads_end_where_they_become_too_large(settings: Settings):
             yield bytes(2**20)
 
     with TestClient(create_app(small), base_url="http://127.0.0.1:8080") as client:
-        assert "no more is taken" in refused(client, content, None, 413)
+        assert "larger than" in refused(client, content, None, 413)
         answer = client.post(
             "/api/v1/datasets", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"}
         )

@@ -158,9 +158,9 @@ def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, databa
     assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
     with database.transaction() as session:
         session.execute(update(Request).values(lease_until=func.now() + timedelta(seconds=1)))
-    queue.wish(row)
+    queue.interruption(row)
     assert seconds_left() <= 1
-    queue.tell(row, claim.status)
+    queue.report(row, claim.status)
     assert seconds_left() == pytest.approx(LEASE_SECONDS, abs=5)
 
 

@@ -12,10 +12,10 @@ from mosaic_api.database import Database, OrphanFile, Request
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
 from mosaic_api.executor.cleanup import RequestFiles
 from mosaic_api.executor.events import Inbox
-from mosaic_api.executor.idle_requests import fulfil
+from mosaic_api.executor.idle_requests import settle
 from mosaic_api.executor.queue import ATTEMPTS, Claim, LostError, Queue
 from mosaic_api.executor.status import ExecutorStatus
-from mosaic_api.executor.worker import Outcome, settle
+from mosaic_api.executor.worker import Outcome, record_outcome
 from mosaic_api.settings import Settings
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import Phase
@@ -41,7 +41,7 @@ def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows,
             session.execute(update(Request).values(lease_until=func.now()))
     assert Queue(database, "last").claim() is None
     left_in(settings, row)
-    fulfil(database, settings.store)
+    settle(database, settings.store)
     given_up = rows.see(row)
     assert given_up.phase == "Failed"
     assert given_up.status["message"].endswith("or see the log (tried 5 times)")
@@ -73,14 +73,14 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     with monkeypatch.context() as away:
         away.setattr(RequestFiles, "delete", away_now)
         inbox = Inbox()
-        settle(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
+        record_outcome(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
         assert rows.see(row).phase == phase
-        fulfil(database, settings.store)
+        settle(database, settings.store)
     assert len(files_in(settings)) == 3
-    fulfil(database, settings.store)
+    settle(database, settings.store)
     assert files_in(settings) == []
     monkeypatch.setattr(RequestFiles, "delete", lambda *_: pytest.fail("it is looked for again"))
-    fulfil(database, settings.store)
+    settle(database, settings.store)
     ended = rows.see(row)
     assert (ended.phase, ended.status["message"]) == (phase, "it ended")
 
@@ -95,15 +95,15 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
         session.execute(update(Request).values(lease_until=func.now()))
     if ends in {"removed", "cancelled"}:
         (rows.remove if ends == "removed" else rows.cancel)(row)
-        fulfil(database, settings.store)
+        settle(database, settings.store)
     else:
         other = Queue(database, "two")
         claim = other.claim()
-        settle(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
+        record_outcome(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
     monkeypatch.setattr(RequestFiles, "delete", away_now)  # from here on, for the one that lost it and hears of it
     left_in(settings, row)
     with pytest.raises(LostError):
-        settle(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())
+        record_outcome(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())
     store = open_store(settings.store)
     sweep(database, store)
     assert len(files_in(settings)) == 3  # it may still be writing
@@ -126,11 +126,11 @@ def test_what_is_begun_is_never_taken_for_what_is_left(rows, settings, database)
     queue = Queue(database, "one")
     claim = queue.claim()
     left_in(settings, row)
-    fulfil(database, settings.store)
-    queue.give_back(row, claim.status)
-    fulfil(database, settings.store)
+    settle(database, settings.store)
+    queue.release(row, claim.status)
+    settle(database, settings.store)
     Queue(database, "two").claim()
-    fulfil(database, settings.store)
+    settle(database, settings.store)
     assert len(files_in(settings)) == 3
 
 
@@ -161,7 +161,7 @@ def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(r
         with database.transaction() as session:
             session.execute(update(Request).values(lease_until=func.now() - timedelta(seconds=1)))
         (rows.remove if gone else rows.cancel)(row)
-        fulfil(database, settings.store)
+        settle(database, settings.store)
         assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
         assert files_in(settings) == []
         left_in(settings, row)  # as its workers do, which write on before it hears of it

@@ -406,11 +406,15 @@ LOCAL = 'LOCAL_CS["site",UNIT["metre",1]]'
 @pytest.mark.parametrize(
     ("profile", "edit", "reason"),
     [
-        (NOWHERE, None, "does not say where it is; save it with its coordinate system"),
-        (NOWHERE | {"crs": "EPSG:4326"}, None, "does not say where it is; save it"),
-        (NOWHERE, _gcps, "is placed by ground control points alone"),
+        (NOWHERE, None, "has no georeference; save it with its coordinate system"),
+        (NOWHERE | {"crs": "EPSG:4326"}, None, "has no georeference; save it"),
+        (NOWHERE, _gcps, "is only placed by ground control points"),
         ({"crs": None}, None, "has a geotransform but no coordinate reference system"),
-        ({"crs": LOCAL}, None, "nowhere on Earth: its coordinate reference system is neither geographic nor projected"),
+        (
+            {"crs": LOCAL},
+            None,
+            "cannot be located: its coordinate reference system is neither geographic nor projected",
+        ),
     ],
     ids=["nothing", "crs", "gcps", "transform", "engineering"],
 )
@@ -444,7 +448,7 @@ def test_degrees_counted_some_times_around_the_globe_are_shown_where_they_are(sh
 
 @pytest.mark.parametrize("crs", ["EPSG:4978", "EPSG:5773"])
 def test_an_image_that_is_nowhere_on_earth_is_refused(show: Callable[..., Shown], crs: str):
-    with pytest.raises(RequestError, match="nowhere on Earth: its coordinate reference system is neither geographic"):
+    with pytest.raises(RequestError, match="cannot be located: its coordinate reference system is neither geographic"):
         show(geotiff(COUNT[np.newaxis].astype("int16"), crs))
 
 
@@ -452,4 +456,4 @@ def test_a_damaged_image_is_refused_in_a_sentence(laptop: TestClient):
     values = np.random.default_rng(0).integers(0, 2**16, (1, 500, 500), np.uint16)
     content = world(values, 10, 40, 11, 41)
     refused = keep(laptop, content[: len(content) // 2], 422, kind="image")
-    assert "damaged, incomplete" in refused["detail"]
+    assert "damaged or incomplete" in refused["detail"]

@@ -130,7 +130,7 @@ def test_a_user_who_may_not_make_tables_is_told_what_to_do(postgres: PrivatePost
     run_on(postgres, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     poor = Database(empty.engine.url.set(username=role, password=role).render_as_string(hide_password=False))
     try:
-        with pytest.raises(RequestError, match=r"does not let its user make tables .* let it own the database"):
+        with pytest.raises(RequestError, match=r"user may not create tables .* make it the owner of the database"):
             poor.migrate()
     finally:
         poor.close()

@@ -79,7 +79,7 @@ class Legacy:
         """What whoever works on the mosaic tells at its end."""
         with self.database.transaction() as session:
             mosaic = session.scalars(select(Request).where(Request.overlay_id == overlay_id)).one()
-            crud.tell(mosaic, status)
+            crud.set_status(mosaic, status)
             mosaic.item = item
 
     def publish(self, overlay_id: int, png: str = PNG) -> None:
@@ -176,7 +176,7 @@ def test_corners_beyond_the_antimeridian_are_degrees_again(legacy: Legacy):
     [
         ({"ul_lat": 48.3, "lr_lat": 48.6}, "ul_lat 48.3"),
         ({"ul_lng": -123.2, "lr_lng": -123.6}, "ul_lng -123.2"),
-        ({"lr_lng": -123.6}, "does not lie west"),
+        ({"lr_lng": -123.6}, "is not west"),
         ({"ul_lat": None}, "ul_lat is missing"),
         ({"lr_lng": None}, "lr_lng is missing"),
         ({"ul_lat": 148.6}, "ul_lat is 148.6"),

@@ -246,7 +246,7 @@ def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_aga
 
 def test_a_path_that_is_no_place_for_a_socket_is_refused(place):
     for name in ("x" * 100, "a,b"):
-        with pytest.raises(RequestError, match="nearer to /"):
+        with pytest.raises(RequestError, match="a shorter path"):
             PrivatePostgres(place / name).start()
 
 
@@ -255,13 +255,13 @@ def test_data_of_another_version_are_left_alone(place):
     server.start()
     server.stop()
     (place / "database/data/PG_VERSION").write_text("9\n")
-    with pytest.raises(RequestError, match=r"made by PostgreSQL 9, and \d+ is installed"):
+    with pytest.raises(RequestError, match=r"created by PostgreSQL 9, but \d+ is installed"):
         server.start()
 
 
 def test_a_folder_that_cannot_be_made_is_said(place):
     (place / "file").touch()
-    with pytest.raises(RequestError, match="cannot be kept in"):
+    with pytest.raises(RequestError, match="cannot be stored in"):
         PrivatePostgres(place / "file/database").start()
 
 
@@ -274,7 +274,7 @@ def test_a_database_of_which_something_is_missing_is_left_as_it_is(place, lost):
         data, away = place / "database/data", place / "away"
         (data / lost).rename(away)
         before = sorted(data.rglob("*"))
-        with pytest.raises(RequestError, match=rf"no whole database \({lost} missing\).*mosaic restore FILE"):
+        with pytest.raises(RequestError, match=rf"not a complete database \({lost} missing\).*mosaic restore FILE"):
             server.start()
         assert sorted(data.rglob("*")) == before
         away.rename(data / lost)
@@ -331,7 +331,7 @@ def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
         return done
 
     monkeypatch.setattr(postgres_server, "call", failing)
-    with pytest.raises(RequestError, match="cannot make a database"):
+    with pytest.raises(RequestError, match="cannot create a database"):
         PrivatePostgres(place / "database").start()
     assert sorted(path.name for path in (place / "database").iterdir()) == ["run"]
 
@@ -342,6 +342,6 @@ def test_a_note_that_leads_nowhere_starts_no_empty_database(place, note, monkeyp
     monkeypatch.chdir(place)
     (place / "database").mkdir()
     (place / "database/elsewhere").write_text(note)
-    with pytest.raises(RequestError, match="where there is no folder"):
+    with pytest.raises(RequestError, match="which is not a folder"):
         PrivatePostgres(place / "database").start()
     assert [path.name for path in (place / "database").iterdir()] == ["elsewhere"]

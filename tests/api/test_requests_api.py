@@ -168,7 +168,7 @@ def test_lists_are_filtered(client: Client, database: Database):
     for name in ("snow-2023", "snow-2024", "green"):
         ask(ann, name)
     with database.transaction() as session:
-        crud.tell(session.scalars(select(Request).where(Request.name == "green")).one(), {"phase": "Succeeded"})
+        crud.set_status(session.scalars(select(Request).where(Request.name == "green")).one(), {"phase": "Succeeded"})
     found = {each["name"] for each in ann.get("/api/v1/requests?text=snow").json()["requests"]}
     assert found == {"snow-2023", "snow-2024"}
     found = {each["name"] for each in ann.get("/api/v1/requests?phase=Succeeded").json()["requests"]}
@@ -186,7 +186,7 @@ def test_too_many_at_once_are_refused(client: Client, database: Database, settin
     answer = ann.post("/api/v1/requests", json={"spec": SPEC})
     assert answer.status_code == 429
     with database.transaction() as session:
-        crud.tell(session.scalars(select(Request).where(Request.name == "m0")).one(), {"phase": "Failed"})
+        crud.set_status(session.scalars(select(Request).where(Request.name == "m0")).one(), {"phase": "Failed"})
     ask(ann)
 
 
@@ -209,7 +209,7 @@ def test_changes_are_told_as_they_happen(client: Client, database: Database):
         assert first.wait(20)
         for status in ({"phase": "Running", "message": "1 of 2"}, {"phase": "Succeeded"}):
             with database.transaction() as session:
-                crud.tell(session.get_one(Request, uuid.UUID(asked["id"])), status)
+                crud.set_status(session.get_one(Request, uuid.UUID(asked["id"])), status)
             time.sleep(0.2)  # apart, so that both are seen
         ann.delete(f"/api/v1/requests/{asked['id']}")
 

@@ -131,7 +131,7 @@ def test_a_second_one_in_the_same_folder_is_refused(place):
         other = subprocess.run(command(place, "--port", free_port()), capture_output=True, text=True, check=False)
         assert other.returncode == 42
         assert other.stderr == (
-            f"mosaic: another `mosaic serve` (process {process.pid}) works with {place / 'data'}: stop it, or choose "
+            f"mosaic: another `mosaic serve` (process {process.pid}) uses {place / 'data'}: stop it, or choose "
             "another folder with --data\n"
         )
         assert client.get("/readyz").status_code == 200

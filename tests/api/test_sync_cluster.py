@@ -302,7 +302,7 @@ def test_a_definition_that_is_removed_cancels_nothing_and_all_is_asked_for_again
     try:
         waiting = synced.ask("waiting")
         row = synced.wait_for(waiting, lambda row: row.status.get("message"))
-        assert "does not know MosaicRequests" in row.status["message"]
+        assert "has no MosaicRequests" in row.status["message"]
         assert synced.row(ids["running"]).phase == "Running"
         assert synced.row(theirs.id).phase == "Pending"
     finally:

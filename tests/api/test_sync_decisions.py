@@ -157,7 +157,7 @@ def test_a_name_stands_in_the_line_once_and_is_never_worked_on_twice_at_a_time()
     line.add("a")
     line.add("b")
     assert line.take() == "b"
-    line.give_back("a", failed=False, longest=1)
+    line.done("a", failed=False, longest=1)
     assert line.take() == "a"
     line.close()
     assert line.take() is None
@@ -171,7 +171,7 @@ def test_what_failed_comes_again_later_each_time_but_at_once_when_something_is_h
         begun = time.monotonic()
         assert line.take() == "a"
         waits.append(time.monotonic() - begun)
-        line.give_back("a", failed=True, longest=0.8)
+        line.done("a", failed=True, longest=0.8)
     assert waits[0] < 0.3
     assert waits[1] == pytest.approx(0.5, abs=0.3)
     assert waits[2] == pytest.approx(0.8, abs=0.3)
@@ -189,6 +189,6 @@ def test_the_earliest_time_counts():
     begun = time.monotonic()
     assert line.take() == "a"
     assert time.monotonic() - begun < 5
-    line.give_back("a", failed=False, longest=1)
+    line.done("a", failed=False, longest=1)
     threading.Timer(0.2, line.close).start()
     assert line.take() is None

@@ -122,7 +122,7 @@ def test_a_token_in_an_address_is_refused_even_if_it_is_valid(client: Client, pl
     secret = make(ann)["secret"]
     answer = ann.get(place.format(secret))
     assert answer.status_code == 400
-    assert "revoke this one" in answer.json()["detail"]
+    assert "revoke this token" in answer.json()["detail"]
     assert secret not in answer.text
 
 

@@ -245,7 +245,7 @@ def test_a_shapefile_comes_before_all_else_in_a_zip(tmp_path: Path):
 
 def test_a_shp_without_its_other_parts_is_refused_with_what_to_send(tmp_path: Path):
     path = vectors(tmp_path / "lakes.shp", "ESRI Shapefile")
-    with pytest.raises(RequestError, match=r"send a zip with its \.shp, \.shx, \.dbf and \.prj"):
+    with pytest.raises(RequestError, match=r"upload a zip with its \.shp, \.shx, \.dbf and \.prj"):
         read(tmp_path, path.read_bytes())
 
 

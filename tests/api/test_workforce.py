@@ -13,9 +13,9 @@ from kubernetes.client import Configuration
 from mosaic_api import __main__ as program
 from mosaic_api.database import Database, Request, Workforce
 from mosaic_api.database.workforce import expect, hand_over
-from mosaic_api.executor.idle_requests import fulfil
+from mosaic_api.executor.idle_requests import settle
 from mosaic_api.executor.queue import LostError, Queue
-from mosaic_api.local.installation import InstallationPaths, installed
+from mosaic_api.local.installation import InstallationPaths, running_installation
 from mosaic_api.settings import Settings
 from mosaic_api.sync.leader import lead
 from mosaic_crds.errors import RequestError
@@ -62,7 +62,7 @@ def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Setting
     assert "Traceback" not in said
     with (
         pytest.raises(RequestError, match="by a cluster"),
-        installed(InstallationPaths(tmp_path, database=settings.database), {}),
+        running_installation(InstallationPaths(tmp_path, database=settings.database), {}),
     ):
         pass
     assert (rows.see(row).phase, recorded(rows.database)) == ("Pending", "cluster")
@@ -123,7 +123,9 @@ def test_of_both_that_come_at_once_one_kind_works(rows: Rows):
 def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
     queue = Queue(rows.database, "one")
     claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
-    with pytest.raises(RequestError, match="executors cannot be relieved while at work: stop the executors"):
+    with pytest.raises(
+        RequestError, match="executors cannot hand over while they run while at work: stop the executors"
+    ):
         hand_over(rows.database, "cluster")
     assert recorded(rows.database) == "executors"
     with rows.database.transaction() as session:
@@ -135,7 +137,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
         queue.tell(claim.id, claim.status)
     rows.cancel(claim.id)
     with pytest.raises(RequestError):
-        fulfil(rows.database, rows.settings.store, str(claim.id))
+        settle(rows.database, rows.settings.store, str(claim.id))
     assert not rows.see(claim.id).over
     with leading(rows.database):
         pass
@@ -143,7 +145,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
 
 def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
     with leading(rows.database):
-        with pytest.raises(RequestError, match="a cluster cannot be relieved while at work: stop the API"):
+        with pytest.raises(RequestError, match="a cluster cannot hand over while they run while at work: stop the API"):
             hand_over(rows.database, "executors")
     row = rows.ask(spec_of("https://example.org"))
     hand_over(rows.database, "executors")
@@ -171,7 +173,7 @@ def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
         mosaic = session.scalars(select(Request)).one()
         mosaic.worker, mosaic.lease_until = "one", func.now() + timedelta(minutes=1)
     thread.join()
-    assert "cannot be relieved" in outcome[0]
+    assert "cannot hand over while they run" in outcome[0]
 
 
 def test_it_is_handed_over_by_a_command(

@@ -131,7 +131,7 @@ def test_a_dataset_is_edited_deleted_and_restored(site: Site, opens: Opens):
     details.get_by_label("Description").fill("by the lake")
     site.call("PATCH", f"datasets/{only(site)['id']}", json={"creator": "Ann"})
     page.get_by_role("button", name="Save").click()
-    expect(details.get_by_role("alert")).to_contain_text("was changed meanwhile")
+    expect(details.get_by_role("alert")).to_contain_text("has changed in the meantime")
     page.get_by_role("button", name="Save").click()
     expect(details).to_contain_text("by the lake")
     expect(details).to_contain_text("Ann")

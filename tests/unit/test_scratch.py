@@ -42,7 +42,7 @@ def test_the_next_server_deletes_what_a_killed_one_left_and_nothing_of_others(tm
 def test_what_is_promised_is_not_promised_again():
     scratch = Scratch(1000)
     with scratch.reserved(700):
-        with pytest.raises(NoRoom, match="are not free now"), scratch.reserved(400):
+        with pytest.raises(NoRoom, match="has no space now"), scratch.reserved(400):
             pytest.fail("it was promised")
         with scratch.reserved_up_to(10_000) as found:
             assert found == 150

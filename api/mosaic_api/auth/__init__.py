@@ -1,1 +1,1 @@
-"""Who makes a call, and what this user may do: tokens, sessions, OpenID Connect, and the one user of a laptop."""
+"""Authentication and roles: tokens, sessions, OpenID Connect, and the single user of a laptop."""

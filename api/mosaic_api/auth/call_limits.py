@@ -1,4 +1,4 @@
-"""How often one caller may call, and fail to log in."""
+"""Limits the calls and the failed logins of one caller."""
 
 import ipaddress
 import math
@@ -16,14 +16,14 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import TooMany
 
 MOST_KEYS = 10_000
-"""Callers that are remembered at once."""
+"""Callers that are remembered."""
 
 
 class RateLimiter:
-    """Lets each caller through so many times a minute, as many of them at once.
+    """Limits the calls of each caller per minute; a burst may use a whole minute's calls.
 
-    For each caller one number is kept, the time at which nothing of what was taken will count any more (the generic
-    cell rate algorithm); a caller whose time has come is as good as unknown, and is forgotten when there are many.
+    For each caller, it stores when all calls are available again (the generic cell rate algorithm). A caller whose time
+    has passed counts like an unknown one, and is removed when there are too many.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,13 +33,13 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def take(self, caller: Hashable) -> float:
-        """Let a caller through, and give 0; or do not, and give the seconds after which that would work."""
+        """Count a call and return 0; or refuse it, and return the seconds until a call is possible."""
         with self._lock:
             now = self._clock()
             free = max(self._free.get(caller, now), now) + self._interval
             if free - now > self._span * (1 + 1e-9):
                 return free - now - self._span
-            self._free.pop(caller, None)  # the one who came last stands last
+            self._free.pop(caller, None)  # keeps the order of the last calls
             self._free[caller] = free
             if len(self._free) > MOST_KEYS:
                 self._forget(now)
@@ -52,14 +52,14 @@ class RateLimiter:
 
 
 class SharedRateLimiter:
-    """As Bucket, counted by all replicas together: in the database, where its clock is, and with a write for each."""
+    """Like RateLimiter, but all replicas count together, in the database and with its clock."""
 
     def __init__(self, per_minute: int, database: Database) -> None:
         self._interval, self._span = timedelta(minutes=1) / per_minute, timedelta(minutes=1)
         self._database = database
 
     def take(self, caller: str) -> float:
-        """As Bucket's.
+        """Like `RateLimiter.take`.
 
         Raises:
             PassingError: the database does not answer.
@@ -79,7 +79,7 @@ class SharedRateLimiter:
             return max(float(wait or 0), 1e-3)
 
     def _forget(self) -> None:
-        """Those whose time has come; in a transaction of its own, so that nobody waits for anybody in a circle."""
+        """Delete those whose time has passed, in a transaction of its own: otherwise two could deadlock."""
         over = select(Failure.address).where(Failure.free < func.now()).with_for_update(skip_locked=True)
         with self._database.transaction() as session:
             session.execute(delete(Failure).where(Failure.address.in_(over)))
@@ -88,8 +88,8 @@ class SharedRateLimiter:
 class CallLimits:
     """The limits of an installation.
 
-    Failures are counted by all replicas together. Calls are counted by each for itself, so that n of them let a user
-    make n times as many: a shared count would be a write for each call, and the limit is against programs run wild.
+    All replicas count failures together. Each counts calls for itself, so that n replicas allow n times as many: a
+    shared count would need a write for each call, and the limit only stops programs that run wild.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -106,10 +106,10 @@ class CallLimits:
             _expect_none(self._calls.take(principal.user_id), "you call too often")
 
     def failure(self, address: str) -> None:
-        """Count a token or a login that was not valid.
+        """Count an invalid token or login.
 
-        All addresses of an IPv6 /64 count as one: a single host has as many.
-        Valid ones are never refused for it: tokens are too long to guess, and others may come from the same address.
+        The addresses of an IPv6 /64 count as one, because a single host has all of them. Valid tokens are never
+        refused: they are too long to guess, and other users may share the address.
 
         Raises:
             TooMany: there were too many from the address.
@@ -121,7 +121,7 @@ class CallLimits:
 
 
 def network_of(address: str) -> str:
-    """What an address is counted as: itself, or of IPv6 its /64, which belongs to one network; as text."""
+    """The network that an address counts for: itself, or the /64 of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address.split("%", 1)[0])
     except ValueError:

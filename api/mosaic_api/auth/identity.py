@@ -1,4 +1,4 @@
-"""Who somebody is, and what they may do; secrets are kept as digests."""
+"""Users, roles, tokens and sessions. Only digests of secrets are stored."""
 
 import hashlib
 import secrets
@@ -15,17 +15,17 @@ from mosaic_api.database.models import ROLES, Audit, Token, User, now
 from mosaic_api.web.problems import Conflict, Forbidden, NotFound, Unauthorized
 
 SCOPES = ("read", "write", "admin")
-"""What a token may be used for; each includes those before it, and none allows more than its user's role does."""
+"""Scopes of a token. Each includes those before it, and none allows more than the user's role."""
 SESSION = "session"
-"""The scope of what stands for a login in a browser: all that its user may do. Its secret is known to nobody."""
+"""The scope of a browser session: everything that its user may do. Nobody knows its secret."""
 SESSION_SECONDS = 12 * 3600
 MOST_TOKENS = 100
-"""That one user may have at once."""
+"""Of one user."""
 MOST_SESSIONS = 20
-"""Logins that one user may have at once; a new one ends the oldest."""
-TOKEN_PREFIX = "mosaic_"  # noqa: S105 (by which scanners for leaked secrets find them)
+"""Browser sessions of one user; a new one ends the oldest."""
+TOKEN_PREFIX = "mosaic_"  # noqa: S105 (scanners for leaked secrets look for it)
 USED_SECONDS = 60
-"""How exactly the last use of a token is known."""
+"""Precision of the last use of a token."""
 SINGLE_USER = "me"
 _LEVELS = {"viewer": 0, "read": 0, "editor": 1, "write": 1, "admin": 2, SESSION: 2}
 _LABEL = 100
@@ -34,12 +34,12 @@ _LABEL = 100
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks.
+    """The authenticated caller.
 
     Attributes:
         user_id, name: of the user.
-        level: 0 may look, 1 may ask and keep, 2 may see to what is others'.
-        whole: whether this is all that the user may do; whoever has been given less may not make tokens.
+        level: 0 reads, 1 also creates and changes, 2 also sees and changes what others own.
+        whole: whether the caller may do all that the user may; a restricted one may not make tokens.
     """
 
     user_id: uuid.UUID
@@ -49,55 +49,55 @@ class Principal:
 
     @property
     def role(self) -> str:
-        """What may be done, as the role that may do it."""
+        """The role that allows the same."""
         return ROLES[self.level]
 
     @property
     def is_admin(self) -> bool:
-        """Whether what is others' may be seen and changed."""
+        """Whether the caller may see and change what others own."""
         return self.level >= _LEVELS["admin"]
 
     def require(self, role: str) -> None:
-        """Refuse whoever has less than a role.
+        """Refuse a caller without a role.
 
         Raises:
-            Forbidden: the principal has less.
+            Forbidden: the caller has a lesser role.
         """
         if self.level < _LEVELS[role]:
             raise Forbidden(f"this needs the role {role}; ask an administrator of this installation for it")
 
     def require_whole(self) -> None:
-        """Refuse whoever was given a part of what the user may do: it must not grow, nor outlast its end.
+        """Refuse a restricted caller, which could otherwise gain rights or outlive its token.
 
         Raises:
-            Forbidden: the principal is not the whole user.
+            Forbidden: the caller is restricted.
         """
         if not self.whole:
             raise Forbidden("a token for less than `admin` cannot see or change tokens; log in, or use one for `admin`")
 
 
 def principal_of(user: User, scopes: Sequence[str] = SCOPES) -> Principal:
-    """The principal that a user is, with no more than some scopes allow."""
+    """The principal of a user, limited to some scopes."""
     scope = max((_LEVELS[scope] for scope in scopes), default=0)
     return Principal(user.id, user.name, min(_LEVELS[user.role], scope), scope == _LEVELS["admin"])
 
 
 def single_user(session: Session) -> User:
-    """The one user of an installation on a laptop."""
+    """The single user of an installation on a laptop."""
     return named_user(session, SINGLE_USER, "admin")
 
 
 def named_user(session: Session, name: str, role: str = "editor") -> User:
-    """The user of a name, who becomes known if there is none yet.
+    """The user with a name, who is created if necessary.
 
     Raises:
-        ValueError: there is no such role.
+        ValueError: the role is unknown.
     """
     if role not in ROLES:
-        raise ValueError(f"the role {role!r} is none of {', '.join(ROLES)}")
+        raise ValueError(f"unknown role {role!r}; use {', '.join(ROLES)}")
     named = select(User).where(User.name == name)
     user = session.scalar(named)
-    if user is None:  # others may find the same at once: the calls that a page begins with do
+    if user is None:  # parallel calls may create it: a page makes several when it loads
         session.execute(insert(User).values(name=name, role=role).on_conflict_do_nothing())
         user = session.scalars(named).one()
     return user
@@ -106,14 +106,9 @@ def named_user(session: Session, name: str, role: str = "editor") -> User:
 def create_token(
     session: Session, user: User, label: str, scopes: Sequence[str], days: int | None
 ) -> tuple[Token, str]:
-    """A new token of a user; its secret is given here and never again.
+    """Create a token; its secret is only returned here.
 
-    Args:
-        session: a transaction.
-        user: whose it is.
-        label: by which the user knows it.
-        scopes: what it may be used for.
-        days: after which it ends; never if None.
+    `days` is the time until it expires; None means never.
     """
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = _add_token(session, user, label, scopes, secret, None if days is None else now() + timedelta(days=days))
@@ -124,11 +119,11 @@ def create_token(
 def make_token(
     session: Session, principal: Principal, label: str, scopes: Sequence[str], days: int | None
 ) -> tuple[Token, str]:
-    """A new token of the principal; as create_token.
+    """Create a token for the caller, like `create_token`.
 
     Raises:
-        Forbidden: the principal is not the whole user.
-        Conflict: the user has too many.
+        Forbidden: the caller is restricted.
+        Conflict: the user has too many tokens.
     """
     if len(tokens_of(session, principal)) >= MOST_TOKENS:
         raise Conflict(f"you have {MOST_TOKENS} tokens and logins, and no more are kept; revoke some")
@@ -136,16 +131,16 @@ def make_token(
 
 
 def open_session(session: Session, user: User, browser: str, given: Token | None = None) -> list[str]:
-    """Let a browser in as a user.
+    """Start a browser session of a user.
 
     Args:
         session: a transaction.
         user: who logged in.
-        browser: as it calls itself.
-        given: the token by which the user did; the session allows no more, and ends with it.
+        browser: its name, for the label.
+        given: the token that was used; the session allows no more, and ends with it.
 
     Returns:
-        what the browser's signed cookie shall say: the ids of the tokens that the session stands on.
+        The ids of the tokens that the session depends on, for the browser's signed cookie.
     """
     over = or_(Token.revoked.is_not(None), Token.expires <= now())
     own = and_(Token.user_id == user.id, Token.scopes == [SESSION])
@@ -156,9 +151,9 @@ def open_session(session: Session, user: User, browser: str, given: Token | None
     return [str(token.id), *([str(given.id)] if given else [])]
 
 
-def principal_of_session(session: Session, stands_on: Sequence[str]) -> Principal | None:
-    """Whom a browser's session stands for; None if it is over, or its user is disabled."""
-    tokens = [session.get(Token, uuid.UUID(each)) for each in stands_on]
+def principal_of_session(session: Session, token_ids: Sequence[str]) -> Principal | None:
+    """The caller of a browser session; None if it has ended, or the user is disabled."""
+    tokens = [session.get(Token, uuid.UUID(each)) for each in token_ids]
     valid = [token for token in tokens if token is not None and _is_valid(token)]
     if not tokens or len(valid) != len(tokens):
         return None
@@ -167,10 +162,10 @@ def principal_of_session(session: Session, stands_on: Sequence[str]) -> Principa
     return min((principal_of(token.user, token.scopes) for token in valid), key=lambda each: (each.level, each.whole))
 
 
-def close_session(session: Session, stands_on: Sequence[str]) -> Principal | None:
-    """End a browser's session for good, whoever has its cookie; give whom it stood for."""
-    principal = principal_of_session(session, stands_on)
-    for each in stands_on:
+def close_session(session: Session, token_ids: Sequence[str]) -> Principal | None:
+    """End a browser session and return its caller; copies of its cookie are invalid too."""
+    principal = principal_of_session(session, token_ids)
+    for each in token_ids:
         token = session.get(Token, uuid.UUID(each))
         if token is not None and token.scopes == [SESSION]:
             token.revoked = token.revoked or now()
@@ -178,7 +173,7 @@ def close_session(session: Session, stands_on: Sequence[str]) -> Principal | Non
 
 
 def valid_token(session: Session, secret: str) -> Token:
-    """The token of a secret.
+    """The token with a secret.
 
     Raises:
         Unauthorized: it is unknown, revoked or expired, or its user is disabled.
@@ -191,20 +186,16 @@ def valid_token(session: Session, secret: str) -> Token:
 
 
 def principal_of_token(session: Session, secret: str) -> Principal:
-    """Whom a token stands for.
-
-    Raises:
-        Unauthorized: it is unknown, revoked or expired, or its user is disabled.
-    """
+    """The caller with a token; raises like `valid_token`."""
     token = valid_token(session, secret)
     return principal_of(token.user, token.scopes)
 
 
 def tokens_of(session: Session, principal: Principal) -> Sequence[Token]:
-    """The tokens of the principal that are not over, and the logins that are not, newest first.
+    """The valid tokens and browser sessions of the caller, newest first.
 
     Raises:
-        Forbidden: the principal is not the whole user.
+        Forbidden: the caller is restricted.
     """
     principal.require_whole()
     return session.scalars(
@@ -219,11 +210,11 @@ def tokens_of(session: Session, principal: Principal) -> Sequence[Token]:
 
 
 def revoke_token(session: Session, principal: Principal, token_id: uuid.UUID) -> None:
-    """End a token of the principal, or a login.
+    """Revoke a token or browser session of the caller.
 
     Raises:
-        Forbidden: the principal is not the whole user.
-        NotFound: there is none of the principal's.
+        Forbidden: the caller is restricted.
+        NotFound: the caller has no such token.
     """
     principal.require_whole()
     token = session.scalar(
@@ -238,21 +229,21 @@ def revoke_token(session: Session, principal: Principal, token_id: uuid.UUID) ->
 def change_user(
     session: Session, principal: Principal, user_id: uuid.UUID, role: str | None, disabled: bool | None
 ) -> User:
-    """Give a user another role, or shut the user out with all tokens and logins; None leaves it as it is.
+    """Change the role of a user, or disable the user with all tokens and sessions; None changes nothing.
 
     Raises:
-        Forbidden: the principal is no administrator.
+        Forbidden: the caller is not an administrator.
         NotFound: there is no such user.
-        Conflict: it is the principal's own self, and nobody might be left to take it back.
+        Conflict: it is the caller, and no administrator might remain.
     """
     principal.require("admin")
     if user_id == principal.user_id:
-        raise Conflict("another administrator must change your own role, or shut you out")
+        raise Conflict("you cannot change your own role or disable yourself; ask another administrator")
     both = select(User).where(User.id.in_([user_id, principal.user_id])).order_by(User.id).with_for_update()
     found = {user.id: user for user in session.scalars(both.execution_options(populate_existing=True))}
     changer, user = found.get(principal.user_id), found.get(user_id)
-    if changer is None or changer.role != "admin" or changer.disabled:  # two who shut each other out at once
-        raise Forbidden("you are no administrator any more")
+    if changer is None or changer.role != "admin" or changer.disabled:  # two who disable each other at the same time
+        raise Forbidden("you are no longer an administrator")
     if user is None:
         raise NotFound(f"there is no user {user_id}")
     user.role = role or user.role
@@ -262,7 +253,7 @@ def change_user(
 
 
 def audit(session: Session, user_id: uuid.UUID | None, action: str, subject: str, **details: object) -> None:
-    """Write down who did what, in the transaction that does it."""
+    """Record who did what, in the same transaction."""
     session.add(Audit(user_id=user_id, action=action, subject=subject, details=_plain(details)))
 
 

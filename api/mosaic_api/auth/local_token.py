@@ -1,6 +1,6 @@
-"""The token of the one user of a program on this machine, where it is kept, and how commands find it.
+"""The token of a single-user installation: its file, and how commands find it.
 
-Everybody who works on a machine reaches its loopback addresses, so that listening there keeps nobody out.
+All users of a machine reach its loopback addresses, so listening there is no protection.
 """
 
 import fcntl
@@ -19,15 +19,15 @@ from mosaic_crds.errors import RequestError
 PARAMETER = "token"
 """Of the link."""
 FILE = "token"
-"""In the folder of an installation."""
+"""In the data folder."""
 ANNOUNCED = Path("~/.config/mosaic/local")
-"""Where the programs that run write down their tokens, by port, for the commands of the same user."""
+"""Folder in which running programs store their tokens by port, for commands of the same user."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _log = logging.getLogger(__name__)
 
 
 def token_of(data: Path) -> str:
-    """The token of the installation in a folder, which is made at the first start.
+    """The token of the installation in a data folder; the first start creates it.
 
     Raises:
         RequestError: it cannot be read or written.
@@ -38,7 +38,7 @@ def token_of(data: Path) -> str:
             kept = path.read_text(encoding="utf-8").strip()
             if kept:
                 return kept
-        path.unlink(missing_ok=True)  # others could read it, or it was cut short
+        path.unlink(missing_ok=True)  # others could read it, or it is incomplete
         token = secrets.token_urlsafe(32)
         with _new(path) as file:
             file.write(f"{token}\n")
@@ -48,15 +48,15 @@ def token_of(data: Path) -> str:
 
 
 def link(url: str, token: str) -> str:
-    """The link that lets a browser in."""
+    """The link that logs a browser in."""
     return f"{url}/?{urlencode({PARAMETER: token})}"
 
 
 @contextmanager
 def announced(port: int, token: str) -> Iterator[None]:
-    """Write the token down for this user's commands as long as this process listens at a port.
+    """Store the token for this user's commands while this process listens at a port.
 
-    A lock on the file says that it does: what a killed process left behind is not believed.
+    The process locks the file, so that one left by a killed process is ignored.
     """
     folder = ANNOUNCED.expanduser()
     path = folder / str(port)
@@ -65,7 +65,7 @@ def announced(port: int, token: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
         file = _new(path)
     except OSError as error:
-        _log.warning("commands must be given MOSAIC_TOKEN, for %s cannot be written: %s", path, error.strerror)
+        _log.warning("%s cannot be written (%s); commands need MOSAIC_TOKEN", path, error.strerror)
         yield
         return
     with file:
@@ -79,7 +79,7 @@ def announced(port: int, token: str) -> Iterator[None]:
 
 
 def found_token(server: str) -> str | None:
-    """The token of the program of this user that listens at a URL of this machine; None if there is none."""
+    """The token of this user's program that listens at a local URL; None if there is none."""
     parts = urlsplit(server)
     if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
@@ -95,5 +95,5 @@ def found_token(server: str) -> str | None:
 
 
 def _new(path: Path) -> TextIO:
-    """A new file that only this user reads."""
+    """Create a file that only this user can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Logging in by an OpenID provider: what it is asked, what it answers, and which user that is here."""
+"""Logins with an OpenID provider, and the user they belong to."""
 
 import asyncio
 import itertools
@@ -29,25 +29,25 @@ from mosaic_api.web.problems import Forbidden, Unauthorized
 CALLBACK = "/auth/callback"
 LOGIN = "/login"
 TARGET = "target"
-"""In the signed cookie, while somebody logs in: the path to go to then."""
+"""Key in the signed cookie during a login: the path to open afterwards."""
 TIMEOUT_SECONDS, TOTAL_SECONDS = 10.0, 20.0
-"""Of the provider's silence, and of a whole step of a login, however steadily it drips."""
+"""For one response of the provider, and for a whole step of a login."""
 LONGEST_NAME = 100
 LONGEST_SUBJECT = 255
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
-"""Signatures by keys that only the provider has."""
+"""Signature algorithms whose keys only the provider has."""
 _WORD = re.compile(r"[a-z_]{1,40}")
-"""The errors of OAuth; anybody can put other text there, by an address."""
-logging.getLogger("authlib").setLevel(logging.INFO)  # below, it tells what only the browser and the provider may know
+"""An OAuth error code; anybody can put other text into the URL."""
+logging.getLogger("authlib").setLevel(logging.INFO)  # DEBUG would log secrets of browser and provider
 
 Claims = Mapping[str, Any]
 
 
 class Provider:
-    """An OpenID provider, asked with a state, a nonce and PKCE, all of them bound to the browser by its cookie."""
+    """An OpenID provider. Logins use a state, a nonce and PKCE, all bound to the browser by its cookie."""
 
     def __init__(self, oidc: Oidc, public_url: str) -> None:
-        """Asks nothing yet."""
+        """Does not connect yet."""
         self.oidc = oidc
         self._public_url = public_url
         self._client = OAuth().register(
@@ -61,33 +61,29 @@ class Provider:
 
     @property
     def name(self) -> str:
-        """As people may know it."""
+        """The host of the provider, for messages."""
         return urlsplit(self.oidc.issuer).netloc
 
     async def start(self, request: Request, target: str) -> Response:
-        """Send a browser to the provider; it comes back to CALLBACK.
-
-        Args:
-            request: the browser's.
-            target: the path to go to in the end.
+        """Redirect a browser to the provider, which returns it to CALLBACK. `target` is the path to open at the end.
 
         Raises:
-            PassingError: the provider does not answer, or not as one does.
+            PassingError: the provider does not answer, or its response is invalid.
         """
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 await self._metadata()
                 request.session[TARGET] = target
-                answer: Response = await self._client.authorize_redirect(request, self._public_url + CALLBACK)
+                response: Response = await self._client.authorize_redirect(request, self._public_url + CALLBACK)
         except (TimeoutError, AuthlibBaseError, httpx2.HTTPError, RuntimeError, ValueError) as error:
             raise self._silent(error) from error
-        return answer
+        return response
 
     async def finish(self, request: Request) -> Claims:
-        """What the provider says of the person who comes back.
+        """The claims of the person who returns from the provider.
 
         Raises:
-            Unauthorized: the person did not log in, or not from this browser, or the answer is not to be trusted.
+            Unauthorized: the login failed, was started in another browser, or its response is not trustworthy.
             PassingError: the provider does not answer.
         """
         try:
@@ -111,61 +107,61 @@ class Provider:
         return {**await self._more(token, claims["sub"]), **claims}
 
     async def farewell(self) -> str:
-        """Where a browser goes after logging out: to the provider, to log out there too, or to LOGIN."""
+        """The URL to open after logging out: the provider's logout, or LOGIN."""
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 metadata = await self._metadata()
         except (TimeoutError, PassingError, httpx2.HTTPError, ValueError):
             return LOGIN
         address = str(metadata.get("end_session_endpoint", ""))
-        if origin_of(address) != origin_of(self.oidc.issuer):  # the page's policy lets forms lead there alone
+        if origin_of(address) != origin_of(self.oidc.issuer):  # the page's policy only allows forms to this origin
             return LOGIN
-        asked = {"client_id": self.oidc.client_id, "post_logout_redirect_uri": self._public_url + LOGIN}
-        return f"{address}{'&' if '?' in address else '?'}{urlencode(asked)}"
+        parameters = {"client_id": self.oidc.client_id, "post_logout_redirect_uri": self._public_url + LOGIN}
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
 
     async def _metadata(self) -> dict[str, Any]:
-        """What the provider tells of itself, asked once."""
+        """The provider's metadata, requested once."""
         async with self._first:
             metadata: dict[str, Any] = await self._client.load_server_metadata()
             if str(metadata.get("issuer", "")).rstrip("/") != self.oidc.issuer:
                 self._client.server_metadata.clear()
                 raise PassingError(
-                    f"{self.oidc.issuer} calls itself {metadata.get('issuer')!r}; set the issuer to that"
+                    f"{self.oidc.issuer} names itself {metadata.get('issuer')!r}; set the issuer to that"
                 )
             supported = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
             metadata["id_token_signing_alg_values_supported"] = [each for each in supported if each in _ALGORITHMS]
             return metadata
 
     async def _more(self, token: Mapping[str, Any], subject: str) -> Claims:
-        """What only the address for such questions tells of the same person, such as groups."""
+        """Claims that only the userinfo endpoint returns, such as groups."""
         if "userinfo_endpoint" not in await self._metadata() or "access_token" not in token:
             return {}
         more = await self._client.userinfo(token=token)
         return dict(more) if more.get("sub") == subject else {}
 
     def _silent(self, error: Exception) -> PassingError:
-        return PassingError(f"the OpenID provider {self.name} does not answer as it should: {_reason(error)}")
+        return PassingError(f"the OpenID provider {self.name} does not answer correctly: {_reason(error)}")
 
 
 def user_of(session: Session, oidc: Oidc, claims: Claims) -> User:
-    """The user whom a provider's claims tell of, who becomes known if it is the first time.
+    """The user with a provider's claims, who is created at the first login.
 
-    A person is known by issuer and subject, never by name, which people may choose at their provider.
+    Issuer and subject identify a person, never the name, which people can choose at their provider.
 
     Raises:
-        Forbidden: the person may not come in.
+        Forbidden: the person has no access.
     """
     subject = f"{oidc.issuer}|{claims['sub']}"
     if len(subject) > LONGEST_SUBJECT:
-        raise Forbidden("the subject that your OpenID provider knows you by is too long to be kept here")
+        raise Forbidden(f"your OpenID provider's subject is longer than {LONGEST_SUBJECT} characters with its issuer")
     role = role_of(oidc, claims)
     if role is None:
-        raise Forbidden("you are in none of the groups that may use this installation; ask its administrator")
+        raise Forbidden("none of your groups may use this installation; ask its administrator")
     user = session.scalar(select(User).where(User.subject == subject)) or _new_user(
         session, subject, role, claims, oidc
     )
     if user.disabled:
-        raise Forbidden("you may not use this installation any more; ask its administrator")
+        raise Forbidden("your account is disabled; ask the administrator of this installation")
     if oidc.roles and user.role != role:
         audit(session, user.id, "change role", f"user/{user.id}", before=user.role, after=role, by=oidc.issuer)
         user.role = role
@@ -173,15 +169,15 @@ def user_of(session: Session, oidc: Oidc, claims: Claims) -> User:
 
 
 def role_of(oidc: Oidc, claims: Claims) -> str | None:
-    """The role of a person; None for who may not come in."""
-    told = claims.get(oidc.role_claim, ())
-    groups = [told] if isinstance(told, str) else told if isinstance(told, list) else ()
+    """The role of a person; None without access."""
+    claim = claims.get(oidc.role_claim, ())
+    groups = [claim] if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     roles = {oidc.roles[group] for group in groups if isinstance(group, str) and group in oidc.roles}
     return max(roles, key=ROLES.index, default=None if oidc.default_role == NOBODY else oidc.default_role)
 
 
 def own_path(target: str) -> str:
-    """A path on this site to go to after logging in; the top if it is anything else."""
+    """A path of this site to open after a login; `/` if the target is anything else."""
     strange = "\\" in target or any(unicodedata.category(letter).startswith("C") for letter in target)
     if strange or not target.startswith("/") or target.startswith("//"):
         return "/"
@@ -189,7 +185,7 @@ def own_path(target: str) -> str:
 
 
 def _new_user(session: Session, subject: str, role: str, claims: Claims, oidc: Oidc) -> User:
-    """A user of a name that is free; the same person may come twice at once."""
+    """Create a user with a free name; the same person may log in twice at the same time."""
     for name in _names(str(claims.get(oidc.name_claim) or claims.get("name") or claims.get("email") or "")):
         user = User(id=uuid.uuid4(), name=name, role=role, subject=subject)
         try:
@@ -214,6 +210,6 @@ def _names(wanted: str) -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, as one word or a sentence; never what was sent or answered."""
+    """An error code or class; never anything that was sent or received."""
     word = str(error.error) if isinstance(error, AuthlibBaseError | JoseError) else ""
     return word if _WORD.fullmatch(word) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which requests are refused before anything reads them, and the security headers of every response."""
+"""Refuses forged requests before anything reads them, and adds the security headers to each response."""
 
 import logging
 import re
@@ -8,14 +8,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mosaic_api.auth.identity import (
-    TOKEN_PREFIX,
-)
+from mosaic_api.auth.identity import TOKEN_PREFIX
 from mosaic_api.settings import Settings, origin_of
 from mosaic_api.web.problems import answer
 
 MOST_ENCODED = 10
-"""Times that part of an address may be percent-encoded."""
+"""How often a part of a URL may be percent-encoded."""
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN = re.compile(rf"{TOKEN_PREFIX}[\w-]{{40}}".encode())
@@ -23,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 class OriginGuard:
-    """Turns away requests that another site makes a browser send, and gives every answer the headers that guard a page.
+    """Refuses requests that another site makes a browser send, and adds the headers that protect the page.
 
-    On a laptop there is no login, so that the name by which it is reached must be a loopback one (a site could let its
-    own name point here), and what changes something must not come from another origin. Elsewhere that origin is the
-    public one, whatever name a request was sent to; nothing is ever made from that name.
+    A single-user installation must be called by a loopback name, because another site could resolve its own name to
+    this machine; and changes must not come from another origin. Elsewhere, that origin is the public one. The Host
+    header of a request is never used to build anything.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -36,7 +34,7 @@ class OriginGuard:
         self._headers = _guarding_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -49,8 +47,8 @@ class OriginGuard:
         if _holds_token(scope["query_string"]) or _holds_token(scope.get("raw_path") or scope["path"].encode()):
             refusal = answer(
                 HTTPStatus.BAD_REQUEST,
-                "a token belongs into the header `Authorization: Bearer …`; addresses are kept in logs and histories: "
-                "revoke this one",
+                "send tokens in the header `Authorization: Bearer …`; URLs are kept in logs and histories, so revoke "
+                "this token",
             )
             await refusal(scope, receive, guarded)  # type: ignore[arg-type]
             return
@@ -63,20 +61,20 @@ class OriginGuard:
     def _refusal(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if not self._public and _name(host) not in LOOPBACK_NAMES:
-            return f"this program answers under {', '.join(sorted(LOOPBACK_NAMES))} only, and was asked as {host!r}"
+            return f"this program only answers as {', '.join(sorted(LOOPBACK_NAMES))}, not as {host!r}"
         if method in _SAFE or headers.get("authorization", "").lower().startswith("bearer "):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         own = self._public or f"http://{host}"
         elsewhere = (origin is not None and origin != own) or site not in {None, "same-origin", "none"}
-        unsaid = origin is None and site is None and "cookie" in headers  # a browser says it
+        unsaid = origin is None and site is None and "cookie" in headers  # browsers send one of them
         if elsewhere or unsaid:
-            return f"what changes something must come from the page {own} itself, and this came from elsewhere"
+            return f"changes are only accepted from {own}; this request came from another site"
         return None
 
 
 def _holds_token(part: bytes) -> bool:
-    """Whether part of an address holds a token, however often it is percent-encoded."""
+    """Whether a part of a URL has a token, however often it is percent-encoded."""
     for _ in range(MOST_ENCODED):
         if _TOKEN.search(part):
             return True
@@ -84,7 +82,7 @@ def _holds_token(part: bytes) -> bool:
         if decoded == part:
             return False
         part = decoded
-    return True  # nobody encodes so often who does not hide something
+    return True  # only somebody who hides something encodes this often
 
 
 def _name(host: str) -> str:
@@ -93,13 +91,13 @@ def _name(host: str) -> str:
 
 
 def _guarding_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
-    """Nothing from elsewhere but the tile server's pictures, no inline script, no frame around the page.
+    """Allow no content from elsewhere except map tiles, no inline scripts, and no frame around the page.
 
-    A tile server is told from which site its pictures are asked for, which that of OpenStreetMap asks for.
+    A tile server receives the origin of the page as referrer, which OpenStreetMap requires.
     """
     tiles = urlsplit(settings.tile_server)
     pictures = f" {tiles.scheme}://{tiles.netloc.replace('{s}', '*')}" if tiles.netloc else ""
-    forms = f" {origin_of(settings.oidc.issuer)}" if settings.oidc else ""  # to which logging out leads on
+    forms = f" {origin_of(settings.oidc.issuer)}" if settings.oidc else ""  # logging out redirects there
     policy = (
         f"default-src 'self'; img-src 'self' data: blob:{pictures}; object-src 'none'; base-uri 'none'; "
         f"form-action 'self'{forms}; frame-ancestors 'none'"

@@ -1,1 +1,1 @@
-"""Loops that run for the life of a process."""
+"""Background loops, which run as long as the process."""

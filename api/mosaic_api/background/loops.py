@@ -1,6 +1,6 @@
-"""Background loops: they log an error, back off and go on. Readiness and a metric show one that is stuck or dead.
+"""Background loops. They log an error, wait and continue. Readiness and a metric report a loop that hangs or died.
 
-Every thread that works in the background for the life of a process runs here, and nowhere else.
+All long-lived background threads run here.
 """
 
 import logging
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from mosaic_crds.errors import MosaicError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
-"""Seconds after an error, twice as long after each further one."""
+"""Seconds to wait after an error; doubled after each further one."""
 SILENCE = 180.0
-"""Seconds without a beat after which a loop counts as stuck, unless it says otherwise."""
+"""Default seconds without a beat after which a loop counts as stuck."""
 _log = logging.getLogger(__name__)
 
 Beat = Callable[[], None]
 Work = Callable[[Beat], None]
-"""Waits for its next round by itself, calls `beat` in each, and is called again when it returns or raises."""
+"""Waits for its next round itself, calls `beat` in each round, and is called again when it returns or raises."""
 
 
 @dataclass
@@ -29,8 +29,8 @@ class Loop:
     Attributes:
         name: in the log and in metrics.
         silence: seconds without a beat after which it counts as stuck.
-        failures: how often it ended with an error.
-        beaten: when it last showed that it is alive, on the monotonic clock.
+        failures: number of errors.
+        beaten: time of the last beat, on the monotonic clock.
         thread: in which it runs.
     """
 
@@ -41,7 +41,7 @@ class Loop:
     thread: threading.Thread | None = None
 
     def beat(self) -> None:
-        """Show that it is alive."""
+        """Report that it is alive."""
         self.beaten = time.monotonic()
 
     @property
@@ -51,7 +51,7 @@ class Loop:
 
     @property
     def trouble(self) -> str:
-        """Why it does not work, in a few words; empty if it does."""
+        """Why the loop does not work; empty if it does."""
         if self.thread is not None and self.thread.ident is not None and not self.thread.is_alive():
             return f"the background loop {self.name!r} is dead"
         if self.age > self.silence:
@@ -76,14 +76,14 @@ class Loops:
         silence: float = SILENCE,
         ends: tuple[type[Exception], ...] = (),
     ) -> threading.Thread:
-        """Run a loop in a thread of its own, which does not keep the process alive.
+        """Run a loop in a daemon thread.
 
         Args:
             name: of the loop; a new one replaces an ended one of the same name.
-            work: what it does.
+            work: the function that it runs.
             stop: ends it.
             silence: seconds without a beat after which it counts as stuck.
-            ends: errors that end it for good.
+            ends: errors that end it.
         """
 
         def target() -> None:
@@ -117,12 +117,12 @@ class Loops:
         self._run(loop, work, stop, ends)
 
     def all(self) -> list[Loop]:
-        """The loops that should be running now."""
+        """The loops that should run now."""
         with self._changing:
             return list(self._loops.values())
 
     def troubles(self) -> list[str]:
-        """What is stuck or dead, one sentence each."""
+        """The loops that hang or died, one sentence each."""
         return [loop.trouble for loop in self.all() if loop.trouble]
 
     def _add(self, loop: Loop) -> None:
@@ -145,7 +145,7 @@ class Loops:
                         break
                     if time.monotonic() - began > longest:
                         pause = first
-                    _tell(loop.name, error, pause)
+                    _log_error(loop.name, error, pause)
                     loop.failures += 1
                     loop.beat()
                     stop.wait(pause)
@@ -158,13 +158,13 @@ class Loops:
         self._remove(loop)
 
     def _remove(self, loop: Loop) -> None:
-        """Forget a loop that ended as it should; one that ended otherwise stays, and is dead."""
+        """Forget a loop that ended normally; one that ended otherwise stays, and counts as dead."""
         with self._changing:
             if self._loops.get(loop.name) is loop:
                 del self._loops[loop.name]
 
 
-def _tell(name: str, error: Exception, pause: float) -> None:
+def _log_error(name: str, error: Exception, pause: float) -> None:
     if isinstance(error, MosaicError):
         _log.warning("%s: %s; trying again in %g s", name, error, pause)
     else:

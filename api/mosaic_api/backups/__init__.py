@@ -1,1 +1,1 @@
-"""Backups of an installation on one machine: its database, and the files of its store that rows name, in one file."""
+"""Backups of an installation on one machine: one file with the database and the files that its rows name."""

@@ -1,7 +1,7 @@
-"""The file of a backup: a tar, and after its end the SHA-256 of all bytes before.
+"""The file of a backup: a tar archive, followed by the SHA-256 of all bytes before.
 
-`tar tf` lists it. A file that was cut off or altered is found before anything of it is used; against somebody who means
-harm and computes the sum anew it is no protection.
+`tar tf` lists it. The checksum detects a truncated or damaged file before anything of it is used. It is no protection
+against somebody who computes it again.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ _PIECE = 2**20
 
 @dataclass(frozen=True)
 class About:
-    """What a backup says of itself.
+    """The description in a backup.
 
     Attributes:
-        format: of the file.
-        created: when its database was read, ISO 8601.
+        format: version of the file format.
+        created: when the database was read, ISO 8601.
         revision: of the tables.
-        files: the keys of the store that its rows name.
-        lost: keys that rows name and that the store did not have any more.
+        files: keys in the store that rows name.
+        lost: keys that rows name and that are missing in the store.
     """
 
     format: int
@@ -44,17 +44,17 @@ class About:
     lost: list[str]
 
     def to_json(self) -> bytes:
-        """As it is written."""
+        """Encode it."""
         return json.dumps(asdict(self), indent=1).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
-        """As it is read."""
+        """Decode it."""
         return cls(**json.loads(content))
 
 
 class _Summed(io.RawIOBase):
-    """A file, and the sum of what is written to it."""
+    """A file with the checksum of what is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -69,13 +69,13 @@ class _Summed(io.RawIOBase):
 
 
 class Writer:
-    """Puts files into an archive."""
+    """Adds files to an archive."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
 
     def add(self, name: str, content: IO[bytes]) -> int:
-        """Put a file in, from its beginning; give its bytes."""
+        """Add a file from its beginning; return its size in bytes."""
         member = tarfile.TarInfo(name)
         member.mode = 0o600
         member.size = content.seek(0, os.SEEK_END)
@@ -86,10 +86,10 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A new archive that only its owner may read; it appears under its name when all of it is on the disk.
+    """A new archive that only its owner can read. It appears under its name when it is complete and synced.
 
     Raises:
-        RequestError: there is such a file already, or it cannot be written.
+        RequestError: the file exists, or it cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -111,14 +111,14 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 class Reader:
-    """Takes files out of an archive that is whole."""
+    """Reads files of a checked archive."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
         self._members = {member.name: member for member in tar if member.isfile()}
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """The size of a file in bytes."""
         return self._members[name].size
 
     def pieces(self, name: str) -> Iterator[bytes]:
@@ -130,10 +130,10 @@ class Reader:
 
 @contextmanager
 def reading(path: Path) -> Iterator[tuple[About, Reader]]:
-    """An archive, after all of it was checked.
+    """An archive whose checksum is correct.
 
     Raises:
-        RequestError: it cannot be read, or it is not as it was written.
+        RequestError: it cannot be read, is damaged, or has another format.
     """
     try:
         with path.open("rb") as file:
@@ -142,16 +142,16 @@ def reading(path: Path) -> Iterator[tuple[About, Reader]]:
                 reader = Reader(tar)
                 about = About.from_json(b"".join(reader.pieces(ABOUT)))
                 if about.format != FORMAT:
-                    raise RequestError(f"{path} was made by another version (format {about.format}); use that one")
+                    raise RequestError(f"{path} was made by another version (format {about.format}); use that version")
                 yield about, reader
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tarfile.TarError, ValueError, KeyError, TypeError):
-        raise _strange(path) from None
+        raise _damaged(path) from None
 
 
 def sync_folder(folder: Path) -> None:
-    """Let what was renamed in a folder last, whatever happens to the machine."""
+    """Make renames in a folder survive a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -161,7 +161,7 @@ def sync_folder(folder: Path) -> None:
 
 def _expect_new(path: Path) -> None:
     if path.exists():
-        raise RequestError(f"there is a file {path} already; choose another name")
+        raise RequestError(f"{path} already exists; choose another name")
 
 
 def _expect_whole(path: Path, file: IO[bytes]) -> None:
@@ -172,9 +172,9 @@ def _expect_whole(path: Path, file: IO[bytes]) -> None:
         found.update(piece)
         left -= len(piece)
     if file.read() != _MARK + found.hexdigest().encode() + b"\n":
-        raise _strange(path)
+        raise _damaged(path)
     file.seek(0)
 
 
-def _strange(path: Path) -> RequestError:
-    return RequestError(f"{path} is no whole backup: it was cut off or altered; nothing was restored")
+def _damaged(path: Path) -> RequestError:
+    return RequestError(f"{path} is not a complete backup: it was truncated or changed; nothing was restored")

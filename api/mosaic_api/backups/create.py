@@ -1,7 +1,7 @@
-"""`mosaic backup`: first the rows, then the files that they name, so that no row names a file that is not there.
+"""`mosaic backup`: the rows first, then the files that they name, so that no row names a missing file.
 
-What is published or kept never changes, so it is copied while the installation goes on. Work on requests that are not
-over is left out: their rows make them begin again.
+Published mosaics and datasets never change, so they are copied while the installation runs. The work of unfinished
+requests is left out: they start again after a restore.
 """
 
 import io
@@ -26,19 +26,19 @@ from mosaic_api.local.installation import InUseError, alone
 from mosaic_api.postgres.server import PrivatePostgres
 
 PASSES = 20
-"""How often rows are read again because files that they named were deleted meanwhile."""
+"""How often the rows are read again because files that they named were deleted during the copy."""
 Progress = Callable[[int, int], None]
-"""Is told how many files are done, of how many."""
+"""Called with the number of files that are done, and of all."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A backup that was made.
+    """The result of a backup.
 
     Attributes:
-        files: how many files of the store are in it.
-        bytes: of them.
-        lost: keys that rows name and that the store does not have any more.
+        files: number of files of the store.
+        bytes: their size.
+        lost: keys that rows name and that are missing in the store.
     """
 
     files: int
@@ -48,40 +48,34 @@ class Made:
 
 @contextmanager
 def reached(data: Path) -> Iterator[PrivatePostgres]:
-    """The private database in a folder: the one that `mosaic serve` runs there, or it is started for a while.
+    """The private database in a data folder: the running one of `mosaic serve`, or one that is started for a while.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is no database.
         PassingError: it does not start.
     """
     if not (data / "database").is_dir():
         raise RequestError(
-            f"there is no database in {data}: name the folder of `mosaic serve` with --data; a database that "
-            "MOSAIC_DATABASE_URL names is backed up with pg_dump"
+            f"there is no database in {data}; use --data with the data folder of `mosaic serve`, or pg_dump for the "
+            "database in MOSAIC_DATABASE_URL"
         )
     postgres = PrivatePostgres(data / "database")
-    with ExitStack() as until_then:
+    with ExitStack() as cleanup:
         try:
-            until_then.enter_context(alone(data))
+            cleanup.enter_context(alone(data))
         except InUseError:
             postgres.wait()
         else:
-            until_then.callback(postgres.stop)
+            cleanup.callback(postgres.stop)
             postgres.start()
         yield postgres
 
 
 def back_up(postgres: PrivatePostgres, store: Store, path: Path, progress: Progress) -> Made:
-    """Make a backup.
-
-    Args:
-        postgres: that runs.
-        store: with the files that its rows name.
-        path: of the file to make.
-        progress: called with the progress so far.
+    """Write the backup of a running database and its store to a new file.
 
     Raises:
-        RequestError: there is such a file, or it cannot be written.
+        RequestError: the file exists, or it cannot be written.
         PassingError: the database or the store does not answer.
     """
     database = Database(postgres.url)
@@ -92,21 +86,21 @@ def back_up(postgres: PrivatePostgres, store: Store, path: Path, progress: Progr
             for _ in range(PASSES):
                 about = _read(database, postgres, dump)
                 before, missing = missing, _copy(archive, store, about.files, kept, progress)
-                if missing <= before:  # rows still name them: they were not deleted meanwhile, but lost
+                if missing <= before:  # rows still name them: they are lost, not deleted during the copy
                     break
             else:
-                raise PassingError("what is in the store is deleted faster than it is copied; try again later")
+                raise PassingError("files in the store are deleted faster than they are copied; try again later")
             found = [key for key in about.files if key not in missing]
             archive.add(DATABASE, dump)
-            told = replace(about, files=found, lost=sorted(missing))
-            archive.add(ABOUT, io.BytesIO(told.to_json()))
+            complete = replace(about, files=found, lost=sorted(missing))
+            archive.add(ABOUT, io.BytesIO(complete.to_json()))
     finally:
         database.close()
     return Made(len(found), sum(kept[key] for key in found), tuple(sorted(missing)))
 
 
 def _read(database: Database, postgres: PrivatePostgres, dump: IO[bytes]) -> About:
-    """Dump the database, and give the files that it names at that very moment."""
+    """Dump the database, and list the files that the same snapshot names."""
     dump.seek(0)
     dump.truncate()
     with database.repeatable_read() as session:
@@ -120,7 +114,7 @@ def _read(database: Database, postgres: PrivatePostgres, dump: IO[bytes]) -> Abo
 
 
 def _named(session: Session) -> Iterator[str]:
-    """The keys of files that rows name: of published mosaics, and of what people keep."""
+    """The keys of files that rows name: of published mosaics and of datasets."""
     published = select(Request.namespace, Request.name, Request.uid, Request.item).where(
         Request.uid.is_not(None), Request.item.is_not(None), Request.removed.is_(None)
     )
@@ -133,7 +127,7 @@ def _named(session: Session) -> Iterator[str]:
 
 
 def _copy(archive: Writer, store: Store, keys: list[str], kept: dict[str, int], progress: Progress) -> set[str]:
-    """Copy what is not there yet; give what the store does not have."""
+    """Copy the files that are not in the archive yet; return the keys that are missing in the store."""
     missing = set()
     for number, key in enumerate(keys):
         progress(number, len(keys))

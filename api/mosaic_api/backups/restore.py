@@ -1,4 +1,4 @@
-"""`mosaic restore`: a backup becomes the folder of an installation, whole or not at all."""
+"""`mosaic restore`: makes a data folder from a backup, completely or not at all."""
 
 import json
 import os
@@ -22,18 +22,16 @@ from mosaic_api.postgres.server import PrivatePostgres
 
 
 def restore(path: Path, data: Path, store_uri: str | None, progress: Progress) -> About:
-    """Make a folder for `mosaic serve` of a backup.
-
-    It is made under another name beside its place, which it takes when it is whole.
+    """Make a data folder for `mosaic serve` from a backup. It appears under its name when it is complete.
 
     Args:
         path: of the backup.
-        data: the folder; it is empty, or not there.
-        store_uri: where the files of the store go; a folder in `data` if None. Files that are there stay as they are.
-        progress: called with the progress so far.
+        data: the folder; it must be empty or missing.
+        store_uri: where the files of the store go; a folder in `data` if None. Existing files there stay.
+        progress: called after each file.
 
     Raises:
-        RequestError: the backup is damaged or of a newer version, the folder is not empty, or it has no room.
+        RequestError: the backup is damaged or too new, the folder is not empty, or the disk is too small.
         PassingError: the store or the database fails.
     """
     data = data.absolute()
@@ -42,24 +40,20 @@ def restore(path: Path, data: Path, store_uri: str | None, progress: Progress) -
             _expect_fitting(path, about, archive, data)
             return _restore(about, archive, data, store_uri, progress)
     except OSError as error:
-        raise RequestError(f"{data} cannot be made: {error.strerror or error}") from None
+        raise RequestError(f"{data} cannot be created: {error.strerror or error}") from None
 
 
 def _expect_fitting(path: Path, about: About, archive: Reader, data: Path) -> None:
-    """Refuse before anything is written.
-
-    Raises:
-        RequestError: it cannot work.
-    """
+    """Refuse what cannot work before anything is written."""
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
-        raise RequestError(f"{data} is not empty, and nothing is overwritten; restore into a new folder with --data")
+        raise RequestError(f"{data} is not empty; use --data with a new folder")
     if not has_revision(about.revision):
-        raise RequestError(f"{path} was made by a newer version of mosaic-operator; install that one to restore it")
+        raise RequestError(f"{path} was made by a newer version of mosaic-operator; install that version to restore it")
     data.parent.mkdir(parents=True, exist_ok=True)
     needed = 3 * archive.size(DATABASE) + sum(archive.size(f"{STORE}{key}") for key in about.files)
     free = shutil.disk_usage(data.parent).free
     if needed > free:
-        raise RequestError(f"{data.parent} has {free / 1e9:.1f} GB left, and {needed / 1e9:.1f} GB are needed")
+        raise RequestError(f"{data.parent} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed")
 
 
 def _restore(about: About, archive: Reader, data: Path, store_uri: str | None, progress: Progress) -> About:
@@ -103,7 +97,7 @@ def _copy(about: About, archive: Reader, store: Store, progress: Progress) -> No
 
 
 def _settle(database: Database, store: Store) -> None:
-    """Bring the tables to the newest form, and let rows tell where their files are now."""
+    """Update the tables, and the URLs of results in the rows."""
     try:
         database.migrate()
         with database.transaction() as session:

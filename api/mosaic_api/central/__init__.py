@@ -1,1 +1,1 @@
-"""The central installation, the same program: datasets shared with it and fetched from it, mosaics asked of it."""
+"""The central installation: datasets shared with it and fetched from it, and mosaics requested there."""

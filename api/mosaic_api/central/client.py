@@ -1,4 +1,4 @@
-"""The central installation's REST API, called with this installation's token, which nothing else ever sees."""
+"""Calls the REST API of the central installation with this installation's token."""
 
 import asyncio
 import hashlib
@@ -20,10 +20,10 @@ from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, Prob
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 UPLOAD_SECONDS = 900.0
-"""Until it answers an upload, which it converts first."""
+"""For an upload, which it converts before it answers."""
 DOWNLOAD_TRIES = 5
 MOST_ANSWER_BYTES = 16 * 2**20
-"""Of an answer that is no file."""
+"""Of a response that is not a file."""
 Answer = TypeVar("Answer", bound=BaseModel)
 Result = TypeVar("Result")
 _PROBLEMS: dict[int, type[Problem]] = {
@@ -37,21 +37,21 @@ _PROBLEMS: dict[int, type[Problem]] = {
 
 
 class NotConfigured(Conflict):
-    """There is no central installation."""
+    """No central installation is configured."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"there is no central installation to share with; set the environment variables {ENV_CENTRAL_URL} and "
-            f"{ENV_CENTRAL_TOKEN} (a token made there), and start again"
+            f"no central installation is configured; set the environment variables {ENV_CENTRAL_URL} and "
+            f"{ENV_CENTRAL_TOKEN} (a token created there), and restart"
         )
 
 
 class TokenRefused(Conflict):
-    """The central installation does not know this one."""
+    """The central installation refuses this one's token."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"the central installation does not accept the token in {ENV_CENTRAL_TOKEN}; make a new one there"
+            f"the central installation does not accept the token in {ENV_CENTRAL_TOKEN}; create a new one there"
         )
 
 
@@ -65,20 +65,17 @@ class _Bearer(httpx.Auth):
 
 
 class Central:
-    """A central installation. Every call raises PassingError where it does not answer in time, or not as expected.
+    """The central installation. Its calls raise a Problem with its message if it refuses them.
 
-    A call has a total time: it runs in an event loop of its own, in which it is cancelled, whatever it waits for.
+    They raise PassingError if it does not answer in time, or incorrectly. The time limit covers a whole call: it runs
+    in an event loop of its own, which cancels it whatever it waits for.
     """
 
     def __init__(self, settings: Settings, budget: Budget | None = None) -> None:
-        """Asks nothing yet.
-
-        Args:
-            settings: that name it.
-            budget: ends each call, if it ends before the time of the call.
+        """Does not connect yet. `budget` may end each call earlier.
 
         Raises:
-            NotConfigured: there is none.
+            NotConfigured: the settings name no central installation.
         """
         if not settings.central_url or not settings.central_token:
             raise NotConfigured
@@ -87,33 +84,22 @@ class Central:
         self._budget = budget
 
     def get(self, path: str, kind: type[Answer], parameters: Mapping[str, Any] | None = None) -> Answer:
-        """What it says of something.
-
-        Raises:
-            Problem: it refuses, in its own words.
-        """
+        """A resource."""
         return self._call("GET", path, kind, params=dict(parameters or {}))
 
-    def ask(self, asked: Mapping[str, Any]) -> CentralRequest:
-        """Ask it for a mosaic.
-
-        Raises:
-            Problem: it refuses, in its own words.
-        """
-        return self._call("POST", "requests", CentralRequest, json=dict(asked))
+    def submit(self, request: Mapping[str, Any]) -> CentralRequest:
+        """Create a request."""
+        return self._call("POST", "requests", CentralRequest, json=dict(request))
 
     def upload(
         self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None
     ) -> CentralDataset:
-        """Make a dataset there; a second upload with the same key finds the first one's.
+        """Create a dataset; a second upload with the same key returns the first one's.
 
         Args:
-            key: of the dataset here.
-            fields: what is said of it.
-            file: its name, its content and its media type.
-
-        Raises:
-            Problem: it refuses, in its own words.
+            key: the id of the dataset here.
+            fields: of the dataset.
+            file: its name, content and media type.
         """
         headers = {"Idempotency-Key": str(key)}
         if file is None:
@@ -122,36 +108,28 @@ class Central:
         return self._call("POST", "datasets", CentralDataset, UPLOAD_SECONDS, **content)
 
     def change(self, dataset_id: uuid.UUID, fields: Mapping[str, Any]) -> None:
-        """Change a dataset there.
-
-        Raises:
-            Problem: it refuses, in its own words.
-        """
+        """Change a dataset."""
         self._call("PATCH", f"datasets/{dataset_id}", CentralDataset, UPLOAD_SECONDS, json=dict(fields))
 
     def remove(self, dataset_id: uuid.UUID) -> None:
-        """Delete a dataset there; one that is not there is deleted already.
-
-        Raises:
-            Problem: it refuses, in its own words.
-        """
+        """Delete a dataset; it may be deleted already."""
         try:
             self._within(ANSWER_SECONDS, self._answer("DELETE", f"datasets/{dataset_id}", ANSWER_SECONDS))
         except NotFound:
             return
 
     def download(self, path: str, target: Path, sha256: str, most: int) -> None:
-        """Download a file; where the connection breaks, it goes on from there.
+        """Download a file; resume if the connection breaks.
 
         Args:
-            path: of it, in the API.
-            target: where it goes.
-            sha256: that it must have.
-            most: bytes that it may have.
+            path: of the file in the API.
+            target: the file to write.
+            sha256: the expected checksum.
+            most: maximum size in bytes.
 
         Raises:
-            Problem: it refuses, in its own words, or the file is too large.
-            PassingError: what came is not what it should be.
+            TooLarge: the file is larger.
+            PassingError: the file is damaged.
         """
         for remaining in reversed(range(DOWNLOAD_TRIES)):
             before = _size(target)
@@ -175,26 +153,24 @@ class Central:
                 async for piece in response.aiter_raw():
                     start += len(piece)
                     if start > most:
-                        raise TooLarge(f"the file has more than the {most // 2**20} MiB that are taken here")
+                        raise TooLarge(f"the file is larger than the {most // 2**20} MiB that are allowed here")
                     file.write(piece)
 
     def _call(
         self, method: str, path: str, kind: type[Answer], seconds: float = ANSWER_SECONDS, **content: Any
     ) -> Answer:
         text = self._within(seconds, self._answer(method, path, seconds, **content))
-        other = f"what answers at {ENV_CENTRAL_URL} is no mosaic-operator; check the address"
+        other = f"the server at {ENV_CENTRAL_URL} is not a mosaic-operator; check the URL"
         try:
-            told = _document(text)
+            document = _document(text)
         except PassingError as error:
             raise PassingError(f"{other} ({error})") from None
-        if not isinstance(told, dict):
+        if not isinstance(document, dict):
             raise PassingError(other)
         try:
-            return kind.model_validate(told)
+            return kind.model_validate(document)
         except ValidationError:
-            raise PassingError(
-                "the central installation gave an answer that this version does not understand; update both"
-            ) from None
+            raise PassingError("unsupported response of the central installation; update both installations") from None
 
     async def _answer(self, method: str, path: str, seconds: float, **content: Any) -> bytes:
         async with self._client(seconds) as client, client.stream(method, path, **content) as response:
@@ -222,15 +198,11 @@ class Central:
             raise PassingError(f"the central installation does not answer ({type(error).__name__})") from None
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()  # unlike asyncio.run it does not wait for a name that is still being resolved
+            loop.close()  # unlike asyncio.run, it does not wait for a host name that is still being resolved
 
 
 def _document(content: bytes) -> Any:
-    """The JSON of an answer.
-
-    Raises:
-        PassingError: it is none.
-    """
+    """The JSON of a response."""
     try:
         return parse_json(content, "the answer of the central installation")
     except RequestError as error:
@@ -242,30 +214,30 @@ def _size(path: Path) -> int:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """The body of an answer that is no file."""
+    """The body of a response that is not a file."""
     content = bytearray()
     async for piece in response.aiter_bytes():
         content += piece
         if len(content) > MOST_ANSWER_BYTES:
-            raise PassingError(f"the central installation answers with more than {MOST_ANSWER_BYTES // 2**20} MiB")
+            raise PassingError(f"the response of the central installation exceeds {MOST_ANSWER_BYTES // 2**20} MiB")
     return bytes(content)
 
 
 async def _raise_refusal(response: httpx.Response) -> None:
-    """Raise what the central installation says against a call, if anything."""
+    """Raise the error of a response, if it is one."""
     status = response.status_code
     if status == httpx.codes.UNAUTHORIZED:
         raise TokenRefused
     if response.has_redirect_location:
-        raise PassingError(f"the central installation sends elsewhere; set {ENV_CENTRAL_URL} to where it is")
+        raise PassingError(f"the central installation redirects to another URL; set {ENV_CENTRAL_URL} to that")
     if status < httpx.codes.BAD_REQUEST:
         return
     try:
-        told = _document(await _body(response))
-        detail, field = str(told["detail"])[:1000], told.get("field")
+        problem = _document(await _body(response))
+        detail, field = str(problem["detail"])[:1000], problem.get("field")
     except (PassingError, KeyError, TypeError, AttributeError):
-        detail, field = f"it answers with the status {status}", None
+        detail, field = f"status {status}", None
     kind = _PROBLEMS.get(status)
     if kind is None:
-        raise PassingError(f"the central installation cannot do it now: {detail}")
-    raise kind(f"the central installation says: {detail}", field if isinstance(field, str) else None)
+        raise PassingError(f"the central installation cannot process this now: {detail}")
+    raise kind(f"the central installation answers: {detail}", field if isinstance(field, str) else None)

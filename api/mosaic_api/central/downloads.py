@@ -1,4 +1,4 @@
-"""What others shared with the central installation, or what it made, taken over as a dataset of one's own."""
+"""Copies datasets and mosaics of the central installation into this one."""
 
 import tempfile
 import uuid
@@ -16,27 +16,26 @@ from mosaic_api.central.client import Central
 from mosaic_api.central.schemas import CentralDataset, CentralRequest
 from mosaic_api.database import Dataset
 from mosaic_api.datasets.crud import expect_room
-from mosaic_api.datasets.input_schemas import DatasetCreate, location_and_style, style_of_picture
+from mosaic_api.datasets.schemas import DatasetCreate, location_and_style, style_of_picture
 from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.web.problems import Conflict
 
 _MULTIHASH = "1220"
-"""Of SHA-256, before its digits in `file:checksum`."""
+"""The prefix of a SHA-256 in `file:checksum`."""
 
 
 def fetch_dataset(
     service: DatasetService, central: Central, principal: Principal, central_id: uuid.UUID
 ) -> tuple[Dataset, bool]:
-    """Take over a dataset; fetched again, it is the same one.
+    """Copy a dataset; a second call returns the first one's copy.
 
     Returns:
-        The dataset here, and whether it was made by this call.
+        The dataset here, and whether this call created it.
 
     Raises:
-        Forbidden: the principal may only look.
-        Problem: the central installation refuses, or it cannot be kept here.
-        PassingError: it does not answer.
+        Problem: the principal may not create datasets, or one of the installations refuses it.
+        PassingError: the central installation does not answer.
     """
     principal.require("editor")
     found = _copy_of(service, principal, central_id)
@@ -44,59 +43,48 @@ def fetch_dataset(
         return found, False
     try:
         theirs = central.get(f"datasets/{central_id}", CentralDataset)
-        asked = DatasetCreate.model_validate(_said(theirs))
+        fields = DatasetCreate.model_validate(_fields_of(theirs))
     except ValidationError:
-        raise _strange() from None
+        raise _unsupported() from None
     original = theirs.files.get("original")
     if original is None:
-        return service.keep(principal, asked, key=central_id, central_id=central_id)
+        return service.keep(principal, fields, key=central_id, central_id=central_id)
     path = f"datasets/{central_id}/files/original"
     source = _Source(path, original.sha256, original.name, original.bytes)
-    return _keep(service, central, principal, asked, source, central_id)
+    return _keep(service, central, principal, fields, source, central_id)
 
 
 def fetch_mosaic(
     service: DatasetService, central: Central, principal: Principal, central_id: uuid.UUID
 ) -> tuple[Dataset, bool]:
-    """Take over a mosaic that the central installation made, as an image coloured as its picture is.
+    """Copy a mosaic that the central installation published, as an image with the colours of its picture.
 
-    Returns:
-        The dataset here, and whether it was made by this call.
+    Returns and raises like `fetch_dataset`.
 
     Raises:
-        Forbidden: the principal may only look.
         Conflict: it is not published yet.
-        Problem: the central installation refuses, or it cannot be kept here.
-        PassingError: it does not answer.
     """
     principal.require("editor")
     found = _copy_of(service, principal, central_id)
     if found is not None:
         return found, False
-    told = central.get(f"requests/{central_id}", CentralRequest)
-    item = told.item
-    if told.phase != Phase.SUCCEEDED or not item:
-        raise Conflict(f"the mosaic is not published there: it is {told.phase.lower()}")
+    theirs = central.get(f"requests/{central_id}", CentralRequest)
+    item = theirs.item
+    if theirs.phase != Phase.SUCCEEDED or not item:
+        raise Conflict(f"the mosaic is not published there: it is {theirs.phase.lower()}")
     try:
-        request = item["assets"][COG.asset]
-        said = {"kind": "image", "name": told.name, "description": item["properties"].get("title", "")}
-        asked = DatasetCreate.model_validate(said | style_of_picture(item))
-        digest = request["file:checksum"].removeprefix(_MULTIHASH)
+        asset = item["assets"][COG.asset]
+        values = {"kind": "image", "name": theirs.name, "description": item["properties"].get("title", "")}
+        fields = DatasetCreate.model_validate(values | style_of_picture(item))
+        digest = asset["file:checksum"].removeprefix(_MULTIHASH)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise _strange() from None
-    source = _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{asked.name}.tif", None)
-    return _keep(service, central, principal, asked, source, central_id)
+        raise _unsupported() from None
+    source = _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{fields.name}.tif", None)
+    return _keep(service, central, principal, fields, source, central_id)
 
 
 class _Source(NamedTuple):
-    """A file there.
-
-    Attributes:
-        path: in the API.
-        digest: its SHA-256.
-        name: of it.
-        size: bytes; None where nothing says so.
-    """
+    """A file of the central installation: its path in the API, SHA-256, name, and size in bytes if it is known."""
 
     path: str
     digest: str
@@ -108,7 +96,7 @@ def _keep(
     service: DatasetService,
     central: Central,
     principal: Principal,
-    asked: DatasetCreate,
+    fields: DatasetCreate,
     source: _Source,
     central_id: uuid.UUID,
 ) -> tuple[Dataset, bool]:
@@ -121,17 +109,15 @@ def _keep(
         target = Path(folder) / "original"
         central.download(source.path, target, source.digest, most)
         with target.open("rb") as file:
-            return service.keep(principal, asked, Content(file, source.name), key=central_id, central_id=central_id)
+            return service.keep(principal, fields, Content(file, source.name), key=central_id, central_id=central_id)
 
 
-def _strange() -> PassingError:
-    return PassingError(
-        "the central installation tells of it in a way that this version does not know; update this one"
-    )
+def _unsupported() -> PassingError:
+    return PassingError("unsupported response of the central installation; update this installation")
 
 
 def _copy_of(service: DatasetService, principal: Principal, central_id: uuid.UUID) -> Dataset | None:
-    """The principal's own dataset that is a copy of one there, or that is shared there as it."""
+    """The principal's own dataset that is a copy of a central one, or that is shared there as it."""
     with service.database.transaction() as session:
         return session.scalars(
             select(Dataset)
@@ -140,11 +126,11 @@ def _copy_of(service: DatasetService, principal: Principal, central_id: uuid.UUI
         ).first()
 
 
-def _said(theirs: CentralDataset) -> dict[str, Any]:
-    said: dict[str, Any] = {
+def _fields_of(theirs: CentralDataset) -> dict[str, Any]:
+    fields: dict[str, Any] = {
         "kind": theirs.kind,
         "name": theirs.name,
         "description": theirs.description,
         "creator": theirs.creator or theirs.owner or "",
     }
-    return said | location_and_style(theirs.kind, theirs.bounds, theirs.details)
+    return fields | location_and_style(theirs.kind, theirs.bounds, theirs.details)

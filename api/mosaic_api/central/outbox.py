@@ -1,6 +1,6 @@
-"""What is wished to be shared with the central installation, or no longer, worked off when that answers.
+"""Shares datasets with the central installation, or ends that, as soon as it answers.
 
-The wish is in the row, so that nothing is lost whatever is away or dies; every step may be done twice without harm.
+The row stores what the user wants, so a crash loses nothing. Each step can be repeated.
 """
 
 import logging
@@ -21,33 +21,33 @@ from mosaic_api.central.client import Central, NotConfigured, TokenRefused
 from mosaic_api.database import Database, Dataset
 from mosaic_api.database.models import now
 from mosaic_api.datasets import crud
-from mosaic_api.datasets.input_schemas import location_and_style
+from mosaic_api.datasets.schemas import location_and_style
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, Forbidden, NotFound, Problem, TooMany
 
 LEASE = timedelta(minutes=30)
-"""After which another process takes over what one has begun."""
+"""After this time, another process takes over an attempt."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=15)
-"""Between two attempts, each twice as long as the one before."""
+"""Between two attempts; doubled each time."""
 _PASSING = (PassingError, TokenRefused, Forbidden, TooMany)
-"""What may be otherwise at the next attempt, without anybody here doing anything."""
+"""Errors that may pass without any action here."""
 _log = logging.getLogger(__name__)
 
 
 def share(session: Session, settings: Settings, principal: Principal, dataset_id: uuid.UUID, shared: bool) -> Dataset:
-    """Wish that a dataset is shared with the central installation, or no longer.
+    """Request that a dataset is shared with the central installation, or no longer.
 
     Raises:
-        NotConfigured: there is none.
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
-        Conflict: it came from there.
+        NotConfigured: no central installation is configured.
+        Forbidden: the principal may not change datasets.
+        NotFound: the principal has no such dataset.
+        Conflict: it was fetched from there.
     """
     if not settings.central_url or not settings.central_token:
         raise NotConfigured
     dataset = crud.own(session, principal, dataset_id)
     if dataset.central_id is not None and not dataset.sharing:
-        raise Conflict("the dataset was fetched from the central installation, where it is shared already")
+        raise Conflict("the dataset was fetched from the central installation, where it is already shared")
     if shared or dataset.sharing:
         dataset.sharing = crud.waiting("share" if shared else "unshare")
         session.flush()
@@ -58,26 +58,16 @@ def share(session: Session, settings: Settings, principal: Principal, dataset_id
 
 @dataclass(frozen=True)
 class Outbox:
-    """Works off the wishes.
-
-    Attributes:
-        settings: that name the central installation.
-        database: with the wishes.
-        store: with the files.
-    """
+    """Sends what is queued to the central installation."""
 
     settings: Settings
     database: Database
     store: Store
 
-    def work_off(self, beat: Beat = lambda: None) -> int:
-        """Do what is due; any number of processes may do it at once.
+    def process(self, beat: Beat = lambda: None) -> int:
+        """Process what is due, and return the number of attempts. Several processes may do this at the same time.
 
-        Args:
-            beat: called before each.
-
-        Returns:
-            How many wishes were tried.
+        `beat` is called before each attempt.
 
         Raises:
             PassingError: the database does not answer.
@@ -90,7 +80,7 @@ class Outbox:
         return count
 
     def _claim(self) -> Dataset | None:
-        wish = Dataset.sharing["wish"].astext
+        action = Dataset.sharing["wish"].astext
         due = Dataset.sharing["next"].astext.cast(TIMESTAMP(timezone=True))
         with self.database.transaction() as session:
             dataset = session.scalar(
@@ -98,7 +88,7 @@ class Outbox:
                 .where(
                     Dataset.sharing["state"].astext == "waiting",
                     due <= now(),
-                    or_(Dataset.removed.is_(None), wish == "unshare"),
+                    or_(Dataset.removed.is_(None), action == "unshare"),
                 )
                 .order_by(due)
                 .limit(1)
@@ -127,8 +117,8 @@ class Outbox:
         except Problem as error:
             outcome = claimed | {"state": "failed", "message": str(error), "next": None}
             _log.warning("dataset %s cannot be shared: %s", dataset.id, error)
-        except Exception:  # the other datasets do not wait for this one
-            message = "an unexpected error, which is in the log of this installation; it is tried again"
+        except Exception:  # the other datasets must not wait for this one
+            message = "unexpected error; details are in the log of this installation; it is tried again"
             outcome = claimed | {"message": message, "next": (now() + LONGEST_PAUSE).isoformat()}
             _log.exception("dataset %s is not shared yet", dataset.id)
         with self.database.transaction() as session:
@@ -136,47 +126,48 @@ class Outbox:
             if found is None:
                 return
             found.central_id = central_id
-            if found.sharing == claimed:  # else something else is wished meanwhile, which is done next
+            if found.sharing == claimed:  # otherwise the user changed it, and it is processed again
                 found.sharing = {} if _is_over(outcome) else outcome
             elif claimed["wish"] == "share" and found.sharing.get("wish") != "share":
-                found.sharing = crud.waiting("unshare")  # another process may have done so before it was there
+                found.sharing = crud.waiting("unshare")  # another process may have unshared it too early
 
     def _share(self, central: Central, dataset: Dataset) -> uuid.UUID:
-        """Make a dataset there what it is here; its id there."""
-        said = _said(dataset)
+        """Create or update a dataset there; return its id there."""
+        fields = _fields_of(dataset)
         if dataset.central_id is not None:
             try:
-                central.change(dataset.central_id, {name: said[name] for name in said if name != "kind"})
+                central.change(dataset.central_id, {name: fields[name] for name in fields if name != "kind"})
                 return dataset.central_id
             except NotFound:
-                pass  # somebody deleted it there, and it is wished for again
+                pass  # somebody deleted it there; share it again
         original = dataset.files.get("original")
         if original is None:
-            told = central.upload(dataset.id, said, None)
+            theirs = central.upload(dataset.id, fields, None)
         else:
             try:
                 file = self.store.open(original["key"])
             except FileNotFoundError:
-                raise NotFound("the file of this dataset is not in the store any more") from None
-            fields = {name: str(value) for name, value in said.items()}
+                raise NotFound("the file of this dataset is no longer in the store") from None
+            form = {name: str(value) for name, value in fields.items()}
             with file:
-                told = central.upload(dataset.id, fields, (original["name"], file, original["mediaType"]))
-            theirs = told.files.get("original")
-            if theirs is None or theirs.sha256 != original["sha256"]:
+                theirs = central.upload(dataset.id, form, (original["name"], file, original["mediaType"]))
+            received = theirs.files.get("original")
+            if received is None or received.sha256 != original["sha256"]:
                 raise PassingError("the file arrived damaged at the central installation")
-        if any(getattr(told, name) != said[name] for name in ("name", "description", "shared")):
-            central.change(told.id, {name: said[name] for name in said if name != "kind"})  # an older upload's
-        return told.id
+        if any(getattr(theirs, name) != fields[name] for name in ("name", "description", "shared")):
+            # an earlier upload had other fields
+            central.change(theirs.id, {name: fields[name] for name in fields if name != "kind"})
+        return theirs.id
 
 
 def _is_over(outcome: dict[str, Any]) -> bool:
-    """Whether nothing is left to tell: it is shared no longer."""
+    """Whether the dataset is no longer shared, so that there is nothing to report."""
     return (outcome["wish"], outcome["state"]) == ("unshare", "done")
 
 
-def _said(dataset: Dataset) -> dict[str, Any]:
-    """What is said of a dataset to the central installation."""
-    said: dict[str, Any] = {
+def _fields_of(dataset: Dataset) -> dict[str, Any]:
+    """The fields of a dataset for the central installation."""
+    fields: dict[str, Any] = {
         "kind": dataset.kind,
         "name": dataset.name,
         "description": dataset.description,
@@ -184,4 +175,4 @@ def _said(dataset: Dataset) -> dict[str, Any]:
         "shared": True,
     }
     bounds = (dataset.west, dataset.south, dataset.east, dataset.north)
-    return said | location_and_style(dataset.kind, bounds, dataset.details)
+    return fields | location_and_style(dataset.kind, bounds, dataset.details)

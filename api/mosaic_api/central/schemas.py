@@ -1,19 +1,20 @@
-"""What the central installation answers: the parts that are used here, and whatever else a newer version says."""
+"""Responses of the central installation: the fields that are used here. A newer version may add others."""
 
 import uuid
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from mosaic_api.datasets.schemas import DatasetFile
+from mosaic_api.web.schemas import ApiModel
 
 
-class _CentralModel(BaseModel):
+class _CentralModel(ApiModel):
     model_config = ConfigDict(extra="allow")
 
 
 class CentralDataset(_CentralModel):
-    """A dataset there."""
+    """A dataset of the central installation."""
 
     id: uuid.UUID
     kind: str
@@ -28,7 +29,7 @@ class CentralDataset(_CentralModel):
 
 
 class CentralDatasetList(_CentralModel):
-    """A page of datasets there."""
+    """A page of its datasets."""
 
     datasets: list[CentralDataset]
     total: int
@@ -36,16 +37,18 @@ class CentralDatasetList(_CentralModel):
 
 
 class CentralRequest(_CentralModel):
-    """A mosaic there."""
+    """A request of the central installation."""
 
     id: uuid.UUID
     name: str
     phase: str
     item: dict[str, Any] | None = None
+    redacted: bool = False
+    """Whether parts of URLs are removed, because they may be secret."""
 
 
 class CentralRequestList(_CentralModel):
-    """A page of mosaics there."""
+    """A page of its requests."""
 
     requests: list[CentralRequest]
     total: int

@@ -60,7 +60,7 @@ def serve(
     from mosaic_crds.errors import MosaicError
     from mosaic_worker.cli.requests import read_request
 
-    from mosaic_api.local.installation import InstallationPaths, installed, show_page, stopping
+    from mosaic_api.local.installation import InstallationPaths, running_installation, show_page, stopping
     from mosaic_api.settings import ENV_DATABASE, database_if_named
     from mosaic_api.settings.secrets import guard_secrets, log_isolation
     from mosaic_api.web.connections import listening
@@ -72,7 +72,7 @@ def serve(
         environment = guard_secrets(os.environ)
         log_isolation()
         place = InstallationPaths(data, store, database_if_named(environment | named), scenes)
-        installation = running.enter_context(installed(place, environment))
+        installation = running.enter_context(running_installation(place, environment))
         for request in asked:
             try:
                 make(request, installation)

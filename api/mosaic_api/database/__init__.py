@@ -1,4 +1,4 @@
-"""PostgreSQL: the tables, how they come to be, and how code reaches them."""
+"""PostgreSQL: tables, migrations and sessions."""
 
 from mosaic_api.database.engine import Database
 from mosaic_api.database.models import Audit, Base, Dataset, Failure, OrphanFile, Request, Token, User, Workforce

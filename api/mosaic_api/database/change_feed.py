@@ -1,4 +1,4 @@
-"""What the database tells of changed rows, handed to whoever in this process waits for it."""
+"""Distributes the database's notifications of changed rows in this process."""
 
 import asyncio
 import threading
@@ -10,13 +10,13 @@ from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.database import Database
 
 QUIET_SECONDS = 15.0
-"""After which those who wait look for themselves."""
+"""Seconds without a notification after which listeners check their rows."""
 MOST_WAITING = 1000
-"""News that one listener may be behind with; then it looks at all instead."""
+"""Notifications that may wait for one listener; with more, it checks its rows instead."""
 
 
 class ChangeFeed:
-    """One connection that listens, for any number of listeners."""
+    """One database connection that listens for any number of listeners."""
 
     def __init__(self, database: Database, loops: Loops) -> None:
         self._database, self._loops = database, loops
@@ -25,18 +25,18 @@ class ChangeFeed:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Listen in a thread of its own; call it in the event loop that the listeners run in."""
+        """Listen in a thread. Call it in the event loop of the listeners."""
         self._loop = asyncio.get_running_loop()
         self._loops.start("news", self._listen, self._ended)
 
     def stop(self) -> None:
-        """Listen no longer, and let those who wait end."""
+        """Stop listening, and end all streams."""
         self._ended.set()
         for queue in self._listeners:
             _offer(queue, None)
 
     async def changes(self) -> AsyncIterator[str | None]:
-        """The changed rows from now on, as `<table> <id>`; None when something may have been missed."""
+        """Changed rows from now on, as `<table> <id>`; None if notifications may be missing."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
         self._listeners.add(queue)
         try:
@@ -47,11 +47,11 @@ class ChangeFeed:
             self._listeners.discard(queue)
 
     async def of(self, table: str, row: object) -> AsyncIterator[None]:
-        """Gives something at once, whenever a row of a table may have changed, and from time to time."""
+        """Yield at the start, whenever a row of a table may have changed, and from time to time."""
         looked = 0.0
         async with aclosing(self.changes()) as changes:  # type: ignore[type-var]
             async for change in changes:
-                late = time.monotonic() - looked > QUIET_SECONDS  # there may be news of other rows without a pause
+                late = time.monotonic() - looked > QUIET_SECONDS  # other rows may change all the time
                 if change is None or change == f"{table} {row}" or late:
                     looked = time.monotonic()
                     yield None
@@ -61,9 +61,9 @@ class ChangeFeed:
             if self._ended.is_set():
                 return
             beat()
-            self._tell(change)
+            self._distribute(change)
 
-    def _tell(self, change: str | None) -> None:
+    def _distribute(self, change: str | None) -> None:
         def offer() -> None:
             for queue in self._listeners:
                 _offer(queue, change)
@@ -73,7 +73,7 @@ class ChangeFeed:
 
 
 def _offer(queue: "asyncio.Queue[str | None]", change: str | None) -> None:
-    """Put news where a listener takes it; one that is far behind finds that it may have missed something."""
+    """Queue a notification. If the listener is too slow, replace its queue by None."""
     if queue.full():
         while not queue.empty():
             queue.get_nowait()

@@ -1,4 +1,4 @@
-"""How code reaches the database: sessions for transactions, and a connection that hears what others commit."""
+"""Connects to the database: sessions for transactions, and a connection that receives notifications."""
 
 import json
 import select
@@ -21,20 +21,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
-"""The channel that tells of changed rows: `requests <id>`, `datasets <id>` or `overlays <id>`."""
+"""The channel of notifications: `requests <id>`, `datasets <id>` or `overlays <id>`."""
 CONNECT_SECONDS = 10
 POOL = 20
-"""Connections at most; each runs one request's queries."""
+"""Maximum number of connections. A request uses one."""
 KEPT = 5
-"""Connections that stay open."""
+"""Number of connections that stay open."""
 POOL_SECONDS = 10
-"""After which nobody waits any longer for a connection that others use."""
+"""How long to wait for a connection if all are in use."""
 _KEPT_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-"""So that a connection to a server that has vanished ends after 25 s, also where one only listens."""
+"""Ends a connection to a server that vanished after 25 s, even if it only listens."""
 
 
 def _json(value: Any) -> str:
-    """A value of a JSON column as it is stored, without what PostgreSQL refuses."""
+    """Encode the value of a JSON column, without what PostgreSQL refuses."""
     return json.dumps(storable(value), allow_nan=False)
 
 
@@ -42,7 +42,7 @@ class Database:
     """A PostgreSQL database."""
 
     def __init__(self, url: str, pool: int = POOL) -> None:
-        """Connects when it is first used, at most so many times at once."""
+        """Connects at the first use. `pool` is the maximum number of connections."""
         self.engine: Engine = create_engine(
             url,
             json_serializer=_json,
@@ -56,7 +56,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session whose work is committed at the end, or undone where something fails.
+        """A session that is committed at the end, or rolled back after an error.
 
         Raises:
             PassingError: the database does not answer.
@@ -83,10 +83,10 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the tables to the newest form; several may try at once, and one of them does it.
+        """Update the tables to the newest version. If several processes try, one of them does it.
 
         Raises:
-            RequestError: its user may not make tables.
+            RequestError: the database user may not create tables.
             PassingError: the database does not answer.
         """
         with _migrations() as config:
@@ -101,12 +101,12 @@ class Database:
                 if not isinstance(error.orig, InsufficientPrivilege):
                     raise
                 raise RequestError(
-                    f"the database does not let its user make tables ({_reason(error)}): let it own the database, "
-                    "or grant what is missing"
+                    f"the database user may not create tables ({_reason(error)}): make it the owner of the database, "
+                    "or grant the missing rights"
                 ) from None
 
     def answers(self) -> bool:
-        """Whether it does."""
+        """Whether the database answers."""
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
@@ -115,24 +115,21 @@ class Database:
         return True
 
     def changes(self, timeout: float) -> Iterator[str | None]:
-        """What is told of changed rows, as it is committed; None at first, and whenever nothing was told for a while.
+        """The notifications of committed changes; None at the start, and after each `timeout` seconds without one.
 
-        What was committed while nobody listened is not told: at None, look at all that matters.
-
-        Args:
-            timeout: seconds after which None is given.
+        Changes before the start are not reported: at None, check all relevant rows.
 
         Raises:
             PassingError: the connection is lost.
         """
         try:
             with self.engine.connect() as pooled:
-                pooled.detach()  # it is closed at the end, so that nobody else hears what is told
+                pooled.detach()  # it is closed at the end: nobody else may receive its notifications
                 connection = cast("Connection", pooled.connection.dbapi_connection)
                 try:
-                    yield from _told(connection, timeout)
+                    yield from _notifications(connection, timeout)
                 except psycopg2.Error:
-                    pooled.invalidate()  # a lost connection has nothing that could be undone
+                    pooled.invalidate()  # a lost connection cannot be rolled back
                     raise
         except PoolTimeout:
             raise PassingError("the database is busy: all connections to it are in use") from None
@@ -140,12 +137,12 @@ class Database:
             raise PassingError(f"the database does not answer: {_reason(error)}") from error
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 def has_revision(revision: str) -> bool:
-    """Whether this version has a migration to a revision of the tables."""
+    """Whether this version knows a revision of the tables."""
     with _migrations() as config:
         return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
@@ -158,7 +155,7 @@ def _migrations() -> Iterator[Config]:
         yield config
 
 
-def _told(connection: Connection, timeout: float) -> Iterator[str | None]:
+def _notifications(connection: Connection, timeout: float) -> Iterator[str | None]:
     connection.autocommit = True
     connection.cursor().execute(f"LISTEN {CHANGED}")
     yield None
@@ -167,10 +164,10 @@ def _told(connection: Connection, timeout: float) -> Iterator[str | None]:
         connection.poll()
         if not ready:
             yield None
-        told, connection.notifies[:] = [each.payload for each in connection.notifies], []
-        yield from told
+        payloads, connection.notifies[:] = [each.payload for each in connection.notifies], []
+        yield from payloads
 
 
 def _reason(error: DBAPIError | psycopg2.Error) -> str:
-    """What the server or the network said, on one line, without the query."""
+    """The message of the server or the network on one line, without the query."""
     return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

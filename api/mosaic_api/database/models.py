@@ -1,4 +1,4 @@
-"""The tables. What a column may hold is said once, here, and by the migrations that make it so."""
+"""The tables. The migrations create them."""
 
 import uuid
 from datetime import UTC, datetime
@@ -13,21 +13,21 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from mosaic_api.database.search_text import folded
 
 ROLES = ("viewer", "editor", "admin")
-"""What a user may do: look; ask and keep; and see to what is others'."""
+"""viewer reads; editor also creates and changes; admin also changes what others own."""
 ORIGINS = ("api", "cluster", "overlays", "command")
-"""Who asked for a mosaic: somebody here, kubectl, a client of the research system, or the command on this machine."""
+"""Where a request comes from: REST, kubectl, a client of the research system, or a command on this machine."""
 KINDS = ("image", "vector", "point")
 WORKFORCES = ("executors", "cluster")
-"""What works requests off: executors, or a cluster with which the sync keeps them in step."""
+"""What processes requests: executors, or a cluster with which rows are synchronized."""
 
 
 def now() -> datetime:
-    """The time, with its zone."""
+    """The time in UTC."""
     return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
-    """All tables; times have zones, and structures are JSON that PostgreSQL understands."""
+    """Base of all tables: times have time zones, structures are JSONB."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: TIMESTAMP(timezone=True),
@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """Somebody who is known here."""
+    """A user."""
 
     __tablename__ = "users"
     __table_args__ = (CheckConstraint(f"role IN {ROLES}", name="users_role"),)
@@ -46,13 +46,13 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(100), unique=True)
     role: Mapped[str] = mapped_column(String(10), default="editor")
     subject: Mapped[str | None] = mapped_column(String(255), unique=True)
-    """The issuer and subject of the identity provider that knows the user."""
+    """Issuer and subject of the OpenID provider."""
     created: Mapped[datetime] = mapped_column(default=now)
     disabled: Mapped[bool] = mapped_column(default=False)
 
 
 class Token(Base):
-    """A secret that stands for a user; only its digest is kept."""
+    """A token or browser session; only the digest of its secret is stored."""
 
     __tablename__ = "tokens"
 
@@ -60,7 +60,7 @@ class Token(Base):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     label: Mapped[str] = mapped_column(String(100))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256, hexadecimal: of 32 random bytes, which nobody can guess from it."""
+    """SHA-256, hexadecimal. The secret has 32 random bytes."""
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
     created: Mapped[datetime] = mapped_column(default=now)
     expires: Mapped[datetime | None]
@@ -71,7 +71,7 @@ class Token(Base):
 
 
 class Request(Base):
-    """A mosaic that somebody asked for: the wish, and what is known of its fulfilment."""
+    """A request and its status."""
 
     __tablename__ = "requests"
     __table_args__ = (
@@ -94,48 +94,48 @@ class Request(Base):
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     origin: Mapped[str] = mapped_column(String(10), default="api")
     api_version: Mapped[str] = mapped_column(String(80), default=API_VERSION)
-    """The API's group and version that the spec is written for."""
+    """API group and version of the spec."""
     spec: Mapped[dict[str, Any]]
-    """That of the MosaicRequest."""
+    """The spec of the MosaicRequest."""
     shared: Mapped[bool] = mapped_column(default=False)
-    """Whether everybody here may see it."""
+    """Whether all users may see it."""
     created: Mapped[datetime] = mapped_column(default=now)
     changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     cancelled: Mapped[datetime | None]
-    """Since when it is wished that it stops."""
+    """When the user cancelled it."""
     removed: Mapped[datetime | None]
-    """Since when it is wished that it is gone, with its results; the row ends when they are."""
+    """When the user deleted it. The row is deleted after its results."""
     phase: Mapped[str] = mapped_column(String(12), default=str(Phase.PENDING))
     status: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """That of the MosaicRequest, whoever works on it."""
+    """The status of the MosaicRequest."""
     started: Mapped[datetime | None]
     completed: Mapped[datetime | None]
     uid: Mapped[str | None] = mapped_column(String(63))
-    """Under which its work and results are kept; in a cluster, that of the MosaicRequest it was applied as."""
+    """The uid that names its work and results; in a cluster, the uid of its MosaicRequest."""
     crd: Mapped[str | None] = mapped_column(String(63))
-    """In a cluster, the uid of the CustomResourceDefinition that it was applied under, with which it would go."""
+    """In a cluster, the uid of the CustomResourceDefinition: if that is deleted, the MosaicRequest is too."""
     gone: Mapped[datetime | None]
-    """Since when its MosaicRequest is not in the cluster any more; its name is free there, and its results stay."""
+    """When its MosaicRequest vanished from the cluster. Its name is free there, and its results stay."""
     item: Mapped[dict[str, Any] | None]
-    """The STAC Item, once the mosaic is published."""
+    """The STAC Item of the published mosaic."""
     worker: Mapped[str | None] = mapped_column(String(100))
-    """Which executor works on it."""
+    """The executor that processes it."""
     lease_until: Mapped[datetime | None]
-    """Until when it does so without another word."""
+    """When the executor's lease ends."""
     attempts: Mapped[int] = mapped_column(default=0)
     overlay_id: Mapped[int | None] = mapped_column(unique=True)
-    """The row of the research system's table that asked for it."""
+    """Its row in the table of the research system."""
 
     owner: Mapped[User | None] = relationship(lazy="joined")
 
     @property
     def over(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether it has finished."""
         return self.phase in TERMINAL
 
 
 class Workforce(Base):
-    """What works the requests of this database off: at most one row, made by whoever comes first."""
+    """What processes the requests of this database: at most one row, created by the first that starts."""
 
     __tablename__ = "workforce"
     __table_args__ = (
@@ -149,7 +149,7 @@ class Workforce(Base):
 
 
 class Dataset(Base):
-    """Something that people keep beside mosaics: an image, a vector file or a point."""
+    """A dataset: an image, a vector file or a point."""
 
     __tablename__ = "datasets"
     __table_args__ = (
@@ -163,13 +163,13 @@ class Dataset(Base):
     name: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(Text, default="")
     creator: Mapped[str] = mapped_column(String(100), default="")
-    """As people write it; the owner is who it belongs to."""
+    """Free text; the owner is a user."""
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     shared: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(default=now)
     changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     removed: Mapped[datetime | None]
-    """Since when it is deleted, which can be taken back for a while."""
+    """When it was deleted. It can be restored for some days."""
     west: Mapped[float]
     south: Mapped[float]
     east: Mapped[float]
@@ -178,15 +178,15 @@ class Dataset(Base):
     footprint: Mapped[dict[str, Any]]
     """GeoJSON geometry, degrees."""
     files: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What is in the store, by role: {"original": {key, name, mediaType, bytes, sha256}, "display": …}."""
+    """Files in the store by role: {"original": {key, name, mediaType, bytes, sha256}, "display": …}."""
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What is shown of it: the bands and statistics of an image, the fields of a vector file."""
+    """Bands and statistics of an image, fields of a vector file."""
     central_id: Mapped[uuid.UUID | None]
-    """Its id in the central installation, where it was shared to or fetched from there."""
+    """Its id in the central installation, if it was shared there or fetched from there."""
     sharing: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """How sharing with the central installation goes: {"state", "attempts", "next", "message"}."""
+    """The state of sharing with the central installation: {"wish", "state", "attempts", "next", "message"}."""
     searched: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """The name, the description and the creator, folded: in this it is searched for text."""
+    """Name, description and creator, folded for the text search."""
 
     owner: Mapped[User | None] = relationship(lazy="joined")
 
@@ -198,7 +198,7 @@ def _fold(_: object, __: object, dataset: Dataset) -> None:
 
 
 class OrphanFile(Base):
-    """A file of the store that no dataset names: not yet, or not any more."""
+    """A file in the store that no dataset names, not yet or no longer."""
 
     __tablename__ = "orphan_files"
     __table_args__ = (Index("orphan_files_since", "since"),)
@@ -206,22 +206,22 @@ class OrphanFile(Base):
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     since: Mapped[datetime]
     swept: Mapped[bool]
-    """Whether it is being deleted, so that no dataset may name it any more."""
+    """Whether it is being deleted; then no dataset may use it."""
 
 
 class Failure(Base):
-    """An address from which somebody failed to get in; kept as long as that counts."""
+    """An address with failed logins."""
 
     __tablename__ = "failures"
     __table_args__ = (Index("failures_free", "free"),)
 
     address: Mapped[str] = mapped_column(String(100), primary_key=True)
     free: Mapped[datetime]
-    """When nothing of it counts any more."""
+    """When they stop counting."""
 
 
 class Audit(Base):
-    """Who did what; never changed."""
+    """Who did what; rows never change."""
 
     __tablename__ = "audit"
 
@@ -230,5 +230,5 @@ class Audit(Base):
     user_id: Mapped[uuid.UUID | None]
     action: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(100), index=True)
-    """Kind and id of what it was done to, as `mosaic/<id>`."""
+    """Kind and id of the object, such as `request/<id>`."""
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -1,11 +1,11 @@
-"""Text without what people do not look at when they search.
+"""Normalizes text for searches.
 
-PostgreSQL folds by its locale, in which a private one, made without, knows ASCII alone.
+PostgreSQL folds case by its locale; a private database has none, so it only folds ASCII.
 """
 
 import unicodedata
 
 
 def folded(text: str) -> str:
-    """A text without regard to case, or to whether an accent is a character of its own (Unicode's D145)."""
+    """A text without differences of case, and with composed accents (Unicode's D145)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

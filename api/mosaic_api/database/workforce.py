@@ -1,6 +1,6 @@
-"""What works the requests of a database off: executors, or a cluster, and never both, for each takes all for its own.
+"""Records what processes the requests of a database: executors or a cluster, never both, as each assumes it is alone.
 
-It is recorded by whoever comes first. Whoever works holds the record meanwhile, and only `hand_over` changes it.
+The first that starts makes the record. It is locked while requests are processed, and only `hand_over` changes it.
 """
 
 from typing import Literal
@@ -15,23 +15,23 @@ from mosaic_api.database.models import now
 
 Kind = Literal["executors", "cluster"]
 SYNC_LOCK = "mosaic sync"
-"""Whose holder keeps rows and MosaicRequests in step."""
+"""The lock of the process that synchronizes rows and MosaicRequests."""
 _PROGRAMS: dict[str, str] = {
     "executors": "the executors (`python -m mosaic_api.executor`, `mosaic serve`)",
     "cluster": "the API that runs with MOSAIC_CLUSTER=true",
 }
-"""What has to be stopped for an end of the work of a kind."""
+"""What to stop before another kind takes over."""
 
 
 class OtherKindError(RequestError):
-    """What is recorded is not the kind that wants to work."""
+    """The other kind is recorded."""
 
 
 def expect(session: Session, kind: Kind) -> None:
-    """Let only one kind go on, and hold the record of it until the end of the transaction; the first one makes it.
+    """Make the record, or check it, and lock it until the end of the transaction.
 
     Raises:
-        OtherKindError: the other kind works here.
+        OtherKindError: the other kind is recorded.
     """
     recorded = select(Workforce.kind).with_for_update(read=True)
     found = session.scalar(recorded)
@@ -40,16 +40,16 @@ def expect(session: Session, kind: Kind) -> None:
         found = session.scalar(recorded)
     if found != kind:
         raise OtherKindError(
-            f"the requests of this database are worked off by {_named(found)}, and never by {_named(kind)} as well: "
-            f"use another database, or stop {_PROGRAMS[found or kind]} and run `python -m mosaic_api hand-over {kind}`"
+            f"the requests of this database are processed by {_named(found)}, which excludes {_named(kind)}: use "
+            f"another database, or stop {_PROGRAMS[found or kind]} and run `python -m mosaic_api hand-over {kind}`"
         )
 
 
 def hand_over(database: Database, kind: Kind) -> None:
-    """Let another kind work from now on; what is not over is begun anew by it, or goes on.
+    """Let another kind process requests from now on. It resumes or restarts the unfinished ones.
 
     Raises:
-        RequestError: the former one is still at work.
+        RequestError: the other kind is still running.
         PassingError: the database does not answer.
     """
     with database.transaction() as session:
@@ -63,8 +63,8 @@ def hand_over(database: Database, kind: Kind) -> None:
             return
         if leased or not free:
             raise RequestError(
-                f"{_named(record.kind)} cannot be relieved while at work: stop {_PROGRAMS[record.kind]}, and try again "
-                "after half a minute"
+                f"{_named(record.kind)} cannot hand over while they run: stop {_PROGRAMS[record.kind]}, and try again "
+                "after 30 s"
             )
         session.execute(update(Request).where(Request.worker.is_not(None)).values(worker=None, lease_until=None))
         record.kind, record.since = kind, now()

@@ -1,1 +1,1 @@
-"""Datasets: what people keep beside mosaics. Images, vector files and points: taken in, found, shown and shared."""
+"""Datasets: images, vector files and points that users upload, find, show and share."""

@@ -1,4 +1,4 @@
-"""Boxes on the globe: [west, south, east, north] in degrees, where west > east crosses the antimeridian."""
+"""Bounding boxes: [west, south, east, north] in degrees, where west > east crosses the antimeridian."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ HALF, TURN = 180.0, 360.0
 
 
 class Box(NamedTuple):
-    """A box; longitudes in [-180, 180], latitudes in [-90, 90]."""
+    """A bounding box; longitudes in [-180, 180], latitudes in [-90, 90]."""
 
     west: float
     south: float
@@ -23,12 +23,12 @@ class Box(NamedTuple):
 
     @property
     def unwrapped_east(self) -> float:
-        """Its eastern side, not less than its western one."""
+        """The eastern side, increased by 360 if it is less than the western one."""
         return self.east + TURN if self.crosses else self.east
 
     @property
     def outline(self) -> dict[str, Any]:
-        """Its outline as GeoJSON, cut at the antimeridian (RFC 7946, 3.1.9); a point where it has no size."""
+        """The outline as GeoJSON, cut at the antimeridian (RFC 7946, 3.1.9); a point if it has no size."""
         if self.west == self.east and self.south == self.north:
             return {"type": "Point", "coordinates": [self.west, self.south]}
         if not self.crosses:
@@ -43,7 +43,7 @@ def _ring(box: Box) -> list[list[float]]:
 
 
 def box_around(west: float, south: float, east: float, north: float) -> Box:
-    """The box of sides whose longitudes may lie anywhere, east not less than west."""
+    """The box with sides whose longitudes may exceed ±180; east is not less than west."""
     if east - west >= TURN:
         return Box(-HALF, south, HALF, north)
     wide = east > west
@@ -55,19 +55,19 @@ def box_around(west: float, south: float, east: float, north: float) -> Box:
 
 
 def smallest_box(boxes: NDArray[np.float64]) -> Box:
-    """The narrowest box around others.
+    """The narrowest box around at least one other.
 
     Args:
-        boxes: rows of west, south, east, north, east not less than west; at least one.
+        boxes: rows of west, south, east and north; east is not less than west.
     """
     widths = boxes[:, 2] - boxes[:, 0]
     south, north = float(boxes[:, 1].min()), float(boxes[:, 3].max())
     starts = (boxes[:, 0] + HALF) % TURN - HALF
-    starts = np.where((boxes[:, 0] >= -HALF) & (boxes[:, 0] <= HALF), boxes[:, 0], starts)  # as they are, if they can
+    starts = np.where((boxes[:, 0] >= -HALF) & (boxes[:, 0] <= HALF), boxes[:, 0], starts)  # exact where possible
     order = np.argsort(starts, kind="stable")
     starts, ends = starts[order], (starts + widths)[order]
     count = len(starts)
-    # a second lap, in which every gap between two boxes is seen with all of the first one behind it
+    # a second lap, so that each gap between two boxes has all boxes of the first lap before it
     starts, ends = np.concatenate([starts, starts + TURN]), np.concatenate([ends, ends + TURN])
     reached = np.maximum.accumulate(ends)[count - 1 : -1]
     gaps = starts[count:] - reached

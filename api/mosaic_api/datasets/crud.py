@@ -1,4 +1,4 @@
-"""Datasets in the database: found, listed, changed, deleted and had back."""
+"""Datasets in the database: find, list, change, delete and restore."""
 
 import hashlib
 import json
@@ -23,15 +23,15 @@ Scope = Literal["mine", "shared", "all"]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which datasets are listed.
+    """Which datasets to list.
 
     Attributes:
-        box: that they lie in, in part; anywhere if None.
-        text: that the name, the description or the creator holds.
-        kind: all if empty.
-        scope: one's own, those that are shared here, or all that may be seen.
-        before: the id of the last one of the page before; they come newest first.
-        limit: how many at most.
+        box: it overlaps the dataset; None for all.
+        text: in the name, description or creator.
+        kind: empty for all.
+        scope: the caller's own, those shared with all users, or all visible ones.
+        before: id of the last dataset of the previous page.
+        limit: maximum number.
     """
 
     box: Box | None = None
@@ -44,13 +44,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the datasets that were asked for.
-
-    Attributes:
-        datasets: newest first.
-        total: how many there are in all pages.
-        more: whether another page follows.
-    """
+    """A page of datasets, newest first; `total` is their number on all pages."""
 
     datasets: Sequence[Dataset]
     total: int
@@ -70,11 +64,11 @@ def find(session: Session, principal: Principal, dataset_id: uuid.UUID) -> Datas
 
 
 def own(session: Session, principal: Principal, dataset_id: uuid.UUID, *, removed: bool = False) -> Dataset:
-    """A dataset that the principal may change, locked; a deleted one only if that is asked for.
+    """A dataset that the principal may change, locked. `removed` includes deleted ones.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
+        Forbidden: the principal may not change datasets.
+        NotFound: the principal has no such dataset.
     """
     principal.require("editor")
     dataset = session.scalar(select(Dataset).where(Dataset.id == dataset_id).with_for_update(of=Dataset))
@@ -113,7 +107,7 @@ def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
 
 
 def change(session: Session, principal: Principal, dataset: Dataset, changes: dict[str, Any]) -> None:
-    """Change columns of a locked dataset; who shared it with the central installation shares the change."""
+    """Change columns of a locked dataset. If it is shared with the central installation, the change is queued too."""
     changed = {name: value for name, value in changes.items() if getattr(dataset, name) != value}
     for name, value in changed.items():
         setattr(dataset, name, value)
@@ -125,61 +119,51 @@ def change(session: Session, principal: Principal, dataset: Dataset, changes: di
 
 
 def version(dataset: Dataset) -> str:
-    """What differs as soon as something is changed that people change: a short digest."""
-    said = (dataset.name, dataset.description, dataset.creator, dataset.shared, dataset.removed)
-    place = (dataset.west, dataset.south, dataset.east, dataset.north)
-    seen = json.dumps([dataset.files, dataset.details], sort_keys=True)
-    return hashlib.sha256(repr((said, place, seen)).encode()).hexdigest()[:32]
+    """A short digest of everything that people can change."""
+    fields = (dataset.name, dataset.description, dataset.creator, dataset.shared, dataset.removed)
+    bounds = (dataset.west, dataset.south, dataset.east, dataset.north)
+    contents = json.dumps([dataset.files, dataset.details], sort_keys=True)
+    return hashlib.sha256(repr((fields, bounds, contents)).encode()).hexdigest()[:32]
 
 
 def expect_version(dataset: Dataset, wanted: str | None) -> None:
-    """Refuse a change of something else than was seen.
-
-    Args:
-        dataset: locked.
-        wanted: the header If-Match: `*`, or quoted versions; whatever is there may be changed if None.
+    """Check the header If-Match: `*`, or quoted versions; None allows every version.
 
     Raises:
-        Outdated: the dataset was changed meanwhile.
+        Outdated: the dataset has another version.
     """
     if wanted is None or wanted.strip() == "*":
         return
     if f'"{version(dataset)}"' not in (each.strip() for each in wanted.split(",")):
-        raise Outdated(f"{dataset.name} was changed meanwhile; look at it again, and repeat what you want to change")
+        raise Outdated(f"{dataset.name} has changed in the meantime; reload it, and repeat your change")
 
 
 def remove(session: Session, principal: Principal, dataset_id: uuid.UUID, seen: str | None = None) -> Dataset:
-    """Delete a dataset, which can be taken back until its files are purged.
+    """Delete a dataset. It can be restored until its files are purged.
 
-    Where it was shared from here with the central installation, it is deleted there too; to have it back here does not
-    share it again.
-
-    Args:
-        session: a transaction.
-        principal: who does it.
-        dataset_id: of the dataset.
-        seen: the header If-Match.
+    If it was shared from here with the central installation, it is deleted there too, and restoring it does not share
+    it again. `seen` is the header If-Match.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
-        Outdated: the dataset was changed meanwhile.
+        Forbidden: the principal may not change datasets.
+        NotFound: the principal has no such dataset.
+        Outdated: the dataset has changed in the meantime.
     """
     dataset = own(session, principal, dataset_id)
     expect_version(dataset, seen)
     dataset.removed = now()
-    if dataset.sharing.get("wish") == "share":  # it is on the central installation, or on its way there
+    if dataset.sharing.get("wish") == "share":  # it is in the central installation, or on its way there
         dataset.sharing = waiting("unshare")
     audit(session, principal.user_id, "remove", f"dataset/{dataset.id}", name=dataset.name)
     return dataset
 
 
 def restore(session: Session, principal: Principal, settings: Settings, dataset_id: uuid.UUID) -> Dataset:
-    """Have a deleted dataset back; one that is not deleted stays as it is.
+    """Restore a dataset if it is deleted.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's, or it is too late.
+        Forbidden: the principal may not change datasets.
+        NotFound: the principal has no such dataset, or it is too late.
     """
     dataset = own(session, principal, dataset_id, removed=True)
     if dataset.removed is not None:
@@ -191,18 +175,18 @@ def restore(session: Session, principal: Principal, settings: Settings, dataset_
 
 
 def is_past_restoring(dataset: Dataset, settings: Settings) -> bool:
-    """Whether a dataset was deleted so long ago that its files may be purged at any time."""
+    """Whether the time to restore a deleted dataset has passed, so that its files may be purged."""
     return dataset.removed is not None and dataset.removed + timedelta(days=settings.restore_days) < now()
 
 
 def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None, more: int) -> int | None:
-    """Refuse what exceeds the bytes that a user may fill; in the transaction that adds them, others of his wait.
+    """Refuse bytes that exceed a user's quota; locks the quota until the end of the transaction.
 
     Returns:
-        What is left with it, in bytes; None where there is no such limit.
+        The bytes that are left afterwards; None without a quota.
 
     Raises:
-        TooLarge: it does.
+        TooLarge: they exceed it.
     """
     if settings.single_user or owner_id is None:
         return None
@@ -213,25 +197,25 @@ def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None
     used = int(session.scalar(own_files) or 0)
     if more > 0 and used + more > settings.max_stored_bytes:
         raise TooLarge(
-            f"your datasets fill {_gib(used)} of the {_gib(settings.max_stored_bytes)} that you have, and "
-            f"this needs {_gib(more)} more; delete some, whose room is free {settings.restore_days} days later",
+            f"your datasets use {_gib(used)} of your {_gib(settings.max_stored_bytes)}, and this needs {_gib(more)} "
+            f"more; delete datasets, whose space is free {settings.restore_days} days later",
             "file",
         )
     return settings.max_stored_bytes - used - more
 
 
-def waiting(wish: str) -> dict[str, Any]:
-    """How sharing stands when it is wished for: `Dataset.sharing`."""
-    return {"wish": wish, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
+def waiting(action: str) -> dict[str, Any]:
+    """The value of `Dataset.sharing` when sharing (or its end) is requested."""
+    return {"wish": action, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
 
 
 def missing(dataset_id: uuid.UUID) -> NotFound:
-    """What is said of a dataset that is not there, or not for who asks."""
+    """The error for a dataset that does not exist, or that the caller may not see."""
     return NotFound(f"there is no dataset {dataset_id}, or it is not yours")
 
 
 def overlapping(wanted: Box) -> ColumnElement[bool]:
-    """The condition that a dataset's box and another one have a place in common; 180 and -180 degrees are one."""
+    """The condition that the box of a dataset overlaps another; 180 and -180 degrees are equal."""
     crossing = Dataset.west > Dataset.east
     by_either_end = or_(Dataset.west <= wanted.east, Dataset.east >= wanted.west)
     if wanted.crosses:

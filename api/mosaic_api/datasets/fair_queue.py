@@ -1,4 +1,4 @@
-"""Turns: so many things are done at once, and no owner takes all of them."""
+"""A queue that limits parallel work and is fair to all owners."""
 
 import itertools
 import threading
@@ -9,25 +9,22 @@ from contextlib import contextmanager
 from mosaic_api.web.problems import Problem
 
 LOOK_SECONDS = 0.2
-"""Between two looks whether a waiting call is cancelled."""
+"""How often a waiting call checks whether it is cancelled."""
 
 
 class Cancelled(Problem):
-    """Nobody waits for the answer any more."""
+    """The caller does not wait for the response any more."""
 
     def __init__(self) -> None:
-        super().__init__("the upload was broken off")
+        super().__init__("the upload was cancelled")
 
 
 class FairQueue:
-    """Lets so many in at once.
+    """Limits how much runs in parallel, in all and for each owner.
 
-    Whoever has the fewest turns now is next, and among these the one whose last turn is the longest ago; so that an
-    owner with a hundred files delays another one by a single file.
-
-    Args:
-        most: turns at once.
-        most_each: turns of one owner at once; fewer than `most`, a turn stays free for others.
+    The owner with the fewest running calls is next, and among these the one that waited longest since its last call.
+    So an owner with a hundred files delays another one by a single file. If `most_each` is less than `most`, a slot
+    stays free for others.
     """
 
     def __init__(self, most: int, most_each: int) -> None:
@@ -40,10 +37,10 @@ class FairQueue:
 
     @contextmanager
     def turn(self, owner: Hashable, cancelled: threading.Event) -> Iterator[None]:
-        """Wait for a turn, and have it.
+        """Wait for a slot, and hold it.
 
         Args:
-            owner: who it counts for.
+            owner: for whom it counts.
             cancelled: ends the wait when it is set.
 
         Raises:

@@ -1,6 +1,6 @@
-"""The polygons of vector files on the user's own machine, for `mosaic run --area`.
+"""Reads the polygons of local vector files for `mosaic run --area`.
 
-They are read as the page reads the area from a file: by a child process, with the same formats and limits.
+A child process reads them, with the formats and limits of uploads.
 """
 
 import glob
@@ -19,17 +19,17 @@ from mosaic_api.datasets.reader.zips import PARTS
 from mosaic_api.web.problems import Invalid
 
 LARGEST_FILE = 2**30
-"""Bytes of a vector file."""
+"""Bytes."""
 
 
 def read_vectors(path: Path) -> Any:
     """The polygons of a vector file as one GeoJSON geometry in degrees.
 
     Raises:
-        RequestError: it is no vector file that can be read, has other features than polygons, or too many vertices.
+        RequestError: the file is unreadable, or has other features than polygons or too many vertices.
     """
     if path.stat().st_size > LARGEST_FILE:
-        raise RequestError(f"{path} is larger than the {LARGEST_FILE // 2**30} GiB that are read of a vector file")
+        raise RequestError(f"{path} is larger than {LARGEST_FILE // 2**30} GiB, the limit for vector files")
     with TemporaryDirectory(prefix="mosaic-area-") as folder:
         try:
             source = _zipped(path, Path(folder)) if path.suffix.lower() == ".shp" else path
@@ -44,20 +44,18 @@ def read_vectors(path: Path) -> Any:
                 Job(path=str(original), name=path.stem, format=kind.name, max_pixels=0, area=True, outcome=outcome)
             )
         except (Invalid, RequestError) as error:
-            told = str(error)
+            text = str(error)
             raise RequestError(
-                told if told.startswith(str(path)) else f"{path}: {told.removeprefix('file: ')}"
+                text if text.startswith(str(path)) else f"{path}: {text.removeprefix('file: ')}"
             ) from None
     left_out = read.details["leftOut"]
     if left_out:
-        raise RequestError(
-            f"{path} has features that are no polygons ({left_out}), which have no area; give polygons alone"
-        )
+        raise RequestError(f"{path} has features that are not polygons ({left_out}); an area needs polygons only")
     return read.footprint
 
 
 def _zipped(path: Path, folder: Path) -> Path:
-    """A Shapefile with the files beside it that belong to it, as it is uploaded."""
+    """A zip of a Shapefile and the files that belong to it, as for an upload."""
     zipped = folder / "shapefile.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         for file in path.parent.glob(f"{glob.escape(path.stem)}.*"):

@@ -1,6 +1,6 @@
-"""What is left of deleted datasets is taken out of the store.
+"""Deletes the files of deleted datasets.
 
-A row stays without its files as long as its dataset has to be deleted on the central installation too.
+If a dataset must also be deleted in the central installation, its row stays without files until then.
 """
 
 from datetime import timedelta
@@ -14,13 +14,10 @@ from mosaic_api.database.models import now
 
 
 def purge(database: Database, store: Store, restore_days: int) -> int:
-    """Delete for good what was deleted so many days ago; several may do it at once.
-
-    Returns:
-        How many datasets are gone.
+    """Purge what was deleted so many days ago, and return the number of datasets. Several processes may do this.
 
     Raises:
-        PassingError: the database or the store does not answer; the next call goes on.
+        PassingError: the database or the store does not answer; the next call continues.
     """
     count = 0
     waits = Dataset.sharing.contains({"wish": "unshare", "state": "waiting"})
@@ -32,7 +29,7 @@ def purge(database: Database, store: Store, restore_days: int) -> int:
             if dataset is None:
                 return count
             listed = {stored.key for stored in store.list(dataset_prefix(str(dataset.id)))}
-            for key in listed | {file["key"] for file in dataset.files.values()}:  # older files are in another folder
+            for key in listed | {file["key"] for file in dataset.files.values()}:  # older files are elsewhere
                 store.delete(key)
             if dataset.sharing.get("wish") == "unshare" and dataset.sharing["state"] == "waiting":
                 dataset.files = {}

@@ -1,4 +1,4 @@
-"""Images on a web map: tiles and values, read from what is kept for that."""
+"""Tiles and values of images, read from their display copies."""
 
 import io
 import math
@@ -42,13 +42,13 @@ def tile(
         cogs: opens the file.
         dataset: an image.
         place: of the tile.
-        colormap: of one band; the image's own if None.
-        limits: the values of the first and the last colour; the image's own if None.
+        colormap: for one band; None for the image's own.
+        limits: values of the first and the last colour; None for the image's own.
 
     Raises:
         Invalid: there is no such tile.
-        NotFound: the file is gone, or it is no image.
-        PassingError: the store does not give it.
+        NotFound: the file is missing, or is not an image.
+        PassingError: the store fails.
     """
     bands = dataset.details.get("bands", [])
     shown = bands[:3] if len(bands) >= 3 else bands[:1]
@@ -73,11 +73,11 @@ def tile(
 
 
 def values_at(cogs: OpenCogs, dataset: Dataset, longitude: float, latitude: float) -> list[dict[str, Any]]:
-    """The name and the calibrated value of each band at a place; None where there is none.
+    """Name and calibrated value of each band at a point; the value is None if there is no data.
 
     Raises:
-        NotFound: the file is gone, or it is no image.
-        PassingError: the store does not give it.
+        NotFound: the file is missing, or is not an image.
+        PassingError: the store fails.
     """
     bands = dataset.details.get("bands", [])
     with cogs.taken(_key(dataset)) as raster:
@@ -90,7 +90,7 @@ def values_at(cogs: OpenCogs, dataset: Dataset, longitude: float, latitude: floa
 
 
 def _pixel(raster: DatasetReader, numbers: Sequence[int], longitude: float, latitude: float) -> NDArray[np.float64]:
-    """The stored numbers of bands at a place, (n,); NaN where there are none."""
+    """The stored numbers of bands at a point, (n,); NaN if there is no data."""
     nothing = np.full(len(numbers), np.nan)
     (x,), (y,) = places_in(WGS84, raster.crs.to_wkt(), [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
@@ -106,14 +106,14 @@ def _pixel(raster: DatasetReader, numbers: Sequence[int], longitude: float, lati
 
 
 def _calibrated(stored: Any, band: dict[str, Any]) -> Any:
-    """The values of a band's stored numbers, as its scale and offset say."""
+    """Stored numbers with the scale and offset of their band."""
     if "scale" not in band:
         return stored
     return np.asarray(stored, np.float64) * band["scale"] + band["offset"]
 
 
 def _read(cogs: OpenCogs, key: str, numbers: Sequence[int], piece: Grid) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """The pixels of a tile, (bands, 256, 256) and (256, 256), with how much is seen of each, from 0 to 255."""
+    """The pixels of a tile, (bands, 256, 256), and their opacity from 0 to 255, (256, 256)."""
     with cogs.taken(key) as raster:
         values = np.zeros((len(numbers), SIDE, SIDE), raster.dtypes[numbers[0] - 1])
         placed = [
@@ -137,7 +137,7 @@ def _warped(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tu
         found = warped.read(list(numbers))
         if has_nodata:
             seen = warped.read_masks(list(numbers)).max(axis=0)
-        else:  # GDAL's own mask knows alpha bands of few types alone
+        else:  # GDAL's own mask only uses alpha bands of some types
             seen = _opacity(warped.read(raster.colorinterp.index(ColorInterp.alpha) + 1 if has_alpha else warped.count))
     if np.issubdtype(found.dtype, np.floating):
         seen[~np.isfinite(found).all(axis=0)] = 0
@@ -145,17 +145,17 @@ def _warped(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> tu
 
 
 def _opacity(alpha: NDArray[Any]) -> NDArray[np.uint8]:
-    """An alpha band from 0 to 255; those that the warper adds say only whether there is data."""
+    """An alpha band from 0 to 255; the warper's own alpha bands only have two values."""
     return alpha if alpha.dtype == np.uint8 else np.where(alpha > 0, 255, 0).astype(np.uint8)
 
 
 def _mercator(raster: DatasetReader) -> CRS:
-    """Web Mercator; for degrees, which may go beyond 180, one that goes on there too."""
+    """Web Mercator; for images in degrees, which may exceed 180, a variant without a cut."""
     return _ENDLESS_MERCATOR if raster.crs.is_geographic else _WEB_MERCATOR
 
 
 def _turns(raster: DatasetReader, piece: Grid) -> list[int]:
-    """By how many times the globe a tile has to be moved to lie on an image, for each part of it that it may lie on."""
+    """The numbers of turns around the globe that move a tile onto an image."""
     if not raster.crs.is_geographic:
         return [0]
     west, east = piece.left / WORLD * 360, (piece.left + SIDE * piece.xres) / WORLD * 360
@@ -164,7 +164,7 @@ def _turns(raster: DatasetReader, piece: Grid) -> list[int]:
 
 
 def _near(raster: DatasetReader) -> range:
-    """By how many times the globe longitudes within [-180, 180] have to be moved to lie on an image in degrees."""
+    """The numbers of turns around the globe that may move longitudes in [-180, 180] onto an image in degrees."""
     if not raster.crs.is_geographic:
         return range(1)
     turns = math.floor((min(raster.bounds.left, raster.bounds.right) + 180) / 360)
@@ -172,7 +172,7 @@ def _near(raster: DatasetReader) -> range:
 
 
 def _level(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int:
-    """The coarsest level whose pixels are no larger than a tile's in its middle; 0 is the full size."""
+    """The coarsest overview whose pixels are not larger than those in the middle of a tile; 0 is the full size."""
     places = [placed @ (SIDE / 2 + right, SIDE / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
     xs, ys = places_in(_mercator(raster).to_wkt(), raster.crs.to_wkt(), *zip(*places, strict=True))
     columns, rows = ~raster.transform @ (np.array(xs), np.array(ys))
@@ -180,28 +180,28 @@ def _level(raster: DatasetReader, placed: Affine, numbers: Sequence[int]) -> int
     fitting = [
         number
         for number, factor in enumerate(raster.overviews(numbers[0]), 1)
-        if factor**2 <= covered * 1.01 or not math.isfinite(covered)  # where it has no place, it costs nothing
+        if factor**2 <= covered * 1.01 or not math.isfinite(covered)  # outside the projection, any level is cheap
     ]
     return max(fitting, default=0)
 
 
 def _key(dataset: Dataset) -> str:
-    """Of what is shown of an image."""
+    """The key of an image's display copy."""
     if dataset.kind != "image":
-        raise NotFound(f"the dataset {dataset.id} is no image")
+        raise NotFound(f"the dataset {dataset.id} is not an image")
     key: str = dataset.files.get("display", dataset.files["original"])["key"]
     return key
 
 
 def _stretched(values: NDArray[Any], lower: float, upper: float, first: int) -> NDArray[np.uint8]:
-    """Values as numbers from `first` to 255."""
+    """Stretch values to integers from `first` to 255."""
     span = upper - lower if upper > lower else 1.0
     share = np.clip((np.nan_to_num(values.astype(np.float64)) - lower) / span, 0, 1)
     return np.round(first + share * (255 - first)).astype(np.uint8)
 
 
 def _by_palette(values: NDArray[Any], there: NDArray[np.bool_], colours: dict[int, tuple[int, ...]]) -> Image.Image:
-    table = np.zeros((max(colours) + 2, 4), np.uint8)  # the last one is of numbers beyond the palette
+    table = np.zeros((max(colours) + 2, 4), np.uint8)  # the last colour is for numbers beyond the palette
     for number, colour in colours.items():
         table[number] = colour
     found = table[np.clip(values, 0, len(table) - 1)]

@@ -1,7 +1,7 @@
-"""The disk for files that are under way: reserved before they are written, and swept when their server is gone.
+"""Disk space for files in transit: reserved before they are written, and deleted when their process has ended.
 
-Each process has a folder of its own, which it holds by a lock. The lock ends with the process, however that ends, so
-that the next one knows which folders nobody uses.
+Each process locks a folder of its own. The lock ends with the process, however it ends, so other processes can find
+folders that nobody uses.
 """
 
 import fcntl
@@ -21,21 +21,21 @@ _log = logging.getLogger(__name__)
 
 
 class Scratch:
-    """The folder of this process, and what of the disk is promised.
+    """The folder of this process, and the reserved bytes.
 
     Args:
-        most: bytes that may be promised; what the disk has if None.
+        most: bytes that may be reserved; None for all that the disk has.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._promised, self._unwritten = 0, 0  # the first with what is written already
+        self._promised, self._unwritten = 0, 0  # the first includes what is already written
         self._held: tuple[Path, int] | None = None
 
     @property
     def folder(self) -> Path:
-        """The folder of this process, made when it is first used."""
+        """The folder of this process; the first use creates it."""
         with self._lock:
             if self._held is None:
                 self._held = _made()
@@ -43,18 +43,18 @@ class Scratch:
 
     @contextmanager
     def reserved(self, size: int) -> Iterator[Callable[[], None]]:
-        """Have room for so many bytes.
+        """Reserve bytes.
 
         Yields:
-            What to call when they are written: the disk itself counts them from then on.
+            A function to call after they are written: from then on, the disk itself counts them.
 
         Raises:
-            NoRoom: the disk does not have them, or they are promised to others.
+            NoRoom: they are not free, or reserved by others.
         """
         with self._lock:
             if size > self._free():
                 raise NoRoom(
-                    f"this needs {size / 2**20:.0f} MiB of the server's temporary disk, which are not free now; try "
+                    f"this needs {size / 2**20:.0f} MiB of the server's temporary disk, which has no space now; try "
                     "again later"
                 )
             self._promise(size, size)
@@ -74,7 +74,7 @@ class Scratch:
 
     @contextmanager
     def reserved_up_to(self, most: int) -> Iterator[int]:
-        """Have room for so many bytes, or for half of what is free if that is less; others need some as well."""
+        """Reserve so many bytes, or half of the free ones if that is less, because others need some too."""
         with self._lock:
             size = max(0, min(most, self._free() // 2))
             self._promise(size, size)
@@ -85,7 +85,7 @@ class Scratch:
                 self._promise(-size, -size)
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Delete the folder."""
         with self._lock:
             held, self._held = self._held, None
         if held is not None:
@@ -97,13 +97,13 @@ class Scratch:
         self._unwritten += unwritten
 
     def _free(self) -> int:
-        """Bytes that may still be promised."""
+        """Bytes that can still be reserved."""
         on_disk = shutil.disk_usage(tempfile.gettempdir()).free - self._unwritten
         return on_disk if self._most is None else min(on_disk, self._most - self._promised)
 
 
 def sweep_scratch() -> int:
-    """Delete the folders of processes that are gone; how many."""
+    """Delete the folders of processes that have ended; return their number."""
     count = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         held = _locked(folder)
@@ -112,7 +112,7 @@ def sweep_scratch() -> int:
             os.close(held)
             count += 1
     if count:
-        _log.warning("deleted %s temporary folders of servers that are gone", count)
+        _log.warning("deleted %s temporary folders of servers that have ended", count)
     return count
 
 
@@ -120,14 +120,14 @@ def _made() -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         held = _locked(folder)
-        if held is not None and folder.exists():  # else another process swept it before it was locked
+        if held is not None and folder.exists():  # otherwise another process deleted it before it was locked
             return folder, held
         if held is not None:
             os.close(held)
 
 
 def _locked(folder: Path) -> int | None:
-    """A handle that holds a folder of this user; None if another process does, or it is no such folder."""
+    """Lock a folder of this user, and return its handle; None if it is locked, or is not such a folder."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

@@ -1,6 +1,6 @@
-"""Datasets made: a file is read by a child process, kept in the store with what is shown of it, and a row tells of it.
+"""Creates and moves datasets: a child process reads the file, then it is stored with its display copy, then the row.
 
-The store comes first and the row last, so that what a row names is there; what is in the store without a row is loose.
+The row comes last, so that the files that it names exist. Files in the store without a row are orphans.
 """
 
 import dataclasses
@@ -23,26 +23,23 @@ from mosaic_api.auth.identity import Principal, audit
 from mosaic_api.database import Database, Dataset
 from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
-from mosaic_api.datasets.input_schemas import DatasetCreate, DatasetFields, DatasetPatch, style_of_picture
 from mosaic_api.datasets.orphans import adopt, mark_orphaned
+from mosaic_api.datasets.schemas import DatasetCreate, DatasetPatch, style_of_picture
 from mosaic_api.datasets.storage import DISPLAYS, Content, DatasetStorage, Original, Sender, size_of
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, Invalid, NotFound, Problem
 
-_FOR_IMAGES = ("west", "south", "east", "north", "colormap", "minimum", "maximum")
-_FOR_POINTS = ("longitude", "latitude")
-
 
 @dataclass(frozen=True)
 class DatasetService:
-    """Makes datasets.
+    """Creates and changes datasets.
 
     Attributes:
-        settings: of this installation.
-        database: for their rows.
-        storage: for their files.
-        cancelled: set when nobody waits for the dataset any more.
+        settings: of the installation.
+        database: for rows.
+        storage: for files.
+        cancelled: set when the caller does not wait any more.
     """
 
     settings: Settings
@@ -53,76 +50,64 @@ class DatasetService:
     def keep(
         self,
         principal: Principal,
-        asked: DatasetCreate,
+        fields: DatasetCreate,
         content: Content | None = None,
         *,
         key: uuid.UUID | None = None,
         central_id: uuid.UUID | None = None,
     ) -> tuple[Dataset, bool]:
-        """Make a dataset, or find it made.
+        """Create a dataset, or find the one that was created with the same key.
 
         Args:
-            principal: whose it becomes.
-            asked: what is said of it.
-            content: its file; none for a point, or a mosaic.
-            key: made by who asks; with the same one, nothing is made twice.
-            central_id: the dataset of the central installation that it is a copy of.
+            principal: its owner.
+            fields: of the dataset.
+            content: its file; None for a point or a mosaic.
+            key: chosen by the caller, so that repeated calls create one dataset.
+            central_id: the dataset of the central installation that it copies.
 
         Returns:
-            The dataset, and whether it was made by this call.
+            The dataset, and whether this call created it.
 
         Raises:
-            Forbidden: the principal may only look.
-            Invalid: it cannot be what was meant; the field is named.
-            Conflict: the key was used for something else.
-            TooLarge: the principal's room is used up.
-            NotFound: there is no such mosaic to be seen, or it is not published.
+            Problem: the principal may not create it, a field is invalid, the key was used for another file, the quota
+                is used up, or the mosaic is not published.
             PassingError: the database or the store does not answer.
         """
         principal.require("editor")
         dataset_id = uuid.uuid4() if key is None else uuid.uuid5(principal.user_id, str(key))
-        if asked.from_request is not None:
-            with self._mosaic(principal, asked) as (said, mosaic):
-                return self._keep(principal, said, mosaic, dataset_id, None)
-        if asked.kind is None:
-            raise Invalid("kind: say whether it is an image, a vector file or a point", "kind")
-        if asked.name is None:
-            raise Invalid("name: it needs one", "name")
-        return self._keep(principal, asked, content, dataset_id, central_id)
+        if fields.from_request is not None:
+            with self._mosaic(principal, fields) as (complete, mosaic):
+                return self._keep(principal, complete, mosaic, dataset_id, None)
+        if fields.kind is None:
+            raise Invalid("kind: use image, vector or point", "kind")
+        if fields.name is None:
+            raise Invalid("name: required", "name")
+        return self._keep(principal, fields, content, dataset_id, central_id)
 
     def move(
         self, principal: Principal, dataset_id: uuid.UUID, wanted: DatasetPatch, seen: str | None = None
     ) -> Dataset:
-        """Change what is said of a dataset, also where it is; a picture is placed anew.
+        """Change the fields of a dataset, also its location. A moved picture gets a new display copy.
 
-        What is not to be changed is taken from the row when it is locked, so that of changes at the same time each
-        keeps what the others did.
-
-        Args:
-            principal: who does it.
-            dataset_id: of the dataset.
-            wanted: what is to be otherwise.
-            seen: the header If-Match.
+        Fields that do not change come from the locked row, so that parallel changes do not undo each other. `seen` is
+        the header If-Match.
 
         Raises:
-            Forbidden: the principal may only look.
-            Invalid: it cannot be so.
-            NotFound: there is none of the principal's.
-            Outdated: the dataset was changed meanwhile.
-            TooLarge: the owner's room is used up.
+            Problem: the principal may not change it, a field is invalid, the dataset has changed in the meantime, or
+                the owner's quota is used up.
             PassingError: the database or the store does not answer.
         """
         with self.database.transaction() as session:
             dataset = own(session, principal, dataset_id)
             expect_version(dataset, seen)
             room = expect_room(session, self.settings, dataset.owner_id, 0)
-        _refuse_other(wanted, dataset.kind)
+        wanted.expect_kind(dataset.kind)
         placed: dict[str, Any] = {}
         if wanted.corners is not None:
             if not dataset.details.get("placed"):
-                raise Invalid("west: the image says itself where it is, and cannot be moved", "west")
+                raise Invalid("west: the image has a georeference, and cannot be moved", "west")
             if wanted.corners != Box(dataset.west, dataset.south, dataset.east, dataset.north):
-                placed = self._placed_anew(dataset, wanted.corners, room)
+                placed = self._moved_picture(dataset, wanted.corners, room)
         with self._discarding(placed.get("files", {})), self.database.transaction() as session:
             dataset = own(session, principal, dataset_id)
             expect_version(dataset, seen)
@@ -137,38 +122,38 @@ class DatasetService:
     def _keep(
         self,
         principal: Principal,
-        asked: DatasetCreate,
+        fields: DatasetCreate,
         content: Content | None,
         dataset_id: uuid.UUID,
         central_id: uuid.UUID | None,
     ) -> tuple[Dataset, bool]:
-        _refuse_other(asked, asked.kind)
+        fields.expect_kind(fields.kind)
         dataset = Dataset(
             id=dataset_id,
-            kind=asked.kind,
-            name=asked.name,
-            description=asked.description or "",
-            creator=asked.creator or "",
+            kind=fields.kind,
+            name=fields.name,
+            description=fields.description or "",
+            creator=fields.creator or "",
             owner_id=principal.user_id,
-            shared=bool(asked.shared),
+            shared=bool(fields.shared),
             central_id=central_id,
             files={},
             details={},
         )
-        if asked.kind == "point":
+        if fields.kind == "point":
             if content is not None:
-                raise Invalid("file: a point has none; choose another kind, or leave the file out", "file")
-            if asked.point is None:
-                raise Invalid("longitude: a point has a longitude and a latitude", "longitude")
-            _set(dataset, _place(asked.point, asked.point.outline))
+                raise Invalid("file: a point has no file; change the kind, or remove the file", "file")
+            if fields.point is None:
+                raise Invalid("longitude: a point needs longitude and latitude", "longitude")
+            _set(dataset, _place(fields.point, fields.point.outline))
             return self._insert(principal, dataset)
         if content is None:
-            raise Invalid("file: it is missing; only points have none", "file")
+            raise Invalid("file: required, except for points", "file")
         size = size_of(content.file)
         with self.database.transaction() as session:
             expect_room(session, self.settings, principal.user_id, size)
         with self.storage.on_disk(content) as original:
-            _expect_kind(original, asked)
+            fields.expect_format(original.format)
             with self.database.transaction() as session:
                 found = self._made_before(session, dataset_id, original.digest)
                 room = expect_room(session, self.settings, principal.user_id, 0)
@@ -176,7 +161,7 @@ class DatasetService:
                 return found, False
             display = None if content.made_here else _display_of(original)
             outcome = self.storage.read(
-                original, display, asked.corners, Sender(principal.user_id, room, self.cancelled)
+                original, display, fields.corners, Sender(principal.user_id, room, self.cancelled)
             )
             more = size + (display.stat().st_size if display else 0)
             with self.database.transaction() as session:
@@ -185,7 +170,7 @@ class DatasetService:
                 dataset.files["original"] = self.storage.keep(dataset_id, original)
                 if display is not None:
                     dataset.files["display"] = self.storage.keep_display(dataset_id, original, display)
-                _set(dataset, _place(outcome.box, outcome.footprint) | {"details": outcome.details | asked.look})
+                _set(dataset, _place(outcome.box, outcome.footprint) | {"details": outcome.details | fields.style})
                 found, made = self._insert(principal, dataset)
             if not made:
                 self.storage.discard(_keys(dataset))
@@ -193,22 +178,22 @@ class DatasetService:
 
     @contextmanager
     def _discarding(self, files: Mapping[str, Any]) -> Iterator[None]:
-        """Delete files at once whose dataset is refused, so that they fill no room that nobody has."""
+        """Delete files immediately if their dataset is refused, because no quota counts them."""
         try:
             yield
         except (Problem, RequestError):
             self.storage.discard([file["key"] for file in files.values()])
             raise
 
-    def _placed_anew(self, dataset: Dataset, corners: Box, room: int | None) -> dict[str, Any]:
-        """The columns of a picture elsewhere; a copy of what is shown of it is in the store then."""
-        told, shown = dataset.files["original"], dataset.files.get("display", {"bytes": 0})
+    def _moved_picture(self, dataset: Dataset, corners: Box, room: int | None) -> dict[str, Any]:
+        """The columns of a picture in another place. Its new display copy is in the store."""
+        kept, shown = dataset.files["original"], dataset.files.get("display", {"bytes": 0})
         try:
-            file = self.storage.store.open(told["key"])
+            file = self.storage.store.open(kept["key"])
         except FileNotFoundError:
-            raise NotFound("the file of this dataset is not in the store any more; send it anew") from None
-        room = None if room is None else room + told["bytes"] + shown["bytes"]
-        with file, self.storage.on_disk(Content(file, told["name"])) as original:
+            raise NotFound("the file of this dataset is no longer in the store; upload it again") from None
+        room = None if room is None else room + kept["bytes"] + shown["bytes"]
+        with file, self.storage.on_disk(Content(file, kept["name"])) as original:
             display = _display_of(original)
             outcome = self.storage.read(original, display, corners, Sender(dataset.owner_id, room, self.cancelled))
             files = {"display": self.storage.keep_display(dataset.id, original, display)}
@@ -230,7 +215,7 @@ class DatasetService:
                 )
                 session.refresh(dataset)
                 return dataset, True
-        except IntegrityError:  # another one came in between
+        except IntegrityError:  # another call created it in between
             with self.database.transaction() as session:
                 found = self._made_before(session, dataset.id, digest)
             if found is None:
@@ -238,64 +223,43 @@ class DatasetService:
             return found, False
 
     def _made_before(self, session: Session, dataset_id: uuid.UUID, digest: str | None) -> Dataset | None:
-        """A dataset that was made with the same key already, locked; had back, if it was deleted meanwhile.
+        """The dataset that was created with the same key, locked; restored if it was deleted.
 
         Raises:
-            Conflict: it was made of another file.
+            Conflict: it has another file.
         """
         found = session.scalar(select(Dataset).where(Dataset.id == dataset_id).with_for_update(of=Dataset))
         if found is None:
             return None
-        if is_past_restoring(found, self.settings):  # its files may have been purged in part
+        if is_past_restoring(found, self.settings):  # some of its files may have been purged
             mark_orphaned(session, _keys(found))
             session.delete(found)
             session.flush()
             return None
         if found.files.get("original", {}).get("sha256") != digest:
-            raise Conflict("the Idempotency-Key was used for another file already; make a new one")
+            raise Conflict("the Idempotency-Key was already used for another file; use a new one")
         if found.removed is not None:
             found.removed = None
             audit(session, found.owner_id, "restore", f"dataset/{found.id}", name=found.name)
         return found
 
     @contextmanager
-    def _mosaic(self, principal: Principal, asked: DatasetCreate) -> Iterator[tuple[DatasetCreate, Content]]:
-        """A published mosaic as a new dataset: its COG, coloured as its picture is."""
+    def _mosaic(self, principal: Principal, fields: DatasetCreate) -> Iterator[tuple[DatasetCreate, Content]]:
+        """A published mosaic as a new dataset: its COG with the colours of its picture."""
         with self.database.transaction() as session:
-            mosaic = crud.find(session, principal, asked.from_request)  # type: ignore[arg-type]
+            mosaic = crud.find(session, principal, fields.from_request)  # type: ignore[arg-type]
         if mosaic.item is None or mosaic.uid is None:
-            raise Conflict(f"the mosaic {mosaic.name} is not published yet; wait until it is", "from_request")
-        said: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}
-        said |= style_of_picture(mosaic.item)
-        said |= asked.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
+            raise Conflict(f"the mosaic {mosaic.name} is not published yet", "from_request")
+        values: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}
+        values |= style_of_picture(mosaic.item)
+        values |= fields.model_dump(exclude_none=True, exclude={"from_request"}) | {"kind": "image"}
         key = Results(mosaic.namespace, mosaic.name, mosaic.uid).key(COG)
         try:
             file = self.storage.store.open(key)
         except FileNotFoundError:
-            raise NotFound(f"the files of the mosaic {mosaic.name} are not in the store any more") from None
+            raise NotFound(f"the files of the mosaic {mosaic.name} are no longer in the store") from None
         with file:
-            yield DatasetCreate.model_validate(said), Content(file, f"{mosaic.name}.tif", made_here=True)
-
-
-def _refuse_other(asked: DatasetFields, kind: str | None) -> None:
-    """Refuse what is said of another kind of dataset."""
-    fields = (() if kind == "image" else _FOR_IMAGES) + (() if kind == "point" else _FOR_POINTS)
-    for field in fields:
-        if getattr(asked, field) is not None:
-            raise Invalid(f"{field}: a dataset of the kind {kind} has none; leave it out", field)
-
-
-def _expect_kind(original: Original, asked: DatasetCreate) -> None:
-    """Refuse a file of another kind than is said, and a place that is missing or told twice."""
-    kind = original.format
-    if kind.kind != asked.kind:
-        raise Invalid(f"kind: the file is a {kind.name}, which is of the kind {kind.kind}", "kind")
-    if kind.placed and asked.corners is None:
-        raise Invalid(
-            f"west: a {kind.name} does not say where it is; give its corners west, south, east and north", "west"
-        )
-    if not kind.placed and asked.corners is not None:
-        raise Invalid(f"west: a {kind.name} says itself where it is; leave the corners out", "west")
+            yield DatasetCreate.model_validate(values), Content(file, f"{mosaic.name}.tif", made_here=True)
 
 
 def _display_of(original: Original) -> Path:
@@ -312,7 +276,7 @@ def _set(dataset: Dataset, columns: dict[str, Any]) -> None:
 
 
 def _keys(dataset: Dataset) -> set[str]:
-    """Of its files in the store."""
+    """The keys of a dataset's files in the store."""
     return {file["key"] for file in dataset.files.values()}
 
 
@@ -321,22 +285,16 @@ def _bytes(files: Mapping[str, Any]) -> int:
 
 
 def _changes(dataset: Dataset, wanted: DatasetPatch, placed: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a locked dataset that are to be otherwise.
-
-    Args:
-        dataset: as it is now.
-        wanted: what is said of it.
-        placed: the columns of a picture that was placed elsewhere.
-    """
+    """The changed columns of a locked dataset. `placed` has those of a picture in another place."""
     changes: dict[str, Any] = wanted.model_dump(include={"name", "description", "creator", "shared"}, exclude_none=True)
     if wanted.point is not None:
         changes |= _place(wanted.point, wanted.point.outline)
     if placed:
         changes |= {**placed, "files": dataset.files | placed["files"]}
-    if placed or wanted.look:
-        changes["details"] = placed.get("details", dataset.details) | _look_of(dataset) | wanted.look
+    if placed or wanted.style:
+        changes["details"] = placed.get("details", dataset.details) | _style_of(dataset) | wanted.style
     return changes
 
 
-def _look_of(dataset: Dataset) -> dict[str, Any]:
+def _style_of(dataset: Dataset) -> dict[str, Any]:
     return {name: dataset.details[name] for name in ("colormap", "limits") if name in dataset.details}

@@ -1,7 +1,7 @@
-"""The files of datasets: taken to the disk, read by a child process, and kept in the store with what is shown of them.
+"""The files of datasets: on the disk while a child process reads them, then in the store with their display copies.
 
-Every file in the store is new, and loose until a dataset names it: none that was left behind by another upload is ever
-taken for one's own.
+Each file in the store is new, and an orphan until a dataset names it, so that no dataset ever gets a file of another
+upload.
 """
 
 import hashlib
@@ -37,25 +37,25 @@ PIECE_BYTES = 4 * 2**20
 DISPLAYS = {"image": (".tif", "image/tiff"), "vector": (".geojson", "application/geo+json")}
 
 LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_MIB = 60, 600, 1
-"""That reading a file may take, by its size."""
+"""Time to read a file, by its size."""
 LEAST_DISPLAY, DISPLAY_RATIO = 64 * 2**20, 50
-"""Bytes of what is shown of a file, of the smallest file and for each byte of a larger one; compressed, a picture of
-noise is 20 times smaller than what is shown of it."""
+"""Maximum bytes of a display copy: for small files, and per byte of larger ones. A compressed picture of noise is 20
+times smaller than its display copy."""
 WRITTEN_RATIO = 2.5
-"""Of all bytes that are written to those that are shown: overviews, and images that are rewritten first, are apart."""
+"""All bytes that are written, by those of the display copy: overviews and rewritten images are separate."""
 LEAST_BYTES = 2**20
-"""That a process may write whatever is left."""
+"""A process may always write these."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Who a file is read for.
+    """For whom a file is read.
 
     Attributes:
         owner: of the dataset.
-        room: bytes that what is shown of it may have in the owner's quota; None without one.
-        cancelled: set when nobody waits for the answer any more.
+        room: bytes that are left of the owner's quota; None without a quota.
+        cancelled: set when the caller does not wait any more.
     """
 
     owner: Hashable
@@ -65,12 +65,12 @@ class Sender:
 
 @dataclass(frozen=True)
 class Content:
-    """A file that came in.
+    """An uploaded file.
 
     Attributes:
-        file: to read it from.
-        name: as whoever sent it calls it.
-        made_here: whether it is a COG that this program made, which is shown as it is.
+        file: its content.
+        name: that the user gave it.
+        made_here: whether it is a COG of this program, which is shown as it is.
     """
 
     file: BinaryIO
@@ -80,13 +80,13 @@ class Content:
 
 @dataclass(frozen=True)
 class Original:
-    """A file on the disk, under a name that only says what it is.
+    """A file on the disk, with a name that only has its format.
 
     Attributes:
-        path: where it is; the folder is its own.
+        path: in a folder of its own.
         format: of its content.
         digest: its SHA-256.
-        name: as whoever sent it calls it.
+        name: that the user gave it.
     """
 
     path: Path
@@ -97,15 +97,15 @@ class Original:
 
 @dataclass(frozen=True)
 class DatasetStorage:
-    """Reads files, and keeps them.
+    """Reads and stores files.
 
     Attributes:
-        database: in which files are loose until datasets name them.
-        store: where they are kept.
-        scratch: the disk that they pass through.
+        database: records orphans.
+        store: for the files.
+        scratch: the disk for files in transit.
         max_pixels: of an image.
-        max_display_bytes: that the pixels of what is shown of an image may have before they are compressed.
-        conversions: lets so many be read at once, each in a process of up to 2 GiB.
+        max_display_bytes: of a display copy before compression.
+        conversions: limits parallel reader processes, each of up to 2 GiB.
     """
 
     database: Database
@@ -117,10 +117,10 @@ class DatasetStorage:
 
     @contextmanager
     def on_disk(self, content: Content) -> Iterator[Original]:
-        """A file on the disk, in a folder that is gone in the end.
+        """A file on the disk, in a folder that is deleted at the end.
 
         Raises:
-            Invalid: it is of no kind that is taken.
+            Invalid: its format is not supported.
             NoRoom: the disk is full.
         """
         with self.scratch.reserved(size_of(content.file)) as written:
@@ -140,17 +140,17 @@ class DatasetStorage:
                 shutil.rmtree(folder)
 
     def read(self, original: Original, display: Path | None, corners: Box | None, sender: Sender) -> Outcome:
-        """What a file is, and what is shown of it in another one.
+        """Read a file, and write its display copy.
 
         Args:
             original: the file.
-            display: where what is shown is written; nowhere if the file itself is shown.
+            display: path of the copy; None if the file itself is shown.
             corners: of a picture.
-            sender: who it is read for.
+            sender: for whom it is read.
 
         Raises:
-            Invalid: it cannot be taken.
-            Cancelled: nobody waits for it any more.
+            Invalid: it cannot be used.
+            Cancelled: the caller does not wait any more.
             NoRoom: the disk is full.
         """
         size = original.path.stat().st_size
@@ -161,29 +161,12 @@ class DatasetStorage:
         return self._convert(job, original, most, sender)
 
     def read_area(self, original: Original, sender: Sender) -> Outcome:
-        """The polygons of a vector file as one area.
-
-        Args:
-            original: the file.
-            sender: who it is read for.
-
-        Raises:
-            Invalid: it cannot be taken.
-            Cancelled: nobody waits for it any more.
-            NoRoom: the disk is full.
-        """
+        """The polygons of a vector file as one area; raises like `read`."""
         job = self._job(original).model_copy(update={"area": True})
         return self._convert(job, original, LEAST_BYTES, sender)
 
     def _convert(self, job: Job, original: Original, most: int, sender: Sender) -> Outcome:
-        """Let a process read a file, when it has its turn and its room on the disk.
-
-        Args:
-            job: what it does.
-            original: the file.
-            most: bytes of what is shown of it.
-            sender: who it is read for.
-        """
+        """Run a job when it has a slot and space on the disk. `most` limits the display copy in bytes."""
         size = original.path.stat().st_size
         unpacked = min(LARGEST_UNPACKED, LARGEST_RATIO * size) if original.format.packed else 0
         with (
@@ -209,7 +192,7 @@ class DatasetStorage:
         )
 
     def discard(self, keys: Collection[str]) -> None:
-        """Delete files that no dataset names any more; what cannot be deleted now is loose, and swept later."""
+        """Delete files that no dataset names; what cannot be deleted now remains an orphan."""
         try:
             for key in keys:
                 self.store.delete(key)
@@ -219,20 +202,16 @@ class DatasetStorage:
             _log.warning("files are left for the next sweep: %s", error)
 
     def keep(self, dataset_id: uuid.UUID, original: Original) -> dict[str, Any]:
-        """Put a file into the store; what `Dataset.files` says of it.
+        """Store a file, and return its entry for `Dataset.files`.
 
         Raises:
-            PassingError: the database or the store does not take it.
+            PassingError: the database or the store fails.
         """
         kind = original.format
         return self._keep(dataset_id, "original", original.path, kind.suffix, kind.media_type, original.name)
 
     def keep_display(self, dataset_id: uuid.UUID, original: Original, display: Path) -> dict[str, Any]:
-        """Put what is shown of a file into the store; what `Dataset.files` says of it.
-
-        Raises:
-            PassingError: the database or the store does not take it.
-        """
+        """Store a display copy, and return its entry for `Dataset.files`; raises like `keep`."""
         suffix, media_type = DISPLAYS[original.format.kind]
         name = f"{PurePosixPath(original.name).stem}-display{suffix}"
         return self._keep(dataset_id, "display", display, suffix, media_type, name)
@@ -256,7 +235,7 @@ class DatasetStorage:
 
 
 def size_of(file: BinaryIO) -> int:
-    """Bytes of a seekable file, which is at its start then."""
+    """The size of a seekable file in bytes; rewinds it."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     return size

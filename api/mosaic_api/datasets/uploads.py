@@ -1,4 +1,4 @@
-"""A form with a file, as it comes in: to the disk at once. `BodyLimit` lets in no more than is allowed."""
+"""Receives forms with a file, whose content goes directly to the disk. `BodyLimit` limits the size."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from mosaic_api.datasets.input_schemas import DatasetCreate, FileName
+from mosaic_api.datasets.schemas import DatasetCreate, FileName
 from mosaic_api.web.body_limit import MOST_BODY_BYTES
 from mosaic_api.web.problems import Invalid, Problem, TooLarge
 
@@ -26,60 +26,50 @@ _FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 
 class Upload(NamedTuple):
-    """What came in: what is said of a dataset, and the file, if there is one."""
+    """The fields of a dataset, and its file if there is one."""
 
-    asked: DatasetCreate
+    fields: DatasetCreate
     file: UploadFile | None
 
 
 @asynccontextmanager
 async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator[Upload]:
-    """Receive a dataset as a form (multipart/form-data) or, where no file belongs to it, as JSON.
+    """Receive a dataset as a form (multipart/form-data), or as JSON if it has no file.
 
     Args:
-        request: that brings it.
+        request: with the form.
         max_bytes: of the file.
-        most: bytes of the body that have been reserved.
+        most: reserved bytes for the body.
 
     Raises:
         TooLarge: there are more bytes.
-        Invalid: it is no form.
-        RequestValidationError: a field is not as it must be.
+        Invalid: it is not a form.
+        RequestValidationError: a field is invalid.
     """
     if _content_type(request) == "application/json":
         content = b"".join([piece async for piece in _body(request, most)])
         yield Upload(_validated(lambda: DatasetCreate.model_validate_json(content)), None)
         return
-    async with _form(request, max_bytes, most) as (said, file):
-        yield Upload(_validated(lambda: DatasetCreate.model_validate_strings(said)), file)
+    async with _form(request, max_bytes, most) as (fields, file):
+        yield Upload(_validated(lambda: DatasetCreate.model_validate_strings(fields)), file)
 
 
 @asynccontextmanager
 async def received_file(request: Request, max_bytes: int, most: int) -> AsyncIterator[UploadFile]:
-    """Receive a file alone, as a form (multipart/form-data).
-
-    Args:
-        request: that brings it.
-        max_bytes: of the file.
-        most: bytes of the body that have been reserved.
-
-    Raises:
-        TooLarge: there are more bytes.
-        Invalid: it is no form with a file alone.
-    """
-    async with _form(request, max_bytes, most) as (said, file):
-        if said:
-            raise Invalid(f"{min(said)}: only a `file` is taken", min(said))
+    """Receive only a file, as a form (multipart/form-data); arguments and errors are those of `received`."""
+    async with _form(request, max_bytes, most) as (fields, file):
+        if fields:
+            raise Invalid(f"{min(fields)}: only `file` is allowed", min(fields))
         if file is None:
-            raise Invalid("file: it is missing", "file")
+            raise Invalid("file: required", "file")
         yield file
 
 
 @asynccontextmanager
 async def _form(request: Request, max_bytes: int, most: int) -> AsyncIterator[tuple[dict[str, Any], UploadFile | None]]:
-    """The fields of a form that are not empty, and its file, if there is one."""
+    """The fields of a form that are not empty, and its file if there is one."""
     if _content_type(request) != "multipart/form-data":
-        raise Invalid("the body must be a form (multipart/form-data), or JSON where no file is sent")
+        raise Invalid("the body must be a form (multipart/form-data), or JSON without a file")
     parser = MultiPartParser(
         request.headers, _body(request, most), max_files=1, max_fields=MOST_FIELDS, max_part_size=LARGEST_FIELD
     )
@@ -90,10 +80,10 @@ async def _form(request: Request, max_bytes: int, most: int) -> AsyncIterator[tu
     try:
         files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
         if files.keys() - {"file"}:
-            raise Invalid(f"{min(files)}: the file is sent as `file`", min(files))
+            raise Invalid(f"{min(files)}: send the file as `file`", min(files))
         file = files.get("file")
         if file is not None and (file.size or 0) > max_bytes:
-            raise TooLarge(f"file: it is larger than the {max_bytes // 2**20} MiB that are taken here", "file")
+            raise TooLarge(f"file: it is larger than {max_bytes // 2**20} MiB, the limit of this installation", "file")
         if file is not None and file.filename:
             name = file.filename
             file.filename = _validated(lambda: _FILE_NAME.validate_python(name), "file")
@@ -107,14 +97,14 @@ def _content_type(request: Request) -> str:
 
 
 def announced(request: Request, max_bytes: int) -> int:
-    """Bytes that the body has by its header; as many as it may have where that says nothing."""
+    """The size of the body by its header; the maximum if that is missing."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isdecimal() else max_bytes + MOST_BODY_BYTES
 
 
 @contextmanager
 def cancelled_with(request: Request, cancelled: threading.Event) -> Iterator[None]:
-    """Set an event when the client goes away, which sent all it had to send."""
+    """Set an event when the client, which has sent the whole body, disconnects."""
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -129,26 +119,21 @@ def cancelled_with(request: Request, cancelled: threading.Event) -> Iterator[Non
 
 
 async def _body(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """The body, piece by piece.
-
-    Raises:
-        Problem: who sent it is gone.
-        TooLarge: there is more than was reserved.
-    """
+    """The body in pieces; refuse more than was reserved."""
     seen = 0
     try:
         async for piece in request.stream():
             seen += len(piece)
             if seen > most:
-                raise TooLarge(f"the body has more than the {most // 2**20} MiB that are left for it")
+                raise TooLarge(f"the body has more than the {most // 2**20} MiB that are reserved for it")
             yield piece
     except ClientDisconnect:
-        raise Problem("the upload was broken off") from None
+        raise Problem("the upload was cancelled") from None
 
 
 def _validated(read: Callable[[], Read], *at: str) -> Read:
     try:
         return read()
     except ValidationError as error:
-        told = [detail | {"loc": ("body", *at, *detail["loc"])} for detail in error.errors(include_url=False)]
-        raise RequestValidationError(told) from None
+        errors = [detail | {"loc": ("body", *at, *detail["loc"])} for detail in error.errors(include_url=False)]
+        raise RequestValidationError(errors) from None

@@ -1,1 +1,1 @@
-"""Where there is no cluster: requests are taken from the database and worked off here, a whole one at a time."""
+"""The executor, for installations without a cluster: it processes requests of the database on this machine."""

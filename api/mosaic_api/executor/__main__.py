@@ -1,4 +1,4 @@
-"""`python -m mosaic_api.executor`: the command of a container that works requests off, set up by its environment."""
+"""`python -m mosaic_api.executor`: an executor in a container, configured by environment variables."""
 
 import logging
 import os
@@ -15,12 +15,12 @@ from mosaic_api.settings.secrets import guard_secrets, log_isolation
 
 
 def main() -> int:
-    """Work until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings.from_environment(guard_secrets(os.environ))
         if settings.cluster:
-            raise RequestError(f"{ENV_CLUSTER} is true: the operator works there, and no executor beside it")
+            raise RequestError(f"{ENV_CLUSTER} is true: with a cluster, the operator processes requests, not executors")
         log_isolation()
         executor = Executor(settings, Database(settings.database))
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""The process of one request: it makes the mosaic, and tells how it goes as JSON, a line for each word.
+"""The process of one request: makes the mosaic, and reports its progress as lines of JSON.
 
-It leads a session of its own, in which all of its workers are, so that it is ended whole. When whoever started it is
-gone, it ends itself: its standard input is open as long as that one lives.
+It leads a session with all its workers, so that they end together. Its standard input stays open as long as the
+executor lives; when that ends, the process ends itself.
 """
 
 import json
@@ -24,52 +24,52 @@ from mosaic_api.executor.job import Job
 from mosaic_api.gate import gate_of
 
 MOST_WARNINGS = 16
-"""As many as `status.plan` takes; the Item has all."""
+"""The limit of `status.plan`; the Item has all."""
 
-Tell = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
-def make_mosaic(job: Job, tell: Tell) -> None:
-    """Make it, and tell: `planned`, `tile`, `finalizing`, and at the end `published` or `failed`."""
+def make_mosaic(job: Job, send: Send) -> None:
+    """Make the mosaic and send messages: `planned`, `tile`, `finalizing`, and finally `published` or `failed`."""
     from mosaic_worker.finalize.results import Results  # noqa: PLC0415
     from mosaic_worker.local.run import Progress, run  # noqa: PLC0415
-    from mosaic_worker.memory import keep_freed_memory  # noqa: PLC0415 (what takes long comes after warm_up)
+    from mosaic_worker.memory import keep_freed_memory  # noqa: PLC0415 (slow imports come after warm_up)
     from mosaic_worker.plan.model import Plan  # noqa: PLC0415
     from mosaic_worker.plan.planning import Limits  # noqa: PLC0415
     from mosaic_worker.store import open_store  # noqa: PLC0415
 
-    class Told(Progress):
+    class Reporter(Progress):
         def planned(self, plan: Plan, done: Collection[int]) -> None:
             summary = plan.summary() | {"ranges": len(plan.tiles), "warnings": list(plan.warnings[:MOST_WARNINGS])}
             finished = sum(tile.width * tile.height for tile in plan.tiles if tile.index in done)
-            tell({"planned": summary, "pixels": plan.grid.pixels, "tilesDone": len(done), "pixelsDone": finished})
+            send({"planned": summary, "pixels": plan.grid.pixels, "tilesDone": len(done), "pixelsDone": finished})
 
         def tile(self, pixels: int) -> None:
-            tell({"tile": pixels})
+            send({"tile": pixels})
 
         def finalizing(self) -> None:
-            tell({"finalizing": True})
+            send({"finalizing": True})
 
     keep_freed_memory()
     try:
         request = load_request(job.request)
         uid = str(request.metadata.uid)
         gate, limits = gate_of(job.allowed_hosts, [Path(folder) for folder in job.scenes]), Limits(job.max_pixels)
-        result = run(request, gate, job.store, uid=uid, limits=limits, progress=Told())
-        told = Results.of_request(request, uid).summary(json.dumps(result.item).encode(), open_store(job.store))
-        tell({"published": told, "item": result.item})
+        result = run(request, gate, job.store, uid=uid, limits=limits, progress=Reporter())
+        summary = Results.of_request(request, uid).summary(json.dumps(result.item).encode(), open_store(job.store))
+        send({"published": summary, "item": result.item})
     except RequestError as error:
-        tell({"failed": str(error), "reason": REFUSED})
+        send({"failed": str(error), "reason": REFUSED})
     except PassingError as error:
-        tell({"failed": str(error), "reason": SOURCE_OR_STORE})
+        send({"failed": str(error), "reason": SOURCE_OR_STORE})
     except Exception:
         traceback.print_exc()
-        tell({"failed": messages.INTERNAL_ERROR, "reason": CRASHED})
+        send({"failed": messages.INTERNAL_ERROR, "reason": CRASHED})
 
 
-def as_line(word: dict[str, Any]) -> bytes:
-    """A word as it is written: without what names in untrusted files may hold and PostgreSQL refuses in JSON."""
-    return json.dumps(storable(word), ensure_ascii=False).encode() + b"\n"
+def as_line(message: dict[str, Any]) -> bytes:
+    """Encode a message, without characters from untrusted files that PostgreSQL refuses in JSON."""
+    return json.dumps(storable(message), ensure_ascii=False).encode() + b"\n"
 
 
 def _end_with_parent() -> None:
@@ -79,28 +79,28 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Read the job and do it."""
-    from mosaic_worker.isolation import seal  # noqa: PLC0415 (the workers import this module, and need it not)
+    """Read the job and run it."""
+    from mosaic_worker.isolation import seal  # noqa: PLC0415 (workers import this module without needing it)
     from mosaic_worker.local.processes import warm_up  # noqa: PLC0415
 
     from mosaic_api.executor.confinement import rules_of  # noqa: PLC0415
 
-    with os.fdopen(os.dup(1), "wb") as words:
+    with os.fdopen(os.dup(1), "wb") as messages_out:
 
-        def tell(word: dict[str, Any]) -> None:
-            words.write(as_line(word))
-            words.flush()
+        def send(message: dict[str, Any]) -> None:
+            messages_out.write(as_line(message))
+            messages_out.flush()
 
-        os.dup2(2, 1)  # whatever else is printed here, or by the workers, is none
+        os.dup2(2, 1)  # other output, also of the workers, is not a message
         job = Job.from_line(sys.stdin.readline())
         try:
             seal(rules_of(job, Path(gettempdir())))
         except PassingError as error:
-            tell({"failed": str(error), "reason": SOURCE_OR_STORE})
+            send({"failed": str(error), "reason": SOURCE_OR_STORE})
             return
         Thread(target=_end_with_parent, daemon=True).start()
         warm_up()
-        make_mosaic(job, tell)
+        make_mosaic(job, send)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a request leaves in the store."""
+"""Cleans up what a request left in the store."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,16 +16,12 @@ from mosaic_api.database.models import now
 from mosaic_api.datasets.orphans import mark_orphaned
 
 LONGEST_SECONDS = 366 * 24 * 3600
-"""For which a worker is thought to go on, whatever the deadline says."""
+"""The longest time for which a worker may continue, whatever the deadline."""
 
 
 @dataclass(frozen=True)
 class RequestFiles:
-    """Its results and its unfinished work.
-
-    Attributes:
-        namespace, name, uid: of the request.
-    """
+    """The results and the unfinished work of a request."""
 
     namespace: str
     name: str
@@ -42,16 +38,12 @@ class RequestFiles:
         sweep(self.uid, store)
 
 
-def write_down(session: Session, request: Request, *, results: bool) -> None:
-    """Write down the folders of a request that is over, to be swept a day after its deadline.
+def record_folders(session: Session, request: Request, *, results: bool) -> None:
+    """Record the folders of a finished request as orphans, to be deleted a day after its deadline.
 
-    A worker that lost the request may go on writing until then, without the database; and when it hears of it, it may
-    not reach the store to delete what it wrote.
-
-    Args:
-        session: the transaction in which the request ends.
-        request: its row, with the uid.
-        results: whether it ended without a mosaic, so that the folder of its results is to be empty, too.
+    A worker that lost its lease, and the database, may write until then, and then not reach the store to clean up.
+    `results` includes the folder of results, if the request ended without a mosaic. Call it in the transaction in which
+    the request ends.
     """
     if request.uid is None:
         return

@@ -1,4 +1,4 @@
-"""What the process of one request may touch: the sources, and its own folders in the store."""
+"""What the process of a request may access: the sources, and its own folders in the store."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mosaic_api.executor.job import Job
 
 
 def rules_of(job: Job, scratch: Path) -> Rules:
-    """The rules for the process, whose own folders in the store exist afterwards.
+    """The rules for the process; creates its folders in the store.
 
     A store over the network has no folders: there the credentials decide.
 
@@ -30,11 +30,9 @@ def rules_of(job: Job, scratch: Path) -> Rules:
 
 
 def parts_without(folder: Path, private: Sequence[Path]) -> list[Path]:
-    """A folder, or what is in it without what is private: Landlock cannot take a part out of a folder.
+    """A folder, or its contents without private paths: Landlock cannot exclude a part of a folder.
 
-    Args:
-        folder: without links in its path.
-        private: likewise.
+    No path may contain links.
     """
     inside = [path for path in private if path.is_relative_to(folder)]
     if not inside or not folder.is_dir():
@@ -46,7 +44,7 @@ def parts_without(folder: Path, private: Sequence[Path]) -> list[Path]:
 def remove_empty_folders(job: Job) -> None:
     """Remove those of its folders that the process left empty."""
     for folder in _own_folders(job, make=False):
-        if folder.name == UNFINISHED:  # of all requests: another process has its right to this very folder
+        if folder.name == UNFINISHED:  # shared by all requests: another process may have access to it
             continue
         for each in (folder, *folder.parents):
             with suppress(OSError):

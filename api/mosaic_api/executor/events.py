@@ -1,4 +1,4 @@
-"""What reaches the thread that works requests off: everything comes by one inbox, so that it waits in one place."""
+"""Events for the thread that processes requests. They all arrive in one inbox, so that it waits in one place."""
 
 import time
 from dataclasses import dataclass
@@ -8,48 +8,48 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Changed:
-    """A row may have changed: the one of an id, or any if None."""
+    """A row may have changed: the one with an id, or any if None."""
 
     row: str | None
 
 
 @dataclass(frozen=True)
-class Said:
-    """A process has said something; see `child.make_mosaic`."""
+class Message:
+    """A message of a process; see `child.make_mosaic`."""
 
     process: object
-    word: dict[str, Any]
+    content: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A process says nothing more."""
+    """A process has ended."""
 
     process: object
 
 
-Event = Changed | Said | Ended
+Event = Changed | Message | Ended
 
 
 class Inbox:
-    """Where everybody puts what happens, and one thread takes it."""
+    """A queue of events from many threads for one."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self.stopped = False
-        """Whether no more work is wanted."""
+        """Whether to take no more work."""
 
     def put(self, event: Event) -> None:
-        """Tell what happened."""
+        """Add an event."""
         self._queue.put(event)
 
     def stop(self) -> None:
-        """Say that no more work is wanted; handlers of signals may."""
+        """Request the end of work; signal handlers may call it."""
         self.stopped = True
         self._queue.put(None)
 
     def next(self, until: float) -> Event | None:
-        """The next event; None when there is none until a time of the monotonic clock, or when the inbox is stopped."""
+        """The next event; None after a time of the monotonic clock, or if the inbox is stopped."""
         try:
             return self._queue.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:

@@ -1,7 +1,7 @@
-"""What is to be done with requests that nobody works on: they stop, stand still or are gone, as people wish it.
+"""Settles requests that no executor processes: cancels, suspends or deletes them, as their users want.
 
-One that was begun too often is given up. Whatever ended without a mosaic leaves nothing in the store: a row without a
-mosaic has a `uid` only as long as something may be left under it.
+A request that was started too often fails. What ended without a mosaic leaves nothing in the store: a row without a
+mosaic only has a `uid` as long as something may be left under it.
 """
 
 import logging
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError, expect
-from mosaic_api.executor.cleanup import RequestFiles, write_down
+from mosaic_api.executor.cleanup import RequestFiles, record_folders
 from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.requests import crud
@@ -23,44 +23,44 @@ from mosaic_api.requests import crud
 _log = logging.getLogger(__name__)
 
 
-def fulfil(database: Database, store_uri: str, row: str | None = None) -> None:
-    """Do it for one row, or for all; several may try at once, and one of them does it.
+def settle(database: Database, store_uri: str, row: str | None = None) -> None:
+    """Settle one request, or all. Several processes may do this at the same time.
 
     Raises:
-        OtherKindError: a cluster works this database off by now.
+        OtherKindError: a cluster now processes the requests of this database.
         PassingError: the database does not answer.
     """
     with database.transaction() as session:
-        query = select(Request.id).where(_wished())
-        wished: Sequence[uuid.UUID] = session.scalars(
+        query = select(Request.id).where(_due())
+        due: Sequence[uuid.UUID] = session.scalars(
             query if row is None else query.where(Request.id == uuid.UUID(row))
         ).all()
-    for each in wished:
+    for each in due:
         try:
-            _fulfil(database, store_uri, each)
-        except PassingError as error:  # and it is tried again at the next look at all
-            _log.warning("what is wished of %s is not done yet: %s", each, error)
+            _settle(database, store_uri, each)
+        except PassingError as error:  # the next check of all tries again
+            _log.warning("request %s is not settled yet: %s", each, error)
         except OtherKindError:
             raise
-        except Exception:  # the others' wishes do not wait for this one
-            _log.exception("what is wished of %s could not be done; it is tried again", each)
+        except Exception:  # the others must not wait for this one
+            _log.exception("request %s could not be settled; trying again", each)
 
 
-def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
+def _settle(database: Database, store_uri: str, row: uuid.UUID) -> None:
     with database.transaction() as session:
         expect(session, "executors")
-        locked = select(Request).where(Request.id == row, _wished()).with_for_update(of=Request, skip_locked=True)
+        locked = select(Request).where(Request.id == row, _due()).with_for_update(of=Request, skip_locked=True)
         request = session.scalar(locked)
         if request is None:
             return
-        wanted = request.removed is None and request.cancelled is None and request.attempts < ATTEMPTS
+        active = request.removed is None and request.cancelled is None and request.attempts < ATTEMPTS
         writer = StatusWriter(request.status, now())
-        if wanted and not request.over:
+        if active and not request.over:
             writer.suspend()
-            crud.tell(request, writer.status)
+            crud.set_status(request, writer.status)
             return
         if request.uid is not None:
-            write_down(session, request, results=True)
+            record_folders(session, request, results=True)
             RequestFiles(request.namespace, request.name, request.uid).delete(store_uri)
             request.uid = None
         if request.removed is not None:
@@ -73,10 +73,10 @@ def _fulfil(database: Database, store_uri: str, row: uuid.UUID) -> None:
             end(request, writer.status)
 
 
-def _wished() -> ColumnElement[bool]:
+def _due() -> ColumnElement[bool]:
     still_open = Request.completed.is_(None)
     stop = and_(still_open, or_(Request.cancelled.is_not(None), Request.attempts >= ATTEMPTS))
-    stand_still = and_(still_open, suspended(), Request.phase != Phase.SUSPENDED)
-    leave_nothing = and_(Request.phase.in_(UNPUBLISHED), Request.uid.is_not(None))
-    what = or_(Request.removed.is_not(None), stop, stand_still, leave_nothing)
+    suspend = and_(still_open, suspended(), Request.phase != Phase.SUSPENDED)
+    clean_up = and_(Request.phase.in_(UNPUBLISHED), Request.uid.is_not(None))
+    what = or_(Request.removed.is_not(None), stop, suspend, clean_up)
     return and_(Request.origin.in_(ORIGINS), idle(), what)

@@ -1,4 +1,4 @@
-"""What the process of a request does, as one line of JSON between the executor and that process."""
+"""The input of a request's process, as one line of JSON."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,12 +7,12 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Job:
-    """The input of the process of a request.
+    """The input of a request's process.
 
     Attributes:
         request: the MosaicRequest, with a uid.
-        store: where results and work are kept.
-        allowed_hosts, scenes, max_pixels, private: as in the settings.
+        store: URI of the store.
+        allowed_hosts, scenes, max_pixels, private: of the settings.
     """
 
     request: dict[str, Any]
@@ -23,10 +23,10 @@ class Job:
     private: list[str] = field(default_factory=list)
 
     def to_line(self) -> str:
-        """As it is written to the process."""
+        """Encode it."""
         return json.dumps(asdict(self)) + "\n"
 
     @classmethod
     def from_line(cls, line: str) -> Self:
-        """As the process reads it."""
+        """Decode it."""
         return cls(**json.loads(line))

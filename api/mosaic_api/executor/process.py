@@ -1,4 +1,4 @@
-"""A request's process, seen from whoever started it."""
+"""Starts and ends the process of a request."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 
 from mosaic_api.executor.confinement import remove_empty_folders
-from mosaic_api.executor.events import Ended, Inbox, Said
+from mosaic_api.executor.events import Ended, Inbox, Message
 from mosaic_api.executor.job import Job
 from mosaic_api.settings import SECRETS
 
 
 class RequestProcess:
-    """Its words, and then its end, are put into an inbox."""
+    """Puts the messages of the process, and then its end, into an inbox."""
 
     def __init__(self, job: Job, inbox: Inbox) -> None:
-        """Start it."""
+        """Start the process."""
         self._job, self._scratch = job, tempfile.mkdtemp(prefix="mosaic-request-")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mosaic_api.executor.child"],
@@ -39,11 +39,11 @@ class RequestProcess:
         self._listener.start()
 
     def end(self) -> int:
-        """End it with all of its workers, if it has not ended; give its exit code."""
+        """Kill the process with all its workers, if it has not ended; return its exit code."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # its own id, and so its group's, until it is waited for
+            os.killpg(self._process.pid, signal.SIGKILL)  # the group exists until the process is waited for
         code = self._process.wait()
-        with contextlib.suppress(ChildProcessError):  # where this is process 1 of a container, its workers are ours now
+        with contextlib.suppress(ChildProcessError):  # as process 1 of a container, this one inherits the workers
             while True:
                 os.waitpid(-self._process.pid, 0)
         self._listener.join()
@@ -58,7 +58,7 @@ class RequestProcess:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.write(line)
             self._stdin.flush()
-        for said in self._stdout:
-            with contextlib.suppress(RequestError):  # it was ended in the middle of a word
-                self._inbox.put(Said(self, parse_json(said, "a word of the child")))
+        for text in self._stdout:
+            with contextlib.suppress(RequestError):  # it was killed while it wrote a message
+                self._inbox.put(Message(self, parse_json(text, "a message of the child")))
         self._inbox.put(Ended(self))

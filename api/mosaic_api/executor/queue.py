@@ -1,7 +1,7 @@
-"""The rows that wait to be worked off, and those that are: taken under a lease, told of, given back, ended.
+"""The queue of requests in the database: executors claim them with a lease, report their status, release and end them.
 
-A lease ends by itself when whoever holds it says nothing for a while, and somebody else goes on. Whoever finds the
-lease gone has no word in it any more. The clock is the database's.
+A lease that is not renewed ends, and another executor continues. An executor that lost its lease cannot change the row
+any more. The database's clock counts.
 """
 
 import uuid
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import expect
-from mosaic_api.executor.cleanup import write_down
+from mosaic_api.executor.cleanup import record_folders
 from mosaic_api.executor.rows import (
     busy,
     end,
@@ -33,18 +33,18 @@ from mosaic_api.executor.status import ExecutorStatus, Status
 from mosaic_api.requests import crud
 
 ATTEMPTS = 5
-"""How often a request is begun; then `wishes` gives it up."""
+"""How often a request is started; then `idle_requests` lets it fail."""
 BACK_OFF = (5.0, 20.0, 60.0, 180.0)
-"""Seconds after each failed attempt before the next."""
+"""Seconds to wait after each failed attempt."""
 T = TypeVar("T")
 
 
 class LostError(Exception):
-    """The lease is gone."""
+    """The lease has ended."""
 
 
-class Wish(Enum):
-    """What somebody wants of a request that is worked on."""
+class Interruption(Enum):
+    """What the user wants of a running request."""
 
     CANCEL = auto()
     SUSPEND = auto()
@@ -52,15 +52,15 @@ class Wish(Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A request that is taken.
+    """A claimed request.
 
     Attributes:
         id: of the row.
         namespace, name, uid, api_version, spec: of the MosaicRequest.
-        status: with which work begins.
+        status: at the start.
         attempt: from 1.
-        deadline: as the spec has it.
-        seconds_left: until then.
+        deadline: in the spec.
+        seconds_left: until the deadline.
     """
 
     id: uuid.UUID
@@ -76,14 +76,14 @@ class Claim:
 
 
 class Queue:
-    """The rows, as one executor works on them."""
+    """The queue as seen by one executor."""
 
     def __init__(self, database: Database, worker: str) -> None:
-        """A worker's name is its alone."""
+        """The name of the worker must be unique."""
         self._database, self._worker = database, worker
 
     def join(self) -> None:
-        """Say that executors work this database off.
+        """Record that executors process the requests of this database.
 
         Raises:
             OtherKindError: a cluster does.
@@ -93,10 +93,10 @@ class Queue:
             expect(session, "executors")
 
     def claim(self) -> Claim | None:
-        """Take the request whose turn it is: of the owner who has the fewest in work, and whose last is longest ago.
+        """Claim the next request: of the owner with the fewest running ones, and of these the one who waited longest.
 
         Raises:
-            OtherKindError: a cluster works this database off by now.
+            OtherKindError: a cluster now processes the requests of this database.
             PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
@@ -113,7 +113,7 @@ class Queue:
     def _take(self, request: Request) -> Claim:
         begun = ExecutorStatus(request.status, now())
         begun.begin(request.changed if request.started is not None else None)
-        crud.tell(request, begun.status, begun.now)
+        crud.set_status(request, begun.status, begun.now)
         request.uid = request.uid or str(request.id)
         request.worker, request.attempts = self._worker, request.attempts + 1
         request.lease_until = lease_end()
@@ -131,64 +131,52 @@ class Queue:
             seconds_left=begun.seconds_left(deadline),
         )
 
-    def tell(self, row: uuid.UUID, status: Status) -> Wish | None:
-        """Say how it stands, and so keep the lease.
+    def report(self, row: uuid.UUID, status: Status) -> Interruption | None:
+        """Write the status and renew the lease; return what the user wants.
 
         Raises:
-            LostError: it is gone.
+            LostError: the lease has ended.
             PassingError: the database does not answer.
         """
 
-        def told(request: Request) -> Wish | None:
-            crud.tell(request, status)
+        def written(request: Request) -> Interruption | None:
+            crud.set_status(request, status)
             request.lease_until = lease_end()
             request.changed = now()
-            return _wish(request)
+            return _interruption(request)
 
-        return self._held(row, told)
+        return self._held(row, written)
 
-    def wish(self, row: uuid.UUID) -> Wish | None:
-        """What is wanted of it, without a word on how it stands.
-
-        Raises:
-            LostError: the lease is gone.
-            PassingError: the database does not answer.
-        """
+    def interruption(self, row: uuid.UUID) -> Interruption | None:
+        """What the user wants; raises like `report`."""
         with self._database.transaction() as session:
-            return _wish(self._mine(session, row))
+            return _interruption(self._mine(session, row))
 
-    def give_back(self, row: uuid.UUID, status: Status, *, wait: float = 0, counted: bool = True) -> None:
-        """Let anybody go on with it, after some seconds; an attempt that is not counted was stopped through no fault.
+    def release(self, row: uuid.UUID, status: Status, *, wait: float = 0, counted: bool = True) -> None:
+        """Let any executor continue after some seconds; raises like `report`.
 
-        Raises:
-            LostError: the lease is gone.
-            PassingError: the database does not answer.
+        `counted` is false if the attempt did not fail.
         """
 
-        def given(request: Request) -> None:
-            crud.tell(request, status)
+        def released(request: Request) -> None:
+            crud.set_status(request, status)
             request.worker = None
             request.lease_until = func.now() + timedelta(seconds=wait) if wait else None
             request.attempts -= 0 if counted else 1
 
-        self._held(row, given)
+        self._held(row, released)
 
     def end(self, row: uuid.UUID, status: Status, item: dict[str, Any] | None, *, left: bool) -> None:
-        """Say that it is over, and whether it has left anything in the store.
-
-        Raises:
-            LostError: the lease is gone.
-            PassingError: the database does not answer.
-        """
+        """End a request; `left` says whether the store has files of it. Raises like `report`."""
         with self._database.transaction() as session:
             request = self._mine(session, row, lock=True)
-            write_down(session, request, results=status["phase"] in UNPUBLISHED)
+            record_folders(session, request, results=status["phase"] in UNPUBLISHED)
             request.item = item
             request.uid = request.uid if left else None
             end(request, status)
 
     def is_unwanted(self, row: uuid.UUID) -> bool:
-        """Whether nobody does or keeps anything for a request any more: it is gone, or over without a mosaic.
+        """Whether nobody needs the files of a request: it is deleted, or ended without a mosaic.
 
         Raises:
             PassingError: the database does not answer.
@@ -198,7 +186,7 @@ class Queue:
             return request is None or request.phase in UNPUBLISHED
 
     def free_all(self) -> None:
-        """Forget all leases, where it is known that nobody else works on this database.
+        """End all leases. Only call it if no other executor uses this database.
 
         Raises:
             PassingError: the database does not answer.
@@ -214,11 +202,11 @@ class Queue:
         query = select(Request).where(Request.id == row, Request.worker == self._worker)
         request = session.scalar(query.with_for_update(of=Request) if lock else query)
         if request is None:
-            raise LostError(f"somebody else works on {row}, or it is gone")
+            raise LostError(f"another executor processes {row}, or it is deleted")
         return request
 
 
-def _wish(request: Request) -> Wish | None:
+def _interruption(request: Request) -> Interruption | None:
     if request.cancelled is not None or request.removed is not None:
-        return Wish.CANCEL
-    return Wish.SUSPEND if request.spec.get("execution", {}).get("suspend") else None
+        return Interruption.CANCEL
+    return Interruption.SUSPEND if request.spec.get("execution", {}).get("suspend") else None

@@ -1,4 +1,4 @@
-"""What the columns of a row say to executors, as conditions of queries; and how a request is over."""
+"""Conditions for the rows of requests, as executors need them, and the end of a request."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,33 +12,33 @@ from mosaic_api.database import Request
 from mosaic_api.requests import crud
 
 ORIGINS = ("api", "overlays", "command")
-"""Of rows that executors see to. Whoever runs one says that there is no cluster, in which all rows are the sync's."""
+"""Origins of rows that executors process. With a cluster, the sync manages all rows instead."""
 LEASE_SECONDS = 30.0
 
 
 def idle() -> ColumnElement[bool]:
-    """Of rows that nobody works on."""
+    """No executor processes the row."""
     return or_(Request.worker.is_(None), Request.lease_until.is_(None), Request.lease_until < func.now())
 
 
 def suspended() -> ColumnElement[bool]:
-    """Of rows that are to stand still."""
+    """The row is suspended."""
     return func.coalesce(Request.spec["execution"]["suspend"].as_boolean(), False)
 
 
 def end(request: Request, status: Mapping[str, Any]) -> None:
     """End a request with a terminal status."""
-    crud.tell(request, status)
+    crud.set_status(request, status)
     request.worker = request.lease_until = None
 
 
 def lease_end() -> ColumnElement[datetime]:
-    """Until when a lease that is renewed now holds."""
+    """The end of a lease that is renewed now."""
     return func.now() + timedelta(seconds=LEASE_SECONDS)
 
 
 def is_open() -> ColumnElement[bool]:
-    """Of rows that executors work off."""
+    """The row is unfinished."""
     return and_(
         Request.completed.is_(None),
         Request.removed.is_(None),
@@ -48,12 +48,12 @@ def is_open() -> ColumnElement[bool]:
 
 
 def takeable() -> ColumnElement[bool]:
-    """Of rows that nobody works on and that need not wait: a lease that nobody holds is a pause after a failure."""
+    """The row can be claimed; a lease without a worker is a pause after a failure."""
     return or_(Request.lease_until.is_(None), Request.lease_until < func.now())
 
 
 def busy() -> Any:
-    """How many requests of a row's owner are worked on."""
+    """The number of running requests of a row's owner."""
     others = aliased(Request)
     return (
         select(func.count())
@@ -69,7 +69,7 @@ def busy() -> Any:
 
 
 def served() -> Any:
-    """When work on the last request of a row's owner began."""
+    """When the last request of a row's owner started."""
     others = aliased(Request)
     last = select(func.max(others.started)).where(others.owner_id.is_not_distinct_from(Request.owner_id))
     return last.correlate(Request).scalar_subquery()

@@ -1,4 +1,4 @@
-"""The status of a request while an executor works on it: what its process says, in the lifecycle's terms."""
+"""The status of a request that an executor processes, from the messages of its process."""
 
 import math
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ Status = dict[str, Any]
 
 
 class ExecutorStatus(StatusWriter):
-    """The status of a request that an executor works on; each tile is a range.
+    """The status of a request that an executor processes; each tile is a range.
 
     Attributes:
-        item: the STAC Item, once the mosaic is published.
-        failure: why the process failed, once it has.
+        item: the STAC Item of the published mosaic.
+        failure: why the process failed, if it did.
     """
 
     def __init__(self, status: Mapping[str, Any], now: datetime) -> None:
@@ -26,11 +26,7 @@ class ExecutorStatus(StatusWriter):
         self._began = 0.0
 
     def begin(self, last_seen: datetime | None) -> None:
-        """Start the work, or resume it.
-
-        Args:
-            last_seen: when another executor last wrote the status; None if the request is new.
-        """
+        """Start or resume. `last_seen` is when another executor last wrote the status; None for a new request."""
         if last_seen is not None:
             self.stop_clock(last_seen)
         self.start()
@@ -57,12 +53,7 @@ class ExecutorStatus(StatusWriter):
             self.failure = Trouble(word["reason"], word["failed"])
 
     def retry(self, failure: str, when: str) -> None:
-        """Record that the current step is tried again.
-
-        Args:
-            failure: why the last attempt failed.
-            when: the next one comes.
-        """
+        """Record that the current step failed, and when it is tried again."""
         self.stop_clock()
         self.work(Trouble(RETRYING, messages.retrying(failure, when)))
 

@@ -1,1 +1,1 @@
-"""`mosaic serve`: a whole installation on one machine."""
+"""`mosaic serve`: an installation on one machine."""

@@ -1,7 +1,7 @@
-"""`mosaic serve`: all of it on one machine, for one user: a database, a store, the executor and the page.
+"""`mosaic serve`: database, store, executor and page on one machine, for one user.
 
-Everything lies in one folder, and ends together: with Ctrl-C, with the terminal, or with a kill. What was in hand goes
-on at the next start.
+Everything is in one folder, and ends together: with Ctrl-C, with the terminal, or with a signal. The next start resumes
+unfinished requests.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.connections import LOOPBACK, OPTIONS
 
 LEAVE_SECONDS = 3
-"""What open connections are given at the end."""
+"""Time for open connections at the end."""
 GIVE_BACK_SECONDS = 30
 _MODE = 0o711 if os.geteuid() == 0 else 0o700
-"""Of a new folder of data; root's database server runs as another user, who has to pass through."""
+"""Mode of a new data folder; root's database server runs as another user, who must pass through."""
 
 
 @dataclass(frozen=True)
 class InstallationPaths:
-    """Where an installation on this machine keeps what it has.
+    """Where a local installation stores its data.
 
     Attributes:
-        data: the folder of all that is not elsewhere.
-        store: URI of its store; a folder in `data` if None.
-        database: URL of its database; a private one in `data` if None.
-        scenes: folders in which requests may read files.
+        data: the folder of everything that is not elsewhere.
+        store: URI of its store; None for a folder in `data`.
+        database: URL of its database; None for a private one in `data`.
+        scenes: folders whose files requests may read.
     """
 
     data: Path
@@ -56,13 +56,7 @@ class InstallationPaths:
 
 @dataclass(frozen=True)
 class Installation:
-    """One that runs.
-
-    Attributes:
-        settings: its.
-        database: its, with all tables.
-        loops: what works in the background of this process.
-    """
+    """A running installation; its database has all tables."""
 
     settings: Settings
     database: Database
@@ -70,43 +64,42 @@ class Installation:
 
 
 @contextmanager
-def installed(place: InstallationPaths, environment: Mapping[str, str]) -> Iterator[Installation]:
-    """An installation without its page: it works off what is asked of it, until the end.
+def running_installation(paths: InstallationPaths, environment: Mapping[str, str]) -> Iterator[Installation]:
+    """An installation without its page, which processes requests until the end of the block.
 
     Raises:
-        RequestError: another one works in the folder, a cluster works the database off, or something in the place
-            cannot work.
+        RequestError: another one uses the folder, a cluster processes the database's requests, or a path is unusable.
         PassingError: the database does not answer.
     """
-    with ExitStack() as running:
-        running.enter_context(alone(place.data))
-        store = place.store or str(_own_folder(place.data / "store"))
-        token, own_database = token_of(place.data), place.data / "database"
-        url = place.database
+    with ExitStack() as cleanup:
+        cleanup.enter_context(alone(paths.data))
+        store = paths.store or str(_own_folder(paths.data / "store"))
+        token, own_database = token_of(paths.data), paths.data / "database"
+        url = paths.database
         if url is None:
             postgres = PrivatePostgres(own_database)
-            running.callback(postgres.stop)
+            cleanup.callback(postgres.stop)
             url = postgres.start()
         settings = Settings.of_laptop(
-            environment, url, store, place.scenes, token, (own_database, place.data / TOKEN_FILE)
+            environment, url, store, paths.scenes, token, (own_database, paths.data / TOKEN_FILE)
         )
         database = Database(url)
-        running.callback(database.close)
+        cleanup.callback(database.close)
         database.migrate()
         loops = Loops()
         executor = Executor(settings, database, loops)
         executor.queue.join()
-        if place.database is None:
+        if paths.database is None:
             executor.queue.free_all()
         work = Thread(target=executor.run, name="executor")
         work.start()
-        running.callback(work.join, GIVE_BACK_SECONDS)
-        running.callback(executor.stop)
+        cleanup.callback(work.join, GIVE_BACK_SECONDS)
+        cleanup.callback(executor.stop)
         yield Installation(settings, database, loops)
 
 
 def show_page(installation: Installation, at: Sequence[socket.socket], *, in_browser: bool) -> None:
-    """Serve the page and the REST API until somebody stops it."""
+    """Serve the page and the REST API until a signal stops them."""
     port: int = at[0].getsockname()[1]
     address = link(f"http://{LOOPBACK[0]}:{port}", installation.settings.local_token)
 
@@ -129,7 +122,7 @@ def show_page(installation: Installation, at: Sequence[socket.socket], *, in_bro
 
 @contextmanager
 def stopping() -> Iterator[None]:
-    """Let a kill and the end of the terminal stop what is within as Ctrl-C does, which is no error."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, without an error."""
     logging.basicConfig(level=logging.WARNING, format="mosaic: %(message)s")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -138,14 +131,14 @@ def stopping() -> Iterator[None]:
 
 
 class InUseError(RequestError):
-    """Another process works with a folder."""
+    """Another process uses a data folder."""
 
 
 def _own_folder(path: Path) -> Path:
-    """A folder that nobody else gets into, also where the one around it was there before.
+    """A folder that only this user can enter, even if its parent existed before.
 
     Raises:
-        RequestError: it cannot be made.
+        RequestError: it cannot be created.
     """
     try:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -157,24 +150,24 @@ def _own_folder(path: Path) -> Path:
 
 @contextmanager
 def alone(data: Path) -> Iterator[None]:
-    """Be the only one who works with a folder: a lock says so, which ends with this process however it ends.
+    """Lock a data folder for this process. The lock ends with the process, however it ends.
 
     Raises:
-        InUseError: another one does.
-        RequestError: the folder cannot be used.
+        InUseError: another process uses it.
+        RequestError: it cannot be used.
     """
     try:
         data.mkdir(mode=_MODE, parents=True, exist_ok=True)
         lock = (data / "lock").open("a+")
     except OSError as error:
-        raise RequestError(f"the folder {data} cannot be used ({error.strerror}): choose another with --data") from None
+        raise RequestError(f"the folder {data} cannot be used ({error.strerror}); choose another with --data") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
             raise InUseError(
-                f"another `mosaic serve` (process {lock.read().strip()}) works with {data}: stop it, or choose another "
+                f"another `mosaic serve` (process {lock.read().strip()}) uses {data}: stop it, or choose another "
                 "folder with --data"
             ) from None
         lock.truncate(0)

@@ -1,4 +1,4 @@
-"""Whether this process can work: asked in threads of its own, so that the answer does not wait for anything else."""
+"""Whether this process works, checked in a thread of its own, so that nothing delays the answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,35 +10,35 @@ from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database
 
 SECONDS = 3.0
-"""Until the database must have answered; the chart's probes wait 5 s."""
+"""Time for the database to answer; the chart's probes wait 5 s."""
 
 Answer = TypeVar("Answer")
 
 
 class SharedCheck(Generic[Answer]):
-    """A question that one thread asks, for all who want to know at the same time."""
+    """A check that one thread runs for all who ask at the same time."""
 
-    def __init__(self, ask: Callable[[], Answer]) -> None:
-        self._ask = ask
+    def __init__(self, check: Callable[[], Answer]) -> None:
+        self._check = check
         self._thread = ThreadPoolExecutor(1, "health")
         self._pending: Future[Answer] | None = None
         self._changing = Lock()
 
     async def answer(self, seconds: float = SECONDS) -> Answer:
-        """The answer.
+        """The result of the check.
 
         Raises:
-            TimeoutError: there is none in time.
+            TimeoutError: it takes longer.
         """
         with self._changing:
             if self._pending is None or self._pending.done():
-                self._pending = self._thread.submit(self._ask)
+                self._pending = self._thread.submit(self._check)
             pending = self._pending
         async with asyncio.timeout(seconds):
             return await asyncio.shield(asyncio.wrap_future(pending))
 
     def close(self) -> None:
-        """Ask no more."""
+        """End the thread."""
         self._thread.shutdown(wait=False)
 
 
@@ -46,17 +46,12 @@ class Health:
     """Whether the database answers, and all background loops work."""
 
     def __init__(self, watch: Database, loops: Loops) -> None:
-        """Asks nothing yet.
-
-        Args:
-            watch: the database, by connections that nothing else uses.
-            loops: of this process.
-        """
+        """Does not connect yet. `watch` has connections that nothing else uses."""
         self._watch, self._loops = watch, loops
         self._database = SharedCheck(watch.answers)
 
     async def troubles(self) -> list[str]:
-        """Why this process cannot work, a sentence each; none if it can."""
+        """Why this process does not work, one sentence each; empty if it does."""
         try:
             answers = await self._database.answer()
         except TimeoutError:
@@ -64,6 +59,6 @@ class Health:
         return ([] if answers else ["the database does not answer"]) + self._loops.troubles()
 
     def close(self) -> None:
-        """Ask no more."""
+        """End the thread and the connections."""
         self._database.close()
         self._watch.close()

@@ -1,4 +1,4 @@
-"""What Prometheus is told: how HTTP goes, and what is in the database."""
+"""Metrics for Prometheus: HTTP requests, the database and the background loops."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from mosaic_api.database import Database, Dataset, Request
 from mosaic_api.monitoring.health import SharedCheck
 
 NOWHERE = "none"
-"""The route of requests that no route is for: their paths are not told, for there are any number of them."""
+"""The route of unknown paths, which could be any number."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -44,7 +44,7 @@ class Metrics:
         )
 
     async def text(self) -> bytes:
-        """All metrics, as Prometheus reads them."""
+        """All metrics in Prometheus' text format."""
         try:
             await self._counting.answer()
         except TimeoutError:
@@ -52,23 +52,23 @@ class Metrics:
         return generate_latest(self.registry)
 
     def close(self) -> None:
-        """Count no more."""
+        """End the thread."""
         self._counting.close()
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count a response."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
 
 class MetricsMiddleware:
-    """Counts the answers of an application, of which some routes are below a prefix."""
+    """Counts the responses of an application. Some of its routes have a prefix."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, prefix: str) -> None:
         self._app, self._metrics, self._prefix = app, metrics, prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, and count how it is answered."""
+        """Pass a request on, and count its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -76,14 +76,14 @@ class MetricsMiddleware:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                taken = time.perf_counter() - began
-                self._metrics.observe(_method(scope), self._route(scope), message["status"], taken)
+                duration = time.perf_counter() - began
+                self._metrics.observe(_method(scope), self._route(scope), message["status"], duration)
             await send(message)
 
         await self._app(scope, receive, counted)
 
     def _route(self, scope: Scope) -> str:
-        """The template of the path, which may know nothing of the prefix."""
+        """The template of the path, with the prefix."""
         route = getattr(scope.get("route"), "path", None)
         if route is None:
             return NOWHERE
@@ -92,7 +92,7 @@ class MetricsMiddleware:
 
 
 class _Rows(Collector):
-    """What was in the database when it was last counted."""
+    """The rows of the database at the last count."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,21 +100,21 @@ class _Rows(Collector):
         self.forget()
 
     def describe(self) -> list[Metric]:
-        """Names alone: nothing is counted when it is registered."""
+        """The names: registration counts nothing."""
         return [_family(name) for name in _DESCRIBED]
 
     def collect(self) -> Iterator[Metric]:
-        """What was counted."""
+        """The last count."""
         yield from self._counted
 
     def forget(self) -> None:
-        """Say that the database does not answer."""
+        """Report that the database does not answer."""
         answers = _family("mosaic_database_up")
         answers.add_metric([], 0)
         self._counted = [answers]
 
     def count(self) -> None:
-        """Count mosaics by phase and datasets by kind, and see whether the database answers."""
+        """Count requests by phase and datasets by kind, and whether the database answers."""
         try:
             with self._database.transaction() as session:
                 phases = _counts(session, Request.phase, Request.removed)
@@ -129,17 +129,17 @@ class _Rows(Collector):
 
 
 class _LoopStates(Collector):
-    """How the background loops of this process are doing."""
+    """The background loops of this process."""
 
     def __init__(self, loops: Loops) -> None:
         self._loops = loops
 
     def describe(self) -> list[Metric]:
-        """Names alone."""
+        """The names."""
         return list(self._families())
 
     def collect(self) -> Iterator[Metric]:
-        """Whether each loop works, how often it failed, and when it last showed that it is alive."""
+        """State, errors and silence of each loop."""
         up, failures, age = self._families()
         for loop in self._loops.all():
             up.add_metric([loop.name], 0 if loop.trouble else 1)
@@ -165,14 +165,14 @@ _DESCRIBED = {
 
 
 def _counts(session: Session, column: Column[str], removed: Column[datetime | None]) -> dict[str, int]:
-    """How many rows there are of each value of a column, without those that are removed."""
+    """The number of rows for each value of a column, without removed ones."""
     found = session.execute(select(column, func.count()).where(removed.is_(None)).group_by(column))
     return dict(found.all())
 
 
 def _family(name: str) -> GaugeMetricFamily:
-    told, labels = _DESCRIBED[name]
-    return GaugeMetricFamily(name, told, labels=labels)
+    description, labels = _DESCRIBED[name]
+    return GaugeMetricFamily(name, description, labels=labels)
 
 
 def _counted(name: str, counts: dict[str, int]) -> Metric:
@@ -183,6 +183,6 @@ def _counted(name: str, counts: dict[str, int]) -> Metric:
 
 
 def _method(scope: Scope) -> str:
-    """A method that there is; anybody can send another word."""
+    """A known method; clients can send any word."""
     known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     return scope["method"] if scope["method"] in known else "OTHER"

@@ -1,1 +1,1 @@
-"""The research system's table `overlays`: its rows become requests, and published mosaics fill them in."""
+"""The research system's table `overlays`: its rows become requests, and get the paths of published mosaics."""

@@ -1,11 +1,11 @@
-"""The research system's table `overlays`, served as it was: its clients insert a row, and read where its picture is.
+"""Serves the research system's table `overlays` as before: clients insert a row, and read the path of the picture.
 
-A row with `is_earth_daily` and without a `file_path` asks for the NDVI of its corners, from EarthDaily's mosaics, with
-pixels of `resolution` metres: of each pixel the newest value within the year before `created`. It becomes a mosaic that
-everybody here sees. When that is published, `file_path` and the picture's true corners are filled in, once.
+A row with `is_earth_daily` and without `file_path` requests the NDVI between its corners, from EarthDaily's mosaics,
+with pixels of `resolution` metres: the newest value of each pixel within the year before `created`. It becomes a
+request that all users see. When its mosaic is published, `file_path` and the picture's corners are filled in, once.
 
-A row that cannot be served becomes a mosaic that has failed, with the reason, and stays as it is. It is tried again
-when it is corrected, or when the failed mosaic is removed. Other rows are not touched.
+An invalid row becomes a failed request with the reason, and does not change. It is tried again when it is corrected, or
+when the failed request is deleted. Other rows are not touched.
 """
 
 import logging
@@ -64,7 +64,7 @@ OVERLAYS = Table(
     Column("resolution", Integer),
     Column("is_earth_daily", Boolean),
 )
-"""The columns that are used here; a migration makes the table where it is not there yet."""
+"""The columns that are used here; a migration creates the table if it is missing."""
 LONGEST_PATH = 255
 HEAR_SECONDS = 30.0
 LONGEST_ROUND_SECONDS = 600.0
@@ -72,7 +72,7 @@ _log = logging.getLogger(__name__)
 
 
 def keep_served(settings: Settings, database: Database, loops: Loops, stop: threading.Event) -> None:
-    """Start a loop that serves the table whenever it or a mosaic changes; several processes may do so at once."""
+    """Start a loop that serves the table whenever it or a request changes; several processes may do this."""
 
     def work(beat: Beat) -> None:
         for change in database.changes(HEAR_SECONDS):
@@ -86,19 +86,19 @@ def keep_served(settings: Settings, database: Database, loops: Loops, stop: thre
 
 
 def serve(settings: Settings, database: Database) -> None:
-    """Do all that the table asks for now, each row by itself.
+    """Process the table once, each row in its own transaction.
 
     Raises:
         PassingError: the database does not answer.
     """
-    unserved = select(OVERLAYS.c.overlay_id).where(_asks(), ~_has_mosaic())
-    _each(database, _failures(), partial(_take_back_failure, settings=settings))
-    _each(database, unserved, partial(_take_in, settings=settings))
-    _each(database, _ends(), _tell_end)
+    unserved = select(OVERLAYS.c.overlay_id).where(_is_requested(), ~_has_request())
+    _each(database, _failures(), partial(_remove_outdated_failure, settings=settings))
+    _each(database, unserved, partial(_create_request, settings=settings))
+    _each(database, _ends(), _record_end)
 
 
 def _each(database: Database, rows: Select[Any], do: Callable[[Session, int], None]) -> None:
-    """Do something with each of some rows, in a transaction of its own; an error of one is logged, and others go on."""
+    """Process each row in a transaction of its own; log errors and continue with the other rows."""
     with database.transaction() as session:
         found = session.scalars(rows).all()
     for overlay_id in found:
@@ -108,18 +108,18 @@ def _each(database: Database, rows: Select[Any], do: Callable[[Session, int], No
         except PassingError:
             raise
         except Exception:
-            _log.exception("row %d of overlays cannot be served now; it is tried again", overlay_id)
+            _log.exception("row %d of overlays cannot be served now; trying again", overlay_id)
 
 
 def corners_of(item: dict[str, Any]) -> dict[str, float]:
-    """The corners of a mosaic's picture, degrees, by the columns they go into."""
+    """The corners of a mosaic's picture in degrees, by column."""
     left, bottom, right, top = item["assets"][PNG.asset]["proj:bbox"]
     (ul_lng, ul_lat), (lr_lng, lr_lat) = _degrees(left, top), _degrees(right, bottom)
     return {"ul_lat": ul_lat, "ul_lng": ul_lng, "lr_lat": lr_lat, "lr_lng": lr_lng}
 
 
 def _row(session: Session, overlay_id: int) -> "Row[Any] | None":
-    """A row as it is now: `created` as text, for PostgreSQL knows times that Python does not, and `time` if it does."""
+    """A row; `created` as text, because PostgreSQL allows times that Python does not, and `time` if Python does."""
     created = OVERLAYS.c.created
     columns = [column for column in OVERLAYS.c if column is not created]
     time = case((and_(created >= FIRST, created < LAST), created)).label("time")
@@ -127,8 +127,8 @@ def _row(session: Session, overlay_id: int) -> "Row[Any] | None":
     return session.execute(select(*wanted).where(OVERLAYS.c.overlay_id == overlay_id)).one_or_none()
 
 
-def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
-    """Make the mosaic that a row asks for; nothing where another process has made it, or the row is gone."""
+def _create_request(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Create the request of a row, unless another process has done so or the row is deleted."""
     row = _row(session, overlay_id)
     if row is None:
         return
@@ -136,7 +136,7 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
     wanted = OverlaySpec.by(row, noticed, settings.max_pixels)
     name = f"overlay-{row.overlay_id}"
     if session.scalar(select(exists().where(Request.name == name, Request.removed.is_(None), Request.gone.is_(None)))):
-        name += f"-{secrets.token_hex(3)}"  # somebody else took it
+        name += f"-{secrets.token_hex(3)}"  # another request has the name
     request = Request(
         id=uuid.uuid4(),
         namespace=settings.namespace,
@@ -151,7 +151,7 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
     if wanted.wrong:
         writer = StatusWriter(request.status, noticed)
         writer.reject(wanted.wrong)
-        crud.tell(request, writer.status)
+        crud.set_status(request, writer.status)
     try:
         with session.begin_nested():
             session.add(request)
@@ -161,16 +161,16 @@ def _take_in(session: Session, overlay_id: int, *, settings: Settings) -> None:
 
 
 def _failures() -> Select[Any]:
-    """The rows that ask, and whose mosaics have failed."""
+    """Requested rows whose requests have failed."""
     return (
         select(OVERLAYS.c.overlay_id)
         .join(Request, Request.overlay_id == OVERLAYS.c.overlay_id)
-        .where(Request.phase == Phase.FAILED, Request.removed.is_(None), _asks())
+        .where(Request.phase == Phase.FAILED, Request.removed.is_(None), _is_requested())
     )
 
 
-def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings) -> None:
-    """Wish that a failed mosaic is gone whose row has changed since, so that the row is taken in again."""
+def _remove_outdated_failure(session: Session, overlay_id: int, *, settings: Settings) -> None:
+    """Delete a failed request whose row has changed since, so that the row gets a new one."""
     request = session.scalar(
         select(Request)
         .where(Request.overlay_id == overlay_id, Request.phase == Phase.FAILED, Request.removed.is_(None))
@@ -187,19 +187,19 @@ def _take_back_failure(session: Session, overlay_id: int, *, settings: Settings)
 
 
 def _ends() -> Select[Any]:
-    """The rows whose mosaics have ended, which nobody has been told yet."""
+    """The rows whose requests have ended, before that is recorded."""
     subject = literal("overlay/") + cast(Request.overlay_id, String)
-    told = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Request.id, String))
+    recorded = exists().where(Audit.subject == subject, Audit.details["mosaic"].astext == cast(Request.id, String))
     ended = or_(Request.phase != Phase.SUCCEEDED, Request.item.is_not(None))
     return (
         select(Request.overlay_id)
         .join(OVERLAYS, Request.overlay_id == OVERLAYS.c.overlay_id)
-        .where(_asks(), Request.phase.in_(TERMINAL), ended, ~told)
+        .where(_is_requested(), Request.phase.in_(TERMINAL), ended, ~recorded)
     )
 
 
-def _tell_end(session: Session, overlay_id: int) -> None:
-    """Fill in a row whose mosaic is published, or write down why that will not be; once."""
+def _record_end(session: Session, overlay_id: int) -> None:
+    """Fill in a row whose mosaic is published, or record why that fails; once."""
     locked = _ends().with_only_columns(Request).where(Request.overlay_id == overlay_id)
     request = session.scalar(locked.with_for_update(of=Request, skip_locked=True))
     if request is None:
@@ -214,14 +214,14 @@ def _tell_end(session: Session, overlay_id: int) -> None:
 
 
 def _fill_in(session: Session, request: Request) -> str:
-    """Write into a row where its picture is; give the reason where that cannot be."""
+    """Write the path and corners of the picture into a row; return the reason if that is not possible."""
     if request.phase != Phase.SUCCEEDED or request.item is None:
         return str(request.status.get("message") or request.phase)
     path = request.status.get("result", {}).get("png")
     if path is None or PNG.asset not in request.item["assets"]:
         return "the mosaic has no picture"
     if len(path) > LONGEST_PATH:
-        return f"the column file_path takes {LONGEST_PATH} characters, and the picture is at {path}"
+        return f"the column file_path has {LONGEST_PATH} characters, too few for the picture's path {path}"
     session.execute(
         update(OVERLAYS)
         .where(OVERLAYS.c.overlay_id == request.overlay_id, OVERLAYS.c.file_path.is_(None))
@@ -230,16 +230,16 @@ def _fill_in(session: Session, request: Request) -> str:
     return ""
 
 
-def _asks() -> Any:
+def _is_requested() -> Any:
     return and_(OVERLAYS.c.is_earth_daily, OVERLAYS.c.file_path.is_(None))
 
 
-def _has_mosaic() -> Any:
+def _has_request() -> Any:
     return exists().where(Request.overlay_id == OVERLAYS.c.overlay_id)
 
 
 def _degrees(x: float, y: float) -> tuple[float, float]:
-    """Longitude and latitude of a place in EPSG:3857, whose x may go on beyond the antimeridian."""
+    """Longitude and latitude of a point in EPSG:3857, whose x may exceed the antimeridian."""
     longitude = math.degrees(x / EARTH_RADIUS)
     if not -180 <= longitude <= 180:
         longitude = (longitude + 180) % 360 - 180

@@ -1,4 +1,4 @@
-"""What a row of the table `overlays` asks for: a spec, or what is wrong with the row."""
+"""Converts a row of the table `overlays` to a spec, or to the reason why it is invalid."""
 
 import math
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from sqlalchemy import Row
 
 COLLECTION = "ai-ready-mosaics"
 YEAR = timedelta(days=365)
-"""How old a scene may be when a row asks for it."""
+"""Maximum age of a scene."""
 FIRST, LAST = datetime(1900, 1, 1), datetime(3000, 1, 1)
-"""When a row may have been created; what is not between these is a mistake, or beyond what Python knows."""
+"""Valid values of `created`; others are mistakes, or unknown to Python."""
 EARTH_RADIUS = 6_378_137.0
-"""Metres, of the sphere of EPSG:3857."""
+"""Metres; the sphere of EPSG:3857."""
 _METRES_PER_DEGREE = 2 * math.pi * EARTH_RADIUS / 360
 
 
 @dataclass(frozen=True)
 class OverlaySpec:
-    """What a row asks for.
+    """The spec of a row.
 
     Attributes:
-        spec: of a MosaicRequest; what can be said of it where the row is wrong.
-        wrong: what is wrong with the row, and what to do; empty if nothing is.
+        spec: of a MosaicRequest; incomplete if the row is invalid.
+        wrong: why the row is invalid, and what to do; empty if it is valid.
     """
 
     spec: dict[str, Any]
@@ -33,12 +33,12 @@ class OverlaySpec:
 
     @classmethod
     def by(cls, row: "Row[Any]", noticed: datetime, max_pixels: int) -> Self:
-        """What a row of `overlays` asks for.
+        """Convert a row of `overlays`.
 
         Args:
-            row: of the table, as `_row` reads it.
-            noticed: when it was seen first, for a row that does not say when it was created.
-            max_pixels: that a mosaic may have.
+            row: as `_row` reads it.
+            noticed: when it was first seen, for a row without `created`.
+            max_pixels: of a mosaic.
         """
         until = row.time.replace(tzinfo=UTC) if row.time else noticed
         interval = "/".join(timestamp(moment) for moment in (until - YEAR, until))
@@ -53,45 +53,39 @@ class OverlaySpec:
             box = _box(row)
             _expect_fitting(box, row.resolution, max_pixels)
         except RequestError as error:
-            return cls(spec, f"row {row.overlay_id} of overlays: {error}; correct it, and it is tried again")
+            return cls(spec, f"row {row.overlay_id} of overlays: {error}; correct the row")
         grid = {"crs": "utm", "resolution": float(row.resolution)}
         return cls(spec | {"area": {"bbox": box}, "grid": grid})
 
 
 def _box(row: "Row[Any]") -> list[float]:
-    """West, south, east, north of a row.
-
-    Raises:
-        RequestError: the corners are no corners.
-    """
+    """West, south, east, north of a row; refuse invalid corners."""
     corners = {name: getattr(row, name) for name in ("ul_lat", "ul_lng", "lr_lat", "lr_lng")}
     for name, value in corners.items():
         if value is None:
             raise RequestError(f"{name} is missing")
         most = 90 if name.endswith("lat") else 180
-        if not abs(value) <= most:  # also where it is no number
+        if not abs(value) <= most:  # also for NaN
             raise RequestError(f"{name} is {value}; between -{most} and {most} degrees are allowed")
     north, west, south, east = corners.values()
     if north <= south:
-        raise RequestError(f"the upper left corner (ul_lat {north}) does not lie north of the other (lr_lat {south})")
+        raise RequestError(
+            f"the upper left corner (ul_lat {north}) is not north of the lower right one (lr_lat {south})"
+        )
     if west == east or (west > east and east + 360 - west > 180):
-        raise RequestError(f"the upper left corner (ul_lng {west}) does not lie west of the other (lr_lng {east})")
+        raise RequestError(f"the upper left corner (ul_lng {west}) is not west of the lower right one (lr_lng {east})")
     return [west, south, east, north]
 
 
 def _expect_fitting(box: list[float], resolution: int | None, max_pixels: int) -> None:
-    """Refuse a resolution that makes no mosaic of an area, or one that is too large.
-
-    Raises:
-        RequestError: it does.
-    """
+    """Refuse a resolution that is coarser than the area, or makes too many pixels."""
     if resolution is None or resolution <= 0:
-        raise RequestError(f"resolution is {resolution}; metres are needed")
+        raise RequestError(f"resolution is {resolution}; it must be positive, in metres")
     west, south, east, north = box
     height = (north - south) * _METRES_PER_DEGREE
     width = (east - west) % 360 * _METRES_PER_DEGREE * math.cos(math.radians((north + south) / 2))
     if resolution > min(width, height):
-        raise RequestError(f"resolution is {resolution} m, and the area {width:,.0f} m x {height:,.0f} m")
+        raise RequestError(f"resolution is {resolution} m, but the area is {width:,.0f} m x {height:,.0f} m")
     pixels = width * height / resolution**2
     if pixels > max_pixels:
         raise RequestError(f"resolution is {resolution} m, which is {pixels:,.0f} pixels; {max_pixels:,} are allowed")

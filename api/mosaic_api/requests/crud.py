@@ -1,4 +1,4 @@
-"""Mosaics as people ask for them: made, found, stopped and removed in the database, whoever works them off."""
+"""Requests in the database: create, find, list, share, cancel and remove."""
 
 import re
 import secrets
@@ -23,18 +23,18 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, NotFound, TooMany
 
 _NOT_BEGUN = (Phase.PENDING, Phase.SUSPENDED, Phase.CANCELLED)
-"""Phases that a request may be in before any work on it."""
+"""Phases of a request that has not been started."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which mosaics are listed.
+    """Which requests to list.
 
     Attributes:
-        phases: all if empty.
-        text: that the name holds.
-        before: the id of the last one of the page before; they come newest first.
-        limit: how many at most.
+        phases: empty for all.
+        text: in the name.
+        before: id of the last request of the previous page.
+        limit: maximum number.
     """
 
     phases: Sequence[Phase] = ()
@@ -45,13 +45,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the mosaics that were asked for.
-
-    Attributes:
-        mosaics: newest first.
-        total: how many there are in all pages.
-        more: whether another page follows.
-    """
+    """A page of requests, newest first; `total` is their number on all pages."""
 
     requests: Sequence[Request]
     total: int
@@ -61,36 +55,34 @@ class Page:
 def create(
     session: Session, settings: Settings, principal: Principal, name: str | None, spec: Mapping[str, Any]
 ) -> Request:
-    """Ask for a mosaic.
+    """Create a request.
 
     Args:
         session: a transaction.
-        settings: of this installation.
-        principal: who asks.
-        name: of the request; one is made from the product if None.
+        settings: of the installation.
+        principal: its owner.
+        name: of the request; None for one from the product.
         spec: of the MosaicRequest.
 
     Raises:
-        Forbidden: the principal may only look.
-        RequestError: the spec is not valid.
-        Conflict: the name is taken.
-        TooMany: the principal has too many that are not over.
+        Forbidden: the principal may not create requests.
+        RequestError: the spec is invalid.
+        Conflict: the name is in use.
+        TooMany: the principal has too many unfinished requests.
     """
     principal.require("editor")
-    manifest = requested(settings, name or _made_name(spec), spec)
+    manifest = validated(settings, name or _made_name(spec), spec)
     product_of(manifest.spec.product)
     written = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    expect_size(written)  # a reference that was given as a string alone is longer now
-    session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())  # of two at once, one waits
+    expect_size(written)  # a reference that was given as a string is longer now
+    session.execute(select(User.id).where(User.id == principal.user_id).with_for_update())  # so that the limit holds
     waiting = session.scalar(
         select(func.count())
         .select_from(Request)
         .where(Request.owner_id == principal.user_id, Request.phase.not_in(TERMINAL), Request.removed.is_(None))
     )
     if (waiting or 0) >= settings.max_open_requests:
-        raise TooMany(
-            f"{waiting} of your requests are not over yet, and no more are taken at once; wait, or cancel some"
-        )
+        raise TooMany(f"limit of {settings.max_open_requests} unfinished requests reached; wait, or cancel some")
     request = Request(
         id=uuid.uuid4(),
         namespace=settings.namespace,
@@ -103,17 +95,17 @@ def create(
         with session.begin_nested():
             session.add(request)
     except IntegrityError:
-        raise Conflict(f"there is a request {manifest.metadata.name} already; choose another name", "name") from None
+        raise Conflict(f"the request {manifest.metadata.name} already exists; choose another name", "name") from None
     session.refresh(request)
     audit(session, principal.user_id, "create", f"request/{request.id}", name=request.name)
     return request
 
 
-def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicRequest:
-    """The MosaicRequest that somebody wants to have made here.
+def validated(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicRequest:
+    """The MosaicRequest of a name and a spec, if this installation allows it.
 
     Raises:
-        RequestError: it is not valid, or names what this installation does not allow.
+        RequestError: it is invalid or not allowed.
     """
     manifest = parse_request(settings.namespace, name, spec)
     if settings.allowed is not None:
@@ -122,28 +114,28 @@ def requested(settings: Settings, name: str, spec: Mapping[str, Any]) -> MosaicR
 
 
 def parse_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str | None = None) -> MosaicRequest:
-    """The MosaicRequest of a name and a spec, whose area may be any GeoJSON object of polygons.
+    """The MosaicRequest of a name and a spec, whose area may be any GeoJSON object with polygons.
 
     Raises:
-        RequestError: it is not valid; the sentence begins with the field.
+        RequestError: it is invalid; the message begins with the field.
     """
     return load_request(request_manifest(name, with_plain_area(spec), namespace=namespace, uid=uid))
 
 
 def find(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """A mosaic that the principal may see.
+    """A request that the principal may see.
 
     Raises:
         NotFound: there is none, or it may not be seen.
     """
     request = session.scalar(select(Request).where(Request.id == request_id, _visible(principal)))
     if request is None:
-        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
+        raise NotFound(f"there is no request {request_id}, or it is not yours")
     return request
 
 
 def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
-    """The mosaics that the principal may see, newest first."""
+    """The requests that the principal may see, newest first."""
     conditions = [_visible(principal)]
     if wanted.phases:
         conditions.append(Request.phase.in_([str(phase) for phase in wanted.phases]))
@@ -162,11 +154,11 @@ def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
 
 
 def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """Wish that work on a mosaic stops; whoever works on it does it. One that is over stays as it is.
+    """Cancel a request, unless it has finished. The executor or operator ends its work.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
+        Forbidden: the principal may not change requests.
+        NotFound: the principal has no such request.
     """
     request = _own(session, principal, request_id)
     if not request.over and request.cancelled is None:
@@ -176,11 +168,11 @@ def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Req
 
 
 def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> None:
-    """Wish that a mosaic and its results are gone; its name is free at once.
+    """Delete a request and its results; its name is free immediately.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
+        Forbidden: the principal may not change requests.
+        NotFound: the principal has no such request.
     """
     request = _own(session, principal, request_id)
     request.removed = now()
@@ -189,11 +181,11 @@ def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> Non
 
 
 def share(session: Session, principal: Principal, request_id: uuid.UUID, shared: bool) -> Request:
-    """Let everybody here see a mosaic, or its owner alone.
+    """Show a request to all users, or only to its owner.
 
     Raises:
-        Forbidden: the principal may only look.
-        NotFound: there is none of the principal's.
+        Forbidden: the principal may not change requests.
+        NotFound: the principal has no such request.
     """
     request = _own(session, principal, request_id)
     if request.shared != shared:
@@ -202,8 +194,8 @@ def share(session: Session, principal: Principal, request_id: uuid.UUID, shared:
     return request
 
 
-def tell(request: Request, status: Mapping[str, Any], moment: datetime | None = None) -> None:
-    """Take over what is known of a mosaic: the status of a MosaicRequest, as JSON."""
+def set_status(request: Request, status: Mapping[str, Any], moment: datetime | None = None) -> None:
+    """Set the status of a MosaicRequest, and the columns that depend on it."""
     phase = Phase(status.get("phase") or Phase.PENDING)
     request.status = dict(status)
     request.phase = str(phase)
@@ -213,11 +205,11 @@ def tell(request: Request, status: Mapping[str, Any], moment: datetime | None = 
 
 
 def _own(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """A mosaic that the principal may change, locked."""
+    """A request that the principal may change, locked."""
     principal.require("editor")
     request = find(session, principal, request_id)
     if request.owner_id != principal.user_id and not principal.is_admin:
-        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
+        raise NotFound(f"there is no request {request_id}, or it is not yours")
     session.refresh(request, with_for_update={"of": Request})
     return request
 
@@ -230,7 +222,7 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
 
 
 def _made_name(spec: Mapping[str, Any]) -> str:
-    """A name for a request without one, from its product and chance."""
+    """A name from the product and a random suffix."""
     product = spec.get("product") if isinstance(spec, Mapping) else None
     index = product.get("index") if isinstance(product, Mapping) else None
     stem = re.sub(r"[^a-z0-9]+", "-", index.lower()).strip("-") if isinstance(index, str) else "mosaic"

@@ -1,4 +1,4 @@
-"""What a mosaic would be, before it is asked for: its size and cost, and the scenes that there are."""
+"""Estimates of a request: size, time and scenes."""
 
 import os
 from collections.abc import Mapping
@@ -21,22 +21,23 @@ from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NoScenesError
 
-from mosaic_api.requests.crud import requested
+from mosaic_api.requests.crud import validated
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
+from mosaic_api.web.schemas import ApiModel
 
 NAME = "estimate"
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """What a mosaic would be.
+    """The estimate of a mosaic.
 
     Attributes:
         grid: its pixels.
-        tiles: into which it is cut.
-        scenes: of which it is made; None where nobody has looked.
-        core_seconds, seconds: of computing, and of waiting for it.
+        tiles: their number.
+        scenes: their number; None if it is unknown.
+        core_seconds, seconds: of computing, and until the mosaic is ready.
         bytes: of the COG.
         warnings: sentences for the user.
     """
@@ -50,42 +51,37 @@ class Estimated:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SceneCount:
-    """The scenes of a source in an area.
-
-    Attributes:
-        count: how many there are.
-        first, last: when the first and the last was taken, as far as it is said.
-        least_cloud, most_cloud: percent, as far as it is said.
-        message: what is to be said of them, if anything is.
-    """
+class SceneCount(ApiModel):
+    """The scenes of a source in an area."""
 
     count: int
     first: datetime | None = None
+    """The time of the first acquisition, if times are known."""
     last: datetime | None = None
     least_cloud: float | None = None
+    """In percent, if cloud cover is known."""
     most_cloud: float | None = None
     message: str | None = None
+    """A message for the user."""
 
 
 def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Estimated:
-    """An estimate from the area and the resolution alone.
+    """Estimate from the area and the resolution alone.
 
     Args:
-        settings: of this installation.
+        settings: of the installation.
         spec: of the MosaicRequest.
-        scenes: how many there are, if that is known.
+        scenes: their number, if it is known.
 
     Raises:
-        RequestError: the spec is not valid, or the mosaic would be too large.
-        Invalid: files would have to be opened to tell.
+        RequestError: the spec is invalid, or the mosaic is too large.
+        Invalid: the size is only known from the files.
     """
-    asked = requested(settings, NAME, spec).spec
+    asked = validated(settings, NAME, spec).spec
     product = product_of(asked.product)
     area = requested_area(asked.area)
     if area is None or asked.grid.crs == "source" or (asked.source.kind.listed and asked.grid.crs is None):
-        raise Invalid("the size of this mosaic stands in its files; estimate it as a whole", "spec.source")
+        raise Invalid("the size is only known from the files; run a full estimate", "spec.source")
     resolution, warnings = _resolution(settings, asked)
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
@@ -102,15 +98,10 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
 
 
 def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimated:
-    """An estimate from the scenes themselves, whose headers are read.
-
-    Args:
-        settings: of this installation.
-        request: what might be asked for.
-        budget: what it may take.
+    """Estimate from the scenes, whose headers are read.
 
     Raises:
-        RequestError: the request, or what it points to, cannot work.
+        RequestError: the request, or one of its files, cannot work.
         PassingError: a server did not answer.
     """
     limits = Limits(settings.max_pixels)
@@ -128,12 +119,7 @@ def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimat
 
 
 def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> SceneCount:
-    """The scenes that the source of a spec has in its area; no file is opened.
-
-    Args:
-        settings: of this installation.
-        spec: with a source.
-        budget: what it may take.
+    """The scenes that a source has in the area of a spec; opens no files.
 
     Raises:
         RequestError: the search is refused, or finds too many.
@@ -143,7 +129,7 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Sc
     try:
         found = source_of(spec.source, replace(settings.gate, budget=budget)).previews(area, MOST_SCENES)
     except NoScenesError as error:
-        return SceneCount(0, message=str(error))
+        return SceneCount(count=0, message=str(error))
     times = [scene.datetime for scene in found if scene.datetime is not None]
     covers = [scene.cloud_cover for scene in found if scene.cloud_cover is not None]
     message = None if area is None else gap([covered(scene.footprint, None, area) for scene in found], area)
@@ -158,22 +144,24 @@ def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> Sc
 
 
 def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tuple[str, ...]]:
-    """The requested resolution, or that of the bands where it is known without their files; and what to say of it."""
+    """The requested resolution, or that of the bands if it is known without their files; and warnings."""
     if spec.grid.resolution is not None:
         return spec.grid.resolution, ()
     metres = None
     if spec.grid.crs in {None, "utm"}:
         metres = source_of(spec.source, settings.gate).resolution(input_bands(spec))
     if metres is None:
-        raise Invalid("the resolution stands in the files; give one, or estimate as a whole", "spec.grid.resolution")
-    return metres, (f"the resolution is taken to be that of the bands, {metres:g} m",)
+        raise Invalid(
+            "the resolution is only known from the files; set it, or run a full estimate", "spec.grid.resolution"
+        )
+    return metres, (f"using the native resolution of the bands, {metres:g} m",)
 
 
 def _cores(settings: Settings, spec: MosaicRequestSpec) -> int:
-    """How many cores work at once: one for each pod, or those of a machine like this."""
+    """The number of cores: one for each pod, or those of this machine."""
     return spec.execution.parallelism if settings.cluster else len(os.sched_getaffinity(0))
 
 
 def _rounded(seconds: float) -> float:
-    """To three digits, which is more than an estimate knows."""
+    """Round to three digits, which is more than an estimate knows."""
     return float(f"{seconds:.3g}")

@@ -1,8 +1,7 @@
-"""What others than its owner see of a request: its addresses without the places where secrets are.
+"""Removes possible secrets from the URLs of a request, for users other than its owner.
 
-An address may carry a signature or a token in its query, or a password before its host. Services name these parameters
-as they like, so the whole query goes, not only the names that are known. A secret in the path of an address cannot be
-told from a folder's name, and stays.
+A URL may have a signature or token in its query, or a password before its host. Services choose the names of these
+parameters, so the whole query is removed. A secret in the path cannot be told from a folder's name, and stays.
 """
 
 import re
@@ -14,17 +13,17 @@ _USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?/*)[^/]*@")
 _IN_TEXT = re.compile(
     r"(?<![A-Za-z0-9+.-])(?:https?:[/\\]*|(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)[^\s\"'`<>\\]+", re.IGNORECASE
 )
-"""Addresses in a sentence; the look behind keeps the search linear."""
+"""URLs in a text; the lookbehind keeps the search linear."""
 
 
 def redacted(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A request as those see it who do not own it.
+    """A request as other users see it.
 
     Args:
-        request: with any of `spec`, `status` and `item`, as JSON; the rest stays as it is.
+        request: JSON with any of `spec`, `status` and `item`; the rest stays.
 
     Returns:
-        A copy, with `redacted` true where anything is left out.
+        A copy, with `redacted` true if anything is removed.
     """
     seen = dict(request)
     if isinstance(seen.get("spec"), Mapping):
@@ -38,13 +37,13 @@ def redacted(request: Mapping[str, Any]) -> dict[str, Any]:
 def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = _each(spec, _text)
     files = spec.get("source", {}).get("files")
-    if files is not None:  # also an address that is misspelt, and so looks like none
+    if files is not None:  # also invalid URLs, which do not look like URLs
         seen["source"] = seen["source"] | {"files": _each(files, _address)}
     return seen
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with each of its texts changed; names of fields stay."""
+    """A JSON value with each text changed, except names of fields."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):

@@ -79,7 +79,7 @@ class Request(ApiModel):
 
     @classmethod
     def of(cls, row: RequestRow, principal: Principal, *, whole: bool = True) -> Self:
-        """The row as the principal may see it."""
+        """The request as the principal may see it."""
         mine = row.owner_id is not None and row.owner_id == principal.user_id
         seen: dict[str, Any] = {"spec": row.spec, "status": row.status, "item": row.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)

@@ -1,1 +1,1 @@
-"""What is shown of mosaics: tiles, values and legends of published ones, pictures of those that are being made."""
+"""What the map shows of mosaics: tiles, values and legends of published ones, previews of running requests."""

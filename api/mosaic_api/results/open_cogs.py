@@ -1,4 +1,4 @@
-"""The COGs of mosaics and of datasets, kept open while they are looked at."""
+"""Keeps the COGs of mosaics and datasets open while they are used."""
 
 import io
 import threading
@@ -20,16 +20,16 @@ from rasterio.io import DatasetReader
 from mosaic_api.web.problems import NotFound
 
 MOST_IDLE = 64
-"""Datasets that are kept open; each holds a file, and blocks of it in GDAL's cache."""
+"""Open files that no thread uses; each also has blocks in GDAL's cache."""
 SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
-"""There is nothing beside a mosaic that GDAL should look for, and enough threads ask it."""
+"""GDAL must not look for other files, and enough threads use it."""
 
 Level = tuple[str, int]
-"""A COG's key, and which of its levels: 0 is the full size, 1 the first overview, …"""
+"""A COG's key, and its level: 0 is the full size, 1 the first overview, …"""
 
 
 class OpenCogs:
-    """Opens levels of COGs for one thread at a time; the one that was used last goes first, for its blocks are warm."""
+    """Opens levels of COGs for one thread at a time; prefers the one used last, whose blocks are cached."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,11 +38,11 @@ class OpenCogs:
         self._opening = threading.Lock()
 
     def read(self, key: str, level: int, bands: int, window: Window) -> NDArray[np.generic]:
-        """The stored numbers of the first bands of a level: (bands, height, width) of a window that lies within it.
+        """The stored numbers of the first bands in a window within a level: (bands, height, width).
 
         Raises:
-            NotFound: there is no such COG any more.
-            PassingError: the store does not give it.
+            NotFound: the COG does not exist any more.
+            PassingError: the store fails.
         """
         place = ((window.top, window.bottom), (window.left, window.right))
         with self.taken(key, level) as dataset:
@@ -50,36 +50,26 @@ class OpenCogs:
             return found
 
     def overviews(self, key: str) -> int:
-        """How many levels a COG has beside the full size.
-
-        Raises:
-            NotFound: there is no such COG any more.
-            PassingError: the store does not give it.
-        """
+        """The number of overviews of a COG; raises like `read`."""
         with self.taken(key) as dataset:
             return len(dataset.overviews(1))
 
     def close(self) -> None:
-        """Close all that are idle."""
+        """Close the files that no thread uses."""
         with self._taking:
             while self._idle:
                 self._idle.popitem()[1][1].close()
 
     @contextmanager
     def taken(self, key: str, number: int = 0) -> Iterator[DatasetReader]:
-        """A level of a COG, for as long as this thread alone reads it.
-
-        Raises:
-            NotFound: there is no such COG any more.
-            PassingError: the store does not give it.
-        """
+        """A level of a COG, for this thread alone; raises like `read`."""
         level = (key, number)
         with self._explained(key):
             dataset = self._take(level) or self._open(level)
             try:
                 yield dataset
             except BaseException:
-                dataset.close()  # what failed once may not be fit for more
+                dataset.close()  # it may be unusable after an error
                 raise
         with self._taking:
             self._idle[id(dataset)] = (level, dataset)
@@ -99,7 +89,7 @@ class OpenCogs:
         with rasterio.Env(**SETTINGS):
             if isinstance(self._store, DirectoryStore):
                 return rasterio.open(unquote(urlsplit(self._store.location(key)).path), **options)
-            with self._opening:  # rasterio knows one opener of a path at a time
+            with self._opening:  # rasterio supports one opener of a path at a time
                 return rasterio.open(key, opener=self._opened, **options)
 
     def _opened(self, path: str, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002 (the interface's)
@@ -111,5 +101,5 @@ class OpenCogs:
             yield
         except RasterioIOError:
             if self._store.read(key, 0, 1) is None:
-                raise NotFound("its files are not in the store any more; ask for it, or send it, again") from None
-            raise PassingError("it cannot be read from its store now; try again later") from None
+                raise NotFound("the files are no longer in the store; request or upload it again") from None
+            raise PassingError("the store cannot be read now; try again later") from None

@@ -1,4 +1,4 @@
-"""The values of a mosaic at a place."""
+"""The values of a mosaic at a point."""
 
 import math
 
@@ -13,11 +13,11 @@ from mosaic_api.results.published import PublishedMosaic
 
 
 def values_at(cogs: OpenCogs, mosaic: PublishedMosaic, longitude: float, latitude: float) -> list[float | None]:
-    """The value of each band of the pixel in which a place lies; None where there is none.
+    """The value of each band in the pixel of a point; None without data.
 
     Raises:
-        NotFound: the mosaic's files are gone.
-        PassingError: the store does not give them.
+        NotFound: the mosaic's files are missing.
+        PassingError: the store fails.
     """
     pixel = pixel_at(mosaic.grid, longitude, latitude)
     if pixel is None:
@@ -30,7 +30,7 @@ def values_at(cogs: OpenCogs, mosaic: PublishedMosaic, longitude: float, latitud
 
 
 def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] | None:
-    """The column and row of the pixel in which a place lies, degrees; None if it is beside the grid."""
+    """Column and row of the pixel of a point in degrees; None if it is outside the grid."""
     (x,), (y,) = places_in(WGS84, grid.crs, [longitude], [latitude])
     if not (math.isfinite(x) and math.isfinite(y)):
         return None
@@ -40,10 +40,10 @@ def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] |
 
 
 def _shortest(value: np.float32, scale: float | None) -> float:
-    """The number as people wrote it, 0.1 and not 0.10000000149.
+    """The number without noise digits: 0.1, not 0.10000000149.
 
     Args:
-        value: as it is stored.
-        scale: what one unit of an integer stands for, below which digits mean nothing; None of a float.
+        value: of the pixel.
+        scale: one unit of an integer, below which digits mean nothing; None for floats.
     """
     return float(str(value)) if scale is None else round(float(value), 1 - math.floor(math.log10(scale)))

@@ -1,6 +1,6 @@
-"""Pictures of the tiles that are done of a mosaic that is being made, coloured for the time being.
+"""Previews of running requests: pictures of finished tiles, with provisional colours.
 
-They are made from the parts and records that finalize will make the mosaic of.
+They are made from the same parts and records as the mosaic.
 """
 
 import hashlib
@@ -30,20 +30,20 @@ from mosaic_api.results.tiles import coloured
 from mosaic_api.web.problems import NotFound
 
 SIDE = 512
-"""Pixels of a tile's picture, at most."""
+"""Maximum width and height of a tile's picture in pixels."""
 MOST_KEPT = 16
-"""Mosaics in the making whose records are remembered."""
+"""Requests whose records are cached."""
 
 
 @dataclass(frozen=True)
 class DoneTile:
-    """A tile that is done.
+    """A finished tile.
 
     Attributes:
         key: of its part.
-        level: the number of the level that is shown.
-        index: where it is in the part.
-        grid: the pixels of the tile's picture.
+        level: the level that is shown.
+        index: of the level in the part.
+        grid: of the tile's picture.
     """
 
     key: str
@@ -60,7 +60,7 @@ class DoneTile:
 
 
 class Preview:
-    """What is done of one mosaic; each record is read once. May be used in several threads at once."""
+    """The finished tiles of a request; reads each record once. Threads may share it."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan, self._store = plan, store
@@ -68,11 +68,11 @@ class Preview:
         self._totals: TileStatistics | None = None
         self._looking = threading.Lock()
 
-    def look(self) -> dict[int, DoneTile]:
-        """The tiles that are done by now, by their index.
+    def finished(self) -> dict[int, DoneTile]:
+        """The finished tiles by index.
 
         Raises:
-            PassingError: the store did not answer.
+            PassingError: the store does not answer.
         """
         folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
         with self._looking:
@@ -89,7 +89,7 @@ class Preview:
             return dict(self._done)
 
     def stretch(self) -> Limits:
-        """The stretch that the mosaic would have if no more were done; empty before anything is."""
+        """The stretch of the mosaic if no more tiles followed; empty without tiles."""
         with self._looking:
             return stretches(self._plan.output.stretch, merge([self._totals])) if self._totals else []
 
@@ -97,13 +97,13 @@ class Preview:
         """A tile's picture as PNG.
 
         Raises:
-            NotFound: it is not done, or its part is not there any more.
-            PassingError: the store did not answer.
+            NotFound: it is not finished, or its part is deleted.
+            PassingError: the store does not answer.
         """
-        done = self._done.get(tile) or self.look().get(tile)
+        done = self._done.get(tile) or self.finished().get(tile)
         content = self._store.read(done.key, done.index.start, done.index.stop) if done else None
         if done is None or content is None or hashlib.sha256(content).hexdigest() != done.index.digest:
-            raise NotFound(f"the tile {tile} is not there, or not any more")
+            raise NotFound(f"the tile {tile} is not finished, or is deleted")
         mesh = mesh_between(done.grid, self._grid(tile).reduced(1 << done.level))
         values = decode_level(content, self._plan.encoding)[: len(self._plan.formula.output_bands)]
         window = mesh.window
@@ -112,11 +112,11 @@ class Preview:
 
     @property
     def bands(self) -> int:
-        """Of the product."""
+        """The number of bands of the product."""
         return len(self._plan.formula.output_bands)
 
     def _record(self, tile: int, key: str) -> TileRecord | None:
-        """The record of a tile; none that is of another plan or not fit to read, which finalize deals with."""
+        """The record of a tile; None if it is invalid or of another plan, which finalize handles."""
         text = self._store.read(key)
         try:
             record = TileRecord.from_json(text or b"")
@@ -138,7 +138,7 @@ class Preview:
 
 
 def recorded_tiles(keys: Iterable[str]) -> dict[int, str]:
-    """The key of a record of each tile that has one; of several, one that was computed without unreadable scenes."""
+    """The key of one record of each tile; if there are several, one without unreadable scenes."""
     found = {}
     for key in sorted(keys, reverse=True):  # 7.json comes before 7-<digest>.json
         place = PurePosixPath(key)
@@ -149,7 +149,7 @@ def recorded_tiles(keys: Iterable[str]) -> dict[int, str]:
 
 
 class Previews:
-    """Those of the mosaics that somebody watches."""
+    """The previews of requests that somebody watches."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -157,10 +157,10 @@ class Previews:
         self._keeping = threading.Lock()
 
     def of(self, uid: str) -> Preview | None:
-        """That of the mosaic of a uid; None as long as it is not planned, or where other code makes it.
+        """The preview of a request; None until it is planned, or if other code runs it.
 
         Raises:
-            PassingError: the store did not answer.
+            PassingError: the store does not answer.
         """
         with self._keeping:
             preview = self._kept.get(uid)
@@ -181,6 +181,6 @@ class Previews:
 
 
 def _totals(statistics: MosaicStatistics) -> TileStatistics:
-    """Merged statistics as those of one large tile, to merge more with."""
+    """Merged statistics as those of one large tile, to merge them with others."""
     totals = tuple(band.totals for band in statistics.bands)
     return TileStatistics(statistics.bands[0].bins, totals, statistics.out_of_range)

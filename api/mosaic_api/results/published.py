@@ -1,4 +1,4 @@
-"""What has to be known of a published mosaic to show it, taken from its row and its STAC Item."""
+"""What the map needs of a published mosaic, from its row and its STAC Item."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -17,7 +17,7 @@ from mosaic_api.web.problems import NotFound
 
 USUAL_COLORMAP = "nipy_spectral"
 USUAL_PERCENTILES = (2.0, 98.0)
-"""Of a mosaic that was published without a picture, and so without a stretch of its own."""
+"""For a mosaic without a picture, which has no stretch."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,14 @@ class PublishedMosaic:
 
     Attributes:
         name: of the request.
-        results: where its files are.
+        results: its files.
         title: of the product.
         grid: its pixels.
         names: of all bands.
-        product: how many of them, from the first, are the product's; the others say how it was made.
+        product: how many of them, from the first, are the product's.
         dtype: of the stored numbers.
-        scales: for each band, what one unit of the stored numbers stands for.
-        offsets: for each band, the value of the stored number 0.
-        stretch: for each band of the product, the values that its picture gives the first and the last colour.
+        scales, offsets: for each band; value = number x scale + offset.
+        stretch: for each band of the product, the values of its picture's first and last colour.
         colormap: of its picture.
     """
 
@@ -52,7 +51,7 @@ class PublishedMosaic:
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """That of a row.
+        """The mosaic of a request.
 
         Raises:
             NotFound: it is not published.
@@ -81,11 +80,11 @@ class PublishedMosaic:
 
     @property
     def key(self) -> str:
-        """Of the COG in the store."""
+        """The key of the COG."""
         return self.results.key(COG)
 
     def values(self, stored: NDArray[np.generic]) -> Floats:
-        """The values of the first bands from their stored numbers (bands, height, width); NaN where there are none."""
+        """The values of the first bands from stored numbers (bands, height, width); NaN without data."""
         count = len(stored)
         return Encoding(self.dtype, self.scales[:count], (), offsets=self.offsets[:count]).values(stored)
 
@@ -99,7 +98,7 @@ def _grid(item: dict[str, Any]) -> Grid:
 
 
 def _usual_limits(band: dict[str, Any]) -> tuple[float, float]:
-    """The values below which the usual percentiles lie, to a bucket of the histogram."""
+    """The values at the usual percentiles, as precise as the histogram."""
     histogram = band.get("raster:histogram")
     if histogram is None:
         return 0.0, 0.0

@@ -1,17 +1,17 @@
-"""The REST schemas of what is shown of mosaics and of images."""
+"""The REST schemas of tiles, values and legends, for mosaics and images."""
 
 from mosaic_api.web.schemas import ApiModel
 
 
 class BandValue(ApiModel):
-    """The value of a band; null where there is none."""
+    """The value of a band; null without data."""
 
     name: str
     value: float | None
 
 
 class PointValues(ApiModel):
-    """The values of a mosaic's bands at a place."""
+    """The values of all bands at a point."""
 
     bands: list[BandValue]
 
@@ -24,7 +24,7 @@ class LegendStop(ApiModel):
 
 
 class BandLimits(ApiModel):
-    """The values of a band that get the first and the last colour."""
+    """The values of a band for the first and the last colour."""
 
     name: str
     minimum: float
@@ -32,7 +32,7 @@ class BandLimits(ApiModel):
 
 
 class Legend(ApiModel):
-    """Which colour stands for which value. A mosaic of three bands, which are red, green and blue, has only limits."""
+    """The colours of values. Three bands (red, green, blue) only have limits."""
 
     title: str
     colormap: str | None
@@ -44,7 +44,7 @@ class Legend(ApiModel):
 
 
 class PreviewTile(ApiModel):
-    """A tile that is done."""
+    """A finished tile."""
 
     index: int
     bounds: tuple[float, float, float, float]
@@ -53,8 +53,8 @@ class PreviewTile(ApiModel):
 
 
 class Preview(ApiModel):
-    """What is done of a mosaic by now."""
+    """The finished tiles of an unfinished mosaic."""
 
     stretch: str | None
-    """By which pictures are coloured for the time being; sent back, the colours stay. null before a tile is done."""
+    """The provisional stretch. Send it again to keep the colours. null before the first tile."""
     tiles: list[PreviewTile]

@@ -1,4 +1,4 @@
-"""Tiles of a web map, painted from a mosaic's COG as its picture is: the nearest pixels, stretched to 8 bits."""
+"""Tiles of a web map from a mosaic's COG, with the colours of its picture: nearest pixels, stretched to 8 bits."""
 
 import hashlib
 import io
@@ -21,26 +21,21 @@ from mosaic_api.results.published import PublishedMosaic
 from mosaic_api.web.problems import Invalid
 
 SIDE = 256
-"""Pixels of a tile."""
+"""Width and height of a tile in pixels."""
 MOST_ZOOM = 24
 WORLD = 2 * math.pi * EARTH_RADIUS
-"""The side of the Web Mercator square, metres."""
+"""Width of the Web Mercator square in metres."""
 MOST_READ = 2048 * 2048
-"""Pixels of a mosaic that one tile is made of."""
+"""Maximum pixels of a mosaic for one tile."""
 NEAREST_LIMITS = 1e-30
-"""Nearer to each other the limits of a stretch cannot be told apart in float32."""
+"""Minimum difference of a stretch's limits that float32 can express."""
 PAINTER = "1"
-"""Changed when tiles come to look otherwise, so that browsers ask for them again."""
+"""Change it if tiles change, so that browsers load them again."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How values are coloured.
-
-    Attributes:
-        colormap: for one band.
-        limits: for each band, the values of the first and the last colour.
-    """
+    """The colours of values: a colormap for one band, and the values of the first and last colour for each band."""
 
     colormap: str
     limits: tuple[tuple[float, float], ...]
@@ -48,7 +43,7 @@ class Look:
 
 @dataclass(frozen=True)
 class TileAddress:
-    """A tile of the web map: column and row from the north west at a zoom."""
+    """Column and row of a map tile from the north west at a zoom level."""
 
     z: int
     x: int
@@ -56,7 +51,7 @@ class TileAddress:
 
     @property
     def grid(self) -> Grid:
-        """Its pixels.
+        """The pixels of the tile.
 
         Raises:
             Invalid: there is no such tile.
@@ -70,10 +65,10 @@ class TileAddress:
 
 
 def look_of(mosaic: PublishedMosaic, colormap: str | None, minimum: float | None, maximum: float | None) -> Look:
-    """How a mosaic is coloured: as its picture is, unless something else is asked for.
+    """The colours of a mosaic: those of its picture, unless the caller chooses others.
 
     Raises:
-        Invalid: the limits are no limits.
+        Invalid: the minimum is not less than the maximum.
     """
     limits = []
     for own_minimum, own_maximum in mosaic.stretch:
@@ -89,9 +84,9 @@ def look_of(mosaic: PublishedMosaic, colormap: str | None, minimum: float | None
 
 
 def etag_of(mosaic: PublishedMosaic, place: TileAddress, look: Look) -> str:
-    """What changes when the tile does; a published mosaic never does."""
-    told = f"{PAINTER} {mosaic.results.uid} {place} {look}"
-    return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+    """The ETag of a tile; published mosaics never change."""
+    content = f"{PAINTER} {mosaic.results.uid} {place} {look}"
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look) -> bytes:
@@ -99,8 +94,8 @@ def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look
 
     Raises:
         Invalid: there is no such tile.
-        NotFound: the mosaic's files are gone.
-        PassingError: the store does not give them.
+        NotFound: the mosaic's files are missing.
+        PassingError: the store fails.
     """
     piece = place.grid
     pixels = np.zeros((mosaic.product, SIDE, SIDE), np.uint8)
@@ -113,7 +108,7 @@ def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look
 
 
 def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
-    """The pixels of a tile that lie within bounds, which may go on beyond 180 degrees on either side."""
+    """The parts of a tile within bounds, which may exceed 180 degrees on either side."""
     left, bottom, right, top = bounds
     for turn in (-WORLD, 0.0, WORLD):
         part = Window(
@@ -127,7 +122,7 @@ def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
 
 
 def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -> Bytes | None:
-    """A piece of a tile, 8 bits (bands, height, width); None if it shows nothing."""
+    """A part of a tile in 8 bits (bands, height, width); None outside the mosaic."""
     mesh = mesh_between(piece, mosaic.grid)
     if mesh.window.empty:
         return None
@@ -139,14 +134,14 @@ def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -
 
 @lru_cache(maxsize=1000)
 def bounds_of(grid: Grid) -> Bounds:
-    """The bounds of a mosaic in Web Mercator, continuous across the antimeridian."""
+    """Bounds of a mosaic in Web Mercator, continuous across the antimeridian."""
     return picture_grid(grid, SIDE)[0].bounds
 
 
 def level_of(mesh: Mesh) -> int:
-    """The coarsest level whose pixels are no larger than a tile's, by the middle one of its cells.
+    """The coarsest level whose pixels are not larger than a tile's, by the median of the mesh's cells.
 
-    Where that is no level for the whole tile, as at a pole, a coarser one bounds what is read.
+    If no level suits the whole tile, as at a pole, a coarser one limits what is read.
     """
     across, down = ((mesh.corners[:, one] - mesh.corners[:, other]).T for one, other in ((2, 0), (1, 3)))
     covered = np.abs(across[0] * down[1] - across[1] * down[0]) / 2
@@ -158,7 +153,7 @@ def level_of(mesh: Mesh) -> int:
 
 
 def coloured(pixels: Bytes, colormap: str) -> bytes:
-    """A PNG of 8-bit pixels (bands, height, width): one band by its palette, three as colours; 0 is nothing."""
+    """A PNG of 8-bit pixels (bands, height, width): one band with a palette, three as colours; 0 is no data."""
     if not pixels.any():
         return empty() if pixels.shape[1:] == (SIDE, SIDE) else _png(Image.new("RGBA", pixels.shape[:0:-1]))
     if len(pixels) == 1:
@@ -173,7 +168,7 @@ def coloured(pixels: Bytes, colormap: str) -> bytes:
 
 @cache
 def empty() -> bytes:
-    """A tile where there is nothing."""
+    """A tile without data."""
     image = Image.new("P", (SIDE, SIDE))
     image.putpalette(bytes(3))
     return _png(image, transparency=0)
@@ -181,7 +176,7 @@ def empty() -> bytes:
 
 @cache
 def table(colormap: str) -> bytes:
-    """The palette of a colormap: 256 times red, green, blue, of which the first stands for nothing."""
+    """The palette of a colormap: 256 times red, green, blue; the first is no data."""
     return palette(colormap)
 
 

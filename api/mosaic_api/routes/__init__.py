@@ -1,1 +1,1 @@
-"""The routes, a file for each kind of thing; what they do is in the modules beside this folder."""
+"""The routes, a module for each kind of resource. The other packages do the work."""

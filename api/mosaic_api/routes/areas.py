@@ -1,4 +1,4 @@
-"""/areas: the area of a request out of a vector file; nothing of it is kept."""
+"""/areas: the area of a request from a vector file, which is not stored."""
 
 import threading
 from functools import partial
@@ -15,7 +15,7 @@ from mosaic_api.datasets.reader.job import Outcome
 from mosaic_api.datasets.storage import Content, Sender
 from mosaic_api.datasets.uploads import announced, cancelled_with, received_file
 from mosaic_api.dependencies import CurrentPrincipal
-from mosaic_api.routes.datasets import file_in_form
+from mosaic_api.web.openapi import file_in_form
 from mosaic_api.web.problems import Invalid
 from mosaic_api.web.schemas import ApiModel
 
@@ -46,7 +46,7 @@ class FileArea(ApiModel):
     bounds: tuple[float, float, float, float]
     """West, south, east, north in degrees; west > east crosses the antimeridian."""
     features: int
-    """Whose polygons these are."""
+    """The number of features with polygons."""
     left_out: int
     """Features without polygons, such as points and lines."""
 
@@ -72,14 +72,14 @@ async def read_area(request: Request, principal: CurrentPrincipal, context: Cont
 
 
 def area_of(context: Context, principal: Principal, file: UploadFile, cancelled: threading.Event) -> Outcome:
-    """The area of a file that was received.
+    """The area of an uploaded file.
 
     Raises:
-        Invalid: it is no vector file with polygons.
-        Cancelled: nobody waits for it any more.
+        Invalid: it is not a vector file with polygons.
+        Cancelled: the caller does not wait any more.
         NoRoom: the disk is full.
     """
     with context.storage.on_disk(Content(file.file, file.filename or "file")) as original:
         if original.format.kind != "vector":
-            raise Invalid(f"file: a {original.format.name} has no polygons; send one of {VECTORS_TAKEN}", "file")
+            raise Invalid(f"file: a {original.format.name} has no polygons; use {VECTORS_TAKEN}", "file")
         return context.storage.read_area(original, Sender(principal.user_id, None, cancelled))

@@ -7,7 +7,7 @@ see requests without secrets.
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
@@ -33,23 +33,23 @@ router = APIRouter(prefix="/central", tags=["central"], dependencies=[Depends(cu
 
 
 class CentralStatus(ApiModel):
-    """How it stands with the central installation."""
+    """The state of the connection to the central server."""
 
     configured: bool
     url: str | None
     reachable: bool
-    """Whether it answers and accepts this installation."""
+    """Whether it answers and accepts this installation's token."""
     message: str
-    """What to do, if something is to be done."""
+    """What to do if it is not reachable."""
 
 
 Call = Callable[[Central], Result]
 
 
 async def called(request: Request, principal: Principal, context: Context, call: Call[Result]) -> Result:
-    """What the central installation answers, within the limits of such calls."""
+    """Call the central installation, within the limits of such calls."""
     work = lambda budget: call(Central(context.settings, budget))  # noqa: E731
-    return await context.central_calls.ask(request, principal.user_id, work)
+    return await context.central_calls.run(request, principal.user_id, work)
 
 
 @router.get("")
@@ -66,25 +66,26 @@ async def get_central_status(request: Request, principal: CurrentPrincipal, cont
         return CentralStatus(configured=False, url=url, reachable=False, message=str(error))
     except MosaicError as error:
         return CentralStatus(configured=True, url=url, reachable=False, message=str(error))
-    return CentralStatus(configured=True, url=url, reachable=True, message="it answers")
+    return CentralStatus(configured=True, url=url, reachable=True, message="the central installation answers")
 
 
 @router.get("/datasets")
-async def list_central_datasets(request: Request, principal: CurrentPrincipal, context: ContextDep) -> dict[str, Any]:
+async def list_central_datasets(
+    request: Request, principal: CurrentPrincipal, context: ContextDep
+) -> CentralDatasetList:
     """List the datasets that others shared there, with the parameters of /datasets."""
-    asked = dict(request.query_params) | {"scope": "shared"}
-    told = await called(request, principal, context, lambda central: central.get("datasets", CentralDatasetList, asked))
-    return _page(request, told)
+    query = dict(request.query_params) | {"scope": "shared"}
+    page = await called(request, principal, context, lambda central: central.get("datasets", CentralDatasetList, query))
+    return page.model_copy(update={"next": _next(request, page.next)})
 
 
 @router.get("/datasets/{dataset_id}")
 async def get_central_dataset(
     dataset_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> dict[str, Any]:
+) -> CentralDataset:
     """Get a dataset there."""
     path = f"datasets/{dataset_id}"
-    told = await called(request, principal, context, lambda central: central.get(path, CentralDataset))
-    return told.model_dump(mode="json")
+    return await called(request, principal, context, lambda central: central.get(path, CentralDataset))
 
 
 @router.post("/datasets/{dataset_id}/fetch", status_code=HTTPStatus.CREATED)
@@ -96,38 +97,38 @@ async def fetch_central_dataset(
     context: ContextDep,
     service: DatasetServiceDep,
 ) -> schemas.Dataset:
-    """Copy a dataset from there; fetched again, it is the same one."""
-    fetching = lambda central: fetch_dataset(service, central, principal, dataset_id)  # noqa: E731
-    return schemas.Dataset.of(await _taken(fetching, request, response, principal, context, service), principal)
+    """Copy a dataset from there; copied again, it is the same one."""
+    fetch = lambda central: fetch_dataset(service, central, principal, dataset_id)  # noqa: E731
+    return await _fetched(fetch, request, response, principal, context, service)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
 async def create_central_request(
     asked: RequestCreate, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> dict[str, Any]:
+) -> CentralRequest:
     """Create a request there."""
     principal.require("editor")
-    told = await called(request, principal, context, lambda central: central.ask(asked.model_dump()))
-    return redacted(told.model_dump(mode="json"))
+    return _redacted(await called(request, principal, context, lambda central: central.submit(asked.model_dump())))
 
 
 @router.get("/requests")
-async def list_central_requests(request: Request, principal: CurrentPrincipal, context: ContextDep) -> dict[str, Any]:
+async def list_central_requests(
+    request: Request, principal: CurrentPrincipal, context: ContextDep
+) -> CentralRequestList:
     """List the requests there that this installation's token may see, with the parameters of /requests."""
-    asked = dict(request.query_params)
-    told = await called(request, principal, context, lambda central: central.get("requests", CentralRequestList, asked))
-    page = _page(request, told)
-    return page | {"requests": [redacted(each) for each in page["requests"]]}
+    query = dict(request.query_params)
+    page = await called(request, principal, context, lambda central: central.get("requests", CentralRequestList, query))
+    shown = [_redacted(each) for each in page.requests]
+    return page.model_copy(update={"next": _next(request, page.next), "requests": shown})
 
 
 @router.get("/requests/{request_id}")
 async def get_central_request(
     request_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> dict[str, Any]:
+) -> CentralRequest:
     """Get a request there."""
     path = f"requests/{request_id}"
-    told = await called(request, principal, context, lambda central: central.get(path, CentralRequest))
-    return redacted(told.model_dump(mode="json"))
+    return _redacted(await called(request, principal, context, lambda central: central.get(path, CentralRequest)))
 
 
 @router.post("/requests/{request_id}/fetch", status_code=HTTPStatus.CREATED)
@@ -139,33 +140,36 @@ async def fetch_central_request(
     context: ContextDep,
     service: DatasetServiceDep,
 ) -> schemas.Dataset:
-    """Copy a published mosaic from there, as an image; fetched again, it is the same dataset."""
-    fetching = lambda central: fetch_mosaic(service, central, principal, request_id)  # noqa: E731
-    return schemas.Dataset.of(await _taken(fetching, request, response, principal, context, service), principal)
+    """Copy a published mosaic from there, as an image; copied again, it is the same dataset."""
+    fetch = lambda central: fetch_mosaic(service, central, principal, request_id)  # noqa: E731
+    return await _fetched(fetch, request, response, principal, context, service)
 
 
-async def _taken(
-    fetching: Call[tuple[Dataset, bool]],
+async def _fetched(
+    fetch: Call[tuple[Dataset, bool]],
     request: Request,
     response: Response,
     principal: Principal,
     context: Context,
     service: DatasetService,
-) -> Dataset:
-    """The dataset that was fetched, of which the answer says where it is and whether it was there already."""
+) -> schemas.Dataset:
+    """Copy something, and set the location and status of the response."""
 
     def work(budget: Budget) -> tuple[Dataset, bool]:
-        with budget.ending(service.cancelled.set):  # so that no file is converted that nobody waits for
-            return fetching(Central(context.settings, budget))
+        with budget.ending(service.cancelled.set):  # so that no file is converted for a caller who is gone
+            return fetch(Central(context.settings, budget))
 
-    fetched, made = await context.fetches.ask(request, principal.user_id, work)
-    response.headers["Location"] = f"../../../datasets/{fetched.id}"
-    if not made:
+    dataset, created = await context.fetches.run(request, principal.user_id, work)
+    response.headers["Location"] = f"../../../datasets/{dataset.id}"
+    if not created:
         response.status_code = HTTPStatus.OK
-    return fetched
+    return schemas.Dataset.of(dataset, principal)
 
 
-def _page(request: Request, told: CentralDatasetList | CentralRequestList) -> dict[str, Any]:
-    """A page there, with the address here of the next one."""
-    following = f"{request.url.path}?{told.next.partition('?')[2]}" if told.next else None
-    return told.model_dump(mode="json") | {"next": following}
+def _redacted(request: CentralRequest) -> CentralRequest:
+    return CentralRequest.model_validate(redacted(request.model_dump(mode="json")))
+
+
+def _next(request: Request, following: str | None) -> str | None:
+    """The URL here of the next page there."""
+    return f"{request.url.path}?{following.partition('?')[2]}" if following else None

@@ -4,12 +4,10 @@ import hashlib
 import uuid
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import anyio
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from mosaic_crds.spec import Colormap
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from mosaic_api.auth.identity import Principal
 from mosaic_api.central import outbox
@@ -17,77 +15,58 @@ from mosaic_api.context import Context, ContextDep
 from mosaic_api.database import Dataset
 from mosaic_api.datasets import crud, rendering, schemas
 from mosaic_api.datasets.boxes import HALF, TURN, Box, box_around
-from mosaic_api.datasets.input_schemas import LARGEST, DatasetCreate, DatasetPatch
 from mosaic_api.datasets.reader.formats import FORMATS, GEOJSON, IMAGES_TAKEN, VECTORS_TAKEN
+from mosaic_api.datasets.schemas import DatasetCreate, DatasetPatch
 from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.datasets.uploads import announced, cancelled_with, received
 from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.results.schemas import BandValue, PointValues
-from mosaic_api.results.tiles import MOST_ZOOM, TileAddress
+from mosaic_api.results.tiles import TileAddress
+from mosaic_api.routes import parameters
 from mosaic_api.web.body_limit import MOST_BODY_BYTES
 from mosaic_api.web.files import Read, Sent, known, send
-from mosaic_api.web.openapi import files_of
+from mosaic_api.web.openapi import files_of, form_or_json
 from mosaic_api.web.problems import Invalid, NotFound
 from mosaic_api.web.schemas import NO_NUL
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
-FOR_NOW = "private, no-cache"
 A_WHILE = "private, max-age=300"
-"""For tiles: an image may be shared no longer, or moved."""
+"""For tiles, because an image may be moved, or no longer shared."""
 PNG = "image/png"
+BODY = form_or_json(DatasetCreate, f"{IMAGES_TAKEN}, {VECTORS_TAKEN}")
 NUMBER = r"[-+]?\d{1,4}(?:\.\d{0,15})?"
 BBOX = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
-Value = Annotated[float, Query(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 
 def dataset_service(context: ContextDep) -> DatasetService:
-    """What makes datasets here."""
+    """Creates and changes datasets."""
     return DatasetService(context.settings, context.database, context.storage)
 
 
 DatasetServiceDep = Annotated[DatasetService, Depends(dataset_service)]
 
 
-def file_in_form(taken: str) -> dict[str, Any]:
-    """How the file of a form is described, by the formats that are taken."""
-    return {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": taken}}
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """How a body is described that is a form with a file, or JSON without one."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    form = schema | {"properties": schema["properties"] | file_in_form(f"{IMAGES_TAKEN}, {VECTORS_TAKEN}")}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"multipart/form-data": {"schema": form}, "application/json": {"schema": schema}},
-        }
-    }
-
-
 def box_of(text: str | None) -> Box | None:
-    """The box that `bbox` tells; longitudes may lie beyond 180 degrees, as those of a map's view do.
+    """The box in `bbox`; longitudes may exceed 180 degrees, as those of a map's view.
 
     Raises:
-        Invalid: it is no box.
+        Invalid: it is not a box.
     """
     if text is None:
         return None
     west, south, east, north = map(float, text.split(","))
     if not -90 <= south <= north <= 90:
-        raise Invalid(
-            "bbox: west,south,east,north is meant, with south not above north, and within ±90 degrees", "bbox"
-        )
+        raise Invalid("bbox: use west,south,east,north, where south <= north, and both within ±90 degrees", "bbox")
     if west > east:
         if min(west, east) < -HALF or max(west, east) > HALF:
-            raise Invalid("bbox: west > east crosses the antimeridian, and both are within ±180 degrees then", "bbox")
+            raise Invalid("bbox: west > east crosses the antimeridian; then both must be within ±180 degrees", "bbox")
         east += TURN
     return box_around(west, south, east, north)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of(DatasetCreate))
+@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=BODY)
 async def create_dataset(
     request: Request,
     response: Response,
@@ -95,7 +74,8 @@ async def create_dataset(
     context: ContextDep,
     service: DatasetServiceDep,
     idempotency_key: Annotated[
-        uuid.UUID | None, Header(description="made by who sends it: with the same one, nothing is made twice")
+        uuid.UUID | None,
+        Header(description="chosen by the client; repeated calls with the same key create one dataset"),
     ] = None,
 ) -> schemas.Dataset:
     """Create a dataset: an image, a vector file or a point. The content of a file determines its format."""
@@ -110,21 +90,21 @@ async def create_dataset(
         async with received(request, context.settings.max_upload_bytes, size) as upload:
             written()
             content = Content(upload.file.file, upload.file.filename or "file") if upload.file else None
-            keep = partial(service.keep, principal, upload.asked, content, key=idempotency_key)
+            keep = partial(service.keep, principal, upload.fields, content, key=idempotency_key)
             with cancelled_with(request, service.cancelled):
-                dataset, made = await anyio.to_thread.run_sync(keep, limiter=context.working)
+                dataset, created = await anyio.to_thread.run_sync(keep, limiter=context.working)
     response.headers["Location"] = f"datasets/{dataset.id}"
-    if not made:
+    if not created:
         response.status_code = HTTPStatus.OK
     response.headers["ETag"] = f'"{crud.version(dataset)}"'
     return schemas.Dataset.of(dataset, principal)
 
 
 def expect_quota(context: Context, principal: Principal, more: int) -> None:
-    """Refuse an upload before its body is read that the user has no room for.
+    """Refuse an upload that exceeds the user's quota, before its body is read.
 
     Raises:
-        TooLarge: the user has none.
+        TooLarge: it does.
     """
     with context.database.transaction() as session:
         crud.expect_room(session, context.settings, principal.user_id, more)
@@ -138,31 +118,24 @@ def list_datasets(
     bbox: Annotated[
         str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
     ] = None,
-    text: Annotated[
-        str, Query(max_length=100, pattern=NO_NUL, description="that the name, description or creator holds")
-    ] = "",
+    text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="in the name, description or creator")] = "",
     kind: Literal["image", "vector", "point"] | None = None,
     scope: Annotated[crud.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
-    before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: parameters.Before = None,
+    limit: parameters.Limit = 50,
 ) -> schemas.DatasetList:
     """List the datasets that you may see, newest first."""
     with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
-    following = request.url.include_query_params(before=page.datasets[-1].id) if page.more else None
     return schemas.DatasetList(
         datasets=[schemas.Dataset.of(dataset, principal) for dataset in page.datasets],
         total=page.total,
-        next=f"{following.path}?{following.query}" if following else None,
+        next=parameters.next_page(request, page.datasets[-1].id if page.more else None),
     )
 
 
 def found(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> Dataset:
-    """The dataset that a route is about.
-
-    Raises:
-        NotFound: there is none, or it may not be seen.
-    """
+    """The dataset of a route; NotFound if there is none, or it may not be seen."""
     with context.database.transaction() as session:
         return crud.find(session, principal, dataset_id)
 
@@ -172,7 +145,9 @@ FoundDataset = Annotated[Dataset, Depends(found)]
 
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", max_length=1000, description="the ETag of what you saw: 412 if it was changed meanwhile"),
+    Header(
+        alias="If-Match", max_length=1000, description="the ETag that you saw; 412 if the dataset has changed since"
+    ),
 ]
 
 
@@ -262,7 +237,7 @@ async def get_dataset_features(
 ) -> Response:
     """Get the features of a vector file as GeoJSON in degrees; `details.shown` says whether these are all."""
     if dataset.kind != "vector":
-        raise NotFound(f"the dataset {dataset.id} is no vector file")
+        raise NotFound(f"the dataset {dataset.id} is not a vector file")
     return await _sent(dataset, "display", request, principal, context)
 
 
@@ -272,21 +247,19 @@ async def get_dataset_tile(
     dataset: FoundDataset,
     principal: CurrentPrincipal,
     context: ContextDep,
-    z: Annotated[int, Path(ge=0, le=MOST_ZOOM)],
-    x: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
-    y: Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)],
-    colormap: Annotated[Colormap | None, Query(description="of one band; its own if absent")] = None,
-    minimum: Annotated[Value | None, Query(description="the value of the first colour; its own if absent")] = None,
-    maximum: Annotated[Value | None, Query(description="the value of the last colour; its own if absent")] = None,
+    colours: parameters.ColoursQuery,
+    z: parameters.Zoom,
+    x: parameters.TileNumber,
+    y: parameters.TileNumber,
 ) -> Response:
     """Get a tile of a web map (EPSG:3857, 256 pixels) of an image; no data is transparent."""
-    limits = DatasetPatch(minimum=minimum, maximum=maximum).look.get("limits")
-    told = f"{dataset.files} {dataset.details} {colormap} {limits} {z}/{x}/{y}"
-    headers = {"ETag": f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
+    limits = DatasetPatch(minimum=colours.minimum, maximum=colours.maximum).style.get("limits")
+    content_id = f"{dataset.files} {dataset.details} {colours.colormap} {limits} {z}/{x}/{y}"
+    headers = {"ETag": f'"{hashlib.sha256(content_id.encode()).hexdigest()[:32]}"', "Cache-Control": A_WHILE}
     if known(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     between = limits and (limits[0], limits[1])
-    paint = partial(rendering.tile, context.cogs, dataset, TileAddress(z, x, y), colormap, between)
+    paint = partial(rendering.tile, context.cogs, dataset, TileAddress(z, x, y), colours.colormap, between)
     content = await context.reads.run(principal.user_id, paint)
     return Response(content, headers=headers, media_type=PNG)
 
@@ -296,8 +269,8 @@ async def get_dataset_values(
     dataset: FoundDataset,
     principal: CurrentPrincipal,
     context: ContextDep,
-    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, examples=[-123.37])],
-    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])],
+    lon: parameters.Longitude,
+    lat: parameters.Latitude,
 ) -> PointValues:
     """Get the values of all bands of an image at a position."""
     values = partial(rendering.values_at, context.cogs, dataset, lon, lat)
@@ -305,9 +278,11 @@ async def get_dataset_values(
 
 
 async def _sent(dataset: Dataset, role: str, request: Request, principal: Principal, context: Context) -> Response:
-    told = dataset.files.get(role) or (dataset.files.get("original") if role == "display" else None)
-    if told is None:
+    file = dataset.files.get(role) or (dataset.files.get("original") if role == "display" else None)
+    if file is None:
         raise NotFound(f"the dataset {dataset.id} has no file {role}")
-    sent = Sent(told["key"], told["mediaType"], told["name"], f'"{told["sha256"]}"')
+    sent = Sent(file["key"], file["mediaType"], file["name"], f'"{file["sha256"]}"')
     read: Read = partial(context.reads.run, principal.user_id)
-    return await context.reads.run(principal.user_id, partial(send, context.store, sent, request, FOR_NOW, read))
+    return await context.reads.run(
+        principal.user_id, partial(send, context.store, sent, request, parameters.FOR_NOW, read)
+    )

@@ -1,4 +1,4 @@
-"""/estimate, /scenes and /indices: what is known before a request is created."""
+"""/estimate, /scenes and /indices: what to know before creating a request."""
 
 import json
 from functools import cache, partial
@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from mosaic_api.context import ContextDep
 from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.requests import estimates
-from mosaic_api.requests.crud import parse_request, requested
+from mosaic_api.requests.crud import parse_request, validated
 from mosaic_api.requests.schemas import EXAMPLE
 from mosaic_api.web.schemas import ApiModel, Area, Source, Spec
 
@@ -23,22 +23,22 @@ router = APIRouter(tags=["planning"])
 A_DAY = "private, max-age=86400"
 SOURCE_EXAMPLE = {name: EXAMPLE["spec"][name] for name in ("area", "source")}
 PLACEHOLDER = {"bands": ["red"]}
-"""Of a spec must have a product, which the scenes that are there do not depend on."""
+"""A spec needs a product, but its scenes do not depend on it."""
 
 
 class EstimateCreate(ApiModel):
-    """What might be asked for."""
+    """The request to estimate."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"spec": EXAMPLE["spec"]}]})
 
     spec: Spec
     """The spec of a MosaicRequest."""
     scenes: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None
-    """How many there are, where that is known from /scenes."""
+    """Their number, if it is known from /scenes."""
 
 
 class Estimate(ApiModel):
-    """What a mosaic would be."""
+    """The size and cost of a mosaic."""
 
     width: int
     height: int
@@ -47,20 +47,20 @@ class Estimate(ApiModel):
     crs: str
     megapixels: float
     limit_megapixels: float
-    """That this installation allows."""
+    """The limit of this installation."""
     tiles: int
     scenes: int | None
-    """null where nobody has looked."""
+    """null if it is unknown."""
     core_seconds: float
     seconds: float
-    """Until it is there, roughly."""
+    """The approximate time until it is ready."""
     bytes: int
-    """Of the COG."""
+    """The size of the COG."""
     warnings: list[str]
 
     @classmethod
     def of(cls, estimated: estimates.Estimated, most_pixels: int) -> Self:
-        """As it is told."""
+        """The estimate as JSON."""
         grid = estimated.grid
         return cls(
             width=grid.width,
@@ -79,7 +79,7 @@ class Estimate(ApiModel):
 
 
 class SceneSearch(ApiModel):
-    """Where scenes are looked for."""
+    """Where to search scenes."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SOURCE_EXAMPLE]})
 
@@ -90,7 +90,7 @@ class SceneSearch(ApiModel):
 
 
 class IndexConstant(ApiModel):
-    """A number in a formula that has a name."""
+    """A named constant of a formula."""
 
     name: str
     value: float
@@ -103,10 +103,10 @@ class Index(ApiModel):
     name: str
     long_name: str
     domain: str
-    """What it is for: vegetation, water, snow, …"""
+    """Its use: vegetation, water, snow, …"""
     formula: str
     bands: list[str]
-    """By STAC common name."""
+    """STAC common names."""
     reference: str
     constants: list[IndexConstant]
 
@@ -124,9 +124,9 @@ async def estimate_request(
     if not whole:
         quick = await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
         return Estimate.of(quick, settings.max_pixels)
-    wanted = await run_in_threadpool(requested, settings, estimates.NAME, asked.spec)
+    wanted = await run_in_threadpool(validated, settings, estimates.NAME, asked.spec)
     work = partial(estimates.whole, settings, wanted)
-    estimated = await context.lookups.ask(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
+    estimated = await context.lookups.run(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
     return Estimate.of(estimated, settings.max_pixels)
 
 
@@ -138,7 +138,7 @@ async def count_scenes(
     spec = searched.model_dump(exclude_none=True) | {"product": PLACEHOLDER}
     wanted = (await run_in_threadpool(parse_request, context.settings.namespace, estimates.NAME, spec)).spec
     work = partial(estimates.scenes_of, context.settings, wanted)
-    return await context.lookups.ask(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
+    return await context.lookups.run(request, principal.user_id, work, f"scenes {wanted.model_dump_json()}")
 
 
 @router.get("/scenes")
@@ -147,7 +147,7 @@ async def list_local_scenes(request: Request, principal: CurrentPrincipal, conte
     settings = context.settings
     path = settings.store.removeprefix("file://")
     store = None if "://" in path else Path(path).absolute()
-    return await context.lookups.ask(
+    return await context.lookups.run(
         request, principal.user_id, lambda _: scenes_below(settings.gate, store), "scenes here"
     )
 

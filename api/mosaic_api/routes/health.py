@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,13 +10,13 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/healthz")
 async def healthz() -> Response:
-    """It lives."""
+    """The process runs."""
     return Response("ok\n", media_type="text/plain")
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Its database answers, and its background loops work."""
+    """The database answers, and the background loops work."""
     troubles = await context_of(request).health.troubles()
     if troubles:
         raise Unavailable("; ".join(troubles))

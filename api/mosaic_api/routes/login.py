@@ -1,4 +1,4 @@
-"""Logging in and out with a browser: by the OpenID provider, or by a token, as where there is no provider."""
+"""Login and logout in a browser: with the OpenID provider, or with a token."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @router.get(LOGIN)
 def page(request: Request, context: ContextDep, target: Annotated[str, Query()] = "/") -> Response:
-    """The ways to log in."""
+    """The login page."""
     if not _has_sessions(request):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     return _page(request, context, own_path(target))
@@ -34,7 +34,7 @@ def page(request: Request, context: ContextDep, target: Annotated[str, Query()] 
 
 @router.get(START)
 async def start(request: Request, context: ContextDep, target: Annotated[str, Query()] = "/") -> Response:
-    """On to the provider."""
+    """Redirect to the provider."""
     try:
         return await _provider(request, context).start(request, own_path(target))
     except PassingError as error:
@@ -44,40 +44,40 @@ async def start(request: Request, context: ContextDep, target: Annotated[str, Qu
 
 @router.get(CALLBACK)
 async def callback(request: Request, context: ContextDep) -> Response:
-    """Back from the provider."""
+    """Return from the provider."""
     provider = _provider(request, context)
     target = own_path(str(request.session.get(TARGET, "/")))
     try:
         claims = await provider.finish(request)
-        stands_on = await run_in_threadpool(_by_claims, request, context, provider, claims)
+        token_ids = await run_in_threadpool(_by_claims, request, context, provider, claims)
     except (Problem, PassingError) as error:
         return await _refused(request, context, target, error)
-    return _entered(request, stands_on, target)
+    return _entered(request, token_ids, target)
 
 
 @router.post(LOGIN)
 async def by_token(
     request: Request, context: ContextDep, token: Annotated[str, Form()] = "", target: Annotated[str, Form()] = "/"
 ) -> Response:
-    """In with a token."""
+    """Log in with a token."""
     if not _has_sessions(request):
-        raise NotFound("nobody logs in here: there is one user, or programs come with tokens")
+        raise NotFound("this installation has no login: it has a single user, or clients send tokens")
     target = own_path(target)
     try:
-        stands_on = await run_in_threadpool(_by_token, request, context, token.strip())
+        token_ids = await run_in_threadpool(_by_token, request, context, token.strip())
     except Problem as error:
         return await _refused(request, context, target, error)
-    return _entered(request, stands_on, target)
+    return _entered(request, token_ids, target)
 
 
 @router.post("/logout")
 async def logout(request: Request, context: ContextDep) -> Response:
-    """Out, here and, where there is one, at the provider; a copy of the cookie is worth nothing any more."""
+    """Log out, also at the provider if there is one; copies of the cookie become invalid."""
     if not _has_sessions(request):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    stands_on = session_of(request)
+    token_ids = session_of(request)
     request.session.clear()
-    by_provider = await run_in_threadpool(_close, request, context, stands_on)
+    by_provider = await run_in_threadpool(_close, request, context, token_ids)
     address = await context.provider.farewell() if context.provider and by_provider else LOGIN
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
@@ -88,7 +88,7 @@ def _has_sessions(request: Request) -> bool:
 
 def _provider(request: Request, context: Context) -> Provider:
     if context.provider is None or not _has_sessions(request):
-        raise NotFound("this installation knows no OpenID provider")
+        raise NotFound("this installation has no OpenID provider")
     return context.provider
 
 
@@ -109,38 +109,38 @@ def _by_token(request: Request, context: Context, secret: str) -> list[str]:
         return open_session(session, user, request.headers.get("user-agent", ""), token)
 
 
-def _close(request: Request, context: Context, stands_on: Sequence[str]) -> bool:
-    """End a session; whether it stood on the provider's word."""
+def _close(request: Request, context: Context, token_ids: Sequence[str]) -> bool:
+    """End a session; return whether it was opened by the provider."""
     with context.database.transaction() as session:
-        principal = close_session(session, stands_on)
+        principal = close_session(session, token_ids)
         if principal is not None:
             user = f"user/{principal.user_id}"
             audit(session, principal.user_id, "log out", user, address=address_of(request))
-    return principal is not None and len(stands_on) == 1
+    return principal is not None and len(token_ids) == 1
 
 
 async def _refused(request: Request, context: Context, target: str, error: Problem | PassingError) -> Response:
-    """Say why, and write it down; who fails too often is told to wait."""
+    """Show why a login failed, and record it; too many failures must wait."""
     reason = str(error)
     if isinstance(error, Unauthorized | Forbidden):
         try:
             await run_in_threadpool(context.limits.failure, address_of(request))
         except TooMany as too_many:
             return _page(request, context, target, too_many)
-        await run_in_threadpool(_write_down, request, context, reason)
+        await run_in_threadpool(_record_failure, request, context, reason)
     else:
         _log.warning("%s", reason)
     return _page(request, context, target, error)
 
 
-def _write_down(request: Request, context: Context, reason: str) -> None:
+def _record_failure(request: Request, context: Context, reason: str) -> None:
     with context.database.transaction() as session:
         audit(session, None, "failed login", "login", reason=reason, address=address_of(request))
 
 
-def _entered(request: Request, stands_on: list[str], target: str) -> Response:
+def _entered(request: Request, token_ids: list[str], target: str) -> Response:
     request.session.clear()
-    request.session[SESSION_TOKENS] = stands_on
+    request.session[SESSION_TOKENS] = token_ids
     return RedirectResponse(target, HTTPStatus.SEE_OTHER, headers={"Cache-Control": "no-store"})
 
 
@@ -150,6 +150,6 @@ def _page(request: Request, context: Context, target: str, error: Problem | Pass
         status, headers = error.status, {**headers, **error.headers}
     elif error is not None:
         status = HTTPStatus.SERVICE_UNAVAILABLE
-    told: dict[str, Any] = {"target": target, "message": str(error) if error else "", "start": START}
-    told["provider"] = context.provider.name if context.provider else ""
-    return _templates.TemplateResponse(request, "login.html", told, status, headers)
+    values: dict[str, Any] = {"target": target, "message": str(error) if error else "", "start": START}
+    values["provider"] = context.provider.name if context.provider else ""
+    return _templates.TemplateResponse(request, "login.html", values, status, headers)

@@ -1,4 +1,4 @@
-"""/metrics: what Prometheus reads. Counts alone, no names; for the network inside: no ingress leads here."""
+"""/metrics, for Prometheus in the internal network: no ingress exposes it. It has counts, but no names."""
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from mosaic_api.context import ContextDep
 from mosaic_api.dependencies import CurrentPrincipal, reauthenticated, require_principal
 from mosaic_api.requests import crud, schemas
+from mosaic_api.routes.parameters import Before, Limit, next_page
 from mosaic_api.web.problems import NotFound, Unauthorized
 from mosaic_api.web.schemas import NO_NUL
 
@@ -41,18 +42,17 @@ def list_requests(
     principal: CurrentPrincipal,
     context: ContextDep,
     phase: Annotated[list[Phase], Query()] = [],  # noqa: B006 (FastAPI copies it)
-    text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="that the name holds")] = "",
-    before: Annotated[uuid.UUID | None, Query(description="the last one of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="in the name")] = "",
+    before: Before = None,
+    limit: Limit = 50,
 ) -> schemas.RequestList:
     """List the requests that you may see, newest first."""
     with context.database.transaction() as session:
         page = crud.listed(session, principal, crud.Filter(phase, text, before, limit))
-    following = http.url.include_query_params(before=page.requests[-1].id) if page.more else None
     return schemas.RequestList(
         requests=[schemas.Request.of(request, principal, whole=False) for request in page.requests],
         total=page.total,
-        next=f"{following.path}?{following.query}" if following else None,
+        next=next_page(http, page.requests[-1].id if page.more else None),
     )
 
 
@@ -103,7 +103,7 @@ async def watch_request(
             except NotFound:
                 return None
 
-    async def told() -> AsyncIterator[ServerSentEvent]:
+    async def events() -> AsyncIterator[ServerSentEvent]:
         before = None
         async for _ in context.changes.of("requests", request_id):
             try:
@@ -118,12 +118,12 @@ async def watch_request(
             before = now
 
     if await run_in_threadpool(look) is None:
-        raise NotFound(f"there is no mosaic {request_id}, or it is not yours")
-    return _Counted(told(), context.streams.slot(principal.user_id))
+        raise NotFound(f"there is no request {request_id}, or it is not yours")
+    return _Counted(events(), context.streams.slot(principal.user_id))
 
 
 class _Counted(EventSourceResponse):
-    """A stream that has a slot of its user from its beginning to its end."""
+    """A stream that holds a slot of its user."""
 
     def __init__(self, content: AsyncIterator[ServerSentEvent], slot: AbstractContextManager[None]) -> None:
         super().__init__(content)

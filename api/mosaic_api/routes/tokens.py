@@ -1,4 +1,4 @@
-"""/tokens: secrets with which programs act as a user; users see and change only their own."""
+"""/tokens: secrets with which programs act as a user. Users only see and change their own."""
 
 import uuid
 from http import HTTPStatus

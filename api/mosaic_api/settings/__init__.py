@@ -5,14 +5,13 @@ from mosaic_api.settings.installation import (
     ENV_CENTRAL_URL,
     ENV_CLUSTER,
     ENV_DATABASE,
-    NOBODY,
     SECRETS,
-    Oidc,
     Settings,
     database_if_named,
     database_of,
     origin_of,
 )
+from mosaic_api.settings.oidc import NOBODY, Oidc
 
 __all__ = [
     "ENV_CENTRAL_TOKEN",

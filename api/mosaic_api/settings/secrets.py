@@ -1,4 +1,4 @@
-"""How a server keeps its secrets from the processes beside it that read files from strangers."""
+"""Hides a server's secrets from the processes beside it that read untrusted files."""
 
 import logging
 import subprocess
@@ -16,13 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 def guard_secrets(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Take the secrets out of the environment, and hide what the kernel shows others of this process.
+    """Remove the secrets from the environment, which children inherit, and hide this process's memory from others.
 
-    Args:
-        environment: of this process, which its children inherit.
-
-    Returns:
-        the environment as it was.
+    Returns the environment as it was.
     """
     whole = dict(environment)
     for name in SECRETS & environment.keys():
@@ -32,7 +28,7 @@ def guard_secrets(environment: MutableMapping[str, str]) -> dict[str, str]:
 
 
 def log_isolation() -> None:
-    """Log how the processes that read files from strangers are isolated here; a process tries it, in the background."""
+    """Log how processes that read untrusted files are isolated; a background process tries it."""
     Thread(target=_probe, name="isolation", daemon=True).start()
 
 
@@ -41,8 +37,8 @@ def _probe() -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        _log.warning("the isolation of processes that read files cannot be tried: %s", error)
+        _log.warning("cannot test the isolation of processes that read files: %s", error)
         return
-    told = done.stdout.strip() or f"not isolated ({done.stderr.strip()[-200:]})"
-    lacking = [wall for wall in _NEEDED if f"{wall}" not in told.partition(";")[0]]
-    _log.log(logging.WARNING if lacking else logging.INFO, "processes that read files from strangers are %s", told)
+    isolation = done.stdout.strip() or f"not isolated ({done.stderr.strip()[-200:]})"
+    lacking = [wall for wall in _NEEDED if wall not in isolation.partition(";")[0]]
+    _log.log(logging.WARNING if lacking else logging.INFO, "processes that read untrusted files are %s", isolation)

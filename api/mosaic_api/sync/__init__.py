@@ -1,6 +1,6 @@
-"""Rows become MosaicRequests, and what the cluster tells of these becomes rows: observe, decide, act, whenever needed.
+"""Synchronizes the rows of requests with the MosaicRequests of a cluster: observe, decide, act.
 
-Either side may be away for any time. Any number of processes may run it; the database lets one of them work.
+Either side may be unavailable for any time. Several processes may run it; a lock in the database lets one of them work.
 """
 
 from mosaic_api.sync.runner import run_sync

@@ -1,7 +1,7 @@
-"""What is decided, done: in the cluster, in the database, in the store.
+"""Carries out decisions in the cluster, the database and the store.
 
-Each change of a row is made only where the row is still as it was when the decision was made, and so may be tried by
-two at once. What a watch told may be old, so that nothing is believed to have come or gone without being asked for.
+A row only changes if it is still as it was at the decision, so two processes may try the same. A watch may lag behind,
+so the cluster is asked again before anything counts as created or deleted.
 """
 
 import json
@@ -32,25 +32,25 @@ from mosaic_api.sync.observed import Resource, Row, followed
 from mosaic_api.sync.rows import wait
 
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
-"""What the API server answers to a request that it will never take."""
+"""Responses of the API server to a request that it will never accept."""
 
 
 class LookAgainError(PassingError):
-    """Something is not as it seemed; a new look will show how it is."""
+    """The state has changed since the decision; observe again."""
 
 
 class Actor:
-    """Does what is decided."""
+    """Carries out decisions."""
 
     def __init__(self, namespace: str, database: Database, store: Store, cluster: Cluster) -> None:
         self._namespace = namespace
         self._database, self._store, self._cluster = database, store, cluster
 
     def do(self, action: to_do.Action) -> None:
-        """Do one thing.
+        """Carry out an action.
 
         Raises:
-            PassingError: it cannot be done now.
+            PassingError: it is not possible now.
         """
         match action:
             case to_do.Apply(row):
@@ -68,7 +68,7 @@ class Actor:
                     request = _unchanged(session, row)
                     writer = StatusWriter(request.status, now())
                     writer.cancel("it was not applied to the cluster yet")
-                    crud.tell(request, writer.status)
+                    crud.set_status(request, writer.status)
             case to_do.Rename(row):
                 self._rename(row)
             case to_do.Lose(row):
@@ -82,26 +82,26 @@ class Actor:
         definition = self._definition()
         try:
             with self._database.transaction() as session:
-                request = _unchanged(session, row)  # locked until its uid stands in it, so that nobody applies it twice
+                request = _unchanged(session, row)  # locked until it has the uid, so that nobody applies it twice
                 resource = self._cluster.apply(row)
                 if resource.row != str(row.id):
-                    raise LookAgainError(f"{row.name} was taken in the cluster a moment ago")
+                    raise LookAgainError(f"the name {row.name} was just used in the cluster")
                 request.uid, request.crd = resource.uid, definition.uid
-                _tell(request, resource.status)
+                _set_status(request, resource.status)
         except ApiError as error:
             self._refused(row, error)
 
     def _refused(self, row: Row, error: ApiError) -> None:
-        """Say in the row why the cluster did not take it."""
+        """Write the cluster's refusal into the row."""
         for_good = error.status in _REFUSED
         if error.status == HTTPStatus.CONFLICT or (for_good and self._cluster.find(row.name) is not None):
-            raise LookAgainError(f"{row.name} was taken in the cluster a moment ago") from error
+            raise LookAgainError(f"the name {row.name} was just used in the cluster") from error
         with self._database.transaction() as session:
             request = _unchanged(session, row)
             if for_good:
                 writer = StatusWriter(request.status, now())
                 writer.reject(f"The cluster rejects the request: {error}")
-                crud.tell(request, writer.status)
+                crud.set_status(request, writer.status)
                 return
             wait(request, messages.waiting_for_cluster(str(error)))
         raise error
@@ -124,14 +124,14 @@ class Actor:
             if resource.cancelled and request.cancelled is None:
                 request.cancelled = now()
             request.spec = _executed_like(request.spec, resource)
-            _tell(request, status)
+            _set_status(request, status)
         if trouble is not None:
             raise trouble
 
     def _fetch_item(self, row: Row) -> None:
         item = self._item(row.name, row.uid or "")
         if item is None:
-            raise PassingError(f"the mosaic {row.name} is published, and its Item is not in the store")
+            raise PassingError(f"the mosaic {row.name} is published, but its Item is not in the store")
         with self._database.transaction() as session:
             _unchanged(session, row).item = item
 
@@ -141,7 +141,7 @@ class Actor:
             raise LookAgainError(f"{row.name} is still in the cluster")
         definition = self._definition()
         results = Results(self._namespace, row.name, row.uid or "")
-        # what was published before anybody here heard of it is not lost
+        # what was published before this process noticed is not lost
         unheard = not row.removed and (row.lacks_item or not row.over)
         item = results.item(self._store) if unheard else None
         with self._database.transaction() as session:
@@ -150,14 +150,14 @@ class Actor:
             if item is not None:
                 request.item = json.loads(item)
                 writer.publish(results.summary(item, self._store))
-                crud.tell(request, writer.status)
+                crud.set_status(request, writer.status)
             elif not row.over and not row.removed and not row.cancelled and request.crd != definition.uid:
                 request.uid = request.crd = request.started = None
                 wait(request, messages.waiting_for_cluster("its CustomResourceDefinition was replaced"))
                 return
             elif not row.over:
                 writer.cancel("" if row.cancelled else "its MosaicRequest was deleted in the cluster")
-                crud.tell(request, writer.status)
+                crud.set_status(request, writer.status)
                 audit(session, None, "lose", f"request/{request.id}", name=request.name)
             request.gone = now()
 
@@ -171,15 +171,15 @@ class Actor:
             namespace=self._namespace,
             name=resource.name,
             origin="cluster",
-            shared=not resource.row,  # one whose row is lost was somebody's: administrators see it, and may share it
+            shared=not resource.row,  # if its row is lost, it had an owner: only administrators see it
             created=resource.created,
             spec=resource.spec,
             uid=resource.uid,
             crd=definition.uid,
             cancelled=now() if resource.cancelled else None,
         )
-        _tell(request, resource.status)
-        with suppress(IntegrityError), self._database.transaction() as session:  # somebody else was faster
+        _set_status(request, resource.status)
+        with suppress(IntegrityError), self._database.transaction() as session:  # another process was faster
             session.add(request)
             audit(session, None, "appear", f"request/{request.id}", name=request.name, row=resource.row)
 
@@ -197,17 +197,17 @@ class Actor:
                 self._store.delete(key)
         with self._database.transaction() as session:
             session.delete(_unchanged(session, row))
-            mark_orphaned(session, folders)  # the pod of a lost node may write on
+            mark_orphaned(session, folders)  # the pod of a lost node may still write
 
     def _item(self, name: str, uid: str) -> dict[str, Any] | None:
         content = Results(self._namespace, name, uid).item(self._store)
         return None if content is None else dict(json.loads(content))
 
     def _definition(self) -> Definition:
-        """The definition of MosaicRequests, which must be there to stay.
+        """The definition of MosaicRequests.
 
         Raises:
-            PassingError: it is not, so that nothing can be said of requests.
+            PassingError: it is missing or being deleted, which says nothing about requests.
         """
         found = self._cluster.definition()
         if found is None or found.leaving:
@@ -219,17 +219,17 @@ def _unchanged(session: Session, row: Row) -> Request:
     """The row, locked.
 
     Raises:
-        LookAgainError: it is not as it was.
+        LookAgainError: it has changed.
     """
     request = session.get(Request, row.id, with_for_update={"of": Request})
     if request is None or request.changed != row.changed:
-        raise LookAgainError(f"{row.name} has changed meanwhile")
+        raise LookAgainError(f"{row.name} has changed in the meantime")
     return request
 
 
-def _tell(request: Request, status: Mapping[str, Any]) -> None:
-    """Take over a status with the times that it tells."""
-    crud.tell(request, status)
+def _set_status(request: Request, status: Mapping[str, Any]) -> None:
+    """Set a status with the times in it."""
+    crud.set_status(request, status)
     if "startTime" in status:
         request.started = datetime.fromisoformat(status["startTime"])
     if request.completed is not None and "completionTime" in status:
@@ -237,7 +237,7 @@ def _tell(request: Request, status: Mapping[str, Any]) -> None:
 
 
 def _executed_like(spec: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
-    """A spec with what kubectl changed of its execution."""
+    """A spec with the fields of execution that kubectl changed."""
     if followed(spec) == resource.execution:
         return dict(spec)
     return dict(spec) | {"execution": (spec.get("execution") or {}) | resource.execution}

@@ -1,4 +1,4 @@
-"""What to do about the rows and the MosaicRequest of a name: a pure function of what is seen and the time."""
+"""Decides what to do about the rows and the MosaicRequest of a name: a pure function of observed state and time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from mosaic_crds.lifecycle import Phase
 from mosaic_api.sync.observed import Observed, Resource, Row, followed
 
 LINGERING = timedelta(seconds=60)
-"""For so long the pods of a request that was deleted at work may go on writing; then its files are deleted."""
+"""How long the pods of a deleted running request may still write; then its files are deleted."""
 
 
 @dataclass(frozen=True)
 class Apply:
-    """Ask the cluster for the mosaic of a row."""
+    """Apply the MosaicRequest of a row."""
 
     row: Row
 
 
 @dataclass(frozen=True)
 class TakeOver:
-    """Write into its row what the cluster tells of a request."""
+    """Write the state of a MosaicRequest into its row."""
 
     row: Row
     resource: Resource
@@ -30,14 +30,14 @@ class TakeOver:
 
 @dataclass(frozen=True)
 class FetchItem:
-    """Read the Item of a published mosaic from the store."""
+    """Read the Item of a published mosaic."""
 
     row: Row
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """Let the cluster stop the work on a request."""
+    """Cancel a MosaicRequest."""
 
     row: Row
     uid: str
@@ -45,7 +45,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete a request in the cluster."""
+    """Delete a MosaicRequest."""
 
     row: Row
     uid: str
@@ -53,28 +53,28 @@ class Delete:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Write down that a row was cancelled before the cluster was asked."""
+    """Cancel a row that was not applied yet."""
 
     row: Row
 
 
 @dataclass(frozen=True)
 class Rename:
-    """Give a row another name, since its own was taken in the cluster by another request."""
+    """Rename a row whose name another MosaicRequest has."""
 
     row: Row
 
 
 @dataclass(frozen=True)
 class Lose:
-    """Write down that the request of a row has gone from the cluster, once it is sure that somebody deleted it."""
+    """Record that the MosaicRequest of a row is gone, after making sure that it was deleted."""
 
     row: Row
 
 
 @dataclass(frozen=True)
 class Adopt:
-    """Make a row of a request that was applied with kubectl."""
+    """Create a row for a MosaicRequest that was applied with kubectl."""
 
     resource: Resource
 
@@ -88,7 +88,7 @@ class Forget:
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after a while, though nothing may be heard."""
+    """Observe again after some time, even without a change."""
 
     seconds: float
 
@@ -97,11 +97,9 @@ Action: TypeAlias = Apply | TakeOver | FetchItem | Cancel | Delete | GiveUp | Re
 
 
 def decide(seen: Observed, now: datetime) -> list[Action]:
-    """What to do, in this order; every action may be done again, or be cut off, and the next look sees what is left.
+    """What to do, in this order. Every action may be repeated or interrupted; the next observation shows what is left.
 
-    Args:
-        seen: the rows and the MosaicRequest of a name.
-        now: with a zone.
+    `now` has a time zone.
     """
     actions: list[Action] = []
     for row in seen.rows:
@@ -113,7 +111,7 @@ def decide(seen: Observed, now: datetime) -> list[Action]:
 
 
 def _removal(row: Row, own: Resource | None, now: datetime) -> Iterator[Action]:
-    """What is left to do until nothing is left of a row that nobody wants any more."""
+    """The next step to delete everything of a removed row."""
     if own is not None:
         if not own.leaving:
             yield Delete(row, own.uid)
@@ -128,7 +126,7 @@ def _removal(row: Row, own: Resource | None, now: datetime) -> Iterator[Action]:
 
 
 def _progress(row: Row, own: Resource | None, seen: Observed) -> Iterator[Action]:
-    """What is left to do until a row and its request say the same."""
+    """The next step to make a row and its MosaicRequest agree."""
     if own is not None:
         if _differs(row, own):
             yield TakeOver(row, own)
@@ -150,7 +148,7 @@ def _progress(row: Row, own: Resource | None, seen: Observed) -> Iterator[Action
 
 
 def _differs(row: Row, own: Resource) -> bool:
-    """Whether the cluster tells what the row does not say."""
+    """Whether the MosaicRequest has something that the row does not."""
     return (
         row.uid != own.uid
         or row.status != own.status

@@ -1,4 +1,4 @@
-"""The API server, as far as the sync uses it: each call here is a verb in the chart's Role."""
+"""The sync's calls to the API server; each is a verb in the chart's Role."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -20,14 +20,14 @@ from mosaic_crds.request import request_manifest
 from mosaic_api.sync.observed import Resource, Row
 
 MANAGER = "mosaic-api"
-"""As which it applies what it applies."""
+"""The field manager of what it applies."""
 TIMEOUT_SECONDS = 15
 WATCH_SECONDS = 240
-"""After which the API server ends a watch, and another one begins."""
+"""After this time the API server ends a watch, and the next one begins."""
 SILENT_SECONDS = 90
-"""A watch in which nothing was heard for so long is opened anew: bookmarks come each minute, so it may be dead."""
+"""A watch without anything for so long is opened again: bookmarks come each minute, so it may be dead."""
 PAGE = 100
-"""Requests of a list that are read at once; one may take more than a megabyte."""
+"""Requests in one response; one may have more than a megabyte."""
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -36,10 +36,10 @@ _METHODS = {"list": "GET", "watch": "GET", "get": "GET", "patch": "PATCH", "dele
 
 
 class ApiError(PassingError):
-    """The API server refused, or did not answer.
+    """The API server refused a call, or did not answer.
 
     Attributes:
-        status: of HTTP; 0 where there was no answer.
+        status: of HTTP; 0 without a response.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -48,24 +48,24 @@ class ApiError(PassingError):
 
 
 class Definition(NamedTuple):
-    """The CustomResourceDefinition of MosaicRequests: which one it is, and whether it is being deleted."""
+    """The CustomResourceDefinition of MosaicRequests, and whether it is being deleted."""
 
     uid: str
     leaving: bool
 
 
 class Change(NamedTuple):
-    """What a watch tells: ADDED, MODIFIED or DELETED, and the request as it was then."""
+    """An event of a watch: ADDED, MODIFIED or DELETED, and the request at that time."""
 
     kind: str
     resource: Resource
 
 
 def configuration() -> Configuration:
-    """How the API server is reached: as the pod's service account, else by the user's kubeconfig.
+    """The connection to the API server: the pod's service account, or else the user's kubeconfig.
 
     Raises:
-        RequestError: neither is there.
+        RequestError: there is neither.
     """
     found = Configuration()
     try:
@@ -74,16 +74,13 @@ def configuration() -> Configuration:
         else:
             config.load_kube_config(client_configuration=found)
     except ConfigException as error:
-        raise RequestError(f"there is no way to a Kubernetes cluster: {error}") from error
-    found.retries = False  # whoever calls tries again
+        raise RequestError(f"no access to a Kubernetes cluster: {error}") from error
+    found.retries = False  # callers try again
     return found
 
 
 class Cluster:
-    """Calls to the API server about the MosaicRequests of a namespace; every one raises ApiError.
-
-    May be used by several threads at once.
-    """
+    """Calls to the API server about the MosaicRequests of a namespace; all raise ApiError. Threads may share it."""
 
     def __init__(self, found: Configuration, namespace: str) -> None:
         self._client = ApiClient(found)
@@ -91,7 +88,7 @@ class Cluster:
         self._namespace = namespace
 
     def list(self) -> tuple[list[Resource], str]:
-        """All requests, and the version from which a watch goes on."""
+        """All requests, and the version from which to watch."""
         found: list[Resource] = []
         query = {"limit": str(PAGE)}
         while True:
@@ -102,17 +99,17 @@ class Cluster:
                 return found, str(page["metadata"]["resourceVersion"])
 
     def find(self, name: str) -> Resource | None:
-        """The request of a name, as it is now and not as a watch last told."""
+        """The current request with a name, not the one of the last watch event."""
         found = self._call("list", self._path, fieldSelector=f"metadata.name={name}")["items"]
         return _slim(found[0]) if found else None
 
     def watch(self, version: str) -> Iterator[Change | str]:
-        """Changes since a version until the server ends the watch; after each, as text, the version it has reached."""
+        """Changes since a version until the server ends the watch; after each, the version that is reached, as text."""
         query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
         query["timeoutSeconds"] = str(WATCH_SECONDS)
-        answer = self._open("watch", self._path, query=query, timeout=SILENT_SECONDS)
-        with closing(answer):
-            for line in _lines(answer):
+        response = self._open("watch", self._path, query=query, timeout=SILENT_SECONDS)
+        with closing(response):
+            for line in _lines(response):
                 kind, document = line["type"], line["object"]
                 if kind == "ERROR":
                     raise ApiError(int(document.get("code", 0)), str(document.get("message", "the watch failed")))
@@ -121,7 +118,7 @@ class Cluster:
                 yield str(document["metadata"]["resourceVersion"])
 
     def apply(self, row: Row) -> Resource:
-        """Ask for the mosaic of a row, or find it asked for."""
+        """Apply the MosaicRequest of a row; it may be applied already."""
         document = request_manifest(
             row.name,
             row.spec,
@@ -134,12 +131,12 @@ class Cluster:
         return _slim(self._call("patch", path, document, APPLY, fieldManager=MANAGER))
 
     def cancel(self, name: str, uid: str) -> None:
-        """Let the work on this very request stop."""
+        """Cancel this request, not another one of its name."""
         patch = {"metadata": {"uid": uid}, "spec": {"execution": {"cancel": True}}}
         self._call("patch", f"{self._path}/{name}", patch, MERGE_PATCH, fieldManager=MANAGER)
 
     def delete(self, name: str, uid: str) -> None:
-        """Delete this very request; one that is not there is deleted already."""
+        """Delete this request, not another one of its name; it may be deleted already."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             self._call("delete", f"{self._path}/{name}", options)
@@ -148,7 +145,7 @@ class Cluster:
                 raise
 
     def definition(self) -> Definition | None:
-        """The definition of MosaicRequests; None where there is none."""
+        """The definition of MosaicRequests; None if there is none."""
         try:
             found = self._call("get", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
         except ApiError as error:
@@ -160,11 +157,11 @@ class Cluster:
     def _call(
         self, verb: str, path: str, body: Mapping[str, Any] | None = None, content: str = JSON, **query: str
     ) -> dict[str, Any]:
-        with closing(self._open(verb, path, body, content, query)) as answer:
+        with closing(self._open(verb, path, body, content, query)) as response:
             try:
-                return dict(_JSON.decode(answer.data.decode()))
+                return dict(_JSON.decode(response.data.decode()))
             except (urllib3.exceptions.HTTPError, ValueError) as error:
-                raise ApiError(0, f"the API server's answer is cut off: {error}") from error
+                raise ApiError(0, f"the API server's response is incomplete: {error}") from error
 
     def _open(
         self,
@@ -175,7 +172,7 @@ class Cluster:
         query: Mapping[str, str] = MappingProxyType({}),
         timeout: float = TIMEOUT_SECONDS,
     ) -> urllib3.BaseHTTPResponse:
-        """Begin a call; the answer is to be closed."""
+        """Open a response, which the caller closes."""
         try:
             prepared = self._client.param_serialize(
                 _METHODS[verb],
@@ -186,36 +183,36 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             called = self._client.call_api(*prepared, _request_timeout=(TIMEOUT_SECONDS, timeout))
-            answer: urllib3.BaseHTTPResponse = called.response
+            response: urllib3.BaseHTTPResponse = called.response
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, f"the API server does not answer: {error}") from error
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            with closing(answer):
-                raise ApiError(answer.status, _message(answer))
-        return answer
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            with closing(response):
+                raise ApiError(response.status, _message(response))
+        return response
 
 
-def _message(answer: urllib3.BaseHTTPResponse) -> str:
-    """What the API server says to a refusal."""
+def _message(response: urllib3.BaseHTTPResponse) -> str:
+    """The API server's message in a refusal."""
     try:
-        text = answer.data
+        text = response.data
     except urllib3.exceptions.HTTPError:
         text = b""
     try:
         return str(_JSON.decode(text.decode())["message"])
     except (ValueError, KeyError, TypeError):
-        return text[:200].decode(errors="replace") or f"HTTP status {answer.status}"
+        return text[:200].decode(errors="replace") or f"HTTP status {response.status}"
 
 
-def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
-    """The JSON documents of a stream, one a line."""
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+    """The JSON documents of a stream, one in each line."""
     rest = b""
     try:
-        for chunk in answer.stream(amt=None):
+        for chunk in response.stream(amt=None):
             *whole, rest = (rest + chunk).split(b"\n")
             yield from (_JSON.decode(line.decode()) for line in whole if line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ApiError(0, f"the watch broke off: {error}") from error
+        raise ApiError(0, f"the watch was interrupted: {error}") from error
 
 
 def _path(api_version: str, namespace: str) -> str:
@@ -224,6 +221,6 @@ def _path(api_version: str, namespace: str) -> str:
 
 
 def _slim(document: Mapping[str, Any]) -> Resource:
-    """A request without what nobody here reads."""
+    """A request without fields that are not needed here."""
     metadata = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
     return Resource({**document, "metadata": metadata})

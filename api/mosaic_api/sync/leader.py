@@ -1,4 +1,4 @@
-"""One process works, the others wait: the holder of a lock in the database, which ends with its connection."""
+"""Leader election by a lock in the database, which ends with its connection."""
 
 import logging
 import threading
@@ -13,9 +13,9 @@ from mosaic_api.database import Database
 from mosaic_api.database.workforce import SYNC_LOCK, expect
 
 TRY_SECONDS = 2.0
-"""Between looks whether the lock is free, or still held."""
+"""Interval of checks whether the lock is free, or still held."""
 _LOST_IN_SECONDS = 25
-"""After so long the server ends the connection of a machine that has vanished, and with it the lock."""
+"""When the server ends the connection of a vanished machine, and with it the lock."""
 _log = logging.getLogger(__name__)
 
 
@@ -25,30 +25,30 @@ def lead(
     stop: threading.Event,
     beat: Beat = lambda: None,
 ) -> None:
-    """Wait for the lock and work while it is held; wait again where it is lost, until it is time to stop.
+    """Work while this process holds the lock; wait for it whenever it does not, until `stop` is set.
 
-    For a moment after a lock is lost two may be at work; whatever the work does must bear that.
+    For a moment after a lock is lost, two processes may work, which must do no harm.
 
     Args:
-        database: holds the lock.
-        work: done while the lock is held, until the event that it is given is set.
-        stop: ends all.
-        beat: called while it waits or works.
+        database: has the lock.
+        work: runs while the lock is held, until its event is set.
+        stop: ends everything.
+        beat: called regularly.
 
     Raises:
-        OtherKindError: executors work off what is in the database.
+        OtherKindError: executors process the requests of the database.
     """
     while not stop.is_set():
         try:
             with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.detach()  # the lock ends with this connection, which nobody else gets
+                connection.detach()  # the lock ends with this connection, which must not be reused
                 _notice_loss(connection)
                 if _await_lock(connection, stop, beat):
                     with database.transaction() as session:
                         expect(session, "cluster")
                     _work(connection, work, stop, beat)
-                    stop.wait(TRY_SECONDS)  # where the work ended by itself, after a fault
-        except (SQLAlchemyError, PassingError) as error:  # after a lost connection also what it says of its own state
+                    stop.wait(TRY_SECONDS)  # if the work ended after an error
+        except (SQLAlchemyError, PassingError) as error:  # also errors of a lost connection's own state
             _log.warning("the database does not answer: %s; trying again", " ".join(str(error).split()))
             stop.wait(TRY_SECONDS)
             beat()
@@ -60,9 +60,9 @@ def _notice_loss(connection: Connection) -> None:
 
 
 def _await_lock(connection: Connection, stop: threading.Event, beat: Beat) -> bool:
-    """Whether the lock was got before it was time to stop."""
-    asked = text("SELECT pg_try_advisory_lock(hashtext(:lock))")
-    while not connection.scalar(asked, {"lock": SYNC_LOCK}):
+    """Wait for the lock; return whether this process has it before it must stop."""
+    attempt = text("SELECT pg_try_advisory_lock(hashtext(:lock))")
+    while not connection.scalar(attempt, {"lock": SYNC_LOCK}):
         if stop.wait(TRY_SECONDS):
             return False
         beat()
@@ -70,10 +70,10 @@ def _await_lock(connection: Connection, stop: threading.Event, beat: Beat) -> bo
 
 
 def _work(connection: Connection, work: Callable[[threading.Event], None], stop: threading.Event, beat: Beat) -> None:
-    """Work until it is time to stop, the work ends or the connection is lost."""
+    """Work until `stop` is set, the work ends or the connection is lost."""
     over = threading.Event()
     worker = threading.Thread(target=work, args=(over,), name="sync", daemon=True)
-    _log.info("this process keeps rows and MosaicRequests in step")
+    _log.info("this process synchronizes rows and MosaicRequests")
     worker.start()
     try:
         while worker.is_alive() and not stop.wait(TRY_SECONDS):

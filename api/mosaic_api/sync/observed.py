@@ -1,4 +1,4 @@
-"""What a decision rests on: the rows of a name, and the MosaicRequest of that name in the cluster."""
+"""Observed state: the rows of a name, and the MosaicRequest of that name in the cluster."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,34 +13,34 @@ from mosaic_crds.spec import Execution
 from mosaic_api.database.models import Request
 
 FOLLOWED = ("parallelism", "suspend")
-"""What kubectl may change of `spec.execution` at any time; `cancel` is a wish, and stands in a column of its own."""
+"""Fields of `spec.execution` that kubectl may change at any time; `cancel` has a column of its own."""
 _DEFAULTS = {name: Execution.model_fields[name].default for name in FOLLOWED}
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A MosaicRequest as the API server gave it."""
+    """A MosaicRequest from the API server."""
 
     document: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """Of the request."""
+        """Its name."""
         return str(self.document["metadata"]["name"])
 
     @property
     def uid(self) -> str:
-        """Of this very request: one that is applied again under its name has another."""
+        """Its uid; another request with the same name has another."""
         return str(self.document["metadata"]["uid"])
 
     @property
     def row(self) -> str:
-        """The id of the row that it was applied for; empty if nobody says so."""
+        """The id of its row, from its annotation; empty without one."""
         return str(self.document["metadata"].get("annotations", {}).get(ANNOTATION_ROW, ""))
 
     @property
     def created(self) -> datetime:
-        """When it was applied."""
+        """When it was created."""
         return datetime.fromisoformat(self.document["metadata"]["creationTimestamp"])
 
     @property
@@ -50,39 +50,39 @@ class Resource:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What is asked for."""
+        """Its spec."""
         return dict(self.document["spec"])
 
     @property
     def cancelled(self) -> bool:
-        """Whether it is wished that it stops."""
+        """Whether it is cancelled."""
         return bool(self.spec.get("execution", {}).get("cancel"))
 
     @property
     def execution(self) -> dict[str, Any]:
-        """What may be changed of it at any time."""
+        """The fields of execution that may change."""
         return followed(self.spec)
 
     @property
     def status(self) -> dict[str, Any]:
-        """What the operator tells; of a request that it has not seen yet, that it waits."""
+        """The operator's status; Pending before there is one."""
         return {"phase": str(Phase.PENDING)} | dict(self.document.get("status") or {})
 
 
 def followed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """How a spec wants to be executed, as far as that may change."""
+    """The fields of a spec's execution that may change."""
     execution = spec.get("execution") or {}
     return {name: execution.get(name, default) for name, default in _DEFAULTS.items()}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of `mosaics` as it was when it was looked at; its attributes are the columns' own.
+    """A snapshot of a row of `requests`; its attributes are the columns.
 
     Attributes:
         owner: the id of the user.
-        has_item: whether the STAC Item is known.
-        changed: by which one sees whether it is still so.
+        has_item: whether the row has the STAC Item.
+        changed: shows whether the row has changed since.
     """
 
     id: uuid.UUID
@@ -101,7 +101,7 @@ class Row:
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """As it is now."""
+        """The current state of a row."""
         return cls(
             id=request.id,
             name=request.name,
@@ -120,21 +120,21 @@ class Row:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether it has finished."""
         return self.phase in TERMINAL
 
     @property
     def lacks_item(self) -> bool:
-        """Whether its mosaic is published, and its Item is not known yet."""
+        """Whether the mosaic is published, but the row has no Item yet."""
         return self.phase == Phase.SUCCEEDED and not self.has_item
 
 
 @dataclass(frozen=True)
 class Observed:
-    """All that is known under a name.
+    """The observed state of a name.
 
     Attributes:
-        rows: those that may still need something: of all that are not removed, at most one has not gone.
+        rows: those that may need an action; at most one of them is neither removed nor gone.
         resource: the MosaicRequest, if there is one.
     """
 
@@ -143,15 +143,12 @@ class Observed:
 
     @property
     def name_is_held(self) -> bool:
-        """Whether there is a row beside which no other one may have its name."""
+        """Whether a row uses the name, so that no other may have it."""
         return any(not row.removed and row.gone is None for row in self.rows)
 
     @property
     def owner(self) -> Row | None:
-        """The row that the MosaicRequest belongs to.
-
-        It is the one that knows its uid, or the one that it was applied for if that row has not heard of its uid yet.
-        """
+        """The row of the MosaicRequest: the one with its uid, or the one it was applied for, if that has no uid yet."""
         found = self.resource
         if found is None:
             return None

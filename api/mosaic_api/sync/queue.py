@@ -1,4 +1,4 @@
-"""Names that want attention: each at most once in the line, never twice at a time, again after a while where asked."""
+"""A queue of names to process: each at most once in the queue, never twice at the same time, with retries."""
 
 import heapq
 import threading
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from time import monotonic
 
 IDLE_SECONDS = 30.0
-"""Between two beats of whoever waits for a name."""
+"""Interval of beats while a worker waits."""
 
 
 class NameQueue:
-    """A line of names for several threads; a name that is asked for while at work comes once more after it."""
+    """A queue of names for several threads; a name that is added while it is processed is processed again."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -21,15 +21,14 @@ class NameQueue:
         self._closed = False
 
     def add(self, name: str, seconds: float = 0.0) -> None:
-        """Ask for a name as soon as possible, or after a while; the earliest time counts."""
+        """Add a name, to be processed as soon as possible or after some seconds; the earliest time counts."""
         with self._changed:
             self._add(name, monotonic() + seconds)
 
     def take(self, beat: Callable[[], None] = lambda: None) -> str | None:
-        """The next name, once it is due; it is at work until it is given back. None when the line is closed.
+        """Wait for the next name that is due; `done` must follow. None when the queue is closed.
 
-        Args:
-            beat: called from time to time while there is none.
+        `beat` is called regularly while there is none.
         """
         with self._changed:
             while not self._closed:
@@ -37,7 +36,7 @@ class NameQueue:
                 while self._due:
                     when, name = self._due[0]
                     if self._when.get(name) != when or name in self._at_work:
-                        heapq.heappop(self._due)  # it is in the line for another time, or will be when given back
+                        heapq.heappop(self._due)  # it is queued for another time, or will be by `done`
                         continue
                     wait = when - monotonic()
                     if wait > 0:
@@ -50,14 +49,8 @@ class NameQueue:
                 beat()
             return None
 
-    def give_back(self, name: str, *, failed: bool, longest: float) -> None:
-        """Say that work on a name has ended; one that failed comes again, after a longer while each time.
-
-        Args:
-            name: which one was taken.
-            failed: whether it has to be tried again.
-            longest: seconds between tries.
-        """
+    def done(self, name: str, *, failed: bool, longest: float) -> None:
+        """End the processing of a name. A failed one is retried after increasing times, up to `longest` seconds."""
         with self._changed:
             self._at_work.discard(name)
             if failed:
@@ -70,7 +63,7 @@ class NameQueue:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Let all who wait end."""
+        """Wake all waiting threads, which get None."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

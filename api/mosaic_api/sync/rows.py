@@ -1,4 +1,4 @@
-"""Which rows of `mosaics` are kept in step with a cluster, and how they are read."""
+"""The rows of `requests` that are synchronized with a cluster."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ ORIGINS = ("api", "cluster", "overlays")
 
 
 def followed(namespace: str) -> Iterable[ColumnElement[bool]]:
-    """The conditions for rows of a namespace that may still need something."""
+    """The conditions for rows of a namespace that may need an action."""
     return (
         Request.namespace == namespace,
         Request.origin.in_(ORIGINS),
@@ -24,15 +24,15 @@ def followed(namespace: str) -> Iterable[ColumnElement[bool]]:
 
 
 def wait(request: Request, message: str) -> None:
-    """Let a request wait that is not in the cluster, and say for what."""
+    """Set the status of a request that is not in the cluster, with what it waits for."""
     if request.status.get("message") != message:
         writer = StatusWriter({}, now())
         writer.wait(message)
-        crud.tell(request, writer.status)
+        crud.set_status(request, writer.status)
 
 
 def rows_of(database: Database, namespace: str, name: str | None = None) -> dict[str, list[Row]]:
-    """The rows of a namespace that may still need something, by their names; of one name if it is given.
+    """The rows of a namespace that may need an action, by name; or only those of one name.
 
     Raises:
         PassingError: the database does not answer.

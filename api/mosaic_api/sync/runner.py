@@ -1,4 +1,4 @@
-"""The sync at work: what is heard from either side is looked at, and everything from time to time."""
+"""Runs the sync: changes on either side are queued, and everything from time to time."""
 
 import logging
 import threading
@@ -26,16 +26,16 @@ from mosaic_api.sync.rows import followed, rows_of, wait
 from mosaic_api.sync.watcher import Watcher
 
 WORKERS = 4
-"""Names that are worked on at once; each waits for the API server, the database or the store most of the time."""
+"""Names that are processed in parallel; each mostly waits for the API server, the database or the store."""
 LOOK_SECONDS = 60.0
-"""After which all is looked at, whatever was heard."""
+"""Interval in which everything is checked, whatever changed."""
 HEAR_SECONDS = 5.0
 LONGEST_SECONDS = 60.0
-"""Between tries of what failed."""
+"""Maximum time between retries."""
 WATCH_SILENCE = 600.0
-"""Longer than a watch in which nothing happens."""
+"""Longer than a quiet watch."""
 WORK_SILENCE = 3600.0
-"""Longer than the work on one name; it may delete many files."""
+"""Longer than the processing of one name, which may delete many files."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,12 +48,12 @@ def run_sync(
     metrics: SyncMetrics,
     loops: Loops,
 ) -> None:
-    """Keep the rows of `mosaics` and the MosaicRequests of a namespace in step, until it is time to stop.
+    """Synchronize the rows of `requests` with the MosaicRequests of a namespace until `stop` is set.
 
-    While another process does, this one waits to take over.
+    While another process does this, this one waits to take over.
 
     Raises:
-        OtherKindError: executors work off what is in the database.
+        OtherKindError: executors process the requests of the database.
     """
 
     def work(over: threading.Event) -> None:
@@ -68,7 +68,7 @@ def run_sync(
 
 
 class _Sync:
-    """One time of being the one at work; what it knows ends with it."""
+    """One term as leader; its state ends with it."""
 
     def __init__(
         self,
@@ -81,13 +81,13 @@ class _Sync:
     ) -> None:
         self._settings, self._database, self._namespace = settings, database, settings.namespace
         self._metrics, self._loops = metrics, loops
-        self._hands = Actor(settings.namespace, database, store, cluster)
-        self._line = NameQueue()
-        self._watcher = Watcher(cluster, self._line.add, self._on_listed, self._on_lost)
+        self._actor = Actor(settings.namespace, database, store, cluster)
+        self._queue = NameQueue()
+        self._watcher = Watcher(cluster, self._queue.add, self._on_listed, self._on_lost)
         self._looked = 0.0
 
     def run(self, over: threading.Event) -> None:
-        """Work until it is over; what has begun by then is ended first."""
+        """Work until `over` is set, and finish what has begun."""
         self._loops.start("sync watch", lambda beat: self._watcher.run(over, beat), over, silence=WATCH_SILENCE)
         self._loops.start("sync listen", lambda beat: self._listen(over, beat), over)
         overlays.keep_served(self._settings, self._database, self._loops, over)
@@ -95,12 +95,12 @@ class _Sync:
             self._loops.start(f"sync {number}", self._work, over, silence=WORK_SILENCE) for number in range(WORKERS)
         ]
         over.wait()
-        self._line.close()
+        self._queue.close()
         for thread in workers:
             thread.join()
 
     def _listen(self, over: threading.Event, beat: Beat) -> None:
-        """Hear of changed rows."""
+        """Queue changed rows."""
         self._looked = 0.0
         for change in self._database.changes(HEAR_SECONDS):
             if over.is_set():
@@ -115,14 +115,14 @@ class _Sync:
         with self._database.transaction() as session:
             name = session.scalar(select(Request.name).where(Request.id == request_id, *followed(self._namespace)))
         if name is not None:
-            self._line.add(name)
+            self._queue.add(name)
 
     def _on_listed(self) -> None:
         self._metrics.connected.set(1)
         self._look_at_all()
 
     def _look_at_all(self) -> None:
-        """Put into the line what needs something."""
+        """Queue all names that need an action."""
         resources = self._watcher.resources
         if resources is None:
             return
@@ -134,15 +134,15 @@ class _Sync:
             self._looked = 0.0
             return
         for name in rows.keys() | resources.keys():
-            if _needs_something(Observed(rows.get(name, []), resources.get(name))):
-                self._line.add(name)
+            if _needs_action(Observed(rows.get(name, []), resources.get(name))):
+                self._queue.add(name)
 
     def _work(self, beat: Beat) -> None:
-        while (name := self._line.take(beat)) is not None:
+        while (name := self._queue.take(beat)) is not None:
             beat()
             failed = True
             try:
-                self._bring_on(name)
+                self._process(name)
                 failed = False
             except LookAgainError as error:
                 _log.debug("%s", error)
@@ -151,29 +151,29 @@ class _Sync:
                 _log.warning("%s: %s; trying again", name, error)
             except Exception:
                 self._metrics.failures.inc()
-                _log.exception("%s: this is a fault of the program; trying again", name)
+                _log.exception("%s: internal error; trying again", name)
             finally:
-                self._line.give_back(name, failed=failed, longest=LONGEST_SECONDS)
+                self._queue.done(name, failed=failed, longest=LONGEST_SECONDS)
 
-    def _bring_on(self, name: str) -> None:
-        """Look at a name, and do what is to be done."""
+    def _process(self, name: str) -> None:
+        """Observe a name, decide and act."""
         resources = self._watcher.resources
         if resources is None:
-            return  # all is looked at when they are known again
-        # the cluster is looked at first: what this process wrote into a row after that is what the cluster told later
+            return  # everything is checked when they are known again
+        # the cluster is observed first: a row that this process changed later has newer information
         seen = Observed(rows_of(self._database, self._namespace, name).get(name, []), resources.get(name))
         for action in decide(seen, now()):
             if isinstance(action, Wait):
-                self._line.add(name, action.seconds)
+                self._queue.add(name, action.seconds)
                 continue
-            self._hands.do(action)
+            self._actor.do(action)
             kind = type(action).__name__
             self._metrics.actions.labels(kind).inc()
             _log.info("%s: %s", name, kind)
-            self._line.add(name)  # to see whether that was all
+            self._queue.add(name)  # to check whether something is left
 
     def _on_lost(self, why: str) -> None:
-        """Tell those who wait for the cluster, in their rows."""
+        """Write into the rows that wait for the cluster why it is not available."""
         self._metrics.connected.set(0)
         try:
             with self._database.transaction() as session:
@@ -184,10 +184,10 @@ class _Sync:
             _log.warning("%s", error)
 
 
-def _needs_something(seen: Observed) -> bool:
-    """Whether there is something to do; also where that cannot be told, so that one odd request does not stop others.
+def _needs_action(seen: Observed) -> bool:
+    """Whether a name needs an action; true for an error, so that one invalid request does not stop others.
 
-    Whoever takes its name meets the same error, logs it, and tries again later.
+    The worker that takes the name gets the same error, logs it, and tries again later.
     """
     try:
         return bool(decide(seen, now()))

@@ -1,4 +1,4 @@
-"""What requests there are in the cluster: listed, then kept up to date by a watch, and listed again when it fails."""
+"""The MosaicRequests of the cluster: listed, updated by a watch, and listed again after an error."""
 
 import logging
 import random
@@ -11,12 +11,12 @@ from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_api.sync.observed import Resource
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 30.0
-"""Between tries."""
+"""Between retries."""
 _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """A copy of what the API server knows, which lags behind it a little."""
+    """A cache of the API server's MosaicRequests, which lags behind a little."""
 
     def __init__(
         self,
@@ -25,13 +25,13 @@ class Watcher:
         listed: Callable[[], None],
         lost: Callable[[str], None],
     ) -> None:
-        """Nothing is known yet.
+        """Does not connect yet.
 
         Args:
             cluster: the API server.
-            changed: told the name of each request that changed.
-            listed: called when all is known, the first time and after each time that it was not.
-            lost: told why the requests cannot be known.
+            changed: called with the name of each changed request.
+            listed: called when all requests are known, at first and after each interruption.
+            lost: called with the reason of an interruption.
         """
         self._cluster = cluster
         self._changed, self._listed, self._lost = changed, listed, lost
@@ -39,11 +39,11 @@ class Watcher:
 
     @property
     def resources(self) -> dict[str, Resource] | None:
-        """The requests by their names; None while they cannot be known. Not to be changed."""
+        """The requests by name; None while they are unknown. Read-only."""
         return self._resources
 
     def run(self, over: threading.Event, beat: Beat) -> None:
-        """Watch until it is over."""
+        """Watch until `over` is set."""
         try:
             self._watch(over, beat)
         finally:
@@ -57,21 +57,21 @@ class Watcher:
             try:
                 if not version:
                     version = self._list()
-                for told in self._cluster.watch(version):
+                for event in self._cluster.watch(version):
                     if over.is_set():
                         break
                     beat()
                     wait = FIRST_SECONDS
-                    if isinstance(told, str):
-                        version = told
+                    if isinstance(event, str):
+                        version = event
                     else:
-                        self._take(told.kind, told.resource)
+                        self._apply(event.kind, event.resource)
             except ApiError as error:
                 version = ""
                 if error.status == HTTPStatus.GONE:
-                    continue  # it only lagged too far behind
+                    continue  # the watch only lagged too far behind
                 self._forget(_sentence(error))
-                over.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (so that not all come back at once)
+                over.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (so that not all replicas retry together)
                 wait = min(2 * wait, LONGEST_SECONDS)
 
     def _list(self) -> str:
@@ -81,8 +81,8 @@ class Watcher:
         self._listed()
         return version
 
-    def _take(self, kind: str, resource: Resource) -> None:
-        known = dict(self._resources or {})  # a copy, for others read it meanwhile
+    def _apply(self, kind: str, resource: Resource) -> None:
+        known = dict(self._resources or {})  # a copy, because other threads read it
         if kind == "DELETED":
             known.pop(resource.name, None)
         else:
@@ -98,7 +98,7 @@ class Watcher:
 
 def _sentence(error: ApiError) -> str:
     if error.status == HTTPStatus.NOT_FOUND:
-        return "the cluster does not know MosaicRequests: their definition, or the namespace, is not there"
+        return "the cluster has no MosaicRequests: their definition, or the namespace, is missing"
     if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return f"the cluster does not let this program list MosaicRequests: {error}"
+        return f"the cluster does not allow this program to list MosaicRequests: {error}"
     return str(error)

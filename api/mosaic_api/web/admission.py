@@ -1,4 +1,4 @@
-"""Who may send or fetch a file now: slots for each user and for all, taken before a byte of it is read."""
+"""Limits how many calls of a kind run, for each user and in all; checked before a body is read."""
 
 import threading
 from collections import Counter
@@ -9,12 +9,12 @@ from mosaic_api.web.problems import TooMany, Unavailable
 
 
 class Admission:
-    """Lets so many in at once; others are refused at once, and told to try again.
+    """Limits parallel calls, and refuses others immediately.
 
     Args:
-        what: is let in, in the plural.
-        most: at once.
-        most_each: at once of one owner.
+        what: the kind of calls, in the plural.
+        most: maximum number.
+        most_each: maximum number of one owner.
     """
 
     def __init__(self, what: str, most: int, most_each: int) -> None:
@@ -25,21 +25,21 @@ class Admission:
 
     @contextmanager
     def slot(self, owner: Hashable) -> Iterator[None]:
-        """Have a slot.
+        """Hold a slot.
 
         Raises:
-            TooMany: the owner has as many as one may have.
-            Unavailable: all are taken.
+            TooMany: the owner uses the maximum.
+            Unavailable: all are in use.
         """
         with self._lock:
             if self._in[owner] >= self._most_each:
                 raise TooMany(
-                    f"{self._in[owner]} of your {self._what} are under way, and no more are taken at once; wait until "
-                    "one is done",
+                    f"limit of {self._most_each} {self._what} in parallel reached for your account; wait until one is "
+                    "done",
                     headers={"Retry-After": "5"},
                 )
             if self._in.total() >= self._most:
-                raise Unavailable(f"{self._most} {self._what} are under way, and no more are taken at once; try again")
+                raise Unavailable(f"limit of {self._most} {self._what} in parallel reached; try again later")
             self._in[owner] += 1
         try:
             yield
@@ -48,7 +48,7 @@ class Admission:
 
     @contextmanager
     def announced(self, owner: Hashable, size: int) -> Iterator[int]:
-        """Announce bytes that an owner is about to fill; how many it announced before, which are still to come."""
+        """Announce bytes that an owner is going to store; yields those that are announced before and still to come."""
         with self._lock:
             before = self._announced[owner]
             self._announced[owner] += size

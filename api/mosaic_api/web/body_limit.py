@@ -1,4 +1,4 @@
-"""The limits of request bodies: their size, and how slowly they may arrive."""
+"""Limits the size of request bodies, and the time that they take."""
 
 import asyncio
 import time
@@ -14,20 +14,20 @@ from mosaic_api.settings import Settings
 from mosaic_api.web.problems import answer
 
 MOST_BODY_BYTES = 2**20
-"""Of JSON and of small forms."""
+"""For JSON and small forms."""
 _CLOSED = {"Connection": "close"}
-"""Of an answer to a body that is not read to its end."""
+"""For the response to a body that is not read to its end."""
 
 
 @dataclass(frozen=True)
 class BodyTimeout:
-    """How long a body may take that somebody sends.
+    """Time limits of a body.
 
     Attributes:
         stall: seconds without a byte.
         start: seconds that any body may take.
-        rate: bytes a second that it must have on average after that.
-        most: seconds that it may take in all.
+        rate: average bytes per second that it needs after that.
+        most: seconds in all.
     """
 
     stall: float = 30
@@ -37,14 +37,14 @@ class BodyTimeout:
 
 
 class _Refused(HTTPException):
-    """A body is too large, or comes too slowly."""
+    """A body is too large or too slow."""
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, by what their headers say or else when they are, and ends those that stall.
+    """Refuses bodies that are too large, by their headers or by their content, and ends those that stall.
 
-    Only uploads may have more than MOST_BODY_BYTES. They are known by where they go, not by what they call themselves:
-    other routes keep a body in memory.
+    Only uploads may exceed MOST_BODY_BYTES. Their path identifies them, not their content type, because other routes
+    hold a body in memory.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class BodyLimit:
     ) -> None:
         self._app = app
         self._uploads_to = uploads_to
-        self._upload = settings.max_upload_bytes + MOST_BODY_BYTES  # with what a form has beside the file
+        self._upload = settings.max_upload_bytes + MOST_BODY_BYTES  # including other fields of the form
         self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -64,7 +64,7 @@ class BodyLimit:
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         is_upload = is_form and scope["method"] == "POST" and scope["path"] in self._uploads_to
         most = self._upload if is_upload else MOST_BODY_BYTES
-        refusal = f"the body is larger than {most // 2**20} MiB, and no more is taken"
+        refusal = f"the body is larger than {most // 2**20} MiB"
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > most:
             await answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal, headers=_CLOSED)(scope, receive, send)
@@ -74,7 +74,7 @@ class BodyLimit:
 
         async def counted() -> Message:
             nonlocal seen, waited, whole
-            if whole:  # what comes after a body is that somebody goes away
+            if whole:  # after the body, only a disconnect follows
                 return await receive()
             left = self._left(seen, waited)
             before = time.monotonic()
@@ -82,7 +82,9 @@ class BodyLimit:
                 async with asyncio.timeout(left):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly; send it again", _CLOSED) from None
+                raise _Refused(
+                    HTTPStatus.REQUEST_TIMEOUT, "the body arrived too slowly; send it again", _CLOSED
+                ) from None
             waited += time.monotonic() - before
             seen += len(message.get("body", b""))
             whole = not message.get("more_body", False)
@@ -94,18 +96,18 @@ class BodyLimit:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                if announced and not whole:  # nobody reads the rest, so that nobody shall go on to send it
+                if announced and not whole:  # nobody reads the rest, so the client must not send it
                     MutableHeaders(raw=message.setdefault("headers", [])).update(_CLOSED)
             await send(message)
 
         try:
             await self._app(scope, counted, closing)
-        except _Refused as error:  # where what reads the body is no route
+        except _Refused as error:  # if a middleware reads the body, not a route
             if begun:
                 raise
             await answer(error.status_code, str(error.detail), headers=error.headers)(scope, receive, send)
 
     def _left(self, seen: int, waited: float) -> float:
-        """Seconds for which the next bytes may be waited for."""
+        """Seconds to wait for the next bytes."""
         of_all = min(self._patience.start + seen / self._patience.rate, self._patience.most)
         return max(0.0, min(self._patience.stall, of_all - waited))

@@ -1,4 +1,4 @@
-"""What was found out a moment ago, and need not be found out again for each of many requests that follow at once."""
+"""Caches values for some seconds."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 
 
 class TtlCache(Generic[Found]):
-    """Things by their key, each for some seconds; of many the oldest are forgotten."""
+    """Values by key, for some seconds; if there are too many, the oldest are removed."""
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds, self._most = seconds, most
@@ -18,11 +18,7 @@ class TtlCache(Generic[Found]):
         self._keeping = threading.Lock()
 
     def get(self, key: Hashable, find: Callable[[], Found]) -> Found:
-        """What is remembered of a key, or what is found now.
-
-        Raises:
-            Exception: what `find` raises, of which nothing is remembered.
-        """
+        """The cached value of a key, or a new one. Exceptions of `find` are not cached."""
         with self._keeping:
             until, found = self._kept.get(key, (0.0, None))
         if found is not None and until > time.monotonic():

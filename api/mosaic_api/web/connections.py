@@ -1,4 +1,4 @@
-"""The connections of a server: where it listens, how many there may be, and how long they may say nothing."""
+"""The connections of a server: addresses, limits and timeouts."""
 
 import asyncio
 import errno
@@ -15,14 +15,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 ANY, LOOPBACK = ("0.0.0.0", "::"), ("127.0.0.1", "::1")  # noqa: S104 (a pod does not know its own address)
 """Addresses to listen at, IPv4 first."""
 MOST_CONNECTIONS = 2000
-"""At once; more are answered with 503."""
+"""Further ones get 503."""
 HEADER_SECONDS = 10.0
-"""In which the headers of a request must arrive, from the opening of the connection or their first byte."""
+"""Time for the headers of a request, from the opening of the connection or their first byte."""
 BACKLOG = 256
 
 
 class Connection(H11Protocol):
-    """Closes a connection on which no request arrives in time: uvicorn itself would wait for ever."""
+    """Closes a connection without a request in time; uvicorn would wait for ever."""
 
     _late: asyncio.TimerHandle | None = None
 
@@ -32,12 +32,12 @@ class Connection(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Stop the timer."""
         self._stop_watching()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest of a request that has begun."""
+        """Wait for the rest of a request."""
         super().data_received(data)
         self._watch()
 
@@ -54,15 +54,15 @@ class Connection(H11Protocol):
 
 
 OPTIONS: dict[str, Any] = {"http": Connection, "limit_concurrency": MOST_CONNECTIONS, "access_log": False}
-"""Of uvicorn, for every server here."""
+"""uvicorn's options for all servers."""
 
 
 @contextmanager
 def listening(port: int, addresses: tuple[str, str] = LOOPBACK) -> Iterator[list[socket.socket]]:
-    """Sockets at a port where no other program listens, of IPv4 and, where the machine has it, IPv6.
+    """Sockets at a free port, for IPv4 and, if the machine supports it, IPv6.
 
     Raises:
-        RequestError: another program listens there.
+        RequestError: another program uses the port.
     """
     ipv4, ipv6 = addresses
     with ExitStack() as opened:
@@ -74,7 +74,7 @@ def listening(port: int, addresses: tuple[str, str] = LOOPBACK) -> Iterator[list
 
 
 class _NoAddressError(Exception):
-    """The machine has no such address."""
+    """The machine does not have this address."""
 
 
 def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
@@ -94,5 +94,5 @@ def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.sock
             raise _NoAddressError from None
         used = error.errno == errno.EADDRINUSE
         why = "another program uses it" if used else os.strerror(error.errno or 0)
-        raise RequestError(f"port {port} cannot be listened at ({why}): choose another with --port") from None
+        raise RequestError(f"port {port} is not available ({why}); choose another with --port") from None
     return opened

@@ -1,4 +1,4 @@
-"""Files of the store as answers: whole, in one part, or not again where who asks has them already (RFC 9110)."""
+"""Files of the store as responses: complete, a range, or 304 if the client has them (RFC 9110)."""
 
 import io
 import re
@@ -22,13 +22,13 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @dataclass(frozen=True)
 class Sent:
-    """A file that is sent.
+    """A file for a response.
 
     Attributes:
-        key: of the object in the store.
+        key: in the store.
         media_type: of its content.
-        name: under which a browser saves it.
-        etag: changes when the content does; with its quotes.
+        name: for saving it.
+        etag: changes with the content; quoted.
     """
 
     key: str
@@ -38,18 +38,18 @@ class Sent:
 
 
 def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> Response:
-    """The answer to a GET or HEAD: the whole file, or the single range that is asked for.
+    """The response to a GET or HEAD: the complete file, or a single range.
 
     Args:
-        store: where it is.
-        file: what it is.
-        request: what is answered.
+        store: with the file.
+        file: to send.
+        request: with the headers.
         cache: the value of Cache-Control.
-        read: runs in a thread what reads a piece of the file.
+        read: reads a piece of the file in a thread.
 
     Raises:
-        NotFound: the file is not there any more.
-        PassingError: the store did not give it.
+        NotFound: the file is missing.
+        PassingError: the store fails.
     """
     headers = {"ETag": file.etag, "Accept-Ranges": "bytes", "Cache-Control": cache}
     if known(request, file.etag):
@@ -57,14 +57,14 @@ def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> 
     try:
         opened = store.open(file.key)
     except FileNotFoundError:
-        raise NotFound(f"{file.name} is not in the store any more") from None
+        raise NotFound(f"{file.name} is no longer in the store") from None
     size = opened.seek(0, io.SEEK_END)
     part = _part(request, file.etag, size)
     start, stop = part or (0, size)
     if part is not None and start >= stop:
         opened.close()
-        told = f"the file has {size} bytes, and none of those that were asked for"
-        return answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, told, headers={"Content-Range": f"bytes */{size}"})
+        detail = f"the file has {size} bytes, and none in the requested range"
+        return answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, detail, headers={"Content-Range": f"bytes */{size}"})
     headers |= {"Content-Length": str(stop - start), "Content-Disposition": _saved_as(file.name)}
     status = HTTPStatus.OK
     if part is not None:
@@ -76,7 +76,7 @@ def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> 
 
 
 class _Streamed(StreamingResponse):
-    """A part of an opened file, which is closed at the end, also where who asked has left before the first byte."""
+    """A part of an open file, which is closed at the end, even if the client disconnects before the first byte."""
 
     def __init__(
         self,
@@ -95,15 +95,15 @@ class _Streamed(StreamingResponse):
 
 
 def known(request: Request, etag: str) -> bool:
-    """Whether who asks has the content already."""
-    asked = request.headers.get("if-none-match", "")
-    return asked.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in asked.split(",")]
+    """Whether the client has the content."""
+    tags = request.headers.get("if-none-match", "")
+    return tags.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in tags.split(",")]
 
 
 def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
-    """The bytes [start, stop) that are asked for, none at all if there are no such bytes; None for the whole.
+    """The requested bytes [start, stop), empty if there are none; None for the complete file.
 
-    Several ranges, and what is no range, are answered by the whole, as they may be; so is a range of another content.
+    Several ranges, an invalid range, and a range of another version get the complete file, as RFC 9110 allows.
     """
     found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if found is None or request.headers.get("if-range", etag) != etag:
@@ -125,6 +125,6 @@ async def _pieces(opened: io.BufferedReader, start: int, stop: int, read: Read) 
 
 
 def _saved_as(name: str) -> str:
-    """Content-Disposition: the name in ASCII for programs that know no more, and as it is (RFC 6266)."""
+    """Content-Disposition with the name in ASCII for old programs, and in UTF-8 (RFC 6266)."""
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,10 +1,11 @@
-"""The OpenAPI document: what FastAPI generates, and what it cannot know."""
+"""Completes FastAPI's OpenAPI document."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from mosaic_api.web.problems import MEDIA_TYPE
 
@@ -33,7 +34,7 @@ PROBLEM = {
     },
 }
 ANY_BYTES = "application/octet-stream"
-"""Described beside the types that files really have: generated clients return the bytes of this one."""
+"""Listed beside the real media types, because generated clients return bytes for it."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 KNOWN: dict[int | str, dict[str, Any]] = {304: {"description": "The client has this content already"}}
 METHODS = ("get", "put", "post", "patch", "delete", "head")
@@ -47,13 +48,26 @@ def files_of(*media_types: str, ranges: bool = True) -> dict[int | str, dict[str
     return (whole | part if ranges else whole) | KNOWN
 
 
+def file_in_form(formats: str) -> dict[str, Any]:
+    """The schema of a form's file with the supported formats."""
+    return {"file": {"type": "string", "contentMediaType": "application/octet-stream", "description": formats}}
+
+
+def form_or_json(model: type[BaseModel], formats: str) -> dict[str, Any]:
+    """The body of a route that accepts a form with a file, or JSON without one."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    form = schema | {"properties": schema["properties"] | file_in_form(formats)}
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def operation_id(route: APIRoute) -> str:
-    """The name of an operation, which generated clients use: that of its function, a verb and what it acts on."""
+    """The name of an operation, which generated clients use: that of its function, a verb and an object."""
     return route.name
 
 
 def describe(app: FastAPI) -> None:
-    """Let an application describe itself so that problems and tokens are in it too."""
+    """Add problems and authentication to the OpenAPI document of an application."""
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:

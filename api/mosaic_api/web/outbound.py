@@ -1,7 +1,7 @@
-"""Calls of servers elsewhere while somebody waits for an answer: bounded in time, bytes and number, and stopped early.
+"""Calls to other servers for a waiting client, limited in time, bytes and number.
 
-Each runs in a thread of its own, under a budget that ends it: when its time is over, or when everybody who waits for
-it has left. None waits for a free thread: who asks too much is refused at once.
+Each runs in a thread of its own with a budget, which ends it when its time is over, or when all clients that wait for
+it have disconnected. Nothing waits for a free thread: too many calls are refused immediately.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from mosaic_worker.sources.access.budget import Budget
 from mosaic_api.web.problems import TooMany, Unavailable
 
 MOST_BYTES = 256 * 2**20
-"""Of all answers to one call; what is held of them at once has smaller limits."""
+"""Of all responses to one call; what is in memory has smaller limits."""
 REMEMBERED_SECONDS = 60.0
 REMEMBERED = 200
 RETRY_SECONDS = 5
@@ -32,13 +32,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CallBudget:
-    """How many calls of a kind there may be.
+    """Limits for calls of a kind.
 
     Attributes:
-        seconds: that one may last.
-        at_once: of all users together.
-        of_one: of one user at once.
-        a_minute: that one user may begin in a minute; what is remembered does not count.
+        seconds: of one call.
+        at_once: parallel calls of all users.
+        of_one: parallel calls of one user.
+        a_minute: calls of one user per minute; cached results do not count.
     """
 
     seconds: float = 25.0
@@ -47,12 +47,12 @@ class CallBudget:
     a_minute: int = 30
 
     def of(self, alone: bool) -> Self:
-        """The same where one user is alone, who may have all."""
+        """The same limits; a single user may use all calls."""
         return replace(self, of_one=self.at_once) if alone else self
 
 
 class _Call(Generic[Result]):
-    """A call under way, or its outcome."""
+    """A running call, or its result."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -61,33 +61,33 @@ class _Call(Generic[Result]):
         self.waiting = 0
 
     async def outcome(self, request: Request | None) -> Result:
-        """What comes of it.
+        """The result.
 
         Raises:
-            Unavailable: nothing does in time, or who asks has left.
-            Exception: what the work raises.
+            Unavailable: it takes too long, or the client has disconnected.
+            Exception: of the work.
         """
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
-        told: list[asyncio.Task[object]] = [asyncio.create_task(done.wait())]
+        awaited: list[asyncio.Task[object]] = [asyncio.create_task(done.wait())]
         if request is not None:
-            told.append(asyncio.create_task(_left(request)))
+            awaited.append(asyncio.create_task(_left(request)))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.budget.left):
-                    await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in told:
+            for task in awaited:
                 task.cancel()
         if self.future.done():
             return self.future.result()
         if not self.budget.left:
             self.budget.end()
-        raise Unavailable(f"no answer came within {self.budget.seconds:g} seconds; try again later")
+        raise Unavailable(f"no answer within {self.budget.seconds:g} seconds; try again later")
 
 
 class OutboundCalls:
-    """Calls of one kind; to be used in one event loop."""
+    """Calls of one kind, in one event loop."""
 
     def __init__(self, allowed: CallBudget) -> None:
         self._allowed = allowed
@@ -96,89 +96,83 @@ class OutboundCalls:
         self._begun: OrderedDict[uuid.UUID, deque[float]] = OrderedDict()
         self._changing = threading.Lock()
 
-    async def ask(
+    async def run(
         self,
         request: Request | None,
         user: uuid.UUID,
         work: Callable[[Budget], Result],
-        question: str | None = None,
+        key: str | None = None,
     ) -> Result:
-        """What the work gives, or gave for the same question less than a minute ago.
+        """The result of the work, or of the same work less than a minute ago.
 
         Args:
-            request: that is answered by it; when its client leaves, and nobody else waits, the work is stopped.
-            user: who asks.
-            work: called in a thread; it must heed the budget.
-            question: by which the answer is remembered, for all users; not at all if None.
+            request: of the client; if it disconnects, and no other waits, the work ends.
+            user: for the limits.
+            work: called in a thread; must obey the budget.
+            key: under which the result is cached for all users; None for no cache.
 
         Raises:
-            TooMany: the user has asked too often, or too much at once.
-            Unavailable: too much is asked at once, or the answer does not come in time.
-            Exception: what the work raises.
+            TooMany: the user makes too many calls.
+            Unavailable: there are too many calls, or the result takes too long.
+            Exception: of the work.
         """
-        call = self._remembered(question) or self._begin(user, work, question)
+        call = self._cached(key) or self._begin(user, work, key)
         call.waiting += 1
         try:
             return cast("Result", await call.outcome(request))
         finally:
             call.waiting -= 1
             if not call.waiting and not call.future.done():
-                self._forget(question, call)
+                self._forget(key, call)
                 call.budget.end()
 
-    def _remembered(self, question: str | None) -> _Call[object] | None:
+    def _cached(self, key: str | None) -> _Call[object] | None:
         with self._changing:
-            call = self._known.get(question) if question is not None else None
+            call = self._known.get(key) if key is not None else None
             return call if call is not None and call.until > time.monotonic() else None
 
-    def _begin(self, user: uuid.UUID, work: Callable[[Budget], object], question: str | None) -> _Call[object]:
+    def _begin(self, user: uuid.UUID, work: Callable[[Budget], object], key: str | None) -> _Call[object]:
         allowed, retry = self._allowed, {"Retry-After": str(RETRY_SECONDS)}
         with self._changing:
             begun = self._begun_by(user)
             if self._active[user] >= allowed.of_one:
                 raise TooMany(f"{allowed.of_one} of your calls wait for other servers; wait for one", headers=retry)
             if self._active.total() >= allowed.at_once:
-                raise Unavailable("too much is being looked up at this moment; try again soon")
+                raise Unavailable("too many calls to other servers are in progress; try again soon")
             begun.append(time.monotonic())
             self._active[user] += 1
             call: _Call[object] = _Call(Budget(allowed.seconds, MOST_BYTES))
-            if question is not None:
-                self._known[question] = call
-                self._known.move_to_end(question)
+            if key is not None:
+                self._known[key] = call
+                self._known.move_to_end(key)
                 while len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
-        target = (user, work, question, call)
+        target = (user, work, key, call)
         threading.Thread(target=self._work, args=target, name="outside", daemon=True).start()
         return call
 
-    def _work(
-        self, user: uuid.UUID, work: Callable[[Budget], object], question: str | None, call: _Call[object]
-    ) -> None:
+    def _work(self, user: uuid.UUID, work: Callable[[Budget], object], key: str | None, call: _Call[object]) -> None:
         try:
             result = work(call.budget)
         except BaseException as error:
-            self._forget(question, call)  # it may go better the next time
+            self._forget(key, call)  # the next attempt may succeed
             outcome = partial(call.future.set_exception, error)
         else:
             outcome = partial(call.future.set_result, result)
-        call.budget.end()  # closes what is left open
+        call.budget.end()  # closes open connections
         with self._changing:
             self._active[user] -= 1
             if not self._active[user]:
                 del self._active[user]
         outcome()
 
-    def _forget(self, question: str | None, call: _Call[object]) -> None:
+    def _forget(self, key: str | None, call: _Call[object]) -> None:
         with self._changing:
-            if question is not None and self._known.get(question) is call:
-                del self._known[question]
+            if key is not None and self._known.get(key) is call:
+                del self._known[key]
 
     def _begun_by(self, user: uuid.UUID) -> deque[float]:
-        """When the user has begun calls within the last minute.
-
-        Raises:
-            TooMany: too often.
-        """
+        """The times of the user's calls within the last minute; refuses another one if there are too many."""
         moment, most = time.monotonic(), self._allowed.a_minute
         begun = self._begun.setdefault(user, deque())
         self._begun.move_to_end(user)
@@ -188,13 +182,13 @@ class OutboundCalls:
             begun.popleft()
         if len(begun) >= most:
             raise TooMany(
-                f"more than {most} look-ups in a minute are not done for one user; wait a little",
+                f"limit of {most} look-ups per minute reached for your account; wait a little",
                 headers={"Retry-After": str(round(begun[0] + 60 - moment) + 1)},
             )
         return begun
 
 
 async def _left(request: Request) -> None:
-    """Returns when the client of a request has left."""
+    """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

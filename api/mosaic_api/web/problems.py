@@ -1,4 +1,4 @@
-"""The one tree of what can be wrong with a call, and how it is answered: problem details (RFC 9457)."""
+"""The errors of calls, and their responses: problem details (RFC 9457)."""
 
 import logging
 import re
@@ -16,17 +16,17 @@ from starlette.routing import Match
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MEDIA_TYPE = "application/problem+json"
 _NAMED = re.compile(r"(spec(?:\.\w+|\[\d+\])+): ")
-"""How sentences about a field of a request begin."""
+"""The beginning of a message about a field of a request."""
 _log = logging.getLogger(__name__)
 
 
-class Problem(MosaicError):  # noqa: N818 (what it is called in RFC 9457)
-    """A call that cannot be answered as it was meant; its text is for the person who made it.
+class Problem(MosaicError):  # noqa: N818 (its name in RFC 9457)
+    """A call that cannot be answered as intended. Its text is for users.
 
     Attributes:
         status: of HTTP.
-        field: the field of the body, or the parameter, that is to blame.
-        headers: that the answer has too.
+        field: the invalid field of the body, or the invalid parameter.
+        headers: additional headers of the response.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
@@ -38,13 +38,13 @@ class Problem(MosaicError):  # noqa: N818 (what it is called in RFC 9457)
 
 
 class Invalid(Problem):
-    """What was sent cannot be what was meant."""
+    """The input is invalid."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Unauthorized(Problem):
-    """Nobody knows who asks."""
+    """The caller is not authenticated."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -53,49 +53,49 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """Who asks may not."""
+    """The caller is not allowed to do this."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(Problem):
-    """There is no such thing, or not for who asks: the answer is the same."""
+    """The object does not exist, or the caller may not see it: the response is the same."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(Problem):
-    """It stands against what is there."""
+    """It contradicts the current state."""
 
     status = HTTPStatus.CONFLICT
 
 
 class Outdated(Problem):
-    """What is to be changed is not any more as whoever changes it saw it."""
+    """The object has changed since the caller saw it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class TooLarge(Problem):
-    """More was sent than this installation takes."""
+    """The input exceeds a limit of this installation."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class TooMany(Problem):
-    """More at once than a user may have."""
+    """The user makes too many calls."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class NoRoom(Problem):
-    """The server's disk is too full for it now."""
+    """The server's disk is full."""
 
     status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 class Unavailable(Problem):
-    """What is needed does not answer."""
+    """A required service does not answer."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -104,14 +104,14 @@ class Unavailable(Problem):
 
 
 def answer(status: int, detail: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
-    """A problem as JSON."""
+    """A problem as a JSON response."""
     content: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status)}
     content |= {"detail": detail} | ({} if field is None else {"field": field})
     return JSONResponse(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def explain(app: FastAPI) -> None:
-    """Let an application answer every error with a problem."""
+    """Answer every error of an application with a problem."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> Response:
@@ -129,9 +129,9 @@ def explain(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
-        told = error.errors()[0]
-        field = _path(told["loc"])
-        return answer(Invalid.status, f"{field or 'the body'}: {told['msg']}", field)
+        invalid = error.errors()[0]
+        field = _path(invalid["loc"])
+        return answer(Invalid.status, f"{field or 'the body'}: {invalid['msg']}", field)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
@@ -143,13 +143,12 @@ def explain(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_fault(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return answer(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault of the program, and is in its log; try again later"
-        )
+        detail = "internal error; details are in the log of this installation; try again later"
+        return answer(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 def _allowed(app: FastAPI, request: Request) -> list[str]:
-    """The methods of all routes to a path; each route knows its own only."""
+    """The methods of all routes with a path; each route only knows its own."""
     return [
         method
         for method in METHODS
@@ -158,6 +157,6 @@ def _allowed(app: FastAPI, request: Request) -> list[str]:
 
 
 def _path(location: Sequence[int | str]) -> str:
-    """Where a validation error lies: without "body" or "query", which only the library calls so."""
+    """The location of a validation error without the library's "body" or "query"."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location[1:])
     return "".join(steps).removeprefix(".")

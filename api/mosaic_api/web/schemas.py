@@ -1,4 +1,4 @@
-"""What all schemas of the REST API share."""
+"""The base of all REST schemas, and types that they share."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,14 +12,14 @@ from pydantic_core import CoreSchema
 
 
 class ApiModel(BaseModel):
-    """A JSON document of the REST API; docstrings of its fields are their descriptions in OpenAPI."""
+    """A JSON document of the REST API; docstrings of fields are their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)
 class _DescribedAs:
-    """Describes JSON as a model, and lets all of it pass: the contract's own check says better what is wrong."""
+    """Describes JSON as a model without validating it: the contract's own check has better messages."""
 
     model: type[BaseModel]
 

@@ -1,4 +1,4 @@
-"""Reads of the store while somebody waits: in threads of their own, so that a hanging store holds up nothing else."""
+"""Reads of the store for waiting clients, in threads of their own, so that a slow store delays nothing else."""
 
 import asyncio
 from collections import defaultdict
@@ -13,23 +13,18 @@ from mosaic_api.web.problems import Unavailable
 
 THREADS, THREADS_EACH = 24, 12
 WAITING, WAITING_EACH = 600, 150
-"""Reads that run or wait at once, of all users and of each: a map asks for many tiles together."""
+"""Reads that run or wait, of all users and of each; a map loads many tiles together."""
 SECONDS = 30.0
-"""After which nobody waits any longer for a thread."""
+"""Maximum time to wait for a thread."""
 
 Result = TypeVar("Result")
 
 
 class StoreReads:
-    """Lets so many read at once; others wait for a while, and too many are refused at once."""
+    """Limits parallel reads; others wait for some time, and too many are refused immediately."""
 
     def __init__(self, *, alone: bool, seconds: float = SECONDS) -> None:
-        """Nobody reads yet.
-
-        Args:
-            alone: whether there is one user, who may have all.
-            seconds: that somebody waits for a thread.
-        """
+        """A single user (`alone`) may use all threads; `seconds` is the time to wait for one."""
         self._seconds = seconds
         self._each = THREADS if alone else THREADS_EACH
         self._admission = Admission("tiles, values and files", WAITING, WAITING if alone else WAITING_EACH)
@@ -38,15 +33,11 @@ class StoreReads:
         self._users: defaultdict[Hashable, int] = defaultdict(int)
 
     async def run(self, user: Hashable, work: Callable[[], Result]) -> Result:
-        """What the work gives.
-
-        Args:
-            user: for whom.
-            work: called in a thread.
+        """The result of work in a thread.
 
         Raises:
-            TooMany: the user waits for too many already.
-            Unavailable: too many wait, or no thread is free in time.
+            TooMany: the user waits for too many reads.
+            Unavailable: too many reads wait, or no thread is free in time.
         """
         with self._admission.slot(user):
             self._users[user] += 1
@@ -79,4 +70,4 @@ class StoreReads:
             self._threads.release_on_behalf_of(borrower)
 
     def _busy(self) -> Unavailable:
-        return Unavailable("the store is slow, and too much is read from it at this moment; try again later")
+        return Unavailable("the store is slow, or there are too many reads; try again later")

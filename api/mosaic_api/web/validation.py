@@ -1,4 +1,4 @@
-"""JSON and forms in the bodies of calls, and NUL in addresses: checked in one place, before a route sees them."""
+"""Checks JSON and forms in bodies, and NUL in URLs, before a route sees them."""
 
 from email.message import Message as Described
 from http import HTTPStatus
@@ -15,17 +15,17 @@ from mosaic_api.web.problems import answer
 
 
 class InputValidation:
-    """Answers 422, with the field, where a body of JSON breaks the rule for JSON from outside, or an address has a NUL.
+    """Answers 422, with the field, to a JSON body that breaks the rules for untrusted JSON, or a URL with NUL.
 
-    Forms must be in UTF-8. Their content type could name any codec of Python, and some of them decode to text that
-    cannot be encoded again (a lone surrogate), or raise what no parser of forms expects.
+    Forms must be in UTF-8. Their content type could name any codec of Python, and some of these decode to text that
+    cannot be encoded (a lone surrogate), or raise exceptions that form parsers do not expect.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a call through, or answer it."""
+        """Pass a call on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -45,7 +45,7 @@ class InputValidation:
 
 
 def _refusal(scope: Scope, content_type: str) -> Response | None:
-    """The answer to a call whose address or form no route can read; None to others."""
+    """The refusal of a URL or form that no route can read; None if there is none."""
     if "\0" in scope["path"]:
         return answer(HTTPStatus.NOT_FOUND, "Not Found")
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
@@ -53,7 +53,7 @@ def _refusal(scope: Scope, content_type: str) -> Response | None:
             shown = name.replace("\0", "\\0")
             return answer(HTTPStatus.UNPROCESSABLE_ENTITY, f"{shown}: text must not contain NUL", shown)
     if not _is_in_utf_8(content_type):
-        return answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a form must be encoded in UTF-8; leave `charset` out")
+        return answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a form must be encoded in UTF-8; remove `charset`")
     return None
 
 
@@ -64,7 +64,7 @@ def _is_json(content_type: str) -> bool:
 
 
 def _is_in_utf_8(content_type: str) -> bool:
-    """Whether a body of this type is no form of several parts, or one in UTF-8, as RFC 7578 wants it."""
+    """Whether a body of this type is not a multipart form, or is one in UTF-8, as RFC 7578 requires."""
     described = Described()
     described["Content-Type"] = content_type
     charset = described.get_param("charset", "utf-8")
@@ -72,7 +72,7 @@ def _is_in_utf_8(content_type: str) -> bool:
 
 
 def _replayed(content: bytes, receive: Receive) -> Receive:
-    """What receives a body that was read already, and then what follows it."""
+    """A `receive` that returns a body that was read before, and then what follows."""
     given = False
 
     async def replay() -> Message:

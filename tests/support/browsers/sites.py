@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
-from mosaic_api.local.installation import InstallationPaths, installed
+from mosaic_api.local.installation import InstallationPaths, running_installation
 from mosaic_api.settings import Settings
 from mosaic_api.web.connections import listening
 from playwright.sync_api import Page
@@ -113,6 +113,6 @@ def serve(
     database_url: str, data: Path, environment: Mapping[str, str] | None = None, scenes: Sequence[Path] = ()
 ) -> Iterator[Site]:
     """An installation of one user, with its executor, as `mosaic serve` has it."""
-    with installed(InstallationPaths(data, database=database_url, scenes=scenes), environment or {}) as here:
+    with running_installation(InstallationPaths(data, database=database_url, scenes=scenes), environment or {}) as here:
         with listened(here.settings, here.database) as site:
             yield site

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `Database.migrate` holds."""
+"""Runs the migrations on the connection of `Database.migrate`."""
 
 from alembic import context
 from mosaic_api.database.models import Base

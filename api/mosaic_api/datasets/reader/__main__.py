@@ -1,7 +1,6 @@
-"""The process that reads what somebody sent: bounded in memory, time and disk, without network and secrets.
+"""The sandboxed process that reads an uploaded file: limited memory, time and disk, no network, no secrets.
 
-Files are read by large libraries, of which one may crash on a file made for that; then this process ends, and the one
-that answers people goes on.
+Large libraries read the files. If one crashes on a malicious file, only this process ends.
 """
 
 import fcntl
@@ -21,43 +20,39 @@ from mosaic_api.datasets.reader.formats import FORMATS
 from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, ReaderReply
 
 _DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "GPX", "KML", "LIBKML", "MEM"}
-"""Of vector formats; all others are unknown to GDAL here, such as those that read other files or ask servers."""
+"""For vector formats. GDAL gets no other drivers, such as those that read other files or servers."""
 _SKIPPED = "GDAL_SKIP"
 
 
 def main() -> None:
-    """Do the job that the environment tells."""
+    """Run the job in the environment."""
     _end_with_server()
     job = Job.model_validate_json(os.environ[ENV_JOB])
     kind = next(each for each in FORMATS if each.name == job.format)
     if kind.kind == "vector" and _SKIPPED not in os.environ:
-        _start_again()
+        _restart()
     seal(rules_of(job))
     too_large: list[int] = []
-    signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file as large as it may be
+    signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file reached the maximum size
     _limit(job)
     try:
-        found = _take(job)
-        told = ReaderReply(box=found.box, footprint=found.footprint, details=found.details)
+        found = _read(job)
+        reply = ReaderReply(box=found.box, footprint=found.footprint, details=found.details)
     except RequestError as error:
-        told = ReaderReply(error=str(error).replace(job.path, "it"))
+        reply = ReaderReply(error=str(error).replace(job.path, "it"))
     except MemoryError:
-        told = ReaderReply(error="file: to read it takes more memory than is allowed; send it in parts")
+        reply = ReaderReply(error="file: reading it needs more memory than is allowed; split it")
     except Exception as error:
         if not too_large and not _is_of_gdal(error):
             raise
-        told = ReaderReply(
-            error="file: it cannot be read to its end: it is damaged, incomplete, or takes more memory than is allowed"
-        )
-    if told.error is not None and too_large:
-        told = ReaderReply(
-            error=f"file: what is shown of it takes more than the {job.bytes // 2**20} MiB that are left for it"
-        )
-    Path(job.outcome).write_text(told.model_dump_json())
+        reply = ReaderReply(error="file: it is damaged or incomplete, or needs more memory than is allowed")
+    if reply.error is not None and too_large:
+        reply = ReaderReply(error=f"file: its display copy exceeds the remaining {job.bytes // 2**20} MiB")
+    Path(job.outcome).write_text(reply.model_dump_json())
 
 
 def _is_of_gdal(error: Exception) -> bool:
-    """Whether GDAL gave up, which it does on damaged files."""
+    """Whether GDAL raised it, as it does for damaged files."""
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
@@ -65,24 +60,24 @@ def _is_of_gdal(error: Exception) -> bool:
 
 
 def _end_with_server() -> None:
-    """Let the kernel end this process when its server is gone, whose end of the pipe at the standard input is closed.
+    """Let the kernel end this process when its server closes the pipe at the standard input, also by dying.
 
-    By a signal and not by a thread, which would wait for a library that never returns.
+    A signal does this, because a thread would wait for a library that never returns.
     """
     fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(sys.stdin, fcntl.F_SETFL, fcntl.fcntl(sys.stdin, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([sys.stdin], [], [], 0)[0]:  # it was gone before
+    if select.select([sys.stdin], [], [], 0)[0]:  # the server has died before
         os._exit(1)
 
 
 def rules_of(job: Job) -> Rules:
-    """What the process may touch: the code, the file, and the folders in which it leaves what it made."""
+    """The files that the process may access: the code, the input, and the folders of its results."""
     made = [job.outcome, *([job.display] if job.display else [])]
     return Rules([*code_files(os.environ), Path(job.path)], [Path(path).parent for path in made])
 
 
-def _start_again() -> None:
-    """Start anew with drivers that GDAL leaves out, which it asks for only once, when it is loaded."""
+def _restart() -> None:
+    """Restart with drivers skipped: GDAL only reads the list when it is loaded."""
     from pyogrio import list_drivers
 
     skipped = ",".join(driver for driver in list_drivers() if driver not in _DRIVERS)
@@ -98,7 +93,7 @@ def _limit(job: Job) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
 
 
-def _take(job: Job) -> Outcome:
+def _read(job: Job) -> Outcome:
     kind = next(each for each in FORMATS if each.name == job.format)
     if kind.kind == "vector" and job.area:
         from mosaic_api.datasets.reader.areas import take_area
@@ -113,7 +108,7 @@ def _take(job: Job) -> Outcome:
 
     if kind.placed:
         if job.corners is None or job.display is None:
-            raise ValueError("a picture is placed by its corners")
+            raise ValueError("a picture needs corners")
         return take_picture(job.path, kind.driver, Box(*job.corners), job.display)
     return take_image(job.path, job.max_pixels, job.decoded, job.display)
 

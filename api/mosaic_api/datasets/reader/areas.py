@@ -1,4 +1,4 @@
-"""An area out of a vector file: all of its polygons as one, in degrees, as `spec.area.geometry` takes it."""
+"""Reads an area from a vector file: all its polygons as one geometry in degrees, as for `spec.area.geometry`."""
 
 import json
 from pathlib import Path
@@ -29,28 +29,28 @@ def take_area(path: Path, name: str, kind: Format) -> Outcome:
 
     Args:
         path: of the file.
-        name: of the layer of a file that does not name it.
+        name: of its layer, if the file has none.
         kind: of the file.
 
     Returns:
-        As the footprint the area, and in the details how many features were taken, and how many are no polygons.
+        The area as the footprint; in the details the numbers of features that were used and left out.
 
     Raises:
-        RequestError: there is none, one is not valid, or they have too many positions.
+        RequestError: there are no polygons, one is invalid, or they have too many positions.
     """
     shapes = [layer.geometries[there(layer.geometries)] for layer in read_layers(path, name, kind, follow=True)]
     geometries = np.concatenate([*shapes, np.empty(0, object)])
     polygons = [_polygons(geometry) for geometry in geometries]
-    taken = [number for number, found in enumerate(polygons) if len(found)]
-    if not taken:
+    used = [number for number, found in enumerate(polygons) if len(found)]
+    if not used:
         what = "no feature has a geometry" if len(geometries) == 0 else "it has only points and lines"
         raise RequestError(f"file: there is no polygon in it ({what}), and an area is made of polygons")
-    parts = np.concatenate([polygons[number] for number in taken])
+    parts = np.concatenate([polygons[number] for number in used])
     _expect_valid(parts)
-    area = _on_the_globe(_together(parts))
+    area = _on_the_globe(_merged(parts))
     west, _, east, _ = area.bounds
     footprint = _checked(cut_at_antimeridian(area) if west < -HALF or east > HALF else area)
-    details = {"features": len(taken), "leftOut": len(geometries) - len(taken)}
+    details = {"features": len(used), "leftOut": len(geometries) - len(used)}
     return Outcome(smallest_box(shapely.bounds(shapely.get_parts(area))), footprint, details)
 
 
@@ -64,11 +64,7 @@ def _polygons(geometry: BaseGeometry) -> NDArray[np.object_]:
 
 
 def _expect_valid(parts: NDArray[np.object_]) -> None:
-    """Refuse polygons that cross themselves: nobody knows what they mean.
-
-    Raises:
-        RequestError: there is one.
-    """
+    """Refuse polygons that cross themselves, whose meaning is unclear."""
     invalid = np.flatnonzero(~shapely.is_valid(parts))
     if len(invalid):
         raise RequestError(
@@ -77,8 +73,8 @@ def _expect_valid(parts: NDArray[np.object_]) -> None:
         )
 
 
-def _together(parts: NDArray[np.object_]) -> BaseGeometry:
-    """One polygon or multipolygon; polygons that touch or overlap become one, else they stay as they are."""
+def _merged(parts: NDArray[np.object_]) -> BaseGeometry:
+    """One polygon or multipolygon; merges polygons only if they overlap or share an edge."""
     if len(parts) == 1:
         return parts[0]
     alike = shapely.multipolygons(parts)
@@ -86,40 +82,33 @@ def _together(parts: NDArray[np.object_]) -> BaseGeometry:
 
 
 def _on_the_globe(area: BaseGeometry) -> BaseGeometry:
-    """An area whose longitudes are within a turn of [-180, 180].
-
-    Raises:
-        RequestError: its coordinates are no degrees.
-    """
+    """Refuse an area whose longitudes are not within ±540 degrees, or latitudes not within ±90."""
     west, south, east, north = area.bounds
     if south < -90 or north > 90 or east - west > 2 * HALF or west < -3 * HALF or east > 3 * HALF:
         raise RequestError(
-            f"file: the polygons reach from {west:.6g} to {east:.6g} degrees east and from {south:.6g} to {north:.6g} "
+            f"file: the polygons extend from {west:.6g} to {east:.6g} degrees east and from {south:.6g} to {north:.6g} "
             "degrees north, which is not on the globe; check the coordinate system of the file"
         )
     return area
 
 
 def _checked(area: BaseGeometry) -> dict[str, Any]:
-    """An area as a request takes it.
-
-    Raises:
-        RequestError: it has too many positions, or is none for another reason.
-    """
+    """The area as a request has it; refuse one with too many positions or polygons."""
     count = int(shapely.get_num_coordinates(area))
     if count > MOST_POSITIONS:
         raise RequestError(
-            f"file: the polygons have {count:,} positions; at most {MOST_POSITIONS:,} are allowed, so simplify them"
+            f"file: the polygons have {count:,} positions; at most {MOST_POSITIONS:,} are allowed; simplify them"
         )
     parts = int(shapely.get_num_geometries(area))
     if parts > MOST_POLYGONS:
         raise RequestError(
-            f"file: there are {parts:,} polygons that do not touch; at most {MOST_POLYGONS:,} are allowed, so leave "
-            "some out"
+            f"file: there are {parts:,} separate polygons; at most {MOST_POLYGONS:,} are allowed; leave some out"
         )
     geometry: dict[str, Any] = json.loads(json.dumps(mapping(area)))
     try:
         Area.model_validate({"geometry": geometry})
     except ValidationError as error:
-        raise RequestError(f"file: the polygons make no area: {error.errors(include_url=False)[0]['msg']}") from None
+        raise RequestError(
+            f"file: the polygons are not a valid area: {error.errors(include_url=False)[0]['msg']}"
+        ) from None
     return geometry

@@ -1,4 +1,4 @@
-"""What a dataset says about its image: the size, and the bands with their statistics, in the child process."""
+"""The details of an image: its size, and its bands with their statistics."""
 
 import math
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
-LOOKED_AT = 1024
-"""Pixels a side of the overview that statistics are taken from."""
+SAMPLE_SIDE = 1024
+"""Maximum width and height in pixels of the overview for the statistics."""
 PERCENTILES = (2, 98)
-"""Of the values of a band, that get the first and the last colour."""
+"""Of a band's values, for the first and the last colour."""
 LARGEST_BYTE = 255
 
 
 def details_of(dataset: DatasetReader) -> dict[str, Any]:
-    """The size of an image, and its bands: all but alpha.
+    """The size of an image, and its bands except alpha.
 
     Args:
-        dataset: what is shown of the image; its overviews are computed from valid pixels alone.
+        dataset: the display copy of the image; its overviews only use valid pixels.
     """
     numbers = [
         number for number, kind in enumerate(dataset.colorinterp, 1) if kind is not ColorInterp.alpha
@@ -36,19 +36,19 @@ def details_of(dataset: DatasetReader) -> dict[str, Any]:
 
 
 def name_of(dataset: DatasetReader, number: int) -> str:
-    """The name of a band, as a table and a page can show it."""
+    """The name of a band without control characters."""
     text = dataset.descriptions[number - 1] or f"band {number}"
     return "".join(letter for letter in text if letter.isprintable())[:100]
 
 
 def calibration_of(dataset: DatasetReader, number: int) -> tuple[float, float]:
-    """The scale and the offset of a band: value = number x scale + offset."""
+    """Scale and offset of a band: value = number x scale + offset."""
     scale, offset = float(dataset.scales[number - 1]), float(dataset.offsets[number - 1])
     return (scale, offset) if math.isfinite(scale) and math.isfinite(offset) and scale != 0 else (1.0, 0.0)
 
 
 def nodata_of(dataset: DatasetReader) -> float | None:
-    """The nodata value of an image; None where there is none, or one that its type cannot hold."""
+    """The nodata value of an image; None if it has none, or one outside the range of its type."""
     nodata: float | None = dataset.nodata
     dtype = np.dtype(dataset.dtypes[0])
     if nodata is None or np.issubdtype(dtype, np.floating):
@@ -58,7 +58,7 @@ def nodata_of(dataset: DatasetReader) -> float | None:
 
 
 def _band(dataset: DatasetReader, number: int, of: int) -> dict[str, Any]:
-    """A band: its statistics are calibrated values, those of an overview."""
+    """A band with the statistics of its calibrated values in an overview."""
     described: dict[str, Any] = {
         "number": number,
         "name": name_of(dataset, number),
@@ -71,7 +71,7 @@ def _band(dataset: DatasetReader, number: int, of: int) -> dict[str, Any]:
     values = values[np.isfinite(values)]
     if values.size == 0:
         return described
-    whole = of >= 3 and described["type"] == "uint8"  # a picture, whose bytes are its colours
+    whole = of >= 3 and described["type"] == "uint8"  # a picture: its bytes are colours
     stretch = sorted((offset, LARGEST_BYTE * scale + offset)) if whole else _stretch(values)
     return described | {
         "minimum": float(values.min()),
@@ -82,8 +82,8 @@ def _band(dataset: DatasetReader, number: int, of: int) -> dict[str, Any]:
 
 
 def _valid(dataset: DatasetReader, number: int) -> NDArray[np.float64]:
-    """The stored numbers of the valid pixels of a band."""
-    shrink = max(1.0, dataset.width / LOOKED_AT, dataset.height / LOOKED_AT)
+    """The stored numbers of the valid pixels of a band, (n,)."""
+    shrink = max(1.0, dataset.width / SAMPLE_SIDE, dataset.height / SAMPLE_SIDE)
     shape = (max(1, round(dataset.height / shrink)), max(1, round(dataset.width / shrink)))
     masked = MaskFlags.all_valid not in dataset.mask_flag_enums[number - 1]
     values = dataset.read(number, out_shape=shape, masked=masked)
@@ -92,7 +92,7 @@ def _valid(dataset: DatasetReader, number: int) -> NDArray[np.float64]:
 
 
 def _stretch(values: NDArray[np.float64]) -> Sequence[float]:
-    """The values of the first and the last colour, which differ: else a band of one value would be black."""
+    """The values of the first and the last colour. They differ, so that a band of one value is not black."""
     lower, upper = map(float, np.percentile(values, PERCENTILES))
     if lower == upper:
         lower, upper = float(values.min()), float(values.max())

@@ -1,8 +1,8 @@
-"""What is shown of an image, in the child process: a Cloud Optimized GeoTIFF from which tiles and values are read.
+"""Writes the display copy of an image: a Cloud Optimized GeoTIFF for tiles and values.
 
-Its pixels are those of the image. What differs is how it says which pixels are valid: in one way that GDAL's warper,
-overviews and masks all understand. GDAL takes an alpha band for a mask only in images of two or four bands of 8 or 16
-bits, and ignores alpha and mask bands where there is a nodata value.
+It has the pixels of the image, but marks valid ones in a way that GDAL's warper, overviews and masks all understand.
+GDAL uses an alpha band as a mask only in images of two or four bands of 8 or 16 bits, and ignores alpha and mask bands
+if there is a nodata value.
 """
 
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ from rasterio.windows import Window
 from mosaic_api.datasets.reader.bands import name_of, nodata_of
 
 LARGEST_SHOWN_BLOCK = 4 * 2**20
-"""Bytes of a decoded block of what is shown."""
+"""Bytes of a decoded block."""
 STRIP_BYTES = 64 * 2**20
-"""Of an image that is rewritten, at once."""
+"""Bytes that are rewritten in one step."""
 BLOCK_SIDE = 256
 PLAIN = {"driver": "GTiff", "compress": "ZSTD", "zstd_level": 1, "tiled": True, "bigtiff": "IF_SAFER"}
-"""How an image is written that a COG is made of."""
+"""Options of the files that COGs are made from."""
 _COG = {"driver": "COG", "COMPRESS": "ZSTD", "LEVEL": "1", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER"}
 _WITHOUT_NODATA = ("int64", "uint64")
-"""Types whose nodata value the warper does not read."""
+"""Types whose nodata value the warper ignores."""
 
 
 def check_size(dataset: DatasetReader, most_bytes: int) -> None:
-    """Refuse an image before hours and gigabytes go into what is shown of it; a small file may repeat one tile.
+    """Refuse an image whose display copy would take hours and gigabytes; a small file may repeat one tile.
 
     Raises:
         RequestError: its pixels have more bytes.
@@ -42,17 +42,17 @@ def check_size(dataset: DatasetReader, most_bytes: int) -> None:
     if size > most_bytes:
         raise RequestError(
             f"file: the image has {dataset.width} x {dataset.height} pixels in {dataset.count} bands, together "
-            f"{size / 2**30:.1f} GiB; at most {most_bytes / 2**30:.1f} GiB are shown here, so send it in parts"
+            f"{size / 2**30:.1f} GiB; at most {most_bytes / 2**30:.1f} GiB can be shown; split it"
         )
 
 
 def write_cog(dataset: DatasetReader, display: str) -> None:
-    """Write what is shown of an image.
+    """Write the display copy of an image.
 
-    Overviews whose numbers may be classes are not averaged. The image's own overviews are used only where nothing can
-    have been averaged into them that is no data, or another class.
+    Overviews of numbers that may be classes are not averaged. The image's own overviews are only used if they cannot
+    contain averages with no data or with other classes.
     """
-    with _said_once(dataset, Path(display).with_suffix(".rewritten.tif")) as source:
+    with _with_one_mask(dataset, Path(display).with_suffix(".rewritten.tif")) as source:
         classes = np.issubdtype(np.dtype(source.dtypes[0]), np.integer) and source.count < 3
         valid = all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums)
         copy(
@@ -61,14 +61,14 @@ def write_cog(dataset: DatasetReader, display: str) -> None:
             OVERVIEWS="AUTO" if valid and not classes else "IGNORE_EXISTING",
             OVERVIEW_RESAMPLING="NEAREST" if classes else "AVERAGE",
             BLOCKSIZE=str(_block_side(source)),
-            NBITS=str(8 * np.dtype(source.dtypes[0]).itemsize),  # all of them: the predictor knows no 15 bits
+            NBITS=str(8 * np.dtype(source.dtypes[0]).itemsize),  # the predictor does not support 15 bits
             **_COG,
         )
 
 
 @contextmanager
-def _said_once(dataset: DatasetReader, path: Path) -> Iterator[DatasetReader]:
-    """An image that says in one way which pixels are valid: itself, or a copy with a nodata value or a mask."""
+def _with_one_mask(dataset: DatasetReader, path: Path) -> Iterator[DatasetReader]:
+    """An image that marks valid pixels in one way: itself, or a copy with a nodata value or a mask."""
     alphas = [number for number, kind in enumerate(dataset.colorinterp, 1) if kind is ColorInterp.alpha]
     flags, nodata, dtype = dataset.mask_flag_enums[0], nodata_of(dataset), dataset.dtypes[0]
     misunderstood = (
@@ -81,7 +81,7 @@ def _said_once(dataset: DatasetReader, path: Path) -> Iterator[DatasetReader]:
         return
     shown = [number for number in dataset.indexes if number not in alphas]
     if not shown:
-        raise RequestError("file: the image has no band but alpha")
+        raise RequestError("file: the image only has alpha bands")
     _rewrite(dataset, shown, alphas, path)
     with rasterio.open(path) as rewritten:
         yield rewritten
@@ -89,7 +89,7 @@ def _said_once(dataset: DatasetReader, path: Path) -> Iterator[DatasetReader]:
 
 
 def _rewrite(dataset: DatasetReader, shown: list[int], alphas: list[int], path: Path) -> None:
-    """Write the bands of an image without alpha; what is not valid is nodata, or masked where there is none."""
+    """Write the bands of an image without alpha; invalid pixels become nodata, or are masked if there is no nodata."""
     nodata = nodata_of(dataset)
     profile = {name: getattr(dataset, name) for name in ("width", "height", "crs", "transform")} | {
         "count": len(shown),
@@ -127,7 +127,7 @@ def _describe(dataset: DatasetReader, shown: list[int], rewritten: DatasetWriter
 
 
 def _valid(dataset: DatasetReader, alphas: list[int], window: Window) -> NDArray[np.bool_]:
-    """Which pixels of a window alpha bands and the mask of the file, if there are any, let through."""
+    """Which pixels of a window are valid by alpha bands and the mask of the file."""
     valid = np.ones((int(window.height), int(window.width)), np.bool_)
     for alpha in alphas:
         valid &= dataset.read(alpha, window=window) > 0
@@ -137,7 +137,7 @@ def _valid(dataset: DatasetReader, alphas: list[int], window: Window) -> NDArray
 
 
 def _strips(dataset: DatasetReader) -> Iterator[Window]:
-    """Windows of whole rows, in whole blocks where these are not too wide."""
+    """Windows of whole rows, and of whole blocks unless these are too large."""
     rows = max(1, STRIP_BYTES // (dataset.width * _pixel_bytes(dataset)))
     rows -= rows % BLOCK_SIDE if rows > BLOCK_SIDE else 0
     for top in range(0, dataset.height, rows):
@@ -145,10 +145,10 @@ def _strips(dataset: DatasetReader) -> Iterator[Window]:
 
 
 def _pixel_bytes(dataset: DatasetReader) -> int:
-    """Bytes of a pixel in all bands."""
+    """Bytes of a pixel with all bands."""
     return sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
 
 
 def _block_side(dataset: DatasetReader) -> int:
-    """Pixels a side of a block of what is shown; each dataset that is kept open holds a decoded one with all bands."""
+    """Width and height of a block. Each open dataset caches a decoded block with all bands."""
     return next((side for side in (256, 128) if side**2 * _pixel_bytes(dataset) <= LARGEST_SHOWN_BLOCK), 64)

@@ -1,12 +1,12 @@
-"""Tables as text (CSV), in the child process: a feature in each row, its place in columns with known names.
+"""Reads CSV tables: each row is a feature, whose geometry is in columns with known names.
 
-Separators are commas, semicolons, tabs or bars. Numbers may have a decimal comma where that is no separator.
+Separators are commas, semicolons, tabs or bars. Numbers may have decimal commas unless the comma is the separator.
 """
 
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown, type
 
 SEPARATORS = ",;\t|"
 LONGEST_LINE = 2**20
-"""Letters of the first line."""
+"""Characters of the first line."""
 LONGEST_CELL = 16 * 2**20
-"""Letters of one value; polygons are long."""
+"""Characters of one value; polygons are long."""
 PIECE_BYTES = 2**20
 PAIRS = (
     ("lon", "lat"),
@@ -36,16 +36,16 @@ PAIRS = (
     ("pointx", "pointy"),
     ("xcoord", "ycoord"),
 )
-"""Names of columns, of which the first pair that is there is taken; only their letters and digits count."""
+"""Names of columns; the first pair that exists is used. Only letters and digits are compared."""
 GEOMETRIES = ("wkt", "wktgeom", "geometry", "geom", "thegeom", "shape")
 NAMES_TAKEN = "lon and lat, longitude and latitude, x and y (degrees, WGS 84), or WKT"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 _IN_PARENTHESES = re.compile(r"[(\[].*?[)\]]")
 _NO_LETTER = re.compile(r"[\W_]+")
 _AROUND = re.compile(r"^gps|(degrees|deg|dd|wgs84)$")
-"""What is said beside the name of a coordinate, such as latitude_deg."""
+"""Additions to the name of a coordinate, such as in latitude_deg."""
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""The first line of files that tell Excel their separator."""
+"""The first line of files that name their separator for Excel."""
 _WKT = re.compile(
     r"\s*(?:SRID=(?P<srid>\d{1,6});)?\s*(?P<wkt>(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION)"
     r"\s*(?:Z|M|ZM)?\s*(?:\(|EMPTY).*)",
@@ -53,18 +53,18 @@ _WKT = re.compile(
 )
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,17})")
 _CODE = re.compile(r"[-+]?0\d+")
-"""Digits that would be lost as a number."""
+"""Leading zeros would be lost in a number."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a table, without those that are empty.
+    """The rows of a table that are not empty.
 
     Attributes:
-        names: of the columns; no two are alike.
-        rows: a text for each column.
-        lines: where each row ends in the file, from 1.
+        names: of the columns, unique.
+        rows: one text for each column.
+        lines: the line in the file, from 1, in which each row ends.
         decimal_comma: whether numbers may have one.
     """
 
@@ -78,7 +78,7 @@ class Table:
         return [row[number] for row in self.rows]
 
     def number(self, text: str) -> float | None:
-        """A number that may have a decimal comma; None if it is none."""
+        """The number in a text, which may have a decimal comma; None if it is not a number."""
         plain = text.strip().replace("\N{MINUS SIGN}", "-")
         if self.decimal_comma and plain.count(",") == 1 and "." not in plain:
             plain = plain.replace(",", ".")
@@ -86,21 +86,17 @@ class Table:
 
 
 def read_table(path: Path, most: int) -> Parsed:
-    """Read the features of a table.
-
-    Args:
-        path: of the file.
-        most: rows that it may have.
+    """Read the features of a table with at most so many rows.
 
     Raises:
-        RequestError: it has no coordinates, a row that does not fit, or too many rows.
+        RequestError: it has no coordinates, an invalid row, or too many rows.
     """
     try:
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
             table = _read(file, most)
     except csv.Error as error:
         raise RequestError(f"file: the CSV cannot be read: {error}") from None
-    written = _written_out(table)
+    written = _wkt_column(table)
     if written is not None:
         geometries, crs = _of_wkt(table, written)
         left_out = {written}
@@ -117,7 +113,7 @@ def read_table(path: Path, most: int) -> Parsed:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, or what Windows' programs write in its place."""
+    """UTF-8, or the encoding that Windows programs use instead."""
     with path.open("rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
@@ -133,23 +129,18 @@ def _encoding(path: Path) -> str:
 
 
 def _read(file: Any, most: int) -> Table:
-    """The rows of an open file.
-
-    Raises:
-        RequestError: one has more values than there are names, or there are too many.
-        csv.Error: it is no table.
-    """
+    """The rows of an open file."""
     csv.field_size_limit(LONGEST_CELL)
     first = file.readline(LONGEST_LINE)
-    said = _SEP.fullmatch(first)
-    separator = said[1] if said else _separator(first)
-    if not said:
+    declared = _SEP.fullmatch(first)
+    separator = declared[1] if declared else _separator(first)
+    if not declared:
         file.seek(0)
     rows = csv.reader(file, delimiter=separator, skipinitialspace=True)
-    names = _unlike(next((row for row in rows if any(row)), []))
+    names = _unique(next((row for row in rows if any(row)), []))
     table = Table(names, [], [], decimal_comma=separator != ",")
     for row in rows:
-        line = rows.line_num + bool(said)
+        line = rows.line_num + bool(declared)
         if not any(cell.strip() for cell in row):
             continue
         if any(cell.strip() for cell in row[len(names) :]):
@@ -158,14 +149,14 @@ def _read(file: Any, most: int) -> Table:
                 "around values that contain the separator, such as numbers with a decimal comma"
             )
         if len(table.rows) == most:
-            raise RequestError(f"file: there are more than {most:,} features in it; split it, or leave some out")
+            raise RequestError(f"file: it has more than {most:,} features; split it, or leave some out")
         table.rows.append([*row, *[""] * (len(names) - len(row))][: len(names)])
         table.lines.append(line)
     return table
 
 
 def _separator(line: str) -> str:
-    """What separates the names of a first line: what makes coordinates of them, or else the most names."""
+    """The separator of a first line: the one that yields coordinates, or else the most names."""
 
     def rank(separator: str) -> tuple[bool, int]:
         names = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
@@ -176,8 +167,8 @@ def _separator(line: str) -> str:
     return max(SEPARATORS, key=rank)
 
 
-def _unlike(names: Sequence[str]) -> list[str]:
-    """Names of columns, told apart where they are alike."""
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names of columns; repeated ones get a number."""
     found: dict[str, None] = {}
     for number, name in enumerate(names, 1):
         plain = name.strip() or f"column {number}"
@@ -189,8 +180,8 @@ def _plain(name: str) -> str:
     return _AROUND.sub("", _NO_LETTER.sub("", _IN_PARENTHESES.sub("", name)).lower())
 
 
-def _written_out(table: Table) -> int | None:
-    """The column that has geometries as WKT."""
+def _wkt_column(table: Table) -> int | None:
+    """The column with WKT geometries."""
     for number, name in enumerate(table.names):
         if _plain(name) in GEOMETRIES:
             first = next((cell for cell in table.column(number) if cell.strip()), "")
@@ -200,27 +191,17 @@ def _written_out(table: Table) -> int | None:
 
 
 def _pair(names: Sequence[str]) -> tuple[int, int]:
-    """The columns of the longitude and the latitude.
-
-    Raises:
-        RequestError: there are none.
-    """
+    """The columns of longitude and latitude."""
     plain = [_plain(name) for name in names]
     for longitude, latitude in PAIRS:
         if longitude in plain and latitude in plain:
             return plain.index(longitude), plain.index(latitude)
-    told = ", ".join(repr(name[:40]) for name in names[:10])
-    raise RequestError(
-        f"file: the CSV has no columns of coordinates: name them {NAMES_TAKEN}; its first line names {told}"
-    )
+    found = ", ".join(repr(name[:40]) for name in names[:10])
+    raise RequestError(f"file: the CSV has no columns of coordinates: name them {NAMES_TAKEN}; its columns are {found}")
 
 
 def _of_pair(table: Table, longitude: int, latitude: int) -> NDArray[np.object_]:
-    """Points of two columns; None where one of them is empty.
-
-    Raises:
-        RequestError: a value is no number, or no degree.
-    """
+    """Points of two columns, (n,); None if a value is missing."""
     places = np.full((len(table.rows), 2), np.nan)
     for column, limit in ((0, 360.0), (1, 90.0)):
         number = (longitude, latitude)[column]
@@ -229,10 +210,10 @@ def _of_pair(table: Table, longitude: int, latitude: int) -> NDArray[np.object_]
                 continue
             value = table.number(text)
             if value is None or abs(value) > limit:
-                reason = "no number" if value is None else f"beyond {limit:g} degrees"
+                reason = "not a number" if value is None else f"beyond {limit:g} degrees"
                 raise RequestError(
                     f"file: line {table.lines[row]}: {table.names[number][:40]} is {text[:40]!r}, which is {reason}; a "
-                    "CSV says no coordinate system, so give decimal degrees (WGS 84), or WKT with its SRID"
+                    "CSV has no coordinate system, so use decimal degrees (WGS 84), or WKT with its SRID"
                 )
             places[row, column] = value
     found = np.full(len(places), None, dtype=object)
@@ -242,11 +223,7 @@ def _of_pair(table: Table, longitude: int, latitude: int) -> NDArray[np.object_]
 
 
 def _of_wkt(table: Table, number: int) -> tuple[NDArray[np.object_], str]:
-    """Geometries of a column of WKT, and their CRS.
-
-    Raises:
-        RequestError: a value is no WKT, or their SRIDs differ.
-    """
+    """The geometries of a WKT column, (n,), and their CRS."""
     texts: list[str | None] = []
     systems: set[str | None] = set()
     for text, line in zip(table.column(number), table.lines, strict=True):
@@ -255,11 +232,11 @@ def _of_wkt(table: Table, number: int) -> tuple[NDArray[np.object_], str]:
             continue
         found = _WKT.fullmatch(text)
         if found is None:
-            raise RequestError(f"file: line {line}: {text[:40]!r} is no WKT, such as POINT (-123.4 48.4)")
+            raise RequestError(f"file: line {line}: {text[:40]!r} is not WKT, such as POINT (-123.4 48.4)")
         texts.append(found["wkt"])
         systems.add(found["srid"])
     if len(systems) > 1:
-        raise RequestError("file: the geometries of the CSV have several SRIDs; give all the same one")
+        raise RequestError("file: the geometries of the CSV have several SRIDs; use one")
     geometries = shapely.from_wkt(np.array(texts, object), on_invalid="ignore")
     for wkt, geometry, line in zip(texts, geometries, table.lines, strict=True):
         if wkt is not None and geometry is None:
@@ -269,15 +246,11 @@ def _of_wkt(table: Table, number: int) -> tuple[NDArray[np.object_], str]:
 
 
 def _values(table: Table, number: int) -> list[Any]:
-    """A column as JSON has it: numbers where all are."""
+    """The values of a column as JSON: numbers if all are."""
     texts = [None if text.strip().lower() in MISSING else text.strip() for text in table.column(number)]
-    if all(_WHOLE.fullmatch(text) for text in _said(texts)):
+    if all(_WHOLE.fullmatch(text) for text in texts if text is not None):
         return [None if text is None else int(text) for text in texts]
     numbers = [None if text is None or _CODE.fullmatch(text) else table.number(text) for text in texts]
     if all(value is not None for text, value in zip(texts, numbers, strict=True) if text is not None):
         return [shown(value) for value in numbers]
     return [shown(text) for text in texts]
-
-
-def _said(texts: Iterable[str | None]) -> Iterator[str]:
-    return (text for text in texts if text is not None)

@@ -1,4 +1,4 @@
-"""Features that are read without GDAL, in the child process: what comes of a table, or of a sequence of GeoJSON."""
+"""Features that are read without GDAL: from a table, or from a sequence of GeoJSON."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 MOST_FIELDS = 100
 LONGEST_TEXT = 500
-"""Letters of an attribute that are shown."""
+"""Characters of an attribute that are shown."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Parsed:
     """Features.
 
     Attributes:
-        geometries: (n,) shapely's; None where a feature has none.
-        fields: the name and the type of each attribute, as GDAL calls it: String, Integer64, Real.
-        columns: their values, n of each, as JSON has them.
+        geometries: (n,) shapely geometries; None if a feature has none.
+        fields: name and type of each attribute; types are GDAL's String, Integer64 and Real.
+        columns: n values of each, as JSON.
         crs: of the geometries.
     """
 
@@ -32,7 +32,7 @@ class Parsed:
 
 
 def shown(value: Any) -> Any:
-    """A value of JSON as an attribute is shown: lists and objects as text, and long texts cut."""
+    """A JSON value as the page shows an attribute: lists and objects as text, long texts truncated."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

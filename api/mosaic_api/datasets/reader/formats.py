@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a name proves nothing."""
+"""Detects the format of a file by its first bytes, because its name proves nothing."""
 
 import re
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from mosaic_crds.errors import RequestError
 
 HEAD_BYTES = 4096
-"""Of a file, by which it is known."""
+"""Number of first bytes that are needed."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file that is taken.
+    """A supported file format.
 
     Attributes:
-        name: as people call it.
-        kind: of the dataset that it makes: image or vector.
-        suffix: that its name gets in the store.
+        name: for messages.
+        kind: of its datasets: image or vector.
+        suffix: of the file in the store.
         media_type: of its content.
-        driver: of GDAL, that reads it; none where it is read without GDAL.
-        placed: whether it says nothing of its place, which its corners tell then.
-        packed: whether it is a zip, whose members are read.
+        driver: of GDAL; empty if it is read without GDAL.
+        placed: whether it has no georeference, so that the user sets its corners.
+        packed: whether it is a zip.
     """
 
     name: str
@@ -46,7 +46,7 @@ CSV = Format("CSV", "vector", ".csv", "text/csv")
 KMZ = Format("KMZ", "vector", ".kmz", "application/vnd.google-earth.kmz", packed=True)
 ZIP = Format("zip", "vector", ".zip", "application/zip", packed=True)
 FORMATS = (GEOTIFF, JPEG2000, PNG, JPEG, GEOJSON, SEQUENCE, GEOPACKAGE, KML, GPX, CSV, KMZ, ZIP)
-"""Of files that are sent. A Shapefile is several, in a zip."""
+"""Formats of uploads. A Shapefile is uploaded as a zip."""
 IMAGES_TAKEN = "GeoTIFF, JPEG 2000, PNG, JPEG"
 VECTORS_TAKEN = (
     "GeoJSON, newline-delimited GeoJSON, GeoPackage, zipped Shapefile or GeoPackage, KML, KMZ, GPX, or CSV with "
@@ -67,7 +67,7 @@ _BEGINNINGS = {
 _SHP = b"\0\0\x27\x0a"
 _ZIP = b"PK\x03\x04"
 _NAME_LENGTH, _NAME = slice(26, 28), 30
-"""Of the first member of a zip."""
+"""In the header of the first member of a zip."""
 _GEOPACKAGE = (b"GPKG", b"GP10", b"GP11")
 """SQLite's application id, at byte 68."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -79,10 +79,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def format_of(head: bytes) -> Format:
-    """The format of a file that begins so.
+    """The format of a file with these first bytes.
 
     Raises:
-        RequestError: it is none that is taken.
+        RequestError: it is not supported.
     """
     for beginning, found in _BEGINNINGS.items():
         if head.startswith(beginning):
@@ -92,7 +92,7 @@ def format_of(head: bytes) -> Format:
         return KMZ if head[_NAME : _NAME + length].lower().endswith(b".kml") else ZIP
     if head.startswith(_SHP):
         raise RequestError(
-            "file: a .shp is only one part of a Shapefile; send a zip with its .shp, .shx, .dbf and .prj", "file"
+            "file: a .shp is only one part of a Shapefile; upload a zip with its .shp, .shx, .dbf and .prj", "file"
         )
     if head.startswith(b"SQLite format 3\0") and head[68:72] in _GEOPACKAGE:
         return GEOPACKAGE
@@ -106,19 +106,13 @@ def format_of(head: bytes) -> Format:
                 return found
     elif _is_table(head):
         return CSV
-    raise RequestError(
-        f"file: the content is of no kind that is taken; send one of {IMAGES_TAKEN}, {VECTORS_TAKEN}", "file"
-    )
+    raise RequestError(f"file: unsupported format; use {IMAGES_TAKEN}, {VECTORS_TAKEN}", "file")
 
 
 def _expect_plain(head: bytes, text: bytes) -> None:
-    """Refuse JSON and XML that would pass for a table.
-
-    Raises:
-        RequestError: it is in UTF-16, or it is a list.
-    """
+    """Refuse JSON and XML that could be mistaken for a table."""
     if head.startswith(_UTF16) and _utf16(head).lstrip().startswith(("{", "[", "<")):
-        raise RequestError("file: JSON and XML are taken in UTF-8, and this is in UTF-16; save it as UTF-8", "file")
+        raise RequestError("file: JSON and XML must be in UTF-8, and this is in UTF-16; save it as UTF-8", "file")
     if _LIST_OF_JSON.match(text):
         raise RequestError(
             "file: the JSON is a list, and GeoJSON is one object; put the features into a FeatureCollection, or each "
@@ -128,12 +122,12 @@ def _expect_plain(head: bytes, text: bytes) -> None:
 
 
 def _utf16(head: bytes) -> str:
-    """The text of a file that begins so, where a letter may be cut at the end."""
+    """The text of these first bytes, which may end within a character."""
     return head[: len(head) // 2 * 2].decode("utf-16", "ignore")
 
 
 def _is_table(head: bytes) -> bool:
-    """Whether a file may be a table as text: its first line has several columns, or is the name of a geometry."""
+    """Whether a file may be a table: its first line has several columns, or is the name of a geometry column."""
     encodings = ("utf-16",) if head.startswith(_UTF16) else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         text = _utf16(head) if encoding == "utf-16" else head.decode(encoding, "ignore")

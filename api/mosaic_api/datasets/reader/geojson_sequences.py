@@ -1,4 +1,4 @@
-"""Sequences of GeoJSON, in the child process: a text in each line, or after a record separator (RFC 8142)."""
+"""Reads sequences of GeoJSON: one text in each line, or after a record separator (RFC 8142)."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PIECE_BYTES = 2**20
 LONGEST_RECORD = 64 * 2**20
 """Bytes of one text."""
 _MARK = b"\xef\xbb\xbf"
-"""Of the byte order, which some editors write."""
+"""The byte order mark that some editors write."""
 _GEOMETRIES = {
     "Point",
     "MultiPoint",
@@ -32,7 +32,7 @@ _GEOMETRIES = {
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a file that begins as JSON has one text in each line: the first line is whole, and others follow."""
+    """Whether a file that begins as JSON has one text in each line: the first is complete, and others follow."""
     with path.open("rb") as file:
         first = file.readline(LONGEST_RECORD).removeprefix(_MARK).strip()
         while first == b"":
@@ -49,10 +49,10 @@ def is_sequence(path: Path) -> bool:
 
 
 def problem_of(path: Path) -> str | None:
-    """Why a file is not JSON; None if it is, or if it is so large that only GDAL reads it.
+    """Why a file is not JSON; None if it is, or if it is too large to check.
 
     Raises:
-        RequestError: more follows after its first text, which GDAL would leave out without a word.
+        RequestError: more follows after the first object, which GDAL would silently ignore.
     """
     if path.stat().st_size > LONGEST_RECORD:
         return None
@@ -61,7 +61,7 @@ def problem_of(path: Path) -> str | None:
         _, end = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
     except json.JSONDecodeError as error:
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except (RecursionError, ValueError):  # which GDAL refuses, or reads
+    except (RecursionError, ValueError):  # GDAL refuses or reads it
         return None
     if text[end:].strip("\0"):
         line = text.count("\n", 0, end) + 1
@@ -73,14 +73,10 @@ def problem_of(path: Path) -> str | None:
 
 
 def read_sequence(path: Path, most: int) -> Parsed:
-    """Read the features of a sequence: of Features, of their geometries alone, or of FeatureCollections.
-
-    Args:
-        path: of the file.
-        most: features that it may have.
+    """Read the features of a sequence of Features, geometries or FeatureCollections, at most so many.
 
     Raises:
-        RequestError: a text is no GeoJSON, or there are too many features.
+        RequestError: a text is not GeoJSON, or there are too many features.
     """
     texts: list[str | None] = []
     properties: list[dict[str, Any]] = []
@@ -88,7 +84,7 @@ def read_sequence(path: Path, most: int) -> Parsed:
     for place, record in _records(path):
         for geometry, its_properties in _features(record, place):
             if len(texts) == most:
-                raise RequestError(f"file: there are more than {most:,} features in it; split it, or leave some out")
+                raise RequestError(f"file: it has more than {most:,} features; split it, or leave some out")
             texts.append(geometry)
             properties.append(its_properties)
             places.append(place)
@@ -103,11 +99,7 @@ def read_sequence(path: Path, most: int) -> Parsed:
 
 
 def _records(path: Path) -> Iterator[tuple[str, bytes]]:
-    """What to call each text, and its bytes.
-
-    Raises:
-        RequestError: one is too long.
-    """
+    """The place of each text, for messages, and its bytes."""
     with path.open("rb") as file:
         separated = file.read(1) == SEPARATOR
         file.seek(0)
@@ -122,7 +114,7 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _separated(file: IO[bytes]) -> Iterator[bytes]:
-    """What is between record separators; first what is before the first one."""
+    """The bytes between record separators, beginning with those before the first one."""
     held = b""
     while piece := file.read(PIECE_BYTES):
         *whole, held = (held + piece).split(SEPARATOR)
@@ -133,11 +125,7 @@ def _separated(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _features(record: bytes, place: str) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """The geometry, as GeoJSON, and the properties of each feature in a text.
-
-    Raises:
-        RequestError: it is no GeoJSON.
-    """
+    """The geometry, as GeoJSON, and the properties of each feature in a text."""
     try:
         value = parse_json(record, f"file: {place}", LONGEST_RECORD)
     except RequestError as error:
@@ -150,12 +138,12 @@ def _features(record: bytes, place: str) -> Iterator[tuple[str | None, dict[str,
     elif kind in _GEOMETRIES:
         found = [{"geometry": value}]
     else:
-        raise RequestError(f"file: {place} is no GeoJSON: its type is no Feature, FeatureCollection or geometry")
+        raise RequestError(f"file: {place} is not GeoJSON: its type is not Feature, FeatureCollection or a geometry")
     for feature in found:
         geometry = feature.get("geometry") if isinstance(feature, dict) else {}
         properties = feature.get("properties") if isinstance(feature, dict) else None
         if geometry is not None and not isinstance(geometry, dict):
-            raise RequestError(f"file: {place} has a geometry that is no object")
+            raise RequestError(f"file: {place} has a geometry that is not an object")
         yield (
             None if geometry is None else json.dumps(geometry),
             properties if isinstance(properties, dict) else {},

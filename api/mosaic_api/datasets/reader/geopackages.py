@@ -1,6 +1,6 @@
-"""GeoPackages, in the child process: checked before GDAL opens them. Only tables are read.
+"""Checks GeoPackages before GDAL opens them. Only tables are read.
 
-A view is a query of whoever made the file. A recursive one never ends, and GDAL runs it when it counts features.
+A view is a query by the author of the file. A recursive one never ends, and GDAL runs it to count features.
 """
 
 import re
@@ -14,18 +14,18 @@ from mosaic_crds.errors import RequestError
 MOST_OBJECTS = 10_000
 """Tables, indexes and triggers of a GeoPackage."""
 MOST_STEPS = 1_000_000
-"""Of SQLite's virtual machine, for all questions asked here."""
+"""Steps of SQLite's virtual machine for all queries of a check."""
 _SAFE = re.compile(
     r"CREATE (TABLE|(UNIQUE )?INDEX|TRIGGER)\b|CREATE VIRTUAL TABLE .{1,300}? USING rtree\b", re.DOTALL | re.IGNORECASE
 )
-"""How the statements begin that only store data. Triggers run when something is written, and nothing is."""
+"""Statements that only store data. Triggers only run on writes, and nothing is written."""
 _VIEW = re.compile(r"(?i)CREATE (TEMP(ORARY)? )?VIEW\b")
 
 
 def check_geopackage(path: Path) -> None:
     """Refuse a GeoPackage that makes its reader compute something.
 
-    SQLite takes what an object is from its statement, so that is what is checked; the type beside it may be a lie.
+    SQLite derives what an object is from its statement, so this checks the statement, not the stored type.
 
     Raises:
         RequestError: it has a view, a computed column or a virtual table other than an R-tree, or is damaged.
@@ -55,14 +55,14 @@ def check_geopackage(path: Path) -> None:
 
 def _check_statement(name: str, statement: object) -> None:
     shown = "".join(letter for letter in name if letter.isprintable())[:100]
-    if statement is None or (isinstance(statement, str) and _SAFE.match(statement)):  # None: an index of SQLite's own
+    if statement is None or (isinstance(statement, str) and _SAFE.match(statement)):  # None: SQLite's own index
         return
     if isinstance(statement, str) and _VIEW.match(statement):
         raise RequestError(
-            f"file: the GeoPackage has the view {shown!r}, and only tables are read; export the layers you need to a "
-            "new GeoPackage"
+            f"file: the GeoPackage has the view {shown!r}, and only tables are read; export the layers that you need "
+            "to a new GeoPackage"
         )
-    raise RequestError(f"file: the GeoPackage has {shown!r}, which is no plain table or index; export its layers")
+    raise RequestError(f"file: the GeoPackage has {shown!r}, which is not a plain table or index; export its layers")
 
 
 def _check_columns(database: sqlite3.Connection, table: str) -> None:

@@ -1,4 +1,4 @@
-"""Images, in the child process: looked at, and made into the Cloud Optimized GeoTIFF that tiles are read from."""
+"""Checks images, and makes the Cloud Optimized GeoTIFF for their tiles."""
 
 import numpy as np
 import rasterio
@@ -21,20 +21,20 @@ Floats = NDArray[np.float64]
 
 MOST_BANDS = 100
 OUTLINE_STEPS = 32
-"""In which each side of an image is followed; fewer than 90 degrees apart, so that longitudes stay continuous."""
+"""Points on each side of an outline; fewer than 90 degrees apart, so that longitudes are continuous."""
 
 
 def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None) -> Outcome:
-    """Look at a georeferenced image, and write what is shown of it.
+    """Check a georeferenced image, and write its display copy.
 
     Args:
         path: of the file.
-        max_pixels: that it may have.
-        most_bytes: of the pixels of what is shown, before they are compressed.
-        display: path of the COG to write; none if None.
+        max_pixels: of the image.
+        most_bytes: of the display copy before compression.
+        display: path of the COG to write; None for none.
 
     Raises:
-        RequestError: it cannot be used.
+        RequestError: the image cannot be used.
     """
     with raster_environment():
         image = open_gdal(path, "file")
@@ -59,48 +59,44 @@ def _check(dataset: DatasetReader, max_pixels: int) -> None:
     pixels = dataset.width * dataset.height
     if pixels > max_pixels:
         raise RequestError(
-            f"file: the image has {dataset.width} x {dataset.height} pixels; at most {max_pixels:,} are taken here"
+            f"file: the image has {dataset.width} x {dataset.height} pixels; at most {max_pixels:,} are allowed"
         )
     if dataset.count > MOST_BANDS:
-        raise RequestError(f"file: the image has {dataset.count} bands; at most {MOST_BANDS} are taken")
+        raise RequestError(f"file: the image has {dataset.count} bands; at most {MOST_BANDS} are allowed")
     _check_place(dataset)
     if any(kind.startswith("complex") for kind in dataset.dtypes):
-        raise RequestError("file: the image has complex numbers, of which no picture is made; send their magnitude")
+        raise RequestError("file: the image has complex numbers, which cannot be shown; upload their magnitude")
     if len(set(dataset.dtypes)) > 1:
-        raise RequestError("file: the image's bands are of several types; save them as one")
+        raise RequestError("file: the image's bands have several data types; save them with one")
 
 
 def _check_place(dataset: DatasetReader) -> None:
-    """Refuse an image that does not say where each of its pixels is.
-
-    Raises:
-        RequestError: it does not; the sentence says what it has in place of that.
-    """
+    """Refuse an image without a complete georeference; the message names what it has instead."""
     if dataset.transform == Affine.identity() or dataset.transform.is_degenerate:
         if dataset.gcps[0]:
-            reason = "is placed by ground control points alone, which fit in many ways; place it with gdalwarp first"
+            reason = "is only placed by ground control points, which is ambiguous; warp it with gdalwarp first"
         elif dataset.rpcs is not None:
-            reason = "is placed by rational polynomials (RPC) alone; place it with gdalwarp -rpc first"
+            reason = "is only placed by rational polynomials (RPC); warp it with gdalwarp -rpc first"
         else:
             reason = (
-                "does not say where it is; save it with its coordinate system (such as gdalwarp does), or send it as "
-                "PNG or JPEG with its corners"
+                "has no georeference; save it with its coordinate system (such as gdalwarp does), or upload it as PNG "
+                "or JPEG with its corners"
             )
         raise RequestError(f"file: the image {reason}")
     if dataset.crs is None:
         raise RequestError(
-            "file: the image does not say where it is: it has a geotransform but no coordinate reference system; "
-            "assign one, as gdal_edit.py -a_srs does"
+            "file: the image has no georeference: it has a geotransform but no coordinate reference system; assign "
+            "one, as gdal_edit.py -a_srs does"
         )
     if not (dataset.crs.is_geographic or dataset.crs.is_projected):
         raise RequestError(
-            "file: the image is nowhere on Earth: its coordinate reference system is neither geographic nor projected; "
-            "assign the one that it is in, as gdal_edit.py -a_srs does"
+            "file: the image cannot be located: its coordinate reference system is neither geographic nor projected; "
+            "assign the correct one, as gdal_edit.py -a_srs does"
         )
 
 
 def _outline(dataset: DatasetReader) -> Polygon:
-    """The outline in degrees, its longitudes continuous; a box around the pixels on the globe where some are beside it.
+    """The outline in degrees with continuous longitudes; a box if some of it is not on the globe.
 
     Raises:
         RequestError: no pixel is on the globe.
@@ -128,7 +124,7 @@ def _outline(dataset: DatasetReader) -> Polygon:
 
 
 def _box_on_the_globe(dataset: DatasetReader) -> Polygon:
-    """A box around the places of an image that are on the globe, such as the disk that a geostationary satellite sees.
+    """A box around the pixels that are on the globe, such as the disk that a geostationary satellite sees.
 
     Raises:
         RequestError: there are none.
@@ -137,8 +133,7 @@ def _box_on_the_globe(dataset: DatasetReader) -> Polygon:
     longitudes, latitudes, there = _degrees(dataset, columns.ravel(), rows.ravel())
     if there.sum() < 4:
         raise RequestError(
-            "file: the image's place cannot be projected to EPSG:4326; check its coordinate system, or warp it to "
-            "another one"
+            "file: the image cannot be projected to EPSG:4326; check its coordinate system, or warp it to another one"
         )
     longitudes, latitudes = longitudes[there], np.clip(latitudes[there], -90, 90)
     found = smallest_box(np.column_stack([longitudes, latitudes, longitudes, latitudes]))
@@ -146,7 +141,7 @@ def _box_on_the_globe(dataset: DatasetReader) -> Polygon:
 
 
 def _degrees(dataset: DatasetReader, columns: Floats, rows: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Longitudes and latitudes of places in an image, and which of them are on the globe.
+    """Longitudes and latitudes of points in an image, and which of them are on the globe.
 
     Args:
         dataset: the image.
@@ -159,7 +154,7 @@ def _degrees(dataset: DatasetReader, columns: Floats, rows: Floats) -> tuple[Flo
 
 
 def _pole_inside(dataset: DatasetReader) -> int | None:
-    """Which pole lies within the image: 90, -90 or None."""
+    """The pole inside the image: 90, -90 or None."""
     if dataset.crs.is_geographic:
         return None
     for pole in (90, -90):

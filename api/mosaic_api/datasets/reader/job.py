@@ -1,4 +1,4 @@
-"""What the child process that reads a file is told, and what it tells of it; both travel as JSON."""
+"""The input and output of the reader process, both as JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,24 +8,24 @@ from pydantic import BaseModel
 from mosaic_api.datasets.boxes import Box
 
 ENV_JOB = "MOSAIC_JOB"
-"""Of the child: its job."""
+"""The variable with the job."""
 
 
 class Job(BaseModel):
     """A file to read.
 
     Attributes:
-        path: where it is; its suffix is that of its format.
-        name: as whoever sent it calls it, without a suffix.
-        format: by name.
+        path: of the file, with the suffix of its format.
+        name: that the user gave it, without a suffix.
+        format: name of its format.
         max_pixels: of an image.
-        corners: west, south, east, north of a picture that says nothing of its place.
-        display: where what is shown of it is written; nowhere if None, where the file itself is made for that.
-        area: whether the polygons of a vector file are wanted as one area, and nothing is shown.
-        outcome: where the outcome is written.
-        memory, seconds: that the process may take.
-        bytes: of one written file.
-        decoded: bytes that the pixels of what is shown may have before they are compressed.
+        corners: west, south, east, north of a picture without a georeference.
+        display: path of the display copy; None if the file itself is shown.
+        area: whether to read the polygons of a vector file as one area.
+        outcome: path of the reply.
+        memory, seconds: limits of the process.
+        bytes: limit of one written file.
+        decoded: limit of the display copy's pixels in bytes before compression.
     """
 
     path: str
@@ -43,13 +43,13 @@ class Job(BaseModel):
 
 
 class ReaderReply(BaseModel):
-    """What came of it: a sentence if nothing did.
+    """The result of a job.
 
     Attributes:
-        error: why the file cannot be taken.
+        error: why the file cannot be used; None if it can.
         box: west, south, east, north.
-        footprint: GeoJSON geometry, in degrees.
-        details: what is shown of it, as in `Dataset.details`.
+        footprint: GeoJSON geometry in degrees.
+        details: `Dataset.details`.
     """
 
     error: str | None = None
@@ -60,13 +60,7 @@ class ReaderReply(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A file that was read.
-
-    Attributes:
-        box: where it is.
-        footprint: GeoJSON geometry, in degrees.
-        details: what is shown of it.
-    """
+    """The result of reading a file: its box, its footprint as GeoJSON in degrees, and `Dataset.details`."""
 
     box: Box
     footprint: dict[str, Any]

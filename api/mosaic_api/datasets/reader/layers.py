@@ -1,7 +1,7 @@
-"""The layers of a vector file, in the child process: its geometries in degrees, and its attributes.
+"""Reads the layers of a vector file: geometries in degrees, and attributes.
 
-pyogrio's GDAL here knows only the drivers of the formats that are taken: see child.py. Tables and sequences of GeoJSON
-are read without it.
+pyogrio's GDAL only has the drivers of supported formats (see `__main__.py`). Tables and sequences of GeoJSON are read
+without it.
 """
 
 import math
@@ -31,11 +31,11 @@ from mosaic_api.datasets.reader.zips import MOST_LAYERS, unpack
 MOST_FEATURES = 500_000
 """Of a file."""
 EDGE_METRES = 5000.0
-"""Of an edge that is followed closely: its middle is then within about a metre of the straight line in degrees."""
+"""Length of the pieces of a densified edge: the middle is within about a metre of the straight line in degrees."""
 _UNKNOWN = "not recognized as being in a supported file format"
-"""In what pyogrio says where no driver takes a file."""
+"""Part of pyogrio's message if no driver supports a file."""
 _REPEATED = ("route_points", "track_points")
-"""Layers in which GDAL tells the vertices of a GPX file's routes and tracks once more."""
+"""Layers in which GDAL repeats the vertices of a GPX file's routes and tracks."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Layer:
 
     Attributes:
         name: of it.
-        geometries: (n,) in degrees; None where a feature has none.
+        geometries: (n,) in degrees; None if a feature has none.
         fields: names of the attributes.
-        columns: their values, n of each.
-        described: as in the details of a dataset.
-        geographic: whether the coordinates were longitudes and latitudes already.
+        columns: n values of each.
+        described: its entry in the details of a dataset.
+        geographic: whether the file has longitudes and latitudes.
     """
 
     name: str
@@ -63,14 +63,13 @@ def read_layers(path: Path, name: str, kind: Format, *, follow: bool = False) ->
     """Read all layers of a vector file.
 
     Args:
-        path: of the file; what is in a zip is unpacked beside it.
-        name: of the layer of a file that does not name it.
+        path: of the file; a zip is unpacked beside it.
+        name: of its layer, if the file has none.
         kind: of the file.
-        follow: whether edges, which are straight in the file's coordinates, are followed closely when these are no
-            degrees, in which they are curved.
+        follow: whether to densify edges that are straight in projected coordinates, and curved in degrees.
 
     Raises:
-        RequestError: it cannot be used.
+        RequestError: the file cannot be used.
     """
     if kind.packed:
         unpacked = path.parent / "unpacked"
@@ -118,17 +117,17 @@ def _parsed(found: Parsed, name: str, follow: bool) -> Layer:
 
 
 def _kind_of(geometries: NDArray[np.object_]) -> str:
-    """The type of all geometries of a layer; Unknown where they differ."""
+    """The type of all geometries; Unknown if they differ."""
     kinds = {geometry.geom_type for geometry in geometries if geometry is not None}
     return kinds.pop() if len(kinds) == 1 else "Unknown"
 
 
 def _check_xml(path: Path, kind: Format) -> None:
-    """Refuse XML whose root is not that of its kind, or that declares entities, which may unfold without end."""
+    """Refuse XML with another root element, or with entities, which may expand without end."""
     try:
         for _, root in ElementTree.iterparse(path, events=("start",), forbid_dtd=True):
             if root.tag.rpartition("}")[2] != kind.name.lower():
-                raise RequestError(f"file: the XML is no {kind.name}")
+                raise RequestError(f"file: the XML is not {kind.name}")
             return
     except (ElementTree.ParseError, DefusedXmlException, UnicodeError, ValueError) as error:
         raise RequestError(f"file: the {kind.name} cannot be read ({error or 'it declares entities'})") from None
@@ -137,17 +136,17 @@ def _check_xml(path: Path, kind: Format) -> None:
 def _of_gdal(
     source: Path, name: str, kind: Format, most: int, follow: bool, problem: str | None = None
 ) -> Iterator[Layer]:
-    """The layers of a file that GDAL reads; `problem` is what is known to be wrong with it, if GDAL cannot."""
+    """The layers of a file that GDAL reads. `problem` explains why GDAL may fail."""
     try:
         found = [str(layer) for layer, geometry in pyogrio.list_layers(source) if geometry is not None]
         if kind is GPX:
             found = [layer for layer in found if layer not in _REPEATED]
         if len(found) > MOST_LAYERS:
-            raise RequestError(f"file: there are {len(found)} layers in it; at most {MOST_LAYERS} are taken")
+            raise RequestError(f"file: it has {len(found)} layers; at most {MOST_LAYERS} are allowed")
         for layer in found:
             read = _layer(source, layer, name if layer == source.stem else layer, kind, most, follow)
             most -= len(read.geometries)
-            if kind is not GPX or len(read.geometries):  # GDAL tells all layers that a GPX file may have
+            if kind is not GPX or len(read.geometries):  # GDAL lists all layers that a GPX file can have
                 yield read
     except (DataSourceError, DataLayerError, ValueError) as error:
         reason = problem or _one_line(error, source)
@@ -159,17 +158,17 @@ def _of_gdal(
 def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow: bool) -> Layer:
     info = pyogrio.read_info(source, layer=layer)
     if info["driver"] not in {kind.driver, "KML"}:
-        raise RequestError(f"file: the content is no {kind.name}")
+        raise RequestError(f"file: the content is not {kind.name}")
     if kind is SHAPEFILE and info["crs"] is None:
-        raise RequestError(f"file: the Shapefile {name!r} lacks its .prj, which says where it is; zip it with it")
+        raise RequestError(f"file: the Shapefile {name!r} lacks its .prj with the coordinate system; add it to the zip")
     if info["crs"] is None:
-        raise RequestError(f"file: the layer {name!r} does not say its coordinate system; save it with one")
+        raise RequestError(f"file: the layer {name!r} has no coordinate system; save it with one")
     fields = [str(field) for field in info["fields"][:MOST_FIELDS]]
     meta, _, geometries, columns = pyogrio.raw.read(
         source, layer=layer, columns=fields, force_2d=True, max_features=most + 1, datetime_as_string=True
     )
     if len(geometries) > most:
-        raise RequestError(f"file: there are more than {MOST_FEATURES:,} features in it; split it, or leave some out")
+        raise RequestError(f"file: it has more than {MOST_FEATURES:,} features; split it, or leave some out")
     kinds = [str(kind) for kind in meta["ogr_types"]]
     described = {
         "name": _printable(name)[:100],
@@ -186,11 +185,11 @@ def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow:
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: str, name: str, follow: bool) -> tuple[NDArray[np.object_], bool]:
-    """Geometries as GeoJSON wants them, None for one that is not on the globe; and whether they were so already."""
+    """Geometries in WGS 84, None for those outside the globe; and whether they were geographic before."""
     try:
         theirs = CRS.from_user_input(crs)
     except rasterio.errors.CRSError:
-        raise RequestError(f"file: the coordinate system of the layer {name!r} is not understood") from None
+        raise RequestError(f"file: the coordinate system of the layer {name!r} is not supported") from None
     known = theirs == CRS.from_string(WGS84)
     if follow and theirs.is_projected:
         geometries = shapely.segmentize(geometries, EDGE_METRES / theirs.linear_units_factor[1])
@@ -212,7 +211,7 @@ def _in_degrees(geometries: NDArray[np.object_], crs: str, name: str, follow: bo
 
 
 def _continuous(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Geometries with continuous longitudes: beyond 180 degrees where they lie on both sides of the antimeridian."""
+    """Geometries with continuous longitudes, beyond 180 degrees if they cross the antimeridian."""
     west, _, east, _ = shapely.bounds(geometries).T
     wide = np.flatnonzero(east - west > 180)
     for number in wide:
@@ -224,7 +223,7 @@ def _continuous(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _plain(column: NDArray[Any], kind: str) -> list[Any]:
-    """Attributes as JSON has them."""
+    """Attributes as JSON."""
     whole = kind in {"OFTInteger", "OFTInteger64"}
     return [_value(value, whole) for value in column.tolist()]
 

@@ -1,4 +1,4 @@
-"""Ordinary pictures, in the child process: placed by their corners, and made into what tiles are read from."""
+"""Places ordinary pictures by their corners, and makes the file for their tiles."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,25 +23,25 @@ from mosaic_api.datasets.reader.cogs import BLOCK_SIDE, PLAIN, write_cog
 from mosaic_api.datasets.reader.job import Outcome
 
 MOST_PICTURE_PIXELS = 200_000_000
-"""Of a PNG or JPEG, which is decoded whole."""
+"""Of a PNG or JPEG, which is decoded as a whole."""
 STRIP_ROWS = 256
-"""Of a picture that are converted at once; a whole one in four bands would take its memory several times."""
+"""Rows that are converted in one step; a whole picture in four bands would need several times its memory."""
 DEPTH_AT, KIND_AT = 24, 25
-"""Bytes of a PNG: the bits of a sample, and what the samples are."""
+"""Offsets in a PNG: the bit depth, and the colour type."""
 DEEP, GREY = 16, 0
 DEEPEST = 2**16 - 1
 COLOURS = 3
 
 
 def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
-    """Place an ordinary picture by its corners, as web maps do: straight in Mercator's projection.
+    """Place an ordinary picture by its corners, straight in Web Mercator.
 
-    One of 8 bits a sample becomes red, green, blue and alpha. A PNG of 16 bits keeps its samples, which may be heights.
+    Pictures of 8 bits become red, green, blue and alpha. PNGs of 16 bits keep their samples, which may be heights.
 
     Args:
         path: of the file.
         driver: PNG or JPEG.
-        corners: between which it lies.
+        corners: its extent.
         display: path of the COG to write.
 
     Raises:
@@ -66,7 +66,7 @@ def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
 
 
 def mercator_around(corners: Box) -> CRS:
-    """Web Mercator, or where the corners lie on both sides of the antimeridian the same with its cut elsewhere."""
+    """Web Mercator; around the antimeridian, the same with another central meridian."""
     if not corners.crosses:
         return CRS.from_epsg(3857)
     middle = (corners.west + corners.unwrapped_east) / 2
@@ -74,28 +74,24 @@ def mercator_around(corners: Box) -> CRS:
 
 
 def _head(path: str, driver: str) -> bytes:
-    """The first bytes of a picture that is not too large.
-
-    Raises:
-        RequestError: it is too large, or damaged.
-    """
-    Image.MAX_IMAGE_PIXELS = None  # in this process; opening reads the size alone, which is bounded here
+    """The first bytes of a picture; refuse one that is too large or damaged."""
+    Image.MAX_IMAGE_PIXELS = None  # for this process: opening only reads the size, which is checked here
     with _explained(), Image.open(path, formats=[driver]) as opened:
         width, height = opened.size
     if width * height > MOST_PICTURE_PIXELS:
         raise RequestError(
-            f"file: the picture has {width} x {height} pixels; at most {MOST_PICTURE_PIXELS:,} are taken of a PNG or "
-            "JPEG, so send a GeoTIFF, or a smaller one"
+            f"file: the picture has {width} x {height} pixels; at most {MOST_PICTURE_PIXELS:,} are allowed in PNG and "
+            "JPEG; upload a GeoTIFF, or a smaller one"
         )
     with Path(path).open("rb") as file:
         return file.read(KIND_AT + 1)
 
 
 def _opened(path: str, driver: str, head: bytes) -> Image.Image:
-    """A picture of 8 bits a sample, turned as its camera says."""
+    """A picture of 8 bits, rotated as its EXIF data say."""
     with _explained(), Image.open(path, formats=[driver]) as opened:
         depth = head[DEPTH_AT] if driver == "PNG" and head[KIND_AT] == GREY else 8
-        if 1 < depth < 8 and "transparency" in opened.info:  # Pillow spreads the samples to 8 bits, and not this one
+        if 1 < depth < 8 and "transparency" in opened.info:  # Pillow scales the samples to 8 bits, but not this one
             opened.info["transparency"] = opened.info["transparency"] * 255 // (2**depth - 1)
         picture = ImageOps.exif_transpose(opened)
         picture.load()
@@ -120,7 +116,7 @@ def _write_plain(picture: Image.Image, corners: Box, plain: Path) -> None:
 
 
 def _write_deep(path: str, corners: Box, plain: Path) -> None:
-    """Write the samples of a PNG of 16 bits, which Pillow would clip to 8; with a mask where it says what is seen."""
+    """Write the samples of a PNG of 16 bits, which Pillow would clip to 8; with a mask if it has transparency."""
     image = open_gdal(path, "file")
     try:
         dataset = image.dataset
@@ -141,7 +137,7 @@ def _write_deep(path: str, corners: Box, plain: Path) -> None:
 
 
 def _profile(corners: Box, width: int, height: int) -> dict[str, object]:
-    """Of an image between corners."""
+    """The profile of an image between corners."""
     crs = mercator_around(corners)
     xs, ys = transform(
         CRS.from_string(WGS84), crs, [corners.west, corners.unwrapped_east], [corners.south, corners.north]

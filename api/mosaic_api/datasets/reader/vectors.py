@@ -1,4 +1,4 @@
-"""Vector files, in the child process: all layers of a file, made into one GeoJSON that a page can draw."""
+"""Reads vector files: all layers, as one GeoJSON for the page."""
 
 import json
 from pathlib import Path
@@ -17,17 +17,17 @@ from mosaic_api.datasets.reader.layers import Layer, read_layers, there
 SHOWN_FEATURES = 20_000
 SHOWN_VERTICES = 400_000
 SHOWN_BYTES = 16 * 2**20
-"""What a page can draw; beyond it, it is shown simplified or in part, and the original is whole."""
+"""Limits of the page. More is simplified or left out there; the original file is complete."""
 DIGITS = 7
-"""Of a degree: a centimetre."""
+"""Decimals of a degree; about a centimetre."""
 
 
 def take_vectors(path: Path, name: str, kind: Format, display: Path) -> Outcome:
-    """Read a vector file, and write what is shown of it.
+    """Read a vector file, and write its display copy.
 
     Args:
         path: of the file.
-        name: of the layer of a file that does not name it.
+        name: of its layer, if the file has none.
         kind: of the file.
         display: path of the GeoJSON to write.
 
@@ -52,7 +52,7 @@ def take_vectors(path: Path, name: str, kind: Format, display: Path) -> Outcome:
 
 
 def _first(layers: list[NDArray[np.object_]]) -> list[NDArray[np.object_]]:
-    """Geometries of all layers, None of those beyond what is shown."""
+    """Geometries of all layers; None for those beyond the number that is shown."""
     found, left = [], SHOWN_FEATURES
     for geometries in layers:
         rows = np.flatnonzero(there(geometries))[:left]
@@ -64,7 +64,7 @@ def _first(layers: list[NDArray[np.object_]]) -> list[NDArray[np.object_]]:
 
 
 def _simplified(layers: list[NDArray[np.object_]], boxes: NDArray[np.float64]) -> list[NDArray[np.object_]] | None:
-    """Geometries of all layers with fewer vertices, so few that they can be shown; None if they are so already."""
+    """Geometries of all layers with as few vertices as can be shown; None if that needs no simplification."""
     extent = float(max(np.ptp(boxes[:, (0, 2)]), np.ptp(boxes[:, (1, 3)])))
     found, tolerance = None, extent / 2**15
     while sum(int(shapely.get_num_coordinates(each).sum()) for each in found or layers) > SHOWN_VERTICES:
@@ -81,7 +81,7 @@ def _write(
     shapes: list[NDArray[np.object_]],
     simplified: list[NDArray[np.object_]] | None,
 ) -> dict[str, Any]:
-    """Write a FeatureCollection; what is shown in it of the file."""
+    """Write a FeatureCollection; return how much of the file it has."""
     vertices, features, bytes_left = 0, 0, SHOWN_BYTES
     with display.open("w", encoding="utf-8") as file:
         file.write('{"type":"FeatureCollection","features":[')

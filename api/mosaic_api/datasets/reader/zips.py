@@ -1,4 +1,4 @@
-"""Vector files in a zip, in the child process: only members that are known are unpacked, under names of our own."""
+"""Unpacks vector files from a zip: only members with known suffixes, under new names."""
 
 import zipfile
 import zlib
@@ -34,28 +34,23 @@ SINGLE = (
     (".csv", CSV),
     (".tsv", CSV),
 )
-"""Files that are whole by themselves. A zip is read for the first kind that it has, Shapefiles before all: what else is
-in it are notes."""
+"""Files that are complete alone. Only the first kind in a zip is read, Shapefiles first; the rest are notes."""
 MOST_MEMBERS = 1000
 MOST_LAYERS = 50
 LARGEST_UNPACKED = 2 * 2**30
 LARGEST_RATIO = 200
-"""Of the unpacked bytes to the packed ones; a table of blanks comes near 100."""
+"""Unpacked to packed bytes; a table of blanks comes near 100."""
 PIECE_BYTES = 2**20
 
 
 def unpack(path: Path, folder: Path) -> list[tuple[str, Path, Format]]:
-    """Unpack the vector files of a zip.
-
-    Args:
-        path: of the zip.
-        folder: an empty one.
+    """Unpack the vector files of a zip into an empty folder.
 
     Returns:
-        The name, the path and the format of each; of a Shapefile the path of its .shp.
+        Name, path and format of each; for a Shapefile the path of its .shp.
 
     Raises:
-        RequestError: it holds none, or what it must not hold.
+        RequestError: the zip has none, or has members that are not allowed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -63,7 +58,7 @@ def unpack(path: Path, folder: Path) -> list[tuple[str, Path, Format]]:
             members = dict(_members(archive))
             layers = _shapefiles(members) or _files(members)
             if len(layers) > MOST_LAYERS:
-                raise RequestError(f"file: the zip holds {len(layers)} vector files; at most {MOST_LAYERS} are taken")
+                raise RequestError(f"file: the zip has {len(layers)} vector files; at most {MOST_LAYERS} are allowed")
             made = []
             for number, (place, (kind, parts)) in enumerate(layers.items()):
                 for suffix, member in parts.items():
@@ -75,32 +70,24 @@ def unpack(path: Path, folder: Path) -> list[tuple[str, Path, Format]]:
 
 
 Layers = dict[PurePosixPath, tuple[Format, dict[str, zipfile.ZipInfo]]]
-"""By their place in the zip: what they are, and their parts by suffix, the main one first."""
+"""By path in the zip: their format, and their parts by suffix, the main one first."""
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[PurePosixPath, zipfile.ZipInfo]]:
-    """The files in a zip, without those that macOS adds.
-
-    Raises:
-        RequestError: there are too many, or one leads out of the zip.
-    """
+    """The files in a zip, without those that macOS adds; refuse too many, or paths that lead out of it."""
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
-        raise RequestError(f"file: the zip has {len(members)} members; at most {MOST_MEMBERS} are taken")
+        raise RequestError(f"file: the zip has {len(members)} members; at most {MOST_MEMBERS} are allowed")
     for member in members:
         place = PurePosixPath(member.filename.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts or S_ISLNK(member.external_attr >> 16):
-            raise RequestError(f"file: the zip's member {member.filename!r} leads out of it; zip the plain files anew")
+            raise RequestError(f"file: the zip's member {member.filename!r} leads out of it; zip the plain files again")
         if "__MACOSX" not in place.parts and not member.is_dir():
             yield place, member
 
 
 def _shapefiles(members: dict[PurePosixPath, zipfile.ZipInfo]) -> Layers:
-    """Those of a zip.
-
-    Raises:
-        RequestError: one is not whole.
-    """
+    """The Shapefiles of a zip; refuse an incomplete one."""
     layers: Layers = {}
     for place in members:
         if place.suffix.lower() != ".shp":
@@ -108,7 +95,7 @@ def _shapefiles(members: dict[PurePosixPath, zipfile.ZipInfo]) -> Layers:
         beside = {other.suffix.lower(): member for other, member in members.items() if _alike(other, place)}
         missing = [suffix for suffix in NEEDED if suffix not in beside]
         if missing:
-            raise RequestError(f"file: the Shapefile {place.stem!r} in the zip lacks its {missing[0]}; zip it with it")
+            raise RequestError(f"file: the Shapefile {place.stem!r} lacks its {missing[0]}; add it to the zip")
         layers[place] = SHAPEFILE, {suffix: beside[suffix] for suffix in PARTS if suffix in beside}
     return layers
 
@@ -118,11 +105,7 @@ def _alike(one: PurePosixPath, other: PurePosixPath) -> bool:
 
 
 def _files(members: dict[PurePosixPath, zipfile.ZipInfo]) -> Layers:
-    """The files of the first kind that a zip has.
-
-    Raises:
-        RequestError: it has none.
-    """
+    """The files of the first supported kind in a zip."""
     for _, kind in SINGLE:
         suffixes = {suffix for suffix, its_kind in SINGLE if its_kind is kind}
         layers: Layers = {
@@ -132,15 +115,15 @@ def _files(members: dict[PurePosixPath, zipfile.ZipInfo]) -> Layers:
         }
         if layers:
             return layers
-    raise RequestError(f"file: the zip holds no vector file that is taken: {VECTORS_TAKEN}")
+    raise RequestError(f"file: the zip has no supported vector file: {VECTORS_TAKEN}")
 
 
 def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, left: int) -> int:
-    """Unpack a member; how many bytes may still be unpacked after it. What its header says of its size may be a lie."""
+    """Unpack a member; return how many bytes are still allowed. The size in its header may be wrong."""
     with archive.open(member) as packed, target.open("wb") as file:
         while piece := packed.read(PIECE_BYTES):
             left -= len(piece)
             if left < 0:
-                raise RequestError("file: the zip unpacks to far more than it seems to hold, and is not taken")
+                raise RequestError("file: the zip unpacks to far more than its size suggests, and is refused")
             file.write(piece)
     return left

@@ -1,4 +1,4 @@
-"""The first tables, and the research system's own, which is left as it is where it exists already."""
+"""The first tables, and the table of the research system, unless it exists."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS overlays (
 
 
 def upgrade() -> None:
-    """Make them."""
+    """Create the tables."""
     op.create_table(
         "users",
         sa.Column("id", pg.UUID(as_uuid=True), primary_key=True),
@@ -155,7 +155,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away, but for the research system's table."""
+    """Drop them, except the table of the research system."""
     op.execute("DROP TRIGGER IF EXISTS overlays_tell ON overlays")
     for table in _OWN:
         op.drop_table(table)

@@ -1,4 +1,4 @@
-"""What works the requests off is recorded; for a database that is in use it can be seen from the rows."""
+"""Record what processes the requests; existing rows show which kind it was."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _RECORD = "INSERT INTO workforce (id, kind, since) SELECT 1, '{}', now() WHERE E
 
 
 def upgrade() -> None:
-    """Make the record."""
+    """Create the table."""
     op.create_table(
         "workforce",
         sa.Column("id", sa.SmallInteger, primary_key=True),
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget it."""
+    """Drop it."""
     op.drop_table("workforce")

@@ -1,4 +1,4 @@
-"""The text that entries are searched by is kept beside them, folded; that of older entries is made here."""
+"""Store the folded text that datasets are searched by, also of existing rows."""
 
 import unicodedata
 
@@ -11,8 +11,8 @@ branch_labels = depends_on = None
 
 
 def upgrade() -> None:
-    """Add it."""
-    # The default is for a replica of the version before, which may still run for a moment and does not know it.
+    """Add the column."""
+    # The default is for replicas of the previous version, which still run for a moment and do not know the column.
     op.add_column("entries", sa.Column("searched", sa.Text, nullable=False, server_default=""))
     entries = sa.table("entries", *map(sa.column, ("id", "name", "description", "creator", "searched")))
     connection = op.get_bind()
@@ -22,7 +22,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away."""
+    """Drop it."""
     op.drop_column("entries", "searched")
 
 

@@ -1,4 +1,4 @@
-"""Files of the store that no entry names are written down, so that these alone are swept."""
+"""Record the files of the store that no dataset names; only these are deleted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ branch_labels = depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "loose_files",
         sa.Column("key", sa.String(200), primary_key=True),
@@ -20,5 +20,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it away."""
+    """Drop it."""
     op.drop_table("loose_files")

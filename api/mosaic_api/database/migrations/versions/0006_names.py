@@ -1,4 +1,4 @@
-"""Tables are named for what their rows are: requests, datasets and orphan files."""
+"""Name tables after their rows: requests, datasets and orphan files."""
 
 from alembic import op
 
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give them their old names."""
+    """Restore the old names."""
     for old, new in _TABLES:
         _rename(new, old)
     for old, new in _SUBJECTS:

@@ -11,7 +11,7 @@ branch_labels = depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. There was one version before, which is the oldest."""
+    """Add the column. Existing rows have the only version that existed before."""
     before = f"{GROUP}/{VERSIONS[0].name}"
     op.add_column("requests", sa.Column("api_version", sa.String(80), nullable=False, server_default=before))
     op.alter_column("requests", "api_version", server_default=None)
