@@ -118,15 +118,15 @@ def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_g
             assert shows(client, snow, image) == before
             assert seen(client, snow)["status"]["result"]["cog"].startswith((new / "store").as_uri())
             done(client, slow)
-            entries = client.get("/api/v1/datasets").json()["datasets"]
-            for entry in entries:
-                assert client.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
+            datasets = client.get("/api/v1/datasets").json()["datasets"]
+            for dataset in datasets:
+                assert client.get(f"/api/v1/datasets/{dataset['id']}/files/original").content == content
     assert not servers_below(place)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A database that runs, with an entry of a file, and its store."""
+    """A database that runs, with a dataset of a file, and its store."""
 
     postgres: PrivatePostgres
     database: Database
@@ -155,11 +155,11 @@ def kept(server: tuple[PrivatePostgres, Database], tmp_path: Path) -> Kept:
         for name in ("a", "b"):
             key = f"datasets/{name}/original"
             store.create(key, [name.encode() * 1000])
-            session.add(entry(name, key))
+            session.add(dataset(name, key))
     return Kept(postgres, database, store)
 
 
-def entry(name: str, key: str) -> Dataset:
+def dataset(name: str, key: str) -> Dataset:
     place = {"west": 0, "south": 0, "east": 1, "north": 1, "footprint": {}}
     return Dataset(kind="image", name=name, files={"original": {"key": key}}, **place)
 

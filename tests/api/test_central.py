@@ -31,12 +31,12 @@ from support.servers.running import free_port
 
 
 def test_without_a_central_installation_it_is_said_what_to_configure(laptop: TestClient):
-    entry = laptop.post("/api/v1/datasets", json={"kind": "point", "name": "x", "longitude": 1, "latitude": 1}).json()
+    dataset = laptop.post("/api/v1/datasets", json={"kind": "point", "name": "x", "longitude": 1, "latitude": 1}).json()
     standing = laptop.get("/api/v1/central").json()
     assert (standing["configured"], standing["reachable"], standing["url"]) == (False, False, None)
     calls = [
-        ("POST", f"datasets/{entry['id']}/share", None),
-        ("DELETE", f"datasets/{entry['id']}/share", None),
+        ("POST", f"datasets/{dataset['id']}/share", None),
+        ("DELETE", f"datasets/{dataset['id']}/share", None),
         ("GET", "central/datasets", None),
         ("GET", f"central/datasets/{uuid.uuid4()}", None),
         ("POST", f"central/datasets/{uuid.uuid4()}/fetch", None),
@@ -54,7 +54,7 @@ def test_without_a_central_installation_it_is_said_what_to_configure(laptop: Tes
 def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
     pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path
 ):
-    """The research system's flows: new entry, upload, local list, share; shared list, view, fetch on another laptop."""
+    """The research system's flows: new dataset, upload, list, share; shared list, view, fetch on another laptop."""
     with pair.central_up() as central, pair.laptop.client() as laptop:
         image = keep(
             laptop, geotiff(), kind="image", name="lake", creator="Ann", colormap="magma", minimum=0, maximum=9
@@ -65,33 +65,33 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
         made = [image, placed, lakes, point]
         keep(laptop, kind="point", name="private", longitude=0, latitude=0)
         assert laptop.get("central").json()["reachable"] is True
-        for entry in made:
-            assert laptop.post(f"datasets/{entry['id']}/share").status_code == 202
-        for entry in made:
-            shared(laptop, entry)
+        for dataset in made:
+            assert laptop.post(f"datasets/{dataset['id']}/share").status_code == 202
+        for dataset in made:
+            shared(laptop, dataset)
         with new_database(postgres) as url:
             second = replace(pair.laptop.settings, database=url, store=str(tmp_path / "second"))
             second = replace(second, central_token=central.token("other lab"))
             with serving(second, free_port()) as other, other.client() as bob:
                 listed = bob.get("central/datasets").json()
-                assert {entry["name"] for entry in listed["datasets"]} == {"lake", "map", "towns", "camp"}
-                assert {entry["owner"] for entry in listed["datasets"]} == {"lab"}
+                assert {dataset["name"] for dataset in listed["datasets"]} == {"lake", "map", "towns", "camp"}
+                assert {dataset["owner"] for dataset in listed["datasets"]} == {"lab"}
                 near = bob.get("central/datasets", params={"bbox": "15,47,17,49"}).json()["datasets"]
-                assert [entry["name"] for entry in near] == ["towns"]
+                assert [dataset["name"] for dataset in near] == ["towns"]
                 page = bob.get("central/datasets", params={"limit": 3}).json()
                 assert page["next"].startswith("/api/v1/central/datasets?")
                 assert len(bob.get(f"{other.url}{page['next']}").json()["datasets"]) == 1
-                for entry in listed["datasets"]:
-                    first = bob.post(f"central/datasets/{entry['id']}/fetch")
-                    again = bob.post(f"central/datasets/{entry['id']}/fetch")
+                for dataset in listed["datasets"]:
+                    first = bob.post(f"central/datasets/{dataset['id']}/fetch")
+                    again = bob.post(f"central/datasets/{dataset['id']}/fetch")
                     assert (first.status_code, again.status_code) == (201, 200), first.text
                     fetched = first.json()
                     assert again.json() == fetched
-                    mine = next(each for each in made if each["name"] == entry["name"])
+                    mine = next(each for each in made if each["name"] == dataset["name"])
                     for same in ("name", "description", "kind", "bounds", "footprint", "details"):
                         assert fetched[same] == mine[same], same
                     assert fetched["creator"] == (mine["creator"] or "lab")
-                    assert fetched["central"]["id"] == entry["id"]
+                    assert fetched["central"]["id"] == dataset["id"]
                     if "original" in mine["files"]:
                         assert fetched["files"]["original"] == mine["files"]["original"]
                         content = bob.get(f"datasets/{fetched['id']}/files/original").content
@@ -105,17 +105,17 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
 
 def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
-        entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"datasets/{entry['id']}/share")
-        central_id = shared(laptop, entry)["central"]["id"]
-        laptop.patch(f"datasets/{entry['id']}", json={"name": "renamed"})
+        dataset = keep(laptop, geotiff(), kind="image")
+        laptop.post(f"datasets/{dataset['id']}/share")
+        central_id = shared(laptop, dataset)["central"]["id"]
+        laptop.patch(f"datasets/{dataset['id']}", json={"name": "renamed"})
         until(lambda: there.get(f"datasets/{central_id}").json()["name"] == "renamed")
-        shared(laptop, entry)
-        laptop.delete(f"datasets/{entry['id']}/share")
-        until(lambda: laptop.get(f"datasets/{entry['id']}").json()["central"] is None)
+        shared(laptop, dataset)
+        laptop.delete(f"datasets/{dataset['id']}/share")
+        until(lambda: laptop.get(f"datasets/{dataset['id']}").json()["central"] is None)
         assert there.get(f"datasets/{central_id}").status_code == 404
-        laptop.post(f"datasets/{entry['id']}/share")
-        assert shared(laptop, entry)["central"]["id"] == central_id
+        laptop.post(f"datasets/{dataset['id']}/share")
+        assert shared(laptop, dataset)["central"]["id"] == central_id
         assert there.get(f"datasets/{central_id}").json()["name"] == "renamed"
         assert there.get("datasets").json()["total"] == 1
 
@@ -123,14 +123,14 @@ def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
 def test_what_the_central_installation_refuses_is_said(pair: Pair):
     small = replace(pair.central, max_stored_bytes=1000)
     with serving(small, pair.port), pair.laptop.client() as laptop:
-        entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"datasets/{entry['id']}/share")
-        failed = shared(laptop, entry, "failed")
+        dataset = keep(laptop, geotiff(), kind="image")
+        laptop.post(f"datasets/{dataset['id']}/share")
+        failed = shared(laptop, dataset, "failed")
         assert "your datasets use" in failed["central"]["message"]
     with pair.central_up():
         with pair.laptop.client() as laptop:
-            laptop.post(f"datasets/{entry['id']}/share")
-            shared(laptop, entry)
+            laptop.post(f"datasets/{dataset['id']}/share")
+            shared(laptop, dataset)
 
 
 def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
@@ -141,10 +141,10 @@ def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
     with new_database(postgres) as url, pair.central_up():
         local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_token=wrong)
         with serving(local, free_port()) as installation, installation.client() as laptop:
-            entry = keep(laptop, kind="point", longitude=0, latitude=0)
-            laptop.post(f"datasets/{entry['id']}/share")
+            dataset = keep(laptop, kind="point", longitude=0, latitude=0)
+            laptop.post(f"datasets/{dataset['id']}/share")
             sharing = until(
-                lambda: (told := laptop.get(f"datasets/{entry['id']}").json()["central"])["message"] and told
+                lambda: (told := laptop.get(f"datasets/{dataset['id']}").json()["central"])["message"] and told
             )
             assert sharing["state"] == "waiting"
             answers = [laptop.get(path) for path in ("central", "central/datasets", "openapi.json", "datasets")]
@@ -211,36 +211,36 @@ def test_a_mosaic_that_the_central_installation_made_is_fetched(pair: Pair, show
         mosaic = shown["utm"].row(central.database, owner="lab")
         fetched = laptop.post(f"central/requests/{mosaic}/fetch")
         assert fetched.status_code == 201, fetched.text
-        entry = fetched.json()
-        assert laptop.post(f"central/requests/{mosaic}/fetch").json()["id"] == entry["id"]
-        assert laptop.get(f"datasets/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
-        assert (entry["name"], entry["details"]["colormap"]) == ("utm", "nipy_spectral")
-        assert_same_values(laptop, entry, shown["utm"])
+        dataset = fetched.json()
+        assert laptop.post(f"central/requests/{mosaic}/fetch").json()["id"] == dataset["id"]
+        assert laptop.get(f"datasets/{dataset['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert (dataset["name"], dataset["details"]["colormap"]) == ("utm", "nipy_spectral")
+        assert_same_values(laptop, dataset, shown["utm"])
 
 
 def test_a_published_mosaic_becomes_an_image(pair: Pair, shown: dict[str, Published]):
     local = replace(pair.laptop.settings, store=str(store_of(shown)))
     with serving(local, free_port()) as installation, installation.client() as laptop:
         mosaic = shown["utm"].row(installation.database, owner="me")
-        entry = keep(laptop, from_request=mosaic, name="mine")
-        assert (entry["kind"], entry["name"], set(entry["files"])) == ("image", "mine", {"original"})
+        dataset = keep(laptop, from_request=mosaic, name="mine")
+        assert (dataset["kind"], dataset["name"], set(dataset["files"])) == ("image", "mine", {"original"})
         picture = shown["utm"].item["assets"]["picture"]
-        assert entry["details"]["limits"] == picture["mosaic:stretch"][0]
-        assert entry["details"]["colormap"] == picture["mosaic:colormap"]
-        assert laptop.get(f"datasets/{entry['id']}/files/original").content == shown["utm"].cog.read_bytes()
-        assert_same_values(laptop, entry, shown["utm"])
+        assert dataset["details"]["limits"] == picture["mosaic:stretch"][0]
+        assert dataset["details"]["colormap"] == picture["mosaic:colormap"]
+        assert laptop.get(f"datasets/{dataset['id']}/files/original").content == shown["utm"].cog.read_bytes()
+        assert_same_values(laptop, dataset, shown["utm"])
         unpublished = shown["utm"].row(installation.database, owner="me", name="open", item=None)
         refused = laptop.post("datasets", json={"from_request": unpublished})
         assert (refused.status_code, refused.json()["field"]) == (409, "from_request")
         assert laptop.post("datasets", json={"from_request": str(uuid.uuid4())}).status_code == 404
 
 
-def assert_same_values(client: httpx.Client, entry: dict[str, Any], mosaic: Published) -> None:
+def assert_same_values(client: httpx.Client, dataset: dict[str, Any], mosaic: Published) -> None:
     """The values of an image are those of a mosaic."""
     values, transform = mosaic.read()
     rows, columns = np.nonzero(np.isfinite(values[0]))
     row, column = int(rows[len(rows) // 2]), int(columns[len(columns) // 2])
     crs = mosaic.item["properties"]["proj:code"]
     (lon,), (lat,) = warp.transform(crs, "EPSG:4326", *([each] for each in transform @ (column + 0.5, row + 0.5)))
-    found = client.get(f"datasets/{entry['id']}/point", params={"lon": lon, "lat": lat}).json()["bands"]
+    found = client.get(f"datasets/{dataset['id']}/point", params={"lon": lon, "lat": lat}).json()["bands"]
     assert found[0]["value"] == pytest.approx(values[0, row, column], rel=1e-6)

@@ -32,11 +32,11 @@ from support.servers.running import free_port
 
 def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
     with pair.laptop.client() as laptop:
-        entry = keep(laptop, geotiff(), kind="image")
-        assert laptop.post(f"datasets/{entry['id']}/share").json()["central"]["state"] == "waiting"
+        dataset = keep(laptop, geotiff(), kind="image")
+        assert laptop.post(f"datasets/{dataset['id']}/share").json()["central"]["state"] == "waiting"
 
         def told() -> dict[str, Any] | None:
-            sharing = laptop.get(f"datasets/{entry['id']}").json()["central"]
+            sharing = laptop.get(f"datasets/{dataset['id']}").json()["central"]
             return sharing if sharing["message"] else None
 
         away = until(told)
@@ -48,7 +48,7 @@ def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
         asked = laptop.post("central/requests", json={"spec": {}})
         assert (asked.status_code, asked.headers["content-type"]) == (503, "application/problem+json")
         with pair.central_up() as central, central.client(pair.token) as there:
-            done = shared(laptop, entry)
+            done = shared(laptop, dataset)
             assert there.get(f"datasets/{done['central']['id']}").json()["shared"] is True
             assert there.get("datasets").json()["total"] == 1
 
@@ -56,11 +56,11 @@ def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
 def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: Pair):
     with pair.laptop.client() as laptop:
         with pair.central_up() as central, central.client(pair.token) as there:
-            entry = keep(laptop, geotiff(), kind="image")
-            laptop.post(f"datasets/{entry['id']}/share")
-            central_id = shared(laptop, entry)["central"]["id"]
+            dataset = keep(laptop, geotiff(), kind="image")
+            laptop.post(f"datasets/{dataset['id']}/share")
+            central_id = shared(laptop, dataset)["central"]["id"]
             assert there.get(f"datasets/{central_id}").status_code == 200
-        assert laptop.delete(f"datasets/{entry['id']}").status_code == 204
+        assert laptop.delete(f"datasets/{dataset['id']}").status_code == 204
         store = open_store(pair.laptop.settings.store)
         assert purge(pair.laptop.database, store, 0) == 1  # all days are over in which it could be had back
         assert list(store.list("datasets/")) == []
@@ -70,25 +70,25 @@ def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: P
         until(lambda: purge(pair.laptop.database, store, 0) == 1)
 
 
-def test_an_upload_whose_answer_is_lost_makes_one_entry(pair: Pair):
+def test_an_upload_whose_answer_is_lost_makes_one_dataset(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
-        entry = keep(laptop, geotiff(), kind="image")
-        laptop.post(f"datasets/{entry['id']}/share")
-        first = shared(laptop, entry)["central"]["id"]
+        dataset = keep(laptop, geotiff(), kind="image")
+        laptop.post(f"datasets/{dataset['id']}/share")
+        first = shared(laptop, dataset)["central"]["id"]
         with pair.laptop.database.transaction() as session:  # as if the process had died before it wrote this down
-            row = session.get_one(Dataset, uuid.UUID(entry["id"]))
+            row = session.get_one(Dataset, uuid.UUID(dataset["id"]))
             row.central_id = None
             row.sharing = row.sharing | {"state": "waiting", "next": "2024-01-01T00:00:00+00:00"}
-        assert shared(laptop, entry)["central"]["id"] == first
+        assert shared(laptop, dataset)["central"]["id"] == first
         assert there.get("datasets").json()["total"] == 1
 
 
-def test_many_outboxes_share_each_entry_once(pair: Pair):
+def test_many_outboxes_share_each_dataset_once(pair: Pair):
     with pair.laptop.client() as laptop:
-        entries = [keep(laptop, kind="point", name=f"p{number}", longitude=0, latitude=0) for number in range(12)]
-        for entry in entries:
-            laptop.post(f"datasets/{entry['id']}/share")
-        until(lambda: all(laptop.get(f"datasets/{entry['id']}").json()["central"]["message"] for entry in entries))
+        datasets = [keep(laptop, kind="point", name=f"p{number}", longitude=0, latitude=0) for number in range(12)]
+        for dataset in datasets:
+            laptop.post(f"datasets/{dataset['id']}/share")
+        until(lambda: all(laptop.get(f"datasets/{dataset['id']}").json()["central"]["message"] for dataset in datasets))
         with pair.laptop.database.transaction() as session:
             for row in session.scalars(select(Dataset)):
                 row.sharing = row.sharing | {"next": "2024-01-01T00:00:00+00:00"}
@@ -100,31 +100,31 @@ def test_many_outboxes_share_each_entry_once(pair: Pair):
                 thread.start()
             for thread in threads:
                 thread.join()
-            for entry in entries:
-                shared(laptop, entry)
+            for dataset in datasets:
+                shared(laptop, dataset)
             assert there.get("datasets").json()["total"] == 12
 
 
 def test_what_one_process_has_begun_another_takes_over_when_its_time_is_over(pair: Pair, monkeypatch):
     with pair.laptop.client() as laptop, monkeypatch.context() as dying:
         begun: list[uuid.UUID] = []
-        dying.setattr(Outbox, "_try", lambda _, entry: begun.append(entry.id))  # as if it died then
-        entry = keep(laptop, kind="point", longitude=0, latitude=0)
-        laptop.post(f"datasets/{entry['id']}/share")
+        dying.setattr(Outbox, "_try", lambda _, dataset: begun.append(dataset.id))  # as if it died then
+        dataset = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"datasets/{dataset['id']}/share")
         until(lambda: begun)
         settings, database = pair.laptop.settings, pair.laptop.database
         outbox = Outbox(settings, database, open_store(settings.store))
         assert (outbox.process(), len(begun)) == (0, 1)
         with database.transaction() as session:
-            row = session.get_one(Dataset, uuid.UUID(entry["id"]))
+            row = session.get_one(Dataset, uuid.UUID(dataset["id"]))
             leased = datetime.fromisoformat(row.sharing["next"]) - now()
             assert timedelta(0) < leased <= LEASE
             row.sharing = row.sharing | {"next": (now() - timedelta(seconds=1)).isoformat()}
         until(lambda: outbox.process() or len(begun) > 1)
-        assert begun == [uuid.UUID(entry["id"])] * 2
+        assert begun == [uuid.UUID(dataset["id"])] * 2
 
 
-def test_what_is_wished_while_an_entry_is_brought_there_is_done_next(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_wished_while_an_dataset_is_brought_there_is_done_next(pair: Pair, monkeypatch: pytest.MonkeyPatch):
     bring = Outbox._share
     taken_back: list[int] = []
 
@@ -132,13 +132,13 @@ def test_what_is_wished_while_an_entry_is_brought_there_is_done_next(pair: Pair,
 
         def bring_slowly(outbox: Outbox, *arguments: Any) -> uuid.UUID:
             brought = bring(outbox, *arguments)
-            taken_back.append(laptop.delete(f"datasets/{entry['id']}/share").status_code)
+            taken_back.append(laptop.delete(f"datasets/{dataset['id']}/share").status_code)
             return brought
 
         monkeypatch.setattr(Outbox, "_share", bring_slowly)
-        entry = keep(laptop, kind="point", longitude=0, latitude=0)
-        laptop.post(f"datasets/{entry['id']}/share")
-        until(lambda: taken_back and laptop.get(f"datasets/{entry['id']}").json()["central"] is None)
+        dataset = keep(laptop, kind="point", longitude=0, latitude=0)
+        laptop.post(f"datasets/{dataset['id']}/share")
+        until(lambda: taken_back and laptop.get(f"datasets/{dataset['id']}").json()["central"] is None)
         assert taken_back == [202]
         assert there.get("datasets").json()["total"] == 0
 
@@ -173,11 +173,11 @@ def unreliable(target: str, cut_after: int) -> Iterator[str]:
 
 def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
     with pair.central_up() as central, central.client(pair.token) as there:
-        entry = keep(there, geotiff(), kind="image", shared=True)
+        dataset = keep(there, geotiff(), kind="image", shared=True)
         with new_database(postgres) as url, unreliable(central.url, 70_000) as way:
             local = replace(pair.laptop.settings, database=url, store=str(tmp_path / "x"), central_url=way)
             with serving(local, free_port()) as installation, installation.client() as laptop:
-                fetched = laptop.post(f"central/datasets/{entry['id']}/fetch")
+                fetched = laptop.post(f"central/datasets/{dataset['id']}/fetch")
                 assert fetched.status_code == 201, fetched.text
                 assert laptop.get(f"datasets/{fetched.json()['id']}/files/original").content == geotiff()
 
@@ -215,10 +215,10 @@ def laptop_by(way: str, pair: Pair, postgres: PrivatePostgres, folder: Path) -> 
 
 def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
     with pair.central_up() as central, central.client(pair.token) as there:
-        entry = keep(there, geotiff(), kind="image", shared=True)["id"]
+        dataset = keep(there, geotiff(), kind="image", shared=True)["id"]
         with altering(central.url, lambda content: content[:-1] + bytes([content[-1] ^ 1])) as way:
             with laptop_by(way, pair, postgres, tmp_path) as laptop:
-                fetched = laptop.post(f"central/datasets/{entry}/fetch")
+                fetched = laptop.post(f"central/datasets/{dataset}/fetch")
                 assert (fetched.status_code, "damaged" in fetched.json()["detail"]) == (503, True)
                 assert laptop.get("datasets").json()["total"] == 0
 
@@ -234,20 +234,20 @@ def test_fetches_that_are_stuck_hold_no_upload_up_and_no_more_begin(
         return content
 
     with pair.central_up() as central, central.client(pair.token) as there:
-        entries = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES.at_once + 1)]
+        datasets = [keep(there, geotiff(), kind="image", shared=True)["id"] for _ in range(FETCHES.at_once + 1)]
         with altering(central.url, wait) as way, laptop_by(way, pair, postgres, tmp_path) as laptop:
             with ThreadPoolExecutor() as others:
                 try:
-                    fetches = [others.submit(laptop.post, f"central/datasets/{each}/fetch") for each in entries[1:]]
+                    fetches = [others.submit(laptop.post, f"central/datasets/{each}/fetch") for each in datasets[1:]]
                     until(lambda: len(waiting) == FETCHES.at_once)
-                    refused = laptop.post(f"central/datasets/{entries[0]}/fetch")
+                    refused = laptop.post(f"central/datasets/{datasets[0]}/fetch")
                     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
                     for _ in range(2):
                         keep(laptop, geotiff(), kind="image")
                 finally:
                     end.set()
                 assert {fetch.result().status_code for fetch in fetches} == {201}
-                assert laptop.post(f"central/datasets/{entries[0]}/fetch").status_code == 201
+                assert laptop.post(f"central/datasets/{datasets[0]}/fetch").status_code == 201
 
 
 STRANGE = [b'{"ok": true}', b"[]", b"null", b'{"id": 1, "files": null}', b"[" * 100_000, b'{"details": NaN}', b"<html>"]
@@ -258,12 +258,12 @@ def test_a_strange_answer_ends_nothing_and_is_told(
     pair: Pair, postgres: PrivatePostgres, tmp_path: Path, content: bytes
 ):
     with strange(content) as (way, asked), laptop_by(way, pair, postgres, tmp_path) as laptop:
-        entries = [keep(laptop, kind="point", longitude=0, latitude=0, name=f"p{number}") for number in range(2)]
-        for entry in entries:
-            laptop.post(f"datasets/{entry['id']}/share")
+        datasets = [keep(laptop, kind="point", longitude=0, latitude=0, name=f"p{number}") for number in range(2)]
+        for dataset in datasets:
+            laptop.post(f"datasets/{dataset['id']}/share")
             sharing = until(
-                lambda entry=entry: (
-                    found if (found := laptop.get(f"datasets/{entry['id']}").json()["central"])["message"] else None
+                lambda dataset=dataset: (
+                    found if (found := laptop.get(f"datasets/{dataset['id']}").json()["central"])["message"] else None
                 )
             )
             assert (sharing["state"], sharing["attempts"]) == ("waiting", 1)

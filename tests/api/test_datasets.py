@@ -28,7 +28,7 @@ from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, jpeg200
 
 
 def keep(client: TestClient, file: bytes | None = None, status: int = 201, **said: Any) -> dict[str, Any]:
-    """Send an entry, as the page does."""
+    """Send a dataset, as the page does."""
     said = {"name": "one"} | said
     if file is None:
         answer = client.post("/api/v1/datasets", json=said)
@@ -39,12 +39,12 @@ def keep(client: TestClient, file: bytes | None = None, status: int = 201, **sai
     return answer.json()
 
 
-def tile_at(client: TestClient, entry: dict[str, Any], longitude: float, latitude: float, zoom: int, **query: Any):
+def tile_at(client: TestClient, dataset: dict[str, Any], longitude: float, latitude: float, zoom: int, **query: Any):
     """The colour (RGBA) of a web map at a place."""
     side = 1 << zoom
     column = (longitude + 180) / 360 * side
     row = (1 - np.arcsinh(np.tan(np.radians(latitude))) / np.pi) / 2 * side
-    path = f"/api/v1/datasets/{entry['id']}/tiles/{zoom}/{int(column)}/{int(row)}.png"
+    path = f"/api/v1/datasets/{dataset['id']}/tiles/{zoom}/{int(column)}/{int(row)}.png"
     answer = client.get(path, params=query)
     assert answer.status_code == 200, answer.text
     image = Image.open(io.BytesIO(answer.content)).convert("RGBA")
@@ -52,43 +52,48 @@ def tile_at(client: TestClient, entry: dict[str, Any], longitude: float, latitud
     return image.getpixel((int(column % 1 * 256), int(row % 1 * 256)))
 
 
-def value_at(client: TestClient, entry: dict[str, Any], longitude: float, latitude: float) -> list[float | None]:
-    answer = client.get(f"/api/v1/datasets/{entry['id']}/point", params={"lon": longitude, "lat": latitude})
+def value_at(client: TestClient, dataset: dict[str, Any], longitude: float, latitude: float) -> list[float | None]:
+    answer = client.get(f"/api/v1/datasets/{dataset['id']}/point", params={"lon": longitude, "lat": latitude})
     assert answer.status_code == 200, answer.text
     return [band["value"] for band in answer.json()["bands"]]
 
 
 def test_an_image_is_kept_as_it_is_and_shown_where_it_is(laptop: TestClient):
     content = geotiff()
-    entry = keep(laptop, content, kind="image", description="of a lake", creator="Ann")
-    assert (entry["kind"], entry["description"], entry["creator"], entry["mine"]) == ("image", "of a lake", "Ann", True)
-    west, south, east, north = entry["bounds"]
+    dataset = keep(laptop, content, kind="image", description="of a lake", creator="Ann")
+    assert (dataset["kind"], dataset["description"], dataset["creator"], dataset["mine"]) == (
+        "image",
+        "of a lake",
+        "Ann",
+        True,
+    )
+    west, south, east, north = dataset["bounds"]
     left, top = ORIGIN
     expected = transform_bounds("EPSG:32609", "EPSG:4326", left, top - 2000, left + 3000, top)
-    assert entry["bounds"] == pytest.approx(expected, abs=1e-5)
-    assert shapely.geometry.shape(entry["footprint"]).bounds == pytest.approx((west, south, east, north))
-    assert entry["details"]["bands"][0]["minimum"] == pytest.approx(300, abs=400)
-    for role, told in entry["files"].items():
-        sent = laptop.get(f"/api/v1/datasets/{entry['id']}/files/{role}").content
+    assert dataset["bounds"] == pytest.approx(expected, abs=1e-5)
+    assert shapely.geometry.shape(dataset["footprint"]).bounds == pytest.approx((west, south, east, north))
+    assert dataset["details"]["bands"][0]["minimum"] == pytest.approx(300, abs=400)
+    for role, told in dataset["files"].items():
+        sent = laptop.get(f"/api/v1/datasets/{dataset['id']}/files/{role}").content
         assert (len(sent), hashlib.sha256(sent).hexdigest()) == (told["bytes"], told["sha256"])
-    assert laptop.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
+    assert laptop.get(f"/api/v1/datasets/{dataset['id']}/files/original").content == content
     middle = ((west + east) / 2, (south + north) / 2)
-    assert value_at(laptop, entry, *middle)[0] == pytest.approx(100 * 300 + 150, abs=301)
-    assert value_at(laptop, entry, west + 0.001, north - 0.0005) == [None]
-    assert tile_at(laptop, entry, *middle, 13)[3] == 255
-    assert tile_at(laptop, entry, west + 0.001, north - 0.0005, 13)[3] == 0
-    assert tile_at(laptop, entry, 20, 20, 13)[3] == 0
+    assert value_at(laptop, dataset, *middle)[0] == pytest.approx(100 * 300 + 150, abs=301)
+    assert value_at(laptop, dataset, west + 0.001, north - 0.0005) == [None]
+    assert tile_at(laptop, dataset, *middle, 13)[3] == 255
+    assert tile_at(laptop, dataset, west + 0.001, north - 0.0005, 13)[3] == 0
+    assert tile_at(laptop, dataset, 20, 20, 13)[3] == 0
 
 
 def test_what_is_seen_of_an_image_are_its_numbers(laptop: TestClient):
     values = np.zeros((1, 100, 100), np.int16)
     values[0, :, 50:] = 100
-    entry = keep(laptop, world(values, 10, 40, 11, 41), kind="image", colormap="Greys", minimum=0, maximum=100)
-    assert tile_at(laptop, entry, 10.25, 40.5, 9) == (255, 255, 255, 255)
-    assert tile_at(laptop, entry, 10.75, 40.5, 9) == (0, 0, 0, 255)
-    other = tile_at(laptop, entry, 10.75, 40.5, 9, colormap="viridis", minimum=0, maximum=200)
+    dataset = keep(laptop, world(values, 10, 40, 11, 41), kind="image", colormap="Greys", minimum=0, maximum=100)
+    assert tile_at(laptop, dataset, 10.25, 40.5, 9) == (255, 255, 255, 255)
+    assert tile_at(laptop, dataset, 10.75, 40.5, 9) == (0, 0, 0, 255)
+    other = tile_at(laptop, dataset, 10.75, 40.5, 9, colormap="viridis", minimum=0, maximum=200)
     assert other not in {(0, 0, 0, 255), (255, 255, 255, 255)}
-    assert value_at(laptop, entry, 10.75, 40.5) == [100.0]
+    assert value_at(laptop, dataset, 10.75, 40.5) == [100.0]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +103,9 @@ def test_images_of_many_kinds_are_shown(laptop: TestClient, bands: int, dtype: s
     values = np.arange(bands * 2500).reshape(bands, 50, 50).astype(dtype)
     if bands == 4:
         values[3] = 255  # GDAL takes the fourth byte for the opacity
-    entry = keep(laptop, world(values, 10, 40, 11, 41), kind="image")
-    assert tile_at(laptop, entry, 10.5, 40.5, 9)[3] == 255
-    found = value_at(laptop, entry, 10.505, 40.495)
+    dataset = keep(laptop, world(values, 10, 40, 11, 41), kind="image")
+    assert tile_at(laptop, dataset, 10.5, 40.5, 9)[3] == 255
+    found = value_at(laptop, dataset, 10.505, 40.495)
     assert found[:1] == [float(values[0, 25, 25])]
 
 
@@ -111,16 +116,16 @@ def test_an_image_with_a_palette_has_its_own_colours(laptop: TestClient):
         with rasterio.open(memory, "w", transform=transform, photometric="palette", **profile) as dataset:
             dataset.write(np.full((1, 10, 10), 3, np.uint8))
             dataset.write_colormap(1, {3: (10, 200, 30, 255)})
-        entry = keep(laptop, memory.read(), kind="image")
-    assert tile_at(laptop, entry, 10.5, 40.5, 9) == (10, 200, 30, 255)
+        kept = keep(laptop, memory.read(), kind="image")
+    assert tile_at(laptop, kept, 10.5, 40.5, 9) == (10, 200, 30, 255)
 
 
 def test_jpeg_2000_is_taken(laptop: TestClient, tmp_path: Path):
-    entry = keep(laptop, jpeg2000(tmp_path), kind="image")
-    assert entry["files"]["original"]["media_type"] == "image/jp2"
-    assert entry["files"]["display"]["media_type"] == "image/tiff"
-    west, south, east, north = entry["bounds"]
-    assert value_at(laptop, entry, (west + east) / 2, (south + north) / 2)[0] == pytest.approx(20_100, abs=202)
+    dataset = keep(laptop, jpeg2000(tmp_path), kind="image")
+    assert dataset["files"]["original"]["media_type"] == "image/jp2"
+    assert dataset["files"]["display"]["media_type"] == "image/tiff"
+    west, south, east, north = dataset["bounds"]
+    assert value_at(laptop, dataset, (west + east) / 2, (south + north) / 2)[0] == pytest.approx(20_100, abs=202)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +148,12 @@ def test_jpeg_2000_is_taken(laptop: TestClient, tmp_path: Path):
     ids=["degrees", "globe", "globe from 0", "pole", "utm"],
 )
 def test_places_are_right_at_the_antimeridian_and_the_poles(laptop: TestClient, image: bytes, bounds, place):
-    entry = keep(laptop, image, kind="image")
-    assert entry["bounds"] == pytest.approx(bounds, abs=0.25)
-    assert value_at(laptop, entry, *place) == [1.0]
+    dataset = keep(laptop, image, kind="image")
+    assert dataset["bounds"] == pytest.approx(bounds, abs=0.25)
+    assert value_at(laptop, dataset, *place) == [1.0]
     if abs(place[1]) < 85:
-        assert tile_at(laptop, entry, *place, 6)[3] == 255
-    footprint = shapely.geometry.shape(entry["footprint"])
+        assert tile_at(laptop, dataset, *place, 6)[3] == 255
+    footprint = shapely.geometry.shape(dataset["footprint"])
     assert footprint.is_valid
     assert footprint.intersects(shapely.Point(place))
 
@@ -156,31 +161,31 @@ def test_places_are_right_at_the_antimeridian_and_the_poles(laptop: TestClient, 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize(("west", "east"), [(10, 12), (179, -179)])
 def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west: float, east: float):
-    entry = keep(laptop, picture(kind=kind), kind="image", west=west, south=40, east=east, north=41)
-    assert entry["bounds"] == [west, 40, east, 41]
-    red = tile_at(laptop, entry, west + 0.5, 40.5, 9)
-    blue = tile_at(laptop, entry, east - 0.5, 40.5, 9)
+    dataset = keep(laptop, picture(kind=kind), kind="image", west=west, south=40, east=east, north=41)
+    assert dataset["bounds"] == [west, 40, east, 41]
+    red = tile_at(laptop, dataset, west + 0.5, 40.5, 9)
+    blue = tile_at(laptop, dataset, east - 0.5, 40.5, 9)
     assert (red[0] > 200, red[2] < 60) == (True, True)
     assert (blue[2] > 200, blue[0] < 60) == (True, True)
-    assert tile_at(laptop, entry, west - 0.5 if west < 170 else 178.5, 40.5, 9)[3] == 0
-    assert value_at(laptop, entry, east - 0.5, 40.5)[2] > 200
+    assert tile_at(laptop, dataset, west - 0.5 if west < 170 else 178.5, 40.5, 9)[3] == 0
+    assert value_at(laptop, dataset, east - 0.5, 40.5)[2] > 200
     moved = laptop.patch(
-        f"/api/v1/datasets/{entry['id']}", json={"west": 20, "south": 50, "east": 22, "north": 51, "name": "moved"}
+        f"/api/v1/datasets/{dataset['id']}", json={"west": 20, "south": 50, "east": 22, "north": 51, "name": "moved"}
     )
     assert moved.status_code == 200, moved.text
     assert (moved.json()["bounds"], moved.json()["name"]) == ([20, 50, 22, 51], "moved")
-    assert tile_at(laptop, entry, 20.5, 50.5, 9)[0] > 200
-    assert tile_at(laptop, entry, west + 0.5, 40.5, 9)[3] == 0
+    assert tile_at(laptop, dataset, 20.5, 50.5, 9)[0] > 200
+    assert tile_at(laptop, dataset, west + 0.5, 40.5, 9)[3] == 0
 
 
 def test_a_moved_picture_leaves_nothing_behind(laptop: TestClient, database: Database, tmp_path: Path):
-    entry = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
+    dataset = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
     for west in (10, 1):
-        laptop.patch(f"/api/v1/datasets/{entry['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
+        laptop.patch(f"/api/v1/datasets/{dataset['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
     assert len(list((tmp_path / "store" / "datasets").rglob("*.*"))) == 2
     with database.transaction() as session:
         assert session.scalars(select(OrphanFile.key)).all() == []
-    assert tile_at(laptop, entry, 2, 1.5, 9)[3] == 255
+    assert tile_at(laptop, dataset, 2, 1.5, 9)[3] == 255
 
 
 @pytest.mark.parametrize("kind", ["GeoJSON", "GPKG", "ESRI Shapefile", "KML"])
@@ -190,15 +195,15 @@ def test_vector_files_become_features_with_attributes(laptop: TestClient, tmp_pa
     else:
         crs = "EPSG:32609" if kind == "GPKG" else "EPSG:4326"
         content = vectors(tmp_path / f"lakes.{kind.lower()}", kind, crs).read_bytes()
-    entry = keep(laptop, content, kind="vector")
-    west, south, east, north = entry["bounds"]
+    dataset = keep(laptop, content, kind="vector")
+    west, south, east, north = dataset["bounds"]
     assert -127.6 < west < east < -127.1
     assert 50.9 < south < north < 51.7
-    answer = laptop.get(f"/api/v1/datasets/{entry['id']}/features")
+    answer = laptop.get(f"/api/v1/datasets/{dataset['id']}/features")
     assert answer.headers["content-type"] == "application/geo+json"
     features = answer.json()["features"]
     assert len(features) == 2
-    assert entry["details"]["shown"] == {"features": 2, "of": 2, "simplified": False}
+    assert dataset["details"]["shown"] == {"features": 2, "of": 2, "simplified": False}
     names = [{name.lower(): value for name, value in each["properties"].items()} for each in features]
     assert names[0]["name"] == "Élan"
     if kind != "KML":
@@ -209,16 +214,16 @@ def test_vector_files_become_features_with_attributes(laptop: TestClient, tmp_pa
 
 
 def test_a_layer_without_a_name_is_called_as_its_file_is(laptop: TestClient):
-    entry = keep(laptop, geojson(feature(shapely.Point(1, 1))), kind="vector")
-    assert [layer["name"] for layer in entry["details"]["layers"]] == ["a file"]
+    dataset = keep(laptop, geojson(feature(shapely.Point(1, 1))), kind="vector")
+    assert [layer["name"] for layer in dataset["details"]["layers"]] == ["a file"]
 
 
 def test_all_layers_of_a_file_are_shown(laptop: TestClient, tmp_path: Path):
     path = vectors(tmp_path / "two.gpkg", "GPKG")
     vectors(path, "GPKG", layer="rivers", append=True)
-    entry = keep(laptop, path.read_bytes(), kind="vector")
-    assert [layer["name"] for layer in entry["details"]["layers"]] == ["lakes", "rivers"]
-    features = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
+    dataset = keep(laptop, path.read_bytes(), kind="vector")
+    assert [layer["name"] for layer in dataset["details"]["layers"]] == ["lakes", "rivers"]
+    features = laptop.get(f"/api/v1/datasets/{dataset['id']}/features").json()["features"]
     assert [each["layer"] for each in features] == ["lakes", "lakes", "rivers", "rivers"]
 
 
@@ -226,20 +231,20 @@ def test_a_file_too_large_for_a_page_is_shown_simplified(laptop: TestClient):
     angles = np.linspace(0, 2 * np.pi, 500_000)
     ring = shapely.Polygon(np.column_stack([10 + np.cos(angles), 40 + np.sin(angles)]))
     content = geojson(feature(ring, name="round"))
-    entry = keep(laptop, content, kind="vector")
-    assert entry["details"]["shown"] == {"features": 1, "of": 1, "simplified": True}
-    (shown,) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
+    dataset = keep(laptop, content, kind="vector")
+    assert dataset["details"]["shown"] == {"features": 1, "of": 1, "simplified": True}
+    (shown,) = laptop.get(f"/api/v1/datasets/{dataset['id']}/features").json()["features"]
     found = shapely.geometry.shape(shown["geometry"])
     assert shapely.get_num_coordinates(found) <= 400_000
     assert found.symmetric_difference(ring).area < 1e-3
-    assert laptop.get(f"/api/v1/datasets/{entry['id']}/files/original").content == content
+    assert laptop.get(f"/api/v1/datasets/{dataset['id']}/files/original").content == content
 
 
 def test_features_beyond_what_a_page_can_draw_are_counted(laptop: TestClient):
     points = [feature(shapely.Point(number % 300 / 10, number // 300 / 10)) for number in range(21_000)]
-    entry = keep(laptop, geojson(*points), kind="vector")
-    assert entry["details"]["shown"] == {"features": 20_000, "of": 21_000, "simplified": False}
-    assert entry["bounds"] == pytest.approx([0, 0, 29.9, 6.9])
+    dataset = keep(laptop, geojson(*points), kind="vector")
+    assert dataset["details"]["shown"] == {"features": 20_000, "of": 21_000, "simplified": False}
+    assert dataset["bounds"] == pytest.approx([0, 0, 29.9, 6.9])
 
 
 def test_features_on_both_sides_of_the_antimeridian_lie_in_a_narrow_box(laptop: TestClient):
@@ -248,10 +253,10 @@ def test_features_on_both_sides_of_the_antimeridian_lie_in_a_narrow_box(laptop: 
 
 
 def test_points_are_kept_and_moved(laptop: TestClient):
-    entry = keep(laptop, kind="point", longitude=-123.4, latitude=48.4)
-    assert entry["footprint"] == {"type": "Point", "coordinates": [-123.4, 48.4]}
-    assert entry["files"] == {}
-    moved = laptop.patch(f"/api/v1/datasets/{entry['id']}", json={"longitude": 10, "latitude": 20, "creator": "Bob"})
+    dataset = keep(laptop, kind="point", longitude=-123.4, latitude=48.4)
+    assert dataset["footprint"] == {"type": "Point", "coordinates": [-123.4, 48.4]}
+    assert dataset["files"] == {}
+    moved = laptop.patch(f"/api/v1/datasets/{dataset['id']}", json={"longitude": 10, "latitude": 20, "creator": "Bob"})
     assert (moved.json()["bounds"], moved.json()["creator"]) == ([10, 20, 10, 20], "Bob")
 
 
@@ -318,29 +323,29 @@ def test_datasets_are_listed_by_place_text_kind_and_scope(client: Client):
     ],
 )
 def test_text_is_found_however_it_is_written(laptop: TestClient, column: str, text: str, asked: str):
-    entry = keep(laptop, kind="point", longitude=0, latitude=0, **{column: text})
+    dataset = keep(laptop, kind="point", longitude=0, latitude=0, **{column: text})
     keep(laptop, kind="point", longitude=0, latitude=0, **{column: "other"})
     found = laptop.get("/api/v1/datasets", params={"text": asked}).json()["datasets"]
-    assert [each["id"] for each in found] == [entry["id"]]
-    laptop.patch(f"/api/v1/datasets/{entry['id']}", json={column: "something else"})
+    assert [each["id"] for each in found] == [dataset["id"]]
+    laptop.patch(f"/api/v1/datasets/{dataset['id']}", json={column: "something else"})
     assert laptop.get("/api/v1/datasets", params={"text": asked}).json()["total"] == 0
 
 
-def test_pages_hold_each_entry_once(client: Client):
+def test_pages_hold_each_dataset_once(client: Client):
     ann = client("ann")
     kept = [keep(ann, kind="point", name=f"p{number}", longitude=0, latitude=0)["name"] for number in range(7)]
     seen, address = [], "/api/v1/datasets?limit=3&bbox=-1,-1,1,1"
     while address:
         page = ann.get(address).json()
         assert page["total"] == 7
-        seen += [entry["name"] for entry in page["datasets"]]
+        seen += [dataset["name"] for dataset in page["datasets"]]
         address = page["next"]
     assert seen == kept[::-1]
 
 
 def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
     ann, bob = client("ann"), client("bob")
-    entry = keep(ann, geotiff(), kind="image")["id"]
+    dataset = keep(ann, geotiff(), kind="image")["id"]
     calls = [
         ("GET", ""),
         ("PATCH", ""),
@@ -354,22 +359,22 @@ def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
     for method, path in calls:
         nobody = uuid.uuid4()
         body = {"json": {"name": "x"}} if method == "PATCH" else {}
-        of_ann = bob.request(method, f"/api/v1/datasets/{entry}{path}", **body)
+        of_ann = bob.request(method, f"/api/v1/datasets/{dataset}{path}", **body)
         missing = bob.request(method, f"/api/v1/datasets/{nobody}{path}", **body)
         assert of_ann.status_code == missing.status_code == 404, path
-        assert of_ann.text.replace(entry, "") == missing.text.replace(str(nobody), "")
+        assert of_ann.text.replace(dataset, "") == missing.text.replace(str(nobody), "")
 
 
 def test_what_is_shared_here_is_seen_and_not_changed_by_others(client: Client):
     ann, bob = client("ann"), client("bob")
-    entry = keep(ann, kind="point", longitude=0, latitude=0)["id"]
-    assert ann.patch(f"/api/v1/datasets/{entry}", json={"shared": True}).json()["shared"] is True
-    seen = bob.get(f"/api/v1/datasets/{entry}").json()
+    dataset = keep(ann, kind="point", longitude=0, latitude=0)["id"]
+    assert ann.patch(f"/api/v1/datasets/{dataset}", json={"shared": True}).json()["shared"] is True
+    seen = bob.get(f"/api/v1/datasets/{dataset}").json()
     assert (seen["mine"], seen["owner"], seen["central"]) == (False, "ann", None)
-    assert bob.patch(f"/api/v1/datasets/{entry}", json={"name": "mine"}).status_code == 404
-    assert bob.delete(f"/api/v1/datasets/{entry}").status_code == 404
-    ann.patch(f"/api/v1/datasets/{entry}", json={"shared": False})
-    assert bob.get(f"/api/v1/datasets/{entry}").status_code == 404
+    assert bob.patch(f"/api/v1/datasets/{dataset}", json={"name": "mine"}).status_code == 404
+    assert bob.delete(f"/api/v1/datasets/{dataset}").status_code == 404
+    ann.patch(f"/api/v1/datasets/{dataset}", json={"shared": False})
+    assert bob.get(f"/api/v1/datasets/{dataset}").status_code == 404
 
 
 def test_viewers_only_look(client: Client):
@@ -378,24 +383,24 @@ def test_viewers_only_look(client: Client):
     keep(viewer, geotiff(), status=403, kind="image")
 
 
-def test_a_deleted_entry_can_be_had_back_until_it_is_purged(
+def test_a_deleted_dataset_can_be_had_back_until_it_is_purged(
     client: Client, database: Database, settings: Settings, tmp_path: Path
 ):
     ann = client("ann")
-    entry = keep(ann, geotiff(), kind="image")["id"]
+    dataset = keep(ann, geotiff(), kind="image")["id"]
     keep(ann, kind="point", longitude=0, latitude=0, name="stays")
     store = open_store(settings.store)
-    assert ann.delete(f"/api/v1/datasets/{entry}").status_code == 204
-    assert ann.get(f"/api/v1/datasets/{entry}").status_code == 404
+    assert ann.delete(f"/api/v1/datasets/{dataset}").status_code == 204
+    assert ann.get(f"/api/v1/datasets/{dataset}").status_code == 404
     assert purge(database, store, settings.restore_days) == 0
-    assert client("bob").post(f"/api/v1/datasets/{entry}/restore").status_code == 404
-    assert ann.post(f"/api/v1/datasets/{entry}/restore").status_code == 200
-    assert ann.get(f"/api/v1/datasets/{entry}/files/original").content == geotiff()
-    ann.delete(f"/api/v1/datasets/{entry}")
+    assert client("bob").post(f"/api/v1/datasets/{dataset}/restore").status_code == 404
+    assert ann.post(f"/api/v1/datasets/{dataset}/restore").status_code == 200
+    assert ann.get(f"/api/v1/datasets/{dataset}/files/original").content == geotiff()
+    ann.delete(f"/api/v1/datasets/{dataset}")
     with database.transaction() as session:
         earlier = Dataset.removed - timedelta(days=settings.restore_days)
-        session.execute(update(Dataset).where(Dataset.id == entry).values(removed=earlier))
-    assert ann.post(f"/api/v1/datasets/{entry}/restore").status_code == 404
+        session.execute(update(Dataset).where(Dataset.id == dataset).values(removed=earlier))
+    assert ann.post(f"/api/v1/datasets/{dataset}/restore").status_code == 404
     assert purge(database, store, settings.restore_days) == 1
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
     assert [each["name"] for each in ann.get("/api/v1/datasets").json()["datasets"]] == ["stays"]
@@ -436,10 +441,10 @@ def test_a_user_has_room_for_so_much(settings: Settings, database: Database, cli
 
 def test_who_did_what_is_written_down(client: Client, database: Database):
     ann = client("ann")
-    entry = keep(ann, kind="point", longitude=0, latitude=0)["id"]
-    ann.patch(f"/api/v1/datasets/{entry}", json={"name": "two"})
-    ann.delete(f"/api/v1/datasets/{entry}")
-    ann.post(f"/api/v1/datasets/{entry}/restore")
+    dataset = keep(ann, kind="point", longitude=0, latitude=0)["id"]
+    ann.patch(f"/api/v1/datasets/{dataset}", json={"name": "two"})
+    ann.delete(f"/api/v1/datasets/{dataset}")
+    ann.post(f"/api/v1/datasets/{dataset}/restore")
     with database.transaction() as session:
-        done = session.scalars(select(Audit.action).where(Audit.subject == f"dataset/{entry}").order_by(Audit.id))
+        done = session.scalars(select(Audit.action).where(Audit.subject == f"dataset/{dataset}").order_by(Audit.id))
         assert list(done) == ["create", "change", "remove", "restore"]

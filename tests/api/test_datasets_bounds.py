@@ -50,8 +50,8 @@ def repeated(tiles: int) -> bytes:
     side = 512 * tiles
     noise = np.random.default_rng(0).integers(0, 255, (1, 512, 512), np.uint8)
     content = bytearray(geotiff(noise, tiled=True, blockxsize=512, blockysize=512, compress="DEFLATE"))
-    entries = struct.unpack_from("<I", content, 4)[0]
-    for at in range(entries + 2, entries + 2 + 12 * struct.unpack_from("<H", content, entries)[0], 12):
+    datasets = struct.unpack_from("<I", content, 4)[0]
+    for at in range(datasets + 2, datasets + 2 + 12 * struct.unpack_from("<H", content, datasets)[0], 12):
         tag, _, _ = struct.unpack_from("<HHI", content, at)
         if tag in {256, 257}:  # the width and the height
             struct.pack_into("<HII", content, at + 2, 4, 1, side)

@@ -43,10 +43,10 @@ def session(database: Database) -> Iterator[Session]:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(kept=boxes, wanted=boxes)
 def test_boxes_overlap_where_they_have_a_place_in_common(session: Session, kept: Box, wanted: Box):
-    entry = Dataset(id=uuid.uuid4(), kind="point", name="x", footprint={}, **kept._asdict())
-    session.add(entry)
+    dataset = Dataset(id=uuid.uuid4(), kind="point", name="x", footprint={}, **kept._asdict())
+    session.add(dataset)
     session.flush()
-    found = session.scalar(select(Dataset.id).where(Dataset.id == entry.id, overlapping(wanted)))
+    found = session.scalar(select(Dataset.id).where(Dataset.id == dataset.id, overlapping(wanted)))
     longitudes = {longitude for longitude, _ in places(kept)} & {longitude for longitude, _ in places(wanted)}
     latitudes = kept.south <= wanted.north and kept.north >= wanted.south
     assert (found is not None) == (bool(longitudes) and latitudes)

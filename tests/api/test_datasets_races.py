@@ -1,4 +1,4 @@
-"""Uploads beside whatever cleans up: in each order that does harm, forced, an entry keeps its files."""
+"""Uploads beside whatever cleans up: in each order that does harm, forced, a dataset keeps its files."""
 
 import threading
 import uuid
@@ -44,7 +44,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def make_old(database: Database) -> None:
-    """As if all files that no entry names had been left behind long ago."""
+    """As if all files that no dataset names had been left behind long ago."""
     with database.transaction() as session:
         session.execute(update(OrphanFile).values(since=OrphanFile.since - timedelta(seconds=2 * ABANDONED_SECONDS)))
 
@@ -130,7 +130,7 @@ def test_files_that_the_database_does_not_know_are_left_alone(
     assert len(files_of(tmp_path)) == len(made.json()["files"])
 
 
-def test_an_entry_that_is_being_purged_is_made_anew_by_the_same_upload(
+def test_an_dataset_that_is_being_purged_is_made_anew_by_the_same_upload(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path
 ):
     first = send(laptop).json()["id"]
@@ -155,7 +155,7 @@ def test_an_entry_that_is_being_purged_is_made_anew_by_the_same_upload(
     assert_whole(laptop, answers[0])
 
 
-def test_an_entry_that_was_purged_in_part_is_made_anew_by_the_same_upload(
+def test_an_dataset_that_was_purged_in_part_is_made_anew_by_the_same_upload(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path
 ):
     first = send(laptop).json()["id"]
@@ -194,7 +194,7 @@ def test_a_point_that_waits_to_be_purged_is_made_anew(laptop: TestClient, databa
     assert (anew.status_code, anew.json()["id"], anew.json()["name"]) == (201, first.json()["id"], "y")
 
 
-def test_of_two_equal_uploads_at_once_one_makes_the_entry_and_the_files_of_the_other_are_deleted(
+def test_of_two_equal_uploads_at_once_one_makes_the_dataset_and_the_files_of_the_other_are_deleted(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     answers = []
@@ -228,8 +228,8 @@ def test_what_a_moved_picture_could_not_leave_is_swept(
         assert laptop.get(f"/api/v1/datasets/{made['id']}/files/{role}").status_code == 200
 
 
-def delete_long_ago(client: TestClient, database: Database, entry: str) -> None:
-    client.delete(f"/api/v1/datasets/{entry}")
+def delete_long_ago(client: TestClient, database: Database, dataset: str) -> None:
+    client.delete(f"/api/v1/datasets/{dataset}")
     with database.transaction() as session:
         session.execute(update(Dataset).values(removed=Dataset.removed - timedelta(days=8)))
 

@@ -28,7 +28,7 @@ KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"
 
 
 def refused(client: TestClient, content: bytes | None, field: str | None, status: int = 422, **said: Any) -> str:
-    """The sentence by which an entry is refused."""
+    """The sentence by which a dataset is refused."""
     fields = {"kind": "image", "name": "one"} | said
     if content is None:
         answer = client.post("/api/v1/datasets", json=fields)
@@ -189,7 +189,7 @@ def test_a_geopackage_runs_nothing(laptop: TestClient, tmp_path: Path):
     refused(laptop, path.read_bytes(), "file", kind="vector")
 
 
-def test_what_is_said_of_an_entry_has_bounds(laptop: TestClient):
+def test_what_is_said_of_an_dataset_has_bounds(laptop: TestClient):
     point = {"kind": "point", "longitude": 1, "latitude": 1}
     refused(laptop, None, "name", **point | {"name": "x" * 101})
     refused(laptop, None, "name", **point | {"name": " "})
@@ -294,10 +294,10 @@ def test_the_reader_of_a_file_is_told_no_secrets(tmp_path: Path, monkeypatch: py
 def test_attributes_are_shown_within_bounds(laptop: TestClient):
     many = {f"f{number}": number for number in range(150)}
     content = geojson(feature(shapely.Point(1, 1), long="x" * 10_000, **many))
-    entry = laptop.post(
+    dataset = laptop.post(
         "/api/v1/datasets", data={"kind": "vector", "name": "one"}, files={"file": ("a", content)}
     ).json()
-    (shown,) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
+    (shown,) = laptop.get(f"/api/v1/datasets/{dataset['id']}/features").json()["features"]
     assert len(shown["properties"]) == 100
     assert len(shown["properties"]["long"]) == 501
 
@@ -309,8 +309,8 @@ def test_a_picture_is_turned_as_its_camera_says(laptop: TestClient):
     content = io.BytesIO()
     turned.save(content, "JPEG", exif=exif, quality=95)
     place = {"west": "0", "south": "0", "east": "2", "north": "1"}
-    entry = laptop.post(
+    dataset = laptop.post(
         "/api/v1/datasets", data={"kind": "image", "name": "one"} | place, files={"file": ("a.jpg", content.getvalue())}
     ).json()
-    bands = laptop.get(f"/api/v1/datasets/{entry['id']}/point?lon=0.5&lat=0.5").json()["bands"]
+    bands = laptop.get(f"/api/v1/datasets/{dataset['id']}/point?lon=0.5&lat=0.5").json()["bands"]
     assert bands[2]["value"] > 200

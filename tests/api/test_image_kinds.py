@@ -42,11 +42,11 @@ class Shown:
     """An image as the page gets it, without a server."""
 
     datasets: OpenCogs
-    entry: Dataset
+    dataset: Dataset
 
     @property
     def bands(self) -> list[dict[str, Any]]:
-        return self.entry.details["bands"]
+        return self.dataset.details["bands"]
 
     def has(self, expected: NDArray[Any]) -> bool:
         """Whether the values under the pointer are those of (bands, 20, 20), NaN where none is; each third."""
@@ -59,7 +59,7 @@ class Shown:
     def at(self, column: int, row: int) -> list[float | None]:
         """The values under the pointer in the middle of a pixel."""
         place = WEST + (column + 0.5) / SIDE, NORTH - (row + 0.5) / SIDE
-        return [band["value"] for band in rendering.values_at(self.datasets, self.entry, *place)]
+        return [band["value"] for band in rendering.values_at(self.datasets, self.dataset, *place)]
 
     def colours(self) -> NDArray[np.uint8]:
         """The colours in the middles of all pixels, (20, 20, 4)."""
@@ -78,14 +78,14 @@ class Shown:
     def tile(self, zoom: int, x: int, y: int) -> NDArray[np.uint8]:
         key = (zoom, x, y)
         if key not in self._tiles:
-            content = rendering.tile(self.datasets, self.entry, TileAddress(*key), None, None)
+            content = rendering.tile(self.datasets, self.dataset, TileAddress(*key), None, None)
             with rasterio.MemoryFile(content) as memory, Image.open(memory) as picture:
                 self._tiles[key] = np.asarray(picture.convert("RGBA"))
         return self._tiles[key]
 
     @property
     def _tiles(self) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
-        return self.entry.__dict__.setdefault("tiles of the test", {})
+        return self.dataset.__dict__.setdefault("tiles of the test", {})
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def show(tmp_path: Path) -> Callable[..., Shown]:
             outcome = take_image(str(path), 10**9, 10**10, str(display))
         else:
             outcome = take_picture(str(path), "PNG", corners, str(display))
-        entry = Dataset(
+        dataset = Dataset(
             kind="image",
             files={"original": {"key": "original"}, "display": {"key": "display.tif"}},
             details=outcome.details,
         )
-        return Shown(OpenCogs(DirectoryStore(tmp_path)), entry)
+        return Shown(OpenCogs(DirectoryStore(tmp_path)), dataset)
 
     return shown
 
@@ -169,8 +169,8 @@ def test_jpeg_2000_of_15_bits_is_taken_over_rest(laptop: TestClient, tmp_path: P
     values = (np.arange(2000 * 2000) % 2**15).astype(np.uint16).reshape(1, 2000, 2000)
     with rasterio.MemoryFile(world(values, 10, 40, 11, 41)) as memory, memory.open() as dataset:
         copy(dataset, tmp_path / "made.jp2", driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", NBITS="15")
-    entry = keep(laptop, (tmp_path / "made.jp2").read_bytes(), kind="image")
-    assert value_at(laptop, entry, 10 + 700.5 / 2000, 41 - 1100.5 / 2000) == [float(values[0, 1100, 700])]
+    kept = keep(laptop, (tmp_path / "made.jp2").read_bytes(), kind="image")
+    assert value_at(laptop, kept, 10 + 700.5 / 2000, 41 - 1100.5 / 2000) == [float(values[0, 1100, 700])]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_scale_and_offset_are_in_all_that_is_told(show: Callable[..., Shown], tm
         assert (told["minimum"], told["maximum"]) == pytest.approx((valid.min(), valid.max()))
         assert told["mean"] == pytest.approx(valid.mean())
         assert told["stretch"] == pytest.approx(list(np.percentile(valid, (2, 98))))
-    shown.entry.details |= {"limits": [-5, 34.9], "colormap": "Greys"}
+    shown.dataset.details |= {"limits": [-5, 34.9], "colormap": "Greys"}
     grey = shown.colours()[..., 0].astype(int)
     assert (np.diff(grey[5:, 0]) < 0).all()  # the greater, the darker
 
@@ -434,7 +434,7 @@ def test_the_disk_of_a_geostationary_satellite_is_placed(show: Callable[..., Sho
     disk = "+proj=geos +h=35785831 +lon_0=-75 +sweep=x +datum=WGS84"
     place = from_bounds(-5.5e6, -5.5e6, 5.5e6, 5.5e6, 200, 200)
     shown = show(geotiff(np.ones((1, 200, 200), np.float32), disk, place))
-    assert [band["value"] for band in rendering.values_at(shown.datasets, shown.entry, -75, 0)] == [1.0]
+    assert [band["value"] for band in rendering.values_at(shown.datasets, shown.dataset, -75, 0)] == [1.0]
     assert shown.colour(-75, 0, 3)[3] == 255
 
 

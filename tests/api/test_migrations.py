@@ -81,14 +81,14 @@ def test_requests_that_are_there_have_the_version_that_they_were_written_for(emp
 def test_datasets_that_are_there_are_found_by_their_text(empty: Database):
     as_of(empty, "0002")
     with empty.transaction() as session:
-        session.execute(text(KEPT), {"id": (entry_id := uuid.uuid4())})
+        session.execute(text(KEPT), {"id": (dataset_id := uuid.uuid4())})
     empty.migrate()
     with empty.transaction() as session:
         searched = session.scalar(text("SELECT searched FROM datasets"))
-        entry = session.get_one(Dataset, entry_id)
-        entry.creator = "Bob"
+        dataset = session.get_one(Dataset, dataset_id)
+        dataset.creator = "Bob"
         session.flush()
-        assert searched == "übersicht\nam see\nann" == entry.searched.replace("bob", "ann")
+        assert searched == "übersicht\nam see\nann" == dataset.searched.replace("bob", "ann")
 
 
 NAMED = """

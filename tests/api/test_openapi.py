@@ -108,10 +108,10 @@ TAKES_WHAT_FITS = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 )
 def test_the_api_does_what_it_says(case: Case, world: World):
     case.operation.schema.app = case.operation.app = world.app
-    if _is_uuid(case.path_parameters.get("mosaic_id")):
-        case.path_parameters["mosaic_id"] = _a_mosaic(world, removed=case.method == "DELETE")
-    if _is_uuid(case.path_parameters.get("entry_id")) and "/central/" not in case.path:
-        case.path_parameters["entry_id"] = _an_entry(world, case)
+    if _is_uuid(case.path_parameters.get("request_id")):
+        case.path_parameters["request_id"] = _a_request(world, removed=case.method == "DELETE")
+    if _is_uuid(case.path_parameters.get("dataset_id")) and "/central/" not in case.path:
+        case.path_parameters["dataset_id"] = _a_dataset(world, case)
     excluded = [TAKES_WHAT_FITS] if f"{case.method} {case.path}" in UNSAID else []
     case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=excluded)
 
@@ -123,16 +123,16 @@ def _is_uuid(value: Any) -> bool:
         return False
 
 
-def _a_mosaic(world: World, *, removed: bool) -> str:
-    """The id of a published mosaic; of one that nobody needs any more, where it is to be removed."""
+def _a_request(world: World, *, removed: bool) -> str:
+    """The id of a request with a published mosaic; for a deletion, of one that nothing else uses."""
     name = f"m{uuid.uuid4().hex[:20]}" if removed else "utm"
     if removed or name not in world.made:
         world.made[name] = world.mosaic.row(world.database, name=name)
     return world.made[name]
 
 
-def _an_entry(world: World, case: Case) -> str:
-    """The id of an entry of the kind that a call is about; of one that nobody needs, where it is to be deleted."""
+def _a_dataset(world: World, case: Case) -> str:
+    """The id of a dataset of the kind that a call needs; for a deletion, of one that nothing else uses."""
     kind, sent = "point", dict[str, Any](json={"name": "one", "kind": "point", "longitude": 1, "latitude": 2})
     if case.path.endswith(("/features", "/files/{role}")):
         kind, sent = "vector", {"files": {"file": geojson(feature(Point(1, 2)))}}

@@ -281,18 +281,18 @@ def test_polygons_across_the_antimeridian_keep_their_shape(tmp_path: Path):
 def test_each_format_is_kept_as_it_is_and_shown(laptop: TestClient, content: bytes, name: str, media_type: str):
     answer = laptop.post("/api/v1/datasets", data={"kind": "vector", "name": "one"}, files={"file": (name, content)})
     assert answer.status_code == 201, answer.text
-    entry = answer.json()
-    assert entry["files"]["original"]["media_type"] == media_type
-    original = laptop.get(f"/api/v1/datasets/{entry['id']}/files/original")
+    dataset = answer.json()
+    assert dataset["files"]["original"]["media_type"] == media_type
+    original = laptop.get(f"/api/v1/datasets/{dataset['id']}/files/original")
     assert (original.content, original.headers["content-type"].split(";")[0]) == (content, media_type)
-    (first, *_) = laptop.get(f"/api/v1/datasets/{entry['id']}/features").json()["features"]
+    (first, *_) = laptop.get(f"/api/v1/datasets/{dataset['id']}/features").json()["features"]
     assert first["geometry"]["coordinates"] == list(VICTORIA)
 
 
 def test_a_zip_is_read_in_the_child_process(laptop: TestClient, tmp_path: Path):
-    entry = keep(laptop, zipped({"doc.kml": made(tmp_path, "KML", ".kml")}), kind="vector")
-    assert entry["files"]["original"]["media_type"] == "application/vnd.google-earth.kmz"
-    assert np.allclose(entry["bounds"], [-127.5, 51.0, -127.2, 51.1])
+    dataset = keep(laptop, zipped({"doc.kml": made(tmp_path, "KML", ".kml")}), kind="vector")
+    assert dataset["files"]["original"]["media_type"] == "application/vnd.google-earth.kmz"
+    assert np.allclose(dataset["bounds"], [-127.5, 51.0, -127.2, 51.1])
     refused = keep(laptop, geojson(feature(shapely.Point(1, 1)))[:-2], 422, kind="vector")
     assert "GeoJSON" in refused["detail"]
 

@@ -39,8 +39,8 @@ def open_row(page: Page, name: str) -> None:
 
 
 def only(site: Site) -> dict[str, Any]:
-    (entry,) = site.call("GET", "datasets")["datasets"]
-    return entry
+    (dataset,) = site.call("GET", "datasets")["datasets"]
+    return dataset
 
 
 def test_an_image_is_added_and_its_values_are_shown(site: Site, opens: Opens, tmp_path: Path):
@@ -199,7 +199,7 @@ def test_datasets_are_shared_on_the_central_server_and_fetched_from_it(
     page.get_by_role("button", name="Fetch Camp").click()
     expect(page.locator("#notices")).to_contain_text("Camp copied to this server")
     expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
-    names = {entry["name"] for entry in local.call("GET", "datasets")["datasets"]}
+    names = {dataset["name"] for dataset in local.call("GET", "datasets")["datasets"]}
     assert names == {"Height", "Camp"}
 
 

@@ -37,11 +37,11 @@ def keep(client: httpx.Client, content: bytes | None = None, **said: Any) -> dic
     return answer.json()
 
 
-def shared(client: httpx.Client, entry: dict[str, Any], state: str = "done") -> dict[str, Any]:
-    """An entry, when sharing it has come so far."""
+def shared(client: httpx.Client, dataset: dict[str, Any], state: str = "done") -> dict[str, Any]:
+    """A dataset, when sharing it has come so far."""
 
     def look() -> dict[str, Any] | None:
-        told = client.get(f"datasets/{entry['id']}").json()
+        told = client.get(f"datasets/{dataset['id']}").json()
         return told if (told["central"] or {}).get("state") == state else None
 
     return until(look)
