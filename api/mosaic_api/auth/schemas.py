@@ -42,14 +42,7 @@ class Token(ApiModel):
     @classmethod
     def of(cls, row: TokenRow) -> Self:
         """The row without the digest of its secret."""
-        return cls(
-            id=row.id,
-            label=row.label,
-            scopes=row.scopes,
-            created=row.created,
-            expires=row.expires,
-            last_used=row.last_used,
-        )
+        return cls.model_validate(row, from_attributes=True)
 
 
 class CreatedToken(ApiModel):

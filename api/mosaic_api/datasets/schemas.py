@@ -221,26 +221,12 @@ class Dataset(ApiModel):
     def of(cls, row: DatasetRow, principal: Principal) -> Self:
         """The dataset as the principal may see it."""
         mine = row.owner_id == principal.user_id
-        return cls(
-            id=row.id,
-            kind=row.kind,
-            name=row.name,
-            description=row.description,
-            creator=row.creator,
+        return cls.from_row(
+            row,
             owner=row.owner.name if row.owner else None,
             mine=mine,
-            shared=row.shared,
-            created=row.created,
-            changed=row.changed,
             bounds=(row.west, row.south, row.east, row.north),
-            footprint=row.footprint,
-            files={
-                role: DatasetFile(
-                    name=file["name"], media_type=file["mediaType"], bytes=file["bytes"], sha256=file["sha256"]
-                )
-                for role, file in row.files.items()
-            },
-            details=row.details,
+            files={role: DatasetFile(media_type=file["mediaType"], **file) for role, file in row.files.items()},
             version=version(row),
             central=_sharing(row) if mine or principal.is_admin else None,
         )

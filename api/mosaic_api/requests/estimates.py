@@ -1,8 +1,8 @@
 """Estimates of a request: size, time and scenes."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -29,26 +29,26 @@ from mosaic_api.web.schemas import ApiModel
 NAME = "estimate"
 
 
-@dataclass(frozen=True)
-class Estimated:
-    """The estimate of a mosaic.
+class Estimate(ApiModel):
+    """The size and cost of a mosaic."""
 
-    Attributes:
-        grid: its pixels.
-        tiles: their number.
-        scenes: their number; None if it is unknown.
-        core_seconds, seconds: of computing, and until the mosaic is ready.
-        bytes: of the COG.
-        warnings: sentences for the user.
-    """
-
-    grid: Grid
+    width: int
+    height: int
+    resolution: float
+    """In units of the CRS."""
+    crs: str
+    megapixels: float
+    limit_megapixels: float
+    """The limit of this installation."""
     tiles: int
     scenes: int | None
+    """null if it is unknown."""
     core_seconds: float
     seconds: float
+    """The approximate time until it is ready."""
     bytes: int
-    warnings: tuple[str, ...]
+    """The size of the COG."""
+    warnings: list[str]
 
 
 class SceneCount(ApiModel):
@@ -65,7 +65,7 @@ class SceneCount(ApiModel):
     """A message for the user."""
 
 
-def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Estimated:
+def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Estimate:
     """Estimate from the area and the resolution alone.
 
     Args:
@@ -86,18 +86,13 @@ def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Es
     grid = grid_over(area, asked.grid.crs, resolution, settings.max_pixels)
     megapixels, bands = grid.pixels / 1e6, len(input_bands(asked))
     core_seconds = megapixels * (PRODUCT_SECONDS + DECODE_SECONDS["other"] * bands * (scenes or 1))
-    return Estimated(
-        grid=grid,
-        tiles=len(tiles_of(grid, tile_side(grid, BLOCK))),
-        scenes=scenes,
-        core_seconds=_rounded(core_seconds),
-        seconds=_rounded(core_seconds / _cores(settings, asked)),
-        bytes=round(COMPRESSED * 4 * len(product.output_bands) * grid.pixels),
-        warnings=warnings,
-    )
+    tiles = len(tiles_of(grid, tile_side(grid, BLOCK)))
+    size = round(COMPRESSED * 4 * len(product.output_bands) * grid.pixels)
+    found = _estimate(settings, asked, grid, tiles, scenes, core_seconds, size, warnings)
+    return found.model_copy(update={"core_seconds": _rounded(core_seconds)})
 
 
-def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimated:
+def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimate:
     """Estimate from the scenes, whose headers are read.
 
     Raises:
@@ -107,15 +102,8 @@ def whole(settings: Settings, request: MosaicRequest, budget: Budget) -> Estimat
     limits = Limits(settings.max_pixels)
     found = resolve(request.spec, input_bands(request.spec), replace(settings.gate, budget=budget), limits.scenes)
     plan = make_plan(request, NAME, found, limits, ranges=1)
-    return Estimated(
-        grid=plan.grid,
-        tiles=len(plan.tiles),
-        scenes=len(plan.scenes),
-        core_seconds=plan.estimate.core_seconds,
-        seconds=_rounded(plan.estimate.core_seconds / _cores(settings, request.spec)),
-        bytes=plan.estimate.bytes,
-        warnings=plan.warnings,
-    )
+    cost, tiles, scenes = plan.estimate, len(plan.tiles), len(plan.scenes)
+    return _estimate(settings, request.spec, plan.grid, tiles, scenes, cost.core_seconds, cost.bytes, plan.warnings)
 
 
 def scenes_of(settings: Settings, spec: MosaicRequestSpec, budget: Budget) -> SceneCount:
@@ -157,9 +145,32 @@ def _resolution(settings: Settings, spec: MosaicRequestSpec) -> tuple[float, tup
     return metres, (f"using the native resolution of the bands, {metres:g} m",)
 
 
-def _cores(settings: Settings, spec: MosaicRequestSpec) -> int:
-    """The number of cores: one for each pod, or those of this machine."""
-    return spec.execution.parallelism if settings.cluster else len(os.sched_getaffinity(0))
+def _estimate(
+    settings: Settings,
+    spec: MosaicRequestSpec,
+    grid: Grid,
+    tiles: int,
+    scenes: int | None,
+    core_seconds: float,
+    size: int,
+    warnings: Sequence[str],
+) -> Estimate:
+    """The estimate. The work runs on one core for each pod, or on the cores of this machine."""
+    cores = spec.execution.parallelism if settings.cluster else len(os.sched_getaffinity(0))
+    return Estimate(
+        width=grid.width,
+        height=grid.height,
+        resolution=max(grid.xres, grid.yres),
+        crs=grid.crs,
+        megapixels=round(grid.pixels / 1e6, 3),
+        limit_megapixels=round(settings.max_pixels / 1e6, 3),
+        tiles=tiles,
+        scenes=scenes,
+        core_seconds=core_seconds,
+        seconds=_rounded(core_seconds / cores),
+        bytes=size,
+        warnings=list(warnings),
+    )
 
 
 def _rounded(seconds: float) -> float:

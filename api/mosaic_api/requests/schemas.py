@@ -84,17 +84,10 @@ class Request(ApiModel):
         seen: dict[str, Any] = {"spec": row.spec, "status": row.status, "item": row.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)
         phase = Phase(row.phase)
-        return cls(
-            id=row.id,
-            name=row.name,
-            namespace=row.namespace,
+        return cls.from_row(
+            row,
             owner=row.owner.name if row.owner else None,
             mine=mine,
-            origin=row.origin,
-            shared=row.shared,
-            created=row.created,
-            started=row.started,
-            completed=row.completed,
             cancelling=row.cancelled is not None and not row.over,
             phase=phase,
             terminal=phase.terminal,

@@ -3,7 +3,7 @@
 import json
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from mosaic_worker.product.indices import all_indices
@@ -37,47 +37,6 @@ class EstimateCreate(ApiModel):
     """Their number, if it is known from /scenes."""
 
 
-class Estimate(ApiModel):
-    """The size and cost of a mosaic."""
-
-    width: int
-    height: int
-    resolution: float
-    """In units of the CRS."""
-    crs: str
-    megapixels: float
-    limit_megapixels: float
-    """The limit of this installation."""
-    tiles: int
-    scenes: int | None
-    """null if it is unknown."""
-    core_seconds: float
-    seconds: float
-    """The approximate time until it is ready."""
-    bytes: int
-    """The size of the COG."""
-    warnings: list[str]
-
-    @classmethod
-    def of(cls, estimated: estimates.Estimated, most_pixels: int) -> Self:
-        """The estimate as JSON."""
-        grid = estimated.grid
-        return cls(
-            width=grid.width,
-            height=grid.height,
-            resolution=max(grid.xres, grid.yres),
-            crs=grid.crs,
-            megapixels=round(grid.pixels / 1e6, 3),
-            limit_megapixels=round(most_pixels / 1e6, 3),
-            tiles=estimated.tiles,
-            scenes=estimated.scenes,
-            core_seconds=estimated.core_seconds,
-            seconds=estimated.seconds,
-            bytes=estimated.bytes,
-            warnings=list(estimated.warnings),
-        )
-
-
 class SceneSearch(ApiModel):
     """Where to search scenes."""
 
@@ -92,6 +51,8 @@ class SceneSearch(ApiModel):
 class IndexConstant(ApiModel):
     """A named constant of a formula."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     name: str
     value: float
     meaning: str
@@ -99,6 +60,8 @@ class IndexConstant(ApiModel):
 
 class Index(ApiModel):
     """A spectral index."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     name: str
     long_name: str
@@ -118,16 +81,15 @@ async def estimate_request(
     principal: CurrentPrincipal,
     context: ContextDep,
     whole: Annotated[bool, Query(description="search the scenes and read their headers, which takes a while")] = False,
-) -> Estimate:
+) -> estimates.Estimate:
     """Estimate the size and cost of a mosaic without creating a request."""
     settings = context.settings
     if not whole:
-        quick = await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
-        return Estimate.of(quick, settings.max_pixels)
+        return await run_in_threadpool(estimates.quick, settings, asked.spec, asked.scenes)
     wanted = await run_in_threadpool(validated, settings, estimates.NAME, asked.spec)
     work = partial(estimates.whole, settings, wanted)
-    estimated = await context.lookups.run(request, principal.user_id, work, f"estimate {wanted.spec.model_dump_json()}")
-    return Estimate.of(estimated, settings.max_pixels)
+    key = f"estimate {wanted.spec.model_dump_json()}"
+    return await context.lookups.run(request, principal.user_id, work, key)
 
 
 @router.post("/scenes")
@@ -160,20 +122,5 @@ def list_indices(_: CurrentPrincipal) -> Response:
 
 @cache
 def _indices() -> bytes:
-    described = [
-        Index(
-            name=index.name,
-            long_name=index.long_name,
-            domain=index.domain,
-            formula=index.formula,
-            bands=list(index.bands),
-            reference=index.reference,
-            constants=[
-                IndexConstant(name=constant.name, value=constant.value, meaning=constant.meaning)
-                for constant in index.constants
-            ],
-        ).model_dump()
-        for index in all_indices()
-        if not index.lacking
-    ]
+    described = [Index.model_validate(index).model_dump() for index in all_indices() if not index.lacking]
     return json.dumps(described).encode()

@@ -14,62 +14,56 @@ LINGERING = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Apply:
-    """Apply the MosaicRequest of a row."""
+class RowAction:
+    """An action for a row."""
 
     row: Row
 
 
 @dataclass(frozen=True)
-class TakeOver:
+class ClusterAction(RowAction):
+    """An action for the MosaicRequest of a row: the one with the uid, not another one of its name."""
+
+    uid: str
+
+
+class Apply(RowAction):
+    """Apply the MosaicRequest of a row."""
+
+
+@dataclass(frozen=True)
+class TakeOver(RowAction):
     """Write the state of a MosaicRequest into its row."""
 
-    row: Row
     resource: Resource
 
 
-@dataclass(frozen=True)
-class FetchItem:
+class FetchItem(RowAction):
     """Read the Item of a published mosaic."""
 
-    row: Row
 
-
-@dataclass(frozen=True)
-class Cancel:
+class Cancel(ClusterAction):
     """Cancel a MosaicRequest."""
 
-    row: Row
-    uid: str
 
-
-@dataclass(frozen=True)
-class Delete:
+class Delete(ClusterAction):
     """Delete a MosaicRequest."""
 
-    row: Row
-    uid: str
 
-
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(RowAction):
     """Cancel a row that was not applied yet."""
 
-    row: Row
 
-
-@dataclass(frozen=True)
-class Rename:
+class Rename(RowAction):
     """Rename a row whose name another MosaicRequest has."""
 
-    row: Row
 
-
-@dataclass(frozen=True)
-class Lose:
+class Lose(RowAction):
     """Record that the MosaicRequest of a row is gone, after making sure that it was deleted."""
 
-    row: Row
+
+class Forget(RowAction):
+    """Delete the files of a removed row, and the row."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +74,13 @@ class Adopt:
 
 
 @dataclass(frozen=True)
-class Forget:
-    """Delete the files of a removed row, and the row."""
-
-    row: Row
-
-
-@dataclass(frozen=True)
 class Wait:
     """Observe again after some time, even without a change."""
 
     seconds: float
 
 
-Action: TypeAlias = Apply | TakeOver | FetchItem | Cancel | Delete | GiveUp | Rename | Lose | Adopt | Forget | Wait
+Action: TypeAlias = RowAction | Adopt | Wait
 
 
 def decide(seen: Observed, now: datetime) -> list[Action]:

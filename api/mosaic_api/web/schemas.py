@@ -1,7 +1,7 @@
 """The base of all REST schemas, and types that they share."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from mosaic_crds.area import Area as AreaOfContract
 from mosaic_crds.source import Source as SourceOfContract
@@ -15,6 +15,11 @@ class ApiModel(BaseModel):
     """A JSON document of the REST API; docstrings of fields are their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
+
+    @classmethod
+    def from_row(cls, row: object, **others: Any) -> Self:
+        """A row as JSON: its columns, except `others`."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields if name not in others}, **others)
 
 
 @dataclass(frozen=True)
