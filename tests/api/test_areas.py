@@ -63,7 +63,7 @@ def test_an_area_is_read_over_rest_and_nothing_is_kept(laptop: TestClient, tmp_p
 
 
 def test_a_file_that_is_no_area_is_refused_over_rest(laptop: TestClient):
-    for content, reason in ((geotiff(), "a GeoTIFF has no polygons"), (geojson(), "there is no polygon in it")):
+    for content, reason in ((geotiff(), "a GeoTIFF has no polygons"), (geojson(), "it has no polygon")):
         told = sent(laptop, content, 422)
         assert (told["field"], reason in told["detail"], "/tmp" in told["detail"]) == ("file", True, False)
 
@@ -133,9 +133,9 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (geojson(feature(shapely.Point(1, 1))), "there is no polygon in it (it has only points and lines)"),
+        (geojson(feature(shapely.Point(1, 1))), "it has no polygon (it has only points and lines)"),
         (b"name,lon,lat\na,1,2\n", "only points and lines"),
-        (geojson(), "there is no polygon in it (no feature has a geometry)"),
+        (geojson(), "it has no polygon (no feature has a geometry)"),
         (
             geojson(feature(shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]))),
             "polygon 1 of 1 is not valid: Self-",

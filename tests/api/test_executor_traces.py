@@ -28,7 +28,7 @@ from support.api.executors import children, executor, files_in, spec_of, until
 def test_notes_on_the_values_are_in_the_message():
     story = ExecutorStatus({"phase": "Finalizing"}, datetime.now(UTC))
     result = {"cog": "file:///store/mosaic.tif", "item": "file:///store/mosaic.json", "notes": ["6 values do not fit"]}
-    story.hear({"published": result, "item": {}}, 0)
+    story.receive({"published": result, "item": {}}, 0)
     assert story.status["message"] == "Published file:///store/mosaic.tif; 6 values do not fit"
     assert story.status["result"]["notes"] == ["6 values do not fit"]
 

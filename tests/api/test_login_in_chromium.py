@@ -106,7 +106,7 @@ def test_in_by_a_token_and_told_when_it_is_none(page: Page, database: Database, 
     page.goto("/login?target=/healthz")
     page.get_by_label("Token").fill("mosaic_wrong")
     page.get_by_label("Token").press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("the token is not valid here")
+    expect(page.get_by_role("alert")).to_contain_text("the token is invalid")
     page.get_by_label("Token").fill(secret)
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(f"{site.address}/healthz")

@@ -102,13 +102,15 @@ def test_renamed_tables_keep_their_rows_and_nothing_has_an_old_name(empty: Datab
     with empty.transaction() as session:
         session.execute(text(ASKED), {"attempts": 0, "crd": None})
         session.execute(text(KEPT), {"id": (dataset_id := uuid.uuid4())})
+        session.execute(text("UPDATE entries SET sharing = cast(:sharing AS jsonb)"), {"sharing": '{"wish": "share"}'})
         session.execute(text("INSERT INTO audit (at, action, subject, details) VALUES (now(), 'a', 'entry/7', '{}')"))
         assert len([name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)]) > 15
     empty.migrate()
     with empty.transaction() as session:
         assert [name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)] == []
         assert session.scalar(select(Request.name)) == "one"
-        assert session.get_one(Dataset, dataset_id).name == "Übersicht"
+        dataset = session.get_one(Dataset, dataset_id)
+        assert (dataset.name, dataset.sharing) == ("Übersicht", {"action": "share"})
         assert session.scalar(select(Audit.subject)) == "dataset/7"
     changes = empty.changes(5)
     assert next(changes) is None

@@ -110,13 +110,13 @@ class OnOneMachine:
                 written.retry(CAUSE, "")
                 written.start()  # the deadline counts the time in between only in a cluster
             case "plan" if phase is Phase.PLANNING:
-                written.hear({"planned": SUMMARY, "pixels": TILES, "pixelsDone": 0, "tilesDone": 0}, 0)
+                written.receive({"planned": SUMMARY, "pixels": TILES, "pixelsDone": 0, "tilesDone": 0}, 0)
             case "tile" if phase is Phase.RUNNING and written.status["progress"]["rangesDone"] < TILES - 1:
-                written.hear({"tile": 1}, 1)
+                written.receive({"tile": 1}, 1)
             case "tiles" if phase is Phase.RUNNING:
-                written.hear({"finalizing": True}, 1)
+                written.receive({"finalizing": True}, 1)
             case "publish" if phase is Phase.FINALIZING:
-                written.hear({"published": NOTED, "item": {}}, 1)
+                written.receive({"published": NOTED, "item": {}}, 1)
             case _:
                 written.work()
 

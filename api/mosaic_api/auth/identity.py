@@ -126,7 +126,7 @@ def make_token(
         Conflict: the user has too many tokens.
     """
     if len(tokens_of(session, principal)) >= MOST_TOKENS:
-        raise Conflict(f"you have {MOST_TOKENS} tokens and logins, and no more are kept; revoke some")
+        raise Conflict(f"limit of {MOST_TOKENS} tokens and sessions reached; revoke some")
     return create_token(session, session.get_one(User, principal.user_id), label, scopes, days)
 
 
@@ -180,7 +180,7 @@ def valid_token(session: Session, secret: str) -> Token:
     """
     token = session.scalar(select(Token).where(Token.digest == _digest(secret)))
     if token is None or not _is_valid(token):
-        raise Unauthorized("the token is not valid here, or not any more; make a new one with `mosaic token create`")
+        raise Unauthorized("the token is invalid, expired or revoked; create a new one with `mosaic token create`")
     _used(token)
     return token
 

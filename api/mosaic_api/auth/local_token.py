@@ -43,7 +43,7 @@ def token_of(data: Path) -> str:
         with _new(path) as file:
             file.write(f"{token}\n")
     except OSError as error:
-        raise RequestError(f"the token in {path} cannot be kept: {error.strerror}") from None
+        raise RequestError(f"the token in {path} cannot be stored: {error.strerror}") from None
     return token
 
 

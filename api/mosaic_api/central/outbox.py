@@ -80,7 +80,7 @@ class Outbox:
         return count
 
     def _claim(self) -> Dataset | None:
-        action = Dataset.sharing["wish"].astext
+        action = Dataset.sharing["action"].astext
         due = Dataset.sharing["next"].astext.cast(TIMESTAMP(timezone=True))
         with self.database.transaction() as session:
             dataset = session.scalar(
@@ -103,7 +103,7 @@ class Outbox:
         claimed, central_id = dataset.sharing, dataset.central_id
         try:
             central = Central(self.settings)
-            if claimed["wish"] == "share":
+            if claimed["action"] == "share":
                 central_id = self._share(central, dataset)
             else:
                 if central_id is not None:
@@ -128,7 +128,7 @@ class Outbox:
             found.central_id = central_id
             if found.sharing == claimed:  # otherwise the user changed it, and it is processed again
                 found.sharing = {} if _is_over(outcome) else outcome
-            elif claimed["wish"] == "share" and found.sharing.get("wish") != "share":
+            elif claimed["action"] == "share" and found.sharing.get("action") != "share":
                 found.sharing = crud.waiting("unshare")  # another process may have unshared it too early
 
     def _share(self, central: Central, dataset: Dataset) -> uuid.UUID:
@@ -162,7 +162,7 @@ class Outbox:
 
 def _is_over(outcome: dict[str, Any]) -> bool:
     """Whether the dataset is no longer shared, so that there is nothing to report."""
-    return (outcome["wish"], outcome["state"]) == ("unshare", "done")
+    return (outcome["action"], outcome["state"]) == ("unshare", "done")
 
 
 def _fields_of(dataset: Dataset) -> dict[str, Any]:

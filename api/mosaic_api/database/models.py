@@ -184,7 +184,7 @@ class Dataset(Base):
     central_id: Mapped[uuid.UUID | None]
     """Its id in the central installation, if it was shared there or fetched from there."""
     sharing: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The state of sharing with the central installation: {"wish", "state", "attempts", "next", "message"}."""
+    """The state of sharing with the central installation: {"action", "state", "attempts", "next", "message"}."""
     searched: Mapped[str] = mapped_column(Text, default="", server_default="")
     """Name, description and creator, folded for the text search."""
 

@@ -112,7 +112,7 @@ def change(session: Session, principal: Principal, dataset: Dataset, changes: di
     for name, value in changed.items():
         setattr(dataset, name, value)
     if changed:
-        if dataset.sharing.get("wish") == "share" and dataset.sharing["state"] != "failed":
+        if dataset.sharing.get("action") == "share" and dataset.sharing["state"] != "failed":
             dataset.sharing = waiting("share")
         session.flush()
         audit(session, principal.user_id, "change", f"dataset/{dataset.id}", fields=sorted(changed))
@@ -152,7 +152,7 @@ def remove(session: Session, principal: Principal, dataset_id: uuid.UUID, seen: 
     dataset = own(session, principal, dataset_id)
     expect_version(dataset, seen)
     dataset.removed = now()
-    if dataset.sharing.get("wish") == "share":  # it is in the central installation, or on its way there
+    if dataset.sharing.get("action") == "share":  # it is in the central installation, or on its way there
         dataset.sharing = waiting("unshare")
     audit(session, principal.user_id, "remove", f"dataset/{dataset.id}", name=dataset.name)
     return dataset
@@ -206,7 +206,7 @@ def expect_room(session: Session, settings: Settings, owner_id: uuid.UUID | None
 
 def waiting(action: str) -> dict[str, Any]:
     """The value of `Dataset.sharing` when sharing (or its end) is requested."""
-    return {"wish": action, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
+    return {"action": action, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
 
 
 def missing(dataset_id: uuid.UUID) -> NotFound:

@@ -20,7 +20,7 @@ def purge(database: Database, store: Store, restore_days: int) -> int:
         PassingError: the database or the store does not answer; the next call continues.
     """
     count = 0
-    waits = Dataset.sharing.contains({"wish": "unshare", "state": "waiting"})
+    waits = Dataset.sharing.contains({"action": "unshare", "state": "waiting"})
     while True:
         with database.transaction() as session:
             old = Dataset.removed < now() - timedelta(days=restore_days)
@@ -31,7 +31,7 @@ def purge(database: Database, store: Store, restore_days: int) -> int:
             listed = {stored.key for stored in store.list(dataset_prefix(str(dataset.id)))}
             for key in listed | {file["key"] for file in dataset.files.values()}:  # older files are elsewhere
                 store.delete(key)
-            if dataset.sharing.get("wish") == "unshare" and dataset.sharing["state"] == "waiting":
+            if dataset.sharing.get("action") == "unshare" and dataset.sharing["state"] == "waiting":
                 dataset.files = {}
             else:
                 session.delete(dataset)

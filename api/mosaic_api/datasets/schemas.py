@@ -180,7 +180,7 @@ class DatasetSharing(ApiModel):
     """Its id there, after it was shared."""
     state: str | None
     """waiting, done or failed; null if it was fetched from there."""
-    wish: str | None
+    action: str | None
     """share or unshare."""
     attempts: int
     next: datetime | None
@@ -245,7 +245,7 @@ class DatasetList(ApiModel):
 def _sharing(row: DatasetRow) -> DatasetSharing | None:
     if row.central_id is None and not row.sharing:
         return None
-    values = {name: row.sharing.get(name) for name in ("state", "wish", "next", "message")}
+    values = {name: row.sharing.get(name) for name in ("state", "action", "next", "message")}
     return DatasetSharing(id=row.central_id, attempts=row.sharing.get("attempts", 0), **values)
 
 

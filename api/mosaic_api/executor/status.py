@@ -33,24 +33,24 @@ class ExecutorStatus(StatusWriter):
         self.accept()
         self.work()
 
-    def hear(self, word: Mapping[str, Any], seconds: float) -> None:
+    def receive(self, message: Mapping[str, Any], seconds: float) -> None:
         """Apply a message of `child.make_mosaic`, received at a time of the monotonic clock."""
-        if "planned" in word:
-            self._pixels, self._pixels_done = word["pixels"], word["pixelsDone"]
+        if "planned" in message:
+            self._pixels, self._pixels_done = message["pixels"], message["pixelsDone"]
             self._pixels_before, self._began = self._pixels_done, seconds
-            self.plan(word["planned"])
-            self._computing(word["tilesDone"], seconds)
-        elif "tile" in word:
-            self._pixels_done += word["tile"]
+            self.plan(message["planned"])
+            self._computing(message["tilesDone"], seconds)
+        elif "tile" in message:
+            self._pixels_done += message["tile"]
             self._computing(self.status["progress"]["rangesDone"] + 1, seconds)
-        elif "finalizing" in word:
+        elif "finalizing" in message:
             self.computed(self.status["plan"]["tiles"])
             self.finalizing()
-        elif "published" in word:
-            self.item = word["item"]
-            self.publish(word["published"])
-        elif "failed" in word:
-            self.failure = Trouble(word["reason"], word["failed"])
+        elif "published" in message:
+            self.item = message["item"]
+            self.publish(message["published"])
+        elif "failed" in message:
+            self.failure = Trouble(message["reason"], message["failed"])
 
     def retry(self, failure: str, when: str) -> None:
         """Record that the current step failed, and when it is tried again."""

@@ -90,7 +90,7 @@ def _follow(process: RequestProcess, claim: Claim, status: ExecutorStatus, queue
         now, status.now = time.monotonic(), datetime.now(UTC)
         if isinstance(event, Message) and event.process is process:
             before = status.status["phase"]
-            status.hear(event.content, now)
+            status.receive(event.content, now)
             due = min(due, reported + REPORT_SECONDS if status.status["phase"] == before else now)
         ended = isinstance(event, Ended) and event.process is process
         outcome = _outcome(claim, status, ended=ended, late=now >= deadline, stopped=inbox.stopped)

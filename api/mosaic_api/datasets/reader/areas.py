@@ -44,7 +44,7 @@ def take_area(path: Path, name: str, kind: Format) -> Outcome:
     used = [number for number, found in enumerate(polygons) if len(found)]
     if not used:
         what = "no feature has a geometry" if len(geometries) == 0 else "it has only points and lines"
-        raise RequestError(f"file: there is no polygon in it ({what}), and an area is made of polygons")
+        raise RequestError(f"file: it has no polygon ({what}), which an area needs")
     parts = np.concatenate([polygons[number] for number in used])
     _expect_valid(parts)
     area = _on_the_globe(_merged(parts))

@@ -72,7 +72,7 @@ export class DatasetRow extends ListRow {
 
   #buttons() {
     const { files, central } = this.item;
-    const shared = central?.wish === "share";
+    const shared = central?.action === "share";
     const share = this.attempt(async () => this.saved(await call(shared ? "DELETE" : "POST", `${this.path}/share`)));
     return [
       files.original && make("a", { class: "button", href: urlOf(`${this.path}/files/original`), download: "" }, "Download"),
@@ -121,11 +121,11 @@ export class DatasetRow extends ListRow {
 
 /**
  * The state of sharing with the central server.
- * @param {{state: string | null, wish: string, message: string | null, next: string | null}} central
+ * @param {{state: string | null, action: string, message: string | null, next: string | null}} central
  */
-function sharingState({ state, wish, message, next }) {
+function sharingState({ state, action, message, next }) {
   if (state === null) return "fetched from there";
-  if (state === "done") return wish === "share" ? "shared" : "no longer shared";
+  if (state === "done") return action === "share" ? "shared" : "no longer shared";
   if (!message) return "waiting";
   return `${state}: ${message}${next ? `; next try ${locale.time(next)}` : ""}`;
 }
