@@ -50,14 +50,14 @@ def logged_in(installation: Installation, name: str, role: str) -> Iterator[http
         yield browser
 
 
-def told(client: httpx.Client, mosaic: uuid.UUID, then: Callable[[], object]) -> list[str]:
+def told(client: httpx.Client, request: uuid.UUID, then: Callable[[], object]) -> list[str]:
     """The events until their end; something is done after the first one.
 
     Raises:
         httpx.ReadTimeout: they do not end.
     """
     kinds = []
-    with client.stream("GET", f"requests/{mosaic}/events", timeout=WITHIN_SECONDS) as stream:
+    with client.stream("GET", f"requests/{request}/events", timeout=WITHIN_SECONDS) as stream:
         assert stream.status_code == 200
         for line in stream.iter_lines():
             if line.startswith("event: "):
@@ -91,23 +91,23 @@ def news_of_others(installation: Installation, other: uuid.UUID) -> Iterator[Non
 
 @pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
 def test_with_a_revoked_token(installation: Installation, busy: bool):
-    mosaic, other = asked(installation), asked(installation)
+    request, other = asked(installation), asked(installation)
     with installation.client(installation.token("ann")) as ann:
         if busy:
             with news_of_others(installation, other):
-                assert told(ann, mosaic, lambda: change(installation, Token, revoked=now())) == ["request"]
+                assert told(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
         else:
-            assert told(ann, mosaic, lambda: change(installation, Token, revoked=now())) == ["request"]
+            assert told(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
 
 
 def test_with_a_token_that_has_expired(installation: Installation):
-    mosaic = asked(installation)
+    request = asked(installation)
     with installation.client(installation.token("ann")) as ann:
-        assert told(ann, mosaic, lambda: change(installation, Token, expires=now())) == ["request"]
+        assert told(ann, request, lambda: change(installation, Token, expires=now())) == ["request"]
 
 
 def test_after_logging_out(installation: Installation):
-    mosaic = asked(installation)
+    request = asked(installation)
     with logged_in(installation, "ann", "editor") as browser:
         again = httpx.Cookies(browser.cookies)  # of a second window
 
@@ -115,28 +115,28 @@ def test_after_logging_out(installation: Installation):
             answer = httpx.post(f"{installation.url}/logout", cookies=again, headers={"Origin": installation.url})
             assert answer.status_code == 303, answer.text
 
-        assert told(browser, mosaic, log_out) == ["request"]
+        assert told(browser, request, log_out) == ["request"]
 
 
 def test_of_a_user_who_is_shut_out(installation: Installation):
-    mosaic = asked(installation)
+    request = asked(installation)
     with logged_in(installation, "ann", "editor") as browser:
-        assert told(browser, mosaic, lambda: change(installation, User, disabled=True)) == ["request"]
+        assert told(browser, request, lambda: change(installation, User, disabled=True)) == ["request"]
 
 
 def test_of_an_administrator_who_is_none_any_more(installation: Installation):
-    mosaic = asked(installation)
+    request = asked(installation)
     with logged_in(installation, "eve", "admin") as browser:
-        assert told(browser, mosaic, lambda: change(installation, User, role="editor")) == ["request", "removed"]
+        assert told(browser, request, lambda: change(installation, User, role="editor")) == ["request", "removed"]
 
 
 def test_who_may_look_further_is_told_further(installation: Installation):
-    mosaic = asked(installation)
+    request = asked(installation)
     with installation.database.transaction() as session:
         secret = create_token(session, named_user(session, "ann"), "test", ("read",), None)[1]
     with installation.client(secret) as ann:
         with (
             pytest.raises(httpx.ReadTimeout),
-            ann.stream("GET", f"requests/{mosaic}/events", timeout=10 * QUIET_SECONDS) as stream,
+            ann.stream("GET", f"requests/{request}/events", timeout=10 * QUIET_SECONDS) as stream,
         ):
             assert [line for line in stream.iter_lines() if line.startswith("event: ")] == ["event: request"]

@@ -77,7 +77,7 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
         assert timedelta(0) < left.lease_until - datetime.now(UTC) <= timedelta(seconds=LEASE_SECONDS)
         left.lease_until = func.now()  # half a minute later
     with executor(slow):
-        taken = until(lambda: mosaic if (mosaic := rows.see(row)).attempts == 2 else None)
+        taken = until(lambda: request if (request := rows.see(row)).attempts == 2 else None)
         assert taken.status["progress"]["rangesDone"] >= 2
         kept = {path: path.stat().st_mtime_ns for path in records if path.exists()}
         assert kept.items() <= records.items()
@@ -118,8 +118,8 @@ def test_one_that_was_away_for_too_long_has_no_word_in_it_any_more(rows, setting
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         with database.transaction() as session:
-            mosaic = session.get_one(Request, row, with_for_update={"of": Request})
-            mosaic.worker, mosaic.lease_until = "another", func.now() + timedelta(minutes=5)
+            request = session.get_one(Request, row, with_for_update={"of": Request})
+            request.worker, request.lease_until = "another", func.now() + timedelta(minutes=5)
         until(lambda: not children(process.pid), 10)
         taken = rows.see(row)
         assert (taken.phase, taken.worker) == ("Running", "another")
@@ -249,8 +249,8 @@ def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serv
         suspended = rows.until_phase(row, "Suspended")
         assert (suspended.started, suspended.attempts) == (None, 0)
         with database.transaction() as session:
-            mosaic = session.get_one(Request, row)
-            mosaic.spec = mosaic.spec | {"execution": {"suspend": False}}
+            request = session.get_one(Request, row)
+            request.spec = request.spec | {"execution": {"suspend": False}}
         assert rows.until_over(row).phase == "Succeeded"
 
 
@@ -288,7 +288,7 @@ def test_a_store_that_is_away_is_tried_again(rows, settings, serve, tmp_path):
     row = rows.ask(spec_of(f"http://{address}"))
     Path(settings.store).write_text("a file stands where the store's folder is to be")
     with executor(replace(settings, allowed_hosts=address)):
-        waiting = until(lambda: mosaic if (mosaic := rows.see(row)).attempts and mosaic.worker is None else None)
+        waiting = until(lambda: request if (request := rows.see(row)).attempts and request.worker is None else None)
         assert waiting.phase == "Planning"
         assert "cannot be" in waiting.status["message"]
         assert "retrying in 5 s (attempt 2 of 5)" in waiting.status["message"]
@@ -303,7 +303,7 @@ def test_twenty_requests_at_once_are_all_made(rows, settings, serve):
     asked = [rows.ask(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
     with executor(replace(settings, allowed_hosts=address)), executor(replace(settings, allowed_hosts=address)):
         done = [rows.until_over(row, 120) for row in asked]
-    assert {(mosaic.phase, mosaic.attempts) for mosaic in done} == {("Succeeded", 1)}
+    assert {(request.phase, request.attempts) for request in done} == {("Succeeded", 1)}
     assert len({Path(file).parent for file in files_in(settings)}) == 20
     assert not [file for file in files_in(settings) if file.startswith("work/")]
 
@@ -344,12 +344,12 @@ def test_a_full_store_is_said_and_what_is_done_is_kept(rows, settings, serve):
         address = serve(0)
         row = rows.ask(spec_of(f"http://{address}"))
         with executor(replace(settings, allowed_hosts=address)):
-            waiting = until(lambda: mosaic if (mosaic := rows.see(row)).attempts and mosaic.worker is None else None)
+            waiting = until(lambda: request if (request := rows.see(row)).attempts and request.worker is None else None)
             assert "is full: free some space and run again" in waiting.status["message"]
             kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/tiles/*.json")}
             assert kept
             subprocess.run(["mount", "-o", "remount,size=400m", store], check=True)
-            running = until(lambda: mosaic if (mosaic := rows.see(row)).attempts == 2 else None)
+            running = until(lambda: request if (request := rows.see(row)).attempts == 2 else None)
             assert running.phase != "Failed"
             assert rows.until_over(row).phase == "Succeeded"
     finally:

@@ -66,21 +66,21 @@ class Legacy:
     def serve(self) -> None:
         overlays.serve(self.settings, self.database)
 
-    def mosaics(self, overlay_id: int | None = None) -> list[Request]:
+    def requests(self, overlay_id: int | None = None) -> list[Request]:
         wanted = [Request.removed.is_(None)] + ([] if overlay_id is None else [Request.overlay_id == overlay_id])
         with self.database.transaction() as session:
             return list(session.scalars(select(Request).where(*wanted)))
 
-    def mosaic(self, overlay_id: int) -> Request:
-        (found,) = self.mosaics(overlay_id)
+    def request(self, overlay_id: int) -> Request:
+        (found,) = self.requests(overlay_id)
         return found
 
     def end(self, overlay_id: int, status: dict[str, Any], item: dict[str, Any] | None = None) -> None:
         """What whoever works on the mosaic tells at its end."""
         with self.database.transaction() as session:
-            mosaic = session.scalars(select(Request).where(Request.overlay_id == overlay_id)).one()
-            crud.set_status(mosaic, status)
-            mosaic.item = item
+            request = session.scalars(select(Request).where(Request.overlay_id == overlay_id)).one()
+            crud.set_status(request, status)
+            request.item = item
 
     def publish(self, overlay_id: int, png: str = PNG) -> None:
         self.end(overlay_id, {"phase": "Succeeded", "result": {"png": png}}, ITEM)
@@ -99,17 +99,18 @@ def legacy(settings: Settings, database: Database) -> Legacy:
 def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
     asked = legacy.insert()
     legacy.serve()
-    mosaic = legacy.mosaic(asked)
-    assert (mosaic.name, mosaic.origin, mosaic.shared) == (f"overlay-{asked}", "overlays", True)
-    assert (mosaic.owner_id, mosaic.phase) == (None, "Pending")
-    request = load_request(
-        {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": mosaic.name}} | {"spec": mosaic.spec}
+    request = legacy.request(asked)
+    assert (request.name, request.origin, request.shared) == (f"overlay-{asked}", "overlays", True)
+    assert (request.owner_id, request.phase) == (None, "Pending")
+    manifest = load_request(
+        {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": request.name}, "spec": request.spec}
+        | {"spec": request.spec}
     ).spec
-    assert request.area.bbox == [-123.6, 48.3, -123.2, 48.6]
-    assert (request.product.index, request.composite.method) == ("NDVI", "latest")
-    assert (request.grid.crs, request.grid.resolution) == ("utm", 10)
-    assert request.source.earth_daily.collection == "ai-ready-mosaics"
-    assert request.source.earth_daily.datetime == "2023-08-02T12:30:00Z/2024-08-01T12:30:00Z"
+    assert manifest.area.bbox == [-123.6, 48.3, -123.2, 48.6]
+    assert (manifest.product.index, manifest.composite.method) == ("NDVI", "latest")
+    assert (manifest.grid.crs, manifest.grid.resolution) == ("utm", 10)
+    assert manifest.source.earth_daily.collection == "ai-ready-mosaics"
+    assert manifest.source.earth_daily.datetime == "2023-08-02T12:30:00Z/2024-08-01T12:30:00Z"
 
 
 def test_it_is_taken_in_once_by_however_many(legacy: Legacy):
@@ -120,7 +121,7 @@ def test_it_is_taken_in_once_by_however_many(legacy: Legacy):
     for thread in threads:
         thread.join()
     legacy.serve()
-    assert sorted(mosaic.overlay_id for mosaic in legacy.mosaics()) == ids
+    assert sorted(request.overlay_id for request in legacy.requests()) == ids
 
 
 @pytest.mark.parametrize("changes", [{"is_earth_daily": False}, {"is_earth_daily": None}, {"file_path": "a.tif"}])
@@ -128,7 +129,7 @@ def test_other_rows_are_left_alone(legacy: Legacy, changes: dict[str, Any]):
     other = legacy.insert(**changes)
     before = legacy.row(other)
     legacy.serve()
-    assert legacy.mosaics() == []
+    assert legacy.requests() == []
     assert legacy.row(other) == before
 
 
@@ -194,11 +195,11 @@ def test_a_bad_row_is_told_and_lost_by_nobody(legacy: Legacy, changes: dict[str,
     before = {name: str(value) for name, value in legacy.row(asked).items()}
     for _ in range(3):
         legacy.serve()
-    mosaic = legacy.mosaic(asked)
-    assert mosaic.phase == "Failed"
-    assert sentence in mosaic.status["message"]
-    assert f"row {asked} of overlays" in mosaic.status["message"]
-    assert legacy.told(asked) == [("fail", mosaic.status["message"])]
+    request = legacy.request(asked)
+    assert request.phase == "Failed"
+    assert sentence in request.status["message"]
+    assert f"row {asked} of overlays" in request.status["message"]
+    assert legacy.told(asked) == [("fail", request.status["message"])]
     assert {name: str(value) for name, value in legacy.row(asked).items()} == before
 
 
@@ -210,15 +211,15 @@ def test_a_time_that_cannot_be_is_told_and_other_rows_are_served(legacy: Legacy,
     good = legacy.insert()
     for _ in range(2):
         legacy.serve()
-    assert legacy.mosaic(good).phase == "Pending"
-    mosaic = legacy.mosaic(odd)
-    assert mosaic.phase == "Failed"
-    assert "created is" in mosaic.status["message"]
-    assert f"row {odd} of overlays" in mosaic.status["message"]
+    assert legacy.request(good).phase == "Pending"
+    request = legacy.request(odd)
+    assert request.phase == "Failed"
+    assert "created is" in request.status["message"]
+    assert f"row {odd} of overlays" in request.status["message"]
     legacy.update(odd, created="2024-08-01")
     legacy.serve()
     legacy.serve()
-    assert [mosaic.phase for mosaic in legacy.mosaics(odd)] == ["Pending"]
+    assert [request.phase for request in legacy.requests(odd)] == ["Pending"]
 
 
 @pytest.mark.parametrize("step", ["_take_in", "_take_back_failure", "_tell_end"])
@@ -251,7 +252,7 @@ def test_a_row_that_is_deleted_or_broken_meanwhile_stops_no_other(
 def test_a_row_over_the_antimeridian_is_served(legacy: Legacy):
     asked = legacy.insert(ul_lng=179.9, lr_lng=-179.9, ul_lat=1, lr_lat=0.5)
     legacy.serve()
-    assert legacy.mosaic(asked).spec["area"] == {"bbox": [179.9, 0.5, -179.9, 1.0]}
+    assert legacy.request(asked).spec["area"] == {"bbox": [179.9, 0.5, -179.9, 1.0]}
 
 
 @pytest.mark.parametrize("created", [None, datetime(2024, 8, 1)])
@@ -260,10 +261,10 @@ def test_a_bad_row_is_tried_again_when_it_is_corrected(legacy: Legacy, created: 
     legacy.serve()
     legacy.update(asked, resolution=10)
     legacy.serve()
-    assert "ul_lat is missing" in legacy.mosaic(asked).status["message"]
+    assert "ul_lat is missing" in legacy.request(asked).status["message"]
     legacy.update(asked, ul_lat=48.6)
     legacy.serve()
-    assert legacy.mosaic(asked).phase == "Pending"
+    assert legacy.request(asked).phase == "Pending"
     legacy.publish(asked)
     legacy.serve()
     assert legacy.row(asked)["file_path"] == PNG
@@ -275,17 +276,17 @@ def test_a_failure_is_told_once_and_tried_again_when_it_is_removed(legacy: Legac
     legacy.end(asked, {"phase": "Failed", "message": "EarthDaily has no scene there"})
     for _ in range(3):
         legacy.serve()
-    first = legacy.mosaic(asked)
+    first = legacy.request(asked)
     assert first.phase == "Failed"
     assert legacy.told(asked) == [("fail", "EarthDaily has no scene there")]
     with legacy.database.transaction() as session:
         crud.remove(session, principal_of(named_user(session, "eve", "admin")), first.id)
     legacy.serve()
-    assert legacy.mosaics(asked) == []  # until nothing is left of the first
+    assert legacy.requests(asked) == []  # until nothing is left of the first
     with legacy.database.transaction() as session:
         session.delete(session.get_one(Request, first.id))
     legacy.serve()
-    assert legacy.mosaic(asked).phase == "Pending"
+    assert legacy.request(asked).phase == "Pending"
 
 
 def test_a_path_that_is_too_long_is_told_and_the_row_stays(legacy: Legacy):
@@ -306,7 +307,7 @@ def test_a_name_that_somebody_else_has_is_not_taken_away(legacy: Legacy):
         session.add(Request(id=uuid.uuid4(), namespace="default", name=name, spec={}, status={}))
     legacy.update(asked, file_path=None)
     legacy.serve()
-    assert legacy.mosaic(asked).name.startswith(f"overlay-{asked}-")
+    assert legacy.request(asked).name.startswith(f"overlay-{asked}-")
 
 
 @pytest.fixture
@@ -331,7 +332,7 @@ def test_it_is_heard_at_once(legacy: Legacy, serving: Callable[[], None]):
     begun = time.monotonic()
     for _ in range(3):
         asked = legacy.insert()
-        while not legacy.mosaics(asked):
+        while not legacy.requests(asked):
             assert time.monotonic() - begun < 20
         legacy.publish(asked)
         while legacy.row(asked)["file_path"] is None:
@@ -346,12 +347,12 @@ def test_the_executor_serves_it_where_there_is_no_cluster(legacy: Legacy):
         asked = legacy.insert()
         deadline = time.monotonic() + 60
         while not legacy.told(asked):
-            assert time.monotonic() < deadline, legacy.mosaics()
+            assert time.monotonic() < deadline, legacy.requests()
             time.sleep(0.1)
     finally:
         executor.stop()
         work.join(30)
     ((action, message),) = legacy.told(asked)
-    assert (action, message) == ("fail", legacy.mosaic(asked).status["message"])
+    assert (action, message) == ("fail", legacy.request(asked).status["message"])
     assert "EDS_CLIENT_ID" in message or "allowed" in message  # no account is set up here
     assert legacy.row(asked)["file_path"] is None

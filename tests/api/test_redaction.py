@@ -65,16 +65,16 @@ def asked(client: httpx.Client, spec: dict[str, Any]) -> str:
     return answer.json()["id"]
 
 
-def tell(installation: Installation, mosaic: str, **columns: Any) -> None:
+def tell(installation: Installation, request: str, **columns: Any) -> None:
     with installation.database.transaction() as session:
-        row = session.get(Request, uuid.UUID(mosaic))
+        row = session.get(Request, uuid.UUID(request))
         for name, value in columns.items():
             setattr(row, name, value)
 
 
-def ways_out(installation: Installation, mosaic: str) -> Iterator[str]:
+def ways_out(installation: Installation, request: str) -> Iterator[str]:
     """All addresses that can be read, with the request in each place where one is named."""
-    filled = {"request_id": mosaic, "content": "item", "z": "0", "x": "0", "y": "0", "index": "0"}
+    filled = {"request_id": request, "content": "item", "z": "0", "x": "0", "y": "0", "index": "0"}
     app = create_app(installation.settings)
     paths = {path for path, methods in app.openapi()["paths"].items() if "get" in methods}
     assert filled.keys() <= {name for path in paths for name in re.findall(r"{(\w+)}", path)}
@@ -82,10 +82,10 @@ def ways_out(installation: Installation, mosaic: str) -> Iterator[str]:
         yield re.sub(r"{(\w+)}", lambda found: filled.get(found.group(1), str(uuid.uuid4())), path)
 
 
-def seen_by(client: httpx.Client, installation: Installation, mosaic: str) -> str:
+def seen_by(client: httpx.Client, installation: Installation, request: str) -> str:
     """All that somebody is answered, with the first event of each stream."""
     texts = []
-    for path in ways_out(installation, mosaic):
+    for path in ways_out(installation, request):
         with client.stream("GET", f"{installation.url}{path}") as answer:
             texts.append(f"{path} {answer.headers}")
             for chunk in answer.iter_text():
@@ -93,9 +93,9 @@ def seen_by(client: httpx.Client, installation: Installation, mosaic: str) -> st
                 if path.endswith("/events") and "\r\n\r\n" in chunk:
                     break
     for method, path, body in [
-        ("POST", f"requests/{mosaic}/cancel", None),
-        ("PATCH", f"requests/{mosaic}", {"shared": True}),
-        ("POST", "requests", {"name": client.get(f"requests/{mosaic}").json().get("name"), "spec": SPECS[1]}),
+        ("POST", f"requests/{request}/cancel", None),
+        ("PATCH", f"requests/{request}", {"shared": True}),
+        ("POST", "requests", {"name": client.get(f"requests/{request}").json().get("name"), "spec": SPECS[1]}),
     ]:
         texts.append(client.request(method, path, json=body).text)
     return "\n".join(texts)
@@ -104,21 +104,21 @@ def seen_by(client: httpx.Client, installation: Installation, mosaic: str) -> st
 @pytest.mark.parametrize("number", [0, 1])
 def test_by_no_way_out_somebody_else_sees_what_an_address_hides(installation, number):
     with installation.client(installation.token("ann")) as ann:
-        mosaic = asked(ann, SPECS[number])
+        request = asked(ann, SPECS[number])
         item = {"properties": {"mosaic:scenes": [{"bands": {"red": {"href": "https://h.example/a?key=canary-item"}}}]}}
-        tell(installation, mosaic, status={"phase": "Failed", "message": MESSAGE}, item=item)
-        whole = ann.get(f"requests/{mosaic}").json()
+        tell(installation, request, status={"phase": "Failed", "message": MESSAGE}, item=item)
+        whole = ann.get(f"requests/{request}").json()
         assert (secrets_in(whole["spec"]), whole["status"]["message"]) == (secrets_in(SPECS[number]), MESSAGE)
         assert whole["redacted"] is False
     callers = {"bob": "editor", "eve": "viewer", "root": "admin", "": ""}
     for name, role in callers.items():
         with installation.client(installation.token(name, role) if name else "") as caller:
-            seen = seen_by(caller, installation, mosaic)
+            seen = seen_by(caller, installation, request)
             assert CANARY not in seen.replace("/requests/canary", ""), [
                 line for line in seen.split("\n") if CANARY in line
             ]
             if name:
-                told = caller.get(f"requests/{mosaic}").json()
+                told = caller.get(f"requests/{request}").json()
                 assert told["redacted"] is True
                 assert "h.example" in json.dumps(told["spec"])
                 again = caller.post("scenes", json={name: told["spec"][name] for name in ("source",)})
@@ -130,10 +130,10 @@ def test_what_kubectl_applied_is_whole_for_nobody_here(installation):
         installation.client(installation.token("ann")) as ann,
         installation.client(installation.token("root", "admin")) as root,
     ):
-        mosaic = asked(ann, SPECS[0])
-        tell(installation, mosaic, owner_id=None, origin="cluster")
+        request = asked(ann, SPECS[0])
+        tell(installation, request, owner_id=None, origin="cluster")
         for caller in (ann, root):
-            told = caller.get(f"requests/{mosaic}").json()
+            told = caller.get(f"requests/{request}").json()
             assert CANARY not in json.dumps(told)
             assert (told["mine"], told["redacted"]) == (False, True)
 
@@ -148,13 +148,13 @@ def test_what_was_asked_of_a_central_installation_is_whole_for_nobody_else(centr
             with here.client(here.token("ann")) as ann, here.client(here.token("bob")) as bob:
                 sent = ann.post("central/requests", json={"spec": SPECS[0]})
                 assert sent.status_code == 201, sent.text
-                mosaic = sent.json()["id"]
-                for path in ("central/requests", f"central/requests/{mosaic}", "central/datasets", "central"):
+                request = sent.json()["id"]
+                for path in ("central/requests", f"central/requests/{request}", "central/datasets", "central"):
                     answer = bob.get(path)
                     assert answer.status_code == 200
                     assert CANARY not in answer.text
             with central.database.transaction() as session:
-                sent_there = session.get(Request, uuid.UUID(mosaic))
+                sent_there = session.get(Request, uuid.UUID(request))
                 assert secrets_in(sent_there.spec) == secrets_in(SPECS[0])  # else it could not be made
 
 

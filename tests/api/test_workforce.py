@@ -170,8 +170,8 @@ def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
         expect(session, "executors")
         thread.start()
         until(lambda: somebody_waits(rows.database))
-        mosaic = session.scalars(select(Request)).one()
-        mosaic.worker, mosaic.lease_until = "one", func.now() + timedelta(minutes=1)
+        request = session.scalars(select(Request)).one()
+        request.worker, request.lease_until = "one", func.now() + timedelta(minutes=1)
     thread.join()
     assert "cannot hand over while they run" in outcome[0]
 

@@ -65,16 +65,16 @@ class Rows:
             return session.get(Request, row) is None
 
     def until_over(self, row: uuid.UUID, seconds: float = 60) -> Request:
-        return until(lambda: mosaic if (mosaic := self.see(row)).over else None, seconds)
+        return until(lambda: request if (request := self.see(row)).over else None, seconds)
 
     def until_phase(self, row: uuid.UUID, phase: str) -> Request:
-        return until(lambda: mosaic if (mosaic := self.see(row)).phase == phase else None)
+        return until(lambda: request if (request := self.see(row)).phase == phase else None)
 
     def until_tiles(self, row: uuid.UUID, tiles: int = 1) -> Request:
         def look() -> Request | None:
-            mosaic = self.see(row)
-            assert not mosaic.over, mosaic.status
-            return mosaic if mosaic.status.get("progress", {}).get("rangesDone", 0) >= tiles else None
+            request = self.see(row)
+            assert not request.over, request.status
+            return request if request.status.get("progress", {}).get("rangesDone", 0) >= tiles else None
 
         return until(look)
 

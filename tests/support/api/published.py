@@ -60,7 +60,7 @@ class Published:
     def row(self, database: Database, owner: str = "ann", **columns: Any) -> str:
         """Enter it into a database; give its id."""
         with database.transaction() as session:
-            mosaic = Request(
+            request = Request(
                 id=uuid.uuid4(),
                 namespace="default",
                 name=self.name,
@@ -72,9 +72,9 @@ class Published:
                 item=self.item,
             )
             for column, value in columns.items():
-                setattr(mosaic, column, value)
-            session.add(mosaic)
-        return str(mosaic.id)
+                setattr(request, column, value)
+            session.add(request)
+        return str(request.id)
 
 
 def publish(folder: Path, name: str, spec: dict[str, Any]) -> Published:
