@@ -104,7 +104,6 @@ def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
     assert (request.owner_id, request.phase) == (None, "Pending")
     manifest = load_request(
         {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": request.name}, "spec": request.spec}
-        | {"spec": request.spec}
     ).spec
     assert manifest.area.bbox == [-123.6, 48.3, -123.2, 48.6]
     assert (manifest.product.index, manifest.composite.method) == ("NDVI", "latest")
