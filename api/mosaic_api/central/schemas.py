@@ -14,7 +14,7 @@ class _CentralModel(ApiModel):
 
 
 class CentralDataset(_CentralModel):
-    """A dataset of the central installation."""
+    """A dataset of the central installation, whose version may add fields."""
 
     id: uuid.UUID
     kind: str
@@ -29,7 +29,7 @@ class CentralDataset(_CentralModel):
 
 
 class CentralDatasetList(_CentralModel):
-    """A page of its datasets."""
+    """A page of datasets of the central installation."""
 
     datasets: list[CentralDataset]
     total: int
@@ -37,7 +37,7 @@ class CentralDatasetList(_CentralModel):
 
 
 class CentralRequest(_CentralModel):
-    """A request of the central installation."""
+    """A request of the central installation, whose version may add fields."""
 
     id: uuid.UUID
     name: str
@@ -48,7 +48,7 @@ class CentralRequest(_CentralModel):
 
 
 class CentralRequestList(_CentralModel):
-    """A page of its requests."""
+    """A page of requests of the central installation."""
 
     requests: list[CentralRequest]
     total: int
