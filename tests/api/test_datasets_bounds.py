@@ -190,14 +190,14 @@ def test_what_is_changed_while_a_picture_is_placed_elsewhere_is_kept(
     laptop: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
     path = f"/api/v1/datasets/{send(laptop, picture(), **PLACE).json()['id']}"
-    place = DatasetService._placed_anew
+    place = DatasetService._moved_picture
 
     def meanwhile(*arguments: Any) -> Any:
         placed = place(*arguments)
         assert laptop.patch(path, json={"minimum": 3, "maximum": 9, "name": "two"}).status_code == 200
         return placed
 
-    monkeypatch.setattr(DatasetService, "_placed_anew", meanwhile)
+    monkeypatch.setattr(DatasetService, "_moved_picture", meanwhile)
     moved = laptop.patch(path, json=PLACE | {"east": 3})
     assert moved.status_code == 200, moved.text
     told = laptop.get(path).json()

@@ -221,14 +221,14 @@ def test_a_time_that_cannot_be_is_told_and_other_rows_are_served(legacy: Legacy,
     assert [request.phase for request in legacy.requests(odd)] == ["Pending"]
 
 
-@pytest.mark.parametrize("step", ["_take_in", "_take_back_failure", "_tell_end"])
+@pytest.mark.parametrize("step", ["_create_request", "_remove_outdated_failure", "_record_end"])
 def test_a_row_that_is_deleted_or_broken_meanwhile_stops_no_other(
     legacy: Legacy, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    asked = [legacy.insert(resolution=0 if step == "_take_back_failure" else 10) for _ in range(3)]
-    if step != "_take_in":
+    asked = [legacy.insert(resolution=0 if step == "_remove_outdated_failure" else 10) for _ in range(3)]
+    if step != "_create_request":
         legacy.serve()
-    if step == "_tell_end":
+    if step == "_record_end":
         for each in asked:
             legacy.publish(each)
     done, do = [], getattr(overlays, step)

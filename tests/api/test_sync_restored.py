@@ -12,7 +12,7 @@ from mosaic_api.sync.actions import Actor
 from mosaic_api.sync.decide import Adopt
 from mosaic_api.sync.kube import Definition
 from mosaic_api.sync.observed import Observed, Resource
-from mosaic_api.sync.runner import _needs_something
+from mosaic_api.sync.runner import _needs_action
 from mosaic_api.web.problems import NotFound
 from mosaic_crds.names import ANNOTATION_ROW
 from mosaic_worker.store import open_store
@@ -58,4 +58,4 @@ def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_i
 
 def test_one_odd_request_does_not_stop_the_look_at_others():
     odd = Resource({"metadata": {"name": "odd", "uid": "u", "annotations": None}, "spec": None})
-    assert _needs_something(Observed([], odd))
+    assert _needs_action(Observed([], odd))

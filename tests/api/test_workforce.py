@@ -134,7 +134,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
     with pytest.raises(RequestError, match="by a cluster"):
         queue.claim()
     with pytest.raises(LostError):  # one that was away has no word in it any more
-        queue.tell(claim.id, claim.status)
+        queue.report(claim.id, claim.status)
     rows.cancel(claim.id)
     with pytest.raises(RequestError):
         settle(rows.database, rows.settings.store, str(claim.id))
