@@ -8,10 +8,10 @@ import asyncio
 import threading
 import time
 import uuid
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, Self, TypeVar, cast
@@ -19,13 +19,13 @@ from typing import Generic, Self, TypeVar, cast
 from fastapi import Request
 from mosaic_worker.sources.access.budget import Budget
 
+from mosaic_api.web.admission import Admission
 from mosaic_api.web.problems import TooMany, Unavailable
 
 MOST_BYTES = 256 * 2**20
 """Of all responses to one call; what is in memory has smaller limits."""
 REMEMBERED_SECONDS = 60.0
 REMEMBERED = 200
-RETRY_SECONDS = 5
 
 Result = TypeVar("Result")
 
@@ -91,7 +91,7 @@ class OutboundCalls:
 
     def __init__(self, allowed: CallBudget) -> None:
         self._allowed = allowed
-        self._active: Counter[uuid.UUID] = Counter()
+        self._admission = Admission("calls to other servers", allowed.at_once, allowed.of_one)
         self._known: OrderedDict[str, _Call[object]] = OrderedDict()
         self._begun: OrderedDict[uuid.UUID, deque[float]] = OrderedDict()
         self._changing = threading.Lock()
@@ -132,38 +132,31 @@ class OutboundCalls:
             return call if call is not None and call.until > time.monotonic() else None
 
     def _begin(self, user: uuid.UUID, work: Callable[[Budget], object], key: str | None) -> _Call[object]:
-        allowed, retry = self._allowed, {"Retry-After": str(RETRY_SECONDS)}
+        slot = ExitStack()
         with self._changing:
             begun = self._begun_by(user)
-            if self._active[user] >= allowed.of_one:
-                raise TooMany(f"{allowed.of_one} of your calls wait for other servers; wait for one", headers=retry)
-            if self._active.total() >= allowed.at_once:
-                raise Unavailable("too many calls to other servers are in progress; try again soon")
+            slot.enter_context(self._admission.slot(user))
             begun.append(time.monotonic())
-            self._active[user] += 1
-            call: _Call[object] = _Call(Budget(allowed.seconds, MOST_BYTES))
+            call: _Call[object] = _Call(Budget(self._allowed.seconds, MOST_BYTES))
             if key is not None:
                 self._known[key] = call
                 self._known.move_to_end(key)
                 while len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
-        target = (user, work, key, call)
+        target = (slot, work, key, call)
         threading.Thread(target=self._work, args=target, name="outside", daemon=True).start()
         return call
 
-    def _work(self, user: uuid.UUID, work: Callable[[Budget], object], key: str | None, call: _Call[object]) -> None:
-        try:
-            result = work(call.budget)
-        except BaseException as error:
-            self._forget(key, call)  # the next attempt may succeed
-            outcome = partial(call.future.set_exception, error)
-        else:
-            outcome = partial(call.future.set_result, result)
-        call.budget.end()  # closes open connections
-        with self._changing:
-            self._active[user] -= 1
-            if not self._active[user]:
-                del self._active[user]
+    def _work(self, slot: ExitStack, work: Callable[[Budget], object], key: str | None, call: _Call[object]) -> None:
+        with slot:
+            try:
+                result = work(call.budget)
+            except BaseException as error:
+                self._forget(key, call)  # the next attempt may succeed
+                outcome = partial(call.future.set_exception, error)
+            else:
+                outcome = partial(call.future.set_result, result)
+            call.budget.end()  # closes open connections
         outcome()
 
     def _forget(self, key: str | None, call: _Call[object]) -> None:
