@@ -77,7 +77,7 @@ def test_tables_and_sequences_are_read_too(tmp_path: Path, name: str, content: b
 
 def test_features_that_are_no_polygons_are_refused(tmp_path: Path):
     path = written(tmp_path / "a.csv", b'wkt\n"POLYGON ((0 0, 1 0, 1 1, 0 0))"\nPOINT (1 2)\n')
-    with pytest.raises(RequestError, match=r"has features that are no polygons \(1\)"):
+    with pytest.raises(RequestError, match=r"has features that are not polygons \(1\)"):
         read_area(path)
 
 

@@ -142,11 +142,11 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
         ),
         (
             geojson(feature(shapely.Point(0, 0).buffer(1, quad_segs=MOST_POSITIONS // 4))),
-            "have 10,001 positions; at most 10,000 are allowed, so simplify them",
+            "have 10,001 positions; at most 10,000 are allowed; simplify them",
         ),
         (
             geojson(*[feature(shapely.box(x / 10, 0, x / 10 + 0.05, 1)) for x in range(1001)]),
-            "1,001 polygons that do not touch; at most 1,000 are allowed",
+            "1,001 separate polygons; at most 1,000 are allowed",
         ),
         (geojson(feature(shapely.box(500_000, 5_000_000, 600_000, 5_100_000))), "not on the globe"),
         (b"plain text", "unsupported format"),

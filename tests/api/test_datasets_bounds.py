@@ -111,7 +111,7 @@ def test_an_image_is_refused_for_its_pixels_before_it_is_shown(ann: Any, setting
     with ann(max_display_bytes=20 * MIB) as client:
         refused = send(client, repeated(10))
     assert refused.status_code == 422
-    assert "at most 0.0 GiB are shown here" in refused.json()["detail"]
+    assert "at most 0.0 GiB can be shown" in refused.json()["detail"]
     assert stored(settings) == 0
 
 

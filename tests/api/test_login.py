@@ -190,7 +190,7 @@ def test_a_provider_by_another_name_is_refused(settings: Settings, oidc: Oidc):
     with TestClient(create_app(other), base_url=PUBLIC_URL) as anybody:
         answer = Browser(anybody, PUBLIC_URL).app.get("/auth/start")
         assert answer.status_code == 503
-        assert "calls itself" in answer.text
+        assert "names itself" in answer.text
 
 
 def test_a_login_is_a_new_session_and_its_cookie_is_kept_from_scripts_and_other_sites(
@@ -295,7 +295,7 @@ def test_logins_are_written_down_without_secrets(
     assert [each.action for each in audits] == ["failed login", "become known", "log in", "log out"]
     code = parse_qs(urlsplit(address).query)["code"][0]
     output = told + "\n".join(record.getMessage() for record in caplog.records if not of_the_test(record))
-    assert "a token that is not valid was sent from testclient" in output
+    assert "invalid token from testclient" in output
     for secret in (oidc.client_secret, code, cookie, "a-token-that-is-not-valid"):
         assert secret not in output
 

@@ -84,7 +84,7 @@ def test_a_request_that_fails_says_why_and_is_asked_for_anew(place):
     assert mended.returncode == 0, mended.stderr
     write_request(place / "snow.yaml", spec_of("scenes") | {"product": {"index": "NDVI"}})
     other = subprocess.run(once, capture_output=True, text=True, check=False)
-    assert other.stderr == "mosaic: there is a request snow already; choose another name\n"
+    assert other.stderr == "mosaic: the request snow already exists; choose another name\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -145,7 +145,7 @@ def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
         done = subprocess.run(command(place, "--port", port), capture_output=True, text=True, check=False)
     assert done.returncode == 42
     assert done.stderr == (
-        f"mosaic: port {port} cannot be listened at (another program uses it): choose another with --port\n"
+        f"mosaic: port {port} is not available (another program uses it); choose another with --port\n"
     )
     assert not (place / "data").exists()
 

@@ -57,7 +57,7 @@ def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Setting
     with executor(settings) as process:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 42
-    assert "are worked off by a cluster, and never by executors as well" in said
+    assert "are processed by a cluster, which excludes executors" in said
     assert "`python -m mosaic_api hand-over executors`" in said
     assert "Traceback" not in said
     with (
@@ -84,7 +84,7 @@ def test_where_executors_worked_no_cluster_is_kept_in_step(
     monkeypatch.setattr(program, "PORT", free_port())
     assert program.main([]) == 42
     said = capsys.readouterr().err
-    assert "are worked off by executors, and never by a cluster as well" in said
+    assert "are processed by executors, which excludes a cluster" in said
     assert "`python -m mosaic_api hand-over cluster`" in said
     with pytest.raises(RequestError):
         lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
@@ -124,7 +124,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
     queue = Queue(rows.database, "one")
     claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
     with pytest.raises(
-        RequestError, match="executors cannot hand over while they run while at work: stop the executors"
+        RequestError, match="executors cannot hand over while they run: stop the executors"
     ):
         hand_over(rows.database, "cluster")
     assert recorded(rows.database) == "executors"
@@ -145,7 +145,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
 
 def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
     with leading(rows.database):
-        with pytest.raises(RequestError, match="a cluster cannot hand over while they run while at work: stop the API"):
+        with pytest.raises(RequestError, match="a cluster cannot hand over while they run: stop the API"):
             hand_over(rows.database, "executors")
     row = rows.ask(spec_of("https://example.org"))
     hand_over(rows.database, "executors")

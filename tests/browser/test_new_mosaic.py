@@ -295,5 +295,5 @@ def test_a_file_without_polygons_is_a_problem_of_its_field(site: Site, opens: Op
     (tmp_path / "point.csv").write_text("lon,lat\n1,2\n")
     chosen = page.get_by_label("Area from a file")
     chosen.set_input_files(tmp_path / "point.csv")
-    expect(page.locator(".field:has(#area-file) .wrong")).to_contain_text("There is no polygon in it")
+    expect(page.locator(".field:has(#area-file) .wrong")).to_contain_text("It has no polygon")
     expect(chosen).to_be_focused()

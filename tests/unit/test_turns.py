@@ -73,7 +73,7 @@ def test_a_wait_is_cancelled():
 def test_slots_are_refused_at_once_and_given_back():
     admission = Admission("uploads", 2, 1)
     with admission.slot("ann"):
-        with pytest.raises(TooMany, match="1 of your uploads are under way"), admission.slot("ann"):
+        with pytest.raises(TooMany, match="limit of 1 uploads in parallel"), admission.slot("ann"):
             pytest.fail("it was let in")
         with admission.slot("bob"), pytest.raises(Unavailable), admission.slot("cem"):
             pytest.fail("it was let in")
