@@ -1,4 +1,4 @@
-"""What `docker compose up` starts: it works off requests, as many at once as there are workers, and keeps to itself."""
+"""What `docker compose up` starts: it processes as many requests in parallel as it has workers, and keeps to itself."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-// The layers on the map, their order and how they are shown. The kinds of layers are in modules of their own; whoever
-// displays layers listens to `change`.
+// The layers on the map, their order and how they are shown. The kinds of layers are in modules of their own. Code
+// that displays layers listens to `change`.
 
 import { overlaps } from "../lib/geo.mjs";
 import { map } from "./map.mjs";
