@@ -1,5 +1,6 @@
 """Nothing is lost, done twice or held up where the central installation, the way there or a process fails."""
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -267,7 +268,7 @@ def test_a_strange_answer_ends_nothing_and_is_told(
                 )
             )
             assert (sharing["state"], sharing["attempts"]) == ("waiting", 1)
-            assert "answer" in sharing["message"]
+            assert re.search("not a mosaic-operator|unsupported response", sharing["message"])
         assert len([path for path in asked if path.endswith("/datasets")]) >= 2
         for path in ("datasets", "requests", f"datasets/{uuid.uuid4()}", f"requests/{uuid.uuid4()}"):
             answer = laptop.get(f"central/{path}")

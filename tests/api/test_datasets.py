@@ -434,7 +434,7 @@ def test_a_user_has_room_for_so_much(settings: Settings, database: Database, cli
         ann.headers["Authorization"] = f"Bearer {secret}"
         first = keep(ann, content, kind="image")
         refused = keep(ann, content + b"\0" * len(content), status=413, kind="image")
-        assert "room" in refused["detail"]
+        assert "your datasets use" in refused["detail"]
         ann.delete(f"/api/v1/datasets/{first['id']}")
         keep(ann, content + b"\0" * len(content), status=413, kind="image")
 

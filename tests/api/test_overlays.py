@@ -295,7 +295,7 @@ def test_a_path_that_is_too_long_is_told_and_the_row_stays(legacy: Legacy):
     legacy.publish(asked, "file:///" + "x" * 250)
     legacy.serve()
     ((action, message),) = legacy.told(asked)
-    assert (action, "takes 255 characters" in message) == ("fail", True)
+    assert (action, "has 255 characters" in message) == ("fail", True)
     assert legacy.row(asked) == before
 
 

@@ -123,9 +123,7 @@ def test_of_both_that_come_at_once_one_kind_works(rows: Rows):
 def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
     queue = Queue(rows.database, "one")
     claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
-    with pytest.raises(
-        RequestError, match="executors cannot hand over while they run: stop the executors"
-    ):
+    with pytest.raises(RequestError, match="executors cannot hand over while they run: stop the executors"):
         hand_over(rows.database, "cluster")
     assert recorded(rows.database) == "executors"
     with rows.database.transaction() as session:
