@@ -19,6 +19,6 @@ def downgrade() -> None:
 
 def _rename(old: str, new: str) -> None:
     op.execute(
-        f"UPDATE datasets SET sharing = sharing - '{old}' || jsonb_build_object('{new}', sharing -> '{old}') "  # noqa: S608  # nosec B608 (two names of this file)
+        f"UPDATE datasets SET sharing = sharing - '{old}' || jsonb_build_object('{new}', sharing -> '{old}') "  # noqa: S608 (two names of this file)
         f"WHERE sharing -> '{old}' IS NOT NULL"
     )
