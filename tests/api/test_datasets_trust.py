@@ -83,8 +83,8 @@ def test_content_of_no_kind_is_refused_whatever_it_is_called(laptop: TestClient,
 
 
 def test_the_kind_must_be_that_of_the_content(laptop: TestClient):
-    assert "is of the kind vector" in refused(laptop, geojson(feature(shapely.Point(1, 1))), "kind")
-    assert "is of the kind image" in refused(laptop, geotiff(), "kind", kind="vector")
+    assert "use the kind vector" in refused(laptop, geojson(feature(shapely.Point(1, 1))), "kind")
+    assert "use the kind image" in refused(laptop, geotiff(), "kind", kind="vector")
 
 
 def test_what_only_begins_like_an_image_is_refused(laptop: TestClient):
@@ -97,7 +97,7 @@ def test_what_only_begins_like_an_image_is_refused(laptop: TestClient):
 def test_images_need_a_place(laptop: TestClient):
     assert "has no georeference" in refused(laptop, geotiff(crs=None), "file")
     assert "set west, south, east and north" in refused(laptop, picture(), "west")
-    assert "together" in refused(laptop, picture(), "north", west=1, south=1, east=2)
+    assert "a picture needs" in refused(laptop, picture(), "north", west=1, south=1, east=2)
     assert "less than north" in refused(laptop, picture(), "south", west=1, south=2, east=2, north=1)
     assert "the limits of web maps" in refused(laptop, picture(), "south", west=1, south=2, east=2, north=89)
     assert "remove the corners" in refused(laptop, geotiff(), "west", west=1, south=1, east=2, north=2)
