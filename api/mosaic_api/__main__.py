@@ -20,10 +20,10 @@ from mosaic_worker.store import open_store
 from mosaic_api.app import create_app
 from mosaic_api.database import Database
 from mosaic_api.database.workforce import OtherKindError, hand_over
+from mosaic_api.kube.client import Cluster, configuration
 from mosaic_api.settings import Settings, database_of
 from mosaic_api.settings.secrets import guard_secrets, log_isolation
 from mosaic_api.sync import run_sync
-from mosaic_api.sync.kube import Cluster, configuration
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.web.connections import ANY, OPTIONS, listening
 

@@ -118,7 +118,7 @@ def test_a_file_without_polygons_is_refused_with_its_name(tmp_path: Path, name: 
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
-    with pytest.raises(RequestError, match=f"there is no file {tmp_path / 'a.gpkg'}"):
+    with pytest.raises(RequestError, match=f"file {tmp_path / 'a.gpkg'} not found"):
         read_area(tmp_path / "a.gpkg")
 
 

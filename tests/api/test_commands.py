@@ -116,7 +116,7 @@ def test_a_fetch_goes_on_where_it_stopped_and_mends_what_is_damaged(place, serve
     part.write_bytes(b"x" * 1000)
     damaged = run("fetch", "parts", "--server", server, "--to", tmp_path)
     assert damaged.returncode == 43
-    assert "mosaic.tif came with other bytes than its Item tells" in damaged.stderr
+    assert "mosaic.tif does not match the checksum in its Item" in damaged.stderr
     assert run("fetch", "parts", "--server", server, "--to", tmp_path).returncode == 0
     assert (tmp_path / "mosaic.tif").read_bytes() == whole
 
@@ -128,10 +128,13 @@ def test_what_is_watched_is_cancelled(place, server):
         watching = start("watch", "slow", "--server", server)
         until(lambda: listed(server, place, "slow")["requests"][0]["phase"] == "Running")
         assert run("fetch", "slow", "--server", server).stderr.startswith("mosaic: slow has no result (Running)")
-        assert run("cancel", "slow", "--server", server).returncode == 0
+        cancelled = run("cancel", "slow", "--server", server)
+        assert (cancelled.returncode, cancelled.stderr) == (0, "slow is being cancelled\n")
         _, said = watching.communicate(timeout=30)
     assert watching.returncode == 42
     assert "mosaic: slow: Cancelled" in said
+    again = run("cancel", "slow", "--server", server)
+    assert (again.returncode, again.stderr) == (0, "slow has already finished (Cancelled)\n")
 
 
 def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path):
@@ -154,9 +157,9 @@ def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "told", "code"),
     [
-        (("get", "nowhere"), "has no request nowhere; `mosaic get` lists those that there are", 42),
-        (("get", "2d4a4a9e-7f5b-4f0a-8a3e-8f1c2a9e0b7d"), "there is no request 2d4a4a9e", 42),
-        (("get", "--namespace", "x"), "--namespace goes with --context", 42),
+        (("get", "nowhere"), "request nowhere not found; `mosaic get` lists all", 42),
+        (("get", "2d4a4a9e-7f5b-4f0a-8a3e-8f1c2a9e0b7d"), "there is no mosaic 2d4a4a9e", 42),
+        (("get", "--namespace", "x"), "--namespace needs --context", 42),
         (("get", "--context", "nowhere"), "the kubeconfig", 42),
     ],
 )
@@ -179,7 +182,7 @@ def test_a_field_that_is_wrong_is_named_before_anybody_is_asked(place, server):
 def test_without_a_server_it_says_what_to_start():
     done = run("get", "--server", "http://127.0.0.1:1")
     assert done.returncode == 43
-    assert done.stderr.startswith("mosaic: http://127.0.0.1:1 does not answer")
+    assert done.stderr.startswith("mosaic: http://127.0.0.1:1 does not respond")
 
 
 def test_tokens_are_made_listed_and_revoked_on_the_database(database: Database, database_url: str):
@@ -216,7 +219,7 @@ def test_a_token_is_taken_from_the_environment_or_a_file_that_nobody_else_reads(
     file.write_text(secret + "\n")
     file.chmod(0o644)
     open_to_all = run("get", "--server", url, HOME=str(tmp_path))
-    assert open_to_all.stderr == f"mosaic: others can read the token in {file}: chmod 600 {file}\n"
+    assert open_to_all.stderr == f"mosaic: other users can read the token in {file}: run `chmod 600 {file}`\n"
     file.chmod(0o600)
     assert run("get", "--server", url, HOME=str(tmp_path)).returncode == 0
     assert secret not in run("get", "nowhere", "--server", url, HOME=str(tmp_path)).stderr

@@ -97,19 +97,20 @@ def test_what_is_cancelled_or_deleted_ends_the_watch(kube, namespace, run, envir
     assert kube.request(namespace, "one")["spec"]["execution"]["cancel"] is True
     kube.tell(namespace, "one", {"phase": "Cancelled", "message": "cancelled"})
     assert run("watch", "one").stderr.endswith("mosaic: one: cancelled\n")
+    assert run("cancel", "one").stderr == "one has already finished (Cancelled)\n"
 
     command = [str(MOSAIC), "watch", "two", "--context", "lab"]
     watching = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert "Running" in until(lambda: kube.tell(namespace, "two", {"phase": "Running"}) or watching.stderr.readline())
     kube.delete(namespace, "two")
     _, said = watching.communicate(timeout=60)
-    assert (watching.returncode, said) == (42, "mosaic: two was removed\n")
+    assert (watching.returncode, said) == (42, "mosaic: two was deleted\n")
 
 
 def test_what_cannot_be_is_said_in_a_sentence(run, environment, tmp_path):
     missing = run("get", "nowhere")
     assert missing.returncode == 42
-    assert 'mosaicrequests.mosaics.arbutus.dev "nowhere" not found' in missing.stderr
+    assert missing.stderr == "mosaic: request nowhere not found; `mosaic get` lists all\n"
     command = [str(MOSAIC), "get", "--context", "elsewhere"]
     unknown = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert unknown.stderr == "mosaic: the kubeconfig has no context elsewhere; it has lab\n"
@@ -119,5 +120,5 @@ def test_what_cannot_be_is_said_in_a_sentence(run, environment, tmp_path):
     kubeconfig.write_text(yaml.safe_dump(away))
     gone = run("get")
     assert gone.returncode == 43
-    assert "the cluster of lab does not answer" in gone.stderr
+    assert "the cluster of lab does not respond" in gone.stderr
     assert gone.stderr.count("\n") == 1

@@ -67,7 +67,7 @@ def test_a_request_on_the_command_line_is_made_once(place):
     assert "mosaic.tif" in first.stdout
     assert "snow: Running" in first.stderr
     again = subprocess.run(once, capture_output=True, text=True, check=False)
-    assert again.stdout == f"This mosaic was made before.\n{first.stdout}"
+    assert again.stdout == f"This mosaic already exists.\n{first.stdout}"
     assert again.stderr == ""
     with served(place) as (_, client):
         [request] = client.get("/api/v1/requests").json()["requests"]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Audit, Database, Request
+from mosaic_api.kube import client as kube_client
+from mosaic_api.kube.client import ApiError, Cluster
 from mosaic_api.postgres.server import PrivatePostgres
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
-from mosaic_api.sync import kube as kube_of_sync
-from mosaic_api.sync.kube import ApiError, Cluster
 from mosaic_crds.names import ANNOTATION_ROW, LABEL_OWNER
 from sqlalchemy import select, text
 
@@ -95,7 +95,7 @@ def test_what_was_applied_with_kubectl_appears_as_a_row_of_everybody(synced: Wor
 
 @pytest.mark.parametrize("page", [1, 100])
 def test_what_was_there_before_appears_too(world: World, monkeypatch: pytest.MonkeyPatch, page: int):
-    monkeypatch.setattr(kube_of_sync, "PAGE", page)
+    monkeypatch.setattr(kube_client, "PAGE", page)
     for number in range(3):
         world.kube.apply(world.namespace, f"old-{number}", SPEC)
     world.tell("old-0", DONE)
@@ -339,7 +339,7 @@ def test_the_api_server_may_be_away(synced: World):
         synced.wish(before, "cancel")
         synced.wish(removed, "remove")
         row = synced.wait_for(meanwhile, lambda row: row.status.get("message"))
-        assert row.status["message"].startswith("Waiting for the cluster: the API server does not answer")
+        assert row.status["message"].startswith("Waiting for the cluster: the API server does not respond")
     finally:
         synced.kube.start()
     synced.wait_for(meanwhile, lambda row: row.uid, 60)

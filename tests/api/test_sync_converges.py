@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mosaic_api.database import Database
 from mosaic_api.database.models import now
+from mosaic_api.kube.client import ApiError, Cluster
+from mosaic_api.kube.resource import Resource
 from mosaic_api.settings import Settings
 from mosaic_api.sync.actions import Actor
 from mosaic_api.sync.decide import Wait, decide
-from mosaic_api.sync.kube import ApiError, Cluster
-from mosaic_api.sync.observed import Observed, Resource
+from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.rows import rows_of
 from mosaic_api.web.problems import Conflict
 from mosaic_crds.errors import PassingError

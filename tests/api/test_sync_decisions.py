@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from mosaic_api.kube.resource import Resource
 from mosaic_api.sync.decide import (
     LINGERING,
     Action,
@@ -23,7 +24,7 @@ from mosaic_api.sync.decide import (
     Wait,
     decide,
 )
-from mosaic_api.sync.observed import Observed, Resource, Row
+from mosaic_api.sync.observed import Observed, Row
 from mosaic_api.sync.queue import NameQueue
 from mosaic_crds.names import ANNOTATION_ROW
 

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.database import Database, Request
+from mosaic_api.kube.client import Definition
+from mosaic_api.kube.resource import Resource
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync.actions import Actor
 from mosaic_api.sync.decide import Adopt
-from mosaic_api.sync.kube import Definition
-from mosaic_api.sync.observed import Observed, Resource
+from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.runner import _needs_action
 from mosaic_api.web.problems import NotFound
 from mosaic_crds.names import ANNOTATION_ROW

@@ -109,7 +109,7 @@ def test_mosaic_run_gives_the_bytes_of_a_directory(
     assert list(store.list("work/")) == []
     assert f"{remote.uri}/mosaics/team/ndsi/" in done.stdout
     again = mosaic_run(scenes, remote.uri)
-    assert "This mosaic was made before" in again.stdout
+    assert "This mosaic already exists" in again.stdout
     fresh = mosaic_run(scenes, remote.uri, "--fresh")
     assert fresh.returncode == 0
     assert same(results(store), expected)
@@ -146,7 +146,7 @@ def test_a_run_whose_credentials_expire_says_so_and_goes_on_with_new_ones(
     assert not told(secrets, stopped.stdout, stopped.stderr, *(store.read(key) or b"" for key in kept))
     finished = mosaic_run(scenes, remote.uri)
     assert finished.returncode == 0
-    assert "of an earlier run are done already" in finished.stderr
+    assert "tiles of an earlier run: " in finished.stderr
     assert same(results(store), expected)
 
 

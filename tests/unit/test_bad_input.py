@@ -128,7 +128,7 @@ def test_a_file_that_is_no_request_gets_one_sentence(text, folder, capsys):
 
 def test_a_request_file_that_is_not_there_gets_one_sentence(folder, capsys):
     code, said = call(["run", str(folder / "nothing.yaml")], capsys)
-    assert (code, said) == (42, f"mosaic: there is no file {folder}/nothing.yaml\n")
+    assert (code, said) == (42, f"mosaic: file {folder}/nothing.yaml not found\n")
 
 
 def test_a_store_that_cannot_be_written_gets_one_sentence(folder, capsys):

@@ -1,6 +1,7 @@
 """The `mosaic` command as a person uses it: started, interrupted, started again."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mosaic_crds.names import API_VERSION
+from mosaic_worker.cli import SECTIONS, SHORT_HELP
 
 from support.scenes.rasters import noise, write_raster
 
@@ -53,14 +55,14 @@ def results(store: Path) -> dict[str, bytes]:
 
 SWALLOWING = """
 import os, signal, time
-from mosaic_worker.cli.interrupting import hear_interrupts
+from mosaic_worker.cli.interrupts import keep_interrupts
 
 class Callback:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0)
 
-hear_interrupts()
+keep_interrupts()
 try:
     Callback()
     time.sleep(30)
@@ -86,7 +88,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how)
         code = running.wait()
     if how == signal.SIGINT:
         assert code == 130
-        assert said.endswith("mosaic: interrupted; the same command goes on where this one stopped\n")
+        assert said.endswith("mosaic: interrupted; run the same command to resume\n")
         assert "Traceback" not in said
     assert not (store / "mosaics").exists()
     kept = {file: file.stat().st_mtime_ns for file in store.glob("work/*/tiles/*.json")}
@@ -94,7 +96,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how)
 
     again = mosaic("run", request_file, "--store", store, "--workers", "2")
     assert again.returncode == 0
-    assert f"{len(kept)} tile(s) of an earlier run are done already" in again.stderr
+    assert f"tiles of an earlier run: {len(kept)}\n" in again.stderr
     assert not list(store.glob("work/*"))
     assert not list((store / ".unfinished").glob("*")) or how == signal.SIGKILL
 
@@ -111,7 +113,7 @@ def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
     assert str(cog.relative_to(tmp_path)) in first.stdout
     made, content = cog.stat().st_mtime_ns, cog.read_bytes()
     again = mosaic("run", request_file, cwd=tmp_path)
-    assert "was made before" in again.stdout
+    assert "already exists" in again.stdout
     assert cog.stat().st_mtime_ns == made
     assert mosaic("run", request_file, "--fresh", cwd=tmp_path).returncode == 0
     assert cog.stat().st_mtime_ns > made
@@ -121,7 +123,7 @@ def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
 @pytest.mark.slow
 def test_validate_and_estimate_say_what_would_be_made(request_file):
     valid = mosaic("validate", request_file)
-    assert (valid.returncode, valid.stdout) == (0, f"{request_file} is valid: NDSI from the band(s) green, swir16\n")
+    assert (valid.returncode, valid.stdout) == (0, f"{request_file} is valid: NDSI from green, swir16\n")
     planned = mosaic("estimate", request_file)
     assert planned.returncode == 0
     assert "3,072 x 4,096 pixels at 10 in EPSG:32633" in planned.stdout
@@ -150,6 +152,22 @@ def test_sample_scenes_are_written_where_asked(tmp_path):
     assert (tmp_path / "scenes/S2_SYNTHETIC_2/B11.jp2").exists()
 
 
-def test_the_version_and_help_are_there():
+def test_the_version_is_there():
     assert mosaic("--version").stdout.startswith("mosaic, version 0.")
-    assert "run" in mosaic("--help").stdout
+
+
+def test_the_help_groups_the_commands_and_cuts_no_line():
+    helped = mosaic("--help", env=os.environ | {"COLUMNS": "80"}).stdout
+    assert [line for line in helped.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        "Options:",
+        "Local:",
+        "Server:",
+        "Tools:",
+    ]
+    commands = re.findall(
+        r"^  ([a-z]+(?:-[a-z]+)*) +(.+)$", helped.split("Local:")[1].split("Examples:")[0], re.MULTILINE
+    )
+    assert [name for name, _ in commands] == [name for section in SECTIONS.values() for name in section]
+    assert all(len(said) <= SHORT_HELP and said.endswith(".") and "..." not in said for _, said in commands)
+    assert max(map(len, helped.splitlines())) <= 80
+    assert "docs/index.md" in helped

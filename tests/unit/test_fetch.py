@@ -1,4 +1,4 @@
-"""What `mosaic fetch` believes of a server."""
+"""What `mosaic fetch` accepts from a server."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def test_an_items_files_are_known_by_name_size_and_checksum():
     ],
 )
 def test_a_file_with_another_name_or_no_checksum_is_refused(changes: dict[str, Any]):
-    with pytest.raises(RequestError, match="no Item of a mosaic"):
+    with pytest.raises(RequestError, match="not the Item of a mosaic"):
         files(**changes)
 
 
@@ -48,16 +48,16 @@ def test_what_is_no_item_is_refused(text: str):
 
 
 class Endless:
-    """A place whose files have no end."""
+    """A backend whose files have no end."""
 
     @contextmanager
-    def pieces(self, *_: Any) -> Iterator[Iterator[bytes]]:
+    def read_file(self, *_: Any) -> Iterator[Iterator[bytes]]:
         yield (bytes(1000) for _ in iter(int, 1))
 
 
 def test_a_file_without_an_end_is_given_up(tmp_path: Path):
-    with pytest.raises(PassingError, match="other bytes"), Progress(disable=True) as bar:
-        fetch._fetched(Endless(), None, tmp_path, fetch.File("mosaic.tif", 5, "0" * 64), bar)
+    with pytest.raises(PassingError, match="does not match the checksum"), Progress(disable=True) as bar:
+        fetch._download(Endless(), None, tmp_path, fetch.File("mosaic.tif", 5, "0" * 64), bar)
     assert list(tmp_path.iterdir()) == []
-    with Endless().pieces() as pieces:
+    with Endless().read_file() as pieces:
         assert len(fetch._small(pieces)) < 17 * 2**20

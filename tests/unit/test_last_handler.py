@@ -116,7 +116,7 @@ def test_a_secret_in_a_message_is_neither_in_the_sentence_nor_in_the_report():
 
 def test_the_command_has_a_last_handler(temporary, capsys, monkeypatch):
     monkeypatch.setattr(cli.mosaic, "main", lambda **_: fails(KeyError("x")))
-    monkeypatch.setattr(cli, "hear_interrupts", lambda: None)
+    monkeypatch.setattr(cli, "keep_interrupts", lambda: None)
     monkeypatch.setattr("gc.freeze", lambda: None)
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -161,7 +161,7 @@ class DeepAnswers(BaseHTTPRequestHandler):
         metadata = {"name": "deep", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
         text = json.dumps({"metadata": metadata, "status": {"phase": "Failed", "message": "too deep", "deep": "@"}})
         deep = text.replace('"@"', "[" * DEPTH + "]" * DEPTH)
-        body = (deep if self.path.endswith("/deep") else f'{{"items": [{deep}]}}').encode()
+        body = f'{{"metadata": {{"resourceVersion": "1"}}, "items": [{deep}]}}'.encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""`mosaic fetch`: a mosaic's files, from wherever it was made."""
+"""`mosaic fetch`: download the files of a mosaic from a server or from the store of a cluster."""
 
 import hashlib
 import re
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import click
 from mosaic_crds.files import ITEM
 
-from mosaic_api.commands.choosing import place_of, with_place
+from mosaic_api.commands.backends.options import backend_of, backend_options
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from mosaic_api.commands.place import Place, Seen
+    from mosaic_api.commands.backends.base import Backend, RequestInfo
 
 _CHECKSUM = re.compile(r"1220(?P<sha256>[0-9a-f]{64})")
-"""A SHA-256 as a multihash, as an Item has it."""
+"""A SHA-256 as a multihash, the form in an Item."""
 _NAME = re.compile(r"[a-z]+\.[a-z]{3,4}")
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a mosaic, as its Item tells of it.
+    """A file of a mosaic, as its Item describes it.
 
     Attributes:
         name: in the folder of the mosaic.
@@ -39,46 +39,42 @@ class File:
 
 @click.command()
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="[default: NAME]")
-@with_place
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: NAME]"
+)
+@backend_options
 def fetch(name: str, folder: Path | None, server: str | None, context: str | None, namespace: str | None) -> None:
-    """Fetch the files of the mosaic with a NAME or an id: COG, PNG, thumbnail and STAC Item.
+    """Download COG, PNG and STAC Item of a mosaic.
 
-    What was fetched before is not fetched again, and a file that was interrupted goes on where it stopped.
+    NAME is the name or the id of its request. Complete files are not downloaded again, and interrupted downloads
+    resume. All files are verified against the checksums in the Item.
     """
     from mosaic_crds.errors import RequestError
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from mosaic_worker.cli.progress import progress_bar
+    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    place = place_of(server, context, namespace)
-    seen = place.find(name)
-    if not seen.status.get("result"):
-        raise RequestError(f"{seen.name} has no result ({seen.phase}): {seen.message or 'wait until it is made'}")
-    folder = folder or Path(seen.name)
-    with place.pieces(seen, ITEM.name, 0) as pieces:
+    backend = backend_of(server, context, namespace)
+    request = backend.find(name)
+    if not request.status.get("result"):
+        message = request.message or "wait until it finishes"
+        raise RequestError(f"{request.name} has no result ({request.phase}): {message}")
+    folder = folder or Path(request.name)
+    with backend.read_file(request, ITEM.name, 0) as pieces:
         published = _small(pieces)
     files = list(_files(published))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        with progress_bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as bar:
             for file in files:
-                click.echo(_fetched(place, seen, folder, file, bar))
+                click.echo(_download(backend, request, folder, file, bar))
         (folder / ITEM.name).write_bytes(published)  # last, as in the store
     except OSError as error:
-        raise RequestError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+        raise RequestError(f"cannot write {error.filename or folder}: {error.strerror}") from None
     click.echo(folder / ITEM.name)
 
 
 def _small(pieces: Iterator[bytes]) -> bytes:
-    """The content of a document, of which no more is read than a document may have."""
+    """The content of a JSON document; reading stops at the largest size that one may have."""
     from mosaic_crds.json_input import LARGEST_JSON
 
     content = bytearray()
@@ -88,10 +84,10 @@ def _small(pieces: Iterator[bytes]) -> bytes:
 
 
 def _files(published: bytes) -> Iterator[File]:
-    """The files that an Item tells of; whoever sent it may not name any others.
+    """The files of a mosaic in its Item, which comes from a server and may name no other files.
 
     Raises:
-        RequestError: it is no Item of a mosaic.
+        RequestError: it is not the Item of a mosaic.
     """
     from mosaic_crds.errors import RequestError
     from mosaic_crds.json_input import parse_json
@@ -104,14 +100,14 @@ def _files(published: bytes) -> Iterator[File]:
                 raise ValueError(name)
             yield File(name, size, checksum["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise RequestError(f"what was sent as {ITEM.name} is no Item of a mosaic; update this program") from None
+        raise RequestError(f"{ITEM.name} from the server is not the Item of a mosaic; update this program") from None
 
 
-def _fetched(place: "Place", seen: "Seen", folder: Path, asset: File, bar: "Progress") -> Path:
-    """A file of a mosaic, whole, and with the checksum that its Item tells.
+def _download(backend: "Backend", request: "RequestInfo", folder: Path, asset: File, bar: "Progress") -> Path:
+    """Download a file of a mosaic, and verify it against its Item.
 
     Raises:
-        PassingError: it has not; the same command goes on with it, or begins it anew.
+        PassingError: it is incomplete or has another checksum; the same command resumes or repeats it.
     """
     from mosaic_crds.errors import PassingError
 
@@ -123,17 +119,17 @@ def _fetched(place: "Place", seen: "Seen", folder: Path, asset: File, bar: "Prog
     start = part.stat().st_size if part.exists() else 0
     bar.update(task, completed=start)
     if start < size:
-        with part.open("ab") as written, place.pieces(seen, file, start) as pieces:
+        with part.open("ab") as written, backend.read_file(request, file, start) as pieces:
             for piece in pieces:
                 written.write(piece)
                 bar.update(task, advance=len(piece))
                 if written.tell() > size:
-                    break  # that is no file of this Item, and may have no end
+                    break  # it is not the file in the Item, and may never end
     if part.stat().st_size < size:
-        raise PassingError(f"{file} came in part only; the same command goes on with it")
+        raise PassingError(f"the download of {file} is incomplete; run the same command to resume")
     if _digest(part) != digest:
         part.unlink()
-        raise PassingError(f"{file} came with other bytes than its Item tells; the same command fetches it anew")
+        raise PassingError(f"{file} does not match the checksum in its Item; run the same command to download it again")
     part.replace(target)
     return target
 

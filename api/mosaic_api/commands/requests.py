@@ -1,4 +1,4 @@
-"""`mosaic submit`, `get`, `watch` and `cancel`: requests that somebody else works on."""
+"""`mosaic submit`, `get`, `watch` and `cancel`: requests on a server or in a cluster."""
 
 import json
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from mosaic_worker.cli.areas import area_option
 
-from mosaic_api.commands.choosing import place_of, with_place
+from mosaic_api.commands.backends.options import backend_of, backend_options
 
 if TYPE_CHECKING:
-    from mosaic_api.commands.place import Place, Seen
+    from mosaic_api.commands.backends.base import Backend, RequestInfo
 
 COLUMNS = "{:<{name}}  {:<10}  {:>8}  {:>4}  {}"
 named = click.argument("name")
@@ -19,9 +19,9 @@ named = click.argument("name")
 
 @click.command()
 @click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--watch", "watching", is_flag=True, help="Watch it until it is over.")
+@click.option("--watch", "watching", is_flag=True, help="Show progress until it finishes.")
 @area_option
-@with_place
+@backend_options
 def submit(
     request_file: Path,
     watching: bool,
@@ -30,80 +30,99 @@ def submit(
     context: str | None,
     namespace: str | None,
 ) -> None:
-    """Ask a server or a cluster for the mosaic of REQUEST (YAML or JSON)."""
+    """Submit REQUEST to a server or a cluster.
+
+    REQUEST is a YAML or JSON file.
+    """
     from mosaic_worker.cli.requests import read_request
 
-    request = read_request(request_file, area_file)
-    place = place_of(server, context, namespace)
-    spec = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    seen = place.submit(request.metadata.name, spec)
-    click.echo(f"{seen.name} is asked for ({seen.id})", err=True)
+    manifest = read_request(request_file, area_file)
+    backend = backend_of(server, context, namespace)
+    spec = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    request = backend.submit(manifest.metadata.name, spec)
+    click.echo(f"{request.name} is submitted ({request.id})", err=True)
     if watching:
-        follow(place, seen)
+        show_progress(backend, request)
 
 
 @click.command()
 @click.argument("name", required=False)
-@with_place
+@backend_options
 def get(name: str | None, server: str | None, context: str | None, namespace: str | None) -> None:
-    """List requests, or print the status of the one with a NAME or an id, as JSON."""
-    place = place_of(server, context, namespace)
+    """List requests, or print one as JSON.
+
+    NAME is the name or the id of a request, whose status is printed.
+    """
+    backend = backend_of(server, context, namespace)
     if name is not None:
-        click.echo(json.dumps(place.find(name).status, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(backend.find(name).status, indent=2, ensure_ascii=False))
         return
-    listed = place.listed()
-    if not listed:
-        click.echo("there are no requests; `mosaic submit` asks for a mosaic", err=True)
+    requests = backend.list_requests()
+    if not requests:
+        click.echo("there are no requests; submit one with `mosaic submit`", err=True)
         return
-    width = max(4, *(len(seen.name) for seen in listed))
+    width = max(4, *(len(request.name) for request in requests))
     click.echo(COLUMNS.format("NAME", "PHASE", "PROGRESS", "AGE", "MESSAGE", name=width))
-    for seen in listed:
-        percent = (seen.status.get("progress") or {}).get("percent")
+    for request in requests:
+        percent = (request.status.get("progress") or {}).get("percent")
         progress = "" if percent is None else f"{percent} %"
-        click.echo(COLUMNS.format(seen.name, seen.phase, progress, age(seen.created), seen.message, name=width))
+        click.echo(
+            COLUMNS.format(request.name, request.phase, progress, age(request.created), request.message, name=width)
+        )
 
 
 @click.command()
 @named
-@with_place
+@backend_options
 def watch(name: str, server: str | None, context: str | None, namespace: str | None) -> None:
-    """Watch the request with a NAME or an id until it is over."""
-    place = place_of(server, context, namespace)
-    follow(place, place.find(name))
+    """Show progress until a request finishes.
+
+    NAME is the name or the id of the request.
+    """
+    backend = backend_of(server, context, namespace)
+    show_progress(backend, backend.find(name))
 
 
 @click.command()
 @named
-@with_place
+@backend_options
 def cancel(name: str, server: str | None, context: str | None, namespace: str | None) -> None:
-    """Stop the work on the request with a NAME or an id."""
-    place = place_of(server, context, namespace)
-    place.cancel(place.find(name))
+    """Cancel a request.
+
+    NAME is the name or the id of the request.
+    """
+    backend = backend_of(server, context, namespace)
+    request = backend.find(name)
+    if request.terminal:
+        click.echo(f"{request.name} has already finished ({request.phase})", err=True)
+        return
+    backend.cancel(request)
+    click.echo(f"{request.name} is being cancelled", err=True)
 
 
-def follow(place: "Place", seen: "Seen") -> None:
-    """Show a bar until a request is over, and what is told of it then.
+def show_progress(backend: "Backend", request: "RequestInfo") -> None:
+    """Show a bar until a request finishes, and then its message.
 
     Raises:
-        RequestError: it failed, was cancelled or removed.
+        RequestError: it failed, or was cancelled or deleted.
     """
     from mosaic_crds.errors import RequestError
     from mosaic_crds.lifecycle import Phase
 
-    from mosaic_api.commands.bar import StatusBar, is_over
+    from mosaic_api.commands.status_bar import StatusBar
 
-    with StatusBar(seen.name) as bar:
-        for now in place.follow(seen):
-            bar.show(now.status)
-            if is_over(now.status):
+    with StatusBar(request.name) as bar:
+        for seen in backend.watch(request):
+            bar.show(seen.status)
+            if seen.terminal:
                 break
-    if now.phase != Phase.SUCCEEDED:
-        raise RequestError(f"{seen.name}: {now.message or now.phase}")
-    click.echo(now.message)
+    if seen.phase != Phase.SUCCEEDED:
+        raise RequestError(f"{request.name}: {seen.message or seen.phase}")
+    click.echo(seen.message)
 
 
 def age(created: str) -> str:
-    """How long ago a time was, in its largest unit."""
+    """The time since then, in its largest unit."""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:

@@ -1,4 +1,4 @@
-"""`mosaic serve`: the page, its REST API, and all that they need, on this machine."""
+"""`mosaic serve`: the web page and the REST API on this computer, with all that they need."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,28 +17,28 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument(
     "requests", nargs=-1, metavar="[REQUEST]...", type=click.Path(path_type=Path, dir_okay=False, exists=True)
 )
-@click.option("--data", type=FOLDER, default="mosaic-data", show_default=True, help="Where everything is kept.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="On 127.0.0.1.")
+@click.option("--data", type=FOLDER, default="mosaic-data", show_default=True, help="Folder for all data.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port on 127.0.0.1.")
 @click.option(
     "--store",
     metavar="URI",
     envvar="MOSAIC_STORE",
-    help="Where results are kept, as of `mosaic run`.  [default: DATA/store]",
+    help="Store for results, as in `mosaic run`.  [default: DATA/store]",
 )
 @click.option(
     "--scenes",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     multiple=True,
-    help="A folder in which requests may read files; may be given again.  [default: they read URLs alone]",
+    help="Folder with your scenes; repeatable.  [default: none, URLs only]",
 )
 @click.option(
     "--database",
     metavar="URL",
-    help="A PostgreSQL; a password is given by MOSAIC_DATABASE_PASSWORD only.  [default: that of MOSAIC_DATABASE_URL, "
-    "or a private one in DATA]",
+    help="PostgreSQL URL (password in MOSAIC_DATABASE_PASSWORD).  [default: MOSAIC_DATABASE_URL, or a private "
+    "database in DATA]",
 )
 @click.option("--open", "in_browser", is_flag=True, help="Open the page in the browser.")
-@click.option("--once", is_flag=True, help="Stop when the REQUESTs are done, and show no page.")
+@click.option("--once", is_flag=True, help="Process REQUESTs and exit; no web page.")
 def serve(
     requests: tuple[Path, ...],
     data: Path,
@@ -49,10 +49,10 @@ def serve(
     in_browser: bool,
     once: bool,
 ) -> None:
-    """Serve the page on this machine, and work off what is asked there.
+    """Start the web page on this computer.
 
-    The REQUESTs (YAML or JSON) are made first, unless they were made before. Ctrl-C stops everything; the next start
-    finds it again, and goes on with what was in hand.
+    It also processes the requests of the page, one at a time. REQUESTs (YAML or JSON files) are processed first, unless
+    their mosaics exist. Stop it with Ctrl-C; the next start resumes unfinished requests.
     """
     import os
     from contextlib import ExitStack
@@ -85,26 +85,26 @@ def serve(
 
 
 def make(request: "MosaicRequest", installation: "Installation") -> None:
-    """Ask for a mosaic as everybody does, show a bar while it is made, and what came out.
+    """Submit a request, show its progress, and print its result.
 
     Raises:
         RequestError: it failed.
     """
     from mosaic_crds.errors import RequestError
-    from mosaic_worker.cli.progress import show_result
+    from mosaic_worker.cli.output import show_result
     from mosaic_worker.finalize.results import Results
     from mosaic_worker.local.run import Result
 
-    from mosaic_api.commands.bar import StatusBar
-    from mosaic_api.commands.locally import ask, follow
+    from mosaic_api.commands.local_requests import submit, watch
+    from mosaic_api.commands.status_bar import StatusBar
 
-    row, found = ask(request, installation)
+    row_id, found = submit(request, installation)
     with StatusBar(request.metadata.name) as bar:
-        for mosaic in follow(row, installation):
-            bar.show(mosaic.status)
-    if mosaic.item is None:
-        raise RequestError(str(mosaic.status.get("message")))
+        for row in watch(row_id, installation):
+            bar.show(row.status)
+    if row.item is None:
+        raise RequestError(str(row.status.get("message")))
     if found:
-        click.echo("This mosaic was made before.")
-    results = Results(mosaic.namespace, mosaic.name, str(mosaic.uid))
-    show_result(Result(mosaic.item, results.folder, found=False), installation.settings.store)
+        click.echo("This mosaic already exists.")
+    results = Results(row.namespace, row.name, str(row.uid))
+    show_result(Result(row.item, results.folder, found=False), installation.settings.store)

@@ -25,10 +25,11 @@ from mosaic_api.auth.identity import audit
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.datasets.orphans import mark_orphaned
+from mosaic_api.kube.client import ApiError, Cluster, Definition
+from mosaic_api.kube.resource import Resource
 from mosaic_api.requests import crud
 from mosaic_api.sync import decide as to_do
-from mosaic_api.sync.kube import ApiError, Cluster, Definition
-from mosaic_api.sync.observed import Resource, Row, followed
+from mosaic_api.sync.observed import Row, followed
 from mosaic_api.sync.rows import wait
 
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -83,7 +84,7 @@ class Actor:
         try:
             with self._database.transaction() as session:
                 request = _unchanged(session, row)  # locked until it has the uid, so that nobody applies it twice
-                resource = self._cluster.apply(row)
+                resource = self._cluster.apply(row.manifest(self._namespace))
                 if resource.row != str(row.id):
                     raise LookAgainError(f"the name {row.name} was just used in the cluster")
                 request.uid, request.crd = resource.uid, definition.uid
@@ -238,6 +239,7 @@ def _set_status(request: Request, status: Mapping[str, Any]) -> None:
 
 def _executed_like(spec: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
     """A spec with the fields of execution that kubectl changed."""
-    if followed(spec) == resource.execution:
+    wanted = followed(resource.spec)
+    if followed(spec) == wanted:
         return dict(spec)
-    return dict(spec) | {"execution": (spec.get("execution") or {}) | resource.execution}
+    return dict(spec) | {"execution": (spec.get("execution") or {}) | wanted}

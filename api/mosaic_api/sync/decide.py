@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from mosaic_crds.lifecycle import Phase
 
-from mosaic_api.sync.observed import Observed, Resource, Row, followed
+from mosaic_api.kube.resource import Resource
+from mosaic_api.sync.observed import Observed, Row, followed
 
 LINGERING = timedelta(seconds=60)
 """How long the pods of a deleted running request may still write; then its files are deleted."""
@@ -139,6 +140,6 @@ def _differs(row: Row, own: Resource) -> bool:
     return (
         row.uid != own.uid
         or row.status != own.status
-        or followed(row.spec) != own.execution
+        or followed(row.spec) != followed(own.spec)
         or (own.cancelled and not row.cancelled)
     )

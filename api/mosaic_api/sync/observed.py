@@ -7,66 +7,16 @@ from datetime import datetime
 from typing import Any, Self
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
-from mosaic_crds.names import ANNOTATION_ROW, API_VERSION
+from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, LABEL_OWNER
+from mosaic_crds.request import request_manifest
 from mosaic_crds.spec import Execution
 
 from mosaic_api.database.models import Request
+from mosaic_api.kube.resource import Resource
 
 FOLLOWED = ("parallelism", "suspend")
 """Fields of `spec.execution` that kubectl may change at any time; `cancel` has a column of its own."""
 _DEFAULTS = {name: Execution.model_fields[name].default for name in FOLLOWED}
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A MosaicRequest from the API server."""
-
-    document: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.document["metadata"]["name"])
-
-    @property
-    def uid(self) -> str:
-        """Its uid; another request with the same name has another."""
-        return str(self.document["metadata"]["uid"])
-
-    @property
-    def row(self) -> str:
-        """The id of its row, from its annotation; empty without one."""
-        return str(self.document["metadata"].get("annotations", {}).get(ANNOTATION_ROW, ""))
-
-    @property
-    def created(self) -> datetime:
-        """When it was created."""
-        return datetime.fromisoformat(self.document["metadata"]["creationTimestamp"])
-
-    @property
-    def leaving(self) -> bool:
-        """Whether it is being deleted."""
-        return "deletionTimestamp" in self.document["metadata"]
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """Its spec."""
-        return dict(self.document["spec"])
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether it is cancelled."""
-        return bool(self.spec.get("execution", {}).get("cancel"))
-
-    @property
-    def execution(self) -> dict[str, Any]:
-        """The fields of execution that may change."""
-        return followed(self.spec)
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """The operator's status; Pending before there is one."""
-        return {"phase": str(Phase.PENDING)} | dict(self.document.get("status") or {})
 
 
 def followed(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +66,17 @@ class Row:
             removed=request.removed is not None,
             gone=request.gone,
             has_item=request.item is not None,
+        )
+
+    def manifest(self, namespace: str) -> dict[str, Any]:
+        """The MosaicRequest that is applied for the row."""
+        return request_manifest(
+            self.name,
+            self.spec,
+            api_version=self.api_version,
+            namespace=namespace,
+            annotations={ANNOTATION_ROW: str(self.id)},
+            labels={LABEL_OWNER: str(self.owner)} if self.owner is not None else {},
         )
 
     @property

@@ -13,11 +13,11 @@ from mosaic_api.background.loops import Beat, Loops
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError
+from mosaic_api.kube.client import Cluster
 from mosaic_api.overlays import service as overlays
 from mosaic_api.settings import Settings
 from mosaic_api.sync.actions import Actor, LookAgainError
 from mosaic_api.sync.decide import Wait, decide
-from mosaic_api.sync.kube import Cluster
 from mosaic_api.sync.leader import lead
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_api.sync.observed import Observed

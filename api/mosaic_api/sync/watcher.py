@@ -7,8 +7,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from mosaic_api.background.loops import Beat
-from mosaic_api.sync.kube import ApiError, Cluster
-from mosaic_api.sync.observed import Resource
+from mosaic_api.kube.client import ApiError, Cluster
+from mosaic_api.kube.resource import Resource
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 30.0
 """Between retries."""
@@ -70,7 +70,7 @@ class Watcher:
                 version = ""
                 if error.status == HTTPStatus.GONE:
                     continue  # the watch only lagged too far behind
-                self._forget(_sentence(error))
+                self._forget(error.explanation)
                 over.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (so that not all replicas retry together)
                 wait = min(2 * wait, LONGEST_SECONDS)
 
@@ -94,11 +94,3 @@ class Watcher:
         _log.warning("%s; trying again", why)
         self._resources = None
         self._lost(why)
-
-
-def _sentence(error: ApiError) -> str:
-    if error.status == HTTPStatus.NOT_FOUND:
-        return "the cluster has no MosaicRequests: their definition, or the namespace, is missing"
-    if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return f"the cluster does not allow this program to list MosaicRequests: {error}"
-    return str(error)

@@ -9,10 +9,10 @@ from typing import Any
 from mosaic_api.auth.identity import named_user, principal_of
 from mosaic_api.background.loops import Loops
 from mosaic_api.database import Database, Request
+from mosaic_api.kube.client import Cluster
 from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.sync import run_sync
-from mosaic_api.sync.kube import Cluster
 from mosaic_api.sync.metrics import SyncMetrics
 from mosaic_crds.names import result_key
 from mosaic_worker.store import Store, open_store

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from mosaic_api.commands.server import Server
+from mosaic_api.commands.backends.rest import RestBackend
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_worker.sources.access.gate import own_folders, own_machine
 from mosaic_worker.sources.http.client import Client
@@ -172,7 +172,7 @@ def test_the_command_shows_its_token_to_no_server_that_a_page_names():
         for address in (f"{other}/steal", other.removeprefix("http:") + "/steal"):
             answers["/api/v1/requests"] = page | {"next": address}
             with pytest.raises((PassingError, RequestError)):
-                Server(api, "secret").find("a")
+                RestBackend(api, "secret").find("a")
     assert theirs == []
 
 

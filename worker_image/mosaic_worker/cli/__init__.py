@@ -1,7 +1,7 @@
-"""The `mosaic` command. Each subcommand is a module; errors become one sentence and an exit code here.
+"""The `mosaic` command. Each subcommand is a module; this one turns errors into one sentence and an exit code.
 
-Packages that are installed beside this one add commands of their own by the entry point group `mosaic.commands`. They
-are looked for when one is asked for that is none of these, so that these start at once.
+Other packages that are installed add commands by the entry point group `mosaic.commands`. They are loaded only when
+one of them, or the help, is needed, so that the commands of this package start fast.
 """
 
 import gc
@@ -12,7 +12,7 @@ from mosaic_crds.errors import MosaicError
 from mosaic_crds.reports import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, drop_output, plain_output, reported
 
 from mosaic_worker.cli.indices import indices
-from mosaic_worker.cli.interrupting import hear_interrupts
+from mosaic_worker.cli.interrupts import keep_interrupts
 from mosaic_worker.cli.requests import estimate, run_request, validate
 from mosaic_worker.cli.sample_scene import sample_scene
 from mosaic_worker.version import DISTRIBUTION
@@ -20,21 +20,38 @@ from mosaic_worker.version import DISTRIBUTION
 INSTALLED_BY = f"pip install '{DISTRIBUTION}[serve]'"
 ADDED = "mosaic.commands"
 """The entry point group of commands that other packages add."""
+SECTIONS = {
+    "Local": ("run", "validate", "estimate", "serve", "backup", "restore"),
+    "Server": ("submit", "get", "watch", "cancel", "fetch", "token"),
+    "Tools": ("indices", "sample-scene"),
+}
+"""The commands in the order of the help; others follow in a section of their own."""
+SHORT_HELP = 45
+"""Characters of a command's line in the help, so that it fits on a terminal of 80 columns."""
+EPILOG = """\b
+Examples:
+  mosaic serve --scenes ~/sentinel-2 --open   the web page, with your scenes
+  mosaic run ndvi.yaml                        one mosaic, without a page
+
+Documentation: docs/index.md in the repository of mosaic-operator.
+"""
 
 
 class Commands(click.Group):
     """The commands of this package, and those that others add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all."""
+        """The names of all, in the order of the help."""
         from importlib.metadata import entry_points
         from importlib.util import find_spec
 
         added = (entry for entry in entry_points(group=ADDED) if find_spec(entry.module.split(".")[0]))
-        return [*super().list_commands(ctx), *sorted(entry.name for entry in added)]
+        names = {*super().list_commands(ctx), *(entry.name for entry in added)}
+        known = [name for section in SECTIONS.values() for name in section]
+        return [*(name for name in known if name in names), *sorted(names.difference(known))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, if there is one."""
+        """The command with a name, if there is one."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             return command
@@ -45,11 +62,29 @@ class Commands(click.Group):
             return added
         return None
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections."""
+        names = self.list_commands(ctx)
+        width = max(map(len, names))
+        known = {name for section in SECTIONS.values() for name in section}
+        for title, section in {**SECTIONS, "Other": [name for name in names if name not in known]}.items():
+            commands = [(name, self.get_command(ctx, name)) for name in section if name in names]
+            rows = [
+                (name.ljust(width), command.get_short_help_str(SHORT_HELP)) for name, command in commands if command
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name=DISTRIBUTION, prog_name="mosaic")
 def mosaic() -> None:
-    """Seamless satellite mosaics from a MosaicRequest."""
+    """Build seamless satellite mosaics (COG, PNG, STAC) from Sentinel-2, Landsat or your own files."""
 
 
 for command in (run_request, validate, estimate, indices, sample_scene):
@@ -57,9 +92,9 @@ for command in (run_request, validate, estimate, indices, sample_scene):
 
 
 def main() -> None:
-    """Run the command line; every failure is one sentence on stderr and an exit code."""
+    """Run the command line; each failure is one sentence on stderr and an exit code."""
     plain_output()
-    hear_interrupts()
+    keep_interrupts()
     try:
         code = mosaic.main(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -70,10 +105,10 @@ def main() -> None:
         click.echo(f"mosaic: {error}", err=True)
         code = error.exit_code
     except ModuleNotFoundError as error:
-        click.echo(f"mosaic: this needs {error.name}, which is not installed: {INSTALLED_BY}", err=True)
+        click.echo(f"mosaic: {error.name} is not installed: {INSTALLED_BY}", err=True)
         code = 1
     except (KeyboardInterrupt, click.Abort):
-        click.echo("mosaic: interrupted; the same command goes on where this one stopped", err=True)
+        click.echo("mosaic: interrupted; run the same command to resume", err=True)
         code = INTERRUPTED
     except BrokenPipeError:
         drop_output()

@@ -1,7 +1,7 @@
 """`--area FILE`: the area of a request from a file of polygons.
 
-GeoJSON is read here. Files of other formats are read by what other packages add by the entry point group
-`mosaic.readers`, under the name `vectors`: it takes a path and returns GeoJSON in WGS 84.
+This module reads GeoJSON. Other packages add a reader of other formats by the entry point group `mosaic.readers`, under
+the name `vectors`: it takes a path and returns GeoJSON in WGS 84.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ area_option = click.option(
     "area_file",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="In place of spec.area: the polygons of a vector file (GeoJSON, GeoPackage, zipped Shapefile, KML …).",
+    help="Vector file with the area, instead of spec.area (GeoJSON, GeoPackage, zipped Shapefile, KML …).",
 )
 
 
 def read_area(path: Path) -> dict[str, Any]:
-    """The area in a vector file, as `spec.area` has it.
+    """The area in a vector file, in the form of `spec.area`.
 
     Raises:
-        RequestError: there is no such file, or it has no polygons that can be an area.
+        RequestError: the file does not exist, or has no valid polygons.
     """
     from mosaic_worker.geometry.geojson import area_geometry, other_crs
 
@@ -37,20 +37,20 @@ def read_area(path: Path) -> dict[str, Any]:
 
 
 def _geojson(path: Path) -> object:
-    """The GeoJSON object in a file; None where the file holds something else."""
+    """The GeoJSON object in a file; None if the file contains something else."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_JSON + 1)
     except FileNotFoundError:
-        raise RequestError(f"there is no file {path}") from None
+        raise RequestError(f"file {path} not found") from None
     except OSError as error:
-        raise RequestError(f"{path} cannot be read ({error.strerror})") from None
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
     if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return None
     try:
         return parse_json(content, str(path))
     except RequestError:
-        return None  # a text of several JSON objects, or too large for this reader
+        return None  # several JSON objects, or too large for this reader
 
 
 def _read_elsewhere(path: Path) -> Any:
@@ -58,4 +58,4 @@ def _read_elsewhere(path: Path) -> Any:
 
     for entry in entry_points(group=READERS, name=VECTORS):
         return entry.load()(path)
-    raise RequestError(f"{path}: only GeoJSON in WGS 84 can be read here; convert the file to that")
+    raise RequestError(f"{path} is not GeoJSON in WGS 84; convert it, or install the extra `serve` for other formats")

@@ -1,4 +1,4 @@
-"""`mosaic indices`: the spectral indices that a product can name."""
+"""`mosaic indices`: the spectral indices of the catalogue."""
 
 import click
 
@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("name", required=False)
 def indices(name: str | None) -> None:
-    """List the spectral indices, or explain the one called NAME."""
+    """List spectral indices, or explain one."""
     from mosaic_worker.product.indices import all_indices, find
 
     if name is None:

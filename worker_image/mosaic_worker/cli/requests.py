@@ -1,6 +1,6 @@
 """`mosaic run`, `mosaic validate` and `mosaic estimate`: a request in a file, on this machine.
 
-What takes long to import is imported in the commands, so that `mosaic run` can warm up its workers meanwhile.
+The commands import slow modules themselves, so that `mosaic run` can start its workers meanwhile.
 """
 
 from pathlib import Path
@@ -23,10 +23,10 @@ def read_request(path: Path, area_file: Path | None = None) -> "MosaicRequest":
 
     Args:
         path: of the file.
-        area_file: a vector file whose polygons are the area, in place of what the request says.
+        area_file: a vector file whose polygons replace the area of the request.
 
     Raises:
-        RequestError: there is no such file, or no valid request in it.
+        RequestError: the file does not exist, or is not a valid request.
     """
     from mosaic_crds.reading import read_document
     from mosaic_crds.validation import load_request
@@ -34,9 +34,9 @@ def read_request(path: Path, area_file: Path | None = None) -> "MosaicRequest":
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise RequestError(f"there is no file {path}") from None
+        raise RequestError(f"file {path} not found") from None
     except (UnicodeDecodeError, OSError):
-        raise RequestError(f"{path} cannot be read as a text file in UTF-8") from None
+        raise RequestError(f"{path} is not a readable UTF-8 text file") from None
     document, where = read_document(text, str(path)), str(path)
     if area_file is not None and isinstance(document.get("spec"), dict):
         document["spec"]["area"] = read_area(area_file)
@@ -52,19 +52,17 @@ def read_request(path: Path, area_file: Path | None = None) -> "MosaicRequest":
     default="mosaic-store",
     show_default=True,
     envvar="MOSAIC_STORE",
-    help="Where results and unfinished work are kept: a folder, or a file://, abfss://, az:// or s3:// URI.",
+    help="Folder or URI (file://, abfss://, az://, s3://) for results and unfinished work.",
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 1024), help="Processes at once.  [default: the cores of this machine]"
-)
-@click.option("--fresh", is_flag=True, help="Compute again even if this mosaic is there already.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Parallel processes.  [default: the number of cores]")
+@click.option("--fresh", is_flag=True, help="Compute again, even if this mosaic exists.")
 @area_option
 def run_request(request_file: Path, store: str, workers: int | None, fresh: bool, area_file: Path | None) -> None:
-    """Make the mosaic of REQUEST (YAML or JSON) on this machine.
+    """Build the mosaic of REQUEST on this machine.
 
-    Relative paths in the request start at the folder it lies in. Results are written to
-    STORE/mosaics/<namespace>/<name>/<uid>/; the uid changes with the request, its inputs and the code, so a second run
-    finds what the first one made. Stop it with Ctrl-C at any time: the same command goes on where it stopped.
+    REQUEST is a YAML or JSON file; relative paths in it start at its folder. Results are written to
+    STORE/mosaics/<namespace>/<name>/<uid>/. The uid depends on the request, its inputs and the code, so a second run
+    finds the mosaic of the first one. You can stop with Ctrl-C and resume with the same command.
     """
     from mosaic_worker.local.processes import warm_up
     from mosaic_worker.memory import keep_freed_memory
@@ -72,37 +70,38 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     warm_up()
     keep_freed_memory()
     request = read_request(request_file, area_file)
-    from mosaic_worker.cli.progress import ProgressBar, show_result
+    from mosaic_worker.cli.output import show_result
+    from mosaic_worker.cli.run_progress import RunProgress
     from mosaic_worker.local.run import run
     from mosaic_worker.sources.access.gate import own_machine
 
     gate = own_machine(request_file.absolute().parent)
-    with ProgressBar() as progress:
+    with RunProgress() as progress:
         result = run(request, gate, store, workers=workers, fresh=fresh, progress=progress)
-    show_result(result, _place_of(store))
+    show_result(result, _shown_store(store))
 
 
 @click.command()
 @request_argument
 @area_option
 def validate(request_file: Path, area_file: Path | None) -> None:
-    """Check REQUEST against the rules, without opening what it points to."""
+    """Validate REQUEST without reading its files."""
     request = read_request(request_file, area_file)
     from mosaic_worker.product import product_of
 
     product = product_of(request.spec.product)
     bands = ", ".join(product.input_bands)
-    click.echo(f"{request_file} is valid: {product.title} from the band(s) {bands}")
+    click.echo(f"{request_file} is valid: {product.title} from {bands}")
 
 
 @click.command()
 @request_argument
 @area_option
 def estimate(request_file: Path, area_file: Path | None) -> None:
-    """Plan REQUEST and say what it would take, without computing it."""
+    """Show size, time and scenes of REQUEST."""
     import os
 
-    from mosaic_worker.cli.progress import show_plan
+    from mosaic_worker.cli.output import show_plan
     from mosaic_worker.local.run import prepare
     from mosaic_worker.plan.planning import Limits
     from mosaic_worker.sources.access.gate import own_machine
@@ -112,8 +111,8 @@ def estimate(request_file: Path, area_file: Path | None) -> None:
     show_plan(prepare(request, own_machine(request_file.absolute().parent), Limits(), cores), cores)
 
 
-def _place_of(store: str) -> str:
-    """The store as people name what is in it: by its path where it has one."""
+def _shown_store(store: str) -> str:
+    """The store as messages show it: its path if it is a folder, else its URI."""
     from mosaic_worker.store.address import SCHEMES
 
     parts = urlsplit(store)

@@ -1,4 +1,4 @@
-"""`mosaic sample-scene`: something to try the other commands on, without a network."""
+"""`mosaic sample-scene`: scenes to try the other commands with, without a network."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ import click
 
 @click.command("sample-scene")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 20), help="Number of scenes.")
 @click.option(
-    "--count", default=1, show_default=True, type=click.IntRange(1, 20), help="Scenes, each shifted and later."
+    "--side", default=2048, show_default=True, type=click.IntRange(64, 10980), help="Width and height in 10 m pixels."
 )
-@click.option("--side", default=2048, show_default=True, type=click.IntRange(64, 10980), help="Pixels of 10 m a side.")
-@click.option("--seed", default=0, show_default=True, help="Another number gives another landscape.")
-@click.option("--safe", is_flag=True, help="Each also as a Sentinel-2 product: a .SAFE in a zip.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
+@click.option("--safe", is_flag=True, help="Also write each as a zipped Sentinel-2 product (.SAFE).")
 def sample_scene(folder: Path, count: int, side: int, seed: int, safe: bool) -> None:
-    """Write synthetic Sentinel-2 scenes (not observations) into FOLDER.
+    """Create synthetic test scenes in FOLDER.
 
-    Each has bands as JPEG 2000 and as COG, a scene classification, and a STAC Item.
+    They are not observations. Each scene has bands as JPEG 2000 and as COG, a scene classification, and a STAC Item.
     """
     from mosaic_worker.synthetic import write_scenes
     from mosaic_worker.synthetic.safe import write_safe

@@ -1,4 +1,4 @@
-"""Requests in the database of this machine, as its one user asks for them and follows them."""
+"""Requests in the database of this machine: its one user submits and watches them."""
 
 import uuid
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from mosaic_api.database import Request
 from mosaic_api.local.installation import Installation
 from mosaic_api.requests import crud
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
-def ask(manifest: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, bool]:
-    """Ask for a mosaic, unless it was asked for before; what failed then is asked for anew.
+def submit(manifest: MosaicRequest, installation: Installation) -> tuple[uuid.UUID, bool]:
+    """Create a request, or find the one with the same name and spec; one that failed is replaced.
 
     Returns:
-        the id of its row, and whether the mosaic is there already.
+        the id of its row, and whether it has finished already.
 
     Raises:
-        Conflict: another one has the name.
+        Conflict: another request has the name.
     """
     name, settings = manifest.metadata.name, installation.settings
     with installation.database.transaction() as session:
@@ -41,19 +41,19 @@ def ask(manifest: MosaicRequest, installation: Installation) -> tuple[uuid.UUID,
         return request.id, False
 
 
-def follow(row: uuid.UUID, installation: Installation) -> Iterator[Request]:
-    """A request whenever it may have changed, until it is over.
+def watch(row: uuid.UUID, installation: Installation) -> Iterator[Request]:
+    """A request each time it may have changed, until it finishes.
 
     Raises:
-        RequestError: it was removed.
-        PassingError: the database does not answer.
+        RequestError: it was deleted.
+        PassingError: the database does not respond.
     """
-    for change in installation.database.changes(LOOK_SECONDS):
+    for change in installation.database.changes(POLL_SECONDS):
         if change is None or change == f"requests {row}":
             with installation.database.transaction() as session:
                 request = session.get(Request, row)
             if request is None or request.removed is not None:
-                raise RequestError("the request was removed")
+                raise RequestError("the request was deleted")
             yield request
             if request.over:
                 return

@@ -1,7 +1,7 @@
-"""Ctrl-C that is heard wherever it comes.
+"""Ctrl-C that is never lost.
 
-Python swallows an exception that is raised where nobody can catch it, as in callbacks of weak references and of C
-libraries, and with it the KeyboardInterrupt that was raised there; then it comes again a moment later.
+Python swallows an exception that is raised where no caller can catch it, as in callbacks of weak references and of C
+libraries. If it swallows a KeyboardInterrupt, this module raises it again a moment later.
 """
 
 import signal
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 AGAIN_SECONDS = 0.01
 
 
-def hear_interrupts() -> None:
-    """Let no Ctrl-C be lost, from now on in this process; call it in the main thread."""
+def keep_interrupts() -> None:
+    """Raise a swallowed Ctrl-C again, from now on in this process; call it in the main thread."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     sys.unraisablehook = _swallowed
 

@@ -1,0 +1,1 @@
+"""MosaicRequests in a Kubernetes cluster."""
