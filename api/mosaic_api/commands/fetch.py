@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from mosaic_crds.files import ITEM
 
-from mosaic_api.commands.backends.options import backend_of, backend_options
+from mosaic_api.commands.backends.options import with_backend
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,8 +42,8 @@ class File:
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: NAME]"
 )
-@backend_options
-def fetch(name: str, folder: Path | None, server: str | None, context: str | None, namespace: str | None) -> None:
+@with_backend
+def fetch(name: str, folder: Path | None, backend: "Backend") -> None:
     """Download COG, PNG and STAC Item of a mosaic.
 
     NAME is the name or the id of its request. Complete files are not downloaded again, and interrupted downloads
@@ -53,7 +53,6 @@ def fetch(name: str, folder: Path | None, server: str | None, context: str | Non
     from mosaic_worker.cli.progress import progress_bar
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    backend = backend_of(server, context, namespace)
     request = backend.find(name)
     if not request.status.get("result"):
         message = request.message or "wait until it finishes"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from mosaic_worker.cli.areas import area_option
 
-from mosaic_api.commands.backends.options import backend_of, backend_options
+from mosaic_api.commands.backends.options import with_backend
 
 if TYPE_CHECKING:
     from mosaic_api.commands.backends.base import Backend, RequestInfo
@@ -21,15 +21,8 @@ named = click.argument("name")
 @click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--watch", "watching", is_flag=True, help="Show progress until it finishes.")
 @area_option
-@backend_options
-def submit(
-    request_file: Path,
-    watching: bool,
-    area_file: Path | None,
-    server: str | None,
-    context: str | None,
-    namespace: str | None,
-) -> None:
+@with_backend
+def submit(request_file: Path, watching: bool, area_file: Path | None, backend: "Backend") -> None:
     """Submit REQUEST to a server or a cluster.
 
     REQUEST is a YAML or JSON file.
@@ -37,7 +30,6 @@ def submit(
     from mosaic_worker.cli.requests import read_request
 
     manifest = read_request(request_file, area_file)
-    backend = backend_of(server, context, namespace)
     spec = manifest.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     request = backend.submit(manifest.metadata.name, spec)
     click.echo(f"{request.name} is submitted ({request.id})", err=True)
@@ -47,13 +39,12 @@ def submit(
 
 @click.command()
 @click.argument("name", required=False)
-@backend_options
-def get(name: str | None, server: str | None, context: str | None, namespace: str | None) -> None:
+@with_backend
+def get(name: str | None, backend: "Backend") -> None:
     """List requests, or print one as JSON.
 
     NAME is the name or the id of a request, whose status is printed.
     """
-    backend = backend_of(server, context, namespace)
     if name is not None:
         click.echo(json.dumps(backend.find(name).status, indent=2, ensure_ascii=False))
         return
@@ -73,25 +64,23 @@ def get(name: str | None, server: str | None, context: str | None, namespace: st
 
 @click.command()
 @named
-@backend_options
-def watch(name: str, server: str | None, context: str | None, namespace: str | None) -> None:
+@with_backend
+def watch(name: str, backend: "Backend") -> None:
     """Show progress until a request finishes.
 
     NAME is the name or the id of the request.
     """
-    backend = backend_of(server, context, namespace)
     show_progress(backend, backend.find(name))
 
 
 @click.command()
 @named
-@backend_options
-def cancel(name: str, server: str | None, context: str | None, namespace: str | None) -> None:
+@with_backend
+def cancel(name: str, backend: "Backend") -> None:
     """Cancel a request.
 
     NAME is the name or the id of the request.
     """
-    backend = backend_of(server, context, namespace)
     request = backend.find(name)
     if request.terminal:
         click.echo(f"{request.name} has already finished ({request.phase})", err=True)

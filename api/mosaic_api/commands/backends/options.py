@@ -3,8 +3,9 @@
 import os
 import stat
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from mosaic_crds.errors import RequestError
@@ -16,8 +17,8 @@ DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_FILE = Path("~/.config/mosaic/token")
 
 
-def backend_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options `server`, `context` and `namespace` to a command."""
+def with_backend(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a backend to a command, which gets the `backend` that they select."""
     options = [
         click.option(
             "--server",
@@ -31,12 +32,17 @@ def backend_options(command: Callable[..., None]) -> Callable[..., None]:
             "--namespace", "-n", metavar="NAME", help="Kubernetes namespace.  [default: the one of the context]"
         ),
     ]
+
+    @wraps(command)
+    def called(server: str | None, context: str | None, namespace: str | None, **others: Any) -> None:
+        command(backend=_backend_of(server, context, namespace), **others)
+
     for option in reversed(options):
-        command = option(command)
-    return command
+        called = option(called)
+    return called
 
 
-def backend_of(server: str | None, context: str | None, namespace: str | None) -> "Backend":
+def _backend_of(server: str | None, context: str | None, namespace: str | None) -> "Backend":
     """The backend that the options select.
 
     Raises:
