@@ -158,7 +158,7 @@ def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path
     ("arguments", "told", "code"),
     [
         (("get", "nowhere"), "request nowhere not found; `mosaic get` lists all", 42),
-        (("get", "2d4a4a9e-7f5b-4f0a-8a3e-8f1c2a9e0b7d"), "there is no mosaic 2d4a4a9e", 42),
+        (("get", "2d4a4a9e-7f5b-4f0a-8a3e-8f1c2a9e0b7d"), "there is no request 2d4a4a9e", 42),
         (("get", "--namespace", "x"), "--namespace needs --context", 42),
         (("get", "--context", "nowhere"), "the kubeconfig", 42),
     ],

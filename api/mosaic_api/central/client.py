@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import httpx
+import httpx2
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import parse_json
 from mosaic_worker.sources.access.budget import Budget
@@ -55,11 +55,11 @@ class TokenRefused(Conflict):
         )
 
 
-class _Bearer(httpx.Auth):
+class _Bearer(httpx2.Auth):
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 
@@ -147,7 +147,7 @@ class Central:
         headers = {"Range": f"bytes={start}-"} if start else {}
         async with self._client(ANSWER_SECONDS) as client, client.stream("GET", path, headers=headers) as response:
             await _raise_refusal(response)
-            start = start if response.status_code == httpx.codes.PARTIAL_CONTENT else 0
+            start = start if response.status_code == httpx2.codes.PARTIAL_CONTENT else 0
             with target.open("r+b" if start else "wb") as file:
                 file.seek(start)
                 async for piece in response.aiter_raw():
@@ -177,9 +177,9 @@ class Central:
             await _raise_refusal(response)
             return await _body(response)
 
-    def _client(self, seconds: float) -> httpx.AsyncClient:
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
-        return httpx.AsyncClient(base_url=self._base, auth=self._auth, timeout=timeout)
+    def _client(self, seconds: float) -> httpx2.AsyncClient:
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
+        return httpx2.AsyncClient(base_url=self._base, auth=self._auth, timeout=timeout)
 
     def _within(self, seconds: float, call: Coroutine[Any, Any, Result]) -> Result:
         """The result of a call, which is cancelled after some seconds, or when the budget ends."""
@@ -194,7 +194,7 @@ class Central:
                 return loop.run_until_complete(task)
         except (TimeoutError, asyncio.CancelledError):
             raise PassingError("the central installation does not answer in time") from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError) as error:
             raise PassingError(f"the central installation does not answer ({type(error).__name__})") from None
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -213,7 +213,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx2.Response) -> bytes:
     """The body of a response that is not a file."""
     content = bytearray()
     async for piece in response.aiter_bytes():
@@ -223,14 +223,14 @@ async def _body(response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-async def _raise_refusal(response: httpx.Response) -> None:
+async def _raise_refusal(response: httpx2.Response) -> None:
     """Raise the error of a response, if it is one."""
     status = response.status_code
-    if status == httpx.codes.UNAUTHORIZED:
+    if status == httpx2.codes.UNAUTHORIZED:
         raise TokenRefused
     if response.has_redirect_location:
         raise PassingError(f"the central installation redirects to another URL; set {ENV_CENTRAL_URL} to that")
-    if status < httpx.codes.BAD_REQUEST:
+    if status < httpx2.codes.BAD_REQUEST:
         return
     try:
         problem = _document(await _body(response))

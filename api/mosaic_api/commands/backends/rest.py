@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.files import BY_NAME
-from mosaic_crds.json_input import parse_json
+from mosaic_crds.json_input import LARGEST_JSON, parse_json
 
 from mosaic_api.commands.backends.base import RequestInfo, retried, unknown
 
-TIMEOUT = httpx.Timeout(30, read=60)
+TIMEOUT = httpx2.Timeout(30, read=60)
 """Seconds; an event stream sends something every 15."""
 
 
@@ -34,7 +34,7 @@ class RestBackend:
         if not self._url.startswith(("http://", "https://")):
             raise RequestError(f"invalid server URL {url!r}; expected https://host")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=f"{self._url}/api/v1", headers=headers, timeout=TIMEOUT)
+        self._client = httpx2.Client(base_url=f"{self._url}/api/v1", headers=headers, timeout=TIMEOUT)
 
     def submit(self, name: str, spec: dict[str, Any]) -> RequestInfo:
         """Create a request."""
@@ -75,12 +75,12 @@ class RestBackend:
         path = f"/requests/{request.id}/files/{BY_NAME[file].key}"
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         with self._stream(path, headers) as response:
-            if start and response.status_code != httpx.codes.PARTIAL_CONTENT:
+            if start and response.status_code != httpx2.codes.PARTIAL_CONTENT:
                 raise PassingError(f"{self._url} cannot resume {file}: delete the .part file and try again")
             yield response.iter_raw()
 
     def _pages(self, **filters: str) -> Iterator[RequestInfo]:
-        address: str | None = str(httpx.URL("/requests", params=filters | {"limit": "200"}))
+        address: str | None = str(httpx2.URL("/requests", params=filters | {"limit": "200"}))
         while address:
             page = self._call("GET", address)
             yield from map(_info, page["requests"])
@@ -88,7 +88,7 @@ class RestBackend:
 
     def _own(self, address: str) -> str:
         """The path of the next page; the token is sent to no other host, even if the server names one."""
-        url = httpx.URL(address)
+        url = httpx2.URL(address)
         if url.is_absolute_url or url.host:
             raise PassingError(f"{self._url} names another server for the next page")
         return address.removeprefix("/api/v1")
@@ -96,16 +96,8 @@ class RestBackend:
     def _events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The Server-Sent Events of a path: the kind of each, and its data."""
         with self._stream(path, {"Accept": "text/event-stream"}) as response:
-            kind, data = "", ""
-            for line in response.iter_lines():
-                name, _, value = line.partition(":")
-                if not line and data:
-                    yield kind, self._parsed(data)
-                    kind = data = ""
-                elif name == "event":
-                    kind = value.strip()
-                elif name == "data":
-                    data += value.strip()
+            for event in httpx2.EventSource(response, LARGEST_JSON):
+                yield event.event, self._parsed(event.data)
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
         with self._explained():
@@ -120,7 +112,7 @@ class RestBackend:
             raise PassingError(str(error)) from None
 
     @contextmanager
-    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
         with self._explained(), self._client.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
@@ -131,11 +123,11 @@ class RestBackend:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise PassingError(f"{self._url} does not respond ({error}): {self._advice}") from None
 
 
-def _raise_for_status(response: httpx.Response, url: str) -> None:
+def _raise_for_status(response: httpx2.Response, url: str) -> None:
     """Turn a problem response into an error.
 
     Raises:
@@ -148,9 +140,9 @@ def _raise_for_status(response: httpx.Response, url: str) -> None:
         detail = str(parse_json(response.content, url)["detail"])
     except (RequestError, KeyError, TypeError):
         detail = f"{url} responds {response.status_code} {response.reason_phrase}"
-    if response.status_code == httpx.codes.UNAUTHORIZED:
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
         detail += " (the token is read from MOSAIC_TOKEN or ~/.config/mosaic/token)"
-    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+    if response.is_server_error or response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
         raise PassingError(detail)
     raise RequestError(detail)
 
