@@ -228,7 +228,7 @@ def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
             *whole, rest = (rest + chunk).split(b"\n")
             yield from (_JSON.decode(line.decode()) for line in whole if line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ApiError(0, f"the watch broke off: {error}") from error
+        raise ApiError(0, f"the watch was interrupted: {error}") from error
 
 
 def _only(name: str | None) -> dict[str, str]:
