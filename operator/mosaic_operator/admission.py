@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from mosaic_crds.source_kinds import SourceKind
 
-from mosaic_operator.observed import Turn
+from mosaic_operator.observed import Admission
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
@@ -21,13 +21,13 @@ def owner_of(request: RequestState, settings: Settings) -> Owner:
     return request.namespace, request.owner if request.namespace == settings.owners_namespace else ""
 
 
-def turns(
+def admissions(
     requests: Sequence[RequestState],
     begun: Collection[str],
     settings: Settings,
     served: Mapping[Owner, datetime] = MappingProxyType({}),
-) -> dict[str, Turn]:
-    """The turn of each running or waiting request.
+) -> dict[str, Admission]:
+    """The admission of each running or waiting request.
 
     Running requests keep their slot. A free slot goes to the namespace with the fewest running requests, in it to the
     owner with the fewest, among equals to the one admitted longest ago, and of an owner to the oldest request. Requests
@@ -59,11 +59,11 @@ def turns(
         admitted.append(request)
         if not queues[owner]:
             del queues[owner]
-    found = {request.uid: Turn(admitted=True, pods=usage.share(request.source_kind)) for request in admitted}
+    found = {request.uid: Admission(admitted=True, pods=usage.share(request.source_kind)) for request in admitted}
     for owner, queue in queues.items():
         running, limit = usage.limit(owner, queue[0]) or (0, "")
         for place, request in enumerate(queue):
-            found[request.uid] = Turn(admitted=False, ahead=running + place, limit=limit)
+            found[request.uid] = Admission(admitted=False, ahead=running + place, limit=limit)
     return found
 
 
@@ -93,7 +93,7 @@ class _Usage:
         self._reading[request.source_kind] += 1
 
     def share(self, kind: SourceKind | None) -> int | None:
-        """How many pods a request that is at work may have by its kind of source; None for any number."""
+        """The most pods of a running request with this kind of source; None for no limit."""
         return max(1, kind.processes // self._reading[kind]) if kind and kind.processes else None
 
     def rank(self, owner: Owner) -> tuple[int, datetime, int, datetime]:

@@ -56,7 +56,7 @@ class Cache:
         known = self.requests.get(key)
         if known is not None and version(known) and version(request) <= version(known):
             return False
-        self.moved = self.moved or known is None or _standing(known) != _standing(request)
+        self.moved = self.moved or known is None or _admission_state(known) != _admission_state(request)
         self.requests[key] = request.slim if request.whole else request
         return True
 
@@ -101,7 +101,7 @@ class Cache:
         return {job.step: job.state for job in of_name if job.owner == request.uid and not job.leaving}
 
 
-def _standing(request: RequestState) -> tuple[object, ...]:
-    """The state that turns depend on."""
+def _admission_state(request: RequestState) -> tuple[object, ...]:
+    """The state that admissions depend on."""
     out = request.over or request.deleting or request.execution.suspend
     return request.uid, out, request.working

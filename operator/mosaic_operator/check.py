@@ -42,9 +42,8 @@ async def check(environment: Mapping[str, str]) -> str:
     try:
         timeout = aiohttp.ClientTimeout(total=10)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/readyz") as answer:
-            said = (await answer.text()).strip()
             if answer.status != 200:
-                raise CheckError(f"the operator at {url} is not ready: {said}")
+                raise CheckError(f"the operator at {url} is not ready: {(await answer.text()).strip()}")
     except (aiohttp.ClientError, TimeoutError) as error:
         raise CheckError(f"the operator at {url} does not respond: {error or 'timed out'}; see its log") from None
     return "The API server serves MosaicRequests and accepts a sample, and the operator is ready"

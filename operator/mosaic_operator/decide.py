@@ -22,51 +22,51 @@ from mosaic_operator.settings import Settings
 from mosaic_operator.steps import finalizing, planning, running
 
 
-def decide(seen: Observed, settings: Settings, now: datetime) -> Decision:
+def decide(observed: Observed, settings: Settings, now: datetime) -> Decision:
     """Decide what to do about a request, and its new status.
 
     Args:
-        seen: the request, its Jobs and pods.
+        observed: the request, its Jobs and pods.
         settings: the operator's.
         now: with a time zone.
     """
-    decision = Decision(seen.request, now)
-    if seen.request.deleting:  # Kubernetes deletes Jobs only when no finalizer keeps the request
-        decision.delete = [job.name for job in _unfinished(seen)]
+    decision = Decision(observed.request, now)
+    if observed.request.deleting:  # Kubernetes deletes Jobs only when no finalizer keeps the request
+        decision.delete = [job.name for job in _unfinished(observed)]
         return decision
-    if seen.request.over:
-        _leave(seen, decision)
+    if observed.request.over:
+        _leave(observed, decision)
         return decision
-    _decide(seen, decision, settings)
-    if Phase(decision.status["phase"]).terminal and seen.request.started is not None:
-        decision.delete_secret = request_input_name(seen.request)
+    _decide(observed, decision, settings)
+    if Phase(decision.status["phase"]).terminal and observed.request.started is not None:
+        decision.delete_secret = request_input_name(observed.request)
     return decision
 
 
-def _decide(seen: Observed, decision: Decision, settings: Settings) -> None:
+def _decide(observed: Observed, decision: Decision, settings: Settings) -> None:
     """Decide about a request that has not finished."""
-    if seen.request.execution.cancel:
+    if observed.request.execution.cancel:
         decision.lifecycle.cancel()
-        _leave(seen, decision)
+        _leave(observed, decision)
         return
-    new = "conditions" not in seen.request.status
-    refusal = seen.request.unreadable or (_refusal(seen) if new else None) or _not_allowed(seen, settings)
+    new = "conditions" not in observed.request.status
+    refusal = observed.request.unreadable or (_refusal(observed) if new else None) or _not_allowed(observed, settings)
     if refusal is not None:
         decision.lifecycle.reject(refusal)
-        _leave(seen, decision)
+        _leave(observed, decision)
         return
     if new:
         decision.lifecycle.accept()
-    decision.give_up = lost(seen.pods or (), decision.now)
-    if seen.request.execution.suspend:
-        _pause(seen, decision)
+    decision.give_up = lost(observed.pods or (), decision.now)
+    if observed.request.execution.suspend:
+        _pause(observed, decision)
         decision.lifecycle.suspend()
-    elif not seen.turn.admitted:
-        if seen.request.started is not None:
-            _pause(seen, decision)
-        decision.lifecycle.wait(messages.waiting(seen.turn.ahead, seen.turn.limit))
+    elif not observed.admission.admitted:
+        if observed.request.started is not None:
+            _pause(observed, decision)
+        decision.lifecycle.wait(messages.waiting(observed.admission.ahead, observed.admission.limit))
     else:
-        _go_on(seen, decision, settings)
+        _go_on(observed, decision, settings)
 
 
 def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dict[str, Any]]:
@@ -87,51 +87,51 @@ def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dic
     yield {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
 
 
-def _go_on(seen: Observed, decision: Decision, settings: Settings) -> None:
-    _resume(seen, decision)
-    decision.again_in = decision.lifecycle.seconds_left(seen.request.execution.deadline)
+def _go_on(observed: Observed, decision: Decision, settings: Settings) -> None:
+    _resume(observed, decision)
+    decision.again_in = decision.lifecycle.seconds_left(observed.request.execution.deadline)
     if decision.again_in <= 0:
-        decision.lifecycle.exceed_deadline(seen.request.execution.deadline)
+        decision.lifecycle.exceed_deadline(observed.request.execution.deadline)
     else:
-        _advance(seen, decision, settings)
+        _advance(observed, decision, settings)
     if Phase(decision.status["phase"]).terminal:
-        _leave(seen, decision)
+        _leave(observed, decision)
 
 
-def _advance(seen: Observed, decision: Decision, settings: Settings) -> None:
-    problem = choose_image(seen, decision, settings)
+def _advance(observed: Observed, decision: Decision, settings: Settings) -> None:
+    problem = choose_image(observed, decision, settings)
     if problem is not None:
         decision.lifecycle.fail(problem)
         return
-    if "plan" not in decision.status and not planning(seen, decision, settings):
+    if "plan" not in decision.status and not planning(observed, decision, settings):
         return
-    if not holds(seen.request.status, Condition.TILES_READY) and not running(seen, decision, settings):
+    if not holds(observed.request.status, Condition.TILES_READY) and not running(observed, decision, settings):
         return
-    finalizing(seen, decision, settings)
+    finalizing(observed, decision, settings)
 
 
-def _refusal(seen: Observed) -> str | None:
+def _refusal(observed: Observed) -> str | None:
     """Why the request is invalid, if it is."""
     try:
-        load_request({key: value for key, value in seen.request.document.items() if key != "status"})
+        load_request({key: value for key, value in observed.request.document.items() if key != "status"})
     except RequestError as error:
         return str(error)
     return None
 
 
-def _not_allowed(seen: Observed, settings: Settings) -> str | None:
+def _not_allowed(observed: Observed, settings: Settings) -> str | None:
     """Why this installation refuses the request, if so. Checked each time, because others can write a status too."""
     try:
-        settings.allowed.check(seen.request.execution)
+        settings.allowed.check(observed.request.execution)
     except RequestError as error:
         return str(error)
     return None
 
 
-def _leave(seen: Observed, decision: Decision) -> None:
+def _leave(observed: Observed, decision: Decision) -> None:
     """Set the time to live of finished Jobs and delete the others. From now on the status is the only record."""
-    ttl = duration_seconds(seen.request.execution.ttl_after_finished)
-    for job in seen.jobs.values():
+    ttl = duration_seconds(observed.request.execution.ttl_after_finished)
+    for job in observed.jobs.values():
         if job.outcome is None:
             decision.delete.append(job.name)
         elif job.ttl is None:
@@ -139,22 +139,22 @@ def _leave(seen: Observed, decision: Decision) -> None:
             decision.change[job.name] = {"metadata": {"labels": labels}, "spec": {"ttlSecondsAfterFinished": ttl}}
 
 
-def _pause(seen: Observed, decision: Decision) -> None:
+def _pause(observed: Observed, decision: Decision) -> None:
     """Suspend Jobs. Kueue would resume a suspended Job, so a Job in a queue is deleted; records keep finished tiles."""
-    for job in _unfinished(seen):
-        if seen.request.execution.queue:
+    for job in _unfinished(observed):
+        if observed.request.execution.queue:
             decision.delete.append(job.name)
         elif not job.suspended:
             decision.change[job.name] = {"spec": {"suspend": True}}
 
 
-def _resume(seen: Observed, decision: Decision) -> None:
+def _resume(observed: Observed, decision: Decision) -> None:
     """Start, or resume after a pause; a request in a queue of Kueue is paused until Kueue starts its Job."""
-    decision.lifecycle.start(paused=seen.queued)
-    for job in _unfinished(seen):
-        if job.suspended and not seen.request.execution.queue:
+    decision.lifecycle.start(paused=observed.queued)
+    for job in _unfinished(observed):
+        if job.suspended and not observed.request.execution.queue:
             decision.change[job.name] = {"spec": {"suspend": False}}
 
 
-def _unfinished(seen: Observed) -> list[JobState]:
-    return [job for job in seen.jobs.values() if job.outcome is None]
+def _unfinished(observed: Observed) -> list[JobState]:
+    return [job for job in observed.jobs.values() if job.outcome is None]

@@ -22,7 +22,7 @@ _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunCont
 def failure_of(pod: PodState) -> Trouble:
     """Why a pod failed."""
     who, step = _who(pod), pod.step
-    told = _quoted(str((pod.answer or {}).get("message", "")))
+    answer = _quoted(str((pod.answer or {}).get("message", "")))
     if pod.reason == "DeadlineExceeded":
         advice = "raise execution.rangeDeadline" if step is Step.TILES else f"raise deadlines.{step} of the chart"
         found = ("Stuck", f"{who} timed out; {advice}, or check whether the sources are slow")
@@ -35,24 +35,24 @@ def failure_of(pod: PodState) -> Trouble:
     elif pod.reason == "Evicted":
         found = ("Evicted", f"{who} was evicted from its node: {_quoted(pod.message)}")
     elif pod.exit_code == RequestError.exit_code:
-        found = (REFUSED, told or f"{who} refused the request")
+        found = (REFUSED, answer or f"{who} refused the request")
     elif pod.exit_code == PassingError.exit_code:
-        found = (SOURCE_OR_STORE, told or f"{who} could not read a source or write to the store")
+        found = (SOURCE_OR_STORE, answer or f"{who} could not read a source or write to the store")
     elif pod.exit_code in {None, 137, 143}:
         found = ("Killed", f"{who} was killed from outside" + (f": {_quoted(pod.message)}" if pod.message else ""))
     else:
-        last = told or _quoted("".join(pod.said.strip().splitlines()[-1:]))
+        last = answer or _quoted("".join(pod.termination_message.strip().splitlines()[-1:]))
         found = (CRASHED, f"{who} ended with exit code {pod.exit_code}" + (f": {last}" if last else ""))
     return Trouble(*found)
 
 
-def failure(seen: Observed, step: Step) -> Trouble:
+def failure(observed: Observed, step: Step) -> Trouble:
     """Why the Job of a step failed: the refusal of a worker, or why the last pod that counts failed."""
-    job = seen.jobs[step]
+    job = observed.jobs[step]
     failed = sorted(
         (
             pod
-            for pod in seen.pods_of(step)
+            for pod in observed.pods_of(step)
             if pod.phase == "Failed"
             and not pod.disrupted
             and (not job.failed_indexes or pod.index in job.failed_indexes)  # the others were stopped with the Job
@@ -60,10 +60,10 @@ def failure(seen: Observed, step: Step) -> Trouble:
         key=lambda pod: (pod.exit_code == RequestError.exit_code, pod.ended or pod.created),
     )
     if not failed:
-        said = f" ({job.reason})" if job.reason else ""
+        reason = f" ({job.reason})" if job.reason else ""
         return Trouble(
             job.reason or "JobFailed",
-            f"the Job {job.name} failed{said}, and no pod is left that says why; submit the request again",
+            f"the Job {job.name} failed{reason}, and no pod is left to show why; submit the request again",
         )
     trouble = failure_of(failed[-1])
     tried = sum(pod.index == failed[-1].index for pod in failed)
@@ -72,24 +72,24 @@ def failure(seen: Observed, step: Step) -> Trouble:
     return Trouble(trouble.reason, messages.given_up(trouble.message, tried))
 
 
-def trouble(seen: Observed, step: Step, seconds_since: float) -> Trouble | None:
+def trouble(observed: Observed, step: Step, seconds_since: float) -> Trouble | None:
     """The problem of an unfinished step, if it has one.
 
     Args:
-        seen: the state, with pods.
+        observed: the state, with pods.
         step: the running step.
         seconds_since: seconds since its Job started.
     """
-    job = seen.jobs[step]
-    pods = seen.pods_of(step)
+    job = observed.jobs[step]
+    pods = observed.pods_of(step)
     for pod in pods:
-        found = None if pod.over else _does_not_start(pod, seen.refusals)
+        found = None if pod.over else _does_not_start(pod, observed.refusals)
         if found is not None:
             return found
-    if not pods and job.active == 0 and not job.suspended and seen.refusals:
-        return _not_created(job, seen.refusals[0])
-    if not any(not pod.over for pod in pods) and seconds_since > STARTING_SECONDS and seen.refusals:
-        return _not_created(job, seen.refusals[0])
+    if not pods and job.active == 0 and not job.suspended and observed.refusals:
+        return _not_created(job, observed.refusals[0])
+    if not any(not pod.over for pod in pods) and seconds_since > STARTING_SECONDS and observed.refusals:
+        return _not_created(job, observed.refusals[0])
     failed = [pod for pod in pods if pod.phase == "Failed" and not pod.disrupted]
     done = {pod.index for pod in pods if pod.phase == "Succeeded"}
     again = [pod for pod in failed if pod.index not in done]
@@ -135,13 +135,13 @@ def _does_not_start(pod: PodState, refusals: Sequence[str]) -> Trouble | None:
     return None
 
 
-def _not_created(job: JobState, said: str) -> Trouble:
-    quoted = _quoted(said)
-    if "exceeded quota" in said:
+def _not_created(job: JobState, refusal: str) -> Trouble:
+    quoted = _quoted(refusal)
+    if "exceeded quota" in refusal:
         return Trouble(
             "Quota", f"the namespace's quota allows no more pods of {job.name}: {quoted}; raise the quota, or wait"
         )
-    if "violates PodSecurity" in said:
+    if "violates PodSecurity" in refusal:
         return Trouble("PodSecurity", f"the namespace's policy refuses the pods of {job.name}: {quoted}")
     return Trouble("PodsRefused", f"Kubernetes creates no pods of {job.name}: {quoted}")
 

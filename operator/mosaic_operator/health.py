@@ -1,4 +1,4 @@
-"""HTTP endpoints for the kubelet, the chart's test and Prometheus, served by a thread of their own."""
+"""HTTP endpoints for the kubelet, the test of the chart and Prometheus, in a separate thread."""
 
 import asyncio
 import threading
@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from mosaic_operator.cluster import Cluster
 
 SILENT_SECONDS = 90
-"""After so long without an answer of the API server the operator is not ready."""
+"""The operator is not ready if the API server has not responded for this long."""
 STUCK_SECONDS = 120
-"""After so long in which the work did not get its turn, the operator is to be started again."""
+"""The operator is not healthy if the event loop has been blocked for this long; Kubernetes restarts it."""
 BEAT_SECONDS = 1
 
 
@@ -64,7 +64,7 @@ def serving(cluster: Cluster, registry: CollectorRegistry, port: int) -> Iterato
 
 
 async def _serve(app: web.Application, port: int, started: "Future[Callable[[], object]]") -> None:
-    """Serve until the callable that `started` gets is called."""
+    """Serve until somebody calls the result of `started`."""
     runner = web.AppRunner(app, handle_signals=False, access_log=None)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from mosaic_operator.observed import Observed
 from mosaic_operator.settings import Settings
 
 
-def choose_image(seen: Observed, decision: Decision, settings: Settings) -> Trouble | None:
+def choose_image(observed: Observed, decision: Decision, settings: Settings) -> Trouble | None:
     """Record the request's worker image in the new status.
 
     Without a plan it is the image of the settings: an unfinished planning Job with another image is deleted, so that a
@@ -23,7 +23,7 @@ def choose_image(seen: Observed, decision: Decision, settings: Settings) -> Trou
         Why the recorded image is not started, if so: it comes from another repository than the image of the settings.
         Its pods would get the store's credentials, and the status may have been written by others.
     """
-    current, job = settings.worker_pod.image, seen.jobs.get(Step.PLAN)
+    current, job = settings.worker_pod.image, observed.jobs.get(Step.PLAN)
     image = str(decision.status.get("workerImage") or (job.image if job is not None else current))
     if "plan" not in decision.status and (job is None or job.outcome is None):
         image = current

@@ -22,7 +22,6 @@ class JobState:
         name: the name of the Job.
         uid: the uid of the Job.
         image: the image of its worker.
-        completions: number of ranges.
         parallelism: the most pods at once.
         suspended: whether it is suspended.
         outcome: how it finished, if it has.
@@ -38,7 +37,6 @@ class JobState:
     name: str
     uid: str
     image: str
-    completions: int
     parallelism: int
     suspended: bool
     outcome: Literal["Complete", "Failed"] | None
@@ -61,7 +59,6 @@ class JobState:
             name=job["metadata"]["name"],
             uid=job["metadata"]["uid"],
             image=worker_image(spec["template"]["spec"]),
-            completions=spec.get("completions", 1),
             parallelism=spec.get("parallelism", 1),
             suspended=bool(spec.get("suspend")),
             outcome=ends[0]["type"] if ends else None,

@@ -11,8 +11,8 @@ from mosaic_operator.requests import RequestState
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The position of a request among all requests.
+class Admission:
+    """Whether a request may run now, and what it waits for.
 
     Attributes:
         admitted: whether it may run now.
@@ -36,14 +36,14 @@ class Observed:
         jobs: its Jobs by step, without those that are being deleted.
         pods: its pods; None if they were not read, because no decision needs them.
         refusals: messages of Kubernetes on why it creates or starts no pods, newest first.
-        turn: its position among all requests.
+        admission: whether it may run.
     """
 
     request: RequestState
     jobs: Mapping[Step, JobState]
     pods: Sequence[PodState] | None
     refusals: Sequence[str] = field(default_factory=tuple)
-    turn: Turn = Turn(admitted=True)
+    admission: Admission = Admission(admitted=True)
 
     @property
     def queued(self) -> bool:
@@ -53,6 +53,6 @@ class Observed:
         )
 
     def pods_of(self, step: Step) -> list[PodState]:
-        """The pods of the present Job of a step."""
+        """The pods of the current Job of a step."""
         job = self.jobs.get(step)
         return [pod for pod in self.pods or () if pod.step == step and job is not None and pod.job_uid == job.uid]

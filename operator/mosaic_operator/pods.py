@@ -15,7 +15,7 @@ from mosaic_operator.parsing import Document, controller, worker_image
 
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 LEFT_SECONDS = 15
-"""A pod whose deletion is overdue by this much is on a node that does not respond."""
+"""If the deletion of a pod is overdue by this much, its node does not respond."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class PodState:
         job_uid: the uid of its Job.
         index: its range, in a tiles Job.
         image: the image of its worker.
-        node: its node, if it is scheduled.
         created: when it was created.
         leaving_since: when its deletion is due; None if it is not being deleted.
         phase: Pending, Running, Succeeded or Failed.
@@ -38,7 +37,7 @@ class PodState:
         exit_code: the exit code of the worker, if it has finished.
         ended_by: why the worker ended, as Kubernetes calls it: Completed, Error, OOMKilled, …
         ended: when the worker ended.
-        said: the termination message.
+        termination_message: the termination message.
         waiting_for: why the worker does not start, as Kubernetes calls it: ErrImagePull, ContainerCreating, …
         waiting_message: the message with that reason.
         unplaced: why it cannot be scheduled; empty if it can.
@@ -52,7 +51,6 @@ class PodState:
     job_uid: str
     index: int | None
     image: str
-    node: str
     created: datetime
     leaving_since: datetime | None
     phase: str
@@ -61,7 +59,7 @@ class PodState:
     exit_code: int | None
     ended_by: str
     ended: datetime | None
-    said: str
+    termination_message: str
     waiting_for: str
     waiting_message: str
     unplaced: str
@@ -89,7 +87,6 @@ class PodState:
             job_uid=str((controller(pod, "batch/v1", "Job") or {}).get("uid", "")),
             index=int(index) if isinstance(index, str) and index.isdecimal() and len(index) < 10 else None,
             image=worker_image(spec),
-            node=spec.get("nodeName", ""),
             created=time_or_none(metadata["creationTimestamp"]) or datetime.min.replace(tzinfo=UTC),
             leaving_since=time_or_none(metadata.get("deletionTimestamp")),
             phase=status.get("phase", "Pending"),
@@ -98,7 +95,7 @@ class PodState:
             exit_code=ended.get("exitCode"),
             ended_by=ended.get("reason", ""),
             ended=time_or_none(ended.get("finishedAt")),
-            said=ended.get("message", ""),
+            termination_message=ended.get("message", ""),
             waiting_for=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
             unplaced=unplaced[0] if unplaced else "",
@@ -117,7 +114,7 @@ class PodState:
     def answer(self) -> dict[str, Any] | None:
         """The termination message of the worker, if it is a JSON object."""
         try:
-            found = parse_json(self.said, "a termination message")
+            found = parse_json(self.termination_message, "a termination message")
         except RequestError:
             return None
         return found if isinstance(found, dict) else None

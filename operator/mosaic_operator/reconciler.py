@@ -1,4 +1,4 @@
-"""Reconciles requests: observes a request, decides, acts, and writes its status once, until it has finished."""
+"""Reconciles requests: observes a request, decides, acts, and writes its status once."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ from mosaic_operator.jobs import JobState
 from mosaic_operator.kube import ApiError
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
-from mosaic_operator.observed import Observed, Turn
+from mosaic_operator.observed import Admission, Observed
 from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState
@@ -37,6 +37,7 @@ PENDING_SECONDS = 30
 REFUSED_SECONDS = 30
 """Interval at which a Job that Kubernetes refused is retried."""
 
+Now = Callable[[], datetime]
 log = logging.getLogger(__name__)
 
 
@@ -49,18 +50,11 @@ class Reconciler:
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        settings: Settings,
-        metrics: Metrics,
-        cache: Cache,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, cluster: Cluster, settings: Settings, metrics: Metrics, cache: Cache, now: Now = lambda: datetime.now(UTC)
     ) -> None:
-        """Set the cache of requests and Jobs, which others keep current."""
         self.queue: WorkQueue[Key] = WorkQueue()
         self.backoff: Backoff[Key] = Backoff()
-        self._cluster, self._settings, self._metrics, self._now = cluster, settings, metrics, now
-        self._cache = cache
+        self._cluster, self._settings, self._metrics, self._cache, self._now = cluster, settings, metrics, cache, now
         self._slots = Slots(cache, settings, now)
         self._looked: dict[str, tuple[float, int]] = {}
         self._giving_up = GivingUp(cluster, cache, self._slots, metrics, now)
@@ -81,11 +75,11 @@ class Reconciler:
                 await self._give_up(key, error)
                 return
             extra = {"request": "/".join(key)}
-            if not isinstance(error, ApiError | RetryLaterError):
-                log.exception("reconciling failed", extra=extra)
-            else:
+            if isinstance(error, ApiError | RetryLaterError):
                 soon = isinstance(error, RetryLaterError) or wait < 0.5
                 log.log(logging.DEBUG if soon else logging.WARNING, "%s; again in %.1f s", error, wait, extra=extra)
+            else:
+                log.exception("reconciling failed", extra=extra)
             self.queue.add_later(key, wait)
         else:
             self.backoff.worked(key)
@@ -108,11 +102,10 @@ class Reconciler:
             return
         if "conditions" not in request.status and not request.over and not request.deleting:
             request = await self._whole(request)
-        seen = await self._observe(request, self._slots.turn(request))
-        decision = decide(seen, self._settings, self._now())
+        observed = await self._observe(request, self._slots.admission(request))
+        decision = self._decide(observed)
         if (decision.create or decision.delete_secret) and not request.whole:
-            seen = replace(seen, request=await self._whole(request))
-            decision = decide(seen, self._settings, self._now())
+            decision = self._decide(replace(observed, request=await self._whole(request)))
         over = decision.status.get("phase") in TERMINAL
         if not over:  # otherwise after the status is written, because labelled Jobs leave the cache
             await self._change(decision)
@@ -127,6 +120,9 @@ class Reconciler:
             self.queue.add_later(key, max(PENDING_SECONDS, COSMETIC_SECONDS * len(self._cache.requests)))
         elif decision.again_in is not None:
             self.queue.add_later(key, decision.again_in)
+
+    def _decide(self, observed: Observed) -> Decision:
+        return decide(observed, self._settings, self._now())
 
     async def _whole(self, request: RequestState) -> RequestState:
         """Read a request with its whole spec."""
@@ -165,8 +161,7 @@ class Reconciler:
         request = RequestState(document) if document is not None else None
         if request is not None and request.labelled_finished and not request.deleting:
             if request.over:
-                seen = Observed(request, self._cache.jobs_of(request), None)
-                decision = decide(seen, self._settings, self._now())
+                decision = self._decide(Observed(request, self._cache.jobs_of(request), None))
                 await self._act(decision)
                 await self._change(decision)
             else:
@@ -189,27 +184,25 @@ class Reconciler:
 
     # -- observing and acting
 
-    async def _observe(self, request: RequestState, turn: Turn) -> Observed:
+    async def _observe(self, request: RequestState, admission: Admission) -> Observed:
         jobs = self._cache.jobs_of(request)
-        seen = Observed(request, jobs, None, turn=turn)
+        observed = Observed(request, jobs, None, admission=admission)
         if request.over or request.deleting or not self._must_look(request, jobs):
-            return seen
-        of_request = f"{LABEL_REQUEST}={request.name}"
+            return observed
         pods: list[PodState] = []
-        async for page in self._cluster.pods(request.namespace, of_request):
+        async for page in self._cluster.pods(request.namespace, f"{LABEL_REQUEST}={request.name}"):
             pods += [pod for pod in readable(PodState.of, page) if pod.job_uid]
         self._looked[request.uid] = (monotonic(), sum(job.failed for job in jobs.values()))
-        seen = replace(seen, pods=pods)
-        at_work = [(step, job) for step, job in jobs.items() if job.outcome is None]
+        observed = replace(observed, pods=pods)
         refusals: list[str] = []
-        for step, job in at_work:
+        for step, job in jobs.items():
             since = (self._now() - job.started).total_seconds() if job.started else 0
-            own = seen.pods_of(step)
-            if needs_refusals(job, own, since):
+            own = observed.pods_of(step)
+            if job.outcome is None and needs_refusals(job, own, since):
                 waiting = [pod.uid for pod in own if not pod.over]
                 about, reason = (waiting[0], "") if waiting else (job.uid, "FailedCreate")
                 refusals += await self._cluster.warnings_about(request.namespace, about, reason=reason)
-        return replace(seen, refusals=refusals)
+        return replace(observed, refusals=refusals)
 
     def _must_look(self, request: RequestState, jobs: Mapping[Step, JobState]) -> bool:
         """Whether to read pods: after the end of a Job, after a new failure, and periodically."""
@@ -220,8 +213,7 @@ class Reconciler:
             for step, job in jobs.items()
         ):
             return True
-        when, failed = self._looked.get(request.uid, (monotonic(), 0))
-        self._looked.setdefault(request.uid, (when, failed))
+        when, failed = self._looked.setdefault(request.uid, (monotonic(), 0))
         return bool(jobs) and (monotonic() - when >= LOOK_SECONDS or failed != sum(job.failed for job in jobs.values()))
 
     async def _act(self, decision: Decision) -> None:

@@ -77,7 +77,7 @@ async def compare(cluster: Cluster, settings: Settings, cache: Cache, tell: Call
         tell: called with the key of each request that lost an object.
 
     Raises:
-        ApiError: the API server refused or did not answer.
+        ApiError: the API server refused or did not respond.
     """
     requests = {request.uid: key for key, request in cache.requests.items()}
     jobs = {uid: key for key, of_request in cache.jobs.items() for uid in of_request}

@@ -19,7 +19,7 @@ async def delete_old(cluster: Cluster, settings: Settings, now: datetime) -> Non
     """Delete the requests that finished longer ago than the chart allows, page by page.
 
     Raises:
-        ApiError: the API server refused or did not answer.
+        ApiError: the API server refused or did not respond.
     """
     if settings.request_ttl is None:
         return

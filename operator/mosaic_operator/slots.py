@@ -1,4 +1,4 @@
-"""Which requests have a slot to run. Turns are computed when something changed, not at every reconciliation."""
+"""Which requests have a slot to run. Admissions are computed after changes, not at every reconciliation."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -6,10 +6,10 @@ from time import monotonic, process_time
 
 from mosaic_crds.lifecycle import Phase
 
-from mosaic_operator.admission import Owner, owner_of, turns
+from mosaic_operator.admission import Owner, admissions, owner_of
 from mosaic_operator.backoff import RetryLaterError
 from mosaic_operator.cache import Cache, Key
-from mosaic_operator.observed import Turn
+from mosaic_operator.observed import Admission
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
@@ -27,24 +27,24 @@ class Slots:
         """Set the cache of requests, which others keep current, and a clock with a time zone."""
         self._cache, self._settings, self._now = cache, settings, now
         self._served: dict[Owner, datetime] = {}
-        self._turns: Mapping[str, Turn] = {}
+        self._admissions: Mapping[str, Admission] = {}
         self._next = 0.0
         self._begun: dict[str, Key] = {}
         self._barred: set[str] = set()
 
-    def turn(self, request: RequestState) -> Turn:
-        """The turn of a request; an admitted one has a slot from now on.
+    def admission(self, request: RequestState) -> Admission:
+        """The admission of a request; an admitted one has a slot from now on.
 
         Raises:
-            RetryLaterError: the request is new, and its turn is not computed yet.
+            RetryLaterError: the request is new, and its admission is not computed yet.
         """
         if self._cache.moved and monotonic() >= self._next:
             self._compute()
-        found = self._turns.get(request.uid)
+        found = self._admissions.get(request.uid)
         if found is None:
             if self._cache.moved and not (request.over or request.deleting or request.execution.suspend):
-                raise RetryLaterError("its turn is not computed yet")
-            return Turn(admitted=False)
+                raise RetryLaterError("its admission is not computed yet")
+            return Admission(admitted=False)
         if found.admitted and request.uid not in self._begun:
             self._begun[request.uid] = request.namespace, request.name
             self._served[owner_of(request, self._settings)] = self._now()
@@ -62,7 +62,7 @@ class Slots:
         return [
             key
             for key, request in self._cache.requests.items()
-            if request.phase in WAITING and request.uid in self._turns and self._turns[request.uid].admitted
+            if request.phase in WAITING and request.uid in self._admissions and self._admissions[request.uid].admitted
         ]
 
     def of(self, key: Key) -> list[str]:
@@ -78,6 +78,6 @@ class Slots:
         self._cache.moved = False
         begun = process_time()
         requests = [request for request in self._cache.requests.values() if request.uid not in self._barred]
-        self._turns = turns(requests, self._begun, self._settings, self._served)
+        self._admissions = admissions(requests, self._begun, self._settings, self._served)
         took = process_time() - begun
         self._next = monotonic() + (SHARE * took if took > QUICK_SECONDS else 0)

@@ -14,89 +14,91 @@ from mosaic_operator.manifests import parallelism, step_manifests
 from mosaic_operator.observed import Observed
 from mosaic_operator.settings import Settings
 
+_ANSWERS: dict[Step, type[BaseModel]] = {Step.PLAN: PlanSummary, Step.FINALIZE: ResultStatus}
+"""The contents of termination messages."""
 LOOK_SECONDS = 10
 """Interval at which pods are read while a step runs: not every problem of a pod changes its Job."""
 
 
-def planning(seen: Observed, decision: Decision, settings: Settings) -> bool:
+def planning(observed: Observed, decision: Decision, settings: Settings) -> bool:
     """Plan the mosaic. The pod's termination message has the summary."""
-    job = _job(seen, decision, settings, Step.PLAN)
-    if job is not None and job.outcome == "Complete":
-        summary = _answer(seen, decision, Step.PLAN)
-        if summary is not None and not _fits(PlanSummary, summary):
-            decision.lifecycle.fail(_unreadable(Step.PLAN))
-            return False
-        if summary is not None:
-            decision.lifecycle.plan(summary)
-            return True
-    elif job is not None and job.outcome == "Failed":
-        decision.lifecycle.fail(failure(seen, Step.PLAN))
+    summary = _completed(observed, decision, settings, Step.PLAN)
+    if summary is None:
         return False
-    decision.lifecycle.planning(*_kept_from_working(seen, decision, Step.PLAN))
-    return False
+    decision.lifecycle.plan(summary)
+    return True
 
 
-def running(seen: Observed, decision: Decision, settings: Settings) -> bool:
+def running(observed: Observed, decision: Decision, settings: Settings) -> bool:
     """Compute the ranges of tiles."""
     ranges = decision.status["plan"]["ranges"]
-    job = _job(seen, decision, settings, Step.TILES, ranges)
+    job = _job(observed, decision, settings, Step.TILES, ranges)
     done = job.succeeded if job is not None else 0
     decision.lifecycle.count(done, ranges, _seconds_left(done, ranges, job, decision))
     if job is not None and job.outcome == "Complete":
         decision.lifecycle.computed(ranges)
         return True
     if job is not None and job.outcome == "Failed":
-        decision.lifecycle.fail(failure(seen, Step.TILES))
+        decision.lifecycle.fail(failure(observed, Step.TILES))
         return False
-    pods = parallelism(seen.request, settings, ranges, seen.turn.pods)
+    pods = parallelism(observed.request, settings, ranges, observed.admission.pods)
     if job is not None and job.parallelism != pods:
         decision.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
-    decision.lifecycle.computing(*_kept_from_working(seen, decision, Step.TILES))
+    decision.lifecycle.computing(*_kept_from_working(observed, decision, Step.TILES))
     return False
 
 
-def finalizing(seen: Observed, decision: Decision, settings: Settings) -> bool:
+def finalizing(observed: Observed, decision: Decision, settings: Settings) -> bool:
     """Merge the tiles and publish. The pod's termination message says where the results are."""
-    job = _job(seen, decision, settings, Step.FINALIZE)
-    if job is not None and job.outcome == "Complete":
-        result = _answer(seen, decision, Step.FINALIZE)
-        if result is not None and TILES_LEFT in result:
-            _compute_again(seen, decision, result[TILES_LEFT])
-            return False
-        if result is not None and not _fits(ResultStatus, result):
-            decision.lifecycle.fail(_unreadable(Step.FINALIZE))
-            return False
-        if result is not None:
-            decision.lifecycle.publish(result)
-            return True
-    elif job is not None and job.outcome == "Failed":
-        decision.lifecycle.fail(failure(seen, Step.FINALIZE))
+    result = _completed(observed, decision, settings, Step.FINALIZE)
+    if result is None:
         return False
-    decision.lifecycle.finalizing(*_kept_from_working(seen, decision, Step.FINALIZE))
-    return False
+    if TILES_LEFT in result:
+        _compute_again(observed, decision, result[TILES_LEFT])
+        return False
+    decision.lifecycle.publish(result)
+    return True
 
 
-def _compute_again(seen: Observed, decision: Decision, tiles: object) -> None:
+def _completed(observed: Observed, decision: Decision, settings: Settings, step: Step) -> dict[str, Any] | None:
+    """The answer of the completed step plan or finalize; None if it is not completed, which is recorded."""
+    job = _job(observed, decision, settings, step)
+    if job is not None and job.outcome == "Failed":
+        decision.lifecycle.fail(failure(observed, step))
+        return None
+    if job is not None and job.outcome == "Complete":
+        answer = _answer(observed, decision, step)
+        if answer is not None and (TILES_LEFT in answer or _fits(_ANSWERS[step], answer)):
+            return answer
+        if answer is not None:
+            decision.lifecycle.fail(_unreadable(step))
+            return None
+    record = decision.lifecycle.planning if step is Step.PLAN else decision.lifecycle.finalizing
+    record(*_kept_from_working(observed, decision, step))
+    return None
+
+
+def _compute_again(observed: Observed, decision: Decision, tiles: object) -> None:
     """Run the tiles Job again. Finished tiles stay in the store, so its pods compute the rest."""
-    decision.delete += [seen.jobs[step].name for step in (Step.TILES, Step.FINALIZE) if step in seen.jobs]
+    decision.delete += [observed.jobs[step].name for step in (Step.TILES, Step.FINALIZE) if step in observed.jobs]
     decision.lifecycle.recompute(tiles)
 
 
-def _job(seen: Observed, decision: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
+def _job(observed: Observed, decision: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
     """The Job of a step; None if it is missing and will be created."""
-    if step not in seen.jobs:
+    if step not in observed.jobs:
         decision.create += step_manifests(
-            seen.request, step, settings, decision.status["workerImage"], ranges, seen.turn.pods
+            observed.request, step, settings, decision.status["workerImage"], ranges, observed.admission.pods
         )
-    return seen.jobs.get(step)
+    return observed.jobs.get(step)
 
 
-def _answer(seen: Observed, decision: Decision, step: Step) -> dict[str, Any] | None:
+def _answer(observed: Observed, decision: Decision, step: Step) -> dict[str, Any] | None:
     """The answer of a completed step. If its pod is gone, the step runs again and finds its own results."""
-    for pod in seen.pods_of(step):
+    for pod in observed.pods_of(step):
         if pod.exit_code == 0 and pod.answer is not None:
             return pod.answer
-    decision.delete.append(seen.jobs[step].name)
+    decision.delete.append(observed.jobs[step].name)
     return None
 
 
@@ -117,17 +119,17 @@ def _unreadable(step: Step) -> Trouble:
     )
 
 
-def _kept_from_working(seen: Observed, decision: Decision, step: Step) -> tuple[Trouble | None, str]:
+def _kept_from_working(observed: Observed, decision: Decision, step: Step) -> tuple[Trouble | None, str]:
     """The problem of a running step, if any, and the queue that it waits in. Without pods the known problem stays."""
     decision.again_in = min(LOOK_SECONDS, decision.again_in or LOOK_SECONDS)
-    job = seen.jobs.get(step)
+    job = observed.jobs.get(step)
     found = None
-    if seen.pods is None:
+    if observed.pods is None:
         known = conditions_of(decision.status).get(Condition.DEGRADED, {})
         found = Trouble(known["reason"], known["message"]) if known.get("status") == "True" else None
     elif job is not None:
-        found = trouble(seen, step, (decision.now - job.started).total_seconds() if job.started else 0)
-    return found, messages.queued(seen.request.execution.queue or "") if seen.queued else ""
+        found = trouble(observed, step, (decision.now - job.started).total_seconds() if job.started else 0)
+    return found, messages.queued(observed.request.execution.queue or "") if observed.queued else ""
 
 
 def _seconds_left(done: int, ranges: int, job: JobState | None, decision: Decision) -> int | None:

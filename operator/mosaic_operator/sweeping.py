@@ -56,7 +56,7 @@ async def start(cluster: Cluster, settings: Settings, name: str, now: datetime) 
     """Start a sweep, unless one of this name exists.
 
     Raises:
-        ApiError: the API server refused or did not answer.
+        ApiError: the API server refused or did not respond.
     """
     found: list[str] = []
     for namespace in settings.namespaces or ("",):
@@ -90,7 +90,7 @@ async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> N
     """Give up the pods of sweeps on nodes that do not respond.
 
     Raises:
-        ApiError: the API server refused or did not answer.
+        ApiError: the API server refused or did not respond.
     """
     async for page in cluster.pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}"):
         for name in lost((pod for pod in readable(PodState.of, page) if pod.job_uid), now):

@@ -10,7 +10,7 @@ from mosaic_crds.worker_pod import Step
 from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.jobs import JobState
-from mosaic_operator.observed import Observed, Turn
+from mosaic_operator.observed import Admission, Observed
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings, settings_from
@@ -111,7 +111,7 @@ class World:
         self.pods: list[dict[str, Any]] = []
         self.secrets: set[str] = set()
         self.now = START
-        self.turn = Turn(admitted=True)
+        self.admission = Admission(admitted=True)
         self.refusals: list[str] = []
         self.created: list[str] = []
         self.events: list[tuple[str, str]] = []
@@ -129,7 +129,7 @@ class World:
             {step: JobState.of(job) for step, job in self.jobs.items()},
             [PodState.of(pod) for pod in self.pods] if look else None,
             self.refusals,
-            self.turn,
+            self.admission,
         )
         return decide(seen, self.settings, self.now)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.names import LABEL_OWNER
 from mosaic_crds.source_kinds import EARTH_DAILY
-from mosaic_operator.admission import owner_of, turns
+from mosaic_operator.admission import admissions, owner_of
 from mosaic_operator.cache import Cache
 from mosaic_operator.requests import RequestState
 from mosaic_operator.slots import Slots
@@ -28,7 +28,7 @@ def asked(number: int, namespace: str = "team", phase: str | None = None, age: i
 
 
 def admitted(requests, begun=(), **limits) -> list[str]:
-    return [uid for uid, turn in turns(requests, begun, settings(**limits)).items() if turn.admitted]
+    return [uid for uid, admission in admissions(requests, begun, settings(**limits)).items() if admission.admitted]
 
 
 @given(
@@ -38,7 +38,7 @@ def admitted(requests, begun=(), **limits) -> list[str]:
 )
 def test_limits_hold_no_place_stays_empty_and_nobody_at_work_is_stopped(given_requests, total, each):
     requests = [asked(number, *given_request) for number, given_request in enumerate(given_requests)]
-    found = turns(requests, (), settings(max_running=total, max_running_per_namespace=each))
+    found = admissions(requests, (), settings(max_running=total, max_running_per_namespace=each))
     at_work = [r for r in requests if r.phase in {"Planning", "Running", "Finalizing"}]
     waiting = [r for r in requests if r.phase in {None, "Pending", "Suspended"}]  # the last ones go on again
     assert all(found[r.uid].admitted for r in at_work)
@@ -82,8 +82,11 @@ def test_a_user_with_many_requests_does_not_keep_others_of_the_namespace_waiting
 
 def test_a_user_leaves_places_for_those_who_come_later():
     crowd = [owned(number, "ann", "Running") for number in range(6)] + [owned(number, "ann") for number in range(6, 50)]
-    found = turns([*crowd, owned(90, "bob")], (), settings(owners_namespace="team"))
-    assert [uid for uid, turn in found.items() if turn.admitted] == [*(f"u00{number}" for number in range(6)), "u090"]
+    found = admissions([*crowd, owned(90, "bob")], (), settings(owners_namespace="team"))
+    assert [uid for uid, admission in found.items() if admission.admitted] == [
+        *(f"u00{number}" for number in range(6)),
+        "u090",
+    ]
     assert (found["u006"].ahead, found["u006"].limit) == (6, "only 6 per user may run at once")
 
 
@@ -95,7 +98,7 @@ def test_they_take_turns_where_only_one_may_work(of):
     configured = settings(owners_namespace="team", max_running=1)
     order = ""
     for minute in range(9):
-        found = turns([request for queue in waiting.values() for request in queue], (), configured, served)
+        found = admissions([request for queue in waiting.values() for request in queue], (), configured, served)
         (chosen,) = [request for queue in waiting.values() for request in queue if found[request.uid].admitted]
         name = chosen.owner or chosen.namespace
         waiting[name].remove(chosen)
@@ -108,8 +111,8 @@ def test_who_forges_owners_where_nobody_vouches_for_them_gets_no_more_than_other
     forged = [owned(number, f"nobody-{number}", age=1) for number in range(50)]
     honest = [asked(number, "team", age=50) for number in range(60, 64)]
     elsewhere = settings(owners_namespace="the-api", max_running_per_namespace=4)
-    found = turns([*forged, *honest], (), elsewhere)
-    assert {uid for uid, turn in found.items() if turn.admitted} == {r.uid for r in honest}
+    found = admissions([*forged, *honest], (), elsewhere)
+    assert {uid for uid, admission in found.items() if admission.admitted} == {r.uid for r in honest}
 
 
 def test_those_let_in_count_before_their_status_says_so():
@@ -124,10 +127,10 @@ def test_the_suspended_take_no_place():
 
 def test_who_waits_knows_behind_how_many_and_for_which_limit():
     requests = [asked(1, phase="Running"), asked(2, age=9), asked(3, age=5)]
-    found = turns(requests, (), settings(max_running_per_namespace=1))
+    found = admissions(requests, (), settings(max_running_per_namespace=1))
     assert (found["u002"].ahead, found["u003"].ahead) == (1, 2)
     assert found["u003"].limit == "only 1 per namespace may run at once"
-    assert turns(requests, (), settings(max_running=1))["u002"].limit == "only 1 may run at once"
+    assert admissions(requests, (), settings(max_running=1))["u002"].limit == "only 1 may run at once"
 
 
 def earth(number: int, namespace: str = "team", phase: str | None = None) -> RequestState:
@@ -139,14 +142,14 @@ def earth(number: int, namespace: str = "team", phase: str | None = None) -> Req
 
 def test_requests_that_read_from_earth_daily_share_what_it_allows():
     requests = [earth(1, phase="Running"), earth(2, phase="Running"), earth(3), asked(4, phase="Running")]
-    found = turns(requests, (), settings())
+    found = admissions(requests, (), settings())
     assert [found[f"u00{number}"].pods for number in (1, 2, 3, 4)] == [3, 3, 3, None]
-    assert turns(requests[:1], (), settings())["u001"].pods == EARTH_DAILY.processes
+    assert admissions(requests[:1], (), settings())["u001"].pods == EARTH_DAILY.processes
 
 
 def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
     at_work = [earth(number, f"n{number}", "Running") for number in range(EARTH_DAILY.processes)]
-    found = turns([*at_work, earth(20, "late"), asked(21, "other")], (), settings())
+    found = admissions([*at_work, earth(20, "late"), asked(21, "other")], (), settings())
     assert {found[r.uid].pods for r in at_work} == {1}
     assert found["u021"].admitted
     waiting = found["u020"]
@@ -161,7 +164,7 @@ def test_users_take_turns_though_what_is_over_is_forgotten():
         cache.see_request("ADDED", dict(owned(number, "ann" if number < 5 else "bob", age=50 - number).document))
     order = []
     while cache.requests:
-        (key,) = [key for key, request in cache.requests.items() if places.turn(request).admitted]
+        (key,) = [key for key, request in cache.requests.items() if places.admission(request).admitted]
         request = cache.requests[key]
         order.append(request.owner)
         cache.remove(key, request.uid)

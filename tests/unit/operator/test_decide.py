@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.worker_pod import Step
-from mosaic_operator.observed import Turn
+from mosaic_operator.observed import Admission
 
 from support.operator.operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
 
@@ -262,12 +262,12 @@ def test_a_request_that_is_being_deleted_is_left_alone():
 
 def test_those_who_wait_are_told_behind_how_many():
     world = World()
-    world.turn = Turn(admitted=False, ahead=1, limit="only 1 per namespace may run at once")
+    world.admission = Admission(admitted=False, ahead=1, limit="only 1 per namespace may run at once")
     world.step()
     assert (world.status["phase"], world.created) == ("Pending", [])
     assert world.status["message"] == "Waiting behind 1 other request: only 1 per namespace may run at once"
     assert "startTime" not in world.status
-    world.turn = Turn(admitted=True)
+    world.admission = Admission(admitted=True)
     world.step()
     assert world.status["phase"] == "Planning"
 
@@ -277,7 +277,7 @@ def test_a_resumed_request_waits_for_its_turn_with_its_jobs_suspended():
     world.request["spec"]["execution"]["suspend"] = True
     world.step()
     world.request["spec"]["execution"]["suspend"] = False
-    world.turn = Turn(admitted=False, ahead=3, limit="only 3 may run at once")
+    world.admission = Admission(admitted=False, ahead=3, limit="only 3 may run at once")
     world.step()
     assert world.status["phase"] == "Pending"
     assert world.jobs[Step.TILES]["spec"]["suspend"] is True

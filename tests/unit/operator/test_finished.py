@@ -217,23 +217,23 @@ def test_a_large_request_is_held_without_its_scenes():
 
 def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypatch):
     computed = []
-    monkeypatch.setattr(slots, "turns", lambda *given: computed.append(1) or slots_turns(*given))
+    monkeypatch.setattr(slots, "admissions", lambda *given: computed.append(1) or slots_admissions(*given))
     cache = Cache()
     for number in range(100):
         cache.see_request("ADDED", request(f"r{number}", f"u{number}"))
     found = Slots(cache, settings(), lambda: START)
     for _ in range(10):
         for one in cache.requests.values():
-            found.turn(one)
+            found.admission(one)
     assert len(computed) == 1
     changed = request("r1", "u1") | {"status": {"phase": "Pending", "message": "another place"}}
     changed["metadata"]["resourceVersion"] = "2"
     cache.see_request("MODIFIED", changed)
-    found.turn(cache.requests["team", "r1"])
+    found.admission(cache.requests["team", "r1"])
     assert len(computed) == 1
 
 
-slots_turns = slots.turns
+slots_admissions = slots.admissions
 
 
 def test_requests_are_kept_for_ever_unless_the_chart_says_otherwise():
