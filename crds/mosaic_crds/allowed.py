@@ -1,4 +1,4 @@
-"""What requests may name in the cluster of an installation; its administrator decides."""
+"""Names of objects in the cluster that requests may use; the administrator lists them."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from mosaic_crds.spec import Execution
 
 @dataclass(frozen=True)
 class Allowed:
-    """The names that `spec.execution` may have; none by default.
+    """The names that `spec.execution` may contain; none by default.
 
     Attributes:
-        priority_classes: PriorityClasses. With system-node-critical, say, a request would evict the pods of others.
+        priority_classes: PriorityClasses. With system-node-critical, for example, a request would evict other pods.
         queues: LocalQueues of Kueue.
     """
 
@@ -22,7 +22,7 @@ class Allowed:
         """Refuse a name that is not allowed.
 
         Raises:
-            RequestError: there is one; the sentence says which names are allowed.
+            RequestError: the name is not allowed; the message lists the allowed names.
         """
         _expect("priorityClass", execution.priority_class, self.priority_classes)
         _expect("queue", execution.queue, self.queues)
@@ -31,5 +31,6 @@ class Allowed:
 def _expect(field: str, name: str | None, allowed: tuple[str, ...]) -> None:
     if name is None or name in allowed:
         return
-    instead = f"{' or '.join(allowed)} is allowed" if allowed else "none is allowed"
-    raise RequestError(f'spec.execution.{field} is "{name}"; {instead} in this installation', f"spec.execution.{field}")
+    instead = " or ".join(allowed) or "none"
+    path = f"spec.execution.{field}"
+    raise RequestError(f'{path} is "{name}"; this installation allows {instead}', path)

@@ -13,10 +13,10 @@ WGS84_NAME = (
     "^(?i:urn:ogc:def:crs:(ogc:[0-9.]*:crs84h?|epsg:[0-9.]*:(4326|4979))|(ogc:)?crs84h?|epsg:(4326|4979)|"
     "https?://www[.]opengis[.]net/def/crs/(ogc/[0-9.]+/crs84h?|epsg/[0-9.]+/(4326|4979)))$"
 )
-"""The names of WGS 84 that the member `crs` of GeoJSON before RFC 7946 may have."""
-OTHER_CRS = "longitudes and latitudes in WGS 84 are allowed (RFC 7946), so reproject the polygons to EPSG:4326"
+"""The names of WGS 84 that are accepted in the member `crs` of GeoJSON before RFC 7946."""
+OTHER_CRS = "use longitudes and latitudes in WGS 84 (RFC 7946): reproject the polygons to EPSG:4326"
 GEOJSON_COLLECTIONS = ("Feature", "FeatureCollection", "GeometryCollection")
-"""GeoJSON's types of objects that hold geometries."""
+"""GeoJSON types that contain geometries."""
 GEOJSON_TYPES = (
     *GEOJSON_COLLECTIONS, "Polygon", "MultiPolygon", "Point", "MultiPoint", "LineString", "MultiLineString",
 )  # fmt: skip
@@ -69,7 +69,7 @@ class NamedCrs(Model):
 
 
 def is_wgs84(name: str) -> bool:
-    """Whether a name in GeoJSON's old member `crs` means longitude and latitude in WGS 84."""
+    """Whether a name in the old GeoJSON member `crs` means WGS 84."""
     return re.match(WGS84_NAME, name) is not None
 
 
@@ -80,14 +80,14 @@ class Geometry(Model):
         Rule(
             server=None,
             holds=lambda geometry: all(map(_is_polygon, geometry.polygons)),
-            message="closed rings of at least 4 positions [longitude, latitude] within [-360, 360] and [-90, 90] are "
-            "allowed, nested as GeoJSON does for the type",
+            message="use closed rings of at least 4 positions [longitude, latitude] within [-360, 360] and [-90, 90], "
+            "nested as in GeoJSON for the type",
             field="coordinates",
         ),
         Rule(
             server=None,
             holds=lambda geometry: sum(len(ring) for rings in geometry.polygons for ring in rings) <= MOST_POSITIONS,
-            message=f"at most {MOST_POSITIONS:,} positions are allowed, so simplify the polygon",
+            message=f"it must have at most {MOST_POSITIONS:,} positions: simplify the polygon",
             field="coordinates",
         ),
     )
@@ -105,11 +105,9 @@ class Geometry(Model):
     @model_validator(mode="before")
     @classmethod
     def _refuse_collections(cls, given: Any) -> Any:
-        """Refuse a Feature or collection with advice; the API server would only name unknown fields."""
+        """Refuse a Feature or collection with advice; the API server would only list unknown fields."""
         if isinstance(given, dict) and given.get("type") in GEOJSON_COLLECTIONS:
-            raise broken(
-                f"Polygon or MultiPolygon is allowed, so give the geometry of the {given['type']} alone", "type"
-            )
+            raise broken(f"use Polygon or MultiPolygon: give only the geometry of the {given['type']}", "type")
         return given
 
     @property
@@ -137,13 +135,13 @@ class Area(Model):
             "self.bbox[2] <= 360.0 && self.bbox[2] - self.bbox[0] <= 360.0 && self.bbox[1] >= -90.0 && "
             "self.bbox[3] <= 90.0)",
             holds=_within_the_world,
-            message="[west, south, east, north] within [-360, 360] and [-90, 90] degrees is allowed, at most 360 wide",
+            message="use [west, south, east, north] within [-360, 360] and [-90, 90] degrees, at most 360 wide",
             field="bbox",
         ),
         Rule(
             server="!has(self.bbox) || (self.bbox[1] < self.bbox[3] && self.bbox[0] != self.bbox[2])",
             holds=lambda area: area.bbox is None or (area.bbox[1] < area.bbox[3] and area.bbox[0] != area.bbox[2]),
-            message="south must be less than north, and west not east (west > east crosses the antimeridian)",
+            message="south must be less than north, and west differ from east (west > east crosses the antimeridian)",
             field="bbox",
         ),
     )
@@ -160,5 +158,5 @@ class Area(Model):
     def _refuse_geojson(cls, given: Any) -> Any:
         """Refuse a GeoJSON object in place of an area, with advice."""
         if isinstance(given, dict) and given.get("type") in GEOJSON_TYPES:
-            raise broken("give its Polygon or MultiPolygon alone as area.geometry", "type")
+            raise broken("give only its Polygon or MultiPolygon, as area.geometry", "type")
         return given

@@ -1,7 +1,7 @@
 """`spec.composite`: how the observations of a pixel become one value.
 
-What people read of each method, and what the rules of the contract depend on, is in METHODS. How methods compute is in
-`mosaic_worker.composites`; a test holds the two equal.
+METHODS has titles, descriptions, and what the rules of the contract depend on. `mosaic_worker.composites` has the
+implementations; a test holds the two equal.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Of = Literal["product", "bands"]
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What people read of a composite method.
+    """The description of a composite method.
 
     Attributes:
         title: its name in a form.
@@ -60,7 +60,7 @@ class Composite(Model):
         Rule(
             server="has(self.percentile) == (self.method == 'percentile')",
             holds=lambda composite: (composite.percentile is not None) == (composite.method == "percentile"),
-            message="it must be given with method percentile, and with no other",
+            message="set it with method percentile, and only then",
             field="percentile",
         ),
         Rule(

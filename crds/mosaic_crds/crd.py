@@ -32,7 +32,7 @@ class ApiVersion:
 VERSIONS = (ApiVersion(VERSION, MosaicRequest, storage=True),)
 """All versions of the API, oldest first. Adding one needs a conversion webhook, or equal schemas."""
 CHANGEABLE = {"suspend", "parallelism", "cancel"}
-"""Fields of spec.execution that may change; all else of the spec stays."""
+"""Fields of spec.execution that may change; all other fields of the spec are immutable."""
 COLUMNS = (
     ("Phase", "string", ".status.phase", 0),
     ("Progress", "integer", ".status.progress.percent", 0),

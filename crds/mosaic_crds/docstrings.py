@@ -1,7 +1,7 @@
-"""What the docstrings below the fields of a model say of them.
+"""Reads the docstrings below the fields of a model.
 
-pydantic can take them over by itself, but reads the source of every model on import to do so: that was half of the time
-that a worker took to import the contract, and only a schema shows them.
+pydantic can do this too, but then it reads the source of every model on import. That took half of the time in which a
+worker imports the contract, and only schemas need the docstrings.
 """
 
 import ast
@@ -16,14 +16,14 @@ from pydantic_core import CoreSchema
 
 
 def field_docstrings(model: type) -> dict[str, str]:
-    """The docstrings of a class's attributes, by name; its bases' where it has none itself."""
+    """The docstrings of the attributes of a class, also inherited ones, by name."""
     found: dict[str, str] = {}
     for owner in model.__mro__:
         if owner.__module__.partition(".")[0] in {"pydantic", "enum", "builtins", "typing", "abc"}:
             continue
         body = ast.parse(dedent(getsource(owner))).body[0]
         if not isinstance(body, ast.ClassDef):
-            raise TypeError(f"{owner} is not the class that its source shows")
+            raise TypeError(f"{owner} is not the class in its source")
         for field, after in pairwise(body.body):
             match field, after:
                 case (
@@ -35,7 +35,7 @@ def field_docstrings(model: type) -> dict[str, str]:
 
 
 class DocumentedEnum(StrEnum):
-    """An enumeration whose members' docstrings are its description in schemas."""
+    """An enumeration that schemas describe with the docstrings of its members."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -1,4 +1,4 @@
-"""The error tree, and the exit codes by which the operator knows the kind of a failure."""
+"""The error tree, and the exit codes that tell the operator the kind of a failure."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ class RequestError(MosaicError):
     """The request, or what it refers to, is invalid. The same request would fail again, so it is not retried.
 
     Attributes:
-        field: of the request, that is to blame, such as spec.source.files.scenes[0].item; None where it is not known.
+        field: the field of the request that causes it, such as spec.source.files.scenes[0].item; None if unknown.
     """
 
     exit_code = 42

@@ -1,4 +1,4 @@
-"""What all models of the contract share: how they are written, and rules that Python and the API server both check."""
+"""The base of all models of the contract, and rules that both Python and the API server check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ def broken(message: str, field: str | None = None) -> PydanticCustomError:
     """The error of a value that is not allowed.
 
     Args:
-        message: what is allowed.
-        field: the field that is meant, of the model that raises it; the whole if None.
+        message: what to do, such as "use a date" or "it must be a date".
+        field: the field of the model that is wrong; the whole model if None.
     """
     return PydanticCustomError("rule", "{message}", {"message": message, "field": field and to_camel(field)})
 
@@ -42,12 +42,11 @@ class Rule:
     """A rule that concerns a whole model.
 
     Attributes:
-        server: the rule for the API server: Common Expression Language, `self` being the model as it is written; or a
-            schema, where CEL cannot see a field because a structural schema has no type for it; None where the server
-            can check neither way.
+        server: the rule for the API server: an expression in CEL, in which `self` is the model; or a schema, if CEL
+            cannot see a field because a structural schema has no type for it; None if the server cannot check it.
         holds: the same rule for Python.
-        message: what is allowed, for the person who broke it.
-        field: the field that is wrong when the rule is broken, if it is one.
+        message: what to do if it is broken.
+        field: the field that is wrong if it is broken; None for the whole model.
     """
 
     server: str | dict[str, Any] | None
@@ -63,7 +62,7 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
-        alias_generator=to_camel,  # documents have the names that the API server knows, and no others
+        alias_generator=to_camel,  # documents use only the names that the API server knows
         allow_inf_nan=False,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -96,31 +95,26 @@ def _validation(expression: str, rule: Rule) -> dict[str, str]:
 
 
 def exactly_one(*fields: str) -> Rule:
-    """Of several fields one is given, and no other."""
+    """Exactly one of several fields is given."""
     return Rule(
         server=" + ".join(f"(has(self.{to_camel(field)}) ? 1 : 0)" for field in fields) + " == 1",
         holds=lambda model: sum(getattr(model, field) is not None for field in fields) == 1,
-        message=f"exactly one of {', '.join(to_camel(field) for field in fields)} must be given",
+        message=f"give exactly one of {', '.join(to_camel(field) for field in fields)}",
     )
 
 
 def distinct(field: str) -> Rule:
-    """A list, if it is given, holds nothing twice."""
+    """A list, if it is given, has no duplicates."""
     return Rule(
         server=f"!has(self.{field}) || self.{field}.all(x, self.{field}.exists_one(y, y == x))",
         holds=lambda model: len(set(getattr(model, field) or ())) == len(getattr(model, field) or ()),
-        message="it must not name anything twice",
+        message="it must not contain duplicates",
         field=field,
     )
 
 
 def at_most(field: str, longest: str) -> Rule:
-    """A duration, if it is given, is not longer than another one.
-
-    Args:
-        field: of the model.
-        longest: such as 30d.
-    """
+    """A duration, if it is given, is at most another one, such as 30d."""
     name, limit = f"self.{to_camel(field)}", duration_seconds(longest)
     seconds = " + ".join(
         f"{name}.findAll('[0-9]+{unit}').map(x, int(x.replace('{unit}', ''))).sum() * {factor}"
@@ -139,9 +133,9 @@ class Text:
     """A string of a certain form.
 
     Attributes:
-        pattern: a regular expression for the whole of it, of what Rust, Go and Python understand alike.
-        longest: characters.
-        form: the form in words.
+        pattern: a regular expression for the whole string, which Rust, Go and Python interpret in the same way.
+        longest: the maximum number of characters.
+        form: what to use, in words, such as "a band name".
     """
 
     pattern: str
@@ -149,12 +143,12 @@ class Text:
     form: str
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
-        """A string schema whose error says the form in words."""
+        """A string schema with the form in its error message."""
         return core_schema.custom_error_schema(
             core_schema.str_schema(pattern=f"^{self.pattern}$", max_length=self.longest, strict=True),
             custom_error_type="rule",
             custom_error_message="{message}",
-            custom_error_context={"message": f"{self.form} is allowed"},
+            custom_error_context={"message": f"use {self.form}"},
         )
 
 
@@ -162,10 +156,10 @@ def duration_seconds(text: str) -> int:
     """Seconds of a duration such as 15m, 6h or 1d12h.
 
     Raises:
-        ValueError: it is no duration.
+        ValueError: it is not a duration.
     """
     if not fullmatch(DURATION, text):
-        raise ValueError(f"{text!r} is no duration such as 15m, 6h or 1d12h")
+        raise ValueError(f"{text!r} is not a duration such as 15m, 6h or 1d12h")
     return sum(int(number) * _UNITS[unit] for number, unit in findall(r"([0-9]+)([smhd])", text))
 
 
@@ -178,20 +172,18 @@ def _moment(value: object) -> object:
         pass
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    raise broken("a time such as 2024-07-01T19:03:11Z (UTC if it names no zone), or a date is allowed")
+    raise broken("use a time such as 2024-07-01T19:03:11Z (UTC without a time zone), or a date")
 
 
 def _interval(value: str) -> str:
-    """A text of the form of an interval, its times in UTC."""
+    """An interval with its times in UTC."""
     try:
         return interval(value)
     except ValueError as error:
-        raise broken(f"{_INTERVAL} is allowed ({error})") from None
+        raise broken(f"use {_INTERVAL} ({error})") from None
 
 
-_INTERVAL = (
-    "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (times are UTC if they name no zone)"
-)
+_INTERVAL = "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (UTC without a time zone)"
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
@@ -206,16 +198,16 @@ Interval = Annotated[
 """A time or an interval, each time in UTC with a Z."""
 Duration = Annotated[str, Text(DURATION, 32, "a duration such as 15m, 6h or 1d12h")]
 DnsName = Annotated[
-    str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "a name of at most 63 small letters, digits and hyphens")
+    str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "at most 63 lower-case letters, digits and hyphens")
 ]
 BandName = Annotated[
-    str, Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16,")
+    str, Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16")
 ]
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-"""Text without control characters, which a terminal might obey and a database might refuse."""
+"""Text without control characters, which terminals may execute and databases may refuse."""
 LARGEST_NUMBER = 1e18
-"""Of a number that pixels are compared or calculated with. The API server compares limits of whole numbers as int64."""
+"""Limit of numbers that pixels are compared or computed with. The API server compares integers as int64."""
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Reference = Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_CONTROL)]
-"""A path or URL; which ones may be read is decided where they are."""
+"""A path or URL; the reader decides whether it may be read."""
 Percent = Annotated[float, Field(ge=0, le=100)]

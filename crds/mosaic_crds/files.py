@@ -1,4 +1,4 @@
-"""The files of a published mosaic: the one list of their keys, names, types and titles."""
+"""The files of a published mosaic: their keys, names, types and titles."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,8 +1,7 @@
-"""Reads JSON that others wrote: uploads, bodies of calls, STAC, responses and requests, by one rule.
+"""Reads JSON from outside, such as uploads, request bodies, STAC and responses, by one rule.
 
-The rule is that of I-JSON (RFC 7493): UTF-8, each name once in an object, numbers that a double can hold, no lone
-surrogates. Besides, no NUL, which PostgreSQL cannot store, and no more levels or bytes than anybody needs. What breaks
-the rule is refused, and never changed to something else.
+The rule is I-JSON (RFC 7493): UTF-8, unique names in an object, numbers that fit a double, no lone surrogates. In
+addition: no NUL, which PostgreSQL cannot store, and limited depth and size. Other JSON is refused, never changed.
 """
 
 import json
@@ -15,9 +14,9 @@ from mosaic_crds.errors import RequestError
 LARGEST_JSON = 16 * 2**20
 """Bytes of a document."""
 DEEPEST_JSON = 64
-"""Levels of lists and objects; a STAC Item and a MosaicRequest have about 10."""
+"""Levels of lists and objects; STAC Items and MosaicRequests have about 10."""
 KEPT_LEVELS = 2 * DEEPEST_JSON
-"""Of a text that is nested too deeply for Python's own decoder."""
+"""Levels that are kept of a text that is nested too deeply for the decoder of Python."""
 LONGEST_KEY_SHOWN = 60
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -25,7 +24,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class _Refused(Exception):  # noqa: N818 (it never leaves this module)
-    """What is wrong with a value, and the steps that lead to it, the last one first."""
+    """What is wrong with a value, and the steps to it, innermost first."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -34,18 +33,18 @@ class _Refused(Exception):  # noqa: N818 (it never leaves this module)
 
 
 def parse_json(content: str | bytes, where: str, largest: int = LARGEST_JSON) -> Any:
-    """The value in a JSON text that others wrote.
+    """Parse a JSON text from outside.
 
     Args:
         content: the text; bytes are UTF-8.
         where: the name of the document, for messages.
-        largest: bytes, or characters of a str, that it may have.
+        largest: the maximum number of bytes, or of characters of a str.
 
     Raises:
-        RequestError: it is not JSON that meets the rule; one sentence says why, and `field` says where.
+        RequestError: it is not JSON that meets the rule; `field` has the place.
     """
     if len(content) > largest:
-        raise RequestError(f"{where} has more than the {largest} bytes that are allowed")
+        raise RequestError(f"{where} exceeds {largest} bytes")
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
@@ -57,17 +56,17 @@ def parse_json(content: str | bytes, where: str, largest: int = LARGEST_JSON) ->
         raise RequestError(f"{where} is not JSON (line {error.lineno}: {error.msg})") from None
     except RecursionError:
         raise RequestError(f"{where} is nested more than {DEEPEST_JSON} levels deep") from None
-    except ValueError:  # Python reads no integer of more than 4,300 digits
+    except ValueError:  # Python refuses integers of more than 4,300 digits
         raise RequestError(f"{where} has a number with too many digits") from None
     check_json(value, where)
     return value
 
 
 class ShallowDecoder(json.JSONDecoder):
-    """Decodes JSON of any depth: if it is too deep for Python's own decoder, deep values become the text "...".
+    """Decodes JSON of any depth: if it is too deep for the decoder of Python, deep values become the text "...".
 
-    For lists and watches of an API server, which holds objects of up to 10,000 levels: one object of one user would
-    hide those of all others. So much is kept that the rule above still refuses a request that was cut.
+    API servers accept objects of up to 10,000 levels. Without this, one such object of one user makes a list or watch
+    unreadable. The rule above still refuses a request that was cut.
     """
 
     def decode(self, s: str, *arguments: Any) -> Any:
@@ -79,19 +78,18 @@ class ShallowDecoder(json.JSONDecoder):
 
 
 def read_json_of_any_depth() -> None:
-    """Let `json.loads` of this process read what is nested too deeply for Python.
+    """Make `json.loads` of this process read JSON of any depth.
 
-    Libraries of Kubernetes call it for lists and for each line of a watch, and take no other decoder. Where it raises
-    RecursionError on one object, which anybody with a namespace may create, nothing is read of all the others.
+    Kubernetes libraries use it for lists and watches, and accept no other decoder.
     """
     json._default_decoder = ShallowDecoder()  # type: ignore[attr-defined]
 
 
 def check_json(value: Any, where: str) -> None:
-    """Refuse a value, read from JSON or YAML, that does not meet the rule.
+    """Check that a value from JSON or YAML meets the rule.
 
     Raises:
-        RequestError: it does not; `field` says which part.
+        RequestError: it does not; `field` has the place.
     """
     try:
         _check(value, 1)
@@ -100,10 +98,9 @@ def check_json(value: Any, where: str) -> None:
 
 
 def storable(value: Any, level: int = 1) -> Any:
-    """A value as PostgreSQL can store it as JSON.
+    """A value that PostgreSQL can store as JSON, for values that nobody could refuse, such as requests of kubectl.
 
-    NUL and lone surrogates become U+FFFD, numbers that are not finite become null, and what is too deep becomes "...".
-    For values that must be kept although nobody could refuse them, such as a request that was made with kubectl.
+    NUL and lone surrogates become U+FFFD, numbers that are not finite become null, and deep values become "...".
     """
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
@@ -119,7 +116,7 @@ def storable(value: Any, level: int = 1) -> Any:
 
 
 def _cut(text: str) -> str:
-    """A text of JSON with `"..."` in place of what is nested too deeply."""
+    """A JSON text with `"..."` in place of values that are nested too deeply."""
     kept: list[str] = []
     level = begin = 0
     for token in _TOKENS.finditer(text):
@@ -181,6 +178,6 @@ def _error(refused: _Refused, where: str) -> RequestError:
 
 
 def _shown(key: str) -> str:
-    """A name as it may be shown, shortened."""
+    """A name for messages: printable and shortened."""
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key[:LONGEST_KEY_SHOWN])
     return printable if len(key) <= LONGEST_KEY_SHOWN else f"{printable}..."

@@ -1,6 +1,6 @@
 """The names that the packages share: in the API and in a store.
 
-Every name follows from its inputs alone, so that a second run finds the first one's work.
+Every name depends only on its inputs, so a second run finds the work of the first.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def work_prefix(uid: str) -> str:
 
 
 def uid_of_work(key: str) -> str:
-    """The uid of the request to whose unfinished work an object belongs."""
+    """The uid of the request that an object of unfinished work belongs to."""
     return key.removeprefix(WORK_FOLDER).split("/", 1)[0]
 
 
@@ -95,5 +95,5 @@ def dataset_prefix(dataset_id: str) -> str:
 
 
 def dataset_key(dataset_id: str, role: str, mark: str, suffix: str) -> str:
-    """A file of a dataset; by its mark no other file has its name."""
+    """A file of a dataset; the mark makes its name unique."""
     return f"{dataset_prefix(dataset_id)}{role}-{mark[:16]}{suffix}"

@@ -1,4 +1,4 @@
-"""Reads the document in a text: YAML as Kubernetes reads it, without its dangerous features."""
+"""Reads a YAML or JSON document as Kubernetes does, without the dangerous features of YAML."""
 
 import re
 from collections.abc import Hashable
@@ -9,21 +9,21 @@ import yaml
 from mosaic_crds.errors import RequestError
 
 LARGEST_REQUEST = 2**20
-"""Bytes; the API server keeps no object much larger (etcd's limit is 1.5 MiB)."""
+"""Bytes; etcd limits objects to 1.5 MiB."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which times stay text and 1e-6 is a number, and that has neither aliases nor fields given twice."""
+    """YAML in which times stay text and 1e-6 is a number, without aliases and duplicate fields."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases: nested ones turn a small text into a huge document."""
+        """Refuse aliases: nested aliases expand a small text to a huge document."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed in a request")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a duplicate field, of which one would silently win."""
+        """Refuse duplicate fields, of which only the last would count."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
@@ -47,29 +47,29 @@ def read_document(text: str, where: str) -> dict[Any, Any]:
 
     Args:
         text: the text.
-        where: the name of the file or variable that it stood in, for messages.
+        where: the name of its file or variable, for messages.
 
     Raises:
-        RequestError: there is none, or more than one; one sentence says why.
+        RequestError: it does not contain exactly one.
     """
     if len(text.encode(errors="replace")) > LARGEST_REQUEST:
-        raise RequestError(f"{where} is larger than 1 MiB, which no MosaicRequest is")
+        raise RequestError(f"{where} is larger than 1 MiB, the limit of a MosaicRequest")
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 (a safe loader, restricted further)
     except yaml.MarkedYAMLError as error:
         if error.problem == "but found another document":
-            raise RequestError(f"{where} holds several documents; give each MosaicRequest a file of its own") from None
+            raise RequestError(f"{where} has several documents; put each MosaicRequest into its own file") from None
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise RequestError(f"{where} is neither YAML nor JSON ({line}{error.problem})") from None
     except yaml.reader.ReaderError:
-        raise RequestError(f"{where} is neither YAML nor JSON (it holds characters that no text has)") from None
+        raise RequestError(f"{where} is neither YAML nor JSON (it contains binary data)") from None
     except yaml.YAMLError as error:
         raise RequestError(f"{where}: {error}") from None
     except RecursionError:
         raise RequestError(f"{where} is nested too deeply for a MosaicRequest") from None
     except ValueError:
-        raise RequestError(f"{where} holds a number that cannot be read") from None
+        raise RequestError(f"{where} contains a number with too many digits") from None
     if not isinstance(document, dict):
-        held = "nothing" if document is None else "no mapping of fields"
-        raise RequestError(f"{where} holds {held}; a MosaicRequest begins with apiVersion, kind, metadata and spec")
+        found = "is empty" if document is None else "is not a mapping of fields"
+        raise RequestError(f"{where} {found}; a MosaicRequest has apiVersion, kind, metadata and spec")
     return document

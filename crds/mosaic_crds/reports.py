@@ -1,6 +1,6 @@
 """The last handler of every command: an unexpected error becomes one sentence and a report in a file.
 
-The report is the traceback, without the values of variables and without what looks like a secret.
+The report is the traceback, without the values of variables and without secrets.
 """
 
 import errno
@@ -18,11 +18,11 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Exit code when the output is closed, as shells return it (128 + SIGPIPE)."""
 MOST_FRAMES = 200
-"""Of a traceback; one of endless recursion has a thousand."""
+"""Maximum frames of a traceback; infinite recursion has a thousand."""
 LONGEST_MESSAGE = 300
-"""Characters of an error's own message in the sentence."""
+"""Characters of the message of an error in the sentence."""
 SHORTEST_SECRET = 6
-"""Characters: shorter values of the environment are not looked for, because they occur by chance."""
+"""Characters: shorter values of the environment are not removed, because they also occur by chance."""
 
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|TOKEN|KEY|CREDENTIAL|CONNECTION|SAS|DATABASE", re.IGNORECASE)
 _NAMED = r"\b([\w-]*(?:password|secret|token|signature|key))(['\"]?\s*[=:]\s*['\"]?)[^\s'\"&;,]+"
@@ -59,24 +59,24 @@ def guarded(command: str, main: Callable[[], int]) -> int:
 
 
 def drop_output() -> None:
-    """Write to nowhere from now on what nobody reads; the interpreter flushes once more at its end."""
+    """Discard all further output; the interpreter flushes once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def plain_output() -> None:
-    """Let no letter that the terminal does not know be an error, as with LANG=C."""
+    """Escape characters that the encoding of the terminal lacks, as with LANG=C, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def reported(error: BaseException) -> str:
-    """One sentence about an unexpected error, and where the report is; without a place for it, it is printed here."""
+    """One sentence about an unexpected error and the path of its report, which is printed if no file can be written."""
     sentence = sentence_of(error)
     try:
         report = report_of(error)
     except (MemoryError, RecursionError):
-        return f"{sentence}; there was no memory left for a report"
+        return f"{sentence}; there is no memory left for a report"
     path = _written(report)
     if path is not None:
         return f"{sentence}; the full report is in {path}"
@@ -85,14 +85,14 @@ def reported(error: BaseException) -> str:
 
 
 def sentence_of(error: BaseException) -> str:
-    """What happened, for the person at the terminal."""
+    """What happened, for the user."""
     match error:
         case RecursionError():
-            return "what was read is nested too deeply"
+            return "the input is nested too deeply"
         case MemoryError():
             return "possibly out of memory; use fewer workers, or a machine with more memory"
         case UnicodeEncodeError(encoding=encoding):
-            return f"the encoding {encoding} of this environment has not all letters of a name; set LANG=C.UTF-8"
+            return f"the encoding {encoding} of this environment lacks characters of a name; set LANG=C.UTF-8"
         case OSError(strerror=str(said)):
             return _of_system(error, said)
     text = " ".join(scrubbed(str(error)).split())
@@ -116,7 +116,7 @@ def report_of(error: BaseException) -> str:
 
 
 def scrubbed(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """A text without what looks like a secret: parts of URLs, tokens, and values of the environment that are some."""
+    """A text without likely secrets: parts of URLs, tokens, and secret values of the environment."""
     for pattern, put in _SCRUBBED:
         text = pattern.sub(put, text)
     for name, value in (os.environ if environment is None else environment).items():
@@ -126,7 +126,7 @@ def scrubbed(text: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def _written(report: str) -> Path | None:
-    """The file of a report, which nobody else may read; None if there is no folder for it."""
+    """Write a report to a file that only this user can read. Return its path; None if no folder is writable."""
     import tempfile  # noqa: PLC0415 (commands start without it)
 
     for folder in (tempfile.gettempdir, _cache):

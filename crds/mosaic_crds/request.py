@@ -11,7 +11,7 @@ from mosaic_crds.spec import MosaicRequestSpec
 from mosaic_crds.status import MosaicRequestStatus
 
 LONGEST_NAME = 52
-"""Characters; Kubernetes adds up to 11 to the name of a Job for that of a pod, and allows 63."""
+"""Characters. Kubernetes allows 63 for the name of a pod, which has up to 11 more than that of its Job."""
 
 
 class Metadata(Model):
@@ -24,20 +24,20 @@ class Metadata(Model):
         Text(
             r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
             LONGEST_NAME,
-            f"a name of at most {LONGEST_NAME} small letters, digits and hyphens",
+            f"at most {LONGEST_NAME} lower-case letters, digits and hyphens, such as my-mosaic",
         ),
     ]
     """The name of the request."""
     namespace: DnsName = "default"
     """The namespace of the request."""
-    uid: Annotated[str, Text(r"[0-9a-zA-Z-]+", 63, "text of letters, digits and hyphens")] | None = None
+    uid: Annotated[str, Text(r"[0-9a-zA-Z-]+", 63, "letters, digits and hyphens")] | None = None
     """The uid from the API server; absent outside Kubernetes."""
 
 
 class MosaicRequest(Model):
     """A request for a mosaic of satellite scenes."""
 
-    api_version: Literal[API_VERSION]  # type: ignore[valid-type]  # the name comes from one place
+    api_version: Literal[API_VERSION]  # type: ignore[valid-type]  # defined in one place
     """The API's group and version."""
     kind: Literal[KIND]  # type: ignore[valid-type]
     """MosaicRequest."""
@@ -57,7 +57,7 @@ def request_manifest(
     Args:
         name: of the request.
         spec: what is requested.
-        api_version: the API's group and version that the spec is written for.
+        api_version: the group and version of the API for which the spec is written.
         metadata: further fields of the metadata, such as the namespace; None leaves one out.
     """
     given = {key: value for key, value in metadata.items() if value is not None}

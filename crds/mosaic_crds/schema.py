@@ -14,11 +14,11 @@ _KEPT = (
 def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """A structural schema of a node of pydantic's JSON schema (2020-12).
 
-    References are written out; "or null" goes, for an absent field says the same; exclusive limits become the flags of
-    OpenAPI 3.0; additionalProperties: false goes, for unknown fields are refused by kubectl and pruned by the server.
+    References are expanded. Exclusive limits become the flags of OpenAPI 3.0. "or null" is removed, because it means
+    the same as an absent field; so is additionalProperties: false, because kubectl refuses unknown fields.
 
     Raises:
-        TypeError: the schema says something that a structural one cannot.
+        TypeError: a structural schema cannot express it.
     """
     node = {key: value for key, value in node.items() if not (key == "default" and value is None)}
     if "$ref" in node:
@@ -29,14 +29,14 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     if "anyOf" in node:
         options = [option for option in node.pop("anyOf") if option != {"type": "null"}]
         if len(options) != 1:
-            raise TypeError(f"a structural schema cannot say: any of {options}")
+            raise TypeError(f"a structural schema cannot express any of {options}")
         return structural(options[0] | node, definitions)
     found = _flags(node) | _contents(node, definitions)
     return {key: found[key] for key in _KEPT if found.get(key) is not None}
 
 
 def without_defaults(value: Any, schema: dict[str, Any]) -> Any:
-    """A value without fields that have their default in a structural schema; absent, they mean the same."""
+    """A value without the fields that equal their default in a structural schema."""
     if isinstance(value, list):
         return [without_defaults(item, schema.get("items", {})) for item in value]
     if not isinstance(value, dict):

@@ -25,7 +25,7 @@ from mosaic_crds.source_kinds import SOURCE_KINDS, SourceKind
 
 
 class _FileOrHref(Model):
-    """A file with its details; the reference alone is a short form."""
+    """A file with its details; a string is short for its reference."""
 
     @model_validator(mode="before")
     @classmethod
@@ -33,7 +33,7 @@ class _FileOrHref(Model):
         if isinstance(given, str):
             return {"href": given}
         if not isinstance(given, dict | cls):
-            raise broken(f"the file's path or URL is allowed, or a mapping of {', '.join(cls.model_fields)}")
+            raise broken(f"use the path or URL of the file, or a mapping of {', '.join(cls.model_fields)}")
         return given
 
     @classmethod
@@ -196,5 +196,5 @@ class Source(Model):
 
     @property
     def kind(self) -> SourceKind:
-        """Which of its fields is given."""
+        """The kind of the field that is given."""
         return next(kind for kind in SOURCE_KINDS if getattr(self, kind.field) is not None)

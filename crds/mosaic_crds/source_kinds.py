@@ -1,6 +1,6 @@
-"""The kinds of source, and what the operator and a run on one machine need to know of each.
+"""The kinds of source, and what the contract, the operator and a run on one machine need to know about each.
 
-How the scenes of a kind are found and read is in the worker's module of the same name.
+The module of the same name in the worker finds and reads the scenes of a kind.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ class SourceKind:
     Attributes:
         field: its field of `Source`.
         title: its name in messages.
-        credentials: the environment variables with its account, which are also the keys of its Secret.
+        credentials: the environment variables of its account, and the keys of its Secret.
         listed: whether the request lists the scenes itself; its mosaic then has their grid and extent by default.
         processes: how many processes or pods may read from it at once; None if there is no limit.
     """

@@ -20,6 +20,7 @@ from mosaic_crds.fields import (
     exactly_one,
 )
 from mosaic_crds.source import Source
+from mosaic_crds.source_kinds import SOURCE_KINDS
 
 
 class Product(Model):
@@ -36,7 +37,7 @@ class Product(Model):
         distinct("bands"),
     )
 
-    index: Annotated[str, Text(r"[A-Za-z][A-Za-z0-9]*", 64, "the name of an index, such as NDVI,")] | None = None
+    index: Annotated[str, Text(r"[A-Za-z][A-Za-z0-9]*", 64, "the name of an index, such as NDVI")] | None = None
     """A spectral index of the Awesome Spectral Indices catalogue, such as NDVI."""
     expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
@@ -48,10 +49,10 @@ class Grid(Model):
     """The pixel grid of the mosaic."""
 
     rules = (
-        Rule(  # not as limits of the field: the API server rounds those to integers where the value is one
+        Rule(  # not limits of the field: the API server rounds those if the value is an integer
             server="!has(self.resolution) || (self.resolution >= 1e-9 && self.resolution <= 1e9)",
             holds=lambda grid: grid.resolution is None or 1e-9 <= grid.resolution <= 1e9,
-            message="a number from 1e-9 to 1e9 is allowed",
+            message="it must be from 1e-9 to 1e9",
             field="resolution",
         ),
     )
@@ -122,7 +123,7 @@ class Output(Model):
         Rule(
             server="!has(self.formats) || 'cog' in self.formats",
             holds=lambda output: "cog" in output.formats,
-            message="it must contain cog, from which the picture is made",
+            message="it must contain cog, the source of the picture",
             field="formats",
         ),
         distinct("formats"),
@@ -165,14 +166,19 @@ class Execution(Model):
     """The PriorityClass of the pods."""
 
 
+_LISTED = tuple(f"source.{kind.key}" for kind in SOURCE_KINDS if kind.listed)
+"""The sources that have an extent of their own."""
+
+
 class MosaicRequestSpec(Model):
     """The requested mosaic. Only execution.parallelism, execution.suspend and execution.cancel can be changed."""
 
     rules = (
         Rule(
-            server="has(self.area) || has(self.source.files)",
-            holds=lambda spec: spec.area is not None or spec.source.files is not None,
-            message="area may be absent only with source.files, whose whole extent is then taken",
+            server=" || ".join(f"has(self.{path})" for path in ("area", *_LISTED)),
+            holds=lambda spec: spec.area is not None or spec.source.kind.listed,
+            message=f"it is required, except with {' or '.join(_LISTED)}",
+            field="area",
         ),
     )
 

@@ -10,7 +10,7 @@ from mosaic_crds.lifecycle.phases import Phase
 
 Count = Annotated[int, Field(ge=0)]
 MOST_RANGES = 100_000
-"""The most completions of an Indexed Job with retries per index that Kubernetes accepts."""
+"""The most completions that Kubernetes accepts for an Indexed Job with retries per index."""
 Sentence = Annotated[str, Field(max_length=32768)]
 
 

@@ -1,4 +1,4 @@
-"""Times as requests, catalogues and files write them. A time without a zone is UTC, on every machine."""
+"""Times in requests, catalogues and files. A time without a time zone is UTC, on every machine."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,9 +7,9 @@ TIME = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
-"""The form of a date or a time, as a regular expression that Rust, Go and Python understand alike.
+"""A regular expression for a date or a time, which Rust, Go and Python interpret in the same way.
 
-RFC 3339, section 5.6, and what is often met besides: no zone, no seconds, a space for the T, +0000 or +00.
+RFC 3339, section 5.6, and common variants: no zone, no seconds, a space instead of T, +0000 or +00.
 """
 _PARTS = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?)?",
@@ -19,23 +19,23 @@ _DATE = len("2024-07-01")
 
 
 def moment(text: str) -> datetime:
-    """The time that a text says, in UTC.
+    """Parse a time, in UTC.
 
     A date means midnight UTC. 24:00 is midnight of the next day, and a leap second (23:59:60) is the second after it.
     Digits beyond microseconds are cut off.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: it is not a time.
     """
     found = _PARTS.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text[:80]!r} is no time")
+        raise ValueError(f"{text[:80]!r} is not a time")
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     fraction = int((found[7] or "")[:6].ljust(6, "0"))
     ends_day = hour == 24 and minute == second == fraction == 0
     ahead_hours, ahead_minutes = int(found[9] or 0), int(found[10] or 0)
     if not ((hour < 24 or ends_day) and minute < 60 and second <= 60 and ahead_hours < 24 and ahead_minutes < 60):
-        raise ValueError(f"{text[:80]!r} has no such time of day or zone")
+        raise ValueError(f"{text[:80]!r} has an invalid time of day or time zone")
     ahead = timedelta(hours=ahead_hours, minutes=ahead_minutes)
     zone = timezone(-ahead if found[8] == "-" else ahead)
     try:
@@ -43,14 +43,14 @@ def moment(text: str) -> datetime:
         taken = start + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=fraction)
         return taken.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text[:80]!r} is no time between the years 1 and 9999") from None
+        raise ValueError(f"{text[:80]!r} is not between the years 1 and 9999") from None
 
 
 def interval(text: str) -> str:
-    """A date, a time or an interval as STAC APIs read it, each time in UTC with a Z; dates and `..` stay as they are.
+    """A date, a time or an interval as STAC APIs expect it: times in UTC with a Z; dates and `..` are unchanged.
 
     Raises:
-        ValueError: a part is no time, or the end is before the start.
+        ValueError: a part is not a time, or the end is before the start.
     """
     parts = text.split("/")
     times = [None if part == ".." else moment(part) for part in parts]
@@ -63,17 +63,17 @@ def interval(text: str) -> str:
 
 
 def utc_text(time: datetime) -> str:
-    """A time with a zone as RFC 3339 has it, in UTC."""
+    """A time as RFC 3339 in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def timestamp(time: datetime) -> str:
-    """A time with a zone as the status of an object in Kubernetes has it: in UTC, whole seconds."""
+    """A time as in the status of a Kubernetes object: in UTC, whole seconds."""
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def time_or_none(text: object) -> datetime | None:
-    """The time in a status or another object of the Kubernetes API; None for anything but a time with a zone."""
+    """The time in an object of the Kubernetes API; None for anything else than a time with a zone."""
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

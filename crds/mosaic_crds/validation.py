@@ -18,22 +18,22 @@ _REQUIREMENTS = {
     "greater_than": "it must be greater than {gt:g}",
     "greater_than_equal": "it must be at least {ge:g}",
     "less_than_equal": "it must be at most {le:g}",
-    "too_short": "at least {min_length} must be given",
-    "too_long": "at most {max_length} may be given",
-    "string_too_short": "at least {min_length} character must be given",
-    "string_pattern_mismatch": "text without control characters is allowed",
-    "string_too_long": "at most {max_length} characters may be given",
-    "finite_number": "a finite number is allowed",
-    "int_type": "a whole number is allowed",
-    "float_type": "a number is allowed",
-    "string_type": "text is allowed",
-    "bool_type": "true or false is allowed",
-    "list_type": "a list is allowed",
-    "dict_type": "a mapping is allowed",
-    "model_type": "a mapping of fields is allowed",
-    "invalid_key": "the name of a field is text, so write it in quotes",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "string_too_short": "it must have at least {min_length} character",
+    "string_pattern_mismatch": "it must not contain control characters",
+    "string_too_long": "it must have at most {max_length} characters",
+    "finite_number": "it must be a finite number",
+    "int_type": "it must be an integer",
+    "float_type": "it must be a number",
+    "string_type": "it must be text",
+    "bool_type": "it must be true or false",
+    "list_type": "it must be a list",
+    "dict_type": "it must be a mapping",
+    "model_type": "it must be a mapping of fields",
+    "invalid_key": "put the name of the field in quotes",
 }
-"""What is allowed, by pydantic's kind of error."""
+"""What to do, by the error types of pydantic."""
 
 
 def parse_request(text: str, where: str) -> MosaicRequest:
@@ -41,19 +41,19 @@ def parse_request(text: str, where: str) -> MosaicRequest:
 
     Args:
         text: the text.
-        where: the name of the file or variable that it stood in, for messages.
+        where: the name of its file or variable, for messages.
 
     Raises:
-        RequestError: it is not valid; one sentence says why.
+        RequestError: it is not valid.
     """
     return load_request(read_document(text, where), where)
 
 
 def load_request(document: object, where: str = "the request") -> MosaicRequest:
-    """The request in a document that is parsed already.
+    """The request in a parsed document.
 
     Raises:
-        RequestError: it is not valid; one sentence says why.
+        RequestError: it is not valid.
     """
     check_json(document, where)
     try:
@@ -67,17 +67,17 @@ def load_request(document: object, where: str = "the request") -> MosaicRequest:
 
 
 def expect_size(spec: object, where: str = "the request") -> None:
-    """Refuse a spec that is too large as a whole, though each field keeps to its limits.
+    """Check the size of a whole spec.
 
     Raises:
-        RequestError: it is.
+        RequestError: it is too large.
     """
     text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), default=str)
     size = len(text.encode(errors="replace"))
     if size > LARGEST_REQUEST:
         raise RequestError(
-            f"{where}: spec has {size:,} bytes as JSON; at most {LARGEST_REQUEST:,} (1 MiB) are allowed, "
-            "so list fewer scenes or shorter URLs",
+            f"{where}: spec has {size:,} bytes as JSON, and the limit is {LARGEST_REQUEST:,} (1 MiB); "
+            "list fewer scenes or shorter URLs",
             "spec",
         )
 
@@ -86,7 +86,7 @@ def load_execution(spec: object) -> Execution:
     """Validate spec.execution alone; the rest of the spec can be missing.
 
     Raises:
-        RequestError: its execution is not valid; one sentence says why.
+        RequestError: its execution is not valid.
     """
     given = spec.get("execution") if isinstance(spec, Mapping) else None
     try:
@@ -98,14 +98,14 @@ def load_execution(spec: object) -> Execution:
 
 
 def _rank(error: ErrorDetails) -> int:
-    """Lowest for the most telling error: another kind of object explains all others, an unknown field a missing one."""
+    """Lowest for the error to report: another kind of object explains all others, an unknown field a missing one."""
     if error["loc"] in {("apiVersion",), ("kind",)} and error["type"] != "missing":
         return 0
     return 1 if error["type"] == "extra_forbidden" else 2
 
 
 def _field(error: ErrorDetails) -> str:
-    """The field that an error is about."""
+    """The path of the wrong field."""
     named = error.get("ctx", {}).get("field") if error["type"] == "rule" else None
     return _path((*error["loc"], named) if named else error["loc"])
 
@@ -116,25 +116,27 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         known = _fields_at(location[:-1])
         near = did_you_mean(str(location[-1]), known)
-        instead = f"{_listed(known, 'and')} are allowed" if known else "nothing is allowed there"
-        return f"{_path(location)} is no field{near}; {instead}"
+        instead = f"use {_listed(known, 'or')}" if known else "no fields are allowed here"
+        return f"{_path(location)} is not a field{near}; {instead}"
     if kind == "missing":
         return f"{_path(location)} is missing"
     if location[-1:] == ("[key]",):
         return f"{_path(location[:-2])} has an entry {_shown(given)}; {context['message']}"
     if kind == "rule" and context.get("field"):
         location, given = (*location, context["field"]), given.get(context["field"])
+    if kind == "rule" and context.get("field") and given is None:
+        return f"{_path(location)} is missing; {context['message']}"
     told = f"{_path(location)} is {_shown(given)}"
     if kind in {"literal_error", "enum"}:
         allowed = str(context["expected"]).replace("' or '", "', '").strip("'").split("', '")
         near = did_you_mean(given, allowed) if isinstance(given, str) else ""
-        return f"{told}{near}; {_listed(allowed, 'or')} is allowed"
-    allowed_instead = context["message"] if kind == "rule" else _REQUIREMENTS.get(kind, error["msg"]).format(**context)
-    return f"{told}; {allowed_instead}"
+        return f"{told}{near}; use {_listed(allowed, 'or')}"
+    advice = context["message"] if kind == "rule" else _REQUIREMENTS.get(kind, error["msg"]).format(**context)
+    return f"{told}; {advice}"
 
 
 def _path(location: Sequence[int | str]) -> str:
-    """A location as people write it: spec.source.files.scenes[0].item."""
+    """A location in the form spec.source.files.scenes[0].item."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" for step in location)
     return "".join(steps).removeprefix(".") or "it"
 
@@ -154,7 +156,7 @@ def _fields_at(location: Sequence[int | str]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation such as list[Model] | None is about."""
+    """The model in an annotation such as list[Model] | None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for model in map(_model_in, get_args(annotation)) if model), None)
@@ -174,7 +176,7 @@ def _shown(value: object) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text on one line, shortened, without what a terminal would obey."""
+    """Text on one line, shortened, without control characters."""
     shortened = text if len(text) <= 80 else text[:77] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shortened)
 

@@ -8,10 +8,10 @@ did (docs/decisions/0036-a-request-keeps-its-image.md).
   `plan` is mosaic_crds.status.PlanSummary, for `finalize` mosaic_crds.status.ResultStatus or TILES_LEFT, and after a
   failure {"message": …}.
 - Environment: the variables below; credentials come from Secrets under the names that their services use.
-- Files: the input at FOLDER/FILE; the store, if it is a volume; /tmp. All else is read-only.
+- Files: the input at FOLDER/FILE; the store, if it is a volume; /tmp. Everything else is read-only.
 
-The input is a file in a Secret, because Kubernetes expands $(NAME) in environment values, arguments and commands, so
-that a user could read any variable of the pod, and because Linux limits an environment string to 128 KiB.
+The input is a file in a Secret for two reasons. Kubernetes expands $(NAME) in environment values, arguments and
+commands, so a user could read any variable of the pod. And Linux limits an environment string to 128 KiB.
 """
 
 import gzip
@@ -42,21 +42,21 @@ ENV_MAX_PIXELS = "MOSAIC_MAX_PIXELS"
 ENV_MAX_SCENES = "MOSAIC_MAX_SCENES"
 """The most scenes that a search may find."""
 ENV_RANGE_SECONDS = "MOSAIC_RANGE_SECONDS"
-"""Core-seconds of work that a pod of tiles gets at least."""
+"""Minimum work of a pod of tiles, core-seconds."""
 ENV_PARALLELISM = "MOSAIC_PARALLELISM"
-"""The most pods that a request may have at once."""
+"""The most parallel pods of a request."""
 ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
 """The range; Kubernetes sets it in the pods of an Indexed Job."""
 SOURCES_PREFIX = "MOSAIC_SOURCES_"
-"""Before the names AWS_… of the account that reads scenes from S3 buckets; without it they are the store's."""
+"""Prefix of the AWS_… variables of the account that reads scenes from S3 buckets; without it they are the store's."""
 ENV_STORE_PATIENCE = "MOSAIC_STORE_PATIENCE"
-"""Seconds for which a call is repeated while the store does not answer; set by people (worker.env of the chart)."""
+"""Seconds for which a call to an unreachable store is retried; set by administrators (worker.env of the chart)."""
 ENV_SCRATCH_BYTES = "MOSAIC_SCRATCH_BYTES"
-"""Bytes of remote files that a worker may keep on its disk; set by people."""
+"""Bytes of remote files that a worker may keep on its disk; set by administrators."""
 ENV_TERMINATION_LOG = "MOSAIC_TERMINATION_LOG"
 """Another file for the termination message; set by tests."""
 TILES_LEFT = "tilesLeft"
-"""In the answer of a finalize pod that cannot publish yet: how many tiles must be computed again."""
+"""Key in the answer of a finalize pod that cannot publish yet: how many tiles must be recomputed."""
 
 
 class Step(StrEnum):
@@ -100,7 +100,7 @@ class PodInput:
         """
         if self.digest != digest:
             raise RequestError(
-                "the Secret that this pod mounts does not hold what the operator wrote; "
-                "delete the request, apply it again, and see who else writes Secrets in this namespace"
+                "the Secret of this pod was changed after the operator created it; "
+                "delete the request, apply it again, and check who else can write Secrets in this namespace"
             )
         return json.loads(gzip.decompress(self.content).decode(errors="surrogatepass"))

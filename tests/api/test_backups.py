@@ -294,7 +294,7 @@ def test_a_key_that_leads_out_of_the_store_is_refused(tmp_path):
         archive.add(f"{STORE}../../out", io.BytesIO(b"x"))
         archive.add(DATABASE, io.BytesIO(b"PGDMP"))
         archive.add(ABOUT, io.BytesIO(About(FORMAT, "2026", "0001", ["../../out"], []).to_json()))
-    with pytest.raises(RequestError, match="leads out of the store"):
+    with pytest.raises(RequestError, match="is outside the store"):
         restore(path, tmp_path / "new", None, nothing)
     assert [each.name for each in tmp_path.iterdir()] == ["backup"]
 

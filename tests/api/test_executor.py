@@ -345,7 +345,7 @@ def test_a_full_store_is_said_and_what_is_done_is_kept(rows, settings, serve):
         row = rows.ask(spec_of(f"http://{address}"))
         with executor(replace(settings, allowed_hosts=address)):
             waiting = until(lambda: request if (request := rows.see(row)).attempts and request.worker is None else None)
-            assert "is full: free some space and run again" in waiting.status["message"]
+            assert "is full; free some space and run again" in waiting.status["message"]
             kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/tiles/*.json")}
             assert kept
             subprocess.run(["mount", "-o", "remount,size=400m", store], check=True)

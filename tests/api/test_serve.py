@@ -79,7 +79,7 @@ def test_a_request_that_fails_says_why_and_is_asked_for_anew(place):
     once = command(place, place / "snow.yaml", "--once")
     failed = subprocess.run(once, capture_output=True, text=True, check=False)
     assert failed.returncode == 42
-    assert "only those in folders that this was started with (`mosaic serve --scenes FOLDER`) are read" in failed.stderr
+    assert "is outside the folders of `mosaic serve --scenes FOLDER`; move it or give a URL" in failed.stderr
     mended = subprocess.run([*once, "--scenes", place], capture_output=True, text=True, check=False)
     assert mended.returncode == 0, mended.stderr
     write_request(place / "snow.yaml", spec_of("scenes") | {"product": {"index": "NDVI"}})

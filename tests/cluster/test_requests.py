@@ -76,8 +76,8 @@ def test_the_sample_of_a_product_as_it_is_downloaded_is_refused_with_advice(shar
     shared.submit("product", document["spec"])
     status = shared.wait_for("product", "Failed", "Succeeded")
     assert status["message"] == (
-        "spec.source.files.scenes[0].safe: SAFE products are read from this machine's own disk only; download "
-        f"http://{scenes.address}/S2_SYNTHETIC_1.SAFE.zip, or name its files under bands, or its STAC Item"
+        "spec.source.files.scenes[0].safe: SAFE products are only read from a local disk; download "
+        f"http://{scenes.address}/S2_SYNTHETIC_1.SAFE.zip, list its files in bands, or use its STAC Item"
     )
 
 

@@ -266,9 +266,9 @@ def test_a_wrong_secret_is_told_of_and_a_right_one_helps(
     account = accounts["s3"]
     status = refused.wait_for("refused", "Failed", "Succeeded")
     assert status["message"] == (
-        f"the store {account.uri}/refused/ refuses the credentials (SignatureDoesNotMatch): check that those in "
+        f"the store {account.uri}/refused/ refuses the credentials (SignatureDoesNotMatch); check that "
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or a profile, or a role) are right, have not "
-        "expired and may read, write, list and delete there, and run again; finished tiles are kept (tried 4 times)"
+        "expired and allow to read, write, list and delete, and run again; finished tiles are kept (tried 4 times)"
     )
     assert {c["type"]: c["reason"] for c in status["conditions"]}["Planned"] == "SourceOrStore"
     jobs = refused.jobs("refused")

@@ -70,7 +70,7 @@ def test_a_priority_class_that_the_chart_does_not_list_is_refused(shared: Releas
     shared.submit("critical", scenes.spec(1) | {"execution": {"priorityClass": "system-node-critical"}})
     status = shared.wait_for("critical", "Failed", "Succeeded", "Running")
     assert status["message"] == (
-        'spec.execution.priorityClass is "system-node-critical"; none is allowed in this installation'
+        'spec.execution.priorityClass is "system-node-critical"; this installation allows none'
     )
     assert shared.jobs("critical") == {}
 

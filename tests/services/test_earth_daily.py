@@ -161,7 +161,7 @@ def test_nir08_stands_in_for_nir_and_the_item_says_so(folder, monkeypatch, tmp_p
             monkeypatch.setenv(name, value)
         made = made_by_pods(server, tmp_path)
     warnings = json.loads((made / "mosaic.json").read_text())["properties"]["mosaic:warnings"]
-    assert warnings[0] == "nir08 stands in for nir in 2 scene(s), which have no nir"
+    assert warnings[0] == "nir08 replaces nir in 2 scenes without nir"
 
 
 def test_an_asset_map_comes_before_a_stand_in(folder, monkeypatch):
@@ -186,7 +186,7 @@ def test_an_asset_map_that_names_nothing_is_refused_and_nothing_stands_in(folder
     [
         (lambda server: setattr(server, "secret", "changed"), "EarthDaily refuses the credentials (401); check EDS_"),
         (lambda server: setattr(server, "allowed", False), "the server answered 403"),
-        (lambda server: os.environ.pop("EDS_SECRET"), "EDS_SECRET of an EarthDaily account must be in the environment"),
+        (lambda server: os.environ.pop("EDS_SECRET"), "set EDS_SECRET of an EarthDaily account in the environment"),
         (lambda server: setattr(server, "items", []), "no scene of ai-ready-mosaics touches the area"),
     ],
     ids=["401", "403", "no secret", "nothing"],

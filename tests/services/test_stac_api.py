@@ -112,14 +112,14 @@ def test_a_gap_in_the_area_is_told(api):
     west, south, east, north = request["area"]["bbox"]
     request["area"]["bbox"] = [west, south, east + (east - west), north]
     (told,) = found(request, hosts(url, files)).notes
-    assert told == "the scenes that were found cover 46 % of the area; more dates may cover the rest"
+    assert told == "the scenes cover 46 % of the area; more dates may cover the rest"
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"stac": {"datetime": "2019-06-01/2019-06-30"}}, "no scene of sentinel-2-l2a touches the area in 2019-06-01"),
-        ({"stac": {"maxCloudCover": 0}}, "with at most 0 % of cloud; the clearest of 3 there has"),
+        ({"stac": {"maxCloudCover": 0}}, "with at most 0 % cloud cover; the clearest of 3 there has"),
         ({"stac": {"collection": "sentinel-2-l2b"}}, "has no collection sentinel-2-l2b (did you mean sentinel-2-l2a?)"),
         ({"stac": {"assets": {"nir": "B08"}}}, "spec.source.stac.assets.nir: S2_SYNTHETIC_1 has no asset B08"),
         ({"area": {"bbox": [10, 10, 10.1, 10.1]}}, "no scene of sentinel-2-l2a touches the area"),
@@ -149,7 +149,7 @@ def test_scenes_that_are_too_cloudy_do_not_count_as_too_many(api):
 def test_advice_is_given_however_many_scenes_there_are(api, monkeypatch):
     url, files, items = api
     monkeypatch.setattr(stac, "SAMPLE_ITEMS", 2)
-    with pytest.raises(RequestError, match="with at most 0 % of cloud; the clearest of 2 there has"):
+    with pytest.raises(RequestError, match="with at most 0 % cloud cover; the clearest of 2 there has"):
         found(spec(url, items, stac={"maxCloudCover": 0}), hosts(url, files))
 
 
@@ -184,5 +184,5 @@ def test_a_catalogue_that_leads_to_a_file_of_this_machine_is_refused(api, folder
         "links": [{"rel": "search", "href": secret.as_uri(), "type": "application/geo+json", "method": "POST"}],
     }  # fmt: skip
     (folder / "landing.json").write_text(json.dumps(landing))
-    with pytest.raises(RequestError, match="is a local file, and only `mosaic run` reads those"):
+    with pytest.raises(RequestError, match="is a local file, which only `mosaic run` reads"):
         found(spec(f"http://{files}/landing.json", items), files)

@@ -164,5 +164,5 @@ def test_an_object_is_a_file_to_seek_in(store: Store) -> None:
 
 def test_no_key_leads_out_of_the_store(store: Store) -> None:
     for key in ("../outside", "a/../../outside"):
-        with pytest.raises(ValueError, match="leads out of the store"):
+        with pytest.raises(ValueError, match="is outside the store"):
             store.create(key, [b"x"])

@@ -151,7 +151,7 @@ def test_a_signature_that_only_reads_is_told_of_when_it_should_write(
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature(azure, read=True))
     assert open_store(azure.uri).read("a/there") == b"x"
-    with pytest.raises(PassingError, match=r"refuses the credentials .* may read, write, list and delete"):
+    with pytest.raises(PassingError, match=r"refuses the credentials .* allow to read, write, list and delete"):
         open_store(azure.uri).create("a/b", [b"x"])
 
 

@@ -68,17 +68,17 @@ def green(spec: dict[str, Any], reference: str) -> None:
 
 BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "missing file": (lambda spec: green(spec, "absent.tif"), "bands.green: there is no file"),
-    "a folder": (lambda spec: green(spec, "."), "is no file"),
+    "a folder": (lambda spec: green(spec, "."), "is not a file"),
     "not an image": (lambda spec: green(spec, "request.yaml"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
     "a text file named .jp2": (lambda spec: green(spec, "text.jp2"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
     "a VRT": (lambda spec: green(spec, "green.vrt"), "is not a GeoTIFF, JPEG 2000 or PNG image"),
     "vsicurl": (lambda spec: green(spec, "/vsicurl/http://127.0.0.1/a.tif"), "GDAL virtual path"),
     "driver prefix": (lambda spec: green(spec, "GTIFF_DIR:1:green.tif"), "names a GDAL driver"),
-    "vrt scheme": (lambda spec: green(spec, "vrt://green.tif"), "vrt:// in 'vrt://green.tif' cannot be read"),
+    "vrt scheme": (lambda spec: green(spec, "vrt://green.tif"), "'vrt://green.tif' has the unknown scheme vrt://; use"),
     "truncated JPEG 2000": (lambda spec: green(spec, "truncated.jp2"), "damaged or incomplete"),
     "bands that the scene lacks": (
         lambda spec: spec["product"].update(index="NDVI"),
-        "the product needs nir, and this scene has green, swir16",
+        "the product needs nir, but this scene has green, swir16",
     ),
     "reversed bbox": (lambda spec: spec.update(area={"bbox": [15, 46, 16, 45]}), "spec.area.bbox"),
     "bbox of zero area": (lambda spec: spec.update(area={"bbox": [15, 45, 15, 45]}), "spec.area.bbox"),

@@ -125,7 +125,7 @@ def test_an_encoded_href_leads_nowhere_that_a_plain_one_does_not(tmp_path):
                 gate.admit(href.replace("a.tif", name), "x", base=str(inside / "item.json"))
             told.add(str(caught.value).replace(name, "?"))
         assert len(told) == 1
-        assert "started with" in told.pop()
+        assert "outside the folders" in told.pop()
     with pytest.raises(RequestError, match="virtual path"):
         own_machine(Path("/")).admit("%2Fvsicurl%2Fhttps:%2F%2Fexample.org", "x", base="/item.json")
     assert "\x00" not in own_machine(Path("/")).admit("a%00b.tif", "x", base="/item.json")
@@ -145,11 +145,11 @@ def test_a_users_server_reads_files_below_the_folders_that_it_was_started_with(t
     assert gate.admit("inside.tif", "x") == str(more / "a.tif")
     assert gate.admit("http://127.0.0.1:9000/a.tif", "x") == "http://127.0.0.1:9000/a.tif"
     for reference in (str(private / "a.tif"), "../private/a.tif", "outside.tif", "way-out/a.tif", "/etc/passwd"):
-        with pytest.raises(RequestError, match="started with"):
+        with pytest.raises(RequestError, match="outside the folders"):
             gate.admit(reference, "x")
-    with pytest.raises(RequestError, match="started with"):
+    with pytest.raises(RequestError, match="outside the folders"):
         gate.admit("../private/a.tif", "x", base=str(scenes / "item.json"))
-    with pytest.raises(RequestError, match="started with"):
+    with pytest.raises(RequestError, match="outside the folders"):
         own_folders([]).admit(str(scenes / "a.tif"), "x")
 
 
@@ -231,7 +231,7 @@ def test_a_refusal_shows_no_secret(reference):
     ],
 )
 def test_hosts_that_are_read_in_several_ways_are_refused(url):
-    with pytest.raises(RequestError, match="is no URL of the form"):
+    with pytest.raises(RequestError, match="is not a valid URL"):
         pod("good.org,*.good.org,*").admit(url, "x")
 
 
@@ -277,7 +277,7 @@ def test_what_is_no_image_is_said_to_be_none(content, sentence, tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(RequestError, match="is no file"):
+    with pytest.raises(RequestError, match="is not a file"):
         open_raster(str(tmp_path), "x")
 
 

@@ -81,7 +81,7 @@ def test_heights_are_dropped_also_where_some_positions_have_none():
         (feature({"type": "LineString", "coordinates": LEFT}), "it has a LineString, which has no area"),
         (collection(), "no feature has a geometry"),
         (feature(None), "no feature has a geometry"),
-        (collection(polygon(LEFT), crs=crs("EPSG:32633")), "its crs is EPSG:32633; longitudes and latitudes in WGS 84"),
+        (collection(polygon(LEFT), crs=crs("EPSG:32633")), "its crs is EPSG:32633; use longitudes and latitudes"),
         (feature(polygon(LEFT, crs=crs("urn:ogc:def:crs:EPSG::3857"))), "its crs is urn:ogc:def:crs:EPSG::3857"),
         ({"type": "FeatureCollection", "features": 5}, "features is not a list"),
         ({"type": "FeatureCollection", "features": ["a"]}, "not valid GeoJSON"),
@@ -111,5 +111,5 @@ def test_every_other_area_is_left_to_the_contract(area: Any):
 
 @pytest.mark.parametrize("member", [{"type": "link", "properties": {"href": "crs.prj"}}, {"type": "name"}, "EPSG:4326"])
 def test_a_crs_without_a_name_is_refused_in_words(member: Any):
-    with pytest.raises(RequestError, match="its crs is not given by its name; longitudes and latitudes in WGS 84"):
+    with pytest.raises(RequestError, match="its crs is not a name; use longitudes and latitudes in WGS 84"):
         area_geometry(polygon(LEFT, crs=member), "spec.area")

@@ -52,9 +52,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (OSError(errno.EIO, "Input/output error", "/data/a"), "input/output error: /data/a"),
         (
             UnicodeEncodeError("ascii", "ö", 0, 1, "ordinal"),
-            "the encoding ascii of this environment has not",
+            "the encoding ascii of this environment lacks",
         ),
-        (RecursionError("maximum recursion depth exceeded"), "what was read is nested too deeply"),
+        (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply"),
     ],
 )
 def test_an_unexpected_error_is_one_sentence_and_a_report(temporary, capsys, error, sentence):

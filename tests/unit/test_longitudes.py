@@ -300,7 +300,7 @@ def test_a_file_of_the_whole_earth_has_a_valid_place(tmp_path, crs, resolution, 
 @pytest.mark.parametrize(
     ("crs", "reason"),
     [
-        (ENGINEERING, '"site" is neither geographic nor projected; assign the one'),
+        (ENGINEERING, '"site" is neither geographic nor projected; assign the right one'),
         ("EPSG:5703", "is neither geographic nor projected"),
         ("EPSG:4978", "EPSG:4978 is neither geographic nor projected"),
         ("+proj=airy +lat_b=10", "cannot be projected to EPSG:4326"),
@@ -310,7 +310,7 @@ def test_a_file_of_the_whole_earth_has_a_valid_place(tmp_path, crs, resolution, 
 )
 def test_a_file_that_is_nowhere_on_earth_is_named_with_the_reason(tmp_path, crs, reason, bbox):
     write_raster(tmp_path / "a.tif", np.ones((9, 9), np.float32), left=9e6, top=9e6, crs=crs)
-    with pytest.raises(RequestError, match=rf"scenes\[0\]\.bands\.red: .*a\.tif is nowhere on Earth: .*{reason}"):
+    with pytest.raises(RequestError, match=rf"scenes\[0\]\.bands\.red: .*a\.tif cannot be located: .*{reason}"):
         planned(tmp_path, "a.tif", bbox)
 
 

@@ -15,7 +15,7 @@ from support.operator.operator_world import PLAN, RESULT, START, World, ended, p
 
 DEADLINE = "1h"
 TILES = 3
-SUMMARY = PLAN | {"tiles": TILES, "ranges": TILES, "warnings": ["1 scene is outside the area and was skipped"]}
+SUMMARY = PLAN | {"tiles": TILES, "ranges": TILES, "warnings": ["skipped 1 scene outside the area"]}
 NOTED = RESULT | {"notes": ["6 values do not fit"]}
 ANSWERS = {Step.PLAN: SUMMARY, Step.TILES: None, Step.FINALIZE: NOTED}
 EVENTS = (

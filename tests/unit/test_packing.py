@@ -143,7 +143,7 @@ def test_values_that_mostly_do_not_fit_are_refused_with_what_to_do(tmp_path: Pat
 def test_an_expression_whose_values_cannot_fit_is_refused_before_it_is_computed(tmp_path: Path, bands, expression):
     write_raster(tmp_path / "x.tif", noise(20, 20))
     write_raster(tmp_path / "y.tif", noise(20, 20, 1))
-    with pytest.raises(RequestError, match=r"int16 stores -3.2767 to 3.2767 of an expression, .* use float32"):
+    with pytest.raises(RequestError, match=r"stores values of an expression from -3.2767 to 3.2767, .* use float32"):
         make(tmp_path, request(bands, {"expression": expression}))
 
 
@@ -188,7 +188,7 @@ def test_integers_that_float32_rounds_are_noted(tmp_path: Path, dtype: str):
         "difference",
     )
     assert difference.item["properties"]["mosaic:warnings"] == [
-        "x, y: integers larger than 16,777,216 are rounded to 24 bits before they are computed with"
+        "x, y: integers larger than 16,777,216 are rounded to 24 bits before the computation"
     ]
 
 

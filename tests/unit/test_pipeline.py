@@ -274,7 +274,7 @@ def test_greenest_says_which_band_it_lacks(tmp_path):
         "product": {"bands": ["red"]},
         "composite": {"method": "greenest"},
     }
-    with pytest.raises(RequestError, match=r"needs nir, and this scene has red"):
+    with pytest.raises(RequestError, match=r"needs nir, but this scene has red"):
         make(tmp_path, spec)
 
 
@@ -498,7 +498,7 @@ def test_an_index_with_constants_refuses_uncalibrated_numbers(tmp_path):
     for name in ("nir", "red", "blue"):
         write_raster(tmp_path / f"{name}.tif", noise(20, 20))
     bands = {name: f"{name}.tif" for name in ("nir", "red", "blue")}
-    with pytest.raises(RequestError, match="EVI needs reflectances, and scene-1 has uncalibrated numbers"):
+    with pytest.raises(RequestError, match="EVI needs reflectances, but scene-1 has uncalibrated numbers"):
         make(tmp_path, {"source": files({"bands": bands}), "product": {"index": "EVI"}})
     calibrated = {name: {"href": path, "scale": 0.0001, "offset": -0.1} for name, path in bands.items()}
     made = make(tmp_path, {"source": files({"bands": calibrated}), "product": {"index": "EVI"}})
@@ -524,7 +524,7 @@ def test_the_item_says_what_was_made_from_what(tmp_path):
     properties = item["properties"]
     assert properties["datetime"] == "2024-07-01T10:00:00Z"
     assert properties["proj:code"] == "EPSG:32633"
-    assert properties["processing:lineage"] == "NDVI of 1 scene(s), composed by median per product."
+    assert properties["processing:lineage"] == "NDVI of 1 scene, composed by median per product."
     assert properties["mosaic:scenes"][0]["bands"]["red"] == {
         "href": str(tmp_path / "red.tif"),
         "band": 1,

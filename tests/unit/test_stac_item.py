@@ -109,7 +109,7 @@ def test_the_scene_classification_is_the_mask_where_classes_are_asked_for(tmp_pa
     assert scene_of(tmp_path, assets).mask is None
     mask = scene_of(tmp_path, assets, mask=["cloud"]).mask
     assert (mask.href, mask.values) == (str(tmp_path / "scl.tif"), "scl")
-    with pytest.raises(RequestError, match="SCENE has no asset SCL, QA_PIXEL, Fmask or cloud_mask to mask by; name"):
+    with pytest.raises(RequestError, match=r"SCENE has no mask \(SCL, QA_PIXEL, Fmask or cloud_mask\); name"):
         scene_of(tmp_path, {"red": {"href": "../red.tif"}}, mask=["cloud"])
 
 
@@ -127,7 +127,7 @@ def test_masks_of_other_kinds_are_found_by_their_key(tmp_path, key, values):
 
 def test_a_class_that_the_items_mask_does_not_tell_is_refused(tmp_path):
     assets = {"red": {"href": "../red.tif"}, "cloud_mask": {"href": "../scl.tif"}}
-    with pytest.raises(RequestError, match=r"leaves out snow, and a mask of kind earthDaily does not tell snow; take"):
+    with pytest.raises(RequestError, match=r"has snow, but a mask of kind earthDaily has no such class; remove"):
         scene_of(tmp_path, assets, mask=["cloud", "snow"])
 
 
@@ -142,9 +142,9 @@ def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
 @pytest.mark.parametrize(
     ("fields", "properties", "sentence"),
     [
-        ({"raster:bands": [{"scale": "much"}]}, {}, "scale of SCENE is 'much', which is no number"),
-        ({}, {"s2:processing_baseline": "new"}, "s2:processing_baseline of SCENE is 'new', which is no number"),
-        ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is '\[1\]', which is no number"),
+        ({"raster:bands": [{"scale": "much"}]}, {}, "scale of SCENE is 'much', not a number"),
+        ({}, {"s2:processing_baseline": "new"}, "s2:processing_baseline of SCENE is 'new', not a number"),
+        ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is '\[1\]', not a number"),
     ],
 )
 def test_what_should_be_a_number_and_is_none_is_named(tmp_path, fields, properties, sentence):
@@ -164,7 +164,7 @@ def test_a_nodata_number_that_the_file_cannot_hold_says_nothing(tmp_path, stated
 
 
 def test_an_asset_that_the_gate_does_not_admit_is_named(tmp_path):
-    with pytest.raises(RequestError, match="asset red of SCENE: gs:// in"):
+    with pytest.raises(RequestError, match=r"asset red of SCENE: .* has the unknown scheme gs://"):
         scene_of(tmp_path, {"red": {"href": "gs://bucket/red.tif"}})
 
 
@@ -190,7 +190,7 @@ def test_an_item_that_is_listed_twice_counts_once(tmp_path):
     high = scene_item(tmp_path, "high", 4000)
     made = make(tmp_path, {**product_of_mean(), "source": files(low, high, high)})
     assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
-    assert "1 scene(s) are listed more than once; each is used once" in made.item["properties"]["mosaic:warnings"]
+    assert "ignored 1 duplicate in the list of scenes" in made.item["properties"]["mosaic:warnings"]
 
 
 def test_items_that_share_an_id_and_differ_both_count(tmp_path):

@@ -45,7 +45,7 @@ def test_a_uri_names_a_container_and_a_folder(uri, expected):
     ],
 )
 def test_a_malformed_uri_is_refused_with_its_form(uri):
-    with pytest.raises(RequestError, match=rf"^the store '.*' is written {uri.partition(':')[0]}://<"):
+    with pytest.raises(RequestError, match=rf"^invalid store URI '.*'; expected {uri.partition(':')[0]}://<"):
         open_store(uri)
 
 
@@ -61,7 +61,7 @@ def test_a_malformed_uri_is_refused_with_its_form(uri):
     ],
 )
 def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
-    with pytest.raises(RequestError, match="credentials are given by the environment") as caught:
+    with pytest.raises(RequestError, match="set credentials in the environment") as caught:
         open_store(uri)
     assert "hunter2" not in str(caught.value)
 
@@ -136,7 +136,7 @@ def test_without_key_or_signature_the_identity_of_the_pod_is_used(monkeypatch):
 def test_the_account_of_an_abfss_uri_is_the_only_one():
     account = account_from({"AZURE_STORAGE_ACCOUNT": "other"}, "arbutus", "blob.core.chinacloudapi.cn")
     assert account.endpoint == "https://arbutus.blob.core.chinacloudapi.cn"
-    with pytest.raises(RequestError, match="in the account arbutus, and AZURE_STORAGE_CONNECTION_STRING is of other"):
+    with pytest.raises(RequestError, match="in the account arbutus, but AZURE_STORAGE_CONNECTION_STRING has other"):
         account_from({"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=other;AccountKey={KEY}"}, "arbutus")
 
 
@@ -144,7 +144,7 @@ def test_the_account_of_an_abfss_uri_is_the_only_one():
     ("environment", "error", "sentence"),
     [
         ({}, RequestError, "set AZURE_STORAGE_ACCOUNT or"),
-        ({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_KEY": "hunter2"}, PassingError, "check AZURE_STORAGE_KEY"),
+        ({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_KEY": "hunter2"}, PassingError, "check that AZURE_STORAGE_KEY"),
         ({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_SAS_TOKEN": "hunter2"}, PassingError, "AZURE_STORAGE_SAS_TOKEN"),
         ({"AZURE_STORAGE_CONNECTION_STRING": "hunter2"}, PassingError, "AZURE_STORAGE_CONNECTION_STRING"),
     ],
@@ -173,12 +173,12 @@ def test_the_environment_says_where_a_bucket_is(bucket, environment, url):
 
 @pytest.mark.parametrize("endpoint", ["rgw.example", "https://id:hunter2@rgw.example", "ftp://rgw.example"])
 def test_an_endpoint_that_is_no_url_is_refused_and_not_repeated(endpoint):
-    with pytest.raises(RequestError, match="AWS_ENDPOINT_URL is written https://host") as caught:
+    with pytest.raises(RequestError, match="invalid AWS_ENDPOINT_URL; expected https://host") as caught:
         open_bucket("snow", {"AWS_ENDPOINT_URL": endpoint})
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_patience_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("MOSAIC_STORE_PATIENCE", "long")
-    with pytest.raises(RequestError, match="MOSAIC_STORE_PATIENCE is a number of seconds"):
+    with pytest.raises(RequestError, match="MOSAIC_STORE_PATIENCE must be a number of seconds"):
         open_store("s3://snow")

@@ -184,8 +184,8 @@ def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: 
         (lambda path: path.unlink(), "there is no file"),
         (lambda path: path.write_bytes(b"II*\0 no image"), "is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
         (lambda path: path.write_bytes(b""), "is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged"),
-        (lambda path: write_raster(path, numbers("b"), crs=SITE), "is nowhere on Earth"),
-        (lambda path: garble(write_raster(path, numbers("b"), crs=SITE)), "in text that is not UTF-8"),
+        (lambda path: write_raster(path, numbers("b"), crs=SITE), "cannot be located: its coordinate reference system"),
+        (lambda path: garble(write_raster(path, numbers("b"), crs=SITE)), "that is not UTF-8"),
     ],
 )
 def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path, spoil, reason: str):

@@ -1,1 +1,1 @@
-"""Pixels: from a MosaicRequest to a Cloud Optimized GeoTIFF, a picture and a STAC Item."""
+"""The worker: computes a Cloud Optimized GeoTIFF, a picture and a STAC Item from a MosaicRequest."""

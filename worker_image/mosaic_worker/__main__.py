@@ -1,7 +1,7 @@
-"""What pods run: `python -m mosaic_worker plan|tiles|finalize|sweep`, configured by the environment.
+"""The command of pods: `python -m mosaic_worker plan|tiles|finalize|sweep`, configured by the environment.
 
-The exit code says who caused a failure (mosaic_crds.errors). The termination message, JSON of less than 4096 bytes, has
-the result or the error. The operator reads both and needs no store.
+The exit code tells the kind of a failure (mosaic_crds.errors). The termination message, JSON of less than 4096 bytes,
+has the result or the error. The operator reads both, and needs no access to the store.
 """
 
 import json
@@ -16,6 +16,7 @@ from mosaic_crds import worker_pod
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.reports import report_of, sentence_of
 from mosaic_crds.spec import Execution
+from mosaic_crds.spelling import counted
 from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import PodInput, Step
 
@@ -35,9 +36,9 @@ LONGEST_MESSAGE = 4000
 CRASHED = 1
 """Exit code after an unexpected error: the operator starts another pod, as after any but 42 and 43."""
 MOST_WARNINGS, LONGEST_WARNINGS, LONGEST_NOTES = 15, 3000, 2000
-"""How many of a plan's warnings, or of the notes on a result, the message contains, and their bytes."""
+"""Limits of the warnings of a plan, and of the notes on a result, in the message."""
 MOST_TILES_AGAIN = 8
-"""Tiles that the finalize pod computes itself; of more the operator starts the ranges again."""
+"""Tiles that the finalize pod recomputes itself; for more, the operator restarts the ranges."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
@@ -51,7 +52,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     except MosaicError as error:
         message, code = {"message": _shortened(str(error))}, error.exit_code
     except Exception as error:
-        print(report_of(error), file=sys.stderr)  # noqa: T201 (the log outlives the files of a pod)
+        print(report_of(error), file=sys.stderr)  # noqa: T201 (logs are kept longer than files of a pod)
         message, code = {"message": _shortened(f"{sentence_of(error)}; the full report is in the pod's log")}, CRASHED
     text = _json(message)
     print(text, file=sys.stderr if code else sys.stdout)
@@ -81,7 +82,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
         return plan.summary() | {"warnings": _shortened_list(plan.warnings)}
     results = Results.of_request(request, uid)
     published = results.published(store)
-    if published is not None:  # by a pod that died before its last words, and perhaps before it had swept
+    if published is not None:  # by a pod that died before it reported, and maybe before it swept
         sweep(uid, store)
         return _result(results, published, store) if step is Step.FINALIZE else {"message": "published already"}
     found = read_plan(uid, store)
@@ -111,9 +112,9 @@ def _result(results: Results, published: bytes, store: Store) -> dict[str, Any]:
 
 
 def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str, Any]:
-    """Publish, or return how many tiles pods must compute again; a few are computed again here.
+    """Publish, or return how many tiles other pods must recompute; a few are recomputed here.
 
-    Tiles were lost, or were computed before a scene of theirs proved unreadable.
+    Tiles are recomputed if they are lost, or contain a scene that proved unreadable later.
     """
     from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
 
@@ -128,7 +129,7 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
 
 
 def _input(environment: Mapping[str, str]) -> Any:
-    """The document that the pod works on."""
+    """The input of the pod."""
     content = Path(_required(environment, worker_pod.ENV_INPUT)).read_bytes()
     return PodInput(content).unpack(_required(environment, worker_pod.ENV_INPUT_DIGEST))
 
@@ -144,13 +145,13 @@ def _shortened_list(warnings: Sequence[str], longest: int = LONGEST_WARNINGS) ->
     kept: list[str] = []
     for number, warning in enumerate(warnings):
         if len(kept) == MOST_WARNINGS or len(json.dumps([*kept, warning])) > longest:
-            return [*kept, f"{len(warnings) - number} more warning(s) are in the Item"]
+            return [*kept, f"the Item has {counted(len(warnings) - number, 'more warning')}"]
         kept.append(warning)
     return kept
 
 
 def _shortened(text: str) -> str:
-    """As much of a message as fits into the termination message, in which quotes and controls take more bytes."""
+    """Shorten a message to the limit; quotes and control characters take more bytes in JSON."""
     if len(_json(text).encode(errors="replace")) <= LONGEST_MESSAGE:
         return text
     fits, over = 0, len(text)

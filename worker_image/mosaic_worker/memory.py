@@ -1,17 +1,17 @@
-"""How a process reuses the memory of freed arrays."""
+"""Reuse of the memory of freed arrays."""
 
 import ctypes
 
 KEPT_BYTES = 256 * 2**20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Parameters of mallopt, as glibc's malloc.h numbers them."""
+"""Parameters of mallopt in malloc.h of glibc."""
 
 
 def keep_freed_memory() -> None:
-    """Let freed arrays be used again, where the C library is glibc; elsewhere nothing is changed.
+    """Keep the memory of freed arrays, if the C library is glibc.
 
-    glibc gives the kernel back what a large array leaves, and the kernel clears it, page by page, for the next one of
-    the same size: a tenth of the time of a tile without decoding.
+    By default glibc returns it to the kernel, which clears it for the next array. That takes a tenth of the time of a
+    tile, without decoding.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

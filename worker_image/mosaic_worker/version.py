@@ -1,7 +1,7 @@
-"""Which code makes the pixels: part of a plan's and a result's identity, so that other code never continues or answers.
+"""The version of the code that computes pixels: other versions must not continue a plan or reuse a result.
 
-The code of a mosaic is what planning, tiles and finalize import, except the store, which moves bytes without changing
-them. A module counts unless UNCOUNTED names it or its package; a test holds the list equal to the imports.
+This is the code that planning, tiles and finalize import, except the store, which does not change bytes. A module
+counts unless UNCOUNTED has it or its package; a test compares the list with the imports.
 """
 
 import hashlib
@@ -15,26 +15,17 @@ import mosaic_crds
 DISTRIBUTION = "mosaic-operator"
 UNCOUNTED = {
     "mosaic_crds": {
-        "__main__", "allowed", "crd", "lifecycle/messages", "lifecycle/writer", "reading", "reports", "schema",
-        "validation",
+        "__main__", "allowed", "crd", "lifecycle/messages", "lifecycle/trouble", "lifecycle/writer", "reading",
+        "reports", "schema", "validation",
     },
     "mosaic_worker": {
         "__main__", "cli", "isolation", "local", "memory", "sources/kinds/folders", "store", "synthetic",
     },
 }  # fmt: skip
-"""Modules and packages, by root package, on which no pixel depends."""
+"""Modules and packages without influence on pixels, by root package."""
 LIBRARIES = (
-    "affine",
-    "bottleneck",
-    "cmap",
-    "numexpr",
-    "numpy",
-    "pillow",
-    "rasterio",
-    "shapely",
-    "spyndex",
-    "zstandard",
-)
+    "affine", "bottleneck", "cmap", "numexpr", "numpy", "pillow", "rasterio", "shapely", "spyndex", "zstandard",
+)  # fmt: skip
 """Distributions that compute or encode pixels."""
 
 
@@ -45,14 +36,14 @@ def code_version() -> str:
 
 
 def is_this_code(code: str) -> bool:
-    """Whether a `code_version` is of the same pixels as this code; the version of the distribution may differ."""
+    """Whether a `code_version` computes the same pixels as this code; the version of the distribution may differ."""
     return code.partition("+")[2] == code_digest()
 
 
 @cache
 def code_digest() -> str:
-    """12 hexadecimal digits of the counted sources and of the versions of the libraries, also the native ones."""
-    import rasterio  # noqa: PLC0415 (commands import this module and start without it)
+    """12 hexadecimal digits: a digest of the counted sources and the versions of all libraries."""
+    import rasterio  # noqa: PLC0415 (commands start without it)
     import shapely  # noqa: PLC0415
     import zstandard  # noqa: PLC0415
 
@@ -73,7 +64,7 @@ def code_digest() -> str:
 
 
 def counted_sources() -> list[tuple[str, Path]]:
-    """The sources that count, in a fixed order: each path from the root package, and its file."""
+    """The counted sources in a fixed order: path from the root package, and file."""
     found = []
     for package in (Path(mosaic_crds.__file__).parent, Path(__file__).parent):
         for source in sorted(package.rglob("*.py")):

@@ -182,5 +182,4 @@ class Previews:
 
 def _totals(statistics: MosaicStatistics) -> TileStatistics:
     """Merged statistics as those of one large tile, to merge them with others."""
-    totals = tuple(band.totals for band in statistics.bands)
-    return TileStatistics(statistics.bands[0].bins, totals, statistics.out_of_range)
+    return TileStatistics(statistics.bands[0].bins, statistics.bands, statistics.out_of_range)

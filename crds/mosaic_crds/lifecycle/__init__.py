@@ -2,33 +2,10 @@
 
 from mosaic_crds.lifecycle import messages
 from mosaic_crds.lifecycle.phases import TERMINAL, TRANSITIONS, UNPUBLISHED, WORKING, Condition, Phase
-from mosaic_crds.lifecycle.writer import (
-    CRASHED,
-    REFUSED,
-    RETRYING,
-    SOURCE_OR_STORE,
-    Event,
-    StatusWriter,
-    Trouble,
-    conditions_of,
-    holds,
-)
+from mosaic_crds.lifecycle.trouble import CRASHED, REFUSED, RETRYING, SOURCE_OR_STORE, Trouble
+from mosaic_crds.lifecycle.writer import Event, StatusWriter, conditions_of, holds
 
 __all__ = [
-    "CRASHED",
-    "REFUSED",
-    "RETRYING",
-    "SOURCE_OR_STORE",
-    "TERMINAL",
-    "TRANSITIONS",
-    "UNPUBLISHED",
-    "WORKING",
-    "Condition",
-    "Event",
-    "Phase",
-    "StatusWriter",
-    "Trouble",
-    "conditions_of",
-    "holds",
-    "messages",
-]
+    "CRASHED", "REFUSED", "RETRYING", "SOURCE_OR_STORE", "TERMINAL", "TRANSITIONS", "UNPUBLISHED", "WORKING",
+    "Condition", "Event", "Phase", "StatusWriter", "Trouble", "conditions_of", "holds", "messages",
+]  # fmt: skip

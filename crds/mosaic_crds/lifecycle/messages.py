@@ -1,4 +1,4 @@
-"""The messages of statuses, conditions and Events. Each is written here, and nowhere else."""
+"""The messages of statuses, conditions and Events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,12 +16,7 @@ INTERNAL_ERROR = "Internal error; see the log"
 
 
 def waiting(ahead: int, limit: str) -> str:
-    """The message of a request that waits for its turn.
-
-    Args:
-        ahead: requests that come first.
-        limit: the limit that it waits for, as a clause.
-    """
+    """The message of a request that waits behind others for a limit, which is a clause."""
     return f"Waiting behind {'1 other request' if ahead == 1 else f'{ahead} other requests'}: {limit}"
 
 
@@ -62,12 +57,7 @@ def published(status: Status) -> str:
 
 
 def cancelled(status: Status, why: str = "") -> str:
-    """The message of a cancelled request.
-
-    Args:
-        status: before it was cancelled.
-        why: if nobody asked for it.
-    """
+    """The message of a cancelled request; `why` is for one that nobody cancelled."""
     return _with_progress("Cancelled", status) + (f": {why}" if why else "")
 
 
@@ -77,33 +67,18 @@ def suspended(status: Status) -> str:
 
 
 def deadline_exceeded(status: Status, deadline: str) -> str:
-    """The message of a request that took too long.
-
-    Args:
-        status: when the deadline passed.
-        deadline: spec.execution.deadline.
-    """
+    """The message of a request that exceeded its deadline."""
     exceeded = _with_progress(f"Not finished within {deadline} (execution.deadline)", status)
     return f"{exceeded}; raise the deadline and submit the request again"
 
 
 def retrying(failure: str, when: str = "") -> str:
-    """The message of a step that is tried again.
-
-    Args:
-        failure: why the last attempt failed.
-        when: the next attempt comes, if that is known.
-    """
+    """The message of a step that is tried again; `when` is the time of the next attempt, if known."""
     return f"{failure}; retrying {when}".rstrip()
 
 
 def given_up(failure: str, attempts: int) -> str:
-    """The message of a step that is not tried again.
-
-    Args:
-        failure: why the last attempt failed.
-        attempts: how many there were.
-    """
+    """The message of a step that is not tried again."""
     return f"{failure} (tried {attempts} times)" if attempts > 1 else failure
 
 

@@ -1,4 +1,4 @@
-"""What happens to a request, applied to its status: the same for requests in a cluster and on one machine."""
+"""Applies what happens to a request to its status, in a cluster and on one machine."""
 
 import copy
 from collections.abc import Mapping
@@ -9,29 +9,8 @@ from typing import Any
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.lifecycle import messages
 from mosaic_crds.lifecycle.phases import Condition, Phase
+from mosaic_crds.lifecycle.trouble import Trouble
 from mosaic_crds.times import time_or_none, timestamp
-
-REFUSED = "Refused"
-"""The reason of a failure that is the request's fault."""
-SOURCE_OR_STORE = "SourceOrStore"
-"""The reason of a failure of a source or the store."""
-CRASHED = "Crashed"
-"""The reason of a worker that ended unexpectedly."""
-RETRYING = "Retrying"
-"""The reason of a step that is tried again."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What went wrong.
-
-    Attributes:
-        reason: in one word, for conditions and metrics.
-        message: for people.
-    """
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -54,13 +33,7 @@ class StatusWriter:
     """
 
     def __init__(self, status: Mapping[str, Any], now: datetime, generation: int = 1) -> None:
-        """Copy a status.
-
-        Args:
-            status: the old one.
-            now: the time, with a zone.
-            generation: of the spec.
-        """
+        """Copy a status; `generation` is that of the spec."""
         self.status = copy.deepcopy(dict(status))
         self.now, self._generation = now, generation
         self.events: list[Event] = []
@@ -87,7 +60,7 @@ class StatusWriter:
         self.stop_clock()
         self.enter(Phase.SUSPENDED, messages.suspended(self.status))
 
-    # -- the steps; each of the first three methods may say what keeps the step from working
+    # -- the steps; `trouble` and `waits` say what keeps a step from working
 
     def planning(self, trouble: Trouble | None = None, waits: str = "") -> None:
         """Record that the plan is being made."""
@@ -105,7 +78,7 @@ class StatusWriter:
         self._work(Phase.FINALIZING, messages.FINALIZING, trouble, waits)
 
     def work(self, trouble: Trouble | None = None) -> None:
-        """Record that the step that is to be done is at work, whichever that is."""
+        """Record that the first unfinished step is at work."""
         step = self._unfinished_step()
         if step is Condition.PLANNED:
             self.planning(trouble)
@@ -246,7 +219,7 @@ class StatusWriter:
         self.enter(phase, message)
 
     def _unfinished_step(self) -> Condition:
-        """The condition of the step that is to be done."""
+        """The condition of the first unfinished step."""
         if "plan" not in self.status:
             return Condition.PLANNED
         return Condition.PUBLISHED if holds(self.status, Condition.TILES_READY) else Condition.TILES_READY

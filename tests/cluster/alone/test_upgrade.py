@@ -78,8 +78,8 @@ def test_an_upgrade_serves_the_new_crd_and_an_uninstall_leaves_all_that_users_ma
     aside = scenes.spec(2) | {"area": {"bbox": [14.99, 44.9, 15.05, 45.2]}}  # the second scene lies beside it
     release.submit("warned", aside)
     status = release.wait_for("warned", "Succeeded", "Failed")
-    assert status["plan"]["warnings"] == ["1 scene(s) are outside the area and are not used"]
-    assert status["message"].endswith("; 1 scene(s) are outside the area and are not used")
+    assert status["plan"]["warnings"] == ["skipped 1 scene outside the area"]
+    assert status["message"].endswith("; skipped 1 scene outside the area")
 
     release.uninstall()
     (claim,) = release.get("pvc")["items"]

@@ -12,17 +12,17 @@ from mosaic_crds.spec import Execution
         (
             Allowed(),
             Execution(priorityClass="system-node-critical"),
-            'spec.execution.priorityClass is "system-node-critical"; none is allowed in this installation',
+            'spec.execution.priorityClass is "system-node-critical"; this installation allows none',
         ),
         (
             Allowed(("low", "batch"), ("research",)),
             Execution(priorityClass="high", queue="research"),
-            'spec.execution.priorityClass is "high"; low or batch is allowed in this installation',
+            'spec.execution.priorityClass is "high"; this installation allows low or batch',
         ),
         (
             Allowed(("low",)),
             Execution(priorityClass="low", queue="theirs"),
-            'spec.execution.queue is "theirs"; none is allowed in this installation',
+            'spec.execution.queue is "theirs"; this installation allows none',
         ),
     ],
 )

@@ -160,11 +160,11 @@ def test_a_coordinate_that_is_no_number_is_refused():
 
 
 def test_a_field_where_there_are_none_is_refused():
-    with pytest.raises(RequestError, match=r"spec\.output\.stretch\.minmax\.x is no field; nothing is allowed there"):
+    with pytest.raises(RequestError, match=r"stretch\.minmax\.x is not a field; no fields are allowed here"):
         load_request(request_with({"spec.output": {"stretch": {"minmax": {"x": 1}}}}))
 
 
 def test_a_name_that_a_terminal_would_obey_is_told_harmlessly():
     with pytest.raises(RequestError) as refused:
         load_request(request_with({"spec.\x1b[2J\nx": 1}))
-    assert str(refused.value).startswith(r"the request: spec.\x1b[2J\nx is no field")
+    assert str(refused.value).startswith(r"the request: spec.\x1b[2J\nx is not a field")

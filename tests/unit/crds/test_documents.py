@@ -18,7 +18,7 @@ spec:
   source: {{files: {{scenes: [{{bands: {{green: g.tif, swir16: s.tif}}}}]}}}}
   product: {{index: NDSI}}
 """
-BEGINS = "a MosaicRequest begins with apiVersion, kind, metadata and spec"
+HAS = "a MosaicRequest has apiVersion, kind, metadata and spec"
 
 
 def refusal(text: str) -> str:
@@ -47,18 +47,18 @@ def test_a_number_may_have_an_exponent_without_a_point():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", f"r.yaml holds nothing; {BEGINS}"),
-        ("# only a comment\n", f"r.yaml holds nothing; {BEGINS}"),
-        ("just words", f"r.yaml holds no mapping of fields; {BEGINS}"),
-        ("- a\n- b\n", f"r.yaml holds no mapping of fields; {BEGINS}"),
+        ("", f"r.yaml is empty; {HAS}"),
+        ("# only a comment\n", f"r.yaml is empty; {HAS}"),
+        ("just words", f"r.yaml is not a mapping of fields; {HAS}"),
+        ("- a\n- b\n", f"r.yaml is not a mapping of fields; {HAS}"),
         ("a: [", "r.yaml is neither YAML nor JSON (line 1: expected the node content, but found '<stream end>')"),
-        ("a: 1\n---\nb: 2\n", "r.yaml holds several documents; give each MosaicRequest a file of its own"),
+        ("a: 1\n---\nb: 2\n", "r.yaml has several documents; put each MosaicRequest into its own file"),
         ("kind: a\nkind: b\n", "r.yaml is neither YAML nor JSON (line 2: kind is given twice)"),
         ("a: &x 1\nb: *x\n", "r.yaml: aliases (*name) are not allowed in a request"),
-        ("a: \x00\n", "r.yaml is neither YAML nor JSON (it holds characters that no text has)"),
-        ("a: " + "9" * 5000, "r.yaml holds a number that cannot be read"),
+        ("a: \x00\n", "r.yaml is neither YAML nor JSON (it contains binary data)"),
+        ("a: " + "9" * 5000, "r.yaml contains a number with too many digits"),
         ("[" * 100_000, "r.yaml is nested too deeply for a MosaicRequest"),
-        ("a: " + "x" * 2**20, "r.yaml is larger than 1 MiB, which no MosaicRequest is"),
+        ("a: " + "x" * 2**20, "r.yaml is larger than 1 MiB, the limit of a MosaicRequest"),
     ],
 )
 def test_a_file_that_is_no_request_gets_its_sentence(text, sentence):
@@ -78,5 +78,5 @@ def test_aliases_that_would_unfold_to_a_billion_are_refused_at_once():
 
 def test_a_sentence_names_the_file():
     assert refusal(REQUEST.replace("NDSI", "1")) == (
-        "r.yaml: spec.product.index is 1; the name of an index, such as NDVI, is allowed"
+        "r.yaml: spec.product.index is 1; use the name of an index, such as NDVI"
     )

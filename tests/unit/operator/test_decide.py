@@ -246,9 +246,9 @@ def test_names_of_the_cluster_that_the_chart_does_not_list_are_refused(field, fo
         }
     world.step()
     assert (world.status["phase"], world.created, world.secrets) == ("Failed", [], set())
-    allowed = "low or batch is allowed" if field == "priorityClass" else "none is allowed"
+    allowed = "low or batch" if field == "priorityClass" else "none"
     assert world.status["message"] == (
-        f'spec.execution.{field} is "system-node-critical"; {allowed} in this installation'
+        f'spec.execution.{field} is "system-node-critical"; this installation allows {allowed}'
     )
 
 
@@ -357,7 +357,7 @@ def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
 
 
 def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
-    warning = "1 scene(s) are outside the area and are not used"
+    warning = "skipped 1 scene outside the area"
     world = World()
     world.step()
     world.complete(Step.PLAN, PLAN | {"warnings": [warning]})

@@ -174,7 +174,7 @@ def test_a_request_that_is_larger_as_a_whole_is_refused():
     asked["spec"]["source"]["files"]["scenes"][0]["bands"]["nir"] = "https://example.org/" + "x" * 4000
     for scene in asked["spec"]["source"]["files"]["scenes"][:40]:
         scene["bands"]["blue"] = "https://example.org/" + "x" * 4000
-    with pytest.raises(RequestError, match=r"spec has 1,\d{3},\d{3} bytes as JSON; at most 1,048,576"):
+    with pytest.raises(RequestError, match=r"spec has 1,\d{3},\d{3} bytes as JSON, and the limit is 1,048,576"):
         load_request(asked)
 
 

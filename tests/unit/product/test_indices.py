@@ -62,9 +62,7 @@ def test_a_misspelt_index_gets_the_nearest():
 
 
 def test_an_index_that_lacks_a_value_says_which():
-    with pytest.raises(
-        RequestError, match=r"NIRvP needs PAR, which has no usual value; write spec\.product\.expression"
-    ):
+    with pytest.raises(RequestError, match=r"NIRvP needs PAR, which has no default; use spec\.product\.expression"):
         _ = find("NIRvP").expression
 
 

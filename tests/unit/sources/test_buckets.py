@@ -95,7 +95,7 @@ def test_a_name_becomes_a_url_at_the_endpoint_of_its_bucket(bucket, region, endp
              "s3://evil.example.org:443/a.tif"],
 )  # fmt: skip
 def test_what_names_no_object_in_a_bucket_is_refused(name):
-    with pytest.raises(RequestError, match=r"no name of the form s3://bucket/key"):
+    with pytest.raises(RequestError, match=r"invalid object name .*; use s3://bucket/key"):
         bucket_and_key(name)
     with pytest.raises(RequestError, match=r"^spec\.x: "):
         own_machine(Path("/")).admit(name, "spec.x")
@@ -220,9 +220,9 @@ def denied(code: str) -> requests.Response:
         ({}, False, denied("AccessDenied"), r"MOSAIC_SOURCES_AWS_ACCESS_KEY_ID.*sourceBuckets\.secretName"),
         (CREDENTIALS, True, denied("AccessDenied"), r"requester-pays: with AWS_REQUEST_PAYER=requester"),
         (CREDENTIALS | {"AWS_REQUEST_PAYER": "requester"}, True, denied("InvalidAccessKeyId"),
-         r"403 \(InvalidAccessKeyId\) .*; the credentials are wrong, or are no longer valid"),
+         r"403 \(InvalidAccessKeyId\) .*; the credentials are wrong, or have expired"),
         (CREDENTIALS | {"AWS_REQUEST_PAYER": "requester"}, True, denied("AccessDenied"),
-         r"403 \(AccessDenied\) .*; the account may not read it, or there is no such object"),
+         r"403 \(AccessDenied\) .*; the account has no read access, or the object does not exist"),
         (CREDENTIALS, True, answer(404, b"<Error><Code>NoSuchKey</Code></Error>"), r"404 \(NoSuchKey\) for s3://s[^;]*$"),
     ],
 )  # fmt: skip

@@ -120,7 +120,7 @@ def test_the_bytes_of_all_answers_together_are_bounded():
     budget = Budget(30, 100_000)
     with answering(send) as address:
         assert [get(f"http://{address}/", budget) for _ in range(2)] == [content] * 2
-        with pytest.raises(RequestError, match="ask for less"):
+        with pytest.raises(RequestError, match="request a smaller area"):
             get(f"http://{address}/", budget)
 
 

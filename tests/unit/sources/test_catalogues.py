@@ -188,7 +188,7 @@ def test_earthdaily(tmp_path, nir):
     assets = {key: s2(tmp_path, f"{key}.tif", -0.1) | {"raster:bands": NEW} for key in ("red", nir)}
     assets["cloud_mask"] = file_asset(tmp_path, "mask.tif", np.array([[0, 3, 1, 1], [1, 2, 2, 1]], np.uint8))
     path = write_item(tmp_path, "mosaic", assets, "ai-ready-mosaics", platform="sentinel-2")
-    notes = [] if nir == "nir" else ["nir08 stands in for nir in 1 scene(s), which have no nir"]
+    notes = [] if nir == "nir" else ["nir08 replaces nir in 1 scene without nir"]
     check(path, {"red": REFLECTANCE, "nir": REFLECTANCE}, *notes)
     check_mask(path, "earthDaily", ["cloud", "shadow"], CLOUD_AND_SHADOW)
 
@@ -228,9 +228,7 @@ def test_hls(tmp_path, product, names, collection, described):
         expected["lwir11"] = DEGREES
     check(path, expected | {"sza": np.full((2, 4), 35.5)})
     number = list(names.values()).index("nir" if product == "S30" else "nir08") + 1
-    stand_in = (
-        ["nir08 stands in for nir in 1 scene(s), which have no nir"] if product == "L30" and not described else []
-    )
+    stand_in = ["nir08 replaces nir in 1 scene without nir"] if product == "L30" and not described else []
     check(path, {"nir": numbered(number)}, *stand_in)
     check_mask(path, "fmask", ["cloud", "shadow"], CLOUD_AND_SHADOW)
 
@@ -286,7 +284,7 @@ def test_landsat_collection_2_level_2(tmp_path, catalogue, names, properties):
     for name, values in expected.items():  # the numbers are steps of 2.75e-5, and of 0.0034 K
         within = 0.002 if name == thermal else 1.4e-5
         np.testing.assert_allclose(small(values_of(found, name, tmp_path)), values, atol=within, err_msg=name)
-    note = "nir08 stands in for nir in 1 scene(s), which have no nir"
+    note = "nir08 replaces nir in 1 scene without nir"
     assert found_in(path, ["nir"]).notes == (note,)
     check_mask(path, "qaPixel", ["cloud", "shadow"], CLOUD_AND_SHADOW)
 

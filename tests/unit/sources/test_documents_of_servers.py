@@ -15,7 +15,7 @@ from mosaic_worker.sources.access.gate import own_folders, own_machine
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
 from mosaic_worker.sources.resolve import resolve
-from mosaic_worker.sources.search.catalogue import Catalogue
+from mosaic_worker.sources.search.catalogue import Catalogue, ItemQuery
 from shapely.geometry import box
 
 from support.scenes.pipeline import files, request_of
@@ -81,7 +81,7 @@ def test_an_item_of_a_server_names_no_file_of_this_machine(tmp_path: Path, form:
     with serving(web) as address:
         request = request_of({"source": files({"item": f"http://{address}/item.json"}), "product": {"bands": ["red"]}})
         for gate in (own_machine(tmp_path), own_folders([tmp_path])):
-            with pytest.raises(RequestError, match="a document of a server may only name URLs"):
+            with pytest.raises(RequestError, match="a document on a server may contain only URLs"):
                 resolve(request.spec, ("red",), gate)
 
 
@@ -94,7 +94,7 @@ def test_an_item_on_disk_names_files_below_the_folders_only(tmp_path: Path):
         (scenes / "item.json").write_text(json.dumps(item(href)))
         request = request_of({"source": files({"item": str(scenes / "item.json")}), "product": {"bands": ["red"]}})
         if fails:
-            with pytest.raises(RequestError, match="only those in folders"):
+            with pytest.raises(RequestError, match="is outside the folders"):
                 resolve(request.spec, ("red",), own_folders([scenes]))
         else:
             resolve(request.spec, ("red",), own_folders([scenes]))
@@ -107,7 +107,7 @@ def test_an_api_gives_its_items_no_place_on_this_machine(tmp_path: Path, place: 
         answers["/"] = landing(api)
         answers["/search"] = found(item("passwd.tif", links=[{"rel": "self", "href": place}]))
         catalogue = Catalogue(api, "spec.source.stac", Client(own_machine(tmp_path)))
-        (scene,) = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5).items
+        (scene,) = catalogue.search(ItemQuery("c", "2024-07-01", box(14, 44, 16, 46)), 5).items
         assert scene.place.startswith(f"{api}/")
         assert scene.place_of("red").startswith(f"{api}/")
 
@@ -145,7 +145,7 @@ def test_a_token_goes_to_the_origin_of_its_api_alone(tmp_path: Path):
         catalogue = Catalogue(
             api, "spec.source.earthDaily", Client(own_machine(tmp_path)), lambda _: {"Authorization": "Bearer secret"}
         )
-        items = catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5).items
+        items = catalogue.search(ItemQuery("c", "2024-07-01", box(14, 44, 16, 46)), 5).items
         assert [each.id for each in items] == ["A", "B"]
         catalogue.item(items[0].place)
         catalogue.item(f"{api}/away")
@@ -160,7 +160,7 @@ def test_a_search_at_another_server_gets_no_token(tmp_path: Path):
     with answering(answers, []) as api, answering({"/search": found(item("a.tif"))}, theirs) as other:
         answers["/"] = landing(api, search=f"{other}/search")
         catalogue = Catalogue(api, "w", Client(own_machine(tmp_path)), lambda _: {"Authorization": "Bearer secret"})
-        catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)
+        catalogue.search(ItemQuery("c", "2024-07-01", box(14, 44, 16, 46)), 5)
     assert theirs == [("/search", None)]
 
 
@@ -201,4 +201,4 @@ def test_an_answer_that_breaks_the_rule_for_json_is_said_to_be_no_stac(tmp_path:
         monkeypatch.setattr(json, "dumps", lambda given, **more: real(given, **more).replace('"VALUE"', value))
         catalogue = Catalogue(api, "spec.source.stac", Client(own_machine(tmp_path)))
         with pytest.raises(PassingError, match="returned invalid STAC"):
-            catalogue.search("c", "2024-07-01", box(14, 44, 16, 46), most=5)
+            catalogue.search(ItemQuery("c", "2024-07-01", box(14, 44, 16, 46)), 5)

@@ -43,11 +43,11 @@ def described(folder: Path, *, gcps: Any = None, rpcs: Any = None, **profile: An
 @pytest.mark.parametrize(
     ("profile", "sentence"),
     [
-        ({"gcps": POINTS}, r"is placed by 4 ground control points \(GCPs\) and has no transform.*gdalwarp -tps"),
-        ({"rpcs": MODEL}, r"is placed by rational polynomial coefficients \(RPCs\).*gdalwarp -rpc"),
+        ({"gcps": POINTS}, r"has 4 ground control points \(GCPs\) and no transform.*gdalwarp -tps"),
+        ({"rpcs": MODEL}, r"has rational polynomial coefficients \(RPCs\).*gdalwarp -rpc"),
         ({}, "is not georeferenced: it has no transform"),
         ({"crs": "EPSG:32633"}, "is not georeferenced: it has no transform"),
-        ({"crs": "EPSG:32633", "transform": NORTH_UP @ Affine.rotation(30)}, r"is rotated or sheared \(its rows run "),
+        ({"crs": "EPSG:32633", "transform": NORTH_UP @ Affine.rotation(30)}, r"is rotated or sheared \(by "),
         ({"crs": "EPSG:32633", "transform": NORTH_UP @ Affine.shear(5)}, "is rotated or sheared"),
         (
             {"crs": "EPSG:32633", "transform": NORTH_UP @ Affine.scale(1, -1)},

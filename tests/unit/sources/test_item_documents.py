@@ -90,16 +90,16 @@ def test_items_of_a_collection_at_a_server_start_at_its_url(tmp_path: Path):
 def test_there_are_no_more_scenes_than_a_request_may_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(listed_files, "MOST_SCENES", 3)
     assert len(scenes_in(tmp_path, collection(*(item(name) for name in "abc")))) == 3
-    with pytest.raises(RequestError, match=r"scenes\[0\]: with it there are more than 3 scenes"):
+    with pytest.raises(RequestError, match=r"scenes\[0\]: the list has more than 3 scenes"):
         scenes_in(tmp_path, collection(*(item(name) for name in "abcd")))
     (tmp_path / "one.json").write_text(json.dumps(item("one")))
     asked = request_of(spec({"item": "one.json"}, {"item": "items.json"})).spec
-    with pytest.raises(RequestError, match=r"scenes\[1\]: with it there are more"):
+    with pytest.raises(RequestError, match=r"scenes\[1\]: the list has more"):
         resolve(asked, ("red",), own_machine(tmp_path))
 
 
 def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
-    with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: a mask belongs to one scene, and items\.json holds 2"):
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: a mask belongs to one scene, but items\.json has 2"):
         scenes_in(tmp_path, collection(item("A"), item("B")), mask="red.tif")
 
 
@@ -108,8 +108,8 @@ def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
     [
         (item("A", type="Collection"), "it is a STAC Collection; give one of its Items"),
         (item("A", type="Catalog"), "it is a STAC Catalog; give one of its Items"),
-        ({"type": "FeatureCollection", "features": []}, "a FeatureCollection without features"),
-        ({"type": "FeatureCollection"}, "it is a FeatureCollection without features"),
+        ({"type": "FeatureCollection", "features": []}, "an empty FeatureCollection"),
+        ({"type": "FeatureCollection"}, "it is a FeatureCollection, and empty"),
         ({"type": "Polygon", "coordinates": []}, "it is a GeoJSON Polygon"),
         (item("A", type=...), 'type is missing; it must be "Feature"'),
         (item("A", type="Feat"), "type is 'Feat'; it must be \"Feature\""),
@@ -128,8 +128,8 @@ def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
         (item("A", assets={"red": {}}), "assets.red.href is missing; it must be a path or URL"),
         (item("A", assets={"red": {"href": 3}}), "assets.red.href is 3; it must be a path or URL"),
         (item("A", links=None), "links is missing; it must be a list"),
-        (item("A", links=[{"rel": "self", "href": "x"}, {}]), r"links\[1\] is no object with rel and href"),
-        (item("A", stac_extensions=[3]), "stac_extensions is no list of texts"),
+        (item("A", links=[{"rel": "self", "href": "x"}, {}]), r"links\[1\] is not an object with rel and href"),
+        (item("A", stac_extensions=[3]), "stac_extensions is not a list of texts"),
         ([item("A")], "it is a list"),
         ("A", "it is the text 'A'"),
         (None, "it is null"),
@@ -142,7 +142,7 @@ def test_what_is_no_item_is_refused_with_the_reason(tmp_path: Path, document: An
 
 @pytest.mark.parametrize("times", [{"datetime": "yesterday"}, {"start_datetime": "yesterday", "end_datetime": TIME}])
 def test_a_time_that_is_none_is_named(tmp_path: Path, times: dict[str, str]):
-    with pytest.raises(RequestError, match=r"items\.json.*: (start_)?datetime is 'yesterday', which is no time"):
+    with pytest.raises(RequestError, match=r"items\.json.*: (start_)?datetime is 'yesterday', not a time"):
         scenes_in(tmp_path, json.dumps(item("A", properties=times)))
 
 

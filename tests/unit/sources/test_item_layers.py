@@ -106,7 +106,7 @@ def test_ids_of_no_known_satellite_are_read_as_sentinel_2s_and_a_note_says_so(tm
     assets = {"B03": numbers_in(tmp_path, "B03.tif", 3), "B11": numbers_in(tmp_path, "B11.tif", 11)}
     path = write_item(tmp_path, "SCENE", assets)
     assert value(path, "swir16") == 11
-    told = ("B11 is read as swir16, as on Sentinel-2, in 1 scene(s), whose Items name no platform",)
+    told = ("B11 is read as swir16, as on Sentinel-2, in 1 scene without a stated platform",)
     assert found_in(path, ["green", "swir16"]).notes == told
     path = write_item(tmp_path, "SCENE", assets, platform="PlanetScope")
     with pytest.raises(RequestError, match="the product needs swir16, and SCENE has B03, B11"):
@@ -132,7 +132,7 @@ def test_several_bands_of_one_name_are_listed_if_nothing_decides(tmp_path):
         f"rededge{number}": numbers_in(tmp_path, f"{number}.tif", number) | called("rededge") for number in (1, 2)
     }
     path = write_item(tmp_path, "SCENE", assets)
-    with pytest.raises(RequestError, match="SCENE has several bands rededge: rededge071, rededge075; ask for one of"):
+    with pytest.raises(RequestError, match="SCENE has several bands rededge: rededge071, rededge075; request one"):
         found_in(path, ["rededge"])
     assert value(path, "rededge075") == 2
     assert value(path, "rededge", assets={"rededge": "rededge2"}) == 2
@@ -142,7 +142,7 @@ def test_several_bands_of_one_name_are_listed_if_nothing_decides(tmp_path):
 def test_nir08_stands_in_for_nir_with_a_note(tmp_path, key):
     path = write_item(tmp_path, "SCENE", {key: numbers_in(tmp_path, "nir.tif", 5)}, platform="landsat-8")
     assert value(path, "nir") == 5
-    assert found_in(path, ["nir"]).notes == ("nir08 stands in for nir in 1 scene(s), which have no nir",)
+    assert found_in(path, ["nir"]).notes == ("nir08 replaces nir in 1 scene without nir",)
     assert found_in(path, ["nir08"]).notes == ()
     assert found_in(path, ["nir"], assets={"nir": key}).notes == ()
 
@@ -196,7 +196,7 @@ def test_a_band_that_an_asset_of_several_does_not_have_is_refused_with_those_it_
 def test_bands_that_an_item_does_not_describe_are_told_by_the_file_or_refused(tmp_path):
     asset = numbers_in(tmp_path, "stack.tif", 1, 2, 3)
     path = write_item(tmp_path, "SCENE", {"image": asset})
-    with pytest.raises(RequestError, match="asset image of SCENE has 3 bands, and neither the Item nor the file says"):
+    with pytest.raises(RequestError, match="image of SCENE has 3 bands, and neither the Item nor the file states"):
         found_in(path, ["nir"], assets={"nir": "image"})
     with rasterio.open(tmp_path / "stack.tif", "r+") as dataset:
         dataset.descriptions = ("Red", "B08", None)
@@ -314,8 +314,8 @@ def test_a_named_mask_of_unknown_numbers_is_told_or_refused(tmp_path):
     assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "classes") | mask_asset(tmp_path, "cld")
     path = write_item(tmp_path, "SCENE", assets)
     (note,) = found_in(path, ["red"], ["cloud"], assets={"mask": "classes"}).notes
-    assert note == "classes is read as a mask of kind scl in 1 scene(s), whose Items do not say what its numbers mean"
-    with pytest.raises(RequestError, match=r"scenes\[0\]\.assets\.mask: nothing says which numbers of asset cld of"):
+    assert note == "classes is read as a mask of kind scl in 1 scene without a stated encoding"
+    with pytest.raises(RequestError, match=r"scenes\[0\]\.assets\.mask: the encoding of asset cld of"):
         found_in(path, ["red"], ["cloud"], assets={"mask": "cld"})
     with pytest.raises(RequestError, match=r"assets\.mask: SCENE has no asset SCL; it has classes, cld, red"):
         found_in(path, ["red"], ["cloud"], assets={"mask": "SCL"})

@@ -66,7 +66,7 @@ def test_a_nodata_number_that_the_type_cannot_hold_does_not_replace_that_of_the_
 
 def test_a_scale_of_zero_is_refused(tmp_path):
     path = item_with(tmp_path, {"red": np.ones((2, 2), np.uint16)}, fields={"raster:bands": [{"scale": 0}]})
-    with pytest.raises(RequestError, match="scale of x is 0"):
+    with pytest.raises(RequestError, match="scale of asset red of x is 0"):
         read(path, "red")
 
 

@@ -136,7 +136,7 @@ def test_the_disk_has_a_bound(tmp_path, monkeypatch):
                 assert image.dataset.read(1, window=((0, 9), (0, 9))).tolist() == VALUES[:9, :9].tolist()
                 assert copies(scratch) <= 2
         with closing(OpenSources(gate, disk=size - 1)) as sources:
-            with pytest.raises(RequestError, match=rf"^x: .* copied whole, and this one has {size} bytes .*Cloud Opt"):
+            with pytest.raises(RequestError, match=rf"^x: .* must be copied, but its {size} bytes exceed .*Cloud Opt"):
                 sources.get(f"http://{address}/a.jp2", "x")
         assert copies(scratch) == 0
 

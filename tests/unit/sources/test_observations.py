@@ -26,7 +26,7 @@ def kept(*documents: dict[str, Any]) -> list[str]:
         ids = sorted(each.id for each in observations)
         assert len(observations) == len(ids)
         dropped = len(documents) - len(ids)
-        assert [int(note.split()[0]) for note in observations.notes] == ([dropped] if dropped else [])
+        assert [int(note.split()[1]) for note in observations.notes] == ([dropped] if dropped else [])
         found.add(tuple(ids))
     assert len(found) == 1
     return list(found.pop())

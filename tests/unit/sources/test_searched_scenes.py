@@ -84,7 +84,7 @@ def test_a_scene_whose_file_is_elsewhere_is_left_out_and_has_no_say_in_the_grid(
     with catalogue(tmp_path, [items]) as (url, _):
         made = make(tmp_path, spec(url, degrees(INSIDE), grid={"crs": "source"}))
     assert same(made.values(), values_on(made, numbers))
-    assert "1 scene(s) are outside the area and are not used" in made.item["properties"]["mosaic:warnings"]
+    assert "skipped 1 scene outside the area" in made.item["properties"]["mosaic:warnings"]
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -200,9 +200,7 @@ def test_a_repeated_item_counts_once(tmp_path: Path):
     with catalogue(tmp_path, [[one, two], [two]]) as (url, _):
         made = make(tmp_path, spec(url, degrees(INSIDE), "mean"))
     assert np.allclose(made.values(), (0.1 + 0.4) / 2)
-    assert made.item["properties"]["mosaic:warnings"] == [
-        "the catalogue listed 1 scene(s) more than once; each is used once"
-    ]
+    assert made.item["properties"]["mosaic:warnings"] == ["ignored 1 duplicate in the results of the catalogue"]
 
 
 def test_the_newest_processing_counts(tmp_path: Path):
@@ -216,9 +214,7 @@ def test_the_newest_processing_counts(tmp_path: Path):
     with catalogue(tmp_path, [items[::-1]]) as (url, _):
         made = make(tmp_path, spec(url, degrees(INSIDE), "median"))
     assert np.allclose(made.values(), 0.4)
-    assert made.item["properties"]["mosaic:warnings"] == [
-        "1 scene(s) are older processings of observations that are used, so they are not used"
-    ]
+    assert made.item["properties"]["mosaic:warnings"] == ["skipped 1 older processing of the same observations"]
 
 
 @pytest.mark.parametrize("then", [0, 1])

@@ -211,7 +211,7 @@ def test_a_link_in_a_product_leads_nowhere_outside_the_folders(copied: Path, tmp
     gate = own_folders([tmp_path / "scenes"])
     resolved(copied, gate)
     moved_out(next(copied.rglob(pattern)), tmp_path / "outside")
-    with pytest.raises(RequestError, match="leads outside the folders"):
+    with pytest.raises(RequestError, match="is outside the folders"):
         resolved(copied, gate)
     resolved(copied, own_machine(tmp_path))
 
@@ -220,7 +220,7 @@ def test_a_product_whose_metadata_are_outside_is_reported_in_the_list(copied: Pa
     moved_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
     told = scenes_below(own_folders([tmp_path / "scenes"]))
     assert told.scenes == []
-    assert "leads outside the folders" in told.unreadable[0].reason
+    assert "is outside the folders" in told.unreadable[0].reason
 
 
 @pytest.mark.parametrize("kind", ["image", "folder"])
@@ -238,9 +238,9 @@ def test_a_link_that_appears_after_the_check_is_not_followed(tmp_path: Path, sec
         folder.rename(tmp_path / "away")
         folder.symlink_to(secret.parent)
     headers = Headers(gate)
-    with pytest.raises(RequestError, match="leads outside the folders"):
+    with pytest.raises(RequestError, match="is outside the folders"):
         headers.read(admitted, 1, "x")
-    with pytest.raises(RequestError, match="leads outside the folders"):
+    with pytest.raises(RequestError, match="is outside the folders"):
         open_file(admitted, Client(gate).gate)
 
 
@@ -262,6 +262,6 @@ def test_gdal_reads_the_file_that_was_checked_although_the_path_changes(tmp_path
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.tif")
-    for path, sentence in (("pipe.tif", "is no file"), ("", "is no file"), ("none.tif", "there is no file")):
+    for path, sentence in (("pipe.tif", "is not a file"), ("", "is not a file"), ("none.tif", "there is no file")):
         with pytest.raises(RequestError, match=sentence):
             open_file(str(tmp_path / path), None)

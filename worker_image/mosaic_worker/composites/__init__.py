@@ -1,6 +1,6 @@
-"""Composite methods: how the observations of a pixel become one value. Each method is one object of the registry.
+"""Composite methods: each is an object in the registry.
 
-Nothing outside this package compares the name of a method. What people read of a method is in `mosaic_crds.composite`.
+Nothing outside this package compares names of methods. `mosaic_crds.composite` has their titles and descriptions.
 """
 
 from mosaic_crds.composite import Method

@@ -8,7 +8,7 @@ from mosaic_worker.composites.method import CompositeMethod, age
 from mosaic_worker.composites.reducer import Floats, Layer, Reducer
 
 NO_NDVI = -2.0
-"""The NDVI of a pixel that has none in [-1, 1], as over water with negative reflectances: less than any other."""
+"""Stands for an NDVI outside [-1, 1], as over water with negative reflectances: lower than any other."""
 
 
 class _Greenest(Reducer):
@@ -28,14 +28,14 @@ class _Greenest(Reducer):
 
 
 def ndvi(nir: Floats, red: Floats) -> Floats:
-    """The normalised difference vegetation index, to compare scenes by: (nir - red) / (nir + red), Rouse et al. 1974.
+    """The normalised difference vegetation index: (nir - red) / (nir + red), Rouse et al. 1974.
 
     Args:
-        nir: float32, any shape, NaN where there is no data.
+        nir: float32, any shape, NaN for no data.
         red: the same.
 
     Returns:
-        float32 in [-1, 1]; NO_NDVI where there is data but no such value; NaN where a band has no data.
+        float32 in [-1, 1]; NO_NDVI for values outside; NaN if a band has no data.
     """
     with np.errstate(all="ignore"):
         found: Floats = (nir - red) / (nir + red)
@@ -47,7 +47,7 @@ def ndvi(nir: Floats, red: Floats) -> Floats:
 GREENEST = CompositeMethod(
     "greenest",
     _Greenest,
-    sort_key=lambda scene: (age(scene),),  # of equal ones the newest
+    sort_key=lambda scene: (age(scene),),  # for equal values the newest
     extra_bands=("nir", "red"),
     compares_scenes=True,
     compared_layers=lambda *_: 1,

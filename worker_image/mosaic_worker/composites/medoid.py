@@ -14,11 +14,11 @@ from mosaic_worker.composites.reducer import Floats, Layer, Reducer
 FARTHEST = float(np.finfo(np.float32).max)
 """Stands for an infinite distance, so that sums stay finite."""
 CHUNK = 2**17
-"""Numbers of a scene that are compared in one step: their working arrays stay in a core's own cache."""
+"""Numbers of a scene that are compared in one step, so that working arrays stay in the cache of a core."""
 
 
 class _Medoid(Reducer):
-    """Keeps all scenes, and what they are compared by where that is not their values."""
+    """Keeps all scenes, and the layers that they are compared by, if these are not the values."""
 
     def __init__(self, _: Composite, shape: tuple[int, int, int], scenes: int, compared: int) -> None:
         super().__init__(shape)
@@ -45,13 +45,13 @@ class _Medoid(Reducer):
 
 
 def medoid(layers: Floats) -> NDArray[np.intp]:
-    """For each pixel the scene with the least sum of Euclidean distances to all others.
+    """For each pixel the scene with the smallest sum of Euclidean distances to all others.
 
     Args:
-        layers: float32 (scenes, bands, height, width); a scene with NaN in any band of a pixel is no candidate there.
+        layers: float32 (scenes, bands, height, width); scenes with NaN in any band of a pixel do not count there.
 
     Returns:
-        Positions along the first axis, (height, width); of equal sums the first, 0 where there is no candidate.
+        Positions along the first axis, (height, width); the first of equal sums, 0 if no scene counts.
     """
     _, bands, height, width = layers.shape
     rows = max(1, CHUNK // (bands * width))
@@ -67,7 +67,7 @@ def _medoid(layers: Floats) -> NDArray[np.intp]:
             with np.errstate(invalid="ignore"):
                 apart = np.subtract(layers[one], layers[other], dtype=np.float64)
             distance = np.sqrt(np.square(apart, out=apart).sum(axis=0))
-            np.nan_to_num(distance, copy=False, nan=0.0, posinf=FARTHEST)  # no pair where one of them has no data
+            np.nan_to_num(distance, copy=False, nan=0.0, posinf=FARTHEST)  # no data in one of them
             sums[one] += distance
             sums[other] += distance
     nearest: NDArray[np.intp] = sums.argmin(axis=0)
@@ -77,7 +77,7 @@ def _medoid(layers: Floats) -> NDArray[np.intp]:
 MEDOID = CompositeMethod(
     "medoid",
     _Medoid,
-    sort_key=lambda scene: (age(scene),),  # of equal ones the newest
+    sort_key=lambda scene: (age(scene),),  # for equal sums the newest
     keeps_all_scenes=True,
     compares_scenes=True,
     compared_layers=lambda of, bands: len(bands) if of == "product" else 0,

@@ -1,4 +1,4 @@
-"""What a composite method is: which scenes it prefers, what it reads and keeps of them, and how it reduces them."""
+"""The description of a composite method: order of scenes, bands, memory and reducer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from mosaic_worker.composites.reducer import Floats, Reducer
 
 
 class Observed(Protocol):
-    """What the order of scenes depends on."""
+    """The properties of a scene that determine the order."""
 
     @property
     def id(self) -> str:
-        """The scene's id."""
+        """The id of the scene."""
 
     @property
     def datetime(self) -> datetime | None:
-        """When it was taken."""
+        """The acquisition time."""
 
     @property
     def cloud_cover(self) -> float | None:
-        """Percent under cloud."""
+        """The cloud cover, percent."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class CompositeMethod:
 
     Attributes:
         name: as in `spec.composite.method`.
-        reducer: makes a reducer from the request's `spec.composite`; the shape of a scene, (bands, height, width); how
-            many scenes may be added at most; and by how many layers each is compared.
-        sort_key: scenes are read in ascending order of it, equal ones as given; all as given if None.
-        needs: what the sort key needs of each scene, where it has no default.
-        extra_bands: bands that are read of each scene in addition to those of the product, by canonical name.
-        takes_first_valid: whether each pixel comes from the first valid scene, so that later ones may stay unread.
-        keeps_all_scenes: whether the reducer holds all scenes in memory until the end.
-        compares_scenes: whether numbers of scenes are compared, which must then all be calibrated alike.
-        compared_layers: how many layers `compared` returns; of what is composed, and the product's bands.
-        compared: what a scene is compared by, float32 (layers, height, width), if not by the values that are composed;
-            of what is composed, the product's bands, and the values (height, width) of each band that is read.
+        reducer: creates a reducer from `spec.composite`, the shape (bands, height, width) of a scene, the maximum
+            number of scenes, and the number of layers to compare.
+        sort_key: scenes are read in ascending order; in the given order if None.
+        needs: the property that the sort key requires.
+        extra_bands: bands that are read in addition to those of the product, by canonical name.
+        takes_first_valid: whether each pixel comes from the first valid scene, so that others may stay unread.
+        keeps_all_scenes: whether the reducer keeps all scenes in memory.
+        compares_scenes: whether scenes are compared, so that all need the same calibration.
+        compared_layers: the number of layers of `compared`, from `spec.composite.of` and the bands of the product.
+        compared: the layers that scenes are compared by, float32 (layers, height, width), from the same and the values
+            (height, width) of each band; None for the composed values.
     """
 
     name: Method
@@ -58,14 +58,14 @@ class CompositeMethod:
     compared: Callable[[Of, Sequence[str], Mapping[str, Floats]], Floats | None] = lambda *_: None
 
     def bands_to_read(self, product_bands: Sequence[str]) -> tuple[str, ...]:
-        """The bands that are read of each scene: those of the product, then the method's own."""
+        """The bands that are read of each scene: those of the product, then `extra_bands`."""
         return tuple(dict.fromkeys((*product_bands, *self.extra_bands)))
 
     def order(self, scenes: Sequence[Observed]) -> list[int]:
         """Positions of scenes in the order in which they are read.
 
         Raises:
-            RequestError: the method needs a date or a cloud cover that one of several scenes does not have.
+            RequestError: one of several scenes lacks the date or cloud cover that the method needs.
         """
         places = range(len(scenes))
         key = self.sort_key
@@ -79,21 +79,21 @@ class CompositeMethod:
         return sorted(places, key=lambda place: key(scenes[place]))
 
     def stops_when_full(self, composite: Composite) -> bool:
-        """Whether a tile is likely to read only the first scene at each place: nothing masks or counts its pixels."""
+        """Whether a tile probably reads only the first scene at each place: pixels are not masked or counted."""
         return self.takes_first_valid and not composite.mask and not composite.count
 
     def bytes_per_pixel(self, bands: int, scenes: int, compared: int) -> int:
-        """Roughly the memory of a reducer and of the scene that is added, for each pixel.
+        """The approximate memory of a reducer and of a scene, for each pixel.
 
         Args:
-            bands: that are composed.
-            scenes: how many may be added at most.
-            compared: how many layers each scene is compared by.
+            bands: the number of composed bands.
+            scenes: the maximum number of scenes.
+            compared: the number of layers to compare.
         """
         held = scenes if self.keeps_all_scenes else 2
         return 4 * (bands + compared) * (held + 4) + 16
 
 
 def age(scene: Observed) -> float:
-    """A number that is smaller for newer scenes; a scene without a date is the oldest."""
+    """A sort key: smaller for newer scenes; scenes without a date are the oldest."""
     return -(scene.datetime or datetime.min.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""What all reducers share: they take the scenes of a tile one by one, and then give one value per pixel."""
+"""The base of reducers: they get the scenes of a tile one by one, and return one value per pixel."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ Counts = NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Reduced:
-    """The outcome of a reducer.
+    """The result of a reducer.
 
     Attributes:
-        values: float32 (bands, height, width), NaN where no scene is valid.
-        count: uint16 (height, width), how many scenes are valid.
-        chosen: uint16 (height, width), the 1-based number of the scene that the pixel comes from; 0 where there is
-            none, and for methods that do not take pixels from one scene.
+        values: float32 (bands, height, width), NaN if no scene is valid.
+        count: uint16 (height, width), the number of valid scenes.
+        chosen: uint16 (height, width), the 1-based number of the scene of the pixel; 0 for none, and for methods that
+            do not take pixels from one scene.
     """
 
     values: Floats
@@ -28,12 +28,12 @@ class Reduced:
 
 @dataclass(frozen=True)
 class Layer:
-    """A scene on its way into a reducer.
+    """A scene for a reducer.
 
     Attributes:
-        number: of the scene, from 1.
+        number: its number, from 1.
         values: float32 (bands, height, width).
-        compared: what the method compares scenes by, float32 (bands, height, width).
+        compared: the layers to compare, float32 (bands, height, width).
         valid: (height, width), where none of these is NaN.
     """
 
@@ -44,17 +44,17 @@ class Layer:
 
 
 class Reducer(ABC):
-    """Takes scenes one by one. A pixel of a scene is valid when none of its bands is NaN."""
+    """Reduces scenes that are added one by one. A pixel of a scene is valid if none of its bands is NaN."""
 
     _keeps_first = False
-    """Whether a pixel that has a value never changes again."""
+    """Whether a pixel with a value never changes."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.count = np.zeros(shape[1:], np.uint16)
         self.chosen = np.zeros(shape[1:], np.uint16)
 
     def is_complete(self, wanted: NDArray[np.bool_] | None = None, part: tuple[slice, ...] = ()) -> bool:
-        """Whether no further scene can change the outcome.
+        """Whether no further scene can change the result.
 
         Args:
             wanted: the pixels that matter, (height, width); all if None.
@@ -66,13 +66,7 @@ class Reducer(ABC):
         return not (open_pixels if wanted is None else open_pixels & wanted[part]).any()
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
-        """Take a scene.
-
-        Args:
-            number: of the scene, from 1.
-            values: (bands, height, width), NaN where there is no data.
-            compared: what the method compares scenes by, (bands, height, width); the values themselves if None.
-        """
+        """Add a scene; arguments as in `Layer`, `compared` by default the values."""
         valid = np.logical_and.reduce(~np.isnan(values), axis=0)
         if compared is not None:
             valid &= np.logical_and.reduce(~np.isnan(compared), axis=0)
@@ -82,12 +76,12 @@ class Reducer(ABC):
         self.count += valid
 
     def result(self) -> Reduced:
-        """The outcome of the scenes so far."""
+        """The result of the scenes so far."""
         return Reduced(self._values(), self.count, self.chosen)
 
     @abstractmethod
     def _take(self, layer: Layer) -> NDArray[np.bool_] | None:
-        """Take a scene. Return the pixels that now come from it, if the method knows them already."""
+        """Add a scene. Return the pixels that now come from it, if they are known already."""
 
     @abstractmethod
     def _values(self) -> Floats:

@@ -37,7 +37,7 @@ class _Extreme(Reducer):
 
 
 class _Stack(Reducer):
-    """Keeps all scenes; the median is the percentile of a request that gives none."""
+    """Keeps all scenes; without a percentile in the request, for the median."""
 
     def __init__(self, composite: Composite, shape: tuple[int, int, int], scenes: int, _: int) -> None:
         super().__init__(shape)
@@ -62,18 +62,18 @@ class _Stack(Reducer):
         if self._percentile == 50:
             median: Floats = bottleneck.nanmedian(layers, axis=0)
             too_large = np.isinf(median)
-            if too_large.any():  # the sum of the two middle values overflows, their mean does not
+            if too_large.any():  # the sum of the two middle values overflows, but not their mean
                 median[too_large] = np.nanmedian(layers[:, too_large].astype(np.float64), axis=0)
             return median
         return nan_percentile(layers, self.count, self._percentile)
 
 
 def nan_percentile(layers: Floats, count: Counts, percentile: float) -> Floats:
-    """A percentile along the first axis without NaN, linear between the closest ranks as numpy's default.
+    """A percentile along the first axis without NaN, with linear interpolation like numpy.
 
     Args:
         layers: float32 (scenes, bands, height, width); sorted in place.
-        count: (height, width), how many layers are valid; the same ones in every band.
+        count: (height, width), the number of valid layers, which are the same in all bands.
         percentile: 0 to 100.
     """
     layers.sort(axis=0)  # NaN last

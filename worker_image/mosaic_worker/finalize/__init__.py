@@ -1,1 +1,1 @@
-"""From recorded tiles to published files."""
+"""Assembles and publishes the files of a mosaic from its tiles."""

@@ -1,4 +1,4 @@
-"""The STAC Item of a mosaic: its product, its scenes, the code that made it, and how to read its numbers."""
+"""The STAC Item of a mosaic: product, scenes, software, and how to interpret the numbers."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import pystac
 import rasterio
 import shapely
 from mosaic_crds.files import COG, PNG, THUMBNAIL, ResultFile
+from mosaic_crds.spelling import counted
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
@@ -36,14 +37,14 @@ EXTENSIONS = [
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 ]
 LEAST_GAP = 1e-6
-"""Degrees: a box that misses the full circle by less than this covers all longitudes."""
+"""Degrees: a box with a smaller gap to the full circle covers all longitudes."""
 SHA256_MULTIHASH = "1220"
 """Multihash prefix: function sha2-256 (0x12), 32 bytes (0x20)."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file that is in the store: which one, its bytes and their SHA-256 in hexadecimal digits."""
+    """A file in the store, with its size in bytes and its SHA-256 as hexadecimal digits."""
 
     file: ResultFile
     size: int
@@ -61,7 +62,7 @@ def mosaic_item(
     notes: Sequence[str],
     made: datetime,
 ) -> bytes:
-    """The Item as JSON in UTF-8; only its times differ between two runs of one plan."""
+    """The Item as JSON in UTF-8. Only its times differ between runs of a plan."""
     used = sorted({number for record in records for number in record.scenes})
     scenes = [plan.scenes[number - 1] for number in used]
     footprint = _footprint(plan)
@@ -74,7 +75,7 @@ def mosaic_item(
         datetime=None if several else (taken[0] if taken else made),
         start_datetime=taken[0] if several else None,
         end_datetime=taken[-1] if several else None,
-        properties=_properties(plan, statistics, scenes, made) | _told(plan, skipped, notes),
+        properties=_properties(plan, statistics, scenes, made) | _remarks(plan, skipped, notes),
         stac_extensions=EXTENSIONS,
     )
     described = {COG: _cog_fields(plan, statistics)}
@@ -122,24 +123,24 @@ def _properties(
     return properties
 
 
-def _told(plan: Plan, skipped: Sequence[Unreadable], notes: Sequence[str]) -> dict[str, Any]:
-    """What a user should know of the mosaic, and the scenes that are not in it because they cannot be read.
+def _remarks(plan: Plan, skipped: Sequence[Unreadable], notes: Sequence[str]) -> dict[str, Any]:
+    """Warnings, notes and unreadable scenes.
 
     Args:
-        plan: which has warnings and unreadable scenes of its own.
-        skipped: scenes of the plan that proved unreadable when their pixels were read.
-        notes: what showed when the pixels were read.
+        plan: has warnings and unreadable scenes.
+        skipped: scenes of the plan that proved unreadable while tiles were computed.
+        notes: notes on the values.
     """
     unreadable = [{"id": each.scene, "reason": each.reason} for each in (*plan.unreadable, *skipped)]
-    told = {"mosaic:warnings": list(plan.warnings), "mosaic:notes": list(notes), "mosaic:unreadable": unreadable}
-    return {name: listed for name, listed in told.items() if listed}
+    remarks = {"mosaic:warnings": list(plan.warnings), "mosaic:notes": list(notes), "mosaic:unreadable": unreadable}
+    return {name: listed for name, listed in remarks.items() if listed}
 
 
 def _lineage(plan: Plan, scenes: int) -> str:
     """One sentence on how the mosaic was made."""
     method = plan.composite.method
     hidden = f", without {', '.join(plan.composite.mask)}" if plan.composite.mask else ""
-    return f"{plan.formula.title} of {scenes} scene(s){hidden}, composed by {method} per {plan.composite.of}."
+    return f"{plan.formula.title} of {counted(scenes, 'scene')}{hidden}, composed by {method} per {plan.composite.of}."
 
 
 def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
@@ -159,14 +160,14 @@ def _scene(plan: Plan, planned: PlannedScene) -> dict[str, Any]:
 
 
 def _source(plan: Plan, band: Band) -> dict[str, Any]:
-    """What was read of a band; its overview by the width and height, where one was read in place of the image."""
+    """The file of a band, with width and height of the overview, if one was read instead of the image."""
     described = {"href": redacted(band.href), "band": band.band, "scale": band.scale, "offset": band.offset}
     overview, image = plan.image_of(band)
     return described if overview is None else described | {"overview": [image.width, image.height]}
 
 
 def _cog_fields(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
-    """What the Item says of the COG."""
+    """The fields of the COG."""
     grid = plan.grid
     return {
         "proj:shape": [grid.height, grid.width],
@@ -179,7 +180,7 @@ def _cog_fields(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
 def _picture_fields(
     plan: Plan, statistics: MosaicStatistics, stretch: Sequence[tuple[float, float]], picture: Picture
 ) -> dict[str, Any]:
-    """What the Item says of the picture."""
+    """The fields of the picture."""
     return {
         "proj:code": "EPSG:3857",
         "proj:shape": [picture.height, picture.width],
@@ -191,7 +192,7 @@ def _picture_fields(
 
 
 def _stretch_details(plan: Plan, statistics: MosaicStatistics) -> dict[str, Any]:
-    """What colours the stretch has, and by how much limits that are percentiles may be wrong."""
+    """The colour map of the stretch, and the error of percentiles."""
     details: dict[str, Any] = {}
     if len(statistics.bands) == 1:
         details["mosaic:colormap"] = plan.output.colormap
@@ -236,14 +237,14 @@ def _measured(band: BandStatistics) -> dict[str, Any]:
 
 
 def _footprint(plan: Plan) -> BaseGeometry:
-    """The mosaic's outline in degrees, its longitudes continuous around its middle."""
+    """The outline of the mosaic in degrees, with continuous longitudes."""
     grid = plan.grid
     outline = shapely.segmentize(
         plan.shape_of_area or box(*grid.bounds), max(grid.width * grid.xres, grid.height * grid.yres) / 16
     )
     places = shapely.get_coordinates(outline)
     longitudes, latitudes = projected(grid.crs, WGS84, places[:, 0], places[:, 1])
-    latitudes = np.clip(latitudes, -90, 90)  # pixels whose centres are poles reach beyond them
+    latitudes = np.clip(latitudes, -90, 90)  # pixels at the poles extend beyond them
     if not np.isfinite(longitudes).all():
         return _box_around(grid)
     if plan.shape_of_area is None and holds_pole(grid):
@@ -254,20 +255,20 @@ def _footprint(plan: Plan) -> BaseGeometry:
 
 
 def _box_around(grid: Grid) -> BaseGeometry:
-    """The box around a grid in degrees, where its outline has no clear inside there."""
+    """The box around a grid in degrees, if its outline is not valid there."""
     west, south, east, north = projected_bounds(grid.bounds, grid.crs, WGS84) or (-180.0, -90.0, 180.0, 90.0)
     return box(west, max(south, -90), east, min(north, 90))
 
 
 def _around_pole(longitudes: Floats, latitudes: Floats) -> BaseGeometry:
-    """What a ring around a pole encloses: in degrees the pole is an edge, as long as the ring."""
+    """The area within a ring around a pole: in degrees, the pole is an edge as long as the ring."""
     around = np.unwrap(longitudes, period=360)
     pole = math.copysign(90, latitudes[0])
     return shapely.Polygon([*zip(around, latitudes, strict=True), (around[-1], pole), (around[0], pole)])
 
 
 def _bbox(footprint: BaseGeometry) -> list[float]:
-    """West, south, east, north; west is greater than east where the antimeridian is crossed (RFC 7946, 5.2)."""
+    """West, south, east, north; west is greater than east across the antimeridian (RFC 7946, 5.2)."""
     west, south, east, north = footprint.bounds
     if east - west >= 360 - LEAST_GAP:
         west, east = -180, 180

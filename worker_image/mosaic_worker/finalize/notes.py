@@ -1,4 +1,4 @@
-"""What a user should know of the values of a mosaic."""
+"""Notes on the values of a mosaic."""
 
 from mosaic_crds.errors import RequestError
 
@@ -9,19 +9,19 @@ from mosaic_worker.sources.scenes import Band
 
 
 def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
-    """What the user should know of the values of a mosaic.
+    """Notes for the user on the values of a mosaic.
 
     Raises:
-        RequestError: of a band, more values do not fit the type of the mosaic than do.
+        RequestError: most values of a band do not fit the data type.
     """
     lost, rounded = [], []
     for number, (name, band) in enumerate(zip(plan.formula.output_bands, statistics.bands, strict=True)):
         if band.overflow:
             low, high = plan.encoding.range_of(number)
-            told = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
+            lose = f"{band.overflow} of {band.overflow + band.valid} values of {name} are outside {low:g} to {high:g}"
             if band.overflow > band.valid:
-                raise RequestError(f"spec.output.dtype: {told}, the range of int16 here; use float32")
-            lost.append(told)
+                raise RequestError(f"spec.output.dtype: {lose}, the range of int16 here; use float32")
+            lost.append(lose)
         if plan.formula.kind == "bands" and plan.output.dtype == "float32":
             sources = [scene.bands[name] for scene in plan.all_scenes]
             if band.valid and any(_largest_number(source, band.minimum, band.maximum) >= EXACT for source in sources):
@@ -35,7 +35,7 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
 
 
 def _largest_number(band: Band, minimum: float, maximum: float) -> float:
-    """The largest stored integer behind values of a band, without its sign; 0 if it stores none of 32 bits or more."""
+    """The largest absolute stored integer of values of a band; 0 if integers have less than 32 bits."""
     if not is_wide(band) or not band.scale:
         return 0.0
     return max(abs((value - band.offset) / band.scale) for value in (minimum, maximum))

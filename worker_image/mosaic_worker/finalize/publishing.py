@@ -1,4 +1,4 @@
-"""The finalize step: merge records, assemble the COG, colour the picture, and write the Item last."""
+"""The finalize step: merge records, assemble the COG, render the picture, and write the Item last."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,10 +30,10 @@ PIECE_BYTES = 16 * 2**20
 
 
 class LostTilesError(PassingError):
-    """Tiles have no record, or their parts are lost or damaged. Compute them again.
+    """Tiles have no record, or their parts are lost or damaged: recompute them.
 
     Attributes:
-        tiles: how many are known.
+        tiles: the known number.
     """
 
     def __init__(self, message: str, tiles: int = 1) -> None:
@@ -42,7 +42,7 @@ class LostTilesError(PassingError):
 
 
 class _Hashed:
-    """Chunks that are counted and digested as they pass."""
+    """Chunks with their total size and digest."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -63,12 +63,12 @@ class _Hashed:
 def finalize_step(plan: Plan, store: Store) -> bytes:
     """Publish a mosaic whose tiles all have records. Return its Item as JSON.
 
-    Safe to interrupt anywhere and to repeat: the same records give the same bytes, and an existing Item means that
-    everything is done.
+    It can be interrupted anywhere and repeated: the same records result in the same bytes, and an existing Item means
+    that everything is done.
 
     Raises:
         LostTilesError: a tile has no record, or its part is lost or damaged.
-        RequestError: most values do not fit the type of the mosaic, or more than half of the scenes are unreadable.
+        RequestError: most values do not fit the data type, or more than half of the scenes are unreadable.
     """
     results = Results.of_plan(plan)
     published = results.published(store)
@@ -95,10 +95,10 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
 
 
 def complete_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> list[TileRecord]:
-    """The records of all tiles, computed without unreadable scenes, in their order.
+    """The records of all tiles, in order, computed without unreadable scenes.
 
     Raises:
-        LostTilesError: some tiles have none.
+        LostTilesError: some tiles have no record.
     """
     found = read_records(plan, store, unreadable)
     missing = [str(tile.index) for tile in plan.tiles if tile.index not in found]
@@ -111,7 +111,7 @@ def complete_records(plan: Plan, store: Store, unreadable: frozenset[int] = froz
 
 
 def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[float, float]]:
-    """The values that get the colormap's first and last colour, for each band of the picture."""
+    """The values of the first and last colour, for each band of the picture."""
     if stretch.fixed is not None:
         return [(stretch.fixed.lower, stretch.fixed.upper)] * len(statistics.bands)
     if stretch.percentile is not None:
@@ -121,9 +121,9 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
 
 
 def _publish(plan: Plan, store: Store, file: ResultFile, chunks: Iterable[bytes]) -> Published:
-    """Write a result create-only, and digest what is there: an interrupted run may have written it before.
+    """Write a file create-only. If an interrupted run wrote it before, digest that file.
 
-    Then its bytes count, which another kind of processor may have compressed otherwise.
+    Its bytes can differ, if another kind of processor compressed them.
     """
     key = Results.of_plan(plan).key(file)
     hashed = _Hashed(chunks)
@@ -143,17 +143,17 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
 
 
 class _Parts:
-    """The tiles' parts, the input of the COG and the picture; several threads may read them."""
+    """The parts of the tiles, the input of the COG and the picture. It is thread-safe."""
 
     def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store) -> None:
         self._plan, self._records, self._store = plan, records, store
         self._checked: set[tuple[int, int]] = set()
 
     def level(self, tile: int, level: int) -> bytes:
-        """A level of a tile's part, checked the first time that it is read.
+        """A level of the part of a tile; its digest is checked once.
 
         Raises:
-            LostTilesError: it is lost or damaged. It is deleted, so that the next run computes it again.
+            LostTilesError: it is lost or damaged. It is deleted, so that the next run recomputes it.
         """
         record = self._records[tile]
         key = names.part_key(self._plan.uid, tile, record.digest)
@@ -166,7 +166,7 @@ class _Parts:
             return content
         self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
         self._store.delete(key)
-        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to compute it again")
+        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to recompute it")
 
 
 def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[bytes]:
@@ -185,7 +185,7 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
 def _picture(
     plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: _Parts
 ) -> Picture:
-    """The picture, painted from the parts while the COG is written."""
+    """The picture, rendered from the parts while the COG is written."""
 
     def stretched(level: int) -> StretchedLevel:
         return StretchedLevel(plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch)
@@ -194,14 +194,11 @@ def _picture(
 
 
 def _statistics_tags(band: BandStatistics, scale: float, offset: float, pixels: int) -> dict[str, str]:
-    """A band's statistics by GDAL's names, so that programs need not compute them.
-
-    GDAL's are of the stored numbers, and its share of valid ones is of all pixels of the file.
-    """
+    """The statistics of a band as GDAL tags: of the stored numbers, and with all pixels as 100 percent."""
     if band.valid == 0:
         return {}
     stored = [(value - offset) / scale for value in (band.minimum, band.maximum, band.mean)]
-    if (scale, offset) != (1.0, 0.0):  # of int16
+    if (scale, offset) != (1.0, 0.0):  # int16
         stored[:2] = [float(round(number)) for number in stored[:2]]
     return {
         "STATISTICS_MINIMUM": repr(stored[0]),

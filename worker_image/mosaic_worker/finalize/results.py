@@ -1,4 +1,4 @@
-"""Where the results of a request are, and what the status shows. The Item is written last, so its files exist."""
+"""The results of a request in the store. The Item is written last, so if it exists, all files do."""
 
 import json
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Results:
 
     @classmethod
     def of_request(cls, request: MosaicRequest, uid: str) -> Self:
-        """The results of a request that may have lost its plan."""
+        """The results of a request, which may have no plan any more."""
         return cls(request.metadata.namespace, request.metadata.name, uid)
 
     def key(self, file: ResultFile) -> str:
@@ -41,7 +41,7 @@ class Results:
 
     @property
     def folder(self) -> str:
-        """The keys' common beginning, without a `/` at its end."""
+        """The common prefix of the keys, without a trailing `/`."""
         return str(PurePosixPath(self.key(ITEM)).parent)
 
     def item(self, store: Store) -> bytes | None:
@@ -49,7 +49,7 @@ class Results:
         return store.read(self.key(ITEM))
 
     def published(self, store: Store) -> bytes | None:
-        """The Item, if the mosaic is published; flushed to disk, because its writer may have died before that."""
+        """The Item, if the mosaic is published; synced to disk, because its writer may have died before that."""
         item = self.item(store)
         if item is not None:
             store.create(self.key(ITEM), [item])
@@ -62,7 +62,7 @@ class Results:
             store.delete(key)
 
     def summary(self, published: bytes, store: Store) -> dict[str, Any]:
-        """What `status.result` shows: where the files are, what they cover, and the first band's statistics."""
+        """`status.result`: the files, their bounds, and the statistics of the first band."""
         item = json.loads(published)
         found = {
             file.key: store.location(self.key(file))

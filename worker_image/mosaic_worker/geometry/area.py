@@ -30,23 +30,23 @@ from mosaic_worker.geometry.projection import (
 )
 
 EDGE_SEGMENTS = 512
-"""Edges are straight in longitude and latitude, so they are followed in this many steps of the area's larger side."""
+"""Edges are straight in longitude and latitude, so they get so many points along the larger side of the area."""
 CELLS = 256
-"""Rows and columns of cells by which the part of an area is found that can be projected."""
+"""Rows and columns of the cells that approximate the projectable part of an area."""
 AROUND_ANTIMERIDIAN = 270.0
-"""Degrees: parts of an area that are spread wider than this are nearer to each other across the antimeridian."""
+"""Degrees: parts of an area that extend over more are closer to each other across the antimeridian."""
 NEAR_POLES = 89.0
-"""Degrees of latitude: areas beyond are cut in Mercator's projections, which go on for ever towards the poles."""
+"""Degrees of latitude: areas beyond are cut in Mercator projections, which are infinite at the poles."""
 EDGE_TOLERANCE = 1e-9
-"""Of a turn around the Earth: what is so near to where a CRS is cut is there."""
+"""Tolerance at the cut of a CRS, in turns around the Earth."""
 NEAREST_POLES = 89.99
-"""Degrees of latitude: beyond, another datum's longitude may be any."""
+"""Degrees of latitude: beyond, longitudes in another datum are arbitrary."""
 LONGEST_EDGE = 180.0
-"""Degrees of longitude: an edge that is longer was probably meant to go the other way around the Earth."""
+"""Degrees of longitude: a longer edge was probably meant to go the other way around the Earth."""
 
 
 def area_of(bbox: list[float] | None, geometry: Mapping[str, Any] | None) -> BaseGeometry:
-    """The area in degrees with continuous longitudes: from a west in [-180, 180), beyond 180 across the antimeridian.
+    """The area in degrees with continuous longitudes: its west is in [-180, 180), and its east can exceed 180.
 
     Raises:
         RequestError: the polygon crosses itself, has no area, or goes around the Earth more than once.
@@ -76,10 +76,9 @@ def first_turn(area: BaseGeometry) -> BaseGeometry:
 
 
 def _joined(area: BaseGeometry) -> BaseGeometry:
-    """An area whose parts are cut at the antimeridian (RFC 7946, 3.1.9) in one piece: parts are moved by 360 degrees.
+    """Join the parts of an area that is cut at the antimeridian (RFC 7946, 3.1.9), by moving parts by 360 degrees.
 
-    Parts stay where they are unless some are cut there, or all are nearer to each other across the antimeridian. No
-    part is changed, however wide it is.
+    Parts are moved only if some are cut there, or all are closer to each other across the antimeridian.
     """
     parts = list(getattr(area, "geoms", [area]))
     west, _, east, _ = area.bounds
@@ -102,20 +101,15 @@ def _are_cut(parts: Sequence[BaseGeometry]) -> bool:
 
 
 def longest_edge(area: BaseGeometry) -> float:
-    """Degrees of longitude of the longest edge of an area that is no box."""
+    """The length of the longest edge of an area in degrees of longitude; 0 for a box."""
     if area.equals(box(*area.bounds)):
         return 0.0
     rings = shapely.get_rings(shapely.get_parts(area))
     return max(float(np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])).max()) for ring in rings)
 
 
-def crosses_antimeridian(area: BaseGeometry) -> bool:
-    """Whether an unwrapped area lies on both sides of 180 degrees."""
-    return bool(area.bounds[0] < 180 < area.bounds[2])
-
-
 def cut_at_antimeridian(area: BaseGeometry) -> BaseGeometry:
-    """An unwrapped area as GeoJSON wants it (RFC 7946, 3.1.9): cut where it crosses 180 degrees."""
+    """An unwrapped area for GeoJSON (RFC 7946, 3.1.9): cut at 180 degrees."""
     parts = []
     for turn in (-360, 0, 360):
         part = area.intersection(box(-180 + turn, -90, 180 + turn, 90))
@@ -125,7 +119,7 @@ def cut_at_antimeridian(area: BaseGeometry) -> BaseGeometry:
 
 
 def requested_area(area: Area | None) -> BaseGeometry | None:
-    """The area of `spec.area` in degrees, unwrapped; None where there is none.
+    """The area of `spec.area` in degrees, unwrapped; None if there is none.
 
     Raises:
         RequestError: the polygon crosses itself or has no area.
@@ -136,9 +130,9 @@ def requested_area(area: Area | None) -> BaseGeometry | None:
 
 
 def projected_area(area: BaseGeometry, crs: str) -> BaseGeometry:
-    """The area in a CRS, its edges followed closely; only the part that can be projected.
+    """The projectable part of an area in a CRS, with additional points on its edges.
 
-    Where x runs around the Earth, it is continuous across the antimeridian.
+    If x goes around the Earth, it is continuous across the antimeridian.
 
     Raises:
         RequestError: no part can be projected, or the CRS is cut within the area.
@@ -147,10 +141,10 @@ def projected_area(area: BaseGeometry, crs: str) -> BaseGeometry:
 
 
 def projectable(area: BaseGeometry, crs: str) -> BaseGeometry:
-    """The part of an area that can be projected to a CRS, in degrees; the area itself if all of it can be.
+    """The part of an area that can be projected to a CRS, in degrees; the same object if all of it can.
 
     Raises:
-        RequestError: no part can be.
+        RequestError: no part can be projected.
     """
     part = area
     if is_mercator(crs) and max(abs(area.bounds[1]), abs(area.bounds[3])) > NEAR_POLES:
@@ -178,13 +172,13 @@ def _projected(area: BaseGeometry, crs: str) -> BaseGeometry:
         raise RequestError(f"spec.grid.crs: a part of the area cannot be projected to {name}; choose another CRS")
     if world_of(crs) is None and _torn(degrees, places, crs):
         raise RequestError(
-            f"spec.area: {name} is cut within the area, as at the antimeridian; choose another CRS, such as utm"
+            f"spec.area: {name} is discontinuous in the area, as at the antimeridian; choose another CRS, such as utm"
         )
     return shapely.set_coordinates(fine, places)
 
 
 def _cells(area: BaseGeometry, crs: str) -> BaseGeometry:
-    """The part of an area in the cells of a lattice whose corners can be projected."""
+    """The part of an area in cells of a lattice whose corners can be projected."""
     west, south, east, north = area.bounds
     xs, ys = np.linspace(west, east, CELLS + 1), np.linspace(north, south, CELLS + 1)
     there = np.isfinite(projected_lattice(WGS84, crs, xs, ys)[0])
@@ -198,7 +192,7 @@ def _cells(area: BaseGeometry, crs: str) -> BaseGeometry:
 
 
 def _places(degrees: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
-    """Longitudes and latitudes in a CRS, (points, 2); x is continuous where the longitudes are."""
+    """Project longitudes and latitudes, (points, 2); x is continuous if the longitudes are."""
     x, y = projected(WGS84, crs, degrees[:, 0], degrees[:, 1])
     world = world_of(crs)
     if world is not None and np.isfinite(x).any():
@@ -215,7 +209,7 @@ def _places(degrees: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
 
 
 def _torn(degrees: NDArray[np.float64], places: NDArray[np.float64], crs: str) -> bool:
-    """Whether neighbours on an edge are half a world apart."""
+    """Whether neighbouring points on an edge are half the Earth apart."""
     apart = np.hypot(*np.diff(places, axis=0).T)
     close = np.hypot(*np.diff(degrees, axis=0).T) < 5
     half_world = math.pi * 6378137 / crs_of(crs).linear_units_factor[1]
@@ -223,6 +217,6 @@ def _torn(degrees: NDArray[np.float64], places: NDArray[np.float64], crs: str) -
 
 
 def inside(area: BaseGeometry, grid: Grid) -> NDArray[np.bool_]:
-    """Which pixels have their centre in an area of the grid's CRS, shape (height, width)."""
+    """Which pixels have their centre in an area in the CRS of the grid, (height, width)."""
     outside: NDArray[np.bool_] = geometry_mask([mapping(area)], (grid.height, grid.width), grid.transform)
     return ~outside

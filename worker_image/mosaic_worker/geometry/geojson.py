@@ -1,4 +1,4 @@
-"""GeoJSON as people have it, made into the one geometry that `spec.area` takes."""
+"""Converts any GeoJSON to the geometry for `spec.area`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from mosaic_crds.errors import RequestError
 def area_geometry(document: object, where: str) -> dict[str, Any]:
     """The Polygon or MultiPolygon of a GeoJSON object: a geometry, a Feature, or a collection of them.
 
-    Several polygons become a MultiPolygon. Heights are dropped. The rings are not checked here; the contract does that.
+    Several polygons become a MultiPolygon. Heights are removed. The contract checks the rings.
 
     Args:
         document: parsed JSON.
-        where: the field or file that holds it, for messages.
+        where: its field or file, for messages.
 
     Raises:
-        RequestError: it is no GeoJSON, holds no polygon or other geometries too, or is not in WGS 84.
+        RequestError: it is not GeoJSON, has no polygons, has other geometries too, or is not in WGS 84.
     """
     polygons = list(_polygons(document, where))
     if not polygons:
@@ -28,15 +28,15 @@ def area_geometry(document: object, where: str) -> dict[str, Any]:
 
 
 def without_heights(geometry: Mapping[str, Any]) -> dict[str, Any]:
-    """The type and the coordinates of a geometry, of which positions may have heights; some only, in one ring."""
+    """The type and the coordinates of a geometry, without heights, which only some positions may have."""
     return {"type": geometry["type"], "coordinates": _flat(geometry["coordinates"])}
 
 
 def with_plain_area(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A spec with the geometry that the contract takes, where its area is another GeoJSON object.
+    """Convert the area of a spec to the geometry of the contract, if it is another GeoJSON object.
 
     Raises:
-        RequestError: that has no polygons that can be an area.
+        RequestError: see `area_geometry`.
     """
     area = spec.get("area") if isinstance(spec, Mapping) else None
     if not isinstance(area, Mapping):
@@ -50,14 +50,14 @@ def with_plain_area(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def other_crs(document: object) -> str | None:
-    """The name of the CRS in GeoJSON's old member `crs`, if that is not WGS 84."""
+    """The CRS in the old GeoJSON member `crs`, if it is not WGS 84."""
     named = document.get("crs") if isinstance(document, Mapping) else None
     if named is None:
         return None
     properties = named.get("properties") if isinstance(named, Mapping) else None
     name = properties.get("name") if isinstance(properties, Mapping) else None
     if not isinstance(name, str):
-        return "not given by its name"
+        return "not a name"
     return None if is_wgs84(name) else name[:80]
 
 
@@ -83,7 +83,7 @@ def _polygons(document: object, where: str) -> Iterator[list[Any]]:
         for part in _listed(document.get(name), name, where):
             yield from _polygons(part, where)
     else:
-        raise RequestError(f"{where}: it has a {kind}, which has no area; give polygons alone", where)
+        raise RequestError(f"{where}: it has a {kind}, which has no area; give only polygons", where)
 
 
 def _listed(found: object, name: str, where: str) -> list[Any]:

@@ -8,19 +8,19 @@ from affine import Affine
 from mosaic_worker.geometry.projection import Bounds
 
 SNAP_TOLERANCE = 1e-6
-"""Of a pixel: an edge this near to a grid line is on it."""
+"""Tolerance of edges on grid lines, pixels."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Square-cornered pixels in a CRS, rows from north to south.
+    """Rectangular pixels in a CRS, rows from north to south.
 
     Attributes:
         crs: "EPSG:n" or WKT.
         left, top: the outer corner of the upper left pixel, in units of the CRS.
         xres, yres: the size of a pixel, in units of the CRS; both positive.
         width, height: in pixels.
-        whole: the edges of the grid of which this is a part; None where it is no part.
+        whole: the edges of the grid that this is a part of; None if it is not a part.
     """
 
     crs: str
@@ -48,46 +48,31 @@ class Grid:
         return self.width * self.height
 
     def reduced(self, factor: int) -> "Grid":
-        """The grid of an overview: pixels so many times as wide and high, from the same corner."""
+        """The grid of an overview: pixels are `factor` times as wide and high, from the same corner."""
         width, height = -(-self.width // factor), -(-self.height // factor)
         return Grid(self.crs, self.left, self.top, self.xres * factor, self.yres * factor, width, height)
 
     def window(self, column: int, row: int, width: int, height: int) -> "Grid":
-        """The part of the grid, or of its continuation beyond the edges, that starts at a pixel."""
-        return Grid(
-            self.crs,
-            self.left + column * self.xres,
-            self.top - row * self.yres,
-            self.xres,
-            self.yres,
-            width,
-            height,
-            self.whole or self.bounds,
-        )
+        """A part of the grid that starts at a pixel; it may extend beyond the edges."""
+        left, top = self.left + column * self.xres, self.top - row * self.yres
+        return Grid(self.crs, left, top, self.xres, self.yres, width, height, self.whole or self.bounds)
 
     def moved(self, distance: float) -> "Grid":
-        """The grid so far to the right, in units of the CRS."""
+        """The grid moved to the right, in units of the CRS."""
         return replace(self, left=self.left + distance)
 
 
 def snapped(crs: str, bounds: Bounds, xres: float, yres: float, anchor: tuple[float, float] = (0.0, 0.0)) -> Grid:
-    """The smallest grid that covers bounds and whose lines are whole pixels away from an anchor.
+    """The smallest grid that covers bounds, with grid lines at whole pixels from an anchor.
 
-    With the anchor at the origin grids of one resolution share their lines, so neighbouring requests line up.
+    Grids of one resolution with the anchor at the origin share their lines, so neighbouring mosaics line up.
     """
     left = _snap_down((bounds[0] - anchor[0]) / xres)
     right = _snap_up((bounds[2] - anchor[0]) / xres)
     bottom = _snap_down((bounds[1] - anchor[1]) / yres)
     top = _snap_up((bounds[3] - anchor[1]) / yres)
-    return Grid(
-        crs,
-        anchor[0] + left * xres,
-        anchor[1] + top * yres,
-        xres,
-        yres,
-        max(1, right - left),
-        max(1, top - bottom),
-    )
+    width, height = max(1, right - left), max(1, top - bottom)
+    return Grid(crs, anchor[0] + left * xres, anchor[1] + top * yres, xres, yres, width, height)
 
 
 def _snap_down(position: float) -> int:
@@ -99,7 +84,7 @@ def _snap_up(position: float) -> int:
 
 
 def utm_crs(longitude: float, latitude: float) -> str:
-    """The UTM zone of a place as "EPSG:n"; beyond 84 degrees north and 80 south the polar stereographic ones (UPS)."""
+    """The UTM zone of a place as "EPSG:n"; polar stereographic (UPS) beyond 84 degrees north and 80 south."""
     if latitude > 84:
         return "EPSG:32661"
     if latitude < -80:

@@ -1,4 +1,4 @@
-"""Places on a circle: longitudes, and x of a cylindrical projection, which PROJ cuts and files and grids do not."""
+"""Positions on a circle: longitudes, and x of cylindrical projections. PROJ cuts them, but files and grids do not."""
 
 import math
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from mosaic_worker.geometry.projection import Floats, crs_of, proj_parts, proj_t
 
 
 def continuous_crs(text: str, middle: float) -> CRS:
-    """A CRS that differs from one whose x runs around the Earth only in where PROJ cuts it: half a world from a middle.
+    """The same CRS, but PROJ cuts it half the Earth away from a middle.
 
     Args:
-        text: the CRS; `world_of` must know its world.
-        middle: x of the middle, which may be beyond its world.
+        text: the CRS; `world_of` must know it.
+        middle: x of the middle, which may be outside its range.
     """
     crs, world = crs_of(text), world_of(text)
     if world is None:
-        raise ValueError("only a CRS that runs around the Earth can be cut elsewhere")
+        raise ValueError("only a CRS that goes around the Earth can be cut elsewhere")
     parts = proj_parts(crs)
     if crs.is_geographic:
         return crs_of(proj_text(parts | {"lon_wrap": math.degrees(middle * crs.units_factor[1])}))
@@ -29,9 +29,9 @@ def continuous_crs(text: str, middle: float) -> CRS:
 
 
 def closest_turns(stretches: Sequence[tuple[float, float]], period: float) -> list[int]:
-    """By how many turns to move each of several stretches of a circle so that together they are as short as possible.
+    """The turns by which to move each of several intervals on a circle, so that all together are as short as possible.
 
-    The widest gap is left outside; those that are as short already stay.
+    The widest gap stays outside; intervals are not moved if that does not help.
     """
     order = sorted(range(len(stretches)), key=lambda number: stretches[number])
     reached = stretches[order[0]][1]
@@ -46,7 +46,7 @@ def closest_turns(stretches: Sequence[tuple[float, float]], period: float) -> li
 
 
 def near(text: str, xs: Floats, middle: float) -> Floats:
-    """X of places in a CRS, moved by whole turns around the Earth to within half a turn of a middle; else unchanged."""
+    """X of places, moved by whole turns to within half a turn of a middle; unchanged if x is not on a circle."""
     world = world_of(text)
     if world is None:
         return xs
@@ -57,12 +57,12 @@ def near(text: str, xs: Floats, middle: float) -> Floats:
 
 
 def continuous_longitudes(text: str, xs: Floats, longitudes: Floats) -> Floats:
-    """Longitudes of places without jumps of 360 degrees, where PROJ gives them between -180 and 180.
+    """Longitudes of places without the jumps at -180 and 180.
 
     Args:
-        text: the CRS of the places. Where x runs around the Earth it says which turn is meant.
-        xs: x of the places in it.
-        longitudes: of the places; those of other CRSs are less than half the Earth apart, or follow each other.
+        text: the CRS of the places. If its x goes around the Earth, x determines the turn.
+        xs: x of the places.
+        longitudes: of the places. In other CRSs they must be less than half the Earth apart, or in order along a line.
     """
     world = world_of(text)
     if world is None:

@@ -1,7 +1,7 @@
-"""Coordinates brought from one coordinate reference system (CRS) to another.
+"""Projects coordinates from one coordinate reference system (CRS) to another.
 
-GDAL and PROJ are called for coordinates only here, and their errors end here: points that cannot be projected become
-infinite, bounds of nothing become None, and a CRS that cannot be used at all is refused with PROJ's reason.
+Only this module calls GDAL and PROJ for coordinates, and it handles their errors: points that cannot be projected
+become infinite, and bounds without such points None. A CRS that cannot be used is refused with the reason of PROJ.
 """
 
 import math
@@ -24,39 +24,35 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
 
 Bounds = tuple[float, float, float, float]
-"""left, bottom, right, top in units of a CRS."""
+"""Left, bottom, right, top in units of a CRS."""
 Floats = NDArray[np.float64]
 
 WGS84 = "EPSG:4326"
 EDGE_POINTS = 21
-"""Points on each edge by which bounds are projected."""
+"""Points on each edge that are projected for bounds."""
 _STEPS, _ZEROS = np.linspace(0, 1, EDGE_POINTS), np.zeros(EDGE_POINTS)
-_AROUND = np.array(
-    [
-        np.concatenate([_STEPS, _ZEROS + 1, _STEPS[::-1], _ZEROS]),
-        np.concatenate([_ZEROS, _STEPS, _ZEROS + 1, _STEPS[::-1]]),
-    ]
-)
+_AROUND_X = np.concatenate([_STEPS, _ZEROS + 1, _STEPS[::-1], _ZEROS])
+_AROUND_Y = np.concatenate([_ZEROS, _STEPS, _ZEROS + 1, _STEPS[::-1]])
 LATTICE = 129
-"""Rows and columns of points by which bounds are projected of which only a part can be."""
+"""Rows and columns of points for bounds that can only be projected in part."""
 EVERYWHERE = 1e10
-"""Units of any CRS: no point that can be projected has larger coordinates."""
+"""No projected coordinate is larger, in any unit."""
 CYLINDRICAL = frozenset({"merc", "webmerc", "eqc", "cea", "mill"})
-"""PROJ's names of projections in which x grows evenly with longitude, the same at each latitude."""
+"""PROJ names of projections in which x is a linear function of longitude."""
 METRES_PER_DEGREE = 111_320.0
-"""Along the equator, and within a percent along a meridian."""
+"""At the equator; within a percent along a meridian."""
 MERCATOR_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
-"""85.051 degrees, where Web Mercator is cut so that it is square."""
+"""85.051 degrees, the limit of the square of Web Mercator."""
 LONGEST_REASON = 200
-"""Characters of what PROJ says."""
+"""Maximum characters of a message of PROJ."""
 
 
 @lru_cache(maxsize=256)
 def crs_of(text: str) -> CRS:
-    """The CRS that "EPSG:n" or WKT names.
+    """The CRS of "EPSG:n" or WKT.
 
     Raises:
-        RequestError: PROJ knows no such CRS.
+        RequestError: PROJ does not know it.
     """
     try:
         with rasterio.Env():
@@ -79,11 +75,7 @@ def _named(text: str) -> str:
 
 @contextmanager
 def projecting(source: str, target: str) -> Iterator[None]:
-    """Turn errors of GDAL and PROJ into one sentence.
-
-    Raises:
-        RequestError: GDAL or PROJ cannot do what is done inside.
-    """
+    """Convert errors of GDAL and PROJ to RequestError."""
     try:
         with rasterio.Env():
             yield
@@ -93,15 +85,15 @@ def projecting(source: str, target: str) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """What GDAL or PROJ says, on one line and shortened."""
+    """The message of GDAL or PROJ, on one line and shortened."""
     text = " ".join(str(error).split()).removeprefix("PROJ: ")
     if "Cannot find coordinate operations" in text:
-        text = "PROJ knows no operation between them"
+        text = "PROJ has no operation between them"
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
 def projected(source: str, target: str, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
-    """Points of a CRS in another one, of any shape; infinite where they cannot be projected."""
+    """Project points of any shape; infinite if they cannot be projected."""
     found = places_in(source, target, xs.ravel().tolist(), ys.ravel().tolist())
     x, y = (np.asarray(values, dtype=np.float64).reshape(xs.shape) for values in found)
     lost = ~(np.isfinite(x) & np.isfinite(y))
@@ -110,9 +102,9 @@ def projected(source: str, target: str, xs: Floats, ys: Floats) -> tuple[Floats,
 
 
 def places_in(source: str, target: str, xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Points of a CRS in another one; infinite where they cannot be projected.
+    """Project points; infinite if they cannot be projected.
 
-    One such point makes GDAL refuse all of a call, so halves are tried until it is found.
+    GDAL refuses a whole call with one such point, so halves are tried until it is found.
     """
     try:
         with env_ctx_if_needed():
@@ -139,10 +131,9 @@ def _halved(source: CRS, target: CRS, xs: Sequence[float], ys: Sequence[float]) 
 
 @lru_cache(maxsize=4096)
 def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds | None:
-    """Bounds in another CRS, or those of the part that can be projected; None if there is no such part.
+    """Project bounds, or the part that can be projected; None if there is no such part.
 
-    Longitudes are continuous: right is beyond 180 degrees, and beyond the half world of a cylindrical projection, where
-    the bounds cross the antimeridian.
+    If the bounds cross the antimeridian, right exceeds 180 degrees, or the range of a cylindrical projection.
     """
     if source == target:
         return bounds
@@ -158,12 +149,12 @@ def projected_bounds(bounds: Bounds, source: str, target: str) -> Bounds | None:
 
 
 def _jumps(x: Floats, y: Floats) -> bool:
-    """Whether neighbours on edges are so far apart that the target must be cut between them."""
+    """Whether neighbours on edges are so far apart that the target CRS is cut between them."""
     return bool(np.hypot(np.diff(x), np.diff(y)).max() > max(np.ptp(x), np.ptp(y)) / 2)
 
 
 def _continuous(found: Bounds, edges: Floats, period: float, degrees: bool) -> Bounds:
-    """Bounds whose x goes on beyond the world, of those that GDAL gives, and x of their edges once around."""
+    """Bounds with continuous x, from those of GDAL and x along their edges."""
     left, bottom, right, top = found
     if left > right:
         return left, bottom, right + period, top
@@ -176,29 +167,29 @@ def _continuous(found: Bounds, edges: Floats, period: float, degrees: bool) -> B
 
 @lru_cache(maxsize=4096)
 def why_nowhere(bounds: Bounds, text: str) -> str | None:
-    """Why nothing within bounds in a CRS can be found on Earth, to follow the name of a file; None if something can."""
+    """Why nothing within bounds can be projected to longitude and latitude, as a clause; None if something can."""
     try:
         crs = crs_of(text)
     except RequestError:
         return "PROJ does not know its coordinate reference system"
     found = f"its coordinate reference system{_named(text)}"
     if not (crs.is_geographic or crs.is_projected):
-        return f"{found} is neither geographic nor projected; assign the one that it is in, as gdal_edit.py -a_srs does"
+        return f"{found} is neither geographic nor projected; assign the right one with gdal_edit.py -a_srs"
     left, bottom, right, top = bounds
     (x,), _ = places_in(text, WGS84, [(left + right) / 2], [(bottom + top) / 2])
     if math.isfinite(x) or projected_bounds(bounds, text, WGS84) is not None:
         return None
-    return f"{found} cannot be projected to {WGS84}: PROJ finds a longitude and latitude for no point of it"
+    return f"{found} cannot be projected to {WGS84}: PROJ returns no longitude and latitude for any point"
 
 
 def _outline(bounds: Bounds) -> tuple[Floats, Floats]:
-    """Points on the edges of bounds, once around."""
+    """Points around bounds."""
     left, bottom, right, top = bounds
-    return left + _AROUND[0] * (right - left), bottom + _AROUND[1] * (top - bottom)
+    return left + _AROUND_X * (right - left), bottom + _AROUND_Y * (top - bottom)
 
 
 def _bounds_of_part(bounds: Bounds, source: str, target: str) -> Bounds | None:
-    """Bounds of the points of a lattice that can be projected, widened by how far neighbours are apart."""
+    """Bounds of the projectable points of a lattice, enlarged by the distance of neighbours."""
     left, bottom, right, top = bounds
     xs, ys = np.linspace(left, right, LATTICE), np.linspace(top, bottom, LATTICE)
     x, y = projected_lattice(source, target, xs, ys)
@@ -228,15 +219,9 @@ def _apart(lattice: Floats) -> float:
 
 
 def projected_lattice(source: str, target: str, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
-    """Points of an even lattice in another CRS, (rows, columns); infinite where they cannot be projected.
+    """Project a regular lattice, (rows, columns), with ascending xs and descending ys; infinite if not projectable.
 
-    Which can be is seen from an image of the lattice, of which GDAL leaves out the others without an error.
-
-    Args:
-        source: the CRS of the lattice.
-        target: the other CRS.
-        xs: x of the columns, growing.
-        ys: y of the rows, falling.
+    GDAL warps an image of the lattice, in which points that cannot be projected are missing without an error.
     """
     across, down = (xs[-1] - xs[0]) / (len(xs) - 1), (ys[0] - ys[-1]) / (len(ys) - 1)
     lattice = Affine(across, 0, xs[0] - across / 2, 0, -down, ys[0] + down / 2)
@@ -259,7 +244,7 @@ def projected_lattice(source: str, target: str, xs: Floats, ys: Floats) -> tuple
 
 
 def _hull_around(xs: Floats, period: float) -> tuple[float, float]:
-    """The shortest stretch of a circle that holds all of several places; its end may be beyond the period."""
+    """The shortest interval on a circle that contains all places; its end may exceed the period."""
     places = np.sort(xs)
     gaps = np.append(np.diff(places), places[0] + period - places[-1])
     widest = int(np.argmax(gaps))
@@ -270,9 +255,9 @@ def _hull_around(xs: Floats, period: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=256)
 def world_of(text: str) -> tuple[float, float] | None:
-    """The least and the greatest x of a CRS in which x runs evenly around the Earth; None of another one.
+    """The range of x that PROJ returns for a CRS in which x goes evenly around the Earth; None for other CRSs.
 
-    Those are geographic CRSs and cylindrical projections. PROJ gives x between the two; files and grids go on beyond.
+    Those are geographic CRSs and cylindrical projections. Files and grids may exceed the range.
     """
     crs = crs_of(text)
     if crs.is_geographic:
@@ -298,7 +283,7 @@ _DATUM = ("a", "b", "rf", "R", "ellps", "datum", "towgs84", "nadgrids", "pm")
 
 
 def proj_parts(crs: CRS) -> dict[str, object]:
-    """The names and values of PROJ's text of a CRS; none of a CRS that has no such text."""
+    """The parameters of the PROJ string of a CRS; empty if it has none."""
     try:
         with rasterio.Env():
             return dict(crs.to_dict(projjson=False))
@@ -307,5 +292,5 @@ def proj_parts(crs: CRS) -> dict[str, object]:
 
 
 def proj_text(parts: dict[str, object]) -> str:
-    """PROJ's text of a CRS."""
+    """The PROJ string of parameters."""
     return " ".join(f"+{name}" if value is True else f"+{name}={value!s}" for name, value in parts.items())

@@ -1,4 +1,4 @@
-"""How an image is brought onto a grid: copied where pixels coincide, resampled where they do not."""
+"""How an image gets onto a grid: copied if pixels coincide, otherwise resampled."""
 
 import math
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from mosaic_worker.geometry.projection import (
 
 Kernel = Literal["nearest", "bilinear", "cubic", "average", "max"]
 RADIUS = {"nearest": 1, "bilinear": 1, "cubic": 2, "average": 1, "max": 1}
-"""Reach of a kernel, in pixels of the source or, on a coarser grid, of the grid."""
+"""Radius of kernels, in pixels of the source or, on a coarser grid, of the grid."""
 
 WIDE = 40.0
-"""Degrees: a wider image has no one scale, and its edges need not be where its pixels are on another map."""
+"""Degrees: wider images have no single scale, and their edges do not bound their pixels in another projection."""
 SAMPLES = (0.125, 0.375, 0.625, 0.875)
-"""Where the scale of a grid is measured to a wide image, of its width and height."""
+"""Positions at which the scale of a grid is measured for a wide image, of its width and height."""
 AROUND_TOLERANCE = 1e-3
-"""Of a pixel: so close columns of an image must come to a whole turn around the Earth to go on at its other side."""
+"""Tolerance, in pixels, for columns of an image that make a whole turn around the Earth."""
 COARSER = 1.1
-"""From so many pixels of an image in one of the grid the grid counts as coarser; less is what map projections do."""
+"""Image pixels per grid pixel from which a grid counts as coarser; smaller factors come from projections."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Pixels of a source: first column and row (inclusive), last ones (exclusive)."""
+    """Pixels of a source: from left and top (inclusive) to right and bottom (exclusive)."""
 
     left: int
     top: int
@@ -46,11 +46,11 @@ class Window:
 
     @property
     def empty(self) -> bool:
-        """Whether it holds no pixel."""
+        """Whether it contains no pixel."""
         return self.left >= self.right or self.top >= self.bottom
 
     def joined(self, other: "Window") -> "Window":
-        """The smallest window that holds both; an empty one adds nothing."""
+        """The smallest window that contains both; empty ones do not count."""
         if self.empty or other.empty:
             return other if self.empty else self
         return Window(
@@ -66,7 +66,7 @@ class Window:
 
 
 def coincides(image: Grid, grid: Grid) -> bool:
-    """Whether the image's pixels are pixels of the grid, so that they are copied whatever the kernel."""
+    """Whether pixels of the image are pixels of the grid, so that they are copied with any kernel."""
     if image.crs != grid.crs:
         return False
     side = max(image.width, image.height, grid.width, grid.height)
@@ -78,7 +78,7 @@ def coincides(image: Grid, grid: Grid) -> bool:
 
 
 def tiles_exactly(image: Grid, grid: Grid, least: int) -> bool:
-    """Whether each pixel of the grid is a block of whole pixels of the image, at least so many across and down."""
+    """Whether each pixel of the grid is a block of at least `least` whole pixels of the image, across and down."""
     if image.crs != grid.crs:
         return False
     across, down = grid.xres / image.xres, grid.yres / image.yres
@@ -90,9 +90,9 @@ def tiles_exactly(image: Grid, grid: Grid, least: int) -> bool:
 
 
 def coarseness(image: Grid, grid: Grid) -> tuple[float, float]:
-    """How many pixels of the image, across and down, a pixel of the grid is wide; the same for all parts of a grid.
+    """Image pixels per grid pixel, across and down; the same for all parts of a grid.
 
-    Measured at the image's centre; of a wide image by the median over the whole grid.
+    Measured at the centre of the image; for wide images, the median over the whole grid.
     """
     if image.crs == grid.crs:
         return grid.xres / image.xres, grid.yres / image.yres
@@ -102,7 +102,7 @@ def coarseness(image: Grid, grid: Grid) -> tuple[float, float]:
 
 @lru_cache(maxsize=4096)
 def is_wide(image: Grid) -> bool:
-    """Whether an image is so large that it has no one scale."""
+    """Whether an image is too wide for a single scale."""
     crs, side = crs_of(image.crs), max(image.width * image.xres, image.height * image.yres)
     if crs.is_geographic:
         return math.degrees(side * float(crs.units_factor[1])) > WIDE
@@ -111,7 +111,7 @@ def is_wide(image: Grid) -> bool:
 
 @lru_cache(maxsize=4096)
 def _coarseness_at_centre(image: Grid, crs: str, xres: float, yres: float) -> tuple[float, float] | None:
-    """None where the centre cannot be projected."""
+    """The coarseness at the centre; None if it cannot be projected."""
     x, y = image.left + image.width / 2 * image.xres, image.top - image.height / 2 * image.yres
     xs, ys = projected(image.crs, crs, np.array([x, x + image.xres, x]), np.array([y, y, y - image.yres]))
     if not np.isfinite(xs).all():
@@ -122,7 +122,7 @@ def _coarseness_at_centre(image: Grid, crs: str, xres: float, yres: float) -> tu
 
 @lru_cache(maxsize=4096)
 def _coarseness_over(over: Bounds, image: Grid, crs: str, xres: float, yres: float) -> tuple[float, float]:
-    """The median over the bounds of a grid; 1 where none of it can be projected."""
+    """The median coarseness over the bounds of a grid; 1 if nothing can be projected."""
     left, bottom, right, top = over
     samples = np.array(SAMPLES)
     places = np.meshgrid(left + samples * (right - left), bottom + samples * (top - bottom))
@@ -138,14 +138,14 @@ def _coarseness_over(over: Bounds, image: Grid, crs: str, xres: float, yres: flo
 
 
 def kernel_for(image: Grid, grid: Grid, asked: Kernel | None) -> Kernel:
-    """The kernel that was asked for, else average onto a coarser grid and bilinear onto others."""
+    """The requested kernel; by default average on coarser grids, bilinear on others."""
     if asked is not None:
         return asked
     return "average" if max(coarseness(image, grid)) > COARSER else "bilinear"
 
 
 def mask_kernel_for(image: Grid, grid: Grid) -> Kernel:
-    """Nearest, or "any flagged" onto a coarser grid: half a cloud in a pixel is a cloud."""
+    """Nearest; on a coarser grid the maximum, so that any flagged part of a pixel counts."""
     return "max" if max(coarseness(image, grid)) > COARSER else "nearest"
 
 
@@ -154,9 +154,9 @@ class Piece:
     """A part of an image that a grid needs.
 
     Attributes:
-        image: the image, moved by whole turns around the Earth to where the grid is.
-        window: the part, in its pixels; of an image that goes all around the Earth it may go on beyond the sides.
-        around: how many columns of the image are a turn around the Earth, if it goes on at its other side.
+        image: the image, moved by whole turns around the Earth to the grid.
+        window: the part, in its pixels; it may exceed the sides of an image that goes around the Earth.
+        around: columns of a whole turn around the Earth, for such an image.
     """
 
     image: Grid
@@ -165,7 +165,7 @@ class Piece:
 
     @property
     def windows(self) -> list[Window]:
-        """The windows of the file which, side by side, are the part."""
+        """The windows of the file that make the part, from left to right."""
         if self.around is None:
             return [self.window]
         found, column = [], self.window.left
@@ -178,7 +178,7 @@ class Piece:
 
 
 def pieces(image: Grid, grid: Grid, kernel: Kernel) -> list[Piece]:
-    """The parts of an image that a grid needs: one, unless both ends of an image are needed; none where apart."""
+    """The parts of an image that a grid needs: one, or both ends of an image; none if they are apart."""
     world, needed = world_of(image.crs), projected_bounds(grid.bounds, grid.crs, image.crs)
     if needed is None:
         return []
@@ -207,7 +207,7 @@ def _not_empty(piece: Piece) -> list[Piece]:
 
 
 def source_window(image: Grid, grid: Grid, kernel: Kernel) -> Window:
-    """The pixels of an image that a grid needs, with a kernel's reach where they do not coincide; empty where apart."""
+    """The pixels of an image that a grid needs, with the reach of the kernel; empty if they are apart."""
     needed = projected_bounds(grid.bounds, grid.crs, image.crs)
     if needed is None:
         return Window(0, 0, 0, 0)
@@ -215,7 +215,7 @@ def source_window(image: Grid, grid: Grid, kernel: Kernel) -> Window:
 
 
 def _window(image: Grid, grid: Grid, kernel: Kernel, needed: Bounds) -> Window:
-    """The pixels of an image, or beyond its sides, that a grid with these bounds in the image's CRS needs."""
+    """The pixels, also beyond the sides of the image, that a grid with bounds `needed` in its CRS needs."""
     if coincides(image, grid):
         column, row = round((grid.left - image.left) / image.xres), round((image.top - grid.top) / image.yres)
         rows = Window(0, row, image.width, row + grid.height).clipped(image.width, image.height)
@@ -231,13 +231,13 @@ def _window(image: Grid, grid: Grid, kernel: Kernel, needed: Bounds) -> Window:
 
 
 def _reach(image: Grid, grid: Grid, kernel: Kernel) -> tuple[float, float]:
-    """How many pixels of an image beyond the edges of a grid a kernel needs, across and down."""
+    """Image pixels beyond the edges of a grid that a kernel needs, across and down."""
     across, down = coarseness(image, grid)
     return RADIUS[kernel] * max(1.0, across) + 1, RADIUS[kernel] * max(1.0, down) + 1
 
 
 def grid_window(image: Grid, grid: Grid) -> Window:
-    """The pixels of a grid that an image may touch, clipped to the grid; empty where they are apart."""
+    """The pixels of a grid that an image may touch; empty if they are apart."""
     nothing, everything = Window(0, 0, 0, 0), Window(0, 0, grid.width, grid.height)
     if image.crs != grid.crs and is_wide(image):
         return everything if _share_points(image, grid) else nothing
@@ -260,7 +260,7 @@ def grid_window(image: Grid, grid: Grid) -> Window:
 
 
 def _share_points(image: Grid, grid: Grid) -> bool:
-    """Whether a wide image holds any point of a lattice over a grid."""
+    """Whether a wide image contains any point of a lattice over a grid."""
     left, bottom, right, top = grid.bounds
     x, y = projected_lattice(grid.crs, image.crs, np.linspace(left, right, LATTICE), np.linspace(top, bottom, LATTICE))
     west, south, east, north = image.bounds
@@ -269,14 +269,8 @@ def _share_points(image: Grid, grid: Grid) -> bool:
 
 
 def _turns(stretch: tuple[float, float], other: tuple[float, float], period: float) -> range:
-    """The whole turns around the Earth by which a stretch of x comes to touch another one."""
+    """The whole turns around the Earth by which an interval of x touches another one."""
     return range(math.ceil((other[0] - stretch[1]) / period), math.floor((other[1] - stretch[0]) / period) + 1)
 
 
-RESAMPLING = {
-    "nearest": Resampling.nearest,
-    "bilinear": Resampling.bilinear,
-    "cubic": Resampling.cubic,
-    "average": Resampling.average,
-    "max": Resampling.max,
-}
+RESAMPLING = {kernel: Resampling[kernel] for kernel in RADIUS}

@@ -1,4 +1,4 @@
-"""How a mosaic is cut: tiles on a fixed lattice, and contiguous ranges of them of equal work."""
+"""Divides a mosaic into tiles, and tiles into contiguous ranges of equal work."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from mosaic_worker.geometry.grid import SNAP_TOLERANCE, Grid
 
 BLOCK = 512
-"""Side of the blocks in a COG, pixels, unless the blocks of the sources suggest a similar one."""
+"""Default side of the blocks of a COG, pixels; blocks of the sources can suggest a similar one."""
 LEAST_BLOCK, MOST_BLOCK = 360, 720
 BLOCK_UNIT = 16
-"""TIFF wants the sides of blocks to be multiples of this."""
+"""TIFF requires multiples of this."""
 
 SMALL_MOSAIC = 100_000_000
-"""Pixels up to which tiles are small, so that a few cores still share the work evenly."""
+"""Up to so many pixels, tiles are small, so that a few cores share the work evenly."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One square of the lattice, cut at the mosaic's right and lower edge.
+    """A square tile, cut at the right and lower edge of the mosaic.
 
     Attributes:
         index: its number, row by row from the upper left.
-        row, column: its place on the lattice.
-        y, x: its first pixel's row and column in the mosaic.
+        row, column: its position among the tiles.
+        y, x: row and column of its first pixel in the mosaic.
         width, height: in pixels.
     """
 
@@ -36,14 +36,14 @@ class Tile:
 
 
 def block_side(images: Iterable[tuple[Grid, tuple[int, int]]], grid: Grid) -> int:
-    """The side of the COG's blocks, near 512, from which tiles are made that need whole blocks of the largest image.
+    """The side of the blocks of the COG, near 512, such that tiles align with the blocks of the largest image.
 
-    Blocks of JPEG 2000 are slow to decode, and a tile that needs a part of one decodes all of it: Sentinel-2 has blocks
-    of 1024 pixels at 10 m, and of 640 at 20 m.
+    Blocks of JPEG 2000 are slow to decode, and are decoded completely: Sentinel-2 has blocks of 1024 pixels at 10 m,
+    and of 640 at 20 m.
 
     Args:
-        images: the grid of each image, and the width and height of its blocks in its own pixels.
-        grid: the mosaic's.
+        images: the grid of each image, and the width and height of its blocks in its pixels.
+        grid: the grid of the mosaic.
     """
     image, (across, down) = max(images, key=lambda described: described[0].pixels)
     side = across * image.xres / grid.xres
@@ -60,14 +60,14 @@ def block_side(images: Iterable[tuple[Grid, tuple[int, int]]], grid: Grid) -> in
 
 
 def tile_side(grid: Grid, block: int) -> int:
-    """The side of a tile in pixels: a function of the plan alone, so that the bytes do not depend on who makes it."""
+    """The side of a tile in pixels. It depends only on the plan, so that bytes do not depend on the machine."""
     return 2 * block if grid.pixels <= SMALL_MOSAIC else 4 * block
 
 
 def part_levels(grid: Grid, side: int, block: int) -> int:
-    """How many levels of the mosaic are made of whole blocks of its tiles: full size, half, … as far as there are any.
+    """The number of levels (full size, half, …) of which each tile has whole blocks.
 
-    A mosaic has overviews until one fits a block; a tile's share of a level is whole blocks down to the side of one.
+    A mosaic has overviews until one fits into a block; a tile has whole blocks until it is one block.
     """
     levels = 1
     while max(grid.width, grid.height) > block << (levels - 1) and side > block << (levels - 1):
@@ -76,7 +76,7 @@ def part_levels(grid: Grid, side: int, block: int) -> int:
 
 
 def tiles_of(grid: Grid, side: int) -> list[Tile]:
-    """All tiles, row by row; they cover the grid exactly once."""
+    """All tiles, row by row."""
     columns = -(-grid.width // side)
     return [
         Tile(
@@ -94,11 +94,11 @@ def tiles_of(grid: Grid, side: int) -> list[Tile]:
 
 
 def equal_ranges(work: Sequence[float], count: int) -> list[tuple[int, int]]:
-    """Cut tiles into contiguous ranges [start, stop) of nearly equal work.
+    """Divide tiles into contiguous ranges [start, stop) of nearly equal work.
 
     Args:
         work: the work of each tile, positive, in any unit.
-        count: how many ranges to make; at most as many as there are tiles are made, and none is empty.
+        count: the number of ranges; fewer if there are fewer tiles, because no range is empty.
     """
     count = min(count, len(work))
     ranges: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Numbers brought from one grid onto another by GDAL's warper."""
+"""Resamples numbers from one grid to another with the warper of GDAL."""
 
 from typing import TypeVar
 
@@ -14,27 +14,27 @@ from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel
 
 Number = TypeVar("Number", np.float32, np.uint8)
 TOLERANCE = 1e-3
-"""Pixels by which GDAL's warper may approximate a place between two exact ones."""
+"""Tolerance of the warper for positions that it interpolates, pixels."""
 
 
 def warp(
     numbers: NDArray[Number], source: Grid, grid: Grid, kernel: Kernel, coarser: tuple[float, float], absent: float
 ) -> NDArray[Number]:
-    """Bring numbers from one grid onto another with GDAL's warper.
+    """Resample numbers from one grid to another with the warper of GDAL.
 
-    The outcome depends on the two grids alone: the reach of the kernel is fixed by `coarser`, where GDAL would take it
-    from the size of the windows. WarpedVRT and not rasterio.warp.reproject, whose places are off by up to an eighth
-    of a pixel with nothing to be done about it (rasterio 1.4).
+    The result depends only on the two grids: `coarser` sets the reach of the kernel, which GDAL would derive from the
+    windows. WarpedVRT instead of rasterio.warp.reproject, whose positions are off by up to an eighth of a pixel
+    (rasterio 1.4).
 
     Args:
         numbers: (height, width) on the source grid.
-        source: where they lie.
-        grid: where they are wanted.
-        kernel: how to resample.
-        coarser: how many source pixels, across and down, a pixel of the grid is wide.
+        source: their grid.
+        grid: the target grid.
+        kernel: the resampling kernel.
+        coarser: source pixels per target pixel, across and down.
         absent: the number that means "no data", in both.
     """
-    scales = zip(("XSCALE", "YSCALE"), coarser, strict=True)  # in GDAL's words: grid pixels per source pixel
+    scales = zip(("XSCALE", "YSCALE"), coarser, strict=True)  # GDAL: grid pixels per source pixel
     reach = {name: 1 / ratio if ratio > COARSER else 1.0 for name, ratio in scales}
     world = world_of(source.crs)
     left, _, right, _ = source.bounds

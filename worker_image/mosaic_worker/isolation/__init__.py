@@ -1,4 +1,4 @@
-"""Walls around a process that reads files from strangers: what it may touch (`rules`), and how it is shut in."""
+"""A sandbox for processes that read untrusted files: `rules` lists what they may access, `sealing` applies it."""
 
 from mosaic_worker.isolation.kernel import hide_memory
 from mosaic_worker.isolation.rules import Rules, code_files, network_files

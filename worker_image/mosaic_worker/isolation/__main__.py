@@ -1,4 +1,4 @@
-"""`python -m mosaic_worker.isolation`: shut this process in, and print which walls this system offers."""
+"""`python -m mosaic_worker.isolation`: isolate this process, and print the mechanisms of this system."""
 
 import os
 import sys

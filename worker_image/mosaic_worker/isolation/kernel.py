@@ -1,4 +1,4 @@
-"""The calls to the Linux kernel that Python has no function for, and what this kernel offers."""
+"""Calls to the Linux kernel that Python lacks."""
 
 import ctypes
 import os
@@ -49,24 +49,24 @@ def unshare(flags: int) -> None:
 
 
 def hide_memory() -> None:
-    """Keep the environment and the memory of this process from others of the same user, and from core dumps.
+    """Hide the environment and memory of this process from other processes of the user, and from core dumps.
 
-    A process that is not dumpable has its files in /proc owned by root; ptrace refuses it without CAP_SYS_PTRACE.
-    Children that start another program are dumpable again.
+    The files in /proc of a process that is not dumpable belong to root, and ptrace needs CAP_SYS_PTRACE. Children that
+    start another program are dumpable again.
     """
     if IS_LINUX:
         prctl(PR_SET_DUMPABLE, 0)
 
 
 def drop_capabilities(kept: int = 0) -> None:
-    """Give up all capabilities but those of a bit mask, for this process and all that it starts.
+    """Drop all capabilities except those of a bit mask, for this process and its children.
 
     Raises:
         OSError: the kernel refuses it.
     """
     for capability in range(LAST_CAPABILITY + 1):
         if not kept >> capability & 1:
-            with suppress(OSError):  # there are fewer, or they were given up before
+            with suppress(OSError):  # there are fewer, or they are dropped already
                 prctl(PR_CAPBSET_DROP, capability)
     with suppress(OSError):
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)

@@ -1,6 +1,6 @@
-"""Landlock: files, TCP ports and signals that a process gives up for itself and all that it starts (Linux 5.13).
+"""Landlock restricts files, TCP ports and signals for a process and its children (Linux 5.13).
 
-The numbers are those of <linux/landlock.h>; the system calls have the same numbers on every architecture.
+The constants are from <linux/landlock.h>; the system calls have the same numbers on all architectures.
 """
 
 import ctypes
@@ -21,14 +21,14 @@ MAKE_DIR, MAKE_REG, MAKE_SOCK = 1 << 7, 1 << 8, 1 << 9
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""All rights on files, by the version of the interface that brought them."""
+"""All rights on files, by the first version of the interface that has them."""
 _TCP = 0b11
-"""To bind, and to connect to, TCP ports."""
+"""Bind and connect TCP ports."""
 _SCOPES = 0b11
-"""Abstract sockets, and signals, of processes outside."""
+"""Abstract sockets and signals of other processes."""
 READ = EXECUTE | READ_FILE | READ_DIR
 WRITE = READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | MAKE_DIR | MAKE_REG | REMOVE_DIR | REMOVE_FILE
-"""Without links, pipes and devices: whoever reads such a folder later finds files alone."""
+"""Without links, pipes and devices: later readers of such a folder find only files."""
 LINKS_VERSION, NETWORK_VERSION, SCOPES_VERSION = 2, 4, 6
 
 
@@ -43,7 +43,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def version() -> int:
-    """The version of the interface that this kernel has; 0 if it has none."""
+    """The version of the interface of this kernel; 0 if it has none."""
     if not IS_LINUX:
         return 0
     try:
@@ -53,13 +53,13 @@ def version() -> int:
 
 
 def restrict(readable: Iterable[Path], writable: Iterable[Path], *, links: bool, network: bool) -> None:
-    """Leave this thread only some files and folders; PR_SET_NO_NEW_PRIVS must be set.
+    """Restrict this thread to some files and folders; PR_SET_NO_NEW_PRIVS must be set.
 
     Args:
-        readable: may be read and executed, with all below; one that does not exist is left out.
-        writable: may be changed too.
-        links: whether files may be linked from one of the writable folders to another, which needs version 2.
-        network: whether TCP may be used.
+        readable: may be read and executed, with everything below; missing ones are ignored.
+        writable: may also be changed.
+        links: whether files may be linked between writable folders, which needs version 2.
+        network: whether TCP is allowed.
 
     Raises:
         OSError: the kernel refuses it.

@@ -1,4 +1,4 @@
-"""What a process may touch that reads files from strangers: pure lists, applied by `sealing`."""
+"""What a process that reads untrusted files may access; `sealing` applies it."""
 
 import sys
 import sysconfig
@@ -21,18 +21,18 @@ _OF_USER = ("~/.netrc", "~/_netrc", "~/.azure", "~/.aws")
 _VARIABLES = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
               "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH", "AWS_WEB_IDENTITY_TOKEN_FILE",
               "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")  # fmt: skip
-"""Of the environment: each names a file that libraries read when they ask servers."""
+"""Environment variables with paths of files that HTTP libraries read."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is left to a process.
+    """What a process may access.
 
     Attributes:
         readable: files and folders that it may read.
-        writable: those that it may change too.
-        network: whether it may ask servers.
-        alone: whether it starts no other process.
+        writable: files and folders that it may also change.
+        network: whether it may use the network.
+        alone: whether it must not start other processes.
     """
 
     readable: Sequence[Path]
@@ -42,19 +42,14 @@ class Rules:
 
 
 def code_files(environment: Mapping[str, str]) -> list[Path]:
-    """Python, the packages, the C library, and what these read of the machine."""
+    """Files of Python, of its packages and of the C library, and system files that they read."""
     own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *sys.path]
     named = environment.get("LD_LIBRARY_PATH", "").split(":")
     return [Path(place) for place in dict.fromkeys((*own, *named, *_LIBRARIES, *_SETTINGS, *_MACHINE)) if place]
 
 
 def network_files(environment: Mapping[str, str], *, of_user: bool) -> list[Path]:
-    """What it takes to look hosts up, to check certificates and to log in to a store.
-
-    Args:
-        environment: of the process.
-        of_user: with what the person at this machine has for servers, such as ~/.netrc.
-    """
+    """Files to resolve hosts, check certificates and log in to a store; `of_user` adds files such as ~/.netrc."""
     named = [environment[name] for name in _VARIABLES if environment.get(name)]
     own = [str(Path(place).expanduser()) for place in _OF_USER] if of_user and environment.get("HOME") else []
     return [Path(place) for place in (*_NETWORK, *named, *own)]

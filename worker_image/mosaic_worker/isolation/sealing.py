@@ -1,7 +1,8 @@
-"""Shutting a process in, by all that the kernel offers, and saying what that is.
+"""Isolates a process with the mechanisms of the kernel, and reports them.
 
-The walls, of which any may be missing: namespaces without a network, no capabilities, Landlock (files, ports, signals)
-and a filter of system calls. They hold for the thread that calls, so a process does so before it has others.
+The mechanisms are namespaces without a network, dropped capabilities, Landlock (files, ports, signals) and a filter of
+system calls; any of them may be missing. They apply to the calling thread, so a process uses them before it starts
+others.
 """
 
 import socket
@@ -13,23 +14,23 @@ from mosaic_worker.isolation.rules import Rules
 
 _NULL = Path("/dev/null")
 _SKILLS = 1 << kernel.CAP_DAC_OVERRIDE | 1 << kernel.CAP_DAC_READ_SEARCH
-"""Of root, which a process with a network keeps: the folders that it is given may be another user's."""
+"""Capabilities of root that a process with a network keeps, because its folders may belong to another user."""
 
 
 def seal(rules: Rules) -> list[str]:
-    """Leave this process, and all that it starts, what the rules say, as far as the kernel can; it cannot be undone.
+    """Restrict this process and its children to the rules, as far as the kernel can. It cannot be undone.
 
     Returns:
-        the walls that hold, for people.
+        The names of the mechanisms in effect.
     """
     if not kernel.IS_LINUX or kernel.MACHINE not in {"x86_64", "aarch64"}:
         return []
     kernel.hide_memory()
-    return [told for wall in (_namespaces, _capabilities, _landlock, _seccomp) if (told := _built(wall, rules))]
+    return [name for wall in (_namespaces, _capabilities, _landlock, _seccomp) if (name := _built(wall, rules))]
 
 
 def _built(wall: Callable[[Rules], str], rules: Rules) -> str:
-    """What a wall calls itself; nothing where the kernel refuses it, as many containers refuse namespaces."""
+    """Apply a mechanism. Return its name; empty if the kernel refuses, as many containers refuse namespaces."""
     try:
         return wall(rules)
     except OSError:
@@ -51,7 +52,7 @@ def _capabilities(rules: Rules) -> str:
 
 def _landlock(rules: Rules) -> str:
     offered = landlock.version()
-    if offered < (landlock.LINKS_VERSION if rules.network else 1):  # a store links files from folder to folder
+    if offered < (landlock.LINKS_VERSION if rules.network else 1):  # a store links files between folders
         return ""
     landlock.restrict(rules.readable, [*rules.writable, _NULL], links=rules.network, network=rules.network)
     return f"Landlock {offered}"
@@ -68,7 +69,7 @@ WALLS = ("namespaces without a network", "no capabilities", "Landlock", "seccomp
 
 
 def report(walls: list[str]) -> str:
-    """What holds and what is missing, as one sentence for a log."""
+    """The mechanisms in effect and the missing ones, as a sentence for a log."""
     missing = [wall for wall in WALLS if not any(each.startswith(wall) for each in walls)]
     held = f"isolated by {', '.join(walls)}" if walls else "not isolated"
     return f"{held}; this system does not offer {', '.join(missing)}" if missing else held

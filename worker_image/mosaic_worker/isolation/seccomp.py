@@ -1,7 +1,7 @@
-"""A filter of system calls: those that reach other processes, the kernel's settings or sockets get EPERM.
+"""A filter of system calls: calls to other processes, kernel settings or sockets return EPERM.
 
-The filter is a program for the kernel's classic BPF machine, made here from two tables; see seccomp(2) and
-<linux/filter.h>. All other calls are allowed: a list of what Python, GDAL and the C library need would not live long.
+The filter is a classic BPF program, built from tables; see seccomp(2) and <linux/filter.h>. Other calls are allowed,
+because a list of the calls of Python, GDAL and the C library changes with each release.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _SET_MODE_FILTER, _GET_ACTION_AVAILABLE = 1, 2
 _KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-"""Where they are in `struct seccomp_data`; the low word of an argument comes first."""
+"""Offsets in `struct seccomp_data`; the low word of an argument is first."""
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _X32 = 0x40000000
@@ -25,7 +25,7 @@ _NEW_NAMESPACES, _CLONE_THREAD = 0x7E020000 | 0x80, 0x00010000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 _OTHERS = {
-    # name: number on x86_64, number on aarch64 (-1: it has none)
+    # name: number on x86_64, number on aarch64 (-1: none)
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
     "process_madvise": (440, 440), "process_mrelease": (448, 448), "perf_event_open": (298, 241),
@@ -44,7 +44,7 @@ _OTHERS = {
     "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
     "iopl": (172, -1), "ioperm": (173, -1), "modify_ldt": (154, -1), "vhangup": (153, 58),
 }  # fmt: skip
-"""What no reader of files needs: other processes, namespaces, the kernel's settings, and ways around this filter."""
+"""Calls that readers of files do not need: other processes, namespaces, kernel settings, ways around this filter."""
 _SOCKETS = {"connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
             "socketpair": (53, 199)}  # fmt: skip
 _PROGRAMS_AND_LINKS = {"execve": (59, 221), "execveat": (322, 281), "symlink": (88, -1), "symlinkat": (266, 36),
@@ -54,14 +54,14 @@ _SOCKET, _CLONE, _CLONE3, _IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
 _OF_PROCESS = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "prlimit64": (302, 261),
                "sched_setaffinity": (203, 122)}  # fmt: skip
 _SIGNALS = {"kill", "tkill", "tgkill"}
-"""Calls whose first argument is a process: of signals any, or its group; of the others 0 is this one."""
+"""Signals; the first argument of the other calls may also be 0, which is this process."""
 
 Instruction = tuple[int, int, int, int]
 """Operation, jump if true, jump if false, operand."""
 
 
 def is_available() -> bool:
-    """Whether this kernel has filters, and this machine's calls are known here."""
+    """Whether this kernel has filters, and the calls of this architecture are known."""
     if not IS_LINUX or MACHINE not in _ARCHITECTURES:
         return False
     action = ctypes.c_uint32(_ERRNO)
@@ -76,9 +76,9 @@ def program(machine: str, *, families: Sequence[int], alone: int | None) -> list
     """The filter.
 
     Args:
-        machine: its architecture, as `platform.machine()` names it.
-        families: of sockets that may be opened; none leaves no call for sockets.
-        alone: the id of a process that starts no other and makes no links; None if it may.
+        machine: the architecture, as in `platform.machine()`.
+        families: the allowed socket families; if empty, all calls for sockets are denied.
+        alone: the id of a process that must not start others or create links; None if it may.
     """
     column = 0 if machine == "x86_64" else 1
     denied = [*_OTHERS.values(), *([] if families else _SOCKETS.values())]
@@ -94,7 +94,7 @@ def program(machine: str, *, families: Sequence[int], alone: int | None) -> list
     for numbers in denied:
         if numbers[column] >= 0:
             made += [(_EQUAL, 0, 1, numbers[column]), _refuse()]
-    made += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]  # its flags cannot be seen
+    made += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]  # its flags are not visible
     threads = [(_ANY_BIT, 1, 0, _CLONE_THREAD), _refuse()] if alone is not None else []
     made += _when(_CLONE[column], 0, [*threads, (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(), _allow()])
     made += _when(_IOCTL[column], 1, [(_EQUAL, 1, 0, _TIOCSTI), (_EQUAL, 0, 1, _TIOCLINUX), _refuse(), _allow()])
@@ -108,7 +108,7 @@ def program(machine: str, *, families: Sequence[int], alone: int | None) -> list
 
 
 def apply(*, families: Sequence[int], alone: bool) -> None:
-    """Filter the calls of this thread and of all that it starts; PR_SET_NO_NEW_PRIVS must be set.
+    """Filter the calls of this thread and its children; PR_SET_NO_NEW_PRIVS must be set.
 
     Raises:
         OSError: the kernel refuses it.
@@ -120,7 +120,7 @@ def apply(*, families: Sequence[int], alone: bool) -> None:
 
 
 INTERNET = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_NETLINK", 16))
-"""Families that looking a host up and asking it needs."""
+"""Socket families for DNS and HTTP."""
 
 
 def _refuse() -> Instruction:
@@ -132,11 +132,11 @@ def _allow() -> Instruction:
 
 
 def _when(number: int, argument: int, then: list[Instruction]) -> list[Instruction]:
-    """Judge one call by the low word of an argument; `then` must return."""
+    """Check a call by the low word of an argument; `then` must return."""
     return [(_EQUAL, 0, len(then) + 1, number), (_LOAD, 0, 0, _ARGUMENTS + 8 * argument), *then]
 
 
 def _one_of(values: Sequence[int]) -> list[Instruction]:
-    """Allow a loaded word that is one of these, and refuse all others."""
+    """Allow only these values of the loaded word."""
     count = len(values)
     return [*((_EQUAL, count - place, 0, value) for place, value in enumerate(values)), _refuse(), _allow()]

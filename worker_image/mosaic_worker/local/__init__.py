@@ -1,1 +1,1 @@
-"""A request on one machine, in processes."""
+"""Runs a request on one machine."""

@@ -1,6 +1,6 @@
-"""Ranges in worker processes on one machine, as the operator runs them in pods.
+"""Computes ranges in worker processes on one machine, as the operator does in pods.
 
-A process that dies or takes too long for a range is replaced, and its range is repeated; finished tiles stay.
+A process that dies or times out is replaced, and its range is repeated; finished tiles are kept.
 """
 
 import contextlib
@@ -22,11 +22,10 @@ from mosaic_worker.memory import keep_freed_memory
 
 
 class Work(Protocol):
-    """What a process does with a range; made in the parent, used in the process."""
+    """Computes a range in a worker process; picklable."""
 
     def __call__(self, index: int, report: Callable[[int], None]) -> None:
         """Compute a range; report the index of each finished tile."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,20 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A range cannot be done: the error that the process met."""
+    """A range failed with an expected error."""
 
     error: MosaicError
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """A range met an error that nobody expected, and its process is replaced.
-
-    Attributes:
-        sentence: what happened, and where the report is.
-    """
+    """A range failed with an unexpected error; `sentence` says what happened and where the report is."""
 
     sentence: str
 
 
 class _Worker:
-    """One process, and the range it is busy with."""
+    """A process and its current range."""
 
     def __init__(self, context: ForkServerContext, work: Work) -> None:
         self.connection, theirs = context.Pipe()
@@ -66,12 +61,12 @@ class _Worker:
 
     @property
     def handles(self) -> tuple[Connection, int]:
-        """What wakes its parent: a message, or its end."""
+        """What to wait for: a message, or the end of the process."""
         return self.connection, self.process.sentinel
 
     def hand(self, index: int, deadline: float) -> None:
         self.index, self.last, self.deadline = index, index, deadline
-        with contextlib.suppress(BrokenPipeError):  # a dead process is found by its sentinel
+        with contextlib.suppress(BrokenPipeError):  # the sentinel reports a dead process
             self.connection.send(index)
 
     def end(self) -> None:
@@ -81,10 +76,10 @@ class _Worker:
 
 
 def warm_up() -> ForkServerContext:
-    """Start the process that the workers are copies of: it imports what they need while this process continues.
+    """Start the fork server, which imports the modules of workers in the background.
 
-    Forked from here, where there may be threads, they could inherit a lock that nobody opens. The command is imported
-    too, because it is the main module, which each of them would import by itself.
+    Forking this process is unsafe, because it may have threads that hold locks. The command is imported too, because it
+    is the main module, which each worker would import otherwise.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mosaic_worker.local.run", "mosaic_worker.cli"])
@@ -101,18 +96,18 @@ def run_ranges(
     seconds_per_range: float,
     on_tile: Callable[[int], None],
 ) -> None:
-    """Do ranges in processes.
+    """Compute ranges in processes.
 
     Args:
-        ranges: the completion indexes that are left to do.
-        work: what to do with each; picklable.
-        processes: how many in parallel.
+        ranges: the unfinished ranges.
+        work: computes a range.
+        processes: the number of parallel processes.
         attempts: how often a range may lose its process before the run fails.
-        seconds_per_range: after so long a process counts as stuck.
+        seconds_per_range: the time limit of a range.
         on_tile: called with the index of each finished tile.
 
     Raises:
-        MosaicError: the first error that a range met; the other processes are killed.
+        MosaicError: the first error of a range; the other processes are killed.
         PassingError: a range lost its process too often.
     """
     context = warm_up()
@@ -149,10 +144,9 @@ def run_ranges(
 
 
 def next_range(waiting: Collection[int], busy: Collection[int], last: int | None) -> int:
-    """Which range a process does best after its last one: the neighbour, whose source blocks it has decoded in part.
+    """The best range for a process after its last one: the next, which shares decoded source blocks.
 
-    Where that is taken, one of the longest run of neighbours: its first, or its middle when another process is about to
-    walk into it.
+    Otherwise a range of the longest contiguous run: its first, or its middle if another process will reach the run.
     """
     if last is not None and last + 1 in waiting:
         return last + 1
@@ -167,7 +161,7 @@ def next_range(waiting: Collection[int], busy: Collection[int], last: int | None
 
 
 def _ready(workers: list[_Worker]) -> list[_Worker]:
-    """The workers that sent a message, died, or are late."""
+    """The workers that sent a message, died, or timed out."""
     soonest = min(worker.deadline for worker in workers if worker.index is not None)
     timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
     woken = set(wait([handle for worker in workers for handle in worker.handles], timeout))
@@ -198,14 +192,14 @@ def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
     if not worker.process.is_alive():
         return f"ended with code {worker.process.exitcode}"
     if worker.index is not None and time.monotonic() >= worker.deadline:
-        return "took too long"
+        return "timed out"
     return None
 
 
 def _serve(connection: Connection, work: Work) -> None:
     """The loop of a worker process: one range at a time, until it is killed."""
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its processes itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
     with contextlib.suppress(BrokenPipeError, EOFError):
         while True:
             index: int = connection.recv()

@@ -1,4 +1,4 @@
-"""A request on one machine: the same steps as in pods, in processes."""
+"""Runs a request on one machine, with the same steps as in pods."""
 
 import json
 import os
@@ -30,30 +30,30 @@ from mosaic_worker.tiles.records import read_records
 from mosaic_worker.tiles.skipping import unreadable_scenes
 
 RANGES_PER_PROCESS = 16
-"""Small ranges cost nothing here, and the last one delays the end less."""
+"""Small ranges have no overhead here, and shorten the wait for the last one."""
 
 
 class Progress:
-    """Reports how a run progresses; this one does nothing."""
+    """Receives the progress of a run; this base class ignores it."""
 
     def planned(self, plan: Plan, done: Collection[int]) -> None:
-        """The plan is made; these tiles of it are already done."""
+        """The plan is complete; `done` are the tiles that are already computed."""
 
     def tile(self, pixels: int) -> None:
-        """A tile of so many pixels is done."""
+        """A tile is computed."""
 
     def finalizing(self) -> None:
-        """All tiles are done; the mosaic is being assembled."""
+        """All tiles are computed; the files are being written."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A mosaic that is there.
+    """A published mosaic.
 
     Attributes:
         item: the STAC Item.
-        folder: the key in the store below which its files are.
-        found: whether an earlier run had made it.
+        folder: the folder of its files in the store.
+        found: whether an earlier run published it.
     """
 
     item: dict[str, Any]
@@ -63,7 +63,7 @@ class Result:
 
 @dataclass(frozen=True)
 class _RangeWork:
-    """What a worker process does; its store and sources stay open from range to range."""
+    """Computes ranges in a worker process; store and sources stay open."""
 
     plan: Plan
     store: str
@@ -83,19 +83,7 @@ class _RangeWork:
 
 
 def prepare(request: MosaicRequest, gate: Gate, limits: Limits, workers: int, uid: str | None = None) -> Plan:
-    """The plan of a request on this machine; nothing is written.
-
-    Args:
-        request: the request.
-        gate: what may be read.
-        limits: what is allowed.
-        workers: processes in parallel.
-        uid: the request's identity; the one that its inputs give it if None.
-
-    Raises:
-        RequestError: the request, or what it points to, cannot work.
-        PassingError: a source failed.
-    """
+    """Plan a request without writing the plan; arguments as in `run`."""
     found = resolve(request.spec, input_bands(request.spec), gate, limits.scenes)
     return make_plan(request, uid or request_uid(request, found.scenes), found, limits, RANGES_PER_PROCESS * workers)
 
@@ -111,21 +99,21 @@ def run(
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Make the mosaic of a request, or find it. An interrupted run resumes where it stopped.
+    """Compute the mosaic of a request, or find it. An interrupted run resumes where it stopped.
 
     Args:
         request: the request.
         gate: what may be read.
-        store_uri: where results and work are kept.
-        uid: under which they are kept, of a request that has an identity; the one that its inputs give it if None.
-        workers: processes in parallel; one for each core that this process may use if None.
-        fresh: delete what earlier runs made of the same request.
-        limits: what is allowed.
-        progress: is called as the run progresses.
+        store_uri: the store for results and work.
+        uid: the uid of the request; by default a digest of its inputs.
+        workers: parallel processes; by default one per available core.
+        fresh: delete the results and the work of earlier runs.
+        limits: the limits of the installation.
+        progress: receives the progress.
 
     Raises:
-        RequestError: the request, or what it points to, cannot work.
-        PassingError: a source or the store failed; what is done stays done.
+        RequestError: the request or its sources are invalid.
+        PassingError: a source or the store failed; finished tiles are kept.
     """
     workers = workers or len(os.sched_getaffinity(0))
     workers = min(workers, request.spec.source.kind.processes or workers)
@@ -148,7 +136,7 @@ def run(
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
-        from mosaic_worker.finalize.publishing import finalize_step  # noqa: PLC0415 (imported by now)
+        from mosaic_worker.finalize.publishing import finalize_step  # noqa: PLC0415 (imported in the background)
 
         published = finalize_step(plan, store)
     except RequestError:
@@ -158,17 +146,17 @@ def run(
 
 
 def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, workers: int, progress: Progress) -> None:
-    """Do the ranges that are not done; some again where a scene proves unreadable after they were done with it."""
+    """Compute the unfinished ranges, and again those with a scene that proves unreadable later."""
     store = open_store(store_uri)
     done = read_records(plan, store, unreadable_scenes(plan, store))
     waiting = _waiting(plan, done)
     pixels = {tile.index: tile.width * tile.height for tile in plan.tiles}
     progress.planned(plan, done)
-    told = set(done)
+    reported = set(done)
 
     def on_tile(index: int) -> None:
-        if index not in told:
-            told.add(index)
+        if index not in reported:
+            reported.add(index)
             progress.tile(pixels[index])
 
     # Import what publishing needs while the workers compute.
@@ -188,7 +176,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
 
 
 def _waiting(plan: Plan, done: Collection[int]) -> list[int]:
-    """The ranges with a tile that is not done."""
+    """The ranges with unfinished tiles."""
     return [
         index for index, (start, stop) in enumerate(plan.ranges) if any(tile not in done for tile in range(start, stop))
     ]

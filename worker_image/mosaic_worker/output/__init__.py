@@ -1,1 +1,1 @@
-"""The bytes of a result: blocks, parts, the COG, the picture and the Item."""
+"""The bytes of results: blocks, parts, the COG and the picture."""

@@ -1,6 +1,6 @@
-"""A Cloud Optimized GeoTIFF, assembled from blocks that are already compressed.
+"""Assembles a Cloud Optimized GeoTIFF from compressed blocks.
 
-The layout is GDAL's own (driver COG, "COG creation options and structure"): header, ghost area, directories from full
+The layout is that of GDAL (driver COG, "COG creation options and structure"): header, ghost area, directories from full
 size to the smallest overview, then the blocks from the smallest overview to full size, each between its size and a copy
 of its last four bytes.
 """
@@ -28,7 +28,7 @@ from mosaic_worker.output.parts import LevelIndex, decode_level
 from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, tag, write_directory
 
 CLASSIC_LIMIT = 4_000_000_000
-"""Bytes from which a file becomes a BigTIFF, a little below what 32-bit offsets reach."""
+"""Bytes from which a file is a BigTIFF, slightly below the limit of 32-bit offsets."""
 
 _GHOST_LINES = (
     b"LAYOUT=IFDS_BEFORE_DATA\n"
@@ -46,12 +46,12 @@ _DESCRIPTIONS = {270, 305}
 _LEADER, _TRAILER = 4, 4
 
 ReadLevel = Callable[[int, int], bytes]
-"""Returns the bytes of a level of a tile's part, by the index of the tile and the number of the level."""
+"""Returns the bytes of a level of the part of a tile, by tile and level."""
 
 
 @dataclass(frozen=True)
 class _Level:
-    """One level of the pyramid: its size in pixels, and the sizes of its compressed blocks, row by row."""
+    """A level of the pyramid: size in pixels, and sizes of compressed blocks, row by row."""
 
     width: int
     height: int
@@ -70,12 +70,12 @@ def write_cog(
     """The bytes of a COG, piece by piece.
 
     Args:
-        grid: the mosaic's pixels.
-        encoding: how they are stored.
+        grid: the grid of the mosaic.
+        encoding: how values are stored.
         description: the metadata of the file.
         tiles: all tiles, row by row.
-        parts: where the levels of each tile are in its part.
-        read_level: returns the bytes of a level of a tile's part; called once for each, and twice for the smallest.
+        parts: the levels of each tile in its part.
+        read_level: called once for each level of a tile, and twice for the smallest.
         classic_limit: the size from which the file is a BigTIFF.
     """
     tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]))]
@@ -93,7 +93,7 @@ def write_cog(
 
 @dataclass(frozen=True)
 class _Mosaicked:
-    """A level whose blocks are in the parts."""
+    """A level with blocks from the parts."""
 
     grid: Grid
     block: int
@@ -111,7 +111,7 @@ class _Mosaicked:
         return _Level(-(-self.grid.width // reduction), -(-self.grid.height // reduction), sizes)
 
     def order(self) -> Iterator[tuple[int, int]]:
-        """Tile and block of each block of the level, row by row."""
+        """The tile, and the number in the tile, of each block of the level, row by row."""
         for start in range(0, len(self.tiles), self.columns):
             row = range(start, start + self.columns)
             heights = {-(-self.parts[tile][self.level].height // self.block) for tile in row}
@@ -122,7 +122,7 @@ class _Mosaicked:
                         yield tile, block_row * across + block_column
 
     def framed_blocks(self, read_level: ReadLevel) -> Iterator[bytes]:
-        """The blocks as they are in the file; a row of tiles is held in memory at a time."""
+        """The blocks as in the file; one row of tiles is in memory at a time."""
         held: dict[int, bytes] = {}
         for tile, place in self.order():
             if tile not in held:
@@ -136,9 +136,9 @@ class _Mosaicked:
 def _upper_levels(
     below: _Mosaicked, encoding: Encoding, read_level: ReadLevel
 ) -> list[tuple[int, int, Sequence[bytes]]]:
-    """The levels above those of the parts: width, height and blocks, down to one block.
+    """The overviews above the levels of the parts, until one block: width, height and blocks.
 
-    Tiles are halved one by one, so that no level of the parts is ever held whole.
+    Tiles are halved one by one, so that no level of the parts is in memory completely.
     """
     described = below.described()
     if max(described.width, described.height) <= below.block:
@@ -166,7 +166,7 @@ def _framed(block: bytes) -> tuple[bytes, bytes, bytes]:
 def _header(
     levels: Sequence[_Level], grid: Grid, encoding: Encoding, description: Description, classic_limit: int
 ) -> bytes:
-    """Everything before the first block."""
+    """The bytes before the first block."""
     full = gdal_tags(grid, encoding, description)
     overview = [
         entry
@@ -201,7 +201,7 @@ def _header(
 
 
 def _directory(level: _Level, common: Sequence[Tag], reduced: bool, big: bool) -> list[Tag]:
-    """A level's directory, its offsets still zero."""
+    """The directory of a level, with zero offsets."""
     tags = [
         tag(WIDTH, LONG, [level.width]),
         tag(HEIGHT, LONG, [level.height]),

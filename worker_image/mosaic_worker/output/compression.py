@@ -1,6 +1,6 @@
-"""Blocks of a GeoTIFF, compressed as GDAL would: a predictor (TIFF 6.0; TIFF Technical Note 3), then Zstandard.
+"""Compresses blocks of a GeoTIFF like GDAL: a predictor (TIFF 6.0; TIFF Technical Note 3), then Zstandard.
 
-GDAL needs twice as long for the same bytes, most of it around the compression.
+GDAL takes twice as long for the same bytes.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import zstandard
 from numpy.typing import NDArray
 
 LEVEL = 1
-"""Of Zstandard: level 9 saves 3 % in six times the time."""
+"""The level of Zstandard: level 9 saves 3 % in six times the time."""
 
 
 def compressed_blocks(stored: NDArray[Any], side: int, nodata: float) -> Iterator[bytes]:
@@ -19,8 +19,8 @@ def compressed_blocks(stored: NDArray[Any], side: int, nodata: float) -> Iterato
 
     Args:
         stored: float32 or int16 (bands, height, width).
-        side: of a block, pixels; blocks at the right and lower edge are filled up.
-        nodata: what they are filled with.
+        side: the side of a block, pixels; blocks at the right and lower edge are padded.
+        nodata: the padding.
     """
     bands, height, width = stored.shape
     compressor = zstandard.ZstdCompressor(level=LEVEL)
@@ -33,13 +33,13 @@ def compressed_blocks(stored: NDArray[Any], side: int, nodata: float) -> Iterato
 
 
 def predicted(block: NDArray[Any]) -> NDArray[np.unsignedinteger]:
-    """Numbers as the predictor leaves them: each row's differences to the pixel before; of floats, of their bytes.
+    """Apply the predictor: differences to the previous pixel of a row; for floats, of their bytes.
 
     Args:
         block: float32 or int16 (height, width, bands).
 
     Returns:
-        uint8 (height, 4 x width x bands) for floats, the most significant bytes of a row first; else uint16.
+        uint8 (height, 4 x width x bands) for floats, the most significant bytes of a row first; otherwise uint16.
     """
     height, width, bands = block.shape
     if block.dtype == np.int16:

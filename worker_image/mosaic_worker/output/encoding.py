@@ -1,4 +1,4 @@
-"""How a mosaic's numbers are stored: their type, scale and "no data"."""
+"""How the values of a mosaic are stored: data type, scale, offset and "no data"."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from mosaic_worker.output.overviews import Floats, Reduction, halve
 
 INT16_NODATA = -32768
 INT16_LARGEST = 32767
-"""And its negative: the range of the stored numbers."""
+"""The range is symmetric."""
 OPTIONS = {"compress": "ZSTD", "zstd_level": 1, "tiled": True}
 
 
@@ -20,11 +20,11 @@ class Encoding:
     """How the bands of a mosaic are stored.
 
     Attributes:
-        dtype: of all bands.
-        scales: for each band, the value of one unit of the stored numbers.
-        reductions: for each band, how overviews are made.
+        dtype: the data type of all bands.
+        scales: for each band; value = scale x number + offset.
+        reductions: for each band, the reduction of overviews.
         block: the side of a block, pixels.
-        offsets: for each band, the value of the stored number 0; 0 for all if empty.
+        offsets: for each band; 0 for all if empty.
     """
 
     dtype: Literal["float32", "int16"]
@@ -40,7 +40,7 @@ class Encoding:
 
     @property
     def profile(self) -> dict[str, Any]:
-        """GDAL's creation options of every GeoTIFF of the mosaic."""
+        """The GDAL creation options of all GeoTIFFs of the mosaic."""
         return OPTIONS | {
             "driver": "GTiff",
             "blockxsize": self.block,
@@ -62,14 +62,7 @@ class Encoding:
         return scaled.astype(np.int16)
 
     def fitting(self, values: Floats) -> tuple[Floats, tuple[int, ...]]:
-        """The values that can be stored, and for each band how many cannot.
-
-        Args:
-            values: float32 (bands, height, width), NaN where there is no data.
-
-        Returns:
-            The same values with NaN for those that do not fit, and counts.
-        """
+        """The values, float32 (bands, height, width), with NaN for those that do not fit, and their number per band."""
         if self.dtype == "float32":
             return values, (0,) * len(values)
         beyond = np.abs(self._scaled(values)) > INT16_LARGEST
@@ -77,12 +70,12 @@ class Encoding:
         return (np.where(beyond, np.float32(np.nan), values) if any(counts) else values), counts
 
     def range_of(self, band: int) -> tuple[float, float]:
-        """The smallest and the largest value that a band of int16 can hold."""
+        """The range of the values of a band of int16."""
         offset = self.offsets[band] if self.offsets else 0.0
         return offset - INT16_LARGEST * self.scales[band], offset + INT16_LARGEST * self.scales[band]
 
     def values(self, stored: NDArray[Any]) -> Floats:
-        """The values of stored numbers (bands, height, width), NaN where there is no data."""
+        """The values of stored numbers (bands, height, width), NaN for no data."""
         if self.dtype == "float32":
             return stored.astype(np.float32, copy=False)
         if any(self.offsets):
@@ -93,7 +86,7 @@ class Encoding:
         return values
 
     def _scaled(self, values: Floats) -> NDArray[np.floating]:
-        """Values in units of the stored numbers; in float64 where an offset would cost digits."""
+        """Values in stored units; float64 if there is an offset, to keep precision."""
         with np.errstate(over="ignore"):
             if any(self.offsets):
                 scaled: NDArray[Any] = (values - _column(self.offsets)) / _column(self.scales)
@@ -108,5 +101,5 @@ class Encoding:
 
 
 def _column(numbers: tuple[float, ...]) -> NDArray[np.float64]:
-    """A number for each band, to compute with (bands, height, width)."""
+    """A number per band, for arrays (bands, height, width)."""
     return np.array(numbers)[:, np.newaxis, np.newaxis]

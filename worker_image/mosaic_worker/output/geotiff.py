@@ -1,4 +1,4 @@
-"""GeoTIFFs from blocks that are compressed already; a small file that GDAL writes supplies the tags."""
+"""Creates GeoTIFFs from compressed blocks, with the tags of a small file that GDAL writes."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ class Description:
     """The metadata of a GeoTIFF.
 
     Attributes:
-        bands: their names, if they have any.
-        tags: of the whole file.
-        band_tags: of each band, such as STATISTICS_MINIMUM.
+        bands: the names of the bands, if any.
+        tags: the tags of the file.
+        band_tags: the tags of each band, such as STATISTICS_MINIMUM.
     """
 
     bands: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Description:
 
 @dataclass(frozen=True)
 class EncodedLevel:
-    """A GeoTIFF, and where its blocks are in it: (offset, size), row by row."""
+    """A GeoTIFF, and (offset, size) of its blocks, row by row."""
 
     width: int
     height: int
@@ -49,7 +49,7 @@ class EncodedLevel:
 
 
 def geotiff(values: Floats, encoding: Encoding, grid: Grid) -> EncodedLevel:
-    """Values, float32 (bands, height, width), on a grid as a GeoTIFF of square blocks."""
+    """Encode values, float32 (bands, height, width), on a grid."""
     _, height, width = values.shape
     blocks = list(compressed_blocks(encoding.stored(values), encoding.block, encoding.nodata))
     tags = [
@@ -72,7 +72,7 @@ def geotiff(values: Floats, encoding: Encoding, grid: Grid) -> EncodedLevel:
 
 
 def gdal_tags(grid: Grid, encoding: Encoding, description: Description) -> list[Tag]:
-    """The tags that GDAL writes for such a file, but for its size and its blocks: from a small file of one block."""
+    """The tags that GDAL writes for such a file, without those of its size and blocks."""
     with MemoryFile() as memory:
         place = {"crs": crs_of(grid.crs), "transform": grid.transform}
         with memory.open(width=encoding.block, height=encoding.block, **place, **encoding.profile) as dataset:

@@ -1,4 +1,4 @@
-"""Web Mercator as the picture uses it: which pixels a picture has, and which of the mosaic's each of them shows."""
+"""Web Mercator for the picture: its grid, and the pixel of the mosaic for each of its pixels."""
 
 import math
 from collections.abc import Sequence
@@ -24,22 +24,22 @@ from mosaic_worker.geometry.sampling import Window
 
 WEB_MERCATOR = "EPSG:3857"
 EARTH_RADIUS = 6378137.0
-"""Of the sphere of EPSG:3857, metres."""
+"""The sphere of EPSG:3857, metres."""
 CELLS = (64, 8, 1)
-"""Pixels a side of the cells within which places are interpolated from four corners: the largest that are exact enough;
-smaller ones where the projection bends, or is cut."""
+"""Sides of the cells, in pixels, in which positions are interpolated from the corners: the largest that are exact.
+Smaller cells are needed where the projection is curved or discontinuous."""
 TOLERANCE = 0.05
-"""Pixels of the mosaic by which the middle of a cell may be off."""
+"""Maximum error in the middle of a cell, pixels of the mosaic."""
 
 Bytes = NDArray[np.uint8]
 
 
 def picture_grid(grid: Grid, largest_side: int) -> tuple[Grid, float]:
-    """A picture's grid, and the resolution that keeps the mosaic's own number of pixels on its diagonal, metres.
+    """The grid of a picture, and the resolution with as many pixels on the diagonal as in the mosaic, metres.
 
     Args:
-        grid: the mosaic's pixels.
-        largest_side: pixels that the picture has at most.
+        grid: the grid of the mosaic.
+        largest_side: the maximum side of the picture, pixels.
     """
     left, bottom, right, top = _bounds_of(grid)
     native = math.hypot(right - left, top - bottom) / math.hypot(grid.width, grid.height)
@@ -51,14 +51,14 @@ def picture_grid(grid: Grid, largest_side: int) -> tuple[Grid, float]:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Which pixels of a mosaic a piece of the picture shows, nearest neighbours throughout.
+    """Maps a piece of the picture to pixels of the mosaic (nearest neighbours).
 
     Attributes:
         size: width and height of the piece, pixels.
         extent: width and height of the mosaic, pixels.
-        boxes: of the piece (cells, 4): left, top, right, bottom.
-        corners: of the boxes on the mosaic (cells, 4, 2): upper left, lower left, lower right, upper right, each as
-            column and row.
+        boxes: cells of the piece (cells, 4): left, top, right, bottom.
+        corners: their corners in the mosaic (cells, 4, 2): upper left, lower left, lower right, upper right; each as
+            column, row.
     """
 
     size: tuple[int, int]
@@ -68,7 +68,7 @@ class Mesh:
 
     @cached_property
     def window(self) -> Window:
-        """The pixels of the mosaic that it shows; empty where there are none."""
+        """The pixels of the mosaic; empty if there are none."""
         if not len(self.boxes):
             return Window(0, 0, 0, 0)
         left, top = np.floor(self.corners.min(axis=(0, 1))).astype(int) - 1
@@ -76,12 +76,12 @@ class Mesh:
         return Window(int(left), int(top), int(right), int(bottom)).clipped(*self.extent)
 
     def reduced(self, factor: int) -> "Mesh":
-        """The mesh to an overview of the mosaic, whose pixels are so many times as wide and high."""
+        """The mesh to an overview of the mosaic."""
         width, height = (-(-side // factor) for side in self.extent)
         return Mesh(self.size, (width, height), self.boxes, self.corners / factor)
 
     def shown(self, pixels: Bytes) -> Bytes:
-        """The piece, uint8 (bands, height, width), of the mosaic's pixels in the window; 0 beyond them."""
+        """The piece, uint8 (bands, height, width), from the pixels of the window; 0 outside."""
         flat = (self.corners - (self.window.left, self.window.top)).reshape(len(self.corners), 8)
         cells = [(tuple(box), tuple(places)) for box, places in zip(self.boxes.tolist(), flat.tolist(), strict=True)]
         found = np.zeros((len(pixels), self.size[1], self.size[0]), np.uint8)
@@ -98,12 +98,7 @@ def mesh_between(piece: Grid, mosaic: Grid) -> Mesh:
 
 
 def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cells of the first of several sides, of the next ones where these are not exact enough; none outside the mosaic.
-
-    Returns:
-        (cells, 4): left, top, right, bottom in the piece; and (cells, 4, 2): upper left, lower left, lower right, upper
-        right corner, each as column and row of the mosaic.
-    """
+    """The boxes and corners of a `Mesh`: cells of the first side; of the next ones where these are not exact."""
     side, *smaller = sides
     columns = np.append(np.arange(0, piece.width, side), piece.width)
     rows = np.append(np.arange(0, piece.height, side), piece.height)
@@ -111,7 +106,7 @@ def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.
     corners = np.stack([places[:-1:2, :-1:2], places[2::2, :-1:2], places[2::2, 2::2], places[:-1:2, 2::2]], axis=2)
     middles = places[1::2, 1::2]
     with np.errstate(invalid="ignore"):
-        exact = np.abs(corners.mean(axis=2) - middles).max(axis=2) <= TOLERANCE  # False where a place is infinite
+        exact = np.abs(corners.mean(axis=2) - middles).max(axis=2) <= TOLERANCE  # False if a position is infinite
     if not smaller:
         corners[~exact] = middles[~exact][:, np.newaxis]
         exact = np.isfinite(middles).all(axis=2)
@@ -126,14 +121,14 @@ def _cells(piece: Grid, mosaic: Grid, sides: Sequence[int]) -> tuple[NDArray[np.
 
 
 def _with_middles(edges: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Edges, and the middle between each two."""
+    """Edges and the middles between them."""
     found = np.empty(2 * len(edges) - 1)
     found[::2], found[1::2] = edges, (edges[:-1] + edges[1:]) / 2
     return found
 
 
 def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Positions of a piece on the mosaic: (rows, columns, 2), column and row; infinite where there is none."""
+    """Positions of a piece in the mosaic: (rows, columns, 2), column and row; infinite if there is none."""
     xs, ys = np.meshgrid(piece.left + columns * piece.xres, piece.top - rows * piece.yres)
     found = places_in(piece.crs, mosaic.crs, xs.ravel().tolist(), ys.ravel().tolist())
     x, y = (np.asarray(values).reshape(xs.shape) for values in found)
@@ -142,7 +137,7 @@ def _places(piece: Grid, mosaic: Grid, columns: NDArray[np.float64], rows: NDArr
 
 
 def _bounds_of(grid: Grid) -> Bounds:
-    """The mosaic's bounds, cut where Web Mercator ends, continuous across the antimeridian."""
+    """The bounds of the mosaic in Web Mercator, continuous across the antimeridian."""
     steps = np.linspace(0, 1, 65)
     columns = np.concatenate([steps, steps, np.zeros(65), np.ones(65)]) * grid.width
     rows = np.concatenate([np.zeros(65), np.ones(65), steps, steps]) * grid.height

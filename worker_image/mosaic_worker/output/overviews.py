@@ -1,4 +1,4 @@
-"""Overviews: each level half the size of the one below."""
+"""Computes overviews, each half as large as the previous one."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,9 +18,9 @@ def halve(values: Floats, reductions: Sequence[Reduction]) -> Floats:
     """Half the size, rounded up.
 
     Args:
-        values: float32 (bands, height, width), NaN where there is no data.
-        reductions: for each band how 2 x 2 pixels become one: the mean of those that have a value, NaN where none has;
-            or the first, for numbers that have no mean, such as those of scenes.
+        values: float32 (bands, height, width), NaN for no data.
+        reductions: for each band: the mean of the valid ones of 2 x 2 pixels; or the first one, for numbers without a
+            mean, such as numbers of scenes.
     """
     bands, height, width = values.shape
     found = np.empty((bands, -(-height // 2), -(-width // 2)), np.float32)
@@ -50,7 +50,7 @@ def _means(strip: Floats) -> Floats:
             total = np.where(valid, four, np.float32(0)).sum(axis=0, dtype=np.float32)
         means[partly] = np.divide(total, count, out=np.full(count.shape, np.nan, np.float32), where=count > 0)
     too_large = np.isinf(means)
-    if too_large.any():  # their sum is larger than a float32 can be, but not their mean
+    if too_large.any():  # the sum overflows float32, but not the mean
         four = np.stack([corner[too_large] for corner in corners])
         means[too_large] = np.nanmean(four, axis=0, dtype=np.float64)
     return means

@@ -1,7 +1,7 @@
-"""Parts: a tile's share of the mosaic's COG, as the blocks that it will hold.
+"""Parts: the blocks of a tile for the COG.
 
-A part is the GeoTIFFs of the tile's levels, one after the other in one file, so that any GIS opens its first level and
-finalize copies blocks by their offset.
+A part is a file with the GeoTIFFs of all levels of the tile, so that any GIS opens its first level, and finalize copies
+blocks by their offset.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from mosaic_worker.output.overviews import Floats
 
 @dataclass(frozen=True)
 class LevelIndex:
-    """Where one level of a tile is in its part.
+    """A level of a tile in its part.
 
     Attributes:
         width, height: pixels.
-        start, stop: bytes of the level's GeoTIFF.
-        places: (offset, size) of its blocks in the level's GeoTIFF, row by row.
-        digest: SHA-256 of the level's bytes, in hexadecimal digits.
+        start, stop: the bytes of its GeoTIFF.
+        places: (offset, size) of the blocks in its GeoTIFF, row by row.
+        digest: the SHA-256 of its bytes, as hexadecimal digits.
     """
 
     width: int
@@ -36,7 +36,7 @@ class LevelIndex:
 
 @dataclass(frozen=True)
 class Part:
-    """A part's bytes, the SHA-256 of its levels' digests, and where its levels are, full size first."""
+    """The bytes of a part, the SHA-256 of the digests of its levels, and its levels, full size first."""
 
     content: bytes
     digest: str
@@ -44,7 +44,7 @@ class Part:
 
 
 def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> Part:
-    """The part of a tile's values, float32 (bands, height, width), on its grid; the same values give the same bytes."""
+    """Encode the values of a tile, float32 (bands, height, width); the same values result in the same bytes."""
     files, indexes, start = [], [], 0
     for level in range(levels):
         if level:
@@ -60,6 +60,6 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
 
 
 def decode_level(content: bytes, encoding: Encoding) -> Floats:
-    """The values of one level of a part, from its bytes; NaN where there is no data."""
+    """The values of a level of a part, from its bytes; NaN for no data."""
     with MemoryFile(content) as memory, memory.open() as dataset:
         return encoding.values(dataset.read())

@@ -1,4 +1,4 @@
-"""The picture of a mosaic: 8 bits, in Web Mercator, so that a web map shows it without warping."""
+"""Renders the picture of a mosaic: 8 bits, in Web Mercator for web maps."""
 
 import io
 import math
@@ -19,10 +19,10 @@ from mosaic_worker.output.png import Strip, png
 from mosaic_worker.output.stretched import StretchedLevel
 
 LARGEST_SIDE = 8192
-"""Pixels. Use the COG for more than a screen can show."""
+"""Pixels: more than a screen can show."""
 THUMBNAIL_SIDE = 512
 STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
-"""Pixels that are warped together, which limits the memory."""
+"""Pixels that are warped together, to limit the memory."""
 MOST_THREADS = 8
 
 
@@ -32,11 +32,11 @@ class Picture:
 
     Attributes:
         png: the file.
-        sample: every so many of its pixels (height, width, channels), of which the thumbnail is made.
-        palette: 256 times red, green, blue of a picture of one channel.
+        sample: every nth of its pixels (height, width, channels), for the thumbnail.
+        palette: 256 times red, green, blue, for one channel.
         width, height: pixels.
         transform: from (column, row) to metres of EPSG:3857; x continues beyond the antimeridian.
-        reduction: how many pixels of the mosaic a side were one when the picture was made; 1 for the mosaic itself.
+        reduction: the factor of the overview that it was rendered from; 1 for the mosaic itself.
     """
 
     png: bytes
@@ -76,14 +76,14 @@ def render(
     colormap: str,
     largest_side: int = LARGEST_SIDE,
 ) -> Picture:
-    """Colour a mosaic.
+    """Render a mosaic.
 
     Args:
-        stretched: returns a level of the mosaic in 8 bits; one band gets colours, three make a colour picture.
-        levels: how many there are: full size, half, …
-        grid: the mosaic's pixels.
+        stretched: returns a level of the mosaic in 8 bits, with one or three bands.
+        levels: the number of levels: full size, half, …
+        grid: the grid of the mosaic.
         colormap: for one band.
-        largest_side: pixels; a larger mosaic is taken from an overview.
+        largest_side: the maximum side, pixels; larger mosaics are rendered from an overview.
     """
     target, native = picture_grid(grid, largest_side)
     level = min(levels - 1, max(0, int(math.log2(target.xres / native) + 1e-9)))
@@ -98,7 +98,7 @@ def render(
             yield strip
 
     with ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads:
-        content = io.BytesIO()  # joining pieces would hold all of them twice
+        content = io.BytesIO()  # joining pieces would need twice the memory
         content.writelines(png(target.width, target.height, colours, strips()))
     sample = np.concatenate(small)
     return Picture(content.getvalue(), sample, colours, target.width, target.height, target.transform, 2**level)
@@ -106,12 +106,12 @@ def render(
 
 @dataclass(frozen=True)
 class _Painter:
-    """Makes strips of a picture, in any thread.
+    """Renders strips of a picture; thread-safe.
 
     Attributes:
-        mosaic: the level that is shown.
-        grid: of that level.
-        target: the picture's grid.
+        mosaic: the level of the mosaic.
+        grid: its grid.
+        target: the grid of the picture.
     """
 
     mosaic: StretchedLevel
@@ -119,7 +119,7 @@ class _Painter:
     target: Grid
 
     def strip(self, row: int, factor: int) -> tuple[Strip, Bytes]:
-        """The strip that starts at a row, and every nth pixel of it, for a thumbnail."""
+        """The strip that starts at a row, and every nth of its pixels, for the thumbnail."""
         height = min(STRIP_ROWS, self.target.height - row)
         indexes = np.zeros((self.mosaic.bands, height, self.target.width), np.uint8)
         for column in range(0, self.target.width, CHUNK_COLUMNS):

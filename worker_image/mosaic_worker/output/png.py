@@ -1,6 +1,6 @@
-"""PNG files whose rows are compressed in strips, side by side (PNG Specification, third edition; RFC 1950 and 1951).
+"""Writes PNG files with strips that are compressed in parallel (PNG Specification, third edition; RFC 1950 and 1951).
 
-Pillow holds the whole picture and deflates it in one thread, which took longer than all the colouring before it.
+Pillow keeps the whole picture in memory and compresses it in one thread, which takes longer than rendering it.
 """
 
 import struct
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRATEGY = zlib.Z_RLE
-"""Of deflate: only runs are looked for, because what else repeats in satellite images is noise. Pictures of real
-Sentinel-2 scenes are a hundredth smaller than at level 1, and deflated in half the time."""
+"""Deflate looks only for runs, because satellite images have few other repetitions. Pictures of real Sentinel-2 scenes
+are one percent smaller than at level 1, and compressed in half the time."""
 _RAW = -15
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 3, 4: 6}
@@ -20,7 +20,7 @@ _COLOUR_TYPES = {1: 3, 4: 6}
 
 
 class Strip:
-    """Some rows of a picture as a piece of a deflate stream; to make one takes time, and may be done in any thread."""
+    """Some rows of a picture as a piece of a deflate stream; can be created in any thread."""
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         """Compress rows: uint8 (height, width, channels)."""
@@ -36,10 +36,10 @@ def png(width: int, height: int, palette: bytes | None, strips: Iterable[Strip])
     """The bytes of a PNG of 8 bits, piece by piece.
 
     Args:
-        width: in pixels.
-        height: in pixels.
-        palette: 256 times red, green, blue, of which the first is transparent; None for pictures of four channels.
-        strips: all rows from above.
+        width: pixels.
+        height: pixels.
+        palette: 256 times red, green, blue; the first is transparent; None for four channels.
+        strips: all rows from the top.
     """
     colour_type = _COLOUR_TYPES[4 if palette is None else 1]
     yield _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))

@@ -1,4 +1,4 @@
-"""A level of the mosaic in 8 bits, the input of the picture: each part is decoded and stretched once."""
+"""A level of the mosaic in 8 bits, for the picture; each part is decoded and stretched once."""
 
 import threading
 from collections import OrderedDict
@@ -15,28 +15,28 @@ from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.parts import decode_level
 
 CACHE_BYTES = 256 * 2**20
-"""For stretched parts."""
+"""The cache of stretched parts."""
 LARGEST_GAIN = float(np.finfo(np.float32).max)
-"""Colours for each unit of the values, so that the product stays a number."""
+"""Maximum colours per unit of the values, so that products stay finite."""
 CACHE_ROWS = 32
-"""Rows that are stretched together, and so stay in a core's cache."""
+"""Rows that are stretched together, so that they stay in the cache of a core."""
 
 Bytes = NDArray[np.uint8]
 Limits = Sequence[tuple[float, float]]
-"""For each band of the picture, the values that get the first and the last colour."""
+"""The values of the first and last colour, for each band of the picture."""
 
 
 class StretchedLevel:
-    """The bands of a picture, of one level; several threads may read it.
+    """A level of the bands of a picture. It is thread-safe.
 
     Attributes:
-        bands: how many there are: one, or three.
+        bands: the number of bands: one or three.
     """
 
     def __init__(
         self, tiles: Sequence[Tile], level: int, encoding: Encoding, read_part: Callable[[int], bytes], stretch: Limits
     ) -> None:
-        """Args: the tiles of a mosaic, and a function that returns the bytes of a tile's part of the level."""
+        """`read_part` returns the bytes of the level of a tile."""
         self.bands = len(stretch)
         self._tiles, self._level, self._encoding, self._read_part = tiles, level, encoding, read_part
         self._stretch = stretch
@@ -61,7 +61,7 @@ class StretchedLevel:
         return found
 
     def _part(self, index: int) -> Bytes:
-        """A part. The first caller makes it while others wait for it; the least recently used is dropped."""
+        """A part. The first caller decodes it while others wait; the least recently used one is dropped."""
         with self._keeping:
             first = index not in self._kept
             future = self._kept.setdefault(index, Future())
@@ -78,14 +78,14 @@ class StretchedLevel:
 
 
 def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
-    """Values (bands, height, width) as 1 to 255 between the limits of their band, clamped; 0 where there is no data."""
+    """Map values (bands, height, width) to 1 to 255 between the limits of their band, clamped; 0 for no data."""
     found = np.empty(values.shape, np.uint8)
     for band, (lower, upper) in enumerate(stretch):
         for row in range(0, values.shape[1], CACHE_ROWS):
             rows = values[band, row : row + CACHE_ROWS]
             if upper > lower:
                 share = rows - np.float32(lower)
-                with np.errstate(over="ignore"):  # limits may be no farther apart than the smallest floats
+                with np.errstate(over="ignore"):  # limits can be extremely close
                     share *= np.float32(min(254 / (upper - lower), LARGEST_GAIN))
                 np.rint(np.clip(share, 0, 254, out=share), out=share)
                 share += 1

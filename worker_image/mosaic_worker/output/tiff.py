@@ -1,4 +1,4 @@
-"""The TIFF structures that a COG's header consists of (TIFF 6.0; BigTIFF), read and written."""
+"""Reads and writes TIFF directories (TIFF 6.0; BigTIFF)."""
 
 import struct
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ LONG, DOUBLE, LONG8 = 4, 12, 16
 
 @dataclass(frozen=True)
 class Tag:
-    """An entry of a directory: its code, its type, the number of its values, and their bytes, little-endian."""
+    """An entry of a directory: code, type, number of values, and their little-endian bytes."""
 
     code: int
     type: int
@@ -41,19 +41,19 @@ def read_tags(content: bytes) -> list[Tag]:
 
 
 def directory_size(tags: Sequence[Tag], big: bool) -> int:
-    """Bytes of a directory with the values that do not fit into its entries."""
+    """Bytes of a directory with its values outside of entries."""
     entry, inline, head, tail = (20, 8, 8, 8) if big else (12, 4, 2, 4)
     outside = sum(_even(len(tag.content)) for tag in tags if len(tag.content) > inline)
     return _even(head + entry * len(tags) + tail) + outside
 
 
 def write_directory(tags: Sequence[Tag], start: int, following: int, big: bool) -> bytes:
-    """A directory at an offset, its entries in the order of their codes.
+    """The bytes of a directory, with entries in the order of their codes.
 
     Args:
         tags: its entries.
-        start: where it will be in the file.
-        following: where the next directory will be; 0 after the last.
+        start: its offset in the file.
+        following: the offset of the next directory; 0 after the last.
         big: whether the file is a BigTIFF.
     """
     inline, size = (8, 8) if big else (4, 4)

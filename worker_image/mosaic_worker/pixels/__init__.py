@@ -1,1 +1,1 @@
-"""What is computed for each pixel: scenes masked, composed, and measured."""
+"""Computes pixels: masks and composes scenes, and measures the result."""

@@ -1,4 +1,4 @@
-"""The pixels of one tile: each scene read, masked and composed, strip by strip so that memory has a bound."""
+"""Computes a tile: scenes are read, masked and composed in strips, which limits the memory."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,13 @@ from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_piec
 from mosaic_worker.sources.scenes import Mask, Scene
 
 SPARE = 2
-"""Pixels around the window of a scene that must be complete before the scene is skipped."""
+"""Margin around the window of a scene, pixels, that must be complete before the scene is skipped."""
 STRIP_BYTES = 256 * 2**20
-"""Memory for the working arrays of a strip: a constant, so that a tile's bytes are the same on any machine."""
+"""Memory for the working arrays of a strip: a constant, so that tiles are the same on all machines."""
 
 
 class UnreadableSceneError(RequestError):
-    """A scene of the plan cannot be read.
-
-    Attributes:
-        number: of the scene in the plan, from 1.
-    """
+    """A scene of the plan cannot be read; `number` is its number in the plan, from 1."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -43,9 +39,9 @@ class TilePixels:
     """The result of a tile.
 
     Attributes:
-        values: float32 (bands, height, width), NaN where there is no data; the product's bands, then count and scene.
-        out_of_range: values of a normalised difference that were discarded because they are outside [-1, 1].
-        inside: how many of the pixels are in the area of the request.
+        values: float32 (bands, height, width), NaN for no data; the bands of the product, then count and scene.
+        out_of_range: the number of discarded values of a normalised difference, outside [-1, 1].
+        inside: the number of pixels in the area of the request.
         scenes: 1-based numbers of the scenes that were read.
     """
 
@@ -56,24 +52,24 @@ class TilePixels:
 
 
 def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collection[int] = ()) -> TilePixels:
-    """Compute a tile; the same plan, tile and skipped scenes give the same bits on every machine.
+    """Compute a tile; the same plan, tile and skipped scenes result in the same bits on all machines.
 
     Args:
         plan: the plan.
-        tile: which tile.
-        sources: handles to the scenes' files.
+        tile: the tile.
+        sources: the open files of scenes.
         skipped: numbers of scenes that are not read.
 
     Raises:
-        UnreadableSceneError: a scene cannot be read, and such scenes are skipped.
+        UnreadableSceneError: a scene cannot be read, and the request skips such scenes.
         RequestError: a scene cannot be read.
-        PassingError: a server did not answer.
+        PassingError: a server did not respond.
     """
     touching = [(number, planned) for number, planned in enumerate(plan.scenes, 1) if planned.touches(tile)]
     here = [(number, planned) for number, planned in touching if number not in skipped]
     values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
     out_of_range, in_area, read = 0, 0, set()
-    rows = strip_height(plan, tile, [planned for _, planned in touching])  # not by what is skipped: see decision 31
+    rows = strip_height(plan, tile, [planned for _, planned in touching])  # all of them: see decision 31
     for top in range(0, tile.height, rows):
         grid = plan.grid.window(tile.x, tile.y + top, tile.width, min(rows, tile.height - top))
         wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, grid)
@@ -86,10 +82,7 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collecti
 
 
 def prefetch_tiles(plan: Plan, tiles: Sequence[Tile], sources: OpenSources, skipped: Collection[int] = ()) -> None:
-    """Read ahead what tiles need from servers.
-
-    For a method that takes the first valid scene, only that of the first scene: the others may not be needed.
-    """
+    """Read ahead what tiles need from servers; for methods that take the first valid scene, only the first scene."""
     for tile in tiles:
         grid = plan.grid.window(tile.x, tile.y, tile.width, tile.height)
         here = [
@@ -116,7 +109,7 @@ def _windows_to_read(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToR
 
 
 def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
-    """Rows of a strip: as many blocks, or else rows, as fit into its memory; at least one."""
+    """Rows of a strip: as many blocks, otherwise rows, as fit into its memory; at least one."""
     bands, compared = len(_composed_bands(plan)), plan.compared_layers
     pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared)
     read = [band for planned in scenes for band in planned.scene.bands.values()]
@@ -127,7 +120,7 @@ def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
 
 
 def _composed_bands(plan: Plan) -> tuple[str, ...]:
-    """What scenes are composed of: the product's values, or the bands that it is computed from afterwards."""
+    """The composed bands: those of the product, or its input bands."""
     return plan.formula.output_bands if plan.composite.of == "product" else plan.formula.input_bands
 
 
@@ -138,13 +131,13 @@ def _strip(
     sources: OpenSources,
     wanted: NDArray[np.bool_] | None,
 ) -> tuple[Floats, int, set[int]]:
-    """A strip's values, how many were discarded, and which scenes were read.
+    """The values of a strip, the number of discarded values, and the numbers of the scenes that were read.
 
     Args:
         plan: the plan.
-        scenes: those that may touch the strip, with their numbers.
-        grid: the strip's pixels.
-        sources: handles to the scenes' files.
+        scenes: the scenes that may touch the strip, with their numbers.
+        grid: the grid of the strip.
+        sources: the open files of scenes.
         wanted: which pixels are in the area, (height, width); all if None.
     """
     formula, composite = plan.formula, plan.composite
@@ -182,7 +175,7 @@ def _strip(
 
 
 def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
-    """The rows and columns of a strip that a scene may touch, and some more."""
+    """The rows and columns of a strip that a scene may touch, with a margin."""
     column = round((grid.left - plan.grid.left) / plan.grid.xres)
     row = round((plan.grid.top - grid.top) / plan.grid.yres)
     window = planned.window
@@ -191,7 +184,7 @@ def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
 
 
 def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> dict[str, Floats] | None:
-    """A scene's bands on a grid, NaN where there is no data or the mask hides it; None where nothing is left."""
+    """The bands of a scene on a grid, NaN for no data and masked pixels; None if nothing is left."""
     scene = planned.scene
     values: dict[str, Floats] = {}
     for name in plan.input_bands:
@@ -207,7 +200,7 @@ def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSourc
 
 
 def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources) -> NDArray[np.bool_]:
-    """Where a scene's mask hides it; read with a halo as wide as the dilation, so that strips fit together."""
+    """Where the mask hides a scene; read with a halo as wide as the dilation, so that strips match."""
     halo = plan.composite.dilate
     around = grid.window(-halo, -halo, grid.width + 2 * halo, grid.height + 2 * halo)
     codes = read_mask(sources, mask, around, plan.composite.mask, where)
@@ -217,7 +210,7 @@ def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources
 
 
 def _with_extra_bands(plan: Plan, composed: Floats, result: Reduced) -> Floats:
-    """The mosaic's bands: the product's, then count and scene if the request wants them."""
+    """The bands of the mosaic: those of the product, then count and scene, if requested."""
     layers = []
     if plan.composite.count:
         layers.append(result.count.astype(np.float32))

@@ -1,15 +1,15 @@
-"""Masks widened by some pixels."""
+"""Dilation of masks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Widen a mask by a disc.
+    """Dilate a mask by a disc.
 
     Args:
-        flagged: (height, width); beyond its edges nothing is flagged.
-        radius: pixels; a pixel is flagged when one at most this far away is, centre to centre.
+        flagged: (height, width); outside, nothing is flagged.
+        radius: pixels, from centre to centre.
     """
     height, width = flagged.shape
     grown = flagged.copy()
@@ -20,7 +20,7 @@ def dilate(flagged: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     columns = np.arange(width)
     rows_by_reach: dict[int, int] = {}
     for dy in range(radius + 1):
-        rows_by_reach[int((radius * radius - dy * dy) ** 0.5)] = dy  # the farthest row that still has this reach
+        rows_by_reach[int((radius * radius - dy * dy) ** 0.5)] = dy  # the farthest row with this reach
     near = 0
     for reach, far in sorted(rows_by_reach.items(), key=lambda item: item[1]):
         run = counts[:, np.minimum(columns + reach + 1, width)] > counts[:, np.maximum(columns - reach, 0)]

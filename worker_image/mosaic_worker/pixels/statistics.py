@@ -1,4 +1,4 @@
-"""Statistics of a mosaic from those of its tiles: the same for any split, exact but for percentiles."""
+"""Statistics of a mosaic from those of its tiles: independent of the tiles, exact except for percentiles."""
 
 import math
 import zlib
@@ -13,14 +13,14 @@ from pydantic import PlainSerializer, PlainValidator
 
 Floats = NDArray[np.float32]
 Bins = Literal["normalised difference", "float32"]
-"""Equal bins over [-1, 1]; or bins by the upper 16 bits of a float32: sign, exponent and 7 bits of the fraction,
-which make percentiles right to 0.8 %."""
+"""Equal bins over [-1, 1]; or bins by the upper 16 bits of a float32 (sign, exponent and 7 bits of the fraction), with
+which the error of percentiles is 0.8 %."""
 
 NORMALISED_BINS = 20_000
-"""Over [-1, 1], so that a percentile is right to 0.0001."""
+"""Bins over [-1, 1]: the error of a percentile is 0.0001."""
 ITEM_BINS = 256
 STRIP = 1 << 16
-"""Pixels that are processed together, and so stay in a core's cache."""
+"""Pixels that are processed together, so that they stay in the cache of a core."""
 
 
 def _packed(counts: NDArray[np.int64]) -> str:
@@ -32,22 +32,22 @@ def _unpacked(packed: object) -> NDArray[np.int64]:
 
 
 Counts = Annotated[NDArray[np.int64], PlainValidator(_unpacked), PlainSerializer(_packed)]
-"""Values per bin; compressed in JSON, because most bins are empty or alike."""
+"""Values per bin; compressed in JSON, because most bins are empty or equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class BandTotals:
-    """What a tile's, or a mosaic's, band adds up to.
+    """The totals of a band of a tile or mosaic.
 
     Attributes:
-        pixels: how many there are in the area of the request.
-        valid: how many have a value.
-        minimum, maximum: of the values; 0 where there are none.
+        pixels: the number of pixels in the area of the request.
+        valid: the number of pixels with a value.
+        minimum, maximum: of the values; 0 without values.
         total: the sum of the values.
-        deviation: the sum of the squares of their distances from their own mean.
-        first: the number of the first bin in `counts`.
-        counts: values per bin, from the first to the last bin that holds any.
-        overflow: values that do not fit the type of the mosaic; they are stored as "no data" and are not valid.
+        deviation: the sum of squared deviations from their mean.
+        first: the first bin in `counts`.
+        counts: values per bin, from the first to the last bin with values.
+        overflow: the number of values that do not fit the data type; they are stored as "no data" and are not valid.
     """
 
     pixels: int
@@ -63,95 +63,74 @@ class BandTotals:
 
 @dataclass(frozen=True)
 class TileStatistics:
-    """The totals of a tile's bands, and how many values were discarded for being out of range."""
+    """The totals of the bands of a tile, and the number of values that were discarded as out of range."""
 
     bins: Bins
     bands: tuple[BandTotals, ...]
     out_of_range: int
 
 
-@dataclass(frozen=True)
-class BandStatistics:
+@dataclass(frozen=True, eq=False)
+class BandStatistics(BandTotals):
     """A band of a mosaic."""
 
-    bins: Bins
-    totals: BandTotals
-
-    @property
-    def valid(self) -> int:
-        """How many pixels have a value."""
-        return self.totals.valid
-
-    @property
-    def overflow(self) -> int:
-        """How many values do not fit the type of the mosaic, so that they are stored as "no data"."""
-        return self.totals.overflow
-
-    @property
-    def minimum(self) -> float:
-        """The exact minimum."""
-        return self.totals.minimum
-
-    @property
-    def maximum(self) -> float:
-        """The exact maximum."""
-        return self.totals.maximum
+    bins: Bins = "float32"
 
     @property
     def mean(self) -> float:
-        """The mean; 0 where there are no values."""
-        return self.totals.total / self.totals.valid if self.totals.valid else 0.0
+        """The mean; 0 without values."""
+        return self.total / self.valid if self.valid else 0.0
 
     @property
     def stddev(self) -> float:
-        """The standard deviation of the values (not an estimate from a sample); 0 where there are none."""
-        return math.sqrt(self.totals.deviation / self.totals.valid) if self.totals.valid else 0.0
+        """The population standard deviation; 0 without values."""
+        return math.sqrt(self.deviation / self.valid) if self.valid else 0.0
 
     @property
     def valid_percent(self) -> float:
-        """Pixels with a value, in percent of those in the area; 0 where there are none."""
-        return 100 * self.totals.valid / self.totals.pixels if self.totals.pixels else 0.0
+        """Pixels with a value, percent of the pixels in the area; 0 without pixels."""
+        return 100 * self.valid / self.pixels if self.pixels else 0.0
 
     def percentile(self, percent: float) -> float:
-        """The value that this share of the values is below: to the width of a bin, exact at 0 and 100."""
-        if not self.totals.valid or percent <= 0:
+        """A percentile, with an error of at most the width of a bin; exact at 0 and 100."""
+        if not self.valid or percent <= 0:
             return self.minimum
         if percent >= 100:
             return self.maximum
         place, share = self._bin_of(percent)
-        lower, upper = bin_edges(self.bins, self.totals.first + place)
+        lower, upper = bin_edges(self.bins, self.first + place)
         return min(max(float(lower + (upper - lower) * share), self.minimum), self.maximum)
 
     def percentile_error(self, percent: float) -> float:
-        """By how much `percentile` may be wrong: the width of the bin; 0 at 0 and 100 percent."""
-        if not self.totals.valid or percent <= 0 or percent >= 100:
+        """The maximum error of `percentile`: the width of the bin; 0 at 0 and 100 percent."""
+        if not self.valid or percent <= 0 or percent >= 100:
             return 0.0
-        lower, upper = bin_edges(self.bins, self.totals.first + self._bin_of(percent)[0])
+        lower, upper = bin_edges(self.bins, self.first + self._bin_of(percent)[0])
         return upper - lower
 
     def _bin_of(self, percent: float) -> tuple[int, float]:
-        """The bin of `counts` that contains a percentile, and how far into the bin it is, 0 to 1."""
-        below = np.cumsum(self.totals.counts)
-        wanted = self.totals.valid * percent / 100
+        """The bin in `counts` of a percentile, and the position in the bin, 0 to 1."""
+        below = np.cumsum(self.counts)
+        wanted = self.valid * percent / 100
         place = int(np.searchsorted(below, wanted, side="left"))
-        inside = int(self.totals.counts[place])
+        inside = int(self.counts[place])
         return place, (wanted - (int(below[place]) - inside)) / inside
 
     def item_histogram(self) -> dict[str, Any]:
-        """The histogram as the raster extension of STAC has it: 256 buckets from the minimum to the maximum."""
+        """The histogram for the raster extension of STAC: 256 buckets from the minimum to the maximum."""
         low, high = self.minimum, self.maximum
         width = (high - low) / ITEM_BINS or 1.0
         buckets = np.zeros(ITEM_BINS, np.int64)
-        for place, count in enumerate(self.totals.counts):
+        for place, count in enumerate(self.counts):
             if count:
-                middle = sum(bin_edges(self.bins, self.totals.first + place)) / 2
+                middle = sum(bin_edges(self.bins, self.first + place)) / 2
                 buckets[min(ITEM_BINS - 1, max(0, int((middle - low) / width)))] += count
         return {"count": ITEM_BINS, "min": low, "max": high, "buckets": buckets.tolist()}
 
 
 @dataclass(frozen=True)
 class MosaicStatistics:
-    """The bands of a mosaic's product, and how many values were discarded for being out of range."""
+    """The bands of the product, and the number of values that were discarded as out of range."""
 
     bands: tuple[BandStatistics, ...]
     out_of_range: int
@@ -165,14 +144,14 @@ def measure(
     overflow: Sequence[int] | None = None,
     inside: int | None = None,
 ) -> TileStatistics:
-    """The statistics of a tile's values as they are stored.
+    """The statistics of the values of a tile as they are stored.
 
     Args:
-        values: float32 (bands, height, width), NaN where there is no data.
+        values: float32 (bands, height, width), NaN for no data.
         normalised_difference: whether they are in [-1, 1].
-        out_of_range: how many values of a normalised difference were discarded.
-        overflow: for each band, how many values do not fit the type of the mosaic; none if None.
-        inside: how many of the pixels are in the area of the request; all if None.
+        out_of_range: the number of discarded values of a normalised difference.
+        overflow: for each band, the number of values that do not fit the data type; 0 if None.
+        inside: the number of pixels in the area of the request; all if None.
     """
     bins: Bins = "normalised difference" if normalised_difference else "float32"
     lost = [0] * len(values) if overflow is None else overflow
@@ -183,10 +162,10 @@ def measure(
 
 
 def merge(tiles: Sequence[TileStatistics]) -> MosaicStatistics:
-    """The statistics of a mosaic from those of its tiles; the order of the tiles does not matter."""
+    """The statistics of a mosaic from those of its tiles, independent of their order."""
     bins = tiles[0].bins
     bands = zip(*[tile.bands for tile in tiles], strict=True)
-    merged = tuple(BandStatistics(bins, _merged(band)) for band in bands)
+    merged = tuple(BandStatistics(**vars(_merged(band)), bins=bins) for band in bands)
     return MosaicStatistics(merged, sum(tile.out_of_range for tile in tiles))
 
 
@@ -211,7 +190,7 @@ def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
     total = float(exact.sum())
     numbers = _bin_numbers(found, exact, bins)
     first = int(numbers.min())
-    exact -= total / found.size  # plain squares would lose what large values share
+    exact -= total / found.size  # squares of large values would lose precision
     return BandTotals(
         pixels=strip.size,
         valid=found.size,
@@ -234,7 +213,7 @@ def _bin_numbers(values: Floats, exact: NDArray[np.float64], bins: Bins) -> NDAr
 
 
 def _float_of(ordered: int) -> float:
-    """The float32 whose order-preserving number this is."""
+    """The float32 of an order-preserving number."""
     bits = ordered & 0x7FFFFFFF if ordered >> 31 else ~ordered & 0xFFFFFFFF
     return float(np.uint32(bits).view(np.float32))
 

@@ -1,1 +1,1 @@
-"""The plan: everything about a mosaic that is decided once, before any pixel is read."""
+"""The plan: all decisions about a mosaic, before any pixel is read."""

@@ -1,8 +1,9 @@
-"""What planning refuses, and what it warns of, before a pixel is read."""
+"""Checks and warnings of planning."""
 
 from collections.abc import Sequence
 
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import counted
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.geometry.area import LONGEST_EDGE, longest_edge
@@ -13,18 +14,19 @@ from mosaic_worker.product import Product
 from mosaic_worker.sources.scenes import Scene
 
 UTM_SPILL = 3.0
-"""Degrees beyond its zone from which UTM's distortion (scale off by 0.5 % and more) is worth a warning."""
+"""Degrees outside its zone from which the distortion of UTM (0.5 % and more) is worth a warning."""
 
 
 def check_calibration(product: Product, scenes: Sequence[Scene], *, compared: bool) -> bool:
-    """Whether the scenes hold reflectances; refused where that matters and they do not, or only some do.
+    """Whether the scenes are calibrated (reflectances).
 
-    Scenes that are compared must all hold the same, in the bands too that are read only for that.
+    Raises:
+        RequestError: the product needs reflectances, or scenes that are mixed or compared are not calibrated alike.
     """
     plain = _uncalibrated(scenes, product.input_bands)
     if product.needs_reflectance and plain:
         raise RequestError(
-            f"spec.product.index: {product.title} needs reflectances, and {plain[0].id} has uncalibrated numbers; "
+            f"spec.product.index: {product.title} needs reflectances, but {plain[0].id} has uncalibrated numbers; "
             "give scale and offset of its bands (Sentinel-2: scale 0.0001, offset -0.1 since baseline 04.00)"
         )
     mixed = [] if product.normalised_difference else [plain]
@@ -39,36 +41,36 @@ def check_calibration(product: Product, scenes: Sequence[Scene], *, compared: bo
 
 
 def check_packing(product: Product, scenes: Sequence[Scene]) -> None:
-    """Refuse an expression whose values mostly do not fit int16; indices and bands are packed so that they do."""
+    """Refuse an expression whose values mostly do not fit int16; the packing of indices and bands always fits."""
     expression = product.expression
     if product.kind != "expression" or expression is None or product.normalised_difference:
         return
     if not mostly_fits(expression, [scene.bands for scene in scenes]):
         raise RequestError(
-            "spec.output.dtype: int16 stores -3.2767 to 3.2767 of an expression, and by the types of its bands most "
-            f"values of {product.title} do not fit; use float32"
+            "spec.output.dtype: int16 stores values of an expression from -3.2767 to 3.2767, but by the types of its "
+            f"bands most values of {product.title} do not fit; use float32"
         )
 
 
 def _uncalibrated(scenes: Sequence[Scene], bands: tuple[str, ...]) -> list[Scene]:
-    """The scenes of which one of several bands has numbers without a scale."""
+    """The scenes with numbers without a scale in any of several bands."""
     return [scene for scene in scenes if not all(scene.bands[name].calibrated for name in bands)]
 
 
 def area_warnings(grid: Grid, area: BaseGeometry | None, dropped: int) -> list[str]:
-    """What a user may not expect of an area.
+    """Warnings about an area.
 
     Args:
-        grid: of the mosaic.
+        grid: the grid of the mosaic.
         area: in degrees, unwrapped.
-        dropped: scenes that do not touch it.
+        dropped: the number of scenes that do not touch it.
     """
     found = []
     if dropped:
-        found.append(f"{dropped} scene(s) are outside the area and are not used")
+        found.append(f"skipped {counted(dropped, 'scene')} outside the area")
     if area is not None and (longest := longest_edge(area)) > LONGEST_EDGE:
         found.append(
-            f"an edge of the area spans {longest:.0f} degrees of longitude; where it should cross the antimeridian "
+            f"an edge of the area spans {longest:.0f} degrees of longitude; if it should cross the antimeridian "
             "instead, cut the polygon there (RFC 7946, 3.1.9), or use longitudes beyond 180"
         )
     crs = crs_of(grid.crs)

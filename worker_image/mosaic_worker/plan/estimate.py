@@ -1,4 +1,4 @@
-"""How much work a mosaic is: to make ranges of equal work, and to show users what to expect."""
+"""Estimates the work of a mosaic, for ranges of equal work and for users."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from mosaic_worker.plan.model import Estimate, PlannedScene
 from mosaic_worker.sources.readers.overviews import image_to_read
 
 DECODE_SECONDS = {"jp2": 0.18, "other": 0.02}
-"""Core-seconds to decode a million pixels of one band: JPEG 2000 (lossless, 16 bit) and deflated TIFF, as measured."""
+"""Measured core-seconds to decode a million pixels of a band: JPEG 2000 (lossless, 16 bit) and deflated TIFF."""
 PRODUCT_SECONDS = 0.08
-"""Core-seconds to compute, encode and colour a million pixels of the mosaic."""
+"""Core-seconds to compute, encode and render a million pixels of the mosaic."""
 COMPRESSED = 0.8
-"""Bytes of a compressed float32 mosaic, overviews included, for each byte of its pixels."""
+"""Size of a compressed float32 mosaic with overviews, relative to its pixels."""
 
 
 def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = False) -> float:
@@ -28,13 +28,13 @@ def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = 
 def estimate(
     grid: Grid, scenes: Sequence[PlannedScene], bands: int, asked: Kernel | None, *, until_full: bool = False
 ) -> Estimate:
-    """What a mosaic is expected to take.
+    """Estimate a mosaic.
 
     Args:
-        grid: its pixels.
+        grid: its grid.
         scenes: in order of preference.
-        bands: how many the mosaic has.
-        asked: the kernel of the request, if it names one.
+        bands: the number of its bands.
+        asked: the kernel in the request, if any.
         until_full: see `CompositeMethod.stops_when_full`.
     """
     seconds = PRODUCT_SECONDS * grid.pixels / 1e6

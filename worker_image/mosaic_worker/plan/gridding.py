@@ -1,4 +1,4 @@
-"""Which pixels a mosaic has: the CRS and resolution that a request asks for, or that follow from its scenes."""
+"""Determines the grid of a mosaic: the CRS and resolution from the request or the scenes."""
 
 import math
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ from mosaic_worker.sources.scenes import Scene
 
 PLURALS = {"metre": "metres", "degree": "degrees", "grad": "grads", "US survey foot": "US survey feet", "foot": "feet"}
 COARSEST = 1000
-"""Pixels of the scenes in one of a mosaic in degrees: a larger number was meant in metres."""
+"""Maximum scene pixels per mosaic pixel in degrees: coarser resolutions were meant in metres."""
 
 
 def fix_grid(spec: MosaicRequestSpec, scenes: Sequence[Scene], area: BaseGeometry | None, most_pixels: int) -> Grid:
-    """The grid of a mosaic: the CRS and resolution of the request, snapped, over the area or all scenes.
+    """The snapped grid of a mosaic over the area or all scenes.
 
     Raises:
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
@@ -57,9 +57,9 @@ def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pi
 
     Args:
         area: in degrees, unwrapped.
-        wanted: "EPSG:n", or "utm", which is also meant by None.
+        wanted: "EPSG:n" or "utm"; None means "utm".
         resolution: in units of the CRS.
-        most_pixels: that are allowed.
+        most_pixels: the maximum.
 
     Raises:
         RequestError: the CRS or resolution cannot be used, or there would be too many pixels.
@@ -72,11 +72,11 @@ def grid_over(area: BaseGeometry, wanted: str | None, resolution: float, most_pi
 
 
 def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> list[str]:
-    """What a user may not expect of a grid.
+    """Notes on a grid.
 
     Args:
-        grid: of the mosaic.
-        asked: the resolution that the request gives.
+        grid: the grid of the mosaic.
+        asked: the resolution in the request.
         area: in degrees.
     """
     crs, found = crs_of(grid.crs), []
@@ -85,17 +85,17 @@ def grid_notes(grid: Grid, asked: float | None, area: BaseGeometry | None) -> li
         found.append(f"only a part of the area can be projected to {crs_name(grid.crs)}; the rest is not in the mosaic")
     if asked is not None and not crs.is_geographic and crs.linear_units_factor[1] != 1:
         metres = asked * crs.linear_units_factor[1]
-        found.append(f"{crs_name(grid.crs)} has the unit {unit}: a resolution of {asked:g} is {metres:.3g} m")
+        found.append(f"the unit of {crs_name(grid.crs)} is {unit}: a resolution of {asked:g} is {metres:.3g} m")
     if asked is not None and grid.pixels == 1:
         found.append(f"the mosaic has one pixel: the area is no larger than the resolution of {asked:g} {unit}")
     return found
 
 
 def _check_crs(crs: str) -> None:
-    """Refuse a CRS that has no place on a map, such as one of heights.
+    """Check that a CRS is geographic or projected.
 
     Raises:
-        RequestError: it is one, or PROJ does not know it.
+        RequestError: it is not, or PROJ does not know it.
     """
     if not (crs_of(crs).is_geographic or crs_of(crs).is_projected):
         raise RequestError(
@@ -104,7 +104,7 @@ def _check_crs(crs: str) -> None:
 
 
 def _allowed(grid: Grid, most_pixels: int) -> Grid:
-    """A grid that is not too large."""
+    """Check the size of a grid."""
     if grid.pixels > most_pixels:
         least = max(grid.xres, grid.yres) * (grid.pixels / most_pixels) ** 0.5
         raise RequestError(
@@ -116,23 +116,19 @@ def _allowed(grid: Grid, most_pixels: int) -> Grid:
 
 
 def _rounded_up(number: float) -> str:
-    """A number with two digits that is not less."""
+    """A number rounded up to two digits."""
     step = 10.0 ** (math.floor(math.log10(number)) - 1)
     return f"{math.ceil(number / step - 1e-9) * step:.2g}"
 
 
 def _unit(crs: str) -> str:
-    """The unit of a CRS, as PROJ calls it, in the plural where English has one."""
+    """The PROJ name of the unit of a CRS, in the plural."""
     found: str = crs_of(crs).units_factor[0]
     return PLURALS.get(found, found)
 
 
 def _check_unit(resolution: float, crs: str, bounds: Bounds, images: Sequence[Grid]) -> None:
-    """Refuse a resolution in degrees that was meant in metres: larger than the area, or far coarser than the scenes.
-
-    Raises:
-        RequestError: it is one.
-    """
+    """Refuse a resolution in degrees that was meant in metres: larger than the area, or far coarser than the scenes."""
     if not crs_of(crs).is_geographic:
         return
     unit, degrees = _unit(crs), math.degrees(crs_of(crs).units_factor[1])
@@ -143,13 +139,13 @@ def _check_unit(resolution: float, crs: str, bounds: Bounds, images: Sequence[Gr
     if resolution <= size and resolution <= COARSEST * native:
         return
     raise RequestError(
-        f"spec.grid.resolution: {resolution:g} means {resolution:g} {unit} in {crs_name(crs)}, and the area is only "
+        f"spec.grid.resolution: {resolution:g} means {resolution:g} {unit} in {crs_name(crs)}, but the area is only "
         f"{size:.3g} {unit} across; {resolution:g} m are about {resolution / METRES_PER_DEGREE / degrees:.2g} {unit}"
     )
 
 
 def _utm(area: BaseGeometry | None, images: Sequence[Grid]) -> str:
-    """The zone of the area's middle, or of the middle of the images' middles."""
+    """The zone of the centre of the area, or of the mean centre of the images."""
     if area is not None:
         return utm_crs(area.centroid.x, area.centroid.y)
     middles = [_middle(image) for image in dict.fromkeys(images)]
@@ -159,7 +155,7 @@ def _utm(area: BaseGeometry | None, images: Sequence[Grid]) -> str:
 
 
 def _middle(image: Grid) -> tuple[float, float]:
-    """The longitude and latitude of an image's middle, or of the middle of the part that can be projected."""
+    """The longitude and latitude of the centre of an image, or of its projectable part."""
     left, bottom, right, top = image.bounds
     xs, ys = projected(image.crs, WGS84, np.array([(left + right) / 2]), np.array([(bottom + top) / 2]))
     if np.isfinite(xs[0]):
@@ -169,10 +165,10 @@ def _middle(image: Grid) -> tuple[float, float]:
 
 
 def _extent(images: Sequence[Grid], crs: str) -> Bounds:
-    """The bounds of all images together, in a CRS; where x runs around the Earth, the shortest stretch.
+    """The bounds of all images in a CRS; if x goes around the Earth, the shortest interval.
 
     Raises:
-        RequestError: none can be projected to it.
+        RequestError: none can be projected.
     """
     each = [projected_bounds(image.bounds, image.crs, crs) for image in dict.fromkeys(images)]
     known = [bounds for bounds in each if bounds is not None]
@@ -194,19 +190,19 @@ def _extent(images: Sequence[Grid], crs: str) -> Bounds:
 def _resolution(
     asked: float | None, crs: str, images: Sequence[Grid], bounds: Bounds, own: Grid | None
 ) -> tuple[float, float]:
-    """Across and down, in units of the CRS: that of the request, else the coarsest native one of the bands."""
+    """The resolution across and down: that of the request, otherwise the coarsest native one of the bands."""
     if asked is not None:
         return asked, asked
     if own is not None and all((image.xres, image.yres) <= (own.xres, own.yres) for image in images):
         return own.xres, own.yres
     if crs_of(crs).is_geographic and any(not crs_of(image.crs).is_geographic for image in images):
-        raise RequestError(f"spec.grid.resolution: {crs} has degrees as unit, so set the resolution, in degrees")
+        raise RequestError(f"spec.grid.resolution: the unit of {crs} is degrees; set the resolution in degrees")
     native = max(_native(image, crs, bounds) for image in images)
     return native, native
 
 
 def _native(image: Grid, crs: str, bounds: Bounds) -> float:
-    """The larger side of an image's pixel in units of a CRS; of metres in metres as it is, without map distortion."""
+    """The larger side of a pixel of an image in units of a CRS; unchanged if the units are the same."""
     ours, theirs = crs_of(crs), crs_of(image.crs)
     if ours.is_geographic == theirs.is_geographic and ours.units_factor[1] == theirs.units_factor[1]:
         return max(image.xres, image.yres)

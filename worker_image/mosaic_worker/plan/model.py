@@ -1,4 +1,4 @@
-"""The plan: everything about a mosaic that is decided once, before any pixel is read."""
+"""The plan of a mosaic."""
 
 import hashlib
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class PlannedScene:
     window: Window
 
     def touches(self, tile: Tile) -> bool:
-        """Whether it may have pixels in a tile."""
+        """Whether it may touch a tile."""
         window = self.window
         return (
             window.left < tile.x + tile.width
@@ -46,7 +46,7 @@ class PlannedScene:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a mosaic is expected to take, roughly."""
+    """A rough estimate of a mosaic."""
 
     core_seconds: float
     bytes: int
@@ -54,24 +54,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the steps tiles and finalize read.
+    """The input of the steps tiles and finalize.
 
     Attributes:
         code: the version of the code that made the plan; only the same code may use it.
         uid, name, namespace: of the request.
-        product, composite, output: as in the request; the source is resolved into the scenes.
-        resampling: the kernel of the request, if it names one.
-        grid: the mosaic's pixels.
-        block: the side of the COG's blocks, pixels.
+        product, composite, output: as in the request.
+        resampling: the kernel in the request, if any.
+        grid: the grid of the mosaic.
+        block: the side of the blocks of the COG, pixels.
         tile_side: pixels.
         ranges: tiles [start, stop) of each completion index.
-        scenes: in order of preference, or as given where the method has none.
-        area: GeoJSON geometry in the grid's CRS outside which there is no data; None for the whole grid.
-        calibrated: whether the bands hold reflectances (or other physical values) instead of stored numbers.
-        estimate: what it is expected to take.
+        scenes: in the order of the composite method.
+        area: GeoJSON geometry in the CRS of the grid; no data outside. None for the whole grid.
+        calibrated: whether the bands have reflectances (or other physical values) instead of stored numbers.
+        estimate: the estimate.
         warnings: sentences for the user.
-        on_unreadable: what happens when a scene proves unreadable while tiles are computed.
-        unreadable: scenes that were skipped because they could not be read for the plan.
+        on_unreadable: what happens if a scene proves unreadable while tiles are computed.
+        unreadable: scenes that planning skipped.
     """
 
     code: str
@@ -101,12 +101,12 @@ class Plan:
 
     @property
     def scenes_found(self) -> int:
-        """How many scenes the request has here, with those that were skipped."""
+        """The number of scenes, including those that planning skipped."""
         return len(self.scenes) + len(self.unreadable)
 
     @property
     def all_scenes(self) -> list[Scene]:
-        """The scenes, in their order."""
+        """The scenes in order."""
         return [planned.scene for planned in self.scenes]
 
     @cached_property
@@ -121,7 +121,7 @@ class Plan:
 
     @property
     def compared_layers(self) -> int:
-        """How many layers scenes are compared by, in addition to those that are composed."""
+        """The number of layers to compare, in addition to the composed ones."""
         return self.method.compared_layers(self.composite.of, self.formula.input_bands)
 
     @property
@@ -130,23 +130,23 @@ class Plan:
         return self.method.bands_to_read(self.formula.input_bands)
 
     def image_of(self, band: Band) -> tuple[int | None, Grid]:
-        """What is read of a band: an overview by its number, or None for the image itself; and its pixels."""
+        """What is read of a band: an overview (None for the image), and its grid."""
         return image_to_read(band, self.grid, kernel_for(band.header.grid, self.grid, self.resampling))
 
     @cached_property
     def shape_of_area(self) -> BaseGeometry | None:
-        """The area's geometry in the grid's CRS, if there is data only within."""
+        """The area in the CRS of the grid; None for the whole grid."""
         return None if self.area is None else shape(self.area)
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """The bands of the mosaic: the product's, then what the composite adds."""
+        """The bands of the mosaic: those of the product, then count and scene."""
         extra = (("count",) if self.composite.count else ()) + (("scene",) if self.composite.chosen else ())
         return self.formula.output_bands + extra
 
     @cached_property
     def encoding(self) -> Encoding:
-        """How the mosaic is stored. Scenes have numbers, which have no mean, and counts go with them."""
+        """How the mosaic is stored. Overviews of count and scene have no means."""
         product = len(self.formula.output_bands)
         extra = len(self.band_names) - product
         packings = [*(self._packing(name) for name in self.formula.output_bands), *[NUMBERS] * extra]
@@ -168,20 +168,20 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the plan as it is written."""
+        """The SHA-256 of the plan in the store."""
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
-        """The plan as it is written in the store."""
+        """The plan for the store."""
         return _PLAN.dump_json(self, by_alias=True)
 
     @staticmethod
     def from_json(text: bytes) -> "Plan":
-        """The plan that was written."""
+        """The plan from the store."""
         return _PLAN.validate_json(text)
 
     def summary(self) -> dict[str, int | float]:
-        """What `status.plan` shows."""
+        """`status.plan` of the request."""
         return {
             "tiles": len(self.tiles),
             "ranges": len(self.ranges),
@@ -196,5 +196,5 @@ _PLAN = TypeAdapter(Plan)
 
 
 def geojson(area: BaseGeometry) -> dict[str, Any]:
-    """A geometry as the plan holds it."""
+    """A geometry for a plan."""
     return dict(mapping(area))

@@ -1,4 +1,4 @@
-"""What a user should know of the numbers that a mosaic is computed from."""
+"""Notes on the numbers that a mosaic is computed from."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from mosaic_worker.product import Product
 from mosaic_worker.sources.scenes import Band, Scene
 
 EXACT = 2**24
-"""Up to this number float32, in which all values are computed, represents every integer."""
+"""float32, in which values are computed, represents all integers up to this number."""
 _LISTED = 5
 
 
 def plan_notes(product: Product, scenes: Sequence[Scene]) -> list[str]:
-    """What the user should know of the bands from which an index or an expression is computed."""
+    """Notes for the user on the input bands of an index or expression."""
     if product.kind == "bands":
         return []
     wide = [name for name in product.input_bands if any(is_wide(scene.bands[name]) for scene in scenes)]
     if not wide:
         return []
-    return [f"{listed(wide)}: integers larger than {EXACT:,} are rounded to 24 bits before they are computed with"]
+    return [f"{listed(wide)}: integers larger than {EXACT:,} are rounded to 24 bits before the computation"]
 
 
 def is_wide(band: Band) -> bool:
@@ -29,6 +29,6 @@ def is_wide(band: Band) -> bool:
 
 
 def listed(entries: Sequence[str]) -> str:
-    """The first entries, and how many more there are."""
+    """The first entries, and the number of others."""
     more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
     return ", ".join(entries[:_LISTED]) + more

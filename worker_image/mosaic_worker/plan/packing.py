@@ -1,6 +1,6 @@
-"""How values are packed into int16: scale and offset of each band, from what the files of its scenes can hold.
+"""Packing into int16: scale and offset of each band, from the possible values of the files.
 
-No pixel is read for this, so the values may still not fit. Those are counted when they are stored.
+No pixels are read, so values may still not fit. Those are counted when they are stored.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mosaic_worker.product.expression import Expression
 from mosaic_worker.sources.scenes import Band
 
 REFLECTANCE_LIMIT = 10.0
-"""Bands that can hold no larger values count as reflectances: of Sentinel-2 they are at most 6.5535."""
+"""Bands without larger possible values count as reflectances: those of Sentinel-2 are at most 6.5535."""
 _SAMPLES = 4096
 
 Range = tuple[float, float]
@@ -29,18 +29,15 @@ class Packing:
 
 NUMBERS = Packing(1.0, 0.0)
 REFLECTANCES = Packing(0.0001, 0.0)
-"""As in Sentinel-2's own files: -3.2767 to 3.2767."""
+"""As in files of Sentinel-2: -3.2767 to 3.2767."""
 
 
 def packing_of(bands: Sequence[Band]) -> Packing:
-    """How the values of one band are packed.
+    """The packing of a band, from the band in each scene.
 
-    Stored numbers without a scale stay as they are. Reflectances, and values whose range the files do not limit, are
-    packed as reflectances. For others, such as temperatures, scale and offset hold all that 8 or 16 bits of the files
-    can say, in the files' own steps where 65,535 of these are enough.
-
-    Args:
-        bands: the band in each scene.
+    Numbers without a scale are unchanged. Reflectances, and values without a known range, are packed as reflectances.
+    For others, such as temperatures, scale and offset cover all possible values of 8 or 16 bits, in the steps of the
+    files, if 65,535 of these are enough.
     """
     if not all(band.calibrated for band in bands):
         return NUMBERS
@@ -57,13 +54,13 @@ def packing_of(bands: Sequence[Band]) -> Packing:
 
 
 def mostly_fits(expression: Expression, scenes: Sequence[Mapping[str, Band]]) -> bool:
-    """Whether most values of an expression can be packed as reflectances; also where that cannot be known.
+    """Whether most values of an expression can be packed as reflectances; True if unknown.
 
-    The expression is computed for fixed random samples: of reflectances between 0 and 1, of other bands over all that
-    their files can hold.
+    The expression is computed for fixed random samples: reflectances between 0 and 1, other bands over their possible
+    values.
 
     Args:
-        expression: what is computed.
+        expression: the expression.
         scenes: the bands of each scene, by name.
     """
     rng, samples = np.random.default_rng(0), {}
@@ -84,7 +81,7 @@ def _is_reflectance(found: Range) -> bool:
 
 
 def _range_of(bands: Iterable[Band]) -> Range | None:
-    """The smallest and the largest value that the files of a band can hold; None where a type says nothing of it."""
+    """The range of the possible values of a band; None if unknown."""
     found = [_possible(band) for band in bands]
     known = [limits for limits in found if limits is not None]
     if len(known) < len(found):

@@ -1,4 +1,4 @@
-"""The plan step: resolve the scenes, fix the grid, divide the work, and refuse early what cannot work."""
+"""The plan step: resolves scenes, determines the grid, divides the work, and refuses invalid requests early."""
 
 import hashlib
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ from mosaic_worker.store import Store
 from mosaic_worker.version import code_digest, code_version
 
 RANGES_PER_WORKER = 4
-"""More ranges than workers, so that a slow one holds up less."""
+"""More ranges than workers, so that a slow one delays less."""
 
 _SCENES = TypeAdapter(list[Scene])
 _KINDS = {kind.field for kind in SOURCE_KINDS}
-"""Fields of spec.source that have become scenes when there is a plan."""
+"""The fields of spec.source that planning resolves to scenes."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an installation allows one request.
+    """The limits of an installation.
 
     Attributes:
-        pixels: of the mosaic.
-        scenes: that a search may find.
-        range_seconds: core-seconds of work that a range holds at least, where who starts a worker for it waits.
+        pixels: the maximum pixels of a mosaic.
+        scenes: the maximum scenes of a search.
+        range_seconds: the minimum work of a range, core-seconds, because starting a pod takes time.
     """
 
     pixels: int = 2_500_000_000
@@ -54,19 +54,19 @@ class Limits:
 
 
 def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
-    """The plan of a request: the one that is written already, or a new one, written create-only.
+    """The plan of a request: the existing one, or a new one, written create-only.
 
     Args:
         request: the request.
-        uid: the request's identity, under which all of its work is kept.
-        store: where the plan is written.
+        uid: the uid of the request.
+        store: the store.
         gate: what may be read.
-        limits: what the installation allows.
-        parallelism: the largest possible number of workers.
+        limits: the limits of the installation.
+        parallelism: the maximum number of workers.
 
     Raises:
-        RequestError: the request, or what it points to, cannot work.
-        PassingError: a source or the store did not answer.
+        RequestError: the request or its sources are invalid.
+        PassingError: a source or the store did not respond.
     """
     plan = kept_plan(uid, store)
     if plan is not None:
@@ -76,15 +76,14 @@ def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits
 
 
 def input_bands(spec: MosaicRequestSpec) -> tuple[str, ...]:
-    """The canonical names of the bands that a request needs of each scene."""
+    """The canonical names of the bands that are read of each scene."""
     return METHODS[spec.composite.method].bands_to_read(product_of(spec.product).input_bands)
 
 
 def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
-    """An identity for a request outside Kubernetes: 16 hexadecimal digits that change with the mosaic.
+    """A uid for a request outside Kubernetes: 16 hexadecimal digits.
 
-    They digest the request without how it is executed, the identity of each input, whether unreadable inputs are
-    skipped, and the version of the code.
+    They are a digest of the request without spec.execution, the identities of its inputs, and the version of the code.
     """
     asked = request.spec.model_dump_json(by_alias=True, exclude={"execution": True, "source": _KINDS})
     inputs = _SCENES.dump_json(list(scenes)).decode()
@@ -92,17 +91,17 @@ def request_uid(request: MosaicRequest, scenes: Sequence[Scene]) -> str:
 
 
 def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ranges: int) -> Plan:
-    """Decide everything about a mosaic, from the request and its scenes' headers alone, and cut it into ranges.
+    """Plan a mosaic from the request and the headers of its scenes.
 
     Args:
         request: the request.
-        uid: the request's identity.
+        uid: its uid.
         found: the scenes, and notes on them.
-        limits: what the installation allows.
-        ranges: how many there are at most.
+        limits: the limits of the installation.
+        ranges: the maximum number of ranges.
 
     Raises:
-        RequestError: see `plan_step`.
+        RequestError: the request is invalid.
     """
     spec, scenes = request.spec, found.scenes
     product, method = product_of(spec.product), METHODS[spec.composite.method]
@@ -156,7 +155,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
 
 
 def _window(scene: Scene, grid: Grid) -> Window:
-    """The pixels that every band of a scene may touch."""
+    """The pixels that all bands of a scene may touch."""
     windows = [grid_window(band.header.grid, grid) for band in scene.bands.values()]
     return replace(
         windows[0],

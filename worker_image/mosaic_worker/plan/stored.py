@@ -1,4 +1,4 @@
-"""The plan in the store: written once, and used only by the code that made it."""
+"""The plan in the store: written once, and only used by the code that made it."""
 
 import json
 
@@ -12,14 +12,14 @@ from mosaic_worker.version import code_version, is_this_code
 
 
 class OtherCodeError(RequestError):
-    """Other code made the plan, so this code must not use it."""
+    """Other code made the plan, so it must not be used."""
 
 
 def read_plan(uid: str, store: Store) -> Plan | None:
-    """The plan that is written, if any.
+    """The plan in the store, if any.
 
     Raises:
-        OtherCodeError: other code than this made it.
+        OtherCodeError: other code made it.
     """
     written = store.read(names.plan_key(uid))
     if written is None:
@@ -34,10 +34,7 @@ def read_plan(uid: str, store: Store) -> Plan | None:
 
 
 def kept_plan(uid: str, store: Store) -> Plan | None:
-    """The plan that an earlier run made, if any; what other code than this began is deleted.
-
-    Nobody else may work on the request.
-    """
+    """The plan of an earlier run, if any. The work of other code is deleted, so nobody else may work on the request."""
     try:
         return read_plan(uid, store)
     except OtherCodeError:
@@ -46,7 +43,7 @@ def kept_plan(uid: str, store: Store) -> Plan | None:
 
 
 def write_plan(plan: Plan, store: Store) -> Plan:
-    """Write a plan. Return the plan in the store, which is another one if that was written first."""
+    """Write a plan create-only. Return the plan in the store."""
     while not store.create(names.plan_key(plan.uid), [plan.to_json()]):
         written = kept_plan(plan.uid, store)
         if written is not None:

@@ -1,4 +1,4 @@
-"""What is computed from the bands of a scene: an index of the catalogue, an expression, or the bands themselves."""
+"""Products: an index of the catalogue, an expression, or bands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Product:
     Attributes:
         kind: the field of the request that defines it.
         title: for people.
-        input_bands: canonical names of the bands it needs.
-        output_bands: names of the bands that it returns.
-        expression: the formula; None where the bands themselves are the product.
+        input_bands: canonical names of its input bands.
+        output_bands: names of its output bands.
+        expression: the formula; None for bands.
     """
 
     kind: Literal["index", "expression", "bands"]
@@ -33,7 +33,7 @@ class Product:
 
     @property
     def formula(self) -> str | None:
-        """The formula's text, if there is one."""
+        """The text of the formula, if any."""
         return None if self.expression is None else self.expression.text
 
     @property
@@ -43,18 +43,18 @@ class Product:
 
     @property
     def needs_reflectance(self) -> bool:
-        """Whether it means nothing on uncalibrated numbers: an index with constants, such as EVI."""
+        """Whether it is meaningless for uncalibrated numbers: an index with constants, such as EVI."""
         return self.kind == "index" and self.expression is not None and not self.expression.homogeneous
 
     def compute(self, values: Mapping[str, Floats]) -> tuple[Floats, int]:
         """Compute the product for each pixel.
 
         Args:
-            values: float32 (height, width) by canonical band name, NaN where there is no data.
+            values: float32 (height, width) by canonical band name, NaN for no data.
 
         Returns:
-            float32 (bands, height, width), NaN in all bands where any input has no data; and how many values of a
-            normalised difference were discarded for lying outside [-1, 1], as negative reflectances make them.
+            float32 (bands, height, width), NaN in all bands if any input has no data; and the number of discarded
+            values of a normalised difference outside [-1, 1], which come from negative reflectances.
         """
         if self.expression is None:
             stack = np.stack([values[name] for name in self.input_bands])
@@ -72,10 +72,10 @@ class Product:
 
 
 def product_of(spec: ProductSpec) -> Product:
-    """The product that a request asks for.
+    """The product of a request.
 
     Raises:
-        RequestError: there is no such index, or the expression is not allowed.
+        RequestError: the index does not exist, or the expression is not allowed.
     """
     if spec.index is not None:
         index = find(spec.index)

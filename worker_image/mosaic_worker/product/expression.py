@@ -1,4 +1,4 @@
-"""Band arithmetic: a closed grammar, parsed to a tree and computed by numexpr. Nothing is ever evaluated as Python."""
+"""Band arithmetic: a closed grammar, parsed to a tree and computed by numexpr; never evaluated as Python."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from functools import cached_property
 import numexpr
 import numpy as np
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import counted
 from numpy.typing import NDArray
 
 from mosaic_worker.product.bands import canonical
@@ -17,27 +18,17 @@ Floats = NDArray[np.float32]
 numexpr.set_num_threads(1)  # processes share the work
 
 OPERATORS: dict[type[ast.operator] | type[ast.unaryop], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.Pow: "**",
-    ast.UAdd: "+",
-    ast.USub: "-",
-}
-FUNCTIONS = {
-    "sqrt": ("sqrt", 1),
-    "exp": ("exp", 1),
-    "log": ("log", 1),
-    "log10": ("log10", 1),
-    "abs": ("abs", 1),
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.UAdd: "+", ast.USub: "-",
+}  # fmt: skip
+FUNCTIONS = {name: (name, 1) for name in ("sqrt", "exp", "log", "log10", "abs")} | {
     "min": ("minimum", 2),
     "max": ("maximum", 2),
 }
+"""The numexpr name and the number of arguments, by name."""
 ALLOWED = "numbers, bands, + - * / **, parentheses and sqrt, exp, log, log10, abs, min(a, b), max(a, b)"
 LARGEST_NUMBER = 1e30
 DEEPEST = 50
-"""Levels of nesting, far beyond any index."""
+"""Levels of nesting, far more than in any index."""
 
 _SAMPLES = 16
 
@@ -47,11 +38,11 @@ class Expression:
     """A parsed formula.
 
     Attributes:
-        text: as it was written.
-        bands: the canonical names of the bands in it, in the order of their first use.
+        text: the formula.
+        bands: the canonical names of its bands, in order of their first use.
         program: the formula for numexpr, with bands as b0, b1, … and numbers as k0, k1, ….
         constants: the numbers, k0 first.
-        normalised_difference: whether it has the form (A - B) / (A + B), and so the range [-1, 1].
+        normalised_difference: whether it has the form (A - B) / (A + B), with the range [-1, 1].
     """
 
     text: str
@@ -64,10 +55,10 @@ class Expression:
         """Compute the formula for each pixel.
 
         Args:
-            values: float32 arrays of one shape by canonical band name, NaN where there is no data.
+            values: float32 arrays of one shape by canonical band name, NaN for no data.
 
         Returns:
-            float32, NaN where an operand is NaN and where the result is not finite, such as 0/0.
+            float32, NaN if an operand is NaN or the result is not finite, such as 0/0.
         """
         operands = {name: values[name] for name in self.bands}
         with np.errstate(over="ignore"):
@@ -80,9 +71,9 @@ class Expression:
 
     @cached_property
     def homogeneous(self) -> bool:
-        """Whether multiplying all bands by one number multiplies the result by a power of it.
+        """Whether a common factor of all bands multiplies the result by a power of it, tested with fixed samples.
 
-        Then stored numbers serve as well as reflectances, as long as they have no offset. Decided on fixed samples.
+        Then numbers without an offset can be used instead of reflectances.
         """
         samples = np.random.default_rng(0).uniform(0.05, 0.6, (len(self.bands), _SAMPLES))
         ratios = []
@@ -108,16 +99,17 @@ def parse(
 
     Args:
         text: the formula.
-        where: the field that holds it, for messages.
-        constants: values of names that are numbers and no bands.
+        where: its field, for messages.
+        constants: values of names that are not bands.
 
     Raises:
-        RequestError: the formula holds anything that the grammar does not.
+        RequestError: the formula does not follow the grammar.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise RequestError(f"{where}: {text!r} is not a valid formula; allowed are {ALLOWED}") from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        why = f" ({error.msg})" if isinstance(error, SyntaxError) else ""
+        raise RequestError(f"{where}: {text!r} is not a valid formula{why}; use {ALLOWED}") from None
     writer = _Writer(text, where, constants or {})
     program = writer.write(tree, 0)
     if not writer.bands:
@@ -128,7 +120,7 @@ def parse(
 
 
 class _Writer:
-    """Writes a tree as a program for numexpr, and refuses what the grammar does not hold."""
+    """Converts a tree to a program for numexpr, and refuses everything outside the grammar."""
 
     def __init__(self, text: str, where: str, constants: Mapping[str, float]) -> None:
         self.bands: list[str] = []
@@ -155,7 +147,7 @@ class _Writer:
             case ast.Call(ast.Name(name), arguments, []) if name in FUNCTIONS:
                 return self._call(name, arguments, depth)
         piece = ast.get_source_segment(self._text.strip(), node) or self._text
-        raise RequestError(f"{self._where}: {piece!r} is not allowed in a formula; allowed are {ALLOWED}")
+        raise RequestError(f"{self._where}: {piece!r} is not allowed in a formula; use {ALLOWED}")
 
     def _number(self, value: float) -> str:
         if not abs(value) <= LARGEST_NUMBER:
@@ -171,12 +163,12 @@ class _Writer:
     def _call(self, name: str, arguments: list[ast.expr], depth: int) -> str:
         function, count = FUNCTIONS[name]
         if len(arguments) != count:
-            raise RequestError(f"{self._where}: {name} takes {count} argument(s), not {len(arguments)}")
+            raise RequestError(f"{self._where}: {name} takes {counted(count, 'argument')}, not {len(arguments)}")
         return f"{function}({','.join(self.write(argument, depth + 1) for argument in arguments)})"
 
 
 def _is_normalised_difference(tree: ast.expr, name_of: Callable[[str], str]) -> bool:
-    """Whether a tree is (A - B) / (A + B) or (A - B) / (B + A), with bands alike whatever they are called."""
+    """Whether a tree is (A - B) / (A + B) or (A - B) / (B + A), independent of aliases of bands."""
 
     def shape(node: ast.expr) -> str:
         copy = ast.parse(ast.unparse(node), mode="eval")

@@ -1,4 +1,4 @@
-"""The Awesome Spectral Indices catalogue, as the spyndex package ships it."""
+"""The Awesome Spectral Indices catalogue in the package spyndex."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from mosaic_worker.product.expression import FUNCTIONS, Expression, parse
 
 _KERNEL = re.compile(r"\bk([NRBGL])([NRBGL])\b")
 _WAVELENGTH = re.compile(r"lambda(\w+)")
+_COMMON = ("NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDSI", "NDMI", "NBR", "NDBI")
+"""Indices that are suggested first, the most common ones first."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A number in a formula that has a name: its usual value and its meaning."""
+    """A named number in a formula."""
 
     name: str
     value: float
@@ -29,13 +31,13 @@ class Index:
 
     Attributes:
         name: the short name, such as NDVI.
-        long_name: the whole name.
-        domain: what it is for: vegetation, water, snow, …
-        formula: as the catalogue writes it, with its own codes for bands.
-        bands: the canonical names of the bands it needs.
-        constants: the numbers with names in it.
-        lacking: names in it that have no usual value, so that it cannot be computed.
-        reference: where it was published.
+        long_name: the full name.
+        domain: its topic: vegetation, water, snow, …
+        formula: the formula in the catalogue, with codes for bands.
+        bands: the canonical names of its bands.
+        constants: its named numbers.
+        lacking: named numbers without a default, without which it cannot be computed.
+        reference: its publication.
     """
 
     name: str
@@ -49,25 +51,25 @@ class Index:
 
     @cached_property
     def expression(self) -> Expression:
-        """The formula, ready to compute, its constants at their usual values.
+        """The parsed formula, with the defaults of its constants.
 
         Raises:
-            RequestError: a constant has none.
+            RequestError: a constant has no default.
         """
         if self.lacking:
             raise RequestError(
-                f"spec.product.index: {self.name} needs {', '.join(self.lacking)}, which has no usual value; "
-                f"write spec.product.expression with a number in its place: {self.formula}"
+                f"spec.product.index: {self.name} needs {', '.join(self.lacking)}, which has no default; "
+                f"use spec.product.expression with a number instead: {self.formula}"
             )
         values = {constant.name: constant.value for constant in self.constants}
         return parse(_without_kernels(self.formula), "spec.product.index", values)
 
 
 def find(name: str) -> Index:
-    """The index of a name, upper or lower case alike where that is clear.
+    """The index of a name; case is ignored if that is unambiguous.
 
     Raises:
-        RequestError: there is none.
+        RequestError: it does not exist.
     """
     found = _catalogue()
     if name in found:
@@ -76,7 +78,8 @@ def find(name: str) -> Index:
     if len(alike) == 1:
         return alike[0]
     raise RequestError(
-        f"spec.product.index: unknown index {name}{did_you_mean(name, found)}; `mosaic indices` lists all {len(found)}"
+        f"spec.product.index: unknown index {name}{did_you_mean(name, dict.fromkeys((*_COMMON, *found)))}; "
+        f"`mosaic indices` lists all {len(found)}"
     )
 
 
@@ -129,10 +132,10 @@ def _wavelength(code: str) -> float | None:
 
 
 def _without_kernels(formula: str) -> str:
-    """A formula with its kernels written out: k(a, b) = exp(-(a - b)^2 / (2 sigma^2)), sigma = (a + b) / 2.
+    """A formula with expanded kernels: k(a, b) = exp(-(a - b)^2 / (2 sigma^2)), sigma = (a + b) / 2.
 
-    The radial basis function of kNDVI with the length scale that Camps-Valls et al. (2021), Science Advances 7,
-    eabc7447, recommend; kNN is then 1, and kNDVI = tanh(NDVI^2).
+    The radial basis function of kNDVI with the length scale of Camps-Valls et al. (2021), Science Advances 7, eabc7447;
+    kNN is then 1, and kNDVI = tanh(NDVI^2).
     """
 
     def written_out(match: re.Match[str]) -> str:

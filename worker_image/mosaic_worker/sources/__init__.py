@@ -1,1 +1,1 @@
-"""Where scenes come from: what a request names, resolved, opened and read."""
+"""Scenes: found, opened and read."""

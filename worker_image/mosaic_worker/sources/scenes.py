@@ -1,4 +1,4 @@
-"""What a mosaic is made from, once it is known: scenes, their bands, and what the files' headers say."""
+"""Scenes, their bands and masks, and the headers of their files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +10,22 @@ from mosaic_crds.source import MaskValues
 from mosaic_worker.geometry.grid import Grid
 
 NOT_TOUCHED = "spec.area: none of the scenes touches the area; compare its longitudes and latitudes with theirs"
-
-
 Nodata = int | float
 
 
 class NoScenesError(RequestError):
-    """A search went well, and found nothing."""
+    """A search found no scenes."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """How an image lies on the ground and in its file.
+    """The header of an image.
 
     Attributes:
-        grid: its own pixels.
-        dtype: numpy's name of the stored type.
-        blocks: width and height of the blocks in which it is stored, pixels.
-        identity: what changes when the file's content does.
+        grid: its pixels.
+        dtype: the stored type, as a numpy name.
+        blocks: width and height of its blocks, pixels.
+        identity: changes with the content of the file.
     """
 
     grid: Grid
@@ -38,15 +36,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Band:
-    """One band of a scene: where its numbers are, and what they mean.
+    """A band of a scene.
 
     Attributes:
         href: an admitted path or URL.
-        band: the band's number in its file, from 1.
+        band: the number of the band in its file, from 1.
         scale, offset: value = scale x number + offset.
-        calibrated: whether a scale was stated anywhere, or the numbers are floating-point already.
-        nodata: the stored numbers that mean "no data", in ascending order; besides, all that are not finite do.
-        overviews: the grids of its overviews that hold averages, finest first.
+        calibrated: whether a scale is stated, or the numbers are floating-point.
+        nodata: the stored numbers that mean "no data", in ascending order, in addition to non-finite ones.
+        overviews: the grids of its averaged overviews, finest first.
     """
 
     href: str
@@ -61,7 +59,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask layer of a scene; `values` says how to read it (see MosaicRequest, scenes[].mask)."""
+    """A mask of a scene; `values` is its encoding (see MosaicRequest, scenes[].mask)."""
 
     href: str
     band: int
@@ -71,14 +69,14 @@ class Mask:
 
 @dataclass(frozen=True)
 class Scene:
-    """One observation of the ground.
+    """An observation.
 
     Attributes:
         id: the STAC Item's id, or "scene-3" for the third that a request lists by its bands.
-        datetime: when it was taken, with a time zone.
+        datetime: the acquisition time, with a time zone.
         cloud_cover: percent, 0 to 100.
         bands: by STAC common name.
-        mask: says what is to be left out, if anything does.
+        mask: its mask, if pixels are masked.
         item: the admitted path or URL of its STAC Item, if it has one.
     """
 
@@ -92,12 +90,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A scene that cannot be read, and is skipped.
-
-    Attributes:
-        scene: its id, or "scene-3" for the third that a request lists.
-        reason: one sentence.
-    """
+    """A skipped scene: its id (as in `Scene`), and a sentence that says why it cannot be read."""
 
     scene: str
     reason: str
@@ -105,13 +98,13 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source came to.
+    """The result of a source.
 
     Attributes:
-        scenes: those that are used.
+        scenes: the scenes.
         notes: sentences for the user.
-        outside: how many others were found whose files do not touch the area.
-        unreadable: scenes that are skipped because they cannot be read.
+        outside: the number of scenes whose files do not touch the area.
+        unreadable: skipped scenes.
     """
 
     scenes: Sequence[Scene]
@@ -121,5 +114,5 @@ class Found:
 
     @property
     def total(self) -> int:
-        """How many scenes there are, with those that are skipped."""
+        """The number of scenes, including skipped ones."""
         return len(self.scenes) + len(self.unreadable)

@@ -1,7 +1,6 @@
-"""Scenes that cannot be read: the request fails, or it goes on without them (`spec.source.onUnreadable`).
+"""Unreadable scenes: the request fails, or skips them (`spec.source.onUnreadable`).
 
-What is decided before the plan, and the sentences about it. `tiles/skipping.py` has what shows only when pixels
-are read.
+This is the decision before the plan. `tiles/skipping.py` handles scenes that prove unreadable later.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,16 +20,11 @@ LONGEST_REASON = 300
 
 
 def read_or_reason(name: str, read: Callable[[], Read], on_unreadable: OnUnreadable) -> Read | Unreadable:
-    """What is read of a scene, or why it cannot be used.
-
-    Args:
-        name: what people call it if it cannot be read.
-        read: reads its headers, or the document that describes it.
-        on_unreadable: whether a scene that cannot be read is an error.
+    """The result of `read`, or why the scene `name` cannot be used.
 
     Raises:
         RequestError: it cannot be used, and that is an error.
-        PassingError: a server did not answer; the scene may be readable later.
+        PassingError: a server did not respond; the scene may be readable later.
     """
     try:
         return read()
@@ -43,14 +37,10 @@ def read_or_reason(name: str, read: Callable[[], Read], on_unreadable: OnUnreada
 
 
 def expect_most_readable(unreadable: Sequence[Unreadable], total: int) -> None:
-    """Refuse a request of which more than half of the scenes are unreadable.
-
-    Args:
-        unreadable: those scenes.
-        total: how many scenes there are, these included.
+    """Check that at most half of the scenes are unreadable; `total` includes them.
 
     Raises:
-        RequestError: there are more; the sentence lists the first ones.
+        RequestError: there are more; the message lists the first ones.
     """
     if 2 * len(unreadable) > total:
         raise RequestError(
@@ -61,12 +51,7 @@ def expect_most_readable(unreadable: Sequence[Unreadable], total: int) -> None:
 
 
 def unreadable_note(unreadable: Sequence[Unreadable], total: int) -> list[str]:
-    """What a user is told of the scenes that are skipped: one sentence, or nothing without any.
-
-    Args:
-        unreadable: those scenes.
-        total: how many scenes there are, these included.
-    """
+    """A note on the skipped scenes, if any; `total` includes them."""
     if not unreadable:
         return []
     return [f"{len(unreadable)} of {total} scenes cannot be read and are skipped: {listed(unreadable)}"]

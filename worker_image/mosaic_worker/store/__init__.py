@@ -14,50 +14,52 @@ from mosaic_worker.store.stored import Stored
 
 
 class Store(Protocol):
-    """Named objects that are created whole, once, and never changed.
+    """Named objects that are created completely, once, and never changed.
 
-    Keys are paths with `/` between their parts. Every method raises PassingError, with a sentence, when the store
-    itself fails: it is full, refuses the credentials, or does not answer.
+    Keys are paths with `/`. Every method raises PassingError if the store fails: it is full, refuses the credentials,
+    or does not respond.
     """
 
     def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
-        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
+        """Write an object completely or not at all. Return False, without a change, if it exists already.
 
-        What is not durable may be lost or cut short when the machine fails, which whoever reads it must notice; what
-        is, is on the disk when this returns.
+        A durable object is on the disk on return, also one that existed. Others can be lost or truncated if the machine
+        fails, so their readers must check them.
         """
         ...
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        """The content from one byte to before another, the whole if they are not given; None without such an object."""
+        """The bytes [start, stop) of an object, by default all; None if it does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterator[Stored]:
-        """The objects below a prefix that ends with `/`, in no order."""
+        """The objects below a prefix that ends with `/`, in any order."""
         ...
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is deleted already."""
+        """Delete an object, if it exists."""
         ...
 
     def location(self, key: str) -> str:
-        """The URI by which people and Items name the object."""
+        """The URI of an object, for users and Items."""
         ...
 
     def open(self, key: str) -> io.BufferedReader:
-        """The object as a seekable file for reading, of which only what is read is fetched.
+        """Open an object as a seekable file; only the parts that are read are fetched.
 
-        GDAL reads it with `rasterio.open(key, opener=lambda path, mode: store.open(path))`, and needs no credentials of
-        its own for that. FileNotFoundError without such an object.
+        GDAL reads it with `rasterio.open(key, opener=lambda path, mode: store.open(path))`, without credentials.
+
+        Raises:
+            FileNotFoundError: the object does not exist.
         """
         ...
 
 
 def open_store(uri: str) -> Store:
-    """The store that a URI or a plain path names.
+    """The store of a URI or a plain path.
 
     Raises:
-        RequestError: its kind is not known, or its URI is malformed.
+        RequestError: its scheme is unknown, or its URI is malformed.
         PassingError: it cannot be used.
     """
     parts = urlsplit(uri)
@@ -67,5 +69,5 @@ def open_store(uri: str) -> Store:
         from mosaic_worker.store.remote import open_remote
 
         return open_remote(uri)
-    known = ", ".join(["a path", "file:///path", *(f"{scheme}://" for scheme in sorted(SCHEMES))])
-    raise RequestError(f"the store {parts.scheme}:… is of no known kind; use one of {known}")
+    known = ", ".join(f"{scheme}://" for scheme in sorted(SCHEMES))
+    raise RequestError(f"unknown store {parts.scheme}:…; use a path, file:///path, {known}")

@@ -1,4 +1,4 @@
-"""The storage account of Azure and its credentials, from the environment variables of `az storage`."""
+"""The Azure storage account and its credentials, from the environment variables of `az storage`."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ class Account:
     Attributes:
         name: its name.
         endpoint: the URL of its Blob service.
-        key, token: the account's key, or a shared access signature; with neither the identity of whoever runs this.
+        key, token: the account key, or a shared access signature; without both, the identity of the process.
     """
 
     name: str
@@ -35,53 +35,51 @@ class Account:
 
     @property
     def host(self) -> str:
-        """The name under which the Blob service is asked."""
+        """The host of the Blob service."""
         return urlsplit(self.endpoint).netloc
 
     @cached_property
     def credential(self) -> Any:
-        """As Azure's libraries take it.
+        """The credential for Azure libraries.
 
         Raises:
-            PassingError: none is there for an endpoint without TLS.
+            PassingError: there is none, and the endpoint has no TLS.
         """
         if self.key:
             return AzureNamedKeyCredential(self.name, self.key)
         if self.token:
             return AzureSasCredential(self.token)
-        if self.endpoint.startswith("http://"):  # no identity is told to whoever listens in
+        if self.endpoint.startswith("http://"):  # never send the token of an identity without TLS
             raise PassingError(f"there are no credentials for the store at {self.host}: set {CREDENTIALS}")
-        from azure.identity import DefaultAzureCredential  # it takes long to import
+        from azure.identity import DefaultAzureCredential  # slow to import
 
-        logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns in many lines of what is not there
+        logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it logs long warnings about missing credentials
         return DefaultAzureCredential()
 
 
 def account_from(environment: Mapping[str, str], name: str = "", domain: str = BLOB_DOMAIN) -> Account:
-    """The account that the environment describes: a connection string goes before a key, and that before a signature.
+    """The account in the environment: a connection string overrides a key, and a key a signature.
 
     Args:
-        environment: where AZURE_STORAGE_ACCOUNT, _CONNECTION_STRING, _KEY, _SAS_TOKEN and _SERVICE_ENDPOINT are.
-        name: of the account, where the store's URI says it.
-        domain: what follows the account's name in the host name of its Blob service.
+        environment: has AZURE_STORAGE_ACCOUNT, _CONNECTION_STRING, _KEY, _SAS_TOKEN and _SERVICE_ENDPOINT.
+        name: the account in the URI of the store, if any.
+        domain: the host of its Blob service without the account.
 
     Raises:
-        RequestError: no account is named, or two.
+        RequestError: there is no account, or two.
         PassingError: a credential is malformed.
     """
     connection = _connection(environment.get("AZURE_STORAGE_CONNECTION_STRING", ""))
-    told = connection.get("accountname") or environment.get("AZURE_STORAGE_ACCOUNT", "")
     if name and connection.get("accountname", name) != name:
         raise RequestError(
-            f"the store is in the account {name}, and AZURE_STORAGE_CONNECTION_STRING is of {connection['accountname']}"
+            f"the store is in the account {name}, but AZURE_STORAGE_CONNECTION_STRING has {connection['accountname']}"
         )
-    name = name or told
+    name = name or connection.get("accountname") or environment.get("AZURE_STORAGE_ACCOUNT", "")
     endpoint = connection.get("blobendpoint") or environment.get("AZURE_STORAGE_SERVICE_ENDPOINT")
     if not endpoint:
         if not name:
             raise RequestError(
-                "the account of an az:// store is not known: set AZURE_STORAGE_ACCOUNT or "
-                "AZURE_STORAGE_CONNECTION_STRING"
+                "the account of the store is unknown; set AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING"
             )
         suffix = connection.get("endpointsuffix")
         endpoint = f"https://{name}.{f'blob.{suffix}' if suffix else domain}"
@@ -90,25 +88,22 @@ def account_from(environment: Mapping[str, str], name: str = "", domain: str = B
     else:
         key, token = environment.get("AZURE_STORAGE_KEY", ""), environment.get("AZURE_STORAGE_SAS_TOKEN", "")
     if key and not _is_base64(key):
-        raise PassingError(
-            "the account key of the store is malformed: check AZURE_STORAGE_KEY, and that all of it is there"
-        )
+        raise _malformed("account key", "AZURE_STORAGE_KEY")
     if not key and token and "sig=" not in token:
-        raise PassingError(
-            "the SAS of the store is malformed: check AZURE_STORAGE_SAS_TOKEN, and that all of it is there"
-        )
+        raise _malformed("SAS", "AZURE_STORAGE_SAS_TOKEN")
     return Account(name, endpoint.rstrip("/"), key, "" if key else token.removeprefix("?"))
 
 
 def _connection(text: str) -> dict[str, str]:
-    """The parts of a connection string, by their names in small letters."""
+    """The parts of a connection string by lower-case name."""
     pairs = [part.partition("=") for part in text.strip().split(";") if part]
     if any(not separator for _, separator, _ in pairs):
-        raise PassingError(
-            "the connection string of the store is malformed: check AZURE_STORAGE_CONNECTION_STRING, and that all of "
-            "it is there"
-        )
+        raise _malformed("connection string", "AZURE_STORAGE_CONNECTION_STRING")
     return {name.strip().lower(): value for name, _, value in pairs}
+
+
+def _malformed(credential: str, variable: str) -> PassingError:
+    return PassingError(f"the {credential} of the store is malformed; check that {variable} is complete")
 
 
 def _is_base64(text: str) -> bool:

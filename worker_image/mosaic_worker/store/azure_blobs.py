@@ -15,21 +15,21 @@ from mosaic_worker.store.stored import Stored
 
 UPLOAD = "mosaicupload"
 LARGEST_PUT = 256 * 2**20
-"""Bytes of a blob that is created by one request."""
+"""Maximum bytes of a blob that is created with one request."""
 OPTIONS: dict[str, Any] = {
-    "retry_total": 0,  # the store itself is patient
+    "retry_total": 0,  # the store retries
     "connection_timeout": 10,
     "read_timeout": 60,
 }
 
 
 def open_container(container: str, environment: Mapping[str, str]) -> "AzureBlobs":
-    """A container of the account that the environment names."""
+    """A container of the account in the environment."""
     return AzureBlobs(container, account_from(environment))
 
 
 class AzureBlobs:
-    """A container. The MD5 of what is sent goes with it, and the service verifies it."""
+    """A container. The service verifies the MD5 of uploads."""
 
     credentials = CREDENTIALS
 
@@ -47,8 +47,8 @@ class AzureBlobs:
                 content, overwrite=False, validate_content="md5", **_described(path, upload)
             )
 
-    def begin(self, path: str, upload: str) -> str:  # noqa: ARG002 (blocks need no beginning)
-        """The common beginning of the names of its blocks, which those of other uploads do not have."""
+    def begin(self, path: str, upload: str) -> str:  # noqa: ARG002 (blocks need no start)
+        """The unique prefix of the names of its blocks."""
         return upload
 
     def put_part(self, path: str, begun: str, number: int, content: bytes) -> str:
@@ -68,7 +68,7 @@ class AzureBlobs:
             )
 
     def abort(self, path: str, begun: str) -> None:
-        """Nothing: Azure drops blocks of no blob after a week, and at once when a blob of that name appears."""
+        """Nothing: Azure deletes uncommitted blocks after a week, or when a blob of that name is created."""
 
     def forget_abandoned(self, prefix: str, seconds: float) -> None:
         """Nothing, as in `abort`."""
@@ -93,7 +93,7 @@ class AzureBlobs:
                 missing(error)
                 return None
             except HttpResponseError as error:
-                if error.status_code == 416:  # it starts behind the end
+                if error.status_code == 416:  # it starts after the end
                     return b""
                 raise
 
@@ -114,10 +114,10 @@ class AzureBlobs:
 
 
 def missing(error: ResourceNotFoundError) -> None:
-    """Raise ServiceError when it is the container itself that is missing."""
-    told = service_error(error)
-    if told.fault is Fault.NO_CONTAINER:
-        raise told from None
+    """Raise ServiceError if the container itself is missing."""
+    found = service_error(error)
+    if found.fault is Fault.NO_CONTAINER:
+        raise found from None
 
 
 def _described(path: str, upload: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Errors of Azure's libraries as faults of a store."""
+"""Converts errors of Azure libraries to faults of a store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +23,13 @@ _FAULTS = {
     "FilesystemNotFound": Fault.NO_CONTAINER,
     "ContainerBeingDeleted": Fault.NO_CONTAINER,
 }
-"""By the service's word for it, where the status alone does not tell."""
+"""By the error code of the service, if the status is not sufficient."""
 _BY_STATUS = {401: Fault.DENIED, 403: Fault.DENIED, 412: Fault.EXISTS}
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Errors of Azure's libraries as ServiceError."""
+    """Convert errors of Azure libraries to ServiceError."""
     try:
         yield
     except AzureError as error:
@@ -37,7 +37,7 @@ def translated() -> Iterator[None]:
 
 
 def service_error(error: AzureError) -> ServiceError:
-    """What an error means. Its text is left out: it may hold a URL, and that a signature."""
+    """Convert an error without its text, which may contain a URL with a signature."""
     if isinstance(error, ClientAuthenticationError) and error.response is None:
         return ServiceError(Fault.NO_CREDENTIALS, type(error).__name__)
     if isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError):
@@ -48,7 +48,7 @@ def service_error(error: AzureError) -> ServiceError:
         return ServiceError(Fault.OTHER, type(error).__name__)
     status = error.status_code or 0
     code = code_of(error)
-    if status in {408, 429} or status >= 500 or status < 400:  # less: a good answer, but not all of it
+    if status in {408, 429} or status >= 500 or status < 400:  # below 400: a truncated response
         fault = Fault.PASSING
     else:
         fault = _FAULTS.get(code, _BY_STATUS.get(status, Fault.OTHER))
@@ -56,7 +56,7 @@ def service_error(error: AzureError) -> ServiceError:
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's own word for an error; empty when it gave none."""
+    """The error code of the service; empty if there is none."""
     headers = getattr(error.response, "headers", {})
     code = getattr(error, "error_code", None) or headers.get("x-ms-error-code")
     text = str(getattr(code, "value", code) or "")

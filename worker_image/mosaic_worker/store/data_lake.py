@@ -1,8 +1,7 @@
-"""Azure Data Lake Storage Gen2: a file system, whose folders are real.
+"""Azure Data Lake Storage Gen2: a file system with real folders.
 
-Files are written and read at the account's Blob endpoint, where Azure's own Data Lake library reads them too: only
-there a file appears with its content at once. They are listed and deleted at the Data Lake endpoint, which knows what a
-folder is.
+Files are written and read at the Blob endpoint, where a file appears together with its content. They are listed and
+deleted at the Data Lake endpoint, which knows folders.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from mosaic_worker.store.stored import Stored
 
 
 def open_file_system(name: str, account: str, domain: str, environment: Mapping[str, str]) -> "DataLake":
-    """A file system of an account; `domain` is what follows the account's name in the host name of its URI."""
+    """A file system of an account; `domain` is the host of its URI without the account."""
     return DataLake(name, account_from(environment, account, domain.replace("dfs.", "blob.", 1)))
 
 
@@ -47,7 +46,7 @@ class DataLake(AzureBlobs):
         return Page(found, getattr(pages, "continuation_token", None) or None)
 
     def delete(self, path: str) -> None:
-        """Path - Delete, also of the folders that it leaves empty."""
+        """Path - Delete, also for folders that become empty."""
         with translated():
             try:
                 self._lake.get_file_client(path).delete_file()
@@ -59,5 +58,5 @@ class DataLake(AzureBlobs):
                 except HttpResponseError as error:
                     if error.status_code == 409:  # it is not empty
                         break
-                    if error.status_code not in {403, 404}:  # 403: a signature need not let folders be deleted
+                    if error.status_code not in {403, 404}:  # 403: the signature may not allow deleting folders
                         raise

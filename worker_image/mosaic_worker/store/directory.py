@@ -14,23 +14,19 @@ from mosaic_crds.errors import PassingError
 from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
 
 UNFINISHED = ".unfinished"
-"""The folder in which objects are written before they get their names."""
+"""The folder for objects that are being written."""
 
 
 class DirectoryStore:
-    """Objects are files; one appears under its name by a hard link, which the file system refuses when there is one."""
+    """Objects are files. A hard link gives a complete file its name, and fails if the name exists."""
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links that people named on purpose)
+        self._root = Path(os.path.abspath(root))  # noqa: PTH100 (resolve() follows symbolic links)
         self._unfinished = self._root / UNFINISHED
         self._above_synced = False
 
     def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
-        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
-
-        A durable one is on the disk with its name, that is with all folders from the root to it, when this returns.
-        Also where it was there already, for whoever wrote it may have been interrupted before.
-        """
+        """See `Store`. A durable object is on the disk with all folders from the root to it."""
         target = self._path(key)
         with self._explained("written"):
             if target.exists():
@@ -59,7 +55,7 @@ class DirectoryStore:
         return True
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        """The content from one byte to before another, the whole if they are not given; None without such an object."""
+        """See `Store`."""
         with self._explained("read"):
             try:
                 with self._path(key).open("rb") as file:
@@ -69,7 +65,7 @@ class DirectoryStore:
                 return None
 
     def open(self, key: str) -> io.BufferedReader:
-        """The object as a file for reading; FileNotFoundError without such an object."""
+        """See `Store`."""
         with self._explained("read"):
             try:
                 return self._path(key).open("rb")
@@ -78,7 +74,7 @@ class DirectoryStore:
         raise missing
 
     def list(self, prefix: str) -> Iterator[Stored]:
-        """The objects below a prefix that ends with `/`, in no order."""
+        """See `Store`."""
         with self._explained("read"):
             for folder, _, names in os.walk(self._path(prefix)):
                 for path in (Path(folder) / name for name in names):
@@ -86,7 +82,7 @@ class DirectoryStore:
                         yield Stored(path.relative_to(self._root).as_posix(), path.stat().st_mtime)
 
     def delete(self, key: str) -> None:
-        """Delete an object and the folders that it leaves empty; one that is not there is deleted already."""
+        """See `Store`. Folders that become empty are deleted too."""
         path = self._path(key)
         with self._explained("written"):
             path.unlink(missing_ok=True)
@@ -101,16 +97,16 @@ class DirectoryStore:
         return self._path(key).as_uri()
 
     def _sync_existing(self, target: Path) -> None:
-        """Bring an object that is there already to the disk; one that is deleted meanwhile needs nothing."""
+        """Sync an existing object, unless it is deleted meanwhile."""
         with suppress(FileNotFoundError), target.open("rb") as file:
             os.fsync(file.fileno())
         self._sync_folders(target)
 
     def _sync_folders(self, target: Path) -> None:
-        """Bring the names on the way to an object to the disk; a file system keeps them apart from its content.
+        """Sync the folders from the root to an object, because syncing a file does not sync its name.
 
-        Any of the folders may be new, or made a moment ago by another process that did not wait for the disk. The
-        folders above the root are synced once, as they may have been made with it.
+        Any of them may be new, or another process may have created it without a sync. The folders above the root are
+        synced once, because they may have been created with it.
         """
         folders = [folder for folder in target.parents if folder == self._root or self._root in folder.parents]
         if not self._above_synced:
@@ -120,28 +116,23 @@ class DirectoryStore:
         self._above_synced = True
 
     def folders(self, prefixes: Iterable[str], *, make: bool) -> Sequence[Path]:
-        """The folders that a process needs which only reads and writes objects below some prefixes.
-
-        Args:
-            prefixes: of keys.
-            make: whether to make those that do not exist.
-        """
+        """The folders for a process that only reads and writes objects below some prefixes; `make` creates them."""
         folders = [self._unfinished, *(self._path(prefix) for prefix in prefixes)]
         if make:
             with self._explained("written"):
                 for folder in folders:
                     folder.mkdir(parents=True, exist_ok=True)
-                    self._sync_folders(folder)  # such a process cannot do it, for it does not get to the ones above
+                    self._sync_folders(folder)  # the process itself has no access to the folders above
         return folders
 
     def _path(self, key: str) -> Path:
         path = Path(os.path.normpath(self._root / key))
         if self._root not in path.parents:
-            raise ValueError(f"the key {key!r} leads out of the store")
+            raise ValueError(f"the key {key!r} is outside the store")
         return path
 
     def _forget_abandoned(self) -> None:
-        """Delete what processes that were killed left unfinished."""
+        """Delete unfinished files of killed processes."""
         for file in self._unfinished.iterdir():
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
@@ -154,13 +145,13 @@ class DirectoryStore:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise PassingError(
-                    f"the store {self._root} is full: free some space and run again, finished tiles are kept"
+                    f"the store {self._root} is full; free some space and run again, finished tiles are kept"
                 ) from None
             raise PassingError(f"the store {self._root} cannot be {done}: {error.strerror}") from None
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; not where the file system cannot, or it is not ours to open."""
+    """Sync the names in a folder, if the file system supports it and this user may open it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, PermissionError):

@@ -1,19 +1,19 @@
-"""Large objects in parts, of which a few are uploaded at the same time."""
+"""Uploads large objects in parts, a few in parallel."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 SMALLEST = 8 * 2**20
-"""Bytes of the first parts. S3 takes none of less than 5 MiB."""
+"""Bytes of the first parts. The minimum of S3 is 5 MiB."""
 GROWTH = 1000
-"""After so many parts they are larger by SMALLEST: S3 takes 10,000 of an object, which are then 461 GB."""
+"""After so many parts, parts grow by SMALLEST: so the 10,000 parts that S3 allows are 461 GB."""
 AT_ONCE = 3
-"""Parts in memory and on their way, beside the one that is being filled."""
+"""Parts that are uploaded in parallel, while the next one is filled."""
 
 
 def in_parts(content: Iterable[bytes]) -> Iterator[bytes]:
-    """The content as parts of at least SMALLEST bytes but for the last, which may be the only one, and empty."""
+    """Split content into parts of at least SMALLEST bytes, except the last, which may be empty."""
     number, part = 0, bytearray()
     for chunk in content:
         rest = memoryview(chunk)
@@ -28,9 +28,9 @@ def in_parts(content: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def upload_parts(parts: Iterable[bytes], upload: Callable[[int, bytes], str]) -> tuple[list[str], int]:
-    """Upload parts, a few at once; give what names them, in their order, and the bytes they have together.
+    """Upload parts, a few in parallel. Return the names from `upload`, in order, and the total bytes.
 
-    The first error ends it, after the uploads that are under way.
+    The first error is raised after the running uploads have ended.
     """
     names: list[str] = []
     under_way: deque[Future[str]] = deque()

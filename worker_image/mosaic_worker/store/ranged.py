@@ -1,40 +1,40 @@
-"""An object over the network as a file that is read by ranges."""
+"""Files on a network, read in ranges."""
 
 import io
 from collections.abc import Callable
 from typing import Any
 
 BUFFER = 128 * 2**10
-"""Bytes asked at once, at least: the header of most COGs, and some blocks."""
+"""Minimum bytes of a request: the header of most COGs, and some blocks."""
 
 
 class RangedFile(io.RawIOBase):
-    """A seekable file, of which each read is a request."""
+    """A seekable file; each read is a request."""
 
     def __init__(self, size: int, read: Callable[[int, int], bytes]) -> None:
-        """Give the object's size, and what reads the bytes from one to before another."""
+        """Set the size of the file, and the function that reads bytes [start, stop)."""
         self._size = size
         self._read = read
         self._position = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Yes."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position, which may be behind the end."""
+        """Go to a position, which may be after the end."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError("a position in a file is not negative")
+            raise ValueError("the position is negative")
         self._position = start + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as there is content."""
+        """Fill a buffer; at the end of the file only partly."""
         stop = min(self._position + len(buffer), self._size)
         if stop <= self._position:
             return 0
@@ -44,7 +44,7 @@ class RangedFile(io.RawIOBase):
         return len(content)
 
     def readall(self) -> bytes:
-        """What is left, by one request."""
+        """Read the rest with one request."""
         if self._position >= self._size:
             return b""
         content = self._read(self._position, self._size)
@@ -53,5 +53,5 @@ class RangedFile(io.RawIOBase):
 
 
 def ranged_file(size: int, read: Callable[[int, int], bytes]) -> io.BufferedReader:
-    """An object of a size as a buffered file; `read` gives the bytes from one to before another."""
+    """A buffered file; arguments as in `RangedFile`."""
     return io.BufferedReader(RangedFile(size, read), BUFFER)

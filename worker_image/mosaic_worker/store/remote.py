@@ -1,4 +1,4 @@
-"""A store on the network: what all services share. Retries, uploads in parts, and messages."""
+"""A store on a network: retries, uploads in parts, and messages, for all services."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from mosaic_worker.store.service import Fault, Service, ServiceError
 from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
 
 PATIENCE = 60.0
-"""Seconds for which a passing fault is met by asking again."""
+"""Seconds for which temporary faults are retried."""
 LONGEST_PAUSE = 8.0
 
 _Arguments = ParamSpec("_Arguments")
@@ -27,21 +27,15 @@ _Answer = TypeVar("_Answer")
 
 
 class RemoteStore:
-    """Objects in a container of a service, below a common prefix.
-
-    A service that is not there for a moment is asked again, with growing pauses, for `patience` seconds.
-    """
+    """Objects in a container of a service, below a prefix. Temporary faults are retried for `patience` seconds."""
 
     def __init__(self, address: Address, service: Service, patience: float = PATIENCE) -> None:
         self._address = address
         self._service = service
         self._patience = patience
 
-    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:  # noqa: ARG002 (all is)
-        """Write an object whole or not at all; False, and nothing is changed, when there is one already.
-
-        Content that is larger than a part is not asked for its rest when there is one already.
-        """
+    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:  # noqa: ARG002 (always durable)
+        """See `Store`. If the object exists, content that is larger than a part is not consumed."""
         path, upload = self._path(key), uuid.uuid4().hex
         parts = in_parts(content)
         first, second = next(parts), next(parts, None)
@@ -52,14 +46,14 @@ class RemoteStore:
         return self._create_in_parts(path, chain([first, second], parts), upload)
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        """The content from one byte to before another, the whole if they are not given; None without such an object."""
+        """See `Store`."""
         path = self._path(key)
         if stop is not None and stop <= start:
             return None if self._asked(self._service.head, path) is None else b""
         return self._asked(self._service.get, path, start, stop)
 
     def open(self, key: str) -> io.BufferedReader:
-        """The object as a file for reading, of which only what is read is fetched."""
+        """See `Store`."""
         head = self._asked(self._service.head, self._path(key))
         if head is None:
             raise FileNotFoundError(f"the store has no {self.location(key)}")
@@ -73,7 +67,7 @@ class RemoteStore:
         return ranged_file(head.size, read)
 
     def list(self, prefix: str) -> Iterator[Stored]:
-        """The objects below a prefix that ends with `/`, in no order."""
+        """See `Store`."""
         token: str | None = None
         while True:
             page = self._asked(self._service.page, self._path(prefix), token)
@@ -84,16 +78,16 @@ class RemoteStore:
                 return
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is deleted already."""
+        """See `Store`."""
         self._asked(self._service.delete, self._path(key))
 
     def location(self, key: str) -> str:
-        """The URI of the object, as its service's users write it."""
+        """See `Store`."""
         return self._address.uri + key
 
     def _path(self, key: str) -> str:
         if {"", ".", ".."} & set(key.removesuffix("/").split("/")):
-            raise ValueError(f"the key {key!r} leads out of the store")
+            raise ValueError(f"the key {key!r} is outside the store")
         return self._address.prefix + key
 
     def _create_at_once(self, path: str, content: bytes, upload: str) -> bool:
@@ -101,7 +95,7 @@ class RemoteStore:
 
         def put() -> None:
             nonlocal asked_before
-            # A service that hangs up on content which it does not want would do so each time.
+            # A service that closes the connection because the object exists does so each time.
             if asked_before and self._service.head(path) is not None:
                 raise ServiceError(Fault.EXISTS, "")
             asked_before = True
@@ -112,13 +106,13 @@ class RemoteStore:
         except ServiceError:
             head = self._asked(self._service.head, path)
             if head is not None:
-                return head.upload == upload  # an answer that was lost had said so
-            # It was deleted meanwhile; or this is Azurite, for which blocks that nobody committed are an object.
+                return head.upload == upload  # or the response was lost
+            # It was deleted meanwhile; or this is Azurite, which treats uncommitted blocks as an object.
             return self._create_in_parts(path, [content], upload)
         return True
 
     def _create_in_parts(self, path: str, parts: Iterable[bytes], upload: str) -> bool:
-        with suppress(ServiceError):  # to see old uploads takes a right that is not needed else
+        with suppress(ServiceError):  # listing uploads needs a permission that is otherwise not needed
             self._service.forget_abandoned(self._address.prefix, ABANDONED_SECONDS)
         begun = self._asked(self._service.begin, path, upload)
         try:
@@ -135,13 +129,13 @@ class RemoteStore:
         head = self._asked(self._service.head, path)
         if head is not None and head.upload == upload and head.size != size:
             raise PassingError(
-                f"the store holds {head.size:,} of {size:,} bytes of {self._address.scheme}://…/{path}: "
+                f"the store has {head.size:,} of {size:,} bytes of {self._address.scheme}://…/{path}; "
                 "delete it and run again"
             )
         return True
 
     def _commit(self, path: str, begun: str, parts: Sequence[str], upload: str) -> bool:
-        if self._asked(self._service.head, path) is not None:  # also where a service commits unconditionally
+        if self._asked(self._service.head, path) is not None:  # some services commit unconditionally
             return False
         try:
             self._asked(self._service.commit, path, begun, parts, upload)
@@ -149,13 +143,13 @@ class RemoteStore:
             head = self._asked(self._service.head, path)
             if head is None:
                 raise PassingError(
-                    f"the store {self._address.uri} lost an upload before it was finished ({error.code}): run again"
+                    f"the store {self._address.uri} lost an unfinished upload ({error.code}); run again"
                 ) from None
-            return head.upload == upload  # an answer that was lost had said so
+            return head.upload == upload  # or the response was lost
         return True
 
     def _abort(self, path: str, begun: str) -> None:
-        with suppress(ServiceError):  # what was the matter is told already; abandoned uploads are forgotten in time
+        with suppress(ServiceError):  # the cause is reported; abandoned uploads are deleted later
             self._service.abort(path, begun)
 
     def _asked(
@@ -179,25 +173,24 @@ class RemoteStore:
         match error.fault:
             case Fault.DENIED:
                 return (
-                    f"{store} refuses the credentials ({error.code}): check that those in {service.credentials} are "
-                    "right, have not expired and may read, write, list and delete there, and run again; finished tiles "
-                    "are kept"
+                    f"{store} refuses the credentials ({error.code}); check that {service.credentials} are right, have "
+                    "not expired and allow to read, write, list and delete, and run again; finished tiles are kept"
                 )
             case Fault.NO_CREDENTIALS:
-                return f"there are no credentials for {store} ({error.code}): set {service.credentials}"
+                return f"there are no credentials for {store} ({error.code}); set {service.credentials}"
             case Fault.NO_CONTAINER:
                 return f"{store} cannot be used: {service.host} has no {service.container}; create it and run again"
             case Fault.PASSING:
                 return (
-                    f"{store} does not answer ({error.code}, asked for {self._patience:g} s): see whether "
+                    f"{store} does not respond ({error.code}, retried for {self._patience:g} s); check whether "
                     f"{service.host} can be reached and run again; finished tiles are kept"
                 )
             case _:
-                return f"{store} refuses a request ({error.code}): check its address {service.host} and its settings"
+                return f"{store} refuses a request ({error.code}); check its address {service.host} and its settings"
 
 
 def open_remote(uri: str) -> RemoteStore:
-    """The store that an abfss://, az:// or s3:// URI names, with the credentials in the environment.
+    """The store of an abfss://, az:// or s3:// URI, with the credentials in the environment.
 
     Raises:
         RequestError: the URI or a setting in the environment is malformed.
@@ -207,7 +200,7 @@ def open_remote(uri: str) -> RemoteStore:
     try:
         patience = float(os.environ.get(worker_pod.ENV_STORE_PATIENCE) or PATIENCE)
     except ValueError:
-        raise RequestError(f"{worker_pod.ENV_STORE_PATIENCE} is a number of seconds") from None
+        raise RequestError(f"{worker_pod.ENV_STORE_PATIENCE} must be a number of seconds") from None
     return RemoteStore(address, _service(address), patience)
 
 

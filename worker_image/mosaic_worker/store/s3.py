@@ -1,7 +1,7 @@
-"""S3: the buckets of AWS, Ceph and other servers that speak its protocol.
+"""S3: buckets of AWS, Ceph and other services with its protocol.
 
-Its calls are few and simple, so they are made here: AWS' Python library cannot be installed beside the library of
-Kubernetes, and those that can have no create-only uploads in parts (docs/decisions/0013).
+The few calls are made here, because the Python library of AWS conflicts with that of Kubernetes, and other libraries
+have no create-only uploads in parts (docs/decisions/0013).
 """
 
 import mimetypes
@@ -23,7 +23,7 @@ from mosaic_worker.store.stored import Stored
 UPLOAD = "x-amz-meta-mosaicupload"
 CREATE_ONLY = {"If-None-Match": "*"}
 TIMEOUT = (10, 60)
-"""Seconds to connect, and between two packets of an answer."""
+"""Timeouts to connect, and between two packets of a response, seconds."""
 CREDENTIALS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or a profile, or a role)"
 
 _FAULTS = {
@@ -38,14 +38,14 @@ _FAULTS = {
     "TokenRefreshRequired": Fault.DENIED,
     "XAdminUserNotFound": Fault.DENIED,  # versitygw's InvalidAccessKeyId, with 404
 }
-"""By the service's word for it, where the status alone does not tell."""
+"""By the error code of the service, if the status is not sufficient."""
 
 
 def open_bucket(bucket: str, environment: Mapping[str, str]) -> "S3":
-    """A bucket of the service that the environment names, by default AWS'.
+    """A bucket of the service in the environment, by default AWS.
 
     Raises:
-        RequestError: AWS_ENDPOINT_URL is no URL.
+        RequestError: AWS_ENDPOINT_URL is not a URL.
     """
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
@@ -68,7 +68,7 @@ class S3:
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=16))
 
     def url(self, path: str) -> str:
-        """The URL of an object; of the bucket for none."""
+        """The URL of an object, or of the bucket for an empty path."""
         return object_url(self._url, path)
 
     def put(self, path: str, content: bytes, upload: str) -> None:
@@ -81,12 +81,12 @@ class S3:
         return _text(_xml(answer.content), "UploadId")
 
     def put_part(self, path: str, begun: str, number: int, content: bytes) -> str:
-        """UploadPart; gives its ETag."""
+        """UploadPart; returns the ETag."""
         query = {"partNumber": str(number + 1), "uploadId": begun}
         return str(self._ask("PUT", path, query, body=content).headers["ETag"])
 
-    def commit(self, path: str, begun: str, parts: Sequence[str], upload: str) -> None:  # noqa: ARG002 (begin took it)
-        """CompleteMultipartUpload; a service that cannot do so create-only ignores that it should."""
+    def commit(self, path: str, begun: str, parts: Sequence[str], upload: str) -> None:  # noqa: ARG002 (used in begin)
+        """CompleteMultipartUpload; some services ignore that it is create-only."""
         document = ElementTree.Element("CompleteMultipartUpload")
         for number, tag in enumerate(parts, 1):
             part = ElementTree.SubElement(document, "Part")
@@ -94,7 +94,7 @@ class S3:
             ElementTree.SubElement(part, "ETag").text = tag
         body = ElementTree.tostring(document)
         answer = self._ask("POST", path, {"uploadId": begun}, CREATE_ONLY, body)
-        if _xml(answer.content).tag.endswith("Error"):  # it had said 200 before it was done, and then failed
+        if _xml(answer.content).tag.endswith("Error"):  # it failed after the status 200
             raise ServiceError(Fault.PASSING, "InternalError")
 
     def abort(self, path: str, begun: str) -> None:
@@ -102,7 +102,7 @@ class S3:
         self._ask("DELETE", path, {"uploadId": begun})
 
     def forget_abandoned(self, prefix: str, seconds: float) -> None:
-        """ListMultipartUploads, of which AbortMultipartUpload for old ones; at most 1000 at a time."""
+        """ListMultipartUploads, at most 1000, and AbortMultipartUpload for old ones."""
         listed = _xml(self._ask("GET", "", {"prefix": prefix, "uploads": ""}).content)
         before = datetime.now(UTC) - timedelta(seconds=seconds)
         for found in listed.iterfind("{*}Upload"):
@@ -123,7 +123,7 @@ class S3:
         if answer.status_code == 404:
             _missing(answer)
             return None
-        return b"" if answer.status_code == 416 else answer.content  # 416: it starts behind the end
+        return b"" if answer.status_code == 416 else answer.content  # 416: it starts after the end
 
     def page(self, prefix: str, token: str | None) -> Page:
         """ListObjectsV2."""
@@ -138,7 +138,7 @@ class S3:
     def delete(self, path: str) -> None:
         """DeleteObject."""
         answer = self._ask("DELETE", path, allowed={404})
-        if answer.status_code == 404:  # AWS says 204
+        if answer.status_code == 404:  # AWS returns 204
             _missing(answer)
 
     def _ask(
@@ -150,7 +150,7 @@ class S3:
         body: bytes | None = None,
         allowed: Collection[int] = (),
     ) -> requests.Response:
-        """An answer of 2xx, or of a status that is allowed."""
+        """A response with the status 2xx or an allowed one."""
         url = self.url(path) + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         try:
             answer = self._session.request(
@@ -170,14 +170,14 @@ class S3:
 
 
 def _missing(answer: requests.Response) -> None:
-    """Raise ServiceError when it is not the object that is missing."""
+    """Raise ServiceError unless it is the object that is missing."""
     error = _error(answer)
     if error.code != "NoSuchKey":
         raise error
 
 
 def _error(answer: requests.Response) -> ServiceError:
-    """What an answer that is no success says."""
+    """The error of an unsuccessful response."""
     status = answer.status_code
     try:
         code = fromstring(answer.content, forbid_dtd=True).findtext("{*}Code") or ""
@@ -199,7 +199,7 @@ def _xml(content: bytes) -> ElementTree.Element:
     try:
         return fromstring(content, forbid_dtd=True)  # type: ignore[no-any-return]
     except (ElementTree.ParseError, ValueError):
-        raise ServiceError(Fault.OTHER, "its answer is not S3's") from None
+        raise ServiceError(Fault.OTHER, "its response is not S3") from None
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests signed for S3 by AWS' own library, which also finds the credentials."""
+"""Signs requests for S3 with the library of AWS, which also finds credentials."""
 
 import hashlib
 from typing import cast
@@ -20,16 +20,16 @@ from requests.auth import AuthBase
 from mosaic_worker.store.service import Fault, ServiceError
 
 SEARCH_SECONDS = 30
-"""For the metadata service of a cloud to answer."""
+"""Timeout of the metadata service of a cloud."""
 
 
 def given_credentials(key: str, secret: str, token: str | None) -> AwsCredentialsProvider:
-    """Credentials that do not change: an access key, its secret and, of temporary ones, the session's token."""
+    """Static credentials: an access key, its secret and, for temporary credentials, the session token."""
     return AwsCredentialsProvider.new_static(key, secret, token or None)
 
 
 def found_credentials() -> AwsCredentialsProvider | None:
-    """The credentials that are found where AWS' programs find them; None if there are none."""
+    """The credentials from the default chain of AWS; None if there are none."""
     found = AwsCredentialsProvider.new_default_chain()
     try:
         found.get_credentials().result(SEARCH_SECONDS)
@@ -39,19 +39,19 @@ def found_credentials() -> AwsCredentialsProvider | None:
 
 
 class Signature(AuthBase):
-    """Signs each request, with its body's SHA-256, which the service then verifies.
+    """Signs requests, with the SHA-256 of the body, which the service verifies.
 
-    Credentials are found where AWS' programs find them: variables, profiles, web identity, and the roles of containers
-    and instances, of which the latter are renewed in time.
+    The default chain of AWS finds credentials in variables, profiles, web identity, and roles of containers and
+    instances, and renews them.
     """
 
     def __init__(self, region: str, credentials: AwsCredentialsProvider | None = None) -> None:
-        """Sign for a region, with given credentials or those that are found."""
+        """Sign for a region, with these credentials or the default chain."""
         self._region = region
         self._credentials = credentials or AwsCredentialsProvider.new_default_chain()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the headers that sign a request."""
+        """Add the headers of a signature."""
         named = [(name, value) for name, value in request.headers.items() if name.startswith("x-amz-")]
         headers = HttpHeaders([("Host", urlsplit(request.url).netloc), *named])
         unsigned = HttpRequest(request.method, request.path_url, headers)

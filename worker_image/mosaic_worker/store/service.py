@@ -1,4 +1,4 @@
-"""The calls that a store needs of a service on the network, and the faults that a service reports."""
+"""The interface of services on a network, and their faults."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -8,31 +8,30 @@ from mosaic_worker.store.stored import Stored
 
 
 class Fault(Enum):
-    """Why a service did not do what it was asked."""
+    """Why a call failed."""
 
     EXISTS = auto()
-    """There is an object of that name already."""
+    """The object exists already."""
     LOST = auto()
-    """It does not know the upload: it is finished or aborted already, or its parts were dropped."""
+    """The upload is unknown: it is finished, aborted or deleted."""
     PASSING = auto()
-    """It does not answer, is too busy or broke: the same may succeed in a moment."""
+    """The service does not respond, is too busy or failed; a retry may succeed."""
     DENIED = auto()
-    """It refuses the credentials, or what they may do."""
+    """The credentials are refused, or lack a permission."""
     NO_CREDENTIALS = auto()
-    """None are there to be sent."""
+    """There are no credentials."""
     NO_CONTAINER = auto()
-    """There is no container, bucket or file system of that name."""
+    """The container, bucket or file system does not exist."""
     OTHER = auto()
-    """It says something else."""
+    """Any other fault."""
 
 
 class ServiceError(Exception):
-    """A service did not do what it was asked.
+    """A call failed.
 
     Attributes:
         fault: why.
-        code: the same in the service's own word. Nothing else of an error is kept: texts of errors hold URLs, and these
-            may hold a signature.
+        code: the error code of the service. The text is not kept, because it may contain a URL with a signature.
     """
 
     def __init__(self, fault: Fault, code: str) -> None:
@@ -42,69 +41,69 @@ class ServiceError(Exception):
 
 
 class Head(NamedTuple):
-    """What a service says of one object: its size in bytes, and the upload that made it (see `Service.put`)."""
+    """The size of an object in bytes, and the upload that created it (see `Service`)."""
 
     size: int
     upload: str
 
 
 class Page(NamedTuple):
-    """Some of the objects of a listing, by their paths, and the token that gives the next page; None after the last."""
+    """A page of a list of objects, and the token of the next page; None after the last."""
 
     found: Sequence[Stored]
     following: str | None
 
 
 class Service(Protocol):
-    """The calls that a store is made of, each one request or a few; every one raises ServiceError.
+    """The calls for a store; each raises ServiceError.
 
-    Paths are the objects' full names in the container. `upload` is a name that nobody else has; it is kept with the
-    object, so that a writer who never heard an answer recognises the object as its own.
+    Paths are full names in the container. `upload` is a unique name that is stored with the object, so that a writer
+    that lost the response recognises its object.
     """
 
     credentials: str
-    """Where they are taken from, for people: names of environment variables."""
+    """The environment variables of the credentials, for messages."""
     container: str
-    """The container in the service's own words: `bucket 'mosaics'`."""
+    """The container in the terms of the service: `bucket 'mosaics'`."""
     host: str
-    """Which it asks, with the port where it has one."""
+    """The host of the service, with its port, if any."""
 
     def put(self, path: str, content: bytes, upload: str) -> None:
-        """Create a small object; Fault.EXISTS when there is one."""
+        """Create a small object; Fault.EXISTS if it exists."""
         ...
 
     def begin(self, path: str, upload: str) -> str:
-        """Begin to upload a large object; gives what names it in the next three calls."""
+        """Start the upload of a large object; return its id for the next calls."""
         ...
 
     def put_part(self, path: str, begun: str, number: int, content: bytes) -> str:
-        """Upload a part, counted from 0; gives what names it."""
+        """Upload a part, numbered from 0; return its name."""
         ...
 
     def commit(self, path: str, begun: str, parts: Sequence[str], upload: str) -> None:
-        """Let the object of these parts appear; Fault.EXISTS when there is one."""
+        """Create the object from its parts; Fault.EXISTS if it exists."""
         ...
 
     def abort(self, path: str, begun: str) -> None:
-        """Drop the parts."""
+        """Delete the parts."""
         ...
 
     def forget_abandoned(self, prefix: str, seconds: float) -> None:
-        """Drop the parts of uploads below a prefix that began so long ago and were never finished."""
+        """Delete the parts of unfinished uploads below a prefix that are older than `seconds`."""
         ...
 
     def head(self, path: str) -> Head | None:
-        """What it says of an object; None without one."""
+        """The metadata of an object; None if it does not exist."""
         ...
 
     def get(self, path: str, start: int, stop: int | None) -> bytes | None:
-        """Bytes of an object, as `Store.read` gives them."""
+        """Bytes of an object, as in `Store.read`."""
         ...
 
     def page(self, prefix: str, token: str | None) -> Page:
-        """Objects below a prefix, from its beginning or where a token says."""
+        """A page of the objects below a prefix: the first, or that of a token."""
         ...
 
     def delete(self, path: str) -> None:
-        """Delete an object; one that is not there is deleted already."""
+        """Delete an object, if it exists."""
         ...

@@ -1,17 +1,17 @@
-"""What a store states of an object without reading it."""
+"""The metadata of an object in a store."""
 
 from typing import NamedTuple
 
 ABANDONED_SECONDS = 24 * 3600
-"""After so long without an end, whoever was writing an object is gone."""
+"""An unfinished write is abandoned after this time."""
 
 
 class Stored(NamedTuple):
     """An object.
 
     Attributes:
-        key: its name.
-        modified: when it was written, seconds since 1970, by the store's clock.
+        key: its key.
+        modified: when it was written, seconds since 1970, on the clock of the store.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Work folders that are not needed any more: of a request that is done, and of those that nobody will finish."""
+"""Deletes work folders of finished and abandoned requests."""
 
 from collections import deque
 from collections.abc import Collection
@@ -9,23 +9,23 @@ from mosaic_crds import names
 from mosaic_worker.store import Store
 
 DELETERS = 8
-"""Objects that are deleted at once: in a store over the network each takes a while."""
+"""Objects that are deleted in parallel, because a network store is slow."""
 
 
 def sweep(uid: str, store: Store) -> None:
-    """Delete a request's work folder."""
+    """Delete the work folder of a request."""
     keys = [key for key, _ in store.list(names.work_prefix(uid))]
     with ThreadPoolExecutor(DELETERS) as threads:
         deque(threads.map(store.delete, keys), maxlen=0)
 
 
 def sweep_abandoned(living: Collection[str], before: float, store: Store) -> list[str]:
-    """Delete the work folders of requests that are gone; give their uids.
+    """Delete the work folders of requests that no longer exist. Return their uids.
 
     Args:
-        living: uids of requests whose folders stay.
-        before: seconds since 1970; a folder that changed later stays, because its request may be younger than the list.
-        store: where the folders are.
+        living: uids whose folders are kept.
+        before: seconds since 1970; folders that changed later are kept: their request may be newer than `living`.
+        store: the store.
     """
     changed: dict[str, float] = {}
     for key, modified in store.list(names.WORK_FOLDER):

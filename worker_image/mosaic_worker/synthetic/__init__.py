@@ -1,4 +1,4 @@
-"""Synthetic Sentinel-2 scenes, labelled as such: the offline input of the demo and the samples."""
+"""Writes synthetic Sentinel-2 scenes, labelled as such, for the demo and the samples."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +18,10 @@ from mosaic_worker.synthetic.landscape import Floats, Landscape, cloud_cover, la
 
 CRS = "EPSG:32609"
 CORNER = (600_000, 5_720_000)
-"""Upper left corner of the first scene, in the mountains of British Columbia."""
+"""Upper left corner of the first scene, in British Columbia."""
 FIRST_DAY = datetime(2024, 7, 1, 19, 29, 11, tzinfo=UTC)
 CLOUDS = (0.04, 0.12, 0.25, 0.08, 0.4)
-"""Share of each scene under clouds, in turn."""
+"""Cloud cover of the scenes, repeated."""
 LABEL = "Synthetic scene for tests and demonstrations; not an observation"
 FILES = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08", "swir16": "B11"}
 SCALE, OFFSET, NODATA = 0.0001, -0.1, 0
@@ -34,7 +34,7 @@ COG = {"driver": "COG", "COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BLOCKSIZE": 
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Where and when a scene is, and how much of it is under clouds."""
+    """Name, time, position and cloud cover of a scene."""
 
     name: str
     taken: datetime
@@ -44,16 +44,16 @@ class SceneOptions:
 
 
 def write_scenes(folder: Path, *, count: int = 1, side: int = 2048, seed: int = 0) -> Iterator[Path]:
-    """Write overlapping scenes of one landscape, each later than the one before; the same arguments, the same files.
+    """Write overlapping scenes of a landscape at increasing times. The same arguments result in the same files.
 
     Args:
-        folder: gets a folder S2_SYNTHETIC_n for each.
-        count: how many.
+        folder: the parent of the folders S2_SYNTHETIC_n.
+        count: the number of scenes.
         side: pixels of 10 m; a multiple of 4.
-        seed: of the landscape.
+        seed: the seed of the landscape.
 
     Yields:
-        The path of each scene's STAC Item, item.json, when its files are there.
+        The path of the STAC Item (item.json) of each complete scene.
     """
     ground = landscape(2 * side, seed)
     for number in range(count):
@@ -69,7 +69,7 @@ def write_scenes(folder: Path, *, count: int = 1, side: int = 2048, seed: int = 
 
 
 def _cut(ground: Landscape, options: SceneOptions, side: int) -> Landscape:
-    """The scene's part of the landscape, which goes on from its edges."""
+    """The part of the landscape in a scene; the landscape is periodic."""
     rows = (options.row + np.arange(side)) % len(ground.height)
     columns = (options.column + np.arange(side)) % len(ground.height)
     place = np.ix_(rows, columns)
@@ -99,7 +99,7 @@ def _write_scene(folder: Path, ground: Landscape, options: SceneOptions, side: i
 
 
 def _outside_swath(side: int) -> NDArray[np.bool_]:
-    """The corner that the satellite did not see, as most scenes have one; whole pixels of 20 m."""
+    """The corner outside the swath; whole pixels of 20 m."""
     rows, columns = np.ogrid[0 : side // 2, 0 : side // 2]
     missed = columns < 0.08 * side - 0.35 * rows
     return np.asarray(missed.repeat(2, 0).repeat(2, 1))
@@ -112,7 +112,7 @@ def _halved(values: NDArray[Any]) -> Floats:
 
 
 def _numbers(values: Floats, outside: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Reflectances as a product stores them, with the noise of a sensor."""
+    """Reflectances as stored numbers, with sensor noise."""
     noisy = (values - OFFSET) / SCALE + SENSOR_NOISE * rng.standard_normal(values.shape, dtype=np.float32)
     return np.where(outside, NODATA, np.clip(np.rint(noisy), 1, 65535)).astype(np.uint16)
 
@@ -120,7 +120,7 @@ def _numbers(values: Floats, outside: NDArray[np.bool_], rng: np.random.Generato
 def _classes(
     covers: dict[str, Floats], clouds: Floats, shadows: Floats, outside: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """The scene classification at 20 m, by the numbers of Sentinel-2 Level-2A."""
+    """The scene classification of Sentinel-2 Level-2A at 20 m."""
     found = np.full((clouds.shape[0] // 2, clouds.shape[1] // 2), 4, np.uint8)
     for name, number in (("rock", 5), ("water", 6), ("snow", 11)):
         found[_halved(covers[name]) > 0.5] = number
@@ -133,7 +133,7 @@ def _classes(
 
 
 def _write_files(folder: Path, name: str, layer: tuple[NDArray[Any], Grid]) -> None:
-    """A band as JPEG 2000 without loss and as COG."""
+    """Write a band as lossless JPEG 2000 and as COG."""
     numbers, grid = layer
     profile = {
         "width": grid.width,

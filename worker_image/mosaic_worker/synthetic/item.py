@@ -1,4 +1,4 @@
-"""The STAC Item of a synthetic scene, with assets named as Earth Search names those of Sentinel-2."""
+"""The STAC Item of a synthetic scene, with the asset keys of Earth Search."""
 
 import json
 from datetime import datetime
@@ -12,12 +12,9 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import WGS84, projected_bounds
 
 _ASSETS = {
-    "blue": ("B02", 0.490),
-    "green": ("B03", 0.560),
-    "red": ("B04", 0.665),
-    "nir": ("B08", 0.842),
+    "blue": ("B02", 0.490), "green": ("B03", 0.560), "red": ("B04", 0.665), "nir": ("B08", 0.842),
     "swir16": ("B11", 1.610),
-}
+}  # fmt: skip
 _EXTENSIONS = [
     "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
@@ -26,10 +23,10 @@ _EXTENSIONS = [
 
 
 def write_item(folder: Path, name: str, taken: datetime, grid: Grid, cloud_cover: float, label: str) -> Path:
-    """Write item.json; relative hrefs, so that the folder can be moved."""
+    """Write item.json with relative hrefs, so that the folder can be moved."""
     bounds = projected_bounds(grid.bounds, grid.crs, WGS84)
     if bounds is None:
-        raise ValueError("a sample scene is somewhere on Earth")
+        raise ValueError("a synthetic scene can be projected")
     item = pystac.Item(
         id=name,
         geometry=dict(mapping(box(*bounds))),

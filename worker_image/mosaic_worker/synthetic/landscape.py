@@ -1,4 +1,4 @@
-"""A made-up landscape: mountains, snow, forest, meadows, a lake, and the clouds of each day."""
+"""A synthetic landscape: mountains, snow, forest, meadows, a lake, and clouds."""
 
 from dataclasses import dataclass
 
@@ -16,24 +16,24 @@ REFLECTANCE = {
     "snow": (0.780, 0.770, 0.740, 0.640, 0.070),
     "cloud": (0.620, 0.610, 0.600, 0.620, 0.420),
 }
-"""Typical reflectances of the bands above, as anybody sees them in Sentinel-2 scenes of mountains."""
+"""Typical reflectances of the bands above in Sentinel-2 scenes of mountains."""
 SHORE, TREE_LINE, SNOW_LINE = -1.15, 0.75, 1.05
 """Heights in standard deviations from the mean."""
 SUN = (-0.60, 0.55)
-"""How much a slope to the east and one to the south are lit less and more: the sun is in the south-east."""
+"""Change of light on slopes to the east and to the south: the sun is in the south-east."""
 SHADOW = 0.45
 """Light under a cloud."""
 SHADOW_SHIFT = 0.025
-"""How far a cloud's shadow falls to the north-west, of the side of a scene."""
+"""Offset of cloud shadows to the north-west, of the side of a scene."""
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """A square of ground, its edges fitting each other; (side, side) arrays, rows southwards.
+    """A periodic square of ground; (side, side) arrays, rows to the south.
 
     Attributes:
         height: in standard deviations.
-        texture: what makes one meadow differ from the next, in standard deviations.
+        texture: variation of the ground, in standard deviations.
         light: of the sun on the slopes, about 1.
     """
 
@@ -43,7 +43,7 @@ class Landscape:
 
 
 def landscape(side: int, seed: int) -> Landscape:
-    """The landscape of a seed; the same one for the same arguments."""
+    """The landscape of a seed."""
     rng = np.random.default_rng([seed, 1])
     height = fractal(rng, side, 2.1)
     east, south = np.roll(height, -1, 1) - height, np.roll(height, -1, 0) - height
@@ -52,7 +52,7 @@ def landscape(side: int, seed: int) -> Landscape:
 
 
 def fractal(rng: np.random.Generator, side: int, power: float) -> Floats:
-    """Noise whose spectrum falls with a power of the frequency, as that of real ground does; mean 0, deviation 1."""
+    """Noise whose spectrum falls with a power of the frequency, as for real ground; mean 0, deviation 1."""
     frequencies = np.hypot(np.fft.fftfreq(side)[:, np.newaxis], np.fft.rfftfreq(side)[np.newaxis])
     frequencies[0, 0] = np.inf
     white = np.fft.rfft2(rng.standard_normal((side, side), dtype=np.float32))
@@ -62,7 +62,7 @@ def fractal(rng: np.random.Generator, side: int, power: float) -> Floats:
 
 
 def shares(ground: Landscape) -> dict[str, Floats]:
-    """How much of each pixel is water, forest, meadow, rock and snow; together 1."""
+    """The fractions of water, forest, meadow, rock and snow in each pixel; their sum is 1."""
     snow = _step(ground.height + 0.25 * ground.texture, SNOW_LINE, 0.12)
     rock = _step(ground.height + 0.15 * ground.texture, TREE_LINE, 0.2) * (1 - snow)
     water = 1 - _step(ground.height, SHORE, 0.015)
@@ -72,7 +72,7 @@ def shares(ground: Landscape) -> dict[str, Floats]:
 
 
 def cloud_cover(rng: np.random.Generator, side: int, cover: float) -> tuple[Floats, Floats]:
-    """How opaque the clouds are over each pixel, and how dark their shadow, both 0 to 1, over so much of the scene."""
+    """Opacity of clouds and darkness of their shadows, 0 to 1, for a cloud cover."""
     field = fractal(rng, side, 2.0)
     clouds = _step(field, float(np.quantile(field, 1 - cover)), 0.35) if cover > 0 else np.zeros_like(field)
     shift = max(1, round(SHADOW_SHIFT * side))
@@ -82,7 +82,7 @@ def cloud_cover(rng: np.random.Generator, side: int, cover: float) -> tuple[Floa
 
 
 def reflectances(ground: Landscape, covers: dict[str, Floats], clouds: Floats, shadows: Floats) -> dict[str, Floats]:
-    """The reflectance of each pixel in each band, as a satellite would see it."""
+    """The reflectance of each pixel in each band."""
     lit = ground.light * (1 - (1 - SHADOW) * shadows)
     found = {}
     for number, band in enumerate(BANDS):
@@ -93,7 +93,7 @@ def reflectances(ground: Landscape, covers: dict[str, Floats], clouds: Floats, s
 
 
 def _step(values: Floats, edge: float, width: float) -> Floats:
-    """From 0 below an edge smoothly to 1 above it."""
+    """A smooth step from 0 below an edge to 1 above it."""
     share = np.clip((values - edge) / width + 0.5, 0, 1)
     found: Floats = (share * share * (3 - 2 * share)).astype(np.float32)
     return found

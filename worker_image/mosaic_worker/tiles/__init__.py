@@ -1,1 +1,1 @@
-"""Ranges of tiles, computed and recorded."""
+"""Computes and records ranges of tiles."""

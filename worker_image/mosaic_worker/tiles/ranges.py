@@ -1,4 +1,4 @@
-"""The tiles step: compute the tiles of a range, and write each as a part and then a record."""
+"""The tiles step: computes the tiles of a range, and writes a part and then a record for each."""
 
 from collections.abc import Callable
 
@@ -24,20 +24,19 @@ def compute_range(
 ) -> None:
     """Compute the tiles of a range that have no record yet.
 
-    Safe to interrupt anywhere, to repeat, and to run twice in parallel: a part is named by its content, and the first
-    record of a tile stays. Where unreadable scenes are skipped, tiles that were computed before a scene proved
-    unreadable are computed again without it.
+    It can be interrupted, repeated and run in parallel: parts are named by content, and the first record of a tile
+    wins. If a scene proves unreadable and is skipped, tiles that were computed with it are recomputed.
 
     Args:
         plan: the plan.
-        index: which range.
-        store: where parts and records go.
-        sources: handles to the scenes' files, kept open from tile to tile.
-        on_tile: called with each tile that is done, now or before.
+        index: the range.
+        store: the store for parts and records.
+        sources: the open files of scenes.
+        on_tile: called with each finished tile.
 
     Raises:
-        RequestError: a scene cannot be read, or more than half of them where unreadable ones are skipped.
-        PassingError: a server or the store did not answer.
+        RequestError: a scene cannot be read, or more than half of them if unreadable scenes are skipped.
+        PassingError: a server or the store did not respond.
     """
     start, stop = plan.ranges[index]
     done_without: frozenset[int] | None = None
@@ -49,7 +48,7 @@ def compute_range(
 
 
 def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSources) -> None:
-    """Compute a tile of a range that ends before the tile `stop`, unless it is done."""
+    """Compute a tile, unless it is done; the range ends before the tile `stop`."""
     doubted: int | None = None
     while True:
         unreadable = unreadable_scenes(plan, store)
@@ -61,7 +60,7 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
         except UnreadableSceneError as error:
             if error.number == doubted:
                 note_unreadable(plan, error, store)
-            else:  # a scene is skipped only if it fails twice, the second time opened and fetched again
+            else:  # a scene is skipped if it fails again after it is reopened and fetched again
                 doubted = error.number
                 sources.forget()
             continue
@@ -73,7 +72,7 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
 def make_part(
     plan: Plan, tile: Tile, sources: OpenSources, unreadable: frozenset[int] = frozenset()
 ) -> tuple[bytes, TileRecord]:
-    """Compute a tile without unreadable scenes and encode it: the part's bytes, and the record."""
+    """Compute and encode a tile without unreadable scenes. Return the bytes of the part, and the record."""
     skipped = skipped_in(plan, tile, unreadable)
     pixels = compute_tile(plan, tile, sources, skipped)
     product = len(plan.formula.output_bands)

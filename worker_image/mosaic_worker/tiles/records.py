@@ -1,4 +1,4 @@
-"""Records: a tile is done when its record is in the store, and finalize needs nothing else to find its part."""
+"""Records: a tile is done when its record is in the store. The record leads to the part."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from mosaic_worker.store import Store
 from mosaic_worker.tiles.skipping import skipped_in
 
 READERS = 8
-"""Records that are read in parallel: over the network each takes a while."""
+"""Records that are read in parallel, because a network store is slow."""
 
 
 @dataclass(frozen=True)
 class TileRecord:
-    """A tile is done; all that finalize needs to know of it.
+    """The record of a finished tile, for finalize.
 
     Attributes:
-        plan: digest of the plan it belongs to.
-        code: version of the code that computed it.
-        tile: the tile's index.
-        digest: SHA-256 of the part, which is also in the part's name.
-        levels: where the blocks of each pyramid level are in the part.
-        statistics: of the product's bands.
+        plan: digest of the plan.
+        code: version of the code.
+        tile: index of the tile.
+        digest: SHA-256 of the part, which is also in its name.
+        levels: the levels in the part.
+        statistics: of the bands of the product.
         scenes: 1-based numbers of the scenes that were read.
-        skipped: numbers of the scenes that touch the tile and were not read, because they are unreadable.
+        skipped: numbers of the unreadable scenes that touch the tile.
     """
 
     plan: str
@@ -43,10 +43,10 @@ class TileRecord:
     skipped: tuple[int, ...] = ()
 
     def to_json(self) -> bytes:
-        """The record as it is written in the store.
+        """The record for the store.
 
         Raises:
-            RequestError: it could not be read back, so that the tile would be computed again and again.
+            RequestError: it could not be read back, so the tile would be recomputed forever.
         """
         text = _RECORD.dump_json(self)
         try:
@@ -60,7 +60,7 @@ class TileRecord:
 
     @staticmethod
     def from_json(text: bytes) -> "TileRecord":
-        """The record that was written."""
+        """The record from the store."""
         return _RECORD.validate_json(text)
 
 
@@ -68,7 +68,7 @@ _RECORD = TypeAdapter(TileRecord)
 
 
 def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozenset()) -> dict[int, TileRecord]:
-    """The records of a plan's tiles that are there, by tile; of tiles that were computed without unreadable scenes.
+    """The existing records of a plan, by tile; only of tiles that were computed without unreadable scenes.
 
     Raises:
         RequestError: a record belongs to another plan.
@@ -79,7 +79,7 @@ def read_records(plan: Plan, store: Store, unreadable: frozenset[int] = frozense
 
 
 def read_record(plan: Plan, tile: Tile, store: Store, unreadable: frozenset[int] = frozenset()) -> TileRecord | None:
-    """The record of a tile, if it is done; one that a failure of the machine truncated is deleted.
+    """The record of a tile, if it is done; a truncated record is deleted.
 
     Raises:
         RequestError: it belongs to another plan.

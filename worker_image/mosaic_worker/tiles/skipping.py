@@ -1,10 +1,9 @@
-"""Scenes that prove unreadable while tiles are computed, where the request skips such scenes.
+"""Skips scenes that prove unreadable while tiles are computed, if the request allows it.
 
-The decision holds for the whole mosaic. The worker that finds a scene unreadable writes a note, create-only, and after
-that no worker reads the scene. The key of a tile's record names the unreadable scenes that touch the tile
-(`names.record_key`), so a tile that was computed with such a scene counts as not done, and is repeated without it.
-To leave a scene out can only make tiles read more of the others. So the notes are the same in the end for any division
-and order of the tiles: decision 31 explains why.
+A scene is skipped for the whole mosaic. The worker that finds it unreadable writes a note, create-only, and then no
+worker reads the scene. The key of the record of a tile contains the unreadable scenes that touch the tile
+(`names.record_key`), so a tile that was computed with such a scene is not done, and is recomputed. The notes do not
+depend on the division and order of the tiles: see decision 31.
 """
 
 import json
@@ -20,10 +19,10 @@ from mosaic_worker.store import Store
 
 
 def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:
-    """The numbers of the scenes that are noted as unreadable so far; does not read the store where none are skipped.
+    """The numbers of the unreadable scenes so far.
 
     Raises:
-        RequestError: they are more than half of the request's scenes.
+        RequestError: they are more than half of the scenes of the request.
     """
     if plan.on_unreadable == "fail":
         return frozenset()
@@ -37,12 +36,12 @@ def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:
 
 
 def note_unreadable(plan: Plan, error: UnreadableSceneError, store: Store) -> None:
-    """Note that a scene is unreadable; the first reason stays."""
+    """Note that a scene is unreadable; the first reason wins."""
     store.create(names.unreadable_key(plan.uid, error.number), [json.dumps({"reason": str(error)}).encode()])
 
 
 def reasons(plan: Plan, numbers: frozenset[int], store: Store) -> list[Unreadable]:
-    """The scenes of some numbers, and why they are unreadable."""
+    """The unreadable scenes with reasons, by number."""
     found = []
     for number in sorted(numbers):
         note = store.read(names.unreadable_key(plan.uid, number))
@@ -52,5 +51,5 @@ def reasons(plan: Plan, numbers: frozenset[int], store: Store) -> list[Unreadabl
 
 
 def skipped_in(plan: Plan, tile: Tile, unreadable: frozenset[int]) -> tuple[int, ...]:
-    """The numbers of the unreadable scenes that touch a tile, in order: those that it is computed without."""
+    """The numbers of the unreadable scenes that touch a tile, in order."""
     return tuple(number for number in sorted(unreadable) if plan.scenes[number - 1].touches(tile))

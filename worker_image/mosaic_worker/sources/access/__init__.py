@@ -1,1 +1,1 @@
-"""What a request may make a process open, and the files of this machine that it may."""
+"""What requests may open: the gate, local files, and limits of look-ups."""

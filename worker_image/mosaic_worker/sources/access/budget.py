@@ -1,4 +1,4 @@
-"""Limits of one look-up: time and bytes. It stops there, because a user waits for the result."""
+"""Limits of time and bytes for a look-up that a user waits for."""
 
 import socket
 import threading
@@ -9,27 +9,22 @@ from contextlib import contextmanager, suppress
 from mosaic_crds.errors import PassingError, RequestError
 
 MOST_GUARDED = 128
-"""Connections that are remembered; more than the threads of a look-up use at once."""
+"""Connections that are tracked: more than the threads of a look-up use at the same time."""
 
 
 class BudgetError(RequestError):
-    """A look-up would take more bytes than it may, whichever file it reads next."""
+    """A look-up reads too many bytes; another file does not help."""
 
 
 class Budget:
-    """The time and the bytes of one look-up, whatever threads it uses; `end` stops it before its time.
+    """The time and bytes of a look-up, in all of its threads; `end` stops it early.
 
-    A timeout of a socket begins again with each byte, so that a server which sends one byte a second is never late.
-    At the end every connection is shut down, which wakes the thread that reads from it.
+    A socket timeout restarts with each byte, so a server that sends one byte per second never times out. Therefore all
+    connections are shut down at the end, which wakes the threads that read from them.
     """
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
-        """It begins now.
-
-        Args:
-            seconds: that it may last.
-            most_bytes: of all answers together.
-        """
+        """Start the clock; `most_bytes` limits all responses together."""
         self.seconds, self.most_bytes = seconds, most_bytes
         self._deadline = time.monotonic() + seconds
         self._bytes = 0
@@ -40,48 +35,48 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds until its end; 0 after it."""
+        """Seconds until the end; 0 after it."""
         return 0.0 if self._over.is_set() else max(0.0, self._deadline - time.monotonic())
 
     def remaining(self) -> float:
-        """Seconds until its end.
+        """Seconds until the end.
 
         Raises:
-            PassingError: it has ended.
+            PassingError: the time is over.
         """
         if left := self.left:
             return left
         raise PassingError(f"no answer within {self.seconds:g} seconds")
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not beyond its end.
+        """Wait.
 
         Raises:
-            PassingError: it ends before.
+            PassingError: the time ends first.
         """
         if seconds > self.remaining() or self._over.wait(seconds):
             raise PassingError(f"no answer within {self.seconds:g} seconds")
 
     def take(self, count: int) -> None:
-        """Count bytes of an answer.
+        """Count bytes of a response.
 
         Raises:
             BudgetError: there are too many.
-            PassingError: it has ended.
+            PassingError: the time is over.
         """
         self.remaining()
         with self._changing:
             self._bytes += count
             if self._bytes > self.most_bytes:
-                raise BudgetError(f"more than {self.most_bytes // 2**20} MiB would have to be read; ask for less")
+                raise BudgetError(f"more than {self.most_bytes // 2**20} MiB must be read; request a smaller area")
 
     def guard(self, connection: socket.socket) -> None:
-        """Shut a connection down at the end, whoever wraps it until then.
+        """Shut a connection down at the end.
 
         Raises:
-            PassingError: it has ended.
+            PassingError: the time is over.
         """
-        copy = connection.dup()  # of the descriptor: TLS takes the socket itself away
+        copy = connection.dup()  # TLS detaches the descriptor of the socket itself
         with self._changing:
             self._guarded.append(copy)
             oldest = self._guarded.pop(0) if len(self._guarded) > MOST_GUARDED else None
@@ -93,7 +88,7 @@ class Budget:
 
     @contextmanager
     def ending(self, do: Callable[[], None]) -> Iterator[None]:
-        """Do something at the end, if that comes first."""
+        """Call `do` if the end comes first."""
         with self._changing:
             self._endings.append(do)
         try:
@@ -105,7 +100,7 @@ class Budget:
                 self._endings.remove(do)
 
     def end(self) -> None:
-        """Stop what is under way; it may be called more than once."""
+        """Stop the look-up. It may be called more than once."""
         self._over.set()
         with self._changing:
             guarded, self._guarded = self._guarded, []

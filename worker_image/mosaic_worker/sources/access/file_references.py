@@ -1,17 +1,13 @@
-"""Which file a reference to this machine means: hrefs are URI references, but people also write names as they are."""
+"""The local file that a reference means: a URI reference, or a plain file name."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 
 def decoded(reference: str) -> Iterator[str]:
-    """The paths that a URI reference may mean, the most likely one first, the reference as it is last.
+    """The paths that a URI reference without scheme and host may mean, the most likely first, the literal one last.
 
-    A space in a URI is `%20`, `#` begins a fragment and `?` a query; `+` is a plus. Who writes a file's name as it is
-    means these characters themselves.
-
-    Args:
-        reference: without a scheme and a host.
+    In a URI `%20` is a space, `#` starts a fragment and `?` a query. In a plain file name they are literal.
     """
     path = reference.partition("#")[0].partition("?")[0]
     for text in dict.fromkeys((path, reference)):
@@ -23,13 +19,13 @@ def decoded(reference: str) -> Iterator[str]:
 
 
 def as_written(reference: str) -> Iterator[str]:
-    """The paths that a person may mean by a path: the path as it is, or one that is copied from a URI."""
+    """The paths that a user may mean: the literal path, or one copied from a URI."""
     yield reference
     yield from decoded(reference)
 
 
 def chosen(candidates: Iterator[str], exists: Callable[[str], bool]) -> str:
-    """The first candidate that exists, else the first."""
+    """The first candidate that exists, otherwise the first."""
     found = [path for path in dict.fromkeys(candidates) if path]
     if len(found) == 1:
         return found[0]

@@ -1,8 +1,8 @@
-"""The gate: what a request may make this process open. Every source passes here, and nothing else opens one.
+"""The gate: it decides which files and URLs a request may open. All sources pass through it.
 
-A request is untrusted. GDAL would gladly open a VRT that reads any file, a `/vsicurl/` path or a driver prefix, so
-references are admitted by form and host first; `connections.py` lets each host's addresses pass here before it connects
-to them, and `opening.py` opens with the few drivers that only read the file itself.
+Requests are untrusted. GDAL opens VRTs that read any file, `/vsicurl/` paths and driver prefixes. So the gate checks
+the form and the host of a reference first. `http/pinned_connections.py` asks it about the addresses of each host before
+it connects, and `readers/gdal_opening.py` uses only drivers that read nothing but the file itself.
 """
 
 import os
@@ -23,7 +23,7 @@ STANDARD_PORTS = {"http": 80, "https": 443}
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH = re.compile(r"^file:/(?!/)", re.IGNORECASE)
-"""Of a file: URI without an authority (RFC 8089)."""
+"""The start of a file: URI without an authority (RFC 8089)."""
 _DRIVER_PREFIX = re.compile(r"^[A-Za-z][A-Za-z0-9_]*:")
 _VIRTUAL = re.compile(r"^/+vsi", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -35,12 +35,12 @@ class Gate:
     """What may be read.
 
     Attributes:
-        folder: relative paths start here; None where local files are not to be read at all (in a pod).
-        hosts: host or host:port names that may be asked; `*.example.org` stands for the hosts below it and `*` for any.
-            A host without a port may be asked on 80 and 443, and what only a star admits must have public addresses.
-            None admits every host and port (the user's own machine).
-        below: folders that local files must lie in, links followed; anywhere if None.
-        budget: what may be asked of servers in all, and until when; None where nobody waits for an answer.
+        folder: where relative paths start; None if local files must not be read (in a pod).
+        hosts: allowed names, as host or host:port; `*.example.org` allows all hosts below it, and `*` any host. Without
+            a port, 80 and 443 are allowed. A host that only a star allows must have public addresses. None allows all
+            hosts and ports (the machine of the user).
+        below: the folders that may be read, after symbolic links are resolved; all if None.
+        budget: limits of time and bytes; None for no limits.
     """
 
     folder: Path | None
@@ -49,30 +49,26 @@ class Gate:
     budget: Budget | None = field(default=None, compare=False)
 
     def admit(self, reference: str, where: str, base: str | None = None) -> str:
-        """Give the absolute path or the URL that a reference stands for.
+        """The absolute path or the URL that a reference means.
 
         Args:
-            reference: a path, or a file://, http(s):// or s3:// URI, as it stands in a request or a STAC Item.
-            where: the field that holds it, for the message.
-            base: an admitted path or URL of the document that holds the reference, from which a relative one starts;
-                the gate's folder if None. A document at a URL may only name URLs. In a document a relative reference
-                is a URI reference: `B%2004.tif` is the file `B 04.tif`, unless there is only one of the literal name.
+            reference: a path, or a file://, http(s):// or s3:// URI, from a request or a STAC Item.
+            where: the field of the request, for messages.
+            base: the admitted path or URL of the document with the reference, to resolve a relative reference; if None,
+                the gate's folder. A document at a URL may contain only URLs. In a document, a relative reference is a
+                URI reference: `B%2004.tif` means the file `B 04.tif`, unless only a file of the literal name exists.
 
         Raises:
-            RequestError: the form, scheme, host or port is not admitted.
+            RequestError: its form, scheme, host or port is not allowed.
         """
         if _CONTROL.search(reference) or not reference:
-            raise RequestError(f"{where}: {redacted(reference)!r} is no path or URL")
+            raise _refusal(where, reference, "is not a path or URL")
         reference = _ONE_SLASH.sub("file:///", reference)
         scheme = _SCHEME.match(reference)
         if scheme is None and _DRIVER_PREFIX.match(reference):
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} names a GDAL driver; give the path or URL of the file itself"
-            )
+            raise _refusal(where, reference, "names a GDAL driver; give the path or URL of the file itself")
         if scheme is None and _VIRTUAL.match(reference):
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
-            )
+            raise _refusal(where, reference, _NO_VIRTUAL)
         if scheme is None and base is not None and is_object(base):
             return _admitted_object(reference, where, base)
         if scheme is None and base is not None and is_url(base):
@@ -83,92 +79,74 @@ class Gate:
         kind = scheme.group(1).lower()
         if kind == "file":
             if base is not None and is_url(base):
-                raise RequestError(
-                    f"{where}: {redacted(reference)!r} is a local file, and a document of a server may only name URLs"
-                )
+                raise _refusal(where, reference, "is a local file, and a document on a server may contain only URLs")
             host, slash, path = reference[scheme.end() :].partition("/")
             if host.lower() not in {"", "localhost"} or not slash:
-                raise RequestError(f"{where}: {redacted(reference)!r} names another machine; use file:///path")
+                raise _refusal(where, reference, "is on another machine; use file:///path")
             return self._admit_path(reference, decoded(f"/{path}"), where, base)
         if kind in STANDARD_PORTS:
             return self._admit_url(reference, where)
         if kind == "s3":
             return _admitted_object(reference, where)
-        raise RequestError(
-            f"{where}: {kind}:// in {redacted(reference)!r} cannot be read; use a path, file://, http://, https:// or s3://"
+        raise _refusal(
+            where, reference, f"has the unknown scheme {kind}://; use a path, file://, http://, https:// or s3://"
         )
 
     def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> None:
-        """Refuse a host of which an address is private, unless the host itself is listed.
+        """Check the addresses of a host.
 
         Raises:
-            RequestError: it has a private address.
+            RequestError: one is private, and the host itself is not listed.
         """
         if self.hosts is None or self._is_listed(host, port):
             return
         private = [address for address in addresses if not is_public(address)]
         if private:
-            raise RequestError(f"{host} has the private address {private[0]}, which must be listed to be read")
+            raise RequestError(f"{host} has the private address {private[0]}; list the host itself to allow it")
 
     def admit_opened(self, real: str, path: str) -> None:
-        """Refuse a file that was opened and is outside the folders, whatever links have led to it.
+        """Check an open file, after symbolic links are resolved.
 
         Args:
-            real: where the open file is.
-            path: by which it was opened, for the message.
+            real: its real path.
+            path: the path that was opened, for the message.
 
         Raises:
-            RequestError: it is outside.
+            RequestError: it is outside the folders.
         """
         if self.folder is None:
-            raise RequestError(f"{path!r} is a local file, and only `mosaic run` reads those; give a URL")
+            raise RequestError(f"{path!r} {_NO_LOCAL}")
         if self.below is not None and not self._is_below(Path(real)):
-            raise RequestError(
-                f"{path!r} leads outside the folders that this was started with (`mosaic serve --scenes`)"
-            )
+            raise RequestError(f"{path!r} is outside the folders of `mosaic serve --scenes`")
 
     def _is_below(self, real: Path) -> bool:
         return any(real.is_relative_to(folder.resolve()) for folder in self.below or ())
 
     def _admit_path(self, reference: str, candidates: Iterator[str], where: str, base: str | None) -> str:
-        """The path of a local file.
-
-        Args:
-            reference: as it was given, for messages.
-            candidates: the paths that it may mean, the most likely one first.
-            where: the field that holds it.
-            base: as of `admit`.
-        """
+        """The path of a local file; `candidates` are the paths that the reference may mean, the most likely first."""
         if self.folder is None:
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} is a local file, and only `mosaic run` reads those; give a URL"
-            )
+            raise _refusal(where, reference, _NO_LOCAL)
         folder = Path(base).parent if base is not None else self.folder
         places = (os.path.normpath(folder / _expanded(path)) for path in candidates if not _CONTROL.search(path))
         path = chosen(places, self._may_read)
         if _VIRTUAL.match(path):
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} is a GDAL virtual path; give the path or URL of the file itself"
+            raise _refusal(where, reference, _NO_VIRTUAL)
+        if self.below is None:
+            return path
+        real = Path(path).resolve()
+        if not self._is_below(real):  # checked again when the file is open
+            raise _refusal(
+                where, reference, "is outside the folders of `mosaic serve --scenes FOLDER`; move it or give a URL"
             )
-        return path if self.below is None else self._below(path, reference, where)
+        return str(real)
 
     def _may_read(self, path: str) -> bool:
-        """Whether there is a file or folder that may be read; of others nobody is told whether they exist."""
+        """Whether a path exists and may be read. For other paths nobody learns whether they exist."""
         place = Path(path)
         try:
             return (self.below is None or self._is_below(place.resolve())) and place.exists()
-        except (OSError, RuntimeError):  # too long a name, or links in a circle
+        except (OSError, RuntimeError):  # the name is too long, or links form a circle
             return False
-
-    def _below(self, path: str, reference: str, where: str) -> str:
-        """The file itself, behind all links; `admit_opened` checks it once more when it is opened."""
-        real = Path(path).resolve()
-        if not self._is_below(real):
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} is a local file, and only those in folders that this was started "
-                "with (`mosaic serve --scenes FOLDER`) are read; give a URL"
-            )
-        return str(real)
 
     def _admit_url(self, reference: str, where: str) -> str:
         try:
@@ -177,9 +155,7 @@ class Gate:
         except (ValueError, KeyError):
             host, port = None, 0
         if not host or not _HOST.fullmatch(host) or "@" in parts.netloc:
-            raise RequestError(
-                f"{where}: {redacted(reference)!r} is no URL of the form https://host/path without a user name"
-            )
+            raise _refusal(where, reference, "is not a valid URL; use https://host/path without a user name")
         if self.hosts is None or self._is_listed(host, port):
             return reference
         starred = "*" in self.hosts or any(
@@ -203,8 +179,16 @@ class Gate:
         )
 
 
+_NO_VIRTUAL = "is a GDAL virtual path; give the path or URL of the file itself"
+_NO_LOCAL = "is a local file, which only `mosaic run` reads; give a URL"
+
+
+def _refusal(where: str, reference: str, why: str) -> RequestError:
+    return RequestError(f"{where}: {redacted(reference)!r} {why}")
+
+
 def _expanded(path: str) -> Path:
-    """A path, of which `~` may be the first part; one of a user who is not known is a name like others."""
+    """A path with `~` expanded, if its user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -212,7 +196,7 @@ def _expanded(path: str) -> Path:
 
 
 def _admitted_object(reference: str, where: str, base: str | None = None) -> str:
-    """The name of an object in a bucket; the URL by which it is asked for passes the gate when it is read."""
+    """The name of an S3 object; the gate checks its URL when it is read."""
     try:
         bucket, key = bucket_and_key(reference if base is None else joined(base, reference))
     except RequestError as error:
@@ -221,12 +205,12 @@ def _admitted_object(reference: str, where: str, base: str | None = None) -> str
 
 
 def own_machine(folder: Path) -> Gate:
-    """The gate of the command line: the user's own files, relative to a folder, and any host."""
+    """The gate of the command line: all local files, relative to a folder, and all hosts."""
     return Gate(folder=folder, hosts=None)
 
 
 def own_folders(folders: Sequence[Path]) -> Gate:
-    """The gate of a user's own server: any host, and of local files those in some folders; relative to the first."""
+    """The gate of a server on the machine of the user: all hosts, and local files in some folders."""
     below = tuple(folder.absolute() for folder in folders)
     return Gate(folder=below[0] if below else Path("/"), hosts=None, below=below)
 
@@ -237,7 +221,7 @@ def pod(hosts: str) -> Gate:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """The scheme, host and port of a URL: who gets what is sent there, such as a token."""
+    """The scheme, host and port of a URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname or "", parts.port or STANDARD_PORTS.get(parts.scheme)
@@ -246,14 +230,14 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 
 def is_url(admitted: str) -> bool:
-    """Whether what was admitted is a URL, and no path."""
+    """Whether an admitted reference is a URL, not a path."""
     return _SCHEME.match(admitted) is not None
 
 
 def redacted(reference: str) -> str:
-    """A reference as it may be shown: without user name and password, and without a query, where signatures are.
+    """A reference for messages: without user name, password and query, which may contain a signature.
 
-    A reference without a scheme may be a URL that somebody misspelt; of a path, what looks like a query goes too.
+    A reference without a scheme may be a misspelt URL, so an apparent query of a path is removed too.
     """
     if "://" in reference:
         place = re.split(r"[?#]", reference, maxsplit=1)[0]

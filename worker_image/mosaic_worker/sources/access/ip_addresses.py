@@ -1,4 +1,4 @@
-"""Which IP addresses are public, and which hosts are addresses in other notations."""
+"""Which IP addresses are public, and hosts that are addresses in other notations."""
 
 import ipaddress
 import socket
@@ -6,7 +6,7 @@ import socket
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
-        # IANA IPv4 Special-Purpose Address Registry, with all that is multicast or reserved
+        # IANA IPv4 Special-Purpose Address Registry, multicast and reserved
         "0.0.0.0/8",  # this network
         "10.0.0.0/8",  # private
         "100.64.0.0/10",  # shared by carriers; 100.100.100.200 is the metadata server of Alibaba Cloud
@@ -25,32 +25,28 @@ NOT_PUBLIC = tuple(
         "203.0.113.0/24",  # documentation
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved, and the limited broadcast
-        # public by number, but answered by the cloud that a machine runs in
+        # public numbers that the cloud of the machine answers
         "168.63.129.16/32",  # the host of a virtual machine on Azure (WireServer)
         "161.26.0.0/16",  # services of IBM Cloud
         "166.8.0.0/14",  # services of IBM Cloud
-        # IANA IPv6 Special-Purpose Address Registry, within 2000::/3, of which all public addresses are
+        # IANA IPv6 Special-Purpose Address Registry, within 2000::/3, which has all public addresses
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID, drone identifiers and others
         "2001:db8::/32",  # documentation
         "2620:4f:8000::/48",  # AS112
         "3fff::/20",  # documentation
     )
 )
-"""Networks whose addresses are not on the public internet, or lead to something near whoever connects to them."""
+"""Networks that are not on the public internet, or that reach services near the client."""
 _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an address belongs to the public internet, and leads nowhere else.
+    """Whether an address, IPv4 or IPv6 as getaddrinfo returns it, is on the public internet.
 
-    An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64) is as public as that one, for a gateway would
-    connect to it. Any other one is public in 2000::/3 only: the rest is not given out, or is link-local, site-local
-    (fec0::/10), unique local (fc00::/7, fd00:ec2::254 among it), multicast, a network's own NAT64 (64:ff9b:1::/48) or
-    of segment routing (5f00::/16).
-
-    Args:
-        address: IPv4 or IPv6, as getaddrinfo gives it.
+    An IPv6 address that contains an IPv4 address (mapped, 6to4, NAT64) is as public as that one, because a gateway
+    connects to it. Others are public only in 2000::/3. The rest is unassigned, link-local, site-local (fec0::/10),
+    unique local (fc00::/7 with fd00:ec2::254), multicast, local NAT64 (64:ff9b:1::/48) or segment routing (5f00::/16).
     """
     found = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(found, ipaddress.IPv6Address):
@@ -65,7 +61,7 @@ def is_public(address: str) -> bool:
 
 
 def address_of(host: str) -> str | None:
-    """The address that a host is, if it is one: also 2130706433, 0x7f.1 and 0177.0.0.1, as the C library reads them."""
+    """The IP address that a host name is, if any; also in forms of the C library: 2130706433, 0x7f.1, 0177.0.0.1."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

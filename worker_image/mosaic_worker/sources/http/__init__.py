@@ -1,1 +1,1 @@
-"""Servers: sessions, retries, signatures and files that are read in ranges."""
+"""HTTP: sessions, retries, signatures, and files that are read in ranges."""

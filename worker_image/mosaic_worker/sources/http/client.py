@@ -1,4 +1,4 @@
-"""The client for all servers: small documents and ranges of files. One for each request, thread-safe."""
+"""The HTTP client of a request: small documents and ranges of files."""
 
 import os
 import re
@@ -24,9 +24,9 @@ UNSIGNED = {400, 401, 403, 404, 409}
 
 PARTIAL = 206
 NOT_THERE = 416
-"""What servers answer where a file has none of the bytes that are asked for: it is empty, for example."""
+"""The status if a file has none of the requested bytes, for example because it is empty."""
 MOST_ANSWERS = 64
-"""Of which a range is put together where a server sends less than it is asked for (RFC 9110, 15.3.7)."""
+"""Responses that are joined if a server returns less than the requested range (RFC 9110, 15.3.7)."""
 _CONTENT_RANGE = re.compile(r"bytes[ =]\s*(\d{1,18})\s*-\s*(\d{1,18})\s*/\s*(\d{1,18}|\*)", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{1,18}")
 _WEAK = re.compile(r"W/(?=\")", re.IGNORECASE)
@@ -34,7 +34,7 @@ _WEAK = re.compile(r"W/(?=\")", re.IGNORECASE)
 
 @contextmanager
 def at_field(where: str) -> Iterator[None]:
-    """Prefix the message of an error with the field of the request, or the band of a scene, that causes it."""
+    """Prefix the messages of errors with the field of the request, or the band of a scene."""
     try:
         yield
     except MosaicError as error:
@@ -43,13 +43,13 @@ def at_field(where: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Part:
-    """A range of a file, and what its server says of the whole.
+    """A range of a file.
 
     Attributes:
-        content: the bytes; fewer than were asked for at the end of the file.
-        size: of the file.
-        identity: what changes when the file's content does: its ETag, or size and time. A weak ETag counts as the
-            strong one of the same text (weak comparison, RFC 9110, 8.8.3.2), for a cache may weaken some answers only.
+        content: the bytes; fewer than requested at the end of the file.
+        size: the size of the whole file.
+        identity: the ETag, or size and time: it changes with the content. A weak ETag equals the strong one of the same
+            text (weak comparison, RFC 9110, 8.8.3.2), because a cache may weaken only some responses.
     """
 
     content: bytes
@@ -58,9 +58,9 @@ class Part:
 
 
 class Client:
-    """Calls servers that a gate admits, with the signatures of a signer.
+    """Calls servers that a gate admits, with the signatures of a signer. It is thread-safe.
 
-    Its messages do not name the field of the request; callers add it.
+    Callers add the field of the request to its messages.
     """
 
     def __init__(self, gate: Gate, signer: Signer | None = None, connections: int | None = None) -> None:
@@ -80,14 +80,13 @@ class Client:
         return Buckets(access_from(os.environ, own=self.gate.hosts is None), self.gate, lambda: self.session)
 
     def document(self, href: str) -> bytes:
-        """A small file.
+        """The content of a small file.
 
         Raises:
-            RequestError: it is not there, may not be read, or is no small file.
-            PassingError: the server did not give it.
+            RequestError: it does not exist, cannot be read, or is too large.
+            PassingError: the server did not respond.
         """
-        response = self._get(href, {})
-        return response.content
+        return self._get(href, {}).content
 
     def part(self, href: str, start: int, stop: int, size: int | None = None) -> Part:
         """Bytes [start, stop) of a file.
@@ -96,11 +95,11 @@ class Client:
             href: an admitted, unsigned URL.
             start: the first byte.
             stop: the byte after the last.
-            size: of the file, if it is known, for a server that does not say it.
+            size: the size of the file, if known, for servers that do not return it.
 
         Raises:
-            RequestError: as of a document, the server gives no ranges, or the file changes meanwhile.
-            PassingError: the server did not give it.
+            RequestError: as for `document`; or the server does not support ranges, or the file changes meanwhile.
+            PassingError: the server did not respond.
         """
         found: Part | None = None
         for _ in range(MOST_ANSWERS):
@@ -114,7 +113,7 @@ class Client:
         raise RequestError(f"{redacted(href)} is sent in too many pieces; its server must return the requested ranges")
 
     def _partial(self, href: str, start: int, stop: int, size: int | None) -> Part:
-        """The beginning of a range, as much of it as the server sends at once."""
+        """The beginning of a range: one response of the server."""
         response = self._get(href, {"Range": f"bytes={start}-{stop - 1}"})
         content, headers = response.content, response.headers
         first, last, whole = _place(response) or (-1, -1, -1)
@@ -128,14 +127,10 @@ class Client:
         return Part(content, whole, etag or f"{whole}:{headers.get('Last-Modified', '')}")
 
     def _size(self, href: str, least: int) -> int:
-        """The size of a file whose server does not say it with a range: by its last byte, or as HEAD says.
-
-        Args:
-            href: of the file.
-            least: bytes that it has at least.
+        """The size of a file, at least `least`, if responses with ranges lack it: by its last byte, or by HEAD.
 
         Raises:
-            RequestError: the server does not say.
+            RequestError: the server does not state it.
         """
         with suppress(RequestError):
             place = _place(self._get(href, {"Range": "bytes=-1"}))
@@ -164,7 +159,7 @@ class Client:
 
 
 def _place(response: "requests.Response") -> tuple[int, int, int | None] | None:
-    """The first and last byte in an answer and the size of the file, None if unknown; None if it does not say."""
+    """The first and last byte of a response, and the size of the file, if known; None if the response lacks them."""
     if response.status_code != PARTIAL:
         size = len(response.content)
         return 0, size - 1, size

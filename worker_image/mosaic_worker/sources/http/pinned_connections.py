@@ -1,4 +1,4 @@
-"""Connections to the addresses of a host that were checked, so that a later answer of DNS changes nothing."""
+"""Connections to checked addresses of a host, so later changes in DNS have no effect."""
 
 import socket
 import threading
@@ -16,9 +16,9 @@ from mosaic_worker.sources.access.budget import Budget
 
 CONNECT_SECONDS = 10
 MOST_ADDRESSES = 8
-"""Of a host, that are tried one after the other."""
+"""Addresses of a host that are tried, in order."""
 MOST_RESOLVING = 64
-"""Names that are resolved at the same time. A thread whose answer is no longer needed counts too."""
+"""Names that are resolved at the same time, including abandoned ones."""
 
 Answer = TypeVar("Answer")
 Resolver = Callable[[str, int], Sequence[str]]
@@ -29,13 +29,13 @@ def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host.
 
     Raises:
-        OSError: it has none.
+        OSError: it has no address.
     """
     return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
 def within(seconds: float, resolve: Callable[[], Answer]) -> Answer:
-    """The result of a call that cannot be stopped; after some seconds its thread is left alone.
+    """The result of a call that cannot be stopped; its thread is abandoned after a timeout.
 
     Raises:
         TimeoutError: it takes too long.
@@ -47,7 +47,7 @@ def within(seconds: float, resolve: Callable[[], Answer]) -> Answer:
     def run() -> None:
         try:
             future.set_result(resolve())
-        except BaseException as error:  # whoever waits for it gets it
+        except BaseException as error:  # it is raised in the waiting thread
             future.set_exception(error)
         finally:
             _resolving.release()

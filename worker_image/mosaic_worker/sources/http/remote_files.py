@@ -1,4 +1,4 @@
-"""Files on a server, read in ranges: few requests, each page once, and a limited part of a file in memory."""
+"""Files on a server, read in ranges with few requests; a limited number of pages stays in memory."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -14,22 +14,22 @@ from mosaic_worker.sources.http.client import Client, Part
 
 PAGE = 16 * 2**10
 HEAD = 64 * 2**10
-"""Bytes that are read first: with them most files have told of all that they hold."""
+"""Bytes that are read first; they contain the whole header of most files."""
 GAP = 64 * 2**10
-"""Bytes between two ranges that are read rather than asked around."""
+"""Two ranges with a smaller gap, in bytes, are read together."""
 LARGEST_RANGE = 8 * 2**20
 READ_AHEAD = 2 * 2**20
-"""Bytes that may be read ahead of someone who reads on and on."""
+"""Maximum read-ahead of sequential reads, bytes."""
 MEMORY = 64 * 2**20
-"""Bytes of files that are kept in a process: a constant, whatever the request."""
+"""Bytes of files in the cache of a process: a constant, independent of the request."""
 REQUESTS = 8
-"""At once."""
+"""Parallel requests of a process."""
 
 Pages = dict[int, bytes]
 
 
 class RemoteFiles:
-    """The remote files of a process: one client, one memory, one set of threads."""
+    """The remote files of a process, with one client, one cache and one thread pool."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -41,25 +41,25 @@ class RemoteFiles:
         self._threads: ThreadPoolExecutor | None = None
 
     def get(self, href: str) -> "RemoteFile":
-        """The file of an admitted, unsigned URL; nothing is asked yet."""
+        """The file of an admitted, unsigned URL; no request is sent yet."""
         with self.lock:
             return self._files.setdefault(href, RemoteFile(href, self))
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Those that ask while others compute."""
+        """The threads that send requests in the background."""
         with self.lock:
             self._threads = self._threads or ThreadPoolExecutor(REQUESTS, "ranges")
             return self._threads
 
     def find(self, key: tuple[str, int]) -> bytes | None:
-        """A page that is in memory; under the lock."""
+        """A cached page; the caller holds the lock."""
         if key in self._pages:
             self._pages.move_to_end(key)
         return self._pages.get(key)
 
     def keep(self, href: str, pages: Pages) -> None:
-        """Keep pages, and forget those that were not used for longest; under the lock."""
+        """Cache pages, and drop the least recently used ones; the caller holds the lock."""
         for page, content in pages.items():
             self._bytes += len(content) - len(self._pages.pop((href, page), b""))
             self._pages[href, page] = content
@@ -67,13 +67,13 @@ class RemoteFiles:
             self._bytes -= len(self._pages.popitem(last=False)[1])
 
     def close(self) -> None:
-        """End the threads; what they ask for is not waited for."""
+        """End the threads without waiting for their requests."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class RemoteFile:
-    """One file at a server. Of all answers the first says how large it is and what it is; others must agree."""
+    """A file on a server. The first response determines its size and identity; later responses must agree."""
 
     def __init__(self, href: str, files: RemoteFiles) -> None:
         self.href = href
@@ -89,20 +89,20 @@ class RemoteFile:
 
     @property
     def identity(self) -> str:
-        """What changes when its content does."""
+        """It changes with the content."""
         return self._known()[1]
 
     def _known(self) -> tuple[int, str]:
         if self._said is None:
             self._pages(range(HEAD // PAGE))
-        assert self._said is not None  # noqa: S101 (an answer was read, or an error raised)
+        assert self._said is not None  # noqa: S101 (set by a response, or an error is raised)
         return self._said
 
     def read(self, start: int, count: int) -> bytes:
         """Bytes [start, start + count), fewer at the end of the file.
 
         Raises:
-            MosaicError: see Client.
+            MosaicError: see `Client`.
         """
         stop = min(start + count, self.size)
         if stop <= start:
@@ -113,21 +113,21 @@ class RemoteFile:
         return content[start - first * PAGE : stop - first * PAGE]
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have ranges [start, stop) read in the background; whoever reads them later finds them, or waits for them."""
+        """Read ranges [start, stop) in the background; later reads find them or wait for them."""
         self._load(_pages_of(ranges), self._files.threads)
 
     def fetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have ranges [start, stop) in memory, several at once."""
+        """Read ranges [start, stop) into the cache, in parallel."""
         for future in self._load(_pages_of(ranges), self._files.threads)[1]:
             future.result()
 
     @property
     def name(self) -> str:
-        """How it is called in messages."""
+        """Its name in messages."""
         return redacted(self.href)
 
     def save(self, target: IO[bytes]) -> None:
-        """Write the whole of the file."""
+        """Write the whole file to `target`."""
         starts = range(0, self.size, LARGEST_RANGE)
         for part in self._files.threads.map(lambda start: self._part(start, start + LARGEST_RANGE), starts):
             target.write(part.content)
@@ -141,7 +141,7 @@ class RemoteFile:
     def _load(
         self, wanted: Sequence[int], threads: ThreadPoolExecutor | None, read_on: bool = False
     ) -> tuple[Pages, list[Future[Pages]]]:
-        """What of the wanted pages is in memory, and from where the others will come."""
+        """The wanted pages that are cached, and futures of the others."""
         found, futures, missing = {}, [], []
         files = self._files
         with files.lock:
@@ -166,7 +166,7 @@ class RemoteFile:
         return found, [*dict.fromkeys(futures), *(future for _, future in runs)]
 
     def _read_on(self, missing: list[int]) -> list[int]:
-        """More pages than are missing, the longer somebody reads on and on."""
+        """The missing pages and a read-ahead, which grows while reads are sequential."""
         self._ahead = min(2 * self._ahead, READ_AHEAD) if missing[0] == self._next else PAGE
         last = missing[-1] + self._ahead // PAGE - 1
         if self._said is not None:
@@ -180,28 +180,27 @@ class RemoteFile:
         ]
 
     def _run(self, run: range, future: Future[Pages]) -> None:
-        """Load a run of pages, and let those know who wait for it."""
+        """Load a run of pages and complete its future."""
+        pages: Pages = {}
+        failure: BaseException | None = None
         try:
             content = self._part(run.start * PAGE, run.stop * PAGE).content
             pages = {page: content[(page - run.start) * PAGE :][:PAGE] for page in run}
-        except BaseException as error:  # whoever waits for it gets it
-            outcome: Pages | BaseException = error
-        else:
-            outcome = pages
+        except BaseException as error:  # it is raised in the waiting thread
+            failure = error
         with self._files.lock:
             for page in run:
                 self._files.loading.pop((self.href, page), None)
-            if isinstance(outcome, dict):
-                self._files.keep(self.href, outcome)
-        if isinstance(outcome, dict):
-            future.set_result(outcome)
+            self._files.keep(self.href, pages)
+        if failure is None:
+            future.set_result(pages)
         else:
-            future.set_exception(outcome)
+            future.set_exception(failure)
 
     def _part(self, start: int, stop: int) -> Part:
         size = None if self._said is None else self._said[0]
         client = self._files.client
-        if size is not None and size <= HEAD:  # a server without ranges sends a small file whole, from its beginning
+        if size is not None and size <= HEAD:  # works even with servers that ignore ranges
             whole = client.part(self.href, 0, size, size)
             part = replace(whole, content=whole.content[start:stop])
         else:
@@ -214,12 +213,12 @@ class RemoteFile:
 
 
 def _pages_of(ranges: Iterable[tuple[int, int]]) -> list[int]:
-    """The pages that hold some ranges, in order, each once."""
+    """The pages of some ranges, in order, without duplicates."""
     return sorted({page for start, stop in ranges for page in range(start // PAGE, -(-stop // PAGE))})
 
 
 def _runs(pages: Sequence[int]) -> list[range]:
-    """Pages, in order, as runs of neighbours; small gaps are filled, and no run is too large."""
+    """Sorted pages as runs of limited length; small gaps are filled."""
     runs: list[range] = []
     for page in pages:
         if runs and page - runs[-1].stop <= GAP // PAGE and (page + 1 - runs[-1].start) * PAGE <= LARGEST_RANGE:

@@ -1,4 +1,4 @@
-"""When and how often a request to a server is repeated, and how many connections a host gets."""
+"""When and how often requests to servers are repeated, and the connections per host."""
 
 import email.utils
 import random
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CONNECTIONS = 8
-"""To one host at the same time, unless a source limits them further."""
+"""Maximum connections to one host, unless a source has a lower limit."""
 RETRYABLE = {408, 425, 429} | (set(range(500, 600)) - {501, 505})
 """Status codes that may change when the request is repeated; 501 and 505 mean "not implemented"."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How a request is repeated: the delay doubles each time, and is at least what the server asks for.
+    """How a request is repeated: the delay doubles each time, and is at least as long as the server requests.
 
     Attributes:
-        tries: how often a request is made.
+        tries: the maximum number of attempts.
         first_seconds: the delay before the second try.
-        most_seconds: the sum of all delays; if a server asks for more, the request is given up.
+        most_seconds: the maximum sum of all delays.
     """
 
     tries: int = 5
@@ -28,7 +28,7 @@ class RetryPolicy:
 
 
 def delays(policy: RetryPolicy) -> Callable[[float], float | None]:
-    """A function that returns the delay before the next try, given what the server asks for; None to give up."""
+    """Returns a function: the delay before the next try, given the delay that the server requests; None to give up."""
     tries, waited = 1, 0.0
 
     def delay(server_asks: float) -> float | None:

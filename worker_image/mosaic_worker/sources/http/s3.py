@@ -1,16 +1,16 @@
-"""Objects in S3 buckets, read by https from the endpoint of the bucket, signed where there are credentials.
+"""Reads S3 objects by HTTPS from the endpoint of their bucket, signed if there are credentials.
 
-The environment says how, by the names that AWS' programs and GDAL know:
+Environment variables, as in the tools of AWS and in GDAL:
 
-AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN: credentials. Without any, requests are not signed.
-AWS_REGION or AWS_DEFAULT_REGION: the region of buckets of which none is known; others are learnt from AWS' answers.
-AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL: a service that is not AWS'.
-AWS_REQUEST_PAYER=requester: the account of the credentials pays for what it reads from requester-pays buckets.
-AWS_NO_SIGN_REQUEST=YES: nothing is signed.
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN: credentials; without them requests are not signed.
+AWS_REGION or AWS_DEFAULT_REGION: the default region; the actual region of a bucket comes from the responses of AWS.
+AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL: another service than AWS.
+AWS_REQUEST_PAYER=requester: the account pays for what it reads from requester-pays buckets.
+AWS_NO_SIGN_REQUEST=YES: do not sign.
 
-On a user's own machine these are the user's, and credentials may also be in a profile or come from a role. In a pod and
-in a server for many users the same names are those of the store, which requests must not read with; so there each name
-has the prefix MOSAIC_SOURCES_. Where one of the prefixed names is set, it is these alone that count.
+On the machine of the user, credentials may also come from a profile or a role. In a pod and on a server for many users,
+these variables belong to the store, whose credentials must not be used for sources. There, sources use the same names
+with the prefix MOSAIC_SOURCES_. If any prefixed variable is set, only the prefixed ones count.
 """
 
 import re
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from awscrt.auth import AwsCredentialsProvider
 
 FIRST_REGION = "us-east-1"
-"""Whose endpoint knows the regions of all buckets."""
+"""Its endpoint knows the regions of all buckets."""
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}")
-_TOLD = re.compile(rb"<Region>([a-z0-9-]{1,40})</Region>")
+_REGION_ELEMENT = re.compile(rb"<Region>([a-z0-9-]{1,40})</Region>")
 _CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
-_CREDENTIALS_AT_FAULT = {
+_BAD_CREDENTIALS = {
     b"ExpiredToken", b"InvalidAccessKeyId", b"InvalidToken", b"SignatureDoesNotMatch", b"TokenRefreshRequired"
 }  # fmt: skip
 _TRUE = {"1", "yes", "true", "on"}
@@ -48,12 +48,12 @@ class Access:
     """How buckets are read.
 
     Attributes:
-        key, secret, token: credentials that the environment gives; `key` and `secret` are empty if it gives none.
-        own: whether it is the user's own environment, in which credentials may also be in a profile, or of a role.
-        region: of buckets whose region is not known yet.
-        endpoint: of a service that is not AWS'.
-        requester_pays: whether the account of the credentials pays for what it reads.
-        unsigned: whether nothing is signed.
+        key, secret, token: credentials from the environment; empty if there are none.
+        own: whether this is the machine of the user, where credentials may also come from a profile or a role.
+        region: the default region.
+        endpoint: the URL of another service than AWS.
+        requester_pays: whether the account pays for what it reads.
+        unsigned: whether signing is turned off.
     """
 
     key: str = ""
@@ -67,14 +67,10 @@ class Access:
 
 
 def access_from(environment: Mapping[str, str], *, own: bool) -> Access:
-    """How the environment says that buckets are read.
-
-    Args:
-        environment: of this process.
-        own: whether it is that of the user on the user's own machine.
+    """How buckets are read, from an environment; `own` as in `Access`.
 
     Raises:
-        RequestError: it gives half of the credentials.
+        RequestError: only one of key and secret is set.
     """
     prefixed = {name.removeprefix(PREFIX): value for name, value in environment.items() if name.startswith(PREFIX)}
     own = own and not any(prefixed.values())
@@ -100,44 +96,33 @@ def access_from(environment: Mapping[str, str], *, own: bool) -> Access:
 
 
 class Buckets:
-    """Reads objects; safe to use from several threads."""
+    """Reads objects. It is thread-safe."""
 
     def __init__(self, access: Access, gate: Gate, session: "Callable[[], requests.Session]") -> None:
-        """Ask nothing yet.
-
-        Args:
-            access: how.
-            gate: what may be read; it sees the URL of each request.
-            session: gives what asks.
-        """
+        """Set up without a request; `session` returns the session to use, which passes each URL to the gate."""
         self._access, self._gate, self._session = access, gate, session
         self._regions: dict[str, str] = {}
 
     def ask(self, method: str, name: str, headers: Mapping[str, str]) -> "requests.Response":
-        """An answer of 2xx.
-
-        Args:
-            method: GET or HEAD.
-            name: s3://bucket/key.
-            headers: of the request.
+        """Send GET or HEAD for s3://bucket/key; return a successful response.
 
         Raises:
-            RequestError: there is no such object, or it may not be read.
-            PassingError: the service did not give it.
+            RequestError: the object does not exist, or cannot be read.
+            PassingError: the service did not respond.
         """
         bucket, key = bucket_and_key(name)
         region = self._region(bucket)
         response = self._answer(method, bucket, key, region, headers)
-        told = _told_region(response)
-        if told and told != region:
-            self._regions[bucket] = told
-            response = self._answer(method, bucket, key, told, headers)
+        actual = _actual_region(response)
+        if actual and actual != region:
+            self._regions[bucket] = actual
+            response = self._answer(method, bucket, key, actual, headers)
         if response.ok and not 300 <= response.status_code < 400:
             return response
         raise self._refusal(response, name)
 
     def _region(self, bucket: str) -> str:
-        """The region of a bucket: as AWS told, as the host in the list of allowed ones says, or as is set."""
+        """The region of a bucket: from AWS, from its host in the list of allowed hosts, or the default."""
         if bucket not in self._regions:
             host = re.compile(rf"{re.escape(bucket)}\.s3\.({_REGION.pattern})\.amazonaws\.com(\.cn)?")
             listed = [found[1] for found in map(host.fullmatch, self._gate.hosts or ()) if found]
@@ -147,9 +132,9 @@ class Buckets:
     def _answer(
         self, method: str, bucket: str, key: str, region: str, headers: Mapping[str, str]
     ) -> "requests.Response":
-        """What the endpoint of a bucket answers; a redirect is not followed, so that no other host gets credentials."""
+        """The response of the endpoint of a bucket; redirects are not followed, so no other host gets credentials."""
         from mosaic_worker.store.s3_signing import Signature  # noqa: PLC0415
-        from mosaic_worker.store.service import ServiceError  # noqa: PLC0415 (this and what signs take long to import)
+        from mosaic_worker.store.service import ServiceError  # noqa: PLC0415 (slow to import)
 
         paying = {"x-amz-request-payer": "requester"} if self._credentials and self._access.requester_pays else {}
         auth = Signature(region, self._credentials) if self._credentials else _unsigned
@@ -161,7 +146,7 @@ class Buckets:
 
     @cached_property
     def _credentials(self) -> "AwsCredentialsProvider | None":
-        """What signs requests; None where they are not signed."""
+        """The credentials; None if requests are not signed."""
         if self._access.unsigned:
             return None
         from mosaic_worker.store.s3_signing import found_credentials, given_credentials  # noqa: PLC0415
@@ -171,44 +156,44 @@ class Buckets:
         return found_credentials() if self._access.own else None
 
     def _refusal(self, response: "requests.Response", name: str) -> RequestError | PassingError:
-        """The error for an answer that is no success."""
+        """The error of an unsuccessful response."""
         status = response.status_code
         found = _CODE.search(response.content)
         code = f" ({found[1].decode()})" if found else ""
         place = f" at {urlsplit(self._access.endpoint).netloc}" if self._access.endpoint else ""
-        told = f"the server answered {status}{code} for {redacted(name)}{place}"
+        problem = f"the server answered {status}{code} for {redacted(name)}{place}"
         if status in RETRYABLE:
-            return PassingError(told)
-        return RequestError(f"{told}{self._advice(found[1] if found else b'')}" if status in {400, 401, 403} else told)
+            return PassingError(problem)
+        return RequestError(problem + (self._advice(found[1] if found else b"") if status in {400, 401, 403} else ""))
 
     def _advice(self, code: bytes) -> str:
-        """What may help where an object may not be read; the code is the service's word for why."""
-        if code in _CREDENTIALS_AT_FAULT:
-            return "; the credentials are wrong, or are no longer valid"
+        """What to do if an object cannot be read, by the error code of the service."""
+        if code in _BAD_CREDENTIALS:
+            return "; the credentials are wrong, or have expired"
         prefix = "" if self._access.own else PREFIX
         if self._credentials is None:
             return (
-                f"; the bucket is not public, or there is no such object: {prefix}AWS_ACCESS_KEY_ID and "
-                f"{prefix}AWS_SECRET_ACCESS_KEY of an account that may read it must be in the environment"
+                f"; the bucket is not public, or the object does not exist: set {prefix}AWS_ACCESS_KEY_ID and "
+                f"{prefix}AWS_SECRET_ACCESS_KEY of an account with read access in the environment"
                 + ("" if self._access.own else "; on Kubernetes set sourceBuckets.secretName of the chart")
             )
         if not self._access.requester_pays:
             return (
-                f"; the account may not read it, or the bucket is requester-pays: with {prefix}AWS_REQUEST_PAYER="
+                f"; the account has no read access, or the bucket is requester-pays: with {prefix}AWS_REQUEST_PAYER="
                 "requester the account pays for what it reads"
             )
-        return "; the account may not read it, or there is no such object"
+        return "; the account has no read access, or the object does not exist"
 
 
 def _unsigned(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """Send a request as it is, also where .netrc has a password for the host."""
+    """Send a request unchanged, even if .netrc has a password for the host."""
     return request
 
 
-def _told_region(response: "requests.Response") -> str | None:
-    """The region of the bucket, if the answer is that it is another one."""
+def _actual_region(response: "requests.Response") -> str | None:
+    """The region of the bucket, if the response states that it is another one."""
     if response.ok and not 300 <= response.status_code < 400:
         return None
-    found = _TOLD.search(response.content)
-    told = response.headers.get("x-amz-bucket-region") or (found[1].decode() if found else "")
-    return told if _REGION.fullmatch(told) else None
+    found = _REGION_ELEMENT.search(response.content)
+    region = response.headers.get("x-amz-bucket-region") or (found[1].decode() if found else "")
+    return region if _REGION.fullmatch(region) else None

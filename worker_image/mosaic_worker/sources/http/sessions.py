@@ -37,7 +37,7 @@ LARGEST_ANSWER = 16 * 2**20
 UNCHANGED = {"", "identity", "none", "aws-chunked"}
 """Values of Content-Encoding that leave the bytes as they are. S3 servers return the aws-chunked of an upload."""
 
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below that it logs queries, and so signatures
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # at DEBUG it logs queries with signatures
 
 
 def new_session(
@@ -70,7 +70,7 @@ class _Session(requests.Session):
         self._gate = gate
         self.trust_env = gate.hosts is None
         self.max_redirects = 5
-        self.headers["Accept-Encoding"] = "identity"  # a small answer must not become a large one here
+        self.headers["Accept-Encoding"] = "identity"  # a small response must not expand to a large one
         self.headers["User-Agent"] = f"{DISTRIBUTION}/{version(DISTRIBUTION)}"
         self.cookies = _NoCookies()
 
@@ -78,7 +78,7 @@ class _Session(requests.Session):
         """Check a URL before it is called, also that of a redirect."""
         admitted = self._gate.admit(url, redacted(url))
         if not admitted.lower().startswith(("http://", "https://")):
-            raise RequestError(f"{redacted(url)} is no http:// or https:// URL")
+            raise RequestError(f"{redacted(url)} is not an http:// or https:// URL")
         return super().get_adapter(admitted)
 
     def request(self, method: str, url: str, *arguments: Any, **named: Any) -> requests.Response:  # type: ignore[override]

@@ -1,7 +1,7 @@
 """Signatures in URLs: removed before a URL is stored or shown, and added again when it is called.
 
-A plan, an Item and a message hold hrefs without signatures. Each process puts them on again from what it has at hand:
-those of `source.files` stand in the request, or in the STAC Items that it names; a service signs anew.
+Plans, Items and messages contain URLs without signatures. Each process adds signatures again: those of `source.files`
+are in the request or in its STAC Items, and other sources get new ones from their service.
 """
 
 import re
@@ -16,25 +16,25 @@ from mosaic_crds.times import moment
 from mosaic_worker.sources.access.s3_names import is_object
 
 RENEW_SECONDS = 300
-"""How long before it expires a signature is renewed: longer than any single request takes."""
+"""A signature is renewed this long before it expires: longer than any single request takes."""
 
 _ALWAYS = re.compile(
     r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|sig|signature|policy"
     r"|(access_|auth_|sas_)?token|api[_-]?key|subscription-key",
     re.IGNORECASE,
 )
-"""Parameters that are nothing but signatures and keys: of Amazon (S3, CloudFront), Google, Azure and others."""
+"""Parameters that are always signatures or keys: of Amazon (S3, CloudFront), Google, Azure and others."""
 _BESIDE_A_SIGNATURE = re.compile(
     r"expires|se|st|sp|sv|sr|ss|si|sip|spr|srt|sdd|ses|skoid|sktid|skt|ske|sks|skv|saoid|suoid|scid|rsc[cdelt]",
     re.IGNORECASE,
 )
-"""What goes with `sig` (Azure's shared access signatures) or `signature`; alone, such a name may select a file."""
+"""Parameters that belong to a signature only beside `sig` (Azure) or `signature`; alone they may select a file."""
 
 
 def unsigned(url: str) -> str:
-    """A URL without its signature and its fragment; what else stands in its query may select a file, and stays."""
+    """A URL without signature and fragment. The rest of the query stays, because it may select a file."""
     if is_object(url):
-        return url  # its key is literal: it may have any characters
+        return url  # keys are literal
     parts = urlsplit(url)
     if not parts.query:
         return urlunsplit(parts._replace(fragment=""))
@@ -49,7 +49,7 @@ def unsigned(url: str) -> str:
 
 
 def expiry(url: str) -> float | None:
-    """When a signed URL ends, seconds since 1970, if it says so."""
+    """When a signed URL expires, seconds since 1970; None if unknown."""
     query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
     try:
         for maker in ("amz", "goog"):
@@ -64,7 +64,7 @@ def expiry(url: str) -> float | None:
 
 
 def ends_soon(url: str, clock: Callable[[], float] = time.time) -> bool:
-    """Whether a signed URL is about to end."""
+    """Whether a signed URL is about to expire."""
     ends = expiry(url)
     return ends is not None and ends - clock() < RENEW_SECONDS
 
@@ -74,12 +74,12 @@ def _name(part: str) -> str:
 
 
 class Signer:
-    """Knows how the files of a request's source may be asked for; safe to use from several threads.
+    """Signs the URLs of the files of a source. It is thread-safe.
 
     Attributes:
-        ask: gives URLs signed just now, that of the href it is given among them if it can; kept until they end.
-        always: whether nothing is given without a signature, so that one is asked for first.
-        connections: how many a process may have to one host at once; as many as usual if None.
+        ask: returns newly signed URLs for an href, possibly with others; they are kept until they expire.
+        always: whether the server needs a signature, so that one is requested before the first call.
+        connections: the maximum connections of a process to one host; None for the default.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Signer:
         self._ends: dict[str, float | None] = {}
 
     def take(self, url: str) -> str:
-        """Take the signature off a URL and keep it; give the href that is left."""
+        """Remove and remember the signature of a URL; return the unsigned URL."""
         href = unsigned(url)
         if href != url:
             with self._lock:
@@ -108,7 +108,7 @@ class Signer:
         return href
 
     def sign(self, href: str) -> str:
-        """The URL to ask now for an unsigned href."""
+        """The signed URL of an unsigned one, if it has a signature."""
         with self._lock:
             ends = self._ends.get(href)
             if (ends is not None and ends - self._clock() < RENEW_SECONDS) or (self.always and href not in self._ends):
@@ -116,11 +116,11 @@ class Signer:
             return self._urls.get(href, href)
 
     def renew(self, href: str) -> bool:
-        """Ask for a signature, where there is none or the server refused it; whether there is another now."""
+        """Request a new signature; return whether there is one."""
         with self._lock:
             before = self._urls.get(href)
             for url in self.ask(href):
                 self.take(url)
             if self._urls.get(href) == before:
-                self._ends[href] = None  # there is no other: what is there is used to its end, and the server says so
+                self._ends[href] = None  # the old one is used until the server refuses it
             return self._urls.get(href) != before

@@ -1,1 +1,1 @@
-"""STAC Items as scenes: their bands, masks, calibration, times and footprints."""
+"""STAC Items as scenes: bands, masks, calibration, times and footprints."""

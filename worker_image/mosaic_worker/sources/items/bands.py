@@ -1,7 +1,7 @@
-"""The bands that the assets of a STAC Item hold: what each is called, where it is, and which one a name means.
+"""The bands of the assets of a STAC Item, and which of them a name means.
 
-A band is found by what the Item says of it (`eo:bands`, or `bands` of STAC 1.1), then by its key in the table of its
-satellite, then by other names. An Item that calls B06 `swir16` has no red edge there, whatever B06 is elsewhere.
+The description in the Item counts first (`eo:bands`, or `bands` of STAC 1.1), then the key in the table of the
+satellite, then other names. If an Item calls B06 `swir16`, it is not a red edge, whatever B06 is on other satellites.
 """
 
 import math
@@ -19,7 +19,7 @@ from mosaic_worker.sources.items.platforms import BROADER, Platform
 
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata", "tiles"}
 _PICTURES = {"visual", "tci", "preview", "rendered_preview", "thumbnail", "overview", "browse", "pvi", "l2a_pvi"}
-"""Keys of pictures, which catalogues describe as if they held reflectances; only `assets` of a request uses them."""
+"""Keys of pictures that catalogues describe as reflectances; only `assets` of a request selects them."""
 _DOCUMENTS = ("text/", "application/json", "application/geo+json", "application/xml")
 _KEY = re.compile(r"(?P<stem>.+?)(?:[-_](?P<metres>\d{1,3})m)?(?:[-_.](?:jp2|cog|tiff?))?", re.IGNORECASE)
 _NOTHING: dict[str, Any] = {}
@@ -30,11 +30,11 @@ class AssetBand:
     """A band of an asset.
 
     Attributes:
-        key: of the asset.
+        key: the key of the asset.
         asset: the asset.
-        number: the band's number in the file, from 1; None where the Item does not describe its bands.
-        among: how many bands the asset has, as far as the Item says.
-        described: what `eo:bands` or `bands` says of this band.
+        number: the number of the band in the file, from 1; None if the Item does not describe its bands.
+        among: the number of bands of the asset, according to the Item.
+        described: its entry in `eo:bands` or `bands`.
     """
 
     key: str
@@ -45,25 +45,25 @@ class AssetBand:
 
     @cached_property
     def common(self) -> str | None:
-        """The STAC common name that the Item gives it, if any; another word is no common name."""
+        """Its STAC common name in the Item, if any."""
         given = (self.described.get(name) for name in ("eo:common_name", "common_name"))
         return next((found for name in given if isinstance(name, str) and (found := common_name(name))), None)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """What it is called beside that: the name of the band, and the key of an asset that holds no other."""
+        """Its other names: the name of the band, and the key of an asset with one band."""
         name = self.described.get("name")
         labels = [stem(name)] if isinstance(name, str) and name else []
         return (*labels, stem(self.key)) if self.among == 1 else tuple(labels)
 
     @cached_property
     def identifier(self) -> str | None:
-        """Its id, such as b11, if it is called by one."""
+        """Its id, such as b11, if one of its names is an id."""
         return next((found for label in self.labels if (found := band_id(label))), None)
 
     @cached_property
     def is_jpeg2000(self) -> bool:
-        """Whether it is in a JPEG 2000 file, as Sentinel-2's own files are."""
+        """Whether it is in a JPEG 2000 file, such as the original files of Sentinel-2."""
         media = str(self.asset.media_type or "").lower()
         names = (self.key.lower(), str(self.asset.href).split("?")[0].lower())
         return "jp2" in media or any(name.endswith(("-jp2", "_jp2", ".jp2", ".j2k")) for name in names)
@@ -75,7 +75,7 @@ class AssetBand:
 
     @cached_property
     def metres(self) -> float:
-        """The size of its pixels, as its key or the Item says; infinite if neither does."""
+        """The size of its pixels according to its key or the Item; infinite if unknown."""
         match, fields = _KEY.fullmatch(self.key), self.asset.extra_fields
         if match and match["metres"]:
             return float(match["metres"])
@@ -83,12 +83,12 @@ class AssetBand:
         return next((float(size) for size in sizes if isinstance(size, int | float) and size > 0), math.inf)
 
     def entries(self) -> tuple[Mapping[str, Any], ...]:
-        """Where its numbers may be described: its entry of `raster:bands`, that of `bands`, and the asset's fields."""
+        """What may describe its numbers: its entries in `raster:bands` and `bands`, and the fields of the asset."""
         position, fields = (self.number or 1) - 1, self.asset.extra_fields
         return (*(_entry(_list(fields, name), position) for name in ("raster:bands", "bands")), fields)
 
     def name(self, platform: Platform) -> str | None:
-        """The common name by its labels: a common name, an id of the satellite, or another name for one."""
+        """The common name that its labels mean: a common name, an id of the satellite, or an alias."""
         for label in self.labels:
             found = common_name(label) or platform.bands.get(band_id(label) or "")
             if found:
@@ -96,30 +96,30 @@ class AssetBand:
         return None
 
     def at(self, number: int) -> "AssetBand":
-        """The band of a number in the same asset."""
+        """The band with another number in the same asset."""
         return replace(self, number=number)
 
 
 @lru_cache(REMEMBERED)
 def stem(key: str) -> str:
-    """A key without its resolution and format: B04 of B04_10m, red of red-jp2, QA_PIXEL of QA_PIXEL.TIF."""
+    """A key without resolution and format: B04 for B04_10m, red for red-jp2, QA_PIXEL for QA_PIXEL.TIF."""
     match = _KEY.fullmatch(key)
     return match["stem"] if match else key
 
 
 @lru_cache(REMEMBERED)
 def plain(name: str) -> str:
-    """A key or name as it is compared where nothing else is known of it."""
+    """A key or name in the form for comparisons."""
     return stem(name).lower().replace("-", "_")
 
 
 def roles_of(asset: pystac.Asset) -> frozenset[str]:
-    """The roles of an asset; what is no list of words says nothing."""
+    """The roles of an asset; an invalid list counts as empty."""
     return frozenset(filter(lambda role: isinstance(role, str), asset.roles if isinstance(asset.roles, list) else ()))
 
 
 def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
-    """The bands of an asset; one without a number where the Item does not describe them."""
+    """The bands of an asset; one without a number if the Item does not describe them."""
     fields = asset.extra_fields
     lists = [_list(fields, name) for name in ("bands", "eo:bands")]
     described = [{**newer, **older} for newer, older in zip_longest(*lists, fillvalue=_NOTHING)]
@@ -129,7 +129,7 @@ def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
 
 
 def data_bands(item: pystac.Item) -> Iterator[AssetBand]:
-    """The bands of the assets that hold data."""
+    """The bands of the assets with data."""
     for key, asset in item.assets.items():
         is_document = str(asset.media_type or "").lower().startswith(_DOCUMENTS)
         if not (is_document or _NOT_DATA & roles_of(asset) or plain(key) in _PICTURES):
@@ -137,15 +137,15 @@ def data_bands(item: pystac.Item) -> Iterator[AssetBand]:
 
 
 def best(bands: Sequence[AssetBand], wanted: str, platform: Platform) -> list[AssetBand]:
-    """The bands that a name means, of which one is as good as the others; none if there is none.
+    """The bands that a name means best; several if they are equally good.
 
-    Of several that are called so, that in an asset of its own comes first, then the one whose key says so too, then
-    a GeoTIFF before JPEG 2000, then the finest.
+    Among bands with the name, one in its own asset is preferred, then one whose key has the name too, then GeoTIFF over
+    JPEG 2000, then the finest.
 
     Args:
-        bands: those of an Item.
+        bands: the bands of an Item.
         wanted: a canonical name.
-        platform: the Item's satellite.
+        platform: the satellite of the Item.
     """
     ranked = []
     for band in bands:
@@ -158,7 +158,7 @@ def best(bands: Sequence[AssetBand], wanted: str, platform: Platform) -> list[As
 
 
 def _rank(band: AssetBand, wanted: str, platform: Platform) -> int | None:
-    """How well a band's names say that it is the wanted one, 0 best; None if they do not, or say that it is another."""
+    """How well the names of a band match, 0 best; None if they do not match."""
     lower = wanted.lower()
     if band.common is not None and band.common != lower and wanted not in BROADER.get(band.common, ()):
         return None
@@ -170,13 +170,13 @@ def _rank(band: AssetBand, wanted: str, platform: Platform) -> int | None:
 
 
 def _list(fields: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of objects in a field, each at its place; what is of another kind says nothing."""
+    """The list of objects in a field; entries of other types are replaced by empty ones."""
     found = fields.get(name)
     return [entry if isinstance(entry, dict) else {} for entry in found] if isinstance(found, list) else []
 
 
 def _entry(entries: Sequence[Mapping[str, Any]], position: int) -> Mapping[str, Any]:
-    """The entry of a band; a single one describes all bands of the asset."""
+    """The entry of a band; a single entry describes all bands of the asset."""
     if len(entries) == 1:
         return entries[0]
     return entries[position] if position < len(entries) else {}

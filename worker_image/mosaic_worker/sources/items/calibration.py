@@ -1,8 +1,8 @@
-"""What the numbers of an Item's band mean: scale, offset and nodata, of each band by itself.
+"""Scale, offset and nodata of the bands of an Item.
 
-What the Item says of the band comes first: its entry of `raster:bands`, that of `bands` (STAC 1.1), then the fields of
-its asset. Then comes what the documents of the satellite say of original files of integers (docs/guides/catalogues.md).
-What neither says is left to the file.
+The description of the band in the Item counts first: its entries in `raster:bands` and `bands` (STAC 1.1), then the
+fields of its asset. Next are the specifications of the satellite, for original files of integers
+(docs/guides/catalogues.md), and then the file itself.
 """
 
 import math
@@ -19,7 +19,7 @@ from mosaic_worker.sources.items.platforms import HLS_L30, HLS_S30, LANDSAT_4_7,
 from mosaic_worker.sources.readers.nodata import held
 
 Stated = tuple[float | None, float | None, float | None]
-"""Scale, offset and nodata; None where nothing is known."""
+"""Scale, offset and nodata; None if unknown."""
 REFLECTANCES = {
     "coastal", "blue", "green", "green05", "yellow", "red", "rededge", "rededge071", "rededge075", "rededge078",
     "nir", "nir08", "nir09", "cirrus", "pan", "swir16", "swir22",
@@ -28,11 +28,11 @@ REFLECTANCES = {
 _LANDSAT_LAYERS = {
     "atran": 0.0001, "emis": 0.0001, "emsd": 0.0001, "drad": 0.001, "trad": 0.001, "urad": 0.001, "cdist": 0.01,
 }  # fmt: skip
-"""Scales of the layers beside surface temperature in Collection 2 Level-2; their nodata number is -9999 (LSDS-1619)."""
+"""Scales of the layers of surface temperature in Collection 2 Level-2; their nodata value is -9999 (LSDS-1619)."""
 _OTHERS = {
     "scl", "aot", "wvp", "cld", "snw", "cloud", "snow", "fmask", "saa", "sza", "vaa", "vza", *_LANDSAT_LAYERS,
 }  # fmt: skip
-"""Layers that are no bands of light, whatever a request calls them."""
+"""Layers that are not spectral bands, whatever a request calls them."""
 _OPTICAL_LANDSAT = REFLECTANCES - {"pan", "cirrus"}
 BASELINE_WITH_OFFSET = 4.0
 """BOA_ADD_OFFSET and RADIO_ADD_OFFSET are -1000 since processing baseline 04.00 (25 January 2022)."""
@@ -49,7 +49,7 @@ _LANDSAT_LEVEL_2 = re.compile(r"^l[coet]0[4-9]_l2s[pr]_.*_02_")
 
 @dataclass(frozen=True)
 class Numbers:
-    """value = scale x number + offset, and which number means "no data"."""
+    """value = scale x number + offset, and the number that means "no data"."""
 
     scale: float
     offset: float = 0.0
@@ -71,22 +71,22 @@ HLS_REFLECTANCE, HLS_TEMPERATURE, HLS_ANGLE = (
 
 
 def stated(item: pystac.Item, band: AssetBand, wanted: str, platform: Platform, dtype: str, where: str) -> Stated:
-    """Scale, offset and nodata of a band, as the Item and the satellite's documents state them.
+    """Scale, offset and nodata of a band, from the Item and the specifications of the satellite.
 
     Args:
         item: the Item.
         band: one of its bands.
-        wanted: the canonical name that led to it, which counts where nothing else says what it is.
-        platform: the Item's satellite.
-        dtype: numpy's name of the type of the stored numbers.
+        wanted: the requested canonical name, which counts if nothing else identifies the band.
+        platform: the satellite of the Item.
+        dtype: the stored type, as a numpy name.
         where: the field of the request that names the Item.
 
     Raises:
-        RequestError: the Item states something that is no number.
+        RequestError: a value in the Item is not a number.
     """
     scale = _first(item, band, ("scale", "raster:scale"), where)
     if scale == 0:
-        raise RequestError(f"{where}: scale of {item.id} is 0, which makes all numbers of asset {band.key} the same")
+        raise RequestError(f"{where}: scale of asset {band.key} of {item.id} is 0; it must be another number")
     offset = _first(item, band, ("offset", "raster:offset"), where)
     nodata = _first(item, band, ("nodata",), where)
     name = _meaning(band, wanted, platform)
@@ -101,10 +101,10 @@ def stated(item: pystac.Item, band: AssetBand, wanted: str, platform: Platform, 
 
 
 def number_of(value: object, name: str, item: pystac.Item, where: str) -> float:
-    """A number that an Item states; nodata may be "nan" or "inf", as JSON has no other way to write these.
+    """A number in an Item; nodata may be "nan" or "inf", which JSON cannot express otherwise.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it is not a number.
     """
     try:
         number = float(str(value))
@@ -112,7 +112,7 @@ def number_of(value: object, name: str, item: pystac.Item, where: str) -> float:
     except ValueError:
         allowed = False
     if not allowed:
-        raise RequestError(f"{where}: {name} of {item.id} is {str(value)[:80]!r}, which is no number")
+        raise RequestError(f"{where}: {name} of {item.id} is {str(value)[:80]!r}, not a number")
     return number
 
 
@@ -125,20 +125,20 @@ def _first(item: pystac.Item, band: AssetBand, names: tuple[str, ...], where: st
 
 
 def _meaning(band: AssetBand, wanted: str, platform: Platform) -> str:
-    """What a band is: by the Item, by its key, else by the name that led to it."""
+    """What a band is: from the Item, from its key, otherwise from the requested name."""
     plainly = (plain(label).removeprefix("st_") for label in band.labels)
     layer = next((label for label in plainly if label in _OTHERS), None)
     return band.common or layer or band.name(platform) or wanted
 
 
 def _is_original(dtype: str) -> bool:
-    """Whether numbers may be those of an original product: these are integers, and pictures are of 8 bits."""
+    """Whether numbers may be from an original product, which has integers; 8 bits are pictures."""
     kind = np.dtype(dtype)
     return kind.kind in "iu" and kind.itemsize > 1
 
 
 def _known(item: pystac.Item, name: str, platform: Platform, where: str) -> Numbers | None:
-    """What the documents of a satellite say of a band of an original product."""
+    """The specification of a band of an original product."""
     if platform.name in {HLS_S30.name, HLS_L30.name}:
         return _known_hls(name)
     if platform.name in {LANDSAT_8_9.name, LANDSAT_4_7.name} and _is_landsat_level_2(item):
@@ -168,7 +168,7 @@ def _known_hls(name: str) -> Numbers | None:
 
 
 def _baseline(item: pystac.Item, where: str) -> float | None:
-    """The processing baseline of a Sentinel-2 product: of a property, or of the name of the product or its datatake."""
+    """The processing baseline of a Sentinel-2 product, from a property or the name of the product or its datatake."""
     properties: dict[str, Any] = item.properties
     for name in _BASELINE:
         value = properties.get(name)
@@ -182,7 +182,7 @@ def _baseline(item: pystac.Item, where: str) -> float | None:
         found = _PRODUCT.match(str(product))
         if found:
             return _as_number(found)
-    version = str(properties.get("processing:version"))  # may also be that of a program
+    version = str(properties.get("processing:version"))  # may also be the version of a program
     return float(version) if re.fullmatch(r"\d{2}\.\d{2}", version) else None
 
 
@@ -191,12 +191,12 @@ def _as_number(found: re.Match[str]) -> float:
 
 
 def _is_applied(item: pystac.Item) -> bool:
-    """Whether Earth Search has subtracted the offset from its own GeoTIFFs, as it says for the Item as a whole."""
+    """Whether Earth Search has already subtracted the offset in its GeoTIFFs, as the Item states."""
     return any(str(item.properties.get(name)).lower() == "true" for name in _APPLIED)
 
 
 def _is_landsat_level_2(item: pystac.Item) -> bool:
-    """Whether it is of Collection 2 Level-2; the ids of USGS say so, and the properties of others."""
+    """Whether it is Collection 2 Level-2, by the id (USGS) or by properties (others)."""
     if _LANDSAT_LEVEL_2.match(str(item.id).lower()):
         return True
     level, collection = (item.properties.get(f"landsat:{name}") for name in ("correction", "collection_number"))

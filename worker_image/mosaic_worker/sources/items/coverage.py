@@ -1,7 +1,7 @@
-"""How much of an area scenes cover: by what Items draw, which is for notes only, and by where their files are.
+"""How much of an area scenes cover, by the footprints of Items and the bounds of files.
 
-What an Item draws may be wrong: the whole cell where half of it is empty, or half the world where it crosses the
-antimeridian. So no scene is left out because of it.
+Footprints are only used for notes, because they can be wrong: a whole cell of which half is empty, or half the world
+for a scene at the antimeridian. So no scene is skipped because of its footprint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import WGS84, projected_bounds
 
 GAP_PERCENT = 0.5
-"""Of the area; a smaller gap is what roughly drawn footprints leave."""
+"""Of the area; rough footprints leave smaller gaps."""
 MARGIN = 0.05
 """Of the width and height of the box around a file."""
 WIDEST = 180
-"""Degrees; a footprint that is wider was mangled at the antimeridian, or says nothing."""
+"""Degrees; wider footprints are wrong, usually at the antimeridian."""
 
 
 def footprint(geometry: Mapping[str, Any] | None) -> BaseGeometry | None:
-    """What an Item draws, in degrees; None if it draws nothing, or nothing that can be true."""
+    """The footprint of an Item, in degrees; None if it is missing or cannot be right."""
     if not geometry:
         return None
     try:
@@ -38,15 +38,15 @@ def footprint(geometry: Mapping[str, Any] | None) -> BaseGeometry | None:
 
 
 def file_bounds(grid: Grid) -> BaseGeometry | None:
-    """The box around a file in degrees; None if that is not known."""
+    """The bounding box of a file in degrees; None if unknown."""
     bounds = projected_bounds(grid.bounds, grid.crs, WGS84)
     return None if bounds is None else box(*bounds)
 
 
 def touches(place: BaseGeometry | None, area: BaseGeometry) -> bool:
-    """Whether a place may touch an area, both in degrees; a place that is not known may.
+    """Whether a place may touch an area, both in degrees; an unknown place may.
 
-    The box around a file is known by points of its edges, so it is taken somewhat larger; the plan looks again.
+    The box of a file is computed from points on its edges, so it is enlarged; the plan checks again.
     """
     if place is None:
         return True
@@ -54,19 +54,19 @@ def touches(place: BaseGeometry | None, area: BaseGeometry) -> bool:
 
 
 def covered(drawn: BaseGeometry | None, file: BaseGeometry | None, area: BaseGeometry) -> BaseGeometry | None:
-    """The part of an area that a scene covers as far as is known: what is drawn, within the file; None if unknown."""
+    """The part of an area that a scene covers: the footprint within the file; None if unknown."""
     place = drawn if file is None else file
     if drawn is not None and file is not None:
         within = shapely.union_all(_turned(drawn, file)).intersection(file)
-        place = within if within.area > 0 else file  # what is drawn beside the file is wrong
+        place = within if within.area > 0 else file  # a footprint outside the file is wrong
     return None if place is None else shapely.union_all(_turned(place, area)).intersection(area)
 
 
 def gap(parts: Sequence[BaseGeometry | None], area: BaseGeometry) -> str | None:
-    """What to tell a user of the part of the area that no scene covers, if there is one.
+    """A note on the part of an area that no scene covers, if any.
 
     Args:
-        parts: what each scene covers of the area.
+        parts: the part that each scene covers.
         area: in degrees, unwrapped.
     """
     known = [part for part in parts if part is not None]
@@ -75,11 +75,11 @@ def gap(parts: Sequence[BaseGeometry | None], area: BaseGeometry) -> str | None:
     missing = 100 * (1 - shapely.union_all(known).area / area.area)
     if missing < GAP_PERCENT:
         return None
-    return f"the scenes that were found cover {100 - missing:.0f} % of the area; more dates may cover the rest"
+    return f"the scenes cover {100 - missing:.0f} % of the area; more dates may cover the rest"
 
 
 def _turned(place: BaseGeometry, area: BaseGeometry) -> list[BaseGeometry]:
-    """A place with longitudes as the area has them, which pass 180 across the antimeridian; empty if it is apart."""
+    """A place moved by whole turns to the longitudes of an area; empty if they are apart."""
     west, _, east, _ = area.bounds
     left, _, right, _ = place.bounds
     turns = (turn for turn in (-720, -360, 0, 360, 720) if left + turn <= east and right + turn >= west)

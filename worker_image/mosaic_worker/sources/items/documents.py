@@ -1,4 +1,4 @@
-"""Documents that hold STAC Items: one, an ItemCollection, or one in each line. And why a document holds none."""
+"""STAC Items in a document: one Item, an ItemCollection, or an Item per line; and why a document is not an Item."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,24 +9,24 @@ from mosaic_crds.times import moment
 MOST_SHOWN = 40
 """Characters of a value in a message."""
 _BLANK = " \t\r\n\x1e"
-"""Around a text in a sequence of them (RFC 8142)."""
+"""Separators in a sequence of JSON texts (RFC 8142)."""
 _GEOMETRIES = {
     "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",
 }  # fmt: skip
 
 
 def documents_in(text: str, name: str) -> list[tuple[str, Any]]:
-    """What a text holds that may be Items: the text, the features of a FeatureCollection, or each line of several.
+    """The possible Items in a text: the text itself, the features of a FeatureCollection, or one per line.
 
     Args:
-        text: JSON, or a JSON object in each line.
-        name: how the document is called in messages.
+        text: JSON, or a JSON object per line.
+        name: the name of the document in messages.
 
     Returns:
-        the name of each value for messages, and the value.
+        The name of each value in messages, and the value.
 
     Raises:
-        RequestError: it is no JSON.
+        RequestError: it is not JSON.
     """
     text = text.removeprefix("\ufeff")
     lines = [(number, line.strip(_BLANK)) for number, line in enumerate(text.split("\n"), 1)]
@@ -42,15 +42,15 @@ def documents_in(text: str, name: str) -> list[tuple[str, Any]]:
 
 
 def looks_like_item(document: Any) -> bool:
-    """Whether a value, read from JSON, is meant to be an Item, and no other GeoJSON."""
+    """Whether a JSON value is meant as an Item, not as other GeoJSON."""
     return isinstance(document, dict) and document.get("type") == "Feature" and "stac_version" in document
 
 
 def why_no_item(document: Any) -> str:
-    """What keeps a value from being a STAC Item: the first fault that is found, with the name of its field."""
+    """The first reason why a JSON value is not a STAC Item, with the name of the field."""
     if not isinstance(document, dict):
         return f"it is {_kind(document)}"
-    return next(_faults(document), "its fields are not those of one")
+    return next(_faults(document), "it lacks fields of an Item")
 
 
 def _faults(document: dict[str, Any]) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _faults(document: dict[str, Any]) -> Iterator[str]:
     if kind in {"Collection", "Catalog"}:
         yield f"it is a STAC {kind}; give one of its Items"
     elif kind == "FeatureCollection":
-        yield "it is a FeatureCollection without features, or in a place where one Item belongs"
+        yield "it is a FeatureCollection, and empty or in the place of an Item"
     elif isinstance(kind, str) and kind in _GEOMETRIES:
         yield f"it is a GeoJSON {kind}"
     elif kind != "Feature":
@@ -97,10 +97,10 @@ def _part_faults(document: dict[str, Any]) -> Iterator[str]:
     else:
         for number, link in enumerate(links):
             if not isinstance(link, dict) or not all(isinstance(link.get(name), str) for name in ("rel", "href")):
-                yield f"links[{number}] is no object with rel and href"
+                yield f"links[{number}] is not an object with rel and href"
     extensions = document.get("stac_extensions")
     if extensions is not None and not (isinstance(extensions, list) and all(isinstance(e, str) for e in extensions)):
-        yield "stac_extensions is no list of texts"
+        yield "stac_extensions is not a list of texts"
 
 
 def _not(field: str, value: object, wanted: str) -> str:
@@ -111,7 +111,7 @@ def _not(field: str, value: object, wanted: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """What a value of JSON is called."""
+    """What a JSON value is, in words."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which band of a file is meant, where its STAC Item does not describe them."""
+"""Selects a band of a file whose STAC Item does not describe its bands."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from mosaic_worker.sources.readers.raster import BandInfo
 
 
 def number_in_file(bands: Sequence[BandInfo], wanted: str, platform: Platform, where: str) -> int:
-    """The number of a band, from 1: the only one beside alpha, else the one that the file itself calls so.
+    """The number of a band, from 1: the only one except alpha, or the one with this name in the file.
 
     Args:
-        bands: those of the file.
+        bands: the bands of the file.
         wanted: the canonical name of the band.
-        platform: the satellite that it is of.
+        platform: the satellite.
         where: the field that names the file.
 
     Raises:
-        RequestError: there are several, and the file does not call one so.
+        RequestError: there are several, and none or more than one has this name.
     """
     if len(bands) == 1:
         return 1
@@ -31,11 +31,11 @@ def number_in_file(bands: Sequence[BandInfo], wanted: str, platform: Platform, w
         if len(found) == 1:
             return found[0]
     raise RequestError(
-        f"{where} has {len(data)} bands, and neither the Item nor the file says which of them is {wanted}; list the "
-        "scene's files under bands, with the number of each band"
+        f"{where} has {len(data)} bands, and neither the Item nor the file states which one is {wanted}; list the "
+        "files of the scene in bands, with the number of each band"
     )
 
 
 def _meanings(name: str | None, platform: Platform) -> set[str | None]:
-    """What a file's own word for a band may mean."""
+    """What the name of a band in a file may mean."""
     return {name, common_name(name), platform.bands.get(band_id(name) or "")} if name else set()

@@ -1,4 +1,4 @@
-"""A STAC Item as a scene: what it says of itself, and the files of its bands and its mask."""
+"""A STAC Item as a scene: its metadata, and the files of its bands and its mask."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,19 +27,19 @@ from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
 
 CLOUD_COVER = "eo:cloud_cover"
-"""The property that says how much of a scene is under cloud, percent."""
+"""The property with the cloud cover, percent."""
 
 
 @dataclass(frozen=True)
 class StacItem:
-    """An Item that was read, and how its assets are reached.
+    """An Item, and how to reach its assets.
 
     Attributes:
         item: the Item.
-        place: its own admitted path or URL, from which relative hrefs start.
+        place: its admitted path or URL, the base of relative hrefs.
         where: the field of the request that names it.
         gate: what may be read.
-        assets: keys of assets by canonical band names, or by "mask", where they are not to be found by these.
+        assets: keys of assets by canonical band name or "mask", as in the request.
     """
 
     item: pystac.Item
@@ -55,12 +55,12 @@ class StacItem:
 
     @property
     def datetime(self) -> datetime | None:
-        """The Item's datetime, or the start of its interval."""
+        """The datetime of the Item, or the start of its interval."""
         return self.item.datetime or self.item.common_metadata.start_datetime
 
     @property
     def cloud_cover(self) -> float | None:
-        """Percent of the scene under cloud, if the Item says."""
+        """The cloud cover in percent, if the Item states it."""
         cover = self.item.properties.get(CLOUD_COVER)
         return None if cover is None else number_of(cover, CLOUD_COVER, self.item, self.where)
 
@@ -70,10 +70,10 @@ class StacItem:
         return Layers(self.item, self.where, self.assets)
 
     def band(self, name: str, headers: Headers) -> Band:
-        """The band of a canonical common name, or the one that stands in for it.
+        """The band of a canonical common name, or its replacement.
 
         Raises:
-            RequestError: the Item has no such band, or has several of which none is to be preferred.
+            RequestError: the Item has no such band, or several equally good ones.
         """
         found = self.layers.band(name)
         where = self._field(found)
@@ -94,21 +94,21 @@ class StacItem:
         return self._admitted(found.asset, self._field(found))
 
     def mask(self) -> tuple[str, int, MaskValues]:
-        """The admitted path or URL of the mask layer, its number in the file, and what its numbers mean.
+        """The admitted path or URL of the mask, its band number in the file, and its encoding.
 
         Raises:
-            RequestError: the Item has none, or nothing says what its numbers mean.
+            RequestError: the Item has no mask, or its encoding is unknown.
         """
         found = self.layers.mask
         if found.values is None:
             raise RequestError(
-                f"{self.layers.map_field}.{MASK}: nothing says which numbers of asset {found.band.key} of {self.id} "
-                "are clouds; name a layer of classes, or list the scene's files with a mask and its values"
+                f"{self.layers.map_field}.{MASK}: the encoding of asset {found.band.key} of {self.id} is unknown; "
+                "name a layer of classes, or list the files of the scene with a mask and its values"
             )
         return self._admitted(found.band.asset, self._field(found.band)), found.band.number or 1, found.values
 
     def signed_hrefs(self) -> Iterator[str]:
-        """The URLs of its assets that carry a signature."""
+        """The signed URLs of its assets."""
         for key, asset in self.item.assets.items():
             href = _readable(asset)
             if is_url(href) and unsigned(href) != href:
@@ -125,28 +125,28 @@ class StacItem:
 def read_items(
     admitted: str, where: str, client: Client, on_unreadable: OnUnreadable = "fail"
 ) -> list[StacItem | Unreadable]:
-    """Read a STAC Item, or the Items of an ItemCollection, or of a file with one in each line.
+    """Read a STAC Item, or the Items of an ItemCollection or of a file with an Item per line.
 
     Args:
         admitted: a path or URL.
         where: the field of the request that names it.
-        client: what reads it, and its assets.
-        on_unreadable: whether it is an error that one of several is no STAC Item, or has no assets.
+        client: reads it and its assets.
+        on_unreadable: whether an invalid Item is an error.
 
     Raises:
-        RequestError: there are none, or one is no STAC Item or has no assets.
-        PassingError: the server did not give it.
+        RequestError: there are no Items, or one is invalid or has no assets.
+        PassingError: the server did not respond.
     """
     place = client.signer.take(admitted) if is_url(admitted) else admitted
     name = f"{where}: {redacted(place)}"
     documents = documents_in(read_document(place, where, client), name)
     if not documents:
-        raise RequestError(f"{name} is a FeatureCollection without features, and so without STAC Items")
+        raise RequestError(f"{name} is an empty FeatureCollection; it must contain STAC Items")
 
     def read(each: str, document: Any) -> StacItem:
         item = _item_of(document, each, place, where, client)
         if not item.item.assets:
-            raise RequestError(f"{each} is a STAC Item without assets, so it names no files")
+            raise RequestError(f"{each} is a STAC Item without assets, so it has no files")
         return item
 
     return [
@@ -156,22 +156,22 @@ def read_items(
 
 
 def _name_of(document: Any, name: str) -> str:
-    """The id of what may be no Item; what it is called in messages if it has none."""
+    """The id of a possible Item, otherwise its name in messages."""
     found = document.get("id") if isinstance(document, dict) else None
     return found if isinstance(found, str) else name
 
 
 def item_of(document: str | dict[str, Any], place: str, where: str, client: Client) -> StacItem:
-    """A STAC Item in a text or a document.
+    """Parse a STAC Item.
 
     Args:
-        document: the Item; a text, or what `parse_json` made of one.
-        place: where it was read.
+        document: JSON text, or the parsed value.
+        place: its path or URL.
         where: the field of the request that names it.
-        client: what reads its assets.
+        client: reads its assets.
 
     Raises:
-        RequestError: it is no STAC Item.
+        RequestError: it is not a STAC Item.
     """
     name = f"{where}: {redacted(place)}"
     parsed = parse_json(document, name) if isinstance(document, str) else document
@@ -179,7 +179,7 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
 
 
 def _item_of(document: Any, name: str, place: str, where: str, client: Client) -> StacItem:
-    """A STAC Item in a value of JSON, by whose name messages call it."""
+    """A STAC Item from a JSON value; `name` is its name in messages."""
     try:
         item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
         _ = item.datetime or item.common_metadata.start_datetime  # pystac parses it here
@@ -189,10 +189,10 @@ def _item_of(document: Any, name: str, place: str, where: str, client: Client) -
 
 
 def _readable(asset: pystac.Asset) -> str:
-    """An asset's href; of one that lies where only a cloud's own programs read, such as s3://, its http alternative.
+    """The href of an asset; for hrefs such as s3://, the HTTP alternative of the alternate-assets extension, if any.
 
-    The alternatives are those of the alternate-assets extension. One that names a way to log in (`auth:refs` of the
-    authentication extension) is not used: the Copernicus Data Space gives its https files only after one.
+    Alternatives that require a login (`auth:refs` of the authentication extension) are not used: an example are the
+    https files of the Copernicus Data Space.
     """
     alternatives = asset.extra_fields.get("alternate")
     if is_url(asset.href) and not _is_http(asset.href) and isinstance(alternatives, dict):

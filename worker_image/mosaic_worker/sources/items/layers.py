@@ -1,4 +1,4 @@
-"""Which band of a STAC Item, and which mask, the names in a request lead to, and what the user should know of that."""
+"""Finds the bands and the mask of a STAC Item by the names in a request, with notes for the user."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pystac
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import counted
 
 from mosaic_worker.product.bands import canonical, common_name
 from mosaic_worker.sources.items.bands import AssetBand, bands_of, best, data_bands
@@ -14,12 +15,12 @@ from mosaic_worker.sources.items.masks import NAMES, MaskBand, find_mask, named_
 from mosaic_worker.sources.items.platforms import Platform, ambiguous, platform_of
 
 STAND_INS = {"nir": "nir08"}
-"""The band that is used where another is missing: Landsat, HLS L30 and mosaics with them have no band as wide as
-Sentinel-2's nir (B8), and their nir08 is within it."""
+"""Replacements of missing bands: Landsat, HLS L30 and mosaics of them have no band as wide as nir (B8) of Sentinel-2,
+and their nir08 is within it."""
 MASK = "mask"
-"""The name by which `assets` of a request leads to a mask."""
+"""The key of the mask in `assets` of a request."""
 Note = tuple[str, str]
-"""A sentence for the user, around the number of scenes that it is about."""
+"""A sentence for the user: the texts before and after the number of scenes."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Layers:
     Attributes:
         item: the Item.
         where: the field of the request that names it.
-        assets: keys of assets by canonical band names, or by "mask", where they are not to be found by these.
+        assets: keys of assets by canonical band name or "mask", as in the request.
     """
 
     item: pystac.Item
@@ -38,14 +39,14 @@ class Layers:
 
     @cached_property
     def platform(self) -> Platform:
-        """The satellite that the Item is of."""
+        """The satellite of the Item."""
         return platform_of(self.item, {band.identifier: band.common for band in self._bands if band.identifier})
 
     def band(self, name: str) -> AssetBand:
-        """The band of a canonical common name, or the one that stands in for it.
+        """The band of a canonical common name, or its replacement.
 
         Raises:
-            RequestError: the Item has no such band, or has several of which none is to be preferred.
+            RequestError: the Item has no such band, or several equally good ones.
         """
         if name in self.assets:
             return self._mapped(name)
@@ -60,17 +61,17 @@ class Layers:
             raise RequestError(f"{self.where}: the product needs {name}, and {self.item.id} {has}")
         if len(found) > 1:
             raise RequestError(
-                f"{self.where}: {self.item.id} has several bands {name}: {_listed(found, self.platform)}; ask for one "
-                "of them by its own name, or name its asset under assets"
+                f"{self.where}: {self.item.id} has several bands {name}: {_listed(found, self.platform)}; request one "
+                "by its own name, or name its asset in assets"
             )
         return found[0]
 
     @cached_property
     def mask(self) -> MaskBand:
-        """The mask layer: the one that the request names, or the one that is found.
+        """The mask layer that the request names, or that the Item has.
 
         Raises:
-            RequestError: there is none.
+            RequestError: there is no mask.
         """
         if MASK in self.assets:
             return named_mask(bands_of(self.assets[MASK], self._asset(MASK)), self.platform)
@@ -78,33 +79,28 @@ class Layers:
         found = find_mask(every, self.platform)
         if found is None:
             raise RequestError(
-                f"{self.where}: {self.item.id} has no asset {NAMES} to mask by; name its mask under assets, give "
-                "the scene a mask, or leave spec.composite.mask out"
+                f"{self.where}: {self.item.id} has no mask ({NAMES}); name its mask in assets, give the scene "
+                "a mask, or remove spec.composite.mask"
             )
         return found
 
     @property
     def map_field(self) -> str:
-        """The field of the request that holds `assets`: of a source that is searched, or of the scene."""
+        """The field `assets` of the request: of a searched source, or of the scene."""
         return f"{self.where.removesuffix('.item')}.assets"
 
     def assumptions(self, names: Sequence[str], masked: bool) -> Iterator[Note]:
-        """What the user should know of how the bands and the mask were found.
-
-        Args:
-            names: the canonical names of the bands that are read.
-            masked: whether the mask is read.
-        """
+        """Notes on how the bands (canonical names) and the mask were found."""
         for name in names:
             if name in self.assets:
                 continue
             if name in STAND_INS and not self._best(name):
-                yield f"{STAND_INS[name]} stands in for {name} in", f", which have no {name}"
+                yield f"{STAND_INS[name]} replaces {name} in", f" without {name}"
             elif self.platform.assumed and _is_by_id(band := self.band(name)):
-                yield f"{band.key} is read as {name}, as on {self.platform.name}, in", ", whose Items name no platform"
+                yield f"{band.key} is read as {name}, as on {self.platform.name}, in", " without a stated platform"
         if masked and self.mask.assumed:
             key, values = self.mask.band.key, self.mask.values
-            yield f"{key} is read as a mask of kind {values} in", ", whose Items do not say what its numbers mean"
+            yield f"{key} is read as a mask of kind {values} in", " without a stated encoding"
 
     @cached_property
     def _bands(self) -> tuple[AssetBand, ...]:
@@ -113,7 +109,7 @@ class Layers:
 
     @cached_property
     def _known(self) -> dict[str, list[AssetBand]]:
-        """What was found for names before."""
+        """Cached results of `_best`."""
         return {}
 
     def _best(self, name: str) -> list[AssetBand]:
@@ -130,12 +126,12 @@ class Layers:
         if len(found) != 1:
             raise RequestError(
                 f"{self.map_field}.{name}: asset {self.assets[name]} of {self.item.id} has the bands "
-                f"{_listed(bands, self.platform)}, and {'several' if found else 'none'} of them may be {name}"
+                f"{_listed(bands, self.platform)}, and {'several' if found else 'none'} of them can be {name}"
             )
         return found[0]
 
     def _asset(self, name: str) -> pystac.Asset:
-        """The asset that the request names for a band, or for the mask."""
+        """The asset that the request names for a band or the mask."""
         key, assets = self.assets[name], self.item.assets
         if key not in assets:
             raise RequestError(
@@ -145,23 +141,23 @@ class Layers:
 
 
 def mapped_assets(assets: Mapping[str, str] | None) -> dict[str, str]:
-    """The keys of assets that a request names, by canonical names."""
+    """The keys of assets in a request, by canonical name."""
     return {canonical(name): key for name, key in (assets or {}).items()}
 
 
-def counted(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Notes about Items as sentences, each once with the number of scenes."""
-    return tuple(f"{before} {count} scene(s){after}" for (before, after), count in Counter(notes).items())
+def summarized(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Notes as sentences, each with its number of scenes."""
+    return tuple(f"{before} {counted(count, 'scene')}{after}" for (before, after), count in Counter(notes).items())
 
 
 def _is_by_id(band: AssetBand) -> bool:
-    """Whether a band is known only by an id that means another band on another satellite."""
+    """Whether a band is only known by an id that has another meaning on another satellite."""
     named = band.common is not None or any(map(common_name, band.labels))
     return not named and any(map(ambiguous, band.labels))
 
 
 def _listed(bands: Sequence[AssetBand], platform: Platform) -> str:
-    """The names of bands; also the keys of their assets, where these tell them apart."""
+    """The names of bands; with the keys of their assets if names are not unique."""
     names = [band.name(platform) or band.common or (band.labels or (band.key,))[0] for band in bands]
     if len(set(names)) < len(names):
         names = [f"{name} in asset {band.key}" for name, band in zip(names, bands, strict=True)]

@@ -1,4 +1,4 @@
-"""The mask layer among the bands of a STAC Item, and what its numbers mean."""
+"""Finds the mask among the bands of a STAC Item, and its encoding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from mosaic_worker.sources.items.bands import AssetBand, plain
 from mosaic_worker.sources.items.platforms import OTHER, Platform
 
 _BY_NAME: dict[str, MaskValues] = {"scl": "scl", "qa_pixel": "qaPixel", "fmask": "fmask", "cloud_mask": "earthDaily"}
-"""What the numbers of a mask mean, by its key or name; what tells more classes comes first."""
+"""The encoding of masks by their key or name; those with more classes come first."""
 _NO_CLASSES = {
     "cloud", "cld", "msk_cldprb", "snow", "snw", "msk_snwprb", "cloud_qa", "sr_cloud_qa", "qa_aerosol", "sr_qa_aerosol",
     "qa_radsat", "qa60", "pixel_qa", "bqa",
 }  # fmt: skip
-"""Layers of probabilities, of other bits, or of other qualities, which none of the kinds reads."""
+"""Layers with probabilities or other encodings that are not supported."""
 _SEVERAL = {"cloud", "cloud-shadow"}
-"""Roles of a layer that tells both, and so has classes; probabilities of cloud have one of these roles alone."""
+"""A layer with both roles has classes; a layer of probabilities has only one of them."""
 _SINGLE = {"cloud", "cloud-shadow", "snow-ice", "water-mask"}
-"""Roles of a layer that flags one thing, if it has only one of them."""
+"""A layer with exactly one of these roles is a flag for it."""
 NAMES = "SCL, QA_PIXEL, Fmask or cloud_mask"
-"""How these are called in messages."""
+"""Supported masks, for messages."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class MaskBand:
     """A mask layer.
 
     Attributes:
-        band: where it is.
-        values: how its numbers are read, as in mask.values of a request; None if that is not known.
-        assumed: whether nothing says that they are to be read so.
+        band: its band.
+        values: its encoding, as in mask.values of a request; None if unknown.
+        assumed: whether the encoding is an assumption.
     """
 
     band: AssetBand
@@ -39,7 +39,7 @@ class MaskBand:
 
 
 def find_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand | None:
-    """The mask layer among the bands of an Item: by its key or name, else by the roles of its asset."""
+    """The mask among the bands of an Item, by its key or name, otherwise by the roles of its asset."""
     for name, values in _BY_NAME.items():
         found = [band for band in bands if name in map(plain, band.labels)]
         if found:
@@ -51,12 +51,7 @@ def find_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand | None
 
 
 def named_mask(bands: Sequence[AssetBand], platform: Platform) -> MaskBand:
-    """The mask layer in the asset that a request names.
-
-    Args:
-        bands: those of the asset.
-        platform: the Item's satellite.
-    """
+    """The mask among the bands of an asset that a request names."""
     for band in bands:
         for label in map(plain, band.labels):
             if label in _BY_NAME:

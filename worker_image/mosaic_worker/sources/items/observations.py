@@ -1,7 +1,7 @@
-"""Which Items are the same observation of the ground, and which of them is the newest processing.
+"""Finds Items of the same observation, and the newest processing among them.
 
-Agencies process their archives again, and catalogues keep the old and the new Item side by side. Both show the same
-light, so one of them counts. How the agencies name their products is in docs/decisions, "Each observation counts once".
+Agencies reprocess their archives, and catalogues keep old and new Items side by side. Only one of them counts. The
+naming of products is in docs/decisions, "Each observation counts once".
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from mosaic_crds.spelling import counted
 from mosaic_crds.times import moment
 from shapely.geometry.base import BaseGeometry
 
@@ -21,7 +22,7 @@ SAME_PASS = timedelta(minutes=45)
 SAME_STRIP = timedelta(seconds=10)
 """Starts of a datastrip, before and after it was processed again."""
 SAME_PLACE = 0.5
-"""Of the smaller of two footprints. Processings of a granule share nearly all, two parts of a datatake an edge."""
+"""Of the smaller footprint. Processings of a granule share nearly all of it, two parts of a datatake only an edge."""
 
 _SENTINEL_2 = re.compile(
     r"(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<taken>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?_R\d{3}"
@@ -36,7 +37,7 @@ _LANDSAT = re.compile(
     r"(?P<platform>L[A-Z]\d{2})_(?P<level>L\d)[A-Z0-9]{2}_(?P<cell>\d{6})_(?P<taken>\d{8})(?:_(?P<made>\d{8}))?"
     r"_(?P<version>\d{2})_(?P<tier>RT|T1|T2)(?P<part>_[A-Z]+)?"
 )
-"""LC08_L2SP_047026_20220101_20220107_02_T1, with or without the day of processing, or with _SR or _ST at its end."""
+"""LC08_L2SP_047026_20220101_20220107_02_T1, with or without the processing date, or with the suffix _SR or _ST."""
 _HLS = re.compile(
     r"HLS\d?[._](?P<platform>[SL]30)[._]T?(?P<cell>\d{2}[A-Z]{3})[._](?P<taken>\d{7}(?:T\d{6})?)[._]v(?P<version>\d+(?:[._]\d+)*)",
     re.IGNORECASE,
@@ -47,25 +48,25 @@ _MODIS = re.compile(
 )
 """MOD09A1.A2022001.h10v04.061.2022010033521; VIIRS likewise."""
 _DATATAKE = re.compile(r"G(?P<platform>S2[A-Z])_(?P<taken>\d{8}T\d{6})_\d+(?:_N(?P<baseline>\d{2}\.\d{2}))?")
-"""GS2A_20220101T190811_034100_N03.01, of which the end changes with the processing."""
+"""GS2A_20220101T190811_034100_N03.01; the end depends on the processing."""
 _DATASTRIP = re.compile(r"(?P<platform>S2[A-Z])_\w+_DS_\w+_S(?P<taken>\d{8}T\d{6})(?:_N[\d.]+)?")
-"""S2A_OPER_MSI_L2A_DS_VGS4_20220101T220000_S20220101T191232_N03.01, of which only the second time stays."""
+"""S2A_OPER_MSI_L2A_DS_VGS4_20220101T220000_S20220101T191232_N03.01; only the second time is stable."""
 _NO_BASELINE = (99, 99)
-"""Stated by products that somebody processed without the agency's own system."""
+"""The baseline of products that were processed outside the system of the agency."""
 _CELL = re.compile(r"(\d{1,2})([A-Z]{3})")
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What tells an observation from others, and how new its processing is.
+    """The identity of an observation, and the rank of its processing.
 
     Attributes:
-        granule: what is the same for all processings: collection, instrument, level, cell, and the day where one
-            instrument sees a cell once a day.
-        taken: when the satellite's pass began, where it may see a cell twice a day.
-        strip: when the datastrip began; a pass is cut where its parts came down at different stations.
-        place: where the Item says that it has data, of use where datastrips are not known.
+        granule: equal for all processings: collection, instrument, level, cell, and the day if the instrument sees a
+            cell once a day.
+        taken: the start of the pass, if a satellite can see a cell twice a day.
+        strip: the start of the datastrip; a pass received at several stations has several.
         rank: greater for the newer of two processings.
+        place: the footprint, used if datastrips are unknown.
     """
 
     granule: tuple[str, ...]
@@ -75,7 +76,7 @@ class Observation:
     place: BaseGeometry | None = None
 
     def is_same_as(self, other: "Observation") -> bool:
-        """Whether another Item shows the same light."""
+        """Whether another Item is of the same observation."""
         return (
             self.granule == other.granule
             and _near(self.taken, other.taken, SAME_PASS)
@@ -85,7 +86,7 @@ class Observation:
 
 
 class Observations:
-    """Items of which each shows an observation of its own: of several processings the newest, whatever their order."""
+    """Items, one per observation: the newest processing, independent of the order."""
 
     def __init__(self) -> None:
         self._granules: dict[tuple[str, ...], list[tuple[Observation, StacItem]]] = {}
@@ -98,7 +99,7 @@ class Observations:
         return (item for kept in self._kept.values() for _, item in kept)
 
     def add(self, item: StacItem) -> None:
-        """Take an Item into account."""
+        """Add an Item."""
         observation = observation_of(item)
         granule = self._granules.setdefault(observation.granule, [])
         granule.append((observation, item))
@@ -110,15 +111,13 @@ class Observations:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to tell a user of the Items that do not count."""
+        """Notes for the user on the Items that do not count."""
         dropped = sum(map(len, self._granules.values())) - len(self)
-        if not dropped:
-            return ()
-        return (f"{dropped} scene(s) are older processings of observations that are used, so they are not used",)
+        return (f"skipped {counted(dropped, 'older processing')} of the same observations",) if dropped else ()
 
 
 def observation_of(item: StacItem) -> Observation:
-    """The observation that an Item shows, from its properties and else from its id."""
+    """The observation of an Item, from its properties or its id."""
     collection = str(item.item.collection_id)
     observed = _sentinel_2(item, collection)
     if observed is not None:
@@ -134,7 +133,7 @@ def observation_of(item: StacItem) -> Observation:
 
 
 def _sentinel_2(item: StacItem, collection: str) -> Observation | None:
-    """The observation of an Item of Sentinel-2; None if it does not name its datatake, or its product, and its cell."""
+    """The observation of a Sentinel-2 Item; None if its platform or cell is unknown."""
     properties = item.item.properties
     named: dict[str, str] = {}
     for name in (_text(properties, "s2:product_uri"), item.id):
@@ -166,7 +165,7 @@ def _sentinel_2(item: StacItem, collection: str) -> Observation | None:
 
 
 def _cell(properties: dict[str, Any]) -> str:
-    """The cell of the MGRS that an Item says, such as 10UDV."""
+    """The MGRS cell in the properties of an Item, such as 10UDV."""
     parts = [properties.get(f"mgrs:{part}") for part in ("utm_zone", "latitude_band", "grid_square")]
     said = _text(properties, "s2:mgrs_tile") or _text(properties, "grid:code").removeprefix("MGRS-")
     return _padded(said or ("".join(map(str, parts)) if None not in parts else ""))
@@ -178,10 +177,7 @@ def _padded(cell: str) -> str:
 
 
 def _rank(item: StacItem, version: tuple[Any, ...], made: str, sequence: str = "") -> tuple[Any, ...]:
-    """What is compared to find the newest processing; the first difference decides.
-
-    The version of the processing, its time, the number in the id, and the Item's own times, in this order.
-    """
+    """The sort key of processings: version, time, the number in the id, then the times of the Item."""
     properties = item.item.properties
     times = [
         _time(_text(properties, "processing:datetime", "s2:generation_time") or made),
@@ -193,24 +189,24 @@ def _rank(item: StacItem, version: tuple[Any, ...], made: str, sequence: str = "
 
 
 def _near(one: datetime | None, other: datetime | None, most: timedelta) -> bool:
-    """Whether two times are about the same; so is one that is not known."""
+    """Whether two times are close; an unknown time is close to all."""
     return one is None or other is None or abs(one - other) <= most
 
 
 def _overlap(one: BaseGeometry | None, other: BaseGeometry | None) -> bool:
-    """Whether two places share most of the smaller one; so does one that is not known."""
+    """Whether two places share most of the smaller one; an unknown place shares all."""
     if one is None or other is None:
         return True
     return bool(one.intersection(other).area >= SAME_PLACE * min(one.area, other.area))
 
 
 def _text(properties: dict[str, Any], *names: str) -> str:
-    """The first of several properties that is a text."""
+    """The first text among several properties."""
     return next((value for value in map(properties.get, names) if isinstance(value, str)), "")
 
 
 def _time(text: str) -> datetime | None:
-    """A time, also written without separators, as in names of products; None for anything else."""
+    """A time, also without separators as in names of products; None for anything else."""
     compact = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2}))?", text)
     if compact is not None:
         date, time = "-".join(compact.groups()[:3]), ":".join(filter(None, compact.groups()[3:]))

@@ -1,4 +1,4 @@
-"""Satellites: which band an id such as B11 is, and how to tell from an Item which satellite it is of."""
+"""Satellites: the meanings of band ids such as B11, and how to identify the satellite of an Item."""
 
 import re
 from collections.abc import Mapping, Set
@@ -25,10 +25,10 @@ class Platform:
     """A satellite, or a product of several.
 
     Attributes:
-        name: for people.
-        bands: STAC common names by band ids, as `band_id` writes them.
-        mask: what the numbers of its quality layer mean, if it has one.
-        assumed: whether nothing says that an Item is of it.
+        name: its name in messages.
+        bands: STAC common names by band ids in the form of `band_id`.
+        mask: the encoding of its quality layer, if it has one.
+        assumed: whether it is an assumption.
     """
 
     name: str
@@ -38,37 +38,21 @@ class Platform:
 
 
 _OLI = {
-    "b1": "coastal",
-    "b2": "blue",
-    "b3": "green",
-    "b4": "red",
-    "b5": "nir08",
-    "b6": "swir16",
-    "b7": "swir22",
-    "b8": "pan",
-    "b9": "cirrus",
-    "b10": "lwir11",
-    "b11": "lwir12",
-}
+    "b1": "coastal", "b2": "blue", "b3": "green", "b4": "red", "b5": "nir08", "b6": "swir16", "b7": "swir22",
+    "b8": "pan", "b9": "cirrus", "b10": "lwir11", "b11": "lwir12",
+}  # fmt: skip
 _TM = {
-    "b1": "blue",
-    "b2": "green",
-    "b3": "red",
-    "b4": "nir08",
-    "b5": "swir16",
-    "b6": "lwir",
-    "b7": "swir22",
-    "b8": "pan",
-}
+    "b1": "blue", "b2": "green", "b3": "red", "b4": "nir08", "b5": "swir16", "b6": "lwir", "b7": "swir22", "b8": "pan",
+}  # fmt: skip
 SENTINEL_2 = Platform("Sentinel-2", bands.SENTINEL2, "scl")
 LANDSAT_8_9 = Platform("Landsat 8 and 9", _OLI, "qaPixel")
 LANDSAT_4_7 = Platform("Landsat 4 to 7", _TM, "qaPixel")
 LANDSAT_MSS = Platform("Landsat MSS", {}, "qaPixel")
-"""Its ids mean other bands on Landsat 1 to 3 than on Landsat 4 and 5: only an Item's own description counts."""
+"""Its ids have other meanings on Landsat 1 to 3 than on Landsat 4 and 5, so only the description in an Item counts."""
 HLS_S30 = Platform("HLS S30", bands.SENTINEL2, "fmask")
 HLS_L30 = Platform("HLS L30", _OLI, "fmask")
 OTHER = Platform("another platform", {})
-"""One that is named, and of which nothing is known here."""
+"""A platform that is named, but unknown here."""
 
 _WITH_IDS = (SENTINEL_2, LANDSAT_8_9, LANDSAT_4_7)
 _HLS = re.compile(r"hls[^a-z]*([sl])30")
@@ -80,16 +64,16 @@ _NAMES = (
     (LANDSAT_MSS, re.compile(r"landsat[-_ ]?0?[1-3](?!\d)")),
 )
 _LANDSAT_FAMILY = re.compile(r"landsat|usgs")
-"""What some Items say that leaves open which Landsat they are of."""
+"""Values that do not tell which Landsat it is."""
 _PROPERTIES = ("platform", "instruments", "constellation", "eo:platform", "eo:instrument", "eo:constellation")
 
 
 def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platform:
-    """The satellite of an Item: as its properties, its collection or its id say, else by its assets.
+    """The satellite of an Item, from its properties, its collection, its id, otherwise from its assets.
 
     Args:
         item: the Item.
-        described: the common names that it gives its bands, if any, by their ids as `band_id` writes them.
+        described: the common names of its bands in the Item, if any, by id in the form of `band_id`.
     """
     collection, name = str(item.collection_id or "").lower(), str(item.id).lower()
     hls = _HLS.search(f"{name} {collection}")
@@ -112,7 +96,7 @@ def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platf
 
 
 def ambiguous(name: str) -> bool:
-    """Whether a band id means another band on another satellite; Landsat 4 to 7 write no zero, as in B04."""
+    """Whether a band id has several meanings on different satellites; Landsat 4 to 7 have no ids such as B04."""
     identifier = bands.band_id(name)
     if identifier is None:
         return False
@@ -121,7 +105,7 @@ def ambiguous(name: str) -> bool:
 
 
 def _by_assets(keys: Set[str], described: Mapping[str, str | None]) -> Platform:
-    """The satellite that has the bands of an Item, and agrees with the common names that are given for some."""
+    """The satellite that has the bands of an Item with these common names."""
     of_sentinel_2 = bool(described.keys() & {"b8a", "b12"})
     if "fmask" in keys:
         return HLS_S30 if of_sentinel_2 else HLS_L30

@@ -1,4 +1,4 @@
-"""The mask of a scene: the one that a request names, else the one that its STAC Item has."""
+"""The mask of a scene, from the request or from its STAC Item."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ from mosaic_worker.sources.scenes import Mask
 def scene_mask(
     file: MaskFile | None, classes: Sequence[str], where: str, headers: Headers, item: StacItem | None = None
 ) -> Mask | None:
-    """The mask of a scene, where something is to be masked.
+    """The mask of a scene; None if nothing is masked.
 
     Args:
-        file: what the request names, if anything.
+        file: the mask in the request, if any.
         classes: the classes that the request masks.
-        where: the field that describes the scene's mask.
+        where: the field of the mask.
         headers: the files of the request.
-        item: the scene's STAC Item, if it has one.
+        item: the STAC Item of the scene, if it has one.
 
     Raises:
-        RequestError: there is none, or it cannot tell the classes.
+        RequestError: there is no mask, or it lacks the classes.
     """
     if file is not None:
         if file.values in LEGENDS and not classes:
@@ -34,18 +34,18 @@ def scene_mask(
         return None
     elif item is None:
         raise RequestError(
-            f"{where}: spec.composite.mask leaves out {', '.join(classes)}, and this scene has no mask to tell them by"
+            f"{where}: spec.composite.mask has {', '.join(classes)}, but this scene has no mask; give it one"
         )
     else:
         admitted, band, values = item.mask()
     lacking = undetected_classes(values, classes)
     if lacking:
         raise RequestError(
-            f"{where}: spec.composite.mask leaves out {', '.join(lacking)}, and a mask of kind {values} does not tell "
-            f"{' or '.join(lacking)}; take it out of there, or give the scene a mask that tells"
+            f"{where}: spec.composite.mask has {', '.join(lacking)}, but a mask of kind {values} has no such class; "
+            "remove it there, or give the scene another mask"
         )
     _, header = headers.read(admitted, band, where)
     href = headers.href(admitted)
     if values in LEGENDS and not header.dtype.startswith(("uint", "int")):
-        raise RequestError(f"{where}: {href} holds {header.dtype}, and a mask of kind {values} integers")
+        raise RequestError(f"{where}: {href} has the type {header.dtype}, but a mask of kind {values} has integers")
     return Mask(href=href, band=band, values=values, header=header)

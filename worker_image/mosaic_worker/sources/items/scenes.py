@@ -1,6 +1,6 @@
-"""From the Items that a search found to scenes: those whose files touch the area, with the headers of their files.
+"""Converts the Items of a search to scenes: those whose files touch the area, with the headers of their files.
 
-No scene is left out because another one seems to cover it: only pixels tell where a scene has data, and a tile reads
+No scene is skipped because another one seems to cover it: only pixels show where a scene has data, and a tile reads
 scenes until its pixels are full (docs/decisions, "Only pixels prove that a scene is full").
 """
 
@@ -17,7 +17,7 @@ from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.sources.items.coverage import covered, file_bounds, footprint, gap, touches
 from mosaic_worker.sources.items.item import StacItem
-from mosaic_worker.sources.items.layers import Note, counted
+from mosaic_worker.sources.items.layers import Note, summarized
 from mosaic_worker.sources.items.scene_masks import scene_mask
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene, Unreadable
@@ -36,20 +36,20 @@ def scenes_of_items(
     """The scenes of Items.
 
     Args:
-        items: what a search found.
+        items: the Items.
         composite: how they are composed.
         area: in degrees, unwrapped.
-        bands: the canonical names of the bands that are needed.
+        bands: the canonical names of the bands.
         headers: the files of the request.
-        on_unreadable: whether an Item that cannot be used is an error.
-        no_items: what else the search found, which is no STAC Item and is skipped.
+        on_unreadable: whether an unusable Item is an error.
+        no_items: results of the search that are not STAC Items.
 
     Raises:
-        RequestError: an Item lacks what is needed, its files cannot be used, or none touches the area.
-        PassingError: a server did not answer.
+        RequestError: an Item or its files cannot be used, or none touches the area.
+        PassingError: a server did not respond.
     """
     for item in items:
-        with suppress(RequestError):  # which is met again when the scene is read
+        with suppress(RequestError):  # raised again when the scene is read
             headers.prefetch([item.place_of(name) for name in bands])
             if composite.mask:
                 headers.prefetch([item.mask()[0]])
@@ -77,7 +77,7 @@ def scenes_of_items(
         assumed.extend(item.layers.assumptions(bands, bool(composite.mask)))
         return scene
 
-    outcomes = [  # one by one: GDAL's list of who reads what is not safe in threads
+    outcomes = [  # not in parallel: the openers of rasterio are not thread-safe
         read_or_reason(item.id, partial(read, item), on_unreadable) for item in items
     ]
     scenes = [outcome for outcome in outcomes if isinstance(outcome, Scene)]
@@ -85,11 +85,11 @@ def scenes_of_items(
     if not scenes and not unreadable:
         raise RequestError(NOT_TOUCHED)
     missing = gap(parts, area)
-    notes = (*counted(assumed), *([missing] if missing else []))
+    notes = (*summarized(assumed), *([missing] if missing else []))
     return Found(_ordered(scenes, composite), notes, outcomes.count(None), unreadable)
 
 
 def _ordered(scenes: list[Scene], composite: Composite) -> list[Scene]:
-    """Scenes in the order in which the grid of the source is taken from the first."""
+    """Scenes in order, since the first one defines the grid of the source."""
     method = METHODS[composite.method]
     return [scenes[place] for place in method.order(scenes)] if method.stops_when_full(composite) else scenes

@@ -1,4 +1,4 @@
-"""The times of STAC Items, brought to UTC before pystac reads them."""
+"""Converts the times of STAC Items to UTC before pystac reads them."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,10 @@ _TIMES = ("datetime", "start_datetime", "end_datetime")
 
 
 def in_utc(document: dict[str, Any], where: str) -> dict[str, Any]:
-    """An Item with its times in UTC; a time without a zone is UTC already.
-
-    Args:
-        document: the Item, which is not changed.
-        where: what names it in messages.
+    """A copy of an Item with times in UTC; a time without a zone is UTC.
 
     Raises:
-        RequestError: its datetime, or the start of its interval, is no time.
+        RequestError: its datetime, or the start of its interval, is not a time.
     """
     properties = document.get("properties")
     if not isinstance(properties, Mapping):
@@ -33,17 +29,13 @@ def in_utc(document: dict[str, Any], where: str) -> dict[str, Any]:
             except ValueError:
                 if name == needed:
                     raise RequestError(
-                        f"{where}: {name} is {properties[name][:80]!r}, which is no time such as 2024-07-01T19:03:11Z"
+                        f"{where}: {name} is {properties[name][:80]!r}, not a time such as 2024-07-01T19:03:11Z"
                     ) from None
     return document | {"properties": {**properties, **times}}
 
 
 def _read(text: str) -> datetime:
-    """A time of an Item, in any form of ISO 8601: catalogues also write 2024-07 and 20240701T190311Z.
-
-    Raises:
-        ValueError: it is no time.
-    """
+    """A time in any form of ISO 8601, because catalogues also have 2024-07 and 20240701T190311Z."""
     if re.fullmatch(r"\d{4}(-\d{2})?", text):
         text = f"{text}-01-01"[: len("2024-07-01")]
     try:

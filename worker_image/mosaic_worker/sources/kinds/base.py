@@ -1,4 +1,4 @@
-"""What every kind of source does: list its scenes, sign their URLs, and say what is known of them beforehand."""
+"""The interface of all kinds of source: list scenes, sign their URLs, and preview them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class SceneQuery:
     """What a request needs of its source.
 
     Attributes:
-        area: in degrees, unwrapped; None if the request has none, which only listed files allow.
-        bands: the canonical names of the bands that are needed.
+        area: in degrees, unwrapped; None if the request has none (only for listed files).
+        bands: the canonical names of the bands.
         composite: how scenes are composed, and the classes that are masked.
-        most_scenes: how many a search may find.
+        most_scenes: the maximum number of scenes of a search.
     """
 
     area: BaseGeometry | None
@@ -33,12 +33,12 @@ class SceneQuery:
 
 @dataclass(frozen=True)
 class ScenePreview:
-    """What is known of a scene before any of its files is opened.
+    """What is known about a scene before any of its files is opened.
 
     Attributes:
-        datetime: when it was taken.
+        datetime: the acquisition time.
         cloud_cover: percent, 0 to 100.
-        footprint: in degrees, as its catalogue draws it.
+        footprint: in degrees, from its catalogue.
     """
 
     datetime: datetime | None
@@ -52,7 +52,7 @@ class SceneSource(ABC):
 
     Attributes:
         gate: what may be read.
-        on_unreadable: whether a scene that cannot be used is an error.
+        on_unreadable: whether an unusable scene is an error.
     """
 
     gate: Gate
@@ -64,12 +64,12 @@ class SceneSource(ABC):
 
         Raises:
             RequestError: nothing is found, or what is found cannot be used.
-            PassingError: a server did not answer.
+            PassingError: a server did not respond.
         """
 
     @abstractmethod
     def signer(self, scenes: Sequence[Scene] = ()) -> Signer:
-        """Signs the URLs of the files; those of `scenes`, which a plan holds unsigned, once there is a plan."""
+        """Signs the URLs of files. `scenes` are those of the plan, which has unsigned URLs, if there is a plan."""
 
     @abstractmethod
     def previews(self, area: BaseGeometry | None, most: int) -> list[ScenePreview]:
@@ -78,7 +78,7 @@ class SceneSource(ABC):
         Raises:
             NoScenesError: there are none.
             RequestError: the search is refused, or finds more than `most`.
-            PassingError: a server did not answer.
+            PassingError: a server did not respond.
         """
 
     def resolution(self, bands: Sequence[str]) -> float | None:  # noqa: ARG002 (for subclasses)

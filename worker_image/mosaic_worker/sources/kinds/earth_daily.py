@@ -1,6 +1,6 @@
 """Mosaics of EarthDaily: a STAC API that requires a token and returns URLs that are signed for some hours.
 
-The protocol is that of EarthDaily's own client: OAuth 2.0 client credentials (RFC 6749, 4.4), a Bearer token, the
+The protocol is that of the client of EarthDaily: OAuth 2.0 client credentials (RFC 6749, 4.4), a Bearer token, the
 header X-Signed-Asset-Urls, and in each asset's alternate.download.href the URL to read.
 """
 
@@ -21,17 +21,17 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.searched import SearchedSource
 from mosaic_worker.sources.scenes import Scene
-from mosaic_worker.sources.search.catalogue import Catalogue, Search, item_signer
+from mosaic_worker.sources.search.catalogue import Catalogue, item_signer
 
 WHERE = f"spec.source.{EARTH_DAILY.key}"
 API_URL = "https://api.earthdaily.com/platform/v1/stac"
 AUTH_URL = "https://api.earthdaily.com/account_management/v1/authentication/api_tokens/exchange"
 FILE_CONNECTIONS, CATALOGUE_CONNECTIONS = 2, 1
-"""Of one process at once; `EARTH_DAILY` in mosaic_crds limits how many processes there are."""
+"""Maximum connections of a process; `EARTH_DAILY` in mosaic_crds limits the number of processes."""
 METRES = 10.0
 """The resolution of its mosaics."""
 EARLY_SECONDS = 60
-"""How long before it expires a token is no longer used."""
+"""A token is no longer used this long before it expires."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Account:
 
 
 def account_from(environment: Mapping[str, str]) -> Account:
-    """The account in the environment, under the names that EarthDaily's own client uses.
+    """The account in the environment, in the variables of the client of EarthDaily.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is no account.
     """
     missing = [name for name in EARTH_DAILY.credentials if not environment.get(name)]
     if missing:
         raise RequestError(
-            f"{WHERE}: {' and '.join(missing)} of an EarthDaily account must be in the environment; on Kubernetes set "
+            f"{WHERE}: set {' and '.join(missing)} of an EarthDaily account in the environment; on Kubernetes set "
             "earthDaily.secretName of the chart"
         )
     return Account(
@@ -87,12 +87,6 @@ class EarthDailySource(SearchedSource):
         client = Client(self.gate, signer, connections=CATALOGUE_CONNECTIONS)
         return Catalogue(account.api_url, self.where, client, _Token(account, client).headers)
 
-    def search_in(self, catalogue: Catalogue, area: BaseGeometry, most: int) -> Search:
-        """See `SearchedSource`."""
-        return catalogue.search(
-            self.asked.collection, self.asked.datetime, area, most=most, on_unreadable=self.on_unreadable
-        )
-
     def advice(self, catalogue: Catalogue, area: BaseGeometry) -> str:  # noqa: ARG002 (the interface's)
         """See `SearchedSource`."""
         return "; widen the dates, or order a mosaic of the area in EarthDaily's console"
@@ -114,8 +108,8 @@ class _Token:
         """The headers of each request to the API; with a new token if the last one was rejected.
 
         Raises:
-            RequestError: the credentials are wrong, or the account may not.
-            PassingError: EarthDaily did not answer.
+            RequestError: the credentials are wrong, or the account has no access.
+            PassingError: EarthDaily did not respond.
         """
         with self._lock:
             if fresh or time.monotonic() > self._ends - EARLY_SECONDS:

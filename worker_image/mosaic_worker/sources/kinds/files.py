@@ -1,4 +1,4 @@
-"""Scenes that a request lists itself: by the files of their bands, by STAC Items, or as a Sentinel-2 product."""
+"""Scenes that a request lists: files per band, STAC Items, or Sentinel-2 products."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
@@ -8,6 +8,7 @@ from functools import partial
 from mosaic_crds.errors import RequestError
 from mosaic_crds.source import Files, FilesScene, OnUnreadable
 from mosaic_crds.source_kinds import FILES
+from mosaic_crds.spelling import counted
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.product.bands import canonical
@@ -15,7 +16,7 @@ from mosaic_worker.sources.access.gate import is_url, redacted
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.items.item import StacItem, read_items
-from mosaic_worker.sources.items.layers import Note, counted, mapped_assets
+from mosaic_worker.sources.items.layers import Note, mapped_assets, summarized
 from mosaic_worker.sources.items.scene_masks import scene_mask
 from mosaic_worker.sources.kinds.base import ScenePreview, SceneQuery, SceneSource
 from mosaic_worker.sources.kinds.safe import safe_scene
@@ -25,7 +26,7 @@ from mosaic_worker.sources.unreadable import read_or_reason
 
 WHERE = f"spec.source.{FILES.key}"
 MOST_SCENES = 500
-"""The maximum of a request, also if one entry stands for many Items."""
+"""The maximum of a request, also if an entry has many Items."""
 PREFETCH_ITEMS = 16
 """Items whose files on servers are prefetched together."""
 
@@ -54,15 +55,15 @@ class FilesSource(SceneSource):
                     else:
                         listed += 1
                         observed.setdefault(_observed(entry, outcome), outcome)
-            notes = [*counted(entries.notes), *headers.notes]
+            notes = [*summarized(entries.notes), *headers.notes]
         if listed > len(observed):
-            notes.append(f"{listed - len(observed)} scene(s) are listed more than once; each is used once")
+            notes.append(f"ignored {counted(listed - len(observed), 'duplicate')} in the list of scenes")
         return Found(list(observed.values()), tuple(notes), unreadable=tuple(unreadable))
 
     def signer(self, scenes: Sequence[Scene] = ()) -> Signer:  # noqa: ARG002 (the interface's)
-        """See `SceneSource`. Signatures in the request are known, those in its Items are read when they are needed.
+        """See `SceneSource`. Signatures in Items are read when they are needed.
 
-        An Item is read again when a signature in it is about to expire, for a server may have renewed it.
+        An Item is read again when a signature in it is about to expire, because its server may have renewed it.
         """
 
         def ask(_: str) -> Iterator[str]:
@@ -72,7 +73,7 @@ class FilesSource(SceneSource):
                     try:
                         for item in read_items(self.gate.admit(scene.item, where), where, client, self.on_unreadable):
                             yield from () if isinstance(item, Unreadable) else item.signed_hrefs()
-                    except RequestError:  # one unreadable Item must not cost the others their signatures
+                    except RequestError:  # an unreadable Item must not affect the others
                         if self.on_unreadable == "fail":
                             raise
 
@@ -86,7 +87,7 @@ class FilesSource(SceneSource):
         return signer
 
     def previews(self, area: BaseGeometry | None, most: int) -> list[ScenePreview]:  # noqa: ARG002 (the interface's)
-        """The listed scenes; what is not stated in the request is not known."""
+        """The listed scenes; only what the request states is known."""
         return [ScenePreview(scene.datetime, scene.cloud_cover) for scene in self.asked.scenes]
 
 
@@ -95,11 +96,11 @@ class _Entries:
     """Reads the entries of the list.
 
     Attributes:
-        bands: the canonical names of the bands that the product needs.
+        bands: the canonical names of the bands.
         classes: the classes that the request masks.
         headers: the files of the request.
-        on_unreadable: whether a scene that cannot be used is an error.
-        notes: what the user should know of the Items that were read.
+        on_unreadable: whether an unusable scene is an error.
+        notes: notes on the Items.
     """
 
     bands: Sequence[str]
@@ -109,13 +110,13 @@ class _Entries:
     notes: list[Note] = field(default_factory=list)
 
     def read(self, entry: FilesScene, number: int, most: int) -> Sequence[Scene | Unreadable]:
-        """The scenes of an entry, which are at most `most`."""
+        """The scenes of an entry, at most `most`."""
         where, name = f"{WHERE}.scenes[{number}]", f"scene-{number + 1}"
         items = read_or_reason(name, partial(self._items, entry, where), self.on_unreadable)
         if isinstance(items, Unreadable):
             return [items]
         if max(len(items), 1) > most:
-            raise RequestError(f"{where}: with it there are more than {MOST_SCENES} scenes; list fewer")
+            raise RequestError(f"{where}: the list has more than {MOST_SCENES} scenes here; list fewer")
         if entry.item is None:
             return [read_or_reason(name, partial(self._scene, entry, name, where), self.on_unreadable)]
         found: list[Scene | Unreadable] = []
@@ -123,7 +124,7 @@ class _Entries:
             some = items[start : start + PREFETCH_ITEMS]
             for item in some:
                 if isinstance(item, StacItem):
-                    with suppress(RequestError):  # which is met again when the scene is read
+                    with suppress(RequestError):  # raised again when the scene is read
                         self.headers.prefetch([item.place_of(name) for name in self.bands])
             found += [
                 item
@@ -134,14 +135,14 @@ class _Entries:
         return found
 
     def _items(self, entry: FilesScene, where: str) -> Sequence[StacItem | Unreadable]:
-        """The Items of an entry; none of one that names no document."""
+        """The Items of an entry; none if it has no `item`."""
         if entry.item is None:
             return []
         admitted = self.headers.gate.admit(entry.item, f"{where}.item")
         items = read_items(admitted, f"{where}.item", self.headers.client, self.on_unreadable)
         if entry.mask is not None and len(items) > 1:
             raise RequestError(
-                f"{where}.mask: a mask belongs to one scene, and {redacted(entry.item)} holds {len(items)} Items; list "
+                f"{where}.mask: a mask belongs to one scene, but {redacted(entry.item)} has {len(items)} Items; list "
                 "each Item with its mask"
             )
         assets = mapped_assets(entry.assets)
@@ -159,7 +160,7 @@ class _Entries:
         return found
 
     def _scene(self, entry: FilesScene, name: str, where: str) -> Scene:
-        """The scene of a product, or of listed files."""
+        """The scene of a Sentinel-2 product, or of files per band."""
         gate = self.headers.gate
         if entry.safe is not None:
             product = gate.admit(entry.safe, f"{where}.safe")
@@ -168,7 +169,7 @@ class _Entries:
         found = {}
         for band in self.bands:
             if band not in listed:
-                raise RequestError(f"{where}.bands: the product needs {band}, and this scene has {', '.join(listed)}")
+                raise RequestError(f"{where}.bands: the product needs {band}, but this scene has {', '.join(listed)}")
             given, file = listed[band]
             place = f"{where}.bands.{given}"
             stated = (file.scale, file.offset, file.nodata)
@@ -183,9 +184,9 @@ class _Entries:
 
 
 def _observed(listed: FilesScene, scene: Scene) -> Hashable:
-    """What is the same for a scene that is listed twice: its Item or product, or else the very files of its bands.
+    """The identity of a scene, to find duplicates: its Item or product, or the files of its bands.
 
-    Two processings of one observation both stay, for they are listed on purpose.
+    Two processings of an observation are not duplicates, because they were listed on purpose.
     """
     bands = sorted(scene.bands.items())
     if listed.bands is None:

@@ -1,4 +1,4 @@
-"""The scenes that lie in the folders of this machine that requests may read: found by name, told by their metadata."""
+"""Finds the scenes in local folders that requests may read, by file name, and reads their metadata."""
 
 import logging
 import os
@@ -19,28 +19,26 @@ from mosaic_worker.sources.readers.documents import read_document
 
 MOST_SCENES = 500
 MOST_FILES = 50_000
-"""That are looked at by name, so that a folder that is a whole disk is given up soon."""
-
+"""Files whose names are examined: the search gives up early in a folder that is a whole disk."""
 MOST_UNREADABLE = 20
-"""Files that cannot be read and are listed."""
+"""Unreadable files that are listed."""
 _log = logging.getLogger(__name__)
 
 Kind = Literal["item", "safe"]
-"""As `spec.source.files` names it."""
+"""The field of a scene in `spec.source.files`."""
 
 
 @dataclass(frozen=True)
 class FolderScene:
-    """A scene that a request may name.
+    """A scene for a request.
 
     Attributes:
-        kind: what it is.
-        path: of the STAC Item or of a file with several, or of the .SAFE folder or its zip.
-        id: of the Item or the product; the name of a file with several Items, and their number.
-        datetime, cloud_cover: as it says, if it does; the latter in percent. Of several Items the first time, and no
-            cloud cover.
-        bbox: west, south, east, north in degrees, west > east across the antimeridian; if it says. Of several Items
-            the box around all, if none crosses the antimeridian.
+        kind: its field in a request.
+        path: the path of a file with one or more STAC Items, of a .SAFE folder, or of its zip.
+        id: the id of the Item or the product; for several Items the name of the file and their number.
+        datetime: the acquisition time, if known; the first of several.
+        cloud_cover: percent, if known; None for several Items.
+        bbox: west, south, east, north in degrees, if known; west > east across the antimeridian.
     """
 
     kind: Kind
@@ -53,12 +51,7 @@ class FolderScene:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file or folder that looks like a scene, and cannot be read as one.
-
-    Attributes:
-        path: of it.
-        reason: one sentence.
-    """
+    """A file or folder with the name of a scene that cannot be read; `reason` is a sentence."""
 
     path: str
     reason: str
@@ -66,12 +59,12 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class FolderScenes:
-    """Those that were found.
+    """The result of a search in folders.
 
     Attributes:
-        scenes: by their paths.
-        complete: whether there are no more.
-        unreadable: what looks like a scene and cannot be read; the first 20.
+        scenes: the scenes.
+        complete: whether the search ended before its limits.
+        unreadable: the first unreadable scenes.
     """
 
     scenes: list[FolderScene]
@@ -80,14 +73,12 @@ class FolderScenes:
 
 
 def scenes_below(gate: Gate, without: Path | None = None, most: int = MOST_SCENES) -> FolderScenes:
-    """The scenes in the folders that a gate lets local files lie in.
-
-    Files that are no scenes are left out, for the folder is a user's own; one that cannot be read hides no other.
+    """The scenes in the folders that a gate admits.
 
     Args:
-        gate: of the installation.
-        without: a folder that is not looked into, such as the store of mosaics.
-        most: how many scenes are told.
+        gate: the gate of the installation.
+        without: a folder to exclude, such as the store.
+        most: the maximum number of scenes.
     """
     client = Client(gate)
     found: list[FolderScene] = []
@@ -106,7 +97,7 @@ def scenes_below(gate: Gate, without: Path | None = None, most: int = MOST_SCENE
 
 
 def _candidates(folders: tuple[Path, ...], without: Path | None) -> Iterator[tuple[Kind | None, Path]]:
-    """What may be a scene by its name, and of what kind; None for each file that is none."""
+    """All files and products with their kind by name; None for other files."""
     for folder in folders:
         for place, inner, names in os.walk(folder):
             here = Path(place)
@@ -126,7 +117,7 @@ def _kind(name: str) -> Kind | None:
 
 
 def _read(kind: Kind, path: Path, client: Client) -> FolderScene | Unreadable | None:
-    """The scene at a path; None if there is none, or it is outside the folders."""
+    """The scene at a path; None if it is not a scene, or outside the folders."""
     try:
         admitted = client.gate.admit(str(path), path.name)
     except RequestError:
@@ -135,7 +126,7 @@ def _read(kind: Kind, path: Path, client: Client) -> FolderScene | Unreadable | 
         return _scene(kind, admitted, path.name, client)
     except RequestError as error:
         return Unreadable(str(path), str(error))
-    except Exception:  # whatever a library makes of a file, the other files are listed
+    except Exception:  # a file that breaks a library must not hide the others
         _log.exception("%s cannot be read", path)
         return Unreadable(str(path), f"{path.name}: it is damaged")
 
@@ -157,7 +148,7 @@ def _scene(kind: Kind, admitted: str, name: str, client: Client) -> FolderScene 
 
 
 def _around(boxes: Sequence[tuple[float, float, float, float] | None]) -> tuple[float, float, float, float] | None:
-    """The box around boxes; None where one is not known or crosses the antimeridian."""
+    """The box around boxes; None if one is unknown or crosses the antimeridian."""
     known = [box for box in boxes if box is not None and box[0] <= box[2]]
     if len(known) < len(boxes):
         return None
@@ -166,7 +157,7 @@ def _around(boxes: Sequence[tuple[float, float, float, float] | None]) -> tuple[
 
 
 def _flat(bbox: Sequence[object]) -> tuple[float, float, float, float] | None:
-    """The bbox of an Item, which may tell heights too; None if it is none."""
+    """The bbox of an Item without heights; None if it is invalid."""
     sides = [*bbox[:2], *bbox[3:5]] if len(bbox) == 6 else bbox
     numbers = [float(side) for side in sides if isinstance(side, int | float)]
     return (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == len(sides) == 4 else None

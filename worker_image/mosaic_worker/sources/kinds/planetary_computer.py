@@ -1,4 +1,4 @@
-"""Signatures of the Planetary Computer: its files are in Azure, and it issues tokens for containers to anybody."""
+"""Signatures of the Planetary Computer: its files are in Azure, and it issues tokens to everybody."""
 
 import re
 from collections.abc import Iterator
@@ -20,12 +20,7 @@ _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
 def planetary_computer_signer(gate: Gate, tokens: str = TOKENS) -> Signer:
-    """What signs the URLs of the Planetary Computer's files.
-
-    Args:
-        gate: what may be asked.
-        tokens: where tokens are given out.
-    """
+    """Signs the URLs of the Planetary Computer; `tokens` is the URL of its token service."""
     client = Client(gate)
     given: dict[str, str] = {}
 

@@ -1,7 +1,4 @@
-"""Which class reads which kind of source.
-
-A class is imported when its kind is used: what searches catalogues takes long to import.
-"""
+"""Selects the class for a kind of source. Classes are imported on use, because catalogue clients are slow to import."""
 
 from mosaic_crds.source import Source
 
@@ -10,12 +7,7 @@ from mosaic_worker.sources.kinds.base import SceneSource
 
 
 def source_of(source: Source, gate: Gate) -> SceneSource:
-    """What reads the source of a request.
-
-    Args:
-        source: `spec.source`.
-        gate: what may be read.
-    """
+    """The object for `spec.source`."""
     if source.files is not None:
         from mosaic_worker.sources.kinds.files import FilesSource
 

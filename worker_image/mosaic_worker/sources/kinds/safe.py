@@ -1,4 +1,4 @@
-"""Sentinel-2 products as ESA ships them, as scenes: the .SAFE folder, or the zip that it comes in."""
+"""Sentinel-2 products of ESA as scenes: the .SAFE folder or its zip."""
 
 import math
 import re
@@ -33,17 +33,17 @@ _OFFSET = {"L1C": "RADIO_ADD_OFFSET", "L2A": "BOA_ADD_OFFSET"}
 
 
 def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], where: str, headers: Headers) -> Scene:
-    """A Sentinel-2 product as a scene, its bands each from the file of their best resolution.
+    """A Sentinel-2 product as a scene, with each band from the file of the best resolution.
 
     Args:
         admitted: the path of the .SAFE folder or of its zip.
-        bands: the canonical names of the bands that are needed.
+        bands: the canonical names of the bands.
         classes: the classes that the request masks.
         where: the field that names the product.
         headers: the files of the request.
 
     Raises:
-        RequestError: it is no such product, or lacks something that is needed.
+        RequestError: it is not such a product, or lacks a band or a mask.
     """
     product = read_product(admitted, where, headers.client)
     return Scene(
@@ -57,12 +57,12 @@ def safe_scene(admitted: str, bands: Sequence[str], classes: Sequence[str], wher
 
 @dataclass(frozen=True)
 class Product:
-    """A product whose metadata are read.
+    """A product with its metadata.
 
     Attributes:
-        root: the outermost element of its metadata.
+        root: the root element of its metadata.
         name: the name of its folder.
-        images: the admitted paths of its images by their path in the folder.
+        images: the admitted paths of its images by path in the folder.
         where: the field of the request that names it.
     """
 
@@ -76,34 +76,32 @@ class Product:
         """L1C or L2A."""
         tag = self.root.tag.rpartition("}")[2]
         if tag not in _LEVELS:
-            raise RequestError(f"{self.where}: {self.name} is no Sentinel-2 product of level 1C or 2A ({tag})")
+            raise RequestError(f"{self.where}: {self.name} is not a Sentinel-2 product of level 1C or 2A ({tag})")
         return _LEVELS[tag]
 
     @property
     def id(self) -> str:
-        """The product's name, whatever its folder is called; the folder's, of the products of before December 2016."""
+        """The name of the product; for products from before December 2016, of its folder."""
         uri = self.text("PRODUCT_URI") or ""
         return uri.removesuffix(".SAFE") if uri.endswith(".SAFE") else self.name.removesuffix(".SAFE")
 
     @property
     def taken(self) -> datetime | None:
-        """When the product's datatake began."""
+        """The start of the datatake."""
         text = self.text("PRODUCT_START_TIME")
-        if text is None:
-            return None
         try:
-            return moment(text)
+            return None if text is None else moment(text)
         except ValueError:
-            raise RequestError(f"{self.where}: PRODUCT_START_TIME of {self.id} is {text!r}, which is no time") from None
+            raise RequestError(f"{self.where}: PRODUCT_START_TIME of {self.id} is {text!r}, not a time") from None
 
     @property
     def cloud_cover(self) -> float | None:
-        """Percent of the product under cloud."""
+        """The cloud cover, percent."""
         return self.number("Cloud_Coverage_Assessment")
 
     @property
     def bbox(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north of its footprint in degrees, west > east across the antimeridian; if it says."""
+        """West, south, east, north of its footprint in degrees, if known; west > east across the antimeridian."""
         numbers = [self._parsed(text, "EXT_POS_LIST") for text in (self.text("EXT_POS_LIST") or "").split()]
         if not numbers or len(numbers) % 2:
             return None
@@ -117,13 +115,13 @@ class Product:
         return west, min(latitudes), east, max(latitudes)
 
     def band(self, name: str, headers: Headers) -> Band:
-        """The band of a canonical common name, with the scale, offset and nodata that the metadata state.
+        """The band of a canonical common name, with scale, offset and nodata of the metadata.
 
-        reflectance = (number + offset) / quantification, the offset being there since processing baseline 04.00.
+        reflectance = (number + offset) / quantification; the offset exists since processing baseline 04.00.
         """
         ids = {canonical(found): found for found in self._best if found != "SCL"}
         if name not in ids:
-            raise RequestError(f"{self.where}: the product needs {name}, and {self.id} has {', '.join(sorted(ids))}")
+            raise RequestError(f"{self.where}: the product needs {name}, but {self.id} has {', '.join(sorted(ids))}")
         quantification = self.number(_QUANTIFICATION[self.level])
         if not quantification:
             raise RequestError(f"{self.where}: the metadata of {self.id} state no {_QUANTIFICATION[self.level]}")
@@ -134,19 +132,19 @@ class Product:
         """The scene classification."""
         if "SCL" not in self._best:
             raise RequestError(
-                f"{self.where}: spec.composite.mask leaves out {', '.join(classes)}, and {self.id} has no scene "
-                "classification (SCL), as no product of level 1C has; use its product of level 2A"
+                f"{self.where}: spec.composite.mask has {', '.join(classes)}, but {self.id} has no scene "
+                "classification (SCL), like all products of level 1C; use the product of level 2A"
             )
         _, header = headers.read(self._best["SCL"], 1, f"{self.where}: SCL of {self.id}")
         return Mask(href=self._best["SCL"], band=1, values="scl", header=header)
 
     def text(self, tag: str) -> str | None:
-        """The text of the first element of a name, if there is one."""
+        """The text of the first element with a tag, if any."""
         found = self.root.findtext(f".//{{*}}{tag}")
         return None if found is None else found.strip()
 
     def number(self, tag: str) -> float | None:
-        """The number in the first element of a name, if there is one."""
+        """The number in the first element with a tag, if any."""
         text = self.text(tag)
         return None if text is None else self._parsed(text, tag)
 
@@ -158,14 +156,14 @@ class Product:
         granules = {match["granule"] for match, _ in found}
         if len(granules) > 1:
             raise RequestError(
-                f"{self.where}: {self.id} holds {len(granules)} granules, and a scene is one of them; "
-                "list the files of each under bands"
+                f"{self.where}: {self.id} has {len(granules)} granules, but a scene is one of them; "
+                "list the files of each in bands"
             )
-        found.sort(key=lambda item: -int(item[0]["metres"] or 0))  # the finest comes last and stays
+        found.sort(key=lambda item: -int(item[0]["metres"] or 0))  # the finest is last and wins
         return {match["band"]: path for match, path in found}
 
     def _offset(self, band: str) -> float:
-        """What is added to the numbers of a band."""
+        """The number to add to the numbers of a band."""
         tag = _OFFSET[self.level]
         listed = self.root.findall(f".//{{*}}{tag}")
         for element in listed:
@@ -180,7 +178,7 @@ class Product:
         for special in self.root.iterfind(".//{*}Special_Values"):
             if special.findtext("{*}SPECIAL_VALUE_TEXT") == "NODATA":
                 return self._parsed(special.findtext("{*}SPECIAL_VALUE_INDEX") or "", "SPECIAL_VALUE_INDEX of NODATA")
-        raise RequestError(f"{self.where}: the metadata of {self.id} do not say which number means no data")
+        raise RequestError(f"{self.where}: the metadata of {self.id} state no number for no data")
 
     def _parsed(self, text: str, tag: str) -> float:
         try:
@@ -188,7 +186,7 @@ class Product:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise RequestError(f"{self.where}: {tag} of {self.id} is {text[:80]!r}, which is no number")
+            raise RequestError(f"{self.where}: {tag} of {self.id} is {text[:80]!r}, not a number")
         return number
 
 
@@ -196,12 +194,12 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
     """The product in a folder or a zip.
 
     Raises:
-        RequestError: there is none, or more than one, or its metadata cannot be read.
+        RequestError: there is not exactly one, or its metadata cannot be read.
     """
     if is_url(admitted):
         raise RequestError(
-            f"{where}: SAFE products are read from this machine's own disk only; download {redacted(admitted)}, "
-            "or name its files under bands, or its STAC Item"
+            f"{where}: SAFE products are only read from a local disk; download {redacted(admitted)}, list its files in "
+            "bands, or use its STAC Item"
         )
     path = Path(admitted)
     if path.is_dir():
@@ -209,12 +207,12 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
     elif path.is_file() and path.suffix.lower() == ".zip":
         files = {name: member_reference(admitted, name) for name in members(admitted, where, client.gate)}
     else:
-        raise RequestError(f"{where}: {admitted} is neither a .SAFE folder nor a .zip file, or is not there")
+        raise RequestError(f"{where}: {admitted} is not a .SAFE folder or .zip file, or does not exist")
     places = [name for name in files if _METADATA.fullmatch(PurePosixPath(name).name)]
     if len(places) != 1:
         raise RequestError(
-            f"{where}: {admitted} holds {len(places)} Sentinel-2 products (by their MTD_MSIL1C.xml or MTD_MSIL2A.xml); "
-            "name a folder or zip that holds one"
+            f"{where}: {admitted} has {len(places)} Sentinel-2 products (files MTD_MSIL1C.xml or MTD_MSIL2A.xml); "
+            "use a folder or zip with one product"
         )
     metadata = places[0]
     text = (
@@ -225,14 +223,14 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError):
-        raise RequestError(f"{where}: {metadata} in {admitted} is no XML, or has a DTD, as no product has") from None
+        raise RequestError(f"{where}: {metadata} in {admitted} is not valid XML, or has a DTD") from None
     folder = metadata.removesuffix(PurePosixPath(metadata).name)
     images = {name.removeprefix(folder): href for name, href in files.items() if name.startswith(folder)}
     return Product(root, PurePosixPath(folder).name or path.name.removesuffix(".zip"), images, where)
 
 
 def _in_folder(path: Path) -> dict[str, str]:
-    """The files that matter in a .SAFE folder, or in the one that is in it, as some programs unpack a zip."""
+    """The relevant files of a .SAFE folder, which may be in a folder of the same name, as after unpacking a zip."""
     patterns = ("*.xml", "GRANULE/*/IMG_DATA/*.jp2", "GRANULE/*/IMG_DATA/R*m/*.jp2")
     found = [file for start in ("", "*.SAFE/") for pattern in patterns for file in path.glob(start + pattern)]
     return {file.relative_to(path).as_posix(): str(file) for file in found}

@@ -1,4 +1,4 @@
-"""Sources whose scenes a search in a STAC API finds."""
+"""Sources that search a STAC API."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from mosaic_worker.sources.items.scenes import scenes_of_items
 from mosaic_worker.sources.kinds.base import ScenePreview, SceneQuery, SceneSource
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Found, NoScenesError, Scene
-from mosaic_worker.sources.search.catalogue import Catalogue, Search, item_signer
+from mosaic_worker.sources.search.catalogue import Catalogue, ItemQuery, Search, item_signer
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class SearchedSource(SceneSource):
 
     @abstractmethod
     def catalogue(self, signer: Signer) -> Catalogue:
-        """The API, whose files the signer signs.
+        """The API; the signer signs its files.
 
         Raises:
-            RequestError: there is no account for it.
+            RequestError: it needs an account, and there is none.
         """
 
-    @abstractmethod
-    def search_in(self, catalogue: Catalogue, area: BaseGeometry, most: int) -> Search:
-        """Search the API; see `Catalogue.search`."""
+    def query(self, area: BaseGeometry) -> ItemQuery:
+        """What to search for in an area."""
+        return ItemQuery(self.asked.collection, self.asked.datetime, area)
 
     @abstractmethod
     def advice(self, catalogue: Catalogue, area: BaseGeometry) -> str:
-        """What to change in a request that finds no scenes, as the end of a sentence."""
+        """What to change if the search finds nothing, as the end of a sentence."""
 
     def scenes(self, query: SceneQuery) -> Found:
         """See `SceneSource`."""
@@ -68,7 +68,7 @@ class SearchedSource(SceneSource):
 
     def _search(self, area: BaseGeometry, most: int, signer: Signer) -> Search:
         catalogue = self.catalogue(signer)
-        found = self.search_in(catalogue, area, most)
+        found = catalogue.search(self.query(area), most, self.on_unreadable)
         if not (found.items or found.unreadable):
             nothing = f"{self.where}: no scene of {self.asked.collection} touches the area in {self.asked.datetime}"
             raise NoScenesError(nothing + self.advice(catalogue, area))
@@ -77,5 +77,5 @@ class SearchedSource(SceneSource):
 
 def _required(area: BaseGeometry | None) -> BaseGeometry:
     if area is None:
-        raise ValueError("the contract requires an area where scenes are searched")
+        raise ValueError("the contract requires an area for searches")
     return area

@@ -1,7 +1,7 @@
 """Scenes of a STAC API."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mosaic_crds.source import Stac
@@ -13,16 +13,16 @@ from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.planetary_computer import PLANETARY_COMPUTER, planetary_computer_signer
 from mosaic_worker.sources.kinds.searched import SearchedSource
 from mosaic_worker.sources.scenes import Scene
-from mosaic_worker.sources.search.catalogue import Catalogue, Search
+from mosaic_worker.sources.search.catalogue import Catalogue, ItemQuery
 
 SHORT_NAMES = {"earth-search": "https://earth-search.aws.element84.com/v1", "planetary-computer": PLANETARY_COMPUTER}
-"""What `spec.source.stac.url` may be instead of a URL: Element 84's Earth Search, Microsoft's Planetary Computer."""
+"""Names for `spec.source.stac.url`: Earth Search (Element 84) and Planetary Computer (Microsoft)."""
 SAMPLE_ITEMS = 100
-"""Items that are examined to advise a user."""
+"""Items that are examined for an advice."""
 SENTINEL2_METRES = dict.fromkeys(("blue", "green", "red", "nir"), 10.0) | dict.fromkeys(
     ("coastal", "nir09", "cirrus"), 60.0
 )
-"""The resolution of Sentinel-2's bands; all others have 20 m (ESA, Sentinel-2 User Handbook)."""
+"""The resolution of bands of Sentinel-2; others have 20 m (ESA, Sentinel-2 User Handbook)."""
 
 
 @dataclass(frozen=True)
@@ -42,35 +42,27 @@ class StacSource(SearchedSource):
         """The API; it needs no account."""
         return Catalogue(self._url, self.where, Client(self.gate, signer))
 
-    def search_in(self, catalogue: Catalogue, area: BaseGeometry, most: int) -> Search:
+    def query(self, area: BaseGeometry) -> ItemQuery:
         """See `SearchedSource`."""
-        return catalogue.search(
-            self.asked.collection,
-            self.asked.datetime,
-            area,
-            most=most,
-            query=self.asked.query,
-            most_cloud=self.asked.max_cloud_cover,
-            on_unreadable=self.on_unreadable,
-        )
+        return replace(super().query(area), conditions=self.asked.query, most_cloud=self.asked.max_cloud_cover)
 
     def advice(self, catalogue: Catalogue, area: BaseGeometry) -> str:
-        """See `SearchedSource`; it searches again without maxCloudCover."""
+        """See `SearchedSource`. It searches again without maxCloudCover."""
         asked = self.asked
         if asked.max_cloud_cover is not None:
-            found = catalogue.some(asked.collection, asked.datetime, area, SAMPLE_ITEMS, query=asked.query)
+            found = catalogue.some(replace(self.query(area), most_cloud=None), SAMPLE_ITEMS)
             known = [item.cloud_cover for item in found if item.cloud_cover is not None]
             if known:
                 return (
-                    f" with at most {asked.max_cloud_cover:g} % of cloud; the clearest of {len(found)} there has "
+                    f" with at most {asked.max_cloud_cover:g} % cloud cover; the clearest of {len(found)} there has "
                     f"{min(known):.0f} %: raise maxCloudCover, or widen the dates"
                 )
             if found:
-                return " that says how cloudy it is; leave out maxCloudCover"
-        return "; widen the dates" + (", or leave out conditions of query" if asked.query else "")
+                return " with a stated cloud cover; remove maxCloudCover"
+        return "; widen the dates" + (", or remove conditions of query" if asked.query else "")
 
     def resolution(self, bands: Sequence[str]) -> float | None:
-        """See `SceneSource`; it is known of Sentinel-2."""
+        """See `SceneSource`; known for Sentinel-2."""
         if not self.asked.collection.startswith("sentinel-2"):
             return None
         return max(SENTINEL2_METRES.get(name, 20.0) for name in bands)

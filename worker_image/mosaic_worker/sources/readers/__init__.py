@@ -1,1 +1,1 @@
-"""Raster files and the documents beside them, opened and read."""
+"""Opens and reads raster files and documents."""

@@ -1,4 +1,4 @@
-"""Small files beside the pixels: the text of a STAC Item."""
+"""Reads small text files, such as STAC Items."""
 
 from mosaic_crds.errors import RequestError
 
@@ -13,8 +13,8 @@ def read_document(admitted: str, where: str, client: Client) -> str:
     """Read a UTF-8 text, of at most 16 MiB, from an admitted path or URL.
 
     Raises:
-        RequestError: it is not there, too large, or not text.
-        PassingError: the server did not give it.
+        RequestError: it does not exist, is too large, or is not text.
+        PassingError: the server did not respond.
     """
     with at_field(where):
         try:

@@ -1,7 +1,7 @@
-"""Images that GDAL opens: with the drivers that read nothing but the file, and never by a URL.
+"""Opens images with GDAL, only with drivers that read nothing but the file itself, and never by a URL.
 
-GDAL is given an open file, or for a file at a server an object that reads its bytes. So it asks nobody, whatever it is
-asked, and reads no file beside the image.
+GDAL gets an open file, or for a file on a server an object that reads its bytes. So it sends no requests, and reads no
+files beside the image.
 """
 
 import warnings
@@ -29,17 +29,14 @@ from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 
 DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG")
 LARGEST_BLOCK = 256 * 2**20
-"""Bytes that decoding one block of a file may take, with all bands that are stored in it.
-
-A file in one huge strip, or with hundreds of interleaved bands, would fill the memory of a pod. The largest band of
-Sentinel-2 in one strip has 230 MiB.
-"""
+"""Maximum bytes of a decoded block with all of its bands. One huge strip, or hundreds of interleaved bands, would fill
+the memory of a pod. The largest band of Sentinel-2 in one strip has 230 MiB."""
 DECODED_BYTES = 4
-"""Of a sample of JPEG 2000, while it is decoded."""
+"""Bytes of a sample of JPEG 2000 during decoding."""
 MOST_TILE_COMPONENTS = 100_000
-"""Tiles times components of a JPEG 2000 file; the decoder keeps a kilobyte for each when it opens the file."""
+"""Maximum tiles x components of a JPEG 2000 file; the decoder needs a kilobyte for each when it opens the file."""
 MOST_CODE_BLOCKS = 500_000
-"""Of one tile of a JPEG 2000 file; the decoder keeps some hundred bytes for each when it reads a pixel of the tile."""
+"""Maximum code-blocks of a JPEG 2000 tile; the decoder needs some hundred bytes for each when it reads the tile."""
 
 
 def open_gdal(
@@ -54,22 +51,20 @@ def open_gdal(
     Args:
         admitted: the path or URL.
         where: the field that names it.
-        files: those at servers, and the gate that local files must pass too; needed for a URL. Without them a path is
-            one of this program's own.
-        room: makes room on the disk for a file of so many bytes, where the image's pixels are to be read: JPEG 2000
-            without an index of its tiles is then copied whole, for its tiles lie where a walk through the file finds
-            them, a request for each. Without room only its header is read.
-        overview: which of its overviews is opened in its place, from 0.
+        files: the remote files, required for a URL, with the gate that also checks paths. None for trusted files.
+        room: makes room on the disk for so many bytes. If given, a JPEG 2000 file without an index of its tiles is
+            copied completely, because finding its tiles takes a request for each. Without it, only headers are read.
+        overview: the overview to open instead of the image, from 0.
 
     Raises:
-        RequestError: there is no such file, or it is no image that can be used.
-        PassingError: a server did not give it.
+        RequestError: the file does not exist, or is not a usable image.
+        PassingError: a server did not respond.
     """
     reopen = partial(_overview_of, admitted, where, files)
     if not is_url(admitted):
         return _local(admitted, where, files.client.gate if files is not None else None, overview, reopen)
     if files is None:
-        raise ValueError("a URL is opened among remote files")
+        raise ValueError("a URL needs remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), redacted(admitted), None
     with at_field(where):
         codestream = _codestream(raster.file.read, name, where)
@@ -93,7 +88,7 @@ def _overview_of(admitted: str, where: str, files: RemoteFiles | None, level: in
 def _local(
     admitted: str, where: str, gate: Gate | None, overview: int | None, reopen: Callable[[int], GdalRaster]
 ) -> GdalRaster:
-    """Open a file of this machine, or one in an archive."""
+    """Open a local file, or a file in an archive."""
     archive = file_of(admitted)
     with at_field(where):
         opened = open_file(archive, gate)
@@ -104,14 +99,14 @@ def _local(
     path = held.path if alone else gdal_name(admitted)
     dataset = _dataset(admitted, where, overview=overview, path=path)
     image = GdalRaster(dataset, admitted, reopen, local=held, overview=overview)
-    if not (alone or held.is_still_at(archive)):  # GDAL knows an archive by its path
+    if not (alone or held.is_still_at(archive)):  # GDAL opens an archive by path
         image.close()
         raise RequestError(f"{where}: {archive} changed while it was opened; run the request again")
     return _checked(image, where)
 
 
 def is_copied(file: RemoteFile) -> bool:
-    """Whether the pixels of a file are read from a copy: it is JPEG 2000 without an index of its tiles."""
+    """Whether pixels are read from a local copy: the file is JPEG 2000 without an index of its tiles."""
     codestream = Codestream.of(file.read)
     return codestream is not None and not codestream.indexed
 
@@ -124,10 +119,10 @@ def _dataset(
     overview: int | None = None,
     path: str = "",
 ) -> DatasetReader:
-    """GDAL's view of a local file by a path, of a remote one's copy, or of a remote one that it reads through us."""
+    """Open a path, a copy of a remote file, or a remote file that GDAL reads through `raster`."""
     level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
     with raster_environment(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence where it matters
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # reported later if it matters
         for driver in DRIVERS:
             try:
                 if copy is not None:
@@ -141,19 +136,19 @@ def _dataset(
                         raster.raise_failure()
             except UnicodeDecodeError:  # rasterio reads the CRS when it opens a file
                 raise RequestError(
-                    f"{where}: {name} describes its coordinate reference system in text that is not UTF-8; assign it "
-                    "again, as gdal_edit.py -a_srs does"
+                    f"{where}: {name} has a coordinate reference system that is not UTF-8; assign it again with "
+                    "gdal_edit.py -a_srs"
                 ) from None
     raise RequestError(f"{where}: {name} is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged")
 
 
 def _copied(file: RemoteFile) -> IO[bytes]:
-    """A copy of a file on this machine's disk, without a name: it is gone with the process, however that ends.
+    """A copy of a file on the local disk; without a name, so it disappears with the process.
 
     Raises:
         PassingError: the disk is full.
     """
-    copy = TemporaryFile(prefix="mosaic-")  # noqa: SIM115 (whoever opens it closes it)
+    copy = TemporaryFile(prefix="mosaic-")  # noqa: SIM115 (the caller closes it)
     try:
         file.save(copy)
         copy.flush()
@@ -166,16 +161,16 @@ def _copied(file: RemoteFile) -> IO[bytes]:
 
 
 def _checked(image: GdalRaster, where: str) -> GdalRaster:
-    """Refuse what opens but may not be used: a file that points to other files, or whose blocks are too large."""
+    """Refuse images that refer to other files, or whose blocks are too large."""
     dataset, problem = image.dataset, None
     if dataset.count == 0 or dataset.subdatasets:
         problem = "contains several datasets instead of one image"
     elif any(dtype.startswith("complex") for dtype in dataset.dtypes):
-        problem = "contains complex numbers, which no product supports; convert them to real numbers"
+        problem = "contains complex numbers, which no product supports; convert them to reals, such as amplitudes"
     elif "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):
         problem = "refers to another file for its overviews"
     elif len(dataset.files) > 1:
-        problem = "consists of several files, and only what is in the image itself is read"
+        problem = "consists of several files, but only the image file itself is read"
     else:
         rows, columns = dataset.block_shapes[0]
         bands = dataset.count if dataset.interleaving is Interleaving.pixel else 1
@@ -189,7 +184,7 @@ def _checked(image: GdalRaster, where: str) -> GdalRaster:
 
 
 def _sample_bytes(dataset: DatasetReader) -> int:
-    """Bytes that a decoded sample takes: that of the largest type of the bands."""
+    """Bytes of a decoded sample of the largest type of the bands."""
     stored: int = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
     return max(stored, DECODED_BYTES) if dataset.driver == "JP2OpenJPEG" else stored
 
@@ -200,12 +195,12 @@ def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
 
 
 def _codestream(read: Callable[[int, int], bytes], name: str, where: str) -> Codestream | None:
-    """The main header of a JPEG 2000 file; None of another one.
+    """The main header of a JPEG 2000 file; None for other files.
 
-    It is checked here, before the decoder reads it: it may claim any number of parts, each of which costs memory.
+    It is checked before the decoder allocates memory for each part that it declares.
 
     Raises:
-        RequestError: it is damaged, or claims too many.
+        RequestError: it is damaged, or declares too many parts.
     """
     if not is_jpeg2000(read):
         return None

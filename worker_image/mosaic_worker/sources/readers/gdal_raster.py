@@ -1,4 +1,4 @@
-"""A raster file that GDAL reads."""
+"""Raster files that GDAL reads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,22 +22,22 @@ from mosaic_worker.sources.readers.raster import BandInfo, Raster, RasterInfo
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 
 CACHE_BYTES = 256 * 2**20
-"""For decoded blocks of all sources of a process. In bytes: rasterio takes a number so, where GDAL itself would not."""
+"""Cache for decoded blocks of all sources of a process. rasterio interprets a number as bytes."""
 _WHOLE = 0
-"""Stands for the mask of a whole image, which is no band of it."""
+"""The mask of the whole image, which is not a band."""
 
 
 @contextmanager
 def raster_environment() -> Iterator[None]:
     """GDAL's settings for opening and reading sources.
 
-    One thread, because GDAL 3.10 loses the errors of JPEG 2000 tiles that it decodes in others and gives zeros for a
-    truncated file. Files beside an image are not looked for: they may be of any format, and lead to any other file.
+    One thread, because GDAL 3.10 loses errors of JPEG 2000 tiles in other threads, and returns zeros for a truncated
+    file. Files beside an image are ignored, because they may have any format and refer to any file.
     """
     options: dict[str, object] = {
         "GDAL_NUM_THREADS": "1",
         "GDAL_CACHEMAX": CACHE_BYTES,
-        "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # so that GDAL opens no URL, if anything should name it one
+        "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # GDAL opens no URLs
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     }
     with rasterio.Env(**options):
@@ -48,7 +48,7 @@ class GdalRaster(Raster):
     """A raster file that GDAL has open.
 
     Attributes:
-        dataset: GDAL's view of it.
+        dataset: the dataset of rasterio.
         name: its name in messages.
     """
 
@@ -64,17 +64,17 @@ class GdalRaster(Raster):
         local: HeldFile | None = None,
         overview: int | None = None,
     ) -> None:
-        """Take an open dataset.
+        """Wrap an open dataset.
 
         Args:
-            dataset: GDAL's view of the file.
+            dataset: the dataset of rasterio.
             name: its name in messages.
             open_overview: opens one of its overviews, from 0.
-            remote: the file at a server that it is read from, if it is.
-            codestream: where its tiles are, of a JPEG 2000 file that is read from a server.
-            copy: the whole of a file at a server on this machine's disk, if it is read from that.
-            local: the open file of this machine that it is read from, or the archive in which it is.
-            overview: which of the file's overviews it is, from 0; None for the full size.
+            remote: the file on a server, if any.
+            codestream: the header of a remote JPEG 2000 file.
+            copy: the local copy of the remote file, if any.
+            local: the open local file, or the archive that contains it.
+            overview: the overview that is open, from 0; None for the image.
         """
         self.dataset, self.name = dataset, name
         self.copied_bytes = remote.file.size if copy is not None and remote is not None else 0
@@ -84,12 +84,12 @@ class GdalRaster(Raster):
 
     @property
     def identity(self) -> str:
-        """Size and time of a file here; ETag, or size and time, of one at a server."""
+        """Size and time of a local file; ETag, or size and time, of a remote one."""
         if self._remote is not None:
             return self._remote.file.identity
         if self._local is None:
-            raise ValueError("an image is read from a file of this machine or of a server")
-        return self._local.identity if self._local.is_still_at(file_of(self.name)) else "another file is there now"
+            raise ValueError("an image is either local or remote")
+        return self._local.identity if self._local.is_still_at(file_of(self.name)) else "replaced"
 
     @cached_property
     def info(self) -> RasterInfo:
@@ -121,21 +121,21 @@ class GdalRaster(Raster):
         points, _ = self.dataset.gcps
         if points:
             return (
-                f"is placed by {len(points)} ground control points (GCPs) and has no transform, so its pixels are not "
-                "on a grid; warp it first, as gdalwarp -tps does"
+                f"has {len(points)} ground control points (GCPs) and no transform, so its pixels are not on a grid; "
+                "warp it first with gdalwarp -tps"
             )
         if self.dataset.rpcs is not None:
             return (
-                "is placed by rational polynomial coefficients (RPCs) and has no transform, so its pixels are not on a "
-                "grid; orthorectify it first, as gdalwarp -rpc does with an elevation model"
+                "has rational polynomial coefficients (RPCs) and no transform, so its pixels are not on a grid; "
+                "orthorectify it first with gdalwarp -rpc and an elevation model"
             )
-        return "is not georeferenced: it has no transform from pixels to the ground; assign one, as gdal_edit.py does"
+        return "is not georeferenced: it has no transform; assign one with gdal_edit.py -a_ullr"
 
     def averaged_overviews(self, band: int) -> tuple[int, ...]:
         """See `Raster`.
 
-        The overviews are in the file itself, which says that they were averaged, and they halve the image without a
-        remainder. The image has neither a mask nor alpha: colours of hidden pixels would be in the averages.
+        They are in the file itself, which states that they are averages, and they divide the image without remainder.
+        The image has neither mask nor alpha, because then the averages would include hidden pixels.
         """
         opened = self.dataset
         if opened.driver != "GTiff" or self._masks(band):
@@ -152,7 +152,7 @@ class GdalRaster(Raster):
         return tuple(found)
 
     def ranges(self, band: int, window: Window) -> list[tuple[int, int]]:
-        """See `Raster`. None of an overview, of which GDAL tells no places: it is small, and read as GDAL asks."""
+        """See `Raster`. None for an overview: GDAL does not return the places of its blocks."""
         if self._remote is None or self._copy is not None or self._overview is not None:
             return []
         if self._codestream is not None:
@@ -160,7 +160,7 @@ class GdalRaster(Raster):
         return _block_ranges(self.dataset, band, window)
 
     def fetch(self, band: int, window: Window) -> None:
-        """Have the blocks of a window at hand, with few requests, before GDAL asks for them one by one."""
+        """Fetch the blocks of a window with few requests, before GDAL reads them one by one."""
         if self._remote is not None and (ranges := self.ranges(band, window)):
             self._remote.file.fetch(ranges)
 
@@ -172,7 +172,7 @@ class GdalRaster(Raster):
         """See `Raster`."""
         for mask in self._masks(band):
             shown = self._read(self.dataset.read_masks, band, window) if mask == _WHOLE else self.read(mask, window)
-            yield ~(shown > 0)  # NaN in alpha hides too
+            yield ~(shown > 0)  # NaN in alpha also hides
 
     def close(self) -> None:
         """Close it, its file and its copy."""
@@ -196,16 +196,15 @@ class GdalRaster(Raster):
         return found
 
     def _raise_failure(self) -> None:
-        """Raise what its server did while GDAL read, which GDAL passes over, if anything."""
+        """Raise the error of the server during a read, if any, which GDAL ignores."""
         if self._remote is not None:
             self._remote.raise_failure()
 
     def _masks(self, band: int) -> tuple[int, ...]:
-        """What hides pixels of a band where it is 0: alpha bands by their numbers, and _WHOLE.
+        """The masks of a band, which hide pixels where they are 0: numbers of alpha bands, and _WHOLE.
 
-        GDAL itself uses alpha only in images of two or four bands, and not beside a nodata number. Alpha that is partly
-        transparent hides nothing: as in GDAL's masks, 0 is invalid and all other numbers are valid. Alpha that is read
-        as a band itself is hidden by no alpha.
+        GDAL itself uses alpha only in images of two or four bands without a nodata number. Partly transparent pixels
+        are valid, as in masks of GDAL. Alpha that is read as a band is not masked by alpha.
         """
         alphas = [number for number, each in enumerate(self.info.bands, 1) if each.alpha]
         flags = self.dataset.mask_flag_enums[band - 1]
@@ -214,13 +213,13 @@ class GdalRaster(Raster):
 
 
 def _block_ranges(dataset: DatasetReader, band: int, window: Window) -> list[tuple[int, int]]:
-    """Where in a TIFF the blocks of a window lie, as GDAL's metadata of the domain TIFF say."""
+    """The byte ranges of the blocks of a window in a TIFF, from the metadata domain TIFF of GDAL."""
     rows, columns = dataset.block_shapes[band - 1]
     found = []
     for row in range(window.top // rows, -(-window.bottom // rows)):
         for column in range(window.left // columns, -(-window.right // columns)):
             start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
             size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
-            if start and size:  # a block without data lies nowhere
+            if start and size:  # blocks without data are not stored
                 found.append((int(start), int(start) + int(size)))
     return found

@@ -1,4 +1,4 @@
-"""Headers of files: what they state about a band, together with the metadata beside them and in the request."""
+"""Headers of files, combined with metadata beside the files and in the request."""
 
 import math
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from typing import Self
 
 from affine import Affine
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import counted
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import why_nowhere
@@ -20,11 +21,11 @@ from mosaic_worker.sources.readers.sidecars import Metadata, has_mask_beside, me
 from mosaic_worker.sources.scenes import Band, Header
 
 ROUNDING = 1e-3
-"""Pixels, over the whole of an image, by which a transform may be oblique and counts as north-up."""
+"""Maximum obliqueness of a north-up transform: pixels over the whole image."""
 
 
 class Headers:
-    """The files of one request while it is resolved: each is opened once, however many of its bands are used."""
+    """The files of a request while its headers are read; each is opened once."""
 
     def __init__(self, gate: Gate, signer: Signer | None = None) -> None:
         self.gate = gate
@@ -43,7 +44,7 @@ class Headers:
         self._files.close()
 
     def read(self, admitted: str, band: int, where: str) -> tuple[Raster, Header]:
-        """The open file of an admitted path or URL, and the header of one of its bands."""
+        """The file of an admitted path or URL, and the header of one of its bands."""
         href = self.href(admitted)
         if href not in self._opened:
             self._opened[href] = open_raster(href, where, self._files)
@@ -55,29 +56,29 @@ class Headers:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of the files that were read."""
+        """Notes for the user on the files."""
         return (warning_of(self._masked),) if self._masked else ()
 
     def prefetch(self, admitted: Iterable[str]) -> None:
-        """Fetch the beginnings of files that will be opened, in the background."""
+        """Fetch the beginnings of remote files in the background."""
         for href in map(self.href, filter(is_url, admitted)):
             if href not in self._opened:
                 self._files.get(href).prefetch([(0, HEAD)])
 
     def href(self, admitted: str) -> str:
-        """An admitted path or URL as it is kept: without its signature."""
+        """An admitted path or URL without its signature."""
         return self.client.signer.take(admitted) if is_url(admitted) else admitted
 
     def described_band(
         self, admitted: str, band: int, stated: tuple[float | None, float | None, float | None], where: str
     ) -> Band:
-        """A band as its file, and what was stated about it, describe it.
+        """A band with the metadata of its file.
 
         Args:
-            admitted: a path or URL that the gate admitted.
-            band: its number in the file, from 1.
-            stated: scale, offset and nodata that the request or the STAC Item gives. Scale and offset replace the
-                file's own; nodata counts beside the file's own, so that both numbers mean "no data".
+            admitted: an admitted path or URL.
+            band: the number of the band in the file, from 1.
+            stated: scale, offset and nodata in the request or the STAC Item. Scale and offset replace those of the
+                file; nodata is added to that of the file.
             where: the field that names the file.
         """
         image, header = self.read(admitted, band, where)
@@ -107,51 +108,43 @@ class Headers:
 
 
 def _header_of(image: Raster, beside: Metadata, band: int, where: str) -> Header:
-    """The header of a band.
-
-    Args:
-        image: the open file.
-        beside: the metadata beside it.
-        band: its number in the file, from 1.
-        where: the field that names the file.
+    """The header of a band; arguments as above.
 
     Raises:
-        RequestError: the image has no such band, no place on the ground, or is rotated.
+        RequestError: the band does not exist, or the image is not georeferenced or is rotated.
     """
     info, name = image.info, image.name
     if band > len(info.bands):
-        raise RequestError(f"{where}: {name} has {len(info.bands)} band(s), so band {band} does not exist")
+        raise RequestError(f"{where}: {name} has {counted(len(info.bands), 'band')}, so band {band} does not exist")
     with at_field(where):
         crs = image.crs if beside.crs is None else beside.crs.to_string()
     transform = info.transform if beside.transform is None else beside.transform
     if problem := _placement_problem(image, transform):
         raise RequestError(f"{where}: {name} {problem}")
     if crs is None:
-        raise RequestError(
-            f"{where}: {name} has no coordinate reference system; assign one, as gdal_edit.py -a_srs does"
-        )
+        raise RequestError(f"{where}: {name} has no coordinate reference system; assign one with gdal_edit.py -a_srs")
     grid = Grid(crs, transform.c, transform.f, transform.a, -transform.e, info.width, info.height)
     problem = why_nowhere(grid.bounds, grid.crs)
     if problem is not None:
-        raise RequestError(f"{where}: {name} is nowhere on Earth: {problem}")
+        raise RequestError(f"{where}: {name} cannot be located: {problem}")
     stated = info.bands[band - 1]
     return Header(grid, stated.dtype, stated.blocks, image.identity)
 
 
 def _is_oblique(info: RasterInfo, transform: Affine) -> bool:
-    """Whether rows and columns do not run along the axes of the CRS, by more than rounding explains."""
+    """Whether rows and columns are not parallel to the axes of the CRS, beyond rounding."""
     across, down = abs(transform.b) * info.height, abs(transform.d) * info.width
     return bool(across > ROUNDING * abs(transform.a) or down > ROUNDING * abs(transform.e))
 
 
 def _placement_problem(image: Raster, transform: Affine) -> str | None:
-    """What places an image on the ground, if it is not a transform to north-up pixels; and what to do about it."""
+    """Why an image has no north-up transform, and what to do; None if it has one."""
     if transform == Affine.identity():
         return image.placement_problem
     if _is_oblique(image.info, transform):
         degrees = math.degrees(math.atan2(transform.d, transform.a))
-        return f"is rotated or sheared (its rows run {degrees:.3g} degrees off); warp it first, as gdalwarp does"
+        return f"is rotated or sheared (by {degrees:.3g} degrees); warp it first with gdalwarp"
     if transform.a <= 0 or transform.e >= 0:
         way = "its first row is the southernmost" if transform.e >= 0 else "its first column is the easternmost"
-        return f"is mirrored ({way}); warp it to north-up pixels first, as gdalwarp does"
+        return f"is mirrored ({way}); warp it to north-up pixels first with gdalwarp"
     return None

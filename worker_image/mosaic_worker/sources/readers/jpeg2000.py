@@ -1,4 +1,4 @@
-"""The main header of a JPEG 2000 file (ITU-T T.800, annexes A and I): whether and where it says its tiles are."""
+"""The main header of a JPEG 2000 file (ITU-T T.800, annexes A and I), with the places of its tiles."""
 
 import struct
 from collections.abc import Callable
@@ -13,16 +13,16 @@ _LARGEST_HEADER = 2**20
 
 @dataclass(frozen=True)
 class Codestream:
-    """Where the tiles of an image lie in its file.
+    """The tiles of an image in its file.
 
     Attributes:
-        width, height: of a tile, pixels.
-        columns: of tiles.
-        parts: for each part of a tile its tile and its bytes [start, stop); empty where the file has no TLM markers,
-            or its tiles do not start at its corner.
-        tiles: how many there are.
-        components: of each tile.
-        code_blocks: of each tile, in all components; an upper bound.
+        width, height: size of a tile, pixels.
+        columns: columns of tiles.
+        parts: tile and bytes [start, stop) of each tile part; empty if the file has no TLM markers, or its tiles do not
+            start at its corner.
+        tiles: number of tiles.
+        components: components of each tile.
+        code_blocks: code-blocks of a tile in all components; an upper bound.
     """
 
     width: int
@@ -35,11 +35,11 @@ class Codestream:
 
     @property
     def indexed(self) -> bool:
-        """Whether the file says where its tiles are."""
+        """Whether the file has an index of its tiles."""
         return bool(self.parts)
 
     def ranges(self, window: Window) -> list[tuple[int, int]]:
-        """The bytes [start, stop) that hold the tiles of a window."""
+        """The bytes [start, stop) of the tiles of a window."""
         wanted = {
             row * self.columns + column
             for row in range(window.top // self.height, -(-window.bottom // self.height))
@@ -49,25 +49,21 @@ class Codestream:
 
     @staticmethod
     def of(read: Callable[[int, int], bytes]) -> "Codestream | None":
-        """Read a file's main header; None if it is no JPEG 2000.
-
-        Args:
-            read: gives bytes of the file, from a place on, so many.
-        """
+        """Read the main header; None if it is not JPEG 2000. `read` returns bytes by position and count."""
         try:
             start = _start(read)
             return None if start is None else _header(read, start)
-        except (struct.error, IndexError, ZeroDivisionError):  # cut off or damaged: the decoder will say
+        except (struct.error, IndexError, ZeroDivisionError):  # truncated or damaged: the decoder reports it
             return None
 
 
 def is_jpeg2000(read: Callable[[int, int], bytes]) -> bool:
-    """Whether a file begins as JPEG 2000 does."""
+    """Whether a file has the signature of JPEG 2000."""
     return read(0, 4) == struct.pack(">HH", _SOC, _SIZ) or read(0, 12) == _SIGNATURE
 
 
 def _start(read: Callable[[int, int], bytes]) -> int | None:
-    """Where the codestream starts: at once, or in the box jp2c."""
+    """The start of the codestream: the start of the file, or the box jp2c."""
     if read(0, 4) == struct.pack(">HH", _SOC, _SIZ):
         return 0
     if read(0, 12) != _SIGNATURE:
@@ -116,12 +112,7 @@ def _header(read: Callable[[int, int], bytes], start: int) -> Codestream | None:
 
 
 def _code_block(style: int, content: bytes) -> int:
-    """The least samples of a code-block; those of small precincts are smaller than the nominal size (B.7).
-
-    Args:
-        style: Scod or Scoc.
-        content: the parameters SPcod or SPcoc.
-    """
+    """The fewest samples of a code-block, from Scod and SPcod; small precincts limit the nominal size (B.7)."""
     across, down = content[1] + 2, content[2] + 2
     if style & 1:
         precincts = content[5 : 6 + content[0]]
@@ -131,7 +122,7 @@ def _code_block(style: int, content: bytes) -> int:
 
 
 def _parts(markers: list[tuple[int, bytes]], first: int) -> tuple[tuple[int, int, int], ...]:
-    """The parts of tiles, which follow each other from the first on, in the order of the TLM markers."""
+    """The tile parts, which are contiguous, in the order of the TLM markers."""
     found: list[tuple[int, int, int]] = []
     for _, content in markers:
         tile_bytes, length_bytes = content[1] >> 4 & 3, 4 if content[1] & 0x40 else 2

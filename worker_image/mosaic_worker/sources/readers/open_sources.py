@@ -1,4 +1,4 @@
-"""Raster files that stay open while tiles are computed, and what is read of them ahead."""
+"""Raster files that stay open while tiles are computed, with read-ahead."""
 
 import os
 from collections import OrderedDict
@@ -18,20 +18,20 @@ from mosaic_worker.sources.readers.raster import Raster
 
 SCRATCH_BYTES = 2 * 2**30
 PREFETCH_BYTES = MEMORY // 3
-"""That are read ahead for a tile, while that of the tile before is still needed."""
+"""Maximum read-ahead of a tile, while that of the previous tile is still in use."""
 PREFETCH_FILES = 32
 WindowToRead = tuple[str, int | None, int, Window]
-"""An admitted path or URL, one of its overviews if not the image itself, a band, and a window that will be read."""
+"""An admitted path or URL, an overview (None for the image), a band, and a window that will be read."""
 
 
 class OpenSources:
-    """Images kept open, so that decoded blocks stay in GDAL's cache; the least recently used is closed first.
+    """Open images, so that decoded blocks stay in the cache of GDAL; the least recently used is closed first.
 
     Args:
         gate: what may be read.
-        signer: what signs URLs.
-        most: images at once.
-        disk: bytes of files from servers that may lie on this machine's disk.
+        signer: signs URLs.
+        most: the maximum number of open images.
+        disk: the maximum bytes of remote files on the local disk.
     """
 
     def __init__(self, gate: Gate, signer: Signer | None = None, most: int = 128, disk: int | None = None) -> None:
@@ -46,7 +46,7 @@ class OpenSources:
         """The open image of an admitted path or URL, or one of its overviews.
 
         Raises:
-            RequestError: it is not what had this identity when the plan was made, so that tiles would not fit together.
+            RequestError: its identity has changed since the plan was made, so tiles would not match.
         """
         key = (href, overview)
         if key in self._open:
@@ -62,10 +62,7 @@ class OpenSources:
         return image
 
     def prefetch(self, expected: Iterable[WindowToRead]) -> None:
-        """Read windows of files on servers in the background, as much as the memory for it holds.
-
-        Errors are ignored: the window is read again later, and the error then reported.
-        """
+        """Read windows of remote files in the background, within a limit. Errors are reported when windows are read."""
         remote = [
             (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
         ][:PREFETCH_FILES]
@@ -82,7 +79,7 @@ class OpenSources:
                     self._files.get(href).prefetch(ranges)
 
     def forget(self) -> None:
-        """Close all and forget what was read of it, so that files are opened and read again."""
+        """Close all and clear caches, so that files are opened and read again."""
         self.close()
         self._files = RemoteFiles(self._client)
 
@@ -93,11 +90,11 @@ class OpenSources:
         self._files.close()
 
     def _make_room(self, size: int) -> None:
-        """Close the copied files that were not used for longest, until one of so many bytes fits on the disk."""
+        """Close the least recently used copies until a file of this size fits on the disk."""
         if size > self._disk:
             raise RequestError(
-                f"a JPEG 2000 file without TLM markers is copied whole, and this one has {size} bytes where "
-                f"{worker_pod.ENV_SCRATCH_BYTES} allows {self._disk}; use a Cloud Optimized GeoTIFF"
+                f"a JPEG 2000 file without TLM markers must be copied, but its {size} bytes exceed "
+                f"{worker_pod.ENV_SCRATCH_BYTES} ({self._disk}); use a Cloud Optimized GeoTIFF"
             )
         copied = [(key, image.copied_bytes) for key, image in self._open.items() if image.copied_bytes]
         while sum(taken for _, taken in copied) + size > self._disk:

@@ -1,4 +1,4 @@
-"""Which class reads a raster file. GDAL reads all formats today: GeoTIFF, COG, JPEG 2000 and PNG."""
+"""Selects the class for a raster file. Today GDAL reads all formats: GeoTIFF, COG, JPEG 2000 and PNG."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def open_raster(
     """Open an admitted path, or an admitted, unsigned URL; see `open_gdal`, which has the same arguments.
 
     Raises:
-        RequestError: there is no such file, or no class reads it.
-        PassingError: a server did not answer.
+        RequestError: the file does not exist, or no class reads it.
+        PassingError: a server did not respond.
     """
     return open_gdal(admitted, where, files, room, overview)

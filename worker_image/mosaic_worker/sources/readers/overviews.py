@@ -1,6 +1,6 @@
-"""Overviews: an image's own smaller copies, read in place of the whole where they give the same averages.
+"""Selects overviews of images that have the same averages as the image itself.
 
-Why only these, and nothing of JPEG 2000, is in docs/decisions, "Overviews only where they are the average".
+Why only these, and none of JPEG 2000, is in docs/decisions, "Overviews only where they are the average".
 """
 
 from mosaic_worker.geometry.grid import Grid
@@ -8,16 +8,16 @@ from mosaic_worker.geometry.sampling import Kernel, tiles_exactly
 from mosaic_worker.sources.scenes import Band
 
 LEAST = 2
-"""Pixels of an overview, across and down, that a pixel of the grid must be, so that their rounding averages out."""
+"""A pixel of the grid needs at least so many pixels of an overview, across and down, to average out their rounding."""
 
 
 def image_to_read(band: Band, grid: Grid, kernel: Kernel) -> tuple[int | None, Grid]:
-    """The smallest overview that gives a band's averages on a grid, by its number from 0; None for the image itself.
+    """The smallest overview with the averages of a band on a grid, from 0; None for the image itself.
 
-    Depends on the lattices of the two alone, and so on no window.
+    It depends on the two grids, not on a window.
 
     Returns:
-        The number, and the pixels of what it stands for.
+        The number, and the grid of the overview or image.
     """
     if kernel == "average":
         for level, overview in reversed(list(enumerate(band.overviews))):

@@ -1,6 +1,6 @@
-"""What planning and compositing need of a raster file: the seam below which each library that reads formats is a class.
+"""The interface of raster files for planning and compositing. Each library that reads formats has a class.
 
-`opening` chooses the class. GDAL's is in `gdal_raster`.
+`opening` selects the class. `gdal_raster` has that of GDAL.
 """
 
 from abc import ABC, abstractmethod
@@ -17,15 +17,15 @@ from mosaic_worker.geometry.sampling import Window
 
 @dataclass(frozen=True)
 class BandInfo:
-    """What a file states of a band.
+    """The metadata of a band in a file.
 
     Attributes:
-        dtype: numpy's name of the stored type.
-        blocks: width and height of the blocks in which it is stored, pixels.
-        nodata: the number that means "no data", if one does.
+        dtype: the stored type, as a numpy name.
+        blocks: width and height of its blocks, pixels.
+        nodata: the number that means "no data", if any.
         scale, offset: value = scale x number + offset; 1 and 0 if not stated.
-        names: what the file calls it, the most specific first; None where it has no such name.
-        alpha: whether it holds opacity.
+        names: its names, the most specific first; None for a missing one.
+        alpha: whether it is an alpha band.
     """
 
     dtype: str
@@ -39,12 +39,12 @@ class BandInfo:
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """What a file states of itself.
+    """The metadata of a file.
 
     Attributes:
         width, height: pixels.
-        transform: from pixels to the CRS; the identity if none is stated.
-        bands: in their order in the file.
+        transform: from pixels to the CRS; the identity if there is none.
+        bands: in the order of the file.
     """
 
     width: int
@@ -54,11 +54,11 @@ class RasterInfo:
 
 
 class Raster(ABC):
-    """An open raster file, or one of its overviews. Its errors do not name the field of the request; callers add it.
+    """An open raster file, or one of its overviews. Callers add the field of the request to its errors.
 
     Attributes:
         name: its name in messages.
-        copied_bytes: what it occupies on this machine's disk because it had to be copied from a server.
+        copied_bytes: the size of its copy on the local disk, if a remote file had to be copied.
     """
 
     name: str
@@ -67,17 +67,17 @@ class Raster(ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Changes when the content of the file does."""
+        """It changes with the content of the file."""
 
     @property
     @abstractmethod
     def info(self) -> RasterInfo:
-        """What the file states of itself."""
+        """The metadata of the file."""
 
     @property
     @abstractmethod
     def crs(self) -> str | None:
-        """The coordinate reference system, as PROJ reads it; None if there is none.
+        """The coordinate reference system; None if there is none.
 
         Raises:
             RequestError: PROJ cannot read it.
@@ -86,22 +86,19 @@ class Raster(ABC):
     @property
     @abstractmethod
     def placement_problem(self) -> str:
-        """What places an image without a transform on the ground, and what to do about it; ends a sentence."""
+        """Why the image has no transform, and what to do; the end of a sentence."""
 
     @abstractmethod
     def averaged_overviews(self, band: int) -> tuple[int, ...]:
-        """How many pixels of the image a pixel of each overview is wide, finest first, as far as they hold averages.
+        """The factors of the averaged overviews of a band (from 1), finest first.
 
-        The pixels of such an overview are the means of whole blocks of pixels that are valid by the file's own nodata
-        number, and nothing else hides pixels of the band.
-
-        Args:
-            band: the band's number, from 1.
+        The pixels of such an overview are means of the pixels in whole blocks that are valid by the nodata number of
+        the file. Nothing else hides pixels of the band.
         """
 
     @abstractmethod
     def ranges(self, band: int, window: Window) -> list[tuple[int, int]]:
-        """Bytes [start, stop) of the file at its server that hold a window; none if that is unknown, or it is here."""
+        """The bytes [start, stop) of a window in a remote file; empty if unknown, or if the file is local."""
 
     @abstractmethod
     def read(self, band: int, window: Window) -> NDArray[Any]:
@@ -109,18 +106,17 @@ class Raster(ABC):
 
         Raises:
             RequestError: the file is damaged.
-            PassingError: its server did not answer.
+            PassingError: its server did not respond.
         """
 
     @abstractmethod
     def hidden(self, band: int, window: Window) -> Iterator[NDArray[np.bool_]]:
-        """For each mask or alpha band of the file, which pixels of a window of a band it hides, (height, width).
+        """For each mask or alpha band of the file: the pixels that it hides in a window of a band, (height, width).
 
         Raises:
-            RequestError: the file is damaged.
-            PassingError: its server did not answer.
+            RequestError, PassingError: as for `read`.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Close the file and what it occupies."""
+        """Close the file and delete its copy."""

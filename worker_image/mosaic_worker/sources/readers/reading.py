@@ -1,4 +1,4 @@
-"""Pixels of sources on a grid: read, resampled and calibrated, as the plan decided."""
+"""Reads pixels of sources on a grid: resampled, calibrated, and with "no data"."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, list[Piece]]:
-    """What is read of a band for a grid: an overview by its number, or None for the image itself; and its parts."""
+    """What is read of a band for a grid: an overview (None for the image), and its parts."""
     kernel = kernel_for(band.header.grid, grid, asked)
     overview, image = image_to_read(band, grid, kernel)
     return overview, pieces(image, grid, kernel)
@@ -43,9 +43,9 @@ def mask_pieces(mask: Mask, grid: Grid) -> list[Piece]:
 
 
 def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None, where: str) -> Floats | None:
-    """A band's calibrated values on a grid: float32 (height, width), NaN where there are none; None where all are NaN.
+    """The calibrated values of a band on a grid: float32 (height, width), NaN for no data; None if all are NaN.
 
-    A pixel has a value where its centre lies in a valid source pixel; averaged, where any valid one touches it.
+    A pixel has a value if its centre is in a valid source pixel; an average, if a valid one touches it.
     """
     kernel = kernel_for(band.header.grid, grid, asked)
     overview, parts = band_pieces(band, grid, asked)
@@ -74,10 +74,10 @@ def read_band(sources: OpenSources, band: Band, grid: Grid, asked: Kernel | None
 
 
 def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[str], where: str) -> NDArray[np.uint8]:
-    """What a mask layer says on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
+    """A mask on a grid: uint8 (height, width), one of CLEAR, FLAGGED and UNKNOWN.
 
-    Onto a coarser grid a pixel is flagged when any part of it is. Unknown is what the layer calls "no data", and what
-    lies beyond it. Files that call 0 so do not count: it is a class of most masks, such as "no cloud".
+    On a coarser grid a pixel is flagged if any part of it is. UNKNOWN is the nodata of the layer and everything outside
+    it. A nodata number 0 of the file is ignored: in most masks it is a class such as "no cloud".
     """
     kernel = mask_kernel_for(mask.header.grid, grid)
 
@@ -95,7 +95,7 @@ def read_mask(sources: OpenSources, mask: Mask, grid: Grid, classes: Sequence[st
 
 
 def _numbers(image: Raster, band: Band, window: Window, where: str) -> Floats:
-    """A window's numbers, uncalibrated, with NaN where the source says there are none."""
+    """The uncalibrated numbers of a window, NaN for no data."""
     numbers = read_window(image, band.band, window, where)
     with np.errstate(over="ignore"):
         values = numbers.astype(np.float32)
@@ -108,7 +108,7 @@ def _numbers(image: Raster, band: Band, window: Window, where: str) -> Floats:
 
 
 def _finite(values: Floats) -> Floats:
-    """The same array, in which infinite values are no data."""
+    """Replace infinite values by NaN, in place."""
     infinite = np.isinf(values)
     if infinite.any():
         values[infinite] = np.nan
@@ -116,9 +116,9 @@ def _finite(values: Floats) -> Floats:
 
 
 def _spread(image: Raster, band: Band, window: Window, where: str) -> NDArray[np.bool_]:
-    """Which pixels of an overview are not finite because some, but perhaps not all, of the pixels below them are.
+    """Pixels of an overview that are not finite, because at least one averaged pixel is not.
 
-    GDAL leaves out only the file's nodata number when it averages.
+    When GDAL averages, it skips only the nodata number of the file.
     """
     numbers = read_window(image, band.band, window, where)
     own = image.info.bands[band.band - 1].nodata
@@ -127,13 +127,13 @@ def _spread(image: Raster, band: Band, window: Window, where: str) -> NDArray[np
 
 
 def read_window(image: Raster, band: int, window: Window, where: str) -> NDArray[Any]:
-    """The stored numbers of a window; errors name the place."""
+    """The stored numbers of a window; errors have the prefix `where`."""
     with at_field(where):
         return image.read(band, window)
 
 
 def _hide(values: NDArray[Any], as_number: float, image: Raster, band: int, window: Window, where: str) -> None:
-    """Set the pixels that masks and alpha bands of the image hide in a window of a band."""
+    """Set the pixels of a window that masks and alpha bands of the image hide."""
     with at_field(where):
         for hidden in image.hidden(band, window):
             values[hidden] = as_number
@@ -142,7 +142,7 @@ def _hide(values: NDArray[Any], as_number: float, image: Raster, band: int, wind
 def _pieces_on_grid(
     parts: Sequence[Piece], read: Callable[[Window], NDArray[Number]], grid: Grid, kernel: Kernel, absent: float
 ) -> NDArray[Number] | None:
-    """What is read of the parts of an image on a grid, `absent` where none reaches; None without parts."""
+    """The parts of an image on a grid, `absent` outside them; None without parts."""
     found: NDArray[Number] | None = None
     for piece in parts:
         numbers = [read(window) for window in piece.windows]
@@ -157,7 +157,7 @@ def _pieces_on_grid(
 
 
 def _on_grid(numbers: NDArray[Number], piece: Piece, grid: Grid, kernel: Kernel, absent: float) -> NDArray[Number]:
-    """Numbers of a part of an image on a grid, `absent` where it does not reach."""
+    """A part of an image on a grid, `absent` outside it."""
     image, window = piece.image, piece.window
     if coincides(image, grid):
         if numbers.shape == (grid.height, grid.width):

@@ -1,18 +1,17 @@
-"""A remote file as GDAL reads it: through us, and nothing beside it."""
+"""Lets GDAL read a remote file through our client, without access to other files."""
 
-import os
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 from rasterio.abc import FileContainer
 
 from mosaic_worker.sources.http.remote_files import RemoteFile
+from mosaic_worker.store.ranged import RangedFile
 
 
 class RemoteRaster(FileContainer):  # type: ignore[misc]
-    """A remote file as GDAL sees it: a folder with one file in it, of which nothing is known but its bytes.
+    """A folder for GDAL that contains only one file, with nothing but its bytes.
 
-    GDAL takes no errors from Python; `failure` keeps the one that was met, for whoever asked GDAL.
+    Python errors do not pass through GDAL; `failure` keeps the last one for the caller of GDAL.
     """
 
     NAME = "image"
@@ -21,30 +20,30 @@ class RemoteRaster(FileContainer):  # type: ignore[misc]
         self.file = file
         self.failure: BaseException | None = None
 
-    def open(self, path: str, mode: str = "r", **_: object) -> "_Handle":
-        """A handle; of other names there is nothing, so GDAL finds no files beside the image."""
+    def open(self, path: str, mode: str = "r", **_: object) -> RangedFile:
+        """Open the file; other names do not exist, so GDAL finds no files beside the image."""
         if path != self.NAME or "w" in mode or "+" in mode:
             raise FileNotFoundError(path)
-        return _Handle(self)
+        return RangedFile(self.file.size, self._read)
 
     def isfile(self, path: str) -> bool:
         """Whether it is the file."""
         return path == self.NAME
 
-    def isdir(self, path: str) -> bool:  # noqa: ARG002 (the interface's)
-        """There are none."""
+    def isdir(self, *_: Any) -> bool:
+        """No: there are no folders."""
         return False
 
-    def ls(self, path: str) -> list[str]:  # noqa: ARG002
-        """There is nothing to list."""
+    def ls(self, *_: Any) -> list[str]:
+        """Nothing."""
         return []
 
-    def mtime(self, path: str) -> int:  # noqa: ARG002
-        """Nobody asks when."""
+    def mtime(self, *_: Any) -> int:
+        """Unknown."""
         return 0
 
     def rm(self, path: str) -> None:
-        """Nothing is deleted."""
+        """Refuse: nothing is deleted."""
         raise FileNotFoundError(path)
 
     def size(self, path: str) -> int:
@@ -54,41 +53,14 @@ class RemoteRaster(FileContainer):  # type: ignore[misc]
         return self.file.size
 
     def raise_failure(self) -> None:
-        """Raise what was met since the last time, if anything."""
+        """Raise the last error of a read, if any."""
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
 
-
-class _Handle:
-    """A place in a remote file."""
-
-    def __init__(self, raster: RemoteRaster) -> None:
-        self._raster = raster
-        self._place = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def read(self, count: int) -> bytes:
+    def _read(self, start: int, stop: int) -> bytes:
         try:
-            content = self._raster.file.read(self._place, count)
-        except BaseException as error:  # it would be lost in GDAL
-            self._raster.failure = error
+            return self.file.read(start, stop - start)
+        except BaseException as error:  # GDAL would lose it
+            self.failure = error
             return b""
-        self._place += len(content)
-        return content
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._raster.file.size}[whence]
-        self._place = start + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def close(self) -> None:
-        pass

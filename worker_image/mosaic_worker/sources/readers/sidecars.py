@@ -1,8 +1,8 @@
-"""Files beside an image on this machine, which GDAL would read by itself and must not.
+"""Files beside a local image, which GDAL must not read by itself.
 
-GDAL opens a mask or an overview beside an image with any driver, so that it may lead to any other file of this machine.
-Masks and overviews are therefore left out; the plan warns of masks. The metadata that GDAL keeps in an `.aux.xml` are
-numbers and a CRS: they are read here, by a parser of XML that follows no references.
+GDAL opens masks and overviews beside an image with any driver, so they could refer to any other file. They are ignored;
+the plan warns about masks. The metadata in an `.aux.xml` are numbers and a CRS: they are read here, with an XML parser
+that follows no references.
 """
 
 import math
@@ -27,13 +27,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class BandMetadata:
-    """What an `.aux.xml` states of a band; None where it states nothing.
-
-    Attributes:
-        nodata: the number that means "no data".
-        scale: what the band's numbers are multiplied by.
-        offset: what is added then.
-    """
+    """The metadata of a band in an `.aux.xml`; None if not stated. value = scale x number + offset."""
 
     nodata: float | None = None
     scale: float | None = None
@@ -42,10 +36,10 @@ class BandMetadata:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an `.aux.xml` states of an image. It comes before what the image says itself, as in GDAL.
+    """The metadata of an image in an `.aux.xml`, which override those in the image, as in GDAL.
 
     Attributes:
-        crs: of the image.
+        crs: the CRS.
         transform: from pixels to the CRS.
         bands: by number, from 1.
     """
@@ -55,12 +49,12 @@ class Metadata:
     bands: Mapping[int, BandMetadata] = field(default_factory=dict)
 
     def band(self, number: int) -> BandMetadata:
-        """What it states of a band."""
+        """The metadata of a band."""
         return self.bands.get(number, BandMetadata())
 
 
 def metadata_beside(admitted: str, where: str, gate: Gate | None) -> Metadata:
-    """The metadata in the `.aux.xml` beside an image of this machine, or of an archive; empty without one.
+    """The metadata in the `.aux.xml` beside an image, also in an archive; empty if there is none.
 
     Args:
         admitted: the path of the image.
@@ -68,7 +62,7 @@ def metadata_beside(admitted: str, where: str, gate: Gate | None) -> Metadata:
         gate: what may be read.
 
     Raises:
-        RequestError: the file is there and cannot be understood.
+        RequestError: the file is invalid.
     """
     name = f"{admitted}.aux.xml"
     content = _content(name, gate)
@@ -80,16 +74,16 @@ def metadata_beside(admitted: str, where: str, gate: Gate | None) -> Metadata:
         root = fromstring(content, forbid_dtd=True)
         return Metadata(_crs(root), _transform(root), dict(map(_band, root.iterfind("PAMRasterBand"))))
     except (ParseError, DefusedXmlException, CRSError, ValueError) as error:
-        raise RequestError(f"{where}: {name} cannot be understood ({error}); correct it, or delete it") from None
+        raise RequestError(f"{where}: {name} is invalid ({error}); correct or delete it") from None
 
 
 def has_mask_beside(admitted: str, gate: Gate | None) -> bool:
-    """Whether there is a mask beside an image, which is left out."""
+    """Whether there is a mask beside an image, which is ignored."""
     return _content(f"{admitted}.msk", gate) is not None
 
 
 def warning_of(masked: list[str]) -> str:
-    """One sentence about images whose masks are left out."""
+    """A note on images whose masks are ignored."""
     more = f" and {len(masked) - _SHOWN} more" if len(masked) > _SHOWN else ""
     named = ", ".join(f"{path}.msk" for path in masked[:_SHOWN])
     return (
@@ -122,7 +116,7 @@ def _band(element: Element) -> tuple[int, BandMetadata]:
 
 
 def _content(admitted: str, gate: Gate | None) -> bytes | None:
-    """The beginning of a file; None if there is none that may be read."""
+    """The beginning of a file; None if it does not exist or must not be read."""
     try:
         with open_bytes(admitted, "", gate) as file:
             return file.read(LARGEST_METADATA + 1)

@@ -1,4 +1,4 @@
-"""STAC APIs: collections searched by pystac-client, through the client of `http`."""
+"""Searches STAC APIs with pystac-client, through the client of `http`."""
 
 import math
 import warnings
@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin
 
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
 from mosaic_crds.source import OnUnreadable
-from mosaic_crds.spelling import did_you_mean
+from mosaic_crds.spelling import counted, did_you_mean
 from pystac.errors import STACError, STACTypeError
 from pystac_client import Client as Api
 from pystac_client import ConformanceClasses
@@ -30,23 +30,38 @@ from mosaic_worker.sources.search.stac_io import HeadersOf, StacIO
 from mosaic_worker.sources.unreadable import read_or_reason
 
 PAGE = 100
-"""Items asked for at once; APIs give fewer when they like."""
+"""Items per page; APIs may return fewer."""
 LONGEST_ID = 200
-"""Characters of the id of what is no Item, in sentences."""
+"""Maximum characters of the id of an invalid Item in a message."""
 
 
-def _no_headers(_: bool) -> Mapping[str, str]:
-    return {}
+@dataclass(frozen=True)
+class ItemQuery:
+    """What a search looks for.
+
+    Attributes:
+        collection: the id of the collection.
+        interval: a time or an interval, as in `spec.source.stac.datetime`.
+        area: in degrees; longitudes exceed 180 across the antimeridian.
+        conditions: further conditions, as in the query extension.
+        most_cloud: the maximum cloud cover, percent; Items without a cloud cover do not match.
+    """
+
+    collection: str
+    interval: str
+    area: BaseGeometry
+    conditions: Mapping[str, Any] | None = None
+    most_cloud: float | None = None
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         items: oldest first.
         notes: sentences for the user.
-        unreadable: what the API listed that is no STAC Item.
+        unreadable: results that are not STAC Items.
     """
 
     items: list[StacItem]
@@ -60,41 +75,22 @@ class Catalogue:
 
     Attributes:
         url: its landing page.
-        where: the field of the request that means it.
-        client: asks it.
-        headers: gives what is sent with each request to its own origin; no other server gets it.
+        where: the field of the request that names it.
+        client: sends requests.
+        headers: returns the headers of each request to the origin of the API; no other server gets them.
     """
 
     url: str
     where: str
     client: Client
-    headers: HeadersOf = _no_headers
+    headers: HeadersOf = lambda _: {}
 
-    def search(
-        self,
-        collection: str,
-        interval: str,
-        area: BaseGeometry,
-        *,
-        most: int,
-        query: Mapping[str, Any] | None = None,
-        most_cloud: float | None = None,
-        on_unreadable: OnUnreadable = "fail",
-    ) -> Search:
-        """The Items of a collection in an area and a time, oldest first, each observation once.
-
-        Args:
-            collection: its id.
-            interval: a time or an interval, as `spec.source.stac.datetime` has it.
-            area: in degrees; longitudes pass 180 where it crosses the antimeridian.
-            most: how many there may be.
-            query: further conditions, as the query extension has them.
-            most_cloud: percent under cloud; Items with more, or that do not say, are left out.
-            on_unreadable: whether what is no STAC Item is an error.
+    def search(self, query: ItemQuery, most: int, on_unreadable: OnUnreadable = "fail") -> Search:
+        """At most `most` Items, oldest first, each observation once.
 
         Raises:
-            RequestError: the API refuses the search, has no such collection, or finds more.
-            PassingError: the API did not answer.
+            RequestError: the API refuses the search, has no such collection, or finds more Items.
+            PassingError: the API did not respond.
         """
         observations = Observations()
         unreadable: list[Unreadable] = []
@@ -108,31 +104,23 @@ class Catalogue:
                 observations.add(item)
             return len(observations) > most
 
-        repeated = self._find(collection, interval, area, most + 1, enough, query, most_cloud)
+        repeated = self._find(query, most + 1, enough)
         if len(observations) > most:
             raise RequestError(
                 f"{self.where}: more than {most} scenes match; narrow the dates, the area or maxCloudCover"
             )
         notes = list(observations.notes)
         if repeated:
-            notes.append(f"the catalogue listed {repeated} scene(s) more than once; each is used once")
+            notes.append(f"ignored {counted(repeated, 'duplicate')} in the results of the catalogue")
         items = sorted(observations, key=lambda item: (item.datetime is None, item.datetime, item.id))
         return Search(items, tuple(notes), tuple(unreadable))
 
-    def some(
-        self,
-        collection: str,
-        interval: str,
-        area: BaseGeometry,
-        count: int,
-        *,
-        query: Mapping[str, Any] | None = None,
-    ) -> list[StacItem]:
-        """At most so many of the Items that `search` looks for, as the API has them.
+    def some(self, query: ItemQuery, count: int) -> list[StacItem]:
+        """The first `count` Items, in the order of the API.
 
         Raises:
             RequestError: the API refuses the search, or has no such collection.
-            PassingError: the API did not answer.
+            PassingError: the API did not respond.
         """
         items: list[StacItem] = []
 
@@ -140,60 +128,50 @@ class Catalogue:
             items.append(self._item_of(document))
             return len(items) >= count
 
-        self._find(collection, interval, area, count, enough, query, None)
+        self._find(query, count, enough)
         return items
 
-    def _find(
-        self,
-        collection: str,
-        interval: str,
-        area: BaseGeometry,
-        count: int,
-        enough: Callable[[Mapping[str, Any]], bool],
-        query: Mapping[str, Any] | None,
-        most_cloud: float | None,
-    ) -> int:
-        """Give the Items of a search to a function, until it has enough; how many the API listed more than once."""
+    def _find(self, query: ItemQuery, count: int, enough: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Pass the Items of a search to a function until it has enough. Return the number of repeated Items."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what an API does not claim to know, which many know all the same
+            warnings.simplefilter("ignore")  # about extensions that an API does not declare, though many support them
             api = self._open()
-            conditions = dict(query or {})
+            conditions = dict(query.conditions or {})
             if not api.conforms_to(ConformanceClasses.QUERY):
                 if conditions:
-                    raise RequestError(f"{self.where}.query: {redacted(self.url)} has no query extension; leave it out")
-            elif most_cloud is not None:
-                conditions.setdefault(CLOUD_COVER, {"lte": most_cloud})
+                    raise RequestError(f"{self.where}.query: {redacted(self.url)} has no query extension; remove query")
+            elif query.most_cloud is not None:
+                conditions.setdefault(CLOUD_COVER, {"lte": query.most_cloud})
             with self._understood():
                 search = api.search(
-                    collections=[collection],
-                    datetime=interval,
-                    intersects=mapping(cut_at_antimeridian(area)),
+                    collections=[query.collection],
+                    datetime=query.interval,
+                    intersects=mapping(cut_at_antimeridian(query.area)),
                     query=conditions or None,
                     limit=min(PAGE, count),
                 )
-                pages = Pages(search.pages_as_dicts(), f"{self.where}: what {redacted(self.url)}")
+                pages = Pages(search.pages_as_dicts(), f"{self.where}: a search in {redacted(self.url)}")
                 found = False
                 for document in pages:
-                    if most_cloud is None or _cloud_cover(document) <= most_cloud:
+                    if query.most_cloud is None or _cloud_cover(document) <= query.most_cloud:
                         found = True
                         if enough(document):
                             break
             if not found:
-                self._require(api, collection)
+                self._require(api, query.collection)
         return pages.repeated
 
     def _item_of(self, document: Mapping[str, Any]) -> StacItem:
         return item_of(dict(document), self._place(document), self.where, self.client)
 
     def item(self, place: str) -> StacItem:
-        """An Item, read again.
+        """Read an Item again.
 
         Raises:
-            RequestError: it is not there any more.
-            PassingError: the API did not answer.
+            RequestError: it does not exist any more.
+            PassingError: the API did not respond.
         """
-        text = self._io().request(place)
-        return item_of(text, place, self.where, self.client)
+        return item_of(self._io().request(place), place, self.where, self.client)
 
     def _io(self) -> StacIO:
         return StacIO(self.url, self.where, self.client, self.headers)
@@ -208,7 +186,7 @@ class Catalogue:
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """Errors of pystac-client as ours."""
+        """Convert errors of pystac-client to ours."""
         try:
             yield
         except MosaicError:
@@ -221,12 +199,12 @@ class Catalogue:
             raise PassingError(f"{self.where}: {redacted(self.url)} returned invalid STAC ({error})") from None
 
     def _require(self, api: Api, collection: str) -> None:
-        """Refuse a collection that is not there; an API that does not list its collections is believed."""
+        """Refuse a missing collection, unless the API does not list its collections."""
         try:
             known: list[str] = []
             for listed in api.get_collections():
                 if listed.id in known:
-                    break  # a link that leads back
+                    break  # the links form a circle
                 known.append(listed.id)
         except (MosaicError, STACError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
             return
@@ -238,10 +216,7 @@ class Catalogue:
             )
 
     def _place(self, document: Mapping[str, Any]) -> str:
-        """The URL of an Item, by which it is read again, and from which its relative references start.
-
-        Never a local path, whatever the API says.
-        """
+        """The URL of an Item, the base of its relative references; never a local path, whatever the API returns."""
         links = document.get("links")
         for link in links if isinstance(links, list) else ():
             if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
@@ -259,13 +234,13 @@ def item_signer(
     always: bool = False,
     connections: int | None = None,
 ) -> Signer:
-    """The signatures that a catalogue's Items carry: the Item of a scene is read again for new ones.
+    """Signs with the signatures in the Items of a catalogue: the Item of a scene is read again for new ones.
 
     Args:
-        catalogue_of: gives the catalogue, for a signer.
-        scenes: those of the plan.
-        always: whether nothing is given without a signature.
-        connections: how many a process may have to one host at once; as many as usual if None.
+        catalogue_of: returns the catalogue for a signer.
+        scenes: the scenes of the plan.
+        always: as in `Signer`.
+        connections: as in `Signer`.
     """
     places: dict[str, str] = {}
     for scene in scenes:
@@ -283,7 +258,7 @@ def item_signer(
 
 
 def _cloud_cover(document: Mapping[str, Any]) -> float:
-    """Percent under cloud, as an Item says; more than all where it does not."""
+    """The cloud cover of an Item, percent; infinite if unknown."""
     properties = document.get("properties")
     cover = properties.get(CLOUD_COVER) if isinstance(properties, dict) else None
     try:

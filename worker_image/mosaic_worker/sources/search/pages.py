@@ -1,4 +1,4 @@
-"""The pages of a search in a STAC API: each Item once, and an end even if the API repeats pages."""
+"""The pages of a search in a STAC API: each Item once, also if the API repeats pages."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,24 +7,24 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 
 MOST_PAGES = 1000
-"""Of one search; APIs give fewer Items on a page than they are asked for when they like."""
+"""Maximum pages of a search; APIs may return smaller pages than requested."""
 MOST_ITEMS = 10_000
-"""That one search looks at, of an API without the query extension, which may list what the request leaves out."""
+"""Maximum Items of a search; an API without the query extension also lists Items that do not match."""
 MOST_BYTES = 32 * 2**20
-"""Of the Items of one search together: 500 of 64 KiB; those of Sentinel-2 have 30 KiB."""
+"""Maximum size of all Items of a search: 500 of 64 KiB; those of Sentinel-2 have 30 KiB."""
 
 
 class Pages:
     """The Items of a search, page by page.
 
-    The first page without an Item that is new is the last: the links of some APIs lead back to where they came from.
+    The first page without a new Item is the last, because the links of some APIs form a circle.
 
     Args:
         pages: FeatureCollections.
         where: the field of the request that names the API, and the API.
 
     Attributes:
-        repeated: how many Items were met again.
+        repeated: the number of repeated Items.
     """
 
     def __init__(self, pages: Iterable[Mapping[str, Any]], where: str) -> None:
@@ -35,11 +35,11 @@ class Pages:
         self.repeated = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Each Item once, by its id and collection.
+        """Each Item once, by id and collection.
 
         Raises:
-            RequestError: there are more than may be looked at, or they are larger than fits in memory.
-            ValueError: a page is no FeatureCollection.
+            RequestError: there are too many Items or pages, or they are too large.
+            ValueError: a page is not a FeatureCollection.
         """
         for number, page in enumerate(self._pages, 1):
             fresh = list(self._fresh(page.get("features")))
@@ -50,12 +50,12 @@ class Pages:
             yield from fresh
 
     def _fresh(self, features: object) -> Iterator[dict[str, Any]]:
-        """The Items of a page that are new."""
+        """The new Items of a page."""
         if not isinstance(features, list):
-            raise ValueError("its features are no list")
+            raise ValueError("its features are not a list")
         for document in features:
             if not isinstance(document, dict):
-                raise ValueError("one of its features is no object")
+                raise ValueError("one of its features is not an object")
             key = str(document.get("collection")), str(document.get("id"))
             if key in self._known:
                 self.repeated += 1

@@ -1,4 +1,4 @@
-"""How pystac-client calls a STAC API: through the client of `http`."""
+"""Connects pystac-client to the client of `http`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,20 +15,20 @@ from mosaic_worker.sources.http.retries import RETRYABLE
 
 UNAUTHORIZED = 401
 EXPLAINED = 300
-"""Characters of an API's own explanation that are passed on."""
+"""Maximum characters of the explanation of an API in a message."""
 
 HeadersOf = Callable[[bool], Mapping[str, str]]
-"""Gives what is sent with each request, such as a token; told True, a new one, because the last was refused."""
+"""Returns the headers of each request, such as a token; with True a new one, because the last was rejected."""
 
 
 class StacIO(StacApiIO):
-    """How pystac-client asks: through our session, with our errors.
+    """Sends the requests of pystac-client with our session, and raises our errors.
 
     Args:
         url: the landing page of the API.
         where: the field of the request that names it.
-        client: asks it.
-        headers: gives what is sent with each request to the API's own origin.
+        client: has the session.
+        headers: returns the headers of each request to the origin of the API.
     """
 
     def __init__(self, url: str, where: str, client: Client, headers: HeadersOf) -> None:
@@ -37,21 +37,21 @@ class StacIO(StacApiIO):
         self._url, self._where, self._headers = url, where, headers
 
     def read_text(self, source: HREF, *arguments: Any, **named: Any) -> str:
-        """Ask, where pystac-client would read a file of this machine that a catalogue names."""
+        """Send a request, also if a catalogue names a local file."""
         return super().read_text(source) if isinstance(source, Link) else self.request(str(source), *arguments, **named)
 
     def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
-        """Read an answer by the one reader for JSON from outside.
+        """Parse a response with the reader for JSON from outside.
 
         Raises:
-            ValueError: it is no JSON object, as callers here expect of a reader of JSON.
+            ValueError: it is not a JSON object.
         """
         try:
-            found = parse_json(txt, "the answer")
+            found = parse_json(txt, "the response")
         except RequestError as error:
             raise ValueError(str(error)) from None
         if not isinstance(found, dict):
-            raise ValueError("the answer is no JSON object")
+            raise ValueError("the response is not a JSON object")
         return found
 
     def request(
@@ -61,21 +61,21 @@ class StacIO(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
-        """The text of an answer.
+        """The text of a response.
 
         Args:
             href: a URL.
             method: GET if None.
-            headers: that are sent besides ours.
-            parameters: of the query; with POST the body.
+            headers: additional headers.
+            parameters: the query; with POST the body.
 
         Raises:
             RequestError: the server refuses.
-            PassingError: it does not answer.
+            PassingError: it does not respond.
         """
         method = (method or "GET").upper()
         query, body = (None, parameters) if method == "POST" else (parameters, None)
-        own = origin(href) == origin(self._url)  # a link may lead to any server
+        own = origin(href) == origin(self._url)  # a link can be to any server
         for fresh in (False, True):
             ours = self._headers(fresh) if own else {}
             with at_field(self._where):
@@ -86,13 +86,13 @@ class StacIO(StacApiIO):
                 return str(response.text)
             if response.status_code != UNAUTHORIZED or not ours:
                 break
-        told = f"{self._where}: the server answered {response.status_code} for {redacted(href)}"
+        problem = f"{self._where}: the server answered {response.status_code} for {redacted(href)}"
         if response.status_code in RETRYABLE:
-            raise PassingError(told)
-        raise RequestError(f"{told}{_explanation(response.text)}")
+            raise PassingError(problem)
+        raise RequestError(f"{problem}{_explanation(response.text)}")
 
 
 def _explanation(text: str) -> str:
-    """What an API says itself of a refusal, in brackets."""
-    said = " ".join(text.split())[:EXPLAINED]
-    return f" ({said})" if said.isprintable() and said and not said.startswith("<") else ""
+    """The explanation of an API, in parentheses."""
+    plain = " ".join(text.split())[:EXPLAINED]
+    return f" ({plain})" if plain.isprintable() and plain and not plain.startswith("<") else ""
