@@ -46,7 +46,7 @@ def settings(values: dict[str, Any], secret: dict[str, str] = SECRET) -> Setting
     return Settings.from_environment(environment(render(values), "api") | secret)
 
 
-def test_there_is_none_unless_it_is_wanted():
+def test_the_api_is_off_by_default():
     assert not of_api(render())
 
 
@@ -118,7 +118,7 @@ def test_each_variable_that_it_reads_can_be_set():
     assert {value for name, value in vars(api_settings).items() if name.startswith("ENV_")} <= told
 
 
-def test_what_is_not_said_is_what_it_would_take_itself():
+def test_defaults_of_the_chart_are_those_of_the_api():
     chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
     bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
     own = Settings.from_environment(bare)
@@ -190,7 +190,7 @@ def test_a_store_that_is_a_claim_is_mounted():
     assert claim["namespace"] == deployment(objects, "api")["metadata"]["namespace"]
 
 
-def test_what_is_said_of_its_pods_is_in_them():
+def test_settings_of_its_pods_are_in_them():
     spec = deployment(render(ALL), "api")["spec"]
     template, told = spec["template"], ALL["api"]
     assert spec["replicas"] == 3
@@ -303,7 +303,7 @@ def test_an_ingress_is_made_only_where_it_is_wanted():
     assert not {"tls", "ingressClassName"} & plain["spec"].keys()
 
 
-def test_the_address_that_a_trusted_proxy_tells_is_believed_and_what_came_before_it_is_not():
+def test_only_the_address_that_a_trusted_proxy_adds_is_believed():
     told = environment(render(ALL), "api")["FORWARDED_ALLOW_IPS"]
     trusted = ProxyHeadersMiddleware(lambda *_: None, told).trusted_hosts
     assert "10.3.0.9" in trusted
@@ -311,7 +311,7 @@ def test_the_address_that_a_trusted_proxy_tells_is_believed_and_what_came_before
     assert trusted.get_trusted_client_address("198.51.100.1, 192.0.2.4, 10.3.0.9")[0] == "192.0.2.4"
 
 
-def test_an_ingress_needs_to_be_trusted_for_the_addresses_that_it_tells():
+def test_an_ingress_needs_trusted_proxies():
     with pytest.raises(RefusedError, match=r"api\.ingress needs api\.trustedProxies"):
         render({"api": API | {"ingress": {"enabled": True}}})
 
@@ -319,7 +319,7 @@ def test_an_ingress_needs_to_be_trusted_for_the_addresses_that_it_tells():
 # -- the network
 
 
-def test_it_asks_its_database_the_api_server_and_sources_and_is_asked_on_its_port():
+def test_it_connects_to_database_api_server_and_sources_and_accepts_connections_on_its_port():
     objects = render(ALL)
     spec = objects.one("NetworkPolicy", "mosaic-operator-api")["spec"]
     (chosen,) = spec["podSelector"]["matchExpressions"]
@@ -368,7 +368,7 @@ def test_values_of_no_known_name_or_form_are_refused_by_name(changes: dict[str, 
         render({"api": API | changes})
 
 
-def test_nothing_has_to_be_said_of_what_is_not_wanted():
+def test_a_disabled_api_needs_no_settings():
     assert not of_api(render({"api": {"enabled": False}}))
 
 

@@ -135,7 +135,7 @@ def test_a_first_token_is_made_in_the_apis_own_pod(chart: Path, values: dict[str
     assert asked["logs"] == f"kubectl logs --namespace {place} deployment/{name}"
 
 
-def test_it_is_told_what_has_to_lead_to_the_page_elsewhere(chart: Path) -> None:
+def test_the_notes_explain_how_to_reach_the_page_from_elsewhere(chart: Path) -> None:
     text, _ = notes(chart, {"api": API})
     assert "to port 8080 of the Service mosaic-operator-api" in text
     text, _ = notes(chart, {"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}})

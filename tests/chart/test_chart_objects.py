@@ -112,7 +112,7 @@ def test_only_who_asks_for_a_monitor_gets_one() -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
-def test_what_is_said_of_the_operators_pod_is_in_it() -> None:
+def test_settings_of_the_operators_pod_are_in_it() -> None:
     values = VARIANTS["everything said"]
     template = render(values).one("Deployment")["spec"]["template"]
     for key in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
@@ -137,7 +137,7 @@ def ports(rule: dict[str, Any]) -> list[tuple[str, int]]:
     return [(port["protocol"], port["port"]) for port in rule["ports"]]
 
 
-def test_workers_ask_dns_and_public_addresses_and_nobody_asks_them() -> None:
+def test_workers_connect_to_dns_and_public_addresses_and_accept_no_connection() -> None:
     spec = policy(render(), "worker")
     assert spec["podSelector"] == {"matchExpressions": [{"key": LABEL_STEP, "operator": "Exists"}]}
     assert LABEL_STEP.startswith(GROUP)
@@ -150,7 +150,7 @@ def test_workers_ask_dns_and_public_addresses_and_nobody_asks_them() -> None:
     assert set(block["except"]) >= PRIVATE
 
 
-def test_workers_ask_on_the_ports_of_their_hosts_and_private_addresses_only_if_listed() -> None:
+def test_workers_connect_on_the_ports_of_their_hosts_and_to_private_addresses_only_if_listed() -> None:
     _, sources = policy(render(VARIANTS["everything said"]), "worker")["egress"]
     assert ports(sources) == [("TCP", 80), ("TCP", 443), ("TCP", 9000)]
     assert [peer["ipBlock"]["cidr"] for peer in sources["to"]] == ["0.0.0.0/0", "10.0.0.7/32", "2001:db8::/32"]
@@ -167,16 +167,16 @@ def test_workers_ask_on_the_ports_of_their_hosts_and_private_addresses_only_if_l
         ({"uri": "s3://maps", "endpoint": "https://rgw.example.org:8443"}, 8443),
     ],
 )
-def test_workers_ask_on_the_port_of_the_store(store: dict[str, str], port: int) -> None:
+def test_workers_connect_on_the_port_of_the_store(store: dict[str, str], port: int) -> None:
     _, sources = policy(render({"allowedHosts": ["scenes:8000"], "store": store}), "worker")["egress"]
     assert ports(sources) == [("TCP", 8000), ("TCP", port)]
 
 
-def test_without_hosts_workers_ask_dns_alone() -> None:
+def test_without_hosts_workers_connect_to_dns_alone() -> None:
     assert len(policy(render({"allowedHosts": []}), "worker")["egress"]) == 1
 
 
-def test_the_operator_is_asked_on_its_port_and_asks_the_api_server() -> None:
+def test_the_operator_accepts_connections_on_its_port_and_connects_to_the_api_server() -> None:
     objects = render()
     spec = policy(objects, "operator")
     labels = objects.one("Deployment")["spec"]["template"]["metadata"]["labels"]

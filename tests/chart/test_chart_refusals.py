@@ -36,7 +36,7 @@ def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_does_not_go_together_is_told(values: dict[str, Any], sentence: str) -> None:
+def test_contradictory_values_are_refused(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RefusedError, match=sentence):
         render(values)
 

@@ -31,7 +31,7 @@ def test_namespaces(values: dict[str, Any], served: tuple[str, ...]) -> None:
     assert settings_from(environment(render(values))).namespaces == served
 
 
-def test_what_is_not_said_is_what_the_operator_would_take_itself() -> None:
+def test_defaults_of_the_chart_are_those_of_the_operator() -> None:
     chart, own = settings_from(environment(render())), settings_from({"MOSAIC_STORE": "x", "MOSAIC_WORKER_POD": _POD})
     said_by_chart = {"worker_pod", "store", "namespaces", "own_namespace", "own_name", "allowed_hosts"}
     assert chart.model_dump(exclude=said_by_chart) == own.model_dump(exclude=said_by_chart)

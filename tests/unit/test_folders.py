@@ -39,7 +39,7 @@ def test_items_and_products_are_found_at_any_depth(folder: Path):
     ]  # fmt: skip
 
 
-def test_they_tell_what_their_metadata_tell(folder: Path, made: list[Path]):
+def test_items_and_products_are_listed_with_their_metadata(folder: Path, made: list[Path]):
     described = json.loads(made[1].read_text())
     scenes = scenes_below(own_folders([folder])).scenes
     same = [scene for scene in scenes if scene.id == described["id"]]
@@ -50,7 +50,7 @@ def test_they_tell_what_their_metadata_tell(folder: Path, made: list[Path]):
         assert scene.bbox == pytest.approx(described["bbox"])
 
 
-def test_what_is_no_scene_is_left_out(folder: Path):
+def test_other_files_than_scenes_are_left_out(folder: Path):
     before = found(folder)
     (folder / "notes.json").write_text("{}")
     (folder / "broken.json").write_text('{"type": "Feature", ')
@@ -61,7 +61,7 @@ def test_what_is_no_scene_is_left_out(folder: Path):
     assert found(folder) == before
 
 
-def test_a_box_that_is_none_is_not_told_and_one_with_heights_is(folder: Path):
+def test_an_invalid_box_is_left_out_and_one_with_heights_is_used(folder: Path):
     for name, bbox in (("0", ["a", 1, 2, 3]), ("1", [1, 2, 0, 3, 4, 900])):
         place = folder / name / "item.json"
         place.write_text(json.dumps(json.loads(place.read_text()) | {"bbox": bbox}))
@@ -80,7 +80,7 @@ def test_a_link_out_of_the_folders_is_not_followed(folder: Path, tmp_path: Path)
     assert found(folder) == before
 
 
-def test_no_more_are_told_than_are_asked_for(folder: Path):
+def test_the_list_has_at_most_as_many_scenes_as_requested(folder: Path):
     (folder / "the last.txt").touch()
     told = scenes_below(own_folders([folder]), most=2)
     assert (len(told.scenes), told.complete) == (2, False)

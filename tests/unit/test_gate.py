@@ -101,7 +101,7 @@ def test_of_two_names_an_href_means_the_decoded_one_and_a_path_in_a_request_the_
     assert gate.admit("a%20b.tif", "x") == str(tmp_path / "a b.tif")
 
 
-def test_a_name_that_is_nowhere_is_shown_decoded(tmp_path):
+def test_a_name_that_does_not_exist_is_shown_decoded(tmp_path):
     assert in_item(own_machine(tmp_path), tmp_path, "no%20where.tif") == "no where.tif"
 
 
@@ -112,7 +112,7 @@ def test_the_forms_of_a_file_uri_are_one(uri):
     assert own_machine(Path("/")).admit(uri, "x") == "/data/a.tif"
 
 
-def test_an_encoded_href_leads_nowhere_that_a_plain_one_does_not(tmp_path):
+def test_an_encoded_href_leads_only_where_a_plain_one_does(tmp_path):
     inside, private = tmp_path / "scenes", tmp_path / "private"
     for folder in (inside, private):
         folder.mkdir()
@@ -165,7 +165,7 @@ def test_a_pod_reads_no_local_file(reference):
         pod("*").admit(reference, "x")
 
 
-def test_a_pod_asks_only_the_hosts_of_its_list():
+def test_a_pod_connects_only_to_the_hosts_of_its_list():
     gate = pod("data.example.org, 127.0.0.1:9000")
     assert gate.admit("https://data.example.org/a.tif", "x")
     assert gate.admit("http://127.0.0.1:9000/a.tif", "x")
@@ -235,7 +235,7 @@ def test_hosts_that_are_read_in_several_ways_are_refused(url):
         pod("good.org,*.good.org,*").admit(url, "x")
 
 
-def test_what_an_item_says_passes_the_same_gate():
+def test_the_hrefs_of_an_item_pass_the_same_gate():
     with pytest.raises(RequestError, match="is not among those"):
         pod("data.example.org").admit("https://elsewhere.org/a.tif", "x", base="https://data.example.org/item.json")
 
@@ -268,7 +268,7 @@ def test_a_vrt_is_not_opened(image, tmp_path):
         (b"II*\0\x08\0\0\0", "is not a GeoTIFF"),
     ],
 )
-def test_what_is_no_image_is_said_to_be_none(content, sentence, tmp_path):
+def test_a_file_that_is_not_an_image_is_refused_as_such(content, sentence, tmp_path):
     path = tmp_path / "x.tif"
     if content is not None:
         path.write_bytes(content)
@@ -299,7 +299,7 @@ def test_a_file_in_one_huge_strip_is_refused(tmp_path):
         open_raster(str(path), "x")
 
 
-def test_errors_carry_the_code_that_says_whose_fault_it_was():
+def test_the_exit_code_of_an_error_shows_whose_fault_it_is():
     with pytest.raises(MosaicError) as caught:
         Gate(None, frozenset()).admit("/a", "x")
     assert caught.value.exit_code == 42

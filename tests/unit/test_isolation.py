@@ -143,7 +143,7 @@ def test_what_a_server_starts_inherits_no_secret():
     assert [name for name in names if f"{name}=x" in done.stdout] == ["MOSAIC_STORE"]
 
 
-def test_what_is_missing_is_said():
+def test_the_report_names_missing_kernel_features():
     whole = ["namespaces without a network", "no capabilities", "Landlock 7", "seccomp"]
     assert report(whole) == "isolated by namespaces without a network, no capabilities, Landlock 7, seccomp"
     assert report(whole[:2]).endswith("; this system does not offer Landlock, seccomp")

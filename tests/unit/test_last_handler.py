@@ -202,7 +202,7 @@ def test_an_object_nested_10000_deep_hides_no_request(kubeconfig):
     assert json.loads(one.stdout)["message"] == "too deep"
 
 
-def test_letters_that_the_terminal_does_not_know_are_no_error(tmp_path):
+def test_characters_that_the_terminal_cannot_print_are_no_error(tmp_path):
     request = {
         "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
@@ -217,7 +217,7 @@ def test_letters_that_the_terminal_does_not_know_are_no_error(tmp_path):
     assert ended.stderr.startswith("mosaic: x.yaml: spec.product.index is ")
 
 
-def test_what_a_server_prints_needs_no_letter_of_the_terminal():
+def test_the_output_of_a_server_needs_only_ascii():
     script = "import sys; from mosaic_crds.reports import guarded; sys.exit(guarded('x', lambda: print('größer') or 0))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-c", script]

@@ -153,7 +153,7 @@ COURSES = {
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES.keys())
-def test_a_cluster_and_one_machine_tell_the_same(course):
+def test_a_cluster_and_one_machine_report_the_same(course):
     cluster, machine = InCluster(), OnOneMachine()
     for event in course:
         cluster.happen(event)
@@ -162,7 +162,7 @@ def test_a_cluster_and_one_machine_tell_the_same(course):
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=25))
-def test_whatever_happens_both_tell_the_same_and_phases_follow_the_table(happenings):
+def test_both_agree_after_any_events_and_phases_follow_the_table(happenings):
     cluster, machine = InCluster(), OnOneMachine()
     for event in ["start", *happenings]:
         before = phase_of(cluster)

@@ -171,7 +171,7 @@ def test_overviews_that_are_something_else_are_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("own", "stated", "usable"), [(None, None, 2), (0, None, 2), (0, 0, 2), (None, 0, 0), (0, 7, 0)]
 )
-def test_overviews_know_no_other_no_data_than_their_files(tmp_path, own, stated, usable):
+def test_overviews_are_used_only_with_the_no_data_value_of_their_file(tmp_path, own, stated, usable):
     path = with_overviews(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=own)
     assert len(band_of(path, nodata=stated).overviews) == usable
     nan = with_overviews(tmp_path / "b.tif", noise(SIDE, SIDE).astype(np.float32), nodata=np.nan)

@@ -72,7 +72,7 @@ def test_reflectances_stay_ten_thousandths(tmp_path: Path, scale: float, offset:
         assert np.array_equal(dataset.read(1), np.rint(values / np.float32(0.0001)).astype(np.int16))
 
 
-def test_each_band_is_packed_for_itself(tmp_path: Path):
+def test_each_band_has_its_own_packing(tmp_path: Path):
     reflectance, classes = noise(20, 20), (noise(20, 20, 1) % 12).astype(np.uint8)
     kelvin = noise(20, 20, 2, 20_000, 60_000)
     for name, values in (("red", reflectance), ("scl", classes), ("lwir", kelvin)):

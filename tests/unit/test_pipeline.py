@@ -506,7 +506,7 @@ def test_an_index_with_constants_refuses_uncalibrated_numbers(tmp_path):
     assert same(made.values(), 2.5 * 0 / (value + 6 * value - 7.5 * value + 1))
 
 
-def test_a_method_that_needs_dates_refuses_scenes_without(tmp_path):
+def test_a_method_that_needs_dates_refuses_scenes_without_dates(tmp_path):
     for name in "ab":
         write_raster(tmp_path / f"{name}.tif", noise(20, 20))
     scenes = [{"bands": {"red": f"{name}.tif"}} for name in "ab"]

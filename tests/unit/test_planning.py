@@ -66,7 +66,7 @@ AREA = {"area": {"bbox": [15, 45.12, 15.05, 45.15]}}
         ("EPSG:4807", 30, "30 means 30 grads in EPSG:4807, .* 30 m are about 0.0003 grads"),
     ],
 )
-def test_metres_in_a_crs_of_degrees_are_refused_with_what_they_are_there(tmp_path, crs, resolution, sentence):
+def test_metres_in_a_crs_of_degrees_are_refused_with_their_value_in_degrees(tmp_path, crs, resolution, sentence):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     with pytest.raises(RequestError, match=f"spec.grid.resolution: {sentence}"):
         planned(tmp_path, red(one, crs=crs, resolution=resolution) | AREA)
@@ -94,7 +94,7 @@ def test_degrees_of_a_coarse_file_are_degrees(tmp_path):
     assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=10)).grid.pixels == 36 * 18
 
 
-def test_a_mosaic_of_one_pixel_and_units_of_feet_are_told(tmp_path):
+def test_mosaics_of_one_pixel_and_units_of_feet_are_warned_of(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     warnings = planned(tmp_path, red(one, crs="EPSG:32633", resolution=10_000)).warnings
     assert warnings == ("the mosaic has one pixel: the area is no larger than the resolution of 10000 metres",)
@@ -103,7 +103,7 @@ def test_a_mosaic_of_one_pixel_and_units_of_feet_are_told(tmp_path):
     assert warnings == ("the unit of EPSG:2263 is US survey feet: a resolution of 10 is 3.05 m",)
 
 
-def test_the_resolution_that_would_do_is_one_that_does(tmp_path):
+def test_the_resolution_that_an_error_suggests_is_accepted(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     with pytest.raises(RequestError, match=r"at 1e-09 metres the mosaic would have .* use (\S+) or more") as refused:
         planned(tmp_path, red(one, crs="EPSG:32633", resolution=1e-9), pixels=77_777)
@@ -142,7 +142,7 @@ def test_utm_without_an_area_across_the_antimeridian(tmp_path):
     assert plan.grid.width < 400
 
 
-def test_scenes_apart_from_the_area_are_left_out_and_said_so(tmp_path):
+def test_scenes_outside_the_area_are_left_out_with_a_warning(tmp_path):
     near = write_raster(tmp_path / "a.tif", noise(50, 60))
     far = write_raster(tmp_path / "b.tif", noise(50, 60), left=600_000)
     plan = planned(tmp_path, red(near, far) | {"area": {"bbox": [15.0, 45.145, 15.005, 45.15]}})
@@ -158,7 +158,7 @@ def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
     )
 
 
-def test_ranges_are_as_many_as_asked_for_and_hold_all_tiles(tmp_path):
+def test_there_are_as_many_ranges_as_requested_and_they_hold_all_tiles(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
     plan = planned(tmp_path, red(one), ranges=8)
     assert (len(plan.tiles), len(plan.ranges)) == (20, 8)
@@ -166,7 +166,7 @@ def test_ranges_are_as_many_as_asked_for_and_hold_all_tiles(tmp_path):
     assert planned(tmp_path, red(one), ranges=50).summary()["ranges"] == 20
 
 
-def test_ranges_are_fewer_where_each_would_be_less_work_than_a_worker_takes_to_start(tmp_path):
+def test_small_mosaics_have_fewer_ranges(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
     seconds = planned(tmp_path, red(one, resolution=2.5)).estimate.core_seconds
     assert 15 < seconds < 18
@@ -182,7 +182,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
     assert again.digest == plan.digest
 
 
-def test_the_limit_of_pixels_is_named_with_what_would_do(tmp_path):
+def test_an_error_names_the_limit_of_pixels_and_a_resolution_that_fits(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(500, 600))
     with pytest.raises(RequestError, match="600 x 500 pixels, but only 75,000 are allowed; use 20 or more"):
         planned(tmp_path, red(one), pixels=75_000)
@@ -229,7 +229,7 @@ def masked(folder, values, classes, dtype=np.uint8):
     return planned(folder, spec | {"composite": {"mask": classes}})
 
 
-def test_a_class_that_no_mask_tells_is_refused_or_warned_of(tmp_path):
+def test_a_class_that_no_mask_has_is_refused_or_warned_of(tmp_path):
     with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: spec\.composite\.mask has snow, water, but"):
         masked(tmp_path, "earthDaily", ["cloud", "snow", "water"])
     (warning,) = masked(tmp_path, "nonzero", ["cloud", "snow"]).warnings

@@ -48,7 +48,7 @@ def do(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> l
     return told
 
 
-def test_every_range_is_done_once_and_every_tile_told(tmp_path):
+def test_every_range_is_done_once_and_every_tile_reported(tmp_path):
     told = do(Script(tmp_path))
     assert sorted(told) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == dict.fromkeys(range(6), 1)

@@ -52,7 +52,7 @@ def edited(folder: Path, *changes: tuple[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("longitudes", "west", "east"), [((14.5, 16, 15.2), 14.5, 16), ((179.2, -179.4, 179.9), 179.2, -179.4)]
 )
-def test_a_product_says_where_it_is_also_across_the_antimeridian(item, tmp_path, longitudes, west, east):
+def test_a_product_has_its_footprint_also_across_the_antimeridian(item, tmp_path, longitudes, west, east):
     listed = " ".join(f"{45 + number / 2} {longitude}" for number, longitude in enumerate(longitudes))
     product = write_safe(item, tmp_path / "S2.SAFE")
     before = read_product(str(product), "", Client(own_machine(tmp_path)))
@@ -79,7 +79,7 @@ def test_a_mosaic_of_a_product_is_that_of_its_files(item, tmp_path, target, leve
 
 
 @pytest.mark.parametrize("level", ["L1C", "L2A"])
-def test_a_product_says_its_own_id_time_cloud_cover_and_calibration(item, tmp_path, level):
+def test_id_time_cloud_cover_and_calibration_come_from_the_product(item, tmp_path, level):
     scene = scene_of(write_safe(item, tmp_path / "renamed", level))
     assert scene.id == "S2_SYNTHETIC_1"
     assert scene.datetime == datetime.fromisoformat("2024-07-01T19:29:11+00:00")
@@ -111,7 +111,7 @@ def test_each_band_is_read_at_its_best_resolution(item, tmp_path):
     assert scene_of(product).bands["green"].href == str(fine)
 
 
-def test_bands_go_by_their_common_names(tmp_path):
+def test_bands_are_found_by_their_common_names(tmp_path):
     """B8A is nir08, beside B08, which is nir."""
     root = tmp_path / "S2A_OPER_PRD.SAFE"
     for band in ("B01", "B08", "B8A", "B10"):
@@ -178,12 +178,12 @@ def test_the_identity_of_a_product_changes_with_its_zip(item, tmp_path):
         (("?>", '?>\n<!DOCTYPE a SYSTEM "file:///etc/hostname">'), "is not valid XML, or has a DTD"),
     ],
 )
-def test_metadata_that_do_not_say_what_is_needed_are_refused(item, tmp_path, change, told):
+def test_incomplete_metadata_are_refused(item, tmp_path, change, told):
     with pytest.raises(RequestError, match=rf"spec\.source\.files\.scenes\[0\]\.safe: .*{told}"):
         scene_of(edited(write_safe(item, tmp_path / "S2.SAFE"), change))
 
 
-def test_what_is_no_product_is_refused(item, tmp_path):
+def test_other_files_and_folders_than_products_are_refused(item, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no zip")
     (tmp_path / "file.SAFE").write_text("no folder")
@@ -242,7 +242,7 @@ def test_names_of_files_in_archives():
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts the bytes that a process reads")
-def test_a_stored_file_is_read_where_it_lies_without_what_is_before_it(tmp_path):
+def test_a_stored_file_is_read_in_the_zip_from_its_own_offset(tmp_path):
     write_raster(tmp_path / "a.jp2", noise(64, 64), driver="JP2OpenJPEG")
     with zipfile.ZipFile(tmp_path / "S2.zip", "w") as archive:
         archive.writestr("other", bytes(50_000_000))

@@ -39,7 +39,7 @@ def test_the_next_server_deletes_what_a_killed_one_left_and_nothing_of_others(tm
     assert not folder.exists()
 
 
-def test_what_is_promised_is_not_promised_again():
+def test_reserved_space_is_not_reserved_again():
     scratch = Scratch(1000)
     with scratch.reserved(700):
         with pytest.raises(NoRoom, match="has no space now"), scratch.reserved(400):

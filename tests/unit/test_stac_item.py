@@ -99,7 +99,7 @@ def test_a_bands_asset_is_found_by_its_key_or_its_common_name(tmp_path, assets):
     assert scene_of(tmp_path, assets).bands["red"].href.endswith("/red.tif")
 
 
-def test_a_missing_band_is_said_with_those_that_are_there(tmp_path):
+def test_an_error_about_a_missing_band_lists_the_bands_of_the_item(tmp_path):
     with pytest.raises(RequestError, match=r"scenes\[0\]\.item: the product needs nir, and SCENE has red, scl"):
         scene_of(tmp_path, {"red": {"href": "../red.tif"}, "scl": {"href": "../scl.tif"}}, bands=("nir",))
 
@@ -125,14 +125,14 @@ def test_masks_of_other_kinds_are_found_by_their_key(tmp_path, key, values):
     assert (both.href, both.values) == (str(tmp_path / "nir.tif"), "scl")
 
 
-def test_a_class_that_the_items_mask_does_not_tell_is_refused(tmp_path):
+def test_a_class_that_the_items_mask_does_not_have_is_refused(tmp_path):
     assets = {"red": {"href": "../red.tif"}, "cloud_mask": {"href": "../scl.tif"}}
     with pytest.raises(RequestError, match=r"has snow, but a mask of kind earthDaily has no such class; remove"):
         scene_of(tmp_path, assets, mask=["cloud", "snow"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"type": "Feature"}', "<xml/>", '"text"', "null"])
-def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
+def test_other_content_than_an_item_is_refused(tmp_path, text):
     (tmp_path / "item.json").write_text(text)
     request = request_of({"source": files({"item": "item.json"}), "product": {"bands": ["red"]}})
     with pytest.raises(RequestError, match=r"item\.json is (not a STAC Item|not JSON)"):
@@ -147,7 +147,7 @@ def test_what_is_no_item_is_said_to_be_none(tmp_path, text):
         ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is '\[1\]', not a number"),
     ],
 )
-def test_what_should_be_a_number_and_is_none_is_named(tmp_path, fields, properties, sentence):
+def test_a_field_that_must_be_a_number_is_named(tmp_path, fields, properties, sentence):
     with pytest.raises(RequestError, match=sentence):
         scene_of(tmp_path, {"red": {"href": "../red.tif"} | fields}, **properties)
 

@@ -112,7 +112,7 @@ def test_a_scene_that_its_server_lost_after_the_plan_is_left_out_of_all_tiles(se
     assert "the server answered 404 for " in result["notes"][0]
 
 
-def test_a_plan_that_is_there_is_announced_again_and_nothing_is_searched_anew(served, tmp_path):
+def test_an_existing_plan_is_announced_again_without_another_search(served, tmp_path):
     folder, address = served
     first = step("plan", request(address), tmp_path, address)
     (folder / "green.tif").unlink()
@@ -199,7 +199,7 @@ def test_finalize_computes_a_damaged_part_again(served, tmp_path, capsys, damage
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 100], ids=["nothing", "a piece"])
 @pytest.mark.parametrize("step_after", ["tiles", "finalize"])
-def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, tmp_path, left, step_after):
+def test_a_record_that_is_cut_short_is_computed_again(served, tmp_path, left, step_after):
     _, address = served
     step("plan", request(address), tmp_path, address)
     step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
@@ -237,7 +237,7 @@ def test_a_record_that_a_failure_of_the_machine_cut_short_is_made_anew(served, t
         ),
     ],
 )
-def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, impatient, change, code, sentence):
+def test_the_exit_code_of_a_failed_plan_shows_whose_fault_it_is(served, tmp_path, impatient, change, code, sentence):
     _, address = served
     asked = json.loads(json.dumps(request(address, **change)).replace("{}", address))
     found, message = step("plan", asked, tmp_path, address)
@@ -246,7 +246,7 @@ def test_a_failed_plan_says_whose_fault_it_was(served, tmp_path, impatient, chan
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
-def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, impatient, host):
+def test_a_server_that_cannot_be_reached_is_a_temporary_fault(tmp_path, impatient, host):
     asked = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
     asked["spec"]["product"] = {"bands": ["green"]}
     code, message = step("plan", asked, tmp_path, host)
@@ -254,7 +254,7 @@ def test_a_server_that_cannot_be_reached_is_a_passing_fault(tmp_path, impatient,
     assert "a.tif could not be fetched" in message["message"] or "nobody.invalid" in message["message"]
 
 
-def test_of_many_warnings_as_many_are_told_as_a_pod_can_leave_behind(served, tmp_path, monkeypatch):
+def test_the_first_warnings_that_fit_a_termination_message_are_reported(served, tmp_path, monkeypatch):
     _, address = served
     many = [f"warning {number}: " + "ä" * 200 for number in range(40)]
     monkeypatch.setattr(planning, "area_warnings", lambda *_: many)
@@ -266,7 +266,7 @@ def test_of_many_warnings_as_many_are_told_as_a_pod_can_leave_behind(served, tmp
 
 
 @pytest.mark.parametrize("letter", ['"', "\\", "\x00", "ä", "\U0001f30d", "\ud800"])
-def test_a_message_of_any_letters_fits_into_what_kubernetes_keeps(tmp_path, monkeypatch, letter):
+def test_a_message_of_any_characters_fits_a_termination_message(tmp_path, monkeypatch, letter):
     def refuse(*_: object) -> None:
         raise RequestError("this is wrong: " + letter * 4096)
 
@@ -277,7 +277,7 @@ def test_a_message_of_any_letters_fits_into_what_kubernetes_keeps(tmp_path, monk
     assert len(message["message"]) > 600
 
 
-def test_a_request_that_somebody_else_put_there_is_refused(tmp_path):
+def test_the_input_of_another_request_is_refused(tmp_path):
     written = mounted(request("127.0.0.1:1"), tmp_path)["MOSAIC_INPUT_SHA256"]
     forged = request("127.0.0.1:1", product={"index": "NDWI"})
     code, message = step("plan", forged, tmp_path, "", MOSAIC_INPUT_SHA256=written)
@@ -300,7 +300,7 @@ def test_the_program_ends_with_the_code_and_one_line():
     assert done.stderr == '{"message": "the environment variable MOSAIC_STORE is not set; the operator sets it"}\n'
 
 
-def test_sweep_deletes_work_that_nobody_owns(tmp_path):
+def test_sweep_deletes_work_without_a_request(tmp_path):
     store = tmp_path / "store"
     for uid in ("gone", "living", "young"):
         (store / "work" / uid / "tiles").mkdir(parents=True)
@@ -337,7 +337,7 @@ def test_what_an_interrupted_finalize_has_published_stays_and_is_what_the_item_d
         assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
 
 
-def test_a_step_after_the_end_says_the_same_again(served, tmp_path):
+def test_a_step_after_the_end_repeats_its_result(served, tmp_path):
     _, address = served
     asked = request(address)
     step("plan", asked, tmp_path, address)

@@ -116,7 +116,7 @@ def test_the_environment_describes_an_azure_account(environment, endpoint, key, 
     assert TOKEN not in repr(account)
 
 
-def test_a_connection_string_goes_before_a_key_and_that_before_a_signature():
+def test_a_connection_string_is_preferred_to_a_key_and_a_key_to_a_signature():
     both = {"AZURE_STORAGE_ACCOUNT": "arbutus", "AZURE_STORAGE_KEY": KEY, "AZURE_STORAGE_SAS_TOKEN": TOKEN}
     assert (account_from(both).key, account_from(both).token) == (KEY, "")
     string = {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=other;SharedAccessSignature={TOKEN}"}
@@ -149,7 +149,7 @@ def test_the_account_of_an_abfss_uri_is_the_only_one():
         ({"AZURE_STORAGE_CONNECTION_STRING": "hunter2"}, PassingError, "AZURE_STORAGE_CONNECTION_STRING"),
     ],
 )
-def test_a_malformed_credential_is_told_of_and_not_repeated(environment, error, sentence):
+def test_an_error_about_a_malformed_credential_does_not_repeat_it(environment, error, sentence):
     with pytest.raises(MosaicError, match=sentence) as caught:
         account_from(environment)
     assert type(caught.value) is error
@@ -172,13 +172,13 @@ def test_the_environment_says_where_a_bucket_is(bucket, environment, url):
 
 
 @pytest.mark.parametrize("endpoint", ["rgw.example", "https://id:hunter2@rgw.example", "ftp://rgw.example"])
-def test_an_endpoint_that_is_no_url_is_refused_and_not_repeated(endpoint):
+def test_an_error_about_an_invalid_endpoint_does_not_repeat_it(endpoint):
     with pytest.raises(RequestError, match="invalid AWS_ENDPOINT_URL; expected https://host") as caught:
         open_bucket("snow", {"AWS_ENDPOINT_URL": endpoint})
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_patience_that_is_no_number_is_refused(monkeypatch):
+def test_a_patience_must_be_a_number(monkeypatch):
     monkeypatch.setenv("MOSAIC_STORE_PATIENCE", "long")
     with pytest.raises(RequestError, match="MOSAIC_STORE_PATIENCE must be a number of seconds"):
         open_store("s3://snow")

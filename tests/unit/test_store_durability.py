@@ -81,7 +81,7 @@ def test_of_two_writers_the_one_who_comes_second_leaves_it_durable_too(tmp_path:
     assert disk.content(tmp_path / "store" / "a" / "b") == b"other"
 
 
-def test_what_need_not_be_durable_waits_for_no_disk(tmp_path: Path, disk: Disk):
+def test_a_write_that_need_not_be_durable_does_not_sync(tmp_path: Path, disk: Disk):
     store = DirectoryStore(tmp_path / "store")
     for number in range(20):
         store.create(names.part_key("1", number, "0" * 64), [b"x"], durable=False)

@@ -70,7 +70,7 @@ def test_a_wait_is_cancelled():
         assert not turns._waiting
 
 
-def test_slots_are_refused_at_once_and_given_back():
+def test_slots_are_refused_immediately_and_returned():
     admission = Admission("uploads", 2, 1)
     with admission.slot("ann"):
         with pytest.raises(TooMany, match="limit of 1 uploads in parallel"), admission.slot("ann"):

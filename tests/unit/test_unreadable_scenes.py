@@ -260,7 +260,7 @@ def test_a_note_that_was_written_before_its_pod_died_still_counts(folder: Path):
             work()
 
 
-def test_a_passing_fault_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_temporary_fault_does_not_skip_a_scene(folder: Path, monkeypatch: pytest.MonkeyPatch):
     def unavailable(*_: Any) -> None:
         raise PassingError("the server answered 503")
 
@@ -270,7 +270,7 @@ def test_a_passing_fault_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.
     assert not list((folder / "pods-1-list" / "work" / UID).glob("unreadable/*"))
 
 
-def test_a_read_that_fails_once_is_no_reason_to_skip(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_read_that_fails_once_does_not_skip_a_scene(folder: Path, monkeypatch: pytest.MonkeyPatch):
     real, failures = reading.read_window, iter([RequestError("the server answered 404")])
 
     def flaky(*arguments: Any, **named: Any) -> Any:
@@ -285,7 +285,7 @@ def test_a_read_that_fails_once_is_no_reason_to_skip(folder: Path, monkeypatch: 
     assert cog == make(folder, spec(folder)).cog
 
 
-def test_a_skipped_scene_is_told_in_the_status(folder: Path):
+def test_a_skipped_scene_is_in_the_status(folder: Path):
     damage(folder / "b.tif", 3, 2)
     made = make(folder, spec(folder, onUnreadable="skip"))
     told = Results("default", "test", UID).summary(json.dumps(made.item).encode(), open_store(str(folder / "store")))
@@ -293,7 +293,7 @@ def test_a_skipped_scene_is_told_in_the_status(folder: Path):
     ResultStatus.model_validate(told)
 
 
-def test_to_skip_or_to_fail_are_two_mosaics(folder: Path):
+def test_skipping_and_failing_have_different_identities(folder: Path):
     """A mosaic that was made without a scene is no answer to a request that must have all."""
     damage(folder / "b.tif", 3, 2)
     make(folder, spec(folder, onUnreadable="skip"))

@@ -146,12 +146,12 @@ def test_a_request_as_the_api_server_has_it_is_read_with_its_status():
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_none_is_refused(number):
+def test_invalid_numbers_are_refused(number):
     with pytest.raises(RequestError, match=r"spec\.grid\.resolution: a number must be finite"):
         load_request(request_with({"spec.grid": {"resolution": number}}))
 
 
-def test_a_coordinate_that_is_no_number_is_refused():
+def test_a_coordinate_must_be_a_number():
     ring = [[0, 0], [1, 0], [1, math.nan], [0, 0]]
     with pytest.raises(
         RequestError, match=r"spec\.area\.geometry\.coordinates\[0\]\[2\]\[1\]: a number must be finite"
@@ -159,12 +159,12 @@ def test_a_coordinate_that_is_no_number_is_refused():
         load_request(request_with({"spec.area": {"geometry": {"type": "Polygon", "coordinates": [ring]}}}))
 
 
-def test_a_field_where_there_are_none_is_refused():
+def test_a_field_in_a_mapping_without_fields_is_refused():
     with pytest.raises(RequestError, match=r"stretch\.minmax\.x is not a field; no fields are allowed here"):
         load_request(request_with({"spec.output": {"stretch": {"minmax": {"x": 1}}}}))
 
 
-def test_a_name_that_a_terminal_would_obey_is_told_harmlessly():
+def test_control_characters_in_a_name_are_escaped():
     with pytest.raises(RequestError) as refused:
         load_request(request_with({"spec.\x1b[2J\nx": 1}))
     assert str(refused.value).startswith(r"the request: spec.\x1b[2J\nx is not a field")

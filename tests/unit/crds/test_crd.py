@@ -60,7 +60,7 @@ def test_every_node_has_a_type_but_those_that_may_be_several():
 
 
 @pytest.mark.parametrize("word", ["$ref", "const", "prefixItems", "patternProperties", "title", "$defs"])
-def test_nothing_is_said_that_a_structural_schema_refuses(word):
+def test_no_keyword_is_used_that_a_structural_schema_forbids(word):
     assert not [path for path, node in NODES.items() if word in node]
 
 
@@ -78,7 +78,7 @@ def test_every_field_is_described():
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES if not case.server])
-def test_the_schema_takes_what_the_server_is_to_take(case):
+def test_the_schema_accepts_what_the_server_accepts(case):
     jsonschema.Draft7Validator(as_draft_7(SCHEMA)).validate(case.request)
 
 

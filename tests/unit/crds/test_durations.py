@@ -31,6 +31,6 @@ def test_other_text_is_no_duration(text):
 
 
 @pytest.mark.parametrize("text", ["", "0s", "5", "m", "5x", "-5m", "1.5h", "5m\n", " 5m", "1000000s", "٣m"])
-def test_what_looks_like_a_duration_is_none(text):
+def test_text_that_resembles_a_duration_is_refused(text):
     with pytest.raises(ValueError, match="is not a duration such as 15m, 6h or 1d12h"):
         duration_seconds(text)

@@ -31,7 +31,7 @@ SMALL = "it"
         ("{'a': 1}", None, "is not JSON (line 1"),
     ],
 )
-def test_what_breaks_the_rule_is_refused_with_its_place(text: str, field: str | None, reason: str):
+def test_invalid_json_is_refused_with_its_position(text: str, field: str | None, reason: str):
     for content in (text, text.encode()):
         with pytest.raises(RequestError) as refused:
             parse_json(content, SMALL)
@@ -50,7 +50,7 @@ def test_bytes_that_are_not_utf8_or_too_many_are_refused():
             parse_json(content, SMALL, largest=20)
 
 
-def test_what_keeps_the_rule_is_read_as_json_has_it():
+def test_valid_json_is_read_unchanged():
     value = {"a": [1, -2.5, 1e308, 2**64, True, None, "å \n 😀"], "b": {"c": {}}}
     assert parse_json(json.dumps(value), SMALL) == value
     assert parse_json(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode(), SMALL) == value

@@ -17,7 +17,7 @@ PRINTED = [
 ]
 
 
-def test_some_are_printed():
+def test_at_least_three_requests_are_printed():
     assert len(PRINTED) >= 3
 
 

@@ -24,7 +24,7 @@ from mosaic_crds.times import interval, moment, utc_text
         ("2016-12-31T23:59:60Z", (2017, 1, 1, 0, 0, 0)),
     ],
 )
-def test_a_text_says_one_time(text, expected):
+def test_a_text_is_one_time(text, expected):
     assert moment(text).timestamp() == timegm(expected)
     assert moment(text).utcoffset().total_seconds() == 0
 
@@ -46,7 +46,7 @@ def test_digits_beyond_microseconds_are_cut_off(text, microseconds):
         "2024-07-01\n", "\u0662024-07-01",
     ],
 )  # fmt: skip
-def test_what_is_no_time_is_refused(text):
+def test_other_text_than_times_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         moment(text)
 

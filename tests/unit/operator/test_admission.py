@@ -36,7 +36,7 @@ def admitted(requests, begun=(), **limits) -> list[str]:
     st.integers(1, 6),
     st.integers(1, 4),
 )
-def test_limits_hold_no_place_stays_empty_and_nobody_at_work_is_stopped(given_requests, total, each):
+def test_admission_respects_limits_fills_places_and_stops_no_admitted_request(given_requests, total, each):
     requests = [asked(number, *given_request) for number, given_request in enumerate(given_requests)]
     found = admissions(requests, (), settings(max_running=total, max_running_per_namespace=each))
     at_work = [r for r in requests if r.phase in {"Planning", "Running", "Finalizing"}]
@@ -91,7 +91,7 @@ def test_a_user_leaves_places_for_those_who_come_later():
 
 
 @pytest.mark.parametrize("of", ["users", "namespaces"])
-def test_they_take_turns_where_only_one_may_work(of):
+def test_users_take_turns_where_one_request_is_admitted(of):
     who = owned if of == "users" else asked
     waiting = {name: [who(10 * n + m, name, age=50 - 10 * n) for m in range(3)] for n, name in enumerate("abc")}
     served: dict[tuple[str, str], datetime] = {}
@@ -107,7 +107,7 @@ def test_they_take_turns_where_only_one_may_work(of):
     assert order == "abcabcabc"
 
 
-def test_who_forges_owners_where_nobody_vouches_for_them_gets_no_more_than_others():
+def test_forged_owners_get_no_more_than_others():
     forged = [owned(number, f"nobody-{number}", age=1) for number in range(50)]
     honest = [asked(number, "team", age=50) for number in range(60, 64)]
     elsewhere = settings(owners_namespace="the-api", max_running_per_namespace=4)
@@ -115,17 +115,17 @@ def test_who_forges_owners_where_nobody_vouches_for_them_gets_no_more_than_other
     assert {uid for uid, admission in found.items() if admission.admitted} == {r.uid for r in honest}
 
 
-def test_those_let_in_count_before_their_status_says_so():
+def test_an_admitted_request_counts_before_its_status_is_written():
     requests = [asked(1, age=1), asked(2, age=50)]
     assert admitted(requests, begun={"u001"}, max_running=1) == ["u001"]
 
 
-def test_the_suspended_take_no_place():
+def test_suspended_requests_take_no_place():
     requests = [asked(1, phase="Suspended", suspend=True), asked(2)]
     assert admitted(requests, max_running=1) == ["u002"]
 
 
-def test_who_waits_knows_behind_how_many_and_for_which_limit():
+def test_a_waiting_request_has_its_position_and_the_limit_it_waits_for():
     requests = [asked(1, phase="Running"), asked(2, age=9), asked(3, age=5)]
     found = admissions(requests, (), settings(max_running_per_namespace=1))
     assert (found["u002"].ahead, found["u003"].ahead) == (1, 2)
@@ -140,14 +140,14 @@ def earth(number: int, namespace: str = "team", phase: str | None = None) -> Req
     return RequestState(dict(found.document) | {"spec": spec})
 
 
-def test_requests_that_read_from_earth_daily_share_what_it_allows():
+def test_requests_that_read_from_earth_daily_share_its_limit():
     requests = [earth(1, phase="Running"), earth(2, phase="Running"), earth(3), asked(4, phase="Running")]
     found = admissions(requests, (), settings())
     assert [found[f"u00{number}"].pods for number in (1, 2, 3, 4)] == [3, 3, 3, None]
     assert admissions(requests[:1], (), settings())["u001"].pods == EARTH_DAILY.processes
 
 
-def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
+def test_where_earth_daily_is_full_other_requests_continue():
     at_work = [earth(number, f"n{number}", "Running") for number in range(EARTH_DAILY.processes)]
     found = admissions([*at_work, earth(20, "late"), asked(21, "other")], (), settings())
     assert {found[r.uid].pods for r in at_work} == {1}
@@ -156,7 +156,7 @@ def test_where_earth_daily_is_full_others_go_on_and_those_that_wait_know_why():
     assert (waiting.admitted, waiting.ahead, waiting.limit) == (False, 10, "only 10 may read from EarthDaily at once")
 
 
-def test_users_take_turns_though_what_is_over_is_forgotten():
+def test_users_take_turns_though_finished_requests_are_forgotten():
     cache, minutes = Cache(), count()
     configured = settings(owners_namespace="team", max_running=1)
     places = Slots(cache, configured, lambda: datetime(2026, 1, 1, 1, next(minutes), tzinfo=UTC))

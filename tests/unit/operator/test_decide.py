@@ -96,7 +96,7 @@ def test_whenever_the_operator_dies_each_job_is_made_once_and_the_end_is_the_sam
     assert not world.decide().create
 
 
-def test_a_plan_pod_that_went_unheard_is_run_again():
+def test_a_plan_job_without_an_answer_runs_again():
     world = World()
     world.step()
     world.complete(Step.PLAN)
@@ -140,7 +140,7 @@ def test_the_sentence_of_a_refusing_plan_ends_the_request():
     assert world.events[-1] == ("Failed", sentence)
 
 
-def test_an_invalid_request_fails_at_once_without_a_pod():
+def test_an_invalid_request_fails_without_a_pod():
     asked = request()
     asked["spec"]["source"]["files"]["scenes"] = []
     world = World(asked)
@@ -168,7 +168,7 @@ def test_suspend_stops_the_jobs_and_resume_lets_them_go_on():
     assert "suspendedSince" not in world.status
 
 
-def test_time_that_stood_still_does_not_count_against_the_deadline():
+def test_suspended_time_does_not_count_against_the_deadline():
     world = at_work(deadline="1h")
     world.request["spec"]["execution"]["suspend"] = True
     world.step()
@@ -218,7 +218,7 @@ def test_cancel_ends_a_request_in_every_phase(after):
     assert not world.secrets
 
 
-def test_what_pods_read_is_kept_until_the_request_is_over_and_then_deleted():
+def test_the_input_of_pods_is_deleted_at_the_end_of_the_request():
     world = World()
     world.step()
     (secret,) = world.secrets
@@ -260,7 +260,7 @@ def test_a_request_that_is_being_deleted_is_left_alone():
     assert (decision.create, decision.delete) == ([], [])
 
 
-def test_those_who_wait_are_told_behind_how_many():
+def test_a_waiting_request_has_its_position_in_the_status():
     world = World()
     world.admission = Admission(admitted=False, ahead=1, limit="only 1 per namespace may run at once")
     world.step()
@@ -303,7 +303,7 @@ def test_the_time_left_follows_from_what_is_done():
     assert decision.cosmetic
 
 
-def test_trouble_that_was_seen_stays_while_nobody_looks():
+def test_observed_trouble_stays_in_the_status_until_the_next_observation():
     world = at_work()
     world.refusals = ["exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"]
     world.step()
@@ -318,7 +318,7 @@ def test_trouble_that_was_seen_stays_while_nobody_looks():
     assert world.status["message"] == "0 of 3 ranges done"
 
 
-def test_what_reading_the_pixels_showed_is_told_with_the_result():
+def test_warnings_from_reading_pixels_are_in_the_final_status():
     warning = "1 of 3 scenes cannot be read and are skipped: scene-2 (it is damaged)"
     world = World()
     world.step()
@@ -356,7 +356,7 @@ def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
     assert world.status["phase"] == "Succeeded"
 
 
-def test_what_the_plan_warns_of_is_told_at_once_and_with_the_result():
+def test_warnings_of_the_plan_are_in_the_status_from_the_plan_to_the_end():
     warning = "skipped 1 scene outside the area"
     world = World()
     world.step()

@@ -38,7 +38,7 @@ def test_a_job_of_a_queue_is_left_to_kueue_and_deleted_on_suspend():
     assert world.created.count("ndsi-tiles") == 2
 
 
-def test_who_waits_in_a_queue_is_told_so_in_every_phase():
+def test_the_status_names_the_queue_in_every_phase():
     world = in_the_queue()
     world.step()
     assert (world.status["phase"], world.status["message"]) == (

@@ -72,7 +72,7 @@ def test_one_clear_message_from_the_range_that_failed_not_from_those_stopped_wit
     assert world.status["message"] == "the scene is damaged"
 
 
-def test_how_often_it_was_tried_is_said(world):
+def test_the_message_has_the_number_of_attempts(world):
     job = world.jobs[Step.TILES]
     passing = {"message": "the server answered 503"}
     world.fail(Step.TILES, *[pod_of(job, 0, **ended(43, passing)) for _ in range(4)], failed="0")
@@ -80,7 +80,7 @@ def test_how_often_it_was_tried_is_said(world):
     assert world.status["message"] == "the server answered 503 (tried 4 times)"
 
 
-def test_a_job_that_left_no_pod_still_says_something(world):
+def test_a_failed_job_without_pods_still_has_a_message(world):
     world.fail(Step.TILES)
     world.step()
     assert world.status["message"].startswith("the Job ndsi-tiles failed (PodFailurePolicy), and no pod is left")
@@ -129,7 +129,7 @@ def test_a_pod_of_a_lost_node_is_not_blamed(world):
         (ended(43, {"message": "the server is busy"}), [], "Retrying", "the server is busy; retrying"),
     ],
 )
-def test_what_keeps_pods_from_working_is_told_while_it_lasts(world, status, refusals, reason, sentence):
+def test_the_status_explains_why_pods_do_not_start(world, status, refusals, reason, sentence):
     world.pods.append(pod_of(world.jobs[Step.TILES], 0, **status))
     world.refusals = refusals
     world.step()
@@ -153,7 +153,7 @@ def test_pods_that_are_never_created_are_explained_by_the_jobs_events(world, ref
     assert sentence in world.status["message"]
 
 
-def test_a_range_that_was_done_at_last_is_no_trouble(world):
+def test_a_range_that_succeeded_after_failures_is_no_trouble(world):
     job = world.jobs[Step.TILES]
     world.pods += [pod_of(job, 0, **ended(43, {"message": "busy"})), pod_of(job, 0, **ended(0, {"range": 0}))]
     world.step()

@@ -91,7 +91,7 @@ def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
     play(scenario)
 
 
-def test_the_start_goes_on_when_the_api_server_was_away(monkeypatch):
+def test_the_start_continues_after_an_outage_of_the_api_server(monkeypatch):
     monkeypatch.setattr("mosaic_operator.resync.RETRY_SECONDS", 0)
 
     async def scenario(api, cluster):
@@ -104,7 +104,7 @@ def test_the_start_goes_on_when_the_api_server_was_away(monkeypatch):
     play(scenario)
 
 
-def test_whoever_takes_the_label_off_gets_it_back_and_nothing_else_happens():
+def test_a_removed_label_is_set_again_and_nothing_else_happens():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -119,7 +119,7 @@ def test_whoever_takes_the_label_off_gets_it_back_and_nothing_else_happens():
     play(scenario)
 
 
-def test_whoever_labels_a_request_at_work_as_finished_gains_nothing_by_it():
+def test_a_running_request_with_a_forged_finished_label_stays_running():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -135,7 +135,7 @@ def test_whoever_labels_a_request_at_work_as_finished_gains_nothing_by_it():
     play(scenario)
 
 
-def test_a_job_that_appears_after_its_request_was_over_is_deleted_all_the_same():
+def test_a_job_that_appears_after_the_end_of_its_request_is_deleted():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -151,7 +151,7 @@ def test_a_job_that_appears_after_its_request_was_over_is_deleted_all_the_same()
     play(scenario)
 
 
-def test_a_job_that_ended_after_its_request_was_over_gets_its_time_to_live_all_the_same():
+def test_a_job_that_ends_after_its_request_gets_its_time_to_live():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -178,7 +178,7 @@ def test_a_request_that_a_finalizer_keeps_has_no_jobs_when_it_is_deleted():
     play(scenario)
 
 
-def test_what_went_while_a_watch_was_away_is_noticed():
+def test_deletions_during_a_lost_watch_are_noticed():
     async def scenario(api, cluster):
         api.apply(request())
         api.apply(request("kept", "u2"))
@@ -215,7 +215,7 @@ def test_a_large_request_is_held_without_its_scenes():
     assert len(str(cache.requests[KEY].document)) < 500
 
 
-def test_turns_are_computed_when_something_changed_and_not_at_each_look(monkeypatch):
+def test_admissions_are_computed_only_after_a_change(monkeypatch):
     computed = []
     monkeypatch.setattr(slots, "admissions", lambda *given: computed.append(1) or slots_admissions(*given))
     cache = Cache()
@@ -265,7 +265,7 @@ def test_requests_that_were_over_long_ago_are_deleted_and_no_others():
 
 
 @pytest.mark.parametrize("status", [404, 409])
-def test_a_request_that_went_meanwhile_is_no_failure(status):
+def test_a_request_that_was_deleted_meanwhile_is_no_failure(status):
     async def scenario(api, cluster):
         for number in range(2):
             api.apply(over(number))
@@ -276,7 +276,7 @@ def test_a_request_that_went_meanwhile_is_no_failure(status):
     assert list(play(scenario).requests) == [("team", "r0")]
 
 
-def test_a_sweep_reads_no_request_that_succeeded_and_spares_the_work_of_one_that_failed_lately():
+def test_a_sweep_reads_no_succeeded_request_and_keeps_the_work_of_recent_failures():
     async def scenario(api, cluster):
         for number in range(60):
             api.apply(over(number))
@@ -306,7 +306,7 @@ def test_a_finished_jobs_state_does_not_matter_any_more():
     play(scenario)
 
 
-def test_a_request_state_without_its_spec_says_the_same_of_what_is_decided_about_turns():
+def test_a_request_state_without_its_spec_keeps_its_execution():
     whole = RequestState(request(suspend=True, parallelism=3))
     assert whole.slim.execution == whole.execution
     assert not whole.slim.whole

@@ -81,7 +81,7 @@ def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_d
 
 
 @pytest.mark.parametrize("refused", [1, 2])
-def test_an_end_that_is_refused_frees_the_place_all_the_same(refused, monkeypatch):
+def test_a_request_whose_final_status_is_refused_frees_its_place(refused, monkeypatch):
     limited = settings(max_running=1)
     monkeypatch.setattr("support.operator.operator_api.settings", lambda: limited)
 
@@ -104,7 +104,7 @@ def test_an_end_that_is_refused_frees_the_place_all_the_same(refused, monkeypatc
     assert ended is (refused == 1)  # the barest status is accepted where the first is not
 
 
-def test_an_end_that_was_refused_is_written_later(monkeypatch):
+def test_a_final_status_that_was_refused_is_written_later(monkeypatch):
     monkeypatch.setattr(giving_up, "RETRY_SECONDS", 0)
 
     async def scenario(api, operator):
@@ -119,7 +119,7 @@ def test_an_end_that_was_refused_is_written_later(monkeypatch):
     assert status_of(play(scenario))["phase"] == "Failed"
 
 
-def test_a_status_that_is_always_refused_ends_as_failed_by_a_barer_one():
+def test_a_status_that_is_always_refused_is_replaced_by_a_shorter_failed_one():
     async def scenario(api, operator):
         api.faults.append(Fault("PATCH status", 422, "Invalid", times=TRIES + 1))
         for _ in range(TRIES):
@@ -149,7 +149,7 @@ def test_a_job_of_somebody_else_under_the_name_does_not_hold_the_place_for_ever(
     assert "another Job ndsi-plan has to be deleted first" in status_of(api)["message"]
 
 
-def test_whoever_changes_a_request_all_the_time_does_not_keep_its_end_from_being_written():
+def test_constant_changes_of_a_request_do_not_prevent_its_final_status():
     clock = [0.0]
 
     async def scenario(api, operator):
@@ -173,13 +173,13 @@ def test_an_api_server_that_is_away_for_a_day_ends_no_request():
             assert patience.failed("a", ApiError(status, "", "away")) is not None
 
 
-def test_a_success_makes_good_what_failed_before():
+def test_a_success_resets_the_count_of_failures():
     patience = Backoff(lambda: 0.0)
     for _ in range(3 * TRIES):
         assert patience.failed("a", ValueError()) == 2
         patience.worked("a")
 
 
-def test_who_waits_is_asked_again_later_and_later():
+def test_a_waiting_key_is_retried_less_and_less_often():
     patience = Backoff(lambda: 0.0)
     assert [patience.failed("a", RetryLaterError()) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]

@@ -48,7 +48,7 @@ def test_the_request_itself_owns_its_jobs_and_their_input(step):
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_worker_reads_the_request_that_it_is_given(step, tmp_path):
+def test_the_worker_reads_the_request_from_its_input(step, tmp_path):
     secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), IMAGE, 12)
     read = load_request(given_to(job, secret, tmp_path))
     assert (read.metadata.name, read.metadata.namespace, read.metadata.uid) == ("ndsi", "team", "u1")
@@ -66,7 +66,7 @@ def test_what_may_change_of_a_request_is_not_in_its_input():
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 @pytest.mark.parametrize("variable", ["AZURE_STORAGE_KEY", "MY_OWN", "MOSAIC_STORE", "MOSAIC_INPUT_SHA256"])
-def test_nothing_that_a_user_writes_is_expanded(step, variable, tmp_path, capsys):
+def test_kubernetes_expands_no_variable_in_the_text_of_users(step, variable, tmp_path, capsys):
     pod = {
         "image": "worker:1",
         "env": [{"name": "MY_OWN", "value": STORE_KEY}],
@@ -88,7 +88,7 @@ def test_nothing_that_a_user_writes_is_expanded(step, variable, tmp_path, capsys
         assert STORE_KEY not in said
 
 
-def test_what_the_administrator_writes_reaches_the_worker_as_it_is():
+def test_settings_of_the_administrator_reach_the_worker_unchanged():
     written = settings(store="s3://bucket/$(HOME)/a$b$$", allowed_hosts="$(X).example.org")
     _, job = step_manifests(RequestState(request()), Step.PLAN, written, IMAGE)
     environment = environment_of(job)
@@ -113,7 +113,7 @@ def test_plan_and_finalize_fail_as_a_whole_when_the_request_is_at_fault():
         assert (spec["completions"], spec["backoffLimit"]) == (1, 3)
 
 
-def test_pods_leave_a_lost_node_soon():
+def test_pods_tolerate_a_lost_node_only_briefly():
     tolerations = manifest(Step.TILES)["spec"]["template"]["spec"]["tolerations"]
     assert {entry["key"]: entry["tolerationSeconds"] for entry in tolerations} == {
         "node.kubernetes.io/not-ready": 30,
@@ -121,7 +121,7 @@ def test_pods_leave_a_lost_node_soon():
     }
 
 
-def test_what_the_chart_says_of_worker_pods_is_on_them():
+def test_worker_pods_have_the_settings_of_the_chart():
     pod = {
         "image": "registry.example/worker:2",
         "imagePullSecrets": [{"name": "pull"}],
@@ -149,7 +149,7 @@ def test_what_the_chart_says_of_worker_pods_is_on_them():
         assert pod["volumeMounts"][0] in container["volumeMounts"]
 
 
-def test_a_sweep_is_told_who_lives_however_many_they_are(tmp_path):
+def test_a_sweep_gets_the_uids_of_all_requests_however_many(tmp_path):
     living = [str(uuid4()) for _ in range(20_000)]
     given = sweep_input(living, settings(sweep_age="30m"), START)
     job = job_of(sweep_manifest("mosaic-operator-5-sweep", given, settings()))
@@ -197,7 +197,7 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_account_for_buckets_goes_to_those_that_read_scenes_under_names_that_are_not_the_stores(step):
+def test_the_account_for_buckets_goes_with_a_prefix_to_pods_that_read_scenes(step):
     configured = settings(source_buckets_secret="buckets")
     _, job = step_manifests(RequestState(request()), step, configured, IMAGE)
     (container,) = job["spec"]["template"]["spec"]["containers"]
@@ -205,6 +205,6 @@ def test_the_account_for_buckets_goes_to_those_that_read_scenes_under_names_that
     assert container["envFrom"] == ([] if step is Step.FINALIZE else reads)
 
 
-def test_pods_at_once_are_no_more_than_a_shared_service_allows():
+def test_a_shared_service_limits_the_number_of_pods():
     _, job = step_manifests(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
     assert job["spec"]["parallelism"] == 3

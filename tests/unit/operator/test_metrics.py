@@ -63,7 +63,7 @@ def test_the_guide_lists_every_one():
     assert listed == names
 
 
-def test_what_is_counted_follows_the_statuses():
+def test_metrics_follow_the_statuses():
     metrics = watched()
     value = metrics.registry.get_sample_value
     assert value("mosaic_ranges_done_total") == 2

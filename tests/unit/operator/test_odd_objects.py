@@ -54,7 +54,7 @@ def test_a_bare_pod_with_forged_labels_is_not_taken_for_the_requests_own():
     play(scenario)
 
 
-def test_a_bare_pod_that_is_being_deleted_is_left_to_whoever_made_it():
+def test_a_bare_pod_that_is_being_deleted_is_left_alone():
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
@@ -203,19 +203,19 @@ def test_an_answer_that_is_no_plan_ends_the_request(answer):
     play(scenario)
 
 
-def test_times_and_versions_that_are_none_are_none():
+def test_invalid_times_and_versions_count_as_absent():
     assert time_or_none("2026-01-01T00:00:00Z") is not None
     assert [time_or_none(text) for text in ("", "soon", "2026-01-01", 7, None, "2026-13-01T00:00:00Z")] == [None] * 6
     assert version(RequestState({"metadata": {"resourceVersion": "abc"}})) == 0
     assert version(RequestState({"metadata": {}})) == 0
 
 
-def test_what_cannot_be_read_is_left_out_and_named_in_the_log(caplog):
+def test_unreadable_objects_are_left_out_and_logged(caplog):
     assert readable(PodState.of, [{"metadata": {"name": "odd", "namespace": "team"}}]) == []
     assert "skipping team/odd, which cannot be read" in caplog.text
 
 
-def test_a_lease_with_odd_times_is_no_end_of_the_operator(monkeypatch):
+def test_a_lease_with_odd_times_does_not_end_the_operator(monkeypatch):
     async def odd(*_):
         raise ValueError("year 0 is out of range")
 

@@ -145,7 +145,7 @@ def test_a_call_that_fails_in_the_middle_of_acting_leaves_the_status_for_the_nex
     assert status_of(api)["phase"] == "Planning"
 
 
-def test_a_status_whose_write_was_not_answered_is_not_told_twice():
+def test_a_status_whose_write_got_no_answer_is_not_reported_twice():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("PATCH status", 0, done=True))
@@ -158,7 +158,7 @@ def test_a_status_whose_write_was_not_answered_is_not_told_twice():
     assert api.created == ["ndsi-plan"]
 
 
-def test_tries_come_later_and_later_up_to_a_minute_and_soon_again_after_one_that_went_well():
+def test_retries_back_off_up_to_a_minute_and_start_over_after_a_success():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST jobs", 503, times=8))
@@ -202,7 +202,7 @@ def test_another_requests_job_of_the_same_name_is_waited_for():
 
 
 @pytest.mark.parametrize("status", [403, 422])
-def test_a_job_that_kubernetes_refuses_is_told_and_tried_again(status):
+def test_a_job_that_kubernetes_refuses_is_reported_and_retried(status):
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST jobs", status, "Forbidden"))
@@ -214,7 +214,7 @@ def test_a_job_that_kubernetes_refuses_is_told_and_tried_again(status):
     assert play(scenario).created == ["ndsi-plan"]
 
 
-def test_a_secret_that_kubernetes_refuses_is_told_and_no_pod_waits_for_it():
+def test_a_secret_that_kubernetes_refuses_is_reported_and_no_pod_waits_for_it():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST secrets", 403, "Forbidden"))
@@ -226,7 +226,7 @@ def test_a_secret_that_kubernetes_refuses_is_told_and_no_pod_waits_for_it():
     assert play(scenario).created == ["ndsi-plan"]
 
 
-def test_a_request_that_was_deleted_meanwhile_is_let_go():
+def test_a_request_that_was_deleted_meanwhile_is_forgotten():
     async def scenario(api, life):
         operator = life()
         del api.requests[KEY]
@@ -253,7 +253,7 @@ def test_an_event_that_is_refused_does_not_hold_the_request_up():
     assert api.created == ["ndsi-plan", "ndsi-tiles"]
 
 
-def test_who_could_not_renew_the_lease_in_time_changes_nothing():
+def test_an_operator_that_could_not_renew_its_lease_changes_nothing():
     async def scenario(api, life):
         operator = life()
         operator.cluster.leads_until = monotonic()
@@ -266,7 +266,7 @@ def test_who_could_not_renew_the_lease_in_time_changes_nothing():
     assert play(scenario).created == ["ndsi-plan"]
 
 
-def test_what_was_gone_before_it_could_be_changed_is_no_failure():
+def test_an_object_that_is_gone_before_its_change_is_no_failure():
     async def scenario(api, life):
         operator = life()
         await operator.reconcile()

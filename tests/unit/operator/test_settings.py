@@ -16,7 +16,7 @@ def test_durations_lists_and_defaults():
     assert settings_from(MINIMAL).namespaces == ()
 
 
-def test_a_sweep_runs_where_workers_are_at_home():
+def test_a_sweep_runs_in_the_namespace_of_the_workers():
     assert settings_from(MINIMAL | {"POD_NAMESPACE": "system"}).sweep_namespace == "system"
     assert settings_from(MINIMAL | {"POD_NAMESPACE": "b", "MOSAIC_NAMESPACES": "a,b"}).sweep_namespace == "b"
     assert settings_from(MINIMAL | {"POD_NAMESPACE": "system", "MOSAIC_NAMESPACES": "a,b"}).sweep_namespace == "a"

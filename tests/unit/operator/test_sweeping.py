@@ -20,7 +20,7 @@ def told(uid: str, **status) -> RequestState:
     return RequestState(request(uid=uid) | {"status": status})
 
 
-def test_the_work_of_those_at_work_is_kept_and_for_a_while_that_of_those_who_failed():
+def test_the_work_of_running_and_recently_failed_requests_is_kept():
     started = {"startTime": "2025-12-31T00:00:00Z"}
     requests = [
         told("running", phase="Running", **started),
@@ -57,7 +57,7 @@ def test_its_pod_on_a_lost_node_is_counted_as_failed_and_deleted_after_a_moment(
     asyncio.run(scenario())
 
 
-def test_a_pod_that_went_meanwhile_is_no_failure():
+def test_a_pod_that_was_deleted_meanwhile_is_no_failure():
     async def scenario():
         async with serving() as (api, cluster):
             a_sweep(api)
@@ -85,7 +85,7 @@ def test_a_sweep_is_looked_after_until_it_has_ended_though_the_api_server_fails_
 
 
 @pytest.mark.parametrize("step", ["plan", "tiles"])
-def test_pods_of_requests_are_left_to_those_who_look_after_them(step):
+def test_pods_of_requests_are_left_to_their_reconciler(step):
     async def scenario():
         async with serving() as (api, cluster):
             _, pod = a_sweep(api)

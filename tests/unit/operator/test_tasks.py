@@ -65,7 +65,7 @@ def test_when_it_is_time_to_stop_all_end_in_order():
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_health_is_answered_while_the_work_does_not_come_to_its_turn(monkeypatch, port):
+def test_health_is_answered_while_the_event_loop_is_busy(monkeypatch, port):
     def answer(path: str) -> str:
         with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as found:
             return str(found.read().decode())
@@ -84,7 +84,7 @@ def test_health_is_answered_while_the_work_does_not_come_to_its_turn(monkeypatch
     asyncio.run(run())
 
 
-def test_a_port_that_is_taken_is_said_at_the_start(port):
+def test_a_port_in_use_is_reported_at_the_start(port):
     async def run() -> None:
         async with serving() as (_, cluster):
             with serving_health(cluster, Metrics().registry, port):

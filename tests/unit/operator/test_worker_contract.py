@@ -18,7 +18,7 @@ from support.operator.operator_world import World, ended, pod_of, request, setti
 
 
 @pytest.mark.parametrize("step", ["plan", "tiles", "finalize"])
-def test_a_pod_gets_what_the_first_release_reads(step):
+def test_a_pod_gets_the_arguments_and_variables_of_the_first_release(step):
     secret, job = step_manifests(RequestState(request()), step, settings(), "worker:1", 3)
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]

@@ -33,7 +33,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_key_is_never_worked_on_twice_at_a_time_but_once_more_when_asked_meanwhile():
+def test_a_key_is_processed_by_one_task_and_again_if_it_was_added_meanwhile():
     async def scenario(queue, gate):
         queue.add("a")
         await settle()
@@ -60,7 +60,7 @@ def test_of_several_times_the_earliest_counts():
     assert worked_off(scenario) == ["<a", "a>"]
 
 
-def test_who_is_called_now_is_not_called_again_later():
+def test_a_key_that_is_due_now_drops_its_later_time():
     async def scenario(queue, gate):
         gate.set()
         queue.add_later("a", 0.02)

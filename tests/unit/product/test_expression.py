@@ -113,12 +113,12 @@ def test_inputs_are_not_changed():
         "-" * 600 + "nir",
     ],
 )
-def test_what_the_grammar_does_not_hold_is_refused_in_one_sentence(formula):
+def test_other_syntax_than_the_grammar_is_refused_in_one_sentence(formula):
     with pytest.raises(RequestError, match=r"^spec\.product\.expression: [^\n]+$"):
         parse(formula)
 
 
-def test_a_tower_of_powers_is_no_way_to_stop_a_worker():
+def test_a_tower_of_powers_does_not_stop_a_worker():
     assert np.isnan(parse("nir * 9**9**9**9").evaluate({"nir": NIR})).all()
 
 

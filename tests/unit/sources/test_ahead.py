@@ -63,7 +63,7 @@ def test_a_mosaic_from_a_server_is_that_from_files_byte_for_byte(tmp_path, metho
     assert remote.png == local.png
 
 
-def test_what_was_expected_is_not_asked_for_again(tmp_path):
+def test_bytes_that_were_read_ahead_are_not_requested_again(tmp_path):
     write(tmp_path)
     asked = Asked()
     with serving(tmp_path, asked) as address:
@@ -105,7 +105,7 @@ def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
     assert asked.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
 
 
-def test_what_cannot_be_read_ahead_is_said_when_it_is_read(tmp_path):
+def test_an_error_of_reading_ahead_is_raised_by_the_read(tmp_path):
     write(tmp_path)
     with serving(tmp_path) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))

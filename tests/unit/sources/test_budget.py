@@ -63,7 +63,7 @@ def get(url: str, budget: Budget, resolver: Callable[[str, int], Sequence[str]] 
     "begin",
     [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
 )
-def test_a_server_that_drips_is_left_in_time(begin: bytes):
+def test_a_slow_server_is_given_up_in_time(begin: bytes):
     began = time.monotonic()
     budget = Budget(SECONDS, 2**20)
     threading.Timer(SECONDS, budget.end).start()  # as whoever waits does
@@ -72,7 +72,7 @@ def test_a_server_that_drips_is_left_in_time(begin: bytes):
     assert time.monotonic() - began < SOON
 
 
-def test_a_handshake_that_drips_is_left_in_time():
+def test_a_slow_handshake_is_given_up_in_time():
     began = time.monotonic()
     budget = Budget(SECONDS, 2**20)
     threading.Timer(SECONDS, budget.end).start()
@@ -82,7 +82,7 @@ def test_a_handshake_that_drips_is_left_in_time():
     assert time.monotonic() - began < SOON
 
 
-def test_a_name_that_is_not_resolved_is_left_in_time():
+def test_a_slow_resolution_is_given_up_in_time():
     free = threading.Event()
     began = time.monotonic()
 
@@ -124,7 +124,7 @@ def test_the_bytes_of_all_answers_together_are_bounded():
             get(f"http://{address}/", budget)
 
 
-def test_what_is_to_be_done_at_the_end_is_done_once_it_comes():
+def test_a_callback_runs_only_if_the_end_comes_while_it_is_registered():
     budget, done = Budget(30, 1), []
     with budget.ending(lambda: done.append("too late")):
         pass

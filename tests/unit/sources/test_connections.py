@@ -163,7 +163,7 @@ def test_a_part_without_end_is_cut_off():
         client_of(pod(address)).part(f"http://{address}/a", 0, 10)
 
 
-def test_an_answer_that_drips_is_not_waited_for(monkeypatch):
+def test_a_slow_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0)
     with (
         answering(partial(_pour, status=200)) as address,
@@ -193,7 +193,7 @@ def test_an_answer_that_drips_is_not_waited_for(monkeypatch):
         (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Encoding": "gzip"}, "the encoding gzip"),
     ],
 )  # fmt: skip
-def test_a_part_is_the_part_that_was_asked_for_or_an_error(status, content, headers, sentence):
+def test_a_range_is_the_requested_range_or_an_error(status, content, headers, sentence):
     with answering(lambda handler: handler.answer(status, content, **headers)) as address:
         client = client_of(pod(address))
         if sentence is None:
@@ -217,7 +217,7 @@ def test_a_range_that_is_sent_in_pieces_is_put_together():
         assert client_of(pod(address)).part(f"http://{address}/a", 90, 200).content == content[90:]
 
 
-def test_a_range_that_drips_byte_by_byte_is_given_up():
+def test_a_range_that_arrives_byte_by_byte_is_given_up():
     asked = Asked()
     with (
         answering(partial(_slow, most=1, content=bytes(1000)), asked) as address,
@@ -259,7 +259,7 @@ class Silent:
 
 @pytest.mark.parametrize("ways", [["suffix"], ["head"], ["suffix", "head"]])
 @pytest.mark.parametrize("size", [1000, 200_000])
-def test_a_size_that_a_range_does_not_say_is_asked_for_once(ways, size):
+def test_a_size_that_is_missing_in_a_range_is_requested_once(ways, size):
     script = Silent(bytes(range(250)) * (size // 250), *ways)
     with answering(script) as address:
         files = RemoteFiles(client_of(pod(address)))
@@ -272,7 +272,7 @@ def test_a_size_that_a_range_does_not_say_is_asked_for_once(ways, size):
         files.close()
 
 
-def test_a_size_that_no_answer_says_is_not_guessed():
+def test_a_size_that_no_answer_has_is_not_guessed():
     with answering(Silent(bytes(200_000))) as address:
         with pytest.raises(RequestError, match=r"the server does not state the size of http://.*/a;"):
             client_of(pod(address)).part(f"http://{address}/a", 0, 100)
@@ -309,14 +309,14 @@ def test_a_small_file_of_a_server_without_ranges_is_read_again_when_it_is_forgot
     assert len(asked.requests) == 4
 
 
-def test_what_a_server_does_not_implement_does_not_pass():
+def test_a_feature_that_a_server_does_not_implement_is_not_retried():
     asked = Asked()
     with answering(lambda handler: handler.answer(501), asked) as address, pytest.raises(RequestError, match="501"):
         client_of(pod(address)).document(f"http://{address}/a")
     assert len(asked.requests) == 1
 
 
-def test_a_bomb_is_neither_asked_for_nor_unpacked():
+def test_compressed_answers_are_neither_requested_nor_unpacked():
     said = []
 
     def bomb(handler: RangeHandler) -> None:
@@ -386,7 +386,7 @@ def test_a_server_that_asks_for_an_hour_is_given_up_at_once():
     assert len(asked.requests) == 1
 
 
-def test_as_long_as_the_server_asks_is_waited():
+def test_a_retry_waits_as_long_as_the_server_asks():
     times = []
 
     def script(handler: RangeHandler) -> None:
@@ -427,7 +427,7 @@ def test_in_a_pod_proxies_of_the_environment_do_not_count_and_on_the_own_machine
     assert proxied.paths == [f"http://{address}/a"]
 
 
-def test_servers_are_told_nothing_that_they_said():
+def test_requests_send_back_no_cookie_of_a_server():
     said = []
 
     def script(handler: RangeHandler) -> None:

@@ -65,7 +65,7 @@ def test_an_image_that_is_placed_otherwise_is_refused_by_name(tmp_path: Path, pr
         described(tmp_path, **profile)
 
 
-def test_a_rotation_that_is_a_rounding_error_is_none(tmp_path: Path):
+def test_a_rotation_within_rounding_counts_as_none(tmp_path: Path):
     almost = Affine(10, 1e-13, 500_000, -1e-13, -10, 5_000_000)
     grid = described(tmp_path, crs="EPSG:32633", transform=almost).bands["red"].header.grid
     assert (grid.left, grid.top, grid.xres, grid.yres) == (500_000, 5_000_000, 10, 10)

@@ -193,7 +193,7 @@ def test_a_band_that_an_asset_of_several_does_not_have_is_refused_with_those_it_
         found_in(path, ["red"], assets={"red": "imagery"})
 
 
-def test_bands_that_an_item_does_not_describe_are_told_by_the_file_or_refused(tmp_path):
+def test_bands_that_an_item_does_not_describe_are_named_by_the_file_or_refused(tmp_path):
     asset = numbers_in(tmp_path, "stack.tif", 1, 2, 3)
     path = write_item(tmp_path, "SCENE", {"image": asset})
     with pytest.raises(RequestError, match="image of SCENE has 3 bands, and neither the Item nor the file states"):
@@ -223,7 +223,7 @@ def test_a_band_beside_alpha_is_the_only_one(tmp_path):
         {"eo:bands": [{"name": 4, "common_name": ["nir"]}]}, {"raster:bands": [None]}, {"bands": {}}, {"gsd": True},
     ],
 )  # fmt: skip
-def test_what_an_item_says_in_another_form_says_nothing(tmp_path, odd):
+def test_fields_of_an_item_in_another_form_are_ignored(tmp_path, odd):
     assets = {"red": numbers_in(tmp_path, "red.tif", 7) | odd} | mask_asset(tmp_path, "scl")
     assert value(write_item(tmp_path, "SCENE", assets), "red") == 7
     assert found_in(tmp_path / "item.json", ["red"], ["cloud"]).scenes[0].mask.values == "scl"
@@ -310,7 +310,7 @@ def test_assets_names_the_mask(tmp_path, key, roles, flagged):
     assert (codes[np.array(flagged) == 0][-1:] == CLEAR).all() or key in {"SCL_60m", "classes"}  # 0 is no data of SCL
 
 
-def test_a_named_mask_of_unknown_numbers_is_told_or_refused(tmp_path):
+def test_a_named_mask_of_unknown_values_is_warned_of_or_refused(tmp_path):
     assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "classes") | mask_asset(tmp_path, "cld")
     path = write_item(tmp_path, "SCENE", assets)
     (note,) = found_in(path, ["red"], ["cloud"], assets={"mask": "classes"}).notes

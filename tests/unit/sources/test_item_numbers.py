@@ -131,7 +131,7 @@ def test_a_mask_whose_file_calls_its_class_0_nodata_still_has_it(tmp_path):
     assert codes_of(found, ["cloud"], tmp_path).tolist() == [[CLEAR, FLAGGED], [CLEAR, CLEAR]]
 
 
-def test_bands_of_the_same_name_are_told_apart_by_their_assets(tmp_path):
+def test_bands_of_the_same_name_are_distinguished_by_their_assets(tmp_path):
     described = {"eo:bands": [{"name": "red", "common_name": "red"}]}
     ones = np.ones((2, 2), np.float32)
     path = item_with(tmp_path, {"toa": ones, "boa": ones}, fields=described)

@@ -108,7 +108,7 @@ def outline(west: float, east: float) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def test_parts_of_a_datatake_are_told_apart_by_their_footprints_where_datastrips_are_not_known():
+def test_without_datastrips_footprints_distinguish_the_parts_of_a_datatake():
     first, second = "S2A_10UDV_20220101_0_L2A", "S2A_10UDV_20220101_1_L2A"
     west, east, whole = outline(14, 14.6), outline(14.5, 15), outline(14, 15)
     assert kept(named(first, geometry=west), named(second, geometry=east)) == [first, second]
@@ -144,7 +144,9 @@ def test_parts_of_a_datatake_are_told_apart_by_their_footprints_where_datastrips
         {"mgrs:utm_zone": 4, "mgrs:latitude_band": "Q", "mgrs:grid_square": "FJ"},
     ],
 )
-def test_properties_tell_granule_and_processing(older: dict[str, str], newer: dict[str, str], cell: dict[str, Any]):
+def test_granule_and_processing_come_from_properties(
+    older: dict[str, str], newer: dict[str, str], cell: dict[str, Any]
+):
     datatake = {"s2:datatake_id": "GS2A_20220101T190811_034100_N03.01"}
     assert kept(named("old", **datatake, **cell, **older), named("new", **datatake, **cell, **newer)) == ["new"]
 
@@ -155,6 +157,6 @@ def test_items_of_two_collections_stay():
     assert kept(one, other) == [one["id"], other["id"]]
 
 
-def test_odd_properties_tell_nothing():
+def test_invalid_properties_are_ignored():
     odd = {"s2:datatake_id": 5, "grid:code": ["x"], "processing:datetime": "soon", "created": {}, "s2:mgrs_tile": None}
     assert kept(named("a", **odd), named("b", **odd)) == ["a", "b"]

@@ -60,6 +60,6 @@ def test_items_that_are_larger_than_memory_are_refused(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("features", [None, {}, "abc", [1], ["abc"]])
-def test_what_is_no_page_is_an_error_of_the_api(features: object):
+def test_other_answers_than_pages_are_errors_of_the_api(features: object):
     with pytest.raises(ValueError, match="its features"):
         ids(Pages([{"features": features}], "x"))

@@ -28,7 +28,7 @@ def tokens(tmp_path: Path):
         yield give, asked, address
 
 
-def test_a_container_is_asked_for_once(tokens):
+def test_a_token_of_a_container_is_requested_once(tokens):
     give, asked, address = tokens
     give("one", "2099-01-01T00%3A00%3A00Z")
     signer = planetary_computer_signer(pod(address), f"http://{address}")
@@ -41,7 +41,7 @@ def test_a_container_is_asked_for_once(tokens):
     assert len(asked.requests) == 1
 
 
-def test_a_token_that_is_about_to_end_is_asked_for_anew(tokens):
+def test_a_token_that_expires_soon_is_renewed(tokens):
     give, asked, address = tokens
     give("old", "2020-01-01T00%3A00%3A00Z")
     signer = planetary_computer_signer(pod(address), f"http://{address}")

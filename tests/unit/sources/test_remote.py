@@ -53,7 +53,7 @@ def test_small_files_are_read_with_one_request(tmp_path, size):
         assert len(asked.requests) == 1 + (size > HEAD)
 
 
-def test_who_reads_on_and_on_is_read_ahead_of(tmp_path):
+def test_sequential_reads_are_read_ahead(tmp_path):
     with served(tmp_path) as (file, asked):
         for start in range(0, len(CONTENT), 4096):
             assert file.read(start, 4096) == CONTENT[start : start + 4096]
@@ -68,7 +68,7 @@ def test_a_read_here_and_there_takes_no_more_than_its_pages(tmp_path):
     assert asked.bytes == HEAD + 3 * PAGE
 
 
-def test_ranges_are_fetched_together_and_later_reads_ask_nobody(tmp_path):
+def test_ranges_are_fetched_together_and_later_reads_make_no_request(tmp_path):
     with served(tmp_path) as (file, asked):
         near = [(500_000, 600_000), (600_000 + GAP // 2, 700_000)]
         far = [(1_500_000, 1_500_010), (2_500_000, 2_600_000)]
@@ -89,7 +89,7 @@ def test_large_ranges_are_divided(tmp_path):
     assert len(asked.requests) == 1 + -(-(len(content) - HEAD) // LARGEST_RANGE)
 
 
-def test_who_expects_a_range_finds_it_or_waits_for_it_and_it_is_asked_once(tmp_path):
+def test_an_expected_range_is_fetched_once_and_reads_wait_for_it(tmp_path):
     with served(tmp_path, delay=0.05) as (file, asked):
         assert file.size
         file.prefetch([(1_000_000, 1_400_000)])
@@ -120,7 +120,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_read_on(tmp_path):
             file.read(1_000_000, 10)
 
 
-def test_what_could_not_be_expected_is_asked_again_when_it_is_read(tmp_path):
+def test_a_range_that_could_not_be_read_ahead_is_requested_again(tmp_path):
     with served(tmp_path) as (file, _):
         assert file.size
         (tmp_path / "a").rename(tmp_path / "b")

@@ -76,7 +76,7 @@ def test_an_older_scene_fills_what_the_newer_one_lacks_whatever_the_items_draw(t
     assert same(made.values(), values_on(made, np.where(newer == 0, older, newer)))
 
 
-def test_a_scene_whose_file_is_elsewhere_is_left_out_and_has_no_say_in_the_grid(tmp_path: Path):
+def test_a_scene_whose_file_is_elsewhere_is_left_out_of_scenes_and_grid(tmp_path: Path):
     numbers = noise(SIDE, SIDE)
     write_raster(tmp_path / "here.tif", numbers, nodata=0)
     write_raster(tmp_path / "there.tif", noise(20, 20), left=LEFT + 90_003, resolution=60, nodata=0)
@@ -134,7 +134,7 @@ def test_scenes_beside_the_antimeridian_are_found_by_their_files(tmp_path: Path,
     assert np.allclose(made.values(), 0.2)
 
 
-def test_no_header_is_asked_for_twice(tmp_path: Path):
+def test_no_header_is_requested_twice(tmp_path: Path):
     write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
     items = []
     for number in range(30):

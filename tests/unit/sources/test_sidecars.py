@@ -89,7 +89,7 @@ def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kin
     assert np.array_equal(found, expected, equal_nan=True)
 
 
-def test_statistics_beside_an_image_are_no_news(tmp_path: Path):
+def test_statistics_beside_an_image_cause_no_note(tmp_path: Path):
     path = Path(image_in(tmp_path, "tif"))
     path.with_name("scene.tif.aux.xml").write_text(STATISTICS)
     with Headers(own_machine(tmp_path)) as headers:

@@ -90,7 +90,7 @@ def written(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
-def test_pods_sign_for_themselves_and_no_signature_is_kept_or_said(served, tmp_path, capfd, kind):
+def test_each_pod_signs_its_reads_and_no_signature_is_kept_or_shown(served, tmp_path, capfd, kind):
     address, _, _ = served
     request = {
         "apiVersion": API_VERSION,
@@ -155,7 +155,7 @@ def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(serv
 
 
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
-def test_a_refused_signature_is_said_without_it(served, tmp_path, kind):
+def test_an_error_about_a_refused_signature_does_not_show_it(served, tmp_path, kind):
     address, _, good = served
     good.clear()
     with pytest.raises(Exception, match="the server answered 403 for http://") as caught:

@@ -127,7 +127,7 @@ NAMES = {"<VRTDataset rasterXSize='1' rasterYSize='1'/>", '{"file": 1}', "/etc/p
         "http://metadata.google.internal/a",
     ],
 )
-def test_references_of_other_kinds_open_nothing_and_ask_nobody(tmp_path, href, place):
+def test_references_of_other_kinds_open_no_file_and_no_connection(tmp_path, href, place):
     sentence, asked = refused(href, place, tmp_path / "served")
     if place is in_an_item and href in NAMES:
         assert "the server answered 404" in sentence
@@ -163,7 +163,7 @@ def test_a_file_that_names_others_is_no_image_whatever_it_is_called(tmp_path, co
 
 
 @pytest.mark.parametrize("prefix", ["/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url="])
-def test_where_sources_are_read_gdal_asks_no_server_whatever_it_is_told(prefix):
+def test_gdal_makes_no_network_request_whatever_its_options(prefix):
     with socket.create_server(("127.0.0.1", 0)) as listening, raster_environment():
         listening.setblocking(False)
         with rasterio.Env(GDAL_HTTP_TIMEOUT="2", GDAL_HTTP_CONNECTTIMEOUT="2"), pytest.raises(RasterioIOError):
@@ -188,7 +188,7 @@ def test_gdal_sees_one_file_and_cannot_write_it(tmp_path):
                 other("image.aux.xml")
 
 
-def test_what_a_server_does_while_gdal_reads_is_said_and_no_pixels_are_given(tmp_path, monkeypatch):
+def test_a_fault_of_a_server_during_a_read_is_an_error_without_pixels(tmp_path, monkeypatch):
     write_raster(tmp_path / "a.tif", noise(700, 700), tiled=True, blockxsize=256, blockysize=256)
     monkeypatch.setattr(GdalRaster, "fetch", lambda *_: None)  # which would meet it first
     with serving(tmp_path) as address, closing(OpenSources(pod(address))) as sources:
@@ -198,7 +198,7 @@ def test_what_a_server_does_while_gdal_reads_is_said_and_no_pixels_are_given(tmp
             read_window(image, 1, Window(300, 300, 700, 700), "band red")
 
 
-def test_nothing_beside_an_image_is_asked_for(tmp_path):
+def test_no_sidecar_file_of_an_image_is_requested(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
     for name in ("a.tif.aux.xml", "a.aux.xml"):
         (tmp_path / name).write_text("<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>")
