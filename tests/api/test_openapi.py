@@ -108,10 +108,10 @@ TAKES_WHAT_FITS = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 )
 def test_the_api_does_what_it_says(case: Case, world: World):
     case.operation.schema.app = case.operation.app = world.app
-    if _is_uuid(case.path_parameters.get("mosaic_id")):
-        case.path_parameters["mosaic_id"] = _a_mosaic(world, removed=case.method == "DELETE")
-    if _is_uuid(case.path_parameters.get("entry_id")) and "/central/" not in case.path:
-        case.path_parameters["entry_id"] = _an_entry(world, case)
+    if _is_uuid(case.path_parameters.get("request_id")):
+        case.path_parameters["request_id"] = _a_mosaic(world, removed=case.method == "DELETE")
+    if _is_uuid(case.path_parameters.get("dataset_id")) and "/central/" not in case.path:
+        case.path_parameters["dataset_id"] = _an_entry(world, case)
     excluded = [TAKES_WHAT_FITS] if f"{case.method} {case.path}" in UNSAID else []
     case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=excluded)
 
