@@ -74,9 +74,10 @@ def tell(installation: Installation, mosaic: str, **columns: Any) -> None:
 
 def ways_out(installation: Installation, mosaic: str) -> Iterator[str]:
     """All addresses that can be read, with the request in each place where one is named."""
-    filled = {"mosaic_id": mosaic, "content": "item", "z": "0", "x": "0", "y": "0", "index": "0"}
+    filled = {"request_id": mosaic, "content": "item", "z": "0", "x": "0", "y": "0", "index": "0"}
     app = create_app(installation.settings)
     paths = {path for path, methods in app.openapi()["paths"].items() if "get" in methods}
+    assert filled.keys() <= {name for path in paths for name in re.findall(r"{(\w+)}", path)}
     for path in sorted(paths | {"/", "/metrics", "/healthz", "/readyz", "/login"}):
         yield re.sub(r"{(\w+)}", lambda found: filled.get(found.group(1), str(uuid.uuid4())), path)
 
