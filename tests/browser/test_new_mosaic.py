@@ -211,7 +211,13 @@ def test_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
     hrefs = {band: catalogue.items[0]["assets"][band]["href"] for band in ("red", "nir")}
     for number, band in enumerate(("red", "nir")):
         scene.get_by_label("URL or path of the band").nth(number).fill(hrefs[band])
-    page.get_by_role("button", name="Read files now").click()
+    read = page.get_by_role("button", name="Read files now")
+    expect(read).to_be_visible()
+    page.clock.install()
+    page.evaluate("document.querySelector('#request-form').dispatchEvent(new Event('input'))")  # an estimate waits
+    read.click()
+    expect(page.locator("#estimate")).to_contain_text("pixels")
+    page.clock.run_for(1000)
     expect(page.locator("#estimate")).to_contain_text("pixels")
     page.get_by_label("Name (optional)").fill("files")
     page.get_by_role("button", name="Create mosaic").click()

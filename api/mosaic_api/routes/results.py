@@ -180,7 +180,9 @@ async def get_preview_tile(
     principal: CurrentPrincipal,
     context: ContextDep,
     index: Annotated[int, Path(ge=0, lt=2**31)],
-    stretch: Annotated[str, Query(max_length=200, examples=["-0.1,0.8"], description="as in /preview")],
+    stretch: Annotated[
+        str, Query(max_length=200, pattern=STRETCH, examples=["-0.1,0.8"], description="as in /preview")
+    ],
 ) -> Response:
     """Get the preview of a finished tile, in EPSG:3857, with provisional colours."""
 

@@ -36,13 +36,14 @@ PROBLEM = {
 ANY_BYTES = "application/octet-stream"
 """Listed beside the real media types, because generated clients return bytes for it."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+JSON_OBJECT: dict[str, Any] = {"schema": {"type": "object"}}
 KNOWN: dict[int | str, dict[str, Any]] = {304: {"description": "The client has this content already"}}
 METHODS = ("get", "put", "post", "patch", "delete", "head")
 
 
 def files_of(*media_types: str, ranges: bool = True) -> dict[int | str, dict[str, Any]]:
     """The responses of a route that sends files of some types, whole or, with `Range`, in part."""
-    content = dict.fromkeys((ANY_BYTES, *media_types), BINARY)
+    content = {each: JSON_OBJECT if each.endswith("json") else BINARY for each in (ANY_BYTES, *media_types)}
     whole: dict[int | str, dict[str, Any]] = {200: {"description": "The whole file", "content": content}}
     part: dict[int | str, dict[str, Any]] = {206: {"description": "The requested range", "content": content}}
     return (whole | part if ranges else whole) | KNOWN

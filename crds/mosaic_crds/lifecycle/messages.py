@@ -7,7 +7,7 @@ Status = Mapping[str, Any]
 """The status of a MosaicRequest, as JSON."""
 
 VALID = "The request is valid"
-PLANNING = "Planning: reading scene metadata"
+PLANNING = "Reading scene metadata"
 COMPUTING = "Computing tiles"
 FINALIZING = "Writing the COG"
 INTERRUPTED = "The worker was stopped; the request resumes where it was"

@@ -46,7 +46,7 @@ def test_the_status_names_the_queue_in_every_phase():
         "waiting in the queue research",
     )
     let_go(world, Step.PLAN)
-    assert world.status["message"] == "Planning: reading scene metadata"
+    assert world.status["message"] == "Reading scene metadata"
     world = in_the_queue(Step.TILES)
     world.step()
     assert world.status["message"] == "0 of 3 ranges done; waiting in the queue research"

@@ -6,6 +6,11 @@ revision = "0008"
 down_revision = "0007"
 branch_labels = depends_on = None
 
+_RENAME = """
+    UPDATE datasets SET sharing = sharing - '{old}' || jsonb_build_object('{new}', sharing -> '{old}')
+    WHERE sharing -> '{old}' IS NOT NULL
+"""
+
 
 def upgrade() -> None:
     """Rename the key."""
@@ -18,7 +23,4 @@ def downgrade() -> None:
 
 
 def _rename(old: str, new: str) -> None:
-    op.execute(
-        f"UPDATE datasets SET sharing = sharing - '{old}' || jsonb_build_object('{new}', sharing -> '{old}') "  # noqa: S608 (two names of this file)
-        f"WHERE sharing -> '{old}' IS NOT NULL"
-    )
+    op.execute(_RENAME.format(old=old, new=new))

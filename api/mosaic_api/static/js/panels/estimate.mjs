@@ -13,6 +13,8 @@ const found = byId("found");
 let known = { key: "", count: null };
 /** @type {AbortController | null} */
 let request = null;
+/** @type {Spec} */
+let latest = { source: {}, product: {} };
 
 /** @param {...import("../lib/dom.mjs").Child} children */
 const hint = (...children) => box.replaceChildren(make("p", { class: "hint" }, ...children));
@@ -74,10 +76,23 @@ async function search(spec, signal) {
 const isLocal = ({ source }) => source.files?.scenes.length > 0
   && source.files.scenes.every((/** @type {any} */ { item, safe }) => (item ?? safe)?.startsWith("/"));
 
+/** A signal that ends with the next estimate. */
+function startEstimate() {
+  request?.abort();
+  request = new AbortController();
+  return request.signal;
+}
+
 /** Read the files and show the estimate; this takes a while if they are remote. @param {Spec} spec @param {AbortSignal} signal */
 async function estimateFromFiles(spec, signal) {
   hint("Reading files …");
   await post("estimate?whole=true", { spec }, signal).then(showEstimate, showProblem);
+}
+
+/** Read the files of the latest spec at once, in place of an estimate that waits. */
+function readFilesNow() {
+  showSoon.cancel();
+  return estimateFromFiles(latest, startEstimate());
 }
 
 /** @param {Spec} spec @param {AbortSignal} signal */
@@ -88,15 +103,13 @@ async function estimate(spec, signal) {
 
 /** Show the estimate of a spec, and again when its scenes are counted. @param {Spec} spec */
 async function show(spec) {
-  request?.abort();
-  request = new AbortController();
-  const { signal } = request;
+  const signal = startEstimate();
   if (isInFiles(spec)) {
     if (isLocal(spec)) {
       await estimateFromFiles(spec, signal);
       return;
     }
-    hint("The size is known after reading the files. ", button("Read files now", () => estimateFromFiles(spec, signal), { class: "link" }));
+    if (!box.querySelector("button")) hint("The size is known after reading the files. ", button("Read files now", readFilesNow, { class: "link" }));
     await countScenes(spec, signal);
     return;
   }
@@ -109,5 +122,12 @@ async function show(spec) {
   if (!signal.aborted && known.count && keyOf(spec) === known.key) await estimate(spec, signal);
 }
 
-export const estimateSoon = debounced(show, DELAY_MILLISECONDS);
-show({ source: {}, product: {} });
+const showSoon = debounced(() => show(latest), DELAY_MILLISECONDS);
+
+/** Show the estimate of a spec when the user stops typing. @param {Spec} spec */
+export function estimateSoon(spec) {
+  latest = spec;
+  showSoon();
+}
+
+show(latest);
