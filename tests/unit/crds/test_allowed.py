@@ -1,4 +1,4 @@
-"""What an installation allows requests to name of its cluster."""
+"""Names of cluster objects that an installation allows in requests."""
 
 import pytest
 from mosaic_crds.allowed import Allowed
@@ -26,13 +26,13 @@ from mosaic_crds.spec import Execution
         ),
     ],
 )
-def test_only_names_that_are_listed_are_allowed(allowed, execution, sentence):
+def test_refuses_names_that_are_not_listed(allowed, execution, sentence):
     with pytest.raises(RequestError) as refused:
         allowed.check(execution)
     assert str(refused.value) == sentence
     assert refused.value.field == sentence.split(" ", 1)[0]
 
 
-def test_what_is_listed_or_not_named_is_accepted():
+def test_accepts_listed_names_and_requests_without_names():
     Allowed().check(Execution())
     Allowed(("low",), ("research",)).check(Execution(priorityClass="low", queue="research"))

@@ -1,4 +1,4 @@
-"""Requests that are taken, and the sentence that each other one gets."""
+"""Valid requests, and the error message of each invalid one."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from support.contract_table import BASE, CASES, Case, request_with
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
-def test_a_request_is_taken_or_gets_its_sentence(case: Case):
+def test_a_request_is_accepted_or_gets_the_expected_error(case: Case):
     if case.sentence is None:
         load_request(case.request)
         return
@@ -23,7 +23,7 @@ def test_a_request_is_taken_or_gets_its_sentence(case: Case):
     assert str(refused.value) == f"the request: {case.sentence}"
 
 
-def test_no_name_in_the_table_stands_for_two_requests():
+def test_names_of_cases_are_unique():
     assert len({case.name for case in CASES}) == len(CASES)
 
 
@@ -34,8 +34,8 @@ def models(model: type[Model]) -> Iterator[type[Model]]:
         yield from models(each)
 
 
-def test_no_model_takes_another_spelling_than_the_api_server():
-    """What the API server drops as unknown must not have worked with the command."""
+def test_models_accept_only_the_spelling_of_the_api_server():
+    """A field that the API server drops as unknown must not work with the command either."""
     spelt = [(model, name, str(field.alias)) for model in models(Model) for name, field in model.model_fields.items()]
     assert ("max_cloud_cover", "maxCloudCover") in {(name, alias) for _, name, alias in spelt}
     for model, name, alias in spelt:
@@ -76,12 +76,12 @@ def in_vancouver(monkeypatch):
         ("2024-06-30T17:00:00.5-07:00", 1719792000.5),
     ],
 )
-def test_a_time_keeps_its_moment_and_a_date_is_midnight_utc(text, seconds):
+def test_a_time_keeps_its_instant_and_a_date_is_midnight_utc(text, seconds):
     request = load_request(request_with({"spec.source.files.scenes.0.datetime": text}))
     assert request.spec.source.files.scenes[0].datetime.timestamp() == seconds
 
 
-def test_what_is_left_out_has_the_documented_value():
+def test_omitted_fields_have_the_documented_defaults():
     spec = load_request(BASE).spec
     assert spec.area is None
     assert spec.composite.model_dump(by_alias=True) == {
@@ -111,12 +111,12 @@ def test_what_is_left_out_has_the_documented_value():
     }
 
 
-def test_a_request_that_was_written_out_is_the_same_when_read_again():
+def test_a_serialised_request_is_the_same_when_parsed():
     request = load_request(BASE)
     assert load_request(request.model_dump(mode="json", by_alias=True)) == request
 
 
-def test_a_request_as_the_api_server_has_it_is_read_with_its_status():
+def test_a_request_of_the_api_server_is_parsed_with_its_status():
     request = load_request(
         request_with(
             {

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition says what the models say, in what a structural schema may hold."""
+"""The CustomResourceDefinition agrees with the models, within the limits of a structural schema."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ UNTYPED = {
 
 
 def as_draft_7(schema: Any) -> Any:
-    """The schema with the exclusive limits that JSON Schema has in place of OpenAPI's flags."""
+    """The schema with exclusive limits in the form of JSON Schema instead of OpenAPI's flags."""
     if isinstance(schema, list):
         return [as_draft_7(part) for part in schema]
     if not isinstance(schema, dict):
@@ -53,18 +53,18 @@ def test_the_rendered_file_is_up_to_date():
     assert yaml.safe_load(printed) == custom_resource_definition()
 
 
-def test_every_node_has_a_type_but_those_that_may_be_several():
+def test_every_node_has_a_type_unless_it_allows_several():
     untyped = {path for path, node in NODES.items() if "type" not in node}
     assert untyped == UNTYPED
     assert all(NODES[path]["x-kubernetes-preserve-unknown-fields"] for path in untyped)
 
 
 @pytest.mark.parametrize("word", ["$ref", "const", "prefixItems", "patternProperties", "title", "$defs"])
-def test_no_keyword_is_used_that_a_structural_schema_forbids(word):
+def test_uses_no_keyword_that_a_structural_schema_forbids(word):
     assert not [path for path, node in NODES.items() if word in node]
 
 
-def test_every_list_map_and_text_of_the_spec_has_a_limit():
+def test_every_list_map_and_string_of_the_spec_has_a_limit():
     limits = {"array": ("maxItems",), "string": ("maxLength", "enum")}
     for path, node in NODES.items():
         if path.startswith((".spec", ".status")) and node.get("format") != "date-time":
@@ -90,7 +90,7 @@ def test_the_defaults_are_those_of_the_models():
         assert getattr(spec, name).model_dump(mode="json", by_alias=True, exclude_none=True) == default
 
 
-def test_all_of_the_spec_but_three_fields_has_a_rule_against_changes():
+def test_the_spec_is_immutable_except_for_three_fields():
     def guarded(path: str) -> set[str]:
         rules = NODES[path]["x-kubernetes-validations"]
         return {
@@ -104,7 +104,7 @@ def test_all_of_the_spec_but_three_fields_has_a_rule_against_changes():
     assert guarded(".spec.execution") == set(NODES[".spec.execution"]["properties"]) - changeable
 
 
-def test_kubectl_shows_how_far_a_request_is():
+def test_kubectl_shows_the_progress_of_a_request():
     columns = custom_resource_definition()["spec"]["versions"][0]["additionalPrinterColumns"]
     assert [(column["name"], column["priority"]) for column in columns] == [
         ("Phase", 0),

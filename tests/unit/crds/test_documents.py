@@ -1,4 +1,4 @@
-"""From the text of a file to the one request in it, or a sentence that says why there is none."""
+"""Parse a file that contains one request; any other content gets an error that explains it."""
 
 import json
 import time
@@ -61,22 +61,22 @@ def test_a_number_may_have_an_exponent_without_a_point():
         ("a: " + "x" * 2**20, "r.yaml is larger than 1 MiB, the limit of a MosaicRequest"),
     ],
 )
-def test_a_file_that_is_no_request_gets_its_sentence(text, sentence):
+def test_a_file_without_a_request_gets_the_expected_error(text, sentence):
     assert refusal(text) == sentence
 
 
-def test_yaml_never_makes_objects_of_python():
+def test_yaml_never_creates_python_objects():
     assert "could not determine a constructor" in refusal("a: !!python/object/apply:os.getcwd []")
 
 
-def test_aliases_that_would_unfold_to_a_billion_are_refused_at_once():
+def test_refuses_aliases_that_expand_to_a_billion_nodes():
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     began = time.monotonic()
     assert refusal("a0: &a0 [x]\n" + "\n".join(levels)) == "r.yaml: aliases (*name) are not allowed in a request"
     assert time.monotonic() - began < 5
 
 
-def test_a_sentence_names_the_file():
+def test_an_error_names_the_file():
     assert refusal(REQUEST.replace("NDSI", "1")) == (
         "r.yaml: spec.product.index is 1; use the name of an index, such as NDVI"
     )

@@ -9,7 +9,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("6h", 21600), ("1d12h", 129600)])
-def test_a_duration_is_so_many_seconds(text, seconds):
+def test_a_duration_is_converted_to_seconds(text, seconds):
     assert duration_seconds(text) == seconds
 
 
@@ -20,7 +20,7 @@ def test_a_duration_is_the_sum_of_its_parts(parts):
 
 
 @given(st.text(alphabet="019smhdw. -", max_size=6))
-def test_other_text_is_no_duration(text):
+def test_refuses_other_text(text):
     try:
         seconds = duration_seconds(text)
     except ValueError:
@@ -31,6 +31,6 @@ def test_other_text_is_no_duration(text):
 
 
 @pytest.mark.parametrize("text", ["", "0s", "5", "m", "5x", "-5m", "1.5h", "5m\n", " 5m", "1000000s", "٣m"])
-def test_text_that_resembles_a_duration_is_refused(text):
+def test_refuses_text_that_resembles_a_duration(text):
     with pytest.raises(ValueError, match="is not a duration such as 15m, 6h or 1d12h"):
         duration_seconds(text)

@@ -7,13 +7,13 @@ from mosaic_crds.files import BY_NAME, COG, FILES, ITEM, PNG, FileKey
 from mosaic_crds.spec import Output
 
 
-def test_each_file_has_a_key_a_name_and_a_title_of_its_own():
+def test_keys_names_and_titles_of_files_are_unique():
     assert list(FILES) == list(get_args(FileKey))
     assert len(BY_NAME) == len({file.title for file in FILES.values()}) == len(FILES)
     assert all(file.asset or file is ITEM for file in FILES.values())
 
 
-def test_formats_of_a_request_and_media_types_of_stac_are_those_of_the_files():
+def test_formats_and_media_types_match_the_list_of_files():
     assert Output().formats == [COG.key, PNG.key]
     assert (COG.media_type, PNG.media_type) == (pystac.MediaType.COG, pystac.MediaType.PNG)
     assert ITEM.media_type == pystac.MediaType.GEOJSON

@@ -1,4 +1,4 @@
-"""JSON that others wrote is read by one rule, and what breaks it is refused with the place."""
+"""One parser reads all JSON from outside, and refuses invalid JSON with its position."""
 
 import json
 import time
@@ -40,7 +40,7 @@ def test_invalid_json_is_refused_with_its_position(text: str, field: str | None,
         assert len(str(refused.value)) < 400
 
 
-def test_bytes_that_are_not_utf8_or_too_many_are_refused():
+def test_refuses_invalid_utf8_and_documents_that_are_too_large():
     for content, reason in (
         (b'{"a": "\xff"}', "UTF-8"),
         (b'"\xed\xa0\x80"', "UTF-8"),
@@ -50,7 +50,7 @@ def test_bytes_that_are_not_utf8_or_too_many_are_refused():
             parse_json(content, SMALL, largest=20)
 
 
-def test_valid_json_is_read_unchanged():
+def test_valid_json_is_parsed_unchanged():
     value = {"a": [1, -2.5, 1e308, 2**64, True, None, "å \n 😀"], "b": {"c": {}}}
     assert parse_json(json.dumps(value), SMALL) == value
     assert parse_json(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode(), SMALL) == value
@@ -59,7 +59,7 @@ def test_valid_json_is_read_unchanged():
 
 
 @pytest.mark.slow
-def test_a_large_document_is_read_in_linear_time():
+def test_a_large_document_is_parsed_in_linear_time():
     features = [{"id": number, "coordinates": [[number / 7, 1.5]] * 10} for number in range(20_000)]
     text = json.dumps(features)
     begun = time.process_time()
@@ -70,7 +70,7 @@ def test_a_large_document_is_read_in_linear_time():
     assert time.process_time() - begun < 0.5 + 30 * plain
 
 
-def test_anything_can_be_made_storable():
+def test_any_value_can_be_made_storable():
     deep: list = []
     for _ in range(200):
         deep = [deep]
@@ -92,7 +92,7 @@ def test_anything_can_be_made_storable():
         "[" * 100 + "]" * 100,
     ],
 )
-def test_a_request_in_yaml_is_held_to_the_same_rule(query: str):
+def test_the_same_limits_apply_to_a_request_in_yaml(query: str):
     request = f"""
 apiVersion: {API_VERSION}
 kind: MosaicRequest
@@ -107,7 +107,7 @@ spec:
 
 
 @pytest.mark.parametrize("deep", ["[" * 9990 + "]" * 9990, '{"f:a":' * 9990 + "1" + "}" * 9990])
-def test_one_deep_object_hides_no_other_in_a_list(deep: str):
+def test_a_deeply_nested_object_hides_no_other_in_a_list(deep: str):
     other = {"text": 'x [ " { \\', "list": [[[1]], {"a": {"b": []}}]}
     text = f'{{"items": [{json.dumps(other)}, {{"spec": {deep}, "name": "deep"}}, {json.dumps(other)}]}}'
     first, cut, last = ShallowDecoder().decode(text)["items"]

@@ -1,11 +1,11 @@
-"""Where the things of a request lie in a store."""
+"""Keys of a request's objects in a store."""
 
 from mosaic_crds import names
 
 DIGEST = "0123456789abcdef" * 4
 
 
-def test_work_lies_under_the_uid_and_results_under_the_name():
+def test_work_is_stored_under_the_uid_and_results_under_the_name():
     assert names.plan_key("u-1") == "work/u-1/plan.json"
     assert names.part_key("u-1", 7, DIGEST) == "work/u-1/tiles/7-0123456789abcdef.tif"
     assert names.record_key("u-1", 7) == "work/u-1/tiles/7.json"
@@ -13,7 +13,7 @@ def test_work_lies_under_the_uid_and_results_under_the_name():
     assert names.result_key("ns", "ndsi", "u-1", "mosaic.tif") == "mosaics/ns/ndsi/u-1/mosaic.tif"
 
 
-def test_all_work_lies_in_one_folder_that_no_other_request_shares():
+def test_all_work_is_in_one_folder_of_the_request():
     for key in (
         names.plan_key("u-1"),
         names.part_key("u-1", 7, DIGEST),
@@ -24,7 +24,7 @@ def test_all_work_lies_in_one_folder_that_no_other_request_shares():
         assert not key.startswith(names.work_prefix("u"))
 
 
-def test_a_tile_without_some_scenes_has_another_record_in_whatever_order_they_are_named():
+def test_the_record_of_a_tile_depends_on_skipped_scenes_but_not_on_their_order():
     keys = [names.record_key("u-1", 7, skipped) for skipped in ((), (1,), (1, 2), (12,), (2, 1))]
     assert keys[2] == keys[4]
     assert len(set(keys)) == 4

@@ -1,4 +1,4 @@
-"""The requests that the documents print are valid."""
+"""The requests in the documentation are valid."""
 
 import re
 import textwrap
@@ -17,10 +17,10 @@ PRINTED = [
 ]
 
 
-def test_at_least_three_requests_are_printed():
+def test_the_documentation_contains_at_least_three_requests():
     assert len(PRINTED) >= 3
 
 
 @pytest.mark.parametrize("printed", PRINTED)
-def test_a_printed_request_is_valid(printed: str):
+def test_a_documented_request_is_valid(printed: str):
     MosaicRequest.model_validate(yaml.safe_load(printed))

@@ -1,4 +1,4 @@
-"""The samples are valid, and each says what it does."""
+"""The samples are valid, and each begins with a description."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ SAMPLES = sorted((Path(__file__).parents[3] / "crds" / "samples").glob("*.yaml")
 
 
 @pytest.mark.parametrize("sample", [pytest.param(sample, id=sample.stem) for sample in SAMPLES])
-def test_a_sample_is_valid_named_like_its_file_and_says_what_it_does(sample):
+def test_a_sample_is_valid_has_the_name_of_its_file_and_a_description(sample):
     text = sample.read_text()
     assert text.startswith("# ")
     assert parse_request(text, sample.name).metadata.name == sample.stem

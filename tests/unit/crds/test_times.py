@@ -1,4 +1,4 @@
-"""Times: one meaning for each text, on every machine."""
+"""Parse times; the result does not depend on the machine."""
 
 from calendar import timegm
 
@@ -24,7 +24,7 @@ from mosaic_crds.times import interval, moment, utc_text
         ("2016-12-31T23:59:60Z", (2017, 1, 1, 0, 0, 0)),
     ],
 )
-def test_a_text_is_one_time(text, expected):
+def test_parses_times(text, expected):
     assert moment(text).timestamp() == timegm(expected)
     assert moment(text).utcoffset().total_seconds() == 0
 
@@ -32,7 +32,7 @@ def test_a_text_is_one_time(text, expected):
 @pytest.mark.parametrize(
     ("text", "microseconds"), [("30.5", 500_000), ("30.123456789", 123_456), ("30.000001", 1), ("30,25", 250_000)]
 )
-def test_digits_beyond_microseconds_are_cut_off(text, microseconds):
+def test_digits_beyond_microseconds_are_truncated(text, microseconds):
     assert moment(f"2024-07-01T10:20:{text}Z").microsecond == microseconds
 
 
@@ -46,7 +46,7 @@ def test_digits_beyond_microseconds_are_cut_off(text, microseconds):
         "2024-07-01\n", "\u0662024-07-01",
     ],
 )  # fmt: skip
-def test_other_text_than_times_is_refused(text):
+def test_refuses_other_text(text):
     with pytest.raises(ValueError, match=r"."):
         moment(text)
 
@@ -61,17 +61,17 @@ def test_other_text_than_times_is_refused(text):
         ("2024-07-01T10:00:00Z/2024-07-01", "2024-07-01T10:00:00Z/2024-07-01"),
     ],
 )
-def test_an_interval_is_brought_to_utc(text, expected):
+def test_an_interval_is_converted_to_utc(text, expected):
     assert interval(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["2024-07-02/2024-07-01", "2024-07-01T10:00:00Z/2024-07-01T09:59:59Z", "2024-02-30/.."]
 )
-def test_an_impossible_interval_is_refused(text):
+def test_refuses_an_impossible_interval(text):
     with pytest.raises(ValueError, match=r"."):
         interval(text)
 
 
-def test_a_time_is_written_in_utc():
+def test_a_time_is_formatted_in_utc():
     assert utc_text(moment("2024-07-01T10:20:30.25-07:00")) == "2024-07-01T17:20:30.250000Z"

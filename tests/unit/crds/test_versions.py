@@ -1,4 +1,4 @@
-"""The versions of the API stand in one table, and everything that spells a version agrees with it."""
+"""One table lists the API versions; everything that contains a version agrees with it."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ SPEC = {
 }
 
 
-def test_one_version_is_stored_and_python_writes_it():
+def test_python_writes_the_one_stored_version():
     assert [version.name for version in VERSIONS if version.storage] == [VERSION]
     assert all(version.served for version in VERSIONS if version.storage)
     rendered = custom_resource_definition()["spec"]["versions"]
@@ -24,22 +24,22 @@ def test_one_version_is_stored_and_python_writes_it():
 
 
 def read_by_users() -> list[Path]:
-    """What shows a request to a user."""
+    """Files that show requests to users."""
     chart = ROOT / "charts/mosaic-operator/templates/NOTES.txt"
     return [ROOT / "README.md", chart, *ROOT.glob("docs/**/*.md"), *ROOT.glob("crds/samples/*.yaml")]
 
 
-def test_what_users_read_names_versions_of_the_table():
+def test_documents_name_only_versions_of_the_table():
     found = {path: SPELT.findall(path.read_text()) for path in read_by_users()}
     served = {version.name for version in VERSIONS if version.served}
     assert {path: names for path, names in found.items() if not served.issuperset(names)} == {}
     assert sum(map(len, found.values())) > 6
 
 
-def test_python_spells_the_version_once():
+def test_python_contains_the_version_literal_once():
     folders = ("api", "crds", "operator", "worker_image", "tests", "docs")
     sources = {path for folder in folders for path in (ROOT / folder).rglob("*.py") if "_build" not in path.parts}
-    sources -= {ROOT / "tests/unit/operator/test_worker_contract.py"}  # what older images read stays a literal
+    sources -= {ROOT / "tests/unit/operator/test_worker_contract.py"}  # a literal, because it is what older images read
     assert [path for path in sources if VERSION in path.read_text()] == [ROOT / "crds/mosaic_crds/names.py"]
 
 

@@ -1,4 +1,4 @@
-"""What the operator does about a request: the way to the end, and every way off it."""
+"""The operator's decisions about a request, from creation to every possible end."""
 
 import pytest
 from hypothesis import given
@@ -10,8 +10,8 @@ from mosaic_operator.observed import Admission
 from support.operator.operator_world import PLAN, RESULT, World, ended, pod_of, request, settings
 
 
-def at_work(**execution) -> World:
-    """A request whose ranges are being computed."""
+def running_tiles(**execution) -> World:
+    """A request whose tiles are being computed."""
     world = World(request(**execution))
     world.step()
     world.complete(Step.PLAN, PLAN)
@@ -19,7 +19,7 @@ def at_work(**execution) -> World:
     return world
 
 
-def test_a_request_goes_through_its_three_jobs_to_the_result():
+def test_a_request_passes_through_its_three_jobs_to_the_result():
     world = World()
     world.step()
     assert (world.status["phase"], world.created) == ("Planning", ["ndsi-plan"])
@@ -45,7 +45,7 @@ def test_a_request_goes_through_its_three_jobs_to_the_result():
     assert [reason for reason, _ in world.events] == ["Planning", "Running", "Finalizing", "Succeeded"]
 
 
-def test_every_status_is_valid_by_the_contract():
+def test_every_status_is_valid_according_to_the_contract():
     world = World()
     for step, answer in ((Step.PLAN, PLAN), (Step.TILES, None), (Step.FINALIZE, RESULT)):
         world.step()
@@ -55,21 +55,21 @@ def test_every_status_is_valid_by_the_contract():
     MosaicRequest.model_validate(world.request)
 
 
-def test_nothing_is_written_when_nothing_is_new():
-    world = at_work()
+def test_writes_nothing_without_news():
+    world = running_tiles()
     assert not world.decide().changed
 
 
 @given(
     st.lists(st.sampled_from(["decided", "acted", "end", "blind", "plan", "tiles", "finalize", "lose"]), max_size=40)
 )
-def test_whenever_the_operator_dies_each_job_is_made_once_and_the_end_is_the_same(happenings):
-    """Jobs end, lose their pods, and the operator dies between any two of its steps, in any order."""
+def test_each_job_is_created_once_and_the_end_is_the_same_whenever_the_operator_dies(happenings):
+    """Jobs end or lose their pods, and the operator dies between any two of its steps, in any order."""
     world = World()
     answers = {Step.PLAN: PLAN, Step.TILES: None, Step.FINALIZE: RESULT}
     lost = 0
 
-    def go_on(step):
+    def proceed(step):
         if step in world.jobs and "conditions" not in world.jobs[step]["status"]:
             world.complete(step, answers[step])
 
@@ -83,10 +83,10 @@ def test_whenever_the_operator_dies_each_job_is_made_once_and_the_end_is_the_sam
             lost += bool(world.pods)
             world.pods.clear()
         else:
-            go_on(Step(happening))
+            proceed(Step(happening))
     for _ in range(12):
         for step in Step:
-            go_on(step)
+            proceed(step)
         world.step()
     assert world.status["phase"] == "Succeeded"
     assert world.status["result"] == RESULT
@@ -96,7 +96,7 @@ def test_whenever_the_operator_dies_each_job_is_made_once_and_the_end_is_the_sam
     assert not world.decide().create
 
 
-def test_a_plan_job_without_an_answer_runs_again():
+def test_a_planning_job_without_a_result_runs_again():
     world = World()
     world.step()
     world.complete(Step.PLAN)
@@ -107,7 +107,7 @@ def test_a_plan_job_without_an_answer_runs_again():
 
 
 @pytest.mark.parametrize("step", [Step.PLAN, Step.TILES, Step.FINALIZE])
-def test_a_job_that_somebody_deleted_is_made_again(step):
+def test_a_deleted_job_is_created_again(step):
     world = World()
     for before, answer in ((Step.PLAN, PLAN), (Step.TILES, None), (Step.FINALIZE, RESULT)):
         world.step()
@@ -119,8 +119,8 @@ def test_a_job_that_somebody_deleted_is_made_again(step):
     assert world.created[-2:] == [f"ndsi-{step}"] * 2
 
 
-def test_tiles_are_not_computed_again_when_their_job_is_gone_after_they_were_ready():
-    world = at_work()
+def test_tiles_are_not_computed_again_when_their_finished_job_is_deleted():
+    world = running_tiles()
     world.complete(Step.TILES)
     world.step()
     del world.jobs[Step.TILES], world.jobs[Step.PLAN]
@@ -128,7 +128,7 @@ def test_tiles_are_not_computed_again_when_their_job_is_gone_after_they_were_rea
     assert world.created == ["ndsi-plan", "ndsi-tiles", "ndsi-finalize"]
 
 
-def test_the_sentence_of_a_refusing_plan_ends_the_request():
+def test_a_request_that_the_plan_refuses_fails_with_the_message_of_the_plan():
     world = World()
     world.step()
     sentence = "the index FOO is unknown; did you mean NDVI?"
@@ -150,8 +150,8 @@ def test_an_invalid_request_fails_without_a_pod():
     assert world.condition("Accepted")["status"] == "False"
 
 
-def test_suspend_stops_the_jobs_and_resume_lets_them_go_on():
-    world = at_work()
+def test_suspend_stops_the_jobs_and_resume_continues_them():
+    world = running_tiles()
     world.jobs[Step.TILES]["status"]["succeeded"] = 2
     world.step()
     world.request["spec"]["execution"]["suspend"] = True
@@ -169,7 +169,7 @@ def test_suspend_stops_the_jobs_and_resume_lets_them_go_on():
 
 
 def test_suspended_time_does_not_count_against_the_deadline():
-    world = at_work(deadline="1h")
+    world = running_tiles(deadline="1h")
     world.request["spec"]["execution"]["suspend"] = True
     world.step()
     world.later(hours=5)
@@ -183,13 +183,13 @@ def test_suspended_time_does_not_count_against_the_deadline():
     assert Step.TILES not in world.jobs
 
 
-def test_the_operator_looks_again_when_the_deadline_comes():
-    world = at_work(deadline="5s")
+def test_the_operator_checks_the_request_again_at_its_deadline():
+    world = running_tiles(deadline="5s")
     assert world.decide().again_in == 5
 
 
-def test_parallelism_changes_while_running_within_the_operators_limit():
-    world = at_work(parallelism=2)
+def test_parallelism_can_change_during_a_run_within_the_operators_limit():
+    world = running_tiles(parallelism=2)
     assert world.jobs[Step.TILES]["spec"]["parallelism"] == 2
     world.request["spec"]["execution"]["parallelism"] = 1
     world.step()
@@ -236,7 +236,7 @@ def test_the_input_of_pods_is_deleted_at_the_end_of_the_request():
 
 @pytest.mark.parametrize("forged", [False, True], ids=["new", "with a status that somebody wrote"])
 @pytest.mark.parametrize("field", ["priorityClass", "queue"])
-def test_names_of_the_cluster_that_the_chart_does_not_list_are_refused(field, forged):
+def test_refuses_cluster_objects_that_the_chart_does_not_list(field, forged):
     world = World(request(**{field: "system-node-critical"}), settings(priority_classes="low, batch"))
     if forged:
         condition = {"type": "Accepted", "status": "True", "reason": "Valid", "message": ""}
@@ -252,15 +252,15 @@ def test_names_of_the_cluster_that_the_chart_does_not_list_are_refused(field, fo
     )
 
 
-def test_a_request_that_is_being_deleted_is_left_alone():
-    world = at_work()
+def test_ignores_a_request_that_is_being_deleted():
+    world = running_tiles()
     world.request["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     del world.jobs[Step.TILES]
     decision = world.decide()
     assert (decision.create, decision.delete) == ([], [])
 
 
-def test_a_waiting_request_has_its_position_in_the_status():
+def test_the_status_of_a_waiting_request_has_its_position():
     world = World()
     world.admission = Admission(admitted=False, ahead=1, limit="only 1 per namespace may run at once")
     world.step()
@@ -272,8 +272,8 @@ def test_a_waiting_request_has_its_position_in_the_status():
     assert world.status["phase"] == "Planning"
 
 
-def test_a_resumed_request_waits_for_its_turn_with_its_jobs_suspended():
-    world = at_work()
+def test_the_jobs_of_a_resumed_request_stay_suspended_until_its_turn():
+    world = running_tiles()
     world.request["spec"]["execution"]["suspend"] = True
     world.step()
     world.request["spec"]["execution"]["suspend"] = False
@@ -283,8 +283,8 @@ def test_a_resumed_request_waits_for_its_turn_with_its_jobs_suspended():
     assert world.jobs[Step.TILES]["spec"]["suspend"] is True
 
 
-def test_a_pod_on_a_node_that_does_not_answer_is_forgotten():
-    world = at_work()
+def test_ignores_a_pod_on_an_unreachable_node():
+    world = running_tiles()
     pod = pod_of(world.jobs[Step.TILES], 0)
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:10Z"
     world.pods.append(pod)
@@ -294,8 +294,8 @@ def test_a_pod_on_a_node_that_does_not_answer_is_forgotten():
     assert world.decide().give_up == [pod["metadata"]["name"]]
 
 
-def test_the_time_left_follows_from_what_is_done():
-    world = at_work()
+def test_the_remaining_time_follows_from_the_progress():
+    world = running_tiles()
     world.later(seconds=60)
     world.jobs[Step.TILES]["status"]["succeeded"] = 2
     decision = world.step()
@@ -303,8 +303,8 @@ def test_the_time_left_follows_from_what_is_done():
     assert decision.cosmetic
 
 
-def test_observed_trouble_stays_in_the_status_until_the_next_observation():
-    world = at_work()
+def test_a_reported_problem_stays_in_the_status_until_the_next_observation():
+    world = running_tiles()
     world.refusals = ["exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"]
     world.step()
     assert world.condition("Degraded")["reason"] == "Quota"
@@ -333,7 +333,7 @@ def test_warnings_from_reading_pixels_are_in_the_final_status():
     assert world.status["message"] == f"Published file:///store/mosaics/team/ndsi/u1/mosaic.tif; {warning}"
 
 
-def test_ranges_start_again_where_finalize_finds_many_tiles_that_are_not_done():
+def test_ranges_start_again_when_finalize_finds_many_missing_tiles():
     world = World()
     world.step()
     world.complete(Step.PLAN, PLAN)

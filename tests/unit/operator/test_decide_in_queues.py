@@ -1,4 +1,4 @@
-"""Requests whose Jobs wait in a queue of Kueue, which alone lets them go."""
+"""Requests whose Jobs wait in a Kueue queue; only Kueue starts these Jobs."""
 
 import pytest
 from mosaic_crds.worker_pod import Step
@@ -7,23 +7,23 @@ from support.operator.operator_world import PLAN, World, request, settings
 
 
 def in_the_queue(step: Step = Step.PLAN) -> World:
-    """A request of a queue, one of whose Jobs Kueue has not let go yet."""
+    """A request in a queue; Kueue has not admitted one of its Jobs yet."""
     world = World(request(queue="research", deadline="1h"), settings(queues="research"))
     world.step()
     if step is Step.TILES:
-        let_go(world, Step.PLAN)
+        admit(world, Step.PLAN)
         world.complete(Step.PLAN, PLAN)
         world.step()
     return world
 
 
-def let_go(world: World, step: Step) -> None:
-    """What Kueue does when there is room."""
+def admit(world: World, step: Step) -> None:
+    """Admit a Job as Kueue does when there is capacity."""
     world.jobs[step]["spec"]["suspend"] = False
     world.step()
 
 
-def test_a_job_of_a_queue_is_left_to_kueue_and_deleted_on_suspend():
+def test_only_kueue_starts_a_queued_job_and_suspend_deletes_it():
     world = in_the_queue(Step.TILES)
     tiles = world.jobs[Step.TILES]
     assert tiles["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
@@ -45,7 +45,7 @@ def test_the_status_names_the_queue_in_every_phase():
         "Planning",
         "waiting in the queue research",
     )
-    let_go(world, Step.PLAN)
+    admit(world, Step.PLAN)
     assert world.status["message"] == "Reading scene metadata"
     world = in_the_queue(Step.TILES)
     world.step()
@@ -59,36 +59,36 @@ def test_time_in_a_queue_does_not_count_against_the_deadline():
     world.later(hours=12)
     world.step()
     assert world.status["phase"] == "Planning"
-    let_go(world, Step.PLAN)
+    admit(world, Step.PLAN)
     assert world.status["suspendedSeconds"] == 12 * 3600
     world.later(minutes=61)
     world.step()
     assert (world.status["phase"], world.condition("Published")["reason"]) == ("Failed", "DeadlineExceeded")
 
 
-def test_kueue_may_take_a_job_back_and_let_it_go_again():
+def test_kueue_may_evict_a_job_and_admit_it_again():
     world = in_the_queue(Step.TILES)
-    let_go(world, Step.TILES)
+    admit(world, Step.TILES)
     world.jobs[Step.TILES]["spec"]["suspend"] = True
     assert world.step().change == {}
     assert world.status["message"].endswith("waiting in the queue research")
-    let_go(world, Step.TILES)
+    admit(world, Step.TILES)
     assert world.status["message"] == "0 of 3 ranges done"
     assert world.created == ["ndsi-plan", "ndsi-tiles"]
 
 
-def test_other_parallelism_in_a_queue_leaves_it_to_kueue_when_the_job_may_run():
+def test_a_new_parallelism_does_not_start_a_queued_job():
     world = in_the_queue(Step.TILES)
     world.request["spec"]["execution"]["parallelism"] = 2
     assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 2}}}
     assert world.jobs[Step.TILES]["spec"]["suspend"] is True
-    let_go(world, Step.TILES)
+    admit(world, Step.TILES)
     world.request["spec"]["execution"]["parallelism"] = 1
     assert world.step().change == {"ndsi-tiles": {"spec": {"parallelism": 1}}}
 
 
 @pytest.mark.parametrize("step", [Step.PLAN, Step.TILES])
-def test_cancel_and_suspend_take_a_request_out_of_its_queue(step):
+def test_cancel_and_suspend_remove_a_request_from_its_queue(step):
     world = in_the_queue(step)
     world.request["spec"]["execution"]["suspend"] = True
     world.step()

@@ -1,4 +1,4 @@
-"""An object that is nested too deeply for Python does not end the watch of all others."""
+"""An object that is nested too deeply for Python does not stop the watch of other objects."""
 
 import subprocess
 import sys
@@ -33,6 +33,6 @@ asyncio.run(main())
 """
 
 
-def test_kopf_and_aiohttp_read_what_is_beside_a_deep_object():
+def test_kopf_and_aiohttp_read_the_objects_beside_a_deeply_nested_one():
     done = subprocess.run([sys.executable, "-c", ATTACK], capture_output=True, text=True, check=False)
     assert done.stdout.split("\n")[:3] == ["['deep', 'good']", "deep", "good"], done.stderr

@@ -1,4 +1,4 @@
-"""The sentences that tell a user why a mosaic does not come about."""
+"""Messages that explain to a user why a mosaic fails or does not start."""
 
 import pytest
 from mosaic_crds.worker_pod import Step
@@ -53,14 +53,14 @@ def waiting(reason: str, message: str = "") -> dict:
         ),
     ],
 )
-def test_a_failed_range_says_why(world, status, reason, sentence):
+def test_a_failed_range_reports_the_reason(world, status, reason, sentence):
     world.fail(Step.TILES, pod_of(world.jobs[Step.TILES], 2, **status), failed="2")
     world.step()
     assert (world.status["phase"], world.status["message"]) == ("Failed", sentence)
     assert world.condition("TilesReady")["reason"] == reason
 
 
-def test_one_clear_message_from_the_range_that_failed_not_from_those_stopped_with_it(world):
+def test_the_message_comes_from_the_failed_range_not_from_those_stopped_with_it(world):
     job = world.jobs[Step.TILES]
     world.fail(
         Step.TILES,
@@ -80,7 +80,7 @@ def test_the_message_has_the_number_of_attempts(world):
     assert world.status["message"] == "the server answered 503 (tried 4 times)"
 
 
-def test_a_failed_job_without_pods_still_has_a_message(world):
+def test_a_failed_job_without_pods_has_a_message(world):
     world.fail(Step.TILES)
     world.step()
     assert world.status["message"].startswith("the Job ndsi-tiles failed (PodFailurePolicy), and no pod is left")
@@ -153,7 +153,7 @@ def test_pods_that_are_never_created_are_explained_by_the_jobs_events(world, ref
     assert sentence in world.status["message"]
 
 
-def test_a_range_that_succeeded_after_failures_is_no_trouble(world):
+def test_a_range_that_succeeds_after_failures_is_not_reported(world):
     job = world.jobs[Step.TILES]
     world.pods += [pod_of(job, 0, **ended(43, {"message": "busy"})), pod_of(job, 0, **ended(0, {"range": 0}))]
     world.step()

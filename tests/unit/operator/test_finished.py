@@ -1,4 +1,6 @@
-"""Requests that are over cost nothing: they are labelled, and left out of lists and watches; against a stand-in."""
+"""Finished requests cost nothing: the operator labels them and leaves them out of lists and watches. Runs on a fake API
+server.
+"""
 
 import asyncio
 import copy
@@ -29,8 +31,8 @@ def play(scenario) -> ApiServer:
     return asyncio.run(run())
 
 
-def over(number: int, phase: str = "Succeeded", **status) -> dict:
-    """A request that an older version brought to its end."""
+def finished_by_older_version(number: int, phase: str = "Succeeded", **status) -> dict:
+    """A request that an older version finished."""
     ended = {"phase": phase, "startTime": "2025-12-01T00:00:00Z", "completionTime": "2025-12-01T00:01:00Z"}
     return request(f"r{number}", f"u{number}") | {"status": ended | status}
 
@@ -39,17 +41,17 @@ def labels(document: dict) -> dict:
     return document["metadata"].get("labels") or {}
 
 
-async def to_the_end(api: ApiServer, operator: Operator) -> None:
+async def until_finished(api: ApiServer, operator: Operator) -> None:
     for _ in range(4):
         await operator.reconcile()
         api.work()
 
 
-def test_a_request_and_its_jobs_are_labelled_when_it_is_over_and_then_forgotten():
+def test_a_finished_request_and_its_jobs_are_labelled_and_then_forgotten():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
-        await to_the_end(api, operator)
+        await until_finished(api, operator)
         operator.see()
         assert not operator.cache.requests
         assert not operator.cache.jobs
@@ -60,10 +62,10 @@ def test_a_request_and_its_jobs_are_labelled_when_it_is_over_and_then_forgotten(
     assert [job["spec"]["ttlSecondsAfterFinished"] for job in api.jobs.values()] == [86400] * 3
 
 
-def test_the_next_start_reads_no_finished_request_and_labels_those_that_an_older_version_left():
+def test_a_start_reads_no_labelled_request_and_labels_those_of_older_versions():
     async def scenario(api, cluster):
         for number in range(60):
-            api.apply(over(number))
+            api.apply(finished_by_older_version(number))
         cache = Cache()
         await fill(cluster, settings(), cache)
         assert not cache.requests
@@ -91,7 +93,7 @@ def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
     play(scenario)
 
 
-def test_the_start_continues_after_an_outage_of_the_api_server(monkeypatch):
+def test_a_start_continues_after_an_outage_of_the_api_server(monkeypatch):
     monkeypatch.setattr("mosaic_operator.resync.RETRY_SECONDS", 0)
 
     async def scenario(api, cluster):
@@ -108,7 +110,7 @@ def test_a_removed_label_is_set_again_and_nothing_else_happens():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
-        await to_the_end(api, operator)
+        await until_finished(api, operator)
         del api.requests[KEY]["metadata"]["labels"]
         api.touch(KEY)
         before, status = len(api.created), copy.deepcopy(api.requests[KEY]["status"])
@@ -119,7 +121,7 @@ def test_a_removed_label_is_set_again_and_nothing_else_happens():
     play(scenario)
 
 
-def test_a_running_request_with_a_forged_finished_label_stays_running():
+def test_a_running_request_with_a_forged_finished_label_continues():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -155,7 +157,7 @@ def test_a_job_that_ends_after_its_request_gets_its_time_to_live():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
-        await to_the_end(api, operator)
+        await until_finished(api, operator)
         job = api.jobs["team", "ndsi-plan"]
         del job["metadata"]["labels"][LABEL_FINISHED], job["spec"]["ttlSecondsAfterFinished"]
         await operator.reconcile()
@@ -165,7 +167,7 @@ def test_a_job_that_ends_after_its_request_gets_its_time_to_live():
     play(scenario)
 
 
-def test_a_request_that_a_finalizer_keeps_has_no_jobs_when_it_is_deleted():
+def test_deletes_the_jobs_of_a_deleted_request_that_a_finalizer_retains():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
@@ -206,7 +208,7 @@ def test_events_of_two_objects_in_the_wrong_order_leave_the_newer_one():
     assert cache.requests[KEY].uid == "new"
 
 
-def test_a_large_request_is_held_without_its_scenes():
+def test_a_large_request_is_cached_without_its_scenes():
     large = request()
     large["spec"]["source"]["files"]["scenes"] *= 500
     large["metadata"]["managedFields"] = [{"fieldsV1": {}}]
@@ -236,24 +238,24 @@ def test_admissions_are_computed_only_after_a_change(monkeypatch):
 slots_admissions = slots.admissions
 
 
-def test_requests_are_kept_for_ever_unless_the_chart_says_otherwise():
+def test_keeps_requests_forever_unless_the_chart_sets_a_limit():
     async def scenario(api, cluster):
-        api.apply(over(1))
+        api.apply(finished_by_older_version(1))
         await fill(cluster, settings(), Cache())
         await delete_old(cluster, settings(), START)
 
     assert len(play(scenario).requests) == 1
 
 
-def test_requests_that_were_over_long_ago_are_deleted_and_no_others():
+def test_deletes_only_requests_that_finished_long_ago():
     lately = (START - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     async def scenario(api, cluster):
         for number in range(60):
-            api.apply(over(number))
-        api.apply(over(70, "Failed"))
-        api.apply(over(71, completionTime=lately))
-        api.apply(over(72, completionTime="never"))
+            api.apply(finished_by_older_version(number))
+        api.apply(finished_by_older_version(70, "Failed"))
+        api.apply(finished_by_older_version(71, completionTime=lately))
+        api.apply(finished_by_older_version(72, completionTime="never"))
         forged = request("forged", "u73") | {"status": {"phase": "Running", "completionTime": "2025-12-01T00:01:00Z"}}
         forged["metadata"]["labels"] = {LABEL_FINISHED: "Succeeded"}
         api.apply(request())
@@ -265,10 +267,10 @@ def test_requests_that_were_over_long_ago_are_deleted_and_no_others():
 
 
 @pytest.mark.parametrize("status", [404, 409])
-def test_a_request_that_was_deleted_meanwhile_is_no_failure(status):
+def test_accepts_that_a_request_was_deleted_meanwhile(status):
     async def scenario(api, cluster):
         for number in range(2):
-            api.apply(over(number))
+            api.apply(finished_by_older_version(number))
         await fill(cluster, settings(), Cache())
         api.faults.append(Fault("DELETE r0", status))
         await delete_old(cluster, settings(request_ttl="3d"), START)
@@ -279,8 +281,8 @@ def test_a_request_that_was_deleted_meanwhile_is_no_failure(status):
 def test_a_sweep_reads_no_succeeded_request_and_keeps_the_work_of_recent_failures():
     async def scenario(api, cluster):
         for number in range(60):
-            api.apply(over(number))
-        api.apply(over(70, "Failed", completionTime="2025-12-31T23:00:00Z"))
+            api.apply(finished_by_older_version(number))
+        api.apply(finished_by_older_version(70, "Failed", completionTime="2025-12-31T23:00:00Z"))
         api.apply(request() | {"status": {"phase": "Running", "startTime": "2025-12-31T23:00:00Z"}})
         await fill(cluster, settings(), Cache())
         api.calls.clear()
@@ -293,11 +295,11 @@ def test_a_sweep_reads_no_succeeded_request_and_keeps_the_work_of_recent_failure
     assert LABEL_FINISHED in labels(api.requests["team", "r70"])
 
 
-def test_a_finished_jobs_state_does_not_matter_any_more():
+def test_ignores_the_state_of_a_finished_job():
     async def scenario(api, cluster):
         api.apply(request())
         operator = Operator(api, cluster)
-        await to_the_end(api, operator)
+        await until_finished(api, operator)
         finish(api.jobs["team", "ndsi-plan"], "Failed")
         api.calls.clear()
         await operator.reconcile()

@@ -1,4 +1,4 @@
-"""No object holds a place for ever: a request that cannot be brought on ends as Failed; against a stand-in."""
+"""A request that cannot make progress ends as Failed and frees its slot. Runs on a fake API server."""
 
 import asyncio
 import copy
@@ -29,7 +29,7 @@ def status_of(api: ApiServer) -> dict:
 
 
 @pytest.mark.parametrize("field", ["deadline", "ttlAfterFinished", "rangeDeadline"])
-def test_a_request_with_a_duration_that_an_older_version_accepted_ends_with_its_sentence(field):
+def test_a_request_with_a_duration_that_only_older_versions_accepted_fails_with_an_explanation(field):
     async def scenario(api, operator):
         await operator.reconcile()
         api.requests[KEY]["spec"]["execution"][field] = LONG
@@ -43,7 +43,7 @@ def test_a_request_with_a_duration_that_an_older_version_accepted_ends_with_its_
 
 
 @pytest.mark.parametrize("execution", [[], "soon", {"parallelism": 10**400}, {"suspend": "yes"}, {"deadline": None}])
-def test_an_execution_of_any_shape_ends_its_request_and_no_other(execution):
+def test_an_invalid_execution_ends_only_its_own_request(execution):
     async def scenario(api, operator):
         api.requests[KEY]["spec"]["execution"] = execution
         api.touch(KEY)
@@ -58,12 +58,12 @@ def test_an_execution_of_any_shape_ends_its_request_and_no_other(execution):
 
 
 def odd(api: ApiServer) -> None:
-    """What no model expects stands in the status, so that every look at the request fails."""
+    """Put a value into the status that no model expects, so that every reconciliation of the request fails."""
     api.requests[KEY]["status"] |= {"suspendedSeconds": "for a while"}
     api.touch(KEY)
 
 
-def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_deleted():
+def test_a_request_whose_reconciliation_keeps_failing_ends_as_failed_without_its_job():
     async def scenario(api, operator):
         await operator.reconcile()
         odd(api)
@@ -81,7 +81,7 @@ def test_a_request_whose_reconcile_keeps_failing_ends_as_failed_and_its_job_is_d
 
 
 @pytest.mark.parametrize("refused", [1, 2])
-def test_a_request_whose_final_status_is_refused_frees_its_place(refused, monkeypatch):
+def test_a_request_whose_final_status_is_refused_frees_its_slot(refused, monkeypatch):
     limited = settings(max_running=1)
     monkeypatch.setattr("support.operator.operator_api.settings", lambda: limited)
 
@@ -101,10 +101,10 @@ def test_a_request_whose_final_status_is_refused_frees_its_place(refused, monkey
 
     api = play(scenario)
     ended = status_of(api)["phase"] == "Failed"
-    assert ended is (refused == 1)  # the barest status is accepted where the first is not
+    assert ended is (refused == 1)  # accepts the minimal status where it refused the first one
 
 
-def test_a_final_status_that_was_refused_is_written_later(monkeypatch):
+def test_a_refused_final_status_is_written_later(monkeypatch):
     monkeypatch.setattr(giving_up, "RETRY_SECONDS", 0)
 
     async def scenario(api, operator):
@@ -130,7 +130,7 @@ def test_a_status_that_is_always_refused_is_replaced_by_a_shorter_failed_one():
     assert "refused: Invalid" in status_of(api)["message"]
 
 
-def test_a_job_of_somebody_else_under_the_name_does_not_hold_the_place_for_ever():
+def test_a_foreign_job_of_the_same_name_does_not_occupy_the_slot_forever():
     clock = [0.0]
 
     async def scenario(api, operator):
@@ -162,7 +162,7 @@ def test_constant_changes_of_a_request_do_not_prevent_its_final_status():
     assert status_of(play(scenario))["phase"] == "Failed"
 
 
-def test_an_api_server_that_is_away_for_a_day_ends_no_request():
+def test_an_outage_of_the_api_server_for_a_day_ends_no_request():
     from mosaic_operator.kube import ApiError
 
     clock = [0.0]
@@ -180,6 +180,6 @@ def test_a_success_resets_the_count_of_failures():
         patience.worked("a")
 
 
-def test_a_waiting_key_is_retried_less_and_less_often():
+def test_retries_of_a_waiting_key_become_less_frequent():
     patience = Backoff(lambda: 0.0)
     assert [patience.failed("a", RetryLaterError()) for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]

@@ -1,4 +1,4 @@
-"""Upgrades while requests are not finished: the image that planned a request also computes and publishes it."""
+"""Upgrades during a request: the image that planned it also computes and publishes it."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ def image_of(world: World, step: Step) -> str:
 
 
 def planned(**execution) -> World:
-    """A request of which the tiles are at work."""
+    """A request whose tiles are being computed."""
     world = World(request(**execution), settings(queues="teams"))
     world.step()
     world.complete(Step.PLAN, PLAN)
@@ -45,7 +45,7 @@ def test_a_planned_request_keeps_its_image_and_new_requests_get_the_new_one():
 
 
 @pytest.mark.parametrize("step", [Step.TILES, Step.FINALIZE])
-def test_a_job_that_is_made_again_after_an_upgrade_has_the_image_of_the_plan(step):
+def test_a_job_that_is_created_again_after_an_upgrade_has_the_image_of_the_plan(step):
     world = planned()
     if step is Step.FINALIZE:
         world.complete(Step.TILES)
@@ -90,7 +90,7 @@ def test_planning_starts_again_with_the_new_image():
     assert world.decide().delete == []
 
 
-def test_an_old_planning_job_is_deleted_again_while_the_event_of_its_deletion_is_missing():
+def test_deletes_an_old_planning_job_again_until_its_deletion_is_observed():
     world = World()
     world.step()
     still_cached = dict(world.jobs)
@@ -100,7 +100,7 @@ def test_an_old_planning_job_is_deleted_again_while_the_event_of_its_deletion_is
     assert world.decide().delete == [world.jobs[Step.PLAN]["metadata"]["name"]]
 
 
-def test_a_plan_that_is_complete_when_the_operator_is_upgraded_counts():
+def test_a_plan_that_is_complete_at_the_upgrade_is_used():
     world = World()
     world.step()
     world.complete(Step.PLAN, PLAN)
@@ -109,7 +109,7 @@ def test_a_plan_that_is_complete_when_the_operator_is_upgraded_counts():
     assert (image_of(world, Step.TILES), world.status["workerImage"]) == ("worker:1", "worker:1")
 
 
-def test_the_image_of_a_job_counts_where_the_operator_died_before_it_wrote_the_status():
+def test_uses_the_image_of_the_job_if_the_operator_died_before_it_wrote_the_status():
     world = World()
     world.step(until="acted")
     finish(world.jobs[Step.PLAN])
@@ -119,7 +119,7 @@ def test_the_image_of_a_job_counts_where_the_operator_died_before_it_wrote_the_s
     assert (image_of(world, Step.TILES), world.status["workerImage"]) == ("worker:1", "worker:1")
 
 
-def test_an_image_from_elsewhere_in_the_status_is_not_started():
+def test_an_image_of_another_repository_in_the_status_is_not_started():
     world = planned()
     world.request["status"]["workerImage"] = "evil.example.org/worker:1"
     del world.jobs[Step.TILES]
@@ -132,7 +132,7 @@ def test_an_image_from_elsewhere_in_the_status_is_not_started():
     )
 
 
-def test_an_image_from_elsewhere_does_not_plan():
+def test_an_image_of_another_repository_does_not_plan():
     world = World()
     world.request["status"] = {"workerImage": "evil.example.org/worker:1"}
     world.step()
@@ -154,8 +154,8 @@ def test_the_repository_of_an_image(image, expected):
     assert repository(image) == expected
 
 
-def test_fields_that_came_with_an_upgrade_are_not_given_to_the_image_of_the_plan():
-    """The API server adds their defaults to the requests that are there."""
+def test_the_image_of_the_plan_gets_no_fields_that_it_does_not_know():
+    """The API server adds the defaults of new fields to existing requests."""
     world = planned()
     before = copy.deepcopy(world.secrets)
     world.request["spec"]["output"] = {"dtype": "float32"}

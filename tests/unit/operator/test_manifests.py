@@ -1,4 +1,4 @@
-"""The Jobs that are submitted, looked at without a cluster."""
+"""The manifests of Jobs, checked without a cluster."""
 
 import json
 from uuid import uuid4
@@ -25,7 +25,7 @@ def manifest(step: Step, ranges: int = 12, **execution):
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_pods_meet_the_restricted_standard_and_have_no_token(step):
+def test_pods_meet_the_restricted_pod_security_standard_and_have_no_token(step):
     pod = manifest(step)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -40,7 +40,7 @@ def test_pods_meet_the_restricted_standard_and_have_no_token(step):
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_request_itself_owns_its_jobs_and_their_input(step):
+def test_the_request_owns_its_jobs_and_their_input(step):
     for made in step_manifests(RequestState(request()), step, settings(), IMAGE, 12):
         (owner,) = made["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"], owner["controller"]) == ("MosaicRequest", "u1", True)
@@ -56,7 +56,7 @@ def test_the_worker_reads_the_request_from_its_input(step, tmp_path):
     assert environment_of(job)["MOSAIC_PARALLELISM"] == "5"
 
 
-def test_what_may_change_of_a_request_is_not_in_its_input():
+def test_mutable_fields_of_a_request_are_not_in_the_input_of_pods():
     secrets = [
         step_manifests(RequestState(request(**execution)), Step.PLAN, settings(), IMAGE)[0]
         for execution in ({"parallelism": 3}, {"parallelism": 4, "suspend": True})
@@ -66,7 +66,7 @@ def test_what_may_change_of_a_request_is_not_in_its_input():
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 @pytest.mark.parametrize("variable", ["AZURE_STORAGE_KEY", "MY_OWN", "MOSAIC_STORE", "MOSAIC_INPUT_SHA256"])
-def test_kubernetes_expands_no_variable_in_the_text_of_users(step, variable, tmp_path, capsys):
+def test_kubernetes_expands_no_variables_in_text_of_users(step, variable, tmp_path, capsys):
     pod = {
         "image": "worker:1",
         "env": [{"name": "MY_OWN", "value": STORE_KEY}],
@@ -96,7 +96,7 @@ def test_settings_of_the_administrator_reach_the_worker_unchanged():
     assert environment["MOSAIC_ALLOWED_HOSTS"] == written.allowed_hosts
 
 
-def test_a_range_is_tried_again_by_itself_but_not_when_the_request_is_at_fault():
+def test_a_range_is_retried_alone_unless_the_request_is_at_fault():
     spec = manifest(Step.TILES, retriesPerRange=2, rangeDeadline="2m")["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 12, 8)
     assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (2, 0)
@@ -113,7 +113,7 @@ def test_plan_and_finalize_fail_as_a_whole_when_the_request_is_at_fault():
         assert (spec["completions"], spec["backoffLimit"]) == (1, 3)
 
 
-def test_pods_tolerate_a_lost_node_only_briefly():
+def test_pods_tolerate_an_unreachable_node_only_briefly():
     tolerations = manifest(Step.TILES)["spec"]["template"]["spec"]["tolerations"]
     assert {entry["key"]: entry["tolerationSeconds"] for entry in tolerations} == {
         "node.kubernetes.io/not-ready": 30,
@@ -149,7 +149,7 @@ def test_worker_pods_have_the_settings_of_the_chart():
         assert pod["volumeMounts"][0] in container["volumeMounts"]
 
 
-def test_a_sweep_gets_the_uids_of_all_requests_however_many(tmp_path):
+def test_a_sweep_gets_the_uids_of_any_number_of_requests(tmp_path):
     living = [str(uuid4()) for _ in range(20_000)]
     given = sweep_input(living, settings(sweep_age="30m"), START)
     job = job_of(sweep_manifest("mosaic-operator-5-sweep", given, settings()))
@@ -169,7 +169,7 @@ def test_a_request_at_the_limits_of_the_contract_fits(tmp_path):
         assert given_to(job, secret, tmp_path)["spec"] == asked["spec"]
 
 
-def test_a_request_that_is_larger_as_a_whole_is_refused():
+def test_refuses_a_request_that_is_too_large_in_total():
     asked = largest_request()
     asked["spec"]["source"]["files"]["scenes"][0]["bands"]["nir"] = "https://example.org/" + "x" * 4000
     for scene in asked["spec"]["source"]["files"]["scenes"][:40]:
@@ -178,12 +178,12 @@ def test_a_request_that_is_larger_as_a_whole_is_refused():
         load_request(asked)
 
 
-def test_the_same_request_gives_the_same_jobs():
+def test_equal_requests_have_equal_jobs():
     assert manifest(Step.TILES) == manifest(Step.TILES)
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(step):
+def test_only_pods_that_read_from_earth_daily_get_its_account(step):
     configured = settings(source_secrets='{"earthDaily": "earth-daily"}')
     plain, earthly = request(), request()
     earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
@@ -197,7 +197,7 @@ def test_the_account_for_earth_daily_goes_only_to_those_that_read_from_there(ste
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
-def test_the_account_for_buckets_goes_with_a_prefix_to_pods_that_read_scenes(step):
+def test_pods_that_read_scenes_get_the_account_for_buckets_with_a_prefix(step):
     configured = settings(source_buckets_secret="buckets")
     _, job = step_manifests(RequestState(request()), step, configured, IMAGE)
     (container,) = job["spec"]["template"]["spec"]["containers"]

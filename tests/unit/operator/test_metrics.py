@@ -1,4 +1,4 @@
-"""What Prometheus reads: names by its conventions, and numbers that follow the statuses."""
+"""Prometheus metrics: their names follow the conventions, and their values follow the statuses."""
 
 import re
 from collections import Counter
@@ -52,7 +52,7 @@ def test_names_follow_prometheus_conventions():
             assert name.rpartition("_")[2] in BASE_UNITS
 
 
-def test_the_guide_lists_every_one():
+def test_the_guide_lists_every_metric():
     _, _, operator = GUIDE.read_text().partition("## The operator\n")
     listed = set(re.findall(r"^\| `(mosaic_\w+)", operator.partition("\n## ")[0], re.MULTILINE))
     names = {

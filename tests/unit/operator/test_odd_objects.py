@@ -1,4 +1,4 @@
-"""One odd object of the API, written by anybody, stops nothing but itself; against a stand-in."""
+"""An invalid API object affects nothing but itself. Runs on a fake API server."""
 
 import asyncio
 import copy
@@ -31,7 +31,7 @@ def play(scenario) -> ApiServer:
 
 
 def stranger(api: ApiServer, name: str, **metadata) -> dict:
-    """A bare pod with the labels of the request's plan pod, which says that it is done."""
+    """A bare pod with the labels of the request's planning pod, which reports success."""
     pod = pod_of(api.jobs["team", "ndsi-plan"], **ended(0, PLAN | {"ranges": 99}))
     del pod["metadata"]["ownerReferences"]
     pod["metadata"]["labels"] |= {
@@ -42,7 +42,7 @@ def stranger(api: ApiServer, name: str, **metadata) -> dict:
     return pod
 
 
-def test_a_bare_pod_with_forged_labels_is_not_taken_for_the_requests_own():
+def test_ignores_a_bare_pod_with_forged_labels():
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
@@ -54,7 +54,7 @@ def test_a_bare_pod_with_forged_labels_is_not_taken_for_the_requests_own():
     play(scenario)
 
 
-def test_a_bare_pod_that_is_being_deleted_is_left_alone():
+def test_ignores_a_bare_pod_that_is_being_deleted():
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
@@ -86,7 +86,7 @@ def test_a_bare_pod_that_is_being_deleted_is_left_alone():
     ],
     ids=lambda change: json.dumps(change)[:60],
 )
-def test_an_odd_pod_keeps_neither_its_request_nor_the_sweep_from_going_on(change):
+def test_an_invalid_pod_stops_neither_its_request_nor_the_sweep(change):
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
@@ -103,7 +103,7 @@ def test_an_odd_pod_keeps_neither_its_request_nor_the_sweep_from_going_on(change
     play(scenario)
 
 
-def test_a_sweep_that_fails_unexpectedly_is_tried_again_in_its_next_interval(monkeypatch):
+def test_a_sweep_that_fails_unexpectedly_is_retried_in_its_next_interval(monkeypatch):
     tries = []
 
     async def broken(*_):
@@ -139,7 +139,7 @@ def test_a_sweep_that_fails_unexpectedly_is_tried_again_in_its_next_interval(mon
     ],
     ids=json.dumps,
 )
-def test_an_odd_job_stops_nothing(job):
+def test_an_invalid_job_stops_nothing(job):
     async def scenario(api, cluster):
         await Operator(api, cluster).reconcile()
         odd = copy.deepcopy(api.jobs["team", "ndsi-plan"])
@@ -169,7 +169,7 @@ def test_an_odd_job_stops_nothing(job):
     ],
     ids=json.dumps,
 )
-def test_an_odd_request_does_not_keep_others_from_their_turn(status):
+def test_an_invalid_request_does_not_delay_others(status):
     async def scenario(api, cluster):
         api.requests[KEY]["status"] = status
         del api.requests[KEY]["spec"]["source"]
@@ -189,7 +189,7 @@ def test_an_odd_request_does_not_keep_others_from_their_turn(status):
 @pytest.mark.parametrize(
     "answer", [{}, {"ranges": "many"}, {"ranges": 0}, PLAN | {"ranges": 10**30}, PLAN | {"tiles": None}]
 )
-def test_an_answer_that_is_no_plan_ends_the_request(answer):
+def test_an_invalid_result_of_planning_ends_the_request(answer):
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
@@ -203,19 +203,19 @@ def test_an_answer_that_is_no_plan_ends_the_request(answer):
     play(scenario)
 
 
-def test_invalid_times_and_versions_count_as_absent():
+def test_invalid_times_and_versions_are_treated_as_absent():
     assert time_or_none("2026-01-01T00:00:00Z") is not None
     assert [time_or_none(text) for text in ("", "soon", "2026-01-01", 7, None, "2026-13-01T00:00:00Z")] == [None] * 6
     assert version(RequestState({"metadata": {"resourceVersion": "abc"}})) == 0
     assert version(RequestState({"metadata": {}})) == 0
 
 
-def test_unreadable_objects_are_left_out_and_logged(caplog):
+def test_unreadable_objects_are_skipped_and_logged(caplog):
     assert readable(PodState.of, [{"metadata": {"name": "odd", "namespace": "team"}}]) == []
     assert "skipping team/odd, which cannot be read" in caplog.text
 
 
-def test_a_lease_with_odd_times_does_not_end_the_operator(monkeypatch):
+def test_a_lease_with_invalid_times_does_not_stop_the_operator(monkeypatch):
     async def odd(*_):
         raise ValueError("year 0 is out of range")
 

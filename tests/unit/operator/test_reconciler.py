@@ -1,4 +1,4 @@
-"""What the operator does when its caches are behind, calls fail, or it dies in the middle; against a stand-in."""
+"""The operator with stale caches, failing calls, and crashes at any call. Runs on a fake API server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,11 @@ Life = Callable[[], Operator]
 
 
 def play(scenario: Callable[[ApiServer, Life], Awaitable[None]]) -> ApiServer:
-    """Act a scenario with a request and as many lives of the operator as it takes; give what the API server holds."""
+    """Run a scenario with a request, and start the operator again after each crash.
+
+    Returns:
+    The fake API server.
+    """
 
     async def run() -> ApiServer:
         async with serving() as (api, cluster):
@@ -30,16 +34,16 @@ def status_of(api: ApiServer) -> dict:
     return api.requests[KEY].get("status", {})
 
 
-async def to_the_end(api: ApiServer, operator: Operator) -> None:
+async def until_finished(api: ApiServer, operator: Operator) -> None:
     for _ in range(6):
         await operator.reconcile()
         api.work()
     assert status_of(api)["phase"] == "Succeeded"
 
 
-def test_a_request_takes_one_write_and_one_event_for_each_phase_and_nothing_when_it_is_over():
+def test_each_phase_takes_one_write_and_one_event_and_a_finished_request_none():
     async def scenario(api, life):
-        await to_the_end(api, life())
+        await until_finished(api, life())
 
     api = play(scenario)
     assert status_of(api)["result"] == RESULT
@@ -51,14 +55,14 @@ def test_a_request_takes_one_write_and_one_event_for_each_phase_and_nothing_when
 
 def count_of_calls() -> int:
     async def scenario(api, life):
-        await to_the_end(api, life())
+        await until_finished(api, life())
 
     return len(play(scenario).calls)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True], ids=["before its effect", "after its effect"])
-def test_whichever_call_the_operator_dies_at_the_next_one_comes_to_the_same_end(done):
+def test_a_restart_reaches_the_same_end_after_a_crash_at_any_call(done):
     for number in range(count_of_calls()):
 
         async def scenario(api, life, number=number):
@@ -70,7 +74,7 @@ def test_whichever_call_the_operator_dies_at_the_next_one_comes_to_the_same_end(
                 api.work()
                 await life().reconcile()
             assert api.died.is_set(), f"call {number} never came"
-            await to_the_end(api, life())
+            await until_finished(api, life())
 
         api = play(scenario)
         assert status_of(api)["result"] == RESULT
@@ -80,12 +84,12 @@ def test_whichever_call_the_operator_dies_at_the_next_one_comes_to_the_same_end(
         assert len(reasons) == len(set(reasons))
 
 
-def test_a_cache_that_is_behind_costs_no_conflict_and_no_second_job():
+def test_a_stale_cache_causes_no_conflict_and_no_second_job():
     async def scenario(api, life):
         operator = life()
         await operator.reconcile()
         for _ in range(3):
-            await operator.reconcile(see=False)  # the caches hold neither the status nor the Job
+            await operator.reconcile(see=False)  # the caches have neither the status nor the Job
         assert operator.waits == [10] * 4
 
     api = play(scenario)
@@ -94,7 +98,7 @@ def test_a_cache_that_is_behind_costs_no_conflict_and_no_second_job():
     assert status_of(api)["phase"] == "Planning"
 
 
-def test_what_changed_meanwhile_is_read_before_anything_is_started():
+def test_reads_changes_before_it_starts_a_job():
     async def scenario(api, life):
         operator = life()
         api.requests[KEY]["spec"]["execution"]["suspend"] = True
@@ -106,7 +110,7 @@ def test_what_changed_meanwhile_is_read_before_anything_is_started():
     assert api.created == []
 
 
-def test_what_changed_meanwhile_is_not_overwritten_but_looked_at_again_at_once():
+def test_does_not_overwrite_a_change_but_reconciles_again_immediately():
     async def scenario(api, life):
         operator = life()
         await operator.reconcile()
@@ -131,7 +135,7 @@ def test_what_changed_meanwhile_is_not_overwritten_but_looked_at_again_at_once()
 
 @pytest.mark.parametrize("status", [500, 429, 0], ids=["500", "429", "no answer"])
 @pytest.mark.parametrize("done", [False, True], ids=["before its effect", "after its effect"])
-def test_a_call_that_fails_in_the_middle_of_acting_leaves_the_status_for_the_next_try(status, done):
+def test_a_failed_call_leaves_the_status_to_the_next_attempt(status, done):
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST jobs", status, done=done))
@@ -145,20 +149,20 @@ def test_a_call_that_fails_in_the_middle_of_acting_leaves_the_status_for_the_nex
     assert status_of(api)["phase"] == "Planning"
 
 
-def test_a_status_whose_write_got_no_answer_is_not_reported_twice():
+def test_a_status_is_reported_once_although_its_write_got_no_response():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("PATCH status", 0, done=True))
         await operator.reconcile()
         await operator.reconcile(see=False)
-        assert operator.waits == [1, 10]  # the second look reads what was written
+        assert operator.waits == [1, 10]  # the second reconciliation reads it
 
     api = play(scenario)
     assert status_of(api)["phase"] == "Planning"
     assert api.created == ["ndsi-plan"]
 
 
-def test_retries_back_off_up_to_a_minute_and_start_over_after_a_success():
+def test_retries_back_off_up_to_a_minute_and_reset_after_a_success():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST jobs", 503, times=8))
@@ -174,7 +178,7 @@ def test_retries_back_off_up_to_a_minute_and_start_over_after_a_success():
     play(scenario)
 
 
-def test_a_request_that_always_meets_conflicts_slows_down_too():
+def test_retries_after_conflicts_back_off_too():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("PATCH status", 409, "Conflict", times=6))
@@ -185,7 +189,7 @@ def test_a_request_that_always_meets_conflicts_slows_down_too():
     play(scenario)
 
 
-def test_another_requests_job_of_the_same_name_is_waited_for():
+def test_waits_for_the_end_of_another_requests_job_of_the_same_name():
     async def scenario(api, life):
         await life().reconcile()
         api.apply(request(uid="u2"))
@@ -202,7 +206,7 @@ def test_another_requests_job_of_the_same_name_is_waited_for():
 
 
 @pytest.mark.parametrize("status", [403, 422])
-def test_a_job_that_kubernetes_refuses_is_reported_and_retried(status):
+def test_a_refused_job_is_reported_and_retried(status):
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST jobs", status, "Forbidden"))
@@ -214,7 +218,7 @@ def test_a_job_that_kubernetes_refuses_is_reported_and_retried(status):
     assert play(scenario).created == ["ndsi-plan"]
 
 
-def test_a_secret_that_kubernetes_refuses_is_reported_and_no_pod_waits_for_it():
+def test_a_refused_secret_is_reported_and_no_pod_waits_for_it():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST secrets", 403, "Forbidden"))
@@ -239,7 +243,7 @@ def test_a_request_that_was_deleted_meanwhile_is_forgotten():
     play(scenario)
 
 
-def test_an_event_that_is_refused_does_not_hold_the_request_up():
+def test_a_refused_event_does_not_delay_the_request():
     async def scenario(api, life):
         operator = life()
         api.faults.append(Fault("POST events", 403, "Forbidden"))
@@ -253,7 +257,7 @@ def test_an_event_that_is_refused_does_not_hold_the_request_up():
     assert api.created == ["ndsi-plan", "ndsi-tiles"]
 
 
-def test_an_operator_that_could_not_renew_its_lease_changes_nothing():
+def test_an_operator_without_its_lease_changes_nothing():
     async def scenario(api, life):
         operator = life()
         operator.cluster.leads_until = monotonic()
@@ -266,7 +270,7 @@ def test_an_operator_that_could_not_renew_its_lease_changes_nothing():
     assert play(scenario).created == ["ndsi-plan"]
 
 
-def test_an_object_that_is_gone_before_its_change_is_no_failure():
+def test_accepts_that_an_object_was_deleted_before_its_change():
     async def scenario(api, life):
         operator = life()
         await operator.reconcile()
@@ -286,20 +290,20 @@ def test_an_object_that_is_gone_before_its_change_is_no_failure():
     play(scenario)
 
 
-def test_a_job_that_went_before_the_watch_began_is_forgotten_and_made_again():
+def test_a_job_that_was_deleted_before_the_watch_began_is_created_again():
     async def scenario(api, life):
         await life().reconcile()
         api.work()
         operator = life()
         api.jobs.clear()
         api.pods.clear()
-        await operator.reconcile(see=False)  # its Job was listed, and no event says that it has gone
+        await operator.reconcile(see=False)  # its Job was listed, and no event reports its deletion
         await operator.reconcile(see=False)
 
     assert play(scenario).created == ["ndsi-plan", "ndsi-plan"]
 
 
-def test_a_pod_of_a_lost_node_is_counted_as_failed_and_deleted():
+def test_a_pod_of_a_lost_node_counts_as_failed_and_is_deleted():
     async def scenario(api, life):
         operator = life()
         await operator.reconcile()
@@ -308,7 +312,7 @@ def test_a_pod_of_a_lost_node_is_counted_as_failed_and_deleted():
         pod = pod_of(api.jobs["team", "ndsi-tiles"], 0)
         pod["metadata"]["deletionTimestamp"] = "2025-12-31T23:59:00Z"
         api.pods[pod["metadata"]["name"]] = pod
-        api.jobs["team", "ndsi-tiles"]["status"]["failed"] = 1  # so that pods are looked at
+        api.jobs["team", "ndsi-tiles"]["status"]["failed"] = 1  # so that pods are checked
         await operator.reconcile()
         assert pod["metadata"]["name"] not in api.pods
         assert api.patched["status"] == {

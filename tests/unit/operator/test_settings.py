@@ -1,4 +1,4 @@
-"""The operator's environment."""
+"""The operator's environment variables."""
 
 import json
 
@@ -8,7 +8,7 @@ from mosaic_operator.settings import SettingsError, settings_from
 MINIMAL = {"MOSAIC_STORE": "file:///store", "MOSAIC_WORKER_POD": json.dumps({"image": "worker:1"})}
 
 
-def test_durations_lists_and_defaults():
+def test_parses_durations_and_lists_and_has_defaults():
     found = settings_from(
         MINIMAL | {"MOSAIC_NAMESPACES": "a, b", "MOSAIC_SWEEP_AGE": "1d12h", "MOSAIC_MAX_RUNNING": "", "POD_NAME": "p"}
     )
@@ -33,6 +33,6 @@ def test_a_sweep_runs_in_the_namespace_of_the_workers():
         ({"MOSAIC_WORKER_POD": '{"image": "x", "resources": {"tile": {}}}'}, "MOSAIC_WORKER_POD.resources"),
     ],
 )
-def test_a_wrong_variable_is_named(change, sentence):
+def test_an_error_names_the_invalid_variable(change, sentence):
     with pytest.raises(SettingsError, match=sentence.replace(".", r"\.")):
         settings_from(MINIMAL | change)

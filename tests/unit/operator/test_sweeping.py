@@ -1,4 +1,4 @@
-"""Who keeps a work folder, and what becomes of a sweep on a node that does not answer; against a stand-in."""
+"""Which work folders a sweep keeps, and a sweep whose node does not answer. Runs on a fake API server."""
 
 import asyncio
 from datetime import timedelta
@@ -16,25 +16,25 @@ from support.operator.operator_world import START, finish, job_of, pod_of, reque
 SWEEP = "mosaic-operator-1-sweep"
 
 
-def told(uid: str, **status) -> RequestState:
+def uids_of_sweep(uid: str, **status) -> RequestState:
     return RequestState(request(uid=uid) | {"status": status})
 
 
 def test_the_work_of_running_and_recently_failed_requests_is_kept():
     started = {"startTime": "2025-12-31T00:00:00Z"}
     requests = [
-        told("running", phase="Running", **started),
-        told("suspended", phase="Suspended", **started),
-        told("lately failed", phase="Failed", completionTime="2025-12-31T12:00:00Z", **started),
-        told("long failed", phase="Failed", completionTime="2025-12-30T12:00:00Z", **started),
-        told("succeeded", phase="Succeeded", completionTime="2025-12-31T23:59:00Z", **started),
-        told("waiting", phase="Pending"),
+        uids_of_sweep("running", phase="Running", **started),
+        uids_of_sweep("suspended", phase="Suspended", **started),
+        uids_of_sweep("lately failed", phase="Failed", completionTime="2025-12-31T12:00:00Z", **started),
+        uids_of_sweep("long failed", phase="Failed", completionTime="2025-12-30T12:00:00Z", **started),
+        uids_of_sweep("succeeded", phase="Succeeded", completionTime="2025-12-31T23:59:00Z", **started),
+        uids_of_sweep("waiting", phase="Pending"),
     ]
     assert living(requests, settings(keep_failed="1d"), START) == ["lately failed", "running", "suspended"]
 
 
 def a_sweep(api: ApiServer, name: str = SWEEP):
-    """A sweep whose pod should have gone a minute ago."""
+    """A sweep whose pod exceeded its deadline a minute ago."""
     job = job_of(sweep_manifest(name, sweep_input([], settings(), START), settings()))
     api.jobs["default", name] = job
     pod = pod_of(job)
@@ -43,7 +43,7 @@ def a_sweep(api: ApiServer, name: str = SWEEP):
     return job, pod
 
 
-def test_its_pod_on_a_lost_node_is_counted_as_failed_and_deleted_after_a_moment():
+def test_its_pod_on_a_lost_node_counts_as_failed_and_is_deleted_after_a_moment():
     async def scenario():
         async with serving() as (api, cluster):
             _, pod = a_sweep(api)
@@ -57,7 +57,7 @@ def test_its_pod_on_a_lost_node_is_counted_as_failed_and_deleted_after_a_moment(
     asyncio.run(scenario())
 
 
-def test_a_pod_that_was_deleted_meanwhile_is_no_failure():
+def test_accepts_that_a_pod_was_deleted_meanwhile():
     async def scenario():
         async with serving() as (api, cluster):
             a_sweep(api)
@@ -67,7 +67,7 @@ def test_a_pod_that_was_deleted_meanwhile_is_no_failure():
     asyncio.run(scenario())
 
 
-def test_a_sweep_is_looked_after_until_it_has_ended_though_the_api_server_fails_meanwhile(monkeypatch):
+def test_watches_a_sweep_until_its_end_although_the_api_server_fails_meanwhile(monkeypatch):
     monkeypatch.setattr(sweeping, "LOOK_SECONDS", 0)
 
     async def scenario():
@@ -85,7 +85,7 @@ def test_a_sweep_is_looked_after_until_it_has_ended_though_the_api_server_fails_
 
 
 @pytest.mark.parametrize("step", ["plan", "tiles"])
-def test_pods_of_requests_are_left_to_their_reconciler(step):
+def test_ignores_pods_of_requests(step):
     async def scenario():
         async with serving() as (api, cluster):
             _, pod = a_sweep(api)

@@ -1,4 +1,4 @@
-"""No task of the operator dies unnoticed, and health does not depend on how busy it is."""
+"""A task of the operator that dies ends the process, and health checks work while the event loop is busy."""
 
 import asyncio
 import socket
@@ -17,13 +17,13 @@ from support.operator.operator_api import serving
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as held:
         held.bind(("", 0))
         return int(held.getsockname()[1])
 
 
-async def for_ever() -> None:
+async def forever() -> None:
     await asyncio.Event().wait()
 
 
@@ -36,23 +36,21 @@ async def ending() -> None:
 
 
 @pytest.mark.parametrize(("task", "said"), [(failing, "an odd pod"), (ending, "two ended")])
-def test_a_task_that_ends_before_its_time_ends_all(task, said):
+def test_a_task_that_ends_early_ends_all(task, said):
     async def run() -> None:
-        await until_stopped(
-            partial(together, for_ever, {"one": for_ever, "two": task}, asyncio.Event()), asyncio.Event()
-        )
+        await until_stopped(partial(together, forever, {"one": forever, "two": task}, asyncio.Event()), asyncio.Event())
 
     with pytest.raises(ExceptionGroup) as raised:
         asyncio.run(asyncio.wait_for(run(), 10))
     assert [str(error) for error in raised.value.exceptions] == [said]
 
 
-def test_a_watch_that_ends_unasked_ends_all():
+def test_a_watch_that_ends_early_ends_all():
     with pytest.raises(ExceptionGroup):
-        asyncio.run(together(ending, {"one": for_ever}, asyncio.Event()))
+        asyncio.run(together(ending, {"one": forever}, asyncio.Event()))
 
 
-def test_when_it_is_time_to_stop_all_end_in_order():
+def test_all_tasks_end_in_order_on_stop():
     async def run() -> None:
         stop = asyncio.Event()
 
@@ -60,12 +58,12 @@ def test_when_it_is_time_to_stop_all_end_in_order():
             await stop.wait()
 
         asyncio.get_running_loop().call_later(0.01, stop.set)
-        await until_stopped(partial(together, watching, {"one": for_ever}, stop), stop)
+        await until_stopped(partial(together, watching, {"one": forever}, stop), stop)
 
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_health_is_answered_while_the_event_loop_is_busy(monkeypatch, port):
+def test_health_checks_work_while_the_event_loop_is_busy(monkeypatch, port):
     def answer(path: str) -> str:
         with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as found:
             return str(found.read().decode())
@@ -73,7 +71,7 @@ def test_health_is_answered_while_the_event_loop_is_busy(monkeypatch, port):
     async def run() -> None:
         async with serving() as (_, cluster):
             with serving_health(cluster, Metrics().registry, port):
-                assert answer("healthz") == "ok\n"  # the event loop stands still while this waits
+                assert answer("healthz") == "ok\n"  # blocks the event loop meanwhile
                 assert answer("readyz") == "ok\n"
                 assert "process_resident_memory_bytes" in answer("metrics")
                 monkeypatch.setattr(health, "STUCK_SECONDS", 0)

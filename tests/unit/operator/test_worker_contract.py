@@ -1,6 +1,6 @@
-"""What images of earlier releases rely on. All names are literals here: code and test must not change together.
+"""What images of earlier releases depend on. All names are literals here, so that a change of the code fails the test.
 
-Additions are fine. A change that makes a test here fail breaks the requests that are at work during an upgrade.
+Additions are fine. A change that makes a test here fail breaks requests that run during an upgrade.
 """
 
 import gzip
@@ -44,7 +44,7 @@ def test_a_pod_gets_the_arguments_and_variables_of_the_first_release(step):
     assert document["spec"].keys() == {"source", "product"}
 
 
-def test_the_answers_of_the_first_release_are_understood():
+def test_understands_the_messages_of_the_first_release():
     plan = {"tiles": 9, "ranges": 3, "scenes": 2, "megapixels": 30.1, "estimatedCoreSeconds": 12}
     PlanSummary.model_validate(plan | {"estimatedBytes": 10**8, "warnings": ["one"]})
     statistics = {"minimum": -1.0, "maximum": 1.0, "mean": 0.0, "validPercent": 99.5, "outOfRange": 1}
@@ -53,7 +53,7 @@ def test_the_answers_of_the_first_release_are_understood():
 
 
 @pytest.mark.parametrize(("code", "phase"), [(42, "Failed"), (43, "Planning"), (1, "Planning")])
-def test_the_exit_codes_of_the_first_release_are_understood(code, phase):
+def test_understands_the_exit_codes_of_the_first_release(code, phase):
     assert (RequestError.exit_code, PassingError.exit_code) == (42, 43)
     world = World()
     world.step()

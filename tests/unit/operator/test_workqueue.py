@@ -1,12 +1,12 @@
-"""The line of requests that want attention."""
+"""The queue of requests to reconcile."""
 
 import asyncio
 
 from mosaic_operator.workqueue import WorkQueue
 
 
-def worked_off(scenario) -> list[str]:
-    """The keys that came to work while a scenario ran, `<` where one begins and `>` where it ends."""
+def processed_during(scenario) -> list[str]:
+    """The keys that were processed during a scenario: `<` marks the start of one and `>` its end."""
     done: list[str] = []
 
     async def run() -> None:
@@ -44,12 +44,12 @@ def test_a_key_is_processed_by_one_task_and_again_if_it_was_added_meanwhile():
         gate.set()
         await settle()
 
-    done = worked_off(scenario)
+    done = processed_during(scenario)
     assert [step for step in done if "a" in step] == ["<a", "a>", "<a", "a>"]
     assert done[:2] == ["<a", "<b"]
 
 
-def test_of_several_times_the_earliest_counts():
+def test_the_earliest_of_several_times_is_used():
     async def scenario(queue, gate):
         gate.set()
         queue.add_later("a", 3600)
@@ -57,7 +57,7 @@ def test_of_several_times_the_earliest_counts():
         queue.add_later("a", 3600)
         await asyncio.sleep(0.05)
 
-    assert worked_off(scenario) == ["<a", "a>"]
+    assert processed_during(scenario) == ["<a", "a>"]
 
 
 def test_a_key_that_is_due_now_drops_its_later_time():
@@ -67,4 +67,4 @@ def test_a_key_that_is_due_now_drops_its_later_time():
         queue.add("a")
         await asyncio.sleep(0.06)
 
-    assert worked_off(scenario) == ["<a", "a>"]
+    assert processed_during(scenario) == ["<a", "a>"]

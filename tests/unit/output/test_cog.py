@@ -1,4 +1,4 @@
-"""The COG: what was put in comes out, at every level, and the field's own validators find nothing."""
+"""The COG contains the input at every level and passes the field's own validators."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def assert_holds(path, values, encoding):
 @pytest.mark.parametrize(
     "size", [(1, 1), (100, 700), (512, 512), (513, 1025), (1024, 1024), (2049, 1030), (1100, 2600)]
 )
-def test_a_mosaic_of_any_size_comes_out_as_it_went_in(tmp_path, size):
+def test_a_mosaic_of_any_size_is_stored_unchanged(tmp_path, size):
     values = field(1, *size)
     mosaic(tmp_path / "a.tif", values, FLOATS)
     assert_holds(tmp_path / "a.tif", values, FLOATS)
@@ -90,7 +90,7 @@ def test_larger_tiles_hold_more_levels(tmp_path):
     assert_holds(tmp_path / "a.tif", values, FLOATS)
 
 
-def test_scaled_whole_numbers(tmp_path):
+def test_scaled_integers(tmp_path):
     encoding = Encoding("int16", (0.0001,), ("mean",))
     values = field(1, 700, 600)
     values[0, -1, -1] = 5
@@ -104,7 +104,7 @@ def test_scaled_whole_numbers(tmp_path):
     assert (stored[~fits] == -32768).all()
 
 
-def test_the_place_on_the_ground_is_kept(tmp_path):
+def test_the_georeference_is_kept(tmp_path):
     grid, _ = mosaic(tmp_path / "a.tif", field(1, 30, 20), FLOATS)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert (dataset.transform, dataset.crs.to_epsg()) == (grid.transform, 32609)
@@ -112,15 +112,15 @@ def test_the_place_on_the_ground_is_kept(tmp_path):
         assert np.isnan(dataset.nodata)
 
 
-def test_beyond_four_gigabytes_offsets_have_eight_bytes(tmp_path):
-    """The same small mosaic with the limit set to nothing, so that no test writes four gigabytes."""
+def test_offsets_have_eight_bytes_beyond_four_gigabytes(tmp_path):
+    """Sets the limit to zero for a small mosaic instead of writing four gigabytes."""
     values = field(1, 1500, 1300)
     mosaic(tmp_path / "a.tif", values, FLOATS, classic_limit=0)
     assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
     assert_holds(tmp_path / "a.tif", values, FLOATS)
 
 
-def test_a_part_opens_as_a_geotiff_in_its_place(tmp_path):
+def test_a_part_opens_as_a_georeferenced_geotiff(tmp_path):
     values = field(1, 1100, 1300)
     grid, parts = mosaic(tmp_path / "a.tif", values, FLOATS)
     (tmp_path / "part.tif").write_bytes(parts[1].content)
@@ -129,7 +129,7 @@ def test_a_part_opens_as_a_geotiff_in_its_place(tmp_path):
         assert dataset.transform @ (0, 0) == grid.transform @ (1024, 0)
 
 
-def test_the_same_values_give_the_same_bytes():
+def test_equal_values_give_equal_bytes():
     grid = Grid("EPSG:32609", 0, 0, 10, 10, 700, 600)
     one, two = (encode_part(field(1, 600, 700), FLOATS, grid, 2) for _ in range(2))
     assert (one.content, one.digest) == (two.content, two.digest)
@@ -147,7 +147,7 @@ tags = st.lists(
 
 @settings(max_examples=50)
 @given(tags)
-def test_a_directory_is_read_as_it_was_written_and_has_the_size_that_was_foretold(entries):
+def test_a_directory_is_parsed_as_written_and_has_the_predicted_size(entries):
     written = [tag(*entry) for entry in entries]
     directory = write_directory(written, 8, 0, big=False)
     assert len(directory) == directory_size(written, big=False)

@@ -1,4 +1,4 @@
-"""Overviews: means of what has a value, or the first pixel."""
+"""Overviews: the mean of valid pixels, or the first pixel."""
 
 import numpy as np
 import pytest

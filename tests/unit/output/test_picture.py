@@ -1,4 +1,4 @@
-"""The picture: in its place, in its colours, transparent where there is no data."""
+"""The picture: georeference, colours, and transparency where there is no data."""
 
 import io
 
@@ -18,7 +18,7 @@ from rasterio.warp import transform
 
 HALF_WORLD = 20037508.342789244
 NEAR = 0.125
-"""Pixels; by so much GDAL's own warper may be off, as rasterio calls it."""
+"""Pixels; GDAL's own warper may be off by this much, in rasterio's default settings."""
 
 
 def picture_of(values, *, left, top, resolution=10.0, crs="EPSG:32609", stretch=((0.0, 1.0),), **more):
@@ -115,21 +115,21 @@ def test_each_pixel_shows_the_nearest_pixel_of_the_mosaic(crs, left, top, resolu
     assert compared > 10_000
 
 
-def test_across_the_antimeridian_the_picture_goes_on():
+def test_the_picture_continues_across_the_antimeridian():
     picture, pixels = picture_of(np.ones((400, 4000)), left=245_000, top=5_000_000, crs="EPSG:32601")
     assert picture.bounds[0] < -HALF_WORLD or picture.bounds[2] > HALF_WORLD
     assert picture.bounds[2] - picture.bounds[0] < 70_000
     assert (pixels > 0).mean() > 0.7
 
 
-def test_towards_the_pole_the_picture_ends_where_web_mercator_does():
+def test_the_picture_ends_at_the_limits_of_web_mercator():
     picture, pixels = picture_of(np.ones((500, 500)), left=-500_000, top=500_000, resolution=2000, crs="EPSG:3413")
     assert picture.bounds[3] == pytest.approx(HALF_WORLD, rel=1e-6)
     assert pytest.approx(85.0511, abs=1e-4) == MERCATOR_LATITUDE
     assert (pixels > 0).any()
 
 
-def test_a_mosaic_without_data_is_transparent_all_over():
+def test_a_mosaic_without_data_is_fully_transparent():
     picture, pixels = picture_of(np.full((60, 50), np.nan), left=500_000, top=5_000_000)
     assert (pixels == 0).all()
     shown = Image.open(io.BytesIO(picture.png))
@@ -137,13 +137,13 @@ def test_a_mosaic_without_data_is_transparent_all_over():
     assert (np.asarray(shown.convert("RGBA"))[..., 3] == 0).all()
 
 
-def test_a_mosaic_of_one_pixel_is_a_picture():
+def test_a_mosaic_of_one_pixel_has_a_picture():
     picture, pixels = picture_of(np.ones((1, 1)), left=500_000, top=5_000_000)
     assert picture.width >= 1
     assert 255 in pixels
 
 
-def test_holes_stay_holes():
+def test_pixels_without_data_stay_transparent():
     values = np.ones((300, 300))
     values[100:200, 100:200] = np.nan
     _, pixels = picture_of(values, left=500_000, top=5_000_000)
@@ -152,7 +152,7 @@ def test_holes_stay_holes():
     assert (pixels == 0).mean() == pytest.approx(1 / 9, abs=0.03)
 
 
-def test_a_large_mosaic_is_shown_from_an_overview():
+def test_the_picture_of_a_large_mosaic_is_made_from_an_overview():
     values = np.zeros((2100, 3000))
     values[1600:1616, 800:816] = 1
     picture, pixels = picture_of(values, left=500_000, top=5_000_000, largest_side=700)
@@ -164,7 +164,7 @@ def test_a_large_mosaic_is_shown_from_an_overview():
     assert abs(y - at[1][0]) < picture.transform.a / 2
 
 
-def test_values_beyond_the_stretch_get_its_end_colours():
+def test_values_beyond_the_stretch_get_the_first_or_last_colour():
     values = np.array([[[-5, 0, 0.5, 1, 5, np.nan]]], np.float32)
     assert stretch_to_bytes(values, [(0, 1)]).tolist() == [[[1, 1, 128, 255, 255, 0]]]
 
@@ -200,7 +200,7 @@ def test_a_thumbnail_is_small_and_keeps_its_transparency():
     assert alpha[small.height // 2, -20] == 255
 
 
-def test_the_same_mosaic_gives_the_same_bytes():
+def test_equal_mosaics_give_equal_bytes():
     values = np.random.default_rng(0).random((300, 300))
     one, _ = picture_of(values, left=500_000, top=5_000_000)
     two, _ = picture_of(values, left=500_000, top=5_000_000)

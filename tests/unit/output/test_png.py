@@ -1,4 +1,4 @@
-"""PNG files put together from strips hold the pixels that went in, and open in a library that others wrote."""
+"""PNG files assembled from strips contain the input pixels and open in another library."""
 
 import io
 
@@ -16,7 +16,7 @@ def opened(pixels, rows, palette):
 
 
 @pytest.mark.parametrize(("height", "rows"), [(1, 1), (100, 100), (100, 37), (513, 512)])
-def test_a_palette_picture_comes_back_from_any_strips(height, rows):
+def test_a_palette_picture_is_the_same_for_any_strips(height, rows):
     pixels = np.random.default_rng(0).integers(0, 256, (height, 77, 1), np.uint8)
     image = opened(pixels, rows, PALETTE)
     assert (image.mode, image.info["transparency"]) == ("P", 0)
@@ -24,7 +24,7 @@ def test_a_palette_picture_comes_back_from_any_strips(height, rows):
     assert np.array_equal(np.asarray(image), pixels[:, :, 0])
 
 
-def test_a_colour_picture_comes_back_with_its_transparency():
+def test_a_colour_picture_keeps_its_transparency():
     pixels = np.random.default_rng(1).integers(0, 256, (130, 77, 4), np.uint8)
     image = opened(pixels, 50, None)
     assert image.mode == "RGBA"

@@ -1,4 +1,4 @@
-"""Expressions: a closed grammar, computed as numpy would, and nothing else."""
+"""Expressions: a closed grammar, with the results of numpy."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ VALUES = {"nir": NIR, "red": RED, "blue": BLUE}
 
 
 def expected(formula: str) -> np.ndarray:
-    """The formula by Python itself, in float64."""
+    """The value of the formula, computed by Python in float64."""
     names = {name: values.astype(np.float64) for name, values in VALUES.items()}
     functions = {name: getattr(np, name) for name in ("sqrt", "exp", "log", "log10", "abs")}
     with np.errstate(all="ignore"):
@@ -40,7 +40,7 @@ def expected(formula: str) -> np.ndarray:
         "1 / exp(-nir * 200)",
     ],
 )
-def test_a_formula_gives_what_numpy_gives(formula):
+def test_a_formula_has_the_result_of_numpy(formula):
     found = parse(formula).evaluate(VALUES)
     assert found.dtype == np.float32
     truth = expected(formula)
@@ -48,7 +48,7 @@ def test_a_formula_gives_what_numpy_gives(formula):
     np.testing.assert_allclose(found, truth, rtol=2e-4, atol=1e-6)
 
 
-def test_no_data_stays_no_data_also_through_min_and_max():
+def test_no_data_stays_no_data_in_min_and_max_too():
     nir = np.array([np.nan, 1.0, np.nan], np.float32)
     red = np.array([2.0, np.nan, np.nan], np.float32)
     for formula in ("min(nir, red)", "max(nir, red)", "nir + red", "0 * nir", "nir ** 0", "nir ** 0.0", "1 ** nir"):
@@ -57,14 +57,14 @@ def test_no_data_stays_no_data_also_through_min_and_max():
     assert np.isnan(parse("min(nir, red)").evaluate({"nir": nir, "red": red})).all()
 
 
-def test_zero_by_zero_is_no_data_and_so_is_infinity():
+def test_zero_by_zero_and_infinity_are_no_data():
     zero, one = np.zeros(3, np.float32), np.ones(3, np.float32)
     assert np.isnan(parse("nir / red").evaluate({"nir": zero, "red": zero})).all()
     assert np.isnan(parse("nir / red").evaluate({"nir": one, "red": zero})).all()
     assert np.isnan(parse("log(nir)").evaluate({"nir": zero})).all()
 
 
-def test_inputs_are_not_changed():
+def test_does_not_change_its_inputs():
     nir = NIR.copy()
     parse("nir").evaluate({"nir": nir})[:] = 0
     assert np.array_equal(nir, NIR)
@@ -113,12 +113,12 @@ def test_inputs_are_not_changed():
         "-" * 600 + "nir",
     ],
 )
-def test_other_syntax_than_the_grammar_is_refused_in_one_sentence(formula):
+def test_refuses_syntax_outside_the_grammar_with_one_sentence(formula):
     with pytest.raises(RequestError, match=r"^spec\.product\.expression: [^\n]+$"):
         parse(formula)
 
 
-def test_a_tower_of_powers_does_not_stop_a_worker():
+def test_nested_powers_do_not_block_a_worker():
     assert np.isnan(parse("nir * 9**9**9**9").evaluate({"nir": NIR})).all()
 
 
@@ -136,7 +136,7 @@ def test_a_tower_of_powers_does_not_stop_a_worker():
         ("(nir + red) / (nir - red)", False),
     ],
 )
-def test_a_normalised_difference_is_known_by_its_form(formula, normalised):
+def test_recognises_a_normalised_difference_by_its_form(formula, normalised):
     assert parse(formula).normalised_difference is normalised
 
 
@@ -153,7 +153,7 @@ def test_a_normalised_difference_is_known_by_its_form(formula, normalised):
         ("nir + 0.1", False),
     ],
 )
-def test_a_formula_without_constants_serves_stored_numbers_too(formula, homogeneous):
+def test_a_formula_without_constants_accepts_stored_numbers(formula, homogeneous):
     assert parse(formula).homogeneous is homogeneous
 
 
@@ -170,7 +170,7 @@ formulas = st.recursive(
 
 
 @given(formulas)
-def test_any_formula_of_the_grammar_gives_what_numpy_gives(formula):
+def test_any_formula_of_the_grammar_has_the_result_of_numpy(formula):
     found, truth = parse(formula).evaluate(VALUES), expected(formula)
     assert found.shape == NIR.shape
     np.testing.assert_allclose(found, np.broadcast_to(truth, NIR.shape), rtol=1e-3, atol=1e-3)

@@ -1,4 +1,4 @@
-"""The index catalogue: every index by name, computed as spyndex itself computes it."""
+"""The index catalogue: every index can be found by name and has the result of spyndex."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ def reflectance(band: str) -> np.ndarray:
     return np.random.default_rng(sum(map(ord, band))).uniform(0.05, 0.6, 64)
 
 
-def test_the_whole_catalogue_is_there():
+def test_contains_the_whole_catalogue():
     assert len(INDICES) == len(spyndex.indices) == 280
     assert [index.name for index in INDICES if index.lacking] == ["NIRvP"]
 
 
 @pytest.mark.parametrize("index", [i for i in INDICES if not i.lacking and i.name not in KERNELS], ids=lambda i: i.name)
-def test_an_index_gives_what_spyndex_gives(index):
+def test_an_index_has_the_result_of_spyndex(index):
     parameters = {constant.name: constant.value for constant in index.constants}
     for name in spyndex.indices[index.name].bands:
         if name not in parameters:
@@ -50,23 +50,23 @@ def test_every_kernel_index_can_be_computed(name):
     assert np.isfinite(found).all()
 
 
-def test_names_are_found_in_upper_and_lower_case():
+def test_names_are_not_case_sensitive():
     assert find("ndvi").name == "NDVI"
     assert find("NDSI").bands == ("green", "swir16")
     assert find("evi").bands == ("nir", "red", "blue")
 
 
-def test_a_misspelt_index_gets_the_nearest():
+def test_suggests_the_nearest_name_for_a_misspelt_index():
     with pytest.raises(RequestError, match=r"unknown index NDVII? \(did you mean \w+\?\)"):
         find("NDVII")
 
 
-def test_an_index_that_lacks_a_value_says_which():
+def test_an_error_names_the_missing_value():
     with pytest.raises(RequestError, match=r"NIRvP needs PAR, which has no default; use spec\.product\.expression"):
         _ = find("NIRvP").expression
 
 
-def test_constants_come_with_value_and_meaning():
+def test_constants_have_a_value_and_a_meaning():
     constants = {constant.name: constant for constant in find("EVI").constants}
     assert (constants["C1"].value, constants["L"].value, constants["g"].value) == (6, 1, 2.5)
     assert "aerosol" in constants["C1"].meaning
@@ -93,7 +93,7 @@ def test_wavelengths_are_those_of_sentinel_2():
         ("mine", "mine"),
     ],
 )
-def test_bands_are_known_by_all_their_names(name, common):
+def test_all_names_of_a_band_are_known(name, common):
     assert canonical(name) == common
 
 
