@@ -28,7 +28,7 @@ def test_addresses_of_the_internet_are_public(address):
         "64:ff9b:1::808:808", "2002:7f00:1::", "2002:a00:1::1", "2001:0:7f00:1::1",
     ],
 )  # fmt: skip
-def test_all_others_are_not(address):
+def test_all_other_addresses_are_not_public(address):
     assert not is_public(address)
 
 
@@ -46,7 +46,7 @@ def test_all_others_are_not(address):
         ("1.example.org", None),
     ],
 )
-def test_an_address_is_recognised_in_every_way_the_c_library_reads_it(host, address):
+def test_recognises_every_spelling_of_an_address_that_the_c_library_accepts(host, address):
     assert address_of(host) == address
 
 
@@ -61,7 +61,7 @@ def carriers(address: ipaddress.IPv4Address) -> list[ipaddress.IPv6Address]:
 
 
 @pytest.mark.parametrize("network", NOT_PUBLIC, ids=str)
-def test_nothing_in_a_network_of_the_table_is_public_in_any_spelling(network):
+def test_no_address_in_a_network_of_the_table_is_public_in_any_spelling(network):
     chosen = random.Random(str(network))
     size = network.num_addresses
     for place in (0, size - 1, size // 2, *(chosen.randrange(size) for _ in range(50))):
@@ -71,7 +71,7 @@ def test_nothing_in_a_network_of_the_table_is_public_in_any_spelling(network):
 
 
 @pytest.mark.slow
-def test_what_python_knows_as_not_global_is_never_public():
+def test_an_address_that_python_considers_not_global_is_never_public():
     chosen = random.Random(7)
     for _ in range(20_000):
         four = ipaddress.IPv4Address(chosen.randrange(2**32))

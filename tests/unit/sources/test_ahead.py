@@ -1,4 +1,4 @@
-"""What lies at servers is read ahead of the tiles that need it, once, and changes no pixel."""
+"""Reading ahead: bytes of remote files are fetched once, before a tile needs them, and no pixel changes."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def planned(place: str, folder: Path, method: str = "median") -> Plan:
 
 
 @pytest.mark.parametrize("method", ["median", "latest"])
-def test_a_mosaic_from_a_server_is_that_from_files_byte_for_byte(tmp_path, method):
+def test_a_mosaic_of_remote_files_equals_that_of_local_files_byte_for_byte(tmp_path, method):
     served = tmp_path / "served"
     write(served)
     with serving(served) as address:
@@ -81,7 +81,7 @@ def test_bytes_that_were_read_ahead_are_not_requested_again(tmp_path):
     assert len(starts) == len(set(starts))
 
 
-def test_of_a_method_that_chooses_scenes_only_the_best_one_is_read_ahead(tmp_path):
+def test_reads_only_the_best_scene_ahead_if_the_method_chooses_one(tmp_path):
     write(tmp_path)
     asked = Asked()
     with serving(tmp_path, asked) as address:
@@ -92,7 +92,7 @@ def test_of_a_method_that_chooses_scenes_only_the_best_one_is_read_ahead(tmp_pat
     assert set(asked.paths) == {"/red-3.tif", "/scl.tif"}
 
 
-def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
+def test_reads_no_more_ahead_than_fits_in_memory(tmp_path, monkeypatch):
     write(tmp_path)
     monkeypatch.setattr(open_sources, "PREFETCH_BYTES", 300_000)
     asked = Asked()
@@ -105,7 +105,7 @@ def test_no_more_is_read_ahead_than_memory_takes(tmp_path, monkeypatch):
     assert asked.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
 
 
-def test_an_error_of_reading_ahead_is_raised_by_the_read(tmp_path):
+def test_an_error_during_reading_ahead_is_raised_by_the_read(tmp_path):
     write(tmp_path)
     with serving(tmp_path) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))

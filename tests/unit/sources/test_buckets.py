@@ -1,4 +1,4 @@
-"""Scenes in S3 buckets: whom is asked, with which signature, and who never gets one."""
+"""Scenes in S3 buckets: which hosts get requests, and which of these are signed."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ def answer(status: int, content: bytes = b"", **headers: str) -> requests.Respon
 
 
 class Service:
-    """Stands for a session: keeps what it is asked, and answers as it is told, the last for ever."""
+    """A fake session that records requests and returns given responses; the last one repeats."""
 
     def __init__(self, *answers: requests.Response) -> None:
         self.answers, self.asked = list(answers), []
@@ -54,7 +54,7 @@ def buckets(service: Service, access: Access | None = None, hosts: str | None = 
 
 
 def signature_of(request: requests.PreparedRequest, region: str) -> str:
-    """The Authorization that AWS' documentation of Signature Version 4 gives for a request without a query."""
+    """The Authorization header for a request without a query, as in AWS' documentation of Signature Version 4."""
     headers = {name.lower(): value for name, value in request.headers.items()} | {"host": urlsplit(request.url).netloc}
     named = sorted(name for name in headers if name == "host" or name.startswith("x-amz-"))
     canonical = "\n".join(
@@ -94,7 +94,7 @@ def test_a_name_becomes_a_url_at_the_endpoint_of_its_bucket(bucket, region, endp
              "s3://bucket/a/./b", "s3://bucket//a.tif", "s3://user:secret@bucket/a.tif", "s3://a b/c", "s3://bucket/a/",
              "s3://evil.example.org:443/a.tif"],
 )  # fmt: skip
-def test_what_names_no_object_in_a_bucket_is_refused(name):
+def test_refuses_names_that_are_not_objects_in_a_bucket(name):
     with pytest.raises(RequestError, match=r"invalid object name .*; use s3://bucket/key"):
         bucket_and_key(name)
     with pytest.raises(RequestError, match=r"^spec\.x: "):
@@ -115,11 +115,11 @@ def test_a_relative_href_of_an_item_in_a_bucket_is_a_uri_reference():
         gate.admit("file:///etc/passwd", "x", base)
 
 
-def test_a_key_is_literal_and_keeps_what_looks_like_a_query():
+def test_a_key_is_literal_even_if_it_resembles_a_query():
     assert unsigned("s3://scenes/a?b=1#c&X-Amz-Signature=d") == "s3://scenes/a?b=1#c&X-Amz-Signature=d"
 
 
-def test_without_credentials_nothing_is_signed():
+def test_signs_nothing_without_credentials():
     service = Service(answer(206, b"x"))
     buckets(service).ask("GET", "s3://scenes/a.tif", {"Range": "bytes=0-0"})
     assert service.urls == ["https://scenes.s3.us-east-1.amazonaws.com/a.tif"]
@@ -129,7 +129,7 @@ def test_without_credentials_nothing_is_signed():
 
 @pytest.mark.parametrize("pays", [False, True])
 @pytest.mark.parametrize("key", ["tiles/B04.jp2", "a b/B+04#~%20.tif"])
-def test_with_credentials_requests_are_signed_as_aws_documents_it(pays, key):
+def test_signs_requests_as_documented_by_aws(pays, key):
     service = Service(answer(200, b"x"))
     access = access_from(CREDENTIALS | ({"AWS_REQUEST_PAYER": "requester"} if pays else {}), own=True)
     buckets(service, access).ask("GET", f"s3://scenes/{key}", {"Range": "bytes=0-0"})
@@ -141,7 +141,7 @@ def test_with_credentials_requests_are_signed_as_aws_documents_it(pays, key):
     assert not service.asked[0].follows
 
 
-def test_the_region_of_a_bucket_is_learnt_once():
+def test_the_region_of_a_bucket_is_looked_up_once():
     moved = answer(301, b"<Error><Code>PermanentRedirect</Code></Error>", x_amz_bucket_region="eu-central-1")
     service = Service(moved, answer(200, b"x"))
     asking = buckets(service, access_from(CREDENTIALS | {"AWS_REGION": "ca-west-1"}, own=True))
@@ -153,7 +153,7 @@ def test_the_region_of_a_bucket_is_learnt_once():
     assert last.headers["Authorization"] == signature_of(last, "eu-central-1")
 
 
-def test_a_region_in_the_text_of_an_answer_counts_too():
+def test_a_region_in_the_body_of_a_response_is_used_too():
     wrong = answer(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ca-west-1</Region></Error>")
     service = Service(wrong, answer(200, b"x"))
     access = access_from(CREDENTIALS | {"AWS_ENDPOINT_URL": "https://s3.example.org"}, own=True)
@@ -164,7 +164,7 @@ def test_a_region_in_the_text_of_an_answer_counts_too():
 
 
 @pytest.mark.parametrize("told", ["evil.example.org/", "eu-central-1.evil.example.org/x#", "EU", "", "a" * 500])
-def test_a_region_that_is_none_leads_nowhere(told):
+def test_ignores_an_invalid_region(told):
     service = Service(answer(301, x_amz_bucket_region=told, Location="https://evil.example.org/"))
     with pytest.raises(RequestError, match=r"the server answered 301 for s3://scenes/a\.tif"):
         buckets(service, access_from(CREDENTIALS, own=True)).ask("GET", "s3://scenes/a.tif", {})
@@ -199,11 +199,11 @@ def test_the_host_of_a_bucket_must_be_listed(monkeypatch):
          Access(own=True, region="a-b", endpoint="http://b")),
     ],
 )  # fmt: skip
-def test_where_many_use_a_server_the_credentials_of_its_store_read_no_scenes(environment, own, expected):
+def test_a_server_with_many_users_does_not_read_scenes_with_the_credentials_of_its_store(environment, own, expected):
     assert access_from(environment, own=own) == expected
 
 
-def test_half_of_the_credentials_is_a_mistake():
+def test_refuses_incomplete_credentials():
     with pytest.raises(RequestError, match="set both MOSAIC_SOURCES_AWS_ACCESS_KEY_ID and MOSAIC_SOURCES_AWS_SECRET"):
         access_from({"MOSAIC_SOURCES_AWS_ACCESS_KEY_ID": KEY}, own=False)
 
@@ -226,25 +226,27 @@ def denied(code: str) -> requests.Response:
         (CREDENTIALS, True, answer(404, b"<Error><Code>NoSuchKey</Code></Error>"), r"404 \(NoSuchKey\) for s3://s[^;]*$"),
     ],
 )  # fmt: skip
-def test_a_refusal_says_what_may_help_and_no_secret(environment: Mapping[str, str], own, given, sentence):
+def test_the_error_about_denied_access_suggests_a_solution_and_shows_no_secret(
+    environment: Mapping[str, str], own, given, sentence
+):
     with pytest.raises(RequestError, match=sentence) as caught:
         buckets(Service(given), access_from(environment, own=own)).ask("GET", "s3://scenes/a.tif", {})
     assert SECRET not in str(caught.value)
     assert SECRET not in repr(access_from(environment, own=own))
 
 
-def test_a_refusal_of_another_service_than_aws_says_which():
+def test_the_error_about_denied_access_names_a_service_other_than_aws():
     access = access_from({"AWS_ENDPOINT_URL": "https://s3.example.org"}, own=True)
     with pytest.raises(RequestError, match=r"404 for s3://scenes/a\.tif at s3\.example\.org$"):
         buckets(Service(answer(404)), access).ask("GET", "s3://scenes/a.tif", {})
 
 
-def test_a_service_that_is_busy_is_a_passing_fault():
+def test_a_busy_service_is_a_temporary_fault():
     with pytest.raises(PassingError, match="503 "):
         buckets(Service(answer(503))).ask("GET", "s3://scenes/a.tif", {})
 
 
-def test_a_redirect_takes_the_credentials_nowhere(monkeypatch):
+def test_a_redirect_never_receives_the_credentials(monkeypatch):
     for name, value in (CREDENTIALS | {"AWS_SESSION_TOKEN": "token", "AWS_REGION": "ca-west-1"}).items():
         monkeypatch.setenv(name, value)
     elsewhere = Asked()

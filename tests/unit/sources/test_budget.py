@@ -1,4 +1,4 @@
-"""What one look-up may take: it ends in time, whatever a server or a resolver does."""
+"""The time budget of a look-up: it ends in time, whatever a server or a resolver does."""
 
 import socket
 import threading
@@ -15,12 +15,12 @@ from mosaic_worker.sources.http.sessions import new_session
 
 SECONDS = 1.0
 SOON = 8.0
-"""Seconds in which everything must have ended on a busy machine; all timeouts of sockets are longer."""
+"""Seconds in which everything must end, even on a busy machine; all socket timeouts are longer."""
 
 
 @contextmanager
 def answering(send: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The address of a server that does something with each connection."""
+    """The address of a server that handles each connection with the given function."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -38,7 +38,7 @@ def answering(send: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def dripping(begin: bytes) -> Callable[[socket.socket], None]:
-    """Sends some bytes, and then one from time to time, so that no timeout of a socket comes."""
+    """Send some bytes, and then one at intervals that are shorter than the timeout of a socket."""
 
     def send(connection: socket.socket) -> None:
         with connection:
@@ -46,7 +46,7 @@ def dripping(begin: bytes) -> Callable[[socket.socket], None]:
                 connection.sendall(begin)
                 while True:
                     connection.sendall(b"1")
-                    time.sleep(0.05)  # between two bytes
+                    time.sleep(0.05)  # interval between two bytes
             except OSError:
                 return
 
@@ -63,26 +63,26 @@ def get(url: str, budget: Budget, resolver: Callable[[str, int], Sequence[str]] 
     "begin",
     [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
 )
-def test_a_slow_server_is_given_up_in_time(begin: bytes):
+def test_gives_up_a_slow_server_in_time(begin: bytes):
     began = time.monotonic()
     budget = Budget(SECONDS, 2**20)
-    threading.Timer(SECONDS, budget.end).start()  # as whoever waits does
+    threading.Timer(SECONDS, budget.end).start()  # as a waiting caller does
     with answering(dripping(begin)) as address, pytest.raises(PassingError):
         get(f"http://{address}/", budget)
     assert time.monotonic() - began < SOON
 
 
-def test_a_slow_handshake_is_given_up_in_time():
+def test_gives_up_a_slow_handshake_in_time():
     began = time.monotonic()
     budget = Budget(SECONDS, 2**20)
     threading.Timer(SECONDS, budget.end).start()
-    record = b"\x16\x03\x03\x40\x00"  # of 16 KiB, of which a byte comes from time to time
+    record = b"\x16\x03\x03\x40\x00"  # of 16 KiB, sent one byte at a time
     with answering(dripping(record)) as address, pytest.raises(PassingError):
         get(f"https://{address}/", budget)
     assert time.monotonic() - began < SOON
 
 
-def test_a_slow_resolution_is_given_up_in_time():
+def test_gives_up_a_slow_name_resolution_in_time():
     free = threading.Event()
     began = time.monotonic()
 
@@ -96,7 +96,7 @@ def test_a_slow_resolution_is_given_up_in_time():
     assert time.monotonic() - began < SOON
 
 
-def test_the_pause_of_a_server_is_not_waited_for_beyond_the_end():
+def test_does_not_wait_for_retry_after_beyond_the_budget():
     def send(connection: socket.socket) -> None:
         with connection:
             connection.recv(4096)
@@ -108,7 +108,7 @@ def test_the_pause_of_a_server_is_not_waited_for_beyond_the_end():
     assert time.monotonic() - began < SOON
 
 
-def test_the_bytes_of_all_answers_together_are_bounded():
+def test_limits_the_total_size_of_all_responses():
     content = b"x" * 40_000
 
     def send(connection: socket.socket) -> None:
@@ -124,7 +124,7 @@ def test_the_bytes_of_all_answers_together_are_bounded():
             get(f"http://{address}/", budget)
 
 
-def test_a_callback_runs_only_if_the_end_comes_while_it_is_registered():
+def test_a_callback_runs_only_if_it_is_registered_when_the_time_is_over():
     budget, done = Budget(30, 1), []
     with budget.ending(lambda: done.append("too late")):
         pass

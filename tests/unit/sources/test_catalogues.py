@@ -1,6 +1,6 @@
-"""Items shaped as each catalogue's own: which file is which band, what its numbers mean, and which layer is the mask.
+"""Items in the format of each catalogue: which file is which band, what its numbers mean, and which layer is the mask.
 
-docs/guides/catalogues.md has the documents that say so. Expected values are computed here, with numpy.
+docs/guides/catalogues.md links to the sources. numpy computes the expected values.
 """
 
 from pathlib import Path
@@ -28,12 +28,12 @@ def numbered(number: int) -> np.ndarray:
 
 
 def stored(values: np.ndarray, scale: float, offset: float, nodata: float, dtype: str) -> np.ndarray:
-    """The numbers that stand for values; value = scale x number + offset."""
+    """Stored numbers of values: value = scale x number + offset."""
     return np.where(np.isnan(values), nodata, np.rint((np.nan_to_num(values) - offset) / scale)).astype(dtype)
 
 
 def s2(folder: Path, file: str, offset: float, values: np.ndarray = REFLECTANCE, **options: Any) -> dict[str, Any]:
-    """A file of Sentinel-2 numbers, and the start of its asset."""
+    """A file with Sentinel-2 numbers, and an asset without its band description."""
     return file_asset(folder, file, stored(values, 0.0001, offset, 0, "uint16"), **options)
 
 
@@ -49,7 +49,7 @@ def small(values: np.ndarray) -> np.ndarray:
 
 
 def check(path: Path, expected: dict[str, np.ndarray], *notes: str, **scene: Any) -> None:
-    """Compare what is read by an Item with expected values, and with the notes for the user."""
+    """Compare the values read through an Item, and the notes for the user, with the expected ones."""
     found = found_in(path, list(expected), **scene)
     for name, values in expected.items():
         np.testing.assert_allclose(small(values_of(found, name, path.parent)), values, atol=1e-6, err_msg=name)
@@ -64,11 +64,11 @@ def check_mask(path: Path, kind: str, classes: list[str], expected: list[list[in
 
 
 CLOUD_AND_SHADOW = [[UNKNOWN, FLAGGED, CLEAR, CLEAR], [CLEAR, FLAGGED, FLAGGED, CLEAR]]
-"""Where SCL, QA and FMASK flag cloud or shadow."""
+"""Where SCL, QA and Fmask flag cloud or shadow."""
 
 
 def earth_search(folder: Path, applied: bool | None, raster: list[dict[str, Any]], offset: float) -> Path:
-    """An Item of Earth Search's sentinel-2-l2a: GeoTIFFs of its own, and the agency's JPEG 2000."""
+    """An Item of Earth Search's sentinel-2-l2a: GeoTIFFs of the catalogue and JPEG 2000 files of ESA."""
     assets: dict[str, Any] = {}
     for name in ("red", "nir"):
         described = {"eo:bands": [{"name": name, "common_name": name}], "raster:bands": raster}
@@ -145,7 +145,7 @@ PLANETARY_NAMES = {"B04": "red", "B05": "rededge", "B06": "rededge", "B8A": "red
 
 @pytest.mark.parametrize(("baseline", "offset"), [("02.12", 0.0), ("03.01", 0.0), ("04.00", -0.1), ("05.10", -0.1)])
 def test_planetary_computer_sentinel_2_l2a(tmp_path, baseline, offset):
-    """Its Items have no `raster:bands`; layers that are no reflectances keep their own numbers."""
+    """The Items have no `raster:bands`; layers that are not reflectances keep their stored numbers."""
     assets: dict[str, Any] = {"visual": file_asset(tmp_path, "TCI.tif", np.full((2, 4), 9, np.uint8))}
     assets["visual"]["eo:bands"] = [{"name": "B04", "common_name": "red"}, {"name": "B03", "common_name": "green"}]
     for number, (key, name) in enumerate(PLANETARY_NAMES.items(), 1):
@@ -165,7 +165,9 @@ def test_planetary_computer_sentinel_2_l2a(tmp_path, baseline, offset):
 @pytest.mark.parametrize("level", ["MSIL2A", "MSIL1C"])
 @pytest.mark.parametrize("stated", [True, False])
 def test_copernicus_data_space_sentinel_2(tmp_path, level, stated):
-    """A file of each resolution, of which the finest is used, and fields of STAC 1.1 or the product's name."""
+    """One file for each resolution; the finest is used. The metadata are fields of STAC 1.1 or part of the product's
+    name.
+    """
     fields = {"raster:scale": 0.0001, "raster:offset": -0.1, "nodata": 0} if stated else {}
     assets: dict[str, Any] = {}
     suffixes = ("60m", "20m", "10m") if level == "MSIL2A" else ("",)
@@ -184,7 +186,7 @@ def test_copernicus_data_space_sentinel_2(tmp_path, level, stated):
 
 @pytest.mark.parametrize("nir", ["nir", "nir08"])
 def test_earthdaily(tmp_path, nir):
-    """Each asset states its own numbers; mosaics with Landsat have nir08 alone."""
+    """Each asset has its own scale and offset; mosaics with Landsat have nir08 but not nir."""
     assets = {key: s2(tmp_path, f"{key}.tif", -0.1) | {"raster:bands": NEW} for key in ("red", nir)}
     assets["cloud_mask"] = file_asset(tmp_path, "mask.tif", np.array([[0, 3, 1, 1], [1, 2, 2, 1]], np.uint8))
     path = write_item(tmp_path, "mosaic", assets, "ai-ready-mosaics", platform="sentinel-2")
@@ -216,7 +218,7 @@ def test_hls(tmp_path, product, names, collection, described):
             stored(DEGREES, 0.01, 0, -9999, "int16") if thermal else stored(numbered(number), 0.0001, 0, -9999, "int16")
         )
         assets[key] = file_asset(tmp_path, f"{key}.tif", numbers)
-        if described:  # both bands of near infrared are called nir, as stactools-hls does
+        if described:  # both near infrared bands are called nir, as in stactools-hls
             common = "nir" if name == "nir08" else name
             raster = {"data_type": "int16", "nodata": -9999, "scale": 0.01 if thermal else 0.0001}
             assets[key] |= {"eo:bands": [{"name": key, "common_name": common}], "raster:bands": [raster]}
@@ -258,7 +260,7 @@ def landsat_asset(folder: Path, file: str, number: int, raster: bool) -> dict[st
     ],
 )
 def test_landsat_collection_2_level_2(tmp_path, catalogue, names, properties):
-    """By common names where a catalogue uses these as keys, and by the names of files where USGS did."""
+    """Bands are found by common names if these are the keys, otherwise by the file names of USGS."""
     raster, by_file = catalogue in {"planetary-computer", "earth-search"}, catalogue == "usgs-old"
     assets: dict[str, Any] = {}
     for number, (name, file) in enumerate(names.items(), 1):
@@ -301,7 +303,7 @@ NAIP_BANDS = ("Red", "Green", "Blue", "NIR")
     ids=["eo:bands", "STAC 1.1"],
 )
 def test_naip(tmp_path, described):
-    """One file holds all bands, in the order that the Item describes."""
+    """One file has all bands in the order of the Item's description."""
     numbers = np.stack([np.full((4, 4), number, np.uint8) for number in (50, 60, 70, 150)])
     write_raster(tmp_path / "m.tif", numbers, resolution=1)
     assets = {

@@ -1,4 +1,4 @@
-"""Requests to servers: admitted, checked, bounded, repeated where a fault may pass, and silent about signatures."""
+"""Connections to servers: admission, DNS checks, limits, retries, and messages without signatures."""
 
 import gzip
 import logging
@@ -27,7 +27,7 @@ PUBLIC = "93.184.216.34"
 def answering(
     script: Callable[[RangeHandler], object], asked: Asked | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> Iterator[str]:
-    """A server that does to each request what a script says."""
+    """A server whose response to each request is given by a script."""
     kind = type("Handler", (RangeHandler,), {"asked": asked, "do_GET": lambda handler: script(handler)})  # noqa: PLW0108 (a method)
     with serving_by(kind, host, port) as address:
         yield address
@@ -42,7 +42,7 @@ def client_of(
 
 
 class Answers:
-    """A resolver that gives one answer after the other, and the last for ever."""
+    """A resolver that returns one answer after the other; the last one repeats."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self.answers, self.asked = list(answers), 0
@@ -52,7 +52,7 @@ class Answers:
         return self.answers[min(self.asked, len(self.answers)) - 1]
 
 
-def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was_checked():
+def test_resolves_a_name_once_and_connects_to_the_checked_address():
     first, second = Asked(), Asked()
     hello = lambda handler: handler.answer(200, handler.headers["Host"].encode())  # noqa: E731
     with (
@@ -65,10 +65,10 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
         assert (resolver.asked, len(first.requests), len(second.requests)) == (1, 1, 0)
 
 
-def test_an_answer_of_dns_that_becomes_private_a_moment_later_is_not_followed(monkeypatch):
+def test_ignores_a_dns_answer_that_changes_to_a_private_address_later(monkeypatch):
     tried = []
 
-    def refuse(place: tuple[str, int], *_: object, **__: object) -> None:  # stands in for the internet
+    def refuse(place: tuple[str, int], *_: object, **__: object) -> None:  # a substitute for the internet
         tried.append(place)
         raise ConnectionRefusedError(111, "Connection refused")
 
@@ -82,14 +82,14 @@ def test_an_answer_of_dns_that_becomes_private_a_moment_later_is_not_followed(mo
 @pytest.mark.parametrize(
     "private", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1"]
 )
-def test_one_private_address_among_those_of_a_host_is_enough_to_refuse_it(private):
+def test_refuses_a_host_with_one_private_address(private):
     for hosts in ("*", "*.test"):
         with pytest.raises(RequestError, match=r"inner\.test has the private address .*; list the host itself"):
             client_of(pod(hosts), Answers([PUBLIC, private])).document("http://inner.test/a")
 
 
 @pytest.mark.parametrize("host", ["localhost", "ip6-localhost", "2130706433"])
-def test_the_systems_own_names_of_this_machine_are_private(host):
+def test_host_names_of_this_machine_are_private(host):
     with pytest.raises(MosaicError, match=r"has the private address|was not found"):
         client_of(pod("*")).document(f"http://{host}/latest/meta-data")
 
@@ -108,7 +108,7 @@ def test_the_systems_own_names_of_this_machine_are_private(host):
         ("gopher://data.example.org/a", "has the unknown scheme gopher://"),
     ],
 )
-def test_a_redirect_leads_only_where_the_gate_admits(location, sentence):
+def test_follows_redirects_only_to_admitted_addresses(location, sentence):
     asked = Asked()
     with answering(lambda handler: handler.answer(200, b"secret"), asked) as other:
         where = location.replace("{other}", other)
@@ -121,7 +121,7 @@ def test_a_redirect_leads_only_where_the_gate_admits(location, sentence):
     assert asked.requests == []
 
 
-def test_redirects_without_end_are_given_up():
+def test_gives_up_endless_redirects():
     with (
         answering(lambda handler: handler.answer(302, Location="/a")) as address,
         pytest.raises(PassingError, match="too many redirects"),
@@ -129,14 +129,14 @@ def test_redirects_without_end_are_given_up():
         client_of(pod(address)).document(f"http://{address}/a")
 
 
-def test_a_redirect_that_is_admitted_is_followed():
+def test_follows_an_admitted_redirect():
     with answering(lambda handler: handler.answer(200, b"hello")) as other:
         with answering(lambda handler: handler.answer(307, Location=f"http://{other}/a")) as address:
             assert client_of(pod(f"{address},{other}")).document(f"http://{address}/a") == b"hello"
 
 
 def _pour(handler: RangeHandler, status: int, **headers: str) -> None:
-    """Send bytes until the client has had enough."""
+    """Send bytes until the client closes the connection."""
     handler.close_connection = True
     handler.send_response(status)
     for name, value in headers.items():
@@ -149,7 +149,7 @@ def _pour(handler: RangeHandler, status: int, **headers: str) -> None:
         pass
 
 
-def test_an_answer_without_end_is_cut_off():
+def test_aborts_an_endless_response():
     with (
         answering(partial(_pour, status=200)) as address,
         pytest.raises(RequestError, match="more than 16777216 bytes"),
@@ -157,13 +157,13 @@ def test_an_answer_without_end_is_cut_off():
         client_of(pod(address)).document(f"http://{address}/a")
 
 
-def test_a_part_without_end_is_cut_off():
+def test_aborts_an_endless_part():
     pour = partial(_pour, status=206, **{"Content-Range": "bytes 0-9/10"})
     with answering(pour) as address, pytest.raises(RequestError, match="more than 10 bytes"):
         client_of(pod(address)).part(f"http://{address}/a", 0, 10)
 
 
-def test_a_slow_answer_is_given_up(monkeypatch):
+def test_gives_up_a_slow_response(monkeypatch):
     monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0)
     with (
         answering(partial(_pour, status=200)) as address,
@@ -193,7 +193,7 @@ def test_a_slow_answer_is_given_up(monkeypatch):
         (206, bytes(10), {"Content-Range": "bytes 0-9/10", "Content-Encoding": "gzip"}, "the encoding gzip"),
     ],
 )  # fmt: skip
-def test_a_range_is_the_requested_range_or_an_error(status, content, headers, sentence):
+def test_a_response_is_the_requested_range_or_an_error(status, content, headers, sentence):
     with answering(lambda handler: handler.answer(status, content, **headers)) as address:
         client = client_of(pod(address))
         if sentence is None:
@@ -204,20 +204,20 @@ def test_a_range_is_the_requested_range_or_an_error(status, content, headers, se
 
 
 def _slow(handler: RangeHandler, most: int, content: bytes) -> None:
-    """Send at most so many bytes of a range, as some caches do."""
+    """Send at most this many bytes of a range, as some caches do."""
     start, stop = (int(number) for number in handler.headers["Range"].removeprefix("bytes=").split("-"))
     part = content[start : min(stop + 1, start + most)]
     handler.answer(206, part, **{"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"})
 
 
-def test_a_range_that_is_sent_in_pieces_is_put_together():
+def test_joins_a_range_that_arrives_in_pieces():
     content = bytes(range(100))
     with answering(partial(_slow, most=7, content=content)) as address:
         assert client_of(pod(address)).part(f"http://{address}/a", 10, 60).content == content[10:60]
         assert client_of(pod(address)).part(f"http://{address}/a", 90, 200).content == content[90:]
 
 
-def test_a_range_that_arrives_byte_by_byte_is_given_up():
+def test_gives_up_a_range_that_arrives_byte_by_byte():
     asked = Asked()
     with (
         answering(partial(_slow, most=1, content=bytes(1000)), asked) as address,
@@ -227,7 +227,7 @@ def test_a_range_that_arrives_byte_by_byte_is_given_up():
     assert len(asked.requests) == 64
 
 
-def test_pieces_of_two_files_are_not_put_together():
+def test_does_not_join_pieces_of_two_files():
     tags = iter("abcdefgh")
 
     def script(handler: RangeHandler) -> None:
@@ -239,7 +239,7 @@ def test_pieces_of_two_files_are_not_put_together():
 
 
 class Silent:
-    """A server that does not say with a range how large its file is, and says it in some of the other ways."""
+    """A server that omits the file size in a range response, and sends it in one of the other ways."""
 
     def __init__(self, content: bytes, *ways: str) -> None:
         self.content, self.ways, self.asked = content, ways, []
@@ -272,14 +272,14 @@ def test_a_size_that_is_missing_in_a_range_is_requested_once(ways, size):
         files.close()
 
 
-def test_a_size_that_no_answer_has_is_not_guessed():
+def test_does_not_guess_a_size_that_no_response_contains():
     with answering(Silent(bytes(200_000))) as address:
         with pytest.raises(RequestError, match=r"the server does not state the size of http://.*/a;"):
             client_of(pod(address)).part(f"http://{address}/a", 0, 100)
         assert client_of(pod(address)).part(f"http://{address}/a", 0, 100, 200_000).size == 200_000
 
 
-def test_a_weak_etag_is_that_of_the_same_file_as_the_strong_one():
+def test_a_weak_etag_matches_the_strong_one_of_the_same_file():
     tags = iter(['"a"', 'W/"a"', '"a"', 'W/"b"'])
 
     def script(handler: RangeHandler) -> None:
@@ -297,7 +297,7 @@ def test_a_weak_etag_is_that_of_the_same_file_as_the_strong_one():
         files.close()
 
 
-def test_a_small_file_of_a_server_without_ranges_is_read_again_when_it_is_forgotten(monkeypatch):
+def test_fetches_a_small_file_of_a_server_without_ranges_again_after_eviction(monkeypatch):
     monkeypatch.setattr(remote_files, "MEMORY", 0)
     content = bytes(range(250)) * 200
     asked = Asked()
@@ -316,7 +316,7 @@ def test_a_feature_that_a_server_does_not_implement_is_not_retried():
     assert len(asked.requests) == 1
 
 
-def test_compressed_answers_are_neither_requested_nor_unpacked():
+def test_neither_requests_nor_unpacks_compressed_responses():
     said = []
 
     def bomb(handler: RangeHandler) -> None:
@@ -355,7 +355,7 @@ def _close(handler: RangeHandler) -> None:
     ],
     ids=["429", "429 until a date", "500", "503", "cut", "closed"],
 )
-def test_a_fault_that_passes_is_waited_out(fault):
+def test_retries_after_a_temporary_fault(fault):
     asked = Asked()
 
     def script(handler: RangeHandler) -> None:
@@ -370,7 +370,7 @@ def test_a_fault_that_passes_is_waited_out(fault):
     assert len(asked.requests) == 4
 
 
-def test_a_fault_that_does_not_pass_is_given_up():
+def test_gives_up_after_a_persistent_fault():
     asked = Asked()
     with answering(lambda handler: handler.answer(503), asked) as address:
         with pytest.raises(PassingError, match="the server answered 503"):
@@ -378,7 +378,7 @@ def test_a_fault_that_does_not_pass_is_given_up():
     assert len(asked.requests) == 5
 
 
-def test_a_server_that_asks_for_an_hour_is_given_up_at_once():
+def test_gives_up_immediately_if_retry_after_is_an_hour():
     asked = Asked()
     with answering(lambda handler: handler.answer(503, **{"Retry-After": "3600"}), asked) as address:
         with pytest.raises(PassingError):
@@ -386,7 +386,7 @@ def test_a_server_that_asks_for_an_hour_is_given_up_at_once():
     assert len(asked.requests) == 1
 
 
-def test_a_retry_waits_as_long_as_the_server_asks():
+def test_a_retry_waits_as_long_as_retry_after_demands():
     times = []
 
     def script(handler: RangeHandler) -> None:
@@ -401,7 +401,7 @@ def test_a_retry_waits_as_long_as_the_server_asks():
 @pytest.mark.parametrize(
     "script", [*(lambda h, s=s: h.answer(s) for s in (400, 403, 404, 429, 500)), _cut, _close, None]
 )
-def test_no_message_and_no_log_shows_a_query(script, caplog):
+def test_messages_and_logs_never_contain_a_query(script, caplog):
     caplog.set_level(logging.DEBUG)
     with answering(script or _close) as address:
         url = f"http://{address if script else '127.0.0.1:1'}/a.tif?sig=secret"
@@ -416,7 +416,7 @@ def test_no_message_and_no_log_shows_a_query(script, caplog):
     assert "secret" not in caplog.text
 
 
-def test_in_a_pod_proxies_of_the_environment_do_not_count_and_on_the_own_machine_they_do(monkeypatch, tmp_path):
+def test_proxies_of_the_environment_are_used_on_the_users_machine_but_not_in_a_pod(monkeypatch, tmp_path):
     (tmp_path / "a").write_bytes(b"directly")
     proxied = Asked()
     with serving(tmp_path) as address, answering(lambda handler: handler.answer(200, b"by proxy"), proxied) as proxy:
@@ -427,7 +427,7 @@ def test_in_a_pod_proxies_of_the_environment_do_not_count_and_on_the_own_machine
     assert proxied.paths == [f"http://{address}/a"]
 
 
-def test_requests_send_back_no_cookie_of_a_server():
+def test_requests_send_no_cookies_of_a_server():
     said = []
 
     def script(handler: RangeHandler) -> None:
@@ -441,7 +441,7 @@ def test_requests_send_back_no_cookie_of_a_server():
     assert said == [None, None]
 
 
-def test_a_certificate_is_that_of_the_name_though_the_address_is_connected_to(tmp_path, monkeypatch):
+def test_checks_the_certificate_against_the_name_although_it_connects_to_the_address(tmp_path, monkeypatch):
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("scenes.test").configure_cert(tls)
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
@@ -453,11 +453,11 @@ def test_a_certificate_is_that_of_the_name_though_the_address_is_connected_to(tm
         assert client.document(f"https://scenes.test:{port}/a") == b"hello"
         with pytest.raises(PassingError, match=r"https://other\.test:\d+/a could not be fetched \(its certificate"):
             client.document(f"https://other.test:{port}/a?sig=secret")
-        with pytest.raises(PassingError, match="its certificate cannot be trusted"):  # a pod knows no such authority
+        with pytest.raises(PassingError, match="its certificate cannot be trusted"):  # pods do not trust this authority
             client_of(pod(f"scenes.test:{port}"), lambda *_: ["127.0.0.1"]).document(f"https://scenes.test:{port}/a")
 
 
-def test_a_connection_is_used_again():
+def test_reuses_a_connection():
     places = set()
 
     def script(handler: RangeHandler) -> None:

@@ -1,4 +1,4 @@
-"""A small file must not take much memory to decode, whatever it claims about its blocks, tiles and bands."""
+"""Decoding a small file must not take much memory, whatever its header says about blocks, tiles and bands."""
 
 import struct
 from contextlib import closing
@@ -20,7 +20,7 @@ from support.servers.range_server import serving
 
 
 def interleaved(path: Path, bands: int, block: int) -> Path:
-    """A small GeoTIFF of a single block that holds all bands."""
+    """A small GeoTIFF with all bands in a single block."""
     profile = {"driver": "GTiff", "width": block, "height": block, "count": bands, "dtype": "uint8", "tiled": True}
     place = {"crs": "EPSG:32633", "transform": from_origin(0, 0, 10, 10)}
     with rasterio.open(
@@ -38,7 +38,7 @@ def test_interleaved_bands_count_towards_the_size_of_a_block(tmp_path):
     open_raster(str(interleaved(tmp_path / "usual.tif", 13, 512)), "x").close()
 
 
-def test_interleaved_bands_count_in_a_file_at_a_server_too(tmp_path):
+def test_interleaved_bands_count_in_a_remote_file_too(tmp_path):
     interleaved(tmp_path / "bomb.tif", 800, 1024)
     with serving(tmp_path) as address, closing(OpenSources(pod(address))) as sources:
         with pytest.raises(RequestError, match="too large to decode"):
@@ -46,7 +46,7 @@ def test_interleaved_bands_count_in_a_file_at_a_server_too(tmp_path):
 
 
 def jpeg2000(path: Path, at: int, claimed: bytes) -> Path:
-    """A JPEG 2000 file whose main header claims something else from a byte of its codestream on."""
+    """A JPEG 2000 file with some bytes of its main header replaced."""
     write_raster(path, noise(256, 256, 1), driver="JP2OpenJPEG", tiled=True, blockxsize=128, blockysize=128)
     content = bytearray(path.read_bytes())
     place = content.index(b"\xff\x4f\xff\x51") + at
@@ -56,7 +56,7 @@ def jpeg2000(path: Path, at: int, claimed: bytes) -> Path:
 
 
 SIZE, TILE = 8, 24
-"""Where, after the start of a codestream, the sizes of the image and of its tiles are."""
+"""Offset of the image and tile sizes from the start of a codestream."""
 CODE_BLOCKS = (SIZE, struct.pack(">8I", 60_000, 60_000, 0, 0, 60_000, 60_000, 0, 0))
 MANY_TILES = (SIZE, struct.pack(">8I", 65_000, 65_000, 0, 0, 128, 128, 0, 0))
 
@@ -70,7 +70,9 @@ MANY_TILES = (SIZE, struct.pack(">8I", 65_000, 65_000, 0, 0, 128, 128, 0, 0))
     ],
     ids=["tiles", "code-blocks", "no-tiles"],
 )
-def test_a_jpeg_2000_file_that_claims_too_much_never_reaches_the_decoder(at, claimed, sentence, tmp_path, monkeypatch):
+def test_a_jpeg_2000_file_that_needs_too_much_memory_never_reaches_the_decoder(
+    at, claimed, sentence, tmp_path, monkeypatch
+):
     path = jpeg2000(tmp_path / "bomb.jp2", at, claimed)
     with ZipFile(tmp_path / "bomb.zip", "w") as archive:
         archive.write(path, "bomb.jp2")
@@ -83,7 +85,7 @@ def test_a_jpeg_2000_file_that_claims_too_much_never_reaches_the_decoder(at, cla
             sources.get(f"http://{address}/bomb.jp2", "x")
 
 
-def test_the_size_of_code_blocks_counts(tmp_path):
+def test_the_size_of_code_blocks_is_checked(tmp_path):
     path = jpeg2000(tmp_path / "small.jp2", SIZE, struct.pack(">8I", 8192, 8192, 0, 0, 8192, 8192, 0, 0))
     open_raster(str(path), "x").close()
     content = bytearray(path.read_bytes())
@@ -94,6 +96,6 @@ def test_the_size_of_code_blocks_counts(tmp_path):
         open_raster(str(path), "x")
 
 
-def test_small_precincts_make_small_code_blocks():
+def test_small_precincts_imply_small_code_blocks():
     assert _code_block(0, bytes([1, 4, 4, 0, 0])) == 64 * 64
     assert _code_block(1, bytes([1, 4, 4, 0, 0, 0x22, 0x33])) == 2 * 2

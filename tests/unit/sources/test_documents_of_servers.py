@@ -1,4 +1,4 @@
-"""What a document of a server may name, and where a token goes that belongs to one server."""
+"""References in documents of servers, and the origins that receive a token."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def item(href: str, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def answering(answers: dict[str, Any], seen: list[tuple[str, str | None]]) -> Iterator[str]:
-    """A server of JSON by path; an answer that is text is where a redirect leads. Keeps who showed which token."""
+    """A server that returns JSON by path, or redirects to a path given as text. Records the token of each request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -71,7 +71,7 @@ def answering(answers: dict[str, Any], seen: list[tuple[str, str | None]]) -> It
 
 
 @pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "FILE://{}"])
-def test_an_item_of_a_server_names_no_file_of_this_machine(tmp_path: Path, form: str):
+def test_a_remote_item_cannot_refer_to_local_files(tmp_path: Path, form: str):
     secret = tmp_path / "private" / "secret.tif"
     secret.parent.mkdir()
     write_raster(secret, noise(10, 10))
@@ -85,7 +85,7 @@ def test_an_item_of_a_server_names_no_file_of_this_machine(tmp_path: Path, form:
                 resolve(request.spec, ("red",), gate)
 
 
-def test_an_item_on_disk_names_files_below_the_folders_only(tmp_path: Path):
+def test_an_item_on_disk_can_only_refer_to_files_below_the_folders(tmp_path: Path):
     scenes = tmp_path / "scenes"
     scenes.mkdir()
     write_raster(scenes / "red.tif", noise(10, 10))
@@ -101,7 +101,7 @@ def test_an_item_on_disk_names_files_below_the_folders_only(tmp_path: Path):
 
 
 @pytest.mark.parametrize("place", ["/etc/item.json", "file:///etc/item.json", "../../../../etc/item.json"])
-def test_an_api_gives_its_items_no_place_on_this_machine(tmp_path: Path, place: str):
+def test_an_api_cannot_place_its_items_on_this_machine(tmp_path: Path, place: str):
     answers: dict[str, Any] = {}
     with answering(answers, []) as api:
         answers["/"] = landing(api)
@@ -131,7 +131,7 @@ def found(*items: dict[str, Any], links: list[dict[str, Any]] | None = None) -> 
     return {"type": "FeatureCollection", "features": list(items), "links": links or []}
 
 
-def test_a_token_goes_to_the_origin_of_its_api_alone(tmp_path: Path):
+def test_a_token_is_sent_only_to_the_origin_of_its_api(tmp_path: Path):
     ours: list[tuple[str, str | None]] = []
     theirs: list[tuple[str, str | None]] = []
     answers: dict[str, Any] = {}
@@ -154,7 +154,7 @@ def test_a_token_goes_to_the_origin_of_its_api_alone(tmp_path: Path):
     assert {token for _, token in theirs} == {None}
 
 
-def test_a_search_at_another_server_gets_no_token(tmp_path: Path):
+def test_a_search_on_another_server_sends_no_token(tmp_path: Path):
     theirs: list[tuple[str, str | None]] = []
     answers: dict[str, Any] = {}
     with answering(answers, []) as api, answering({"/search": found(item("a.tif"))}, theirs) as other:
@@ -164,7 +164,7 @@ def test_a_search_at_another_server_gets_no_token(tmp_path: Path):
     assert theirs == [("/search", None)]
 
 
-def test_the_command_shows_its_token_to_no_server_that_a_page_names():
+def test_the_command_does_not_send_its_token_to_servers_of_next_links():
     theirs: list[tuple[str, str | None]] = []
     answers: dict[str, Any] = {}
     page = {"requests": [], "total": 0}
@@ -184,7 +184,7 @@ def test_the_command_shows_its_token_to_no_server_that_a_page_names():
         "https://account.blob.core.windows.net.example.org/container/a.tif",
     ],
 )
-def test_a_token_of_the_planetary_computer_is_made_for_its_storage_over_https_alone(href: str, tmp_path: Path):
+def test_tokens_of_the_planetary_computer_are_used_only_for_its_storage_over_https(href: str, tmp_path: Path):
     asked: list[tuple[str, str | None]] = []
     with answering({}, asked) as tokens:
         assert planetary_computer_signer(own_machine(tmp_path), tokens).sign(href) == href
@@ -192,7 +192,7 @@ def test_a_token_of_the_planetary_computer_is_made_for_its_storage_over_https_al
 
 
 @pytest.mark.parametrize("value", ['"\\u0000"', "NaN", "1e400", "[" * 300 + "]" * 300])
-def test_an_answer_that_breaks_the_rule_for_json_is_said_to_be_no_stac(tmp_path: Path, value: str, monkeypatch):
+def test_reports_invalid_json_as_an_invalid_stac_response(tmp_path: Path, value: str, monkeypatch):
     answers: dict[str, Any] = {}
     with answering(answers, []) as api:
         answers["/"] = landing(api)

@@ -1,4 +1,4 @@
-"""Images that are placed on the ground by other means than north-up pixels: refused by a sentence that says which."""
+"""Images that are not georeferenced by north-up pixels are refused with the reason."""
 
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,12 @@ def described(folder: Path, *, gcps: Any = None, rpcs: Any = None, **profile: An
         ({"transform": NORTH_UP}, "has no coordinate reference system"),
     ],
 )
-def test_an_image_that_is_placed_otherwise_is_refused_by_name(tmp_path: Path, profile, sentence):
+def test_refuses_other_georeferencing_by_name(tmp_path: Path, profile, sentence):
     with pytest.raises(RequestError, match=rf"^spec\.source\.files\.scenes\[0\]\.bands\.red: /.+tif {sentence}"):
         described(tmp_path, **profile)
 
 
-def test_a_rotation_within_rounding_counts_as_none(tmp_path: Path):
+def test_ignores_a_rotation_within_rounding(tmp_path: Path):
     almost = Affine(10, 1e-13, 500_000, -1e-13, -10, 5_000_000)
     grid = described(tmp_path, crs="EPSG:32633", transform=almost).bands["red"].header.grid
     assert (grid.left, grid.top, grid.xres, grid.yres) == (500_000, 5_000_000, 10, 10)
@@ -73,6 +73,6 @@ def test_a_rotation_within_rounding_counts_as_none(tmp_path: Path):
         described(tmp_path, crs="EPSG:32633", transform=Affine(10, 0.01, 500_000, 0, -10, 5_000_000))
 
 
-def test_coefficients_beside_a_transform_do_not_matter(tmp_path: Path):
+def test_ignores_coefficients_beside_a_transform(tmp_path: Path):
     grid = described(tmp_path, rpcs=MODEL, crs="EPSG:32633", transform=NORTH_UP).bands["red"].header.grid
     assert (grid.left, grid.top, grid.xres, grid.yres) == (500_000, 5_000_000, 10, 10)

@@ -1,4 +1,4 @@
-"""Documents with STAC Items: one, many, or none, and then why."""
+"""Documents that contain one STAC Item, several, or none."""
 
 import json
 from collections.abc import Callable
@@ -56,13 +56,13 @@ def scenes_in(folder: Path, text: str, **more: Any):
 
 
 @pytest.mark.parametrize("form", [collection, lines, sequence])
-def test_a_document_stands_for_all_of_its_items(tmp_path: Path, form: Callable[..., str]):
+def test_reads_all_items_of_a_document(tmp_path: Path, form: Callable[..., str]):
     assert [scene.id for scene in scenes_in(tmp_path, form(item("A"), item("B"), item("C")))] == ["A", "B", "C"]
     assert [scene.id for scene in scenes_in(tmp_path, form(item("A")))] == ["A"]
     assert [scene.id for scene in scenes_in(tmp_path, "\ufeff" + json.dumps(item("A"), indent=1))] == ["A"]
 
 
-def test_the_mosaic_is_made_of_all_items_of_a_collection(tmp_path: Path):
+def test_a_mosaic_contains_all_items_of_a_collection(tmp_path: Path):
     numbers = np.array([[1000, 2000, 0], [4000, 5000, 6000]], np.uint16)
     for name, factor in (("a", 1), ("b", 2), ("c", 4)):
         write_raster(tmp_path / f"{name} 1.tif", np.kron(numbers * factor, np.ones((8, 8), np.uint16)), nodata=0)
@@ -72,7 +72,7 @@ def test_the_mosaic_is_made_of_all_items_of_a_collection(tmp_path: Path):
     np.testing.assert_allclose(make(tmp_path / "store", asked).values(), expected, rtol=1e-4)
 
 
-def test_items_of_a_collection_at_a_server_start_at_its_url(tmp_path: Path):
+def test_hrefs_of_a_remote_collection_are_relative_to_its_url(tmp_path: Path):
     for name in ("a b.tif", "c d.tif"):
         write_raster(tmp_path / name, np.ones((4, 4), np.uint16))
     (tmp_path / "items.json").write_text(collection(item("A", "a%20b.tif"), item("B", "./c%20d.tif?sig=secret")))
@@ -87,7 +87,7 @@ def test_items_of_a_collection_at_a_server_start_at_its_url(tmp_path: Path):
     assert "/c%20d.tif?sig=secret" in asked.paths
 
 
-def test_there_are_no_more_scenes_than_a_request_may_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_document_is_limited_to_the_scenes_that_a_request_may_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(listed_files, "MOST_SCENES", 3)
     assert len(scenes_in(tmp_path, collection(*(item(name) for name in "abc")))) == 3
     with pytest.raises(RequestError, match=r"scenes\[0\]: the list has more than 3 scenes"):
@@ -98,7 +98,7 @@ def test_there_are_no_more_scenes_than_a_request_may_list(tmp_path: Path, monkey
         resolve(asked, ("red",), own_machine(tmp_path))
 
 
-def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
+def test_one_mask_cannot_belong_to_many_items(tmp_path: Path):
     with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: a mask belongs to one scene, but items\.json has 2"):
         scenes_in(tmp_path, collection(item("A"), item("B")), mask="red.tif")
 
@@ -135,18 +135,18 @@ def test_one_mask_is_not_that_of_many_items(tmp_path: Path):
         (None, "it is null"),
     ],
 )
-def test_what_is_no_item_is_refused_with_the_reason(tmp_path: Path, document: Any, reason: str):
+def test_refuses_documents_without_items_with_the_reason(tmp_path: Path, document: Any, reason: str):
     with pytest.raises(RequestError, match=rf"^spec\.source\.files\.scenes\[0\]\.item: /.*/items\.json is .*{reason}"):
         scenes_in(tmp_path, json.dumps(document))
 
 
 @pytest.mark.parametrize("times", [{"datetime": "yesterday"}, {"start_datetime": "yesterday", "end_datetime": TIME}])
-def test_a_time_that_is_none_is_named(tmp_path: Path, times: dict[str, str]):
+def test_an_error_names_the_invalid_time(tmp_path: Path, times: dict[str, str]):
     with pytest.raises(RequestError, match=r"items\.json.*: (start_)?datetime is 'yesterday', not a time"):
         scenes_in(tmp_path, json.dumps(item("A", properties=times)))
 
 
-def test_of_many_items_the_faulty_one_is_named(tmp_path: Path):
+def test_an_error_names_the_invalid_item_among_many(tmp_path: Path):
     broken = item("B", properties={})
     with pytest.raises(RequestError, match=r"items\.json, features\[1\] is not a STAC Item: properties\.datetime"):
         scenes_in(tmp_path, collection(item("A"), broken))
@@ -160,7 +160,7 @@ def test_of_many_items_the_faulty_one_is_named(tmp_path: Path):
         scenes_in(tmp_path, collection(item("A"), item("B", stac_version=...)))
 
 
-def test_a_file_with_many_items_is_one_entry_of_the_list_of_scenes(tmp_path: Path):
+def test_a_file_with_many_items_is_one_entry_in_the_list_of_scenes(tmp_path: Path):
     boxes = ([1, 2, 3, 4], [0, 3, 2, 7])
     items = [item(name, bbox=box) for name, box in zip("AB", boxes, strict=True)]
     items[1]["properties"] = {"datetime": "2024-06-01T10:00:00Z", "eo:cloud_cover": 5}

@@ -1,4 +1,4 @@
-"""Names of bands and masks in a request, and the assets of an Item that they lead to."""
+"""Resolve names of bands and masks in a request to assets of an Item."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from support.scenes.rasters import write_raster
 
 
 def numbers_in(folder, file: str, *numbers: int, dtype: Any = np.uint16, **options: Any) -> dict[str, Any]:
-    """A file whose bands hold one number each, and its asset."""
+    """A file whose bands each contain one number, and its asset."""
     write_raster(folder / file, np.stack([np.full((4, 4), number, dtype) for number in numbers]), **options)
     return {"href": file}
 
@@ -39,10 +39,10 @@ LANDSAT_KEYS = {"B03": "green", "B05": "nir08", "B06": "swir16", "B07": "swir22"
         {"platform": "landsat-8"},
         {"instruments": ["oli", "tirs"]},
         {"constellation": "HLS", "platform": "Landsat 9"},
-        {"platform": "sentinel-2a"},  # wrong, but the bands say what they are
+        {"platform": "sentinel-2a"},  # wrong, but the bands are described
     ],
 )
-def test_what_an_item_calls_a_band_comes_before_its_key(tmp_path, said, version):
+def test_the_name_of_a_band_has_priority_over_its_key(tmp_path, said, version):
     assets = {}
     for number, (key, name) in enumerate(LANDSAT_KEYS.items(), 1):
         described = {"eo:bands": [{"name": key, "common_name": name}]}
@@ -76,7 +76,7 @@ def test_what_an_item_calls_a_band_comes_before_its_key(tmp_path, said, version)
         ("x", {"platform": "landsat-8"}, "HLSS30_2.0", "B11"),
     ],
 )
-def test_an_id_is_the_band_that_its_satellite_has_under_it(tmp_path, name, said, collection, swir16):
+def test_a_band_id_depends_on_the_satellite(tmp_path, name, said, collection, swir16):
     ids = [f"B{number}" for number in range(1, 12)]
     assets = {f"{key[0]}{key[1:]:0>2}": numbers_in(tmp_path, f"{key}.tif", int(key[1:]), dtype=np.uint8) for key in ids}
     path = write_item(tmp_path, name, assets, collection, **said)
@@ -95,14 +95,14 @@ def test_an_id_is_the_band_that_its_satellite_has_under_it(tmp_path, name, said,
         (["SR_B4", "SR_B5", "ST_B6"], "SR_B5"),
     ],
 )
-def test_without_a_name_the_satellite_is_known_by_its_other_assets(tmp_path, keys, swir16):
+def test_recognises_an_unnamed_satellite_by_its_other_assets(tmp_path, keys, swir16):
     assets = {key: numbers_in(tmp_path, f"{key}.tif", number, dtype=np.uint8) for number, key in enumerate(keys)}
     found = found_in(write_item(tmp_path, "SCENE", assets), ["swir16"])
     assert np.unique(values_of(found, "swir16", tmp_path)).tolist() == [keys.index(swir16)]
     assert found.notes == ()
 
 
-def test_ids_of_no_known_satellite_are_read_as_sentinel_2s_and_a_note_says_so(tmp_path):
+def test_treats_ids_of_an_unknown_satellite_as_those_of_sentinel_2_with_a_note(tmp_path):
     assets = {"B03": numbers_in(tmp_path, "B03.tif", 3), "B11": numbers_in(tmp_path, "B11.tif", 11)}
     path = write_item(tmp_path, "SCENE", assets)
     assert value(path, "swir16") == 11
@@ -113,7 +113,7 @@ def test_ids_of_no_known_satellite_are_read_as_sentinel_2s_and_a_note_says_so(tm
         found_in(path, ["swir16"])
 
 
-def test_of_several_assets_of_one_name_the_one_whose_key_says_so_is_used(tmp_path):
+def test_prefers_the_asset_whose_key_is_the_name_among_several(tmp_path):
     assets = {
         "narrow": numbers_in(tmp_path, "narrow.tif", 1) | called("nir"),
         "nir": numbers_in(tmp_path, "nir.tif", 2) | called("nir"),
@@ -127,7 +127,7 @@ def test_of_several_assets_of_one_name_the_one_whose_key_says_so_is_used(tmp_pat
     assert [value(path, name) for name in ("nir", "red", "blue", "green")] == [2, 4, 6, 8]
 
 
-def test_several_bands_of_one_name_are_listed_if_nothing_decides(tmp_path):
+def test_an_ambiguous_name_is_refused_with_the_list_of_bands(tmp_path):
     assets = {
         f"rededge{number}": numbers_in(tmp_path, f"{number}.tif", number) | called("rededge") for number in (1, 2)
     }
@@ -139,7 +139,7 @@ def test_several_bands_of_one_name_are_listed_if_nothing_decides(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["nir08", "B05", "SR_B5"])
-def test_nir08_stands_in_for_nir_with_a_note(tmp_path, key):
+def test_nir08_replaces_nir_with_a_note(tmp_path, key):
     path = write_item(tmp_path, "SCENE", {key: numbers_in(tmp_path, "nir.tif", 5)}, platform="landsat-8")
     assert value(path, "nir") == 5
     assert found_in(path, ["nir"]).notes == ("nir08 replaces nir in 1 scene without nir",)
@@ -164,7 +164,7 @@ def test_bands_of_one_asset_have_their_own_numbers_scales_and_nodata(tmp_path, f
     assert value(path, "nir") == pytest.approx(70 * 0.1)
 
 
-def test_both_descriptions_of_the_bands_of_an_asset_count(tmp_path):
+def test_uses_both_descriptions_of_the_bands_of_an_asset(tmp_path):
     asset = numbers_in(tmp_path, "stack.tif", 1, 2) | {
         "bands": [{"eo:common_name": "red"}, {"eo:common_name": "nir", "raster:scale": 0.5}],
         "eo:bands": [{"name": "first"}, {"name": "second"}],
@@ -173,7 +173,7 @@ def test_both_descriptions_of_the_bands_of_an_asset_count(tmp_path):
     assert (value(path, "red"), value(path, "nir")) == (1, 1)
 
 
-def test_fields_of_a_band_come_before_those_of_its_asset(tmp_path):
+def test_fields_of_a_band_override_those_of_its_asset(tmp_path):
     bands = [{"name": "red", "raster:scale": 0.5}, {"name": "nir", "raster:offset": 3}]
     asset = numbers_in(tmp_path, "stack.tif", 10, 20) | {"bands": bands, "raster:scale": 0.1, "raster:offset": 1}
     path = write_item(tmp_path, "SCENE", {"image": asset}, version="1.1.0")
@@ -181,7 +181,7 @@ def test_fields_of_a_band_come_before_those_of_its_asset(tmp_path):
     assert value(path, "nir") == pytest.approx(20 * 0.1 + 3)
 
 
-def test_a_band_that_an_asset_of_several_does_not_have_is_refused_with_those_it_has(tmp_path):
+def test_refuses_a_missing_band_and_lists_the_existing_ones(tmp_path):
     asset = numbers_in(tmp_path, "stack.tif", 1, 2, 3) | {"eo:bands": [{"name": name} for name in BANDS]}
     path = write_item(tmp_path, "SCENE", {"image": asset})
     with pytest.raises(
@@ -193,7 +193,7 @@ def test_a_band_that_an_asset_of_several_does_not_have_is_refused_with_those_it_
         found_in(path, ["red"], assets={"red": "imagery"})
 
 
-def test_bands_that_an_item_does_not_describe_are_named_by_the_file_or_refused(tmp_path):
+def test_bands_without_a_description_get_their_names_from_the_file_or_are_refused(tmp_path):
     asset = numbers_in(tmp_path, "stack.tif", 1, 2, 3)
     path = write_item(tmp_path, "SCENE", {"image": asset})
     with pytest.raises(RequestError, match="image of SCENE has 3 bands, and neither the Item nor the file states"):
@@ -208,7 +208,7 @@ def test_bands_that_an_item_does_not_describe_are_named_by_the_file_or_refused(t
     assert value(path, "green", assets={"green": "image"}) == 5
 
 
-def test_a_band_beside_alpha_is_the_only_one(tmp_path):
+def test_alpha_does_not_count_as_a_band(tmp_path):
     numbers_in(tmp_path, "a.tif", 9, 255, dtype=np.uint8)
     with rasterio.open(tmp_path / "a.tif", "r+") as dataset:
         dataset.colorinterp = (ColorInterp.gray, ColorInterp.alpha)
@@ -223,7 +223,7 @@ def test_a_band_beside_alpha_is_the_only_one(tmp_path):
         {"eo:bands": [{"name": 4, "common_name": ["nir"]}]}, {"raster:bands": [None]}, {"bands": {}}, {"gsd": True},
     ],
 )  # fmt: skip
-def test_fields_of_an_item_in_another_form_are_ignored(tmp_path, odd):
+def test_ignores_fields_of_an_unexpected_type(tmp_path, odd):
     assets = {"red": numbers_in(tmp_path, "red.tif", 7) | odd} | mask_asset(tmp_path, "scl")
     assert value(write_item(tmp_path, "SCENE", assets), "red") == 7
     assert found_in(tmp_path / "item.json", ["red"], ["cloud"]).scenes[0].mask.values == "scl"
@@ -233,20 +233,20 @@ NEW = {"s2:processing_baseline": "05.10"}
 
 
 @pytest.mark.parametrize("name", ["SCL", "scl", "SNW", "cld", "saa", "qa"])
-def test_layers_that_are_no_reflectances_keep_their_numbers(tmp_path, name):
+def test_layers_that_are_not_reflectances_keep_their_numbers(tmp_path, name):
     path = write_item(tmp_path, "SCENE", {name.upper(): numbers_in(tmp_path, "x.tif", 4)}, **NEW)
     assert value(path, name) == 4
     assert value(path, "layer", assets={"layer": name.upper()}) == 4
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_pictures_and_physical_values_get_no_scale_of_the_original_numbers(tmp_path, dtype):
+def test_pictures_and_physical_values_do_not_get_the_scale_of_stored_numbers(tmp_path, dtype):
     path = write_item(tmp_path, "SCENE", {"red": numbers_in(tmp_path, "x.tif", 4, dtype=dtype)}, **NEW)
     assert value(path, "red") == 4
 
 
 @pytest.mark.parametrize(("applied", "expected"), [("true", 0.2), ("false", 0.1), (None, 0.1), (0, 0.1)])
-def test_an_offset_is_applied_unless_the_item_says_that_it_has_been(tmp_path, applied, expected):
+def test_an_offset_is_applied_unless_the_item_declares_it_applied(tmp_path, applied, expected):
     said = NEW | {"earthsearch:boa_offset_applied": applied}
     path = write_item(tmp_path, "SCENE", {"red": numbers_in(tmp_path, "x.tif", 2000)}, **said)
     assert value(path, "red") == pytest.approx(expected)
@@ -276,7 +276,7 @@ def test_a_mask_is_found_by_its_key(tmp_path, key, values):
 @pytest.mark.parametrize(
     ("platform", "values"), [("landsat-8", "qaPixel"), ("landsat-5", "qaPixel"), ("sentinel-2b", "scl")]
 )
-def test_a_mask_is_found_by_the_roles_of_a_layer_of_classes(tmp_path, platform, values):
+def test_a_mask_is_found_by_its_roles(tmp_path, platform, values):
     assets = (
         {"red": numbers_in(tmp_path, "red.tif", 1)}
         | mask_asset(tmp_path, "cloud", "data", "cloud")
@@ -299,7 +299,7 @@ def test_a_mask_is_found_by_the_roles_of_a_layer_of_classes(tmp_path, platform, 
         ("valid", ["data-mask"], [[1, 0], [0, 1]]),
     ],
 )
-def test_assets_names_the_mask(tmp_path, key, roles, flagged):
+def test_the_field_assets_selects_the_mask(tmp_path, key, roles, flagged):
     assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "SCL_20m")
     assets |= mask_asset(tmp_path, key, *roles)
     path = write_item(tmp_path, "SCENE", assets, platform="sentinel-2a")
@@ -310,7 +310,7 @@ def test_assets_names_the_mask(tmp_path, key, roles, flagged):
     assert (codes[np.array(flagged) == 0][-1:] == CLEAR).all() or key in {"SCL_60m", "classes"}  # 0 is no data of SCL
 
 
-def test_a_named_mask_of_unknown_values_is_warned_of_or_refused(tmp_path):
+def test_a_named_mask_with_unknown_values_causes_a_warning_or_an_error(tmp_path):
     assets = {"red": numbers_in(tmp_path, "red.tif", 1)} | mask_asset(tmp_path, "classes") | mask_asset(tmp_path, "cld")
     path = write_item(tmp_path, "SCENE", assets)
     (note,) = found_in(path, ["red"], ["cloud"], assets={"mask": "classes"}).notes

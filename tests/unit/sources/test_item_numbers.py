@@ -1,4 +1,4 @@
-"""What numbers mean where Items say it in unusual words; expected values are computed here, with numpy."""
+"""What stored numbers mean in Items with unusual metadata; numpy computes the expected values."""
 
 from pathlib import Path
 from typing import Any
@@ -45,32 +45,32 @@ def read(path: Path, name: str, **scene: Any) -> np.ndarray:
         ({"eopf:datatake_id": "GS2A_20200101T190811_034100_N02.13"}, 0.0),
     ],
 )
-def test_the_baseline_of_sentinel_2_is_known_in_each_spelling(tmp_path, said, offset):
+def test_recognises_each_spelling_of_the_processing_baseline_of_sentinel_2(tmp_path, said, offset):
     numbers = np.rint((REFLECTANCE - offset) * 10_000).astype(np.uint16)
     path = item_with(tmp_path, {"B04": numbers}, platform="sentinel-2a", **said)
     np.testing.assert_allclose(read(path, "red"), REFLECTANCE, atol=1e-6)
 
 
-def test_the_version_of_a_program_is_no_baseline(tmp_path):
+def test_the_version_of_a_program_is_not_a_baseline(tmp_path):
     numbers = np.rint((REFLECTANCE + 0.1) * 10_000).astype(np.uint16)
     path = item_with(tmp_path, {"B04": numbers}, NEW, platform="sentinel-2b", **{"processing:version": "02.11"})
     np.testing.assert_allclose(read(path, "red"), REFLECTANCE, atol=1e-6)
 
 
 @pytest.mark.parametrize("nodata", ["inf", -9999])
-def test_a_nodata_number_that_the_type_cannot_hold_does_not_replace_that_of_the_product(tmp_path, nodata):
+def test_ignores_a_nodata_number_outside_the_data_type(tmp_path, nodata):
     numbers = np.array([[0, 2000], [3000, 4000]], np.uint16)
     path = item_with(tmp_path, {"B04": numbers}, NEW, {"raster:bands": [{"nodata": nodata}]}, platform="sentinel-2b")
     np.testing.assert_allclose(read(path, "red"), [[np.nan, 0.1], [0.2, 0.3]], atol=1e-6)
 
 
-def test_a_scale_of_zero_is_refused(tmp_path):
+def test_refuses_a_scale_of_zero(tmp_path):
     path = item_with(tmp_path, {"red": np.ones((2, 2), np.uint16)}, fields={"raster:bands": [{"scale": 0}]})
     with pytest.raises(RequestError, match="scale of asset red of x is 0"):
         read(path, "red")
 
 
-def test_layers_beside_surface_temperature_are_no_temperatures(tmp_path):
+def test_layers_beside_surface_temperature_are_not_temperatures(tmp_path):
     numbers = np.array([[9700, -9999], [9800, 10_000]], np.int16)
     emissivity = [[0.97, np.nan], [0.98, 1]]
     name = "LC08_L2SP_047027_20201204_20210313_02_T1_ST"
@@ -80,7 +80,7 @@ def test_layers_beside_surface_temperature_are_no_temperatures(tmp_path):
         np.testing.assert_allclose(read(path, "lwir11", assets={"lwir11": key}), emissivity, atol=1e-6)
 
 
-def test_landsat_without_its_number_is_known_by_its_bands(tmp_path):
+def test_recognises_an_unnumbered_landsat_by_its_bands(tmp_path):
     bands = {f"B{number:02}": np.full((2, 2), number, np.float32) for number in range(1, 12)}
     path = item_with(tmp_path, bands, constellation="landsat")
     assert {name: read(path, name)[0, 0] for name in ("swir16", "nir08", "lwir12")} == {
@@ -91,7 +91,7 @@ def test_landsat_without_its_number_is_known_by_its_bands(tmp_path):
         read(few, "swir16")
 
 
-def test_names_with_hyphens_are_names_with_underscores(tmp_path):
+def test_hyphens_and_underscores_in_names_are_equal(tmp_path):
     keys = ("nir-narrow", "red-edge-1", "swir-1")
     bands = {key: np.full((2, 2), number, np.float32) for number, key in enumerate(keys)}
     path = item_with(tmp_path, bands, platform="sentinel-2a")
@@ -99,7 +99,7 @@ def test_names_with_hyphens_are_names_with_underscores(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Near Infrared", "near-infrared", "NIR"])
-def test_bands_of_one_asset_are_found_by_the_words_that_name_them(tmp_path, name):
+def test_bands_of_one_asset_are_found_by_their_descriptions(tmp_path, name):
     numbers = np.stack([np.full((2, 2), 50, np.uint8), np.full((2, 2), 150, np.uint8)])
     path = item_with(tmp_path, {"image": numbers}, fields={"eo:bands": [{"name": "Red"}, {"name": name}]})
     assert [read(path, wanted)[0, 0] for wanted in ("red", "nir")] == [50, 150]
@@ -113,7 +113,7 @@ def test_bands_of_one_asset_are_found_by_the_words_that_name_them(tmp_path, name
         ("SCL", [], [[4, 8], [255, 0]], [[CLEAR, FLAGGED], [UNKNOWN, UNKNOWN]]),
     ],
 )
-def test_what_the_file_of_a_mask_calls_nodata_is_unknown(tmp_path, key, roles, numbers, expected):
+def test_nodata_in_the_file_of_a_mask_means_unknown(tmp_path, key, roles, numbers, expected):
     write_raster(tmp_path / "red.tif", np.ones((2, 2), np.float32))
     write_raster(tmp_path / "mask.tif", np.array(numbers, np.uint8), nodata=255)
     assets = {"red": {"href": "red.tif"}, key: {"href": "mask.tif", "roles": roles}}
@@ -122,7 +122,7 @@ def test_what_the_file_of_a_mask_calls_nodata_is_unknown(tmp_path, key, roles, n
     assert codes_of(found, ["cloud"], tmp_path).tolist() == expected
 
 
-def test_a_mask_whose_file_calls_its_class_0_nodata_still_has_it(tmp_path):
+def test_a_mask_keeps_class_0_although_its_file_declares_it_nodata(tmp_path):
     write_raster(tmp_path / "red.tif", np.ones((2, 2), np.float32))
     write_raster(tmp_path / "mask.tif", np.array([[0, 1], [0, 0]], np.uint8), nodata=0)
     assets = {"red": {"href": "red.tif"}, "clouds": {"href": "mask.tif", "roles": ["cloud"]}}
@@ -131,7 +131,7 @@ def test_a_mask_whose_file_calls_its_class_0_nodata_still_has_it(tmp_path):
     assert codes_of(found, ["cloud"], tmp_path).tolist() == [[CLEAR, FLAGGED], [CLEAR, CLEAR]]
 
 
-def test_bands_of_the_same_name_are_distinguished_by_their_assets(tmp_path):
+def test_assets_distinguish_bands_of_the_same_name(tmp_path):
     described = {"eo:bands": [{"name": "red", "common_name": "red"}]}
     ones = np.ones((2, 2), np.float32)
     path = item_with(tmp_path, {"toa": ones, "boa": ones}, fields=described)
@@ -139,7 +139,7 @@ def test_bands_of_the_same_name_are_distinguished_by_their_assets(tmp_path):
         read(path, "red")
 
 
-def test_an_item_without_bands_says_so(tmp_path):
+def test_reports_an_item_without_bands(tmp_path):
     path = write_item(tmp_path, "x", {"metadata": {"href": "a.xml", "type": "application/xml"}})
     with pytest.raises(RequestError, match="the product needs red, and x has no assets with bands"):
         found_in(path, ["red"])
@@ -159,7 +159,7 @@ def test_an_item_without_bands_says_so(tmp_path):
         ),
     ],
 )
-def test_an_alternative_that_needs_a_login_is_not_used(tmp_path, alternatives, expected):
+def test_does_not_use_an_alternate_asset_that_needs_a_login(tmp_path, alternatives, expected):
     asset = {"href": "s3://eodata/B04.tif", "auth:refs": ["s3"], "alternate": alternatives}
     path = write_item(tmp_path, "x", {"red": asset})
     [item] = read_items(str(path), "spec", Client(own_machine(tmp_path)))

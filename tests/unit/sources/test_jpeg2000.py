@@ -1,4 +1,4 @@
-"""JPEG 2000 from servers: by ranges where the file says where its tiles are, else copied once, within a bound."""
+"""Remote JPEG 2000 files: read by ranges if the header lists the tiles, otherwise copied once within a limit."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -24,11 +24,11 @@ VALUES = noise(SIDE, SIDE, 7)
 
 
 def copies(scratch: Path) -> int:
-    """How many copies there are; they have no names, so that they are gone with their process."""
+    """How many copies exist; they have no names, so the system deletes them when their process ends."""
     assert not list(scratch.iterdir())
     found = set()
     for handle in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # a connection that was closed meanwhile
+        with suppress(FileNotFoundError):  # a descriptor that was closed meanwhile
             if str(handle.readlink()).startswith(str(scratch)):
                 found.add(handle.stat().st_ino)
     return len(found)
@@ -48,7 +48,7 @@ def grid(column: int, row: int, width: int, height: int) -> Grid:
 
 @contextmanager
 def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where copies are made."""
+    """The folder for copies."""
     place = folder / "scratch"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
@@ -56,7 +56,7 @@ def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("codec", ["JP2", "J2K"])
-def test_tlm_markers_say_where_the_tiles_are(tmp_path, codec):
+def test_finds_tiles_by_tlm_markers(tmp_path, codec):
     content = write(tmp_path / "a", TLM="YES", CODEC=codec).read_bytes()
     found = Codestream.of(reader(content))
     assert found is not None
@@ -71,25 +71,25 @@ def test_tlm_markers_say_where_the_tiles_are(tmp_path, codec):
     ]
 
 
-def test_without_them_nobody_knows(tmp_path):
+def test_cannot_find_tiles_without_tlm_markers(tmp_path):
     found = Codestream.of(reader(write(tmp_path / "a").read_bytes()))
     assert found is not None
     assert not found.indexed
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n", bytes(100)])
-def test_what_is_no_jpeg_2000_or_cut_off_has_no_codestream(content):
+def test_truncated_and_other_files_have_no_codestream(content):
     assert Codestream.of(reader(content)) is None
 
 
-def test_a_damaged_header_never_raises(tmp_path):
+def test_a_damaged_header_raises_no_exception(tmp_path):
     content = write(tmp_path / "a", TLM="YES").read_bytes()[:400]
     for place in range(400):
         for byte in (0, 1, 255):
             Codestream.of(reader(content[:place] + bytes([byte]) + content[place + 1 :]))
 
 
-def test_with_tlm_only_the_tiles_that_are_needed_are_read(tmp_path, monkeypatch):
+def test_reads_only_the_required_tiles_with_tlm(tmp_path, monkeypatch):
     path, asked = write(tmp_path / "served" / "a.jp2", TLM="YES"), Asked()
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
         gate, href = pod(address), f"http://{address}/a.jp2"
@@ -106,7 +106,7 @@ def test_with_tlm_only_the_tiles_that_are_needed_are_read(tmp_path, monkeypatch)
     assert asked.bytes < path.stat().st_size / 2
 
 
-def test_without_tlm_the_file_is_copied_once_and_the_copy_is_gone_in_the_end(tmp_path, monkeypatch):
+def test_copies_the_file_once_without_tlm_and_deletes_the_copy(tmp_path, monkeypatch):
     path, asked = write(tmp_path / "served" / "a.jp2"), Asked()
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
         gate, href = pod(address), f"http://{address}/a.jp2"
@@ -124,7 +124,7 @@ def test_without_tlm_the_file_is_copied_once_and_the_copy_is_gone_in_the_end(tmp
     assert asked.bytes <= path.stat().st_size + 2**16
 
 
-def test_the_disk_has_a_bound(tmp_path, monkeypatch):
+def test_limits_disk_space(tmp_path, monkeypatch):
     size = write(tmp_path / "served" / "a.jp2").stat().st_size
     for name in "bc":
         (tmp_path / "served" / f"{name}.jp2").write_bytes((tmp_path / "served" / "a.jp2").read_bytes())
@@ -141,7 +141,7 @@ def test_the_disk_has_a_bound(tmp_path, monkeypatch):
         assert copies(scratch) == 0
 
 
-def test_a_copy_that_is_no_image_is_closed_too(tmp_path, monkeypatch):
+def test_closes_a_copy_that_is_not_an_image(tmp_path, monkeypatch):
     path = write(tmp_path / "served" / "a.jp2")
     path.write_bytes(path.read_bytes().replace(b"\xff\x52", b"\xff\x00", 1))
     with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent) as address:
@@ -151,7 +151,7 @@ def test_a_copy_that_is_no_image_is_closed_too(tmp_path, monkeypatch):
         assert copies(scratch) == 0
 
 
-def test_a_full_disk_is_a_passing_fault(tmp_path, monkeypatch):
+def test_a_full_disk_is_a_temporary_fault(tmp_path, monkeypatch):
     path = write(tmp_path / "served" / "a.jp2")
     monkeypatch.setattr(gdal_opening, "TemporaryFile", lambda prefix: Path("/dev/full").open("wb"))  # noqa: SIM115
     with serving(path.parent) as address, closing(OpenSources(pod(address))) as sources:

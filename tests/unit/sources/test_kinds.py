@@ -15,18 +15,18 @@ EXAMPLES = {
 }
 
 
-def test_the_table_of_kinds_has_each_field_of_a_source_that_describes_scenes():
+def test_the_table_of_kinds_contains_every_scene_field_of_a_source():
     assert {kind.field for kind in SOURCE_KINDS} == set(Source.model_fields) - {"on_unreadable"}
     assert {kind.key for kind in SOURCE_KINDS} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("kind", SOURCE_KINDS, ids=lambda kind: kind.key)
-def test_each_kind_is_read_by_a_class_in_the_module_of_its_name(kind: SourceKind):
+def test_each_kind_has_a_class_in_the_module_of_its_name(kind: SourceKind):
     source = Source.model_validate({kind.key: EXAMPLES[kind.key]})
     found = source_of(source, own_machine(Path()))
     assert (source.kind, kind_among({kind.key, "onUnreadable"})) == (kind, kind)
     assert type(found).__module__ == f"mosaic_worker.sources.kinds.{kind.field}"
 
 
-def test_a_source_of_another_version_has_no_known_kind():
+def test_a_source_of_a_newer_version_has_an_unknown_kind():
     assert kind_among({"onUnreadable", "later"}) is None

@@ -1,4 +1,4 @@
-"""No data: whatever the file, the Item or the request call so, at every resampling; compared with GDAL's own warp."""
+"""No data, as declared by the file, the Item or the request, with every kernel; compared with GDAL's own warper."""
 
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +32,7 @@ FLOAT_MIN = float(np.finfo(np.float32).min)
 HOLES = np.zeros((SIDE, SIDE), bool)
 HOLES[5:12, 20:33] = True
 HOLES[30, 7] = HOLES[31, 9] = HOLES[20:24, 40:44] = True
-"""Where the images have no data: blocks, single pixels, and all of a pixel of the coarser grid."""
+"""Where the images have no data: blocks, single pixels, and a whole pixel of the coarser grid."""
 
 
 def band_of(path: Path, nodata: float | None = None, band: int = 1) -> Band:
@@ -48,7 +48,7 @@ def read(path: Path, grid: Grid, kernel: Any = None, nodata: float | None = None
 
 
 def warped(values: NDArray[Any], holes: NDArray[np.bool_], kernel: str) -> tuple[Grid, NDArray[np.float32]]:
-    """What GDAL's warper makes of the values without the holes; averages by numpy."""
+    """The values without the holes, resampled by GDAL's warper; averages by numpy."""
     source = np.where(holes, np.nan, values.astype(np.float32)).astype(np.float32)
     if kernel == "average":
         with np.errstate(all="ignore"):
@@ -64,7 +64,7 @@ def warped(values: NDArray[Any], holes: NDArray[np.bool_], kernel: str) -> tuple
 
 
 def assert_holes(path: Path, values: NDArray[Any], holes: NDArray[np.bool_], nodata: float | None = None) -> None:
-    """That a file has these values, and none in the holes, copied and by every kernel."""
+    """Check that a band has these values, and none in the holes, when it is copied and with every kernel."""
     copied = read(path, IMAGE, nodata=nodata)
     assert np.array_equal(copied, np.where(holes, np.nan, values.astype(np.float32)), equal_nan=True)
     for kernel in KERNELS:
@@ -80,14 +80,14 @@ def with_holes(values: NDArray[Any], number: float) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("stated", [np.inf, -np.inf, np.nan, -9999, 0.5, 70_000, 1e300, 0, None])
-def test_a_number_that_the_type_cannot_hold_does_not_disable_the_files_own(tmp_path: Path, stated: float | None):
+def test_a_number_outside_the_data_type_does_not_disable_the_files_own_nodata(tmp_path: Path, stated: float | None):
     values = noise(SIDE, SIDE)
     path = write_raster(tmp_path / "a.tif", with_holes(values, 0), nodata=0)
     assert band_of(path, stated).nodata == (0,)
     assert_holes(path, values, HOLES, stated)
 
 
-def test_what_either_the_request_or_the_file_calls_no_data_is_no_data(tmp_path: Path):
+def test_nodata_of_the_request_and_of_the_file_both_apply(tmp_path: Path):
     values = with_holes(noise(SIDE, SIDE), 0)
     values[40:43, :5] = 65535
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
@@ -95,7 +95,7 @@ def test_what_either_the_request_or_the_file_calls_no_data_is_no_data(tmp_path: 
     assert_holes(path, values, HOLES | (values == 65535), 65535)
 
 
-def test_a_number_beside_an_image_replaces_the_images_own_only_if_the_type_can_hold_it(tmp_path: Path):
+def test_a_number_in_a_sidecar_replaces_the_images_own_only_if_it_fits_the_data_type(tmp_path: Path):
     path = write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
     beside = path.with_name("a.tif.aux.xml")
     for stated, found in (("7", (7,)), ("-9999", (0,)), ("inf", (0,))):
@@ -105,7 +105,7 @@ def test_a_number_beside_an_image_replaces_the_images_own_only_if_the_type_can_h
         assert band_of(path).nodata == found
 
 
-def test_each_band_has_its_own_number(tmp_path: Path):
+def test_each_band_has_its_own_nodata_number(tmp_path: Path):
     both = np.stack([with_holes(noise(SIDE, SIDE), 7), with_holes(noise(SIDE, SIDE, 1), 9)])
     path = write_raster(tmp_path / "a.tif", both)
     numbers = "".join(
@@ -117,8 +117,8 @@ def test_each_band_has_its_own_number(tmp_path: Path):
         assert np.array_equal(np.isnan(read(path, IMAGE, band=band)), both[band - 1] == number)
 
 
-def test_one_colour_of_all_bands_is_no_data(tmp_path: Path):
-    """GDAL's NODATA_VALUES: a pixel has no data where all bands have their number."""
+def test_a_colour_can_mean_no_data(tmp_path: Path):
+    """GDAL's NODATA_VALUES: a pixel has no data if each band has its nodata number."""
     colours = np.stack([with_holes(noise(SIDE, SIDE, seed, 0, 3), number) for seed, number in enumerate((0, 1, 2))])
     path = write_raster(tmp_path / "a.tif", colours.astype(np.uint8), photometric="RGB")
     with rasterio.open(path, "r+") as dataset:
@@ -151,7 +151,9 @@ def test_one_colour_of_all_bands_is_no_data(tmp_path: Path):
         ("uint64", 18446744073709551615, 18446744073709551615),
     ],
 )
-def test_a_stated_number_is_found_in_its_type(tmp_path: Path, dtype: str, stored: float, stated: float):
+def test_compares_a_declared_number_in_the_data_type_of_the_file(
+    tmp_path: Path, dtype: str, stored: float, stated: float
+):
     values = np.arange(SIDE * SIDE, dtype=np.float64).reshape(SIDE, SIDE) % 100 + 1
     numbers = with_holes(values.astype(dtype), stored)
     path = write_raster(tmp_path / "a.tif", numbers)
@@ -159,14 +161,14 @@ def test_a_stated_number_is_found_in_its_type(tmp_path: Path, dtype: str, stored
     assert not np.isnan(read(path, IMAGE, nodata=50.5)).any() or abs(stored) > 3.4028235e38
 
 
-def test_a_neighbour_of_a_large_integer_is_no_hole(tmp_path: Path):
+def test_a_neighbour_of_a_large_nodata_integer_is_valid(tmp_path: Path):
     values = np.array([[2**53 + 1, 2**53, 2**53 - 1]], np.int64)
     path = write_raster(tmp_path / "a.tif", values)
     found = read(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 3, 1), nodata=2.0**53)
     assert np.isnan(found).tolist() == [[False, True, False]]
 
 
-def test_numbers_are_held_as_their_type_holds_them():
+def test_numbers_are_rounded_to_their_data_type():
     assert held(18446744073709551615.0, "uint64") == 2**64 - 1
     assert held(9223372036854775807.0, "int64") == 2**63 - 1
     assert held(-1.0, "uint8") is held(256.0, "uint8") is held(None, "uint8") is None
@@ -223,14 +225,14 @@ def test_alpha_hides_pixels_of_any_number_of_bands(tmp_path: Path, count: int, d
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_alpha_and_a_nodata_number_both_count(tmp_path: Path, count: int):
+def test_alpha_and_a_nodata_number_both_apply(tmp_path: Path, count: int):
     values = noise(SIDE, SIDE, high=200).astype(np.uint8)
     values[2:4, 2:9] = 255
     path = with_alpha(tmp_path / "a.tif", np.stack([values] * count), np.where(HOLES, 0, 254), nodata=255)
     assert_holes(path, values, HOLES | (values == 255))
 
 
-def test_alpha_that_is_partly_transparent_hides_nothing(tmp_path: Path):
+def test_partly_transparent_pixels_are_valid(tmp_path: Path):
     values = noise(SIDE, SIDE, high=200).astype(np.uint8)
     alpha = np.where(HOLES, 0, np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 254 + 1)
     assert_holes(with_alpha(tmp_path / "a.tif", np.stack([values] * 4), alpha), values, HOLES)
@@ -249,7 +251,7 @@ def test_alpha_of_other_formats(tmp_path: Path, driver: str):
     assert np.array_equal(np.isnan(read(path, IMAGE)), HOLES)
 
 
-def test_a_mask_in_the_file_and_a_nodata_number_both_count(tmp_path: Path):
+def test_an_internal_mask_and_a_nodata_number_both_apply(tmp_path: Path):
     values = noise(SIDE, SIDE)
     values[2:4, 2:9] = 0
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
@@ -258,7 +260,7 @@ def test_a_mask_in_the_file_and_a_nodata_number_both_count(tmp_path: Path):
     assert_holes(path, values, HOLES | (values == 0))
 
 
-def test_averages_with_colours_of_hidden_pixels_are_not_read(tmp_path: Path):
+def test_does_not_read_averages_that_contain_hidden_pixels(tmp_path: Path):
     values = np.where(HOLES, 10_000, noise(SIDE, SIDE, high=5000)).astype(np.uint16)
     for count, nodata in ((1, None), (3, None), (4, None), (4, 0)):
         alpha = np.where(HOLES, 0, 65535)
@@ -271,16 +273,14 @@ def test_averages_with_colours_of_hidden_pixels_are_not_read(tmp_path: Path):
 
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999])
 @pytest.mark.parametrize("number", [np.inf, np.nan])
-def test_averages_that_an_infinite_number_spread_into_are_computed_again(
-    tmp_path: Path, nodata: float | None, number: float
-):
+def test_computes_averages_that_contain_an_infinite_number_again(tmp_path: Path, nodata: float | None, number: float):
     values = noise(SIDE, SIDE).astype(np.float32)
     path = write_raster(tmp_path / "a.tif", with_holes(values, number), nodata=nodata, tiled=True, blockxsize=16)
     with rasterio.open(path, "r+") as dataset:
         dataset.build_overviews([2], Resampling.average)
     assert len(band_of(path).overviews) == 1
     expected = warped(values, HOLES, "average")[1]
-    if np.isnan(number) and nodata is not None and np.isnan(nodata):  # GDAL left NaN out of the overview's averages
+    if np.isnan(number) and nodata is not None and np.isnan(nodata):  # GDAL omits NaN from the averages of the overview
         found = read(path, COARSER, "average")
         assert np.array_equal(np.isnan(found), np.isnan(expected))
     else:
@@ -293,7 +293,7 @@ def test_averages_that_an_infinite_number_spread_into_are_computed_again(
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128", "complex_int16"])
-def test_complex_numbers_are_refused_with_a_sentence(tmp_path: Path, dtype: str):
+def test_refuses_complex_numbers(tmp_path: Path, dtype: str):
     path = tmp_path / "a.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=8, height=8, count=1, dtype=dtype, crs=IMAGE.crs, transform=IMAGE.transform
@@ -303,7 +303,7 @@ def test_complex_numbers_are_refused_with_a_sentence(tmp_path: Path, dtype: str)
         band_of(path)
 
 
-def test_half_floats_are_read(tmp_path: Path):
+def test_reads_half_precision_floats(tmp_path: Path):
     values = np.linspace(0, 1, SIDE * SIDE, dtype=np.float16).reshape(SIDE, SIDE).astype(np.float32)
     path = write_raster(tmp_path / "a.tif", with_holes(values, 60000), nodata=60000, NBITS=16)
     assert_holes(path, values, HOLES)

@@ -1,4 +1,4 @@
-"""Which Items are the same observation, and which of them counts."""
+"""Which Items are the same observation, and which one of them is used."""
 
 from itertools import permutations
 from pathlib import Path
@@ -16,7 +16,7 @@ STRIP = "S2A_OPER_MSI_L2A_DS_{station}_{made}_S{start}_N{baseline}"
 
 
 def kept(*documents: dict[str, Any]) -> list[str]:
-    """The ids of the Items that count, whatever the order in which they are found."""
+    """The ids of the Items that are kept, whatever their order."""
     client = Client(own_machine(Path()))
     found = set()
     for order in permutations(documents):
@@ -60,7 +60,7 @@ def named(name: str, **properties: Any) -> dict[str, Any]:
         ("MOD09A1.A2022001.h10v04.061.2022010033521", ["MOD09A1.A2022001.h10v04.006.2023010033521"]),
     ],
 )
-def test_the_newest_processing_of_a_granule_counts(newest: str, older: list[str]):
+def test_keeps_the_newest_processing_of_a_granule(newest: str, older: list[str]):
     assert kept(*map(named, [newest, *older])) == [newest]
 
 
@@ -79,17 +79,17 @@ def test_the_newest_processing_of_a_granule_counts(newest: str, older: list[str]
         ["mosaic-1", "mosaic-2"],
     ],
 )
-def test_other_satellites_cells_levels_and_orbits_stay(names: list[str]):
+def test_keeps_other_satellites_cells_levels_and_orbits(names: list[str]):
     assert kept(*map(named, names)) == sorted(names)
 
 
-def test_two_orbits_of_a_day_over_one_cell_stay():
+def test_keeps_two_orbits_of_a_day_over_one_cell():
     first, second = "S2A_33XWJ_20220101_0_L2A", "S2A_33XWJ_20220101_1_L2A"
     assert kept(named(first), named(second, taken="2022-01-01T20:53:20Z")) == [first, second]
 
 
-def test_two_parts_of_a_datatake_that_came_down_at_two_stations_stay():
-    """Each holds another part of the cell; of each the newer processing counts."""
+def test_keeps_two_parts_of_a_datatake_from_two_ground_stations():
+    """Each contains another part of the cell; the newer processing of each part is kept."""
     parts = {}
     for name, station, start, baseline in (
         ("a", "VGS4", "20220101T191232", "03.01"),
@@ -108,7 +108,7 @@ def outline(west: float, east: float) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def test_without_datastrips_footprints_distinguish_the_parts_of_a_datatake():
+def test_footprints_distinguish_parts_of_a_datatake_without_datastrips():
     first, second = "S2A_10UDV_20220101_0_L2A", "S2A_10UDV_20220101_1_L2A"
     west, east, whole = outline(14, 14.6), outline(14.5, 15), outline(14, 15)
     assert kept(named(first, geometry=west), named(second, geometry=east)) == [first, second]
@@ -144,19 +144,19 @@ def test_without_datastrips_footprints_distinguish_the_parts_of_a_datatake():
         {"mgrs:utm_zone": 4, "mgrs:latitude_band": "Q", "mgrs:grid_square": "FJ"},
     ],
 )
-def test_granule_and_processing_come_from_properties(
+def test_reads_granule_and_processing_from_properties(
     older: dict[str, str], newer: dict[str, str], cell: dict[str, Any]
 ):
     datatake = {"s2:datatake_id": "GS2A_20220101T190811_034100_N03.01"}
     assert kept(named("old", **datatake, **cell, **older), named("new", **datatake, **cell, **newer)) == ["new"]
 
 
-def test_items_of_two_collections_stay():
+def test_keeps_items_of_two_collections():
     one = named("S2A_10UDV_20220101_0_L2A")
     other = named("S2A_10UDV_20220101_1_L2A") | {"collection": "d"}
     assert kept(one, other) == [one["id"], other["id"]]
 
 
-def test_invalid_properties_are_ignored():
+def test_ignores_invalid_properties():
     odd = {"s2:datatake_id": 5, "grid:code": ["x"], "processing:datetime": "soon", "created": {}, "s2:mgrs_tile": None}
     assert kept(named("a", **odd), named("b", **odd)) == ["a", "b"]

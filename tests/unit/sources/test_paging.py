@@ -1,4 +1,4 @@
-"""The pages of a search: each Item once, and always an end."""
+"""Pages of a search: each Item is returned once, and the search always ends."""
 
 from itertools import count, islice
 
@@ -16,7 +16,7 @@ def ids(pages: Pages) -> list[str]:
     return [document["id"] for document in pages]
 
 
-def test_each_item_comes_once():
+def test_returns_each_item_once():
     pages = Pages([page("a", "b"), page("b", "c", "c"), page("d")], "x")
     assert ids(pages) == ["a", "b", "c", "d"]
     assert pages.repeated == 2
@@ -27,7 +27,7 @@ def test_items_of_two_collections_may_share_an_id():
     assert len(ids(pages)) == 3
 
 
-def test_a_page_that_brings_nothing_new_is_the_last():
+def test_a_page_without_new_items_is_the_last():
     asked = []
 
     def looping():
@@ -39,19 +39,19 @@ def test_a_page_that_brings_nothing_new_is_the_last():
     assert asked == [0, 1, 2]
 
 
-def test_pages_without_an_end_are_refused():
+def test_refuses_endless_pages():
     endless = (page(str(number)) for number in count())
     with pytest.raises(RequestError, match="x finds are on more than 1,000 pages; narrow the dates or the area"):
         ids(Pages(endless, "x"))
 
 
-def test_more_items_than_may_be_looked_at_are_refused():
+def test_refuses_too_many_items():
     endless = (page(*map(str, range(1000 * number, 1000 * number + 1000))) for number in count())
     with pytest.raises(RequestError, match="more than 10,000"):
         ids(Pages(endless, "x"))
 
 
-def test_items_that_are_larger_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_refuses_items_that_do_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pages, "MOST_BYTES", 2**20)
     large = {"features": [{"id": str(number), "x": "y" * 2**16} for number in range(17)]}
     assert len(list(islice(Pages([large | {"features": large["features"][:15]}], "x"), 20))) == 15
@@ -60,6 +60,6 @@ def test_items_that_are_larger_than_memory_are_refused(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("features", [None, {}, "abc", [1], ["abc"]])
-def test_other_answers_than_pages_are_errors_of_the_api(features: object):
+def test_reports_invalid_pages_as_errors_of_the_api(features: object):
     with pytest.raises(ValueError, match="its features"):
         ids(Pages([{"features": features}], "x"))

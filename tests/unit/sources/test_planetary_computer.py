@@ -1,4 +1,4 @@
-"""Tokens of the Planetary Computer: one for all files of a container, asked for when it is needed."""
+"""Tokens of the Planetary Computer: one for all files of a container, requested when it is needed."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ HREF = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/10/U/DC/B04.ti
 
 @pytest.fixture
 def tokens(tmp_path: Path):
-    """Gives out tokens; call it to change the one that is given."""
+    """A server of tokens; call it to change the token."""
     folder = tmp_path / "sentinel2l2a01"
     folder.mkdir()
     asked = Asked()
@@ -52,7 +52,7 @@ def test_a_token_that_expires_soon_is_renewed(tokens):
     assert len(asked.requests) == 2
 
 
-def test_files_elsewhere_need_no_token(tokens):
+def test_other_files_need_no_token(tokens):
     _, asked, address = tokens
     signer = planetary_computer_signer(pod(address), f"http://{address}")
     assert signer.sign("https://example.org/a.tif") == "https://example.org/a.tif"

@@ -1,4 +1,4 @@
-"""Files at servers, read in ranges: the right bytes, few requests, each page once, and no change unseen."""
+"""Remote files, read in ranges: correct bytes, few requests, each page once, and changes are noticed."""
 
 import os
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator
         files.close()
 
 
-def test_any_range_is_what_the_file_holds_there(tmp_path):
+def test_any_range_equals_the_bytes_of_the_file(tmp_path):
     rng = np.random.default_rng(1)
     with served(tmp_path) as (file, _):
         assert file.size == len(CONTENT)
@@ -61,14 +61,14 @@ def test_sequential_reads_are_read_ahead(tmp_path):
     assert asked.bytes == len(CONTENT)
 
 
-def test_a_read_here_and_there_takes_no_more_than_its_pages(tmp_path):
+def test_scattered_reads_fetch_only_their_pages(tmp_path):
     with served(tmp_path) as (file, asked):
         for start in (2_000_000, 1_000_000, 1_500_000):
             file.read(start, 10)
     assert asked.bytes == HEAD + 3 * PAGE
 
 
-def test_ranges_are_fetched_together_and_later_reads_make_no_request(tmp_path):
+def test_fetches_ranges_together_and_later_reads_make_no_request(tmp_path):
     with served(tmp_path) as (file, asked):
         near = [(500_000, 600_000), (600_000 + GAP // 2, 700_000)]
         far = [(1_500_000, 1_500_010), (2_500_000, 2_600_000)]
@@ -80,7 +80,7 @@ def test_ranges_are_fetched_together_and_later_reads_make_no_request(tmp_path):
         assert len(asked.requests) == 1 + 1 + 2
 
 
-def test_large_ranges_are_divided(tmp_path):
+def test_divides_large_ranges(tmp_path):
     content = CONTENT * 6
     with served(tmp_path, content) as (file, asked):
         assert file.size
@@ -89,7 +89,7 @@ def test_large_ranges_are_divided(tmp_path):
     assert len(asked.requests) == 1 + -(-(len(content) - HEAD) // LARGEST_RANGE)
 
 
-def test_an_expected_range_is_fetched_once_and_reads_wait_for_it(tmp_path):
+def test_fetches_an_expected_range_once_and_reads_wait_for_it(tmp_path):
     with served(tmp_path, delay=0.05) as (file, asked):
         assert file.size
         file.prefetch([(1_000_000, 1_400_000)])
@@ -99,7 +99,7 @@ def test_an_expected_range_is_fetched_once_and_reads_wait_for_it(tmp_path):
     assert len(asked.requests) == 2
 
 
-def test_memory_has_a_bound(tmp_path, monkeypatch):
+def test_limits_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(remote_files, "MEMORY", 10 * PAGE)
     with served(tmp_path) as (file, asked):
         assert file.size
@@ -111,7 +111,7 @@ def test_memory_has_a_bound(tmp_path, monkeypatch):
         assert file.read(0, 30 * PAGE) == CONTENT[: 30 * PAGE]
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_read_on(tmp_path):
+def test_stops_reading_a_file_that_changes(tmp_path):
     with served(tmp_path) as (file, _):
         assert file.read(0, 10)
         (tmp_path / "a").write_bytes(CONTENT[::-1])
@@ -120,7 +120,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_read_on(tmp_path):
             file.read(1_000_000, 10)
 
 
-def test_a_range_that_could_not_be_read_ahead_is_requested_again(tmp_path):
+def test_requests_a_range_again_after_reading_ahead_failed(tmp_path):
     with served(tmp_path) as (file, _):
         assert file.size
         (tmp_path / "a").rename(tmp_path / "b")
@@ -131,7 +131,7 @@ def test_a_range_that_could_not_be_read_ahead_is_requested_again(tmp_path):
         assert file.read(1_000_000, 10) == CONTENT[1_000_000:1_000_010]
 
 
-def test_a_file_is_saved_whole(tmp_path):
+def test_saves_a_complete_file(tmp_path):
     content = CONTENT * 6
     with served(tmp_path, content) as (file, asked):
         with (tmp_path / "copy").open("wb") as target:

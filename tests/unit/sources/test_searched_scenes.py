@@ -1,4 +1,4 @@
-"""Scenes that a search finds: none is left out because of what its Item draws, and each observation counts once."""
+"""Scenes from a search: none is omitted because of the footprint in its Item, and each observation is used once."""
 
 import os
 import time
@@ -23,7 +23,7 @@ from support.scenes.small_catalogue import SEARCH, catalogue, item, spec
 SIDE = 120
 LEFT, TOP = 500_000, 5_000_000
 INSIDE = (LEFT + 205, TOP - 905, LEFT + 995, TOP - 205)
-"""Well within a raster of SIDE pixels of 10 m."""
+"""Metres; well within a raster of SIDE pixels of 10 m."""
 
 
 def degrees(bounds: tuple[float, float, float, float], crs: str = "EPSG:32633") -> list[float]:
@@ -51,7 +51,7 @@ DRAWN = {
 
 
 def values_on(made: Any, numbers: np.ndarray) -> np.ndarray:
-    """Numbers of a raster of SIDE pixels as values on a mosaic's grid; NaN for 0."""
+    """Values of a raster of SIDE pixels on a mosaic's grid; 0 becomes NaN."""
     with made.open() as dataset:
         column, row = (round(place) for place in ~dataset.transform @ (LEFT, TOP))
         height, width = dataset.shape
@@ -60,7 +60,7 @@ def values_on(made: Any, numbers: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("geometry", DRAWN.values(), ids=DRAWN)
-def test_an_older_scene_fills_what_the_newer_one_lacks_whatever_the_items_draw(tmp_path: Path, geometry: Any):
+def test_an_older_scene_fills_gaps_of_a_newer_one_whatever_their_footprints(tmp_path: Path, geometry: Any):
     newer, older = noise(SIDE, SIDE, 1), noise(SIDE, SIDE, 2)
     newer[:, SIDE // 2 :] = 0
     newer[40, 40] = 0
@@ -76,7 +76,7 @@ def test_an_older_scene_fills_what_the_newer_one_lacks_whatever_the_items_draw(t
     assert same(made.values(), values_on(made, np.where(newer == 0, older, newer)))
 
 
-def test_a_scene_whose_file_is_elsewhere_is_left_out_of_scenes_and_grid(tmp_path: Path):
+def test_a_scene_whose_file_is_elsewhere_affects_neither_scenes_nor_grid(tmp_path: Path):
     numbers = noise(SIDE, SIDE)
     write_raster(tmp_path / "here.tif", numbers, nodata=0)
     write_raster(tmp_path / "there.tif", noise(20, 20), left=LEFT + 90_003, resolution=60, nodata=0)
@@ -88,7 +88,7 @@ def test_a_scene_whose_file_is_elsewhere_is_left_out_of_scenes_and_grid(tmp_path
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_an_older_scene_fills_in_for_a_newer_one_that_is_unreadable_and_skipped(tmp_path: Path, damaged: bool):
+def test_an_older_scene_replaces_an_unreadable_newer_one_that_is_skipped(tmp_path: Path, damaged: bool):
     older = noise(SIDE, SIDE, 2)
     write_raster(tmp_path / "old.tif", older, nodata=0)
     if damaged:
@@ -109,7 +109,7 @@ def test_an_older_scene_fills_in_for_a_newer_one_that_is_unreadable_and_skipped(
     assert [each["id"] for each in made.item["properties"]["mosaic:unreadable"]] == ["new"]
 
 
-def test_scenes_that_are_all_elsewhere_are_refused(tmp_path: Path):
+def test_refuses_a_search_whose_scenes_are_all_elsewhere(tmp_path: Path):
     write_raster(tmp_path / "there.tif", noise(20, 20), left=LEFT + 90_000, nodata=0)
     with (
         catalogue(tmp_path, [[item("there", "there.tif", geometry=SQUARE)]]) as (url, _),
@@ -119,8 +119,8 @@ def test_scenes_that_are_all_elsewhere_are_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("geometry", [ring(-179.9, -17.2, 179.9, -16.8), ring(-180, -90, 180, 90), None])
-def test_scenes_beside_the_antimeridian_are_found_by_their_files(tmp_path: Path, geometry: Any):
-    """Two zones; each Item draws nearly the whole world."""
+def test_finds_scenes_near_the_antimeridian_by_their_files(tmp_path: Path, geometry: Any):
+    """Two zones; the footprint of each Item spans nearly the whole world."""
     for name, crs, left in (("west", "EPSG:32760", 815_000), ("east", "EPSG:32701", 182_000)):
         values = np.full((500, 500), 2000 if name == "west" else 5000, np.uint16)
         write_raster(tmp_path / f"{name}.tif", values, left=left, top=8_126_000, crs=crs, nodata=0)
@@ -134,7 +134,7 @@ def test_scenes_beside_the_antimeridian_are_found_by_their_files(tmp_path: Path,
     assert np.allclose(made.values(), 0.2)
 
 
-def test_no_header_is_requested_twice(tmp_path: Path):
+def test_requests_each_header_once(tmp_path: Path):
     write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
     items = []
     for number in range(30):
@@ -146,7 +146,7 @@ def test_no_header_is_requested_twice(tmp_path: Path):
     assert sorted(path for path in asked.paths if path.endswith(".tif")) == sorted(f"/{n}.tif" for n in range(30))
 
 
-def test_tiles_read_no_scene_behind_one_that_is_full(tmp_path: Path):
+def test_tiles_do_not_read_scenes_behind_a_complete_one(tmp_path: Path):
     numbers = noise(SIDE, SIDE)
     write_raster(tmp_path / "new.tif", numbers, nodata=0)
     write_raster(tmp_path / "old.tif", noise(SIDE, SIDE, 1), nodata=0)
@@ -157,7 +157,7 @@ def test_tiles_read_no_scene_behind_one_that_is_full(tmp_path: Path):
     assert asked.paths.count("/old.tif") == 1  # its header
 
 
-def test_a_scene_beside_a_hole_is_not_read(tmp_path: Path):
+def test_does_not_read_a_scene_beside_a_hole(tmp_path: Path):
     newest, oldest = noise(SIDE, SIDE, 1), noise(SIDE, SIDE, 2)
     newest[40, 40] = 0
     write_raster(tmp_path / "newest.tif", newest, nodata=0)
@@ -172,7 +172,7 @@ def test_a_scene_beside_a_hole_is_not_read(tmp_path: Path):
     assert [scene["id"] for scene in made.item["properties"]["mosaic:scenes"]] == ["newest", "oldest"]
 
 
-def test_a_polygon_is_full_when_its_own_pixels_are(tmp_path: Path):
+def test_a_polygon_is_complete_when_all_pixels_inside_it_are_valid(tmp_path: Path):
     newer = noise(SIDE, SIDE)
     newer[:30] = 0  # outside the triangle
     write_raster(tmp_path / "new.tif", newer, nodata=0)
@@ -192,7 +192,7 @@ def plan_of(folder: Path, asked: dict[str, Any]) -> Any:
     return prepare(request_of(asked), own_machine(folder), Limits(), 1)
 
 
-def test_a_repeated_item_counts_once(tmp_path: Path):
+def test_a_repeated_item_is_used_once(tmp_path: Path):
     low, high = (np.full((SIDE, SIDE), value, np.uint16) for value in (1000, 4000))
     write_raster(tmp_path / "low.tif", low, nodata=0)
     write_raster(tmp_path / "high.tif", high, nodata=0)
@@ -203,7 +203,7 @@ def test_a_repeated_item_counts_once(tmp_path: Path):
     assert made.item["properties"]["mosaic:warnings"] == ["ignored 1 duplicate in the results of the catalogue"]
 
 
-def test_the_newest_processing_counts(tmp_path: Path):
+def test_the_newest_processing_is_used(tmp_path: Path):
     names = (
         "S2A_MSIL2A_20240701T100031_N0510_R122_T33TVL_20240701T140000",
         "S2A_MSIL2A_20240701T100031_N0511_R122_T33TVL_20250101T140000",
@@ -218,7 +218,7 @@ def test_the_newest_processing_counts(tmp_path: Path):
 
 
 @pytest.mark.parametrize("then", [0, 1])
-def test_links_that_lead_back_end_the_search(tmp_path: Path, then: int):
+def test_links_to_an_earlier_page_end_the_search(tmp_path: Path, then: int):
     write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
     pages = [[item("a", "a.tif")], [item("b", "a.tif", "2024-07-02T10:00:00Z")]]
     with catalogue(tmp_path, pages, then) as (url, asked):
@@ -229,7 +229,7 @@ def test_links_that_lead_back_end_the_search(tmp_path: Path, then: int):
 
 @contextmanager
 def zone(name: str) -> Iterator[None]:
-    """The time zone of this process meanwhile."""
+    """Set the time zone of this process temporarily."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = name
     time.tzset()
@@ -254,7 +254,7 @@ def zone(name: str) -> Iterator[None]:
         "2024-07-01",
     ],
 )
-def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path, earlier: str):
+def test_a_time_without_a_zone_is_utc_in_any_time_zone_of_the_machine(tmp_path: Path, earlier: str):
     for name, value in (("a", 2000), ("b", 5000)):
         write_raster(tmp_path / f"{name}.tif", np.full((SIDE, SIDE), value, np.uint16), nodata=0)
     items = [item("a", "a.tif", earlier), item("b", "b.tif", "2024-07-01T11:00:00Z")]
@@ -270,8 +270,8 @@ def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path, ea
 
 
 @pytest.mark.parametrize("geometry", [None, SQUARE])
-def test_the_estimate_counts_the_first_scene_at_each_place(tmp_path: Path, geometry: Any):
-    """Two scenes at one place, of which the older is only read where the newer has no data."""
+def test_the_estimate_counts_the_first_scene_at_each_position(tmp_path: Path, geometry: Any):
+    """Of two scenes at one place, the older is only read where the newer has no data."""
     ones = np.ones((4000, 4000), np.uint8)
     items = []
     for number in range(1, 3):
@@ -287,7 +287,7 @@ def test_the_estimate_counts_the_first_scene_at_each_place(tmp_path: Path, geome
     assert seconds["both", "latest"] < seconds["both", "median"]
 
 
-def test_collections_whose_links_lead_back_are_listed_once(tmp_path: Path):
+def test_collections_with_links_to_an_earlier_page_are_listed_once(tmp_path: Path):
     with (
         catalogue(tmp_path, [[]], looping_collections=True) as (url, asked),
         pytest.raises(RequestError, match=r"has no collection c; it has a$"),

@@ -1,4 +1,4 @@
-"""Files beside an image, and links: no pixels beside an image are read, and files only where the gate says so."""
+"""Sidecar files and links: no pixels of a sidecar are read, and other files only if the gate admits them."""
 
 import os
 import shutil
@@ -37,7 +37,9 @@ SECRET = 77
 
 
 def attacked(image: Path, secret: Path) -> list[Path]:
-    """Put a mask and overviews beside an image that lead to another file, and metadata that change its meaning."""
+    """Put sidecar files beside an image: a mask and overviews that refer to another file, and metadata that change its
+    meaning.
+    """
     beside = {".msk": VRT.format(side=64, secret=secret), ".ovr": VRT.format(side=32, secret=secret), ".aux.xml": PAM}
     for suffix, content in beside.items():
         image.with_name(image.name + suffix).write_text(content)
@@ -52,7 +54,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def image_in(folder: Path, kind: str) -> str:
-    """An image, by the path that is admitted."""
+    """An image, and the path that is admitted."""
     folder.mkdir(exist_ok=True)
     if kind == "jp2":
         return str(write_raster(folder / "scene.jp2", noise(64, 64), driver="JP2OpenJPEG"))
@@ -60,7 +62,7 @@ def image_in(folder: Path, kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["tif", "jp2", "zip"])
-def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kind: str):
+def test_never_reads_pixels_of_sidecar_files(tmp_path: Path, secret: Path, kind: str):
     path = Path(image_in(tmp_path / "scenes", kind))
     beside = attacked(path, secret)
     admitted = str(path)
@@ -89,7 +91,7 @@ def test_what_is_beside_an_image_is_never_read(tmp_path: Path, secret: Path, kin
     assert np.array_equal(found, expected, equal_nan=True)
 
 
-def test_statistics_beside_an_image_cause_no_note(tmp_path: Path):
+def test_statistics_in_a_sidecar_cause_no_note(tmp_path: Path):
     path = Path(image_in(tmp_path, "tif"))
     path.with_name("scene.tif.aux.xml").write_text(STATISTICS)
     with Headers(own_machine(tmp_path)) as headers:
@@ -98,8 +100,10 @@ def test_statistics_beside_an_image_cause_no_note(tmp_path: Path):
 
 
 @pytest.mark.parametrize("driver", ["GTiff", "JP2OpenJPEG", "PNG"])
-def test_metadata_beside_an_image_mean_what_they_mean_to_gdal(tmp_path: Path, driver: str):
-    """GDAL writes them: over what a GeoTIFF and a JPEG 2000 say themselves, and for a PNG, which says nothing."""
+def test_metadata_in_a_sidecar_have_the_same_meaning_as_in_gdal(tmp_path: Path, driver: str):
+    """GDAL writes sidecar metadata that override those of a GeoTIFF and a JPEG 2000, and that are the only ones of a
+    PNG.
+    """
     suffix = {"GTiff": ".tif", "JP2OpenJPEG": ".jp2", "PNG": ".png"}[driver]
     path = write_raster(tmp_path / f"scene{suffix}", noise(64, 64), driver=driver)
     pam = path.with_name(f"{path.name}.aux.xml")
@@ -134,14 +138,14 @@ def test_metadata_beside_an_image_mean_what_they_mean_to_gdal(tmp_path: Path, dr
         "<PAMDataset>" + " " * 2**20 + "</PAMDataset>",
     ],
 )
-def test_metadata_that_cannot_be_understood_are_refused_in_a_sentence(tmp_path: Path, content: str):
+def test_refuses_invalid_metadata_with_one_sentence(tmp_path: Path, content: str):
     path = Path(image_in(tmp_path, "tif"))
     path.with_name("scene.tif.aux.xml").write_text(content)
     with Headers(own_machine(tmp_path)) as headers, pytest.raises(RequestError, match=r"x: .*scene\.tif\.aux\.xml "):
         headers.read(str(path), 1, "x")
 
 
-def test_a_mask_means_the_same_here_and_at_a_server(tmp_path: Path, secret: Path):
+def test_a_mask_has_the_same_meaning_in_local_and_remote_files(tmp_path: Path, secret: Path):
     folder = tmp_path / "scenes"
     path = Path(image_in(folder, "tif"))
     mask = write_raster(folder / "mask.tif", np.zeros((64, 64), np.uint8))
@@ -170,7 +174,7 @@ def test_a_mask_means_the_same_here_and_at_a_server(tmp_path: Path, secret: Path
     assert notes[1] == ()
 
 
-def test_an_image_of_several_files_is_refused(tmp_path: Path, secret: Path, monkeypatch):
+def test_refuses_an_image_of_several_files(tmp_path: Path, secret: Path, monkeypatch):
     path = Path(image_in(tmp_path / "scenes", "tif"))
     attacked(path, secret)
     real = rasterio.open
@@ -180,7 +184,7 @@ def test_an_image_of_several_files_is_refused(tmp_path: Path, secret: Path, monk
         gdal_opening.open_gdal(str(path), "x")
 
 
-# links out of the folders
+# links that lead out of the folders
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +199,7 @@ def copied(product: Path, tmp_path: Path) -> Path:
 
 
 def moved_out(path: Path, outside: Path) -> None:
-    """Replace a file by a link to it elsewhere."""
+    """Replace a file by a link to its copy outside the folder."""
     outside.mkdir(exist_ok=True)
     shutil.move(path, outside / path.name)
     path.symlink_to(outside / path.name)
@@ -207,7 +211,7 @@ def resolved(product: Path, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["MTD_MSIL2A.xml", "*_B04_10m.jp2"])
-def test_a_link_in_a_product_leads_nowhere_outside_the_folders(copied: Path, tmp_path: Path, pattern: str):
+def test_a_link_in_a_product_cannot_lead_out_of_the_folders(copied: Path, tmp_path: Path, pattern: str):
     gate = own_folders([tmp_path / "scenes"])
     resolved(copied, gate)
     moved_out(next(copied.rglob(pattern)), tmp_path / "outside")
@@ -216,7 +220,7 @@ def test_a_link_in_a_product_leads_nowhere_outside_the_folders(copied: Path, tmp
     resolved(copied, own_machine(tmp_path))
 
 
-def test_a_product_whose_metadata_are_outside_is_reported_in_the_list(copied: Path, tmp_path: Path):
+def test_lists_a_product_whose_metadata_are_outside_the_folders_with_an_error(copied: Path, tmp_path: Path):
     moved_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
     told = scenes_below(own_folders([tmp_path / "scenes"]))
     assert told.scenes == []
@@ -224,7 +228,7 @@ def test_a_product_whose_metadata_are_outside_is_reported_in_the_list(copied: Pa
 
 
 @pytest.mark.parametrize("kind", ["image", "folder"])
-def test_a_link_that_appears_after_the_check_is_not_followed(tmp_path: Path, secret: Path, kind: str):
+def test_does_not_follow_a_link_that_appears_after_the_check(tmp_path: Path, secret: Path, kind: str):
     folder = tmp_path / "scenes" / "inner"
     folder.parent.mkdir()
     path = Path(image_in(folder, "tif"))
@@ -244,7 +248,7 @@ def test_a_link_that_appears_after_the_check_is_not_followed(tmp_path: Path, sec
         open_file(admitted, Client(gate).gate)
 
 
-def test_gdal_reads_the_file_that_was_checked_although_the_path_changes(tmp_path: Path, secret: Path, monkeypatch):
+def test_gdal_reads_the_checked_file_although_the_path_changes(tmp_path: Path, secret: Path, monkeypatch):
     path = Path(image_in(tmp_path / "scenes", "tif"))
     gate = own_folders([tmp_path / "scenes"])
     check = Gate.admit_opened
@@ -260,7 +264,7 @@ def test_gdal_reads_the_file_that_was_checked_although_the_path_changes(tmp_path
         assert np.array_equal(image.dataset.read(1), noise(64, 64))
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path):
+def test_refuses_special_files_without_waiting(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.tif")
     for path, sentence in (("pipe.tif", "is not a file"), ("", "is not a file"), ("none.tif", "there is no file")):
         with pytest.raises(RequestError, match=sentence):

@@ -1,4 +1,4 @@
-"""Scenes behind signed URLs: asked with their signatures, which are written and said nowhere."""
+"""Scenes with signed URLs: requests carry the signature, but no file and no message contains it."""
 
 import json
 import re
@@ -30,7 +30,7 @@ SECRET = "verysecret"
 
 @contextmanager
 def guarded(folder: Path, good: dict[str, bool], asked: Asked) -> Iterator[str]:
-    """A server that gives files to those with a good signature, and in /get the file that the query names."""
+    """A server that returns files to requests with a valid signature; /get returns the file that the query names."""
 
     class Handler(RangeHandler):
         def do_GET(self) -> None:
@@ -69,7 +69,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Asked, dict[str, bool]]]:
 
 
 def scene(kind: str, address: str) -> dict[str, Any]:
-    """A scene of which the signatures stand in the request, or in an Item."""
+    """A scene whose signatures are in the request or in an Item."""
     if kind == "item":
         return {"item": f"http://{address}/item.json?sig={SECRET}"}
     if kind == "query":
@@ -85,12 +85,12 @@ def spec(kind: str, address: str) -> dict[str, Any]:
 
 
 def written(folder: Path) -> str:
-    """All texts below a folder."""
+    """The text of all files below a folder."""
     return "\n".join(path.read_text() for path in folder.rglob("*.json"))
 
 
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
-def test_each_pod_signs_its_reads_and_no_signature_is_kept_or_shown(served, tmp_path, capfd, kind):
+def test_each_pod_signs_its_reads_and_neither_stores_nor_shows_a_signature(served, tmp_path, capfd, kind):
     address, _, _ = served
     request = {
         "apiVersion": API_VERSION,
@@ -111,13 +111,15 @@ def test_each_pod_signs_its_reads_and_no_signature_is_kept_or_shown(served, tmp_
     everything = written(tmp_path / "store")
     assert SECRET not in everything
     assert ('/get"' if kind == "query" else '/red.tif"') in everything
-    assert "?" not in next((tmp_path / "store").rglob("mosaic.json")).read_text()  # a query may hold unknown secrets
+    assert (
+        "?" not in next((tmp_path / "store").rglob("mosaic.json")).read_text()
+    )  # because any query may contain secrets
     shown = capfd.readouterr()
     assert SECRET not in shown.out + shown.err
 
 
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
-def test_on_one_machine_the_values_are_right_and_another_signature_is_the_same_mosaic(served, tmp_path, kind):
+def test_another_signature_gives_the_same_mosaic_on_one_machine(served, tmp_path, kind):
     address, _, good = served
     first = make(tmp_path, spec(kind, address), workers=2)
     assert np.array_equal(first.values(), RED.astype(np.float32) - NIR)
@@ -127,7 +129,7 @@ def test_on_one_machine_the_values_are_right_and_another_signature_is_the_same_m
     assert SECRET not in written(tmp_path / "store")
 
 
-def test_a_query_that_selects_the_file_tells_two_mosaics_apart(served, tmp_path):
+def test_a_query_that_selects_the_file_distinguishes_two_mosaics(served, tmp_path):
     address, _, _ = served
     one = {"source": files(scene("query", address)), "product": {"bands": ["red"]}}
     two = json.loads(json.dumps(one).replace("file=red.tif", "file=nir.tif"))
@@ -137,7 +139,7 @@ def test_a_query_that_selects_the_file_tells_two_mosaics_apart(served, tmp_path)
     assert np.array_equal(second.values(), NIR)
 
 
-def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(served, tmp_path):
+def test_uses_a_renewed_signature_of_an_item_during_a_run(served, tmp_path):
     address, asked, good = served
     request = request_of(spec("item", address))
     gate = own_machine(tmp_path)
@@ -155,7 +157,7 @@ def test_a_signature_that_an_item_renews_is_taken_up_in_the_middle_of_a_run(serv
 
 
 @pytest.mark.parametrize("kind", ["files", "query", "item"])
-def test_an_error_about_a_refused_signature_does_not_show_it(served, tmp_path, kind):
+def test_the_error_about_a_refused_signature_does_not_show_it(served, tmp_path, kind):
     address, _, good = served
     good.clear()
     with pytest.raises(Exception, match="the server answered 403 for http://") as caught:

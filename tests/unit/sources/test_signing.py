@@ -1,4 +1,4 @@
-"""Signatures: what counts as one, when it ends, and how it is renewed."""
+"""Signatures in URLs: how they are recognised, when they expire, and how they are renewed."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ SIGNED = {
 
 
 @pytest.mark.parametrize("query", SIGNED.values(), ids=SIGNED)
-def test_a_signature_comes_off_and_the_rest_of_the_query_stays(query):
+def test_removes_a_signature_and_keeps_the_rest_of_the_query(query):
     assert unsigned(f"https://h.org/a.tif?{query}") == "https://h.org/a.tif"
     assert unsigned(f"https://h.org/a.tif?file=B04&{query}&v=2#x") == "https://h.org/a.tif?file=B04&v=2"
 
@@ -32,7 +32,7 @@ def test_a_signature_comes_off_and_the_rest_of_the_query_stays(query):
 @pytest.mark.parametrize(
     "query", ["file=B04", "se=4&sp=2", "expires=never", "st=1&sr=b", "p=%2Fdata%2Fa.tif&x=+1", "B04", "a=1&a=2"]
 )
-def test_what_selects_a_file_is_no_signature(query):
+def test_a_parameter_that_selects_a_file_is_not_a_signature(query):
     assert unsigned(f"https://h.org/get?{query}") == f"https://h.org/get?{query}"
 
 
@@ -50,7 +50,7 @@ def test_what_selects_a_file_is_no_signature(query):
         ("file=B04&expires=1719792000", None),
     ],
 )
-def test_the_end_of_a_signature_is_read_from_it(query, ends):
+def test_reads_the_expiry_from_a_signature(query, ends):
     assert expiry(f"https://h.org/a.tif?{query}") == ends
 
 
@@ -59,7 +59,7 @@ def url(number: int, ends: float, name: str = "a") -> str:
 
 
 class Service:
-    """Signs for 1000 seconds."""
+    """Signs URLs for 1000 seconds."""
 
     def __init__(self) -> None:
         self.now, self.asked = 1000.0, []
@@ -72,7 +72,7 @@ class Service:
         return [url(len(self.asked), self.now + 1000), url(len(self.asked), self.now + 1000, "b")]
 
 
-def test_what_was_taken_off_is_put_on_again():
+def test_adds_a_removed_signature_again():
     signer = Signer()
     given = url(1, 5e9)
     assert signer.take(given) == "https://h.org/a.tif"
@@ -80,7 +80,7 @@ def test_what_was_taken_off_is_put_on_again():
     assert signer.sign("https://h.org/b.tif") == "https://h.org/b.tif"
 
 
-def test_a_signature_is_renewed_before_it_ends():
+def test_renews_a_signature_before_it_expires():
     service = Service()
     signer = Signer(service.ask, service.clock)
     href = signer.take(url(0, service.now + 1000))
@@ -95,7 +95,7 @@ def test_a_signature_is_renewed_before_it_ends():
     assert len(service.asked) == 2
 
 
-def test_one_that_nobody_renews_is_used_to_its_end_and_nobody_asked_twice():
+def test_uses_a_signature_that_cannot_be_renewed_until_it_expires():
     asked = []
     signer = Signer(lambda href: asked.append(href) or (), lambda: 2000.0)
     href = signer.take(url(0, 1000))

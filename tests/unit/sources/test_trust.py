@@ -1,4 +1,4 @@
-"""What a request, an Item or a server may not make a pod do: open another file, ask another host, tell a secret."""
+"""What requests, Items and servers must not make a pod do: open other files, contact other hosts, reveal secrets."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ from support.servers.range_server import Asked, serving
 
 
 def item(href: str) -> dict[str, Any]:
-    """An Item whose band red is at an href."""
+    """An Item with the given href for its band red."""
     return {
         "type": "Feature",
         "stac_version": "1.0.0",
@@ -66,7 +66,7 @@ Place = Callable[[str, Path, str], dict[str, Any]]
 
 
 def refused(href: str, place: Place, folder: Path, hosts: str = "") -> tuple[str, list[str]]:
-    """The sentence that a pod says of a reference, and what a server was asked."""
+    """The error of a pod about a reference, and the requests that the server received."""
     asked = Asked()
     folder.mkdir(exist_ok=True)
     with serving(folder, asked) as address:
@@ -80,7 +80,7 @@ def refused(href: str, place: Place, folder: Path, hosts: str = "") -> tuple[str
 
 
 NAMES = {"<VRTDataset rasterXSize='1' rasterYSize='1'/>", '{"file": 1}', "/etc/passwd", "../../etc/passwd"}
-"""In an Item at a server these are names on that server, and nothing there has them."""
+"""In a remote Item these are relative URLs of its server, which has no such files."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -149,7 +149,7 @@ def test_references_of_other_kinds_open_no_file_and_no_connection(tmp_path, href
     ],
     ids=["VRT", "WMS", "JSON"],
 )
-def test_a_file_that_names_others_is_no_image_whatever_it_is_called(tmp_path, content, name, hosts, place):
+def test_refuses_a_file_that_refers_to_others_whatever_its_name(tmp_path, content, name, hosts, place):
     served = tmp_path / "served"
     write_raster(served / "inner.tif", noise(10, 10))
     asked = Asked()
@@ -172,7 +172,7 @@ def test_gdal_makes_no_network_request_whatever_its_options(prefix):
             listening.accept()
 
 
-def test_gdal_sees_one_file_and_cannot_write_it(tmp_path):
+def test_gdal_sees_one_file_and_cannot_write_to_it(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
     with serving(tmp_path) as address:
         raster = RemoteRaster(RemoteFiles(Client(pod(address))).get(f"http://{address}/a.tif"))
@@ -188,9 +188,9 @@ def test_gdal_sees_one_file_and_cannot_write_it(tmp_path):
                 other("image.aux.xml")
 
 
-def test_a_fault_of_a_server_during_a_read_is_an_error_without_pixels(tmp_path, monkeypatch):
+def test_a_server_fault_during_a_read_raises_an_error(tmp_path, monkeypatch):
     write_raster(tmp_path / "a.tif", noise(700, 700), tiled=True, blockxsize=256, blockysize=256)
-    monkeypatch.setattr(GdalRaster, "fetch", lambda *_: None)  # which would meet it first
+    monkeypatch.setattr(GdalRaster, "fetch", lambda *_: None)  # would meet it first
     with serving(tmp_path) as address, closing(OpenSources(pod(address))) as sources:
         image = sources.get(f"http://{address}/a.tif", "x")
         (tmp_path / "a.tif").unlink()
@@ -198,7 +198,7 @@ def test_a_fault_of_a_server_during_a_read_is_an_error_without_pixels(tmp_path, 
             read_window(image, 1, Window(300, 300, 700, 700), "band red")
 
 
-def test_no_sidecar_file_of_an_image_is_requested(tmp_path):
+def test_requests_no_sidecar_files(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
     for name in ("a.tif.aux.xml", "a.aux.xml"):
         (tmp_path / name).write_text("<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>")
@@ -216,7 +216,7 @@ def test_no_sidecar_file_of_an_image_is_requested(tmp_path):
     assert set(asked.paths) == {"/a.tif"}
 
 
-def test_a_tiff_of_several_images_is_refused(tmp_path):
+def test_refuses_a_tiff_with_several_images(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(10, 10))
     write_raster(path, noise(10, 10), APPEND_SUBDATASET="YES")
     with (
@@ -226,7 +226,7 @@ def test_a_tiff_of_several_images_is_refused(tmp_path):
         open_raster(f"http://{address}/a.tif", "x", RemoteFiles(Client(pod(address))))
 
 
-def test_an_archive_is_no_image(tmp_path):
+def test_refuses_an_archive(tmp_path):
     write_raster(tmp_path / "a.tif", noise(10, 10))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "a.tif", "a.tif")
@@ -234,7 +234,7 @@ def test_an_archive_is_no_image(tmp_path):
         open_raster(f"http://{address}/a.zip", "x", RemoteFiles(Client(pod(address))))
 
 
-def test_a_file_with_another_for_its_overviews_is_refused_at_a_server_too(tmp_path):
+def test_refuses_a_remote_file_that_refers_to_another_for_its_overviews(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(10, 10))
     with rasterio.open(path, "r+") as dataset:
         dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/vsicurl/http://169.254.169.254/a.tif")

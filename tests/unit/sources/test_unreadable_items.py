@@ -1,4 +1,4 @@
-"""Items of a search, or of one document, that are damaged or odd, among others that are not."""
+"""Invalid Items among valid ones, in a search or a document."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from support.scenes.small_catalogue import catalogue, item, spec
 AREA = [15.001, 45.09, 15.006, 45.095]
 NUMBERS = {"a": 1000, "b": 3000, "c": 5000}
 MEAN = np.float32((0.1 + 0.5) / 2)
-"""Of a and c; b cannot be used."""
+"""Items a and c; Item b is invalid."""
 
 
 def items(folder: Path) -> list[Any]:
@@ -48,7 +48,7 @@ SPOILERS = [without_version, without_time, with_another_time, without_properties
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
-def test_what_a_search_finds_beside_items_is_skipped(tmp_path, spoil):
+def test_skips_search_results_that_are_not_valid_items(tmp_path, spoil):
     found = items(tmp_path)
     spoil(found[1])
     with catalogue(tmp_path, [found]) as (url, _):
@@ -63,7 +63,7 @@ def test_what_a_search_finds_beside_items_is_skipped(tmp_path, spoil):
     assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
 
 
-def test_a_search_that_finds_no_items_at_all_says_why(tmp_path):
+def test_a_search_without_valid_items_reports_the_reason(tmp_path):
     found = items(tmp_path)
     for each in found:
         without_version(each)
@@ -76,7 +76,7 @@ def test_a_search_that_finds_no_items_at_all_says_why(tmp_path):
 
 @pytest.mark.parametrize("spoil", SPOILERS)
 @pytest.mark.parametrize("by_line", [False, True], ids=["ItemCollection", "lines"])
-def test_one_of_several_items_of_a_document_is_skipped(tmp_path, spoil, by_line):
+def test_skips_an_invalid_item_of_a_document(tmp_path, spoil, by_line):
     found = items(tmp_path)
     spoil(found[1])
     document = {"type": "FeatureCollection", "features": found}
@@ -94,7 +94,7 @@ def test_one_of_several_items_of_a_document_is_skipped(tmp_path, spoil, by_line)
     assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
 
 
-def test_an_empty_file_at_a_server_is_called_empty(tmp_path):
+def test_reports_an_empty_remote_file(tmp_path):
     found = items(tmp_path)
     (tmp_path / "b.tif").write_bytes(b"")
     with (
@@ -104,7 +104,7 @@ def test_an_empty_file_at_a_server_is_called_empty(tmp_path):
         make(tmp_path, spec(url, AREA, "mean"))
 
 
-def test_cloud_that_an_item_writes_as_text_counts_as_a_number(tmp_path):
+def test_parses_cloud_cover_that_is_given_as_text(tmp_path):
     found = items(tmp_path)
     for document, cover in zip(found, ("10", "much", 12.5), strict=True):
         document["properties"]["eo:cloud_cover"] = cover
