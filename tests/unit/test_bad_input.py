@@ -1,4 +1,4 @@
-"""Bad input on the command line: one sentence, an exit code, no traceback, and nothing that looks like a mosaic."""
+"""Invalid input on the command line causes one sentence, an exit code, no traceback, and no output files."""
 
 import copy
 import sys
@@ -107,7 +107,7 @@ BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_a_bad_request_gets_one_sentence_and_leaves_no_mosaic(case, folder, capsys):
+def test_reports_an_invalid_request_in_one_sentence_and_publishes_no_mosaic(case, folder, capsys):
     change, sentence = BAD_INPUT[case]
     code, said = run(folder, changed(change), capsys)
     assert code == 42
@@ -119,19 +119,19 @@ def test_a_bad_request_gets_one_sentence_and_leaves_no_mosaic(case, folder, caps
 
 
 @pytest.mark.parametrize("text", ["a: [", "just words", "", "- a\n- b", "\x00\x01", "a: 1\n---\nb: 2\n"])
-def test_a_file_that_is_no_request_gets_one_sentence(text, folder, capsys):
+def test_reports_a_file_without_a_request_in_one_sentence(text, folder, capsys):
     code, said = run(folder, text, capsys)
     assert code == 42
     assert said.count("\n") == 1
     assert "request.yaml" in said
 
 
-def test_a_request_file_that_is_not_there_gets_one_sentence(folder, capsys):
+def test_reports_a_missing_file_in_one_sentence(folder, capsys):
     code, said = call(["run", str(folder / "nothing.yaml")], capsys)
     assert (code, said) == (42, f"mosaic: file {folder}/nothing.yaml not found\n")
 
 
-def test_a_store_that_cannot_be_written_gets_one_sentence(folder, capsys):
+def test_reports_a_store_that_cannot_be_written_in_one_sentence(folder, capsys):
     (folder / "store").write_text("a file in its place")
     code, said = run(folder, GOOD, capsys)
     assert code == 43
@@ -139,13 +139,13 @@ def test_a_store_that_cannot_be_written_gets_one_sentence(folder, capsys):
     assert "Traceback" not in said
 
 
-def test_an_unknown_option_gets_the_usage(capsys):
+def test_an_unknown_option_shows_the_usage(capsys):
     code, said = call(["run", "--wrong"], capsys)
     assert code == 2
     assert "No such option" in said
 
 
-def test_the_good_request_of_these_tests_is_good(folder, capsys):
+def test_the_unchanged_request_of_these_tests_is_valid(folder, capsys):
     code, _ = run(folder, GOOD, capsys)
     assert code == 0
     assert len(list((folder / "store" / "mosaics" / "default" / "bad").glob("*/mosaic.json"))) == 1

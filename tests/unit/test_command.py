@@ -1,4 +1,4 @@
-"""The `mosaic` command as a person uses it: started, interrupted, started again."""
+"""The `mosaic` command as a user runs it: start, interrupt, resume."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.005)  # between two looks, with the deadline above
+        time.sleep(0.005)  # polling interval; the loop has a deadline
 
 
 @pytest.fixture
@@ -71,14 +71,14 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_that_python_swallows_comes_again():
+def test_repeats_an_interrupt_that_python_swallows():
     told = subprocess.run([sys.executable, "-c", SWALLOWING], capture_output=True, text=True, check=True)
     assert (told.stdout, told.stderr) == ("heard\n", "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_goes_on_where_it_was(request_file, tmp_path, how):
+def test_an_interrupted_run_resumes(request_file, tmp_path, how):
     store = tmp_path / "store"
     command = [str(MOSAIC), "run", str(request_file), "--store", str(store), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
@@ -121,7 +121,7 @@ def test_fresh_computes_again_and_a_plain_run_does_not(request_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_validate_and_estimate_say_what_would_be_made(request_file):
+def test_validate_and_estimate_describe_the_mosaic(request_file):
     valid = mosaic("validate", request_file)
     assert (valid.returncode, valid.stdout) == (0, f"{request_file} is valid: NDSI from green, swir16\n")
     planned = mosaic("estimate", request_file)
@@ -143,7 +143,7 @@ def test_indices_are_listed_and_explained():
     assert unknown.stderr.startswith("mosaic: ")
 
 
-def test_sample_scenes_are_written_where_asked(tmp_path):
+def test_writes_sample_scenes_to_the_given_folder(tmp_path):
     made = mosaic("sample-scene", tmp_path / "scenes", "--side", 128, "--count", 2, "--safe")
     assert made.returncode == 0
     written = [f"S2_SYNTHETIC_{n}{what}" for n in (1, 2) for what in ("/item.json", ".SAFE.zip")]
@@ -152,11 +152,11 @@ def test_sample_scenes_are_written_where_asked(tmp_path):
     assert (tmp_path / "scenes/S2_SYNTHETIC_2/B11.jp2").exists()
 
 
-def test_the_version_is_there():
+def test_prints_the_version():
     assert mosaic("--version").stdout.startswith("mosaic, version 0.")
 
 
-def test_the_help_groups_the_commands_and_cuts_no_line():
+def test_the_help_groups_the_commands_and_truncates_no_line():
     helped = mosaic("--help", env=os.environ | {"COLUMNS": "80"}).stdout
     assert [line for line in helped.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
         "Options:",

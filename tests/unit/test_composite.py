@@ -1,4 +1,4 @@
-"""Composite methods, against plain numpy; the order in which they read scenes; and their list in the contract."""
+"""Composite methods compared with plain numpy, the order in which they read scenes, and their list in the contract."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,14 +39,14 @@ def composed(stack, method, percentile=None, counting=True):
 
 
 def masked(stack):
-    """A pixel of a scene counts when all of its bands have a value."""
+    """Hide a pixel of a scene unless all of its bands have a value."""
     whole = np.where(np.isnan(stack).any(axis=1, keepdims=True), np.nan, stack.astype(np.float64))
     return whole, np.isfinite(whole).all(axis=1)
 
 
 @given(stacks, st.sampled_from(["mean", "median", "min", "max"]))
 @pytest.mark.filterwarnings("ignore:(All-NaN|Mean of empty):RuntimeWarning")
-def test_a_reduction_gives_what_numpy_gives(stack, method):
+def test_a_reduction_has_the_result_of_numpy(stack, method):
     whole, valid = masked(stack)
     result = composed(stack, method)
     np.testing.assert_allclose(result.values, getattr(np, f"nan{method}")(whole, axis=0), rtol=1e-6, atol=1e-7)
@@ -55,7 +55,7 @@ def test_a_reduction_gives_what_numpy_gives(stack, method):
 
 @given(stacks, st.floats(0, 100))
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
-def test_a_percentile_gives_what_numpy_gives(stack, percentile):
+def test_a_percentile_has_the_result_of_numpy(stack, percentile):
     whole, _ = masked(stack)
     expected = np.nanpercentile(whole, percentile, axis=0)
     np.testing.assert_allclose(composed(stack, "percentile", percentile).values, expected, rtol=1e-5, atol=1e-6)
@@ -73,7 +73,7 @@ def test_the_first_valid_scene_wins_whether_counted_or_not(stack, counting):
             assert np.array_equal(result.values[:, row, column], expected.astype(np.float32), equal_nan=True)
 
 
-def test_full_means_complete_unless_scenes_are_counted():
+def test_a_tile_is_full_when_it_is_complete_unless_scenes_are_counted():
     full = np.ones((1, 2, 2), np.float32)
     for counting in (False, True):
         work = reducer("oldest", (1, 2, 2), 3, counting=counting)
@@ -83,7 +83,7 @@ def test_full_means_complete_unless_scenes_are_counted():
         assert work.is_complete(np.zeros((2, 2), bool)) is not counting
 
 
-def test_no_scene_at_all_is_no_data():
+def test_the_result_without_scenes_is_no_data():
     for method in METHODS:
         result = reducer(method, (2, 3, 4), 5, 10.0 if method == "percentile" else None).result()
         assert np.isnan(result.values).all()
@@ -92,7 +92,7 @@ def test_no_scene_at_all_is_no_data():
 
 
 def sums_of_distances(stack):
-    """For each scene and pixel the sum of its distances to all valid scenes, by brute force; inf without a value."""
+    """The sum of distances from each scene to all valid scenes, for each pixel, by brute force; inf without a value."""
     valid = ~np.isnan(stack).any(axis=1)
     sums = np.full(valid.shape, np.inf)
     for place in np.ndindex(*valid.shape[1:]):
@@ -104,13 +104,13 @@ def sums_of_distances(stack):
 
 
 def assert_medoid(found, stack):
-    """Say that positions of scenes, -1 where there is none, have the least sums, and are the first of equal ones."""
+    """Check that the scenes at these positions, -1 for none, have the least sums and are the first among equal ones."""
     sums = sums_of_distances(stack)
     seen = np.isfinite(sums).any(axis=0)
     assert np.array_equal(found >= 0, seen)
     of_found = np.take_along_axis(sums, np.maximum(found, 0)[np.newaxis], 0)[0]
     assert (of_found[seen] <= sums.min(axis=0)[seen] + 1e-12).all()
-    if stack.shape[1] == 1:  # sums of whole numbers; equal sums of roots may differ in their last digit
+    if stack.shape[1] == 1:  # sums of integers are exact; equal sums of roots may differ in their last digit
         assert np.array_equal(found[seen], sums.argmin(axis=0)[seen])
 
 
@@ -119,11 +119,11 @@ steps = arrays(
     st.tuples(st.integers(1, 6), st.integers(1, 3), st.just(3), st.just(4)),
     elements=st.one_of(st.integers(0, 6).map(np.float32), st.just(np.float32(np.nan))),
 )
-"""Few different values, so that there are ties."""
+"""A small range of values, so that there are ties."""
 
 
 @given(steps, st.sampled_from([1, 5, 100_000]))
-def test_the_medoid_is_the_scene_nearest_to_all_others_and_of_equal_ones_the_first(stack, chunk):
+def test_the_medoid_is_the_first_of_the_scenes_nearest_to_all_others(stack, chunk):
     before, usual = stack.copy(), medoids.CHUNK
     medoids.CHUNK = chunk
     try:
@@ -146,21 +146,21 @@ def test_the_medoid_of_an_odd_number_of_single_values_is_their_median(values):
     assert composed(stack, "medoid").values.item() == np.median(stack)
 
 
-def test_of_two_scenes_the_medoid_is_the_first_and_of_one_itself():
+def test_the_medoid_of_two_scenes_is_the_first_and_of_one_scene_itself():
     stack = np.array([[3, 4], [9, 1]], np.float32).reshape(2, 2, 1, 1)
     assert composed(stack, "medoid").chosen.item() == 1
     assert composed(stack[::-1], "medoid").values.ravel().tolist() == [9, 1]
     assert composed(stack[:1], "medoid").values.ravel().tolist() == [3, 4]
 
 
-def test_an_infinite_value_is_far_from_all_others_and_no_reason_to_take_a_scene_without_data():
+def test_the_medoid_is_never_a_scene_without_data_although_values_are_infinite():
     stack = np.array([np.nan, np.inf, 1, 2], np.float32).reshape(4, 1, 1, 1)
     assert composed(stack, "medoid").chosen.item() == 3
     assert composed(stack[:2], "medoid").chosen.item() == 2
 
 
 @given(stacks, steps)
-def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared):
+def test_the_compared_bands_can_differ_from_the_bands_of_the_product(values, compared):
     scenes = min(len(values), len(compared))
     work = reducer("medoid", values.shape[1:], scenes, compared=compared.shape[1])
     for number in range(scenes):
@@ -176,7 +176,7 @@ def test_what_is_compared_may_be_other_bands_than_what_is_taken(values, compared
 
 
 @given(stacks)
-def test_the_greenest_scene_has_the_highest_ndvi_and_of_equal_ones_the_first(stack):
+def test_the_greenest_scene_is_the_first_with_the_highest_ndvi(stack):
     work = reducer("greenest", (1, 3, 4), len(stack), compared=1)
     for number, (nir, red) in enumerate(stack, 1):
         work.add(number, nir[np.newaxis], ndvi(nir, red)[np.newaxis])
@@ -192,7 +192,7 @@ def test_the_greenest_scene_has_the_highest_ndvi_and_of_equal_ones_the_first(sta
     assert np.array_equal(result.values[0], np.where(seen, taken, np.nan), equal_nan=True)
 
 
-def test_the_ndvi_that_is_compared_knows_no_data_from_no_value():
+def test_the_compared_ndvi_distinguishes_no_data_from_an_undefined_value():
     nir = np.array([0.75, 0.3, 0.0, np.nan, 0.1], np.float32)
     red = np.array([0.25, -0.2, 0.0, 0.1, np.nan], np.float32)
     assert np.array_equal(ndvi(nir, red), np.array([0.5, -2, -2, np.nan, np.nan], np.float32), equal_nan=True)
@@ -236,14 +236,14 @@ def test_scenes_come_in_the_methods_order(method, order):
 @pytest.mark.parametrize(
     ("method", "lacks"), [("latest", "datetime"), ("oldest", "datetime"), ("leastCloudy", "cloudCover")]
 )
-def test_a_method_refuses_scenes_that_lack_what_it_needs(method, lacks):
+def test_a_method_refuses_scenes_without_the_required_metadata(method, lacks):
     bare = Seen("bare", None, None)
     with pytest.raises(RequestError, match=f"{method} needs the {lacks} of each scene, and bare has none"):
         METHODS[method].order([*SEEN, bare])
     assert METHODS[method].order([bare]) == [0]
 
 
-def test_scenes_that_are_compared_need_no_date_and_come_last_without():
+def test_compared_scenes_without_a_date_are_allowed_and_come_last():
     assert METHODS["medoid"].order([Seen("bare", None, None), *SEEN]) == [2, 1, 3, 0]
 
 
@@ -254,7 +254,7 @@ def test_the_contract_lists_the_methods_of_the_registry_and_describes_each():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_only_methods_that_take_pixels_from_one_scene_say_which(method):
+def test_only_methods_that_choose_one_scene_per_pixel_report_the_chosen_scene(method):
     layers = np.arange(12, dtype=np.float32).reshape(3, 1, 2, 2)
     work = reducer(method, (1, 2, 2), 3, 10.0 if method == "percentile" else None, compared=1)
     for number, layer in enumerate(layers, 1):
@@ -264,14 +264,14 @@ def test_only_methods_that_take_pixels_from_one_scene_say_which(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("of", ["product", "bands"])
-def test_a_method_compares_as_many_layers_as_it_announces_for_the_memory_of_a_tile(method, of):
+def test_a_method_compares_as_many_layers_as_its_memory_estimate_assumes(method, of):
     bands, one = ("red", "blue"), METHODS[method]
     layers = one.compared(of, bands, dict.fromkeys(one.bands_to_read(bands), np.ones((2, 2), np.float32)))
     assert one.compared_layers(of, bands) == (0 if layers is None else len(layers))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_that_holds_all_scenes_says_so_for_the_memory_of_a_tile(method):
+def test_the_memory_estimate_includes_all_scenes_that_a_method_keeps(method):
     def held(scenes):
         work = reducer(method, (1, 64, 64), scenes, 10.0 if method == "percentile" else None)
         return sum(value.nbytes for value in vars(work).values() if isinstance(value, np.ndarray))

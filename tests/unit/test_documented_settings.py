@@ -11,7 +11,7 @@ SET_BY_THE_OPERATOR = {
 }  # fmt: skip
 
 
-def test_the_reference_lists_every_one():
+def test_the_reference_lists_every_variable():
     named = {name for file in CODE for name in re.findall(r'"(MOSAIC_[A-Z0-9_]*[A-Z0-9])"', file.read_text())}
     listed = set(re.findall(r"MOSAIC_[A-Z0-9_]*[A-Z0-9]", (ROOT / "docs/reference/settings.md").read_text()))
     assert len(named) > 20

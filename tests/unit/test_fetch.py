@@ -1,4 +1,4 @@
-"""What `mosaic fetch` accepts from a server."""
+"""Responses of a server that `mosaic fetch` accepts."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def files(**changes: Any) -> list[fetch.File]:
     return list(fetch._files(json.dumps({"assets": {"mosaic": ASSET | changes}}).encode()))
 
 
-def test_an_items_files_are_known_by_name_size_and_checksum():
+def test_reads_name_size_and_checksum_of_files_from_an_item():
     assert files() == [fetch.File("mosaic.tif", 5, "0" * 64)]
 
 
@@ -36,26 +36,26 @@ def test_an_items_files_are_known_by_name_size_and_checksum():
         {"file:size": "5"},
     ],
 )
-def test_a_file_with_another_name_or_no_checksum_is_refused(changes: dict[str, Any]):
+def test_refuses_a_file_with_an_unknown_name_or_without_checksum(changes: dict[str, Any]):
     with pytest.raises(RequestError, match="not the Item of a mosaic"):
         files(**changes)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"assets": 1}', '{"assets": {"a": 1}}', "[" * 100_000, "NaN"])
-def test_what_is_no_item_is_refused(text: str):
+def test_refuses_an_invalid_item(text: str):
     with pytest.raises(RequestError):
         list(fetch._files(text.encode()))
 
 
 class Endless:
-    """A backend whose files have no end."""
+    """A backend whose files never end."""
 
     @contextmanager
     def read_file(self, *_: Any) -> Iterator[Iterator[bytes]]:
         yield (bytes(1000) for _ in iter(int, 1))
 
 
-def test_a_file_without_an_end_is_given_up(tmp_path: Path):
+def test_gives_up_an_endless_file(tmp_path: Path):
     with pytest.raises(PassingError, match="does not match the checksum"), Progress(disable=True) as bar:
         fetch._download(Endless(), None, tmp_path, fetch.File("mosaic.tif", 5, "0" * 64), bar)
     assert list(tmp_path.iterdir()) == []

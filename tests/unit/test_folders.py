@@ -1,4 +1,4 @@
-"""The scenes that lie in folders of this machine."""
+"""Find scenes in local folders."""
 
 import json
 from datetime import datetime
@@ -18,7 +18,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def folder(made: list[Path], tmp_path: Path) -> Path:
-    """Two Items, a product as a folder and one as a zip, in folders of folders."""
+    """Two Items, a product as a folder and one as a zip, in nested folders."""
     for number, item in enumerate(made):
         place = tmp_path / "scenes" / str(number) / "item.json"
         place.parent.mkdir(parents=True)
@@ -33,13 +33,13 @@ def found(folder: Path, **more) -> list[tuple[str, str]]:
     return [(scene.kind, Path(scene.path).relative_to(folder).as_posix()) for scene in scenes]
 
 
-def test_items_and_products_are_found_at_any_depth(folder: Path):
+def test_finds_items_and_products_at_any_depth(folder: Path):
     assert sorted(found(folder)) == [
         ("item", "0/item.json"), ("item", "1/item.json"), ("safe", "0/S2B.SAFE.zip"), ("safe", "S2A.SAFE"),
     ]  # fmt: skip
 
 
-def test_items_and_products_are_listed_with_their_metadata(folder: Path, made: list[Path]):
+def test_lists_items_and_products_with_their_metadata(folder: Path, made: list[Path]):
     described = json.loads(made[1].read_text())
     scenes = scenes_below(own_folders([folder])).scenes
     same = [scene for scene in scenes if scene.id == described["id"]]
@@ -50,7 +50,7 @@ def test_items_and_products_are_listed_with_their_metadata(folder: Path, made: l
         assert scene.bbox == pytest.approx(described["bbox"])
 
 
-def test_other_files_than_scenes_are_left_out(folder: Path):
+def test_ignores_files_that_are_not_scenes(folder: Path):
     before = found(folder)
     (folder / "notes.json").write_text("{}")
     (folder / "broken.json").write_text('{"type": "Feature", ')
@@ -61,7 +61,7 @@ def test_other_files_than_scenes_are_left_out(folder: Path):
     assert found(folder) == before
 
 
-def test_an_invalid_box_is_left_out_and_one_with_heights_is_used(folder: Path):
+def test_ignores_an_invalid_bbox_and_accepts_one_with_heights(folder: Path):
     for name, bbox in (("0", ["a", 1, 2, 3]), ("1", [1, 2, 0, 3, 4, 900])):
         place = folder / name / "item.json"
         place.write_text(json.dumps(json.loads(place.read_text()) | {"bbox": bbox}))
@@ -70,7 +70,7 @@ def test_an_invalid_box_is_left_out_and_one_with_heights_is_used(folder: Path):
     assert boxes[str(folder / "1" / "item.json")] == (1, 2, 3, 4)
 
 
-def test_a_link_out_of_the_folders_is_not_followed(folder: Path, tmp_path: Path):
+def test_does_not_follow_a_link_out_of_the_folders(folder: Path, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "item.json").write_text((folder / "0" / "item.json").read_text())
@@ -87,11 +87,11 @@ def test_the_list_has_at_most_as_many_scenes_as_requested(folder: Path):
     assert scenes_below(own_folders([folder]), most=4).complete
 
 
-def test_a_folder_is_left_out(folder: Path):
+def test_can_exclude_a_folder(folder: Path):
     assert found(folder, without=folder / "0") == [("safe", "S2A.SAFE"), ("item", "1/item.json")]
 
 
-def test_a_gate_without_folders_has_none():
+def test_a_gate_without_folders_has_no_scenes():
     for gate in (own_folders([]), pod("example.org")):
         told = scenes_below(gate)
         assert (told.scenes, told.complete) == ([], True)
@@ -107,7 +107,7 @@ def test_a_gate_without_folders_has_none():
         ("nul.json", r'{"type": "Feature", "id": "a\u0000"}', "NUL"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_reported_and_hides_no_other(folder: Path, name: str, text: str, reason: str):
+def test_an_unreadable_file_is_reported_and_hides_no_other(folder: Path, name: str, text: str, reason: str):
     before = found(folder)
     (folder / name).write_text(text)
     told = scenes_below(own_folders([folder]))
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_hides_no_other(folder: Path,
         ("<Product_Info>", "<a>" * 50_000 + "</a>" * 50_000 + "<Product_Info>"),
     ],
 )
-def test_metadata_of_a_product_made_to_break_the_list_hide_no_other(folder: Path, was: str, becomes: str):
+def test_malicious_metadata_of_a_product_hide_no_other(folder: Path, was: str, becomes: str):
     before = {path for _, path in found(folder)}
     metadata = next((folder / "S2A.SAFE").rglob("MTD_MSIL*.xml"))
     text = metadata.read_text()

@@ -1,4 +1,4 @@
-"""The gate: what a request may open, and the sentence that it gets for everything else."""
+"""The gate: what a request may open, and the error for everything else."""
 
 import shutil
 from contextlib import closing
@@ -46,12 +46,12 @@ def image(tmp_path: Path) -> Path:
         "",
     ],
 )
-def test_references_of_other_forms_are_refused_even_on_the_own_machine(reference, tmp_path):
+def test_refuses_other_kinds_of_references_even_on_the_users_machine(reference, tmp_path):
     with pytest.raises(RequestError, match=r"^spec\.x: "):
         own_machine(tmp_path).admit(reference, "spec.x")
 
 
-def test_on_the_own_machine_relative_paths_start_at_the_requests_folder(tmp_path):
+def test_relative_paths_start_at_the_folder_of_the_request_on_the_users_machine(tmp_path):
     gate = own_machine(tmp_path)
     assert gate.admit("a/b.tif", "x") == str(tmp_path / "a/b.tif")
     assert gate.admit("file:///data/with%20space.tif", "x") == "/data/with space.tif"
@@ -83,7 +83,7 @@ def in_item(gate: Gate, folder: Path, reference: str) -> str:
         ("%FF%20.tif", "%FF%20.tif"),
     ],
 )
-def test_an_href_in_a_local_item_is_a_uri_reference_or_the_name_as_it_is(tmp_path, href, name):
+def test_an_href_in_a_local_item_is_a_uri_reference_or_a_literal_name(tmp_path, href, name):
     (tmp_path / name).touch()
     assert in_item(own_machine(tmp_path), tmp_path, href) == name
     assert in_item(own_folders([tmp_path]), tmp_path, href) == name
@@ -91,7 +91,7 @@ def test_an_href_in_a_local_item_is_a_uri_reference_or_the_name_as_it_is(tmp_pat
     assert Path(own_machine(Path("/")).admit(uri, "x")).name == name
 
 
-def test_of_two_names_an_href_means_the_decoded_one_and_a_path_in_a_request_the_literal_one(tmp_path):
+def test_an_href_prefers_the_decoded_name_and_a_path_in_a_request_the_literal_one(tmp_path):
     for name in ("a b.tif", "a%20b.tif"):
         (tmp_path / name).touch()
     gate = own_machine(tmp_path)
@@ -101,18 +101,18 @@ def test_of_two_names_an_href_means_the_decoded_one_and_a_path_in_a_request_the_
     assert gate.admit("a%20b.tif", "x") == str(tmp_path / "a b.tif")
 
 
-def test_a_name_that_does_not_exist_is_shown_decoded(tmp_path):
+def test_an_error_shows_a_missing_name_decoded(tmp_path):
     assert in_item(own_machine(tmp_path), tmp_path, "no%20where.tif") == "no where.tif"
 
 
 @pytest.mark.parametrize(
     "uri", ["file:///data/a.tif", "file:/data/a.tif", "FILE:///data/a.tif", "file://localhost/data/a.tif"]
 )
-def test_the_forms_of_a_file_uri_are_one(uri):
+def test_all_forms_of_a_file_uri_are_equal(uri):
     assert own_machine(Path("/")).admit(uri, "x") == "/data/a.tif"
 
 
-def test_an_encoded_href_leads_only_where_a_plain_one_does(tmp_path):
+def test_an_encoded_href_reaches_only_what_a_plain_one_reaches(tmp_path):
     inside, private = tmp_path / "scenes", tmp_path / "private"
     for folder in (inside, private):
         folder.mkdir()
@@ -120,7 +120,7 @@ def test_an_encoded_href_leads_only_where_a_plain_one_does(tmp_path):
     gate = own_folders([inside])
     for href in ("..%2Fprivate%2Fa.tif", "%2e%2e/private/a.tif", f"{private}/a.tif".replace("/", "%2F")):
         told = set()
-        for name in ("a.tif", "b.tif"):  # one exists, the other does not
+        for name in ("a.tif", "b.tif"):  # only one of them exists
             with pytest.raises(RequestError) as caught:
                 gate.admit(href.replace("a.tif", name), "x", base=str(inside / "item.json"))
             told.add(str(caught.value).replace(name, "?"))
@@ -131,7 +131,7 @@ def test_an_encoded_href_leads_only_where_a_plain_one_does(tmp_path):
     assert "\x00" not in own_machine(Path("/")).admit("a%00b.tif", "x", base="/item.json")
 
 
-def test_a_users_server_reads_files_below_the_folders_that_it_was_started_with(tmp_path):
+def test_a_users_server_reads_only_files_below_its_folders(tmp_path):
     scenes, more, private = (tmp_path / name for name in ("scenes", "more", "private"))
     for folder in (scenes, more, private):
         folder.mkdir()
@@ -153,7 +153,7 @@ def test_a_users_server_reads_files_below_the_folders_that_it_was_started_with(t
         own_folders([]).admit(str(scenes / "a.tif"), "x")
 
 
-def test_a_relative_reference_starts_at_the_document_that_holds_it(tmp_path):
+def test_a_relative_reference_starts_at_its_document(tmp_path):
     gate = own_machine(tmp_path)
     assert gate.admit("../B04.tif", "x", base="/data/items/item.json") == "/data/B04.tif"
     assert gate.admit("../B04.tif", "x", base="https://h.org/a/b/item.json?t=1") == "https://h.org/a/B04.tif"
@@ -188,13 +188,13 @@ def test_a_pod_connects_only_to_the_hosts_of_its_list():
         "127.1",
     ],
 )
-def test_a_star_admits_no_private_address(host):
+def test_a_wildcard_admits_no_private_address(host):
     with pytest.raises(RequestError, match="private address"):
         pod("*").admit(f"http://{host}/latest/meta-data", "x")
 
 
 @pytest.mark.parametrize("hosts", ["data.example.org", "*.example.org", "*"])
-def test_other_ports_than_those_of_the_web_must_be_listed(hosts):
+def test_ports_other_than_80_and_443_must_be_listed(hosts):
     gate = pod(hosts)
     for admitted in ("http://data.example.org/a", "https://data.example.org/a", "https://data.example.org:443/a"):
         assert gate.admit(admitted, "x") == admitted
@@ -214,7 +214,7 @@ def test_other_ports_than_those_of_the_web_must_be_listed(hosts):
         "https://ex ample.org/a.tif?sig=secret",
     ],
 )
-def test_a_refusal_shows_no_secret(reference):
+def test_an_error_shows_no_secret(reference):
     for gate in (pod("example.net"), own_machine(Path("/data"))):
         with pytest.raises(RequestError) as caught:
             gate.admit(reference, "x")
@@ -230,12 +230,12 @@ def test_a_refusal_shows_no_secret(reference):
         "http://ⓖood.org/a",
     ],
 )
-def test_hosts_that_are_read_in_several_ways_are_refused(url):
+def test_refuses_ambiguous_hosts(url):
     with pytest.raises(RequestError, match="is not a valid URL"):
         pod("good.org,*.good.org,*").admit(url, "x")
 
 
-def test_the_hrefs_of_an_item_pass_the_same_gate():
+def test_the_gate_checks_the_hrefs_of_an_item():
     with pytest.raises(RequestError, match="is not among those"):
         pod("data.example.org").admit("https://elsewhere.org/a.tif", "x", base="https://data.example.org/item.json")
 
@@ -246,7 +246,7 @@ def test_an_image_opens_whatever_its_extension(image, tmp_path):
         assert found.dataset.driver == "GTiff"
 
 
-def test_a_vrt_is_not_opened(image, tmp_path):
+def test_does_not_open_a_vrt(image, tmp_path):
     vrt = tmp_path / "a.vrt"
     vrt.write_text(
         f"""<VRTDataset rasterXSize="20" rasterYSize="10"><GeoTransform>0, 10, 0, 0, 0, -10</GeoTransform>
@@ -268,7 +268,7 @@ def test_a_vrt_is_not_opened(image, tmp_path):
         (b"II*\0\x08\0\0\0", "is not a GeoTIFF"),
     ],
 )
-def test_a_file_that_is_not_an_image_is_refused_as_such(content, sentence, tmp_path):
+def test_refuses_a_file_that_is_not_an_image(content, sentence, tmp_path):
     path = tmp_path / "x.tif"
     if content is not None:
         path.write_bytes(content)
@@ -276,19 +276,19 @@ def test_a_file_that_is_not_an_image_is_refused_as_such(content, sentence, tmp_p
         open_raster(str(path), "spec.x")
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_refuses_a_folder(tmp_path):
     with pytest.raises(RequestError, match="is not a file"):
         open_raster(str(tmp_path), "x")
 
 
-def test_a_file_that_points_to_another_for_its_overviews_is_refused(image):
+def test_refuses_a_file_that_refers_to_another_for_its_overviews(image):
     with rasterio.open(image, "r+") as dataset:
         dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/vsicurl/http://169.254.169.254/a.tif")
     with pytest.raises(RequestError, match="refers to another file"):
         open_raster(str(image), "x")
 
 
-def test_a_file_in_one_huge_strip_is_refused(tmp_path):
+def test_refuses_a_file_with_one_huge_strip(tmp_path):
     path = tmp_path / "strip.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=40_000, height=8_000, count=1, dtype="uint16", crs="EPSG:32633",
@@ -299,7 +299,7 @@ def test_a_file_in_one_huge_strip_is_refused(tmp_path):
         open_raster(str(path), "x")
 
 
-def test_the_exit_code_of_an_error_shows_whose_fault_it_is():
+def test_the_exit_code_distinguishes_faults_of_the_request_and_temporary_ones():
     with pytest.raises(MosaicError) as caught:
         Gate(None, frozenset()).admit("/a", "x")
     assert caught.value.exit_code == 42

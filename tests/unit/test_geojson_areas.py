@@ -1,4 +1,4 @@
-"""Areas as people have them: GeoJSON around a geometry, several polygons, heights, old members."""
+"""Areas in common forms of GeoJSON: features and collections, several polygons, heights, obsolete members."""
 
 from typing import Any
 
@@ -53,21 +53,21 @@ def crs(name: str) -> dict[str, Any]:
         (polygon([[x, y, 700] for x, y in LEFT]), shapely.Polygon(LEFT).wkt),
     ],
 )
-def test_what_is_around_polygons_is_taken_off(document: dict[str, Any], wkt: str):
+def test_extracts_polygons_from_features_and_collections(document: dict[str, Any], wkt: str):
     geometry = area_geometry(document, "spec.area")
     assert shapely.equals(
         requested_area(request_of(REST | {"area": {"geometry": geometry}}).spec.area), shapely.from_wkt(wkt)
     )
 
 
-def test_polygons_that_share_an_edge_or_overlap_are_one():
+def test_unites_polygons_that_share_an_edge_or_overlap():
     for second in (RIGHT, [[15.5, 45], [17, 45], [17, 46], [15.5, 46], [15.5, 45]]):
         geometry = area_geometry(collection(polygon(LEFT), polygon(second)), "spec.area")
         area = requested_area(request_of(REST | {"area": {"geometry": geometry}}).spec.area)
         assert area.equals(shapely.box(15, 45, 17, 46))
 
 
-def test_heights_are_dropped_also_where_some_positions_have_none():
+def test_drops_heights_even_if_some_positions_have_none():
     mixed = polygon([[15, 45, 3], [16, 45], [16, 46, 9], [15, 46], [15, 45, 3]])
     area = requested_area(request_of(REST | {"area": {"geometry": mixed}}).spec.area)
     assert area.equals(shapely.box(15, 45, 16, 46))
@@ -89,7 +89,7 @@ def test_heights_are_dropped_also_where_some_positions_have_none():
         ([polygon(LEFT)], "not valid GeoJSON"),
     ],
 )
-def test_what_has_no_area_is_refused_with_a_sentence(document: Any, sentence: str):
+def test_refuses_geometries_without_an_area(document: Any, sentence: str):
     with pytest.raises(RequestError, match=f"^spec.area: {sentence}"):
         area_geometry(document, "spec.area")
 
@@ -97,19 +97,19 @@ def test_what_has_no_area_is_refused_with_a_sentence(document: Any, sentence: st
 @pytest.mark.parametrize(
     "area", [feature(polygon(LEFT)), {"geometry": feature(polygon(LEFT))}, collection(polygon(LEFT)), polygon(LEFT)]
 )
-def test_an_area_of_the_rest_api_may_be_any_object_of_polygons(area: dict[str, Any]):
+def test_the_rest_api_accepts_any_geojson_object_with_polygons(area: dict[str, Any]):
     assert with_plain_area(REST | {"area": area})["area"] == {"geometry": polygon(LEFT)}
 
 
 @pytest.mark.parametrize(
     "area", [{"bbox": [15, 45, 16, 46]}, {"geometry": polygon(LEFT)}, {}, None, "Fiji", {"type": {}}]
 )
-def test_every_other_area_is_left_to_the_contract(area: Any):
+def test_does_not_change_other_areas(area: Any):
     spec = REST | {"area": area}
     assert with_plain_area(spec) == spec
 
 
 @pytest.mark.parametrize("member", [{"type": "link", "properties": {"href": "crs.prj"}}, {"type": "name"}, "EPSG:4326"])
-def test_a_crs_without_a_name_is_refused_in_words(member: Any):
+def test_refuses_a_crs_without_a_name(member: Any):
     with pytest.raises(RequestError, match="its crs is not a name; use longitudes and latitudes in WGS 84"):
         area_geometry(polygon(LEFT, crs=member), "spec.area")

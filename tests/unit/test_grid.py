@@ -1,4 +1,4 @@
-"""Grids: snapped to multiples of the resolution, in the right zone, over the whole area."""
+"""Grids: snapped to multiples of the resolution, in the right zone, and covering the whole area."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_a_snapped_grid_covers_the_bounds_with_less_than_a_pixel_to_spare(left, 
 
 
 @given(coordinates, coordinates, sizes, resolutions)
-def test_neighbouring_grids_share_their_lines(left, bottom, side, resolution):
+def test_neighbouring_grids_are_aligned(left, bottom, side, resolution):
     ours = snapped("EPSG:32633", (left, bottom, left + side, bottom + side), resolution, resolution)
     theirs = snapped("EPSG:32633", (left + side, bottom, left + 2 * side, bottom + side), resolution, resolution)
     apart = (theirs.left - ours.left) / resolution
@@ -37,17 +37,17 @@ def test_neighbouring_grids_share_their_lines(left, bottom, side, resolution):
     assert theirs.left <= ours.bounds[2] + resolution * 1e-5
 
 
-def test_bounds_on_grid_lines_get_no_extra_pixel_for_rounding_noise():
+def test_rounding_errors_add_no_extra_pixel_to_bounds_on_grid_lines():
     grid = snapped("EPSG:32633", (0.1 + 0.2, 0.0, 0.6 + 1e-12, 0.3), 0.1, 0.1)
     assert (grid.width, grid.height) == (3, 3)
 
 
-def test_the_anchor_keeps_a_half_pixel_shift():
+def test_an_anchor_preserves_a_shift_of_half_a_pixel():
     grid = snapped("EPSG:32633", (499980, 5100020, 500100, 5100260), 120, 120, anchor=(499980, 5200020))
     assert (grid.left, grid.top, grid.width, grid.height) == (499980, 5100300, 1, 3)
 
 
-def test_a_window_keeps_the_place_of_its_pixels():
+def test_a_window_preserves_the_coordinates_of_its_pixels():
     grid = Grid("EPSG:32633", 600000, 5000000, 10, 10, 100, 80)
     part = grid.window(7, 3, 20, 10)
     assert part.transform @ (0, 0) == grid.transform @ (7, 3)
@@ -66,22 +66,22 @@ def test_a_window_keeps_the_place_of_its_pixels():
         (0.0, -81.0, "EPSG:32761"),
     ],
 )
-def test_utm_is_the_zone_of_the_place(longitude, latitude, crs):
+def test_finds_the_utm_zone_of_a_place(longitude, latitude, crs):
     assert utm_crs(longitude, latitude) == crs
 
 
 @given(st.floats(-179.9, 179.9), st.floats(-79, 83))
-def test_a_place_lies_near_the_middle_of_its_zone(longitude, latitude):
+def test_a_place_is_near_the_middle_of_its_zone(longitude, latitude):
     xs, _ = transform("EPSG:4326", utm_crs(longitude, latitude), [longitude], [latitude])
     assert abs(xs[0] - 500_000) <= 334_500 * math.cos(math.radians(latitude)) + 5_000
 
 
-def test_an_unknown_crs_is_named_in_the_error():
+def test_an_error_names_an_unknown_crs():
     with pytest.raises(RequestError, match=r"spec\.grid\.crs: unknown coordinate reference system EPSG:99999"):
         crs_of("EPSG:99999")
 
 
-def test_projected_bounds_hold_the_curved_edges():
+def test_projected_bounds_contain_the_curved_edges():
     left, bottom, right, top = projected_bounds((10, 60, 20, 61), "EPSG:4326", "EPSG:32633")
     xs, ys = transform("EPSG:4326", "EPSG:32633", [10, 15, 20, 10], [61, 61, 61, 60])
     assert left <= min(xs)
@@ -90,7 +90,7 @@ def test_projected_bounds_hold_the_curved_edges():
     assert bottom < ys[1] - 110_000
 
 
-def test_places_that_a_crs_does_not_have_are_infinite_and_others_are_not():
+def test_only_coordinates_outside_a_crs_become_infinite():
     xs, ys = [1.93e7, 1e7, 1.94e7, -1e7], [-5e6, 0.0, -5e6, 0.0]
     found = places_in("EPSG:3857", "EPSG:2193", xs, ys)
     assert [math.isfinite(x) for x in found[0]] == [True, False, True, False]

@@ -1,4 +1,4 @@
-"""Code that took over the process which reads what people send: what it tries from inside of a real one."""
+"""Attacks by code that took over the process which reads untrusted files, run inside a real process."""
 
 import json
 import os
@@ -49,13 +49,13 @@ while not isinstance(inbox.next(deadline), Ended) and time.monotonic() < deadlin
 process.end()
 """
 OF_ITS_WORK = {"connect_by_tcp", "send_by_udp", "connect_by_a_unix_socket", "start_a_program"}
-"""What the process of a request needs: sources and stores, and workers that it starts and reaches by a socket."""
+"""What the process of a request needs: sources and stores, and its worker processes and their socket."""
 USERS = ("root", "nobody") if os.geteuid() == 0 else (pwd.getpwuid(os.geteuid()).pw_name,)
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that every user gets to."""
+    """A folder that every user can enter."""
     made = Path(tempfile.mkdtemp(prefix="mosaic-attack-"))
     made.chmod(0o755)
     yield made
@@ -63,14 +63,14 @@ def place() -> Iterator[Path]:
 
 
 def attacked(place: Path, user: str, server: str, library: str, told: str) -> dict[str, str]:
-    """What comes of each attack from the process that a server of a user starts.
+    """Run each attack in the process that a server of a user starts, and return their results.
 
     Args:
-        place: a folder.
-        user: as whom the server runs.
-        server: its program.
-        library: that the process imports after it is shut in.
-        told: file that the attack may write.
+        place: A folder.
+        user: The user that the server runs as.
+        server: Its program.
+        library: A library that the process imports after it is isolated.
+        told: The file that the attack may write to.
     """
     inside, package = place / "upload", place / "library" / library
     for folder in (inside, package, place / "store/datasets/of-others", (place / told).parent):
@@ -110,7 +110,7 @@ def expect_walls(version: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
-def test_code_in_the_reader_of_uploads_reaches_nothing(place: Path, user: str):
+def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user: str):
     expect_walls(1)
     if user == "nobody":
         real = Path(sys.executable).resolve()
@@ -123,7 +123,7 @@ def test_code_in_the_reader_of_uploads_reaches_nothing(place: Path, user: str):
 
 
 @pytest.mark.slow
-def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_alone(place: Path):
+def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path):
     expect_walls(landlock.SCOPES_VERSION)
     outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/told.json")
     assert len(outcomes) == 13
@@ -131,7 +131,7 @@ def test_code_in_the_process_of_a_request_reaches_sources_and_its_own_folders_al
     assert not (place / "elsewhere").exists()
 
 
-def test_what_a_server_starts_inherits_no_secret():
+def test_processes_of_a_server_inherit_no_secrets():
     code = (
         "import os, subprocess, sys; from mosaic_api.settings.secrets import guard_secrets; "
         "whole = guard_secrets(os.environ); "
@@ -151,7 +151,7 @@ def test_the_report_names_missing_kernel_features():
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_every_jump_of_the_filter_stays_within_it(machine: str):
+def test_every_jump_of_the_filter_stays_within_the_filter(machine: str):
     for families, alone in (((), 1), (seccomp.INTERNET, None)):
         program = seccomp.program(machine, families=families, alone=alone)
         assert len(program) < 4096
@@ -161,7 +161,7 @@ def test_every_jump_of_the_filter_stays_within_it(machine: str):
         assert program[-1] == (0x06, 0, 0, 0x7FFF0000)
 
 
-def test_a_users_own_request_may_read_profiles_of_aws_and_one_of_many_users_may_not(monkeypatch: pytest.MonkeyPatch):
+def test_requests_can_read_aws_profiles_only_on_a_server_of_one_user(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/ada")
     environment = {"HOME": "/home/ada", "AWS_CONFIG_FILE": "/etc/aws"}
     own, shared = (set(network_files(environment, of_user=of_user)) for of_user in (True, False))

@@ -1,4 +1,4 @@
-"""Errors that nobody expected: one sentence, an exit code of their own, and a report without secrets."""
+"""Unexpected errors: one sentence, a special exit code, and a report without secrets."""
 
 import errno
 import json
@@ -57,7 +57,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply"),
     ],
 )
-def test_an_unexpected_error_is_one_sentence_and_a_report(temporary, capsys, error, sentence):
+def test_an_unexpected_error_causes_one_sentence_and_a_report(temporary, capsys, error, sentence):
     assert guarded("mosaic", lambda: fails(error)) == UNEXPECTED
     (report,) = temporary.iterdir()
     told = capsys.readouterr()
@@ -78,7 +78,7 @@ def test_endless_recursion_has_a_short_report(temporary):
     assert 0 < len(report.read_text().splitlines()) < 500
 
 
-def test_without_a_place_for_the_report_it_is_printed(tmp_path, monkeypatch, capsys):
+def test_prints_a_report_that_cannot_be_saved(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     assert guarded("mosaic", lambda: fails(KeyError("x"))) == UNEXPECTED
@@ -87,7 +87,7 @@ def test_without_a_place_for_the_report_it_is_printed(tmp_path, monkeypatch, cap
     assert told.endswith("mosaic: unexpected error KeyError: 'x'; the full report is above\n")
 
 
-def test_ctrl_c_has_the_exit_code_of_shells(capsys):
+def test_ctrl_c_causes_the_exit_code_of_shells(capsys):
     assert guarded("mosaic_api", lambda: fails(KeyboardInterrupt())) == INTERRUPTED
     assert capsys.readouterr().err == "mosaic_api: interrupted\n"
 
@@ -104,11 +104,11 @@ def test_ctrl_c_has_the_exit_code_of_shells(capsys):
         ("KeyError: 'monkeys'", "KeyError: 'monkeys'"),
     ],
 )
-def test_what_looks_like_a_secret_is_not_shown(text, shown):
+def test_hides_text_that_looks_like_a_secret(text, shown):
     assert scrubbed(text, {"AWS_SECRET_ACCESS_KEY": "s3cret-of-env", "HOME": "KeyError"}) == shown
 
 
-def test_a_secret_in_a_message_is_neither_in_the_sentence_nor_in_the_report():
+def test_hides_a_secret_of_a_message_in_the_sentence_and_the_report():
     error = RuntimeError("cannot connect to postgresql://u:geheim@db/x")
     error.__cause__ = ValueError("https://h.org/?token=geheim")
     assert "geheim" not in sentence_of(error) + report_of(error)
@@ -124,7 +124,7 @@ def test_the_command_has_a_last_handler(temporary, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("mosaic: unexpected error KeyError: 'x'; the full report is in ")
 
 
-def test_a_pod_leaves_the_sentence_for_the_operator_and_the_report_in_its_log(tmp_path, capsys, monkeypatch):
+def test_a_pod_writes_the_sentence_to_its_termination_message_and_the_report_to_its_log(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pod, "open_store", lambda _: fails(KeyError("x")))
     log = tmp_path / "log"
     log.write_text("")
@@ -137,13 +137,13 @@ def test_a_pod_leaves_the_sentence_for_the_operator_and_the_report_in_its_log(tm
 
 
 class Breaks:
-    """Work that meets an error which is none of ours."""
+    """Work that raises an error which is not one of ours."""
 
     def __call__(self, index: int, report: Any) -> None:
         raise KeyError("x")
 
 
-def test_a_range_that_breaks_says_so_instead_of_a_traceback(capfd):
+def test_an_unexpected_error_in_a_range_is_reported_without_a_traceback(capfd):
     with pytest.raises(
         PassingError, match=r"range 0 lost its worker process 2 times \(unexpected error KeyError: 'x'; the"
     ):
@@ -155,7 +155,7 @@ DEPTH = 10_000
 
 
 class DeepAnswers(BaseHTTPRequestHandler):
-    """An API server with one MosaicRequest in which somebody nested 10,000 lists."""
+    """An API server with one MosaicRequest that contains 10,000 nested lists."""
 
     def do_GET(self) -> None:
         metadata = {"name": "deep", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -189,7 +189,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
         server.shutdown()
 
 
-def test_an_object_nested_10000_deep_hides_no_request(kubeconfig):
+def test_an_object_with_10000_nested_lists_hides_no_request(kubeconfig):
     def get(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(MOSAIC), "get", "--context", "c", *arguments]
         environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
@@ -202,7 +202,7 @@ def test_an_object_nested_10000_deep_hides_no_request(kubeconfig):
     assert json.loads(one.stdout)["message"] == "too deep"
 
 
-def test_characters_that_the_terminal_cannot_print_are_no_error(tmp_path):
+def test_replaces_characters_that_the_terminal_cannot_print(tmp_path):
     request = {
         "apiVersion": API_VERSION,
         "kind": "MosaicRequest",
@@ -217,7 +217,7 @@ def test_characters_that_the_terminal_cannot_print_are_no_error(tmp_path):
     assert ended.stderr.startswith("mosaic: x.yaml: spec.product.index is ")
 
 
-def test_the_output_of_a_server_needs_only_ascii():
+def test_a_server_prints_ascii_only():
     script = "import sys; from mosaic_crds.reports import guarded; sys.exit(guarded('x', lambda: print('größer') or 0))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-c", script]
@@ -225,7 +225,7 @@ def test_the_output_of_a_server_needs_only_ascii():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "gr\\xf6\\xdfer\n", "")
 
 
-def test_a_pipe_that_nobody_reads_ends_the_command_quietly(capfd):
+def test_a_closed_pipe_ends_the_command_quietly(capfd):
     script = (
         "import sys\n"
         "from mosaic_crds.reports import guarded\n"

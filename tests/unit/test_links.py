@@ -10,14 +10,14 @@ FILES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").r
 
 
 def anchors(file: Path) -> set[str]:
-    """The anchors of a file's headings, as forges make them."""
+    """The anchors that forges generate for the headings of a file."""
     text = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(file: Path):
+def test_every_link_is_valid(file: Path):
     for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text()):
         if re.match(r"[a-z]+:", link):
             continue

@@ -1,4 +1,4 @@
-"""Files whose longitudes go on beyond 180 degrees: values as numpy computes them at PROJ's places."""
+"""Files whose longitudes continue beyond 180 degrees: values equal those of numpy at coordinates of PROJ."""
 
 import math
 from pathlib import Path
@@ -28,10 +28,10 @@ from support.scenes.rasters import write_raster
 PERIOD = 2 * math.pi * 6378137
 COLUMNS, ROWS = np.meshgrid(np.arange(100), np.arange(60))
 ISLANDS = (np.sin(COLUMNS / 7) * 50 + ROWS * 3).astype(np.float32)
-"""0.1 degrees each, from 175 to 185, and from -15 to -21."""
+"""Resolution of 0.1 degrees, from 175 to 185 degrees east and from 15 to 21 degrees south."""
 LONGITUDES, LATITUDES = np.meshgrid(np.arange(0.5, 360), np.arange(89.5, -90, -1))
 GLOBE = (100 * np.cos(np.radians(3 * LONGITUDES)) + LATITUDES).astype(np.float32)
-"""One degree each, from Greenwich."""
+"""Resolution of one degree, starting at Greenwich."""
 ACROSS = [178, -18, -178, -16]
 
 
@@ -50,7 +50,7 @@ def pixels(folder: Path, plan: Plan) -> NDArray[np.float32]:
 
 
 def interpolated(values: NDArray[np.float32], columns: NDArray[Any], rows: NDArray[Any], around: bool = False) -> Any:
-    """Bilinear interpolation at places in pixels; NaN beyond the image, and where its nearest pixel is NaN."""
+    """Interpolate bilinearly at pixel coordinates; NaN outside the image and where its nearest pixel is NaN."""
     height, width = values.shape
     total, weights = np.zeros(columns.shape), np.zeros(columns.shape)
     left, top = np.floor(columns - 0.5).astype(int), np.floor(rows - 0.5).astype(int)
@@ -70,7 +70,7 @@ def interpolated(values: NDArray[np.float32], columns: NDArray[Any], rows: NDArr
 
 
 def places(grid: Grid, crs: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the centres of a grid's pixels are in another CRS; infinite where PROJ refuses them."""
+    """The pixel centres of a grid in another CRS; infinite where PROJ refuses them."""
     columns, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
     xs, ys = grid.transform @ (columns, rows)
     if grid.crs == crs:
@@ -80,7 +80,7 @@ def places(grid: Grid, crs: str) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def warped(values: NDArray[np.float32], placed: Any, grid: Grid, crs: str, kernel: Resampling) -> NDArray[np.float32]:
-    """GDAL's own warp of an array, which rasterio makes to an eighth of a pixel."""
+    """The result of GDAL's own warper, which rasterio limits to an error of an eighth of a pixel."""
     found = np.full((grid.height, grid.width), np.nan, np.float32)
     reproject(
         values, found, src_transform=placed, src_crs=crs, dst_transform=grid.transform, dst_crs=grid.crs,
@@ -90,7 +90,7 @@ def warped(values: NDArray[np.float32], placed: Any, grid: Grid, crs: str, kerne
 
 
 def alike(found: NDArray[np.float32], expected: NDArray[np.float32], within: float) -> bool:
-    """Whether no pixel is missing, and values differ by no more than this."""
+    """Whether the same pixels are valid, and values differ by no more than a tolerance."""
     missing = np.isnan(found) & np.isfinite(expected)
     return not missing.any() and float(np.nanmax(np.abs(found - expected))) < within
 
@@ -110,7 +110,7 @@ def alike(found: NDArray[np.float32], expected: NDArray[np.float32], within: flo
         ([-182, -18, -178, -16], {"crs": "EPSG:3832", "resolution": 8000}),
     ],
 )
-def test_a_file_across_180_degrees_is_read_on_both_sides(tmp_path, left, bbox, grid):
+def test_reads_a_file_across_180_degrees_on_both_sides(tmp_path, left, bbox, grid):
     write_raster(tmp_path / "a.tif", ISLANDS, left=left, top=-15, resolution=0.1, crs="EPSG:4326")
     plan = planned(tmp_path, "a.tif", bbox, resampling="bilinear", **grid)
     longitudes, latitudes = places(plan.grid, "EPSG:4326")
@@ -138,7 +138,7 @@ def test_a_file_across_180_degrees_is_read_on_both_sides(tmp_path, left, bbox, g
 )
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_file_around_the_earth_has_no_seam(tmp_path, bbox, grid, turned):
-    """Of 0 to 360 degrees, and of -180 to 180."""
+    """A file from 0 to 360 degrees, and one from -180 to 180."""
     left, values = (-180, np.roll(GLOBE, 180, axis=1)) if turned else (0, GLOBE)
     write_raster(tmp_path / "a.tif", values, left=left, top=90, resolution=1, crs="EPSG:4326")
     plan = planned(tmp_path, "a.tif", bbox, resampling="bilinear", **grid)
@@ -148,7 +148,7 @@ def test_a_file_around_the_earth_has_no_seam(tmp_path, bbox, grid, turned):
     assert alike(pixels(tmp_path, plan), expected, 0.1)
 
 
-def test_where_pixels_coincide_a_turn_away_they_are_copied(tmp_path):
+def test_copies_pixels_that_coincide_after_a_full_turn(tmp_path):
     write_raster(tmp_path / "a.tif", GLOBE, left=0, top=90, resolution=1, crs="EPSG:4326")
     for west, east in ((-120, -100), (-10, 10), (350, 360)):
         found = pixels(tmp_path, planned(tmp_path, "a.tif", [west, 10, east, 30], crs="EPSG:4326", resolution=1))
@@ -156,7 +156,7 @@ def test_where_pixels_coincide_a_turn_away_they_are_copied(tmp_path):
 
 
 @pytest.mark.parametrize("kernel", ["average", "cubic", "nearest"])
-def test_no_kernel_sees_the_antimeridian(tmp_path, kernel):
+def test_kernels_are_continuous_across_the_antimeridian(tmp_path, kernel):
     write_raster(tmp_path / "a.tif", ISLANDS, left=175, top=-15, resolution=0.1, crs="EPSG:4326")
     resolution = 40_000 if kernel == "average" else 8000
     plan = planned(tmp_path, "a.tif", [177, -19, -177, -16], crs="utm", resolution=resolution, resampling=kernel)
@@ -167,7 +167,7 @@ def test_no_kernel_sees_the_antimeridian(tmp_path, kernel):
     assert alike(found, expected, 12 if kernel == "nearest" else 3)
 
 
-def test_two_files_that_end_at_180_degrees_are_one_narrow_mosaic(tmp_path):
+def test_two_files_that_end_at_180_degrees_form_one_narrow_mosaic(tmp_path):
     write_raster(tmp_path / "w.tif", ISLANDS[:, :50], left=175, top=-15, resolution=0.1, crs="EPSG:4326")
     write_raster(tmp_path / "e.tif", ISLANDS[:, 50:], left=-180, top=-15, resolution=0.1, crs="EPSG:4326")
     scenes = files(*({"bands": {"red": file}} for file in ("w.tif", "e.tif")))
@@ -180,12 +180,12 @@ def test_two_files_that_end_at_180_degrees_are_one_narrow_mosaic(tmp_path):
     assert footprint.symmetric_difference(box(175, -21, 180, -15).union(box(-180, -21, -175, -15))).area < 1e-6
     picture = made.item["assets"]["picture"]
     assert picture["proj:bbox"][0] == pytest.approx(175 / 360 * PERIOD)
-    assert picture["proj:bbox"][2] == pytest.approx(185 / 360 * PERIOD, abs=12_000)  # a pixel
+    assert picture["proj:bbox"][2] == pytest.approx(185 / 360 * PERIOD, abs=12_000)  # of a pixel
 
 
 @pytest.mark.parametrize(("crs", "resolution"), [("EPSG:4326", 0.025), ("utm", 3000), ("EPSG:3857", 2000)])
 @pytest.mark.parametrize("side", [-1, 1])
-def test_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side):
+def test_reads_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side):
     left = side * PERIOD / 2 - 150_000
     write_raster(tmp_path / "a.tif", ISLANDS, left=left, top=-1.8e6, resolution=3000, crs="EPSG:3857")
     grid = {"crs": crs, "resolution": resolution, "resampling": "bilinear"}
@@ -198,8 +198,8 @@ def test_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution, side)
     assert alike(pixels(tmp_path, plan), expected, 0.1)
 
 
-def test_a_file_whose_map_is_cut_at_the_antimeridian_is_read_on_both_sides(tmp_path):
-    """A sinusoidal map of the whole Earth, whose sides are far apart."""
+def test_reads_a_file_with_a_map_that_is_cut_at_the_antimeridian_on_both_sides(tmp_path):
+    """A sinusoidal map of the whole Earth; its two sides are far apart."""
     radius = 6_371_007.181
     side = math.pi * radius / 500
     columns, rows = np.meshgrid(np.arange(1000), np.arange(500))
@@ -217,7 +217,7 @@ def test_a_file_whose_map_is_cut_at_the_antimeridian_is_read_on_both_sides(tmp_p
 @pytest.mark.parametrize(("crs", "degree"), [("EPSG:4326", 1.0), ("EPSG:3857", PERIOD / 360)])
 @pytest.mark.parametrize(("west", "longitude"), [(178, 179.05), (178, -179.05), (-182, 179.05), (-182, -179.05)])
 def test_a_map_tile_on_either_side_shows_a_mosaic_across_the_antimeridian(crs, degree, west, longitude):
-    """A mosaic of 40 columns, 0.1 degrees each; a piece of a map around a place shows the column of that place."""
+    """A mosaic of 40 columns of 0.1 degrees: a map tile at a position shows the column of that position."""
     mosaic = Grid(crs, west * degree, 2 * degree, 0.1 * degree, 0.1 * degree, 40, 40)
     pixel = PERIOD / 360 / 100
     piece = Grid("EPSG:3857", longitude / 360 * PERIOD - 2 * pixel, 2 * pixel, pixel, pixel, 4, 4)
@@ -247,7 +247,7 @@ HALF_DISK = 5_434_895.0
         ([-76, 4, -74, 6], {"crs": "utm", "resolution": 20_000}),
     ],
 )
-def test_of_a_geostationary_disk_the_part_on_earth_is_used(tmp_path, bbox, grid):
+def test_uses_the_part_of_a_geostationary_image_that_shows_the_earth(tmp_path, bbox, grid):
     side = 2 * HALF_DISK / 120
     columns, rows = np.meshgrid(np.arange(120), np.arange(120))
     values = np.where(np.hypot(columns - 59.5, rows - 59.5) > 59, np.nan, columns).astype(np.float32)
@@ -261,7 +261,7 @@ def test_of_a_geostationary_disk_the_part_on_earth_is_used(tmp_path, bbox, grid)
     assert alike(pixels(tmp_path, plan), expected, 0.02)
 
 
-def test_a_mosaic_of_a_geostationary_disk_has_a_picture_and_a_place(tmp_path):
+def test_a_mosaic_of_a_geostationary_image_has_a_picture_and_a_footprint(tmp_path):
     columns, rows = np.meshgrid(np.arange(120), np.arange(120))
     values = np.where(np.hypot(columns - 59.5, rows - 59.5) > 59, np.nan, columns).astype(np.float32)
     side = 2 * HALF_DISK / 120
@@ -284,8 +284,8 @@ UNKNOWN_METHOD = (
     ("crs", "resolution", "left", "top"),
     [("EPSG:4326", 3, -181.5, 91.5), ("+proj=sinu +R=6371007.181 +units=m", 333_585.16, -20_015_109.4, 10_007_554.7)],
 )
-def test_a_file_of_the_whole_earth_has_a_valid_place(tmp_path, crs, resolution, left, top):
-    """Also where centres of pixels are poles, and where corners of the file are beside the map."""
+def test_a_file_of_the_whole_earth_has_a_valid_footprint(tmp_path, crs, resolution, left, top):
+    """Even if centres of pixels are poles, or corners of the file are outside the map."""
     values = np.ones((61, 121), np.float32)
     write_raster(tmp_path / "a.tif", values, left=left, top=top, resolution=resolution, crs=crs)
     item = make(tmp_path, {"source": files({"bands": {"red": "a.tif"}}), "product": {"bands": ["red"]}}).item
@@ -308,13 +308,13 @@ def test_a_file_of_the_whole_earth_has_a_valid_place(tmp_path, crs, resolution, 
         (DISK, "cannot be projected to EPSG:4326"),
     ],
 )
-def test_a_file_that_is_nowhere_on_earth_is_named_with_the_reason(tmp_path, crs, reason, bbox):
+def test_an_error_names_a_file_that_is_not_on_earth_with_the_reason(tmp_path, crs, reason, bbox):
     write_raster(tmp_path / "a.tif", np.ones((9, 9), np.float32), left=9e6, top=9e6, crs=crs)
     with pytest.raises(RequestError, match=rf"scenes\[0\]\.bands\.red: .*a\.tif cannot be located: .*{reason}"):
         planned(tmp_path, "a.tif", bbox)
 
 
-def test_a_compound_crs_is_used_without_its_heights(tmp_path):
+def test_ignores_the_heights_of_a_compound_crs(tmp_path):
     write_raster(tmp_path / "a.tif", np.ones((40, 40), np.float32), left=155_000, top=463_000, crs="EPSG:7415")
     plan = planned(tmp_path, "a.tif", None, crs="utm", resolution=10)
     assert np.nanmean(pixels(tmp_path, plan)) == 1

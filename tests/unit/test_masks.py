@@ -1,4 +1,4 @@
-"""Masks: classes by name, and discs exact to the pixel."""
+"""Masks: named classes, and dilation that is exact to the pixel."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def brute(flagged, radius):
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(0, 15))
-def test_a_dilated_mask_reaches_exactly_as_far_as_the_radius(flagged, radius):
+def test_dilates_a_mask_by_exactly_the_radius(flagged, radius):
     before = flagged.copy()
     assert np.array_equal(dilate(flagged, radius), brute(flagged, radius))
     assert np.array_equal(flagged, before)
@@ -62,7 +62,7 @@ def test_classes_are_bits_of_landsats_qa_pixel(classes, numbers, dtype):
     ("number", "name"),
     [(1, "fill"), (21824, "clear"), (22280, "cloud"), (23888, "shadow"), (30048, "snow"), (54596, "cirrus")],
 )
-def test_numbers_that_landsat_files_hold(number, name):
+def test_decodes_values_of_landsat_files(number, name):
     for asked in BITS:
         code = mask_codes(np.array([number], np.uint16), "qaPixel", [asked]).item()
         assert code == (UNKNOWN if name == "fill" else FLAGGED if name == asked else CLEAR)
@@ -79,20 +79,20 @@ def test_classes_are_bits_of_fmask_and_255_is_fill(classes):
         assert code == (UNKNOWN if number == 255 else FLAGGED if wanted else CLEAR)
 
 
-def test_earthdailys_cloud_masks_say_clear_by_1():
+def test_1_means_clear_in_cloud_masks_of_earthdaily():
     numbers = np.arange(5, dtype=np.uint8)
     assert mask_codes(numbers, "earthDaily", ["cloud"]).tolist() == [UNKNOWN, CLEAR, FLAGGED, CLEAR, CLEAR]
     assert mask_codes(numbers, "earthDaily", ["shadow", "cirrus"]).tolist() == [UNKNOWN, CLEAR, CLEAR, FLAGGED, FLAGGED]
 
 
-def test_masks_of_one_class_flag_it_whatever_is_asked_for():
+def test_masks_with_one_class_flag_it_for_any_requested_class():
     numbers = np.array([0, 1, 255], np.uint8)
     for classes in ([], ["snow"]):
         assert mask_codes(numbers, "nonzero", classes).tolist() == [CLEAR, FLAGGED, FLAGGED]
         assert mask_codes(numbers, "zero", classes).tolist() == [FLAGGED, CLEAR, CLEAR]
 
 
-def test_which_classes_a_kind_of_mask_does_not_tell():
+def test_lists_the_classes_that_a_kind_of_mask_does_not_have():
     everything = ["cloud", "shadow", "cirrus", "snow", "water"]
     told = {kind: undetected_classes(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")}
     assert told == {"scl": [], "qaPixel": [], "earthDaily": ["snow", "water"], "nonzero": [], "zero": []}

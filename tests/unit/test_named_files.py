@@ -1,4 +1,4 @@
-"""The files that the documents on security and architecture name exist."""
+"""The files that the documents on security and architecture mention exist."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ DOCUMENTS = [ROOT / name for name in ("SECURITY.md", "docs/decisions/0023-threat
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_file_that_is_named_exists(document: Path):
+def test_every_mentioned_file_exists(document: Path):
     text = document.read_text()
     for link in re.findall(r"\]\(([^)#]+)", text):
         assert (document.parent / link).exists(), link

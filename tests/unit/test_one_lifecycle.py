@@ -1,4 +1,4 @@
-"""The same course of events gives the same phases, conditions and messages in a cluster and on one machine."""
+"""The same events cause the same phases, conditions and messages in a cluster and on one machine."""
 
 from datetime import timedelta
 from typing import Any, Protocol
@@ -24,14 +24,14 @@ EVENTS = (
 CAUSE = "the server is busy"
 
 
-class Place(Protocol):
-    """Where a request runs."""
+class Environment(Protocol):
+    """An environment in which a request runs."""
 
     @property
     def status(self) -> dict[str, Any]: ...
 
     def happen(self, event: str) -> None:
-        """Let something happen; what cannot happen in the current phase does nothing."""
+        """Process an event; ignore it if it cannot occur in the current phase."""
 
 
 class InCluster:
@@ -76,7 +76,7 @@ class InCluster:
 
 
 class OnOneMachine:
-    """What an executor writes about the same request."""
+    """The status that an executor writes for the same request."""
 
     def __init__(self) -> None:
         self.written = ExecutorStatus({}, START)
@@ -108,7 +108,7 @@ class OnOneMachine:
                 written.fail(Trouble(REFUSED, CAUSE))
             case "fault":
                 written.retry(CAUSE, "")
-                written.start()  # the deadline counts the time in between only in a cluster
+                written.start()  # the deadline includes the waiting time only in a cluster
             case "plan" if phase is Phase.PLANNING:
                 written.receive({"planned": SUMMARY, "pixels": TILES, "pixelsDone": 0, "tilesDone": 0}, 0)
             case "tile" if phase is Phase.RUNNING and written.status["progress"]["rangesDone"] < TILES - 1:
@@ -121,12 +121,12 @@ class OnOneMachine:
                 written.work()
 
 
-def phase_of(place: Place) -> Phase | None:
+def phase_of(place: Environment) -> Phase | None:
     return Phase(place.status["phase"]) if "phase" in place.status else None
 
 
-def told(place: Place) -> tuple[Any, ...]:
-    """What a user sees of the lifecycle."""
+def visible(place: Environment) -> tuple[Any, ...]:
+    """The lifecycle as a user sees it."""
     status = place.status
     conditions = {
         c["type"]: (c["status"], c["reason"], c["message"], c["observedGeneration"]) for c in status["conditions"]
@@ -158,29 +158,29 @@ def test_a_cluster_and_one_machine_report_the_same(course):
     for event in course:
         cluster.happen(event)
         machine.happen(event)
-        assert told(machine) == told(cluster), event
+        assert visible(machine) == visible(cluster), event
 
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=25))
-def test_both_agree_after_any_events_and_phases_follow_the_table(happenings):
+def test_both_agree_after_any_events_and_transitions_follow_the_table(happenings):
     cluster, machine = InCluster(), OnOneMachine()
     for event in ["start", *happenings]:
         before = phase_of(cluster)
         cluster.happen(event)
         machine.happen(event)
-        assert told(machine) == told(cluster), event
+        assert visible(machine) == visible(cluster), event
         after = phase_of(cluster)
         assert before in {None, after} or after in TRANSITIONS[before]
     MosaicRequest.model_validate(cluster.world.request)
     MosaicRequest.model_validate(cluster.world.request | {"status": machine.status})
 
 
-def test_terminal_phases_are_those_that_none_follows():
+def test_terminal_phases_have_no_successor():
     assert TERMINAL == (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
     assert TRANSITIONS.keys() == set(Phase)
 
 
-def test_a_crash_names_what_to_do_and_how_often_it_was_tried():
+def test_a_crash_reports_a_solution_and_the_number_of_attempts():
     status = ExecutorStatus({}, START)
     status.begin(None)
     status.fail(Trouble(CRASHED, messages.given_up(messages.WORKER_CRASHED, 5)))

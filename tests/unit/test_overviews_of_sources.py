@@ -1,4 +1,4 @@
-"""Overviews of sources: read where they are the average, to the pixel, and nowhere else."""
+"""Overviews of sources: read only where they equal the average of the pixels."""
 
 from contextlib import closing
 from pathlib import Path
@@ -39,7 +39,7 @@ def with_overviews(path: Path, values, factors=(2, 4), resampling=Resampling.ave
 
 
 def without_image(path: Path) -> Path:
-    """The file with another image above its overviews, so that it shows what is read: 9999."""
+    """Change the image but not its overviews, so that 9999 shows where the image is read."""
     with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
         dataset.write(np.full(dataset.shape, 9999, dataset.dtypes[0]), 1)
     return path
@@ -60,7 +60,7 @@ def read(path: Path, grid: Grid, kernel=None, **stated):
 
 
 def means(values, factor):
-    """Of the valid pixels of each block."""
+    """Means of the valid pixels of each block."""
     count = len(values) // factor
     blocks = np.where(values == 0, np.nan, values.astype(float))[: count * factor, : count * factor]
     blocks = blocks.reshape(count, factor, count, factor).swapaxes(1, 2).reshape(count, count, -1)
@@ -77,7 +77,7 @@ def test_the_smallest_overview_that_tiles_the_grid_with_two_of_its_pixels_is_rea
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 @pytest.mark.parametrize("metres", [40, 80, 120])
-def test_an_average_of_an_overview_is_that_of_the_image_to_the_rounding_of_its_numbers(tmp_path, metres, dtype):
+def test_averages_of_an_overview_and_of_the_image_differ_only_by_rounding(tmp_path, metres, dtype):
     values = noise(SIDE, SIDE).astype(dtype)
     path = without_image(with_overviews(tmp_path / "a.tif", values, nodata=0))
     found = read(path, coarser(metres))
@@ -88,8 +88,8 @@ def test_an_average_of_an_overview_is_that_of_the_image_to_the_rounding_of_its_n
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
-def test_no_data_stays_where_it_is_and_is_mixed_into_nothing(tmp_path_factory, seed):
-    """Holes of all sizes, single pixels too."""
+def test_no_data_stays_in_its_pixels_and_does_not_spread(tmp_path_factory, seed):
+    """Holes of all sizes, including single pixels."""
     rng = np.random.default_rng(seed)
     values = rng.integers(4000, 5000, (SIDE, SIDE)).astype(np.uint16)
     for _ in range(40):
@@ -102,11 +102,11 @@ def test_no_data_stays_where_it_is_and_is_mixed_into_nothing(tmp_path_factory, s
     valid = found[np.isfinite(found)]
     assert valid.min() >= 4000
     assert valid.max() <= 5000
-    whole = means((values != 0) * 2 - 1 + 1e-9, 8) > 0.99  # where nothing is missing it is the mean itself
+    whole = means((values != 0) * 2 - 1 + 1e-9, 8) > 0.99  # where no pixel is missing, the overview is exactly the mean
     assert np.abs(found - exact)[whole].max(initial=0) <= 1
 
 
-def test_a_window_gets_its_part_of_the_whole(tmp_path):
+def test_a_window_equals_its_part_of_the_whole(tmp_path):
     path = with_overviews(tmp_path / "a.tif", noise(SIDE, SIDE))
     whole = read(path, coarser(80))
     for window in ((0, 0, 64, 7), (13, 20, 30, 40), (63, 63, 1, 1)):
@@ -135,14 +135,14 @@ ELSEWHERE = projected_bounds(IMAGE.bounds, IMAGE.crs, "EPSG:32634")[::3]
         Grid("EPSG:32634", *ELSEWHERE, 80, 80, 64, 64),
     ],
 )
-def test_on_grids_that_an_overview_does_not_tile_the_image_is_read(tmp_path, grid):
+def test_reads_the_image_on_grids_that_an_overview_does_not_tile(tmp_path, grid):
     path = without_image(with_overviews(tmp_path / "a.tif", noise(SIDE, SIDE, high=5000)))
     found = read(path, grid, "average")
     assert np.nanmin(found) == np.nanmax(found) == 9999
 
 
 def unfit(folder: Path) -> dict[str, Path]:
-    """Files whose overviews are something else than averages of what is valid in the band."""
+    """Files whose overviews are not averages of the valid pixels of the band."""
     values = noise(SIDE, SIDE, high=5000)
     found = {
         "nearest": with_overviews(folder / "nearest.tif", values, resampling=Resampling.nearest),
@@ -163,7 +163,7 @@ def unfit(folder: Path) -> dict[str, Path]:
     return found | {"masked": masked, "beside": beside}
 
 
-def test_overviews_that_are_something_else_are_not_read(tmp_path):
+def test_does_not_read_overviews_that_are_not_averages(tmp_path):
     for name, path in unfit(tmp_path).items():
         assert band_of(path).overviews == (), name
 
@@ -171,14 +171,14 @@ def test_overviews_that_are_something_else_are_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("own", "stated", "usable"), [(None, None, 2), (0, None, 2), (0, 0, 2), (None, 0, 0), (0, 7, 0)]
 )
-def test_overviews_are_used_only_with_the_no_data_value_of_their_file(tmp_path, own, stated, usable):
+def test_uses_overviews_only_with_the_nodata_value_of_their_file(tmp_path, own, stated, usable):
     path = with_overviews(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=own)
     assert len(band_of(path, nodata=stated).overviews) == usable
     nan = with_overviews(tmp_path / "b.tif", noise(SIDE, SIDE).astype(np.float32), nodata=np.nan)
     assert len(band_of(nan, nodata=np.nan).overviews) == 2
 
 
-def test_from_a_server_only_the_overviews_bytes_are_fetched(tmp_path):
+def test_fetches_only_the_bytes_of_the_overview_of_a_remote_file(tmp_path):
     values = noise(4 * SIDE, 4 * SIDE)
     path = with_overviews(tmp_path / "a.tif", values)
     grid = Grid("EPSG:32633", 500_000, 5_000_000, 80, 80, SIDE // 2, SIDE // 2)
@@ -195,8 +195,8 @@ def test_from_a_server_only_the_overviews_bytes_are_fetched(tmp_path):
     assert len(asked.requests) - before < 8
 
 
-def test_masks_are_read_whole(tmp_path):
-    """One cloudy pixel in 64 is a cloud; its overview would say that there is none."""
+def test_reads_masks_at_full_resolution(tmp_path):
+    """A single cloudy pixel of 64 must count; an overview would hide it."""
     classes = np.full((SIDE, SIDE), 4, np.uint8)
     classes[203, 101] = 9
     path = with_overviews(tmp_path / "scl.tif", classes)
@@ -207,7 +207,7 @@ def test_masks_are_read_whole(tmp_path):
     assert np.argwhere(found == FLAGGED).tolist() == [[203 // 8, 101 // 8]]
 
 
-def test_a_mosaic_says_which_overview_was_read(tmp_path, monkeypatch):
+def test_the_notes_of_a_mosaic_name_the_overview_that_was_read(tmp_path, monkeypatch):
     values = noise(SIDE, SIDE)
     with_overviews(tmp_path / "red.tif", values)
     spec = {
@@ -229,7 +229,7 @@ def test_a_mosaic_says_which_overview_was_read(tmp_path, monkeypatch):
     assert np.array_equal(found, made.values())
 
 
-def test_a_grid_is_tiled_exactly_or_not():
+def test_recognises_grids_that_an_overview_tiles_exactly():
     assert tiles_exactly(IMAGE, coarser(20), 2)
     assert not tiles_exactly(IMAGE, coarser(10), 2)
     assert not tiles_exactly(IMAGE, coarser(20), 3)

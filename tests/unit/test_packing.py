@@ -1,4 +1,4 @@
-"""What int16 holds: scale and offset that fit the bands, and counts of the values that do not."""
+"""Packing as int16: scale and offset that fit the bands, and counts of values that do not fit."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ INT16 = {"dtype": "int16"}
 
 
 def unpacked(made: Made, band: int = 1) -> np.ndarray:
-    """As a GIS reads it."""
+    """Unpack values as a GIS does."""
     with made.open() as dataset:
         stored = dataset.read(band).astype(np.float64)
         assert (dataset.dtypes[0], dataset.nodata) == ("int16", -32768)
@@ -37,11 +37,11 @@ def request(bands: dict[str, Any], product: dict[str, Any] | None = None) -> dic
         ("uint16", 0.01, 0.0, 0, 1e-6),
         ("uint16", 0.001, 0.0, 0, 1e-6),  # aerosol optical thickness and water vapour of Sentinel-2
         ("int16", 0.1, 0.0, -32768, 1e-6),
-        ("uint8", 1.0, 0.0, 0, 1e-6),  # classes, whose Item states a scale of 1
+        ("uint8", 1.0, 0.0, 0, 1e-6),  # classes; the Item declares a scale of 1
         ("uint8", -2.0, 1000.0, None, 1e-6),
     ],
 )
-def test_scale_and_offset_fit_all_that_a_band_can_hold(tmp_path: Path, dtype, scale, offset, nodata, half_step):
+def test_scale_and_offset_fit_all_values_of_a_band(tmp_path: Path, dtype, scale, offset, nodata, half_step):
     limits = np.iinfo(dtype)
     numbers = np.linspace(limits.min, limits.max, 600 * 20).round().astype(dtype).reshape(20, 600)
     write_raster(tmp_path / "x.tif", numbers, nodata=nodata)
@@ -62,7 +62,7 @@ def test_scale_and_offset_fit_all_that_a_band_can_hold(tmp_path: Path, dtype, sc
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(0.0001, -0.1), (0.0001, 0.0), (0.0000275, -0.2)])
-def test_reflectances_stay_ten_thousandths(tmp_path: Path, scale: float, offset: float):
+def test_reflectances_are_stored_as_ten_thousandths(tmp_path: Path, scale: float, offset: float):
     numbers = noise(30, 40)
     write_raster(tmp_path / "x.tif", numbers, nodata=0)
     made = make(tmp_path, request({"red": {"href": "x.tif", "scale": scale, "offset": offset}}))
@@ -88,7 +88,7 @@ def test_each_band_has_its_own_packing(tmp_path: Path):
     assert same(unpacked(made, 3), kelvin * 0.00341802 + 149, 0.0018)
 
 
-def test_values_that_do_not_fit_are_counted_and_statistics_are_of_the_rest(tmp_path: Path):
+def test_values_that_do_not_fit_are_counted_and_excluded_from_statistics(tmp_path: Path):
     values = np.linspace(0, 1, 30 * 40, dtype=np.float32).reshape(30, 40)
     values[3, 4:9] = 300
     values[4, 4] = -7
@@ -109,7 +109,7 @@ def test_values_that_do_not_fit_are_counted_and_statistics_are_of_the_rest(tmp_p
     assert band["statistics"]["mean"] == pytest.approx(stored.mean(), rel=1e-6)
 
 
-def test_statistics_in_the_file_are_of_the_numbers_in_the_file(tmp_path: Path):
+def test_statistics_in_the_file_describe_its_stored_numbers(tmp_path: Path):
     numbers = noise(30, 40)
     write_raster(tmp_path / "x.tif", numbers)
     made = make(tmp_path, request({"red": {"href": "x.tif", "scale": 0.0001, "offset": -0.1}}))
@@ -120,7 +120,7 @@ def test_statistics_in_the_file_are_of_the_numbers_in_the_file(tmp_path: Path):
         assert float(tags[f"STATISTICS_{name}"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_values_that_mostly_do_not_fit_are_refused_with_what_to_do(tmp_path: Path):
+def test_refuses_a_mosaic_whose_values_mostly_do_not_fit_with_a_solution(tmp_path: Path):
     write_raster(tmp_path / "x.tif", np.linspace(280, 310, 1200, dtype=np.float32).reshape(30, 40))
     message = (
         r"spec.output.dtype: 1200 of 1200 values of x are outside -3.2767 to 3.2767, the range "
@@ -140,7 +140,7 @@ def test_values_that_mostly_do_not_fit_are_refused_with_what_to_do(tmp_path: Pat
         ({"nir": {"href": "x.tif", "scale": 0.0001, "offset": -0.1}}, "nir * 255"),
     ],
 )
-def test_an_expression_whose_values_cannot_fit_is_refused_before_it_is_computed(tmp_path: Path, bands, expression):
+def test_refuses_an_expression_that_cannot_fit_before_it_is_computed(tmp_path: Path, bands, expression):
     write_raster(tmp_path / "x.tif", noise(20, 20))
     write_raster(tmp_path / "y.tif", noise(20, 20, 1))
     with pytest.raises(RequestError, match=r"stores values of an expression from -3.2767 to 3.2767, .* use float32"):
@@ -157,7 +157,7 @@ def test_an_expression_whose_values_cannot_fit_is_refused_before_it_is_computed(
         "nir - red",
     ],
 )
-def test_an_expression_of_reflectances_stays_ten_thousandths(tmp_path: Path, expression: str):
+def test_an_expression_of_reflectances_is_stored_as_ten_thousandths(tmp_path: Path, expression: str):
     numbers = {name: noise(20, 20, seed) for seed, name in enumerate(("nir", "red", "blue"))}
     for name, values in numbers.items():
         write_raster(tmp_path / f"{name}.tif", values)
@@ -170,7 +170,7 @@ def test_an_expression_of_reflectances_stays_ten_thousandths(tmp_path: Path, exp
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "int32", "int64", "uint64"])
-def test_integers_that_float32_rounds_are_noted(tmp_path: Path, dtype: str):
+def test_a_note_reports_integers_that_float32_rounds(tmp_path: Path, dtype: str):
     values = np.full((20, 20), 1000, dtype)
     write_raster(tmp_path / "small.tif", values)
     values[3, 3] = 2**24 + 1
@@ -192,7 +192,7 @@ def test_integers_that_float32_rounds_are_noted(tmp_path: Path, dtype: str):
     ]
 
 
-def test_a_mosaic_of_infinite_values_is_made_and_they_are_no_data(tmp_path: Path):
+def test_infinite_values_are_no_data_in_a_mosaic(tmp_path: Path):
     values = np.tile(np.linspace(0.1, 0.4, 64, dtype=np.float32), (64, 1))
     holes = np.zeros((64, 64), bool)
     holes[0, 0] = holes[1, 1] = holes[2, 2] = True
@@ -213,7 +213,7 @@ def test_a_mosaic_of_infinite_values_is_made_and_they_are_no_data(tmp_path: Path
 
 @pytest.mark.parametrize("method", ["median", "mean", "max", "medoid"])
 def test_the_largest_floats_stay_finite(tmp_path: Path, method: str):
-    """Fill values that nothing declares are numbers like any other, and their sums are beyond float32."""
+    """Undeclared fill values are ordinary numbers, and their sums exceed float32."""
     largest = float(np.finfo(np.float32).max)
     for name in "ab":
         write_raster(tmp_path / f"{name}.tif", np.full((600, 600), -largest, np.float32))

@@ -12,7 +12,7 @@ from parts import AT_A_TIME, LOWER_PRIORITY, Parts, main
 TESTS = Path(__file__).parents[1]
 
 
-def test_a_part_that_fails_stops_no_other(capfd: pytest.CaptureFixture[str]):
+def test_a_failing_part_stops_no_other(capfd: pytest.CaptureFixture[str]):
     outcomes = Parts({"bad": ["sh", "-c", "echo oh; exit 3"], "good": ["echo", "fine"]}).run()
     assert [(outcome.name, outcome.code) for outcome in outcomes] == [("bad", 3), ("good", 0)]
     told = capfd.readouterr().out
@@ -20,7 +20,7 @@ def test_a_part_that_fails_stops_no_other(capfd: pytest.CaptureFixture[str]):
         assert line in told
 
 
-def test_parts_run_beside_each_other(tmp_path: Path):
+def test_parts_run_in_parallel(tmp_path: Path):
     os.mkfifo(pipe := tmp_path / "pipe")
     outcomes = Parts({"reader": ["cat", str(pipe)], "writer": ["sh", "-c", f"echo > {pipe}"]}).run()
     assert [outcome.code for outcome in outcomes] == [0, 0]
@@ -35,7 +35,7 @@ def test_all_parts_but_the_first_have_a_lower_priority(capfd: pytest.CaptureFixt
     assert f"\n{min(own + LOWER_PRIORITY, 19)}\ntest: second" in told
 
 
-def test_an_end_ends_what_runs_and_starts_nothing_more():
+def test_a_termination_stops_running_parts_and_starts_no_more():
     program = (
         "import signal, sys; from parts import Parts; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); "
         f"Parts({{str(n): ['sleep', '1000'] for n in range({AT_A_TIME + 1})}}).run()"
@@ -49,7 +49,7 @@ def test_an_end_ends_what_runs_and_starts_nothing_more():
     assert f"test: {AT_A_TIME} starts" not in rest
 
 
-def test_the_exit_code_says_whether_all_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_exit_code_tells_whether_all_parts_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "Makefile").write_text("good:\n\ttrue\nbad:\n\tfalse\n")
     monkeypatch.chdir(tmp_path)
     assert main(["good"]) == 0

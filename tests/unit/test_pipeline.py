@@ -1,4 +1,4 @@
-"""Whole mosaics of generated scenes, compared with plain numpy on the same numbers."""
+"""Whole mosaics of synthetic scenes, compared with plain numpy on the same numbers."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ def ndsi(green, swir):
         return (green.astype(float) - swir) / (green.astype(float) + swir)
 
 
-def test_the_first_job_ndsi_of_two_files(tmp_path):
+def test_ndsi_of_two_files(tmp_path):
     green, swir = noise(1100, 1300, 1, low=0, high=3), noise(1100, 1300, 2, low=0, high=3)
     write_raster(tmp_path / "B03.jp2", green, driver="JP2OpenJPEG")
     write_raster(tmp_path / "B11.jp2", swir, driver="JP2OpenJPEG")
@@ -51,7 +51,7 @@ def test_the_first_job_ndsi_of_two_files(tmp_path):
     assert statistics["valid_percent"] == pytest.approx(100 * np.isfinite(ndsi(green, swir)).mean(), abs=1e-3)
 
 
-def test_bands_of_one_scene_at_different_resolutions_take_the_coarser(tmp_path):
+def test_a_scene_with_bands_of_different_resolutions_gets_the_coarser_one(tmp_path):
     green, swir = noise(1000, 1200, 1), noise(500, 600, 2)
     write_raster(tmp_path / "B03.tif", green)
     write_raster(tmp_path / "B11.tif", swir, resolution=20)
@@ -89,7 +89,7 @@ SHIFTS = [(0, 0), (300, 200), (-200, 500)]
 
 @pytest.fixture(scope="module")
 def overlapping(tmp_path_factory) -> tuple[Path, list[dict], dict[str, np.ndarray]]:
-    """Three overlapping scenes with clouds, and their numbers on the grid of all together."""
+    """Three overlapping scenes with clouds, and their numbers on one common grid."""
     folder = tmp_path_factory.mktemp("overlapping")
     height, width = 700, 800
     canvas = {name: np.full((3, 1200, 1300), np.nan) for name in ("red", "nir", "scl")}
@@ -120,7 +120,7 @@ def overlapping(tmp_path_factory) -> tuple[Path, list[dict], dict[str, np.ndarra
 
 
 def percentile_without_nan(stack, percentile):
-    """numpy's percentile of the valid values, pixels with equally many of them together."""
+    """numpy's percentile of the valid values, computed for pixels with equal counts together."""
     count = np.isfinite(stack).sum(axis=0)
     found = np.full(count.shape, np.nan)
     for valid in range(1, len(stack) + 1):
@@ -131,7 +131,7 @@ def percentile_without_nan(stack, percentile):
 
 
 def reduced(canvas, method, mask=(), of="product", percentile=None):
-    """What plain numpy makes of the scenes."""
+    """The result of plain numpy."""
     red, nir, scl = canvas["red"].copy(), canvas["nir"].copy(), canvas["scl"]
     invalid = np.isnan(red) | np.isnan(nir) | np.isin(scl, mask)
     red[invalid] = nir[invalid] = np.nan
@@ -186,7 +186,7 @@ def placed(scenes, folder):
     ]
 
 
-def test_count_and_chosen_say_how_many_scenes_and_which(overlapping, tmp_path):
+def test_bands_for_the_number_of_scenes_and_the_chosen_scene(overlapping, tmp_path):
     folder, scenes, canvas = overlapping
     made = make(
         tmp_path,
@@ -208,7 +208,9 @@ def test_count_and_chosen_say_how_many_scenes_and_which(overlapping, tmp_path):
 
 
 def compared(canvas, method):
-    """Which scene plain numpy takes of each pixel, 0-based, of equal ones the newest; and how many are valid."""
+    """The scene that plain numpy chooses for each pixel, 0-based, the newest of equal ones; and the number of valid
+    scenes.
+    """
     newest_first = [1, 0, 2]
     red, nir = canvas["red"][newest_first].copy(), canvas["nir"][newest_first].copy()
     valid = ~(np.isnan(red) | np.isnan(nir) | np.isin(canvas["scl"][newest_first], [0, 8, 9]))
@@ -228,7 +230,7 @@ def compared(canvas, method):
     [("greenest", {"bands": ["red"]}), ("greenest", {"index": "NDVI"}), ("medoid", {"index": "NDVI"})],
 )
 def test_a_composite_that_compares_scenes(overlapping, tmp_path, monkeypatch, method, product, of):
-    """In whole and, with little memory to work in, in strips."""
+    """Once with a tile at a time and once, with little memory, in strips."""
     folder, scenes, canvas = overlapping
     composite = {"method": method, "of": of, "mask": ["cloud"], "count": True, "chosen": True}
     spec = {"source": files(*placed(scenes, folder)), "product": product, "composite": composite}
@@ -256,7 +258,7 @@ def test_a_composite_that_compares_scenes(overlapping, tmp_path, monkeypatch, me
     assert same(found[2], made.values(3)[: tile.height, : tile.width], 0)
 
 
-def test_methods_that_compare_scenes_refuse_reflectances_beside_plain_numbers(tmp_path):
+def test_methods_that_compare_scenes_refuse_a_mix_of_reflectances_and_stored_numbers(tmp_path):
     for name in ("red", "nir"):
         write_raster(tmp_path / f"{name}.tif", noise(20, 20))
     plain = {"bands": {"red": "red.tif", "nir": "nir.tif"}}
@@ -267,7 +269,7 @@ def test_methods_that_compare_scenes_refuse_reflectances_beside_plain_numbers(tm
             make(tmp_path, spec)
 
 
-def test_greenest_says_which_band_it_lacks(tmp_path):
+def test_greenest_names_the_missing_band(tmp_path):
     write_raster(tmp_path / "red.tif", noise(20, 20))
     spec = {
         "source": files({"bands": {"red": "red.tif"}}),
@@ -278,7 +280,7 @@ def test_greenest_says_which_band_it_lacks(tmp_path):
         make(tmp_path, spec)
 
 
-def test_landsats_quality_band_hides_its_bits_and_its_fill(tmp_path):
+def test_the_quality_band_of_landsat_masks_its_bits_and_its_fill(tmp_path):
     nir = noise(200, 300)
     quality = np.random.default_rng(1).integers(0, 1 << 16, (100, 150)).astype(np.uint16)
     write_raster(tmp_path / "nir.tif", nir)
@@ -292,8 +294,8 @@ def test_landsats_quality_band_hides_its_bits_and_its_fill(tmp_path):
     assert same(make(tmp_path, spec).values(), np.where(hidden, np.nan, nir))
 
 
-def test_dilated_masks_grow_by_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
-    """Over the edges of tiles and, with little memory to work in, of strips."""
+def test_dilates_masks_in_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
+    """Across the edges of tiles and, with little memory, of strips."""
     radius, height, width = 7, 1100, 1300
     nir = noise(height, width)
     scl = np.where(noise(height, width, 1, 0, 4000) == 0, 9, 4).astype(np.uint8)
@@ -376,8 +378,8 @@ def test_nodata_outside_a_polygon(tmp_path):
     assert np.array_equal(found[both], expected[both])
 
 
-def test_scenes_of_different_zones_meet_on_one_grid(tmp_path):
-    """The same ramp, a function of place, in two zones: the mosaic is that function again."""
+def test_scenes_of_different_zones_share_one_grid(tmp_path):
+    """Two scenes in two zones have the same ramp, a function of the coordinates; so has the mosaic."""
 
     def ramp(crs, left, top, height, width):
         xs, ys = np.meshgrid(left + 10 * np.arange(width) + 5, top - 10 * np.arange(height) - 5)
@@ -401,11 +403,11 @@ def test_scenes_of_different_zones_meet_on_one_grid(tmp_path):
     assert np.isfinite(found).mean() > 0.8
     difference = np.abs(found - expected)
     assert np.nanquantile(difference, 0.98) < 0.01
-    assert np.nanmax(difference) < 0.7  # half a pixel, where a scene ends
+    assert np.nanmax(difference) < 0.7  # half a pixel at the edge of a scene
 
 
 def test_across_the_antimeridian(tmp_path):
-    """A scene on each side of 180 degrees, in its own zone; a bright pixel on each is found at its place."""
+    """A scene on each side of 180 degrees in its own zone; each has a bright pixel that keeps its position."""
     marks = {"EPSG:32760": (815_005.0, 8_123_995.0), "EPSG:32701": (185_005.0, 8_123_995.0)}
     for number, (crs, (x, y)) in enumerate(marks.items()):
         values = np.full((500, 500), 100, np.uint16)
@@ -435,7 +437,7 @@ def test_across_the_antimeridian(tmp_path):
     assert picture["proj:shape"][1] < 4 * picture["proj:shape"][0]
 
 
-def test_a_mosaic_around_a_pole_has_a_footprint_that_holds_it(tmp_path: Path):
+def test_the_footprint_of_a_mosaic_around_a_pole_contains_it(tmp_path: Path):
     path = write_raster(tmp_path / "B.tif", noise(400, 400), left=-2e6, top=2e6, resolution=10_000, crs="EPSG:3413")
     item = make(tmp_path, {"source": files({"bands": {"red": str(path)}}), "product": {"bands": ["red"]}}).item
     footprint = shape(item["geometry"])
@@ -447,7 +449,7 @@ def test_a_mosaic_around_a_pole_has_a_footprint_that_holds_it(tmp_path: Path):
     assert not any(footprint.covers(Point(longitude, 60)) for longitude in range(-180, 181, 30))
 
 
-def test_the_picture_lies_where_its_item_says_to_half_a_pixel(tmp_path):
+def test_the_position_of_the_picture_matches_the_item_to_half_a_pixel(tmp_path):
     values = np.full((900, 900), 10, np.uint16)
     values[444:447, 613:616] = 1000
     write_raster(tmp_path / "red.tif", values, left=500_000, top=5_700_000, crs="EPSG:32609")
@@ -465,7 +467,7 @@ def test_the_picture_lies_where_its_item_says_to_half_a_pixel(tmp_path):
     assert abs(y - expected[1][0]) < a / 2
 
 
-def test_three_bands_become_a_picture_with_transparency(tmp_path):
+def test_three_bands_have_a_picture_with_transparency(tmp_path):
     for number, name in enumerate(("red", "green", "blue")):
         values = noise(200, 200, number)
         values[:50] = 0
@@ -481,7 +483,7 @@ def test_three_bands_become_a_picture_with_transparency(tmp_path):
         assert dataset.count == 3
 
 
-def test_int16_holds_the_same_values_to_half_a_step(tmp_path):
+def test_int16_has_the_same_values_to_half_a_step(tmp_path):
     red, nir = noise(600, 600, 1), noise(600, 600, 2)
     write_raster(tmp_path / "red.tif", red, nodata=1)
     write_raster(tmp_path / "nir.tif", nir)
@@ -515,7 +517,7 @@ def test_a_method_that_needs_dates_refuses_scenes_without_dates(tmp_path):
         make(tmp_path, spec)
 
 
-def test_the_item_says_what_was_made_from_what(tmp_path):
+def test_the_item_describes_the_mosaic_and_its_scenes(tmp_path):
     write_raster(tmp_path / "red.tif", noise(20, 20))
     write_raster(tmp_path / "nir.tif", noise(20, 20, 1))
     scene = {"bands": {"red": "red.tif", "nir": "nir.tif"}, "datetime": "2024-07-01T10:00:00Z", "cloudCover": 3}
@@ -553,7 +555,7 @@ def test_the_whole_result_is_valid_for_the_fields_own_validators(tmp_path):
     made = make(tmp_path, {"source": files({"bands": {"red": "red.tif"}}), "product": {"bands": ["red"]}})
     assert cog_validate(made.folder / "mosaic.tif", strict=True) == (True, [], [])
     item = pystac.Item.from_file(str(made.folder / "mosaic.json"))
-    item.stac_extensions = []  # their schemas are not reachable from everywhere
+    item.stac_extensions = []  # their schemas are on the internet, which is not always reachable
     item.validate()
     for asset in made.item["assets"].values():
         content = (made.folder / asset["href"]).read_bytes()

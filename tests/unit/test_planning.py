@@ -1,4 +1,4 @@
-"""Plans: which grid, which scenes, which ranges, and what is refused before a pixel is read."""
+"""Plans: the grid, the scenes, the ranges, and requests that are refused before any pixel is read."""
 
 import re
 from dataclasses import replace
@@ -30,14 +30,14 @@ def red(*paths, **grid):
     return {"source": files(*scenes), "product": {"bands": ["red"]}, "grid": grid}
 
 
-def test_without_an_area_the_grid_is_the_first_scenes_own_over_all_scenes(tmp_path):
+def test_without_an_area_the_grid_of_the_first_scene_covers_all_scenes(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60), left=500_005, top=5_000_003)
     two = write_raster(tmp_path / "b.tif", noise(50, 60), left=500_305, top=4_999_903)
     grid = planned(tmp_path, red(one, two)).grid
     assert (grid.left, grid.top, grid.width, grid.height) == (500_005, 5_000_003, 90, 60)
 
 
-def test_grids_in_a_crs_of_their_own_lie_on_multiples_of_the_resolution(tmp_path):
+def test_grids_with_an_explicit_crs_are_aligned_to_multiples_of_the_resolution(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60), left=500_005, top=5_000_003)
     grid = planned(tmp_path, red(one, crs="EPSG:32633", resolution=10)).grid
     assert (grid.left, grid.top, grid.width, grid.height) == (500_000, 5_000_010, 61, 51)
@@ -66,7 +66,7 @@ AREA = {"area": {"bbox": [15, 45.12, 15.05, 45.15]}}
         ("EPSG:4807", 30, "30 means 30 grads in EPSG:4807, .* 30 m are about 0.0003 grads"),
     ],
 )
-def test_metres_in_a_crs_of_degrees_are_refused_with_their_value_in_degrees(tmp_path, crs, resolution, sentence):
+def test_refuses_metres_in_a_crs_of_degrees_with_the_value_in_degrees(tmp_path, crs, resolution, sentence):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     with pytest.raises(RequestError, match=f"spec.grid.resolution: {sentence}"):
         planned(tmp_path, red(one, crs=crs, resolution=resolution) | AREA)
@@ -74,7 +74,7 @@ def test_metres_in_a_crs_of_degrees_are_refused_with_their_value_in_degrees(tmp_
         grid_over(area_of(AREA["area"]["bbox"], None), crs, resolution, 10**9)
 
 
-def test_metres_in_a_crs_of_degrees_are_refused_also_for_a_large_area(tmp_path):
+def test_refuses_metres_in_a_crs_of_degrees_for_a_large_area_too(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     spec = red(one, crs="EPSG:4326", resolution=10) | {"area": {"bbox": [-20, 0, 40, 60]}}
     with pytest.raises(RequestError, match="10 m are about 9e-05 degrees"):
@@ -82,19 +82,19 @@ def test_metres_in_a_crs_of_degrees_are_refused_also_for_a_large_area(tmp_path):
 
 
 @pytest.mark.parametrize("crs", ["EPSG:5703", "EPSG:4978", "EPSG:5800"])
-def test_a_crs_of_heights_or_of_a_site_is_refused(tmp_path, crs):
+def test_refuses_a_vertical_or_engineering_crs(tmp_path, crs):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     for area in ({}, AREA):
         with pytest.raises(RequestError, match=f"spec.grid.crs: {crs} is neither geographic nor projected; choose"):
             planned(tmp_path, red(one, crs=crs, resolution=10) | area)
 
 
-def test_degrees_of_a_coarse_file_are_degrees(tmp_path):
+def test_accepts_degrees_of_a_coarse_file(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(36, 72), left=-180, top=90, resolution=5, crs="EPSG:4326")
     assert planned(tmp_path, red(one, crs="EPSG:4326", resolution=10)).grid.pixels == 36 * 18
 
 
-def test_mosaics_of_one_pixel_and_units_of_feet_are_warned_of(tmp_path):
+def test_warns_about_mosaics_of_one_pixel_and_units_of_feet(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     warnings = planned(tmp_path, red(one, crs="EPSG:32633", resolution=10_000)).warnings
     assert warnings == ("the mosaic has one pixel: the area is no larger than the resolution of 10000 metres",)
@@ -111,7 +111,7 @@ def test_the_resolution_that_an_error_suggests_is_accepted(tmp_path):
     assert planned(tmp_path, red(one, crs="EPSG:32633", resolution=least), pixels=77_777).grid.pixels > 60_000
 
 
-def test_an_edge_that_goes_the_long_way_around_the_earth_is_warned_of(tmp_path):
+def test_warns_about_an_edge_that_takes_the_long_way_around_the_earth(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(90, 180), left=-180, top=90, resolution=2, crs="EPSG:4326")
     ring = [[179, -17], [-179, -17], [-179, -13], [178, -13], [179, -17]]
     spec = red(one) | {"area": {"geometry": {"type": "Polygon", "coordinates": [ring]}}}
@@ -122,13 +122,13 @@ def test_an_edge_that_goes_the_long_way_around_the_earth_is_warned_of(tmp_path):
     assert planned(tmp_path, spec).warnings == ()
 
 
-def test_feet_become_metres_where_the_resolution_is_left_out(tmp_path):
+def test_converts_feet_to_metres_if_the_resolution_is_omitted(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60), crs="EPSG:2263", left=980_000, top=200_000, resolution=100)
     assert planned(tmp_path, red(one, crs="EPSG:32618")).grid.xres == pytest.approx(30.5, abs=0.2)
 
 
 @pytest.mark.parametrize(("lefts", "zone"), [((300_000, 310_000), "EPSG:32633"), ((820_000, 830_000), "EPSG:32634")])
-def test_utm_without_an_area_is_the_zone_of_the_scenes_middle(tmp_path, lefts, zone):
+def test_utm_without_an_area_is_the_zone_of_the_centre_of_the_scenes(tmp_path, lefts, zone):
     paths = [write_raster(tmp_path / f"{left}.tif", noise(50, 60), left=left) for left in lefts]
     assert planned(tmp_path, red(*paths, crs="utm")).grid.crs == zone
 
@@ -142,7 +142,7 @@ def test_utm_without_an_area_across_the_antimeridian(tmp_path):
     assert plan.grid.width < 400
 
 
-def test_scenes_outside_the_area_are_left_out_with_a_warning(tmp_path):
+def test_omits_scenes_outside_the_area_with_a_warning(tmp_path):
     near = write_raster(tmp_path / "a.tif", noise(50, 60))
     far = write_raster(tmp_path / "b.tif", noise(50, 60), left=600_000)
     plan = planned(tmp_path, red(near, far) | {"area": {"bbox": [15.0, 45.145, 15.005, 45.15]}})
@@ -150,7 +150,7 @@ def test_scenes_outside_the_area_are_left_out_with_a_warning(tmp_path):
     assert plan.warnings == ("skipped 1 scene outside the area",)
 
 
-def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
+def test_warns_about_an_area_far_outside_its_zone(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     spec = red(one, crs="utm", resolution=1000) | {"area": {"bbox": [8, 44, 22, 46]}}
     assert planned(tmp_path, spec).warnings == (
@@ -158,7 +158,7 @@ def test_an_area_far_out_of_its_zone_is_warned_of(tmp_path):
     )
 
 
-def test_there_are_as_many_ranges_as_requested_and_they_hold_all_tiles(tmp_path):
+def test_has_the_requested_number_of_ranges_with_all_tiles(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
     plan = planned(tmp_path, red(one), ranges=8)
     assert (len(plan.tiles), len(plan.ranges)) == (20, 8)
@@ -174,7 +174,7 @@ def test_small_mosaics_have_fewer_ranges(tmp_path):
     assert [len(each) for each in ranges] == [8, 3, 1, 1]
 
 
-def test_a_plan_is_read_as_it_was_written(tmp_path):
+def test_a_serialised_plan_is_the_same_when_parsed(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60), nodata=0)
     plan = planned(tmp_path, red(one) | {"area": {"bbox": [15.0, 45.14, 15.01, 45.15]}})
     again = Plan.from_json(plan.to_json())
@@ -188,7 +188,7 @@ def test_an_error_names_the_limit_of_pixels_and_a_resolution_that_fits(tmp_path)
         planned(tmp_path, red(one), pixels=75_000)
 
 
-def test_calibrated_and_uncalibrated_scenes_do_not_mix(tmp_path):
+def test_refuses_a_mix_of_calibrated_and_uncalibrated_scenes(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
     spec = red(one, one)
     spec["source"]["files"]["scenes"][0]["bands"]["red"] = {"href": str(one), "scale": 0.0001}
@@ -196,7 +196,7 @@ def test_calibrated_and_uncalibrated_scenes_do_not_mix(tmp_path):
         planned(tmp_path, spec)
 
 
-def test_the_identity_follows_the_mosaic_and_nothing_else(tmp_path):
+def test_the_identity_depends_only_on_what_changes_the_mosaic(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(50, 60))
 
     def uid(spec, **changes):
@@ -229,7 +229,7 @@ def masked(folder, values, classes, dtype=np.uint8):
     return planned(folder, spec | {"composite": {"mask": classes}})
 
 
-def test_a_class_that_no_mask_has_is_refused_or_warned_of(tmp_path):
+def test_a_class_that_no_mask_has_causes_an_error_or_a_warning(tmp_path):
     with pytest.raises(RequestError, match=r"scenes\[0\]\.mask: spec\.composite\.mask has snow, water, but"):
         masked(tmp_path, "earthDaily", ["cloud", "snow", "water"])
     (warning,) = masked(tmp_path, "nonzero", ["cloud", "snow"]).warnings
@@ -241,7 +241,7 @@ def test_a_class_that_no_mask_has_is_refused_or_warned_of(tmp_path):
 
 
 @pytest.mark.parametrize("values", ["scl", "qaPixel", "earthDaily"])
-def test_a_mask_of_classes_holds_integers_and_is_not_used_without_classes(tmp_path, values):
+def test_a_mask_with_classes_must_be_integer_and_is_ignored_without_classes(tmp_path, values):
     with pytest.raises(RequestError, match=rf"mask\.tif has the type float32, but a mask of kind {values} has"):
         masked(tmp_path, values, ["cloud"], np.float32)
     assert masked(tmp_path, values, []).scenes[0].scene.mask is None

@@ -1,4 +1,4 @@
-"""Worker processes: replaced when they die or are stuck, ended when one meets an error."""
+"""Worker processes are replaced when they die or hang, and end when one raises an error."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from mosaic_worker.local.processes import next_range, run_ranges
 
 @dataclass(frozen=True)
 class Script:
-    """Work whose behaviour in each range is written down; each attempt leaves a file, so that tests see them."""
+    """Work with a prescribed behaviour for each range; each attempt leaves a file, so that tests can count them."""
 
     folder: Path
     kills: tuple[int, ...] = ()
@@ -48,52 +48,52 @@ def do(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> l
     return told
 
 
-def test_every_range_is_done_once_and_every_tile_reported(tmp_path):
+def test_processes_every_range_once_and_reports_every_tile(tmp_path):
     told = do(Script(tmp_path))
     assert sorted(told) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == dict.fromkeys(range(6), 1)
 
 
-def test_processes_are_kept_from_range_to_range(tmp_path):
+def test_reuses_processes_for_several_ranges(tmp_path):
     do(Script(tmp_path), processes=2)
     assert len({file.read_text() for file in tmp_path.iterdir()}) <= 2
 
 
-def test_a_killed_process_is_replaced_and_its_range_done_again(tmp_path):
+def test_replaces_a_killed_process_and_repeats_its_range(tmp_path):
     told = do(Script(tmp_path, kills=(1, 4)))
     assert sorted(set(told)) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == {0: 1, 1: 2, 2: 1, 3: 1, 4: 2, 5: 1}
 
 
-def test_a_stuck_process_is_ended_and_its_range_done_again(tmp_path):
+def test_kills_a_stuck_process_and_repeats_its_range(tmp_path):
     do(Script(tmp_path, hangs=(2,)), seconds=1.5)
     assert attempts(tmp_path)[2] == 2
 
 
-def test_a_range_that_always_loses_its_process_is_given_up(tmp_path):
+def test_gives_up_a_range_that_always_loses_its_process(tmp_path):
     with pytest.raises(PassingError, match=r"range 3 lost its worker process 3 times \(ended with code -9\)"):
         do(Script(tmp_path, kills=(3,), always_dies=True))
     assert attempts(tmp_path)[3] == 3
 
 
-def test_the_first_error_ends_all(tmp_path):
+def test_the_first_error_ends_all_processes(tmp_path):
     with pytest.raises(RequestError, match="range 0 cannot work"):
         do(Script(tmp_path, fails=(0,), hangs=(1,)))
 
 
-def test_nothing_to_do_starts_nothing(tmp_path):
+def test_starts_no_process_without_work(tmp_path):
     assert do(Script(tmp_path), ranges=[], processes=0) == []
 
 
-def test_a_process_goes_on_with_the_neighbour_of_its_last_range():
+def test_a_process_continues_with_the_neighbour_of_its_last_range():
     assert next_range({3, 4, 8}, busy={7}, last=2) == 3
 
 
-def test_the_first_process_begins_at_the_start_and_the_second_in_the_middle():
+def test_the_first_process_starts_at_the_beginning_and_the_second_in_the_middle():
     assert next_range(set(range(8)), busy=set(), last=None) == 0
     assert next_range(set(range(1, 8)), busy={0}, last=None) == 4
 
 
-def test_a_process_without_a_neighbour_takes_what_nobody_walks_into():
+def test_a_process_without_a_neighbour_starts_away_from_other_processes():
     assert next_range({2, 5, 6, 7}, busy={1}, last=0) == 5
     assert next_range({2, 3, 4, 5, 6}, busy={1}, last=9) == 4

@@ -1,4 +1,4 @@
-"""Bands and masks on a grid: copied or resampled, and what has no data keeps none."""
+"""Bands and masks on a grid: copied or resampled; pixels without data stay without data."""
 
 import os
 from pathlib import Path
@@ -42,13 +42,13 @@ def mask_on(path: Path, grid: Grid, classes=(), values="scl"):
 
 @pytest.mark.parametrize("driver", ["GTiff", "JP2OpenJPEG"])
 @pytest.mark.parametrize("kernel", [None, "nearest", "bilinear", "cubic", "average"])
-def test_on_its_own_grid_a_band_is_copied_whatever_the_kernel(tmp_path, kernel, driver):
+def test_copies_a_band_on_its_own_grid_with_any_kernel(tmp_path, kernel, driver):
     values = noise(48, 64)
     path = write_raster(tmp_path / ("a.tif" if driver == "GTiff" else "a.jp2"), values, driver=driver)
     assert np.array_equal(read(path, NATIVE, kernel), values)
 
 
-def test_a_part_of_the_grid_gets_its_part_of_the_band_and_nothing_beyond_the_edge(tmp_path):
+def test_a_part_of_the_grid_has_no_data_beyond_the_edge_of_the_band(tmp_path):
     values = noise(48, 64)
     path = write_raster(tmp_path / "a.tif", values)
     found = read(path, NATIVE.window(-3, 40, 10, 12))
@@ -57,12 +57,12 @@ def test_a_part_of_the_grid_gets_its_part_of_the_band_and_nothing_beyond_the_edg
     assert np.isnan(found[8:]).all()
 
 
-def test_a_band_apart_from_the_grid_is_not_read(tmp_path):
+def test_does_not_read_a_band_outside_the_grid(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(48, 64))
     assert read(path, NATIVE.window(1000, 0, 10, 10)) is None
 
 
-def test_scale_and_offset_are_applied_once_and_the_request_comes_before_the_file(tmp_path):
+def test_applies_scale_and_offset_once_with_priority_of_the_request(tmp_path):
     values = noise(48, 64)
     path = write_raster(tmp_path / "a.tif", values)
     with rasterio.open(path, "r+") as dataset:
@@ -73,14 +73,14 @@ def test_scale_and_offset_are_applied_once_and_the_request_comes_before_the_file
     assert not band_of(write_raster(tmp_path / "b.tif", values)).calibrated
 
 
-def test_a_band_is_taken_by_its_number(tmp_path):
+def test_selects_a_band_by_its_number(tmp_path):
     both = np.stack([noise(48, 64, 1), noise(48, 64, 2)])
     path = write_raster(tmp_path / "a.tif", both)
     assert np.array_equal(read(path, NATIVE, band=2), both[1])
 
 
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic", "average"])
-def test_nodata_stays_nodata_and_never_bleeds(tmp_path, kernel):
+def test_nodata_stays_nodata_and_does_not_spread(tmp_path, kernel):
     values = np.full((48, 64), 5000, np.uint16)
     values[10:20, 10:20] = 0
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
@@ -95,7 +95,7 @@ def test_nodata_stays_nodata_and_never_bleeds(tmp_path, kernel):
     assert np.unique(found[~hole]).tolist() == [5000]
 
 
-def test_the_requests_nodata_counts_beside_the_files(tmp_path):
+def test_nodata_of_the_request_applies_in_addition_to_that_of_the_file(tmp_path):
     values = noise(48, 64)
     values[0, 0], values[1, 1] = 0, 77
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
@@ -104,7 +104,7 @@ def test_the_requests_nodata_counts_beside_the_files(tmp_path):
     assert np.array_equal(np.isnan(read(path, NATIVE, nodata=77)), (values == 0) | (values == 77))
 
 
-def test_an_internal_mask_hides_its_pixels(tmp_path):
+def test_an_internal_mask_removes_its_pixels(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(48, 64))
     shown = np.ones((48, 64), bool)
     shown[5:9] = False
@@ -113,14 +113,14 @@ def test_an_internal_mask_hides_its_pixels(tmp_path):
     assert np.array_equal(np.isnan(read(path, NATIVE)), ~shown)
 
 
-def test_onto_a_grid_twice_as_coarse_a_pixel_is_the_mean_of_four(tmp_path):
+def test_average_on_a_grid_twice_as_coarse_is_the_mean_of_four_pixels(tmp_path):
     values = noise(48, 64)
     path = write_raster(tmp_path / "a.tif", values)
     found = read(path, Grid("EPSG:32633", 500_000, 5_000_000, 20, 20, 32, 24))
     assert np.allclose(found, values.reshape(24, 2, 32, 2).mean(axis=(1, 3)), rtol=1e-6)
 
 
-def test_by_default_a_coarser_grid_averages_and_a_finer_one_interpolates(tmp_path):
+def test_averages_on_a_coarser_grid_and_interpolates_on_a_finer_one_by_default(tmp_path):
     header = band_of(write_raster(tmp_path / "a.tif", noise(48, 64))).header.grid
     assert kernel_for(header, Grid("EPSG:32633", 0, 0, 20, 20, 9, 9), None) == "average"
     assert kernel_for(header, Grid("EPSG:32633", 0, 0, 5, 5, 9, 9), None) == "bilinear"
@@ -129,7 +129,7 @@ def test_by_default_a_coarser_grid_averages_and_a_finer_one_interpolates(tmp_pat
     assert kernel_for(header, Grid("EPSG:32633", 0, 0, 20, 20, 9, 9), "nearest") == "nearest"
 
 
-def test_half_a_pixel_apart_bilinear_is_the_mean_of_neighbours(tmp_path):
+def test_bilinear_at_a_shift_of_half_a_pixel_is_the_mean_of_neighbours(tmp_path):
     values = noise(48, 64)
     path = write_raster(tmp_path / "a.tif", values)
     found = read(path, Grid("EPSG:32633", 500_005, 5_000_000, 10, 10, 63, 48), "bilinear")
@@ -138,8 +138,8 @@ def test_half_a_pixel_apart_bilinear_is_the_mean_of_neighbours(tmp_path):
 
 @pytest.mark.parametrize("size", [13, 30])
 @pytest.mark.parametrize("kernel", ["bilinear", "cubic"])
-def test_onto_a_coarser_grid_a_kernel_is_as_wide_as_its_pixels_in_every_window(tmp_path, kernel, size):
-    """As wide as GDAL's own, so that no source pixel is passed over."""
+def test_a_kernel_on_a_coarser_grid_is_as_wide_as_its_pixels_in_every_window(tmp_path, kernel, size):
+    """As wide as in GDAL, so that no source pixel is omitted."""
     values = noise(200, 200).astype(np.float32)
     path = write_raster(tmp_path / "a.tif", values)
     whole = Grid("EPSG:32633", 500_200, 4_999_800, size, size, 40, 40)
@@ -158,7 +158,7 @@ def test_onto_a_coarser_grid_a_kernel_is_as_wide_as_its_pixels_in_every_window(t
 
 
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic"])
-def test_in_another_zone_a_window_agrees_with_a_warp_of_the_whole(tmp_path, kernel):
+def test_a_window_in_another_zone_equals_its_part_of_the_whole_warp(tmp_path, kernel):
     ramp = (np.add.outer(np.arange(300) * 3.0, np.arange(300) * 7.0) + 1000).astype(np.float32)
     path = write_raster(tmp_path / "a.tif", ramp, left=700_000)
     left, _, _, top = projected_bounds((700_000, 4_997_000, 703_000, 5_000_000), "EPSG:32633", "EPSG:32634")
@@ -194,20 +194,20 @@ def test_averages_in_another_zone_reach_the_edges_of_the_image(tmp_path):
     assert np.nanmax(np.abs(found - expected)) < 0.05
 
 
-def test_only_the_window_that_is_needed_is_read_with_the_reach_of_the_kernel(tmp_path):
+def test_reads_only_the_required_window_and_the_margin_of_the_kernel(tmp_path):
     header = band_of(write_raster(tmp_path / "a.tif", noise(480, 640))).header.grid
     between = Grid("EPSG:32633", 501_005, 4_999_005, 10, 10, 50, 40)
     assert source_window(header, between, "cubic") == Window(97, 96, 154, 143)
 
 
-def test_a_truncated_jpeg_2000_is_an_error_and_never_zeros(tmp_path):
+def test_a_truncated_jpeg_2000_causes_an_error_instead_of_zeros(tmp_path):
     path = write_raster(tmp_path / "a.jp2", noise(512, 512), driver="JP2OpenJPEG", BLOCKXSIZE=128, BLOCKYSIZE=128)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(RequestError, match="cannot be read completely; the file is damaged or incomplete"):
         read(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 512, 512))
 
 
-def test_a_file_that_changed_since_it_was_planned_is_not_read(tmp_path):
+def test_refuses_a_file_that_changed_since_planning(tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(48, 64))
     band, sources = band_of(path), OpenSources(own_machine(tmp_path))
     assert read_band(sources, band, NATIVE, None, "x") is not None
@@ -226,7 +226,7 @@ def test_a_scene_classification_flags_the_classes_by_name(tmp_path):
     assert np.array_equal(found == UNKNOWN, classes == 0)
 
 
-def test_half_a_cloud_in_a_coarser_pixel_is_a_cloud(tmp_path):
+def test_a_coarser_pixel_with_half_a_cloud_is_cloudy(tmp_path):
     classes = np.full((8, 8), 4, np.uint8)
     classes[3, 5] = 9
     path = write_raster(tmp_path / "scl.tif", classes)
@@ -236,7 +236,7 @@ def test_half_a_cloud_in_a_coarser_pixel_is_a_cloud(tmp_path):
     assert np.array_equal(found, expected)
 
 
-def test_on_a_finer_grid_a_mask_is_taken_from_the_pixel_that_holds_the_centre(tmp_path):
+def test_a_mask_on_a_finer_grid_uses_the_pixel_that_contains_the_centre(tmp_path):
     flags = np.array([[0, 1], [1, 0]], np.uint8)
     path = write_raster(tmp_path / "mask.tif", flags, resolution=20)
     fine = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 4, 4)
@@ -244,7 +244,7 @@ def test_on_a_finer_grid_a_mask_is_taken_from_the_pixel_that_holds_the_centre(tm
     assert np.array_equal(mask_on(path, fine, values="zero") == CLEAR, flags.repeat(2, 0).repeat(2, 1))
 
 
-def test_what_alpha_hides_of_a_mask_and_what_is_not_finite_in_it_is_not_known(tmp_path):
+def test_transparent_and_non_finite_pixels_of_a_mask_are_unknown(tmp_path):
     flags = np.array([[[0, 1, 0, 1]], [[255, 255, 0, 0]]], np.uint8)
     path = write_raster(tmp_path / "mask.tif", flags, alpha="YES")
     grid = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 4, 1)
@@ -253,14 +253,14 @@ def test_what_alpha_hides_of_a_mask_and_what_is_not_finite_in_it_is_not_known(tm
     assert mask_on(path, grid, values="nonzero").tolist() == [[CLEAR, FLAGGED, UNKNOWN, UNKNOWN]]
 
 
-def test_beyond_a_mask_nothing_is_known(tmp_path):
+def test_pixels_outside_a_mask_are_unknown(tmp_path):
     path = write_raster(tmp_path / "mask.tif", np.zeros((4, 4), np.uint8))
     found = mask_on(path, Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 6, 4), values="nonzero")
     assert (found[:, :4] == CLEAR).all()
     assert (found[:, 4:] == UNKNOWN).all()
 
 
-def test_where_pixels_coincide_no_more_is_read_than_is_wanted():
+def test_reads_no_margin_where_pixels_coincide():
     image = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, 300, 200)
     inner = image.window(128, 64, 64, 64)
     assert source_window(image, inner, "cubic") == Window(128, 64, 192, 128)

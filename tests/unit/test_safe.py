@@ -1,4 +1,4 @@
-"""Sentinel-2 products as ESA ships them: their layouts, what their metadata state, and zips that are not unpacked."""
+"""Sentinel-2 products in ESA's SAFE format: layouts, metadata, and zip files that are read without unpacking."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def scene_of(path: Path | str, bands=BANDS, mask=(), gate=None):
 
 
 def edited(folder: Path, *changes: tuple[str, str]) -> Path:
-    """A product whose metadata are changed."""
+    """Replace text in the metadata of a product."""
     metadata = next(folder.glob("MTD_*.xml"))
     text = metadata.read_text()
     for old, new in changes:
@@ -52,7 +52,7 @@ def edited(folder: Path, *changes: tuple[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("longitudes", "west", "east"), [((14.5, 16, 15.2), 14.5, 16), ((179.2, -179.4, 179.9), 179.2, -179.4)]
 )
-def test_a_product_has_its_footprint_also_across_the_antimeridian(item, tmp_path, longitudes, west, east):
+def test_a_product_has_a_footprint_even_across_the_antimeridian(item, tmp_path, longitudes, west, east):
     listed = " ".join(f"{45 + number / 2} {longitude}" for number, longitude in enumerate(longitudes))
     product = write_safe(item, tmp_path / "S2.SAFE")
     before = read_product(str(product), "", Client(own_machine(tmp_path)))
@@ -64,7 +64,7 @@ def test_a_product_has_its_footprint_also_across_the_antimeridian(item, tmp_path
 
 @pytest.mark.parametrize("target", ["S2.SAFE", "S2.SAFE.zip", "deflated.ZIP.zip", "with space {1}.zip"])
 @pytest.mark.parametrize("level", ["L1C", "L2A"])
-def test_a_mosaic_of_a_product_is_that_of_its_files(item, tmp_path, target, level):
+def test_a_mosaic_of_a_product_equals_that_of_its_files(item, tmp_path, target, level):
     product = write_safe(item, tmp_path / target, level, deflated="deflated" in target)
     mask = ["cloud", "shadow"] if level == "L2A" else []
     made = make(tmp_path, spec_of(product, mask))
@@ -88,7 +88,7 @@ def test_id_time_cloud_cover_and_calibration_come_from_the_product(item, tmp_pat
     assert (green.scale, green.offset, green.nodata, green.calibrated) == (0.0001, -0.1, (0,), True)
 
 
-def test_offsets_are_those_of_the_band_and_none_before_baseline_4(item, tmp_path):
+def test_each_band_has_its_own_offset_from_baseline_4_on(item, tmp_path):
     one = edited(write_safe(item, tmp_path / "a"), ('band_id="2">-1000', 'band_id="2">-500'))
     assert scene_of(one).bands["green"].offset == -0.05
     assert scene_of(one).bands["swir16"].offset == -0.1
@@ -101,7 +101,7 @@ def test_offsets_are_those_of_the_band_and_none_before_baseline_4(item, tmp_path
     assert scene_of(old).bands["green"].scale == 0.0001
 
 
-def test_each_band_is_read_at_its_best_resolution(item, tmp_path):
+def test_reads_each_band_at_its_best_resolution(item, tmp_path):
     product = write_safe(item, tmp_path / "S2.SAFE")
     fine = next(product.rglob("*_B03_10m.jp2"))
     for metres in (20, 60):
@@ -112,7 +112,7 @@ def test_each_band_is_read_at_its_best_resolution(item, tmp_path):
 
 
 def test_bands_are_found_by_their_common_names(tmp_path):
-    """B8A is nir08, beside B08, which is nir."""
+    """B8A is nir08, and B08 is nir."""
     root = tmp_path / "S2A_OPER_PRD.SAFE"
     for band in ("B01", "B08", "B8A", "B10"):
         name = f"S2A_OPER_MSI_L1C_TL_SGS__20160905T073438_A006291_T53HLA_{band}.jp2"
@@ -135,7 +135,7 @@ def test_bands_are_found_by_their_common_names(tmp_path):
         scene_of(root)
 
 
-def test_the_folder_or_zip_may_hold_the_product_one_level_below(item, tmp_path):
+def test_the_product_may_be_one_level_below_the_folder_or_zip(item, tmp_path):
     write_safe(item, tmp_path / "S2.SAFE" / "S2.SAFE")
     assert scene_of(tmp_path / "S2.SAFE").bands.keys() == set(BANDS)
     bare = tmp_path / "bare.zip"
@@ -178,12 +178,12 @@ def test_the_identity_of_a_product_changes_with_its_zip(item, tmp_path):
         (("?>", '?>\n<!DOCTYPE a SYSTEM "file:///etc/hostname">'), "is not valid XML, or has a DTD"),
     ],
 )
-def test_incomplete_metadata_are_refused(item, tmp_path, change, told):
+def test_refuses_incomplete_metadata(item, tmp_path, change, told):
     with pytest.raises(RequestError, match=rf"spec\.source\.files\.scenes\[0\]\.safe: .*{told}"):
         scene_of(edited(write_safe(item, tmp_path / "S2.SAFE"), change))
 
 
-def test_other_files_and_folders_than_products_are_refused(item, tmp_path):
+def test_refuses_files_and_folders_that_are_not_products(item, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no zip")
     (tmp_path / "file.SAFE").write_text("no folder")
@@ -201,7 +201,7 @@ def test_other_files_and_folders_than_products_are_refused(item, tmp_path):
             scene_of(tmp_path / path)
 
 
-def test_a_zip_with_a_damaged_file_is_refused(item, tmp_path):
+def test_refuses_a_zip_with_a_damaged_file(item, tmp_path):
     product = write_safe(item, tmp_path / "S2.zip", deflated=True)
     content = bytearray(product.read_bytes())
     with zipfile.ZipFile(product) as archive:
@@ -212,7 +212,7 @@ def test_a_zip_with_a_damaged_file_is_refused(item, tmp_path):
         scene_of(product)
 
 
-def test_several_granules_are_refused(item, tmp_path):
+def test_refuses_several_granules(item, tmp_path):
     product = write_safe(item, tmp_path / "S2.SAFE")
     (granule,) = (product / "GRANULE").iterdir()
     shutil.copytree(granule, granule.with_name("L2A_T01ABC_A000000_20240701T192911"))
@@ -225,7 +225,7 @@ def test_level_1c_has_no_scene_classification_to_mask_by(item, tmp_path):
         scene_of(write_safe(item, tmp_path / "S2.SAFE", "L1C"), mask=["cloud"])
 
 
-def test_products_are_read_on_the_users_own_machine_only(item, tmp_path):
+def test_reads_products_only_on_the_users_machine(item, tmp_path):
     product = write_safe(item, tmp_path / "S2.zip")
     with pytest.raises(RequestError, match="is a local file, which only `mosaic run` reads"):
         scene_of(product, gate=pod("*"))
@@ -242,7 +242,7 @@ def test_names_of_files_in_archives():
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts the bytes that a process reads")
-def test_a_stored_file_is_read_in_the_zip_from_its_own_offset(tmp_path):
+def test_reads_a_stored_file_at_its_offset_in_the_zip(tmp_path):
     write_raster(tmp_path / "a.jp2", noise(64, 64), driver="JP2OpenJPEG")
     with zipfile.ZipFile(tmp_path / "S2.zip", "w") as archive:
         archive.writestr("other", bytes(50_000_000))

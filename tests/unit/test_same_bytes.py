@@ -1,4 +1,6 @@
-"""The same bytes for any split, after any interruption, whoever computes what."""
+"""The bytes of a mosaic do not depend on the split into ranges, on interruptions, or on the process that computes a
+range.
+"""
 
 import json
 import shutil
@@ -24,7 +26,7 @@ UID = "0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Two overlapping scenes, one of them in another zone, with a mask."""
+    """Two overlapping scenes in different zones, one with a mask."""
     place = tmp_path_factory.mktemp("scenes")
     for name, seed in (("red", 1), ("nir", 2)):
         write_raster(place / f"a-{name}.tif", noise(1500, 1700, seed), left=700_000)
@@ -53,7 +55,7 @@ class InterruptedRunError(Exception):
 
 
 class FailingStore:
-    """A store that breaks at the n-th write, before or after it."""
+    """A store that fails before or after its n-th write."""
 
     def __init__(self, store, writes: int, after: bool) -> None:
         self._store, self._writes, self._after = store, writes, after
@@ -100,7 +102,7 @@ def test_any_number_of_ranges_gives_the_same_bytes(folder, reference, tmp_path, 
 
 
 @pytest.mark.slow
-def test_one_process_gives_the_bytes_of_two(folder, reference, tmp_path):
+def test_one_process_and_two_give_the_same_bytes(folder, reference, tmp_path):
     assert_same(make(tmp_path, spec(folder), workers=1), reference)
 
 
@@ -115,18 +117,18 @@ def test_a_run_interrupted_anywhere_and_resumed_gives_the_same_bytes(folder, ref
             steps(folder, FailingStore(store, writes, after), 1)
         except InterruptedRunError:
             made = {file.name for file in (tmp_path / "store/mosaics/default/test" / UID).glob("*")}
-            assert "mosaic.json" not in made or len(made) == 4  # who sees the Item sees all of it
+            assert "mosaic.json" not in made or len(made) == 4  # a published Item implies complete files
     steps(folder, store, 1)
     assert_same(made_in(tmp_path / "store"), reference)
 
 
-def test_two_workers_on_one_range_leave_one_valid_record(folder, tmp_path):
+def test_two_workers_of_one_range_leave_one_valid_record(folder, tmp_path):
     store = open_store(str(tmp_path))
     plan = plan_step(request_of(spec(folder)), UID, store, own_machine(folder), Limits(), 1)
     overlapped = []
 
     class Meanwhile:
-        """Another worker does the whole range just before this one writes its first part."""
+        """Another worker computes the whole range just before this one writes its first part."""
 
         def create(self, key, content, **how):
             if not overlapped:
@@ -161,7 +163,7 @@ def test_a_tile_that_has_a_record_is_not_computed_again(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_run_finds_the_first_ones_work(folder, tmp_path):
+def test_a_second_run_reuses_the_work_of_the_first(folder, tmp_path):
     first = make(tmp_path, spec(folder), workers=2)
     before = (first.folder / "mosaic.tif").stat().st_mtime_ns
     second = make(tmp_path, spec(folder) | {"execution": {"parallelism": 3}}, workers=1)
@@ -169,7 +171,7 @@ def test_a_second_run_finds_the_first_ones_work(folder, tmp_path):
     assert (second.folder / "mosaic.tif").stat().st_mtime_ns == before
 
 
-def test_a_changed_input_never_gets_yesterdays_mosaic(tmp_path):
+def test_a_changed_input_never_reuses_an_old_mosaic(tmp_path):
     for name in ("red", "nir"):
         write_raster(tmp_path / f"{name}.tif", noise(50, 50))
     asked = {"source": files({"bands": {"red": "red.tif", "nir": "nir.tif"}}), "product": {"index": "NDVI"}}

@@ -1,4 +1,4 @@
-"""The samples are requests that work: run on synthetic scenes, and compared with plain numpy."""
+"""Run the samples on synthetic scenes and compare the results with plain numpy."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The temporary disk: promised once, and what killed servers left is swept, and nothing else."""
+"""Temporary disk space: space is reserved once, and files of killed servers are deleted, but no others."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_next_server_deletes_what_a_killed_one_left_and_nothing_of_others(tmp_path, monkeypatch):
+def test_a_server_deletes_only_the_files_of_killed_servers(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ended = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
@@ -39,7 +39,7 @@ def test_the_next_server_deletes_what_a_killed_one_left_and_nothing_of_others(tm
     assert not folder.exists()
 
 
-def test_reserved_space_is_not_reserved_again():
+def test_does_not_reserve_the_same_space_twice():
     scratch = Scratch(1000)
     with scratch.reserved(700):
         with pytest.raises(NoRoom, match="has no space now"), scratch.reserved(400):
@@ -52,7 +52,7 @@ def test_reserved_space_is_not_reserved_again():
         pass
 
 
-def test_what_is_written_counts_once(monkeypatch):
+def test_counts_written_files_once(monkeypatch):
     disk = {"free": 1000}
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(**disk))
     scratch = Scratch()

@@ -52,7 +52,7 @@ def calibration(scene, band="red"):
     return found.scale, found.offset, next(iter(found.nodata), None), found.calibrated
 
 
-def test_the_scene_is_known_by_its_items_id_time_and_cloud_cover(tmp_path):
+def test_a_scene_has_id_time_and_cloud_cover_of_its_item(tmp_path):
     scene = scene_of(tmp_path, {"red": {"href": "../red.tif"}})
     assert (scene.id, scene.datetime.isoformat(), scene.cloud_cover) == ("SCENE", "2024-07-01T10:00:00+00:00", 12.5)
     assert scene.bands["red"].href == str(tmp_path / "red.tif")
@@ -73,7 +73,7 @@ def test_the_scene_is_known_by_its_items_id_time_and_cloud_cover(tmp_path):
         ({}, {}, (1.0, 0.0, None, False)),
     ],
 )
-def test_numbers_mean_what_the_item_says_and_offsets_are_applied_once(tmp_path, fields, properties, expected):
+def test_applies_scale_and_offset_of_the_item_once(tmp_path, fields, properties, expected):
     assert calibration(scene_of(tmp_path, {"red": {"href": "../red.tif"} | fields}, **properties)) == expected
 
 
@@ -104,7 +104,7 @@ def test_an_error_about_a_missing_band_lists_the_bands_of_the_item(tmp_path):
         scene_of(tmp_path, {"red": {"href": "../red.tif"}, "scl": {"href": "../scl.tif"}}, bands=("nir",))
 
 
-def test_the_scene_classification_is_the_mask_where_classes_are_asked_for(tmp_path):
+def test_the_scene_classification_is_the_mask_if_the_request_masks_classes(tmp_path):
     assets = {"red": {"href": "../red.tif"}, "SCL": {"href": "../scl.tif"}}
     assert scene_of(tmp_path, assets).mask is None
     mask = scene_of(tmp_path, assets, mask=["cloud"]).mask
@@ -125,14 +125,14 @@ def test_masks_of_other_kinds_are_found_by_their_key(tmp_path, key, values):
     assert (both.href, both.values) == (str(tmp_path / "nir.tif"), "scl")
 
 
-def test_a_class_that_the_items_mask_does_not_have_is_refused(tmp_path):
+def test_refuses_a_class_that_the_mask_of_the_item_does_not_have(tmp_path):
     assets = {"red": {"href": "../red.tif"}, "cloud_mask": {"href": "../scl.tif"}}
     with pytest.raises(RequestError, match=r"has snow, but a mask of kind earthDaily has no such class; remove"):
         scene_of(tmp_path, assets, mask=["cloud", "snow"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"type": "Feature"}', "<xml/>", '"text"', "null"])
-def test_other_content_than_an_item_is_refused(tmp_path, text):
+def test_refuses_content_that_is_not_an_item(tmp_path, text):
     (tmp_path / "item.json").write_text(text)
     request = request_of({"source": files({"item": "item.json"}), "product": {"bands": ["red"]}})
     with pytest.raises(RequestError, match=r"item\.json is (not a STAC Item|not JSON)"):
@@ -147,28 +147,28 @@ def test_other_content_than_an_item_is_refused(tmp_path, text):
         ({}, {"eo:cloud_cover": [1]}, r"eo:cloud_cover of SCENE is '\[1\]', not a number"),
     ],
 )
-def test_a_field_that_must_be_a_number_is_named(tmp_path, fields, properties, sentence):
+def test_an_error_names_a_field_that_must_be_a_number(tmp_path, fields, properties, sentence):
     with pytest.raises(RequestError, match=sentence):
         scene_of(tmp_path, {"red": {"href": "../red.tif"} | fields}, **properties)
 
 
 @pytest.mark.parametrize("odd", [{"raster:bands": 3}, {"raster:bands": [4]}, {"eo:bands": {"a": 1}}, {"bands": [None]}])
-def test_fields_of_another_kind_say_nothing(tmp_path, odd):
+def test_ignores_fields_of_an_unexpected_type(tmp_path, odd):
     assert calibration(scene_of(tmp_path, {"red": {"href": "../red.tif"} | odd})) == (1.0, 0.0, None, False)
 
 
 @pytest.mark.parametrize("stated", ["nan", "inf", "-inf", -9999, 70_000, 0.5])
-def test_a_nodata_number_that_the_file_cannot_hold_says_nothing(tmp_path, stated):
+def test_ignores_a_nodata_number_outside_the_data_type(tmp_path, stated):
     scene = scene_of(tmp_path, {"red": {"href": "../red.tif", "raster:bands": [{"nodata": stated, "scale": 1}]}})
     assert scene.bands["red"].nodata == ()
 
 
-def test_an_asset_that_the_gate_does_not_admit_is_named(tmp_path):
+def test_an_error_names_an_asset_that_the_gate_refuses(tmp_path):
     with pytest.raises(RequestError, match=r"asset red of SCENE: .* has the unknown scheme gs://"):
         scene_of(tmp_path, {"red": {"href": "gs://bucket/red.tif"}})
 
 
-def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_until_they_change(tmp_path):
+def test_reads_a_remote_item_with_relative_files_and_reuses_its_mosaic_until_they_change(tmp_path):
     served = tmp_path / "served"
     numbers = noise(40, 50, 3)
     write_raster(served / "red.tif", numbers)
@@ -185,7 +185,7 @@ def test_an_item_at_a_server_is_read_with_its_relative_files_and_found_again_unt
         assert make(tmp_path, spec).folder != first.folder
 
 
-def test_an_item_that_is_listed_twice_counts_once(tmp_path):
+def test_uses_an_item_once_that_is_listed_twice(tmp_path):
     low = scene_item(tmp_path, "low", 1000)
     high = scene_item(tmp_path, "high", 4000)
     made = make(tmp_path, {**product_of_mean(), "source": files(low, high, high)})
@@ -193,21 +193,21 @@ def test_an_item_that_is_listed_twice_counts_once(tmp_path):
     assert "ignored 1 duplicate in the list of scenes" in made.item["properties"]["mosaic:warnings"]
 
 
-def test_items_that_share_an_id_and_differ_both_count(tmp_path):
+def test_uses_both_of_two_different_items_with_the_same_id(tmp_path):
     low = scene_item(tmp_path, "low", 1000)
     high = scene_item(tmp_path, "high", 4000, name="low", datetime="2024-07-02T10:00:00Z")
     made = make(tmp_path, {**product_of_mean(), "source": files(low, high)})
     assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
 
 
-def test_two_processings_that_are_listed_both_count(tmp_path):
+def test_uses_both_of_two_listed_processings(tmp_path):
     low = scene_item(tmp_path, "low", 1000, name="S2A_10UDV_20220101_0_L2A")
     high = scene_item(tmp_path, "high", 4000, name="S2A_10UDV_20220101_1_L2A")
     made = make(tmp_path, {**product_of_mean(), "source": files(low, high)})
     assert np.allclose(made.values(), (0.1 + 0.4) / 2 - 0.1)
 
 
-def test_the_very_files_that_are_listed_twice_count_once(tmp_path):
+def test_uses_files_once_that_are_listed_twice(tmp_path):
     for name, value in (("low", 1000), ("high", 4000)):
         write_raster(tmp_path / f"{name}.tif", np.full((10, 10), value, np.uint16))
     scenes = [{"bands": {"red": name}} for name in ("low.tif", "high.tif", str(tmp_path / "high.tif"))]
@@ -220,7 +220,7 @@ def product_of_mean() -> dict[str, Any]:
 
 
 def scene_item(folder: Path, file: str, value: int, name: str | None = None, **properties: Any) -> dict[str, Any]:
-    """A scene of one value everywhere, listed by its Item."""
+    """A scene with one value, listed by its Item."""
     write_raster(folder / f"{file}.tif", np.full((10, 10), value, np.uint16))
     path = write_item(folder, {"red": {"href": f"../{file}.tif"} | RASTER}, **properties)
     document = json.loads(path.read_text()) | {"id": name or file}

@@ -1,4 +1,4 @@
-"""Statistics: exact where they say so, near where they say how near, and the same for any split."""
+"""Statistics: exact, or approximate within a documented error, and the same for any split into ranges."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ def tiles_of(values, sizes, **how):
 
 
 @pytest.mark.parametrize(("elements", "is_normalised"), [(normalised, True), (anything, False)])
-def test_merged_statistics_are_those_of_the_whole(elements, is_normalised):
+def test_merged_statistics_equal_those_of_the_whole(elements, is_normalised):
     @given(arrays(np.float32, (1, 4, 20), elements=elements), st.permutations([3, 7, 10]))
     def check(values, sizes):
         tiles = tiles_of(values, sizes, normalised_difference=is_normalised)
@@ -50,7 +50,7 @@ def test_merged_statistics_are_those_of_the_whole(elements, is_normalised):
 
 
 @pytest.mark.parametrize("percent", [0, 2, 25, 50, 98, 100])
-def test_a_percentile_of_a_normalised_difference_is_right_to_a_bin(percent):
+def test_a_percentile_of_a_normalised_difference_is_accurate_to_one_bin(percent):
     values = np.random.default_rng(1).beta(2, 5, (1, 300, 300)).astype(np.float32) * 2 - 1
     band = merge([measure(values, normalised_difference=True, out_of_range=0)]).bands[0]
     assert band.percentile(percent) == pytest.approx(np.percentile(values, percent), abs=2e-4)
@@ -59,14 +59,14 @@ def test_a_percentile_of_a_normalised_difference_is_right_to_a_bin(percent):
 
 @pytest.mark.parametrize("percent", [0, 2, 25, 50, 98, 100])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, -5e3])
-def test_a_percentile_of_any_values_is_right_to_a_hundredth_of_itself(percent, scale):
+def test_a_percentile_of_any_values_is_accurate_to_one_percent(percent, scale):
     values = (np.random.default_rng(1).gamma(3, 1, (1, 300, 300)) * scale).astype(np.float32)
     found = merge([measure(values, normalised_difference=False, out_of_range=0)]).bands[0].percentile(percent)
     assert found == pytest.approx(np.percentile(values, percent), rel=0.01)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1.0, 0.25, -3e4, 1e30])
-def test_a_flat_mosaic_has_that_value_everywhere(value):
+def test_all_statistics_of_a_flat_mosaic_are_its_value(value):
     band = merge(
         [measure(np.full((1, 9, 9), value, np.float32), normalised_difference=abs(value) <= 1, out_of_range=0)]
     ).bands[0]
@@ -76,7 +76,7 @@ def test_a_flat_mosaic_has_that_value_everywhere(value):
     assert band.item_histogram()["buckets"][0] == 81
 
 
-def test_values_that_do_not_fit_are_counted_by_band():
+def test_counts_values_that_do_not_fit_by_band():
     values = np.zeros((2, 5, 5), np.float32)
     tiles = [measure(values, normalised_difference=False, out_of_range=0, overflow=(3, 0)) for _ in range(4)]
     again = merge([RECORD.validate_json(RECORD.dump_json(tile)) for tile in tiles])
@@ -85,7 +85,7 @@ def test_values_that_do_not_fit_are_counted_by_band():
 
 @pytest.mark.parametrize("name", ["minimum", "maximum", "total", "deviation"])
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
-def test_a_record_that_cannot_be_read_back_is_not_written(name, number):
+def test_writes_no_record_that_cannot_be_parsed(name, number):
     statistics = measure(np.zeros((1, 5, 5), np.float32), normalised_difference=False, out_of_range=0)
     good = TileRecord("plan", "code", 3, "digest", (), statistics, (1,))
     assert TileRecord.from_json(good.to_json()).tile == 3

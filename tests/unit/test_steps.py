@@ -1,4 +1,6 @@
-"""The programs that pods run: plan, tiles and finalize, told by the environment, ending with a code and a message."""
+"""The programs that pods run: plan, tiles and finalize. Environment variables configure them; they end with a code and
+a message.
+"""
 
 import hashlib
 import json
@@ -36,7 +38,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers are given up soon."""
+    """Give up servers quickly."""
     monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
 
 
@@ -89,7 +91,7 @@ def test_three_programs_make_a_mosaic_from_a_server(served, tmp_path):
     assert not (tmp_path / "store" / "work").exists() or not any((tmp_path / "store" / "work").iterdir())
 
 
-def test_a_scene_that_its_server_lost_after_the_plan_is_left_out_of_all_tiles(served, tmp_path, capsys):
+def test_a_scene_that_disappears_after_planning_is_omitted_from_all_tiles(served, tmp_path, capsys):
     folder, address = served
     numbers = {f"{name}.tif": noise(1300, 1100, seed) for name, seed in (("green", 1), ("lost", 2), ("third", 3))}
     for name, values in numbers.items():
@@ -112,7 +114,7 @@ def test_a_scene_that_its_server_lost_after_the_plan_is_left_out_of_all_tiles(se
     assert "the server answered 404 for " in result["notes"][0]
 
 
-def test_an_existing_plan_is_announced_again_without_another_search(served, tmp_path):
+def test_an_existing_plan_is_reported_again_without_another_search(served, tmp_path):
     folder, address = served
     first = step("plan", request(address), tmp_path, address)
     (folder / "green.tif").unlink()
@@ -120,7 +122,7 @@ def test_an_existing_plan_is_announced_again_without_another_search(served, tmp_
 
 
 @pytest.mark.parametrize("name", ["tiles", "finalize"])
-def test_the_plan_of_other_code_is_not_continued(served, tmp_path, name):
+def test_refuses_to_continue_the_plan_of_another_code_version(served, tmp_path, name):
     _, address = served
     step("plan", request(address), tmp_path, address)
     plan_of_other_code(tmp_path)
@@ -132,7 +134,7 @@ def test_the_plan_of_other_code_is_not_continued(served, tmp_path, name):
     assert message["message"].endswith("changed under its tag; delete the request and apply it again")
 
 
-def test_planning_starts_again_where_other_code_planned(served, tmp_path):
+def test_planning_replaces_the_plan_of_another_code_version(served, tmp_path):
     _, address = served
     first = step("plan", request(address), tmp_path, address)
     plan_of_other_code(tmp_path)
@@ -141,12 +143,12 @@ def test_planning_starts_again_where_other_code_planned(served, tmp_path):
 
 
 def plan_of_other_code(folder: Path) -> None:
-    """Replace the plan by one of another release, which has other fields."""
+    """Replace the plan by one of another release with different fields."""
     (path,) = (folder / "store").glob("work/*/plan.json")
     path.write_text(json.dumps({"code": "0.0.9+0123456789ab", "cells": []}))
 
 
-def test_finalize_computes_what_has_no_record(served, tmp_path, capsys):
+def test_finalize_computes_tiles_without_records(served, tmp_path, capsys):
     _, address = served
     step("plan", request(address), tmp_path, address)
     step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
@@ -199,7 +201,7 @@ def test_finalize_computes_a_damaged_part_again(served, tmp_path, capsys, damage
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 100], ids=["nothing", "a piece"])
 @pytest.mark.parametrize("step_after", ["tiles", "finalize"])
-def test_a_record_that_is_cut_short_is_computed_again(served, tmp_path, left, step_after):
+def test_computes_a_tile_with_a_truncated_record_again(served, tmp_path, left, step_after):
     _, address = served
     step("plan", request(address), tmp_path, address)
     step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
@@ -237,7 +239,9 @@ def test_a_record_that_is_cut_short_is_computed_again(served, tmp_path, left, st
         ),
     ],
 )
-def test_the_exit_code_of_a_failed_plan_shows_whose_fault_it_is(served, tmp_path, impatient, change, code, sentence):
+def test_the_exit_code_of_a_failed_plan_distinguishes_faults_of_the_request_and_temporary_ones(
+    served, tmp_path, impatient, change, code, sentence
+):
     _, address = served
     asked = json.loads(json.dumps(request(address, **change)).replace("{}", address))
     found, message = step("plan", asked, tmp_path, address)
@@ -246,7 +250,7 @@ def test_the_exit_code_of_a_failed_plan_shows_whose_fault_it_is(served, tmp_path
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
-def test_a_server_that_cannot_be_reached_is_a_temporary_fault(tmp_path, impatient, host):
+def test_an_unreachable_server_is_a_temporary_fault(tmp_path, impatient, host):
     asked = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
     asked["spec"]["product"] = {"bands": ["green"]}
     code, message = step("plan", asked, tmp_path, host)
@@ -254,7 +258,7 @@ def test_a_server_that_cannot_be_reached_is_a_temporary_fault(tmp_path, impatien
     assert "a.tif could not be fetched" in message["message"] or "nobody.invalid" in message["message"]
 
 
-def test_the_first_warnings_that_fit_a_termination_message_are_reported(served, tmp_path, monkeypatch):
+def test_reports_the_first_warnings_that_fit_into_a_termination_message(served, tmp_path, monkeypatch):
     _, address = served
     many = [f"warning {number}: " + "ä" * 200 for number in range(40)]
     monkeypatch.setattr(planning, "area_warnings", lambda *_: many)
@@ -266,7 +270,7 @@ def test_the_first_warnings_that_fit_a_termination_message_are_reported(served, 
 
 
 @pytest.mark.parametrize("letter", ['"', "\\", "\x00", "ä", "\U0001f30d", "\ud800"])
-def test_a_message_of_any_characters_fits_a_termination_message(tmp_path, monkeypatch, letter):
+def test_a_message_of_any_characters_fits_into_a_termination_message(tmp_path, monkeypatch, letter):
     def refuse(*_: object) -> None:
         raise RequestError("this is wrong: " + letter * 4096)
 
@@ -277,7 +281,7 @@ def test_a_message_of_any_characters_fits_a_termination_message(tmp_path, monkey
     assert len(message["message"]) > 600
 
 
-def test_the_input_of_another_request_is_refused(tmp_path):
+def test_refuses_the_input_of_another_request(tmp_path):
     written = mounted(request("127.0.0.1:1"), tmp_path)["MOSAIC_INPUT_SHA256"]
     forged = request("127.0.0.1:1", product={"index": "NDWI"})
     code, message = step("plan", forged, tmp_path, "", MOSAIC_INPUT_SHA256=written)
@@ -285,7 +289,7 @@ def test_the_input_of_another_request_is_refused(tmp_path):
     assert "was changed after the operator created it" in message["message"]
 
 
-def test_a_mosaic_larger_than_allowed_is_refused_with_the_limit(served, tmp_path):
+def test_refuses_a_mosaic_that_is_too_large_with_the_limit(served, tmp_path):
     _, address = served
     code, message = step("plan", request(address), tmp_path, address, MOSAIC_MAX_PIXELS="1000000")
     assert code == 42
@@ -319,7 +323,7 @@ def test_sweep_deletes_work_without_a_request(tmp_path):
     assert (store / "mosaics" / "result.tif").exists()
 
 
-def test_what_an_interrupted_finalize_has_published_stays_and_is_what_the_item_describes(served, tmp_path):
+def test_files_of_an_interrupted_finalize_stay_and_match_the_item(served, tmp_path):
     _, address = served
     asked = request(address)
     step("plan", asked, tmp_path, address)
@@ -337,7 +341,7 @@ def test_what_an_interrupted_finalize_has_published_stays_and_is_what_the_item_d
         assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
 
 
-def test_a_step_after_the_end_repeats_its_result(served, tmp_path):
+def test_a_step_that_runs_again_after_the_end_repeats_its_result(served, tmp_path):
     _, address = served
     asked = request(address)
     step("plan", asked, tmp_path, address)

@@ -1,4 +1,4 @@
-"""A store: objects appear whole, once, and say so when they cannot."""
+"""A store: objects are complete, written once, and errors are reported."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
 
 
-def test_an_object_is_read_as_it_was_written(store):
+def test_an_object_is_unchanged_when_it_is_read(store):
     assert store.create("a/b/c.bin", [b"one", b"", b"two"])
     assert store.read("a/b/c.bin") == b"onetwo"
 
@@ -27,7 +27,7 @@ def test_the_first_writer_wins(store):
     assert store.read("a") == b"first"
 
 
-def test_of_many_writers_at_once_one_wins(store):
+def test_one_of_many_concurrent_writers_wins(store):
     ready, won = threading.Barrier(16), []
 
     def write(number: int) -> None:
@@ -44,7 +44,7 @@ def test_of_many_writers_at_once_one_wins(store):
     assert store.read("raced") == b"%d" % won[0] * 1000
 
 
-def test_content_that_fails_leaves_nothing(store, tmp_path):
+def test_an_error_of_the_content_leaves_no_object(store, tmp_path):
     def content():
         yield b"half"
         raise RuntimeError("the source broke")
@@ -55,14 +55,14 @@ def test_content_that_fails_leaves_nothing(store, tmp_path):
     assert [file for file in (tmp_path / "store").rglob("*") if file.is_file()] == []
 
 
-def test_keys_are_listed_below_a_prefix(store):
+def test_lists_keys_below_a_prefix(store):
     for key in ("work/1/plan.json", "work/1/tiles/0.json", "work/10/plan.json", "mosaics/x"):
         store.create(key, [b"x"])
     assert sorted(stored.key for stored in store.list("work/1/")) == ["work/1/plan.json", "work/1/tiles/0.json"]
     assert list(store.list("nothing/")) == []
 
 
-def test_deleting_takes_the_empty_folders_too(store, tmp_path):
+def test_deletes_empty_folders_too(store, tmp_path):
     store.create("work/1/tiles/0.json", [b"x"])
     store.create("work/2/plan.json", [b"x"])
     store.delete("work/1/tiles/0.json")
@@ -77,18 +77,18 @@ def test_an_object_has_a_location(store, tmp_path):
     assert open_store(f"file://{tmp_path}/with%20space").location("x") == f"file://{tmp_path}/with%20space/x"
 
 
-def test_no_key_leads_out_of_the_store(store):
+def test_a_key_cannot_lead_out_of_the_store(store):
     with pytest.raises(ValueError, match="is outside the store"):
         store.create("../outside", [b"x"])
 
 
-def test_a_store_that_cannot_be_written_says_so(tmp_path):
+def test_reports_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PassingError, match=r"the store .*/file cannot be written: "):
         open_store(str(tmp_path / "file")).create("a", [b"x"])
 
 
-def test_a_full_store_says_so_and_what_to_do(tmp_path):
+def test_reports_a_full_store_with_a_solution(tmp_path):
     full = Path("/dev/full")
     store = open_store(str(tmp_path))
 
@@ -101,7 +101,7 @@ def test_a_full_store_says_so_and_what_to_do(tmp_path):
         store.create("never", fill())
 
 
-def test_what_a_killed_writer_left_is_deleted_after_a_day(store, tmp_path):
+def test_deletes_files_of_a_killed_writer_after_a_day(store, tmp_path):
     store.create("a", [b"x"])
     old, new = (tmp_path / "store/.unfinished" / name for name in ("old", "new"))
     for file in (old, new):
@@ -112,7 +112,7 @@ def test_what_a_killed_writer_left_is_deleted_after_a_day(store, tmp_path):
     assert new.exists()
 
 
-def test_an_object_is_opened_as_its_file(store, tmp_path):
+def test_opens_an_object_as_a_file(store, tmp_path):
     store.create("a", [b"content"])
     with store.open("a") as file:
         assert (file.name, file.read()) == (f"{tmp_path}/store/a", b"content")
@@ -121,14 +121,14 @@ def test_an_object_is_opened_as_its_file(store, tmp_path):
 
 
 @pytest.mark.parametrize("uri", ["gopher://someone:pw@x", "s3:bucket", "https://x/y", "file://elsewhere/x"])
-def test_an_unknown_kind_of_store_is_refused(uri):
+def test_refuses_an_unknown_kind_of_store(uri):
     with pytest.raises(RequestError, match=r"unknown store \w+:…; use a path,") as caught:
         open_store(uri)
     assert "pw" not in str(caught.value)
 
 
 def test_a_directory_imports_no_library_of_another_kind_of_store(tmp_path):
-    """They take a second, which `mosaic run` on a directory must not wait for."""
+    """Importing takes a second, which `mosaic run` with a directory must not spend."""
     code = (
         "import sys; from mosaic_worker.store import open_store; "
         "import mosaic_worker.tiles.ranges, mosaic_worker.finalize.publishing;"

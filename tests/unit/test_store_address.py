@@ -1,4 +1,4 @@
-"""Which store, account and credentials a URI and the environment name: nothing is asked for this."""
+"""The store, account and credentials that a URI and the environment describe, without any request."""
 
 import pytest
 from mosaic_crds.errors import MosaicError, PassingError, RequestError
@@ -26,7 +26,7 @@ TOKEN = "sv=2025-01-05&sp=rwdl&sig=s%2Fecret"
         ),
     ],
 )
-def test_a_uri_names_a_container_and_a_folder(uri, expected):
+def test_parses_the_container_and_the_folder_of_a_uri(uri, expected):
     assert parse_address(uri) == expected
 
 
@@ -44,7 +44,7 @@ def test_a_uri_names_a_container_and_a_folder(uri, expected):
         "abfss://maps@arbutus.blob.core.windows.net/a",
     ],
 )
-def test_a_malformed_uri_is_refused_with_its_form(uri):
+def test_refuses_a_malformed_uri_with_the_expected_form(uri):
     with pytest.raises(RequestError, match=rf"^invalid store URI '.*'; expected {uri.partition(':')[0]}://<"):
         open_store(uri)
 
@@ -60,7 +60,7 @@ def test_a_malformed_uri_is_refused_with_its_form(uri):
         "abfss://maps@arbutus.dfs.core.windows.net/a#hunter2",
     ],
 )
-def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
+def test_refuses_credentials_in_a_uri_and_does_not_repeat_them(uri):
     with pytest.raises(RequestError, match="set credentials in the environment") as caught:
         open_store(uri)
     assert "hunter2" not in str(caught.value)
@@ -178,7 +178,7 @@ def test_an_error_about_an_invalid_endpoint_does_not_repeat_it(endpoint):
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_patience_must_be_a_number(monkeypatch):
+def test_the_patience_must_be_a_number(monkeypatch):
     monkeypatch.setenv("MOSAIC_STORE_PATIENCE", "long")
     with pytest.raises(RequestError, match="MOSAIC_STORE_PATIENCE must be a number of seconds"):
         open_store("s3://snow")

@@ -1,4 +1,4 @@
-"""After a power cut: what a store said is written is there with its name, and what is lost is made again."""
+"""After a power failure, written objects exist under their names, and lost ones are computed again."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells whi
 
 
 class Disk:
-    """What would be on the disk after a power cut: of a folder the names, of a file the content, at their last sync."""
+    """The disk after a power failure: names of a folder and content of a file are those of their last sync."""
 
     def __init__(self, known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.known = known
@@ -35,7 +35,7 @@ class Disk:
         monkeypatch.setattr(os, "fsync", fsync)
 
     def content(self, path: Path) -> bytes | None:
-        """The content that a path would lead to; None if it would lead nowhere."""
+        """The content that a path leads to, or None."""
         for place in (path, *path.parents):
             if place == self.known:
                 break
@@ -49,7 +49,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(tmp_path, monkeypatch)
 
 
-def test_a_durable_object_is_there_with_all_folders_on_the_way(tmp_path: Path, disk: Disk):
+def test_a_durable_object_survives_with_all_its_folders(tmp_path: Path, disk: Disk):
     root = tmp_path / "new" / "store"
     store = DirectoryStore(root)
     for key in ("mosaics/default/a/1/mosaic.tif", "mosaics/default/a/1/mosaic.json", "mosaics/default/b/2/mosaic.tif"):
@@ -57,20 +57,20 @@ def test_a_durable_object_is_there_with_all_folders_on_the_way(tmp_path: Path, d
         assert disk.content(root / key) == b"whole"
 
 
-def test_a_folder_that_another_process_made_is_synced_too(tmp_path: Path, disk: Disk):
+def test_syncs_a_folder_that_another_process_created(tmp_path: Path, disk: Disk):
     DirectoryStore(tmp_path / "store").create("work/1/parts/0", [b"x"], durable=False)
     assert disk.content(tmp_path / "store" / "work" / "1" / "parts" / "0") is None
     DirectoryStore(tmp_path / "store").create("work/1/parts/plan.json", [b"plan"])
     assert disk.content(tmp_path / "store" / "work" / "1" / "parts" / "plan.json") == b"plan"
 
 
-def test_an_object_that_an_interrupted_process_left_is_brought_to_the_disk(tmp_path: Path, disk: Disk):
+def test_syncs_an_object_of_an_interrupted_process(tmp_path: Path, disk: Disk):
     DirectoryStore(tmp_path / "store").create("a/b", [b"first"], durable=False)
     assert not DirectoryStore(tmp_path / "store").create("a/b", [b"second"])
     assert disk.content(tmp_path / "store" / "a" / "b") == b"first"
 
 
-def test_of_two_writers_the_one_who_comes_second_leaves_it_durable_too(tmp_path: Path, disk: Disk):
+def test_an_object_is_durable_after_the_second_of_two_writers_too(tmp_path: Path, disk: Disk):
     store = DirectoryStore(tmp_path / "store")
 
     def content() -> Any:
@@ -81,7 +81,7 @@ def test_of_two_writers_the_one_who_comes_second_leaves_it_durable_too(tmp_path:
     assert disk.content(tmp_path / "store" / "a" / "b") == b"other"
 
 
-def test_a_write_that_need_not_be_durable_does_not_sync(tmp_path: Path, disk: Disk):
+def test_a_write_without_durability_does_not_sync(tmp_path: Path, disk: Disk):
     store = DirectoryStore(tmp_path / "store")
     for number in range(20):
         store.create(names.part_key("1", number, "0" * 64), [b"x"], durable=False)
@@ -97,7 +97,7 @@ def test_a_durable_object_costs_a_few_syncs(tmp_path: Path, disk: Disk):
     assert disk.syncs - before == 6  # the file, its folder, and the four above
 
 
-def test_folders_that_may_not_be_opened_or_cannot_be_synced_are_no_error(tmp_path: Path, monkeypatch):
+def test_accepts_folders_that_cannot_be_opened_or_synced(tmp_path: Path, monkeypatch):
     real = os.fsync
 
     def fsync(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""Synthetic scenes: alike where they overlap, true to their metadata, and labelled for what they are."""
+"""Synthetic scenes: equal where they overlap, consistent with their metadata, and labelled as synthetic."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def read(path: Path):
 
 
 @pytest.mark.parametrize("band", ["B02", "B03", "B04", "B08", "B11", "SCL"])
-def test_jpeg_2000_and_cog_hold_the_same_pixels_in_the_same_place(scenes, band):
+def test_jpeg_2000_and_cog_have_the_same_pixels_and_georeference(scenes, band):
     one, jp2 = read(scenes[0] / f"{band}.jp2")
     two, cog = read(scenes[0] / f"{band}.tif")
     assert np.array_equal(one, two)
@@ -32,7 +32,7 @@ def test_jpeg_2000_and_cog_hold_the_same_pixels_in_the_same_place(scenes, band):
     assert one.shape == ((SIDE, SIDE) if band in {"B02", "B03", "B04", "B08"} else (SIDE // 2, SIDE // 2))
 
 
-def test_overlapping_scenes_show_the_same_ground(scenes):
+def test_overlapping_scenes_show_the_same_surface(scenes):
     ours, our_place = read(scenes[0] / "B08.tif")
     theirs, their_place = read(scenes[1] / "B08.tif")
     column = round((their_place.transform.c - our_place.transform.c) / 10)
@@ -51,7 +51,7 @@ def test_snow_water_and_plants_have_their_spectra(scenes):
     classes = np.concatenate([read(scene / "SCL.tif")[0].ravel() for scene in scenes])
 
     def reflectance(band):
-        """At 20 m, as the classes are."""
+        """The resolution of the classes, 20 m."""
         found = []
         for scene in scenes:
             numbers, _ = read(scene / f"{band}.tif")
@@ -66,7 +66,7 @@ def test_snow_water_and_plants_have_their_spectra(scenes):
     assert np.median((green - swir)[snow] / (green + swir)[snow]) > 0.6
 
 
-def test_the_item_is_true_and_says_that_nothing_was_observed(scenes):
+def test_the_item_is_correct_and_labels_the_scene_as_synthetic(scenes):
     for scene in scenes:
         item = pystac.Item.from_file(str(scene / "item.json"))
         assert item.properties["title"] == LABEL
@@ -81,7 +81,7 @@ def test_the_item_is_true_and_says_that_nothing_was_observed(scenes):
             assert dataset.tags()["TIFFTAG_IMAGEDESCRIPTION"] == LABEL
 
 
-def test_the_same_arguments_give_the_same_pixels_and_another_seed_others(scenes, tmp_path):
+def test_equal_arguments_give_equal_pixels_and_another_seed_gives_others(scenes, tmp_path):
     again = next(write_scenes(tmp_path / "again", side=SIDE, seed=5)).parent
     other = next(write_scenes(tmp_path / "other", side=SIDE, seed=6)).parent
     assert (again / "B03.jp2").read_bytes() == (scenes[0] / "B03.jp2").read_bytes()

@@ -1,4 +1,4 @@
-"""Tiles cover the mosaic exactly once; ranges are contiguous, complete and of nearly equal work."""
+"""Tiles cover the mosaic exactly once; ranges are contiguous, complete and nearly equal in work."""
 
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ def test_tiles_cover_every_pixel_exactly_once(width, height):
     assert (covered == 1).all()
 
 
-def test_tiles_hold_whole_blocks():
+def test_tiles_contain_whole_blocks():
     assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 5490, 5490), BLOCK) % BLOCK == 0
     assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 40_000, 40_000), BLOCK) % BLOCK == 0
 
@@ -40,16 +40,16 @@ def test_tiles_hold_whole_blocks():
         ((192, 192), 20, 384),
         ((256, 256), 20, 512),
         ((5490, 1), 20, BLOCK),  # rows
-        ((500, 500), 20, BLOCK),  # no multiple of 16
+        ((500, 500), 20, BLOCK),  # not a multiple of 16
     ],
 )
-def test_blocks_are_such_that_tiles_need_whole_blocks_of_the_source(blocks, resolution, expected):
+def test_blocks_match_those_of_the_source(blocks, resolution, expected):
     image = Grid("EPSG:32633", 300_000, 5_000_000, 20, 20, 5490, 5490)
     grid = Grid("EPSG:32633", 300_000, 5_000_000, resolution, resolution, 5490, 5490)
     assert block_side([(image, blocks)], grid) == expected
 
 
-def test_blocks_are_usual_where_no_block_of_the_source_begins_with_the_mosaic():
+def test_blocks_have_the_default_size_if_the_source_is_not_aligned_with_the_mosaic():
     image = Grid("EPSG:32633", 300_000, 5_000_000, 20, 20, 5490, 5490)
     one_block_on = Grid("EPSG:32633", 300_000 + 640 * 20, 5_000_000, 20, 20, 3000, 3000)
     assert block_side([(image, (640, 640))], one_block_on) == 640
@@ -70,10 +70,10 @@ def test_ranges_are_contiguous_complete_and_never_empty(work, count):
 
 
 @given(st.lists(st.floats(1, 100), min_size=20, max_size=200), st.integers(2, 8))
-def test_no_range_has_much_more_than_its_share(work, count):
+def test_no_range_has_much_more_work_than_others(work, count):
     shares = [sum(work[start:stop]) for start, stop in equal_ranges(work, count)]
     assert max(shares) <= sum(work) / count + 2 * max(work)
 
 
-def test_equal_tiles_are_shared_out_evenly():
+def test_equal_tiles_are_distributed_evenly():
     assert equal_ranges([1.0] * 36, 4) == [(0, 9), (9, 18), (18, 27), (27, 36)]

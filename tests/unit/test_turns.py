@@ -1,4 +1,4 @@
-"""Turns are shared fairly between owners, and a wait ends when nobody waits for the answer."""
+"""Turns are shared fairly between owners, and a wait ends when its caller no longer needs the answer."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,7 @@ NEVER = threading.Event()
 
 
 def wait_for(turns: FairQueue, owner: str, done: list[str], go_on: threading.Event = NEVER) -> threading.Thread:
-    """A thread that waits for a turn of an owner, notes it, and has it until it may go on."""
+    """A thread that waits for a turn of an owner, records it, and keeps it until it may continue."""
 
     def work() -> None:
         with turns.turn(owner, threading.Event()):
@@ -34,7 +34,7 @@ def until(holds: Callable[[], bool]) -> None:
     pytest.fail("it did not come to be")
 
 
-def test_an_owner_with_many_files_delays_another_by_one_file():
+def test_an_owner_with_many_files_delays_another_by_only_one_file():
     turns, done, go_on = FairQueue(1, 1), [], threading.Event()
     threads = [wait_for(turns, "ann", done, go_on)]
     until(lambda: done == ["ann"])
@@ -60,7 +60,7 @@ def test_one_owner_leaves_a_turn_free_for_others():
         thread.join()
 
 
-def test_a_wait_is_cancelled():
+def test_cancels_a_wait():
     turns, cancelled = FairQueue(1, 1), threading.Event()
     with turns.turn("ann", threading.Event()):
         cancelled.set()

@@ -1,4 +1,4 @@
-"""Scenes that cannot be read: by default the request fails; with `onUnreadable: skip` it is made without them."""
+"""Unreadable scenes: the request fails by default; `onUnreadable: skip` makes the mosaic without them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ HEIGHT, WIDTH, BLOCK = 750, 700, 128
 OPTIONS = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "nodata": 0}
 SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
 LEFTS = {"a": 0, "b": 500, "c": 600, "d": 350}
-"""Of each scene, pixels from the left edge of the area."""
+"""Offset of each scene from the left edge of the area, in pixels."""
 
 
 def numbers(name: str) -> NDArray[np.uint16]:
@@ -43,14 +43,14 @@ def numbers(name: str) -> NDArray[np.uint16]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Scenes side by side, which overlap."""
+    """Overlapping scenes side by side."""
     for name, left in LEFTS.items():
         write_raster(tmp_path / f"{name}.tif", numbers(name), left=500_000 + 10 * left, **OPTIONS)
     return tmp_path
 
 
 def scenes(folder: Path, *chosen: str) -> list[dict[str, Any]]:
-    """Scenes as a request lists them, each taken a day after the one before."""
+    """Scenes as a request lists them; each is a day newer than the one before."""
     return [
         {"bands": {"red": str(folder / f"{name}.tif")}, "datetime": f"2024-07-0{day}"}
         for day, name in enumerate(chosen, 1)
@@ -68,7 +68,7 @@ def spec(folder: Path, *chosen: str, method: str = "mean", **source: Any) -> dic
 
 
 def expected(dataset: rasterio.io.DatasetReader, chosen: Sequence[str]) -> NDArray[np.float64]:
-    """The mean of scenes in the pixels of a mosaic, which are those of the scenes."""
+    """The mean of scenes on the grid of the mosaic, which is that of the scenes."""
     column, row = round((dataset.bounds.left - 500_000) / 10), round((5_000_000 - dataset.bounds.top) / 10)
     stack = np.full((len(chosen), HEIGHT, 2 * WIDTH), np.nan)
     for layer, name in zip(stack, chosen, strict=True):
@@ -79,7 +79,7 @@ def expected(dataset: rasterio.io.DatasetReader, chosen: Sequence[str]) -> NDArr
 
 
 def damage(path: Path, column: int, row: int) -> None:
-    """Overwrite a block of a TIFF, so that it cannot be decompressed; its header stays."""
+    """Overwrite a block of a TIFF so that it cannot be decompressed, without changing its header."""
     with rasterio.open(path) as dataset:
         start, size = (
             int(dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE")
@@ -90,14 +90,14 @@ def damage(path: Path, column: int, row: int) -> None:
 
 
 def garble(path: Path) -> None:
-    """Spell the name of the CRS of a TIFF in bytes that are no UTF-8."""
+    """Replace the CRS name of a TIFF by bytes that are not valid UTF-8."""
     path.write_bytes(path.read_bytes().replace(b"site", b"\xff\xfe\xff\xfe"))
 
 
 def in_ranges(
     folder: Path, wanted: dict[str, Any], ranges: int, order: Callable[[list[int]], Sequence[int]] = list
 ) -> tuple[bytes, dict[str, Any]]:
-    """A mosaic as pods make it, each range by a process of its own: its COG, and its Item."""
+    """Make a mosaic as pods do, with a process for each range, and return its COG and Item."""
     gate, store = own_machine(folder), open_store(str(folder / f"pods-{ranges}-{order.__name__}"))
     request = request_of(wanted)
     found = resolve(request.spec, input_bands(request.spec), gate)
@@ -119,7 +119,7 @@ def backwards(indexes: list[int]) -> list[int]:
 
 
 def properties(item: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The ids of the unreadable scenes, and what is told of them."""
+    """The ids of the unreadable scenes, and the notes about them."""
     told = item["properties"]
     notes = told.get("mosaic:warnings", []) + told.get("mosaic:notes", [])
     return [each["id"] for each in told.get("mosaic:unreadable", [])], notes
@@ -134,7 +134,7 @@ def test_by_default_one_unreadable_scene_fails_the_request(folder: Path):
         make(folder, spec(folder))
 
 
-def test_nothing_changes_where_all_scenes_are_readable(folder: Path):
+def test_skip_changes_nothing_if_all_scenes_are_readable(folder: Path):
     plain, skipping = make(folder, spec(folder)), make(folder, spec(folder, onUnreadable="skip"))
     assert skipping.cog == plain.cog
     assert properties(skipping.item) == properties(plain.item)
@@ -143,7 +143,7 @@ def test_nothing_changes_where_all_scenes_are_readable(folder: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [list, backwards])
 @pytest.mark.parametrize("ranges", [1, 2, 5])
-def test_a_scene_damaged_inside_is_left_out_of_all_tiles(folder: Path, ranges: int, order: Callable[..., Any]):
+def test_a_partly_damaged_scene_is_omitted_from_all_tiles(folder: Path, ranges: int, order: Callable[..., Any]):
     damage(folder / "b.tif", 3, 2)
     cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), ranges, order)
     without = make(folder, spec(folder, "a", "c"))
@@ -157,7 +157,7 @@ def test_a_scene_damaged_inside_is_left_out_of_all_tiles(folder: Path, ranges: i
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_same_on_one_machine(folder: Path, workers: int):
+def test_a_partly_damaged_scene_is_omitted_on_one_machine_too(folder: Path, workers: int):
     damage(folder / "b.tif", 3, 2)
     made = make(folder, spec(folder, onUnreadable="skip"), workers=workers)
     assert made.cog == make(folder, spec(folder, "a", "c")).cog
@@ -166,8 +166,8 @@ def test_the_same_on_one_machine(folder: Path, workers: int):
 
 
 @pytest.mark.slow
-def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: Path):
-    """The latest scene, `c`, covers a tile in which `b` is damaged: that shows only when `c` is left out."""
+def test_omitting_a_damaged_scene_can_reveal_another_damaged_one(folder: Path):
+    """The latest scene, `c`, covers a tile in which `b` is damaged, so the damage of `b` only shows without `c`."""
     wanted = spec(folder, "a", "d", "b", "c", method="latest", onUnreadable="skip")
     damage(folder / "b.tif", 5, 3)
     assert properties(in_ranges(folder, wanted, 2)[1])[0] == []
@@ -188,7 +188,7 @@ def test_a_preferred_scene_that_is_damaged_uncovers_another_damaged_one(folder: 
         (lambda path: garble(write_raster(path, numbers("b"), crs=SITE)), "that is not UTF-8"),
     ],
 )
-def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path, spoil, reason: str):
+def test_the_plan_skips_a_scene_that_is_missing_or_not_an_image(folder: Path, spoil, reason: str):
     spoil(folder / "b.tif")
     made = make(folder, spec(folder, onUnreadable="skip"))
     assert made.cog == make(folder, spec(folder, "a", "c")).cog
@@ -198,7 +198,7 @@ def test_a_scene_that_is_missing_or_no_image_is_skipped_by_the_plan(folder: Path
     assert warnings[0].startswith("1 of 3 scenes cannot be read and are skipped: scene-2 (spec.source.files.scenes[1]")
 
 
-def test_a_scene_without_the_band_or_with_one_too_few_is_skipped(folder: Path):
+def test_skips_a_scene_without_the_required_band(folder: Path):
     wanted = spec(folder, onUnreadable="skip")
     wanted["source"]["files"]["scenes"][1]["bands"] = {"nir": str(folder / "b.tif")}
     assert properties(make(folder, wanted).item)[0] == ["scene-2"]
@@ -206,7 +206,7 @@ def test_a_scene_without_the_band_or_with_one_too_few_is_skipped(folder: Path):
     assert properties(make(folder, wanted).item)[0] == ["scene-2"]
 
 
-def test_a_truncated_jpeg_2000_is_left_out(folder: Path):
+def test_skips_a_truncated_jpeg_2000(folder: Path):
     path = write_raster(
         folder / "e.jp2", numbers("e"), left=500_000, driver="JP2OpenJPEG", BLOCKXSIZE="256", BLOCKYSIZE="256"
     )
@@ -219,7 +219,7 @@ def test_a_truncated_jpeg_2000_is_left_out(folder: Path):
     assert cog == make(folder, spec(folder)).cog
 
 
-def test_a_damaged_mask_is_damage_of_its_scene(folder: Path):
+def test_skips_a_scene_with_a_damaged_mask(folder: Path):
     mask = write_raster(folder / "mask.tif", numbers("d").astype(np.uint8), left=505_000, **OPTIONS)
     damage(mask, 2, 2)
     wanted = spec(folder, onUnreadable="skip")
@@ -241,15 +241,15 @@ def test_more_than_half_unreadable_fails_with_the_reasons(folder: Path, inside: 
         make(folder, spec(folder, onUnreadable="skip"))
 
 
-def test_what_is_found_by_the_plan_counts_with_what_is_found_in_tiles(folder: Path):
+def test_counts_scenes_skipped_by_the_plan_and_in_tiles_together(folder: Path):
     (folder / "a.tif").unlink()
     damage(folder / "b.tif", 3, 2)
     with pytest.raises(RequestError, match="2 of 3 scenes cannot be read"):
         make(folder, spec(folder, onUnreadable="skip"))
 
 
-def test_a_note_that_was_written_before_its_pod_died_still_counts(folder: Path):
-    """More than half are noted, and the pod that wrote the last note died before it could say so."""
+def test_counts_a_note_of_a_pod_that_died_afterwards(folder: Path):
+    """More than half of the scenes are noted, and the pod that wrote the last note died before it could report it."""
     gate, store = own_machine(folder), open_store(str(folder / "pods"))
     request = request_of(spec(folder, onUnreadable="skip"))
     plan = make_plan(request, UID, resolve(request.spec, input_bands(request.spec), gate), Limits(), 2)
@@ -294,7 +294,7 @@ def test_a_skipped_scene_is_in_the_status(folder: Path):
 
 
 def test_skipping_and_failing_have_different_identities(folder: Path):
-    """A mosaic that was made without a scene is no answer to a request that must have all."""
+    """A mosaic without some scene must not satisfy a request that needs all of them."""
     damage(folder / "b.tif", 3, 2)
     make(folder, spec(folder, onUnreadable="skip"))
     with pytest.raises(RequestError, match="cannot be read completely"):
@@ -305,7 +305,7 @@ def test_skipping_and_failing_have_different_identities(folder: Path):
 @settings(
     max_examples=6,
     deadline=None,
-    phases=(Phase.explicit, Phase.generate),  # each example is a few mosaics, too many to shrink
+    phases=(Phase.explicit, Phase.generate),  # shrinking is too slow, because each example computes several mosaics
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

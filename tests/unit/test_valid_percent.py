@@ -1,4 +1,4 @@
-"""The share of pixels with a value: of those in the area, in the Item and the status; of the file, in GDAL's tag."""
+"""The share of valid pixels: within the area in the Item and the status, and of the whole file in GDAL's tag."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def made_of(folder: Path, numbers: NDArray[Any], **spec: Any) -> Made:
 
 
 def centres_inside(made: Made, rings: list[Any]) -> NDArray[np.bool_]:
-    """Which pixels have their centre in a polygon, whose edges are straight in degrees."""
+    """Mask of the pixels whose centre is in a polygon with straight edges in degrees."""
     with made.open() as dataset:
         rows, columns = np.indices(dataset.shape) + 0.5
         left, top, side = dataset.transform.c, dataset.transform.f, dataset.transform.a
@@ -42,7 +42,7 @@ def tag(made: Made) -> float:
 
 
 @pytest.mark.parametrize("rings", [[TRIANGLE], HOLED], ids=["triangle", "with a hole"])
-def test_a_polygon_that_is_covered_completely_is_valid_to_a_hundred_percent(tmp_path: Path, rings: list[Any]):
+def test_a_completely_covered_polygon_has_a_hundred_percent(tmp_path: Path, rings: list[Any]):
     made = made_of(tmp_path, noise(1500, 1500), area={"geometry": {"type": "Polygon", "coordinates": rings}})
     values = made.values()
     assert percent(made) == 100
@@ -50,7 +50,7 @@ def test_a_polygon_that_is_covered_completely_is_valid_to_a_hundred_percent(tmp_
     assert tag(made) < 60
 
 
-def test_what_is_missing_counts_against_the_area_alone(tmp_path: Path):
+def test_missing_pixels_outside_the_area_do_not_count(tmp_path: Path):
     numbers = noise(1500, 1500)
     numbers[:1000, :500] = 0
     made = made_of(tmp_path, numbers, area={"geometry": {"type": "Polygon", "coordinates": [TRIANGLE]}})
@@ -65,14 +65,14 @@ def test_what_is_missing_counts_against_the_area_alone(tmp_path: Path):
     assert summary["statistics"]["validPercent"] == percent(made)
 
 
-def test_without_a_polygon_all_pixels_count(tmp_path: Path):
+def test_all_pixels_count_without_a_polygon(tmp_path: Path):
     numbers = noise(300, 300)
     numbers[:30] = 0
     made = made_of(tmp_path, numbers)
     assert (percent(made), tag(made)) == (90, 90)
 
 
-def test_a_polygon_between_the_centres_of_pixels_holds_none(tmp_path: Path):
+def test_a_polygon_between_pixel_centres_contains_no_pixel(tmp_path: Path):
     sliver = [[15.0500, 45.1000], [15.05001, 45.1000], [15.05001, 45.10001], [15.0500, 45.1000]]
     made = made_of(tmp_path, noise(1500, 1500), area={"geometry": {"type": "Polygon", "coordinates": [sliver]}})
     assert percent(made) == (100 if np.isfinite(made.values()).any() else 0)

@@ -1,4 +1,4 @@
-"""The digest of the code that makes pixels: what counts is what planning, tiles and finalize import."""
+"""The digest of the code that pixels depend on: all that planning, tiles and finalize import."""
 
 import sys
 from functools import cache
@@ -11,14 +11,14 @@ from mosaic_worker.version import LIBRARIES, code_digest, code_version, counted_
 
 ENTRY_POINTS = {"mosaic_worker.plan.planning", "mosaic_worker.tiles.ranges", "mosaic_worker.finalize.publishing"}
 STORE = "mosaic_worker.store"
-"""It moves bytes, which digests in plan and records check."""
+"""They move bytes, which the digests in plan and records verify."""
 CARRIERS = {"awscrt", "defusedxml", "pydantic", "pydantic_core", "pystac", "pystac_client", "requests", "urllib3"}
-"""Packages that fetch, parse and check, and compute no pixel."""
+"""Packages that fetch, parse or check, and compute no pixels."""
 
 
 @cache
 def imported() -> set[str]:
-    """All that the entry points import, also by way of others and within functions."""
+    """All modules that the entry points import, directly or through others, including imports within functions."""
     graph = grimp.build_graph("mosaic_crds", "mosaic_worker", include_external_packages=True, cache_dir=None)
     found, waiting = set(), set(ENTRY_POINTS)
     while waiting:
@@ -32,7 +32,7 @@ def counted() -> set[str]:
     return {path.replace("/", ".").removesuffix(".__init__") for path, _ in counted_sources()}
 
 
-def test_exactly_the_modules_count_that_pixels_depend_on():
+def test_the_digest_contains_exactly_the_modules_that_pixels_depend_on():
     own = {module for module in imported() if module.startswith(("mosaic_crds.", "mosaic_worker."))}
     packages = {module for module in counted() if any(other.startswith(f"{module}.") for other in own)}
     missing, surplus = sorted(own - counted()), sorted(counted() - own - packages)
@@ -40,14 +40,14 @@ def test_exactly_the_modules_count_that_pixels_depend_on():
     assert not surplus, f"no pixel depends on {surplus}: add them to version.UNCOUNTED"
 
 
-def test_every_package_that_pixels_depend_on_counts():
+def test_the_digest_contains_every_package_that_pixels_depend_on():
     outside = {module for module in imported() if not module.startswith("mosaic_")}
     other = outside - sys.stdlib_module_names - CARRIERS
     distributions = {name.lower() for module in other for name in packages_distributions()[module]}
     assert distributions <= set(LIBRARIES), "add it to version.LIBRARIES, or to CARRIERS if it computes no pixel"
 
 
-def test_a_changed_module_or_library_is_other_code(tmp_path, monkeypatch):
+def test_a_changed_module_or_library_changes_the_digest(tmp_path, monkeypatch):
     digests, sources = {code_digest()}, counted_sources()
     changed = tmp_path / "changed.py"
     changed.write_text("# another")
@@ -67,5 +67,5 @@ def test_a_changed_module_or_library_is_other_code(tmp_path, monkeypatch):
     ("code", "same"),
     [(code_version(), True), (f"9.9.9+{code_digest()}", True), ("0.1.0+0123456789ab", False), ("0.1.0", False)],
 )
-def test_a_release_that_changes_no_pixel_is_the_same_code(code, same):
+def test_a_release_without_changes_to_pixels_keeps_the_digest(code, same):
     assert is_this_code(code) is same
