@@ -1,7 +1,7 @@
-"""`make bench`: how long each work takes and how much memory, beside what else does the same, in one run.
+"""`make bench`: time and memory of each work, compared with other tools in the same run.
 
-Machines differ and drift, so what counts is the ratio; commands take turns, and a peer's pixels are checked before its
-time is believed.
+Machines differ, and their speed changes over time, so only the ratio matters. Commands take turns, and the pixels of a
+peer are checked before its time is used.
 """
 
 import argparse
@@ -28,7 +28,7 @@ MARK = "<!-- what follows is written by make bench WRITE=1 -->\n"
 
 @dataclass
 class Measured:
-    """What came out for one work: our runs, those of each peer, why others are missing, and our phases."""
+    """Results for one work: our runs, the runs of each peer, the reasons for missing peers, and our phases."""
 
     work: Work
     ours: list[Run] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Measured:
 
 
 def main() -> None:
-    """Measure, print the tables, and write them when asked."""
+    """Measure, print the tables, and write them if `--write` is given."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--works", default="ABCDEFG", help="letters of the works to measure")
     parser.add_argument("--runs", type=int, default=3, help="of each command")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def measure(work: Work, runs: int, folder: Path) -> Measured:
-    """Run our command and those of the peers in turn; the first turn warms the disk's cache and is not counted."""
+    """Run our command and those of the peers in turn; the first turn only warms the disk cache."""
     result = Measured(work)
     print(f"{work.letter}: {work.title}", file=sys.stderr)
     request = write_request(f"bench-{work.letter.lower()}", work.request(), folder / "request.yaml")
@@ -100,12 +100,12 @@ def _run_peer(peer: Peer, store: Path, folder: Path) -> Run:
 
 
 def _environment() -> dict[str, str]:
-    """As it is, but without settings of BLAS for one machine, which slow numpy."""
+    """The environment without BLAS settings of this machine, which slow numpy down."""
     return {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine that runs the benchmark."""
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {len(os.sched_getaffinity(0))} cores, Python "
         f"{platform.python_version()}, GDAL {rasterio.__gdal_version__}. Ours is the whole command `mosaic run`, from "
@@ -114,7 +114,7 @@ def machine() -> str:
 
 
 def table(result: Measured) -> str:
-    """Markdown: a row for each command, then where our time went."""
+    """A Markdown table with a row for each command, then the share of our phases."""
     ours = Runs(tuple(result.ours))
     lines = [
         f"### {result.work.letter}. {result.work.title}",

@@ -1,6 +1,6 @@
-"""Requests at once: part of `make bench-page`, which starts `mosaic serve` and asks it for many small mosaics.
+"""Concurrent requests: part of `make bench-page`. Starts `mosaic serve` and requests many small mosaics.
 
-Two loads on 127.0.0.1: everybody asks at the same moment; then everybody looks at how it goes until all are made.
+Two loads on 127.0.0.1: all users send their request at the same moment; then all poll until every mosaic is finished.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from bench.tiles import Tally, free_port
 ASKING = 20
 SIDE = 512
 LOOKING_SECONDS = 1.0
-"""Between two looks of one reader."""
+"""Seconds between two polls of one user."""
 WAIT_SECONDS = 60.0
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """`mosaic serve` in a folder, and the address of its REST API."""
+    """Run `mosaic serve` in a folder, and yield the address of its REST API."""
     port = free_port()
     mosaic = Path(sys.executable).with_name("mosaic")
     command = [mosaic, "serve", "--data", folder / "data", "--scenes", folder, "--port", str(port)]
@@ -53,7 +53,9 @@ async def timed(tally: Tally, answer: Awaitable[httpx.Response]) -> httpx.Respon
 
 
 async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, list[str]]:
-    """What asking and looking took in milliseconds, the seconds until all was made, and in which phase each ended."""
+    """Send and poll requests; return milliseconds of both, the seconds until the last one finished, and the final
+    phases.
+    """
     asked, looked, phases = Tally(), Tally(), []
     spec = {"source": {"files": {"scenes": [{"item": str(item)}]}}, "product": {"index": "NDVI"}}
     began = time.perf_counter()

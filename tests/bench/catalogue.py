@@ -1,6 +1,6 @@
-"""Work G: the composite of C, its scenes searched in a STAC API and read from a server some way off.
+"""Work G: the composite of C, with scenes from a STAC API and a server with latency.
 
-What counts there is how often the server is asked and for how much, so both are counted, of every tile of 1024 pixels.
+Here the number and size of requests matter, so both are counted for each tile of 1024 pixels.
 """
 
 import json
@@ -22,12 +22,12 @@ from support.servers.range_server import Asked, serving
 
 TITLE = "G. C again, searched in a STAC API, from a server 20 ms away"
 DELAY = 0.02
-"""Seconds before each answer."""
+"""Latency of each response in seconds."""
 TILE = 1024
 
 
 def report(mosaic: Path, runs: int, folder: Path, environment: Mapping[str, str]) -> str:
-    """Run ours and odc-stac in turn; a table in Markdown."""
+    """Run our command and odc-stac in turn, and return a Markdown table."""
     stack, asked = scenes.stack(), Asked()
     (folder / "rustac").mkdir()
     rows: dict[str, list[tuple[float, int, int]]] = {"mosaic run": [], "odc-stac + dask": []}
@@ -84,7 +84,7 @@ def _document(api: str) -> dict[str, object]:
 
 
 def _write_grid(mosaic: Path, path: Path) -> int:
-    """Write what a peer needs to know of our mosaic; how many tiles it has."""
+    """Write the grid of our mosaic for a peer, and return the number of tiles."""
     with rasterio.open(mosaic) as dataset:
         grid = {
             "crs": dataset.crs.to_string(), "transform": list(dataset.transform)[:6],

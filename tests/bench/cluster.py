@@ -1,4 +1,4 @@
-"""`make bench-cluster`: how long requests take on a real Kubernetes, and what the operator costs; a report."""
+"""`make bench-cluster`: report the duration of requests on a real Kubernetes, and the cost of the operator."""
 
 import os
 import re
@@ -22,11 +22,11 @@ from support.cluster.scene_server import Gate, serving
 from support.scenes.rasters import noise, write_raster
 
 CROWD = 200
-"""Small requests at once."""
+"""Concurrent small requests."""
 
 
 class Watcher:
-    """When each request came to a phase, and each of its Jobs appeared and ended, by this machine's clock."""
+    """Records when each request enters a phase, and when each of its Jobs appears and ends, by the local clock."""
 
     def __init__(self, namespace: str) -> None:
         kubernetes.config.load_kube_config(os.environ["KUBECONFIG"])
@@ -61,7 +61,7 @@ class Watcher:
             seen.setdefault(f"{step} done", time.time())
 
     def wait(self, names: list[str], seconds: float = 1800) -> None:
-        """Wait until requests are over."""
+        """Wait until requests are finished."""
         deadline = time.time() + seconds
         while not all({"Succeeded", "Failed"} & set(self.seen[name]) for name in names):
             if time.time() > deadline:
@@ -73,7 +73,7 @@ class Watcher:
 
 
 def operator_cost(release: Release) -> tuple[float, int]:
-    """The operator's memory in MiB, and its calls to the API server so far."""
+    """The operator's memory in MiB, and the number of its calls to the API server."""
     (pod,) = release.operator_pods()
     text = release.cluster.kubectl(
         "get", "--raw", f"/api/v1/namespaces/{release.namespace}/pods/{pod}:8080/proxy/metrics"

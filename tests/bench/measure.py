@@ -1,4 +1,4 @@
-"""A command, timed as a whole, with the peak memory of each of its processes."""
+"""Time a whole command, and measure the peak memory of each of its processes."""
 
 import subprocess
 import time
@@ -12,7 +12,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Run:
-    """One run: wall-clock seconds, and MiB at the peak of the command's own process and of the largest other one."""
+    """One run: wall-clock seconds, and peak MiB of the command's own process and of its largest child process."""
 
     seconds: float
     own_memory: float
@@ -43,10 +43,10 @@ class Runs:
 
 
 def run_once(command: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> Run:
-    """Run a command to its end.
+    """Run a command until it ends.
 
     Raises:
-        RuntimeError: it failed; the message holds the end of what it said.
+    RuntimeError: The command failed; the message has the end of its output.
     """
     peaks: dict[int, float] = {}
     with log.open("wb") as output:
@@ -77,13 +77,13 @@ def _descendants(pid: int) -> list[int]:
         try:
             for task in Path(f"/proc/{current}/task").iterdir():
                 waiting += [int(child) for child in (task / "children").read_text().split()]
-        except OSError:  # it ended while we looked
+        except OSError:  # the process ended meanwhile
             continue
     return found
 
 
 def _peak_memory(pid: int) -> float:
-    """The most memory that a process ever had resident, MiB."""
+    """The peak resident memory of a process in MiB."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

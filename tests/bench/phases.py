@@ -1,4 +1,4 @@
-"""Where the core-seconds of a mosaic go: its steps done in this one process, with the clock around each."""
+"""Core-seconds of each phase of a mosaic: its steps run in this process, each with a timer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ CLOCKED = [
 
 
 def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
-    """Seconds by step; "other" is copying, calibration, records and what else no clock is around. PNG uses threads."""
+    """Seconds by step; "other" is what has no timer: copying, calibration, records and the rest. PNG uses threads."""
     spent: dict[str, float] = {}
     with _clocks(spent):
         begun = time.perf_counter()
@@ -65,7 +65,7 @@ def _clocks(spent: dict[str, float]) -> Iterator[None]:
 
 
 class _OneAfterAnother:
-    """In place of finalize's second thread, so that no two clocks run at once."""
+    """Replaces finalize's second thread, so that no two timers run at the same time."""
 
     def __init__(self, _: int) -> None:
         pass

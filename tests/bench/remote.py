@@ -1,4 +1,4 @@
-"""Requests, bytes and time of reading tiles from a server 50 ms away: ours beside GDAL's own /vsicurl.
+"""Requests, bytes and time for reading tiles from a server with 50 ms latency: our reader and GDAL's /vsicurl.
 
 PYTHONPATH=tests .venv/bin/python -m bench.remote FILE WIDTH HEIGHT
 """
@@ -35,7 +35,7 @@ GDAL = {
 
 
 def windows(width: int, height: int) -> list[Window]:
-    """Tiles, row by row."""
+    """The windows of tiles, row by row."""
     return [
         Window(left, top, min(left + SIDE, width), min(top + SIDE, height))
         for top in range(0, height, SIDE)
@@ -44,13 +44,13 @@ def windows(width: int, height: int) -> list[Window]:
 
 
 def ours(url: str, tiles: list[Window]) -> int:
-    """Read tiles as a worker does; a checksum of them."""
+    """Read tiles as a worker does, and return a checksum."""
     with closing(OpenSources(own_machine(Path()))) as sources:
         return sum(int(read_window(sources.get(url, "x"), 1, tile, "x").sum()) for tile in tiles)
 
 
 def gdals(url: str, tiles: list[Window]) -> int:
-    """Read them by /vsicurl."""
+    """Read tiles by /vsicurl, and return a checksum."""
     with rasterio.Env(**GDAL), rasterio.open(f"/vsicurl/{url}") as dataset:
         return sum(
             int(
@@ -64,13 +64,13 @@ def gdals(url: str, tiles: list[Window]) -> int:
 
 
 def timed(reader: Callable[[str, list[Window]], int], url: str, tiles: list[Window]) -> tuple[int, float]:
-    """What a reader gives, and in how many seconds; nothing, once imports are done, without a URL."""
+    """The result of a reader, and its duration in seconds. Without a URL, it only imports."""
     started = time.perf_counter()
     return reader(url, tiles) if url else 0, time.perf_counter() - started
 
 
 def main(path: Path, width: int, height: int) -> None:
-    """Print a line for each."""
+    """Print a line for each reader."""
     tiles = windows(width, height)
     for number, reader in itertools.product(range(3), (ours, gdals)):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:

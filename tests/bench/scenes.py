@@ -1,7 +1,7 @@
-"""Scenes to measure on, made once and kept outside the tree: noise with the entropy of real Sentinel-2 files.
+"""Scenes for benchmarks, made once outside the tree: noise with the entropy of real Sentinel-2 files.
 
-A smooth gradient would compress to nothing and decode at once. Here the spectrum falls as that of real ground does,
-snow is bright and sharp-edged, every pixel has the noise of a sensor, and one corner was not seen.
+A smooth gradient would be too easy to compress and decode. Here the spectrum falls as in real landscapes, snow is
+bright with sharp edges, every pixel has sensor noise, and one corner has no data.
 """
 
 import json
@@ -21,11 +21,11 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mosaic-operator" / "bench-1"
-"""Another number when the scenes change."""
+"""Increase this number when the scenes change."""
 CRS = "EPSG:32609"
 LEFT, TOP = 699_960, 5_700_000
 SIDE = 5490
-"""Pixels of 20 m of a Sentinel-2 tile."""
+"""Pixels of 20 m along a side of a Sentinel-2 tile."""
 MEAN, SPREAD = {"green": 900, "swir16": 1400, "red": 800, "nir": 2400}, 300
 SNOW = {"green": 8000, "swir16": 900, "red": 7800, "nir": 7000}
 SENSOR_NOISE = 40
@@ -37,7 +37,7 @@ Numbers = NDArray[np.uint16]
 
 
 def made(name: str, make: Callable[[Path], None]) -> Path:
-    """A folder of scenes, made if it is not there whole."""
+    """A folder of scenes; makes them unless it is complete."""
     folder = CACHE / name
     if not (folder / ".complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,13 +47,13 @@ def made(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def ground(side: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The texture of a landscape, in standard deviations, and where snow lies."""
+    """The texture of a landscape in standard deviations, and a mask of snow."""
     rng = np.random.default_rng([seed, 1])
     return fractal(rng, side, 1.3), fractal(rng, side, 2.0) > 1
 
 
 def numbers(band: str, texture: NDArray[np.float32], snow: NDArray[np.bool_], seed: int) -> Numbers:
-    """What a band stores of a landscape: 0 in the corner that was not seen."""
+    """The stored numbers of a band for a landscape: 0 in the corner without data."""
     rng = np.random.default_rng([seed, *band.encode()])
     values = MEAN[band] + SPREAD * texture + SNOW[band] * snow
     values += SENSOR_NOISE * rng.standard_normal(texture.shape, dtype=np.float32)
@@ -66,7 +66,7 @@ def numbers(band: str, texture: NDArray[np.float32], snow: NDArray[np.bool_], se
 def write(
     path: Path, values: NDArray[Any], resolution: float, options: dict[str, Any], left: float, top: float
 ) -> None:
-    """An image of 0 for "no data"."""
+    """The image has 0 for "no data"."""
     height, width = values.shape
     profile = {"width": width, "height": height, "count": 1, "dtype": values.dtype, "crs": CRS}
     nodata = {} if options is JP2 else {"nodata": 0}
@@ -76,7 +76,7 @@ def write(
 
 
 def pair() -> Path:
-    """Green and swir16 of one scene, 5490 x 5490, as JPEG 2000 without loss and as COG."""
+    """Green and swir16 of one scene, 5490 x 5490, as lossless JPEG 2000 and as COG."""
 
     def make(folder: Path) -> None:
         texture, snow = ground(SIDE, 0)
@@ -124,7 +124,7 @@ def _scene(folder: Path, number: int, shift: int, texture: NDArray[np.float32], 
 
 
 def square(side: int) -> Path:
-    """Green and swir16 of a square of any size: one pattern of 4096 x 4096 pixels over and over."""
+    """Green and swir16 of a square of any size, repeating a pattern of 4096 x 4096 pixels."""
 
     def make(folder: Path) -> None:
         texture, snow = ground(4096, 3)

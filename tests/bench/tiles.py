@@ -1,8 +1,9 @@
-"""Tiles under load: part of `make bench-page`. It starts the application as `mosaic serve` does.
+"""Tiles under load: part of `make bench-page`. Starts the application as `mosaic serve` does.
 
-Two loads, each of readers at once on 127.0.0.1: readers who look at the map (a screenful of tiles by six connections,
-some seconds of looking, a move, and so on, as people do), and readers who never pause, which measures how many tiles a
-second the process gives. The processor time of the application is told too, for it depends less on what else runs.
+Two loads of concurrent readers on 127.0.0.1: readers who look at the map (fetch a screenful of tiles over six
+connections, look at it for some seconds, move, and repeat), and readers who never pause, which measures the tiles per
+second of the process. The report includes the processor time of the application, because it depends less on other
+processes.
 """
 
 import argparse
@@ -37,16 +38,16 @@ from support.scenes.rasters import write_raster
 SIDE = 5490
 ZOOMS = (10, 11, 12, 13, 14)
 SCREEN = 4
-"""Tiles across and down."""
+"""Columns and rows of tiles on a screen."""
 ZOOMING = 0.2
-"""Share of moves that go elsewhere."""
+"""Share of moves that jump to another area."""
 CONNECTIONS = 6
-"""Of a browser to one host."""
+"""Connections of a browser to one host."""
 KEEP_SECONDS = 2.0
-"""After which an idle connection is not used again: the server ends it after 5."""
+"""Seconds after which an idle connection is not reused; the server closes it after 5."""
 LOOKING_SECONDS = 8.0
 SECONDS = 20.0
-"""Of measuring; readers who look at the map come one after the other during as long before."""
+"""Seconds of measuring; readers who look at the map arrive one by one during as many seconds before."""
 WAIT_SECONDS = 30.0
 
 APPLICATION = """
@@ -61,7 +62,7 @@ uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_l
 
 @dataclass
 class Tally:
-    """What readers saw: milliseconds of each tile, how many were no tiles, and why."""
+    """What readers observed: milliseconds of each tile, the number of errors, and their reasons."""
 
     milliseconds: list[float] = field(default_factory=list)
     errors: int = 0
@@ -80,7 +81,7 @@ class Tally:
 
 
 def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
-    """The NDSI of two bands of Sentinel-2's size; the store, the Item and the uid."""
+    """Publish the NDSI of two bands of Sentinel-2's size; return the store, the Item and the uid."""
     rng = np.random.default_rng(0)
     paths = {}
     for band, level in (("green", 900), ("swir16", 1400)):
@@ -95,7 +96,7 @@ def publish(folder: Path) -> tuple[Path, dict[str, object], str]:
 
 
 def free_port() -> int:
-    """One at which nothing listens."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -103,7 +104,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(database: str, store: Path) -> Iterator[tuple[str, int]]:
-    """The application in a process of its own: its address and the process."""
+    """Run the application in its own process; yield its address and the process."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", APPLICATION, database, str(store), str(port)])
     address = f"http://127.0.0.1:{port}"
@@ -127,7 +128,7 @@ Tile = tuple[int, int, int]
 
 
 class Reader:
-    """Looks at a screenful of tiles somewhere over a mosaic, then moves by a tile, or zooms; knows what it has seen."""
+    """Looks at a screenful of tiles of a mosaic, then moves by a tile or zooms; remembers the tiles it has."""
 
     def __init__(self, bounds: Sequence[float], seed: int) -> None:
         self.rng = random.Random(seed)
@@ -136,7 +137,7 @@ class Reader:
         self._z, self._x, self._y = 0, 0, 0
 
     def start(self) -> list[Tile]:
-        """The tiles of a screen somewhere else."""
+        """The tiles of a screen at another position."""
         west, south, east, north = self._bounds
         self._z = self.rng.choice(ZOOMS)
         longitude, latitude = self.rng.uniform(west, east), self.rng.uniform(south, north)
@@ -145,7 +146,7 @@ class Reader:
         return self._new()
 
     def move(self) -> list[Tile]:
-        """The tiles that are new after a move; a browser keeps the others."""
+        """The tiles that are new after a move; a browser caches the others."""
         if self.rng.random() < ZOOMING:
             return self.start()
         self._x += self.rng.choice((-1, 1))
@@ -161,7 +162,7 @@ class Reader:
 
 
 async def read(address: str, bounds: Sequence[float], tally: Tally, until: float, seed: int, pause: float) -> None:
-    """One reader; without a pause it sees a new screen each time, one tile after the other."""
+    """Read as one reader; without pauses, each screen is new, and tiles are fetched one at a time."""
     reader = Reader(bounds, seed)
     connections = aiohttp.TCPConnector(limit=CONNECTIONS if pause else 1, keepalive_timeout=KEEP_SECONDS)
     async with aiohttp.ClientSession(connector=connections) as client:
@@ -188,7 +189,7 @@ async def read(address: str, bounds: Sequence[float], tally: Tally, until: float
 
 
 def processor_seconds(process: int) -> float:
-    """What a process has used, by the kernel's account."""
+    """The processor time of a process, as the kernel accounts it."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What is measured: each work's request, the peers that do the same, and how their pixels are compared with ours."""
+"""The works of the benchmark: the request of each, its peers, and the comparison of their pixels with ours."""
 
 import json
 import shutil
@@ -23,18 +23,18 @@ PEERS_PYTHON = HERE.parents[1] / ".venv-bench" / "bin" / "python"
 LARGE_SIDE = 40_000
 HALF_SIDE = 20_000
 SAMPLE = 2048
-"""Pixels a side of the windows that are compared."""
+"""Side of the compared windows in pixels."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another way to the same pixels.
+    """Another tool that makes the same pixels.
 
     Attributes:
-        name: for the table.
-        command: its arguments, once our own result is there.
-        needs: a program or file that must be there.
-        tolerance: by how much half of the pixels may differ; None where it makes none.
+    name: Name in the table.
+    command: Function that returns its arguments after our own result exists.
+    needs: Required program or file.
+    tolerance: Maximum difference of half of the pixels; None if it writes no pixels.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Peer:
 
     @property
     def missing(self) -> bool:
-        """Whether it cannot be run here."""
+        """Whether this peer cannot run here."""
         return not Path(self.needs).exists() if isinstance(self.needs, Path) else shutil.which(self.needs) is None
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something that is timed.
+    """A task that is timed.
 
     Attributes:
-        letter, title: for the table.
-        request: the spec of our MosaicRequest; makes the scenes if they are not there.
-        peers: who else does it.
-        runs: how often at most.
+    letter, title: Letter and title in the table.
+    request: Function that returns the spec of our MosaicRequest, and makes missing scenes.
+    peers: Other tools for this task.
+    runs: Maximum number of runs.
     """
 
     letter: str
@@ -67,22 +67,22 @@ class Work:
 
 
 def write_request(name: str, spec: dict[str, Any], path: Path) -> Path:
-    """Write a MosaicRequest; give its path."""
+    """Write a MosaicRequest, and return its path."""
     api = {"apiVersion": API_VERSION, "kind": "MosaicRequest"}
     path.write_text(yaml.safe_dump(api | {"metadata": {"name": name}, "spec": spec}))
     return path
 
 
 def our_mosaic(store: Path) -> Path:
-    """The COG that our run left in a store."""
+    """The COG of our run in a store."""
     return next(store.glob("mosaics/*/*/*/mosaic.tif"))
 
 
 def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
-    """Compare a peer's pixels with ours in three windows: half of the values, and nearly all of what has none.
+    """Compare a peer's pixels with ours in three windows: half of the values, and nearly all pixels without data.
 
     Raises:
-        AssertionError: they differ, so that its time says nothing.
+    AssertionError: The pixels differ, so that the time of the peer means nothing.
     """
     with rasterio.open(ours) as one, rasterio.open(theirs) as other:
         assert (one.width, one.height) == (other.width, other.height), f"{theirs} has another size"
@@ -122,7 +122,7 @@ def _pair_peers(folder: Callable[[], Path], suffix: str, *, floor: bool = True, 
 
 
 def _without_picture(folder: Path, suffix: str, out: Path) -> list[str | Path]:
-    """Our own command, for a COG alone, which is all that rioxarray makes."""
+    """Our own command for a COG without a picture, because rioxarray makes only a COG."""
     spec = _bands(folder, suffix) | {"output": {"formats": ["cog"]}}
     return [MOSAIC, "run", write_request("bench-cog", spec, out / "request.yaml"), "--store", out / "store"]
 

@@ -1,4 +1,6 @@
-"""The page and the REST API: off unless wanted, with exactly the rights that they use, set up as they read it."""
+"""The page and the REST API: disabled by default, with exactly the rights that they use and the settings that they
+read.
+"""
 
 import re
 from pathlib import Path
@@ -42,7 +44,7 @@ def container(objects: Objects) -> dict[str, Any]:
 
 
 def settings(values: dict[str, Any], secret: dict[str, str] = SECRET) -> Settings:
-    """As the API reads them."""
+    """The settings as the API parses them."""
     return Settings.from_environment(environment(render(values), "api") | secret)
 
 
@@ -54,7 +56,7 @@ def test_the_api_is_off_by_default():
     ("variant", "place"),
     [("api", NAMESPACE), ("api elsewhere", "forest"), ("api in all namespaces", NAMESPACE)],
 )
-def test_it_runs_in_the_namespace_that_it_serves(variant: str, place: str):
+def test_the_api_runs_in_the_namespace_that_it_serves(variant: str, place: str):
     objects = render(VARIANTS[variant])
     assert {o["metadata"].get("namespace", place) for o in of_api(objects)} == {place}
     assert settings(VARIANTS[variant]).namespace == place
@@ -64,7 +66,7 @@ def test_it_runs_in_the_namespace_that_it_serves(variant: str, place: str):
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_it_may_do_what_it_does_and_no_more(variant: str):
+def test_the_api_has_exactly_the_rights_that_it_uses(variant: str):
     objects = render(VARIANTS[variant])
     template = deployment(objects, "api")["spec"]["template"]["spec"]
     account = objects.one("ServiceAccount", template["serviceAccountName"])
@@ -88,12 +90,12 @@ def test_it_may_do_what_it_does_and_no_more(variant: str):
     }
 
 
-def test_each_of_its_verbs_is_a_call_in_the_code():
+def test_each_verb_of_the_api_is_a_call_in_the_code():
     called = set(re.findall(r'self\._(?:call|open)\(\s*"(\w+)"', Path(client.__file__).read_text()))
     assert called == {"get", "list", "watch", "create", "patch", "delete"}  # the sync creates by server-side apply
 
 
-def test_releases_of_one_name_in_two_namespaces_do_not_share_what_is_the_clusters():
+def test_releases_of_one_name_in_two_namespaces_share_no_cluster_wide_objects():
     def names(variant: str) -> list[str]:
         roles = render(VARIANTS[variant]).of("ClusterRole")
         return [role["metadata"]["name"] for role in roles if "api" in role["metadata"]["name"]]
@@ -106,19 +108,19 @@ def test_releases_of_one_name_in_two_namespaces_do_not_share_what_is_the_cluster
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_it_can_use_its_settings_and_knows_each_variable(variant: str):
+def test_the_api_accepts_its_settings_and_knows_each_variable(variant: str):
     told = environment(render(VARIANTS[variant]), "api")
     known = {value for name, value in vars(api_settings).items() if name.startswith("ENV_")}
     assert {name for name in told if name.startswith("MOSAIC_")} <= known | {"MOSAIC_LOG_LEVEL", ENV_STORE_PATIENCE}
     assert settings(VARIANTS[variant]).cluster
 
 
-def test_each_variable_that_it_reads_can_be_set():
+def test_each_variable_that_the_api_reads_can_be_set():
     told = {each["name"] for each in container(render(ALL))["env"]}
     assert {value for name, value in vars(api_settings).items() if name.startswith("ENV_")} <= told
 
 
-def test_defaults_of_the_chart_are_those_of_the_api():
+def test_defaults_of_the_chart_equal_those_of_the_api():
     chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
     bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
     own = Settings.from_environment(bare)
@@ -129,7 +131,7 @@ def test_defaults_of_the_chart_are_those_of_the_api():
     }
 
 
-def test_every_value_reaches_it():
+def test_every_value_reaches_the_api():
     found = settings(ALL)
     assert found.database == "postgresql+psycopg2://mosaics:p@db.example.org/mosaics"
     assert (found.store, found.public_url) == ("s3://maps", "https://mosaics.example.org")
@@ -154,7 +156,7 @@ def test_every_value_reaches_it():
     assert told[ENV_STORE_PATIENCE] == "300"
 
 
-def test_it_takes_the_same_hosts_and_pixels_as_the_workers_and_the_same_names_as_the_operator():
+def test_the_api_has_the_limits_of_the_workers_and_the_names_of_the_operator():
     names = {"priorityClasses": ["low"], "queues": ["research", "teaching"]}
     values = {"api": API, "allowedHosts": ["data.example.org"], "limits": {"maxPixels": 5}, "requests": names}
     found = settings(values)
@@ -163,7 +165,7 @@ def test_it_takes_the_same_hosts_and_pixels_as_the_workers_and_the_same_names_as
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_secrets_are_named_and_never_written(variant: str):
+def test_secrets_are_referenced_and_never_copied(variant: str):
     variables = {each["name"]: each for each in container(render(VARIANTS[variant]))["env"]}
     for name in SECRET:
         reference = variables[name]["valueFrom"]["secretKeyRef"]
@@ -172,7 +174,7 @@ def test_secrets_are_named_and_never_written(variant: str):
     assert not {each for each in variables if each.endswith(("SECRET", "PASSWORD", "TOKEN"))} - SECRET.keys()
 
 
-def test_the_stores_and_earth_dailys_secrets_are_those_of_the_workers():
+def test_the_api_uses_the_secrets_of_the_workers_for_the_store_and_earth_daily():
     assert container(render(ALL))["envFrom"] == [
         {"secretRef": {"name": "store"}},
         {"secretRef": {"name": "earth-daily"}},
@@ -181,7 +183,7 @@ def test_the_stores_and_earth_dailys_secrets_are_those_of_the_workers():
     assert "envFrom" not in container(render({"api": API}))
 
 
-def test_a_store_that_is_a_claim_is_mounted():
+def test_the_claim_of_the_store_is_mounted():
     objects = render({"api": API})
     pod = deployment(objects, "api")["spec"]["template"]["spec"]
     claim = objects.one("PersistentVolumeClaim")["metadata"]
@@ -190,7 +192,7 @@ def test_a_store_that_is_a_claim_is_mounted():
     assert claim["namespace"] == deployment(objects, "api")["metadata"]["namespace"]
 
 
-def test_settings_of_its_pods_are_in_them():
+def test_pods_of_the_api_have_their_settings():
     spec = deployment(render(ALL), "api")["spec"]
     template, told = spec["template"], ALL["api"]
     assert spec["replicas"] == 3
@@ -210,14 +212,14 @@ def test_settings_of_its_pods_are_in_them():
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_the_tables_are_brought_up_to_date_before_anything_else_changes(variant: str):
+def test_migrations_run_before_anything_else_changes(variant: str):
     objects = render(VARIANTS[variant])
     job = objects.one("Job")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert "before-hook-creation" in job["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
     pod = job["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
-    assert "serviceAccountName" not in pod  # that of the release is not there yet
+    assert "serviceAccountName" not in pod  # the account of the release does not exist yet
     (found,) = pod["containers"]
     assert (found["image"], found["args"]) == (container(objects)["image"], ["migrate"])
     assert {each["name"] for each in found["env"]} == {
@@ -230,7 +232,7 @@ def test_the_tables_are_brought_up_to_date_before_anything_else_changes(variant:
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_the_certificate_of_the_databases_authority_is_mounted_if_the_secret_has_it(variant: str):
+def test_the_ca_certificate_of_the_database_is_mounted_if_the_secret_has_it(variant: str):
     objects = render(VARIANTS[variant])
     for found in (deployment(objects, "api"), objects.one("Job")):
         pod = found["spec"]["template"]["spec"]
@@ -247,7 +249,7 @@ def test_the_certificate_of_the_databases_authority_is_mounted_if_the_secret_has
 # -- how it is found
 
 
-def test_it_is_found_by_its_service_its_monitor_and_its_budget_and_the_operator_is_not():
+def test_service_monitor_and_budget_of_the_api_select_its_pods_only():
     objects = render(ALL)
     labels = deployment(objects, "api")["spec"]["template"]["metadata"]["labels"].items()
     other = deployment(objects)["spec"]["template"]["metadata"]["labels"].items()
@@ -270,14 +272,14 @@ def test_it_is_found_by_its_service_its_monitor_and_its_budget_and_the_operator_
 
 
 def paths_of(app: FastAPI) -> set[str]:
-    """Those of an application, also those that its description leaves out."""
+    """The paths of an application, including those that its OpenAPI document omits."""
     described = set(app.openapi()["paths"])
     routers = [route.original_router for route in app.routes if hasattr(route, "original_router")]
     own = {route.path for router in routers for route in router.routes if f"{API_PREFIX}{route.path}" not in described}
     return described | own | {route.path for route in app.routes if isinstance(route, Route | Mount)}
 
 
-def test_the_ingress_leads_to_all_that_is_for_people_and_to_nothing_else(tmp_path: Path):
+def test_the_ingress_routes_exactly_the_paths_for_users(tmp_path: Path):
     app = create_app(Settings(SECRET["MOSAIC_DATABASE_URL"], str(tmp_path), public_url=API["publicUrl"]))
     ingress = render(ALL).one("Ingress")["spec"]
     assert ingress["ingressClassName"] == "nginx"
@@ -285,7 +287,7 @@ def test_the_ingress_leads_to_all_that_is_for_people_and_to_nothing_else(tmp_pat
     (rule,) = ingress["rules"]
     assert rule["host"] == "mosaics.example.org"
 
-    def leads_to(path: str) -> bool:
+    def routed(path: str) -> bool:
         return any(
             path == each["path"] or (each["pathType"] == "Prefix" and path.startswith(each["path"] + "/"))
             for each in rule["http"]["paths"]
@@ -293,17 +295,17 @@ def test_the_ingress_leads_to_all_that_is_for_people_and_to_nothing_else(tmp_pat
 
     paths = paths_of(app)
     assert paths >= INSIDE | {"/", "/static", "/login", "/api/v1/requests"}
-    assert {path for path in paths if not leads_to(path)} == INSIDE
+    assert {path for path in paths if not routed(path)} == INSIDE
     assert {each["backend"]["service"]["name"] for each in rule["http"]["paths"]} == {"mosaic-operator-api"}
 
 
-def test_an_ingress_is_made_only_where_it_is_wanted():
+def test_the_ingress_is_optional():
     assert not render({"api": API}).of("Ingress")
     plain = render({"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}}).one("Ingress")
     assert not {"tls", "ingressClassName"} & plain["spec"].keys()
 
 
-def test_only_the_address_that_a_trusted_proxy_adds_is_believed():
+def test_trusts_only_the_address_that_a_trusted_proxy_adds():
     told = environment(render(ALL), "api")["FORWARDED_ALLOW_IPS"]
     trusted = ProxyHeadersMiddleware(lambda *_: None, told).trusted_hosts
     assert "10.3.0.9" in trusted
@@ -319,7 +321,7 @@ def test_an_ingress_needs_trusted_proxies():
 # -- the network
 
 
-def test_it_connects_to_database_api_server_and_sources_and_accepts_connections_on_its_port():
+def test_the_api_connects_to_database_api_server_and_sources_and_accepts_connections_on_its_port():
     objects = render(ALL)
     spec = objects.one("NetworkPolicy", "mosaic-operator-api")["spec"]
     (chosen,) = spec["podSelector"]["matchExpressions"]
@@ -335,7 +337,7 @@ def test_it_connects_to_database_api_server_and_sources_and_accepts_connections_
     assert sources == workers[1]
 
 
-def test_its_policy_can_be_left_to_others():
+def test_the_network_policy_of_the_api_is_optional():
     assert not render({"api": API, "networkPolicy": {"enabled": False}}).of("NetworkPolicy")
 
 
@@ -363,7 +365,7 @@ def test_its_policy_can_be_left_to_others():
         ({"ingress": {"host": "x"}}, "host"),
     ],
 )
-def test_values_of_no_known_name_or_form_are_refused_by_name(changes: dict[str, Any], where: str):
+def test_refuses_unknown_and_invalid_values_by_name(changes: dict[str, Any], where: str):
     with pytest.raises(RefusedError, match=f"(?s)schema.*{where}"):
         render({"api": API | changes})
 
@@ -373,7 +375,7 @@ def test_a_disabled_api_needs_no_settings():
 
 
 @pytest.mark.parametrize("variant", WANTED)
-def test_only_the_api_may_say_who_owns_a_request_where_the_operator_believes_it(variant: str):
+def test_only_the_api_may_set_the_owner_of_a_request_where_the_operator_trusts_it(variant: str):
     objects = render(VARIANTS[variant], kubernetes="1.30")
     policy, binding = objects.one("ValidatingAdmissionPolicy"), objects.one("ValidatingAdmissionPolicyBinding")
     where = deployment(objects, "api")["metadata"]["namespace"]
@@ -391,7 +393,7 @@ def test_only_the_api_may_say_who_owns_a_request_where_the_operator_believes_it(
 @pytest.mark.parametrize(
     ("values", "kubernetes"), [({"api": API}, "1.29"), ({}, "1.30")], ids=["old cluster", "no API"]
 )
-def test_no_owner_is_believed_where_everybody_may_write_it(values: dict[str, Any], kubernetes: str):
+def test_the_operator_ignores_owners_where_every_user_may_set_them(values: dict[str, Any], kubernetes: str):
     objects = render(values, kubernetes=kubernetes)
     assert environment(objects)["MOSAIC_OWNERS_NAMESPACE"] == ""
     assert not objects.of("ValidatingAdmissionPolicy")

@@ -1,4 +1,4 @@
-"""What is printed after an installation works when it is pasted into a shell."""
+"""The commands that the chart prints after an installation work when they are pasted into a shell."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ from support.chart.rendering import API, CHART, NAMESPACE, VARIANTS, assert_rest
 
 @pytest.fixture(scope="session")
 def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart with its notes as an object: `helm template` leaves notes out."""
+    """The chart with its notes as an object, because `helm template` omits notes."""
     copy = tmp_path_factory.mktemp("chart") / "mosaic-operator"
     shutil.copytree(CHART, copy)
     (copy / "templates/printed.yaml").write_text(
@@ -30,21 +30,21 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def notes(chart: Path, values: dict[str, Any]) -> tuple[str, list[Any]]:
-    """The notes, and the objects that they apply."""
+    """The notes, and the objects that their commands apply."""
     text = render(values, chart=chart).one("Notes")["text"]
     applied = re.findall(r"kubectl apply --namespace (\S+) --filename - <<'END'\n(.*?)\n  END\n", text, re.DOTALL)
     return text, [(namespace, yaml.safe_load(document)) for namespace, document in applied]
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-def test_the_first_request_is_valid_and_is_served(chart: Path, values: dict[str, Any]) -> None:
+def test_the_first_request_is_valid_and_in_a_served_namespace(chart: Path, values: dict[str, Any]) -> None:
     _, ((namespace, request), *_) = notes(chart, values)
     assert request["kind"] == KIND
     load_request(request)
     assert namespace in (settings_from(environment(render(values))).namespaces or {NAMESPACE})
 
 
-def test_the_first_request_can_be_read_with_the_charts_own_hosts(chart: Path) -> None:
+def test_the_hosts_of_the_chart_admit_the_first_request(chart: Path) -> None:
     text, ((_, request), _) = notes(chart, {})
     (scene,) = request["spec"]["source"]["files"]["scenes"]
     assert scene["item"].split("/")[2] in settings_from(environment(render())).allowed_hosts.split(",")
@@ -56,7 +56,7 @@ CLAIMS = {name: values for name, values in VARIANTS.items() if "uri" not in valu
 
 
 @pytest.mark.parametrize("values", CLAIMS.values(), ids=CLAIMS)
-def test_results_are_fetched_by_a_restricted_pod_from_the_workers_claim(chart: Path, values: dict[str, Any]) -> None:
+def test_a_restricted_pod_fetches_results_from_the_claim_of_the_workers(chart: Path, values: dict[str, Any]) -> None:
     _, (_, (_, pod)) = notes(chart, values)
     worker = settings_from(environment(render(values))).worker_pod
     assert_restricted(pod["spec"])
@@ -89,7 +89,7 @@ def test_results_are_fetched_by_a_restricted_pod_from_the_workers_claim(chart: P
         ),
     ],
 )
-def test_results_are_fetched_from_a_store_over_the_network(chart: Path, variant: str, item: str, command: str) -> None:
+def test_fetches_results_from_a_network_store(chart: Path, variant: str, item: str, command: str) -> None:
     text, applied = notes(chart, VARIANTS[variant])
     assert len(applied) == 1
     assert "claim" not in text
@@ -107,7 +107,7 @@ def test_results_are_fetched_from_a_store_over_the_network(chart: Path, variant:
         ("http://localhost", "kubectl port-forward --namespace mosaics service/mosaic-operator-api 80:8080"),
     ],
 )
-def test_the_page_is_named_and_how_it_is_reached_without_an_ingress(chart: Path, url: str, forwarded: str) -> None:
+def test_the_notes_show_the_page_and_how_to_reach_it_without_an_ingress(chart: Path, url: str, forwarded: str) -> None:
     text, _ = notes(chart, {"api": API | {"publicUrl": url}})
     _, _, told = text.partition(f"The page is at {url}")
     assert told.startswith(f", while this runs:\n\n  {forwarded}\n" if forwarded else ".\n")
@@ -118,7 +118,7 @@ API_VARIANTS = {name: values for name, values in VARIANTS.items() if name.starts
 
 
 @pytest.mark.parametrize("values", API_VARIANTS.values(), ids=API_VARIANTS)
-def test_a_first_token_is_made_in_the_apis_own_pod(chart: Path, values: dict[str, Any]) -> None:
+def test_a_pod_of_the_api_creates_the_first_token(chart: Path, values: dict[str, Any]) -> None:
     objects = render(values)
     made = deployment(objects, "api")
     labels = made["spec"]["template"]["metadata"]["labels"]
@@ -135,7 +135,7 @@ def test_a_first_token_is_made_in_the_apis_own_pod(chart: Path, values: dict[str
     assert asked["logs"] == f"kubectl logs --namespace {place} deployment/{name}"
 
 
-def test_the_notes_explain_how_to_reach_the_page_from_elsewhere(chart: Path) -> None:
+def test_the_notes_explain_remote_access_to_the_page(chart: Path) -> None:
     text, _ = notes(chart, {"api": API})
     assert "to port 8080 of the Service mosaic-operator-api" in text
     text, _ = notes(chart, {"api": API | {"ingress": {"enabled": True}, "trustedProxies": ["10.42.0.0/16"]}})
@@ -144,6 +144,6 @@ def test_the_notes_explain_how_to_reach_the_page_from_elsewhere(chart: Path) -> 
 
 
 def commands(text: str) -> dict[str, str]:
-    """The commands that ask for nothing to be applied, by what they do."""
+    """The kubectl commands by their verb, except `apply`."""
     found = re.findall(r"^  (kubectl (exec|logs|port-forward|get pods|get ingress) .*)$", text, re.MULTILINE)
     return {verb: command for command, verb in found}

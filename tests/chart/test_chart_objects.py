@@ -1,4 +1,4 @@
-"""The objects of a release: that they fit together, what is kept, and what the network lets through."""
+"""The objects of a release: consistency, which ones are kept, and network policies."""
 
 import tarfile
 from pathlib import Path
@@ -17,12 +17,12 @@ PRIVATE = {"10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "19
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-def test_helm_has_no_complaint(values: dict[str, Any]) -> None:
+def test_helm_lint_passes(values: dict[str, Any]) -> None:
     helm("lint", "--strict", CHART, "--kube-version", KUBERNETES, values=values)
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-def test_objects_are_labelled_placed_and_distinct(values: dict[str, Any]) -> None:
+def test_objects_have_labels_a_namespace_and_unique_names(values: dict[str, Any]) -> None:
     objects = render(values)
     seen = set()
     for found in objects:
@@ -35,13 +35,13 @@ def test_objects_are_labelled_placed_and_distinct(values: dict[str, Any]) -> Non
     assert len(seen) == len(objects)
 
 
-def test_names_stay_within_what_kubernetes_allows() -> None:
+def test_names_have_a_length_that_kubernetes_allows() -> None:
     for found in render(release="a-release.with-as-long-a-name-as-helm-will-ever-accep"):
         name = found["metadata"]["name"]
         assert fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) or found["kind"] == "CustomResourceDefinition"
 
 
-def test_the_crd_is_that_of_the_project_and_is_kept() -> None:
+def test_the_crd_is_the_generated_one_and_is_kept() -> None:
     crd = render().one("CustomResourceDefinition")
     assert crd["metadata"].pop("annotations") == KEPT
     crd["metadata"].pop("labels")
@@ -52,7 +52,7 @@ def test_the_claim_is_kept() -> None:
     assert render().one("PersistentVolumeClaim")["metadata"]["annotations"] == KEPT
 
 
-def test_a_package_holds_the_crd_and_renders_the_same(tmp_path: Path) -> None:
+def test_a_package_contains_the_crd_and_renders_the_same(tmp_path: Path) -> None:
     helm("package", CHART, "--destination", tmp_path)
     package = tmp_path / "mosaic-operator-0.1.0.tgz"
     with tarfile.open(package) as archive:
@@ -62,7 +62,7 @@ def test_a_package_holds_the_crd_and_renders_the_same(tmp_path: Path) -> None:
     assert render(chart=package) == render()
 
 
-def test_the_operator_is_found_by_its_service_its_monitor_and_its_budget() -> None:
+def test_service_monitor_and_budget_select_the_operator() -> None:
     objects = render({"replicas": 2, "serviceMonitor": {"enabled": True}})
     template = objects.one("Deployment")["spec"]["template"]
     labels = template["metadata"]["labels"].items()
@@ -77,13 +77,13 @@ def test_the_operator_is_found_by_its_service_its_monitor_and_its_budget() -> No
     assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [port["name"]]
 
 
-def test_the_pod_of_helm_test_is_none_of_the_operators() -> None:
+def test_no_selector_of_the_operator_matches_the_pod_of_helm_test() -> None:
     objects = render()
     selector = objects.one("Service")["spec"]["selector"].items()
     assert not selector <= objects.one("Pod")["metadata"]["labels"].items()
 
 
-def test_helm_test_asks_the_operators_service_and_leaves_nothing() -> None:
+def test_helm_test_calls_the_service_of_the_operator_and_leaves_no_objects() -> None:
     objects = render(release="mine")
     (container,) = objects.one("Pod")["spec"]["containers"]
     url = {variable["name"]: variable.get("value") for variable in container["env"]}["MOSAIC_OPERATOR_URL"]
@@ -96,23 +96,23 @@ def test_helm_test_asks_the_operators_service_and_leaves_nothing() -> None:
         }
 
 
-def test_a_budget_is_made_only_where_it_lets_a_node_be_drained() -> None:
+def test_a_budget_never_blocks_the_drain_of_a_node() -> None:
     assert not render().of("PodDisruptionBudget")
     assert render({"replicas": 2}).one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
 def test_helm_waits_for_the_operator() -> None:
-    """It takes a Deployment for ready that lacks no more than it may: the only replica must not be one of those."""
+    """Helm treats a Deployment as ready while no more than maxUnavailable pods are missing; that must be none."""
     assert render().one("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_only_who_asks_for_a_monitor_gets_one() -> None:
+def test_the_service_monitor_is_optional() -> None:
     assert not render().of("ServiceMonitor")
     monitor = render(VARIANTS["monitored"]).one("ServiceMonitor")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
-def test_settings_of_the_operators_pod_are_in_it() -> None:
+def test_the_pod_of_the_operator_has_its_settings() -> None:
     values = VARIANTS["everything said"]
     template = render(values).one("Deployment")["spec"]["template"]
     for key in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
@@ -124,7 +124,7 @@ def test_settings_of_the_operators_pod_are_in_it() -> None:
     assert template["metadata"]["labels"]["team"] == "snow"
 
 
-# --- the network ---
+# --- network policies ---
 
 
 def policy(objects: Objects, component: str) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def test_workers_connect_to_dns_and_public_addresses_and_accept_no_connection() 
     assert set(block["except"]) >= PRIVATE
 
 
-def test_workers_connect_on_the_ports_of_their_hosts_and_to_private_addresses_only_if_listed() -> None:
+def test_workers_connect_to_the_ports_of_their_hosts_and_to_listed_private_addresses() -> None:
     _, sources = policy(render(VARIANTS["everything said"]), "worker")["egress"]
     assert ports(sources) == [("TCP", 80), ("TCP", 443), ("TCP", 9000)]
     assert [peer["ipBlock"]["cidr"] for peer in sources["to"]] == ["0.0.0.0/0", "10.0.0.7/32", "2001:db8::/32"]
@@ -167,12 +167,12 @@ def test_workers_connect_on_the_ports_of_their_hosts_and_to_private_addresses_on
         ({"uri": "s3://maps", "endpoint": "https://rgw.example.org:8443"}, 8443),
     ],
 )
-def test_workers_connect_on_the_port_of_the_store(store: dict[str, str], port: int) -> None:
+def test_workers_connect_to_the_port_of_the_store(store: dict[str, str], port: int) -> None:
     _, sources = policy(render({"allowedHosts": ["scenes:8000"], "store": store}), "worker")["egress"]
     assert ports(sources) == [("TCP", 8000), ("TCP", port)]
 
 
-def test_without_hosts_workers_connect_to_dns_alone() -> None:
+def test_workers_without_hosts_connect_only_to_dns() -> None:
     assert len(policy(render({"allowedHosts": []}), "worker")["egress"]) == 1
 
 
@@ -185,7 +185,7 @@ def test_the_operator_accepts_connections_on_its_port_and_connects_to_the_api_se
     assert [ports(rule) for rule in spec["egress"]] == [[("UDP", 53), ("TCP", 53)], [("TCP", 443), ("TCP", 6443)]]
 
 
-def test_workers_are_fenced_in_every_namespace_that_is_known() -> None:
+def test_each_known_namespace_has_a_network_policy_for_workers() -> None:
     def places(variant: str) -> set[str]:
         policies = render(VARIANTS[variant]).of("NetworkPolicy", "mosaic-operator-worker")
         return {found["metadata"]["namespace"] for found in policies}
@@ -194,5 +194,5 @@ def test_workers_are_fenced_in_every_namespace_that_is_known() -> None:
     assert places("all namespaces") == {NAMESPACE}
 
 
-def test_policies_can_be_left_to_others() -> None:
+def test_network_policies_are_optional() -> None:
     assert not render(VARIANTS["no network policies"]).of("NetworkPolicy")

@@ -1,4 +1,4 @@
-"""What the chart refuses, and that it says why."""
+"""Values that the chart refuses, and the error messages."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ONE_CLAIM = "a claim belongs to one namespace, and several are served: create a 
         {"namespaces": ["forest", "snow"], "store": {"claimInEveryNamespace": True}},
     ],
 )
-def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
+def test_each_of_several_namespaces_needs_a_claim(values: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match=ONE_CLAIM):
         render(values)
 
@@ -36,12 +36,12 @@ def test_many_namespaces_need_a_claim_in_each(values: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_contradictory_values_are_refused(values: dict[str, Any], sentence: str) -> None:
+def test_refuses_contradictory_values(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RefusedError, match=sentence):
         render(values)
 
 
-def test_namespaces_are_listed_or_all_are_served() -> None:
+def test_serves_either_listed_namespaces_or_all() -> None:
     with pytest.raises(RefusedError, match="set allNamespaces or namespaces, not both"):
         render({"allNamespaces": True, "namespaces": ["forest"]})
 
@@ -86,6 +86,6 @@ def test_namespaces_are_listed_or_all_are_served() -> None:
         ({"worker": {"labels": {"a": 1}}}, "labels"),
     ],
 )
-def test_values_of_no_known_name_or_form_are_refused_by_name(values: dict[str, Any], where: str) -> None:
+def test_refuses_unknown_and_invalid_values_by_name(values: dict[str, Any], where: str) -> None:
     with pytest.raises(RefusedError, match=f"(?s)schema.*{where}"):
         render(values)

@@ -1,4 +1,4 @@
-"""Who may do what: exactly the verbs that are used, in exactly the namespaces that are served."""
+"""RBAC: exactly the verbs that are used, in exactly the namespaces that are served."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
 
 
 def granted(objects: Objects, account: str) -> dict[str, dict[tuple[str, str], set[str]]]:
-    """What a service account of the release may do, by namespace; `*` is the cluster."""
+    """The rights of a service account of the release, by namespace; `*` is the cluster."""
     found: dict[str, dict[tuple[str, str], set[str]]] = {}
     for binding in objects.of("RoleBinding") + objects.of("ClusterRoleBinding"):
         (subject,) = binding["subjects"]
@@ -69,14 +69,14 @@ def granted(objects: Objects, account: str) -> dict[str, dict[tuple[str, str], s
         ("all namespaces", {"*": OPERATOR, NAMESPACE: LEADER}),
     ],
 )
-def test_the_operator_may_do_what_it_does_where_it_serves(variant: str, expected: dict[str, Any]) -> None:
+def test_the_operator_has_the_rights_that_it_uses_in_served_namespaces(variant: str, expected: dict[str, Any]) -> None:
     objects = render(VARIANTS[variant])
     account = deployment(objects)["spec"]["template"]["spec"]["serviceAccountName"]
     assert objects.of("ServiceAccount", account)
     assert granted(objects, account) == expected
 
 
-def test_only_where_requests_are_deleted_after_a_while_the_operator_may_delete_them() -> None:
+def test_the_operator_may_delete_requests_only_if_finished_ones_expire() -> None:
     objects = render({"requests": {"ttlAfterFinished": "90d"}})
     found = granted(objects, "mosaic-operator")[NAMESPACE]["mosaics.arbutus.dev", "mosaicrequests"]
     assert found == {"get", "list", "watch", "patch", "delete"}
@@ -88,13 +88,13 @@ def test_only_the_operators_own_lease_can_be_changed() -> None:
     assert set(held["verbs"]) == {"get", "update"}
 
 
-def test_helm_test_may_try_a_request() -> None:
+def test_helm_test_may_validate_a_request() -> None:
     objects = render()
     assert granted(objects, objects.one("Pod")["spec"]["serviceAccountName"]) == {NAMESPACE: TEST}
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-def test_nobody_has_a_wildcard(values: dict[str, Any]) -> None:
+def test_no_role_has_a_wildcard(values: dict[str, Any]) -> None:
     objects = render(values)
     for role in objects.of("Role") + objects.of("ClusterRole"):
         assert "*" not in str(role["rules"])
@@ -113,13 +113,13 @@ def test_workers_have_an_account_without_a_token_in_each_served_namespace(varian
     assert not granted(objects, name)
 
 
-def test_where_namespaces_are_not_known_workers_have_the_account_that_each_has() -> None:
+def test_workers_use_the_default_account_where_namespaces_are_unknown() -> None:
     objects = render(VARIANTS["all namespaces"])
     assert settings_from(environment(objects)).worker_pod.service_account_name == "default"
     assert not objects.of("ServiceAccount", "default")
 
 
-def test_users_roles_are_added_to_those_of_kubernetes() -> None:
+def test_roles_for_users_are_aggregated_to_those_of_kubernetes() -> None:
     view, edit = render().of("ClusterRole")
     prefix = "rbac.authorization.k8s.io/aggregate-to-"
     assert rights(view) == {("mosaics.arbutus.dev", "mosaicrequests"): {"get", "list", "watch"}}
@@ -134,7 +134,7 @@ def test_users_roles_are_added_to_those_of_kubernetes() -> None:
     }
 
 
-def test_a_second_release_can_do_without_anything_of_the_clusters() -> None:
+def test_a_second_release_needs_no_cluster_wide_objects() -> None:
     objects = render(VARIANTS["nothing of the cluster's"])
     assert all("namespace" in found["metadata"] for found in objects)
 

@@ -1,4 +1,4 @@
-"""What the chart tells the operator, read as the operator reads it."""
+"""The settings that the chart passes to the operator, as the operator parses them."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from support.chart.rendering import CHART, NAMESPACE, VARIANTS, environment, pod
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
-def test_the_operator_can_use_its_settings_and_knows_each_variable(values: dict[str, Any]) -> None:
+def test_the_operator_accepts_its_settings_and_knows_each_variable(values: dict[str, Any]) -> None:
     told = environment(render(values))
     settings_from(told)
     known = {f"MOSAIC_{field.upper()}" for field in Settings.model_fields}
@@ -31,7 +31,7 @@ def test_namespaces(values: dict[str, Any], served: tuple[str, ...]) -> None:
     assert settings_from(environment(render(values))).namespaces == served
 
 
-def test_defaults_of_the_chart_are_those_of_the_operator() -> None:
+def test_defaults_of_the_chart_equal_those_of_the_operator() -> None:
     chart, own = settings_from(environment(render())), settings_from({"MOSAIC_STORE": "x", "MOSAIC_WORKER_POD": _POD})
     said_by_chart = {"worker_pod", "store", "namespaces", "own_namespace", "own_name", "allowed_hosts"}
     assert chart.model_dump(exclude=said_by_chart) == own.model_dump(exclude=said_by_chart)
@@ -72,12 +72,12 @@ def test_worker_pods_mount_the_claim_that_the_chart_makes() -> None:
     assert settings.store == "file:///store"
 
 
-def test_the_claim_is_where_the_workers_are() -> None:
+def test_the_claim_is_in_the_namespace_of_the_workers() -> None:
     assert render({"namespaces": ["forest"]}).one("PersistentVolumeClaim")["metadata"]["namespace"] == "forest"
 
 
 @pytest.mark.parametrize("variant", ["existing claim", "namespaces", "all namespaces"])
-def test_a_claim_that_is_there_is_used_and_none_is_made(variant: str) -> None:
+def test_uses_an_existing_claim_and_creates_none(variant: str) -> None:
     objects = render(VARIANTS[variant])
     (volume,) = settings_from(environment(objects)).worker_pod.volumes
     assert volume["persistentVolumeClaim"]["claimName"] == VARIANTS[variant]["store"]["existingClaim"]
@@ -92,7 +92,7 @@ def test_a_claim_that_is_there_is_used_and_none_is_made(variant: str) -> None:
         ("s3", "s3://maps/a folder/", "store"),
     ],
 )
-def test_a_store_over_the_network_takes_no_claim_and_its_secret_goes_to_workers_alone(
+def test_a_network_store_needs_no_claim_and_only_workers_get_its_secret(
     variant: str, uri: str, secret: str | None
 ) -> None:
     objects = render(VARIANTS[variant])
@@ -123,7 +123,7 @@ def test_workers_can_have_an_identity() -> None:
     assert worker.labels["azure.workload.identity/use"] == "true"
 
 
-def test_images_are_of_the_charts_own_version() -> None:
+def test_images_have_the_version_of_the_chart() -> None:
     objects = render()
     (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
     worker = json.loads(environment(objects)["MOSAIC_WORKER_POD"])
@@ -134,7 +134,7 @@ def test_images_are_of_the_charts_own_version() -> None:
 _POD = '{"image": "x"}'
 
 
-def test_accounts_for_sources_are_secrets_that_the_operator_only_names() -> None:
+def test_the_operator_only_references_secrets_of_accounts_for_sources() -> None:
     accounts = {"earthDaily": {"secretName": "earth-daily"}, "sourceBuckets": {"secretName": "buckets"}}
     objects = render(accounts | {"limits": {"maxScenes": 50}})
     settings = settings_from(environment(objects))

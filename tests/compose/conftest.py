@@ -1,4 +1,4 @@
-"""compose.yaml as somebody starts it, on a real Docker engine, and scenes that its workers can read."""
+"""Run compose.yaml on a real Docker engine, with scenes that its workers can read."""
 
 import os
 import secrets
@@ -13,12 +13,12 @@ from support.scenes.rasters import noise, write_raster
 from support.servers.range_server import serving_by
 
 SIDE = 1024
-"""Pixels of a scene a side."""
+"""Side of a scene in pixels."""
 
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """Skips, and says why, where no engine was started for these tests."""
+    """Skip with a message if no Docker engine was started for these tests."""
     if os.environ.get("MOSAIC_COMPOSE_ENGINE") != "1":
         pytest.skip("make compose-test starts the Docker engine that these tests need")
 

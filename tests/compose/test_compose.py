@@ -1,4 +1,4 @@
-"""What `docker compose up` starts: it processes as many requests in parallel as it has workers, and keeps to itself."""
+"""The services of `docker compose up`: one request per worker in parallel, and restricted containers."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from support.compose.stack import ADDRESS, WORKERS, Meeting, Scenes, Stack, run,
 OWN = {"api", "worker", "migrate", "postgres"}
 
 
-def ask(client: httpx.Client, spec: dict[str, Any]) -> str:
+def submit(client: httpx.Client, spec: dict[str, Any]) -> str:
     answer = client.post("/api/v1/requests", json={"spec": spec})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 def finished(client: httpx.Client, request: str) -> dict[str, Any]:
-    """A request when it is over."""
+    """A request after it finished."""
 
     def look() -> dict[str, Any] | None:
         told: dict[str, Any] = client.get(f"/api/v1/requests/{request}").json()
@@ -30,11 +30,11 @@ def finished(client: httpx.Client, request: str) -> dict[str, Any]:
     return until(look)
 
 
-def test_four_workers_work_four_requests_off_at_once(stack: Stack, scenes: Scenes):
+def test_four_workers_process_four_requests_in_parallel(stack: Stack, scenes: Scenes):
     paths = [f"/at-once-{number}.tif" for number in range(WORKERS)]
     scenes.meeting = Meeting(set(paths))
     with stack.client() as client:
-        asked = [ask(client, scenes.spec(path)) for path in paths]
+        asked = [submit(client, scenes.spec(path)) for path in paths]
         made = [finished(client, request) for request in asked]
         assert [each["phase"] for each in made] == ["Succeeded"] * WORKERS, [each["status"] for each in made]
         for each in made:
@@ -44,11 +44,11 @@ def test_four_workers_work_four_requests_off_at_once(stack: Stack, scenes: Scene
     assert len(set(scenes.meeting.readers.values())) == WORKERS, "each was read by another container"
 
 
-def test_a_worker_that_dies_is_replaced_and_its_request_is_worked_off(stack: Stack, scenes: Scenes):
+def test_replaces_a_dead_worker_and_finishes_its_request(stack: Stack, scenes: Scenes):
     path = "/dies.tif"
-    scenes.meeting = Meeting({path, "/never-asked-for.tif"})  # so that the first reader waits for ever
+    scenes.meeting = Meeting({path, "/never-asked-for.tif"})  # so that the first reader never finishes
     with stack.client() as client:
-        request = ask(client, scenes.spec(path))
+        request = submit(client, scenes.spec(path))
         reader = until(lambda: scenes.meeting.readers.get(path))
         name, before = next(
             (name, each["RestartCount"])
@@ -60,10 +60,10 @@ def test_a_worker_that_dies_is_replaced_and_its_request_is_worked_off(stack: Sta
         assert finished(client, request)["phase"] == "Succeeded"
 
 
-def test_what_was_made_is_there_after_down_and_up(stack: Stack, scenes: Scenes):
+def test_results_survive_down_and_up(stack: Stack, scenes: Scenes):
     scenes.meeting = None
     with stack.client() as client:
-        request = ask(client, scenes.spec("/kept.tif"))
+        request = submit(client, scenes.spec("/kept.tif"))
         before = finished(client, request)
         stack.compose("down", "--timeout", "20")
         stack.up()
@@ -72,7 +72,7 @@ def test_what_was_made_is_there_after_down_and_up(stack: Stack, scenes: Scenes):
         assert client.get(f"/api/v1/requests/{request}/files/png").content[1:4] == b"PNG"
 
 
-def test_the_containers_may_no_more_than_they_must(stack: Stack):
+def test_containers_have_only_the_required_privileges(stack: Stack):
     containers = stack.containers()
     assert {each["Config"]["Labels"]["com.docker.compose.service"] for each in containers.values()} == OWN
     for name, each in containers.items():
@@ -88,7 +88,7 @@ def test_the_containers_may_no_more_than_they_must(stack: Stack):
             assert run("docker", "exec", name, "sh", "-c", "touch /x 2>&1 || true").strip(), name
 
 
-def test_only_the_page_is_reached_from_outside_and_only_from_this_machine(stack: Stack):
+def test_only_the_page_is_exposed_and_only_to_this_machine(stack: Stack):
     published = {
         (name.rsplit("-", 1)[0], binding["HostIp"], binding["HostPort"])
         for name, each in stack.containers().items()
@@ -107,7 +107,7 @@ def test_the_migrations_ran_once_and_succeeded(stack: Stack):
     assert [(each["State"]["Status"], each["State"]["ExitCode"]) for each in migrate] == [("exited", 0)]
 
 
-def test_secrets_are_in_files_alone(stack: Stack):
+def test_secrets_are_only_in_files(stack: Stack):
     folder = Path(stack.environment["MOSAIC_SECRETS"])
     values = [file.read_text().strip() for file in folder.iterdir()] + [stack.secret]
     told = json.dumps(list(stack.containers().values())) + stack.compose("logs", "--no-color") + stack.compose("config")
@@ -118,7 +118,7 @@ def test_secrets_are_in_files_alone(stack: Stack):
     assert not [value for value in values if value in told]
 
 
-def test_the_api_shows_no_other_way_in(stack: Stack):
+def test_the_api_offers_no_other_authentication(stack: Stack):
     with httpx.Client(base_url=ADDRESS, follow_redirects=False, headers={"Origin": ADDRESS}) as browser:
         assert browser.post("/login", data={"token": "mosaic_wrong"}).status_code == 401
         answer = browser.post("/login", data={"token": stack.secret})
@@ -128,7 +128,7 @@ def test_the_api_shows_no_other_way_in(stack: Stack):
 
 
 @pytest.mark.parametrize("service", sorted(OWN - {"migrate"}))
-def test_whatever_runs_is_started_again(stack: Stack, service: str):
+def test_restarts_every_service(stack: Stack, service: str):
     policies = {
         each["HostConfig"]["RestartPolicy"]["Name"]
         for each in stack.containers().values()

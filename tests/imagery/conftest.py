@@ -1,4 +1,4 @@
-"""Tests on real Sentinel-2 scenes, found by MOSAIC_TEST_IMAGERY; elsewhere they are skipped and say so."""
+"""Tests on real Sentinel-2 scenes in the folder MOSAIC_TEST_IMAGERY; without it they are skipped with a message."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The ten real scenes searched in a real STAC API (rustac) and read by byte ranges from a server."""
+"""Search the ten real scenes in a real STAC API (rustac), and read them by byte ranges from a server."""
 
 import numpy as np
 from test_real_scenes import DATES, TILES, expected_median, make, read
@@ -9,7 +9,7 @@ from support.servers.range_server import Asked, serving
 from support.servers.real_catalogue import median_request, write_cogs
 
 
-def test_median_of_what_a_catalogue_finds(scenes, tmp_path):
+def test_median_of_scenes_from_a_catalogue(scenes, tmp_path):
     asked = Asked()
     cogs, served = tmp_path / "cogs", tmp_path / "rustac"
     paths = write_cogs(scenes, cogs)

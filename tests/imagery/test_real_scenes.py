@@ -1,4 +1,4 @@
-"""Mosaics of real Sentinel-2 scenes, compared with what plain GDAL and numpy make of the same files."""
+"""Mosaics of real Sentinel-2 scenes, compared with plain GDAL and numpy on the same files."""
 
 import json
 import zipfile
@@ -61,7 +61,7 @@ def ndvi(red: NDArray[np.floating], nir: NDArray[np.floating]) -> NDArray[np.flo
 
 
 class Places:
-    """Where the centres of a grid's pixels lie in an image, in its columns and rows: each transformed exactly."""
+    """Columns and rows of a grid's pixel centres in an image, each transformed exactly."""
 
     def __init__(self, transform: Affine, to: Affine, shape: tuple[int, int], crs: str) -> None:
         columns, rows = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
@@ -78,7 +78,9 @@ class Places:
         return np.where(inside, values[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)], np.nan)
 
     def bilinear(self, values: NDArray) -> NDArray[np.floating]:
-        """The mean of the valid ones of the four nearest pixels by their nearness; none where the centre is in none."""
+        """The mean of the valid pixels among the four nearest, weighted by distance; no data where no pixel has the
+        centre.
+        """
         left, top = np.floor(self.columns - 0.5).astype(int), np.floor(self.rows - 0.5).astype(int)
         right_share, lower_share = self.columns - 0.5 - left, self.rows - 0.5 - top
         total, weights = np.zeros(left.shape), np.zeros(left.shape)
@@ -96,7 +98,7 @@ class Places:
 
 
 def expected_median(scenes: Path, to: Affine, shape: tuple[int, int], crs: str) -> NDArray[np.floating]:
-    """Cloudless NDVI of every scene on one grid, and the median of them."""
+    """The cloudless NDVI of every scene on one grid, and the median of all."""
     layers = []
     for tile in TILES:
         _, transform = numbers(scenes, scene_ids(scenes, tile)[0], "B04")
@@ -138,8 +140,8 @@ def test_ndvi_of_a_scene_on_its_own_grid(scenes, tmp_path, tile, date):
     assert np.nanmax(np.abs(found - expected)) < 1e-6
 
 
-def test_offset_that_the_item_says_is_applied_already_is_not_applied_again(scenes, tmp_path):
-    """The items state an offset of -0.1 beside `earthsearch:boa_offset_applied`."""
+def test_does_not_apply_an_offset_again_that_the_item_declares_applied(scenes, tmp_path):
+    """The Items have an offset of -0.1 and `earthsearch:boa_offset_applied`."""
     scene = scene_ids(scenes, "33TWL")[0]
     spec = {"source": {"files": {"scenes": [{"item": item_of(scenes, scene)}]}}, "product": {"bands": ["red"]}}
     result, folder = make(tmp_path, spec)
@@ -151,8 +153,8 @@ def test_offset_that_the_item_says_is_applied_already_is_not_applied_again(scene
     assert result.item["properties"]["mosaic:scenes"][0]["bands"]["red"]["offset"] == 0.0
 
 
-def test_grids_half_a_pixel_apart_are_not_pushed_together(scenes, tmp_path):
-    """33TWM's lines lie between those of 33TWL: on 33TWL's grid bilinear gives the mean of two rows."""
+def test_does_not_align_grids_that_are_half_a_pixel_apart(scenes, tmp_path):
+    """The rows of 33TWM are half a row from those of 33TWL: on the grid of 33TWL, bilinear is the mean of two rows."""
     below, above = scene_ids(scenes, "33TWL")[0], scene_ids(scenes, "33TWM")[0]
     bands = [{"bands": {"red": str(scenes / s / "B04.tif")}} for s in (below, above)]
     spec = {
@@ -189,7 +191,7 @@ def test_median_of_both_tiles_and_five_dates_without_clouds(scenes, tmp_path):
 
 
 def test_median_in_another_zone(scenes, tmp_path):
-    """Into UTM 32: places are approximated to a thousandth of a pixel, and masks end where they did."""
+    """UTM 32: coordinates are approximated to a thousandth of a pixel, and masks keep their exact edges."""
     _, folder = make(tmp_path, median_spec(scenes, crs="EPSG:32632", resolution=120, resampling="bilinear"))
     found, transform, crs = read(folder / "mosaic.tif")
     assert crs == "EPSG:32632"
@@ -201,7 +203,7 @@ def test_median_in_another_zone(scenes, tmp_path):
     assert np.nanmedian(difference) < 5e-5
 
 
-def test_an_unmodified_esa_jpeg_2000_is_copied_pixel_by_pixel(imagery, tmp_path):
+def test_copies_an_unmodified_jpeg_2000_of_esa_pixel_by_pixel(imagery, tmp_path):
     path = imagery / "T31TDH_20180101T105441_B01.jp2"
     spec = {"source": {"files": {"scenes": [{"bands": {"coastal": str(path)}}]}}, "product": {"bands": ["coastal"]}}
     _, folder = make(tmp_path, spec)
@@ -212,8 +214,8 @@ def test_an_unmodified_esa_jpeg_2000_is_copied_pixel_by_pixel(imagery, tmp_path)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_an_unmodified_esa_jpeg_2000_in_its_product(imagery, tmp_path, zipped):
-    """Laid out as ESA does, with the metadata of its baseline, which know no offset."""
+def test_copies_an_unmodified_jpeg_2000_of_esa_in_its_product(imagery, tmp_path, zipped):
+    """The product has ESA's layout and the metadata of its baseline, which has no offset."""
     path = imagery / "T31TDH_20180101T105441_B01.jp2"
     image = f"GRANULE/L1C_T31TDH_A013216_20180101T105435/IMG_DATA/{path.name}"
     metadata = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
@@ -246,7 +248,7 @@ def test_an_unmodified_esa_jpeg_2000_in_its_product(imagery, tmp_path, zipped):
     assert result.item["properties"]["mosaic:scenes"][0]["id"].startswith("S2A_MSIL1C_20180101T105441")
 
 
-def test_an_area_gives_the_same_pixels_as_the_whole(scenes, tmp_path):
+def test_an_area_has_the_same_pixels_as_the_whole(scenes, tmp_path):
     scene = scene_ids(scenes, "33TWL")[2]
     source = {"files": {"scenes": [{"item": item_of(scenes, scene)}]}}
     _, whole = make(tmp_path, {"source": source, "product": {"index": "NDVI"}}, "whole")

@@ -1,4 +1,4 @@
-"""Stores of every kind, on servers that are started for the tests."""
+"""Stores of every kind, on servers that the tests start."""
 
 import os
 import uuid
@@ -16,16 +16,16 @@ from support.servers.data_lake_front import DataLakeFront
 from support.servers.forwarding import serving
 
 REAL = "MOSAIC_TEST_STORE_"
-"""What the variables begin with that name a folder in a real account, by the scheme in capitals after it."""
+"""Prefix of variables with a folder in a real account; the scheme follows in capitals."""
 
 
 def real_schemes() -> list[str]:
-    """The kinds of which the environment names a real account."""
+    """The schemes for which the environment has a real account."""
     return [scheme for scheme in sorted(SCHEMES) if os.environ.get(REAL + scheme.upper())]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which real accounts were not tried."""
+    """Report the kinds of store that were not tested on a real account."""
     absent = [REAL + scheme.upper() for scheme in sorted(SCHEMES) if scheme not in real_schemes()]
     if absent:
         terminalreporter.write_line(f"real accounts: skipped, for {', '.join(absent)} name(s) no folder in one")
@@ -33,11 +33,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """A store that is empty, and by which environment it is reached.
+    """An empty store, and the environment to reach it.
 
     Attributes:
-        uri: of the store.
-        service: behind it; None for a directory and a real account.
+    uri: URI of the store.
+    service: The service behind it; None for a directory and a real account.
     """
 
     uri: str
@@ -51,7 +51,7 @@ class Place:
 
 @pytest.fixture(scope="session")
 def servers() -> None:
-    """Fails or skips, and says why, where they are not installed."""
+    """Fail or skip with a message if the servers are not installed."""
     reason = running.missing("azurite", "versitygw")
     if reason:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
@@ -65,7 +65,7 @@ def azurite(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def data_lake(azurite: running.Service) -> Iterator[running.Service]:
-    """A stand-in: see data_lake_front.py."""
+    """A substitute for a real Data Lake: see data_lake_front.py."""
     front = DataLakeFront(azurite.address, running.ACCOUNT, azurite.environment["AZURE_STORAGE_KEY"])
     with serving(front):
         yield running.Service(front.address, azurite.at(front.address))
@@ -78,15 +78,15 @@ def versitygw(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Nothing of what this machine's user has set, but for a real account."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Remove the user's own settings from the environment, except those for a real account."""
     if "real" in request.node.name:
         return
     forget_credentials(monkeypatch)
 
 
 def make_place(scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A new container of a service, in the environment of this test."""
+    """Create a container on a service, and set the environment of this test."""
     fixture = {"abfss": "data_lake", "az": "azurite", "s3": "versitygw"}[scheme]
     service: running.Service = request.getfixturevalue(fixture)
     for variable, value in service.environment.items():
@@ -96,13 +96,13 @@ def make_place(scheme: str, request: pytest.FixtureRequest, monkeypatch: pytest.
 
 @pytest.fixture(params=sorted(SCHEMES))
 def remote(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each kind of store over the network."""
+    """Each kind of network store."""
     return make_place(request.param, request, monkeypatch)
 
 
 @pytest.fixture(params=["file", *sorted(SCHEMES), *(f"real-{scheme}" for scheme in real_schemes())])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
-    """Every kind of store, and those real accounts that the environment names."""
+    """Every kind of store, including the real accounts in the environment."""
     kind: str = request.param
     if kind == "file":
         return Place((tmp_path / "store").as_uri())
@@ -116,7 +116,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def store(place: Place) -> Iterator[Store]:
     opened = open_store(place.uri)
     yield opened
-    if place.service is None:  # a real account is left as it was
+    if place.service is None:  # leave a real account as it was
         for prefix in ("work/", "mosaics/", "a/"):
             for stored in list(opened.list(prefix)):
                 opened.delete(stored.key)

@@ -1,4 +1,4 @@
-"""What only a Data Lake has: folders that are real. Its endpoint is a stand-in here, see data_lake_front.py."""
+"""A Data Lake has real folders, unlike other stores. Its endpoint is a substitute, see data_lake_front.py."""
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -18,14 +18,14 @@ def lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pla
 
 
 def paths(lake: Place) -> dict[str, bool]:
-    """What the file system holds, and whether it is a folder."""
+    """Paths in the file system; the value is True for a folder."""
     key = AzureNamedKeyCredential(running.ACCOUNT, lake.environment["AZURE_STORAGE_KEY"])
     endpoint = lake.environment["AZURE_STORAGE_SERVICE_ENDPOINT"]
     client = FileSystemClient(endpoint, parse_address(lake.uri).container, key)
     return {path.name: path.is_directory for path in client.get_paths()}
 
 
-def test_folders_are_no_objects(lake: Place) -> None:
+def test_folders_are_not_listed_as_objects(lake: Place) -> None:
     store = open_store(lake.uri)
     store.create("work/1/tiles/0.json", [b"x"])
     assert paths(lake) == {
@@ -39,7 +39,7 @@ def test_folders_are_no_objects(lake: Place) -> None:
     assert [stored.key for stored in store.list("work/")] == ["work/1/tiles/0.json"]
 
 
-def test_folders_that_are_left_empty_are_deleted_and_no_others(lake: Place) -> None:
+def test_deletes_only_folders_that_become_empty(lake: Place) -> None:
     store = open_store(lake.uri)
     store.create("work/1/tiles/0.json", [b"x"])
     store.create("work/2/plan.json", [b"x"])
@@ -53,8 +53,8 @@ def test_folders_that_are_left_empty_are_deleted_and_no_others(lake: Place) -> N
     }
 
 
-def test_files_are_written_by_calls_of_one_endpoint_alone(lake: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data Lake forbids to mix its own writes and those of blobs in one file."""
+def test_writes_files_through_one_endpoint_only(lake: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data Lake does not allow its own writes and those of the Blob API in one file."""
     assert lake.service is not None
     with serving(Faults(lake.service.address)) as server:
         for name, value in lake.service.at(server.address).items():

@@ -1,4 +1,4 @@
-"""EarthDaily, by a stand-in that speaks its protocol: what ends in the middle is renewed, what is refused is told."""
+"""EarthDaily, on a fake server with its protocol: expired tokens and URLs are renewed, and refusals are explained."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def found(server: EarthDaily, bands: tuple[str, ...] = ("red", "nir"), **changes
 
 
 def step(name: str, server: EarthDaily, folder: Path, **more: str) -> tuple[int, dict[str, Any]]:
-    """Do a step as a pod does it."""
+    """Run a step as a pod does."""
     request = {
         "apiVersion": API_VERSION, "kind": "MosaicRequest",
         "metadata": {"name": "earth", "namespace": "team", "uid": UID}, "spec": spec(server),
@@ -74,7 +74,7 @@ def step(name: str, server: EarthDaily, folder: Path, **more: str) -> tuple[int,
 
 
 def made_by_pods(server: EarthDaily, folder: Path) -> Path:
-    """The folder of the results, after all steps."""
+    """Run all steps, and return the folder of the results."""
     code, summary = step("plan", server, folder)
     assert code == 0, summary
     for index in range(summary["ranges"]):
@@ -84,14 +84,14 @@ def made_by_pods(server: EarthDaily, folder: Path) -> Path:
     return item.parent
 
 
-def test_the_mosaic_is_that_of_the_files_themselves(server, folder, tmp_path):
+def test_the_mosaic_equals_that_of_the_files(server, folder, tmp_path):
     scenes = [{"item": str(path)} for path in sorted(folder.glob("*/item.json"))]
     listed = spec(server) | {"source": {"files": {"scenes": scenes}}, "grid": {"resolution": 10, "crs": "utm"}}
     made = made_by_pods(server, tmp_path)
     assert (made / "mosaic.tif").read_bytes() == make(tmp_path / "files", listed).cog
 
 
-def test_a_token_that_ends_in_the_middle_is_exchanged_anew(server, tmp_path):
+def test_replaces_a_token_that_expires_during_a_run(server, tmp_path):
     assert step("plan", server, tmp_path)[0] == 0
     server.forget_signatures()
     server.tokens.clear()
@@ -104,7 +104,7 @@ class Forgetful(dict[str, float]):
         pass
 
 
-def test_a_token_that_is_refused_is_exchanged_once_and_no_more(server):
+def test_replaces_a_refused_token_only_once(server):
     source = source_of(request_of(spec(server)).spec.source, pod(server.address))
     catalogue = source.catalogue(source.signer())
     item = f"http://{server.address}/stac/collections/{COLLECTION}/items/{server.items[0]['id']}"
@@ -118,7 +118,7 @@ def test_a_token_that_is_refused_is_exchanged_once_and_no_more(server):
     assert server.asked["exchange"] == 3
 
 
-def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, tmp_path):
+def test_signs_urls_again_that_expire_during_a_run_without_a_note(server, tmp_path):
     assert step("plan", server, tmp_path)[0] == 0
     server.ahead = URL_SECONDS + 60
     code, summary = step("tiles", server, tmp_path, JOB_COMPLETION_INDEX="0")
@@ -127,7 +127,7 @@ def test_urls_that_end_in_the_middle_are_signed_anew_and_nobody_sees_it(server, 
     assert (code, result["pixels"] > 0) == (0, True)
 
 
-def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp_path):
+def test_signs_a_url_again_that_is_refused_before_it_expires(server, folder, tmp_path):
     from mosaic_worker.geometry.sampling import Window
     from mosaic_worker.sources.readers.open_sources import OpenSources
     from mosaic_worker.sources.readers.reading import read_window
@@ -143,19 +143,19 @@ def test_a_url_that_is_refused_before_its_end_is_signed_anew(server, folder, tmp
     sources.close()
 
 
-def test_too_many_requests_are_waited_out(server):
+def test_waits_after_too_many_requests(server):
     server.busy = 3
     assert len(found(server).scenes) == 2
     assert server.asked["429"] == 3
 
 
-def test_a_service_that_stays_busy_is_a_passing_fault(server):
+def test_a_service_that_stays_busy_is_a_temporary_fault(server):
     server.busy = 1000
     with pytest.raises(PassingError, match=r"spec\.source\.earthDaily: the server answered 429"):
         found(server)
 
 
-def test_nir08_stands_in_for_nir_and_the_item_says_so(folder, monkeypatch, tmp_path):
+def test_nir08_replaces_nir_with_a_note_in_the_item(folder, monkeypatch, tmp_path):
     with earth_daily(folder, items_in(folder, nir="nir08")) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
@@ -164,7 +164,7 @@ def test_nir08_stands_in_for_nir_and_the_item_says_so(folder, monkeypatch, tmp_p
     assert warnings[0] == "nir08 replaces nir in 2 scenes without nir"
 
 
-def test_an_asset_map_comes_before_a_stand_in(folder, monkeypatch):
+def test_an_asset_map_has_priority_over_a_replacement_band(folder, monkeypatch):
     with earth_daily(folder, items_in(folder, nir="nir08")) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
@@ -172,7 +172,7 @@ def test_an_asset_map_comes_before_a_stand_in(folder, monkeypatch):
         assert not any("stands in" in note for note in found(server, source=source).notes)
 
 
-def test_an_asset_map_that_names_nothing_is_refused_and_nothing_stands_in(folder, monkeypatch):
+def test_refuses_an_asset_map_without_a_match_instead_of_replacing_the_band(folder, monkeypatch):
     with earth_daily(folder, items_in(folder, nir="nir08")) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
@@ -191,7 +191,7 @@ def test_an_asset_map_that_names_nothing_is_refused_and_nothing_stands_in(folder
     ],
     ids=["401", "403", "no secret", "nothing"],
 )
-def test_what_is_refused_is_told_apart(server, change, sentence):
+def test_distinguishes_reasons_of_refusals(server, change, sentence):
     asked = spec(server)
     change(server)
     with pytest.raises(RequestError) as refused:
@@ -200,12 +200,12 @@ def test_what_is_refused_is_told_apart(server, change, sentence):
     assert server.secret not in str(refused.value)
 
 
-def test_an_account_is_not_asked_too_much_at_once(server, tmp_path):
+def test_limits_concurrent_requests_of_an_account(server, tmp_path):
     found(server)
     assert 1 <= server.most <= client.FILE_CONNECTIONS + client.CATALOGUE_CONNECTIONS
 
 
-def test_secrets_and_signatures_are_written_and_said_nowhere(server, tmp_path, capfd):
+def test_neither_stores_nor_shows_secrets_and_signatures(server, tmp_path, capfd):
     for name in ("plan", "tiles", "finalize"):
         if name == "finalize":
             kept = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
@@ -219,7 +219,7 @@ def test_secrets_and_signatures_are_written_and_said_nowhere(server, tmp_path, c
 
 
 REAL = "MOSAIC_TEST_EARTH_DAILY"
-"""A box in degrees, west,south,east,north, of which the account that EDS_CLIENT_ID and EDS_SECRET name has mosaics."""
+"""A bbox in degrees (west,south,east,north) where the account of EDS_CLIENT_ID and EDS_SECRET has mosaics."""
 
 
 @pytest.mark.skipif(not os.environ.get(REAL), reason=f"{REAL} names no place of a real account")

@@ -1,4 +1,4 @@
-"""Scenes in buckets of a real S3 service (versitygw), which reads nothing without a signature that is right."""
+"""Scenes in buckets of a real S3 service (versitygw), which requires a valid signature."""
 
 import json
 import os
@@ -30,7 +30,7 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 
 @pytest.fixture
 def bucket(versitygw: running.Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """A bucket with an Item, its file and some bytes; its credentials are in the environment."""
+    """A bucket with an Item, its file and some bytes; the environment has its credentials."""
     for name, value in versitygw.environment.items():
         monkeypatch.setenv(name, value)
     name = f"scenes-{uuid.uuid4().hex[:12]}"
@@ -64,7 +64,7 @@ def read(gate: Gate, name: str, start: int, count: int) -> bytes:
 
 
 @pytest.mark.parametrize("way", ["item in the bucket", "local item", "file"])
-def test_a_mosaic_of_a_scene_in_a_bucket_has_the_scenes_values(bucket, tmp_path, way):
+def test_a_mosaic_of_a_scene_in_a_bucket_has_its_values(bucket, tmp_path, way):
     local = tmp_path / "item.json"
     local.write_text(json.dumps(item(f"s3://{bucket}/{KEY}")))
     scene = {
@@ -81,7 +81,7 @@ def test_a_mosaic_of_a_scene_in_a_bucket_has_the_scenes_values(bucket, tmp_path,
     request = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "test"}, "spec": spec}
     (tmp_path / "request.yaml").write_text(json.dumps(request))
     command = [Path(sys.executable).parent / "mosaic", "run", tmp_path / "request.yaml", "--store", tmp_path / "store"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # its processes have this environment
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # inherited by its processes
     assert done.returncode == 0, done.stderr
     (made,) = (tmp_path / "store").glob("mosaics/*/*/*/mosaic.tif")
     with rasterio.open(made) as dataset:
@@ -93,15 +93,17 @@ def test_a_mosaic_of_a_scene_in_a_bucket_has_the_scenes_values(bucket, tmp_path,
 
 
 @pytest.mark.parametrize("region", [running.REGION, "", "eu-central-1"])
-def test_ranges_are_those_of_the_object_in_whatever_region_it_is(bucket, monkeypatch, region):
+def test_reads_ranges_of_an_object_in_any_region(bucket, monkeypatch, region):
     monkeypatch.setenv("AWS_REGION", region)
     assert read(own_machine(Path("/")), f"s3://{bucket}/bytes", 123_456, 100_000) == CONTENT[123_456:223_456]
 
 
-def test_in_a_pod_the_credentials_are_those_for_sources_and_the_endpoint_must_be_listed(bucket, versitygw, monkeypatch):
+def test_a_pod_uses_credentials_for_sources_and_requires_a_listed_endpoint(bucket, versitygw, monkeypatch):
     gate = pod(versitygw.address)
     monkeypatch.setenv("MOSAIC_SOURCES_AWS_ENDPOINT_URL", versitygw.environment["AWS_ENDPOINT_URL"])
-    with pytest.raises(RequestError, match=r"403 .*MOSAIC_SOURCES_AWS_ACCESS_KEY_ID"):  # the store's do not count
+    with pytest.raises(
+        RequestError, match=r"403 .*MOSAIC_SOURCES_AWS_ACCESS_KEY_ID"
+    ):  # the credentials of the store are ignored
         read(gate, f"s3://{bucket}/bytes", 0, 10)
     for name, value in versitygw.environment.items():
         monkeypatch.setenv(f"MOSAIC_SOURCES_{name}", value)
@@ -110,7 +112,7 @@ def test_in_a_pod_the_credentials_are_those_for_sources_and_the_endpoint_must_be
         read(pod("example.org"), f"s3://{bucket}/bytes", 0, 10)
 
 
-def test_wrong_credentials_and_missing_objects_are_told_of(bucket, versitygw, monkeypatch):
+def test_reports_wrong_credentials_and_missing_objects(bucket, versitygw, monkeypatch):
     gate = own_machine(Path("/"))
     with pytest.raises(RequestError, match=rf"404 \(NoSuchKey\) for s3://{bucket}/none"):
         read(gate, f"s3://{bucket}/none", 0, 10)
@@ -124,7 +126,7 @@ def test_wrong_credentials_and_missing_objects_are_told_of(bucket, versitygw, mo
         read(gate, f"s3://{bucket}/bytes", 0, 10)
 
 
-def test_a_bucket_that_is_public_is_read_without_credentials(bucket, versitygw, monkeypatch):
+def test_reads_a_public_bucket_without_credentials(bucket, versitygw, monkeypatch):
     policy = {"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*",
     }]}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scenes searched in a real STAC API (rustac), read by byte ranges, and made into the mosaic that their files make."""
+"""Search scenes in a real STAC API (rustac), read them by byte ranges, and compare mosaics with those of the files."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def api(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """A STAC API of three scenes: its landing page, the address of their files, and the Items."""
+    """A STAC API with three scenes: its landing page, the address of the files, and the Items."""
     with serving(folder) as files:
         items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
         with running.stac_api(items, tmp_path_factory.mktemp("rustac")) as url:
@@ -58,7 +58,7 @@ def hosts(url: str, files: str) -> str:
     return f"{url.removeprefix('http://')},{files}"
 
 
-def test_the_mosaic_is_that_of_the_files_themselves(api, tmp_path):
+def test_the_mosaic_equals_that_of_the_files(api, tmp_path):
     url, _, items = api
     asked = spec(url, items)
     paths = [{"item": asset["assets"]["red"]["href"].rsplit("/", 1)[0] + "/item.json"} for asset in items]
@@ -68,7 +68,7 @@ def test_the_mosaic_is_that_of_the_files_themselves(api, tmp_path):
     assert searched.png == by_files.png
 
 
-def test_scenes_are_found_oldest_first_with_what_their_items_say(api):
+def test_finds_scenes_oldest_first_with_the_metadata_of_their_items(api):
     url, files, items = api
     scenes = found(spec(url, items), hosts(url, files)).scenes
     assert [scene.id for scene in scenes] == ["S2_SYNTHETIC_1", "S2_SYNTHETIC_2", "S2_SYNTHETIC_3"]
@@ -76,7 +76,7 @@ def test_scenes_are_found_oldest_first_with_what_their_items_say(api):
     assert all(scene.mask is not None and scene.bands["red"].offset == -0.1 for scene in scenes)
 
 
-def test_dates_and_clouds_narrow_the_search(api):
+def test_filters_by_date_and_cloud_cover(api):
     url, files, items = api
     day = items[1]["properties"]["datetime"][:10]
     only = found(spec(url, items, stac={"datetime": day}), hosts(url, files)).scenes
@@ -86,13 +86,13 @@ def test_dates_and_clouds_narrow_the_search(api):
     assert [scene.cloud_cover for scene in fewer] == [c for c in clouds if c <= clouds[0]]
 
 
-def test_an_asset_map_names_other_files(api):
+def test_an_asset_map_selects_other_files(api):
     url, files, items = api
     scenes = found(spec(url, items, stac={"assets": {"nir": "nir-jp2", "B04": "red-jp2"}}), hosts(url, files)).scenes
     assert {band.href.rsplit(".", 1)[1] for scene in scenes for band in scene.bands.values()} == {"jp2"}
 
 
-def test_scenes_behind_others_are_planned_in_order_of_preference(folder, tmp_path):
+def test_plans_hidden_scenes_in_order_of_preference(folder, tmp_path):
     with serving(folder) as files:
         items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
         later = {"id": "LATER", "properties": items[0]["properties"] | {"datetime": "2024-08-30T19:00:00Z"}}
@@ -106,7 +106,7 @@ def test_scenes_behind_others_are_planned_in_order_of_preference(folder, tmp_pat
     assert came.notes == ()
 
 
-def test_a_gap_in_the_area_is_told(api):
+def test_reports_a_gap_in_the_area(api):
     url, files, items = api
     request = spec(url, items)
     west, south, east, north = request["area"]["bbox"]
@@ -126,40 +126,40 @@ def test_a_gap_in_the_area_is_told(api):
     ],
     ids=["dates", "clouds", "collection", "asset", "area"],
 )
-def test_what_finds_nothing_says_what_to_do(api, changes, sentence):
+def test_a_search_without_results_suggests_a_solution(api, changes, sentence):
     url, files, items = api
     with pytest.raises(RequestError) as refused:
         found(spec(url, items, **changes), hosts(url, files))
     assert sentence in str(refused.value)
 
 
-def test_more_scenes_than_an_installation_allows_are_refused(api):
+def test_refuses_more_scenes_than_the_installation_allows(api):
     url, files, items = api
     with pytest.raises(RequestError, match="more than 2 scenes match; narrow the dates"):
         found(spec(url, items), hosts(url, files), most=2)
 
 
-def test_scenes_that_are_too_cloudy_do_not_count_as_too_many(api):
+def test_cloudy_scenes_do_not_count_towards_the_limit(api):
     url, files, items = api
     clearest = min(item["properties"]["eo:cloud_cover"] for item in items)
     request = spec(url, items, stac={"maxCloudCover": clearest})
     assert len(found(request, hosts(url, files), most=1).scenes) == 1
 
 
-def test_advice_is_given_however_many_scenes_there_are(api, monkeypatch):
+def test_gives_advice_for_any_number_of_scenes(api, monkeypatch):
     url, files, items = api
     monkeypatch.setattr(stac, "SAMPLE_ITEMS", 2)
     with pytest.raises(RequestError, match="with at most 0 % cloud cover; the clearest of 2 there has"):
         found(spec(url, items, stac={"maxCloudCover": 0}), hosts(url, files))
 
 
-def test_a_catalogue_that_is_not_admitted_is_not_asked(api):
+def test_sends_no_request_to_a_catalogue_that_is_not_admitted(api):
     url, files, items = api
     with pytest.raises(RequestError, match=r"spec.source.stac: .*the host 127.0.0.1:\d+ is not among those"):
         found(spec(url, items), files)
 
 
-def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
+def test_an_unreachable_catalogue_is_a_temporary_fault(api, monkeypatch):
     _, files, items = api
     monkeypatch.setattr(sessions, "RetryPolicy", partial(sessions.RetryPolicy, first_seconds=0.001))
     address = f"127.0.0.1:{running.free_port()}"
@@ -167,14 +167,14 @@ def test_a_catalogue_that_stays_away_is_a_passing_fault(api, monkeypatch):
         found(spec(f"http://{address}", items), hosts(f"http://{address}", files))
 
 
-def test_what_is_no_stac_api_is_refused(api, folder):
+def test_refuses_a_server_without_a_stac_api(api, folder):
     _, files, items = api
     (folder / "page").write_text("<html></html>")
     with pytest.raises(RequestError, match=f"http://{files}/page is not a STAC API"):
         found(spec(f"http://{files}/page", items), files)
 
 
-def test_a_catalogue_that_leads_to_a_file_of_this_machine_is_refused(api, folder):
+def test_refuses_a_catalogue_that_refers_to_a_local_file(api, folder):
     _, files, items = api
     conforms = ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"]
     secret = folder / "secret.json"

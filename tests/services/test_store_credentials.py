@@ -1,4 +1,4 @@
-"""Credentials that are right, wrong, missing, expired or too weak: told in a sentence that names none of them."""
+"""Credentials that are valid, wrong, missing, expired or insufficient; errors explain the problem but hide them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def azure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 
 def signature(place: Place, *, hours: int = 1, **permissions: bool) -> str:
-    """A SAS of the place's container."""
+    """A SAS for the container."""
     key, container = place.environment["AZURE_STORAGE_KEY"], parse_address(place.uri).container
     expiry = datetime.now(UTC) + timedelta(hours=hours)
     allowed = ContainerSasPermissions(**permissions)
@@ -44,7 +44,7 @@ def signature(place: Place, *, hours: int = 1, **permissions: bool) -> str:
     return token
 
 
-def works_at_all(place: Place) -> None:
+def check_access(place: Place) -> None:
     store = open_store(place.uri)
     assert store.create("a/b", [b"x"])
     assert not store.create("a/b", [b"y"])
@@ -55,7 +55,7 @@ def works_at_all(place: Place) -> None:
 
 
 @pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
-def test_wrong_credentials_are_told_of(
+def test_reports_wrong_credentials(
     remote: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Store], Any]
 ) -> None:
     variable = "AWS_SECRET_ACCESS_KEY" if remote.scheme == "s3" else "AZURE_STORAGE_KEY"
@@ -73,7 +73,7 @@ def secrets_of(place: Place) -> list[str]:
     return [value for name, value in place.environment.items() if name.endswith(("KEY", "KEY_ID"))]
 
 
-def test_an_unknown_key_of_s3_is_told_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_unknown_key_of_s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     from conftest import make_place
 
     place = make_place("s3", request, monkeypatch)
@@ -82,8 +82,8 @@ def test_an_unknown_key_of_s3_is_told_of(request: pytest.FixtureRequest, monkeyp
         open_store(place.uri).read("a")
 
 
-def test_no_credentials_are_told_of(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What finds none says so without asking the clouds' metadata services for long."""
+def test_reports_missing_credentials(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes quickly, without waiting for the metadata services of clouds."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
@@ -95,7 +95,7 @@ def test_no_credentials_are_told_of(remote: Place, monkeypatch: pytest.MonkeyPat
         open_store(remote.uri).read("a")
 
 
-def test_credentials_of_a_profile_are_found(
+def test_finds_credentials_of_a_profile(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
     from conftest import make_place
@@ -107,18 +107,18 @@ def test_credentials_of_a_profile_are_found(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_PROFILE", "mine")
-    works_at_all(place)
+    check_access(place)
 
 
-def test_a_signature_is_enough(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signature_is_sufficient(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     token = signature(azure, read=True, write=True, create=True, list=True, delete=True)
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", f"?{token}")
-    works_at_all(azure)
+    check_access(azure)
 
 
 @pytest.mark.parametrize("kind", ["key", "signature"])
-def test_a_connection_string_is_enough(azure: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_connection_string_is_sufficient(azure: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     endpoint = azure.environment["AZURE_STORAGE_SERVICE_ENDPOINT"]
     for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SERVICE_ENDPOINT"):
         monkeypatch.delenv(name)
@@ -128,10 +128,12 @@ def test_a_connection_string_is_enough(azure: Place, monkeypatch: pytest.MonkeyP
         "signature": f"SharedAccessSignature={token}",
     }[kind]
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"{credential};BlobEndpoint={endpoint}")
-    works_at_all(azure)
+    check_access(azure)
 
 
-def test_an_expired_signature_is_told_of_and_a_new_one_goes_on(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_expired_signature_and_continues_with_a_new_one(
+    azure: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     everything = {"read": True, "write": True, "create": True, "list": True, "delete": True}
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     expired = signature(azure, hours=-1, **everything)
@@ -141,12 +143,10 @@ def test_an_expired_signature_is_told_of_and_a_new_one_goes_on(azure: Place, mon
             work(open_store(azure.uri))
         assert expired.partition("sig=")[2] not in str(caught.value)
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature(azure, **everything))
-    works_at_all(azure)
+    check_access(azure)
 
 
-def test_a_signature_that_only_reads_is_told_of_when_it_should_write(
-    azure: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_a_read_only_signature_on_writing(azure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(azure.uri).create("a/there", [b"x"])
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", signature(azure, read=True))
@@ -155,7 +155,7 @@ def test_a_signature_that_only_reads_is_told_of_when_it_should_write(
         open_store(azure.uri).create("a/b", [b"x"])
 
 
-def test_a_container_that_is_not_there_is_told_of(remote: Place) -> None:
+def test_reports_a_missing_container(remote: Place) -> None:
     container = parse_address(remote.uri).container
     store = open_store(remote.uri.replace(container, "nobody-made-this"))
     kind = {"s3": "bucket", "az": "container", "abfss": "file system"}[remote.scheme]
@@ -164,8 +164,8 @@ def test_a_container_that_is_not_there_is_told_of(remote: Place) -> None:
             WORKS[name](store)
 
 
-def test_a_token_that_expires_is_told_of(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server here gives tokens that expire; the answer is AWS' and Azure's own."""
+def test_reports_an_expired_token(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server here issues tokens that expire, so the response is one recorded from AWS and Azure."""
     status, code = (400, "ExpiredToken") if remote.scheme == "s3" else (401, "InvalidAuthenticationInfo")
     expired = Answer(status, {"x-ms-error-code": code}, f"<Error><Code>{code}</Code></Error>".encode())
     assert remote.service is not None

@@ -1,4 +1,4 @@
-"""A service that loses requests and answers, is busy, or goes away: at every step of everything that a store does."""
+"""A service that loses requests or responses, is busy, or is unavailable, at each step of every operation."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from support.servers.forwarding import Answer, serving
 
 LARGE = 5 * 2**20
 WHOLE = bytes(range(256)) * (LARGE // 128 + 77)
-"""Two parts and a bit."""
+"""Two parts and some bytes."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def between(remote: Place, monkeypatch: pytest.MonkeyPatch, choose: Chosen, patience: float = 20) -> Iterator[Faults]:
-    """A server between the store that is opened next and its service."""
+    """A proxy between the next store and its service."""
     assert remote.service is not None
     with serving(Faults(remote.service.address, choose)) as server:
         for name, value in remote.service.at(server.address).items():
@@ -55,7 +55,7 @@ def read(store: Store) -> None:
         assert file.read() == b"there already"
 
 
-def look(store: Store) -> None:
+def head(store: Store) -> None:
     assert [stored.key for stored in store.list("a/")] == ["a/there"]
     assert store.read("a/nothing") is None
 
@@ -69,17 +69,17 @@ WORKS = {
     "create large": create_large,
     "create what is there": create_second,
     "read": read,
-    "look": look,
+    "head": head,
     "delete": delete,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
-def test_a_fault_at_any_step_is_made_good(
+def test_retries_a_fault_at_every_step(
     remote: Place, monkeypatch: pytest.MonkeyPatch, work: Callable[[Store], None], fault: str
 ) -> None:
-    """Each request in turn meets the fault; `create` says True, although a lost answer had said so already."""
+    """Each request in turn meets the fault; `create` returns True even if a lost response had already confirmed it."""
     plain = open_store(remote.uri)
     with between(remote, monkeypatch, only(-1, fault)) as server:
         plain.create("a/there", [b"there already"])
@@ -98,22 +98,24 @@ def test_a_fault_at_any_step_is_made_good(
 
 
 @pytest.mark.parametrize("fault", ["request lost", "answer lost", "busy"])
-def test_a_service_that_is_away_is_told_of_in_time(remote: Place, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_reports_an_unavailable_service_within_the_patience(
+    remote: Place, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     with between(remote, monkeypatch, always(fault), patience=0.5) as server:
         store = open_store(remote.uri)
-        for work in (create_small, create_large, read, look, delete):
+        for work in (create_small, create_large, read, head, delete):
             server.seen.clear()
             started = time.monotonic()
             with pytest.raises(PassingError, match=r"does not answer \([\w ]+, asked for 0.5 s\)") as caught:
                 work(store)
             elapsed = time.monotonic() - started
             assert elapsed < 10
-            assert len(server.seen) > 1 or elapsed > 0.4  # one answer that is slow leaves no time for a second request
+            assert len(server.seen) > 1 or elapsed > 0.4  # one slow response leaves no time for a second request
             assert remote.uri in str(caught.value)
             assert server.address in str(caught.value)
 
 
-def test_a_service_that_hangs_up_on_what_is_there_already_is_understood(
+def test_understands_a_service_that_closes_the_connection_for_an_existing_object(
     remote: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(remote.uri).create("a/there", [b"first"])
@@ -121,15 +123,15 @@ def test_a_service_that_hangs_up_on_what_is_there_already_is_understood(
         assert not open_store(remote.uri).create("a/there", [b"second"])
 
 
-def test_nobody_listening_is_told_of_in_time(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_closed_port_within_the_patience(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with between(remote, monkeypatch, always("busy"), patience=0.5):
         store = open_store(remote.uri)
     with pytest.raises(PassingError, match="does not answer"):
         store.read("a/there")
 
 
-def test_an_upload_that_is_given_up_leaves_nothing(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service goes away for the parts, and is back when the upload is aborted."""
+def test_an_aborted_upload_leaves_nothing(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is unavailable for the parts, and available again when the upload is aborted."""
 
     def parts_lost(number: int, request: object) -> str | None:
         target = getattr(request, "target", "")
@@ -142,12 +144,12 @@ def test_an_upload_that_is_given_up_leaves_nothing(remote: Place, monkeypatch: p
     plain = open_store(remote.uri)
     assert plain.read("a/made") is None
     assert list(plain.list("a/")) == []
-    assert len(aborted) == (1 if remote.scheme == "s3" else 0)  # Azure drops blocks by itself
+    assert len(aborted) == (1 if remote.scheme == "s3" else 0)  # Azure deletes blocks without a commit by itself
     create_large(plain)
 
 
-def test_another_writer_in_the_middle_of_an_upload_wins(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is first is first, also when it comes between the last look and the commit."""
+def test_another_writer_during_an_upload_wins(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first writer wins even if it comes between the last check and the commit of another one."""
     plain = open_store(remote.uri)
 
     def other(number: int, request: object) -> None:
@@ -162,8 +164,8 @@ def test_another_writer_in_the_middle_of_an_upload_wins(remote: Place, monkeypat
     assert commits[-1].header("if-none-match") == "*"
 
 
-def test_a_damaged_part_is_refused_by_the_service(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What arrives must be what was sent: the service compares checksums, and nothing appears."""
+def test_the_service_refuses_a_damaged_part(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service compares checksums, so that no object with other bytes than those sent appears."""
     assert remote.service is not None
 
     class Damaging(Faults):
@@ -183,10 +185,8 @@ def test_a_damaged_part_is_refused_by_the_service(remote: Place, monkeypatch: py
     assert open_store(remote.uri).read("a/made") is None
 
 
-def test_only_the_uploads_of_a_day_ago_are_forgotten(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    """What a killed writer left in S3; Azure forgets blocks by itself."""
+def test_aborts_only_uploads_older_than_a_day(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Parts of a killed writer stay in S3; Azure deletes blocks without a commit by itself."""
     from conftest import make_place
     from mosaic_worker.store import remote as module
     from mosaic_worker.store.s3 import open_bucket
@@ -206,7 +206,7 @@ def test_only_the_uploads_of_a_day_ago_are_forgotten(
     bucket.put_part("elsewhere/killed", outside, 0, b"not of this store")
 
 
-def test_an_older_ceph_that_commits_unconditionally_is_looked_at_first(
+def test_checks_for_an_existing_object_before_a_commit_on_an_older_ceph(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     from conftest import make_place
@@ -217,7 +217,7 @@ def test_an_older_ceph_that_commits_unconditionally_is_looked_at_first(
 
     def choose(number: int, asked: object) -> Answer | None:
         method, target = getattr(asked, "method", ""), getattr(asked, "target", "")
-        getattr(asked, "headers", {}).pop("If-None-Match", None)  # as if it did not know it
+        getattr(asked, "headers", {}).pop("If-None-Match", None)  # as if the condition were unknown
         if method == "PUT" and "partNumber" in target and not looked:
             looked.append(target)
             plain.create("a/made", [b"another's"])

@@ -1,4 +1,4 @@
-"""Whole mosaics in every kind of store: the same bytes as in a directory, resumed after faults, and no secret told."""
+"""Whole mosaics in every kind of store: the same bytes as in a directory, resumed after faults, no leaked secrets."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def secrets(remote: Place) -> list[str]:
     return [spelt for secret in plain for spelt in (secret, quote(secret, safe=""))]
 
 
-def told(secrets: list[str], *texts: str | bytes) -> list[str]:
+def leaked(secrets: list[str], *texts: str | bytes) -> list[str]:
     return [
         secret
         for secret in secrets
@@ -98,7 +98,7 @@ def told(secrets: list[str], *texts: str | bytes) -> list[str]:
     ]
 
 
-def test_mosaic_run_gives_the_bytes_of_a_directory(
+def test_mosaic_run_publishes_the_same_bytes_as_in_a_directory(
     remote: Place, scenes: Path, expected: dict[str, bytes], secrets: list[str]
 ) -> None:
     done = mosaic_run(scenes, remote.uri)
@@ -113,10 +113,10 @@ def test_mosaic_run_gives_the_bytes_of_a_directory(
     fresh = mosaic_run(scenes, remote.uri, "--fresh")
     assert fresh.returncode == 0
     assert same(results(store), expected)
-    assert not told(secrets, done.stdout, done.stderr, again.stdout, fresh.stdout, fresh.stderr, found["mosaic.json"])
+    assert not leaked(secrets, done.stdout, done.stderr, again.stdout, fresh.stdout, fresh.stderr, found["mosaic.json"])
 
 
-def test_a_run_whose_credentials_expire_says_so_and_goes_on_with_new_ones(
+def test_a_run_reports_expired_credentials_and_resumes_with_new_ones(
     remote: Place, monkeypatch: pytest.MonkeyPatch, scenes: Path, expected: dict[str, bytes], secrets: list[str]
 ) -> None:
     """They expire as soon as the first tile is recorded."""
@@ -143,7 +143,7 @@ def test_a_run_whose_credentials_expire_says_so_and_goes_on_with_new_ones(
     kept = [stored.key for stored in store.list("work/")]
     assert [key for key in kept if key.endswith("plan.json")]
     assert [key for key in kept if "/tiles/" in key and key.endswith(".json")]
-    assert not told(secrets, stopped.stdout, stopped.stderr, *(store.read(key) or b"" for key in kept))
+    assert not leaked(secrets, stopped.stdout, stopped.stderr, *(store.read(key) or b"" for key in kept))
     finished = mosaic_run(scenes, remote.uri)
     assert finished.returncode == 0
     assert "tiles of an earlier run: " in finished.stderr
@@ -169,7 +169,7 @@ def step(name: str, request: dict[str, Any], tmp_path: Path, uri: str, **more: s
     return done.returncode, log.read_text(), done.stdout + done.stderr
 
 
-def test_pods_make_it_in_steps_and_whoever_sees_the_item_sees_all(
+def test_pods_publish_the_same_bytes_and_the_item_last(
     remote: Place,
     monkeypatch: pytest.MonkeyPatch,
     scenes: Path,
@@ -208,10 +208,10 @@ def test_pods_make_it_in_steps_and_whoever_sees_the_item_sees_all(
     assert with_item
     assert all(files == set(expected) for files in with_item)
     assert {"mosaic.tif", "mosaic.json"} - seen[0]
-    assert not told(secrets, *work, found["mosaic.json"], *(text for _, *texts in said for text in texts))
+    assert not leaked(secrets, *work, found["mosaic.json"], *(text for _, *texts in said for text in texts))
 
 
-def test_a_pod_without_valid_credentials_leaves_a_sentence_and_no_secret(
+def test_a_pod_without_valid_credentials_reports_them_without_a_secret(
     remote: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     wrong = "d3Jvbmctd3Jvbmctd3Jvbmc="
@@ -219,11 +219,11 @@ def test_a_pod_without_valid_credentials_leaves_a_sentence_and_no_secret(
     code, message, printed = step("plan", document("http://127.0.0.1:1/"), tmp_path, remote.uri)
     assert code == 43
     assert "refuses the credentials" in json.loads(message)["message"]
-    assert not told([wrong], message, printed)
+    assert not leaked([wrong], message, printed)
     assert "Traceback" not in printed
 
 
-def test_abandoned_work_is_swept(place: Place, store: Store) -> None:
+def test_sweeps_abandoned_work(place: Place, store: Store) -> None:
     for uid in ("gone", "living"):
         store.create(names.plan_key(uid), [b"{}"])
         store.create(names.record_key(uid, 0), [b"{}"])

@@ -1,4 +1,4 @@
-"""Large content: memory stays flat, and of a COG only what is looked at is fetched."""
+"""Large content: memory stays constant, and reads of a COG fetch only the required bytes."""
 
 import json
 import subprocess
@@ -38,8 +38,8 @@ print(json.dumps({"created": created, "megabytes": peak() - before}))
 """
 
 
-def test_a_gigabyte_is_streamed_with_flat_memory(place: Place, record_property: Callable[[str, object], None]) -> None:
-    """In a process of its own, whose memory is measured: less than 150 MB more than before."""
+def test_streams_a_gigabyte_with_constant_memory(place: Place, record_property: Callable[[str, object], None]) -> None:
+    """A separate process may use at most 150 MB more than before."""
     done = subprocess.run([sys.executable, "-c", STREAM, place.uri], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     record_property("megabytes", found["megabytes"])
@@ -55,7 +55,7 @@ def test_a_gigabyte_is_streamed_with_flat_memory(place: Place, record_property: 
 
 @pytest.fixture(scope="module")
 def cog() -> Iterator[tuple[bytes, np.ndarray]]:
-    """A COG of 32 MB, of noise that nothing compresses."""
+    """A COG of 32 MB of noise that does not compress."""
     pixels = np.random.default_rng(1).integers(0, 65536, (4096, 4096), dtype=np.uint16)
     with MemoryFile() as memory:
         with memory.open(
@@ -69,7 +69,7 @@ def cog() -> Iterator[tuple[bytes, np.ndarray]]:
 def test_gdal_reads_a_window_of_a_cog_by_ranges(
     remote: Place, monkeypatch: pytest.MonkeyPatch, cog: tuple[bytes, np.ndarray]
 ) -> None:
-    """With the store's own credentials: no GDAL variable is set. A window of a block costs less than a megabyte."""
+    """GDAL uses the credentials of the store without GDAL variables; a window of one block costs less than 1 MB."""
     content, pixels = cog
     assert open_store(remote.uri).create("a/cog.tif", [content])
     assert remote.service is not None
@@ -84,7 +84,7 @@ def test_gdal_reads_a_window_of_a_cog_by_ranges(
         assert len(server.seen) < 20
 
 
-def test_gdal_reads_every_kind_of_store_by_an_opener(store: Store, cog: tuple[bytes, np.ndarray]) -> None:
+def test_gdal_reads_every_kind_of_store_through_an_opener(store: Store, cog: tuple[bytes, np.ndarray]) -> None:
     content, pixels = cog
     assert store.create("a/cog.tif", [content])
     with rasterio.open("a/cog.tif", opener=lambda path, mode="rb": store.open(path)) as dataset:

@@ -1,4 +1,4 @@
-"""Nothing but reading: the bands of a scene decoded, each in a process of its own, and thrown away."""
+"""Only reading: decode the bands of a scene, each in its own process, and discard them."""
 
 import sys
 from concurrent.futures import ProcessPoolExecutor

@@ -18,7 +18,7 @@ def play(scenario: Callable[[ApiServer, Life], Awaitable[None]]) -> ApiServer:
     """Run a scenario with a request, and start the operator again after each crash.
 
     Returns:
-    The fake API server.
+        The fake API server.
     """
 
     async def run() -> ApiServer:
