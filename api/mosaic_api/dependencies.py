@@ -1,10 +1,11 @@
-"""Authentication as dependencies of routes."""
+"""Dependencies of routes: the caller, and the page of a list."""
 
 import logging
+import uuid
 from collections.abc import Sequence
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import (
@@ -15,7 +16,8 @@ from mosaic_api.auth.identity import (
     single_user,
 )
 from mosaic_api.auth.local_session import cookie_of, is_local_user
-from mosaic_api.context import Context, context_of
+from mosaic_api.auth.ownership import Paging
+from mosaic_api.context import Context, ContextDep
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Unauthorized
 
@@ -70,7 +72,7 @@ def require_principal(principal: Principal | None) -> Principal:
     return principal
 
 
-def optional_principal(request: Request, context: Annotated[Context, Depends(context_of)]) -> Principal | None:
+def optional_principal(request: Request, context: ContextDep) -> Principal | None:
     """The caller, whose call is counted; None without authentication.
 
     Raises:
@@ -97,6 +99,18 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 """Parameter of a route that needs authentication."""
 OptionalPrincipal = Annotated[Principal | None, Depends(optional_principal)]
 """Parameter of a public route."""
+
+
+async def paging(
+    before: Annotated[uuid.UUID | None, Query(description="id of the last one of the previous page")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Paging:
+    """The page of a list that a call requests."""
+    return Paging(before, limit)
+
+
+PagingDep = Annotated[Paging, Depends(paging)]
+"""Parameters of a route that lists rows."""
 
 
 def session_of(request: Request) -> Sequence[str]:

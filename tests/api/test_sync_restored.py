@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from mosaic_api.auth.identity import named_user, principal_of
+from mosaic_api.auth.ownership import find
 from mosaic_api.database import Database, Request
 from mosaic_api.kube.client import Definition
 from mosaic_api.kube.resource import Resource
@@ -49,12 +50,12 @@ def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_i
         ann, eve = (
             principal_of(named_user(session, name, role)) for name, role in (("ann", "editor"), ("eve", "admin"))
         )
-        assert crud.find(session, eve, found.id) is found
+        assert find(session, eve, Request, found.id) is found
         if asked_on_the_page:
             with pytest.raises(NotFound):
-                crud.find(session, ann, found.id)
+                find(session, ann, Request, found.id)
             crud.share(session, eve, found.id, True)
-        assert crud.find(session, ann, found.id) is found
+        assert find(session, ann, Request, found.id) is found
 
 
 def test_one_odd_request_does_not_stop_the_look_at_others():

@@ -18,6 +18,8 @@ from typing import IO, Self
 
 from mosaic_crds.errors import RequestError
 
+from mosaic_api.postgres.programs import sync_folder
+
 FORMAT = 1
 ABOUT, DATABASE, STORE = "backup.json", "database.dump", "store/"
 _MARK = b"sha256 "
@@ -148,15 +150,6 @@ def reading(path: Path) -> Iterator[tuple[About, Reader]]:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tarfile.TarError, ValueError, KeyError, TypeError):
         raise _damaged(path) from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a crash of the machine."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _expect_new(path: Path) -> None:

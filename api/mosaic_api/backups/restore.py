@@ -13,11 +13,12 @@ from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import Store, open_store
 from sqlalchemy import select
 
-from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading, sync_folder
+from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading
 from mosaic_api.backups.create import Progress
 from mosaic_api.database import Database, Request
 from mosaic_api.database.engine import has_revision
 from mosaic_api.database.models import now
+from mosaic_api.postgres.programs import sync_folder
 from mosaic_api.postgres.server import PrivatePostgres
 
 

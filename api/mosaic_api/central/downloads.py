@@ -2,13 +2,13 @@
 
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.files import COG
 from mosaic_crds.lifecycle import Phase
-from pydantic import ValidationError
 from sqlalchemy import select
 
 from mosaic_api.auth.identity import Principal
@@ -37,21 +37,15 @@ def fetch_dataset(
         Problem: the principal may not create datasets, or one of the installations refuses it.
         PassingError: the central installation does not answer.
     """
-    principal.require("editor")
-    found = _copy_of(service, principal, central_id)
-    if found is not None:
-        return found, False
-    try:
+
+    def describe() -> tuple[DatasetCreate, _Source | None]:
         theirs = central.get(f"datasets/{central_id}", CentralDataset)
-        fields = DatasetCreate.model_validate(_fields_of(theirs))
-    except ValidationError:
-        raise _unsupported() from None
-    original = theirs.files.get("original")
-    if original is None:
-        return service.keep(principal, fields, key=central_id, central_id=central_id)
-    path = f"datasets/{central_id}/files/original"
-    source = _Source(path, original.sha256, original.name, original.bytes)
-    return _keep(service, central, principal, fields, source, central_id)
+        original = theirs.files.get("original")
+        path = f"datasets/{central_id}/files/original"
+        source = _Source(path, original.sha256, original.name, original.bytes) if original else None
+        return DatasetCreate.model_validate(_fields_of(theirs)), source
+
+    return _fetch(service, central, principal, central_id, describe)
 
 
 def fetch_mosaic(
@@ -64,23 +58,18 @@ def fetch_mosaic(
     Raises:
         Conflict: it is not published yet.
     """
-    principal.require("editor")
-    found = _copy_of(service, principal, central_id)
-    if found is not None:
-        return found, False
-    theirs = central.get(f"requests/{central_id}", CentralRequest)
-    item = theirs.item
-    if theirs.phase != Phase.SUCCEEDED or not item:
-        raise Conflict(f"the mosaic is not published there: it is {theirs.phase.lower()}")
-    try:
-        asset = item["assets"][COG.asset]
+
+    def describe() -> tuple[DatasetCreate, _Source]:
+        theirs = central.get(f"requests/{central_id}", CentralRequest)
+        item = theirs.item
+        if theirs.phase != Phase.SUCCEEDED or not item:
+            raise Conflict(f"the mosaic is not published there: it is {theirs.phase.lower()}")
         values = {"kind": "image", "name": theirs.name, "description": item["properties"].get("title", "")}
         fields = DatasetCreate.model_validate(values | style_of_picture(item))
-        digest = asset["file:checksum"].removeprefix(_MULTIHASH)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise _unsupported() from None
-    source = _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{fields.name}.tif", None)
-    return _keep(service, central, principal, fields, source, central_id)
+        digest = item["assets"][COG.asset]["file:checksum"].removeprefix(_MULTIHASH)
+        return fields, _Source(f"requests/{central_id}/files/{COG.key}", digest, f"{fields.name}.tif", None)
+
+    return _fetch(service, central, principal, central_id, describe)
 
 
 class _Source(NamedTuple):
@@ -92,14 +81,24 @@ class _Source(NamedTuple):
     size: int | None
 
 
-def _keep(
+def _fetch(
     service: DatasetService,
     central: Central,
     principal: Principal,
-    fields: DatasetCreate,
-    source: _Source,
     central_id: uuid.UUID,
+    describe: Callable[[], tuple[DatasetCreate, _Source | None]],
 ) -> tuple[Dataset, bool]:
+    """The dataset that `describe` returns with its file; the copy that already exists, if there is one."""
+    principal.require("editor")
+    found = _copy_of(service, principal, central_id)
+    if found is not None:
+        return found, False
+    try:
+        fields, source = describe()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _unsupported() from None
+    if source is None:
+        return service.keep(principal, fields, key=central_id, central_id=central_id)
     most, scratch = service.settings.max_upload_bytes, service.storage.scratch
     if source.size is not None:
         most = min(most, max(source.size, 1))

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
+from mosaic_api.auth.ownership import find_own
 from mosaic_api.background.loops import Beat
 from mosaic_api.central.client import Central, NotConfigured, TokenRefused
 from mosaic_api.database import Database, Dataset
@@ -45,7 +46,7 @@ def share(session: Session, settings: Settings, principal: Principal, dataset_id
     """
     if not settings.central_url or not settings.central_token:
         raise NotConfigured
-    dataset = crud.own(session, principal, dataset_id)
+    dataset = find_own(session, principal, Dataset, dataset_id)
     if dataset.central_id is not None and not dataset.sharing:
         raise Conflict("the dataset was fetched from the central installation, where it is already shared")
     if shared or dataset.sharing:

@@ -3,107 +3,49 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select, true
 from sqlalchemy.orm import Session
 
+from mosaic_api.auth import ownership
 from mosaic_api.auth.identity import Principal, audit
+from mosaic_api.auth.ownership import Page, Paging, Scope, find_own, missing
 from mosaic_api.database.models import Dataset, User, now
 from mosaic_api.database.search_text import folded
 from mosaic_api.datasets.boxes import HALF, Box
 from mosaic_api.settings import Settings
-from mosaic_api.web.problems import NotFound, Outdated, TooLarge
-
-Scope = Literal["mine", "shared", "all"]
+from mosaic_api.web.problems import Outdated, TooLarge
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which datasets to list.
+def list_page(
+    session: Session,
+    principal: Principal,
+    paging: Paging,
+    *,
+    box: Box | None = None,
+    text: str = "",
+    kind: str | None = None,
+    scope: Scope = "all",
+) -> Page[Dataset]:
+    """A page of the datasets that the principal may see.
 
-    Attributes:
+    Args:
+        session: a transaction.
+        principal: who lists them.
+        paging: the page.
         box: it overlaps the dataset; None for all.
         text: in the name, description or creator.
-        kind: empty for all.
-        scope: the caller's own, those shared with all users, or all visible ones.
-        before: id of the last dataset of the previous page.
-        limit: maximum number.
+        kind: image, vector or point; None for all.
+        scope: the principal's own, those shared with all users, or all visible ones.
     """
-
-    box: Box | None = None
-    text: str = ""
-    kind: str = ""
-    scope: Scope = "all"
-    before: uuid.UUID | None = None
-    limit: int = 50
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of datasets, newest first; `total` is their number on all pages."""
-
-    datasets: Sequence[Dataset]
-    total: int
-    more: bool
-
-
-def find(session: Session, principal: Principal, dataset_id: uuid.UUID) -> Dataset:
-    """A dataset that the principal may see.
-
-    Raises:
-        NotFound: there is none, or it may not be seen.
-    """
-    dataset = session.scalar(select(Dataset).where(Dataset.id == dataset_id, _visible(principal)))
-    if dataset is None:
-        raise missing(dataset_id)
-    return dataset
-
-
-def own(session: Session, principal: Principal, dataset_id: uuid.UUID, *, removed: bool = False) -> Dataset:
-    """A dataset that the principal may change, locked. `removed` includes deleted ones.
-
-    Raises:
-        Forbidden: the principal may not change datasets.
-        NotFound: the principal has no such dataset.
-    """
-    principal.require("editor")
-    dataset = session.scalar(select(Dataset).where(Dataset.id == dataset_id).with_for_update(of=Dataset))
-    if (
-        dataset is None
-        or (dataset.owner_id != principal.user_id and not principal.is_admin)
-        or (dataset.removed is not None and not removed)
-    ):
-        raise missing(dataset_id)
-    return dataset
-
-
-def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
-    """The datasets that the principal may see, newest first."""
-    conditions: list[ColumnElement[bool]] = [_visible(principal)]
-    if wanted.scope == "mine":
-        conditions.append(Dataset.owner_id == principal.user_id)
-    if wanted.scope == "shared":
-        conditions.append(Dataset.shared.is_(True))
-    if wanted.kind:
-        conditions.append(Dataset.kind == wanted.kind)
-    if wanted.box is not None:
-        conditions.append(overlapping(wanted.box))
-    if wanted.text:
-        conditions.append(Dataset.searched.contains(folded(wanted.text), autoescape=True))
-    total = session.scalar(select(func.count()).select_from(Dataset).where(*conditions)) or 0
-    last = session.get(Dataset, wanted.before) if wanted.before else None
-    if last is not None:
-        conditions.append(
-            or_(Dataset.created < last.created, and_(Dataset.created == last.created, Dataset.id < last.id))
-        )
-    found = session.scalars(
-        select(Dataset).where(*conditions).order_by(Dataset.created.desc(), Dataset.id.desc()).limit(wanted.limit + 1)
-    ).all()
-    return Page(found[: wanted.limit], total, len(found) > wanted.limit)
+    conditions: list[ColumnElement[bool]] = [] if kind is None else [Dataset.kind == kind]
+    if box is not None:
+        conditions.append(overlapping(box))
+    if text:
+        conditions.append(Dataset.searched.contains(folded(text), autoescape=True))
+    return ownership.list_page(session, principal, Dataset, paging, conditions, scope)
 
 
 def change(session: Session, principal: Principal, dataset: Dataset, changes: dict[str, Any]) -> None:
@@ -149,7 +91,7 @@ def remove(session: Session, principal: Principal, dataset_id: uuid.UUID, seen: 
         NotFound: the principal has no such dataset.
         Outdated: the dataset has changed in the meantime.
     """
-    dataset = own(session, principal, dataset_id)
+    dataset = find_own(session, principal, Dataset, dataset_id)
     expect_version(dataset, seen)
     dataset.removed = now()
     if dataset.sharing.get("action") == "share":  # it is in the central installation, or on its way there
@@ -165,10 +107,10 @@ def restore(session: Session, principal: Principal, settings: Settings, dataset_
         Forbidden: the principal may not change datasets.
         NotFound: the principal has no such dataset, or it is too late.
     """
-    dataset = own(session, principal, dataset_id, removed=True)
+    dataset = find_own(session, principal, Dataset, dataset_id, removed=True)
     if dataset.removed is not None:
         if is_past_restoring(dataset, settings):
-            raise missing(dataset_id)
+            raise missing(Dataset, dataset_id)
         dataset.removed = None
         audit(session, principal.user_id, "restore", f"dataset/{dataset.id}", name=dataset.name)
     return dataset
@@ -209,11 +151,6 @@ def waiting(action: str) -> dict[str, Any]:
     return {"action": action, "state": "waiting", "attempts": 0, "next": now().isoformat(), "message": None}
 
 
-def missing(dataset_id: uuid.UUID) -> NotFound:
-    """The error for a dataset that does not exist, or that the caller may not see."""
-    return NotFound(f"there is no dataset {dataset_id}, or it is not yours")
-
-
 def overlapping(wanted: Box) -> ColumnElement[bool]:
     """The condition that the box of a dataset overlaps another; 180 and -180 degrees are equal."""
     crossing = Dataset.west > Dataset.east
@@ -228,13 +165,6 @@ def overlapping(wanted: Box) -> ColumnElement[bool]:
     if wanted.east == HALF:
         alike = or_(alike, Dataset.west == -HALF)
     return and_(Dataset.south <= wanted.north, Dataset.north >= wanted.south, alike)
-
-
-def _visible(principal: Principal) -> ColumnElement[bool]:
-    visible = Dataset.removed.is_(None)
-    if principal.is_admin:
-        return visible
-    return and_(visible, or_(Dataset.owner_id == principal.user_id, Dataset.shared))
 
 
 def _gib(size: int) -> str:

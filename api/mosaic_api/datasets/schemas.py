@@ -11,6 +11,7 @@ from mosaic_crds.spec import Colormap
 from pydantic import AfterValidator, ConfigDict, Field
 
 from mosaic_api.auth.identity import Principal
+from mosaic_api.auth.ownership import owns
 from mosaic_api.database import Dataset as DatasetRow
 from mosaic_api.datasets.boxes import Box, box_around
 from mosaic_api.datasets.crud import version
@@ -220,7 +221,7 @@ class Dataset(ApiModel):
     @classmethod
     def of(cls, row: DatasetRow, principal: Principal) -> Self:
         """The dataset as the principal may see it."""
-        mine = row.owner_id == principal.user_id
+        mine = owns(principal, row)
         return cls.from_row(
             row,
             owner=row.owner.name if row.owner else None,

@@ -20,13 +20,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaic_api.auth.identity import Principal, audit
-from mosaic_api.database import Database, Dataset
+from mosaic_api.auth.ownership import find, find_own
+from mosaic_api.database import Database, Dataset, Request
 from mosaic_api.datasets.boxes import Box
-from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring, own
+from mosaic_api.datasets.crud import change, expect_room, expect_version, is_past_restoring
 from mosaic_api.datasets.orphans import adopt, mark_orphaned
 from mosaic_api.datasets.schemas import DatasetCreate, DatasetPatch, style_of_picture
 from mosaic_api.datasets.storage import DISPLAYS, Content, DatasetStorage, Original, Sender, size_of
-from mosaic_api.requests import crud
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Conflict, Invalid, NotFound, Problem
 
@@ -98,7 +98,7 @@ class DatasetService:
             PassingError: the database or the store does not answer.
         """
         with self.database.transaction() as session:
-            dataset = own(session, principal, dataset_id)
+            dataset = find_own(session, principal, Dataset, dataset_id)
             expect_version(dataset, seen)
             room = expect_room(session, self.settings, dataset.owner_id, 0)
         wanted.expect_kind(dataset.kind)
@@ -109,7 +109,7 @@ class DatasetService:
             if wanted.corners != Box(dataset.west, dataset.south, dataset.east, dataset.north):
                 placed = self._moved_picture(dataset, wanted.corners, room)
         with self._discarding(placed.get("files", {})), self.database.transaction() as session:
-            dataset = own(session, principal, dataset_id)
+            dataset = find_own(session, principal, Dataset, dataset_id)
             expect_version(dataset, seen)
             former, files = _keys(dataset), dataset.files | placed.get("files", {})
             expect_room(session, self.settings, dataset.owner_id, _bytes(files) - _bytes(dataset.files))
@@ -247,7 +247,7 @@ class DatasetService:
     def _mosaic(self, principal: Principal, fields: DatasetCreate) -> Iterator[tuple[DatasetCreate, Content]]:
         """A published mosaic as a new dataset: its COG with the colours of its picture."""
         with self.database.transaction() as session:
-            mosaic = crud.find(session, principal, fields.from_request)  # type: ignore[arg-type]
+            mosaic = find(session, principal, Request, fields.from_request)  # type: ignore[arg-type]
         if mosaic.item is None or mosaic.uid is None:
             raise Conflict(f"the mosaic {mosaic.name} is not published yet", "from_request")
         values: dict[str, Any] = {"name": mosaic.name, "description": mosaic.item["properties"].get("title", "")}

@@ -4,7 +4,6 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,43 +12,19 @@ from mosaic_crds.request import LONGEST_NAME, MosaicRequest, request_manifest
 from mosaic_crds.validation import expect_size, load_request
 from mosaic_worker.geometry.geojson import with_plain_area
 from mosaic_worker.product import product_of
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from mosaic_api.auth import ownership
 from mosaic_api.auth.identity import Principal, audit
+from mosaic_api.auth.ownership import Page, Paging, find_own
 from mosaic_api.database.models import Request, User, now
 from mosaic_api.settings import Settings
-from mosaic_api.web.problems import Conflict, NotFound, TooMany
+from mosaic_api.web.problems import Conflict, TooMany
 
 _NOT_BEGUN = (Phase.PENDING, Phase.SUSPENDED, Phase.CANCELLED)
 """Phases of a request that has not been started."""
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which requests to list.
-
-    Attributes:
-        phases: empty for all.
-        text: in the name.
-        before: id of the last request of the previous page.
-        limit: maximum number.
-    """
-
-    phases: Sequence[Phase] = ()
-    text: str = ""
-    before: uuid.UUID | None = None
-    limit: int = 50
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of requests, newest first; `total` is their number on all pages."""
-
-    requests: Sequence[Request]
-    total: int
-    more: bool
 
 
 def create(
@@ -122,35 +97,16 @@ def parse_request(namespace: str, name: str, spec: Mapping[str, Any], uid: str |
     return load_request(request_manifest(name, with_plain_area(spec), namespace=namespace, uid=uid))
 
 
-def find(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """A request that the principal may see.
-
-    Raises:
-        NotFound: there is none, or it may not be seen.
-    """
-    request = session.scalar(select(Request).where(Request.id == request_id, _visible(principal)))
-    if request is None:
-        raise NotFound(f"there is no request {request_id}, or it is not yours")
-    return request
-
-
-def listed(session: Session, principal: Principal, wanted: Filter) -> Page:
-    """The requests that the principal may see, newest first."""
-    conditions = [_visible(principal)]
-    if wanted.phases:
-        conditions.append(Request.phase.in_([str(phase) for phase in wanted.phases]))
-    if wanted.text:
-        conditions.append(Request.name.icontains(wanted.text, autoescape=True))
-    total = session.scalar(select(func.count()).select_from(Request).where(*conditions)) or 0
-    last = session.get(Request, wanted.before) if wanted.before else None
-    if last is not None:
-        conditions.append(
-            or_(Request.created < last.created, and_(Request.created == last.created, Request.id < last.id))
-        )
-    found = session.scalars(
-        select(Request).where(*conditions).order_by(Request.created.desc(), Request.id.desc()).limit(wanted.limit + 1)
-    ).all()
-    return Page(found[: wanted.limit], total, len(found) > wanted.limit)
+def list_page(
+    session: Session, principal: Principal, paging: Paging, phases: Sequence[Phase] = (), text: str = ""
+) -> Page[Request]:
+    """A page of the requests that the principal may see, in these phases (all by default), with a text in the name."""
+    conditions: list[ColumnElement[bool]] = []
+    if phases:
+        conditions.append(Request.phase.in_([str(phase) for phase in phases]))
+    if text:
+        conditions.append(Request.name.icontains(text, autoescape=True))
+    return ownership.list_page(session, principal, Request, paging, conditions)
 
 
 def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
@@ -160,7 +116,7 @@ def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Req
         Forbidden: the principal may not change requests.
         NotFound: the principal has no such request.
     """
-    request = _own(session, principal, request_id)
+    request = find_own(session, principal, Request, request_id)
     if not request.over and request.cancelled is None:
         request.cancelled = now()
         audit(session, principal.user_id, "cancel", f"request/{request.id}", name=request.name)
@@ -174,7 +130,7 @@ def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> Non
         Forbidden: the principal may not change requests.
         NotFound: the principal has no such request.
     """
-    request = _own(session, principal, request_id)
+    request = find_own(session, principal, Request, request_id)
     request.removed = now()
     request.cancelled = request.cancelled or request.removed
     audit(session, principal.user_id, "remove", f"request/{request.id}", name=request.name)
@@ -187,7 +143,7 @@ def share(session: Session, principal: Principal, request_id: uuid.UUID, shared:
         Forbidden: the principal may not change requests.
         NotFound: the principal has no such request.
     """
-    request = _own(session, principal, request_id)
+    request = find_own(session, principal, Request, request_id)
     if request.shared != shared:
         request.shared = shared
         audit(session, principal.user_id, "share" if shared else "unshare", f"request/{request.id}", name=request.name)
@@ -202,23 +158,6 @@ def set_status(request: Request, status: Mapping[str, Any], moment: datetime | N
     if request.started is None and phase not in _NOT_BEGUN:
         request.started = moment or now()
     request.completed = (request.completed or moment or now()) if phase.terminal else None
-
-
-def _own(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """A request that the principal may change, locked."""
-    principal.require("editor")
-    request = find(session, principal, request_id)
-    if request.owner_id != principal.user_id and not principal.is_admin:
-        raise NotFound(f"there is no request {request_id}, or it is not yours")
-    session.refresh(request, with_for_update={"of": Request})
-    return request
-
-
-def _visible(principal: Principal) -> ColumnElement[bool]:
-    visible = Request.removed.is_(None)
-    if principal.is_admin:
-        return visible
-    return and_(visible, or_(Request.owner_id == principal.user_id, Request.shared))
 
 
 def _made_name(spec: Mapping[str, Any]) -> str:

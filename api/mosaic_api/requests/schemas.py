@@ -8,6 +8,7 @@ from mosaic_crds.lifecycle import Phase
 from pydantic import ConfigDict, StrictBool
 
 from mosaic_api.auth.identity import Principal
+from mosaic_api.auth.ownership import owns
 from mosaic_api.database import Request as RequestRow
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.web.schemas import ApiModel, Spec
@@ -80,7 +81,7 @@ class Request(ApiModel):
     @classmethod
     def of(cls, row: RequestRow, principal: Principal, *, whole: bool = True) -> Self:
         """The request as the principal may see it."""
-        mine = row.owner_id is not None and row.owner_id == principal.user_id
+        mine = owns(principal, row)
         seen: dict[str, Any] = {"spec": row.spec, "status": row.status, "item": row.item if whole else None}
         seen = seen | {"redacted": False} if mine else redacted(seen)
         phase = Phase(row.phase)

@@ -10,6 +10,7 @@ import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from mosaic_api.auth.identity import Principal
+from mosaic_api.auth.ownership import Scope, find
 from mosaic_api.central import outbox
 from mosaic_api.context import Context, ContextDep
 from mosaic_api.database import Dataset
@@ -20,7 +21,7 @@ from mosaic_api.datasets.schemas import DatasetCreate, DatasetPatch
 from mosaic_api.datasets.service import DatasetService
 from mosaic_api.datasets.storage import Content
 from mosaic_api.datasets.uploads import announced, cancelled_with, received
-from mosaic_api.dependencies import CurrentPrincipal
+from mosaic_api.dependencies import CurrentPrincipal, PagingDep
 from mosaic_api.results.schemas import BandValue, PointValues
 from mosaic_api.results.tiles import TileAddress
 from mosaic_api.routes import parameters
@@ -115,29 +116,28 @@ def list_datasets(
     request: Request,
     principal: CurrentPrincipal,
     context: ContextDep,
+    paging: PagingDep,
     bbox: Annotated[
         str | None, Query(pattern=BBOX, examples=["-124,48,-122,50"], description="west,south,east,north in degrees")
     ] = None,
     text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="in the name, description or creator")] = "",
     kind: Literal["image", "vector", "point"] | None = None,
-    scope: Annotated[crud.Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
-    before: parameters.Before = None,
-    limit: parameters.Limit = 50,
+    scope: Annotated[Scope, Query(description="your own, those shared here, or all that you may see")] = "all",
 ) -> schemas.DatasetList:
     """List the datasets that you may see, newest first."""
     with context.database.transaction() as session:
-        page = crud.listed(session, principal, crud.Filter(box_of(bbox), text, kind or "", scope, before, limit))
+        page = crud.list_page(session, principal, paging, box=box_of(bbox), text=text, kind=kind, scope=scope)
     return schemas.DatasetList(
-        datasets=[schemas.Dataset.of(dataset, principal) for dataset in page.datasets],
+        datasets=[schemas.Dataset.of(dataset, principal) for dataset in page.rows],
         total=page.total,
-        next=parameters.next_page(request, page.datasets[-1].id if page.more else None),
+        next=page.next(request.url),
     )
 
 
 def found(dataset_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> Dataset:
     """The dataset of a route; NotFound if there is none, or it may not be seen."""
     with context.database.transaction() as session:
-        return crud.find(session, principal, dataset_id)
+        return find(session, principal, Dataset, dataset_id)
 
 
 FoundDataset = Annotated[Dataset, Depends(found)]

@@ -1,9 +1,8 @@
 """Parameters and values that several routes share."""
 
-import uuid
 from typing import Annotated
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query
 from mosaic_crds.spec import Colormap
 from pydantic import BaseModel, Field
 
@@ -16,8 +15,6 @@ Longitude = Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, example
 Latitude = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, examples=[48.43])]
 Zoom = Annotated[int, Path(ge=0, le=MOST_ZOOM)]
 TileNumber = Annotated[int, Path(ge=0, lt=2**MOST_ZOOM)]
-Before = Annotated[uuid.UUID | None, Query(description="id of the last one of the previous page")]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class Colours(BaseModel):
@@ -29,9 +26,3 @@ class Colours(BaseModel):
 
 
 ColoursQuery = Annotated[Colours, Query()]
-
-
-def next_page(request: Request, last: uuid.UUID | None) -> str | None:
-    """The URL of the page after the one that ends with an id; None if there is no such page."""
-    following = request.url.include_query_params(before=last) if last is not None else None
-    return f"{following.path}?{following.query}" if following else None

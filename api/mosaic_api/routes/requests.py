@@ -14,10 +14,11 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
+from mosaic_api.auth.ownership import find, missing
 from mosaic_api.context import ContextDep
-from mosaic_api.dependencies import CurrentPrincipal, reauthenticated, require_principal
+from mosaic_api.database import Request
+from mosaic_api.dependencies import CurrentPrincipal, PagingDep, reauthenticated, require_principal
 from mosaic_api.requests import crud, schemas
-from mosaic_api.routes.parameters import Before, Limit, next_page
 from mosaic_api.web.problems import NotFound, Unauthorized
 from mosaic_api.web.schemas import NO_NUL
 
@@ -41,18 +42,17 @@ def list_requests(
     http: HttpRequest,
     principal: CurrentPrincipal,
     context: ContextDep,
+    paging: PagingDep,
     phase: Annotated[list[Phase], Query()] = [],  # noqa: B006 (FastAPI copies it)
     text: Annotated[str, Query(max_length=100, pattern=NO_NUL, description="in the name")] = "",
-    before: Before = None,
-    limit: Limit = 50,
 ) -> schemas.RequestList:
     """List the requests that you may see, newest first."""
     with context.database.transaction() as session:
-        page = crud.listed(session, principal, crud.Filter(phase, text, before, limit))
+        page = crud.list_page(session, principal, paging, phase, text)
     return schemas.RequestList(
-        requests=[schemas.Request.of(request, principal, whole=False) for request in page.requests],
+        requests=[schemas.Request.of(request, principal, whole=False) for request in page.rows],
         total=page.total,
-        next=next_page(http, page.requests[-1].id if page.more else None),
+        next=page.next(http.url),
     )
 
 
@@ -60,7 +60,7 @@ def list_requests(
 def get_request(request_id: uuid.UUID, principal: CurrentPrincipal, context: ContextDep) -> schemas.Request:
     """Get a request."""
     with context.database.transaction() as session:
-        return schemas.Request.of(crud.find(session, principal, request_id), principal)
+        return schemas.Request.of(find(session, principal, Request, request_id), principal)
 
 
 @router.patch("/{request_id}")
@@ -99,7 +99,7 @@ async def watch_request(
         with context.database.transaction() as session:
             principal = require_principal(reauthenticated(session, http, context.settings))
             try:
-                return schemas.Request.of(crud.find(session, principal, request_id), principal)
+                return schemas.Request.of(find(session, principal, Request, request_id), principal)
             except NotFound:
                 return None
 
@@ -118,7 +118,7 @@ async def watch_request(
             before = now
 
     if await run_in_threadpool(look) is None:
-        raise NotFound(f"there is no request {request_id}, or it is not yours")
+        raise missing(Request, request_id)
     return _Counted(events(), context.streams.slot(principal.user_id))
 
 

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from mosaic_crds.files import FILES, PNG, FileKey
 from mosaic_worker.output.stretched import Limits as Stretch
 
+from mosaic_api.auth import ownership
 from mosaic_api.auth.identity import Principal
 from mosaic_api.context import Context, ContextDep, context_of
+from mosaic_api.database import Request as RequestRow
 from mosaic_api.datasets.schemas import LARGEST
 from mosaic_api.dependencies import CurrentPrincipal, authenticated, credentials, require_principal
-from mosaic_api.requests import crud
 from mosaic_api.results import legends, schemas, tiles
 from mosaic_api.results.points import values_at
 from mosaic_api.results.previews import Preview
@@ -59,7 +60,7 @@ def published_view(request: Request, request_id: uuid.UUID) -> PublishedView:
     def find() -> tuple[Principal, PublishedMosaic]:
         principal = require_principal(authenticated(request, context))
         with context.database.transaction() as session:
-            return principal, PublishedMosaic.of(crud.find(session, principal, request_id))
+            return principal, PublishedMosaic.of(ownership.find(session, principal, RequestRow, request_id))
 
     principal, mosaic = context.published.get((credentials(request), request_id), find)
     context.limits.call(principal)
@@ -203,7 +204,7 @@ def _look(mosaic: PublishedMosaic, colours: Colours) -> tiles.Look:
 def _preview(request_id: uuid.UUID, principal: Principal, context: Context) -> Preview | None:
     """The preview of a running request; NotFound if there is none, or it may not be seen."""
     with context.database.transaction() as session:
-        mosaic = crud.find(session, principal, request_id)
+        mosaic = ownership.find(session, principal, RequestRow, request_id)
     return None if mosaic.uid is None or mosaic.over else context.previews.of(mosaic.uid)
 
 
