@@ -113,7 +113,7 @@ def test_an_upload_whose_files_were_swept_meanwhile_names_none_of_them(
 
     at_insert(monkeypatch, a_day_later)
     refused = send(laptop)
-    assert (refused.status_code, "send it again" in refused.json()["detail"]) == (503, True)
+    assert (refused.status_code, "upload it again" in refused.json()["detail"]) == (503, True)
     assert laptop.get("/api/v1/datasets").json()["total"] == 0
     assert_whole(laptop, send(laptop))
 
