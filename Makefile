@@ -50,7 +50,7 @@ quick: setup ## Style, types and the fast unit tests, for the writing loop: unde
 	$(PYTEST) -n auto -m "not slow" tests/unit
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
-	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of stores over the network do not run"; \
+	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of network stores do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	$(PYTEST) -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
 		&& MOSAIC_TEST_LAB_IS_READY=yes $(PYTEST) tests/cluster/alone # the images are built and loaded
@@ -97,14 +97,14 @@ chromium:
 
 browser-test: setup chromium ## The tests of the page in Chromium, which is installed first (as root on Debian)
 	@if command -v chromium > /dev/null; then tests/own_network $(PYTEST) -n 2 tests/browser; \
-	else echo "browser-test: did not run, for chromium is not installed"; [ "$$CI" != true ]; fi
+	else echo "browser-test: did not run because chromium is not installed"; [ "$$CI" != true ]; fi
 
 services: ## Install the servers that tests start, once, into ~/.cache/mosaic-operator: Azurite, versitygw, oidc-provider
 	@tests/services/servers/install
 
 service-test: setup ## The tests of stores on real servers, which they start
 	@if tests/services/servers/install azurite versitygw; then $(PYTEST) -n 2 tests/services; \
-	else echo "service-test: did not run, for its servers could not be installed"; [ "$$CI" != true ]; fi
+	else echo "service-test: did not run because its servers could not be installed"; [ "$$CI" != true ]; fi
 
 compose-test: setup ## The test of compose.yaml on a real Docker engine, which it starts (root on Debian)
 	@if tests/compose/engine check; then tests/compose/engine run $(PYTEST) tests/compose; \
