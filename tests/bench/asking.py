@@ -46,10 +46,10 @@ def served(folder: Path) -> Iterator[str]:
 
 async def timed(tally: Tally, answer: Awaitable[httpx.Response]) -> httpx.Response:
     began = time.perf_counter()
-    told = await answer
+    response = await answer
     tally.milliseconds.append(1000 * (time.perf_counter() - began))
-    tally.errors += not told.is_success
-    return told
+    tally.errors += not response.is_success
+    return response
 
 
 async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, list[str]]:
@@ -63,11 +63,11 @@ async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, li
     async def one(number: int) -> None:
         async with httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as client:
             body = {"name": f"asked-{number}", "spec": spec}
-            told = (await timed(asked, client.post(f"{address}/requests", json=body))).json()
-            while not told["terminal"]:
+            response = (await timed(asked, client.post(f"{address}/requests", json=body))).json()
+            while not response["terminal"]:
                 await asyncio.sleep(LOOKING_SECONDS)
-                told = (await timed(looked, client.get(f"{address}/requests/{told['id']}"))).json()
-            phases.append(told["phase"])
+                response = (await timed(looked, client.get(f"{address}/requests/{response['id']}"))).json()
+            phases.append(response["phase"])
 
     await asyncio.gather(*(one(number) for number in range(ASKING)))
     return asked, looked, time.perf_counter() - began, phases

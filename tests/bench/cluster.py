@@ -108,10 +108,10 @@ def on_one_machine(spec: dict[str, Any]) -> float:
         }  # fmt: skip
         path = Path(folder) / "request.yaml"
         path.write_text(yaml.safe_dump(request))
-        begun = time.time()
+        started = time.time()
         command = [Path(sys.executable).parent / "mosaic", "run", path, "--store", Path(folder) / "store"]
         subprocess.run(command, check=True, capture_output=True)
-        return time.time() - begun
+        return time.time() - started
 
 
 def main() -> None:
@@ -140,13 +140,13 @@ def main() -> None:
         for spec, name in ((small, "small"), (large, "ndsi-pair")):
             single(release, watcher, name, spec | {"execution": {"parallelism": 2}}, on_one_machine(spec))
         memory, calls = operator_cost(release)
-        begun = time.time()
+        started = time.time()
         names = [f"crowd-{number}" for number in range(CROWD)]
         for name in names:
             release.submit(name, small)
-        applied = time.time() - begun
+        applied = time.time() - started
         watcher.wait(names)
-        taken = time.time() - begun
+        taken = time.time() - started
         after, all_calls = operator_cost(release)
         print(
             f"\n{CROWD} small requests: applied in {applied:.0f} s, published after {taken:.0f} s "

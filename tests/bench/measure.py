@@ -50,7 +50,7 @@ def run_once(command: Sequence[str | Path], environment: Mapping[str, str], log:
     """
     peaks: dict[int, float] = {}
     with log.open("wb") as output:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command], stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
         )
@@ -62,7 +62,7 @@ def run_once(command: Sequence[str | Path], environment: Mapping[str, str], log:
                 break
             except subprocess.TimeoutExpired:
                 continue
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
     if code:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {code}: {log.read_text()[-2000:]}")
     own = peaks.pop(process.pid, 0.0)

@@ -37,7 +37,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
     """Seconds by step; "other" is what has no timer: copying, calibration, records and the rest. PNG uses threads."""
     spent: dict[str, float] = {}
     with _clocks(spent):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         request = parse_request(request_path.read_text(), str(request_path))
         store = open_store(str(store_folder))
         plan = write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
@@ -46,7 +46,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
             tiles.compute_range(plan, index, store, sources)
         sources.close()
         finalize.finalize_step(plan, store)
-        total = time.perf_counter() - begun
+        total = time.perf_counter() - started
     return spent | {"other": total - sum(spent.values())}
 
 
@@ -84,10 +84,10 @@ class _OneAfterAnother:
 
 def _clocked(label: str, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
     def clocked(*arguments: Any, **named: Any) -> Any:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             return function(*arguments, **named)
         finally:
-            spent[label] = spent.get(label, 0.0) + time.perf_counter() - begun
+            spent[label] = spent.get(label, 0.0) + time.perf_counter() - started
 
     return clocked

@@ -66,7 +66,7 @@ class Tally:
 
     milliseconds: list[float] = field(default_factory=list)
     errors: int = 0
-    told: set[str] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
 
     def report(self, name: str, seconds: float, processor: float) -> None:
         self.milliseconds.sort()
@@ -76,7 +76,7 @@ class Tally:
         print(
             f"{name:36} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {rate:5.0f} tiles/s  {each:4.1f} ms CPU",
             f"{self.errors} errors",
-            *sorted(self.told)[:3],
+            *sorted(self.reasons)[:3],
         )
 
 
@@ -175,7 +175,7 @@ async def read(address: str, bounds: Sequence[float], tally: Tally, until: float
                 good = answer.status == 200 and content.startswith(b"\x89PNG")
             except (aiohttp.ClientError, TimeoutError) as error:
                 good = False
-                tally.told.add(repr(error))
+                tally.reasons.add(repr(error))
             tally.milliseconds.append(1000 * (time.perf_counter() - began))
             tally.errors += not good
 

@@ -22,7 +22,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from support.chart.rendering import API, NAMESPACE, VARIANTS, Objects, RefusedError, deployment, environment, render
 
 WANTED = [name for name in VARIANTS if name.startswith("api")]
-ALL = VARIANTS["api with everything said"]
+ALL = VARIANTS["api with everything set"]
 SECRET = {
     "MOSAIC_DATABASE_URL": "postgresql+psycopg2://mosaics@db.example.org/mosaics",
     "MOSAIC_DATABASE_PASSWORD": "p",
@@ -109,25 +109,28 @@ def test_releases_of_one_name_in_two_namespaces_share_no_cluster_wide_objects():
 
 @pytest.mark.parametrize("variant", WANTED)
 def test_the_api_accepts_its_settings_and_knows_each_variable(variant: str):
-    told = environment(render(VARIANTS[variant]), "api")
+    variables = environment(render(VARIANTS[variant]), "api")
     known = {value for name, value in vars(api_settings).items() if name.startswith("ENV_")}
-    assert {name for name in told if name.startswith("MOSAIC_")} <= known | {"MOSAIC_LOG_LEVEL", ENV_STORE_PATIENCE}
+    assert {name for name in variables if name.startswith("MOSAIC_")} <= known | {
+        "MOSAIC_LOG_LEVEL",
+        ENV_STORE_PATIENCE,
+    }
     assert settings(VARIANTS[variant]).cluster
 
 
 def test_each_variable_that_the_api_reads_can_be_set():
-    told = {each["name"] for each in container(render(ALL))["env"]}
-    assert {value for name, value in vars(api_settings).items() if name.startswith("ENV_")} <= told
+    variables = {each["name"] for each in container(render(ALL))["env"]}
+    assert {value for name, value in vars(api_settings).items() if name.startswith("ENV_")} <= variables
 
 
 def test_defaults_of_the_chart_equal_those_of_the_api():
     chart = settings({"api": API}, {"MOSAIC_DATABASE_URL": SECRET["MOSAIC_DATABASE_URL"]})
     bare = {"MOSAIC_DATABASE_URL": chart.database, "MOSAIC_STORE": chart.store, "MOSAIC_PUBLIC_URL": chart.public_url}
     own = Settings.from_environment(bare)
-    said = {"namespace", "cluster", "allowed", "allowed_hosts", "max_pixels", "max_scratch_bytes"}
+    exceptions = {"namespace", "cluster", "allowed", "allowed_hosts", "max_pixels", "max_scratch_bytes"}
     assert chart.max_scratch_bytes == 10 * 2**30
-    assert {k: v for k, v in vars(chart).items() if k not in said} == {
-        k: v for k, v in vars(own).items() if k not in said
+    assert {k: v for k, v in vars(chart).items() if k not in exceptions} == {
+        k: v for k, v in vars(own).items() if k not in exceptions
     }
 
 
@@ -149,11 +152,11 @@ def test_every_value_reaches_the_api():
     assert (found.tile_server, found.tile_attribution) == ("https://tiles.example.org/{z}/{x}/{y}.png", "the makers")
     assert (found.max_upload_bytes, found.max_stored_bytes) == (5_000_000_000, 900_000_000_000)
     assert (found.max_open_requests, found.max_calls, found.max_failures, found.restore_days) == (7, 8, 9, 30)
-    told = environment(render(ALL), "api")
-    assert told["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8,::1"
-    assert told["MOSAIC_LOG_LEVEL"] == "debug"
-    assert told["AWS_ENDPOINT_URL"] == "https://rgw.example.org"
-    assert told[ENV_STORE_PATIENCE] == "300"
+    variables = environment(render(ALL), "api")
+    assert variables["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8,::1"
+    assert variables["MOSAIC_LOG_LEVEL"] == "debug"
+    assert variables["AWS_ENDPOINT_URL"] == "https://rgw.example.org"
+    assert variables[ENV_STORE_PATIENCE] == "300"
 
 
 def test_the_api_has_the_limits_of_the_workers_and_the_names_of_the_operator():
@@ -194,10 +197,10 @@ def test_the_claim_of_the_store_is_mounted():
 
 def test_pods_of_the_api_have_their_settings():
     spec = deployment(render(ALL), "api")["spec"]
-    template, told = spec["template"], ALL["api"]
+    template, values = spec["template"], ALL["api"]
     assert spec["replicas"] == 3
     for key in ("priorityClassName", "nodeSelector", "tolerations", "affinity"):
-        assert template["spec"][key] == told[key]
+        assert template["spec"][key] == values[key]
     assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     assert template["metadata"]["annotations"] == {"note": "x"}
     assert template["metadata"]["labels"]["team"] == "snow"
@@ -306,8 +309,8 @@ def test_the_ingress_is_optional():
 
 
 def test_trusts_only_the_address_that_a_trusted_proxy_adds():
-    told = environment(render(ALL), "api")["FORWARDED_ALLOW_IPS"]
-    trusted = ProxyHeadersMiddleware(lambda *_: None, told).trusted_hosts
+    proxies = environment(render(ALL), "api")["FORWARDED_ALLOW_IPS"]
+    trusted = ProxyHeadersMiddleware(lambda *_: None, proxies).trusted_hosts
     assert "10.3.0.9" in trusted
     assert "192.0.2.4" not in trusted
     assert trusted.get_trusted_client_address("198.51.100.1, 192.0.2.4, 10.3.0.9")[0] == "192.0.2.4"

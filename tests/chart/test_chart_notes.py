@@ -109,8 +109,8 @@ def test_fetches_results_from_a_network_store(chart: Path, variant: str, item: s
 )
 def test_the_notes_show_the_page_and_how_to_reach_it_without_an_ingress(chart: Path, url: str, forwarded: str) -> None:
     text, _ = notes(chart, {"api": API | {"publicUrl": url}})
-    _, _, told = text.partition(f"The page is at {url}")
-    assert told.startswith(f", while this runs:\n\n  {forwarded}\n" if forwarded else ".\n")
+    _, _, instructions = text.partition(f"The page is at {url}")
+    assert instructions.startswith(f", while this runs:\n\n  {forwarded}\n" if forwarded else ".\n")
     assert "The page is at" not in notes(chart, {})[0]
 
 

@@ -113,7 +113,7 @@ def test_the_service_monitor_is_optional() -> None:
 
 
 def test_the_pod_of_the_operator_has_its_settings() -> None:
-    values = VARIANTS["everything said"]
+    values = VARIANTS["everything set"]
     template = render(values).one("Deployment")["spec"]["template"]
     for key in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
         assert template["spec"][key] == values[key]
@@ -151,7 +151,7 @@ def test_workers_connect_to_dns_and_public_addresses_and_accept_no_connection() 
 
 
 def test_workers_connect_to_the_ports_of_their_hosts_and_to_listed_private_addresses() -> None:
-    _, sources = policy(render(VARIANTS["everything said"]), "worker")["egress"]
+    _, sources = policy(render(VARIANTS["everything set"]), "worker")["egress"]
     assert ports(sources) == [("TCP", 80), ("TCP", 443), ("TCP", 9000)]
     assert [peer["ipBlock"]["cidr"] for peer in sources["to"]] == ["0.0.0.0/0", "10.0.0.7/32", "2001:db8::/32"]
     _, sources = policy(render({"allowedHosts": ["scenes:8000"]}), "worker")["egress"]

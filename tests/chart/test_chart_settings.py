@@ -12,10 +12,10 @@ from support.chart.rendering import CHART, NAMESPACE, VARIANTS, environment, pod
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_the_operator_accepts_its_settings_and_knows_each_variable(values: dict[str, Any]) -> None:
-    told = environment(render(values))
-    settings_from(told)
+    variables = environment(render(values))
+    settings_from(variables)
     known = {f"MOSAIC_{field.upper()}" for field in Settings.model_fields}
-    assert {name for name in told if name.startswith("MOSAIC_")} <= known
+    assert {name for name in variables if name.startswith("MOSAIC_")} <= known
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_defaults_of_the_chart_equal_those_of_the_operator() -> None:
 
 
 def test_every_value_reaches_the_operator() -> None:
-    settings = settings_from(environment(render(VARIANTS["everything said"])))
+    settings = settings_from(environment(render(VARIANTS["everything set"])))
     assert settings.allowed_hosts == "data.example.org,10.0.0.7:9000,*.example.net"
     assert (settings.max_pixels, settings.max_parallelism) == (40_000_000_000, 500)
     assert (settings.max_running, settings.max_running_per_namespace, settings.max_running_per_owner) == (9, 3, 2)

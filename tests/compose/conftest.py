@@ -42,8 +42,8 @@ def stack(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         made.up()
         create = "mosaic token create --user ada --role admin --scope admin"
-        told = made.compose("exec", "--no-TTY", "api", *create.split())
-        made.secret = next(word for word in told.split() if word.startswith("mosaic_"))
+        output = made.compose("exec", "--no-TTY", "api", *create.split())
+        made.secret = next(word for word in output.split() if word.startswith("mosaic_"))
         yield made
     finally:
         print(made.compose("logs", "--no-color", "--tail", "200"))  # noqa: T201 (shown where a test fails)

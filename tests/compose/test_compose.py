@@ -24,8 +24,8 @@ def finished(client: httpx.Client, request: str) -> dict[str, Any]:
     """A request after it finished."""
 
     def look() -> dict[str, Any] | None:
-        told: dict[str, Any] = client.get(f"/api/v1/requests/{request}").json()
-        return told if told["completed"] else None
+        shown: dict[str, Any] = client.get(f"/api/v1/requests/{request}").json()
+        return shown if shown["completed"] else None
 
     return until(look)
 
@@ -110,12 +110,14 @@ def test_the_migrations_ran_once_and_succeeded(stack: Stack):
 def test_secrets_are_only_in_files(stack: Stack):
     folder = Path(stack.environment["MOSAIC_SECRETS"])
     values = [file.read_text().strip() for file in folder.iterdir()] + [stack.secret]
-    told = json.dumps(list(stack.containers().values())) + stack.compose("logs", "--no-color") + stack.compose("config")
+    shown = (
+        json.dumps(list(stack.containers().values())) + stack.compose("logs", "--no-color") + stack.compose("config")
+    )
     for name in stack.containers():
         if stack.containers()[name]["State"]["Running"]:
-            told += run("docker", "exec", name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+            shown += run("docker", "exec", name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert len(values) == 3
-    assert not [value for value in values if value in told]
+    assert not [value for value in values if value in shown]
 
 
 def test_the_api_offers_no_other_authentication(stack: Stack):

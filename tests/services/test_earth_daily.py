@@ -212,10 +212,10 @@ def test_neither_stores_nor_shows_secrets_and_signatures(server, tmp_path, capfd
             assert b"X-Amz" not in kept
         step(name, server, tmp_path, JOB_COMPLETION_INDEX="0")
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    said = "".join(capfd.readouterr())
+    output = "".join(capfd.readouterr())
     for secret in (server.secret, *server.tokens, *server.signatures):
         assert secret.encode() not in written
-        assert secret not in said
+        assert secret not in output
 
 
 REAL = "MOSAIC_TEST_EARTH_DAILY"

@@ -101,9 +101,9 @@ def test_plans_hidden_scenes_in_order_of_preference(folder, tmp_path):
             west, south, east, north = request["area"]["bbox"]
             inset = 0.01
             request["area"]["bbox"] = [west + inset, south + inset, east - inset, north - inset]
-            came = found(request, hosts(url, files))
-    assert [scene.id for scene in came.scenes] == ["LATER", items[0]["id"]]
-    assert came.notes == ()
+            result = found(request, hosts(url, files))
+    assert [scene.id for scene in result.scenes] == ["LATER", items[0]["id"]]
+    assert result.notes == ()
 
 
 def test_reports_a_gap_in_the_area(api):
@@ -111,8 +111,8 @@ def test_reports_a_gap_in_the_area(api):
     request = spec(url, items)
     west, south, east, north = request["area"]["bbox"]
     request["area"]["bbox"] = [west, south, east + (east - west), north]
-    (told,) = found(request, hosts(url, files)).notes
-    assert told == "the scenes cover 46 % of the area; more dates may cover the rest"
+    (note,) = found(request, hosts(url, files)).notes
+    assert note == "the scenes cover 46 % of the area; more dates may cover the rest"
 
 
 @pytest.mark.parametrize(

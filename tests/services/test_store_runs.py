@@ -189,18 +189,18 @@ def test_pods_publish_the_same_bytes_and_the_item_last(
         for name, value in remote.service.at(server.address).items():
             monkeypatch.setenv(name, value)
         request = document(f"http://{address}/")
-        said = [step("plan", request, tmp_path, remote.uri)]
-        ranges = json.loads(said[0][1])["ranges"]
-        said += [
+        ended = [step("plan", request, tmp_path, remote.uri)]
+        ranges = json.loads(ended[0][1])["ranges"]
+        ended += [
             step("tiles", request, tmp_path, remote.uri, **{worker_pod.ENV_COMPLETION_INDEX: str(index)})
             for index in range(ranges)
         ]
         work = [store.read(stored.key) or b"" for stored in store.list("work/")]
         assert len(work) > 2 * ranges
         server.choose = look
-        said.append(step("finalize", request, tmp_path, remote.uri))
-    assert [code for code, _, _ in said] == [0] * (ranges + 2)
-    result = json.loads(said[-1][1])
+        ended.append(step("finalize", request, tmp_path, remote.uri))
+    assert [code for code, _, _ in ended] == [0] * (ranges + 2)
+    result = json.loads(ended[-1][1])
     assert result["cog"] == f"{remote.uri}/{FOLDER}/mosaic.tif"
     found = results(store)
     assert same(found, expected)
@@ -208,7 +208,7 @@ def test_pods_publish_the_same_bytes_and_the_item_last(
     assert with_item
     assert all(files == set(expected) for files in with_item)
     assert {"mosaic.tif", "mosaic.json"} - seen[0]
-    assert not leaked(secrets, *work, found["mosaic.json"], *(text for _, *texts in said for text in texts))
+    assert not leaked(secrets, *work, found["mosaic.json"], *(text for _, *texts in ended for text in texts))
 
 
 def test_a_pod_without_valid_credentials_reports_them_without_a_secret(

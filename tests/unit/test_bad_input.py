@@ -109,40 +109,40 @@ BAD_INPUT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_reports_an_invalid_request_in_one_sentence_and_publishes_no_mosaic(case, folder, capsys):
     change, sentence = BAD_INPUT[case]
-    code, said = run(folder, changed(change), capsys)
+    code, output = run(folder, changed(change), capsys)
     assert code == 42
-    told = [line for line in said.splitlines() if line.startswith("mosaic: ")]
-    assert len(told) == 1
-    assert sentence in told[0]
-    assert "Traceback" not in said
+    messages = [line for line in output.splitlines() if line.startswith("mosaic: ")]
+    assert len(messages) == 1
+    assert sentence in messages[0]
+    assert "Traceback" not in output
     assert not (folder / "store" / "mosaics").exists()
 
 
 @pytest.mark.parametrize("text", ["a: [", "just words", "", "- a\n- b", "\x00\x01", "a: 1\n---\nb: 2\n"])
 def test_reports_a_file_without_a_request_in_one_sentence(text, folder, capsys):
-    code, said = run(folder, text, capsys)
+    code, output = run(folder, text, capsys)
     assert code == 42
-    assert said.count("\n") == 1
-    assert "request.yaml" in said
+    assert output.count("\n") == 1
+    assert "request.yaml" in output
 
 
 def test_reports_a_missing_file_in_one_sentence(folder, capsys):
-    code, said = call(["run", str(folder / "nothing.yaml")], capsys)
-    assert (code, said) == (42, f"mosaic: file {folder}/nothing.yaml not found\n")
+    code, output = call(["run", str(folder / "nothing.yaml")], capsys)
+    assert (code, output) == (42, f"mosaic: file {folder}/nothing.yaml not found\n")
 
 
 def test_reports_a_store_that_cannot_be_written_in_one_sentence(folder, capsys):
     (folder / "store").write_text("a file in its place")
-    code, said = run(folder, GOOD, capsys)
+    code, output = run(folder, GOOD, capsys)
     assert code == 43
-    assert "cannot be" in said
-    assert "Traceback" not in said
+    assert "cannot be" in output
+    assert "Traceback" not in output
 
 
 def test_an_unknown_option_shows_the_usage(capsys):
-    code, said = call(["run", "--wrong"], capsys)
+    code, output = call(["run", "--wrong"], capsys)
     assert code == 2
-    assert "No such option" in said
+    assert "No such option" in output
 
 
 def test_the_unchanged_request_of_these_tests_is_valid(folder, capsys):

@@ -27,7 +27,7 @@ def mosaic(*arguments: object, **how: object) -> subprocess.CompletedProcess[str
 def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it never came to pass"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.005)  # polling interval; the loop has a deadline
 
 
@@ -72,8 +72,8 @@ except KeyboardInterrupt:
 
 
 def test_repeats_an_interrupt_that_python_swallows():
-    told = subprocess.run([sys.executable, "-c", SWALLOWING], capture_output=True, text=True, check=True)
-    assert (told.stdout, told.stderr) == ("heard\n", "")
+    process = subprocess.run([sys.executable, "-c", SWALLOWING], capture_output=True, text=True, check=True)
+    assert (process.stdout, process.stderr) == ("heard\n", "")
 
 
 @pytest.mark.slow
@@ -84,12 +84,12 @@ def test_an_interrupted_run_resumes(request_file, tmp_path, how):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
         until(lambda: len(list(store.glob("work/*/tiles/*.json"))) >= 2)
         os.killpg(running.pid, how)
-        said = running.stderr.read()
+        output = running.stderr.read()
         code = running.wait()
     if how == signal.SIGINT:
         assert code == 130
-        assert said.endswith("mosaic: interrupted; run the same command to resume\n")
-        assert "Traceback" not in said
+        assert output.endswith("mosaic: interrupted; run the same command to resume\n")
+        assert "Traceback" not in output
     assert not (store / "mosaics").exists()
     kept = {file: file.stat().st_mtime_ns for file in store.glob("work/*/tiles/*.json")}
     assert kept
@@ -168,6 +168,6 @@ def test_the_help_groups_the_commands_and_truncates_no_line():
         r"^  ([a-z]+(?:-[a-z]+)*) +(.+)$", helped.split("Local:")[1].split("Examples:")[0], re.MULTILINE
     )
     assert [name for name, _ in commands] == [name for section in SECTIONS.values() for name in section]
-    assert all(len(said) <= SHORT_HELP and said.endswith(".") and "..." not in said for _, said in commands)
+    assert all(len(text) <= SHORT_HELP and text.endswith(".") and "..." not in text for _, text in commands)
     assert max(map(len, helped.splitlines())) <= 80
     assert "docs/index.md" in helped

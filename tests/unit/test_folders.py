@@ -82,8 +82,8 @@ def test_does_not_follow_a_link_out_of_the_folders(folder: Path, tmp_path: Path)
 
 def test_the_list_has_at_most_as_many_scenes_as_requested(folder: Path):
     (folder / "the last.txt").touch()
-    told = scenes_below(own_folders([folder]), most=2)
-    assert (len(told.scenes), told.complete) == (2, False)
+    listed = scenes_below(own_folders([folder]), most=2)
+    assert (len(listed.scenes), listed.complete) == (2, False)
     assert scenes_below(own_folders([folder]), most=4).complete
 
 
@@ -93,8 +93,8 @@ def test_can_exclude_a_folder(folder: Path):
 
 def test_a_gate_without_folders_has_no_scenes():
     for gate in (own_folders([]), pod("example.org")):
-        told = scenes_below(gate)
-        assert (told.scenes, told.complete) == ([], True)
+        listed = scenes_below(gate)
+        assert (listed.scenes, listed.complete) == ([], True)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_a_gate_without_folders_has_no_scenes():
 def test_an_unreadable_file_is_reported_and_hides_no_other(folder: Path, name: str, text: str, reason: str):
     before = found(folder)
     (folder / name).write_text(text)
-    told = scenes_below(own_folders([folder]))
+    listed = scenes_below(own_folders([folder]))
     assert found(folder) == before
-    assert [Path(one.path).name for one in told.unreadable] == [name]
-    assert reason in told.unreadable[0].reason
+    assert [Path(one.path).name for one in listed.unreadable] == [name]
+    assert reason in listed.unreadable[0].reason
 
 
 @pytest.mark.parametrize(

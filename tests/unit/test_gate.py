@@ -119,13 +119,13 @@ def test_an_encoded_href_reaches_only_what_a_plain_one_reaches(tmp_path):
         (folder / "a.tif").touch()
     gate = own_folders([inside])
     for href in ("..%2Fprivate%2Fa.tif", "%2e%2e/private/a.tif", f"{private}/a.tif".replace("/", "%2F")):
-        told = set()
+        messages = set()
         for name in ("a.tif", "b.tif"):  # only one of them exists
             with pytest.raises(RequestError) as caught:
                 gate.admit(href.replace("a.tif", name), "x", base=str(inside / "item.json"))
-            told.add(str(caught.value).replace(name, "?"))
-        assert len(told) == 1
-        assert "outside the folders" in told.pop()
+            messages.add(str(caught.value).replace(name, "?"))
+        assert len(messages) == 1
+        assert "outside the folders" in messages.pop()
     with pytest.raises(RequestError, match="virtual path"):
         own_machine(Path("/")).admit("%2Fvsicurl%2Fhttps:%2F%2Fexample.org", "x", base="/item.json")
     assert "\x00" not in own_machine(Path("/")).admit("a%00b.tif", "x", base="/item.json")

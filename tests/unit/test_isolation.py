@@ -62,7 +62,7 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def attacked(place: Path, user: str, server: str, library: str, told: str) -> dict[str, str]:
+def attacked(place: Path, user: str, server: str, library: str, outcome: str) -> dict[str, str]:
     """Run each attack in the process that a server of a user starts, and return their results.
 
     Args:
@@ -70,10 +70,10 @@ def attacked(place: Path, user: str, server: str, library: str, told: str) -> di
         user: The user that the server runs as.
         server: Its program.
         library: A library that the process imports after it is isolated.
-        told: The file that the attack may write to.
+        outcome: The file to which the attack writes its results.
     """
     inside, package = place / "upload", place / "library" / library
-    for folder in (inside, package, place / "store/datasets/of-others", (place / told).parent):
+    for folder in (inside, package, place / "store/datasets/of-others", (place / outcome).parent):
         folder.mkdir(parents=True, exist_ok=True)
     secret = place / "store/datasets/of-others/original.tif"
     secret.write_text("the key")
@@ -85,7 +85,7 @@ def attacked(place: Path, user: str, server: str, library: str, told: str) -> di
         unix.bind(str(place / "socket"))
         unix.listen()
         known = {name: str(place / name) for name in ("elsewhere", "socket")}
-        known |= {"told": str(place / told), "port": tcp.getsockname()[1], "secret": str(secret)}
+        known |= {"report": str(place / outcome), "port": tcp.getsockname()[1], "secret": str(secret)}
         (package / "__init__.py").write_text(ATTACKS.format(known=json.dumps(known)))
         for path in (place, *place.rglob("*")):
             shutil.chown(path, user)
@@ -99,8 +99,8 @@ def attacked(place: Path, user: str, server: str, library: str, told: str) -> di
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert (place / told).exists(), done.stdout + done.stderr
-    return json.loads((place / told).read_text())
+    assert (place / outcome).exists(), done.stdout + done.stderr
+    return json.loads((place / outcome).read_text())
 
 
 def expect_walls(version: int) -> None:
@@ -116,7 +116,7 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
         real = Path(sys.executable).resolve()
         if subprocess.run(["/usr/bin/test", "-x", real], user=user, check=False).returncode:
             pytest.skip(f"the user nobody cannot run {real}")
-    outcomes = attacked(place, user, SERVER, "PIL", "upload/told.json")
+    outcomes = attacked(place, user, SERVER, "PIL", "upload/outcome.json")
     assert len(outcomes) == 13
     assert {attack: outcome for attack, outcome in outcomes.items() if outcome == "done"} == {}
     assert not (place / "elsewhere").exists()
@@ -125,7 +125,7 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
 @pytest.mark.slow
 def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path):
     expect_walls(landlock.SCOPES_VERSION)
-    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/told.json")
+    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/outcome.json")
     assert len(outcomes) == 13
     assert {attack for attack, outcome in outcomes.items() if outcome == "done"} <= OF_ITS_WORK
     assert not (place / "elsewhere").exists()

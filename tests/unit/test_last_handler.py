@@ -60,11 +60,11 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_unexpected_error_causes_one_sentence_and_a_report(temporary, capsys, error, sentence):
     assert guarded("mosaic", lambda: fails(error)) == UNEXPECTED
     (report,) = temporary.iterdir()
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"mosaic: {sentence}")
-    assert told.err.endswith(f"; the full report is in {report}\n")
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"mosaic: {sentence}")
+    assert printed.err.endswith(f"; the full report is in {report}\n")
+    assert printed.err.count("\n") == 1
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     text = report.read_text()
     assert "in fails" in text
@@ -82,9 +82,9 @@ def test_prints_a_report_that_cannot_be_saved(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     assert guarded("mosaic", lambda: fails(KeyError("x"))) == UNEXPECTED
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback")
-    assert told.endswith("mosaic: unexpected error KeyError: 'x'; the full report is above\n")
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert printed.endswith("mosaic: unexpected error KeyError: 'x'; the full report is above\n")
 
 
 def test_ctrl_c_causes_the_exit_code_of_shells(capsys):

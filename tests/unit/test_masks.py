@@ -94,5 +94,7 @@ def test_masks_with_one_class_flag_it_for_any_requested_class():
 
 def test_lists_the_classes_that_a_kind_of_mask_does_not_have():
     everything = ["cloud", "shadow", "cirrus", "snow", "water"]
-    told = {kind: undetected_classes(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")}
-    assert told == {"scl": [], "qaPixel": [], "earthDaily": ["snow", "water"], "nonzero": [], "zero": []}
+    undetected = {
+        kind: undetected_classes(kind, everything) for kind in ("scl", "qaPixel", "earthDaily", "nonzero", "zero")
+    }
+    assert undetected == {"scl": [], "qaPixel": [], "earthDaily": ["snow", "water"], "nonzero": [], "zero": []}

@@ -15,9 +15,9 @@ TESTS = Path(__file__).parents[1]
 def test_a_failing_part_stops_no_other(capfd: pytest.CaptureFixture[str]):
     outcomes = Parts({"bad": ["sh", "-c", "echo oh; exit 3"], "good": ["echo", "fine"]}).run()
     assert [(outcome.name, outcome.code) for outcome in outcomes] == [("bad", 3), ("good", 0)]
-    told = capfd.readouterr().out
+    output = capfd.readouterr().out
     for line in ("test: bad starts\n", "oh\ntest: bad           FAILED ", "fine\ntest: good          passed "):
-        assert line in told
+        assert line in output
 
 
 def test_parts_run_in_parallel(tmp_path: Path):
@@ -30,9 +30,9 @@ def test_parts_run_in_parallel(tmp_path: Path):
 def test_all_parts_but_the_first_have_a_lower_priority(capfd: pytest.CaptureFixture[str]):
     own = os.nice(0)
     Parts({"first": ["nice"], "second": ["nice"]}).run()
-    told = capfd.readouterr().out
-    assert f"\n{own}\ntest: first" in told
-    assert f"\n{min(own + LOWER_PRIORITY, 19)}\ntest: second" in told
+    output = capfd.readouterr().out
+    assert f"\n{own}\ntest: first" in output
+    assert f"\n{min(own + LOWER_PRIORITY, 19)}\ntest: second" in output
 
 
 def test_a_termination_stops_running_parts_and_starts_no_more():

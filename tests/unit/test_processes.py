@@ -43,14 +43,14 @@ def attempts(folder: Path) -> dict[int, int]:
 
 
 def do(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> list[int]:
-    told: list[int] = []
-    run_ranges(list(ranges), script, processes, attempts=tries, seconds_per_range=seconds, on_tile=told.append)
-    return told
+    reported: list[int] = []
+    run_ranges(list(ranges), script, processes, attempts=tries, seconds_per_range=seconds, on_tile=reported.append)
+    return reported
 
 
 def test_processes_every_range_once_and_reports_every_tile(tmp_path):
-    told = do(Script(tmp_path))
-    assert sorted(told) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
+    reported = do(Script(tmp_path))
+    assert sorted(reported) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == dict.fromkeys(range(6), 1)
 
 
@@ -60,8 +60,8 @@ def test_reuses_processes_for_several_ranges(tmp_path):
 
 
 def test_replaces_a_killed_process_and_repeats_its_range(tmp_path):
-    told = do(Script(tmp_path, kills=(1, 4)))
-    assert sorted(set(told)) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
+    reported = do(Script(tmp_path, kills=(1, 4)))
+    assert sorted(set(reported)) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == {0: 1, 1: 2, 2: 1, 3: 1, 4: 2, 5: 1}
 
 

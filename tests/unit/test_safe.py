@@ -165,7 +165,7 @@ def test_the_identity_of_a_product_changes_with_its_zip(item, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         (("BOA_QUANTIFICATION_VALUE", "OTHER"), "the metadata of S2_SYNTHETIC_1 state no BOA_QUANTIFICATION_VALUE"),
         ((">10000<", ">many<"), "BOA_QUANTIFICATION_VALUE of S2_SYNTHETIC_1 is 'many', not a number"),
@@ -178,8 +178,8 @@ def test_the_identity_of_a_product_changes_with_its_zip(item, tmp_path):
         (("?>", '?>\n<!DOCTYPE a SYSTEM "file:///etc/hostname">'), "is not valid XML, or has a DTD"),
     ],
 )
-def test_refuses_incomplete_metadata(item, tmp_path, change, told):
-    with pytest.raises(RequestError, match=rf"spec\.source\.files\.scenes\[0\]\.safe: .*{told}"):
+def test_refuses_incomplete_metadata(item, tmp_path, change, problem):
+    with pytest.raises(RequestError, match=rf"spec\.source\.files\.scenes\[0\]\.safe: .*{problem}"):
         scene_of(edited(write_safe(item, tmp_path / "S2.SAFE"), change))
 
 
@@ -190,14 +190,14 @@ def test_refuses_files_and_folders_that_are_not_products(item, tmp_path):
     two = tmp_path / "two"
     write_safe(item, two / "a.SAFE")
     write_safe(item, two / "b.SAFE")
-    for path, told in (
+    for path, problem in (
         ("nowhere.SAFE", "is not a .SAFE folder or .zip file, or does not exist"),
         ("file.SAFE", "is not a .SAFE folder or .zip file"),
         ("empty", "has 0 Sentinel-2 products"),
         ("two", "has 2 Sentinel-2 products"),
         ("text.zip", "is not a zip file, or is damaged"),
     ):
-        with pytest.raises(RequestError, match=told):
+        with pytest.raises(RequestError, match=problem):
             scene_of(tmp_path / path)
 
 

@@ -154,12 +154,12 @@ def test_a_tile_that_has_a_record_is_not_computed_again(folder, tmp_path):
     store = open_store(str(tmp_path / "store"))
     gate = own_machine(tmp_path)
     plan = plan_step(request_of(spec(tmp_path / "scenes")), UID, store, gate, Limits(), 1)
-    told = []
+    reported = []
     compute_range(plan, 0, store, OpenSources(gate))
     shutil.rmtree(tmp_path / "scenes")
-    compute_range(plan, 0, store, OpenSources(gate), told.append)
+    compute_range(plan, 0, store, OpenSources(gate), reported.append)
     start, stop = plan.ranges[0]
-    assert [tile.index for tile in told] == list(range(start, stop))
+    assert [tile.index for tile in reported] == list(range(start, stop))
 
 
 @pytest.mark.slow

@@ -265,8 +265,8 @@ def test_reports_the_first_warnings_that_fit_into_a_termination_message(served, 
     code, summary = step("plan", request(address), tmp_path, address)
     assert code == 0
     assert summary["warnings"][:2] == many[:2]
-    told = len(summary["warnings"]) - 1
-    assert summary["warnings"][-1] == f"the Item has {40 - told} more warnings"
+    shown = len(summary["warnings"]) - 1
+    assert summary["warnings"][-1] == f"the Item has {40 - shown} more warnings"
 
 
 @pytest.mark.parametrize("letter", ['"', "\\", "\x00", "ä", "\U0001f30d", "\ud800"])
@@ -317,8 +317,8 @@ def test_sweep_deletes_work_without_a_request(tmp_path):
     (store / "mosaics").mkdir()
     (store / "mosaics" / "result.tif").write_text("kept")
     given = {"living": ["living", "other"], "before": int(time.time()) - 3600}
-    code, said = step("sweep", given, tmp_path, "")
-    assert (code, said) == (0, {"swept": 1})
+    code, result = step("sweep", given, tmp_path, "")
+    assert (code, result) == (0, {"swept": 1})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()
 

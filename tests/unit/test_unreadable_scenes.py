@@ -120,9 +120,9 @@ def backwards(indexes: list[int]) -> list[int]:
 
 def properties(item: dict[str, Any]) -> tuple[list[str], list[str]]:
     """The ids of the unreadable scenes, and the notes about them."""
-    told = item["properties"]
-    notes = told.get("mosaic:warnings", []) + told.get("mosaic:notes", [])
-    return [each["id"] for each in told.get("mosaic:unreadable", [])], notes
+    recorded = item["properties"]
+    notes = recorded.get("mosaic:warnings", []) + recorded.get("mosaic:notes", [])
+    return [each["id"] for each in recorded.get("mosaic:unreadable", [])], notes
 
 
 def test_by_default_one_unreadable_scene_fails_the_request(folder: Path):
@@ -236,8 +236,8 @@ def test_more_than_half_unreadable_fails_with_the_reasons(folder: Path, inside: 
             damage(folder / f"{name}.tif", 2, 4)
         else:
             (folder / f"{name}.tif").unlink()
-    told = r"2 of 3 scenes cannot be read, .* at most half of them: scene-1 \(.*a\.tif.*\); scene-3 \(.*c\.tif.*\)"
-    with pytest.raises(RequestError, match=told):
+    message = r"2 of 3 scenes cannot be read, .* at most half of them: scene-1 \(.*a\.tif.*\); scene-3 \(.*c\.tif.*\)"
+    with pytest.raises(RequestError, match=message):
         make(folder, spec(folder, onUnreadable="skip"))
 
 
@@ -288,9 +288,9 @@ def test_a_read_that_fails_once_does_not_skip_a_scene(folder: Path, monkeypatch:
 def test_a_skipped_scene_is_in_the_status(folder: Path):
     damage(folder / "b.tif", 3, 2)
     made = make(folder, spec(folder, onUnreadable="skip"))
-    told = Results("default", "test", UID).summary(json.dumps(made.item).encode(), open_store(str(folder / "store")))
-    assert told["notes"] == properties(made.item)[1]
-    ResultStatus.model_validate(told)
+    summary = Results("default", "test", UID).summary(json.dumps(made.item).encode(), open_store(str(folder / "store")))
+    assert summary["notes"] == properties(made.item)[1]
+    ResultStatus.model_validate(summary)
 
 
 def test_skipping_and_failing_have_different_identities(folder: Path):

@@ -59,9 +59,9 @@ def test_missing_pixels_outside_the_area_do_not_count(tmp_path: Path):
     assert 20 < expected < 80
     assert percent(made) == pytest.approx(expected, abs=0.01)
     request = request_of({"source": files({"bands": {"red": "red.tif"}}), "product": {"bands": ["red"]}})
-    told = Results(request.metadata.namespace, "test", made.folder.name)
+    results = Results(request.metadata.namespace, "test", made.folder.name)
     store = open_store(str(tmp_path / "store"))
-    summary = told.summary((made.folder / "mosaic.json").read_bytes(), store)
+    summary = results.summary((made.folder / "mosaic.json").read_bytes(), store)
     assert summary["statistics"]["validPercent"] == percent(made)
 
 

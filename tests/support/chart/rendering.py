@@ -43,7 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "api": {"api": API},
     "api elsewhere": {"api": API, "namespaces": ["forest", "snow"], "store": {"uri": "az://maps"}},
     "api in all namespaces": {"api": API, "allNamespaces": True, "store": CLAIM_EVERYWHERE},
-    "api with everything said": {
+    "api with everything set": {
         "api": API
         | {
             "databasePort": 6432,
@@ -94,7 +94,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "imagePullSecrets": [{"name": "registry"}],
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     },
-    "everything said": {
+    "everything set": {
         "image": {"repository": "localhost/mosaic-operator", "tag": "dev", "pullPolicy": "Never"},
         "imagePullSecrets": [{"name": "registry"}],
         "allowedHosts": ["data.example.org", "10.0.0.7:9000", "*.example.net"],

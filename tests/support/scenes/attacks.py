@@ -97,5 +97,5 @@ def make_an_own_user_namespace():
         raise OSError(ctypes.get_errno(), "refused")
 
 
-Path(known["told"]).write_text(json.dumps(found))
+Path(known["report"]).write_text(json.dumps(found))
 """

@@ -308,8 +308,8 @@ def test_a_reported_problem_stays_in_the_status_until_the_next_observation():
     world.refusals = ["exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"]
     world.step()
     assert world.condition("Degraded")["reason"] == "Quota"
-    told = world.status["message"]
-    assert "0 of 3 ranges done; the namespace's quota allows no more pods" in told
+    message = world.status["message"]
+    assert "0 of 3 ranges done; the namespace's quota allows no more pods" in message
     assert not world.decide(look=False).changed
     world.refusals = []
     world.pods.append(pod_of(world.jobs[Step.TILES], 0))
@@ -343,9 +343,9 @@ def test_ranges_start_again_when_finalize_finds_many_missing_tiles():
     world.complete(Step.FINALIZE, {"tilesLeft": 7})
     world.step()
     assert (world.status["phase"], world.jobs.keys() & {Step.TILES, Step.FINALIZE}) == ("Running", set())
-    told = "Recomputing 7 tiles that were lost or contain a scene that proved unreadable"
+    message = "Recomputing 7 tiles that were lost or contain a scene that proved unreadable"
     assert world.condition("TilesReady")["status"] == "False"
-    assert world.events[-1] == ("Running", told)
+    assert world.events[-1] == ("Running", message)
     MosaicRequest.model_validate(world.request)
     world.step()
     assert Step.TILES in world.jobs
@@ -362,9 +362,9 @@ def test_warnings_of_the_plan_are_in_the_status_from_the_plan_to_the_end():
     world.step()
     world.complete(Step.PLAN, PLAN | {"warnings": [warning]})
     assert [event.type for event in world.step().events] == ["Warning", "Normal"]
-    told = f"scenes: 2, tiles: 9, ranges: 3; {warning}"
-    assert ("Planned", told) in world.events
-    assert world.condition("Planned")["message"] == told
+    message = f"scenes: 2, tiles: 9, ranges: 3; {warning}"
+    assert ("Planned", message) in world.events
+    assert world.condition("Planned")["message"] == message
     assert world.status["plan"]["warnings"] == [warning]
     world.complete(Step.TILES)
     world.step()

@@ -189,11 +189,11 @@ def test_deletions_during_a_lost_watch_are_noticed():
         operator.see()
         del api.requests[KEY]
         api.jobs.clear()
-        told = []
-        await compare(cluster, settings(), operator.cache, told.append)
+        reported = []
+        await compare(cluster, settings(), operator.cache, reported.append)
         assert list(operator.cache.requests) == [("team", "kept")]
         assert not operator.cache.jobs
-        assert set(told) == {KEY}
+        assert set(reported) == {KEY}
 
     play(scenario)
 

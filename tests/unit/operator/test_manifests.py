@@ -83,9 +83,9 @@ def test_kubernetes_expands_no_variables_in_text_of_users(step, variable, tmp_pa
     assert read["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] == href
     if step is Step.PLAN:
         assert main(["plan"], environment) == 42
-        said = capsys.readouterr().err
-        assert href in said
-        assert STORE_KEY not in said
+        output = capsys.readouterr().err
+        assert href in output
+        assert STORE_KEY not in output
 
 
 def test_settings_of_the_administrator_reach_the_worker_unchanged():

@@ -35,14 +35,14 @@ async def ending() -> None:
     pass
 
 
-@pytest.mark.parametrize(("task", "said"), [(failing, "an odd pod"), (ending, "two ended")])
-def test_a_task_that_ends_early_ends_all(task, said):
+@pytest.mark.parametrize(("task", "message"), [(failing, "an odd pod"), (ending, "two ended")])
+def test_a_task_that_ends_early_ends_all(task, message):
     async def run() -> None:
         await until_stopped(partial(together, forever, {"one": forever, "two": task}, asyncio.Event()), asyncio.Event())
 
     with pytest.raises(ExceptionGroup) as raised:
         asyncio.run(asyncio.wait_for(run(), 10))
-    assert [str(error) for error in raised.value.exceptions] == [said]
+    assert [str(error) for error in raised.value.exceptions] == [message]
 
 
 def test_a_watch_that_ends_early_ends_all():

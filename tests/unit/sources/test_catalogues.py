@@ -244,8 +244,10 @@ def landsat_asset(folder: Path, file: str, number: int, raster: bool) -> dict[st
     thermal = file.startswith("ST_")
     scale, offset = (0.00341802, 149.0) if thermal else (2.75e-05, -0.2)
     numbers = stored(KELVIN if thermal else numbered(number), scale, offset, 0, "uint16")
-    said = {"raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": scale, "offset": offset}]} if raster else {}
-    return file_asset(folder, f"{file}.TIF", numbers) | said
+    fields_of_bands = (
+        {"raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": scale, "offset": offset}]} if raster else {}
+    )
+    return file_asset(folder, f"{file}.TIF", numbers) | fields_of_bands
 
 
 @pytest.mark.parametrize(

@@ -317,10 +317,10 @@ def test_a_feature_that_a_server_does_not_implement_is_not_retried():
 
 
 def test_neither_requests_nor_unpacks_compressed_responses():
-    said = []
+    sent = []
 
     def bomb(handler: RangeHandler) -> None:
-        said.append(handler.headers["Accept-Encoding"])
+        sent.append(handler.headers["Accept-Encoding"])
         handler.answer(200, gzip.compress(bytes(10_000_000)), **{"Content-Encoding": "gzip"})
 
     with (
@@ -328,7 +328,7 @@ def test_neither_requests_nor_unpacks_compressed_responses():
         pytest.raises(RequestError, match="sent with the encoding gzip, which was not req"),
     ):
         client_of(pod(address)).document(f"http://{address}/a")
-    assert said == ["identity"]
+    assert sent == ["identity"]
 
 
 def _cut(handler: RangeHandler) -> None:
@@ -428,17 +428,17 @@ def test_proxies_of_the_environment_are_used_on_the_users_machine_but_not_in_a_p
 
 
 def test_requests_send_no_cookies_of_a_server():
-    said = []
+    sent = []
 
     def script(handler: RangeHandler) -> None:
-        said.append(handler.headers.get("Cookie"))
+        sent.append(handler.headers.get("Cookie"))
         handler.answer(200, **{"Set-Cookie": "known=1; Path=/"})
 
     with answering(script) as address:
         client = client_of(pod(address))
         for _ in range(2):
             client.document(f"http://{address}/a")
-    assert said == [None, None]
+    assert sent == [None, None]
 
 
 def test_checks_the_certificate_against_the_name_although_it_connects_to_the_address(tmp_path, monkeypatch):

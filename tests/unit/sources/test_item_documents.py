@@ -171,11 +171,11 @@ def test_a_file_with_many_items_is_one_entry_in_the_list_of_scenes(tmp_path: Pat
     (tmp_path / "empty.geojson").write_text(collection())
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "half.json").write_text(collection(items[0], item("C", properties={})))
-    told = scenes_below(own_folders([tmp_path]))
-    assert [scene.id for scene in told.scenes] == ["found.json (2 Items)", "found.ndjson (2 Items)", "B"]
-    assert {str(scene.datetime) for scene in told.scenes} == {"2024-06-01 10:00:00+00:00"}
-    assert [scene.bbox for scene in told.scenes] == [(0, 2, 3, 7), (0, 2, 3, 7), (0, 3, 2, 7)]
-    assert [scene.cloud_cover for scene in told.scenes] == [None, None, 5]
-    (unreadable,) = told.unreadable
+    listed = scenes_below(own_folders([tmp_path]))
+    assert [scene.id for scene in listed.scenes] == ["found.json (2 Items)", "found.ndjson (2 Items)", "B"]
+    assert {str(scene.datetime) for scene in listed.scenes} == {"2024-06-01 10:00:00+00:00"}
+    assert [scene.bbox for scene in listed.scenes] == [(0, 2, 3, 7), (0, 2, 3, 7), (0, 3, 2, 7)]
+    assert [scene.cloud_cover for scene in listed.scenes] == [None, None, 5]
+    (unreadable,) = listed.unreadable
     assert unreadable.reason.startswith("half.json, features[1]: ")
     assert "is not a STAC Item: properties.datetime is missing" in unreadable.reason

@@ -33,7 +33,7 @@ LANDSAT_KEYS = {"B03": "green", "B05": "nir08", "B06": "swir16", "B07": "swir22"
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
 @pytest.mark.parametrize(
-    "said",
+    "properties",
     [
         {},
         {"platform": "landsat-8"},
@@ -42,14 +42,14 @@ LANDSAT_KEYS = {"B03": "green", "B05": "nir08", "B06": "swir16", "B07": "swir22"
         {"platform": "sentinel-2a"},  # wrong, but the bands are described
     ],
 )
-def test_the_name_of_a_band_has_priority_over_its_key(tmp_path, said, version):
+def test_the_name_of_a_band_has_priority_over_its_key(tmp_path, properties, version):
     assets = {}
     for number, (key, name) in enumerate(LANDSAT_KEYS.items(), 1):
         described = {"eo:bands": [{"name": key, "common_name": name}]}
         if version == "1.1.0":
             described = {"bands": [{"name": key, "eo:common_name": name}]}
         assets[key] = numbers_in(tmp_path, f"{key}.tif", number) | described
-    path = write_item(tmp_path, "SCENE", assets, version=version, **said)
+    path = write_item(tmp_path, "SCENE", assets, version=version, **properties)
     for number, name in enumerate(LANDSAT_KEYS.values(), 1):
         assert value(path, name) == number
     for name in ("rededge071", "cirrus"):
@@ -58,7 +58,7 @@ def test_the_name_of_a_band_has_priority_over_its_key(tmp_path, said, version):
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "collection", "swir16"),
+    ("name", "properties", "collection", "swir16"),
     [
         ("x", {"platform": "landsat-8"}, None, "B6"),
         ("x", {"platform": "Landsat-9"}, None, "B6"),
@@ -76,10 +76,10 @@ def test_the_name_of_a_band_has_priority_over_its_key(tmp_path, said, version):
         ("x", {"platform": "landsat-8"}, "HLSS30_2.0", "B11"),
     ],
 )
-def test_a_band_id_depends_on_the_satellite(tmp_path, name, said, collection, swir16):
+def test_a_band_id_depends_on_the_satellite(tmp_path, name, properties, collection, swir16):
     ids = [f"B{number}" for number in range(1, 12)]
     assets = {f"{key[0]}{key[1:]:0>2}": numbers_in(tmp_path, f"{key}.tif", int(key[1:]), dtype=np.uint8) for key in ids}
-    path = write_item(tmp_path, name, assets, collection, **said)
+    path = write_item(tmp_path, name, assets, collection, **properties)
     assert value(path, "swir16") == int(swir16[1:])
 
 
@@ -106,8 +106,8 @@ def test_treats_ids_of_an_unknown_satellite_as_those_of_sentinel_2_with_a_note(t
     assets = {"B03": numbers_in(tmp_path, "B03.tif", 3), "B11": numbers_in(tmp_path, "B11.tif", 11)}
     path = write_item(tmp_path, "SCENE", assets)
     assert value(path, "swir16") == 11
-    told = ("B11 is read as swir16, as on Sentinel-2, in 1 scene without a stated platform",)
-    assert found_in(path, ["green", "swir16"]).notes == told
+    notes = ("B11 is read as swir16, as on Sentinel-2, in 1 scene without a stated platform",)
+    assert found_in(path, ["green", "swir16"]).notes == notes
     path = write_item(tmp_path, "SCENE", assets, platform="PlanetScope")
     with pytest.raises(RequestError, match="the product needs swir16, and SCENE has B03, B11"):
         found_in(path, ["swir16"])
@@ -247,8 +247,8 @@ def test_pictures_and_physical_values_do_not_get_the_scale_of_stored_numbers(tmp
 
 @pytest.mark.parametrize(("applied", "expected"), [("true", 0.2), ("false", 0.1), (None, 0.1), (0, 0.1)])
 def test_an_offset_is_applied_unless_the_item_declares_it_applied(tmp_path, applied, expected):
-    said = NEW | {"earthsearch:boa_offset_applied": applied}
-    path = write_item(tmp_path, "SCENE", {"red": numbers_in(tmp_path, "x.tif", 2000)}, **said)
+    properties = NEW | {"earthsearch:boa_offset_applied": applied}
+    path = write_item(tmp_path, "SCENE", {"red": numbers_in(tmp_path, "x.tif", 2000)}, **properties)
     assert value(path, "red") == pytest.approx(expected)
 
 

@@ -19,13 +19,17 @@ NEW = "S2B_MSIL2A_20240701T100029_N0510_R122_T33TWL_20240701T121212"
 
 
 def item_with(
-    folder: Path, assets: dict[str, np.ndarray], name: str = "x", fields: dict[str, Any] | None = None, **said: Any
+    folder: Path,
+    assets: dict[str, np.ndarray],
+    name: str = "x",
+    fields: dict[str, Any] | None = None,
+    **properties: Any,
 ) -> Path:
     described: dict[str, Any] = {}
     for key, numbers in assets.items():
         write_raster(folder / f"{key}.tif", numbers)
         described[key] = {"href": f"{key}.tif"} | (fields or {})
-    return write_item(folder, name, described, **said)
+    return write_item(folder, name, described, **properties)
 
 
 def read(path: Path, name: str, **scene: Any) -> np.ndarray:
@@ -33,7 +37,7 @@ def read(path: Path, name: str, **scene: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("said", "offset"),
+    ("properties", "offset"),
     [
         ({"s2:processing_baseline": "N0510"}, -0.1),
         ({"s2:processing_baseline": "N05.10"}, -0.1),
@@ -45,9 +49,9 @@ def read(path: Path, name: str, **scene: Any) -> np.ndarray:
         ({"eopf:datatake_id": "GS2A_20200101T190811_034100_N02.13"}, 0.0),
     ],
 )
-def test_recognises_each_spelling_of_the_processing_baseline_of_sentinel_2(tmp_path, said, offset):
+def test_recognises_each_spelling_of_the_processing_baseline_of_sentinel_2(tmp_path, properties, offset):
     numbers = np.rint((REFLECTANCE - offset) * 10_000).astype(np.uint16)
-    path = item_with(tmp_path, {"B04": numbers}, platform="sentinel-2a", **said)
+    path = item_with(tmp_path, {"B04": numbers}, platform="sentinel-2a", **properties)
     np.testing.assert_allclose(read(path, "red"), REFLECTANCE, atol=1e-6)
 
 

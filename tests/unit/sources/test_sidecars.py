@@ -222,9 +222,9 @@ def test_a_link_in_a_product_cannot_lead_out_of_the_folders(copied: Path, tmp_pa
 
 def test_lists_a_product_whose_metadata_are_outside_the_folders_with_an_error(copied: Path, tmp_path: Path):
     moved_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
-    told = scenes_below(own_folders([tmp_path / "scenes"]))
-    assert told.scenes == []
-    assert "is outside the folders" in told.unreadable[0].reason
+    listed = scenes_below(own_folders([tmp_path / "scenes"]))
+    assert listed.scenes == []
+    assert "is outside the folders" in listed.unreadable[0].reason
 
 
 @pytest.mark.parametrize("kind", ["image", "folder"])

@@ -58,9 +58,9 @@ def test_skips_search_results_that_are_not_valid_items(tmp_path, spoil):
         wanted["source"]["onUnreadable"] = "skip"
         made = make(tmp_path, wanted, store="skipped")
     np.testing.assert_allclose(np.unique(made.values()), [MEAN], atol=1e-6)
-    told = made.item["properties"]
-    assert [each["id"] for each in told["mosaic:unreadable"]] == ["b"]
-    assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
+    properties = made.item["properties"]
+    assert [each["id"] for each in properties["mosaic:unreadable"]] == ["b"]
+    assert properties["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
 
 
 def test_a_search_without_valid_items_reports_the_reason(tmp_path):
@@ -89,9 +89,9 @@ def test_skips_an_invalid_item_of_a_document(tmp_path, spoil, by_line):
     source["onUnreadable"] = "skip"
     made = make(tmp_path, wanted, store="skipped")
     np.testing.assert_allclose(np.unique(made.values()), [MEAN], atol=1e-6)
-    told = made.item["properties"]
-    assert [each["id"] for each in told["mosaic:unreadable"]] == ["b"]
-    assert told["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
+    properties = made.item["properties"]
+    assert [each["id"] for each in properties["mosaic:unreadable"]] == ["b"]
+    assert properties["mosaic:warnings"][0].startswith("1 of 3 scenes cannot be read and are skipped: b (")
 
 
 def test_reports_an_empty_remote_file(tmp_path):
