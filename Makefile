@@ -64,9 +64,9 @@ bench-cluster: setup ## How long requests take on a real Kubernetes, and what th
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster
 
-bench-page: setup ## How fast the page is for many at once: tiles of a mosaic, and requests
+bench-page: setup ## How fast the page is for many users: tiles of a mosaic, and requests
 	PYTHONPATH=tests $(BIN)/python -m bench.tiles
-	PYTHONPATH=tests $(BIN)/python -m bench.asking
+	PYTHONPATH=tests $(BIN)/python -m bench.concurrent_requests
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"

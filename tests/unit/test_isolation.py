@@ -116,7 +116,7 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
         real = Path(sys.executable).resolve()
         if subprocess.run(["/usr/bin/test", "-x", real], user=user, check=False).returncode:
             pytest.skip(f"the user nobody cannot run {real}")
-    outcomes = attacked(place, user, SERVER, "PIL", "upload/outcome.json")
+    outcomes = attacked(place, user, SERVER, "PIL", "upload/report.json")
     assert len(outcomes) == 13
     assert {attack: outcome for attack, outcome in outcomes.items() if outcome == "done"} == {}
     assert not (place / "elsewhere").exists()
@@ -125,7 +125,7 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
 @pytest.mark.slow
 def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path):
     expect_walls(landlock.SCOPES_VERSION)
-    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/outcome.json")
+    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/report.json")
     assert len(outcomes) == 13
     assert {attack for attack, outcome in outcomes.items() if outcome == "done"} <= OF_ITS_WORK
     assert not (place / "elsewhere").exists()

@@ -19,9 +19,9 @@ from mosaic_worker.synthetic import write_scenes
 
 from bench.tiles import Tally, free_port
 
-ASKING = 20
+USERS = 20
 SIDE = 512
-LOOKING_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """Seconds between two polls of one user."""
 WAIT_SECONDS = 60.0
 
@@ -44,33 +44,31 @@ def served(folder: Path) -> Iterator[str]:
         process.wait(WAIT_SECONDS)
 
 
-async def timed(tally: Tally, answer: Awaitable[httpx.Response]) -> httpx.Response:
+async def timed(tally: Tally, call: Awaitable[httpx.Response]) -> httpx.Response:
     began = time.perf_counter()
-    response = await answer
+    response = await call
     tally.milliseconds.append(1000 * (time.perf_counter() - began))
     tally.errors += not response.is_success
     return response
 
 
-async def ask_at_once(address: str, item: Path) -> tuple[Tally, Tally, float, list[str]]:
-    """Send and poll requests; return milliseconds of both, the seconds until the last one finished, and the final
-    phases.
-    """
-    asked, looked, phases = Tally(), Tally(), []
+async def submit_all(address: str, item: Path) -> tuple[Tally, Tally, float, list[str]]:
+    """Submit and poll requests; return the tallies of both, the seconds until the last one finished, and all phases."""
+    submitted, polled, phases = Tally(), Tally(), []
     spec = {"source": {"files": {"scenes": [{"item": str(item)}]}}, "product": {"index": "NDVI"}}
     began = time.perf_counter()
 
-    async def one(number: int) -> None:
+    async def user(number: int) -> None:
         async with httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as client:
-            body = {"name": f"asked-{number}", "spec": spec}
-            response = (await timed(asked, client.post(f"{address}/requests", json=body))).json()
+            body = {"name": f"submitted-{number}", "spec": spec}
+            response = (await timed(submitted, client.post(f"{address}/requests", json=body))).json()
             while not response["terminal"]:
-                await asyncio.sleep(LOOKING_SECONDS)
-                response = (await timed(looked, client.get(f"{address}/requests/{response['id']}"))).json()
+                await asyncio.sleep(POLL_SECONDS)
+                response = (await timed(polled, client.get(f"{address}/requests/{response['id']}"))).json()
             phases.append(response["phase"])
 
-    await asyncio.gather(*(one(number) for number in range(ASKING)))
-    return asked, looked, time.perf_counter() - began, phases
+    await asyncio.gather(*(user(number) for number in range(USERS)))
+    return submitted, polled, time.perf_counter() - began, phases
 
 
 def main() -> None:
@@ -79,13 +77,13 @@ def main() -> None:
         folder.chmod(0o755)
         (item,) = write_scenes(folder / "scenes", side=SIDE)
         with served(folder) as address:
-            asked, looked, seconds, phases = asyncio.run(ask_at_once(address, item))
+            submitted, polled, seconds, phases = asyncio.run(submit_all(address, item))
             rows = httpx.get(f"{address}/requests", params={"limit": 200}).json()["total"]
-        for what, tally in ((f"{ASKING} requests asked at once", asked), ("looks at them until all are made", looked)):
+        for what, tally in ((f"{USERS} concurrent requests", submitted), ("polls until all are finished", polled)):
             tally.milliseconds.sort()
             p50, p95 = statistics.median(tally.milliseconds), tally.milliseconds[int(0.95 * len(tally.milliseconds))]
             print(f"{what:36} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {tally.errors} errors")
-        print(f"{rows} rows, {phases.count('Succeeded')} made after {seconds:.1f} s")
+        print(f"{rows} rows, {phases.count('Succeeded')} finished after {seconds:.1f} s")
 
 
 if __name__ == "__main__":
