@@ -60,7 +60,7 @@ async def submit_all(address: str, item: Path) -> tuple[Tally, Tally, float, lis
 
     async def user(number: int) -> None:
         async with httpx.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as client:
-            body = {"name": f"submitted-{number}", "spec": spec}
+            body = {"name": f"request-{number}", "spec": spec}
             response = (await timed(submitted, client.post(f"{address}/requests", json=body))).json()
             while not response["terminal"]:
                 await asyncio.sleep(POLL_SECONDS)

@@ -33,8 +33,8 @@ def test_namespaces(values: dict[str, Any], served: tuple[str, ...]) -> None:
 
 def test_defaults_of_the_chart_equal_those_of_the_operator() -> None:
     chart, own = settings_from(environment(render())), settings_from({"MOSAIC_STORE": "x", "MOSAIC_WORKER_POD": _POD})
-    said_by_chart = {"worker_pod", "store", "namespaces", "own_namespace", "own_name", "allowed_hosts"}
-    assert chart.model_dump(exclude=said_by_chart) == own.model_dump(exclude=said_by_chart)
+    set_by_chart = {"worker_pod", "store", "namespaces", "own_namespace", "own_name", "allowed_hosts"}
+    assert chart.model_dump(exclude=set_by_chart) == own.model_dump(exclude=set_by_chart)
 
 
 def test_every_value_reaches_the_operator() -> None:
