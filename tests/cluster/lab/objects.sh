@@ -33,9 +33,10 @@ lab_volume() {
 # Stands in for k3s's local-path provisioner, which is an image of a registry: volumes of the class `local-path` are
 # made beforehand, or by `lab volume`. A volume whose claim was deleted can be claimed again, with what it holds.
 make_volume() { # make_volume NAME FOLDER
+  local phase
   mkdir -p "$2"
   chmod 0777 "$2"
-  apply << END
+  phase=$(kubectl apply --filename - --output 'jsonpath={.status.phase}' << END
 apiVersion: v1
 kind: PersistentVolume
 metadata: {name: $1}
@@ -46,7 +47,8 @@ spec:
   persistentVolumeReclaimPolicy: Retain
   hostPath: {path: $2, type: Directory}
 END
-  if [ "$(kubectl get pv "$1" --output 'jsonpath={.status.phase}')" = Released ]; then
+  )
+  if [ "$phase" = Released ]; then
     kubectl patch pv "$1" --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]' > /dev/null
   fi
 }

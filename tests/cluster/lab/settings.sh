@@ -28,6 +28,8 @@ base_image=localhost/python:3.11-slim
 export PATH=$bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export KUBECONFIG=$run/admin.kubeconfig
 export STORAGE_DRIVER=overlay BUILDAH_LAYERS=true # buildah's
+# Go collects garbage less often: more memory, about a tenth less processor time of the API server and the kubelet.
+export GOGC=400
 umask 022
 
 say() { echo "lab: $*" >&2; }
