@@ -21,8 +21,9 @@ from mosaic_api.datasets.reader.launcher import convert
 from mosaic_api.settings import Settings
 from mosaic_api.web.problems import Invalid
 from PIL import Image
+from rasterio.transform import from_origin
 
-from support.api.dataset_files import feature, geojson, geotiff, picture, shapefile, vectors, zipped
+from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, picture, shapefile, vectors, zipped
 
 KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{body}</Document></kml>'
 
@@ -45,8 +46,12 @@ def refused(client: TestClient, content: bytes | None, field: str | None, status
 
 
 def sparse(side: int) -> bytes:
-    """A small file of very many pixels."""
-    return geotiff(np.zeros((1, 1, 1), np.uint8), width=side, height=side, SPARSE_OK="TRUE", tiled=True, BIGTIFF="YES")
+    """A small file of very many pixels, none of which is written."""
+    profile: dict[str, Any] = {"driver": "GTiff", "count": 1, "dtype": "uint8", "width": side, "height": side}
+    profile |= {"crs": "EPSG:32609", "transform": from_origin(*ORIGIN, 10, 10)}
+    with rasterio.MemoryFile() as memory:
+        rasterio.open(memory, "w", SPARSE_OK="TRUE", tiled=True, BIGTIFF="YES", **profile).close()
+        return memory.read()
 
 
 def png_of(width: int, height: int) -> bytes:
