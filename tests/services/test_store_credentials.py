@@ -91,7 +91,7 @@ def test_reports_missing_credentials(remote: Place, monkeypatch: pytest.MonkeyPa
         with pytest.raises(PassingError, match=r"there are no credentials for the store at 127\.0\.0\.1"):
             open_store(remote.uri)
         monkeypatch.delenv("AZURE_STORAGE_SERVICE_ENDPOINT")
-    with pytest.raises(PassingError, match=r"there are no credentials for the store .* \(\w+\): set (AWS|AZURE)_"):
+    with pytest.raises(PassingError, match=r"there are no credentials for the store .* \(\w+\); set (AWS|AZURE)_"):
         open_store(remote.uri).read("a")
 
 
@@ -175,5 +175,5 @@ def test_reports_an_expired_token(remote: Place, monkeypatch: pytest.MonkeyPatch
         store = open_store(remote.uri)
         assert store.create("a/first", [b"x"])
         assert store.read("a/first") == b"x"
-        with pytest.raises(PassingError, match=rf"refuses the credentials \({code}\): .* have not expired"):
+        with pytest.raises(PassingError, match=rf"refuses the credentials \({code}\); .* have not expired"):
             store.create("a/second", [b"x"])

@@ -33,7 +33,7 @@ REFUSED = Answer(403, {"x-ms-error-code": "AuthenticationFailed"}, b"<Error><Cod
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene large enough for the mosaic to be uploaded in parts."""
+    """A scene so large that the mosaic is uploaded in parts."""
     folder = tmp_path_factory.mktemp("scenes")
     write_raster(folder / "green.tif", noise(1800, 2200, 1), tiled=True, blockxsize=256, blockysize=256)
     write_raster(folder / "swir16.tif", noise(1800, 2200, 2), tiled=True, blockxsize=256, blockysize=256)
@@ -51,7 +51,7 @@ def document(prefix: str) -> dict[str, Any]:
 
 
 def mosaic_run(scenes: Path, store: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    """`mosaic run` as a person starts it."""
+    """Run `mosaic run` as a user does."""
     request = document("")
     del request["metadata"]["uid"]
     (scenes / "request.yaml").write_text(json.dumps(request))
@@ -67,7 +67,7 @@ def results(store: Store) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def expected(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a directory holds."""
+    """The files in a directory."""
     folder = tmp_path_factory.mktemp("directory")
     assert mosaic_run(scenes, str(folder)).returncode == 0
     found = results(open_store(str(folder)))
@@ -76,7 +76,7 @@ def expected(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def same(found: dict[str, bytes], expected: dict[str, bytes]) -> bool:
-    """Whether all files but the Item, which tells the time, have the same bytes."""
+    """Whether all files have the same bytes, except the Item, which contains the time."""
     return found.keys() == expected.keys() and all(
         found[name] == expected[name] for name in expected if name != "mosaic.json"
     )
@@ -84,7 +84,7 @@ def same(found: dict[str, bytes], expected: dict[str, bytes]) -> bool:
 
 @pytest.fixture
 def secrets(remote: Place) -> list[str]:
-    """What must never be seen, as it is and as it stands in a URL."""
+    """Text that must never be shown, also in the encoding of URLs."""
     plain = [value for name, value in remote.environment.items() if name.endswith(("KEY", "KEY_ID"))]
     return [spelt for secret in plain for spelt in (secret, quote(secret, safe=""))]
 
@@ -119,7 +119,7 @@ def test_mosaic_run_publishes_the_same_bytes_as_in_a_directory(
 def test_a_run_reports_expired_credentials_and_resumes_with_new_ones(
     remote: Place, monkeypatch: pytest.MonkeyPatch, scenes: Path, expected: dict[str, bytes], secrets: list[str]
 ) -> None:
-    """They expire as soon as the first tile is recorded."""
+    """The credentials expire as soon as the first tile is recorded."""
     expired = []
 
     def choose(number: int, request: Request) -> Answer | None:
@@ -151,7 +151,7 @@ def test_a_run_reports_expired_credentials_and_resumes_with_new_ones(
 
 
 def step(name: str, request: dict[str, Any], tmp_path: Path, uri: str, **more: str) -> tuple[int, str, str]:
-    """A pod's program: its exit code, its termination message, and all that it printed."""
+    """Run a pod's program; return its exit code, its termination message, and its output."""
     log = tmp_path / "termination-log"
     log.write_text("")
     environment = {
@@ -177,7 +177,7 @@ def test_pods_publish_the_same_bytes_and_the_item_last(
     secrets: list[str],
     tmp_path: Path,
 ) -> None:
-    """Before each request of finalize a reader looks: when the Item is there, so are the files that it names."""
+    """Before each request of finalize a reader checks that a published Item implies all files that it names."""
     seen: list[set[str]] = []
     store = open_store(remote.uri)
 
