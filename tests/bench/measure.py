@@ -46,7 +46,7 @@ def run_once(command: Sequence[str | Path], environment: Mapping[str, str], log:
     """Run a command until it ends.
 
     Raises:
-    RuntimeError: The command failed; the message has the end of its output.
+        RuntimeError: The command failed; the message has the end of its output.
     """
     peaks: dict[int, float] = {}
     with log.open("wb") as output:

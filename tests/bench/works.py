@@ -31,10 +31,10 @@ class Peer:
     """Another tool that makes the same pixels.
 
     Attributes:
-    name: Name in the table.
-    command: Function that returns its arguments after our own result exists.
-    needs: Required program or file.
-    tolerance: Maximum difference of half of the pixels; None if it writes no pixels.
+        name: Name in the table.
+        command: Function that returns its arguments after our own result exists.
+        needs: Required program or file.
+        tolerance: Maximum difference of half of the pixels; None if it writes no pixels.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Work:
     """A task that is timed.
 
     Attributes:
-    letter, title: Letter and title in the table.
-    request: Function that returns the spec of our MosaicRequest, and makes missing scenes.
-    peers: Other tools for this task.
-    runs: Maximum number of runs.
+        letter, title: Letter and title in the table.
+        request: Function that returns the spec of our MosaicRequest, and makes missing scenes.
+        peers: Other tools for this task.
+        runs: Maximum number of runs.
     """
 
     letter: str
@@ -82,7 +82,7 @@ def assert_same(ours: Path, theirs: Path, tolerance: float) -> None:
     """Compare a peer's pixels with ours in three windows: half of the values, and nearly all pixels without data.
 
     Raises:
-    AssertionError: The pixels differ, so that the time of the peer means nothing.
+        AssertionError: The pixels differ, so that the time of the peer means nothing.
     """
     with rasterio.open(ours) as one, rasterio.open(theirs) as other:
         assert (one.width, one.height) == (other.width, other.height), f"{theirs} has another size"

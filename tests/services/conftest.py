@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report the kinds of store that were not tested on a real account."""
     absent = [REAL + scheme.upper() for scheme in sorted(SCHEMES) if scheme not in real_schemes()]
     if absent:
-        terminalreporter.write_line(f"real accounts: skipped, for {', '.join(absent)} name(s) no folder in one")
+        terminalreporter.write_line(f"real accounts: skipped, because these variables are not set: {', '.join(absent)}")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Place:
     """An empty store, and the environment to reach it.
 
     Attributes:
-    uri: URI of the store.
-    service: The service behind it; None for a directory and a real account.
+        uri: URI of the store.
+        service: The service behind it; None for a directory and a real account.
     """
 
     uri: str

@@ -167,7 +167,7 @@ def test_an_error_about_a_malformed_credential_does_not_repeat_it(environment, e
         ("snow", {"AWS_ENDPOINT_URL": "https://a", "AWS_ENDPOINT_URL_S3": "http://b:1"}, "http://b:1/snow/k"),
     ],
 )
-def test_the_environment_says_where_a_bucket_is(bucket, environment, url):
+def test_reads_the_location_of_a_bucket_from_the_environment(bucket, environment, url):
     assert open_bucket(bucket, environment).url("k") == url
 
 

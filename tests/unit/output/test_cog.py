@@ -83,7 +83,7 @@ def test_a_mosaic_of_several_bands(tmp_path, bands):
         assert dataset.tags(bands)["STATISTICS_MEAN"] == "0.5"
 
 
-def test_larger_tiles_hold_more_levels(tmp_path):
+def test_larger_tiles_contain_more_levels(tmp_path):
     values = field(1, 2500, 2300)
     _, parts = mosaic(tmp_path / "a.tif", values, FLOATS, side=2048)
     assert len(parts[0].levels) == 3
