@@ -41,7 +41,7 @@ def test_four_workers_process_four_requests_in_parallel(stack: Stack, scenes: Sc
             files = client.get(f"/api/v1/requests/{each['id']}/files/cog", headers={"Range": "bytes=0-3"})
             assert (files.status_code, files.content[:2]) == (206, b"II")
     assert scenes.meeting.took_place
-    assert len(set(scenes.meeting.readers.values())) == WORKERS, "each was read by another container"
+    assert len(set(scenes.meeting.readers.values())) == WORKERS, "each request must be processed by another container"
 
 
 def test_replaces_a_dead_worker_and_finishes_its_request(stack: Stack, scenes: Scenes):

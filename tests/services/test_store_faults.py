@@ -23,7 +23,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def between(remote: Place, monkeypatch: pytest.MonkeyPatch, choose: Chosen, patience: float = 20) -> Iterator[Faults]:
+def proxied(remote: Place, monkeypatch: pytest.MonkeyPatch, choose: Chosen, patience: float = 20) -> Iterator[Faults]:
     """A proxy between the next store and its service."""
     assert remote.service is not None
     with serving(Faults(remote.service.address, choose)) as server:
@@ -81,7 +81,7 @@ def test_retries_a_fault_at_every_step(
 ) -> None:
     """Each request in turn meets the fault; `create` returns True even if a lost response had already confirmed it."""
     plain = open_store(remote.uri)
-    with between(remote, monkeypatch, only(-1, fault)) as server:
+    with proxied(remote, monkeypatch, only(-1, fault)) as server:
         plain.create("a/there", [b"there already"])
         work(open_store(remote.uri))
         steps = len(server.seen)
@@ -101,7 +101,7 @@ def test_retries_a_fault_at_every_step(
 def test_reports_an_unavailable_service_within_the_patience(
     remote: Place, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    with between(remote, monkeypatch, always(fault), patience=0.5) as server:
+    with proxied(remote, monkeypatch, always(fault), patience=0.5) as server:
         store = open_store(remote.uri)
         for work in (create_small, create_large, read, head, delete):
             server.seen.clear()
@@ -119,12 +119,12 @@ def test_understands_a_service_that_closes_the_connection_for_an_existing_object
     remote: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(remote.uri).create("a/there", [b"first"])
-    with between(remote, monkeypatch, lambda _, request: "request lost" if request.method == "PUT" else None):
+    with proxied(remote, monkeypatch, lambda _, request: "request lost" if request.method == "PUT" else None):
         assert not open_store(remote.uri).create("a/there", [b"second"])
 
 
 def test_reports_a_closed_port_within_the_patience(remote: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    with between(remote, monkeypatch, always("busy"), patience=0.5):
+    with proxied(remote, monkeypatch, always("busy"), patience=0.5):
         store = open_store(remote.uri)
     with pytest.raises(PassingError, match="does not respond"):
         store.read("a/there")
@@ -137,7 +137,7 @@ def test_an_aborted_upload_leaves_nothing(remote: Place, monkeypatch: pytest.Mon
         target = getattr(request, "target", "")
         return "request lost" if "partNumber" in target or "comp=block&" in target + "&" else None
 
-    with between(remote, monkeypatch, parts_lost, patience=0.5) as server:
+    with proxied(remote, monkeypatch, parts_lost, patience=0.5) as server:
         with pytest.raises(PassingError, match="does not respond"):
             create_large(open_store(remote.uri))
         aborted = [request for request in server.seen if request.method == "DELETE" and "uploadId" in request.target]
@@ -157,7 +157,7 @@ def test_another_writer_during_an_upload_wins(remote: Place, monkeypatch: pytest
         if "comp=blocklist" in target or (method == "POST" and "uploadId" in target):
             assert plain.create("a/made", [b"another's"])
 
-    with between(remote, monkeypatch, other) as server:
+    with proxied(remote, monkeypatch, other) as server:
         assert not open_store(remote.uri).create("a/made", [WHOLE])
     assert plain.read("a/made") == b"another's"
     commits = [asked for asked in server.seen if "comp=blocklist" in asked.target or asked.method == "POST"]
@@ -223,7 +223,7 @@ def test_checks_for_an_existing_object_before_a_commit_on_an_older_ceph(
             plain.create("a/made", [b"another's"])
         return None
 
-    with between(place, monkeypatch, choose):
+    with proxied(place, monkeypatch, choose):
         assert not open_store(place.uri).create("a/made", [WHOLE])
     assert looked
     assert plain.read("a/made") == b"another's"

@@ -24,7 +24,7 @@ def mosaic(*arguments: object, **how: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **how)
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "timed out"
@@ -82,7 +82,7 @@ def test_an_interrupted_run_resumes(request_file, tmp_path, how):
     store = tmp_path / "store"
     command = [str(MOSAIC), "run", str(request_file), "--store", str(store), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
-        until(lambda: len(list(store.glob("work/*/tiles/*.json"))) >= 2)
+        wait_until(lambda: len(list(store.glob("work/*/tiles/*.json"))) >= 2)
         os.killpg(running.pid, how)
         output = running.stderr.read()
         code = running.wait()

@@ -62,7 +62,7 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def attacked(place: Path, user: str, server: str, library: str, outcome: str) -> dict[str, str]:
+def run_attacks(place: Path, user: str, server: str, library: str, outcome: str) -> dict[str, str]:
     """Run each attack in the process that a server of a user starts, and return their results.
 
     Args:
@@ -103,7 +103,7 @@ def attacked(place: Path, user: str, server: str, library: str, outcome: str) ->
     return json.loads((place / outcome).read_text())
 
 
-def expect_walls(version: int) -> None:
+def require_isolation(version: int) -> None:
     if landlock.version() < version or not seccomp.is_available():
         pytest.skip(f"this kernel ({platform.release()}) has Landlock {landlock.version()}, or lacks seccomp")
 
@@ -111,12 +111,12 @@ def expect_walls(version: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
 def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user: str):
-    expect_walls(1)
+    require_isolation(1)
     if user == "nobody":
         real = Path(sys.executable).resolve()
         if subprocess.run(["/usr/bin/test", "-x", real], user=user, check=False).returncode:
             pytest.skip(f"the user nobody cannot run {real}")
-    outcomes = attacked(place, user, SERVER, "PIL", "upload/report.json")
+    outcomes = run_attacks(place, user, SERVER, "PIL", "upload/report.json")
     assert len(outcomes) == 13
     assert {attack: outcome for attack, outcome in outcomes.items() if outcome == "done"} == {}
     assert not (place / "elsewhere").exists()
@@ -124,8 +124,8 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
 
 @pytest.mark.slow
 def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path):
-    expect_walls(landlock.SCOPES_VERSION)
-    outcomes = attacked(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/report.json")
+    require_isolation(landlock.SCOPES_VERSION)
+    outcomes = run_attacks(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/report.json")
     assert len(outcomes) == 13
     assert {attack for attack, outcome in outcomes.items() if outcome == "done"} <= OF_ITS_WORK
     assert not (place / "elsewhere").exists()

@@ -89,7 +89,7 @@ def warped(values: NDArray[np.float32], placed: Any, grid: Grid, crs: str, kerne
     return found
 
 
-def alike(found: NDArray[np.float32], expected: NDArray[np.float32], within: float) -> bool:
+def nearly_equal(found: NDArray[np.float32], expected: NDArray[np.float32], within: float) -> bool:
     """Whether the same pixels are valid, and values differ by no more than a tolerance."""
     missing = np.isnan(found) & np.isfinite(expected)
     return not missing.any() and float(np.nanmax(np.abs(found - expected))) < within
@@ -116,7 +116,7 @@ def test_reads_a_file_across_180_degrees_on_both_sides(tmp_path, left, bbox, gri
     longitudes, latitudes = places(plan.grid, "EPSG:4326")
     expected = interpolated(ISLANDS, (longitudes % 360 - 175) / 0.1, (-15 - latitudes) / 0.1)
     assert np.isfinite(expected).all()
-    assert alike(pixels(tmp_path, plan), expected, 0.1)
+    assert nearly_equal(pixels(tmp_path, plan), expected, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_file_around_the_earth_has_no_seam(tmp_path, bbox, grid, turned):
     longitudes, latitudes = places(plan.grid, "EPSG:4326")
     expected = interpolated(GLOBE, longitudes % 360, 90 - latitudes, around=True)
     assert np.isfinite(expected).all()
-    assert alike(pixels(tmp_path, plan), expected, 0.1)
+    assert nearly_equal(pixels(tmp_path, plan), expected, 0.1)
 
 
 def test_copies_pixels_that_coincide_after_a_full_turn(tmp_path):
@@ -164,7 +164,7 @@ def test_kernels_are_continuous_across_the_antimeridian(tmp_path, kernel):
     expected = warped(ISLANDS, from_origin(175, -15, 0.1, 0.1), plan.grid, "EPSG:4326", Resampling[kernel])
     if kernel == "nearest":
         assert (found != expected).mean() < 0.1
-    assert alike(found, expected, 12 if kernel == "nearest" else 3)
+    assert nearly_equal(found, expected, 12 if kernel == "nearest" else 3)
 
 
 def test_two_files_that_end_at_180_degrees_form_one_narrow_mosaic(tmp_path):
@@ -195,7 +195,7 @@ def test_reads_a_file_in_web_mercator_beyond_its_edge(tmp_path, crs, resolution,
     y = 6378137 * np.log(np.tan(np.pi / 4 + np.radians(latitudes) / 2))
     expected = interpolated(ISLANDS, (x - (PERIOD / 2 - 150_000)) / 3000, (-1.8e6 - y) / 3000)
     assert np.isfinite(expected).all()
-    assert alike(pixels(tmp_path, plan), expected, 0.1)
+    assert nearly_equal(pixels(tmp_path, plan), expected, 0.1)
 
 
 def test_reads_a_file_with_a_map_that_is_cut_at_the_antimeridian_on_both_sides(tmp_path):
@@ -211,7 +211,7 @@ def test_reads_a_file_with_a_map_that_is_cut_at_the_antimeridian_on_both_sides(t
     x = radius * np.radians((longitudes + 180) % 360 - 180) * np.cos(np.radians(latitudes))
     expected = interpolated(values, x / side + 500, 250 - radius * np.radians(latitudes) / side)
     assert np.isfinite(expected).all()
-    assert alike(pixels(tmp_path, plan), expected, 0.1)
+    assert nearly_equal(pixels(tmp_path, plan), expected, 0.1)
 
 
 @pytest.mark.parametrize(("crs", "degree"), [("EPSG:4326", 1.0), ("EPSG:3857", PERIOD / 360)])
@@ -258,7 +258,7 @@ def test_uses_the_part_of_a_geostationary_image_that_shows_the_earth(tmp_path, b
     columns, rows = np.where(there, (x + HALF_DISK) / side, -9), np.where(there, (HALF_DISK - y) / side, -9)
     expected = interpolated(values, columns, rows)
     assert np.isfinite(expected).any()
-    assert alike(pixels(tmp_path, plan), expected, 0.02)
+    assert nearly_equal(pixels(tmp_path, plan), expected, 0.02)
 
 
 def test_a_mosaic_of_a_geostationary_image_has_a_picture_and_a_footprint(tmp_path):

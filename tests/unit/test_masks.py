@@ -9,7 +9,7 @@ from mosaic_worker.pixels.dilation import dilate
 from mosaic_worker.sources.masks import CLEAR, FLAGGED, UNKNOWN, mask_codes, undetected_classes
 
 
-def brute(flagged, radius):
+def brute_force(flagged, radius):
     ys, xs = np.nonzero(flagged)
     rows, columns = np.mgrid[: flagged.shape[0], : flagged.shape[1]]
     found = np.zeros_like(flagged)
@@ -21,7 +21,7 @@ def brute(flagged, radius):
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(0, 15))
 def test_dilates_a_mask_by_exactly_the_radius(flagged, radius):
     before = flagged.copy()
-    assert np.array_equal(dilate(flagged, radius), brute(flagged, radius))
+    assert np.array_equal(dilate(flagged, radius), brute_force(flagged, radius))
     assert np.array_equal(flagged, before)
 
 

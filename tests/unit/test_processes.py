@@ -42,47 +42,47 @@ def attempts(folder: Path) -> dict[int, int]:
     return found
 
 
-def do(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> list[int]:
+def run(script: Script, ranges=range(6), processes=2, tries=3, seconds=60.0) -> list[int]:
     reported: list[int] = []
     run_ranges(list(ranges), script, processes, attempts=tries, seconds_per_range=seconds, on_tile=reported.append)
     return reported
 
 
 def test_processes_every_range_once_and_reports_every_tile(tmp_path):
-    reported = do(Script(tmp_path))
+    reported = run(Script(tmp_path))
     assert sorted(reported) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == dict.fromkeys(range(6), 1)
 
 
 def test_reuses_processes_for_several_ranges(tmp_path):
-    do(Script(tmp_path), processes=2)
+    run(Script(tmp_path), processes=2)
     assert len({file.read_text() for file in tmp_path.iterdir()}) <= 2
 
 
 def test_replaces_a_killed_process_and_repeats_its_range(tmp_path):
-    reported = do(Script(tmp_path, kills=(1, 4)))
+    reported = run(Script(tmp_path, kills=(1, 4)))
     assert sorted(set(reported)) == sorted(tile for index in range(6) for tile in (index * 10, index * 10 + 1))
     assert attempts(tmp_path) == {0: 1, 1: 2, 2: 1, 3: 1, 4: 2, 5: 1}
 
 
 def test_kills_a_stuck_process_and_repeats_its_range(tmp_path):
-    do(Script(tmp_path, hangs=(2,)), seconds=1.5)
+    run(Script(tmp_path, hangs=(2,)), seconds=1.5)
     assert attempts(tmp_path)[2] == 2
 
 
 def test_gives_up_a_range_that_always_loses_its_process(tmp_path):
     with pytest.raises(PassingError, match=r"range 3 lost its worker process 3 times \(ended with code -9\)"):
-        do(Script(tmp_path, kills=(3,), always_dies=True))
+        run(Script(tmp_path, kills=(3,), always_dies=True))
     assert attempts(tmp_path)[3] == 3
 
 
 def test_the_first_error_ends_all_processes(tmp_path):
     with pytest.raises(RequestError, match="range 0 cannot work"):
-        do(Script(tmp_path, fails=(0,), hangs=(1,)))
+        run(Script(tmp_path, fails=(0,), hangs=(1,)))
 
 
 def test_starts_no_process_without_work(tmp_path):
-    assert do(Script(tmp_path), ranges=[], processes=0) == []
+    assert run(Script(tmp_path), ranges=[], processes=0) == []
 
 
 def test_a_process_continues_with_the_neighbour_of_its_last_range():

@@ -43,7 +43,7 @@ def test_does_not_reserve_the_same_space_twice():
     scratch = Scratch(1000)
     with scratch.reserved(700):
         with pytest.raises(NoRoom, match="has no space now"), scratch.reserved(400):
-            pytest.fail("it was promised")
+            pytest.fail("more than the free space was reserved")
         with scratch.reserved_up_to(10_000) as found:
             assert found == 150
             with scratch.reserved(150):
@@ -59,7 +59,7 @@ def test_counts_written_files_once(monkeypatch):
     with scratch.reserved(400) as written:
         disk["free"] -= 400
         with pytest.raises(NoRoom), scratch.reserved(600):
-            pytest.fail("it was promised")
+            pytest.fail("more than the free space was reserved")
         written()
         written()
         with scratch.reserved(600):

@@ -25,23 +25,23 @@ def wait_for(turns: FairQueue, owner: str, done: list[str], go_on: threading.Eve
     return thread
 
 
-def until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     waiting = threading.Event()
     for _ in range(2000):
         if holds():
             return
         waiting.wait(0.01)
-    pytest.fail("it did not come to be")
+    pytest.fail("timed out")
 
 
 def test_an_owner_with_many_files_delays_another_by_only_one_file():
     turns, done, go_on = FairQueue(1, 1), [], threading.Event()
     threads = [wait_for(turns, "ann", done, go_on)]
-    until(lambda: done == ["ann"])
+    wait_until(lambda: done == ["ann"])
     threads += [wait_for(turns, "ann", done) for _ in range(8)]
-    until(lambda: len(turns._waiting.get("ann", ())) == 8)
+    wait_until(lambda: len(turns._waiting.get("ann", ())) == 8)
     threads.append(wait_for(turns, "bob", done))
-    until(lambda: "bob" in turns._waiting)
+    wait_until(lambda: "bob" in turns._waiting)
     go_on.set()
     for thread in threads:
         thread.join()
@@ -52,7 +52,7 @@ def test_an_owner_with_many_files_delays_another_by_only_one_file():
 def test_one_owner_leaves_a_turn_free_for_others():
     turns, done, go_on = FairQueue(2, 1), [], threading.Event()
     threads = [wait_for(turns, "ann", done, go_on) for _ in range(3)]
-    until(lambda: done == ["ann"])
+    wait_until(lambda: done == ["ann"])
     wait_for(turns, "bob", done).join()
     assert done == ["ann", "bob"]
     go_on.set()
@@ -65,7 +65,7 @@ def test_cancels_a_wait():
     with turns.turn("ann", threading.Event()):
         cancelled.set()
         with pytest.raises(Cancelled), turns.turn("bob", cancelled):
-            pytest.fail("it had a turn")
+            pytest.fail("the cancelled wait got a turn")
     with turns.turn("bob", threading.Event()):
         assert not turns._waiting
 
@@ -74,9 +74,9 @@ def test_slots_are_refused_immediately_and_returned():
     admission = Admission("uploads", 2, 1)
     with admission.slot("ann"):
         with pytest.raises(TooMany, match="limit of 1 uploads in parallel"), admission.slot("ann"):
-            pytest.fail("it was let in")
+            pytest.fail("the slot was not refused")
         with admission.slot("bob"), pytest.raises(Unavailable), admission.slot("cem"):
-            pytest.fail("it was let in")
+            pytest.fail("the slot was not refused")
     with admission.slot("ann"):
         pass
     with admission.announced("ann", 5) as first, admission.announced("ann", 7) as second:

@@ -94,7 +94,7 @@ def garble(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"site", b"\xff\xfe\xff\xfe"))
 
 
-def in_ranges(
+def run_in_pods(
     folder: Path, wanted: dict[str, Any], ranges: int, order: Callable[[list[int]], Sequence[int]] = list
 ) -> tuple[bytes, dict[str, Any]]:
     """Make a mosaic as pods do, with a process for each range, and return its COG and Item."""
@@ -145,7 +145,7 @@ def test_skip_changes_nothing_if_all_scenes_are_readable(folder: Path):
 @pytest.mark.parametrize("ranges", [1, 2, 5])
 def test_a_partly_damaged_scene_is_omitted_from_all_tiles(folder: Path, ranges: int, order: Callable[..., Any]):
     damage(folder / "b.tif", 3, 2)
-    cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), ranges, order)
+    cog, item = run_in_pods(folder, spec(folder, onUnreadable="skip"), ranges, order)
     without = make(folder, spec(folder, "a", "c"))
     assert cog == without.cog
     with without.open() as dataset:
@@ -170,9 +170,9 @@ def test_omitting_a_damaged_scene_can_reveal_another_damaged_one(folder: Path):
     """The latest scene, `c`, covers a tile in which `b` is damaged, so the damage of `b` only shows without `c`."""
     wanted = spec(folder, "a", "d", "b", "c", method="latest", onUnreadable="skip")
     damage(folder / "b.tif", 5, 3)
-    assert properties(in_ranges(folder, wanted, 2)[1])[0] == []
+    assert properties(run_in_pods(folder, wanted, 2)[1])[0] == []
     damage(folder / "c.tif", 4, 3)
-    results = [in_ranges(folder, wanted, ranges, order) for ranges in (1, 5) for order in (list, backwards)]
+    results = [run_in_pods(folder, wanted, ranges, order) for ranges in (1, 5) for order in (list, backwards)]
     assert all(properties(item)[0] == ["scene-4", "scene-3"] for _, item in results)
     assert len({cog for cog, _ in results}) == 1
     assert results[0][0] == make(folder, spec(folder, "a", "d", method="latest")).cog
@@ -214,7 +214,7 @@ def test_skips_a_truncated_jpeg_2000(folder: Path):
     path.write_bytes(content[: len(content) * 2 // 3])
     wanted = spec(folder, onUnreadable="skip")
     wanted["source"]["files"]["scenes"].append({"bands": {"red": str(path)}})
-    cog, item = in_ranges(folder, wanted, 5)
+    cog, item = run_in_pods(folder, wanted, 5)
     assert properties(item)[0] == ["scene-4"]
     assert cog == make(folder, spec(folder)).cog
 
@@ -224,7 +224,7 @@ def test_skips_a_scene_with_a_damaged_mask(folder: Path):
     damage(mask, 2, 2)
     wanted = spec(folder, onUnreadable="skip")
     wanted["source"]["files"]["scenes"][1]["mask"] = {"href": str(mask), "values": "zero"}
-    cog, item = in_ranges(folder, wanted, 2)
+    cog, item = run_in_pods(folder, wanted, 2)
     assert cog == make(folder, spec(folder, "a", "c")).cog
     assert "the mask of scene-2" in properties(item)[1][0]
 
@@ -266,7 +266,7 @@ def test_a_temporary_fault_does_not_skip_a_scene(folder: Path, monkeypatch: pyte
 
     monkeypatch.setattr(reading, "read_window", unavailable)
     with pytest.raises(PassingError, match="503"):
-        in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
+        run_in_pods(folder, spec(folder, onUnreadable="skip"), 1)
     assert not list((folder / "pods-1-list" / "work" / UID).glob("unreadable/*"))
 
 
@@ -279,7 +279,7 @@ def test_a_read_that_fails_once_does_not_skip_a_scene(folder: Path, monkeypatch:
         return real(*arguments, **named)
 
     monkeypatch.setattr(reading, "read_window", flaky)
-    cog, item = in_ranges(folder, spec(folder, onUnreadable="skip"), 1)
+    cog, item = run_in_pods(folder, spec(folder, onUnreadable="skip"), 1)
     monkeypatch.undo()
     assert properties(item)[0] == []
     assert cog == make(folder, spec(folder)).cog
@@ -321,9 +321,9 @@ def test_the_skipped_scenes_are_the_same_for_any_split(
     for name, column, row in dict.fromkeys(places):
         damage(folder / f"{name}.tif", column, row)
     wanted = spec(folder, "a", "b", "c", "d", method=method, onUnreadable="skip")
-    split = [in_ranges(folder, wanted, ranges, order) for ranges, order in ((1, list), (3, backwards), (9, list))]
+    split = [run_in_pods(folder, wanted, ranges, order) for ranges, order in ((1, list), (3, backwards), (9, list))]
     unreadable = {tuple(sorted(properties(item)[0])) for _, item in split}
     assert len({cog for cog, _ in split}) == len(unreadable) == 1
     (skipped,) = unreadable
     kept = [name for number, name in enumerate("abcd", 1) if f"scene-{number}" not in skipped]
-    assert split[0][0] == in_ranges(folder, spec(folder, *kept, method=method), 2)[0]
+    assert split[0][0] == run_in_pods(folder, spec(folder, *kept, method=method), 2)[0]

@@ -22,7 +22,7 @@ from support.operator.operator_world import START, finish, request, settings
 KEY = ("team", "ndsi")
 
 
-def play(scenario) -> ApiServer:
+def run_scenario(scenario) -> ApiServer:
     async def run() -> ApiServer:
         async with serving() as (api, cluster):
             await scenario(api, cluster)
@@ -56,7 +56,7 @@ def test_a_finished_request_and_its_jobs_are_labelled_and_then_forgotten():
         assert not operator.cache.requests
         assert not operator.cache.jobs
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert labels(api.requests[KEY])[LABEL_FINISHED] == "Succeeded"
     assert [labels(job)[LABEL_FINISHED] for job in api.jobs.values()] == ["Succeeded"] * 3
     assert [job["spec"]["ttlSecondsAfterFinished"] for job in api.jobs.values()] == [86400] * 3
@@ -76,7 +76,7 @@ def test_a_start_reads_no_labelled_request_and_labels_those_of_older_versions():
         assert list(cache.requests) == [KEY]
         assert api.calls == ["GET jobs", "GET mosaicrequests"]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
@@ -90,7 +90,7 @@ def test_a_start_reads_many_large_requests_in_pages(monkeypatch):
         assert len(cache.requests) == 60
         assert api.calls.count("GET mosaicrequests") == 4
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_start_continues_after_an_outage_of_the_api_server(monkeypatch):
@@ -103,7 +103,7 @@ def test_a_start_continues_after_an_outage_of_the_api_server(monkeypatch):
         await fill(cluster, settings(), cache)
         assert list(cache.requests) == [KEY]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_removed_label_is_set_again_and_nothing_else_happens():
@@ -118,7 +118,7 @@ def test_a_removed_label_is_set_again_and_nothing_else_happens():
         assert labels(api.requests[KEY]) == {LABEL_FINISHED: "Succeeded"}
         assert (len(api.created), api.requests[KEY]["status"]) == (before, status)
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_running_request_with_a_forged_finished_label_continues():
@@ -134,7 +134,7 @@ def test_a_running_request_with_a_forged_finished_label_continues():
         await operator.reconcile()
         assert api.requests[KEY]["status"]["phase"] == "Running"
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_job_that_appears_after_the_end_of_its_request_is_deleted():
@@ -150,7 +150,7 @@ def test_a_job_that_appears_after_the_end_of_its_request_is_deleted():
         await operator.reconcile()
         assert not api.jobs
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_job_that_ends_after_its_request_gets_its_time_to_live():
@@ -164,7 +164,7 @@ def test_a_job_that_ends_after_its_request_gets_its_time_to_live():
         assert api.jobs["team", "ndsi-plan"]["spec"]["ttlSecondsAfterFinished"] == 86400
         assert not operator.cache.strays
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_deletes_the_jobs_of_a_deleted_request_that_a_finalizer_retains():
@@ -177,7 +177,7 @@ def test_deletes_the_jobs_of_a_deleted_request_that_a_finalizer_retains():
         await operator.reconcile()
         assert not api.jobs
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_deletions_during_a_lost_watch_are_noticed():
@@ -195,7 +195,7 @@ def test_deletions_during_a_lost_watch_are_noticed():
         assert not operator.cache.jobs
         assert set(reported) == {KEY}
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_events_of_two_objects_in_the_wrong_order_leave_the_newer_one():
@@ -244,7 +244,7 @@ def test_keeps_requests_forever_unless_the_chart_sets_a_limit():
         await fill(cluster, settings(), Cache())
         await delete_old(cluster, settings(), START)
 
-    assert len(play(scenario).requests) == 1
+    assert len(run_scenario(scenario).requests) == 1
 
 
 def test_deletes_only_requests_that_finished_long_ago():
@@ -263,7 +263,7 @@ def test_deletes_only_requests_that_finished_long_ago():
         api.apply(forged)
         await delete_old(cluster, settings(request_ttl="3d"), START)
 
-    assert {name for _, name in play(scenario).requests} == {"r71", "r72", "forged", "ndsi"}
+    assert {name for _, name in run_scenario(scenario).requests} == {"r71", "r72", "forged", "ndsi"}
 
 
 @pytest.mark.parametrize("status", [404, 409])
@@ -275,7 +275,7 @@ def test_accepts_that_a_request_was_deleted_meanwhile(status):
         api.faults.append(Fault("DELETE r0", status))
         await delete_old(cluster, settings(request_ttl="3d"), START)
 
-    assert list(play(scenario).requests) == [("team", "r0")]
+    assert list(run_scenario(scenario).requests) == [("team", "r0")]
 
 
 def test_a_sweep_reads_no_succeeded_request_and_keeps_the_work_of_recent_failures():
@@ -291,7 +291,7 @@ def test_a_sweep_reads_no_succeeded_request_and_keeps_the_work_of_recent_failure
         (secret,) = api.secrets.values()
         assert secret["data"]
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert LABEL_FINISHED in labels(api.requests["team", "r70"])
 
 
@@ -305,7 +305,7 @@ def test_ignores_the_state_of_a_finished_job():
         await operator.reconcile()
         assert api.calls == []
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_request_state_without_its_spec_keeps_its_execution():

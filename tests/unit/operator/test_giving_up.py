@@ -14,7 +14,7 @@ KEY = ("team", "ndsi")
 LONG = "999999d999999d999999d999999d"
 
 
-def play(scenario, **execution) -> ApiServer:
+def run_scenario(scenario, **execution) -> ApiServer:
     async def run() -> ApiServer:
         async with serving() as (api, cluster):
             api.apply(request(**execution))
@@ -36,7 +36,7 @@ def test_a_request_with_a_duration_that_only_older_versions_accepted_fails_with_
         api.touch(KEY)
         await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Failed"
     assert f'spec.execution.{field} is "{LONG}"; it must be at most' in status_of(api)["message"]
     assert not api.jobs
@@ -51,7 +51,7 @@ def test_an_invalid_execution_ends_only_its_own_request(execution):
         await operator.reconcile()
         await operator.reconcile(("team", "other"))
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Failed"
     assert "spec.execution" in status_of(api)["message"]
     assert api.requests["team", "other"]["status"]["phase"] == "Planning"
@@ -72,7 +72,7 @@ def test_a_request_whose_reconciliation_keeps_failing_ends_as_failed_without_its
             await operator.reconcile()
         assert operator.waits == [2, 4, 8, 16, 32]
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Failed"
     assert "the operator cannot process the request: an unexpected" in status_of(api)["message"]
     assert status_of(api)["completionTime"]
@@ -99,7 +99,7 @@ def test_a_request_whose_final_status_is_refused_frees_its_slot(refused, monkeyp
         assert api.requests["team", "waiting"]["status"]["phase"] == "Planning"
         await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     ended = status_of(api)["phase"] == "Failed"
     assert ended is (refused == 1)  # accepts the minimal status where it refused the first one
 
@@ -116,7 +116,7 @@ def test_a_refused_final_status_is_written_later(monkeypatch):
         assert status_of(api)["phase"] == "Planning"
         await operator.reconcile()
 
-    assert status_of(play(scenario))["phase"] == "Failed"
+    assert status_of(run_scenario(scenario))["phase"] == "Failed"
 
 
 def test_a_status_that_is_always_refused_is_replaced_by_a_shorter_failed_one():
@@ -125,7 +125,7 @@ def test_a_status_that_is_always_refused_is_replaced_by_a_shorter_failed_one():
         for _ in range(TRIES):
             await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Failed"
     assert "refused: Invalid" in status_of(api)["message"]
 
@@ -144,7 +144,7 @@ def test_a_foreign_job_of_the_same_name_does_not_occupy_the_slot_forever():
             await operator.reconcile()
         assert ("team", "ndsi-plan") in api.jobs
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Failed"
     assert "another Job ndsi-plan has to be deleted first" in status_of(api)["message"]
 
@@ -159,7 +159,7 @@ def test_constant_changes_of_a_request_do_not_prevent_its_final_status():
             clock[0] = seconds
             await operator.reconcile()
 
-    assert status_of(play(scenario))["phase"] == "Failed"
+    assert status_of(run_scenario(scenario))["phase"] == "Failed"
 
 
 def test_an_outage_of_the_api_server_for_a_day_ends_no_request():

@@ -20,7 +20,7 @@ from support.operator.operator_world import PLAN, START, ended, finish, pod_of, 
 KEY = ("team", "ndsi")
 
 
-def play(scenario) -> ApiServer:
+def run_scenario(scenario) -> ApiServer:
     async def run() -> ApiServer:
         async with serving() as (api, cluster):
             api.apply(request())
@@ -30,7 +30,7 @@ def play(scenario) -> ApiServer:
     return asyncio.run(run())
 
 
-def stranger(api: ApiServer, name: str, **metadata) -> dict:
+def forged_pod(api: ApiServer, name: str, **metadata) -> dict:
     """A bare pod with the labels of the request's planning pod, which reports success."""
     pod = pod_of(api.jobs["team", "ndsi-plan"], **ended(0, PLAN | {"ranges": 99}))
     del pod["metadata"]["ownerReferences"]
@@ -46,23 +46,23 @@ def test_ignores_a_bare_pod_with_forged_labels():
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
-        stranger(api, "a-forged-one")
+        forged_pod(api, "a-forged-one")
         api.work()
         await operator.reconcile()
         assert api.requests[KEY]["status"]["plan"]["ranges"] == PLAN["ranges"]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_ignores_a_bare_pod_that_is_being_deleted():
     async def scenario(api, cluster):
         operator = Operator(api, cluster)
         await operator.reconcile()
-        stranger(api, "a-forged-one", deletionTimestamp="2025-12-31T23:00:00Z")
+        forged_pod(api, "a-forged-one", deletionTimestamp="2025-12-31T23:00:00Z")
         api.jobs["team", "ndsi-plan"]["status"]["failed"] = 1
         await operator.reconcile()
 
-    assert "a-forged-one" in play(scenario).pods
+    assert "a-forged-one" in run_scenario(scenario).pods
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_invalid_pod_stops_neither_its_request_nor_the_sweep(change):
         operator = Operator(api, cluster)
         await operator.reconcile()
         for name, labels in [("odd", None), ("odd-sweep", {"mosaics.arbutus.dev/step": "sweep"})]:
-            pod = stranger(api, name)
+            pod = forged_pod(api, name)
             for part, values in change.items():
                 pod[part] = values if part == "spec" else pod[part] | copy.deepcopy(values)
             pod["metadata"]["labels"] |= labels or {"mosaics.arbutus.dev/request": "ndsi"}
@@ -100,7 +100,7 @@ def test_an_invalid_pod_stops_neither_its_request_nor_the_sweep(change):
         assert api.requests[KEY]["status"]["phase"] == "Running"
         await give_up_lost(cluster, settings(), START)
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_sweep_that_fails_unexpectedly_is_retried_in_its_next_interval(monkeypatch):
@@ -121,7 +121,7 @@ def test_a_sweep_that_fails_unexpectedly_is_retried_in_its_next_interval(monkeyp
             await real_sleep(0)
         sweeps.cancel()
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_an_invalid_job_stops_nothing(job):
         cache.see_job("ADDED", api.jobs["team", "ndsi-plan"])
         assert [found.uid for found in cache.jobs_of(RequestState(api.requests[KEY])).values()] == ["job-1"]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_an_invalid_request_does_not_delay_others(status):
             api.work()
         assert api.requests[KEY]["status"]["phase"] in {"Failed", "Succeeded"}
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_an_invalid_result_of_planning_ends_the_request(answer):
         assert api.requests[KEY]["status"]["phase"] == "Failed"
         assert "worker.image" in api.requests[KEY]["status"]["message"]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_invalid_times_and_versions_are_treated_as_absent():
@@ -225,4 +225,4 @@ def test_a_lease_with_invalid_times_does_not_stop_the_operator(monkeypatch):
         assert not there
         assert isinstance(why, ApiException)
 
-    play(scenario)
+    run_scenario(scenario)

@@ -14,7 +14,7 @@ JOBS = ["ndsi-plan", "ndsi-tiles", "ndsi-finalize"]
 Life = Callable[[], Operator]
 
 
-def play(scenario: Callable[[ApiServer, Life], Awaitable[None]]) -> ApiServer:
+def run_scenario(scenario: Callable[[ApiServer, Life], Awaitable[None]]) -> ApiServer:
     """Run a scenario with a request, and start the operator again after each crash.
 
     Returns:
@@ -45,7 +45,7 @@ def test_each_phase_takes_one_write_and_one_event_and_a_finished_request_none():
     async def scenario(api, life):
         await until_finished(api, life())
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["result"] == RESULT
     assert api.created == JOBS
     assert [reason for reason, _ in api.events] == ["Planning", "Running", "Finalizing", "Succeeded"]
@@ -57,7 +57,7 @@ def count_of_calls() -> int:
     async def scenario(api, life):
         await until_finished(api, life())
 
-    return len(play(scenario).calls)
+    return len(run_scenario(scenario).calls)
 
 
 @pytest.mark.slow
@@ -73,10 +73,10 @@ def test_a_restart_reaches_the_same_end_after_a_crash_at_any_call(done):
                     break
                 api.work()
                 await life().reconcile()
-            assert api.died.is_set(), f"call {number} never came"
+            assert api.died.is_set(), f"call {number} was not made"
             await until_finished(api, life())
 
-        api = play(scenario)
+        api = run_scenario(scenario)
         assert status_of(api)["result"] == RESULT
         assert api.created == JOBS, f"died at call {number}, {api.calls[number]}"
         assert not api.secrets, f"died at call {number}, {api.calls[number]}"
@@ -92,7 +92,7 @@ def test_a_stale_cache_causes_no_conflict_and_no_second_job():
             await operator.reconcile(see=False)  # the caches have neither the status nor the Job
         assert operator.waits == [10] * 4
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert api.created == ["ndsi-plan"]
     assert api.calls.count("PATCH status") == 1
     assert status_of(api)["phase"] == "Planning"
@@ -105,7 +105,7 @@ def test_reads_changes_before_it_starts_a_job():
         api.touch(KEY)
         await operator.reconcile(see=False)
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Suspended"
     assert api.created == []
 
@@ -128,7 +128,7 @@ def test_does_not_overwrite_a_change_but_reconciles_again_immediately():
         assert operator.waits == [0.2]
         await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Suspended"
     assert api.jobs["team", "ndsi-tiles"]["spec"]["suspend"] is True
 
@@ -144,7 +144,7 @@ def test_a_failed_call_leaves_the_status_to_the_next_attempt(status, done):
         assert operator.waits == [1]
         await operator.reconcile(see=False)
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert api.created == ["ndsi-plan"]
     assert status_of(api)["phase"] == "Planning"
 
@@ -157,7 +157,7 @@ def test_a_status_is_reported_once_although_its_write_got_no_response():
         await operator.reconcile(see=False)
         assert operator.waits == [1, 10]  # the second reconciliation reads it
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Planning"
     assert api.created == ["ndsi-plan"]
 
@@ -175,7 +175,7 @@ def test_retries_back_off_up_to_a_minute_and_reset_after_a_success():
         await operator.reconcile()
         assert operator.waits[8:] == [10, 1]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_retries_after_conflicts_back_off_too():
@@ -186,7 +186,7 @@ def test_retries_after_conflicts_back_off_too():
             await operator.reconcile()
         assert operator.waits == [0.2] * 4 + [16, 32]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_waits_for_the_end_of_another_requests_job_of_the_same_name():
@@ -200,7 +200,7 @@ def test_waits_for_the_end_of_another_requests_job_of_the_same_name():
         del api.jobs["team", "ndsi-plan"]
         await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert api.jobs["team", "ndsi-plan"]["metadata"]["ownerReferences"][0]["uid"] == "u2"
     assert status_of(api)["phase"] == "Planning"
 
@@ -215,7 +215,7 @@ def test_a_refused_job_is_reported_and_retried(status):
         assert operator.waits == [30]
         await operator.reconcile()
 
-    assert play(scenario).created == ["ndsi-plan"]
+    assert run_scenario(scenario).created == ["ndsi-plan"]
 
 
 def test_a_refused_secret_is_reported_and_no_pod_waits_for_it():
@@ -227,7 +227,7 @@ def test_a_refused_secret_is_reported_and_no_pod_waits_for_it():
         assert (api.created, operator.waits) == ([], [30])
         await operator.reconcile()
 
-    assert play(scenario).created == ["ndsi-plan"]
+    assert run_scenario(scenario).created == ["ndsi-plan"]
 
 
 def test_a_request_that_was_deleted_meanwhile_is_forgotten():
@@ -240,7 +240,7 @@ def test_a_request_that_was_deleted_meanwhile_is_forgotten():
         await operator.reconcile()
         assert operator.waits == []
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_refused_event_does_not_delay_the_request():
@@ -252,7 +252,7 @@ def test_a_refused_event_does_not_delay_the_request():
         api.work()
         await operator.reconcile()
 
-    api = play(scenario)
+    api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Running"
     assert api.created == ["ndsi-plan", "ndsi-tiles"]
 
@@ -267,7 +267,7 @@ def test_an_operator_without_its_lease_changes_nothing():
         operator.cluster.leads_until = monotonic() + 15
         await operator.reconcile()
 
-    assert play(scenario).created == ["ndsi-plan"]
+    assert run_scenario(scenario).created == ["ndsi-plan"]
 
 
 def test_accepts_that_an_object_was_deleted_before_its_change():
@@ -287,7 +287,7 @@ def test_accepts_that_an_object_was_deleted_before_its_change():
             "PATCH ndsi",
         ]
 
-    play(scenario)
+    run_scenario(scenario)
 
 
 def test_a_job_that_was_deleted_before_the_watch_began_is_created_again():
@@ -300,7 +300,7 @@ def test_a_job_that_was_deleted_before_the_watch_began_is_created_again():
         await operator.reconcile(see=False)  # its Job was listed, and no event reports its deletion
         await operator.reconcile(see=False)
 
-    assert play(scenario).created == ["ndsi-plan", "ndsi-plan"]
+    assert run_scenario(scenario).created == ["ndsi-plan", "ndsi-plan"]
 
 
 def test_a_pod_of_a_lost_node_counts_as_failed_and_is_deleted():
@@ -328,4 +328,4 @@ def test_a_pod_of_a_lost_node_counts_as_failed_and_is_deleted():
             ],
         }
 
-    play(scenario)
+    run_scenario(scenario)

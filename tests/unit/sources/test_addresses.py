@@ -50,7 +50,7 @@ def test_recognises_every_spelling_of_an_address_that_the_c_library_accepts(host
     assert address_of(host) == address
 
 
-def carriers(address: ipaddress.IPv4Address) -> list[ipaddress.IPv6Address]:
+def embedding_addresses(address: ipaddress.IPv4Address) -> list[ipaddress.IPv6Address]:
     """IPv6 addresses by which gateways connect to an IPv4 address: mapped, 6to4 and NAT64."""
     number = int(address)
     return [
@@ -66,7 +66,7 @@ def test_no_address_in_a_network_of_the_table_is_public_in_any_spelling(network)
     size = network.num_addresses
     for place in (0, size - 1, size // 2, *(chosen.randrange(size) for _ in range(50))):
         address = network[place]
-        spellings = [address, *(carriers(address) if address.version == 4 else ())]
+        spellings = [address, *(embedding_addresses(address) if address.version == 4 else ())]
         assert [str(each) for each in spellings if is_public(str(each))] == []
 
 
@@ -79,7 +79,7 @@ def test_an_address_that_python_considers_not_global_is_never_public():
         for address in (four, six):
             if not address.is_global or address.is_multicast or address.is_reserved or address.is_link_local:
                 assert not is_public(str(address)), address
-        assert {is_public(str(each)) for each in carriers(four)} == {is_public(str(four))}
+        assert {is_public(str(each)) for each in embedding_addresses(four)} == {is_public(str(four))}
         assert (
             six in ipaddress.ip_network("2000::/3")
             or six in ipaddress.ip_network("64:ff9b::/96")

@@ -27,14 +27,14 @@ def numbered(number: int) -> np.ndarray:
     return REFLECTANCE + number / 100
 
 
-def stored(values: np.ndarray, scale: float, offset: float, nodata: float, dtype: str) -> np.ndarray:
+def stored_numbers(values: np.ndarray, scale: float, offset: float, nodata: float, dtype: str) -> np.ndarray:
     """Stored numbers of values: value = scale x number + offset."""
     return np.where(np.isnan(values), nodata, np.rint((np.nan_to_num(values) - offset) / scale)).astype(dtype)
 
 
 def s2(folder: Path, file: str, offset: float, values: np.ndarray = REFLECTANCE, **options: Any) -> dict[str, Any]:
     """A file with Sentinel-2 numbers, and an asset without its band description."""
-    return file_asset(folder, file, stored(values, 0.0001, offset, 0, "uint16"), **options)
+    return file_asset(folder, file, stored_numbers(values, 0.0001, offset, 0, "uint16"), **options)
 
 
 def file_asset(folder: Path, file: str, numbers: np.ndarray, **options: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def test_earth_search_v0_states_the_baseline_and_the_offset_by_other_names(tmp_p
     }
     path = write_item(tmp_path, "S2A_28QCH_20220714_0_L2A", assets, "sentinel-s2-l2a-cogs", **properties)
     check(path, {"red": REFLECTANCE})
-    old = write_raster(tmp_path / "old" / "B04.tif", stored(REFLECTANCE, 0.0001, 0, 0, "uint16"))
+    old = write_raster(tmp_path / "old" / "B04.tif", stored_numbers(REFLECTANCE, 0.0001, 0, 0, "uint16"))
     product = {"sentinel:product_id": "S2A_MSIL2A_20200714T115221_N0214_R123_T28QCH_20200714T191310"}
     path = write_item(old.parent, "S2A_28QCH_20200714_0_L2A", {"B04": {"href": "B04.tif"}}, **product)
     np.testing.assert_allclose(values_of(found_in(path, ["red"]), "red", old.parent), REFLECTANCE, atol=1e-6)
@@ -215,7 +215,9 @@ def test_hls(tmp_path, product, names, collection, described):
     for number, (key, name) in enumerate(names.items(), 1):
         thermal = name == "lwir11"
         numbers = (
-            stored(DEGREES, 0.01, 0, -9999, "int16") if thermal else stored(numbered(number), 0.0001, 0, -9999, "int16")
+            stored_numbers(DEGREES, 0.01, 0, -9999, "int16")
+            if thermal
+            else stored_numbers(numbered(number), 0.0001, 0, -9999, "int16")
         )
         assets[key] = file_asset(tmp_path, f"{key}.tif", numbers)
         if described:  # both near infrared bands are called nir, as in stactools-hls
@@ -243,7 +245,7 @@ LANDSAT_7 = {"red": "SR_B3", "nir08": "SR_B4", "swir16": "SR_B5", "lwir": "ST_B6
 def landsat_asset(folder: Path, file: str, number: int, raster: bool) -> dict[str, Any]:
     thermal = file.startswith("ST_")
     scale, offset = (0.00341802, 149.0) if thermal else (2.75e-05, -0.2)
-    numbers = stored(KELVIN if thermal else numbered(number), scale, offset, 0, "uint16")
+    numbers = stored_numbers(KELVIN if thermal else numbered(number), scale, offset, 0, "uint16")
     fields_of_bands = (
         {"raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": scale, "offset": offset}]} if raster else {}
     )

@@ -135,7 +135,7 @@ def test_follows_an_admitted_redirect():
             assert client_of(pod(f"{address},{other}")).document(f"http://{address}/a") == b"hello"
 
 
-def _pour(handler: RangeHandler, status: int, **headers: str) -> None:
+def _send_endlessly(handler: RangeHandler, status: int, **headers: str) -> None:
     """Send bytes until the client closes the connection."""
     handler.close_connection = True
     handler.send_response(status)
@@ -151,22 +151,22 @@ def _pour(handler: RangeHandler, status: int, **headers: str) -> None:
 
 def test_aborts_an_endless_response():
     with (
-        answering(partial(_pour, status=200)) as address,
+        answering(partial(_send_endlessly, status=200)) as address,
         pytest.raises(RequestError, match="more than 16777216 bytes"),
     ):
         client_of(pod(address)).document(f"http://{address}/a")
 
 
 def test_aborts_an_endless_part():
-    pour = partial(_pour, status=206, **{"Content-Range": "bytes 0-9/10"})
-    with answering(pour) as address, pytest.raises(RequestError, match="more than 10 bytes"):
+    endless = partial(_send_endlessly, status=206, **{"Content-Range": "bytes 0-9/10"})
+    with answering(endless) as address, pytest.raises(RequestError, match="more than 10 bytes"):
         client_of(pod(address)).part(f"http://{address}/a", 0, 10)
 
 
 def test_gives_up_a_slow_response(monkeypatch):
     monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0)
     with (
-        answering(partial(_pour, status=200)) as address,
+        answering(partial(_send_endlessly, status=200)) as address,
         pytest.raises(PassingError, match="timed out after"),
     ):
         client_of(pod(address)).document(f"http://{address}/a")

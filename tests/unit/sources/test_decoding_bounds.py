@@ -76,7 +76,7 @@ def test_a_jpeg_2000_file_that_needs_too_much_memory_never_reaches_the_decoder(
     path = jpeg2000(tmp_path / "bomb.jp2", at, claimed)
     with ZipFile(tmp_path / "bomb.zip", "w") as archive:
         archive.write(path, "bomb.jp2")
-    monkeypatch.setattr(rasterio, "open", lambda *_, **__: pytest.fail("the decoder was asked"))
+    monkeypatch.setattr(rasterio, "open", lambda *_, **__: pytest.fail("the decoder was called"))
     for name in (str(path), member_reference(str(tmp_path / "bomb.zip"), "bomb.jp2")):
         with pytest.raises(RequestError, match=sentence):
             open_raster(name, "x")

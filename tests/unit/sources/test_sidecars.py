@@ -36,7 +36,7 @@ STATISTICS = '<PAMDataset><PAMRasterBand band="1"><MDI key="STATISTICS_MEAN">5</
 SECRET = 77
 
 
-def attacked(image: Path, secret: Path) -> list[Path]:
+def with_sidecars(image: Path, secret: Path) -> list[Path]:
     """Put sidecar files beside an image: a mask and overviews that refer to another file, and metadata that change its
     meaning.
     """
@@ -64,7 +64,7 @@ def image_in(folder: Path, kind: str) -> str:
 @pytest.mark.parametrize("kind", ["tif", "jp2", "zip"])
 def test_never_reads_pixels_of_sidecar_files(tmp_path: Path, secret: Path, kind: str):
     path = Path(image_in(tmp_path / "scenes", kind))
-    beside = attacked(path, secret)
+    beside = with_sidecars(path, secret)
     admitted = str(path)
     if kind == "zip":
         with zipfile.ZipFile(tmp_path / "scenes" / "all.zip", "w") as archive:
@@ -150,7 +150,7 @@ def test_a_mask_has_the_same_meaning_in_local_and_remote_files(tmp_path: Path, s
     path = Path(image_in(folder, "tif"))
     mask = write_raster(folder / "mask.tif", np.zeros((64, 64), np.uint8))
     for file in (path, mask):
-        attacked(file, secret)
+        with_sidecars(file, secret)
     with serving(folder) as address:
         found, notes = [], []
         for place in (str(folder), f"http://{address}"):
@@ -176,7 +176,7 @@ def test_a_mask_has_the_same_meaning_in_local_and_remote_files(tmp_path: Path, s
 
 def test_refuses_an_image_of_several_files(tmp_path: Path, secret: Path, monkeypatch):
     path = Path(image_in(tmp_path / "scenes", "tif"))
-    attacked(path, secret)
+    with_sidecars(path, secret)
     real = rasterio.open
     monkeypatch.setattr(gdal_opening.rasterio, "open", lambda _, **more: real(path, **more))
     monkeypatch.setattr(gdal_opening, "raster_environment", rasterio.Env)
@@ -198,7 +198,7 @@ def copied(product: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(product, tmp_path / "scenes" / "S2.SAFE"))
 
 
-def moved_out(path: Path, outside: Path) -> None:
+def move_out(path: Path, outside: Path) -> None:
     """Replace a file by a link to its copy outside the folder."""
     outside.mkdir(exist_ok=True)
     shutil.move(path, outside / path.name)
@@ -214,14 +214,14 @@ def resolved(product: Path, gate: Gate) -> None:
 def test_a_link_in_a_product_cannot_lead_out_of_the_folders(copied: Path, tmp_path: Path, pattern: str):
     gate = own_folders([tmp_path / "scenes"])
     resolved(copied, gate)
-    moved_out(next(copied.rglob(pattern)), tmp_path / "outside")
+    move_out(next(copied.rglob(pattern)), tmp_path / "outside")
     with pytest.raises(RequestError, match="is outside the folders"):
         resolved(copied, gate)
     resolved(copied, own_machine(tmp_path))
 
 
 def test_lists_a_product_whose_metadata_are_outside_the_folders_with_an_error(copied: Path, tmp_path: Path):
-    moved_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
+    move_out(next(copied.rglob("MTD_MSIL2A.xml")), tmp_path / "outside")
     listed = scenes_below(own_folders([tmp_path / "scenes"]))
     assert listed.scenes == []
     assert "is outside the folders" in listed.unreadable[0].reason

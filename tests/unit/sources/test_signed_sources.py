@@ -29,7 +29,7 @@ SECRET = "verysecret"
 
 
 @contextmanager
-def guarded(folder: Path, good: dict[str, bool], asked: Asked) -> Iterator[str]:
+def requiring_signatures(folder: Path, good: dict[str, bool], asked: Asked) -> Iterator[str]:
     """A server that returns files to requests with a valid signature; /get returns the file that the query names."""
 
     class Handler(RangeHandler):
@@ -56,7 +56,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Asked, dict[str, bool]]]:
     write_raster(folder / "red.tif", RED, tiled=True, blockxsize=256, blockysize=256)
     write_raster(folder / "nir.tif", NIR, tiled=True, blockxsize=256, blockysize=256)
     asked, good = Asked(), {SECRET: True}
-    with guarded(folder, good, asked) as address:
+    with requiring_signatures(folder, good, asked) as address:
         for name, query in (("item", f"?sig={SECRET}"), ("unsigned", "")):
             assets = {band: {"href": f"http://{address}/{band}.tif{query}"} for band in ("red", "nir")}
             item = {
