@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from mosaic_api.database import Database, OrphanFile, Request
 from mosaic_api.datasets.orphans import ABANDONED_SECONDS, sweep
-from mosaic_api.executor.cleanup import RequestFiles
+from mosaic_api.executor import cleanup
 from mosaic_api.executor.events import Inbox
 from mosaic_api.executor.idle_requests import settle
-from mosaic_api.executor.queue import ATTEMPTS, Claim, LostError, Queue
+from mosaic_api.executor.queue import ATTEMPTS, LostError, Queue
 from mosaic_api.executor.status import ExecutorStatus
 from mosaic_api.executor.worker import Outcome, record_outcome
 from mosaic_api.settings import Settings
@@ -36,7 +36,7 @@ def test_notes_on_the_values_are_in_the_message():
 def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
     row = rows.ask(spec_of("https://example.org"), "some")
     for attempt in range(ATTEMPTS):
-        assert Queue(database, f"worker-{attempt}").claim().attempt == attempt + 1
+        assert Queue(database, f"worker-{attempt}").claim().attempts == attempt + 1
         with database.transaction() as session:
             session.execute(update(Request).values(lease_until=func.now()))
     assert Queue(database, "last").claim() is None
@@ -48,7 +48,7 @@ def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows,
     assert files_in(settings) == []
 
 
-def ended_as(claim: Claim, phase: str) -> ExecutorStatus:
+def ended_as(claim: Request, phase: str) -> ExecutorStatus:
     """The status of a request whose work ended."""
     story = ExecutorStatus(claim.status, datetime.now(UTC))
     story.enter(Phase(phase), "it ended")
@@ -71,7 +71,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     claim = Queue(database, "one").claim()
     left_in(settings, row)
     with monkeypatch.context() as away:
-        away.setattr(RequestFiles, "delete", away_now)
+        away.setattr(cleanup, "delete_files", away_now)
         inbox = Inbox()
         record_outcome(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
         assert rows.see(row).phase == phase
@@ -79,7 +79,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
     assert len(files_in(settings)) == 3
     settle(database, settings.store)
     assert files_in(settings) == []
-    monkeypatch.setattr(RequestFiles, "delete", lambda *_: pytest.fail("it is looked for again"))
+    monkeypatch.setattr(cleanup, "delete_files", lambda *_: pytest.fail("it is looked for again"))
     settle(database, settings.store)
     ended = rows.see(row)
     assert (ended.phase, ended.status["message"]) == (phase, "it ended")
@@ -100,7 +100,7 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
         other = Queue(database, "two")
         claim = other.claim()
         record_outcome(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
-    monkeypatch.setattr(RequestFiles, "delete", away_now)  # from here on, for the one that lost it and hears of it
+    monkeypatch.setattr(cleanup, "delete_files", away_now)  # from here on, for the one that lost it and hears of it
     left_in(settings, row)
     with pytest.raises(LostError):
         record_outcome(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from mosaic_api.central.schemas import CentralDataset, CentralRequest
 from mosaic_api.settings import ENV_CENTRAL_TOKEN, ENV_CENTRAL_URL, Settings
-from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany
+from mosaic_api.web.problems import Conflict, Forbidden, Invalid, NotFound, TooLarge, TooMany
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 UPLOAD_SECONDS = 900.0
@@ -26,14 +26,7 @@ MOST_ANSWER_BYTES = 16 * 2**20
 """Of a response that is not a file."""
 Answer = TypeVar("Answer", bound=BaseModel)
 Result = TypeVar("Result")
-_PROBLEMS: dict[int, type[Problem]] = {
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    413: TooLarge,
-    422: Invalid,
-    429: TooMany,
-}
+_PROBLEMS = {int(kind.status): kind for kind in (Forbidden, NotFound, Conflict, TooLarge, Invalid, TooMany)}
 
 
 class NotConfigured(Conflict):

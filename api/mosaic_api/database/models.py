@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
 from mosaic_crds.names import API_VERSION
+from mosaic_crds.spec import Execution
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -132,6 +133,11 @@ class Request(Base):
     def over(self) -> bool:
         """Whether it has finished."""
         return self.phase in TERMINAL
+
+    @property
+    def deadline(self) -> str:
+        """The deadline in its spec, or the default."""
+        return str(self.spec.get("execution", {}).get("deadline", Execution().deadline))
 
 
 class Workforce(Base):

@@ -1,6 +1,5 @@
 """Tiles and values of images, read from their display copies."""
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from rasterio.vrt import WarpedVRT
 from mosaic_api.database import Dataset
 from mosaic_api.datasets.reader.bands import nodata_of
 from mosaic_api.results.open_cogs import OpenCogs
-from mosaic_api.results.tiles import SIDE, WORLD, TileAddress, empty
+from mosaic_api.results.tiles import SIDE, WORLD, TileAddress, empty, png
 from mosaic_api.web.problems import NotFound
 
 USUAL_COLORMAP = "viridis"
@@ -59,17 +58,17 @@ def tile(
     if len(shown) == 1 and dataset.details.get("palette"):
         with cogs.taken(key) as raster:
             colours = raster.colormap(1)
-        return _png(_by_palette(stored[0], alpha > 0, colours))
+        return png(_by_palette(stored[0], alpha > 0, colours))
     values = [_calibrated(numbers, band) for numbers, band in zip(stored, shown, strict=True)]
     if len(shown) == 1:
         lower, upper = limits or dataset.details.get("limits") or shown[0].get("stretch", (0, 1))
         chosen = colormap or dataset.details.get("colormap") or USUAL_COLORMAP
         indexed = Image.fromarray(np.where(alpha > 0, _stretched(values[0], lower, upper, 1), 0).astype(np.uint8))
         indexed.putpalette(palette(chosen))
-        return _png(indexed, transparency=0)
+        return png(indexed, transparency=0)
     stretches = [limits or band.get("stretch", (0, 1)) for band in shown]
     channels = [_stretched(value, lower, upper, 0) for value, (lower, upper) in zip(values, stretches, strict=True)]
-    return _png(Image.fromarray(np.dstack([*channels, alpha])))
+    return png(Image.fromarray(np.dstack([*channels, alpha])))
 
 
 def values_at(cogs: OpenCogs, dataset: Dataset, longitude: float, latitude: float) -> list[dict[str, Any]]:
@@ -207,9 +206,3 @@ def _by_palette(values: NDArray[Any], there: NDArray[np.bool_], colours: dict[in
     found = table[np.clip(values, 0, len(table) - 1)]
     found[~there] = 0
     return Image.fromarray(found)
-
-
-def _png(image: Image.Image, **options: int) -> bytes:
-    content = io.BytesIO()
-    image.save(content, "PNG", compress_level=1, **options)
-    return content.getvalue()

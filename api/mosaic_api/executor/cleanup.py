@@ -1,11 +1,9 @@
 """Cleans up what a request left in the store."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import work_prefix
-from mosaic_crds.spec import Execution
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import open_store
 from mosaic_worker.store.sweeping import sweep
@@ -19,23 +17,15 @@ LONGEST_SECONDS = 366 * 24 * 3600
 """The longest time for which a worker may continue, whatever the deadline."""
 
 
-@dataclass(frozen=True)
-class RequestFiles:
-    """The results and the unfinished work of a request."""
+def delete_files(request: Request, store_uri: str) -> None:
+    """Delete the results and the unfinished work of a request that was started.
 
-    namespace: str
-    name: str
-    uid: str
-
-    def delete(self, store_uri: str) -> None:
-        """Delete them.
-
-        Raises:
-            PassingError: the store fails.
-        """
-        store = open_store(store_uri)
-        Results(self.namespace, self.name, self.uid).delete(store)
-        sweep(self.uid, store)
+    Raises:
+        PassingError: the store fails.
+    """
+    store, uid = open_store(store_uri), str(request.uid)
+    Results(request.namespace, request.name, uid).delete(store)
+    sweep(uid, store)
 
 
 def record_folders(session: Session, request: Request, *, results: bool) -> None:
@@ -50,5 +40,5 @@ def record_folders(session: Session, request: Request, *, results: bool) -> None
     folders = [work_prefix(request.uid)]
     if results:
         folders.append(f"{Results(request.namespace, request.name, request.uid).folder}/")
-    deadline = duration_seconds(request.spec.get("execution", {}).get("deadline", Execution().deadline))
-    mark_orphaned(session, folders, now() + timedelta(seconds=min(deadline, LONGEST_SECONDS)))
+    seconds = min(duration_seconds(request.deadline), LONGEST_SECONDS)
+    mark_orphaned(session, folders, now() + timedelta(seconds=seconds))

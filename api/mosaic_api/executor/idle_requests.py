@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import OtherKindError, expect
-from mosaic_api.executor.cleanup import RequestFiles, record_folders
+from mosaic_api.executor import cleanup
 from mosaic_api.executor.queue import ATTEMPTS
 from mosaic_api.executor.rows import ORIGINS, end, idle, suspended
 from mosaic_api.requests import crud
@@ -60,8 +60,8 @@ def _settle(database: Database, store_uri: str, row: uuid.UUID) -> None:
             crud.set_status(request, writer.status)
             return
         if request.uid is not None:
-            record_folders(session, request, results=True)
-            RequestFiles(request.namespace, request.name, request.uid).delete(store_uri)
+            cleanup.record_folders(session, request, results=True)
+            cleanup.delete_files(request, store_uri)
             request.uid = None
         if request.removed is not None:
             session.delete(request)

@@ -6,13 +6,11 @@ any more. The database's clock counts.
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 from mosaic_crds.lifecycle import UNPUBLISHED
-from mosaic_crds.spec import Execution
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -20,15 +18,7 @@ from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.database.workforce import expect
 from mosaic_api.executor.cleanup import record_folders
-from mosaic_api.executor.rows import (
-    busy,
-    end,
-    is_open,
-    lease_end,
-    served,
-    suspended,
-    takeable,
-)
+from mosaic_api.executor.rows import busy, end, is_open, lease_end, served, suspended, takeable
 from mosaic_api.executor.status import ExecutorStatus, Status
 from mosaic_api.requests import crud
 
@@ -50,31 +40,6 @@ class Interruption(Enum):
     SUSPEND = auto()
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claimed request.
-
-    Attributes:
-        id: of the row.
-        namespace, name, uid, api_version, spec: of the MosaicRequest.
-        status: at the start.
-        attempt: from 1.
-        deadline: in the spec.
-        seconds_left: until the deadline.
-    """
-
-    id: uuid.UUID
-    namespace: str
-    name: str
-    uid: str
-    api_version: str
-    spec: dict[str, Any]
-    status: Status
-    attempt: int
-    deadline: str
-    seconds_left: float
-
-
 class Queue:
     """The queue as seen by one executor."""
 
@@ -92,7 +57,7 @@ class Queue:
         with self._database.transaction() as session:
             expect(session, "executors")
 
-    def claim(self) -> Claim | None:
+    def claim(self) -> Request | None:
         """Claim the next request: of the owner with the fewest running ones, and of these the one who waited longest.
 
         Raises:
@@ -108,28 +73,14 @@ class Queue:
                 .limit(1)
                 .with_for_update(of=Request, skip_locked=True)
             )
-            return None if request is None else self._take(request)
-
-    def _take(self, request: Request) -> Claim:
-        begun = ExecutorStatus(request.status, now())
-        begun.begin(request.changed if request.started is not None else None)
-        crud.set_status(request, begun.status, begun.now)
-        request.uid = request.uid or str(request.id)
-        request.worker, request.attempts = self._worker, request.attempts + 1
-        request.lease_until = lease_end()
-        deadline = str(request.spec.get("execution", {}).get("deadline", Execution().deadline))
-        return Claim(
-            id=request.id,
-            namespace=request.namespace,
-            name=request.name,
-            uid=request.uid,
-            api_version=request.api_version,
-            spec=request.spec,
-            status=begun.status,
-            attempt=request.attempts,
-            deadline=deadline,
-            seconds_left=begun.seconds_left(deadline),
-        )
+            if request is not None:
+                begun = ExecutorStatus(request.status, now())
+                begun.begin(request.changed if request.started is not None else None)
+                crud.set_status(request, begun.status, begun.now)
+                request.uid = request.uid or str(request.id)
+                request.worker, request.attempts = self._worker, request.attempts + 1
+                request.lease_until = lease_end()
+            return request
 
     def report(self, row: uuid.UUID, status: Status) -> Interruption | None:
         """Write the status and renew the lease; return what the user wants.

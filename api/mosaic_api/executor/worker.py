@@ -10,11 +10,12 @@ from mosaic_crds.lifecycle import CRASHED, REFUSED, UNPUBLISHED, Phase, Trouble,
 from mosaic_crds.request import request_manifest
 from sqlalchemy.exc import DBAPIError
 
-from mosaic_api.executor.cleanup import RequestFiles
+from mosaic_api.database import Request
+from mosaic_api.executor import cleanup
 from mosaic_api.executor.events import Changed, Ended, Inbox, Message
 from mosaic_api.executor.job import Job
 from mosaic_api.executor.process import RequestProcess
-from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Claim, Interruption, LostError, Queue
+from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Interruption, LostError, Queue
 from mosaic_api.executor.rows import LEASE_SECONDS
 from mosaic_api.executor.status import ExecutorStatus
 from mosaic_api.settings import Settings
@@ -40,7 +41,7 @@ class Outcome:
     counted: bool = False
 
 
-def run_claim(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> None:
+def run_claim(claim: Request, queue: Queue, settings: Settings, inbox: Inbox) -> None:
     """Run a claimed request until it ends or is interrupted."""
     status = ExecutorStatus(claim.status, datetime.now(UTC))
     process = RequestProcess(job_of(claim, settings), inbox)
@@ -62,7 +63,7 @@ def run_claim(claim: Claim, queue: Queue, settings: Settings, inbox: Inbox) -> N
         record_outcome(Outcome(), claim, status, queue, settings, inbox)
 
 
-def job_of(claim: Claim, settings: Settings) -> Job:
+def job_of(claim: Request, settings: Settings) -> Job:
     """The input of a claim's process."""
     return Job(
         request=request_manifest(
@@ -76,7 +77,7 @@ def job_of(claim: Claim, settings: Settings) -> Job:
     )
 
 
-def _follow(process: RequestProcess, claim: Claim, status: ExecutorStatus, queue: Queue, inbox: Inbox) -> Outcome:
+def _follow(process: RequestProcess, claim: Request, status: ExecutorStatus, queue: Queue, inbox: Inbox) -> Outcome:
     """Handle events and keep the lease until the attempt ends.
 
     Raises:
@@ -84,7 +85,7 @@ def _follow(process: RequestProcess, claim: Claim, status: ExecutorStatus, queue
         DBAPIError: the database refuses the status.
     """
     reported = time.monotonic()
-    deadline, due = reported + claim.seconds_left, reported + BEAT_SECONDS
+    deadline, due = reported + status.seconds_left(claim.deadline), reported + BEAT_SECONDS
     while True:
         event = inbox.next(min(due, deadline))
         now, status.now = time.monotonic(), datetime.now(UTC)
@@ -111,7 +112,7 @@ def _follow(process: RequestProcess, claim: Claim, status: ExecutorStatus, queue
             return Outcome()
 
 
-def _outcome(claim: Claim, status: ExecutorStatus, *, ended: bool, late: bool, stopped: bool) -> Outcome | None:
+def _outcome(claim: Request, status: ExecutorStatus, *, ended: bool, late: bool, stopped: bool) -> Outcome | None:
     """How the attempt ends; None if it continues."""
     if status.item is not None:
         return Outcome()
@@ -127,21 +128,21 @@ def _outcome(claim: Claim, status: ExecutorStatus, *, ended: bool, late: bool, s
     return _failed(claim, status, Trouble(CRASHED, messages.WORKER_CRASHED)) if ended else None
 
 
-def _failed(claim: Claim, status: ExecutorStatus, trouble: Trouble) -> Outcome:
+def _failed(claim: Request, status: ExecutorStatus, trouble: Trouble) -> Outcome:
     """The outcome of a failed attempt: the request fails, or another attempt follows."""
     if trouble.reason == REFUSED:
         status.fail(trouble)
         return Outcome()
-    if claim.attempt >= ATTEMPTS:
+    if claim.attempts >= ATTEMPTS:
         status.fail(Trouble(trouble.reason, messages.given_up(trouble.message, ATTEMPTS)))
         return Outcome()
-    wait = BACK_OFF[claim.attempt - 1]
-    status.retry(trouble.message, f"in {wait:.0f} s (attempt {claim.attempt + 1} of {ATTEMPTS})")
+    wait = BACK_OFF[claim.attempts - 1]
+    status.retry(trouble.message, f"in {wait:.0f} s (attempt {claim.attempts + 1} of {ATTEMPTS})")
     return Outcome(wait, counted=True)
 
 
 def record_outcome(
-    outcome: Outcome, claim: Claim, status: ExecutorStatus, queue: Queue, settings: Settings, inbox: Inbox
+    outcome: Outcome, claim: Request, status: ExecutorStatus, queue: Queue, settings: Settings, inbox: Inbox
 ) -> None:
     """Write the outcome; wait for the database if necessary, unless the executor stops.
 
@@ -165,10 +166,10 @@ def record_outcome(
         return
 
 
-def _delete_traces(claim: Claim, settings: Settings) -> bool:
+def _delete_traces(claim: Request, settings: Settings) -> bool:
     """Delete what a request left in the store. If that fails, return False: `idle_requests` does it later."""
     try:
-        RequestFiles(claim.namespace, claim.name, claim.uid).delete(settings.store)
+        cleanup.delete_files(claim, settings.store)
     except PassingError as error:
         _log.warning("%s/%s leaves unfinished work: %s", claim.namespace, claim.name, error)
         return False

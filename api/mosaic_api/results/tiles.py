@@ -155,15 +155,15 @@ def level_of(mesh: Mesh) -> int:
 def coloured(pixels: Bytes, colormap: str) -> bytes:
     """A PNG of 8-bit pixels (bands, height, width): one band with a palette, three as colours; 0 is no data."""
     if not pixels.any():
-        return empty() if pixels.shape[1:] == (SIDE, SIDE) else _png(Image.new("RGBA", pixels.shape[:0:-1]))
+        return empty() if pixels.shape[1:] == (SIDE, SIDE) else png(Image.new("RGBA", pixels.shape[:0:-1]))
     if len(pixels) == 1:
         image = Image.fromarray(pixels[0])
         image.putpalette(table(colormap))
-        return _png(image, transparency=0)
+        return png(image, transparency=0)
     alpha = np.where((pixels > 0).all(axis=0), 255, 0).astype(np.uint8)
     channels = np.dstack([*pixels, alpha])
     channels[alpha == 0] = 0
-    return _png(Image.fromarray(channels, "RGBA"))
+    return png(Image.fromarray(channels, "RGBA"))
 
 
 @cache
@@ -171,7 +171,7 @@ def empty() -> bytes:
     """A tile without data."""
     image = Image.new("P", (SIDE, SIDE))
     image.putpalette(bytes(3))
-    return _png(image, transparency=0)
+    return png(image, transparency=0)
 
 
 @cache
@@ -180,7 +180,8 @@ def table(colormap: str) -> bytes:
     return palette(colormap)
 
 
-def _png(image: Image.Image, **options: int) -> bytes:
+def png(image: Image.Image, **options: int) -> bytes:
+    """An image as PNG, compressed fast rather than well."""
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=1, **options)
     return content.getvalue()

@@ -6,8 +6,9 @@ see requests without secrets.
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from mosaic_crds.errors import MosaicError
@@ -17,14 +18,14 @@ from mosaic_api.auth.identity import Principal
 from mosaic_api.central.client import Central, NotConfigured
 from mosaic_api.central.downloads import fetch_dataset, fetch_mosaic
 from mosaic_api.central.schemas import CentralDataset, CentralDatasetList, CentralRequest, CentralRequestList
-from mosaic_api.context import Context, ContextDep
+from mosaic_api.context import ContextDep
 from mosaic_api.database import Dataset
 from mosaic_api.datasets import schemas
 from mosaic_api.datasets.service import DatasetService
 from mosaic_api.dependencies import CurrentPrincipal, current_principal
 from mosaic_api.requests.redaction import redacted
 from mosaic_api.requests.schemas import RequestCreate
-from mosaic_api.routes.datasets import DatasetServiceDep
+from mosaic_api.routes.datasets import dataset_service
 from mosaic_api.web.problems import TooMany
 from mosaic_api.web.schemas import ApiModel
 
@@ -46,20 +47,48 @@ class CentralStatus(ApiModel):
 Call = Callable[[Central], Result]
 
 
-async def called(request: Request, principal: Principal, context: Context, call: Call[Result]) -> Result:
-    """Call the central installation, within the limits of such calls."""
-    work = lambda budget: call(Central(context.settings, budget))  # noqa: E731
-    return await context.central_calls.run(request, principal.user_id, work)
+@dataclass(frozen=True)
+class Caller:
+    """Calls the central installation for the caller of a route, within the limits of such calls."""
+
+    request: Request
+    principal: CurrentPrincipal
+    context: ContextDep
+
+    async def __call__(self, call: Call[Result]) -> Result:
+        """The result of a call."""
+        work = lambda budget: call(Central(self.context.settings, budget))  # noqa: E731
+        return await self.context.central_calls.run(self.request, self.principal.user_id, work)
+
+    async def fetch(
+        self,
+        copy: Callable[[DatasetService, Central, Principal, uuid.UUID], tuple[Dataset, bool]],
+        central_id: uuid.UUID,
+        response: Response,
+    ) -> schemas.Dataset:
+        """Copy something, and set the location and status of the response."""
+        service = dataset_service(self.context)
+
+        def work(budget: Budget) -> tuple[Dataset, bool]:
+            with budget.ending(service.cancelled.set):  # so that no file is converted for a caller who is gone
+                return copy(service, Central(self.context.settings, budget), self.principal, central_id)
+
+        dataset, created = await self.context.fetches.run(self.request, self.principal.user_id, work)
+        response.headers["Location"] = f"../../../datasets/{dataset.id}"
+        if not created:
+            response.status_code = HTTPStatus.OK
+        return schemas.Dataset.of(dataset, self.principal)
+
+
+CallerDep = Annotated[Caller, Depends()]
 
 
 @router.get("")
-async def get_central_status(request: Request, principal: CurrentPrincipal, context: ContextDep) -> CentralStatus:
+async def get_central_status(caller: CallerDep) -> CentralStatus:
     """Get whether a central server is configured, and whether it responds."""
-    url = context.settings.central_url or None
+    url = caller.context.settings.central_url or None
     try:
-        await called(
-            request, principal, context, lambda central: central.get("datasets", CentralDatasetList, {"limit": 1})
-        )
+        await caller(lambda central: central.get("datasets", CentralDatasetList, {"limit": 1}))
     except TooMany:
         raise
     except NotConfigured as error:
@@ -70,100 +99,51 @@ async def get_central_status(request: Request, principal: CurrentPrincipal, cont
 
 
 @router.get("/datasets")
-async def list_central_datasets(
-    request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> CentralDatasetList:
+async def list_central_datasets(request: Request, caller: CallerDep) -> CentralDatasetList:
     """List the datasets that others shared there, with the parameters of /datasets."""
     query = dict(request.query_params) | {"scope": "shared"}
-    page = await called(request, principal, context, lambda central: central.get("datasets", CentralDatasetList, query))
+    page = await caller(lambda central: central.get("datasets", CentralDatasetList, query))
     return page.model_copy(update={"next": _next(request, page.next)})
 
 
 @router.get("/datasets/{dataset_id}")
-async def get_central_dataset(
-    dataset_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> CentralDataset:
+async def get_central_dataset(dataset_id: uuid.UUID, caller: CallerDep) -> CentralDataset:
     """Get a dataset there."""
-    path = f"datasets/{dataset_id}"
-    return await called(request, principal, context, lambda central: central.get(path, CentralDataset))
+    return await caller(lambda central: central.get(f"datasets/{dataset_id}", CentralDataset))
 
 
 @router.post("/datasets/{dataset_id}/fetch", status_code=HTTPStatus.CREATED)
-async def fetch_central_dataset(
-    dataset_id: uuid.UUID,
-    request: Request,
-    response: Response,
-    principal: CurrentPrincipal,
-    context: ContextDep,
-    service: DatasetServiceDep,
-) -> schemas.Dataset:
+async def fetch_central_dataset(dataset_id: uuid.UUID, response: Response, caller: CallerDep) -> schemas.Dataset:
     """Copy a dataset from there; copied again, it is the same one."""
-    fetch = lambda central: fetch_dataset(service, central, principal, dataset_id)  # noqa: E731
-    return await _fetched(fetch, request, response, principal, context, service)
+    return await caller.fetch(fetch_dataset, dataset_id, response)
 
 
 @router.post("/requests", status_code=HTTPStatus.CREATED)
-async def create_central_request(
-    asked: RequestCreate, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> CentralRequest:
+async def create_central_request(asked: RequestCreate, caller: CallerDep) -> CentralRequest:
     """Create a request there."""
-    principal.require("editor")
-    return _redacted(await called(request, principal, context, lambda central: central.submit(asked.model_dump())))
+    caller.principal.require("editor")
+    return _redacted(await caller(lambda central: central.submit(asked.model_dump())))
 
 
 @router.get("/requests")
-async def list_central_requests(
-    request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> CentralRequestList:
+async def list_central_requests(request: Request, caller: CallerDep) -> CentralRequestList:
     """List the requests there that this installation's token may see, with the parameters of /requests."""
     query = dict(request.query_params)
-    page = await called(request, principal, context, lambda central: central.get("requests", CentralRequestList, query))
+    page = await caller(lambda central: central.get("requests", CentralRequestList, query))
     shown = [_redacted(each) for each in page.requests]
     return page.model_copy(update={"next": _next(request, page.next), "requests": shown})
 
 
 @router.get("/requests/{request_id}")
-async def get_central_request(
-    request_id: uuid.UUID, request: Request, principal: CurrentPrincipal, context: ContextDep
-) -> CentralRequest:
+async def get_central_request(request_id: uuid.UUID, caller: CallerDep) -> CentralRequest:
     """Get a request there."""
-    path = f"requests/{request_id}"
-    return _redacted(await called(request, principal, context, lambda central: central.get(path, CentralRequest)))
+    return _redacted(await caller(lambda central: central.get(f"requests/{request_id}", CentralRequest)))
 
 
 @router.post("/requests/{request_id}/fetch", status_code=HTTPStatus.CREATED)
-async def fetch_central_request(
-    request_id: uuid.UUID,
-    request: Request,
-    response: Response,
-    principal: CurrentPrincipal,
-    context: ContextDep,
-    service: DatasetServiceDep,
-) -> schemas.Dataset:
+async def fetch_central_request(request_id: uuid.UUID, response: Response, caller: CallerDep) -> schemas.Dataset:
     """Copy a published mosaic from there, as an image; copied again, it is the same dataset."""
-    fetch = lambda central: fetch_mosaic(service, central, principal, request_id)  # noqa: E731
-    return await _fetched(fetch, request, response, principal, context, service)
-
-
-async def _fetched(
-    fetch: Call[tuple[Dataset, bool]],
-    request: Request,
-    response: Response,
-    principal: Principal,
-    context: Context,
-    service: DatasetService,
-) -> schemas.Dataset:
-    """Copy something, and set the location and status of the response."""
-
-    def work(budget: Budget) -> tuple[Dataset, bool]:
-        with budget.ending(service.cancelled.set):  # so that no file is converted for a caller who is gone
-            return fetch(Central(context.settings, budget))
-
-    dataset, created = await context.fetches.run(request, principal.user_id, work)
-    response.headers["Location"] = f"../../../datasets/{dataset.id}"
-    if not created:
-        response.status_code = HTTPStatus.OK
-    return schemas.Dataset.of(dataset, principal)
+    return await caller.fetch(fetch_mosaic, request_id, response)
 
 
 def _redacted(request: CentralRequest) -> CentralRequest:
