@@ -131,13 +131,9 @@ def make_token(
 
 
 def open_session(session: Session, user: User, browser: str, given: Token | None = None) -> list[str]:
-    """Start a browser session of a user.
+    """Start a browser session of a user; the label names the browser.
 
-    Args:
-        session: a transaction.
-        user: who logged in.
-        browser: its name, for the label.
-        given: the token that was used; the session allows no more, and ends with it.
+    With a `given` token, the session allows no more than that, and ends with it.
 
     Returns:
         The ids of the tokens that the session depends on, for the browser's signed cookie.

@@ -90,16 +90,7 @@ def list_page(
     conditions: Iterable[ColumnElement[bool]] = (),
     scope: Scope = "all",
 ) -> Page[Owned]:
-    """A page of the rows that the principal may see.
-
-    Args:
-        session: a transaction.
-        principal: who lists them.
-        kind: their table.
-        paging: the page.
-        conditions: that all rows meet.
-        scope: the principal's own, those shared with all users, or all visible ones.
-    """
+    """A page of the rows that the principal may see, that meet the conditions, and that are in the scope."""
     wanted = [_visible(principal, kind), *conditions]
     if scope == "mine":
         wanted.append(kind.owner_id == principal.user_id)

@@ -25,11 +25,8 @@ from mosaic_api.postgres.server import PrivatePostgres
 def restore(path: Path, data: Path, store_uri: str | None, progress: Progress) -> About:
     """Make a data folder for `mosaic serve` from a backup. It appears under its name when it is complete.
 
-    Args:
-        path: of the backup.
-        data: the folder; it must be empty or missing.
-        store_uri: where the files of the store go; a folder in `data` if None. Existing files there stay.
-        progress: called after each file.
+    The folder must be empty or missing. `store_uri` is where the files of the store go, by default a folder in it;
+    existing files there stay.
 
     Raises:
         RequestError: the backup is damaged or too new, the folder is not empty, or the disk is too small.

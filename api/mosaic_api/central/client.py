@@ -87,12 +87,9 @@ class Central:
     def upload(
         self, key: uuid.UUID, fields: Mapping[str, str], file: tuple[str, BinaryIO, str] | None
     ) -> CentralDataset:
-        """Create a dataset; a second upload with the same key returns the first one's.
+        """Create a dataset; a second upload with the same key, the id of the dataset here, returns the first one's.
 
-        Args:
-            key: the id of the dataset here.
-            fields: of the dataset.
-            file: its name, content and media type.
+        A file is its name, content and media type.
         """
         headers = {"Idempotency-Key": str(key)}
         if file is None:
@@ -112,13 +109,7 @@ class Central:
             return
 
     def download(self, path: str, target: Path, sha256: str, most: int) -> None:
-        """Download a file; resume if the connection breaks.
-
-        Args:
-            path: of the file in the API.
-            target: the file to write.
-            sha256: the expected checksum.
-            most: maximum size in bytes.
+        """Download a file of at most so many bytes; resume if the connection breaks.
 
         Raises:
             TooLarge: the file is larger.

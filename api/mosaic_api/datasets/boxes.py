@@ -55,11 +55,7 @@ def box_around(west: float, south: float, east: float, north: float) -> Box:
 
 
 def smallest_box(boxes: NDArray[np.float64]) -> Box:
-    """The narrowest box around at least one other.
-
-    Args:
-        boxes: rows of west, south, east and north; east is not less than west.
-    """
+    """The narrowest box around rows of west, south, east and north (n, 4), of which east is not less than west."""
     widths = boxes[:, 2] - boxes[:, 0]
     south, north = float(boxes[:, 1].min()), float(boxes[:, 3].max())
     starts = (boxes[:, 0] + HALF) % TURN - HALF

@@ -29,16 +29,9 @@ def list_page(
     kind: str | None = None,
     scope: Scope = "all",
 ) -> Page[Dataset]:
-    """A page of the datasets that the principal may see.
+    """A page of the datasets that the principal may see, filtered by each value that is not empty.
 
-    Args:
-        session: a transaction.
-        principal: who lists them.
-        paging: the page.
-        box: it overlaps the dataset; None for all.
-        text: in the name, description or creator.
-        kind: image, vector or point; None for all.
-        scope: the principal's own, those shared with all users, or all visible ones.
+    The box overlaps them; the text is in their name, description or creator.
     """
     conditions: list[ColumnElement[bool]] = [] if kind is None else [Dataset.kind == kind]
     if box is not None:

@@ -37,11 +37,7 @@ class FairQueue:
 
     @contextmanager
     def turn(self, owner: Hashable, cancelled: threading.Event) -> Iterator[None]:
-        """Wait for a slot, and hold it.
-
-        Args:
-            owner: for whom it counts.
-            cancelled: ends the wait when it is set.
+        """Wait for a slot, and hold it. An event that is set ends the wait.
 
         Raises:
             Cancelled: it was set.

@@ -37,12 +37,7 @@ def tile(
 ) -> bytes:
     """A tile of a web map as PNG, 256 pixels, transparent where there is no data.
 
-    Args:
-        cogs: opens the file.
-        dataset: an image.
-        place: of the tile.
-        colormap: for one band; None for the image's own.
-        limits: values of the first and the last colour; None for the image's own.
+    Without a colormap (for one band) or limits (values of the first and the last colour), it has the image's own.
 
     Raises:
         Invalid: there is no such tile.

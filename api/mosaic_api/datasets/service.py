@@ -56,14 +56,9 @@ class DatasetService:
         key: uuid.UUID | None = None,
         central_id: uuid.UUID | None = None,
     ) -> tuple[Dataset, bool]:
-        """Create a dataset, or find the one that was created with the same key.
+        """Create a dataset, or find the one that the principal created with the same key.
 
-        Args:
-            principal: its owner.
-            fields: of the dataset.
-            content: its file; None for a point or a mosaic.
-            key: chosen by the caller, so that repeated calls create one dataset.
-            central_id: the dataset of the central installation that it copies.
+        Points and mosaics have no content. A dataset with a `central_id` copies that one of the central installation.
 
         Returns:
             The dataset, and whether this call created it.

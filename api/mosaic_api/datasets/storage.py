@@ -140,13 +140,7 @@ class DatasetStorage:
                 shutil.rmtree(folder)
 
     def read(self, original: Original, display: Path | None, corners: Box | None, sender: Sender) -> Outcome:
-        """Read a file, and write its display copy.
-
-        Args:
-            original: the file.
-            display: path of the copy; None if the file itself is shown.
-            corners: of a picture.
-            sender: for whom it is read.
+        """Read a file, and write its display copy, unless the file itself is shown. A picture has corners.
 
         Raises:
             Invalid: it cannot be used.

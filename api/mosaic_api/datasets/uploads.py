@@ -36,10 +36,7 @@ class Upload(NamedTuple):
 async def received(request: Request, max_bytes: int, most: int) -> AsyncIterator[Upload]:
     """Receive a dataset as a form (multipart/form-data), or as JSON if it has no file.
 
-    Args:
-        request: with the form.
-        max_bytes: of the file.
-        most: reserved bytes for the body.
+    `max_bytes` limits the file, and `most` the body, for which that is reserved.
 
     Raises:
         TooLarge: there are more bytes.

@@ -14,13 +14,9 @@ from mosaic_api.executor.job import Job
 
 
 def rules_of(job: Job, scratch: Path) -> Rules:
-    """The rules for the process; creates its folders in the store.
+    """The rules for the process, with a folder for temporary files; creates its folders in the store.
 
     A store over the network has no folders: there the credentials decide.
-
-    Args:
-        job: of the process.
-        scratch: its folder for temporary files.
     """
     single_user = job.allowed_hosts is None
     private = [Path(path).resolve() for path in job.private]

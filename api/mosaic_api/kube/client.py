@@ -121,9 +121,8 @@ class Cluster:
     def watch(self, version: str, name: str | None = None) -> Iterator[Change | str]:
         """Changes since a version until the server ends the watch; after each, as text, the version it has reached.
 
-        Args:
-            version: the one that `list` returned, or the last that the watch reached.
-            name: of the only request to watch.
+        The version is the one that `list` returned, or the last that the watch reached. With a name, only that request
+        is watched.
         """
         query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"} | _only(name)
         query["timeoutSeconds"] = str(WATCH_SECONDS)

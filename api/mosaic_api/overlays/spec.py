@@ -33,13 +33,7 @@ class OverlaySpec:
 
     @classmethod
     def by(cls, row: "Row[Any]", noticed: datetime, max_pixels: int) -> Self:
-        """Convert a row of `overlays`.
-
-        Args:
-            row: as `_row` reads it.
-            noticed: when it was first seen, for a row without `created`.
-            max_pixels: of a mosaic.
-        """
+        """Convert a row of `overlays` as `_row` reads it. One without `created` counts from when it was noticed."""
         until = row.time.replace(tzinfo=UTC) if row.time else noticed
         interval = "/".join(timestamp(moment) for moment in (until - YEAR, until))
         spec: dict[str, Any] = {

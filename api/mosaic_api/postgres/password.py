@@ -41,12 +41,9 @@ def is_protected(data: Path) -> bool:
 
 
 def protect(data: Path, programs: Path, seconds: float) -> None:
-    """Set a new password that the next server requires.
+    """Set a new password that the next server of a data folder requires; no server may run.
 
-    Args:
-        data: the folder of the database; no server may run.
-        programs: the folder of PostgreSQL's programs.
-        seconds: how long to wait for the remains of a killed server.
+    `seconds` is how long to wait for the remains of a killed server.
 
     Raises:
         PassingError: the password cannot be set.

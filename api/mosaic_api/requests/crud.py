@@ -30,14 +30,7 @@ _NOT_BEGUN = (Phase.PENDING, Phase.SUSPENDED, Phase.CANCELLED)
 def create(
     session: Session, settings: Settings, principal: Principal, name: str | None, spec: Mapping[str, Any]
 ) -> Request:
-    """Create a request.
-
-    Args:
-        session: a transaction.
-        settings: of the installation.
-        principal: its owner.
-        name: of the request; None for one from the product.
-        spec: of the MosaicRequest.
+    """Create a request of the principal; without a name, it gets one from its product.
 
     Raises:
         Forbidden: the principal may not create requests.

@@ -66,12 +66,7 @@ class SceneCount(ApiModel):
 
 
 def quick(settings: Settings, spec: Mapping[str, Any], scenes: int | None) -> Estimate:
-    """Estimate from the area and the resolution alone.
-
-    Args:
-        settings: of the installation.
-        spec: of the MosaicRequest.
-        scenes: their number, if it is known.
+    """Estimate from the area, the resolution and, if it is known, the number of scenes alone.
 
     Raises:
         RequestError: the spec is invalid, or the mosaic is too large.

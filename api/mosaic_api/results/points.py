@@ -42,8 +42,6 @@ def pixel_at(grid: Grid, longitude: float, latitude: float) -> tuple[int, int] |
 def _shortest(value: np.float32, scale: float | None) -> float:
     """The number without noise digits: 0.1, not 0.10000000149.
 
-    Args:
-        value: of the pixel.
-        scale: one unit of an integer, below which digits mean nothing; None for floats.
+    `scale` is one unit of an integer, below which digits mean nothing; None for floats.
     """
     return float(str(value)) if scale is None else round(float(value), 1 - math.floor(math.log10(scale)))

@@ -27,13 +27,8 @@ def lead(
 ) -> None:
     """Work while this process holds the lock; wait for it whenever it does not, until `stop` is set.
 
-    For a moment after a lock is lost, two processes may work, which must do no harm.
-
-    Args:
-        database: has the lock.
-        work: runs while the lock is held, until its event is set.
-        stop: ends everything.
-        beat: called regularly.
+    The work ends when its event is set. For a moment after a lock is lost, two processes may work, which must do no
+    harm.
 
     Raises:
         OtherKindError: executors process the requests of the database.

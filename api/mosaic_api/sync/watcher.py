@@ -27,11 +27,8 @@ class Watcher:
     ) -> None:
         """Does not connect yet.
 
-        Args:
-            cluster: the API server.
-            changed: called with the name of each changed request.
-            listed: called when all requests are known, at first and after each interruption.
-            lost: called with the reason of an interruption.
+        `changed` is called with the name of each changed request, `listed` when all requests are known (at first and
+        after each interruption), and `lost` with the reason of an interruption.
         """
         self._cluster = cluster
         self._changed, self._listed, self._lost = changed, listed, lost

@@ -38,14 +38,7 @@ class Sent:
 
 
 def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> Response:
-    """The response to a GET or HEAD: the complete file, or a single range.
-
-    Args:
-        store: with the file.
-        file: to send.
-        request: with the headers.
-        cache: the value of Cache-Control.
-        read: reads a piece of the file in a thread.
+    """The response to a GET or HEAD: the complete file, or a single range. `read` reads a piece of it in a thread.
 
     Raises:
         NotFound: the file is missing.

@@ -22,10 +22,7 @@ class RestBackend:
     def __init__(self, url: str, token: str | None, advice: str = "check its address") -> None:
         """Prepare the client; no call is made yet.
 
-        Args:
-            url: of the server.
-            token: sent to the server and to no other host.
-            advice: what the user can do if the server does not respond.
+        The token is sent to no other host. `advice` says what the user can do if the server does not respond.
 
         Raises:
             RequestError: the URL is not valid.

@@ -25,12 +25,7 @@ HALF = 180.0
 
 
 def take_area(path: Path, name: str, kind: Format) -> Outcome:
-    """Read the polygons of a vector file.
-
-    Args:
-        path: of the file.
-        name: of its layer, if the file has none.
-        kind: of the file.
+    """Read the polygons of a vector file; see `read_layers`.
 
     Returns:
         The area as the footprint; in the details the numbers of features that were used and left out.

@@ -17,10 +17,9 @@ LARGEST_BYTE = 255
 
 
 def details_of(dataset: DatasetReader) -> dict[str, Any]:
-    """The size of an image, and its bands except alpha.
+    """The size of an image, and its bands except alpha, from its display copy.
 
-    Args:
-        dataset: the display copy of the image; its overviews only use valid pixels.
+    The overviews of that only use valid pixels.
     """
     numbers = [
         number for number, kind in enumerate(dataset.colorinterp, 1) if kind is not ColorInterp.alpha

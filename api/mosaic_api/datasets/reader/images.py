@@ -25,13 +25,9 @@ OUTLINE_STEPS = 32
 
 
 def take_image(path: str, max_pixels: int, most_bytes: int, display: str | None) -> Outcome:
-    """Check a georeferenced image, and write its display copy.
+    """Check a georeferenced image of at most so many pixels, and write its display copy as a COG, if it has a path.
 
-    Args:
-        path: of the file.
-        max_pixels: of the image.
-        most_bytes: of the display copy before compression.
-        display: path of the COG to write; None for none.
+    `most_bytes` limits the display copy before compression.
 
     Raises:
         RequestError: the image cannot be used.
@@ -143,10 +139,7 @@ def _box_on_the_globe(dataset: DatasetReader) -> Polygon:
 def _degrees(dataset: DatasetReader, columns: Floats, rows: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Longitudes and latitudes of points in an image, and which of them are on the globe.
 
-    Args:
-        dataset: the image.
-        columns: (n,) shares of its width.
-        rows: (n,) shares of its height.
+    `columns` and `rows` are (n,) shares of its width and height.
     """
     xs, ys = dataset.transform @ (columns * dataset.width, rows * dataset.height)
     longitudes, latitudes = map(np.asarray, places_in(dataset.crs.to_wkt(), WGS84, xs.tolist(), ys.tolist()))

@@ -38,11 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
-    """Read a file in a child process.
-
-    Args:
-        job: the file and the limits.
-        cancelled: kills the child when it is set.
+    """Read a file in a child process, which ends when `cancelled` is set.
 
     Raises:
         Invalid: the file cannot be used, crashes the child, or takes too long.

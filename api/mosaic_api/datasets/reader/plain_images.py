@@ -34,15 +34,9 @@ COLOURS = 3
 
 
 def take_picture(path: str, driver: str, corners: Box, display: str) -> Outcome:
-    """Place an ordinary picture by its corners, straight in Web Mercator.
+    """Place a PNG or JPEG by its corners, straight in Web Mercator, and write its display copy as a COG.
 
     Pictures of 8 bits become red, green, blue and alpha. PNGs of 16 bits keep their samples, which may be heights.
-
-    Args:
-        path: of the file.
-        driver: PNG or JPEG.
-        corners: its extent.
-        display: path of the COG to write.
 
     Raises:
         RequestError: it cannot be used.

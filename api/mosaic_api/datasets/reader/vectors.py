@@ -23,13 +23,7 @@ DIGITS = 7
 
 
 def take_vectors(path: Path, name: str, kind: Format, display: Path) -> Outcome:
-    """Read a vector file, and write its display copy.
-
-    Args:
-        path: of the file.
-        name: of its layer, if the file has none.
-        kind: of the file.
-        display: path of the GeoJSON to write.
+    """Read a vector file (see `read_layers`), and write its display copy as GeoJSON.
 
     Raises:
         RequestError: it cannot be used.
