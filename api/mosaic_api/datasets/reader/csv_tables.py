@@ -17,7 +17,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.projection import WGS84
 from numpy.typing import NDArray
 
-from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown, type_of
+from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown
 
 SEPARATORS = ",;\t|"
 LONGEST_LINE = 2**20
@@ -103,13 +103,7 @@ def read_table(path: Path, most: int) -> Parsed:
     else:
         geometries, crs, left_out = _of_pair(table, *_pair(table.names)), WGS84, set()
     kept = [number for number in range(len(table.names)) if number not in left_out][:MOST_FIELDS]
-    columns = [_values(table, number) for number in kept]
-    return Parsed(
-        geometries=geometries,
-        fields=[(table.names[number], type_of(column)) for number, column in zip(kept, columns, strict=True)],
-        columns=columns,
-        crs=crs,
-    )
+    return Parsed.of(geometries, {table.names[number]: _values(table, number) for number in kept}, crs)
 
 
 def _encoding(path: Path) -> str:

@@ -1,10 +1,10 @@
-"""Features that are read without GDAL: from a table, or from a sequence of GeoJSON."""
+"""Features as they are read: from a table, from a sequence of GeoJSON, or by GDAL."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,20 @@ class Parsed:
         fields: name and type of each attribute; types are GDAL's String, Integer64 and Real.
         columns: n values of each, as JSON.
         crs: of the geometries.
+        kind: type of the geometries in the file; empty if the file does not state it.
     """
 
     geometries: NDArray[np.object_]
     fields: Sequence[tuple[str, str]]
     columns: Sequence[Sequence[Any]]
     crs: str
+    kind: str = ""
+
+    @classmethod
+    def of(cls, geometries: NDArray[np.object_], columns: Mapping[str, Sequence[Any]], crs: str) -> Self:
+        """Features of a file that does not state types."""
+        fields = [(name, type_of(column)) for name, column in columns.items()]
+        return cls(geometries, fields, list(columns.values()), crs)
 
 
 def shown(value: Any) -> Any:

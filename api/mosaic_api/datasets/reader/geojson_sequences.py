@@ -12,7 +12,7 @@ from mosaic_crds.json_input import parse_json
 from mosaic_worker.geometry.projection import WGS84
 from numpy.typing import NDArray
 
-from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown, type_of
+from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown
 
 SEPARATOR = b"\x1e"
 PIECE_BYTES = 2**20
@@ -89,13 +89,8 @@ def read_sequence(path: Path, most: int) -> Parsed:
             properties.append(its_properties)
             places.append(place)
     fields = list(dict.fromkeys(name for each in properties for name in each))[:MOST_FIELDS]
-    columns = [[shown(each.get(name)) for each in properties] for name in fields]
-    return Parsed(
-        geometries=_geometries(texts, places),
-        fields=[(name, type_of(column)) for name, column in zip(fields, columns, strict=True)],
-        columns=columns,
-        crs=WGS84,
-    )
+    columns = {name: [shown(each.get(name)) for each in properties] for name in fields}
+    return Parsed.of(_geometries(texts, places), columns, WGS84)
 
 
 def _records(path: Path) -> Iterator[tuple[str, bytes]]:

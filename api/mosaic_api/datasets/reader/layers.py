@@ -92,22 +92,22 @@ def there(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 def _layers(source: Path, name: str, kind: Format, most: int, follow: bool) -> Iterator[Layer]:
     if kind is CSV:
-        yield _parsed(read_table(source, most), name, follow)
+        yield _layer(read_table(source, most), name, follow)
     elif kind is SEQUENCE or (kind is GEOJSON and is_sequence(source)):
-        yield _parsed(read_sequence(source, most), name, follow)
+        yield _layer(read_sequence(source, most), name, follow)
     else:
         if kind in (KML, GPX):
             _check_xml(source, kind)
         if kind is GEOPACKAGE:
             check_geopackage(source)
         problem = problem_of(source) if kind is GEOJSON else None
-        yield from _of_gdal(source, name, kind, most, follow, problem)
+        yield from _layers_of_gdal(source, name, kind, most, follow, problem)
 
 
-def _parsed(found: Parsed, name: str, follow: bool) -> Layer:
+def _layer(found: Parsed, name: str, follow: bool) -> Layer:
     described = {
         "name": _printable(name)[:100],
-        "geometry": _kind_of(found.geometries),
+        "geometry": found.kind or _kind_of(found.geometries),
         "features": len(found.geometries),
         "fields": [{"name": _printable(field)[:100], "type": kind} for field, kind in found.fields],
     }
@@ -133,7 +133,7 @@ def _check_xml(path: Path, kind: Format) -> None:
         raise RequestError(f"file: the {kind.name} cannot be read ({error or 'it declares entities'})") from None
 
 
-def _of_gdal(
+def _layers_of_gdal(
     source: Path, name: str, kind: Format, most: int, follow: bool, problem: str | None = None
 ) -> Iterator[Layer]:
     """The layers of a file that GDAL reads. `problem` explains why GDAL may fail."""
@@ -144,7 +144,8 @@ def _of_gdal(
         if len(found) > MOST_LAYERS:
             raise RequestError(f"file: it has {len(found)} layers; at most {MOST_LAYERS} are allowed")
         for layer in found:
-            read = _layer(source, layer, name if layer == source.stem else layer, kind, most, follow)
+            own_name = name if layer == source.stem else layer
+            read = _layer(_of_gdal(source, layer, own_name, kind, most), own_name, follow)
             most -= len(read.geometries)
             if kind is not GPX or len(read.geometries):  # GDAL lists all layers that a GPX file can have
                 yield read
@@ -155,7 +156,7 @@ def _of_gdal(
         raise RequestError(f"file: the {kind.name} cannot be read: {reason}") from None
 
 
-def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow: bool) -> Layer:
+def _of_gdal(source: Path, layer: str, name: str, kind: Format, most: int) -> Parsed:
     info = pyogrio.read_info(source, layer=layer)
     if info["driver"] not in {kind.driver, "KML"}:
         raise RequestError(f"file: the content is not {kind.name}")
@@ -170,18 +171,13 @@ def _layer(source: Path, layer: str, name: str, kind: Format, most: int, follow:
     if len(geometries) > most:
         raise RequestError(f"file: it has more than {MOST_FEATURES:,} features; split it, or leave some out")
     kinds = [str(kind) for kind in meta["ogr_types"]]
-    described = {
-        "name": _printable(name)[:100],
-        "geometry": str(meta["geometry_type"]),
-        "features": len(geometries),
-        "fields": [
-            {"name": _printable(field)[:100], "type": kind.removeprefix("OFT")}
-            for field, kind in zip(meta["fields"], kinds, strict=True)
-        ],
-    }
-    values = [_plain(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-    moved, geographic = _in_degrees(shapely.from_wkb(geometries, on_invalid="ignore"), meta["crs"], name, follow)
-    return Layer(_printable(name)[:100], moved, [str(field) for field in meta["fields"]], values, described, geographic)
+    return Parsed(
+        geometries=shapely.from_wkb(geometries, on_invalid="ignore"),
+        fields=[(str(field), kind.removeprefix("OFT")) for field, kind in zip(meta["fields"], kinds, strict=True)],
+        columns=[_plain(column, kind) for column, kind in zip(columns, kinds, strict=True)],
+        crs=meta["crs"],
+        kind=str(meta["geometry_type"]),
+    )
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: str, name: str, follow: bool) -> tuple[NDArray[np.object_], bool]:
