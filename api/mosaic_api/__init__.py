@@ -1,1 +1,4 @@
-"""The REST API, the page, the database, the executor, and the synchronization with a cluster."""
+"""The REST API, the page, the database, the executor, and the synchronization with a cluster.
+
+Whatever uses the database or the store raises PassingError if that does not answer. Docstrings do not repeat this.
+"""

@@ -82,7 +82,6 @@ def on_database(environment: Mapping[str, str], do: Callable[[Database], None]) 
 
     Raises:
         RequestError: the URL of the database is missing or invalid, or `do` raises it.
-        PassingError: the database does not answer.
     """
     database = Database(database_of(environment))
     try:

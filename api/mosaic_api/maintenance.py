@@ -44,10 +44,7 @@ class Maintenance:
 
     def _share(self, beat: Beat) -> None:
         outbox = Outbox(self._settings, self._database, self._store)
-        for change in self._database.changes(LOOK_SECONDS):
-            if self._ended.is_set():
-                return
-            beat()
+        for change in self._database.watch(LOOK_SECONDS, self._ended, beat):
             if change is None or change.startswith("datasets "):
                 outbox.process(beat)
 

@@ -59,11 +59,7 @@ class SharedRateLimiter:
         self._database = database
 
     def take(self, caller: str) -> float:
-        """Like `RateLimiter.take`.
-
-        Raises:
-            PassingError: the database does not answer.
-        """
+        """Like `RateLimiter.take`."""
         self._forget()
         free = func.greatest(Failure.free, func.now()) + self._interval
         first = insert(Failure).values(address=caller, free=func.now() + self._interval)
@@ -113,7 +109,6 @@ class CallLimits:
 
         Raises:
             TooMany: there were too many from the address.
-            PassingError: the database does not answer.
         """
         _expect_none(
             self._failures.take(network_of(address)), "too many tokens or logins from your address were not valid"

@@ -76,7 +76,6 @@ def back_up(postgres: PrivatePostgres, store: Store, path: Path, progress: Progr
 
     Raises:
         RequestError: the file exists, or it cannot be written.
-        PassingError: the database or the store does not answer.
     """
     database = Database(postgres.url)
     kept: dict[str, int] = {}

@@ -69,9 +69,6 @@ class Outbox:
         """Process what is due, and return the number of attempts. Several processes may do this at the same time.
 
         `beat` is called before each attempt.
-
-        Raises:
-            PassingError: the database does not answer.
         """
         count = 0
         while (dataset := self._claim()) is not None:

@@ -57,10 +57,7 @@ class ChangeFeed:
                     yield None
 
     def _listen(self, beat: Beat) -> None:
-        for change in self._database.changes(QUIET_SECONDS):
-            if self._ended.is_set():
-                return
-            beat()
+        for change in self._database.watch(QUIET_SECONDS, self._ended, beat):
             self._distribute(change)
 
     def _distribute(self, change: str | None) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import select
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from typing import Any, cast
@@ -135,6 +136,14 @@ class Database:
             raise PassingError("the database is busy: all connections to it are in use") from None
         except (DBAPIError, psycopg2.Error) as error:
             raise PassingError(f"the database does not answer: {_reason(error)}") from error
+
+    def watch(self, timeout: float, stop: threading.Event, beat: Callable[[], None]) -> Iterator[str | None]:
+        """Like `changes`, until an event is set; calls `beat` for each."""
+        for change in self.changes(timeout):
+            if stop.is_set():
+                return
+            beat()
+            yield change
 
     def close(self) -> None:
         """Close all connections."""

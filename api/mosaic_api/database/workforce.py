@@ -50,7 +50,6 @@ def hand_over(database: Database, kind: Kind) -> None:
 
     Raises:
         RequestError: the other kind is still running.
-        PassingError: the database does not answer.
     """
     with database.transaction() as session:
         session.execute(insert(Workforce).values(id=1, kind=kind, since=now()).on_conflict_do_nothing())

@@ -42,7 +42,6 @@ def tile(
     Raises:
         Invalid: there is no such tile.
         NotFound: the file is missing, or is not an image.
-        PassingError: the store fails.
     """
     bands = dataset.details.get("bands", [])
     shown = bands[:3] if len(bands) >= 3 else bands[:1]
@@ -71,7 +70,6 @@ def values_at(cogs: OpenCogs, dataset: Dataset, longitude: float, latitude: floa
 
     Raises:
         NotFound: the file is missing, or is not an image.
-        PassingError: the store fails.
     """
     bands = dataset.details.get("bands", [])
     with cogs.taken(_key(dataset)) as raster:

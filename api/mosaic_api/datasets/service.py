@@ -66,7 +66,6 @@ class DatasetService:
         Raises:
             Problem: the principal may not create it, a field is invalid, the key was used for another file, the quota
                 is used up, or the mosaic is not published.
-            PassingError: the database or the store does not answer.
         """
         principal.require("editor")
         dataset_id = uuid.uuid4() if key is None else uuid.uuid5(principal.user_id, str(key))
@@ -90,7 +89,6 @@ class DatasetService:
         Raises:
             Problem: the principal may not change it, a field is invalid, the dataset has changed in the meantime, or
                 the owner's quota is used up.
-            PassingError: the database or the store does not answer.
         """
         with self.database.transaction() as session:
             dataset = find_own(session, principal, Dataset, dataset_id)

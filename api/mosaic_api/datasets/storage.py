@@ -196,16 +196,12 @@ class DatasetStorage:
             _log.warning("files are left for the next sweep: %s", error)
 
     def keep(self, dataset_id: uuid.UUID, original: Original) -> dict[str, Any]:
-        """Store a file, and return its entry for `Dataset.files`.
-
-        Raises:
-            PassingError: the database or the store fails.
-        """
+        """Store a file, and return its entry for `Dataset.files`."""
         kind = original.format
         return self._keep(dataset_id, "original", original.path, kind.suffix, kind.media_type, original.name)
 
     def keep_display(self, dataset_id: uuid.UUID, original: Original, display: Path) -> dict[str, Any]:
-        """Store a display copy, and return its entry for `Dataset.files`; raises like `keep`."""
+        """Store a display copy, and return its entry for `Dataset.files`."""
         suffix, media_type = DISPLAYS[original.format.kind]
         name = f"{PurePosixPath(original.name).stem}-display{suffix}"
         return self._keep(dataset_id, "display", display, suffix, media_type, name)

@@ -18,11 +18,7 @@ LONGEST_SECONDS = 366 * 24 * 3600
 
 
 def delete_files(request: Request, store_uri: str) -> None:
-    """Delete the results and the unfinished work of a request that was started.
-
-    Raises:
-        PassingError: the store fails.
-    """
+    """Delete the results and the unfinished work of a request that was started."""
     store, uid = open_store(store_uri), str(request.uid)
     Results(request.namespace, request.name, uid).delete(store)
     sweep(uid, store)

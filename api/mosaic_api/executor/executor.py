@@ -85,10 +85,7 @@ class Executor:
         self._ended.set()
 
     def _listen(self, beat: Beat) -> None:
-        for change in self._database.changes(LOOK_SECONDS):
-            if self._ended.is_set():
-                return
-            beat()
+        for change in self._database.watch(LOOK_SECONDS, self._ended, beat):
             table, _, row = (change or "requests").partition(" ")
             if table == "requests":
                 self._inbox.put(Changed(row or None))

@@ -28,7 +28,6 @@ def settle(database: Database, store_uri: str, row: str | None = None) -> None:
 
     Raises:
         OtherKindError: a cluster now processes the requests of this database.
-        PassingError: the database does not answer.
     """
     with database.transaction() as session:
         query = select(Request.id).where(_due())

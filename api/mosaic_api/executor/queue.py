@@ -52,7 +52,6 @@ class Queue:
 
         Raises:
             OtherKindError: a cluster does.
-            PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
             expect(session, "executors")
@@ -62,7 +61,6 @@ class Queue:
 
         Raises:
             OtherKindError: a cluster now processes the requests of this database.
-            PassingError: the database does not answer.
         """
         with self._database.transaction() as session:
             expect(session, "executors")
@@ -87,7 +85,6 @@ class Queue:
 
         Raises:
             LostError: the lease has ended.
-            PassingError: the database does not answer.
         """
 
         def written(request: Request) -> Interruption | None:
@@ -127,21 +124,13 @@ class Queue:
             end(request, status)
 
     def is_unwanted(self, row: uuid.UUID) -> bool:
-        """Whether nobody needs the files of a request: it is deleted, or ended without a mosaic.
-
-        Raises:
-            PassingError: the database does not answer.
-        """
+        """Whether nobody needs the files of a request: it is deleted, or ended without a mosaic."""
         with self._database.transaction() as session:
             request = session.get(Request, row)
             return request is None or request.phase in UNPUBLISHED
 
     def free_all(self) -> None:
-        """End all leases. Only call it if no other executor uses this database.
-
-        Raises:
-            PassingError: the database does not answer.
-        """
+        """End all leases. Only call it if no other executor uses this database."""
         with self._database.transaction() as session:
             session.execute(update(Request).where(Request.worker.is_not(None)).values(worker=None, lease_until=None))
 

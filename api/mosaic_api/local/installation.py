@@ -69,7 +69,6 @@ def running_installation(paths: InstallationPaths, environment: Mapping[str, str
 
     Raises:
         RequestError: another one uses the folder, a cluster processes the database's requests, or a path is unusable.
-        PassingError: the database does not answer.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(alone(paths.data))

@@ -75,10 +75,7 @@ def keep_served(settings: Settings, database: Database, loops: Loops, stop: thre
     """Start a loop that serves the table whenever it or a request changes; several processes may do this."""
 
     def work(beat: Beat) -> None:
-        for change in database.changes(HEAR_SECONDS):
-            if stop.is_set():
-                return
-            beat()
+        for change in database.watch(HEAR_SECONDS, stop, beat):
             if change is None or change.startswith(("overlays ", "requests ")):
                 serve(settings, database)
 
@@ -86,11 +83,7 @@ def keep_served(settings: Settings, database: Database, loops: Loops, stop: thre
 
 
 def serve(settings: Settings, database: Database) -> None:
-    """Process the table once, each row in its own transaction.
-
-    Raises:
-        PassingError: the database does not answer.
-    """
+    """Process the table once, each row in its own transaction."""
     unserved = select(OVERLAYS.c.overlay_id).where(_is_requested(), ~_has_request())
     _each(database, _failures(), partial(_remove_outdated_failure, settings=settings))
     _each(database, unserved, partial(_create_request, settings=settings))

@@ -42,7 +42,6 @@ class OpenCogs:
 
         Raises:
             NotFound: the COG does not exist any more.
-            PassingError: the store fails.
         """
         place = ((window.top, window.bottom), (window.left, window.right))
         with self.taken(key, level) as dataset:

@@ -17,7 +17,6 @@ def values_at(cogs: OpenCogs, mosaic: PublishedMosaic, longitude: float, latitud
 
     Raises:
         NotFound: the mosaic's files are missing.
-        PassingError: the store fails.
     """
     pixel = pixel_at(mosaic.grid, longitude, latitude)
     if pixel is None:

@@ -69,11 +69,7 @@ class Preview:
         self._looking = threading.Lock()
 
     def finished(self) -> dict[int, DoneTile]:
-        """The finished tiles by index.
-
-        Raises:
-            PassingError: the store does not answer.
-        """
+        """The finished tiles by index."""
         folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
         with self._looking:
             recorded = recorded_tiles(stored.key for stored in self._store.list(f"{folder}/"))
@@ -98,7 +94,6 @@ class Preview:
 
         Raises:
             NotFound: it is not finished, or its part is deleted.
-            PassingError: the store does not answer.
         """
         done = self._done.get(tile) or self.finished().get(tile)
         content = self._store.read(done.key, done.index.start, done.index.stop) if done else None
@@ -157,11 +152,7 @@ class Previews:
         self._keeping = threading.Lock()
 
     def of(self, uid: str) -> Preview | None:
-        """The preview of a request; None until it is planned, or if other code runs it.
-
-        Raises:
-            PassingError: the store does not answer.
-        """
+        """The preview of a request; None until it is planned, or if other code runs it."""
         with self._keeping:
             preview = self._kept.get(uid)
             if preview is not None:

@@ -95,7 +95,6 @@ def tile(cogs: OpenCogs, mosaic: PublishedMosaic, place: TileAddress, look: Look
     Raises:
         Invalid: there is no such tile.
         NotFound: the mosaic's files are missing.
-        PassingError: the store fails.
     """
     piece = place.grid
     pixels = np.zeros((mosaic.product, SIDE, SIDE), np.uint8)

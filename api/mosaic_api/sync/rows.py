@@ -32,11 +32,7 @@ def wait(request: Request, message: str) -> None:
 
 
 def rows_of(database: Database, namespace: str, name: str | None = None) -> dict[str, list[Row]]:
-    """The rows of a namespace that may need an action, by name; or only those of one name.
-
-    Raises:
-        PassingError: the database does not answer.
-    """
+    """The rows of a namespace that may need an action, by name; or only those of one name."""
     wanted = [*followed(namespace), *([] if name is None else [Request.name == name])]
     found: defaultdict[str, list[Row]] = defaultdict(list)
     with database.transaction() as session:

@@ -102,10 +102,7 @@ class _Sync:
     def _listen(self, over: threading.Event, beat: Beat) -> None:
         """Queue changed rows."""
         self._looked = 0.0
-        for change in self._database.changes(HEAR_SECONDS):
-            if over.is_set():
-                return
-            beat()
+        for change in self._database.watch(HEAR_SECONDS, over, beat):
             if change is not None and change.startswith("requests "):
                 self._hear(change.removeprefix("requests "))
             elif change is None and monotonic() - self._looked > LOOK_SECONDS:

@@ -42,7 +42,6 @@ def send(store: Store, file: Sent, request: Request, cache: str, read: Read) -> 
 
     Raises:
         NotFound: the file is missing.
-        PassingError: the store fails.
     """
     headers = {"ETag": file.etag, "Accept-Ranges": "bytes", "Cache-Control": cache}
     if known(request, file.etag):
