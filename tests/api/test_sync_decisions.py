@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from mosaic_api.database import Request
 from mosaic_api.kube.resource import Resource
 from mosaic_api.sync.decide import (
     LINGERING,
@@ -24,7 +25,7 @@ from mosaic_api.sync.decide import (
     Wait,
     decide,
 )
-from mosaic_api.sync.observed import Observed, Row
+from mosaic_api.sync.observed import Observed
 from mosaic_api.sync.queue import NameQueue
 from mosaic_crds.names import ANNOTATION_ROW
 
@@ -34,20 +35,21 @@ RUNNING = {"phase": "Running"}
 DONE = {"phase": "Succeeded"}
 
 
-def row(**changes: Any) -> Row:
+def row(**changes: Any) -> Request:
     status = changes.get("status", PENDING)
-    return Row(
-        **{"id": uuid.uuid4(), "name": "one", "changed": NOW, "status": status, "phase": status["phase"]} | changes
+    return Request(
+        **{"id": uuid.uuid4(), "name": "one", "changed": NOW, "spec": {}, "status": status, "phase": status["phase"]}
+        | changes
     )
 
 
-def resource(uid: str = "u1", of: Row | None = None, leaving: bool = False, **document: Any) -> Resource:
+def resource(uid: str = "u1", of: Request | None = None, leaving: bool = False, **document: Any) -> Resource:
     metadata = {"name": "one", "uid": uid, "annotations": {ANNOTATION_ROW: str(of.id)} if of else {}}
     metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}
     return Resource({"metadata": metadata, "spec": {"execution": {"parallelism": 8, "suspend": False}}} | document)
 
 
-def decided(*rows: Row, found: Resource | None = None, now: datetime = NOW) -> list[Action]:
+def decided(*rows: Request, found: Resource | None = None, now: datetime = NOW) -> list[Action]:
     return decide(Observed(rows, found), now)
 
 
@@ -57,7 +59,7 @@ def test_a_new_row_is_applied():
 
 
 def test_a_new_row_that_is_cancelled_is_not():
-    new = row(cancelled=True)
+    new = row(cancelled=NOW)
     assert decided(new) == [GiveUp(new)]
 
 
@@ -88,16 +90,16 @@ def test_what_the_cluster_tells_is_taken_over(change: dict[str, Any]):
 
 
 def test_a_cancelled_row_is_cancelled_in_the_cluster_until_it_is_over():
-    known = row(uid="u1", cancelled=True)
+    known = row(uid="u1", cancelled=NOW)
     assert decided(known, found=resource()) == [Cancel(known, "u1")]
     assert decided(known, found=resource(spec={"execution": {"cancel": True}})) == []
-    assert decided(row(uid="u1", cancelled=True, has_item=True, status=DONE), found=resource(status=DONE)) == []
+    assert decided(row(uid="u1", cancelled=NOW, item={}, status=DONE), found=resource(status=DONE)) == []
 
 
 def test_a_published_item_is_fetched_until_it_is_there():
     known = row(uid="u1", status=DONE)
     assert decided(known, found=resource(status=DONE)) == [FetchItem(known)]
-    assert decided(row(uid="u1", status=DONE, has_item=True), found=resource(status=DONE)) == []
+    assert decided(row(uid="u1", status=DONE, item={}), found=resource(status=DONE)) == []
 
 
 def test_a_row_whose_request_is_not_there_has_lost_it():
@@ -118,32 +120,32 @@ def test_a_request_that_only_says_it_is_that_of_a_row_is_not():
 
 
 def test_a_name_that_is_taken_is_changed_also_of_a_row_that_was_refused():
-    for taken in (row(), row(cancelled=True), row(status={"phase": "Failed"})):
+    for taken in (row(), row(cancelled=NOW), row(status={"phase": "Failed"})):
         assert decided(taken, found=resource("u2")) == [Rename(taken)]
 
 
 def test_a_request_that_leaves_is_waited_for():
-    new, old = row(), row(uid="u1", removed=True)
+    new, old = row(), row(uid="u1", removed=NOW)
     assert decided(new, found=resource("u2", leaving=True)) == []
     assert decided(old, new, found=resource("u1", leaving=True)) == []
     assert decided(found=resource(leaving=True)) == []
     assert decided(old, new, found=resource("u1")) == [Delete(old, "u1")]
-    assert decided(row(uid="u1", cancelled=True), found=resource(leaving=True)) == []
+    assert decided(row(uid="u1", cancelled=NOW), found=resource(leaving=True)) == []
 
 
 def test_a_removed_row_ends_when_nothing_is_left_of_it():
-    old = row(uid="u1", removed=True, status=RUNNING)
+    old = row(uid="u1", removed=NOW, status=RUNNING)
     assert decided(old, found=resource()) == [Delete(old, "u1")]
     assert decided(old) == [Lose(old)]
-    gone = row(uid="u1", removed=True, status=RUNNING, gone=NOW)
+    gone = row(uid="u1", removed=NOW, status=RUNNING, gone=NOW)
     assert decided(gone, now=NOW + timedelta(seconds=20)) == [Wait((LINGERING - timedelta(seconds=20)).total_seconds())]
     assert decided(gone, now=NOW + LINGERING) == [Forget(gone)]
-    for at_once in (row(removed=True), row(uid="u1", removed=True, status=DONE)):
+    for at_once in (row(removed=NOW), row(uid="u1", removed=NOW, status=DONE)):
         assert decided(at_once) == [Forget(at_once)]
 
 
 def test_a_row_that_was_removed_before_it_heard_of_its_request_deletes_it():
-    old = row(removed=True)
+    old = row(removed=NOW)
     assert decided(old, found=resource(of=old)) == [Delete(old, "u1")]
 
 

@@ -1,11 +1,13 @@
 """The tables. The migrations create them."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from mosaic_crds.lifecycle import TERMINAL, Phase
 from mosaic_crds.names import API_VERSION
+from mosaic_crds.request import request_manifest
 from mosaic_crds.spec import Execution
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
@@ -133,6 +135,12 @@ class Request(Base):
     def over(self) -> bool:
         """Whether it has finished."""
         return self.phase in TERMINAL
+
+    def manifest(self, **metadata: str | Mapping[str, str] | None) -> dict[str, Any]:
+        """Its MosaicRequest, with further fields of the metadata."""
+        return request_manifest(
+            self.name, self.spec, api_version=self.api_version, namespace=self.namespace, **metadata
+        )
 
     @property
     def deadline(self) -> str:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import CRASHED, REFUSED, UNPUBLISHED, Phase, Trouble, messages
-from mosaic_crds.request import request_manifest
 from sqlalchemy.exc import DBAPIError
 
 from mosaic_api.database import Request
@@ -66,9 +65,7 @@ def run_claim(claim: Request, queue: Queue, settings: Settings, inbox: Inbox) ->
 def job_of(claim: Request, settings: Settings) -> Job:
     """The input of a claim's process."""
     return Job(
-        request=request_manifest(
-            claim.name, claim.spec, api_version=claim.api_version, namespace=claim.namespace, uid=claim.uid
-        ),
+        request=claim.manifest(uid=claim.uid),
         store=settings.store,
         allowed_hosts=settings.allowed_hosts,
         scenes=[str(folder) for folder in settings.scenes],

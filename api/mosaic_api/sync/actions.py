@@ -29,7 +29,7 @@ from mosaic_api.kube.client import ApiError, Cluster, Definition
 from mosaic_api.kube.resource import Resource
 from mosaic_api.requests import crud
 from mosaic_api.sync import decide as to_do
-from mosaic_api.sync.observed import Row, followed
+from mosaic_api.sync.observed import followed, lacks_item, manifest_of
 from mosaic_api.sync.rows import wait
 
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -79,12 +79,12 @@ class Actor:
             case to_do.Forget(row):
                 self._forget(row)
 
-    def _apply(self, row: Row) -> None:
+    def _apply(self, row: Request) -> None:
         definition = self._definition()
         try:
             with self._database.transaction() as session:
                 request = _unchanged(session, row)  # locked until it has the uid, so that nobody applies it twice
-                resource = self._cluster.apply(row.manifest(self._namespace))
+                resource = self._cluster.apply(manifest_of(row))
                 if resource.row != str(row.id):
                     raise LookAgainError(f"the name {row.name} was just used in the cluster")
                 request.uid, request.crd = resource.uid, definition.uid
@@ -92,7 +92,7 @@ class Actor:
         except ApiError as error:
             self._refused(row, error)
 
-    def _refused(self, row: Row, error: ApiError) -> None:
+    def _refused(self, row: Request, error: ApiError) -> None:
         """Write the cluster's refusal into the row."""
         for_good = error.status in _REFUSED
         if error.status == HTTPStatus.CONFLICT or (for_good and self._cluster.find(row.name) is not None):
@@ -107,9 +107,9 @@ class Actor:
             wait(request, messages.waiting_for_cluster(str(error)))
         raise error
 
-    def _take_over(self, row: Row, resource: Resource) -> None:
+    def _take_over(self, row: Request, resource: Resource) -> None:
         status, item, trouble = resource.status, None, None
-        if status["phase"] == Phase.SUCCEEDED and not row.has_item:
+        if status["phase"] == Phase.SUCCEEDED and row.item is None:
             try:
                 item = self._item(row.name, resource.uid)
             except PassingError as error:
@@ -129,21 +129,21 @@ class Actor:
         if trouble is not None:
             raise trouble
 
-    def _fetch_item(self, row: Row) -> None:
+    def _fetch_item(self, row: Request) -> None:
         item = self._item(row.name, row.uid or "")
         if item is None:
             raise PassingError(f"the mosaic {row.name} is published, but its Item is not in the store")
         with self._database.transaction() as session:
             _unchanged(session, row).item = item
 
-    def _lose(self, row: Row) -> None:
+    def _lose(self, row: Request) -> None:
         found = self._cluster.find(row.name)
         if found is not None and found.uid == row.uid:
             raise LookAgainError(f"{row.name} is still in the cluster")
         definition = self._definition()
         results = Results(self._namespace, row.name, row.uid or "")
         # what was published before this process noticed is not lost
-        unheard = not row.removed and (row.lacks_item or not row.over)
+        unheard = not row.removed and (lacks_item(row) or not row.over)
         item = results.item(self._store) if unheard else None
         with self._database.transaction() as session:
             request = _unchanged(session, row)
@@ -184,14 +184,14 @@ class Actor:
             session.add(request)
             audit(session, None, "appear", f"request/{request.id}", name=request.name, row=resource.row)
 
-    def _rename(self, row: Row) -> None:
+    def _rename(self, row: Request) -> None:
         suffix = f"-{secrets.token_hex(3)}"
         with self._database.transaction() as session:
             request = _unchanged(session, row)
             request.name = row.name[: LONGEST_NAME - len(suffix)] + suffix
             audit(session, None, "rename", f"request/{request.id}", name=row.name, to=request.name)
 
-    def _forget(self, row: Row) -> None:
+    def _forget(self, row: Request) -> None:
         folders = [] if row.uid is None else [f"{Results(self._namespace, row.name, row.uid).folder}/"]
         for folder in folders:
             for key, _ in list(self._store.list(folder)):
@@ -216,7 +216,7 @@ class Actor:
         return found
 
 
-def _unchanged(session: Session, row: Row) -> Request:
+def _unchanged(session: Session, row: Request) -> Request:
     """The row, locked.
 
     Raises:

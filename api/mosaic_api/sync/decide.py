@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from mosaic_crds.lifecycle import Phase
 
+from mosaic_api.database import Request
 from mosaic_api.kube.resource import Resource
-from mosaic_api.sync.observed import Observed, Row, followed
+from mosaic_api.sync.observed import Observed, followed, lacks_item
 
 LINGERING = timedelta(seconds=60)
 """How long the pods of a deleted running request may still write; then its files are deleted."""
@@ -18,7 +19,7 @@ LINGERING = timedelta(seconds=60)
 class RowAction:
     """An action for a row."""
 
-    row: Row
+    row: Request
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def decide(seen: Observed, now: datetime) -> list[Action]:
     return actions
 
 
-def _removal(row: Row, own: Resource | None, now: datetime) -> Iterator[Action]:
+def _removal(row: Request, own: Resource | None, now: datetime) -> Iterator[Action]:
     """The next step to delete everything of a removed row."""
     if own is not None:
         if not own.leaving:
@@ -113,12 +114,12 @@ def _removal(row: Row, own: Resource | None, now: datetime) -> Iterator[Action]:
         yield Forget(row)
 
 
-def _progress(row: Row, own: Resource | None, seen: Observed) -> Iterator[Action]:
+def _progress(row: Request, own: Resource | None, seen: Observed) -> Iterator[Action]:
     """The next step to make a row and its MosaicRequest agree."""
     if own is not None:
         if _differs(row, own):
             yield TakeOver(row, own)
-        elif row.lacks_item:
+        elif lacks_item(row):
             yield FetchItem(row)
         if row.cancelled and not (row.over or own.cancelled or own.leaving):
             yield Cancel(row, own.uid)
@@ -135,11 +136,11 @@ def _progress(row: Row, own: Resource | None, seen: Observed) -> Iterator[Action
         yield Apply(row)
 
 
-def _differs(row: Row, own: Resource) -> bool:
+def _differs(row: Request, own: Resource) -> bool:
     """Whether the MosaicRequest has something that the row does not."""
     return (
         row.uid != own.uid
         or row.status != own.status
         or followed(row.spec) != followed(own.spec)
-        or (own.cancelled and not row.cancelled)
+        or (own.cancelled and row.cancelled is None)
     )

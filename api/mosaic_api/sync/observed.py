@@ -1,14 +1,11 @@
 """Observed state: the rows of a name, and the MosaicRequest of that name in the cluster."""
 
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-from mosaic_crds.lifecycle import TERMINAL, Phase
-from mosaic_crds.names import ANNOTATION_ROW, API_VERSION, LABEL_OWNER
-from mosaic_crds.request import request_manifest
+from mosaic_crds.lifecycle import Phase
+from mosaic_crds.names import ANNOTATION_ROW, LABEL_OWNER
 from mosaic_crds.spec import Execution
 
 from mosaic_api.database.models import Request
@@ -25,69 +22,15 @@ def followed(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: execution.get(name, default) for name, default in _DEFAULTS.items()}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A snapshot of a row of `requests`; its attributes are the columns.
+def manifest_of(row: Request) -> dict[str, Any]:
+    """The MosaicRequest that is applied for a row."""
+    labels = {LABEL_OWNER: str(row.owner_id)} if row.owner_id is not None else {}
+    return row.manifest(annotations={ANNOTATION_ROW: str(row.id)}, labels=labels)
 
-    Attributes:
-        owner: the id of the user.
-        has_item: whether the row has the STAC Item.
-        changed: shows whether the row has changed since.
-    """
 
-    id: uuid.UUID
-    name: str
-    changed: datetime
-    owner: uuid.UUID | None = None
-    api_version: str = API_VERSION
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    phase: str = str(Phase.PENDING)
-    status: Mapping[str, Any] = field(default_factory=dict)
-    uid: str | None = None
-    cancelled: bool = False
-    removed: bool = False
-    gone: datetime | None = None
-    has_item: bool = False
-
-    @classmethod
-    def of(cls, request: Request) -> Self:
-        """The current state of a row."""
-        return cls(
-            id=request.id,
-            name=request.name,
-            changed=request.changed,
-            owner=request.owner_id,
-            api_version=request.api_version,
-            spec=request.spec,
-            phase=request.phase,
-            status=request.status,
-            uid=request.uid,
-            cancelled=request.cancelled is not None,
-            removed=request.removed is not None,
-            gone=request.gone,
-            has_item=request.item is not None,
-        )
-
-    def manifest(self, namespace: str) -> dict[str, Any]:
-        """The MosaicRequest that is applied for the row."""
-        return request_manifest(
-            self.name,
-            self.spec,
-            api_version=self.api_version,
-            namespace=namespace,
-            annotations={ANNOTATION_ROW: str(self.id)},
-            labels={LABEL_OWNER: str(self.owner)} if self.owner is not None else {},
-        )
-
-    @property
-    def over(self) -> bool:
-        """Whether it has finished."""
-        return self.phase in TERMINAL
-
-    @property
-    def lacks_item(self) -> bool:
-        """Whether the mosaic is published, but the row has no Item yet."""
-        return self.phase == Phase.SUCCEEDED and not self.has_item
+def lacks_item(row: Request) -> bool:
+    """Whether the mosaic is published, but the row has no Item yet."""
+    return row.phase == Phase.SUCCEEDED and row.item is None
 
 
 @dataclass(frozen=True)
@@ -95,11 +38,11 @@ class Observed:
     """The observed state of a name.
 
     Attributes:
-        rows: those that may need an action; at most one of them is neither removed nor gone.
+        rows: snapshots of those that may need an action; at most one of them is neither removed nor gone.
         resource: the MosaicRequest, if there is one.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Request]
     resource: Resource | None
 
     @property
@@ -108,7 +51,7 @@ class Observed:
         return any(not row.removed and row.gone is None for row in self.rows)
 
     @property
-    def owner(self) -> Row | None:
+    def owner(self) -> Request | None:
         """The row of the MosaicRequest: the one with its uid, or the one it was applied for, if that has no uid yet."""
         found = self.resource
         if found is None:

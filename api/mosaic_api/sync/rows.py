@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, or_, select
 from mosaic_api.database import Database, Request
 from mosaic_api.database.models import now
 from mosaic_api.requests import crud
-from mosaic_api.sync.observed import Row
 
 ORIGINS = ("api", "cluster", "overlays")
 
@@ -31,11 +30,11 @@ def wait(request: Request, message: str) -> None:
         crud.set_status(request, writer.status)
 
 
-def rows_of(database: Database, namespace: str, name: str | None = None) -> dict[str, list[Row]]:
+def rows_of(database: Database, namespace: str, name: str | None = None) -> dict[str, list[Request]]:
     """The rows of a namespace that may need an action, by name; or only those of one name."""
     wanted = [*followed(namespace), *([] if name is None else [Request.name == name])]
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+    found: defaultdict[str, list[Request]] = defaultdict(list)
     with database.transaction() as session:
         for request in session.scalars(select(Request).where(*wanted)):
-            found[request.name].append(Row.of(request))
+            found[request.name].append(request)
     return found
