@@ -19,12 +19,7 @@ Scope = Literal["mine", "shared", "all"]
 
 @dataclass(frozen=True)
 class Paging:
-    """A page of a list, newest first.
-
-    Attributes:
-        before: id of the last row of the previous page.
-        limit: maximum number of rows.
-    """
+    """A page of a list, newest first: the rows after the one with the id `before`."""
 
     before: uuid.UUID | None = None
     limit: int = 50

@@ -33,13 +33,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Made:
-    """The result of a backup.
-
-    Attributes:
-        files: number of files of the store.
-        bytes: their size.
-        lost: keys that rows name and that are missing in the store.
-    """
+    """The result of a backup: number of files and bytes, and keys that rows name and that are missing in the store."""
 
     files: int
     bytes: int

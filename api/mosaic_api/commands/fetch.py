@@ -24,13 +24,7 @@ _NAME = re.compile(r"[a-z]+\.[a-z]{3,4}")
 
 @dataclass(frozen=True)
 class File:
-    """A file of a mosaic, as its Item describes it.
-
-    Attributes:
-        name: in the folder of the mosaic.
-        size: bytes.
-        sha256: of its content, hexadecimal.
-    """
+    """A file of a mosaic, as its Item describes it: its name in the folder, bytes, and hexadecimal SHA-256."""
 
     name: str
     size: int

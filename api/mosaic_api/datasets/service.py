@@ -33,14 +33,7 @@ from mosaic_api.web.problems import Conflict, Invalid, NotFound, Problem
 
 @dataclass(frozen=True)
 class DatasetService:
-    """Creates and changes datasets.
-
-    Attributes:
-        settings: of the installation.
-        database: for rows.
-        storage: for files.
-        cancelled: set when the caller does not wait any more.
-    """
+    """Creates and changes datasets. `cancelled` is set when the caller does not wait any more."""
 
     settings: Settings
     database: Database

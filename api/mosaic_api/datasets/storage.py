@@ -50,12 +50,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sender:
-    """For whom a file is read.
+    """For whom a file is read: the owner, and the bytes that are left of the owner's quota, if there is one.
 
-    Attributes:
-        owner: of the dataset.
-        room: bytes that are left of the owner's quota; None without a quota.
-        cancelled: set when the caller does not wait any more.
+    `cancelled` is set when the caller does not wait any more.
     """
 
     owner: Hashable
@@ -65,12 +62,9 @@ class Sender:
 
 @dataclass(frozen=True)
 class Content:
-    """An uploaded file.
+    """An uploaded file, and the name that the user gave it.
 
-    Attributes:
-        file: its content.
-        name: that the user gave it.
-        made_here: whether it is a COG of this program, which is shown as it is.
+    If it is a COG that this program made, it is shown as it is.
     """
 
     file: BinaryIO
@@ -80,14 +74,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Original:
-    """A file on the disk, with a name that only has its format.
-
-    Attributes:
-        path: in a folder of its own.
-        format: of its content.
-        digest: its SHA-256.
-        name: that the user gave it.
-    """
+    """A file on the disk, in a folder of its own, with its SHA-256 and the name that the user gave it."""
 
     path: Path
     format: Format
@@ -99,13 +86,8 @@ class Original:
 class DatasetStorage:
     """Reads and stores files.
 
-    Attributes:
-        database: records orphans.
-        store: for the files.
-        scratch: the disk for files in transit.
-        max_pixels: of an image.
-        max_display_bytes: of a display copy before compression.
-        conversions: limits parallel reader processes, each of up to 2 GiB.
+    `max_display_bytes` limits a display copy before compression, and `conversions` parallel reader processes, each of
+    up to 2 GiB.
     """
 
     database: Database

@@ -29,12 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended; the status has the phase.
-
-    Attributes:
-        wait: seconds before another attempt.
-        counted: whether the attempt failed.
-    """
+    """How an attempt ended: seconds before another one, and whether it failed; the status has the phase."""
 
     wait: float = 0.0
     counted: bool = False

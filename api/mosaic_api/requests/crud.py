@@ -103,12 +103,7 @@ def list_page(
 
 
 def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Request:
-    """Cancel a request, unless it has finished. The executor or operator ends its work.
-
-    Raises:
-        Forbidden: the principal may not change requests.
-        NotFound: the principal has no such request.
-    """
+    """Cancel a request, unless it has finished. The executor or operator ends its work; raises like `find_own`."""
     request = find_own(session, principal, Request, request_id)
     if not request.over and request.cancelled is None:
         request.cancelled = now()
@@ -117,12 +112,7 @@ def cancel(session: Session, principal: Principal, request_id: uuid.UUID) -> Req
 
 
 def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> None:
-    """Delete a request and its results; its name is free immediately.
-
-    Raises:
-        Forbidden: the principal may not change requests.
-        NotFound: the principal has no such request.
-    """
+    """Delete a request and its results; its name is free immediately; raises like `find_own`."""
     request = find_own(session, principal, Request, request_id)
     request.removed = now()
     request.cancelled = request.cancelled or request.removed
@@ -130,12 +120,7 @@ def remove(session: Session, principal: Principal, request_id: uuid.UUID) -> Non
 
 
 def share(session: Session, principal: Principal, request_id: uuid.UUID, shared: bool) -> Request:
-    """Show a request to all users, or only to its owner.
-
-    Raises:
-        Forbidden: the principal may not change requests.
-        NotFound: the principal has no such request.
-    """
+    """Show a request to all users, or only to its owner; raises like `find_own`."""
     request = find_own(session, principal, Request, request_id)
     if request.shared != shared:
         request.shared = shared

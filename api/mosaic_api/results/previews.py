@@ -37,14 +37,7 @@ MOST_KEPT = 16
 
 @dataclass(frozen=True)
 class DoneTile:
-    """A finished tile.
-
-    Attributes:
-        key: of its part.
-        level: the level that is shown.
-        index: of the level in the part.
-        grid: of the tile's picture.
-    """
+    """A finished tile: the key of its part, the level that is shown, its index in the part, and the picture's grid."""
 
     key: str
     level: int

@@ -22,14 +22,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @dataclass(frozen=True)
 class Sent:
-    """A file for a response.
-
-    Attributes:
-        key: in the store.
-        media_type: of its content.
-        name: for saving it.
-        etag: changes with the content; quoted.
-    """
+    """A file for a response: its key in the store, the name for saving it, and the quoted ETag of its content."""
 
     key: str
     media_type: str

@@ -15,14 +15,7 @@ PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class RequestInfo:
-    """A request as a backend returned it.
-
-    Attributes:
-        id: of the request in the backend.
-        name: of the request.
-        created: in ISO 8601.
-        status: of the MosaicRequest.
-    """
+    """A request as a backend returned it, with its id there, and its creation in ISO 8601."""
 
     id: str
     name: str

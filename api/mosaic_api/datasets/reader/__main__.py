@@ -36,8 +36,7 @@ def main() -> None:
     signal.signal(signal.SIGXFSZ, lambda number, _: too_large.append(number))  # a file reached the maximum size
     _limit(job)
     try:
-        found = _read(job)
-        reply = ReaderReply(box=found.box, footprint=found.footprint, details=found.details)
+        reply = ReaderReply(outcome=_read(job))
     except RequestError as error:
         reply = ReaderReply(error=str(error).replace(job.path, "it"))
     except MemoryError:
@@ -46,7 +45,7 @@ def main() -> None:
         if not too_large and not _is_of_gdal(error):
             raise
         reply = ReaderReply(error="file: it is damaged or incomplete, or needs more memory than is allowed")
-    if reply.error is not None and too_large:
+    if reply.outcome is None and too_large:
         reply = ReaderReply(error=f"file: its display copy exceeds the remaining {job.bytes // 2**20} MiB")
     Path(job.outcome).write_text(reply.model_dump_json())
 

@@ -42,22 +42,6 @@ class Job(BaseModel):
     seconds: int = 600
 
 
-class ReaderReply(BaseModel):
-    """The result of a job.
-
-    Attributes:
-        error: why the file cannot be used; None if it can.
-        box: west, south, east, north.
-        footprint: GeoJSON geometry in degrees.
-        details: `Dataset.details`.
-    """
-
-    error: str | None = None
-    box: tuple[float, float, float, float] | None = None
-    footprint: dict[str, Any] | None = None
-    details: dict[str, Any] = {}
-
-
 @dataclass(frozen=True)
 class Outcome:
     """The result of reading a file: its box, its footprint as GeoJSON in degrees, and `Dataset.details`."""
@@ -65,3 +49,10 @@ class Outcome:
     box: Box
     footprint: dict[str, Any]
     details: dict[str, Any]
+
+
+class ReaderReply(BaseModel):
+    """The result of a job, or why the file cannot be used."""
+
+    outcome: Outcome | None = None
+    error: str = "file: it has no location"

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mosaic_api.datasets.boxes import Box
 from mosaic_api.datasets.fair_queue import Cancelled
 from mosaic_api.datasets.reader.job import ENV_JOB, Job, Outcome, ReaderReply
 from mosaic_api.web.problems import Invalid
@@ -72,9 +71,9 @@ def convert(job: Job, cancelled: threading.Event | None = None) -> Outcome:
             f"file: it could not be read (code {child.returncode}): it is damaged, or needs too much memory",
             "file",
         ) from None
-    if reply.error is not None or reply.box is None or reply.footprint is None:
-        raise Invalid(reply.error or "file: it has no location", "file")
-    return Outcome(Box(*reply.box), reply.footprint, reply.details)
+    if reply.outcome is None:
+        raise Invalid(reply.error, "file")
+    return reply.outcome
 
 
 def _await(child: "subprocess.Popen[bytes]", seconds: int, cancelled: threading.Event) -> None:
