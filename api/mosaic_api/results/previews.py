@@ -4,8 +4,8 @@ They are made from the same parts and records as the mosaic.
 """
 
 import hashlib
+import math
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -27,6 +27,7 @@ from mosaic_worker.tiles.records import TileRecord
 from pydantic import ValidationError
 
 from mosaic_api.results.tiles import coloured
+from mosaic_api.web.cache import TtlCache
 from mosaic_api.web.problems import NotFound
 
 SIDE = 512
@@ -141,27 +142,19 @@ class Previews:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: OrderedDict[str, Preview] = OrderedDict()
-        self._keeping = threading.Lock()
+        self._kept: TtlCache[Preview | None] = TtlCache(math.inf, MOST_KEPT)
 
     def of(self, uid: str) -> Preview | None:
         """The preview of a request; None until it is planned, or if other code runs it."""
-        with self._keeping:
-            preview = self._kept.get(uid)
-            if preview is not None:
-                self._kept.move_to_end(uid)
-                return preview
-        try:
-            plan = read_plan(uid, self._store)
-        except RequestError:
-            return None
-        if plan is None:
-            return None
-        with self._keeping:
-            preview = self._kept.setdefault(uid, Preview(plan, self._store))
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-        return preview
+
+        def find() -> Preview | None:
+            try:
+                plan = read_plan(uid, self._store)
+            except RequestError:
+                return None
+            return None if plan is None else Preview(plan, self._store)
+
+        return self._kept.get(uid, find)
 
 
 def _totals(statistics: MosaicStatistics) -> TileStatistics:
