@@ -22,7 +22,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 
 from mosaic_api.datasets.reader.csv_tables import read_table
-from mosaic_api.datasets.reader.features import LONGEST_TEXT, MOST_FIELDS, Parsed
+from mosaic_api.datasets.reader.features import MOST_FIELDS, Parsed, shown
 from mosaic_api.datasets.reader.formats import CSV, GEOJSON, GEOPACKAGE, GPX, KML, SEQUENCE, SHAPEFILE, Format
 from mosaic_api.datasets.reader.geojson_sequences import is_sequence, problem_of, read_sequence
 from mosaic_api.datasets.reader.geopackages import check_geopackage
@@ -235,8 +235,7 @@ def _value(value: Any, whole: bool = False) -> Any:
         return f"({len(value)} bytes)"
     if isinstance(value, np.ndarray | list):
         return [_value(each) for each in (value.tolist() if isinstance(value, np.ndarray) else value)][:MOST_FIELDS]
-    text = str(value).encode("utf-8", "replace").decode()
-    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
+    return shown(str(value).encode("utf-8", "replace").decode())
 
 
 def _printable(text: str) -> str:
