@@ -105,7 +105,7 @@ def test_the_area_of_a_file_takes_the_place_of_that_in_the_request(tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.geojson", geojson(feature(shapely.Point(1, 2))), "it has a Point, which has no area; give polygons alone"),
+        ("a.geojson", geojson(feature(shapely.Point(1, 2))), "it has a Point, which has no area; give only polygons"),
         ("a.geojson", b'{"type": "FeatureCollection", ', "the GeoJSON cannot be read"),
         ("a.tif", geotiff(), r"is an image \(GeoTIFF\); an area needs a file of polygons"),
         ("a.txt", b"nothing", "unsupported format"),
