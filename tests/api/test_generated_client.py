@@ -62,7 +62,7 @@ def test_it_submits_a_request_watches_it_until_it_is_published_and_fetches_a_fil
             found = part("api.requests.get_request").sync(client=client, request_id=made.id)
             get_file = part("api.results.get_request_file")
             cog = get_file.sync(client=client, request_id=made.id, content=models.GetRequestFileContent.COG)
-            published = Path(found.status["result"]["cog"].removeprefix("file://"))
+            published = Path(found.status.result.cog.removeprefix("file://"))
             assert cog.payload.read() == published.read_bytes()
 
             refused = part("api.requests.create_request").sync(client=client, body=body)

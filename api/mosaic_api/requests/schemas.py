@@ -11,7 +11,7 @@ from mosaic_api.auth.identity import Principal
 from mosaic_api.auth.ownership import owns
 from mosaic_api.database import Request as RequestRow
 from mosaic_api.requests.redaction import redacted
-from mosaic_api.web.schemas import ApiModel, Spec
+from mosaic_api.web.schemas import ApiModel, Spec, Status
 
 EXAMPLE: dict[str, Any] = {
     "name": "ndvi-victoria",
@@ -69,11 +69,11 @@ class Request(ApiModel):
     """Whether no other phase follows."""
     working: bool
     """Whether a step of the request is at work."""
-    spec: dict[str, Any]
+    spec: Spec
     """The spec of the MosaicRequest; users other than the owner see URLs without queries and user names."""
     redacted: bool
     """Whether parts of URLs are removed, because they may be secret and another user owns the request."""
-    status: dict[str, Any]
+    status: Status
     """The status of the MosaicRequest: message, plan, progress, result."""
     item: dict[str, Any] | None = None
     """The STAC Item of the published mosaic; only in the response for a single request."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from mosaic_crds.area import Area as AreaOfContract
 from mosaic_crds.source import Source as SourceOfContract
 from mosaic_crds.spec import MosaicRequestSpec
+from mosaic_crds.status import MosaicRequestStatus
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -35,6 +36,7 @@ class _DescribedAs:
 NO_NUL = r"^[^\x00]*$"
 """Pattern of text that PostgreSQL can store."""
 Spec = Annotated[dict[str, Any], _DescribedAs(MosaicRequestSpec)]
-"""The spec of a MosaicRequest, or a part of it."""
+"""The spec of a MosaicRequest."""
+Status = Annotated[dict[str, Any], _DescribedAs(MosaicRequestStatus)]
 Source = Annotated[dict[str, Any], _DescribedAs(SourceOfContract)]
 Area = Annotated[dict[str, Any], _DescribedAs(AreaOfContract)]

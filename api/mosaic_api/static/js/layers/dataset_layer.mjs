@@ -4,10 +4,13 @@ import { get, urlOf } from "../lib/api.mjs";
 import { make } from "../lib/dom.mjs";
 import { boundsNear } from "../lib/geo.mjs";
 import { settings } from "../lib/settings.mjs";
-import { Layer, Tiles, layers } from "./layers.mjs";
+import { Layer } from "./layers.mjs";
 import { map } from "./map.mjs";
 
-/** @typedef {Record<string, any>} Dataset as the API returns it. */
+/**
+ * @typedef {Schemas["Dataset"]} Dataset
+ * @typedef {{bands?: {name: string, stretch?: [number, number]}[], limits?: [number, number], colormap?: string, palette?: unknown}} ImageDetails
+ */
 
 const DEFAULT_COLORMAP = "viridis";
 const HUES = ["#d1495b", "#2f6db5", "#b8860b", "#7b4fa3", "#0f8b8d", "#c4601d"];
@@ -28,7 +31,7 @@ class DatasetLayer extends Layer {
     this.dataset = dataset;
   }
 
-  get path() { return `datasets/${this.dataset.id}`; }
+  get path() { return /** @type {const} */ (`datasets/${this.dataset.id}`); }
   get description() { return [this.dataset.kind, this.dataset.creator].filter((text) => text).join(", "); }
 
   get downloads() {
@@ -37,47 +40,28 @@ class DatasetLayer extends Layer {
   }
 
   get footprint() {
-    const { footprint } = this.dataset;
+    const footprint = /** @type {any} */ (this.dataset.footprint);
     return ["Polygon", "MultiPolygon"].includes(footprint?.type) ? footprint : null;
   }
 
-  removed() { this.shown?.remove(); }
+  removed() {
+    super.removed();
+    this.shown?.remove();
+  }
 }
 
 class ImageLayer extends DatasetLayer {
-  /** @type {L.TileLayer | null} */
-  #tiles = null;
+  get #details() { return /** @type {ImageDetails} */ (this.dataset.details); }
+  get colourable() { return (this.#details.bands?.length ?? 3) < 3 && !this.#details.palette; }
 
-  get colourable() { return this.dataset.details.bands?.length < 3 && !this.dataset.details.palette; }
-
-  #url() {
-    const query = new URLSearchParams(/** @type {any} */ (this.colours));
-    return `${urlOf(`${this.path}/tiles/`)}{z}/{x}/{y}.png${query.size ? `?${query}` : ""}`;
-  }
-
-  added() {
-    this.#tiles = new Tiles(this.#url(), this.box, { pane: this.pane });
-    this.shown = this.#tiles.addTo(map);
-  }
-
-  /** @type {Layer["colour"]} */
-  colour(colours) {
-    this.colours = colours;
-    this.#tiles?.setUrl(this.#url());
-    layers.changed();
-  }
+  added() { this.showTiles(); }
 
   async legend() {
-    const { bands = [], limits, colormap } = this.dataset.details;
+    const { bands = [], limits, colormap } = this.#details;
     if (!this.colourable || !bands.length) return null;
     const [minimum, maximum] = limits ?? bands[0].stretch ?? [0, 1];
     const chosen = { colormap: colormap ?? DEFAULT_COLORMAP, minimum, maximum, ...this.colours };
     return { title: this.title, ...chosen, colours: settings.colormaps[chosen.colormap], stops: [], bands: [] };
-  }
-
-  /** @type {Layer["valuesAt"]} */
-  async valuesAt(latitude, longitude, signal) {
-    return (await get(`${this.path}/point?lon=${longitude}&lat=${latitude}`, signal)).bands;
   }
 }
 
@@ -96,7 +80,7 @@ class VectorLayer extends DatasetLayer {
       onEachFeature: (/** @type {any} */ feature, /** @type {L.Layer} */ shape) => shape.bindPopup(() => attributes(this.title, feature.properties)),
     })).addTo(map);
     this.shown = shown;
-    get(`${this.path}/features`).then((features) => shown.addData(features), () => {});
+    get(`${this.path}/features`).then((features) => shown.addData(/** @type {any} */ (features)), () => {});
   }
 }
 

@@ -1,13 +1,13 @@
 // The layers on the map, their order and how they are shown. The kinds of layers are in modules of their own. Code
 // that displays layers listens to `change`.
 
+import { get, urlOf } from "../lib/api.mjs";
 import { overlaps } from "../lib/geo.mjs";
 import { map } from "./map.mjs";
 
 /**
  * @typedef {import("../lib/geo.mjs").Box} Box
  * @typedef {{colormap?: string, minimum?: number, maximum?: number}} Colours how a layer is coloured; what is missing is the layer's default.
- * @typedef {{name: string, value: number | null}} BandValue
  */
 
 const LOWEST = 400;
@@ -19,6 +19,8 @@ export class Layer {
   opacity = 1;
   /** @type {Colours} */
   colours = {};
+  /** Its tiles; null if it has none (yet). @type {L.TileLayer | null} */
+  tiles = null;
   pane = `layer-${panes++}`;
 
   /** @param {string} key its name in a link: `m.` (mosaic) or `d.` (dataset) and the id. @param {string} title @param {Box} box its extent. */
@@ -27,6 +29,9 @@ export class Layer {
     this.title = title;
     this.box = box;
   }
+
+  /** The path of its request or dataset in the API. @returns {`requests/${string}` | `datasets/${string}`} */
+  get path() { throw new Error("a kind of layer has a path"); }
 
   /** Whether the user can choose its colours. */
   get colourable() { return false; }
@@ -40,26 +45,43 @@ export class Layer {
   /** Its exact extent, where it is a polygon. @returns {import("../lib/geo.mjs").Geometry | null} */
   get footprint() { return null; }
 
-  /** Its legend as the API returns it, or null. @returns {Promise<any>} */
+  /** @returns {Promise<Schemas["Legend"] | null>} */
   async legend() { return null; }
 
   /**
    * The values of its bands at a point; none if it has no values there.
-   * @param {number} _latitude
-   * @param {number} _longitude
-   * @param {AbortSignal} _signal
-   * @returns {Promise<BandValue[]>}
+   * @param {number} latitude
+   * @param {number} longitude
+   * @param {AbortSignal} signal
+   * @returns {Promise<Schemas["BandValue"][]>}
    */
-  async valuesAt(_latitude, _longitude, _signal) { return []; }
+  async valuesAt(latitude, longitude, signal) {
+    return this.tiles ? (await get(`${this.path}/point?lon=${longitude}&lat=${latitude}`, signal)).bands : [];
+  }
+
+  /** The colours as a query. */
+  get query() {
+    const query = new URLSearchParams(/** @type {any} */ (this.colours));
+    return query.size ? /** @type {const} */ (`?${query}`) : "";
+  }
+
+  get #url() { return `${urlOf(`${this.path}/tiles/`)}{z}/{x}/{y}.png${this.query}`; }
+
+  /** Show its tiles, in its colours. */
+  showTiles() { this.tiles ??= new Tiles(this.#url, this.box, { pane: this.pane }).addTo(map); }
 
   /** Change its colours. @param {Colours} colours */
-  colour(colours) { this.colours = colours; }
+  colour(colours) {
+    this.colours = colours;
+    this.tiles?.setUrl(this.#url);
+    layers.changed();
+  }
 
   /** Called after it was added to the map. */
   added() {}
 
   /** Called after it was removed from the map. */
-  removed() {}
+  removed() { this.tiles?.remove(); }
 }
 
 /** Tiles within a box that can cross the antimeridian, on every copy of the world. */

@@ -15,17 +15,8 @@ export class Problem extends Error {
 /** The URL of a path in the API. @param {string} path below /api/v1, or a whole path as the API returns it. */
 export const urlOf = (path) => new URL(path, ROOT).href;
 
-/**
- * Call the API.
- * @param {string} method of HTTP.
- * @param {string} path below /api/v1, or a whole path as the API returns it.
- * @param {object | null} body sent as JSON.
- * @param {AbortSignal | null} signal ends the call.
- * @param {string | null} version that the change is based on; the call fails with 412 if the server has another.
- * @returns {Promise<any>} the decoded response; null if it is empty.
- * @throws {Problem}
- */
-export async function call(method, path, body = null, signal = null, version = null) {
+/** @param {string} method @param {string} path @param {unknown} body @param {AbortSignal | null} signal @param {string | null} version @returns {Promise<any>} */
+async function send(method, path, body = null, signal = null, version = null) {
   const headers = { ...(body !== null && { "Content-Type": "application/json" }), ...(version && { "If-Match": `"${version}"` }) };
   let response;
   try {
@@ -40,21 +31,27 @@ export async function call(method, path, body = null, signal = null, version = n
 /** Whether a call failed because its signal ended it. @param {unknown} error */
 export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
 
-/** @type {(path: string, signal?: AbortSignal | null) => Promise<any>} */
-export const get = (path, signal = null) => call("GET", path, null, signal);
-/** @type {(path: string, body?: object, signal?: AbortSignal | null) => Promise<any>} */
-export const post = (path, body = {}, signal = null) => call("POST", path, body, signal);
-/** @type {(path: string, body: object, version?: string | null) => Promise<any>} */
-export const patch = (path, body, version = null) => call("PATCH", path, body, null, version);
-/** @type {(path: string) => Promise<any>} */
-export const remove = (path) => call("DELETE", path);
+// The path of a call is below /api/v1, or a whole path as the API returns it; the promise is of the decoded response, null if
+// it is empty. The types of both and of the body come from the OpenAPI document. `signal` ends the call. `version` is the one
+// that a change is based on: the call fails with 412 if the server has another. A call throws a Problem.
+/** @type {<const M extends string, const P extends string>(method: M, path: P & Called<M, P>) => Promise<Received<M, P>>} */
+export const call = send;
+/** @type {<const P extends string>(path: P & Called<"GET", P>, signal?: AbortSignal | null) => Promise<Received<"GET", P>>} */
+export const get = (path, signal = null) => send("GET", path, null, signal);
+/** @type {<const P extends string>(path: P & Called<"POST", P>, body?: Sent<"POST", P>, signal?: AbortSignal | null) => Promise<Received<"POST", P>>} */
+export const post = (path, body, signal = null) => send("POST", path, body ?? {}, signal);
+/** @type {<const P extends string>(path: P & Called<"PATCH", P>, body: Sent<"PATCH", P>, version?: string | null) => Promise<Received<"PATCH", P>>} */
+export const patch = (path, body, version = null) => send("PATCH", path, body, null, version);
+/** @type {<const P extends string>(path: P & Called<"DELETE", P>) => Promise<Received<"DELETE", P>>} */
+export const remove = (path) => send("DELETE", path);
 
 /**
  * Send a form with a file.
- * @param {string} path below /api/v1.
+ * @template {string} const P
+ * @param {P & Called<"POST", P>} path below /api/v1.
  * @param {FormData} form
  * @param {(share: number) => void} onProgress called with the share that is sent, 0 to 1.
- * @returns {Promise<any>} the decoded response.
+ * @returns {Promise<Received<"POST", P>>} the decoded response.
  * @throws {Problem}
  */
 export function upload(path, form, onProgress) {

@@ -3,7 +3,8 @@
 
 /**
  * @typedef {[number, number, number, number]} Box
- * @typedef {{type: string, coordinates: any}} Geometry a GeoJSON Polygon or MultiPolygon.
+ * @typedef {Schemas["Geometry"]} Geometry
+ * @typedef {Schemas["Area"]} Area
  */
 
 const DIGITS = 6;
@@ -70,8 +71,7 @@ export function polygonOf(vertices) {
  * @returns {number[][][]}
  */
 export function ringsOf(geometry) {
-  /** @type {number[][][]} */
-  const found = geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat();
+  const found = /** @type {number[][][]} */ (geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat());
   const width = (/** @type {number[]} */ all) => Math.max(...all) - Math.min(...all);
   const plain = found.flat().map(([longitude]) => longitude);
   const turned = (/** @type {number} */ longitude) => (longitude < 0 ? longitude + 360 : longitude);
@@ -86,8 +86,8 @@ export function boxOfGeometry(geometry) {
   return boxOfCorners(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys));
 }
 
-/** The box of `spec.area`; null without an area. @param {{bbox?: Box, geometry?: Geometry} | null | undefined} area @returns {Box | null} */
+/** The box of `spec.area`; null without an area. @param {Area | null | undefined} area @returns {Box | null} */
 export function boxOfArea(area) {
-  if (!area) return null;
-  return area.bbox ?? (area.geometry ? boxOfGeometry(area.geometry) : null);
+  if (area?.bbox) return /** @type {Box} */ (area.bbox);
+  return area?.geometry ? boxOfGeometry(area.geometry) : null;
 }

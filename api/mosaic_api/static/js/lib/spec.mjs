@@ -3,18 +3,19 @@
 // What the form does not show (execution settings, details of files) is kept from the request that was copied.
 
 /**
- * @typedef {Record<string, any>} Spec of a MosaicRequest.
- * @typedef {Record<string, any>} Scene of `spec.source.files.scenes`.
+ * @typedef {Schemas["RequestCreate"]["spec"]} Spec of a MosaicRequest.
+ * @typedef {Schemas["FilesScene"]} Scene of `spec.source.files.scenes`.
+ * @typedef {import("./fields.mjs").Values} Values
  */
 
 const CATALOGUES = ["earth-search", "planetary-computer"];
 /** @param {string | undefined} text */
 const number = (text) => (text === undefined || text === "" ? undefined : Number(text));
 
-/** An object without its undefined members; undefined if none remains. @param {Record<string, any>} object */
+/** An object without its undefined members; undefined if none remains. @template {object} T @param {NoInfer<T>} object @returns {T | undefined} */
 function filled(object) {
   const left = Object.entries(object).filter(([, value]) => value !== undefined);
-  return left.length ? Object.fromEntries(left) : undefined;
+  return left.length ? /** @type {T} */ (Object.fromEntries(left)) : undefined;
 }
 
 /** The value of a JSON field; the text itself if it is not JSON, so that the API names the field that is wrong. @param {string | undefined} text */
@@ -46,14 +47,15 @@ const names = (list) => list.split(",").map((name) => name.trim()).filter((name)
 
 /**
  * The spec that the form describes.
- * @param {import("./fields.mjs").Values} form `mask` is a list, check boxes are true or false.
- * @param {object | null} area as in the spec.
+ * @param {Values} form `mask` is a list, check boxes are true or false.
+ * @param {Spec["area"]} area
  * @param {Scene[]} scenes of `source.files`.
- * @param {Spec} base the spec of the copied request, or {}.
- * @returns {Spec}
+ * @param {Draft<Spec>} base the spec of the copied request, or {}.
+ * @returns {Spec} incomplete if the form is.
  */
 export function specOf(form, area, scenes, base = {}) {
-  return /** @type {Spec} */ (filled({
+  /** @type {Draft<Spec> | undefined} */
+  const draft = filled({
     area: area ?? undefined,
     source: { ...sourceOf(form, scenes, base.source ?? {}), ...(form.skip ? { onUnreadable: "skip" } : {}) },
     product: productOf(form),
@@ -78,10 +80,11 @@ export function specOf(form, area, scenes, base = {}) {
       stretch: stretchOf(form),
     }),
     execution: filled({ ...base.execution, cancel: undefined, suspend: undefined }),
-  }));
+  });
+  return /** @type {Spec} */ (draft);
 }
 
-/** @param {import("./fields.mjs").Values} form @param {Scene[]} scenes @param {Record<string, any>} before source of the copied request. */
+/** @param {Values} form @param {Scene[]} scenes @param {Draft<Spec["source"]>} before source of the copied request. @returns {Draft<Spec["source"]>} */
 function sourceOf(form, scenes, before) {
   if (form.source === "files") return { files: { scenes } };
   const [from, to, assets] = [form.from, form.to, json(form.assets)];
@@ -101,14 +104,14 @@ function sourceOf(form, scenes, before) {
   };
 }
 
-/** @param {import("./fields.mjs").Values} form */
+/** @param {Values} form @returns {Spec["product"]} */
 function productOf(form) {
   if (form.product === "index") return { index: form.index.trim() };
   if (form.product === "bands") return { bands: names(form.bands) };
   return { expression: form.expression };
 }
 
-/** @param {import("./fields.mjs").Values} form */
+/** @param {Values} form @returns {Draft<Schemas["Stretch"]>} */
 function stretchOf(form) {
   if (form.stretch === "minmax") return { minmax: {} };
   if (form.stretch === "fixed") return { fixed: filled({ lower: number(form.lower), upper: number(form.upper) }) ?? {} };
@@ -125,11 +128,12 @@ export function formOf(spec) {
   const { source, product, composite = {}, grid = {}, output = {} } = spec;
   const catalogue = source.stac ?? source.earthDaily;
   const [from, to] = catalogue ? days(catalogue.datetime) : ["", ""];
-  const epsg = grid.crs?.startsWith("EPSG:");
+  const named = CATALOGUES.find((name) => name === source.stac?.url);
+  const epsg = grid.crs?.startsWith("EPSG:") ? grid.crs.slice("EPSG:".length) : null;
   const stretch = output.stretch ?? { percentile: {} };
   return {
-    source: source.files ? "files" : source.earthDaily ? "earthDaily" : CATALOGUES.includes(source.stac.url) ? source.stac.url : "stac",
-    url: source.stac && !CATALOGUES.includes(source.stac.url) ? source.stac.url : "",
+    source: source.files ? "files" : source.earthDaily ? "earthDaily" : named ?? "stac",
+    url: named ? "" : source.stac?.url ?? "",
     collection: source.stac?.collection ?? "sentinel-2-l2a",
     mosaics: source.earthDaily?.collection ?? "ai-ready-mosaics",
     from, to,
@@ -149,7 +153,7 @@ export function formOf(spec) {
     count: composite.count ?? false,
     chosen: composite.chosen ?? false,
     crs: epsg ? "epsg" : grid.crs ?? "",
-    epsg: epsg ? grid.crs.slice("EPSG:".length) : "",
+    epsg: epsg ?? "",
     resolution: text(grid.resolution),
     resampling: grid.resampling ?? "",
     dtype: output.dtype ?? "float32",
@@ -162,10 +166,10 @@ export function formOf(spec) {
   };
 }
 
-/** The name of a product: its index, bands or formula. @param {{index?: string, bands?: string[], expression?: string}} product */
+/** The name of a product: its index, bands or formula. @param {Spec["product"]} product */
 export function productName({ index, bands, expression }) {
   return index ?? bands?.join(", ") ?? expression;
 }
 
-/** The number of bands of the product's picture: 1 or 3. @param {import("./fields.mjs").Values} form */
+/** The number of bands of the product's picture: 1 or 3. @param {Values} form */
 export const pictureBands = (form) => (form.product === "bands" && names(form.bands).length === 3 ? 3 : 1);

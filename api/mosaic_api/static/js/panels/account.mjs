@@ -4,31 +4,27 @@ import { get, post, remove } from "../lib/api.mjs";
 import { button, byId, iconOf, labelled, make, messageOf, notify, showError } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 
-/** @typedef {{id: string, label: string, scopes: string[], expires: string | null, last_used: string | null}} Token */
-
 const box = byId("account");
 /** The scope of the token of a browser's login. */
 const SESSION = "session";
 
-/** The user; without a name nobody is logged in. @type {{name: string | null, role: string | null, single_user: boolean}} */
-export const me = { name: null, role: null, single_user: false };
+/** The user; without a name nobody is logged in. @type {Schemas["CurrentUser"]} */
+export const me = { name: null, role: null, single_user: false, login_url: null };
 
 /** Load the user; true if there is one. */
 export async function load() {
-  const user = await get("me").catch((error) => { notify(messageOf(error)); return {}; });
-  Object.assign(me, user);
-  show(user.login_url);
+  await get("me").then((user) => Object.assign(me, user), (error) => notify(messageOf(error)));
+  show();
   return me.name !== null;
 }
 
 /** The URL of the login, which returns to this page. */
 const loginUrl = (login = "/login") => `${login}?target=${encodeURIComponent(location.pathname)}`;
 
-/** @param {string | null | undefined} login URL of the login, if there is one. */
-function show(login) {
+function show() {
   if (me.single_user) { box.replaceChildren(); return; }
   if (!me.name) {
-    box.replaceChildren(...(login ? [make("a", { class: "button strong", href: loginUrl(login) }, "Log in")] : []));
+    box.replaceChildren(...(me.login_url ? [make("a", { class: "button strong", href: loginUrl(me.login_url) }, "Log in")] : []));
     return;
   }
   const logout = make("form", { method: "post", action: "/logout" }, make("button", { class: "plain" }, "Log out"));
@@ -37,7 +33,7 @@ function show(login) {
   box.replaceChildren(opener, logout);
 }
 
-/** @param {Token} token */
+/** @param {Schemas["Token"]} token */
 function describe({ scopes, expires, last_used: used }) {
   const kind = scopes.includes(SESSION) ? "browser login" : scopes.join(", ");
   return [kind, expires && `expires ${locale.date(expires)}`, used && `last used ${locale.ago(used)}`].filter(Boolean).join(", ");
@@ -55,7 +51,7 @@ function openTokens() {
 
   async function refresh() {
     const { tokens } = await get("tokens");
-    const item = (/** @type {Token} */ token) => make("li", {},
+    const item = (/** @type {Schemas["Token"]} */ token) => make("li", {},
       make("span", {}, token.label, make("br"), make("small", { class: "hint" }, describe(token))),
       button("Revoke", async () => { await remove(`tokens/${token.id}`).catch((error) => showError(problem, error)); await refresh(); },
         { class: "plain danger", "aria-label": `Revoke ${token.label}` }));
@@ -67,7 +63,7 @@ function openTokens() {
       event.preventDefault();
       showError(problem, null);
       try {
-        const created = await post("tokens", { label: label.value, scopes: [scope.value], days: Number(days.value) });
+        const created = await post("tokens", { label: label.value, scopes: [/** @type {"read" | "write"} */ (scope.value)], days: Number(days.value) });
         secret.replaceChildren("Copy the token now; it is shown only once:", make("code", { class: "secret", tabIndex: 0 }, created.secret));
         form.reset();
         await refresh();

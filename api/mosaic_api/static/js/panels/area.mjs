@@ -13,8 +13,7 @@ import { EXTENSIONS, FORMATS } from "./formats.mjs";
 
 /**
  * @typedef {import("../lib/geo.mjs").Box} Box
- * @typedef {import("../lib/geo.mjs").Geometry} Geometry
- * @typedef {{bbox?: Box, geometry?: Geometry}} Area as in the spec; while the user types, sides of the bbox can be null.
+ * @typedef {import("../lib/geo.mjs").Area} Area while the user types, sides of the bbox can be null.
  */
 
 const form = byId("request-form", HTMLFormElement);
@@ -122,7 +121,7 @@ async function readFile() {
   try {
     if (chosen.size > settings.maxUploadBytes) throw new Problem(`The file is larger than ${locale.bytes(settings.maxUploadBytes)}.`, 0, "file");
     const found = await upload("areas", sent, () => {});
-    setArea({ geometry: found.geometry }, { look: true });
+    setArea({ geometry: /** @type {any} */ (found.geometry) }, { look: true });
     if (found.left_out) summary.textContent += ` ${locale.count(found.left_out, "feature")} skipped: not a polygon.`;
   } catch (error) {
     problem = error;

@@ -13,6 +13,7 @@ import { ListRow } from "./list_row.mjs";
 const FIELDS = [["name", "Name", "input"], ["description", "Description", "textarea"], ["creator", "Creator", "input"]];
 let count = 0;
 
+/** @extends {ListRow<Dataset>} */
 export class DatasetRow extends ListRow {
   /** @param {Dataset} dataset @param {import("./datasets.mjs").DatasetList} list */
   constructor(dataset, list) {
@@ -21,7 +22,7 @@ export class DatasetRow extends ListRow {
     this.update(dataset);
   }
 
-  get path() { return `datasets/${this.item.id}`; }
+  get path() { return /** @type {const} */ (`datasets/${this.item.id}`); }
   get layerKey() { return `d.${this.item.id}`; }
   get box() { return this.item.bounds; }
   get summary() { return [this.item.creator, locale.ago(this.item.created)].filter((text) => text).join(" · "); }
@@ -56,7 +57,7 @@ export class DatasetRow extends ListRow {
   describe() {
     const { description, creator, owner, mine, created, files, details, central } = this.item;
     const { original } = files;
-    const bands = details.bands?.map((/** @type {{name: string}} */ { name }) => name);
+    const bands = /** @type {import("../layers/dataset_layer.mjs").ImageDetails} */ (details).bands?.map(({ name }) => name);
     return [
       description && make("p", { class: "message" }, description),
       definitions({
@@ -119,10 +120,7 @@ export class DatasetRow extends ListRow {
   }
 }
 
-/**
- * The state of sharing with the central server.
- * @param {{state: string | null, action: string, message: string | null, next: string | null}} central
- */
+/** The state of sharing with the central server. @param {Schemas["DatasetSharing"]} central */
 function sharingState({ state, action, message, next }) {
   if (state === null) return "fetched from there";
   if (state === "done") return action === "share" ? "shared" : "no longer shared";

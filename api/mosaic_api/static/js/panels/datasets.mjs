@@ -13,10 +13,7 @@ const MOVE_MILLISECONDS = 400;
 
 /** @extends {ListPanel<DatasetRow>} */
 export class DatasetList extends ListPanel {
-  /**
-   * The connection to the central server; null before the first call.
-   * @type {{configured: boolean, reachable: boolean, message: string | null} | null}
-   */
+  /** The connection to the central server; null before the first call. @type {Schemas["CentralStatus"] | null} */
   #central = null;
 
   /** Whether the rows are datasets of the central server. */
@@ -35,7 +32,7 @@ export class DatasetList extends ListPanel {
     if (view) query.set("bbox", viewBox().join());
     const page = fromCentral && !this.#central?.reachable
       ? { datasets: [], total: 0, next: null }
-      : await get(`${fromCentral ? "central/datasets" : "datasets"}?${query}`);
+      : await get(/** @type {const} */ (`${fromCentral ? "central/datasets" : "datasets"}?${query}`));
     return { ...page, fromCentral };
   }
 

@@ -31,7 +31,7 @@ const isComplete = ({ area, source, product }) =>
     && (source.stac?.datetime || source.earthDaily?.datetime || source.files?.scenes.length)
     && (product.index || product.bands?.length || product.expression));
 
-/** @param {any} estimate as the API returns it. */
+/** @param {Schemas["Estimate"]} estimate */
 function showEstimate({ width, height, megapixels, limit_megapixels: limit, seconds, bytes, resolution, crs, scenes, warnings }) {
   const meter = make("meter", { min: 0, max: limit, high: limit * 0.8, value: megapixels, ariaLabel: "Share of the pixel limit" });
   const parts = [`about ${locale.duration(seconds)}`, locale.bytes(bytes), ...(scenes ? [locale.count(scenes, "scene")] : [])];
@@ -39,13 +39,14 @@ function showEstimate({ width, height, megapixels, limit_megapixels: limit, seco
     make("p", {}, make("strong", {}, `${locale.integer(width)} × ${locale.integer(height)} pixels`), `, ${locale.joined(parts)}`),
     meter,
     make("p", { class: "hint" }, `${locale.about(megapixels)} Mpx (limit ${locale.integer(limit)} Mpx), ${locale.about(resolution)} ${crs === "EPSG:4326" ? "°" : "m"}, ${crs}`),
-    ...warnings.map((/** @type {string} */ warning) => make("p", { class: "warning" }, warning)));
+    ...warnings.map((warning) => make("p", { class: "warning" }, warning)));
 }
 
-/** @param {any} scenes as the API returns them. */
+/** @param {Schemas["SceneCount"]} scenes */
 function showScenes({ count, first, last, least_cloud: least, most_cloud: most, message }) {
-  const days = first ? `, ${[...new Set([first, last].map(locale.dateUtc))].join(" to ")}` : "";
-  const cloud = least === null || least === undefined ? "" : `, ${[...new Set([least, most].map(locale.about))].join(" to ")} % clouds`;
+  const days = first && last ? `, ${[...new Set([first, last].map(locale.dateUtc))].join(" to ")}` : "";
+  const clouds = [least, most].filter((cloud) => typeof cloud === "number");
+  const cloud = clouds.length ? `, ${[...new Set(clouds.map(locale.about))].join(" to ")} % clouds` : "";
   found.className = count === 0 ? "found warning" : "found";
   found.textContent = `${locale.count(count, "scene")}${days}${cloud}.${message ? ` ${message}` : ""}`;
 }
@@ -73,8 +74,7 @@ async function search(spec, signal) {
 }
 
 /** Whether all scenes are local, so that reading them is fast. @param {Spec} spec */
-const isLocal = ({ source }) => source.files?.scenes.length > 0
-  && source.files.scenes.every((/** @type {any} */ { item, safe }) => (item ?? safe)?.startsWith("/"));
+const isLocal = ({ source: { files } }) => Boolean(files?.scenes.length && files.scenes.every(({ item, safe }) => (item ?? safe)?.startsWith("/")));
 
 /** A signal that ends with the next estimate. */
 function startEstimate() {

@@ -5,7 +5,7 @@ import { combobox } from "../lib/combobox.mjs";
 import { byId, definitions, make } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
 
-/** @typedef {{name: string, long_name: string, domain: string, formula: string, reference: string, bands: string[], constants: {name: string, value: number}[]}} Index */
+/** @typedef {Schemas["Index"]} Index */
 
 const input = byId("index", HTMLInputElement);
 const card = byId("index-card");

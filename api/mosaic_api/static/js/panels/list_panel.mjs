@@ -7,7 +7,7 @@ import * as locale from "../lib/locale.mjs";
 import { layers } from "../layers/layers.mjs";
 
 /**
- * @typedef {import("./list_row.mjs").ListRow} ListRow
+ * @typedef {import("./list_row.mjs").ListRow<any>} ListRow
  * @typedef {import("./list_row.mjs").Item} Item
  */
 
@@ -34,7 +34,7 @@ export class ListPanel {
     const body = this.body = byId(`${name}-rows`);
     byId(`${name}-more`).addEventListener("click", async () => {
       const last = body.lastElementChild;
-      await get(this.#next ?? "").then((page) => this.#show(page, false), (error) => showError(this.problem, error));
+      await get(/** @type {any} */ (this.#next)).then((page) => this.#show(page, false), (error) => showError(this.problem, error));
       /** @type {HTMLElement | null | undefined} */ (last?.nextElementSibling?.querySelector("button"))?.focus();
     });
     this.filter.addEventListener("input", debounced(() => this.load(), DELAY_MILLISECONDS));

@@ -7,20 +7,20 @@ import { lookAt, outline } from "../layers/map.mjs";
 import { me } from "./account.mjs";
 
 /**
- * @typedef {Record<string, any>} Item what a row shows, as the API returns it: a request or a dataset.
+ * @typedef {Schemas["Request"] | Schemas["Dataset"]} Item what a row shows.
  * @typedef {import("../layers/layers.mjs").Layer} Layer
  */
 
 let count = 0;
 
+/** @template {Item} I */
 export class ListRow {
   opener = make("button", { type: "button", class: "opener", ariaExpanded: "false" });
   description = make("small", {});
   state = make("span", {});
   action = make("button", { type: "button" });
   details = make("div", { class: "details" });
-  /** @type {Item} */
-  item = {};
+  item = /** @type {I} */ ({});
 
   constructor() {
     const id = `row-${++count}`;
@@ -34,8 +34,8 @@ export class ListRow {
     for (const event of ["pointerleave", "focusout"]) this.first.addEventListener(event, () => outline(null));
   }
 
-  /** The path of the item in the API. */
-  get path() { return ""; }
+  /** The path of the item in the API. @returns {`requests/${string}` | `datasets/${string}`} */
+  get path() { throw new Error("a kind of row has a path"); }
 
   /** The key of the item's layer. */
   get layerKey() { return ""; }
@@ -67,7 +67,7 @@ export class ListRow {
   describe() { return []; }
 
   /** Called after the item was changed on the server. */
-  saved(/** @type {Item} */ item) { this.update(item); }
+  saved(/** @type {I} */ item) { this.update(item); }
 
   /** Called when the row is opened or closed. */
   toggled() {}
@@ -86,7 +86,7 @@ export class ListRow {
     this.toggled();
   }
 
-  /** Show the current state of the item. @param {Item} item */
+  /** Show the current state of the item. @param {I} item */
   update(item) {
     const same = JSON.stringify(item) === JSON.stringify(this.item);
     this.item = item;
@@ -143,7 +143,7 @@ export class ListRow {
   shareButton() {
     if (!this.editable || me.single_user) return null;
     const { shared } = this.item;
-    const toggle = this.attempt(async () => this.saved(await patch(this.path, { shared: !shared })));
+    const toggle = this.attempt(async () => this.saved(/** @type {I} */ (await patch(this.path, { shared: !shared }))));
     return button(shared ? "Stop sharing" : "Share with everyone on this server", toggle);
   }
 }

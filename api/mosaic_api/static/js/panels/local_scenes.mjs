@@ -7,8 +7,8 @@ import { outline } from "../layers/map.mjs";
 import { selectedPaths, toggle } from "./scenes.mjs";
 
 /**
- * @typedef {{id: string, kind: "item" | "safe", path: string, datetime: string | null, cloud_cover: number | null, bbox: import("../lib/geo.mjs").Box | null}} LocalScene
- * @typedef {{scenes: LocalScene[], complete: boolean, unreadable: {reason: string}[]}} Listing
+ * @typedef {Schemas["FolderScene"]} LocalScene
+ * @typedef {Schemas["FolderScenes"]} Listing
  */
 
 const KINDS = { item: "STAC Item", safe: "SAFE" };
@@ -33,7 +33,7 @@ function rowOf(scene, checked) {
 }
 
 /** @param {Listing} listing @param {number} shown number of scenes that match the search. @param {number} selected */
-function summarize({ scenes, complete, unreadable }, shown, selected) {
+function summarize({ scenes, complete, unreadable = [] }, shown, selected) {
   const found = scenes.length === 0
     ? "No STAC Items or Sentinel-2 products found in these folders. Add files below."
     : `${locale.integer(shown)} of ${locale.count(scenes.length, "scene")}, ${locale.integer(selected)} selected.${complete ? "" : " More scenes are not listed."}`;

@@ -30,7 +30,7 @@ const DEFAULT_MASKS = ["cloud", "shadow"];
 const PERCENTILES = { stretch: "percentile", low: "2", high: "98" };
 const REFLECTANCES = { stretch: "fixed", lower: "0", upper: "0.35" };
 const MONTH_MILLISECONDS = 30 * 86400 * 1000;
-/** The spec of the request that was copied, or {}. @type {import("../lib/spec.mjs").Spec} */
+/** The spec of the request that was copied, or {}. @type {Draft<import("../lib/spec.mjs").Spec>} */
 let base = {};
 
 /** The spec that the form describes. */
@@ -84,11 +84,12 @@ function refresh() {
 
 /** Fill the form with the spec of a request, to be changed and created again. @param {import("../layers/mosaic_layer.mjs").Request} request */
 export function copy(request) {
-  base = request.spec;
-  fill(form, formOf(base));
+  const { spec } = request;
+  base = spec;
+  fill(form, formOf(spec));
   fieldOf(form, "name").value = "";
-  setScenes(base.source.files?.scenes ?? [{}]);
-  setArea(base.area ?? null, { look: true });
+  setScenes(spec.source.files?.scenes ?? [{}]);
+  setArea(spec.area ?? null, { look: true });
   const redacted = request.redacted ? "URLs are shown without their query, which only the owner can see: complete those that need a signature. " : "";
   copiedFrom.replaceChildren(`Copied from ${request.name}. Change what you need. ${redacted}`, button("Start over", reset, { class: "link" }));
   copiedFrom.hidden = false;

@@ -13,6 +13,7 @@ import { copy } from "./request_form.mjs";
 /** @type {Record<string, string>} */
 const ORIGINS = { cluster: "kubectl", overlays: "the overlays table", command: "the mosaic command" };
 
+/** @extends {ListRow<Request>} */
 export class RequestRow extends ListRow {
   #failure = make("small", { class: "why" });
   #progress = make("progress", {});
@@ -27,7 +28,7 @@ export class RequestRow extends ListRow {
     this.update(request);
   }
 
-  get path() { return `requests/${this.item.id}`; }
+  get path() { return /** @type {const} */ (`requests/${this.item.id}`); }
   get layerKey() { return `m.${this.item.id}`; }
   get box() { return boxOf(this.item); }
   get finished() { return this.item.terminal; }

@@ -5,7 +5,7 @@ import { json, jsonText } from "../lib/spec.mjs";
 
 /**
  * @typedef {import("../lib/spec.mjs").Scene} Scene
- * @typedef {string | {href?: string, scale?: number, offset?: number, nodata?: number, values?: string}} BandFile a URL or path, with details if it needs them.
+ * @typedef {any} BandFile a URL or path, or an object with its details.
  */
 
 const box = byId("scenes");
@@ -34,7 +34,7 @@ function named(label, field) {
 /** @param {Record<string, string>} labels by value. */
 const select = (labels) => make("select", {}, ...Object.entries(labels).map(([value, label]) => make("option", { value }, label)));
 
-/** @param {string | undefined} value */
+/** @param {string | null | undefined} value */
 const urlField = (value) => make("input", { type: "text", inputMode: "url", value: value ?? "", placeholder: "https://…", spellcheck: false });
 
 /** @param {HTMLInputElement} field */
@@ -68,7 +68,7 @@ function bandRow(name, file, onRemove) {
 /** The fields of one scene. @param {Scene} scene */
 function sceneFields(scene) {
   const kind = select(KINDS);
-  kind.value = Object.keys(KINDS).find((key) => scene[key]) ?? "item";
+  kind.value = /** @type {(keyof typeof KINDS)[]} */ (Object.keys(KINDS)).find((key) => scene[key]) ?? "item";
   const reference = urlField(scene.item ?? scene.safe);
   const assets = make("textarea", { rows: 2, value: jsonText(scene.assets), placeholder: '{"nir": "B08", "mask": "SCL"}', spellcheck: false });
   const mask = asObject(scene.mask);

@@ -1,0 +1,9 @@
+"""Print the OpenAPI document of the REST API, which the types of its responses are made from."""
+
+import json
+import sys
+
+from mosaic_api.app import create_app
+from mosaic_api.settings import Settings
+
+json.dump(create_app(Settings("postgresql+psycopg2://types@localhost/types", "file:///types")).openapi(), sys.stdout)
