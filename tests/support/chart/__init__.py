@@ -1,1 +1,1 @@
-"""What the chart renders."""
+"""Rendered objects of the chart."""

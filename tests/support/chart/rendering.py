@@ -1,4 +1,4 @@
-"""The chart as Helm renders it."""
+"""Render the chart with Helm."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ import yaml
 
 CHART = Path(__file__).parents[3] / "charts/mosaic-operator"
 KUBERNETES = "1.29"
-"""The oldest that the chart admits; a helm that was built from its module alone takes itself for one of 1.20."""
+"""The oldest version that the chart supports; a helm built without version information reports 1.20."""
 NAMESPACE = "mosaics"
 
 API: dict[str, Any] = {"enabled": True, "publicUrl": "https://mosaics.example.org", "secretName": "mosaic-api"}
@@ -132,20 +132,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 class RefusedError(Exception):
-    """Helm refused; the message is what it said."""
+    """Helm refused the values; the text is its message."""
 
 
 def find_helm() -> str | None:
-    """Helm from the PATH, else the one that the cluster lab builds."""
+    """The helm in PATH, otherwise the one that the cluster lab builds."""
     lab = Path(os.environ.get("MOSAIC_CLUSTER_CACHE") or "~/.cache/mosaic-operator/cluster").expanduser() / "bin"
     return shutil.which("helm") or shutil.which("helm", path=lab)
 
 
 def helm(*arguments: str | Path, values: dict[str, Any] | None = None) -> str:
-    """What a helm command prints.
+    """The output of a helm command.
 
     Raises:
-        RefusedError: it failed.
+        RefusedError: The command failed.
     """
     program = find_helm()
     assert program is not None
@@ -168,11 +168,11 @@ class Objects(list[dict[str, Any]]):
     """Rendered objects."""
 
     def of(self, kind: str, name: str | None = None) -> "Objects":
-        """Those of a kind, and of a name if it is given."""
+        """The objects of a kind, and of a name if it is given."""
         return Objects(o for o in self if o["kind"] == kind and name in {None, o["metadata"]["name"]})
 
     def one(self, kind: str, name: str | None = None) -> dict[str, Any]:
-        """The only one of a kind, or of a name."""
+        """The only object of a kind, or of a name."""
         (found,) = self.of(kind, name)
         return found
 
@@ -183,13 +183,15 @@ def render(
     chart: Path = CHART,
     kubernetes: str = KUBERNETES,
 ) -> Objects:
-    """The objects that a release is made of."""
+    """The objects of a release."""
     text = _rendered(json.dumps(values or {}), release, chart, kubernetes)
-    return Objects(document for document in yaml.load_all(text, yaml.CSafeLoader) if document)  # six times as fast
+    return Objects(
+        document for document in yaml.load_all(text, yaml.CSafeLoader) if document
+    )  # six times as fast as the pure Python loader
 
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
-    """The specs of the pods that are started: of the operator, of the test, and of the API."""
+    """The pod specs of the operator, of the test, and of the API."""
     for found in objects.of("Deployment") + objects.of("Job"):
         yield found["spec"]["template"]["spec"]
     for found in objects.of("Pod"):
@@ -207,7 +209,7 @@ def deployment(objects: Objects, component: str = "operator") -> dict[str, Any]:
 
 
 def environment(objects: Objects, component: str = "operator") -> dict[str, str]:
-    """The environment of the operator's process, or of the API's, as far as it stands in the chart."""
+    """The environment variables of the operator's process, or of the API's, that the chart sets."""
     (container,) = deployment(objects, component)["spec"]["template"]["spec"]["containers"]
     found = {"POD_NAME": "mosaic-operator-0", "POD_NAMESPACE": NAMESPACE}
     for variable in container["env"]:
@@ -218,7 +220,7 @@ def environment(objects: Objects, component: str = "operator") -> dict[str, str]
 
 
 def assert_restricted(pod: dict[str, Any]) -> None:
-    """Hold a pod to the Pod Security Standard `restricted`, a read-only root and another group than root's."""
+    """Check the Pod Security Standard `restricted`, a read-only root file system, and a group other than root."""
     security = pod["securityContext"]
     assert security["runAsNonRoot"] is True
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}

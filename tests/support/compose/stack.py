@@ -16,14 +16,16 @@ from support.servers.range_server import RangeHandler
 
 REPOSITORY = Path(__file__).parents[3]
 HOST = "172.17.0.1"
-"""The engine's own bridge, under which this machine is reached by containers."""
+"""The engine's default bridge, at whose address containers reach this machine."""
 ADDRESS = "http://127.0.0.1:8080"
 WORKERS = 4
 SECONDS = 180
 
 
 class Meeting:
-    """Holds the first reader of each of several files, until all of them have come: they read at the same time."""
+    """Delays the first reader of each of several files until all of them have arrived, which proves that they run in
+    parallel.
+    """
 
     def __init__(self, paths: set[str]) -> None:
         self._awaited, self._lock = set(paths), Lock()
@@ -66,9 +68,9 @@ class Scenes:
     """Files over HTTP.
 
     Attributes:
-        folder: where they are.
-        address: where they are served, host:port.
-        meeting: that readers of some of them hold.
+        folder: Folder of the files.
+        address: Address of the server, host:port.
+        meeting: Meeting of the readers of some files.
     """
 
     folder: Path
@@ -76,7 +78,7 @@ class Scenes:
     meeting: Meeting | None = None
 
     def spec(self, path: str) -> dict[str, Any]:
-        """A request for the NDSI of the scene under a path, of which any may be used."""
+        """A request for the NDSI of the scene under a path."""
         link = self.folder / path.removeprefix("/")
         if not link.exists():
             link.symlink_to(self.folder / "scene.tif")
@@ -92,15 +94,15 @@ class Stack:
     """The containers of compose.yaml.
 
     Attributes:
-        environment: that `docker compose` is given.
-        secret: of an administrator's token.
+        environment: Environment of `docker compose`.
+        secret: An administrator's token.
     """
 
     environment: dict[str, str] = field(repr=False)
     secret: str = field(default="", repr=False)
 
     def compose(self, *arguments: str) -> str:
-        """What `docker compose` says."""
+        """The output of `docker compose`."""
         return run(
             "docker", "compose", "--project-directory", str(REPOSITORY), *arguments, environment=self.environment
         )
@@ -109,12 +111,12 @@ class Stack:
         self.compose("up", "--no-build", "--detach", "--wait", "--scale", f"worker={WORKERS}")
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """As `docker inspect` shows them, by name."""
+        """Descriptions of the containers by `docker inspect`, by name."""
         names = self.compose("ps", "--all", "--quiet").split()
         return {each["Name"].lstrip("/"): each for each in json.loads(run("docker", "inspect", *names))}
 
     def client(self) -> httpx.Client:
-        """With an administrator's token."""
+        """A client with an administrator's token."""
         return httpx.Client(base_url=ADDRESS, headers={"Authorization": f"Bearer {self.secret}"}, timeout=30)
 
 
@@ -125,7 +127,7 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
 
 
 def until(found: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """What something gives as soon as it gives anything."""
+    """Poll until a function returns something."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = found()

@@ -1,1 +1,1 @@
-"""The operator's world: an API server, requests and pods."""
+"""A fake Kubernetes for tests of the operator: API server, requests and pods."""

@@ -1,7 +1,7 @@
-"""A stand-in for the API server: no real one can be made to fail at a chosen call.
+"""A fake API server, because a real one cannot fail at a chosen call.
 
-It keeps objects in memory and holds what the operator relies on: names are taken once, a status is written only onto
-the version that was read, and an object that is gone is not found.
+It keeps objects in memory and has the properties on which the operator depends: names are unique, a status can only be
+written to the version that was read, and a deleted object is not found.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ ANSWERS = {"plan": PLAN, "tiles": {"range": 0}, "finalize": RESULT}
 
 @dataclass
 class Fault:
-    """A call that goes wrong.
+    """A call that fails.
 
     Attributes:
-        call: where it goes wrong: a method and the last part of a path, or how many calls go well before it.
-        status: what is answered; 0 for a connection that ends without an answer, None for one on which the caller dies.
-        reason: Kubernetes' word for it.
-        done: whether the call has its effect all the same.
-        times: how often.
+        call: Which call fails: a method and the last part of a path, or the number of successful calls before it.
+        status: Status of the response; 0 for a closed connection without a response, None if the caller dies.
+        reason: Reason as in Kubernetes.
+        done: Whether the call still has its effect.
+        times: Number of failures.
     """
 
     call: str | int
@@ -78,18 +78,18 @@ class ApiServer:
         self._rests: dict[str, list[Document]] = {}
 
     def apply(self, request: Document) -> None:
-        """Put a request there, or change its spec."""
+        """Create a request, or change its spec."""
         metadata = request["metadata"]
         key = metadata["namespace"], metadata["name"]
         self.requests[key] = copy.deepcopy(request)
         self.touch(key)
 
     def touch(self, key: Key) -> None:
-        """Give a request another version, as any change does."""
+        """Increase the version of a request, as any change does."""
         self.requests[key]["metadata"]["resourceVersion"] = str(next(self._numbers))
 
     def work(self) -> None:
-        """Let every Job end well that has not ended, its pod leaving the step's answer."""
+        """Let every active Job succeed, with the result of its step in its pod."""
         for job in self.jobs.values():
             if "conditions" not in job["status"]:
                 finish(job)
@@ -98,7 +98,7 @@ class ApiServer:
 
     @web.middleware
     async def with_faults(self, request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-        """Answer a call, or let it go wrong."""
+        """Answer a call, or let it fail."""
         self.calls.append(f"{request.method} {request.path.rpartition('/')[2]}")
         for fault in self.faults:
             if fault.times and fault.call in {self.calls[-1], len(self.calls) - 1}:
@@ -166,7 +166,7 @@ class ApiServer:
         return web.json_response(self.pods[name])
 
     async def list_requests(self, request: web.Request) -> web.Response:
-        """A page of them, as they were when the first page was asked for."""
+        """A page of a list, with the objects at the time of the first page."""
         token, limit = request.query.get("continue", ""), int(request.query.get("limit", 10**9))
         selector = request.query.get("labelSelector", "")
         found = self._rests.pop(token) if token else [r for r in self.requests.values() if _selected(r, selector)]
@@ -219,7 +219,7 @@ class ApiServer:
 
 
 def _selected(document: Document, selector: str) -> bool:
-    """Whether a label selector of the operator's selects an object."""
+    """Whether the operator's label selector selects an object."""
     labels = document["metadata"].get("labels") or {}
     for part in filter(None, re.split(r",(?![^(]*\))", selector)):
         name, _, values = part.partition(" notin ")
@@ -236,7 +236,7 @@ def _refused(status: int, reason: str) -> web.Response:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
-    """The stand-in, and the operator's way to it."""
+    """The fake API server, and a client of the operator for it."""
     api = ApiServer()
     app = web.Application(middlewares=[api.with_faults])
     jobs, core = "/apis/batch/v1/namespaces/{namespace}/jobs", "/api/v1/namespaces/{namespace}"
@@ -268,7 +268,7 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Cluster]]:
 
 
 class _Line(WorkQueue[Key]):
-    """A queue that tells for when it was asked."""
+    """A queue that records the delays of its entries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -279,11 +279,11 @@ class _Line(WorkQueue[Key]):
 
 
 class Operator:
-    """One life of an operator, whose caches see the API server when a test says so.
+    """One process of an operator, whose caches read the API server when a test says so.
 
     Attributes:
-        cluster: its way to the API server.
-        waits: after how many seconds it wanted to look again, each time.
+        cluster: Its client of the API server.
+        waits: Seconds until each next reconciliation that it requested.
     """
 
     def __init__(self, api: ApiServer, cluster: Cluster) -> None:
@@ -297,7 +297,7 @@ class Operator:
         self.see()
 
     def see(self) -> None:
-        """Bring the cache up to date, as a watch that leaves out what is finished does."""
+        """Update the cache, as a watch without finished requests does."""
         for key, request in list(self.cache.requests.items()):
             if key not in self._api.requests or not _selected(self._api.requests[key], NOT_FINISHED):
                 self.cache.see_request("DELETED", self._api.requests.get(key) or request.document)
@@ -310,15 +310,15 @@ class Operator:
                 self.cache.see_job("ADDED", copy.deepcopy(job))
 
     def let_cosmetics_through(self) -> None:
-        """Let the time pass for which writes of mere progress wait."""
+        """Let the time pass that delays writes of mere progress."""
         self._reconciler._cosmetic_from = 0.0
 
     def use_clock(self, clock: Callable[[], float]) -> None:
-        """Count how long a request keeps failing by another clock."""
+        """Replace the clock that measures how long a request keeps failing."""
         self._reconciler.backoff = Backoff(clock)
 
     async def reconcile(self, key: Key = ("team", "ndsi"), *, see: bool = True) -> None:
-        """Bring a request on once; end in the middle where a fault says that it dies."""
+        """Reconcile a request once; stop early if a fault makes the operator die."""
         if see:
             self.see()
         self._api.died.clear()

@@ -1,4 +1,4 @@
-"""Requests, Jobs and pods as the API server would give them, for tests of decisions; no API server is behind it."""
+"""Requests, Jobs and pods in the form of the API server, for tests of decisions without an API server."""
 
 import copy
 import json
@@ -61,7 +61,7 @@ def request(name: str = "ndsi", uid: str = "u1", namespace: str = "team", **exec
 
 
 def job_of(manifest: dict[str, Any], number: int = 1) -> dict[str, Any]:
-    """A Job just created."""
+    """A new Job."""
     job = copy.deepcopy(manifest)
     job["metadata"]["uid"] = f"job-{number}"
     job["status"] = {"startTime": "2026-01-01T00:00:00Z"}
@@ -87,7 +87,7 @@ def pod_of(job: dict[str, Any], index: int | None = None, **status: Any) -> dict
 
 
 def ended(code: int, said: Any = "", reason: str = "", at: str = "2026-01-01T00:00:09Z") -> dict[str, Any]:
-    """The status of a pod whose worker ended."""
+    """The status of a pod whose worker has ended."""
     message = said if isinstance(said, str) else json.dumps(said)
     state = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "message": message}
     container = {"name": "worker", "state": {"terminated": state | {"finishedAt": at}}}
@@ -95,14 +95,14 @@ def ended(code: int, said: Any = "", reason: str = "", at: str = "2026-01-01T00:
 
 
 def finish(job: dict[str, Any], outcome: str = "Complete", reason: str = "") -> None:
-    """Let a Job end."""
+    """Finish a Job."""
     job["status"]["conditions"] = [{"type": outcome, "status": "True", "reason": reason}]
     if outcome == "Complete":
         job["status"]["succeeded"] = job["spec"]["completions"]
 
 
 class World:
-    """What the API server holds of one request; nothing moves but by these methods."""
+    """The objects of one request on the API server; only these methods change them."""
 
     def __init__(self, asked: dict[str, Any] | None = None, configured: Settings | None = None) -> None:
         self.request = asked or request()
@@ -134,7 +134,7 @@ class World:
         return decide(seen, self.settings, self.now)
 
     def step(self, *, look: bool = True, until: str = "end") -> Decision:
-        """Reconcile once; `until` is where the operator dies: "decided", "acted", or not at all."""
+        """Reconcile once; `until` says where the operator dies: "decided", "acted", or not at all."""
         decision = self.decide(look=look)
         if until == "decided":
             return decision
@@ -166,7 +166,7 @@ class World:
         self.now += timedelta(**time)
 
     def complete(self, step: Step, answer: Any = None) -> None:
-        """Let the Job of a step end well; its pod leaves an answer."""
+        """Let the Job of a step succeed, with a result in its pod."""
         job = self.jobs[step]
         finish(job)
         if answer is not None:
@@ -181,7 +181,7 @@ class World:
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396, section 2."""
+    """Merge a patch as in RFC 7396, section 2."""
     if not isinstance(patch, dict):
         return patch
     found = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""What Kubernetes makes of a Job's pod template: its environment, expanded, and the file that is mounted in it."""
+"""What Kubernetes makes of a Job's pod template: the expanded environment, and the mounted file."""
 
 import base64
 import re
@@ -10,13 +10,13 @@ from mosaic_crds.worker_pod import FILE, FOLDER, PodInput
 
 Manifest = dict[str, Any]
 SECRET_LIMIT = 2**20
-"""Bytes that Kubernetes lets a Secret hold."""
+"""Maximum size of a Secret in Kubernetes, in bytes."""
 STRING_LIMIT = 128 * 1024
-"""Bytes of an environment string or an argument that Linux allows."""
+"""Maximum length of an environment string or an argument in Linux, in bytes."""
 
 
 def expanded(text: str, variables: dict[str, str]) -> str:
-    """Text as Kubernetes expands it (k8s.io/kubernetes/third_party/forked/golang/expansion)."""
+    """Expand text as Kubernetes does (k8s.io/kubernetes/third_party/forked/golang/expansion)."""
 
     def value(found: re.Match[str]) -> str:
         return "$" if found[0] == "$$" else variables.get(found[1], found[0])
@@ -25,7 +25,7 @@ def expanded(text: str, variables: dict[str, str]) -> str:
 
 
 def environment_of(job: Manifest, **secrets: dict[str, str]) -> dict[str, str]:
-    """The environment of a Job's worker; nothing in its arguments refers to it."""
+    """The environment of a Job's worker; its arguments contain no references."""
     (container,) = job["spec"]["template"]["spec"]["containers"]
     found: dict[str, str] = {}
     for source in container["envFrom"]:
@@ -39,7 +39,9 @@ def environment_of(job: Manifest, **secrets: dict[str, str]) -> dict[str, str]:
 
 
 def given_to(job: Manifest, secret: Manifest, folder: Path, environment: dict[str, str] | None = None) -> Any:
-    """The document that a Job's worker reads from the Secret; the environment then names the file in a folder."""
+    """The document that a Job's worker reads from the Secret; also sets the file's path in the environment, in a
+    folder.
+    """
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     (volume,) = [volume["name"] for volume in pod["volumes"] if volume.get("secret") == {"secretName": name_of(secret)}]

@@ -1,1 +1,1 @@
-"""Rasters, STAC Items and requests about them."""
+"""Rasters, STAC Items and requests for tests."""

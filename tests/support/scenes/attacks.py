@@ -1,6 +1,6 @@
-"""What code would try that took over a process which reads files from strangers; each attempt tells how it ended.
+"""Attacks of code that took over a process which reads untrusted files; each reports its result.
 
-It runs inside of that process: a file of this text stands in for a library that the process imports.
+The code runs inside that process: a file with this text replaces a library that the process imports.
 """
 
 ATTACKS = """

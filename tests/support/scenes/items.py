@@ -1,4 +1,4 @@
-"""STAC Items of tests, and the values and masks that the product reads by them."""
+"""STAC Items for tests, and the values and masks that the product reads through them."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from support.scenes.pipeline import files, request_of
 def write_item(
     folder: Path, name: str, assets: dict[str, Any], collection: str | None = None, version: str = "1.0.0", **said: Any
 ) -> Path:
-    """Write an Item with these properties; hrefs of assets start from the folder."""
+    """Write an Item with these properties; hrefs of assets are relative to the folder."""
     item = {
         "type": "Feature",
         "stac_version": version,
@@ -39,17 +39,17 @@ def write_item(
 
 
 def found_in(path: Path, bands: Sequence[str], mask: Sequence[str] = (), **scene: Any) -> Found:
-    """What the Item in a file comes to, for a request that reads bands and leaves out classes."""
+    """The scene of the Item in a file, for a request that reads bands and masks classes."""
     spec = {
         "source": files({"item": str(path)} | scene),
-        "product": {"bands": ["red"]},  # which bands are read is said beside it
+        "product": {"bands": ["red"]},  # the bands are given separately
         "composite": {"mask": list(mask)},
     }
     return resolve(request_of(spec).spec, tuple(bands), own_machine(path.parent))
 
 
 def values_of(found: Found, name: str, folder: Path) -> NDArray[np.float32]:
-    """What is read of a band on its own grid; NaN where there is no data."""
+    """Values of a band on its own grid; NaN where there is no data."""
     band = found.scenes[0].bands[name]
     values = read_band(OpenSources(own_machine(folder)), band, band.header.grid, None, name)
     assert values is not None
@@ -57,7 +57,7 @@ def values_of(found: Found, name: str, folder: Path) -> NDArray[np.float32]:
 
 
 def codes_of(found: Found, classes: Sequence[str], folder: Path) -> NDArray[np.uint8]:
-    """What is read of the mask on its own grid."""
+    """Values of the mask on its own grid."""
     mask = found.scenes[0].mask
     assert mask is not None
     return read_mask(OpenSources(own_machine(folder)), mask, mask.header.grid, classes, "mask")

@@ -1,4 +1,4 @@
-"""A request at the contract's own limits: 500 scenes with signed URLs, and a polygon of 10,000 positions."""
+"""A request at the limits of the contract: 500 scenes with signed URLs, and a polygon of 10,000 positions."""
 
 import base64
 import math
@@ -11,15 +11,15 @@ from mosaic_crds.names import API_VERSION
 SCENES = 500
 BANDS = ("red", "green", "blue", "nir")
 SIGNATURE_BYTES = 222
-"""Random, so that they cannot be compressed."""
+"""Random text, which does not compress."""
 
 
 def largest_request(address: str = "https://example.org", place: tuple[float, float] = (15, 45)) -> dict[str, Any]:
     """A MosaicRequest of almost 1 MiB.
 
     Args:
-        address: of a server on which /0/green.tif and so on are images.
-        place: longitude and latitude of the middle of its area, which is 1.5 km wide.
+        address: Address of a server with images at /0/green.tif and so on.
+        place: Longitude and latitude of the centre of its area, which is 1.5 km wide.
     """
     scenes = [
         {"bands": {band: {"href": f"{address}/{number}/{band}.tif?sig={_signature(number, band)}"} for band in BANDS}}
@@ -38,7 +38,7 @@ def largest_request(address: str = "https://example.org", place: tuple[float, fl
 
 
 def circle(positions: int, longitude: float, latitude: float, radius: float = 0.007) -> dict[str, Any]:
-    """A polygon of so many positions, in degrees."""
+    """A polygon with this number of positions, in degrees."""
     angles = [2 * math.pi * number / (positions - 1) for number in range(positions - 1)]
     ring = [[round(longitude + radius * math.cos(a), 10), round(latitude + radius * math.sin(a), 10)] for a in angles]
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}

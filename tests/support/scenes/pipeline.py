@@ -1,4 +1,4 @@
-"""Requests made and run in tests."""
+"""Build and run requests in tests."""
 
 import json
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def request_of(spec: dict[str, Any], name: str = "test") -> MosaicRequest:
 
 @dataclass(frozen=True)
 class Made:
-    """A mosaic, read back."""
+    """A mosaic that was read again."""
 
     folder: Path
     item: dict[str, Any]
@@ -44,7 +44,7 @@ class Made:
 
     @property
     def timeless_item(self) -> dict[str, Any]:
-        """The Item without the times that differ from run to run."""
+        """The Item without the times that differ between runs."""
         item = json.loads((self.folder / "mosaic.json").read_text())
         made = item["properties"].pop("created")
         if item["properties"]["datetime"] == made:
@@ -70,7 +70,7 @@ def files(*scenes: dict[str, Any]) -> dict[str, Any]:
 
 
 def same(found: NDArray[Any], expected: NDArray[Any], within: float = 1e-6) -> bool:
-    """Whether the same pixels have values, and those agree."""
+    """Whether the same pixels are valid, and their values agree."""
     return bool(
         np.array_equal(np.isnan(found), np.isnan(expected))
         and (np.isnan(expected).all() or np.nanmax(np.abs(found - expected)) <= within)

@@ -43,5 +43,5 @@ def write_raster(
 
 
 def noise(height: int, width: int, seed: int = 0, low: int = 1, high: int = 10_000) -> NDArray[np.uint16]:
-    """Numbers as a band holds them."""
+    """Stored numbers of a band."""
     return np.random.default_rng(seed).integers(low, high, (height, width)).astype(np.uint16)

@@ -14,7 +14,7 @@ SEARCH = "/api/search"
 
 
 def item(name: str, href: str, taken: str = "2024-07-01T10:00:00Z", geometry: Any = None, **properties: Any) -> Any:
-    """An Item of one asset, nir, of numbers that are ten thousandths."""
+    """An Item with one asset, nir, whose numbers are ten thousandths."""
     described = [{"nodata": 0, "scale": 0.0001, "offset": 0}]
     return {
         "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": "c", "links": [],
@@ -28,13 +28,13 @@ def item(name: str, href: str, taken: str = "2024-07-01T10:00:00Z", geometry: An
 def catalogue(
     folder: Path, pages: Sequence[Sequence[Any]], then: int | None = None, looping_collections: bool = False
 ) -> Iterator[tuple[str, Asked]]:
-    """The URL of an API meanwhile, and what it was asked.
+    """Run an API, and yield its URL and its log.
 
     Args:
-        folder: whose files are at /NAME.
-        pages: the Items of each page; hrefs are relative to the folder.
-        then: the page to which the last one's next link leads, if it has one.
-        looping_collections: whether it lists one collection, a, on pages without an end.
+        folder: Folder with the files at /NAME.
+        pages: Items of each page; hrefs are relative to the folder.
+        then: Page to which the next link of the last page refers, if any.
+        looping_collections: Whether the API lists one collection, a, on endless pages.
     """
     asked = Asked()
 

@@ -1,4 +1,4 @@
-"""Empty containers at the servers that tests start, and the environment of whoever asks them."""
+"""Empty containers on the servers that tests start, and the environment of their clients."""
 
 import os
 import uuid
@@ -15,7 +15,7 @@ CREDENTIALS = ("AWS_", "AZURE_", "MOSAIC_STORE", "MOSAIC_SOURCES_")
 
 
 def forget_credentials(environment: pytest.MonkeyPatch) -> None:
-    """Take away what this machine's user has set."""
+    """Remove the settings of this machine's user from the environment."""
     for name in list(os.environ):
         if name.startswith(CREDENTIALS):
             environment.delenv(name)
@@ -25,7 +25,7 @@ def forget_credentials(environment: pytest.MonkeyPatch) -> None:
 
 
 def new_container(scheme: str, service: running.Service) -> str:
-    """The URI of a folder in a new container of a service, whose own credentials are in the environment."""
+    """Create a container on a service, set its credentials in the environment, and return the URI of a folder in it."""
     name = f"tests-{uuid.uuid4().hex[:12]}"
     if scheme == "s3":
         requests.put(f"http://{service.address}/{name}", auth=Signature(running.REGION)).raise_for_status()

@@ -1,8 +1,8 @@
-"""A STAND-IN for the Data Lake endpoint of Azure, because no emulator has one: what it holds is Azurite's.
+"""A FAKE Data Lake endpoint of Azure, because no emulator has one. Azurite stores its contents.
 
-It answers the calls of azure-storage-file-datalake that list and delete paths, from Azurite's blobs, and passes all
-else on to Azurite, which verifies the caller's signature. Folders are blobs with the mark by which Azure itself shows
-them at its Blob endpoint. What it cannot show: that listing, deleting and access control lists work so in Azure.
+It answers the calls of azure-storage-file-datalake that list and delete paths from Azurite's blobs, and forwards all
+others to Azurite, which verifies the caller's signature. Folders are blobs with the mark that Azure itself shows at its
+Blob endpoint. It cannot prove that listing, deleting and access control lists work the same in Azure.
 """
 
 import base64
@@ -57,7 +57,7 @@ class DataLakeFront(Forwarder):
 
     @staticmethod
     def _make_folders(container: ContainerClient, path: str) -> None:
-        """Those in which a new file lies, as Data Lake makes them."""
+        """Parent folders of a new file, which Data Lake creates."""
         folder = path
         while "/" in folder:
             folder = folder.rpartition("/")[0]
@@ -67,7 +67,7 @@ class DataLakeFront(Forwarder):
                 return
 
     def _is_signed(self, request: Request, path: str, query: dict[str, str]) -> bool:
-        """Whether the account's key signed it (Azure's Shared Key)."""
+        """Whether the request is signed with the account's key (Azure's Shared Key)."""
         names = {name.lower(): value for name, value in request.headers.items()}
         if names.get("content-length") == "0":
             names["content-length"] = ""

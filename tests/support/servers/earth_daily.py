@@ -1,6 +1,6 @@
-"""A stand-in for EarthDaily, whose API nobody reaches without an account: it speaks the protocol of its own client.
+"""A fake EarthDaily, because the real API needs an account. It has the protocol of EarthDaily's own client.
 
-Tokens and signed URLs end after a while by its clock, which a test may put forward; without them all is refused.
+Tokens and signed URLs expire by its clock, which a test can advance; requests without them are refused.
 """
 
 import base64
@@ -26,16 +26,16 @@ TOKEN_SECONDS = 3600
 
 @dataclass
 class EarthDaily:
-    """What the stand-in has, and what it was asked.
+    """The contents of the fake server, and its log.
 
     Attributes:
-        items: with hrefs s3://bucket/path, a path below the folder that is served.
-        client_id, secret: of the only account.
-        allowed: whether the account may search.
-        ahead: seconds by which its clock is ahead of this machine's.
-        busy: how many requests of the API are answered 429 before others are answered.
-        asked: how often each thing was asked.
-        most: the most requests that were at work at once.
+        items: Items with hrefs s3://bucket/path, a path below the served folder.
+        client_id, secret: Credentials of the only account.
+        allowed: Whether the account may search.
+        ahead: Seconds by which its clock is ahead of this machine's.
+        busy: Number of API requests that get 429 before others are answered.
+        asked: Number of requests of each kind.
+        most: Maximum number of concurrent requests.
     """
 
     items: Sequence[dict[str, Any]]
@@ -58,7 +58,7 @@ class EarthDaily:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of its client."""
+        """Authorization of its client."""
         return {
             "EDS_CLIENT_ID": self.client_id,
             "EDS_SECRET": self.secret,
@@ -67,11 +67,11 @@ class EarthDaily:
         }
 
     def forget_signatures(self) -> None:
-        """Let every URL that was signed end now, whatever it says of its end."""
+        """Let every signed URL expire now, whatever expiry it states."""
         self.signatures.clear()
 
     def signed(self, item: dict[str, Any]) -> dict[str, Any]:
-        """An Item with URLs that are signed now."""
+        """An Item with newly signed URLs."""
         signed = json.loads(json.dumps(item)) | {"collection": COLLECTION, "links": []}
         made = datetime.fromtimestamp(self.now, UTC).strftime("%Y%m%dT%H%M%SZ")
         for asset in signed["assets"].values():
@@ -84,7 +84,7 @@ class EarthDaily:
 
 
 def items_in(folder: Path, **renamed: str) -> list[dict[str, Any]]:
-    """The Items as EarthDaily has them: one asset a band, at s3://; some bands under another name."""
+    """The Items as EarthDaily has them: one asset per band, at s3://; some bands under another name."""
     items = []
     for path in sorted(folder.glob("*/item.json")):
         item = json.loads(path.read_text())
@@ -99,7 +99,7 @@ def items_in(folder: Path, **renamed: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.0.0.1") -> Iterator[EarthDaily]:
-    """Serve the stand-in, with the files of a folder."""
+    """Run the fake server with the files of a folder."""
     state = EarthDaily(items)
 
     class Handler(RangeHandler):
@@ -175,7 +175,7 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.
 
         def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
             if self.command == "POST":
-                self.command = "GET"  # whose answers have a body here
+                self.command = "GET"  # whose responses have a body here
             super().answer(status, content, **headers)
 
     with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder)), host) as address:

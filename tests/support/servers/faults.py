@@ -1,4 +1,4 @@
-"""A server between a store and its service that loses requests and answers, and is busy, where a test says so."""
+"""A proxy between a store and its service that loses requests and responses, or is busy, as a test decides."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -10,7 +10,7 @@ Chosen = Callable[[int, Request], str | Answer | None]
 
 
 class Faults(Forwarder):
-    """Does to each request what `choose` says of it and its number from 0 on: one of FAULTS, an answer, or nothing."""
+    """Handles each request as `choose` decides, given its number from 0 on: one of FAULTS, a response, or nothing."""
 
     def __init__(self, upstream: str, choose: Chosen = lambda number, request: None) -> None:
         super().__init__(upstream)

@@ -1,4 +1,4 @@
-"""An HTTP server that answers by asking another one: what stands between a store and its service in tests."""
+"""An HTTP server that forwards requests to another one: a proxy between a store and its service in tests."""
 
 import http.client
 import socket
@@ -31,14 +31,14 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: bool = False
-    """Whether the connection breaks after half of the body, or at once where there is none.
+    """Whether to break the connection after half of the body, or immediately if there is none.
 
-    An answer without a body would be whole, and the connection might break under the next request instead.
+    A response without a body would be complete, and the connection might break during the next request instead.
     """
 
 
 class Forwarder(ThreadingHTTPServer):
-    """Sends every request on to another server, untouched, so that this one verifies the signature itself."""
+    """Forwards every request unchanged, so that the other server verifies the signature itself."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -52,7 +52,7 @@ class Forwarder(ThreadingHTTPServer):
         return f"{self.server_address[0]}:{self.server_port}"
 
     def answer(self, request: Request) -> Answer | None:
-        """What is answered; None breaks the connection."""
+        """The response; None breaks the connection."""
         return self.forward(request)
 
     def forward(self, request: Request) -> Answer:
@@ -72,7 +72,7 @@ class Forwarder(ThreadingHTTPServer):
             connection.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is none."""
+        """Ignore a client that closed the connection."""
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A small HTTP server that gives byte ranges, as object stores do, and counts what it is asked."""
+"""A small HTTP server that supports byte ranges, as object stores do, and records requests."""
 
 import re
 import ssl
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Asked:
-    """What a server was asked: each request's path with its query, its range, and the bytes of the answer."""
+    """A log of requests: the path with the query, the range, and the size of the response, of each."""
 
     requests: list[tuple[str, str, int]] = field(default_factory=list)
 
@@ -29,13 +29,13 @@ class Asked:
 
 
 class RangeHandler(SimpleHTTPRequestHandler):
-    """Gives byte ranges; says 503 of a path with `busy` in it, and 302 of one below /away/."""
+    """Serves byte ranges; returns 503 for a path with `busy` in it, and 302 for one below /away/."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     asked: Asked | None = None
     delay: float = 0.0
-    """Seconds before each answer, as of a server far away."""
+    """Latency of each response in seconds."""
 
     def do_GET(self) -> None:
         time.sleep(self.delay)
@@ -61,7 +61,7 @@ class RangeHandler(SimpleHTTPRequestHandler):
             self.answer(206, file.read(stop - start), **named, **{"Content-Range": f"bytes {start}-{stop - 1}/{size}"})
 
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
-        """Send an answer, and remember it."""
+        """Send a response, and record it."""
         if self.asked is not None:
             sent = 0 if self.command == "HEAD" else len(content)
             self.asked.requests.append((self.path, self.headers.get("Range", ""), sent))
@@ -81,7 +81,7 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serving(folder: Path, asked: Asked | None = None, delay: float = 0.0) -> Iterator[str]:
-    """The address, host:port, at which a folder is served meanwhile."""
+    """Serve a folder; yield the address, host:port."""
     kind = type("Handler", (RangeHandler,), {"asked": asked, "delay": delay})
     with serving_by(partial(kind, directory=str(folder))) as address:
         yield address
@@ -94,7 +94,7 @@ def serving_by(
     port: int = 0,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
-    """The address, host:port, at which a handler answers meanwhile."""
+    """Run a handler; yield the address, host:port."""
     server = ThreadingHTTPServer((host, port), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

@@ -1,4 +1,4 @@
-"""The ten real scenes as a catalogue has them, and the median that is asked of it."""
+"""The ten real scenes in a catalogue, and the median that is requested from it."""
 
 import json
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ import rasterio
 from support.scenes.served_items import COLLECTION, around
 
 BANDS = {"red": "B04", "nir": "B08", "scl": "SCL"}
-"""By the key of the asset, the files that the median needs."""
+"""The files that the median needs, by the key of the asset."""
 
 
 def write_cogs(scenes: Path, folder: Path) -> list[Path]:
-    """The scenes as Cloud Optimized GeoTIFFs, which hold what those of the collection keep in files beside them.
+    """Convert the scenes to Cloud Optimized GeoTIFFs, including what the originals keep in sidecar files.
 
     Args:
-        scenes: the folder of the collection.
-        folder: where they are written.
+        scenes: Folder of the collection.
+        folder: Folder to write to.
 
     Returns:
-        the Items.
+        The Items.
     """
     items = []
     for source in sorted(scenes.glob("*/*.json")):
@@ -41,7 +41,7 @@ def write_cogs(scenes: Path, folder: Path) -> list[Path]:
 
 
 def median_request(items: Sequence[dict[str, Any]], url: str) -> dict[str, Any]:
-    """The spec of a request for the median NDVI of all that a catalogue has of them."""
+    """The spec of a request for the median NDVI of all scenes of the catalogue."""
     return {
         "area": {"bbox": around(items)},
         "source": {"stac": {"url": url, "collection": COLLECTION, "datetime": "2023-08-01/2023-08-31"}},

