@@ -86,7 +86,7 @@ def test_what_is_applied_with_kubectl_appears_and_can_be_removed_over_rest(
         assert admin.call("DELETE", f"/requests/{found['id']}").status_code == 204
         until(lambda: admin.call("GET", f"/requests/{found['id']}").status_code == 404, "its row is gone")
     assert "NotFound" in api.release.kubectl("get", "mosaic", "by-kubectl", check=False)
-    assert api.release.files(f"mosaics/{api.release.namespace}/by-kubectl/{uid}") == []
+    assert api.release.files(f"mosaics/{api.release.namespace}/by-kubectl/{uid}") == {}
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ PHASES = ["Planning", "Running", "Finalizing"]
 
 @pytest.fixture
 def stands_at(shared: Release, scenes):
-    """Starts a request and waits until it is in a phase."""
+    """Starts a request of two ranges, of which the second is held until it is released, and waits for a phase."""
 
     def start(name: str, phase: str):
-        spec = scenes.spec(prefix=name)
-        held = scenes.path(2, name)
+        spec = scenes.spec(2, name)
+        held = scenes.path(1, name)
         if phase != "Finalizing":
             scenes.gate.hold(held, first=0 if phase == "Planning" else 1)
         uid = shared.submit(name, spec)
@@ -58,7 +58,7 @@ def test_cancelled(shared: Release, scenes, stands_at, phase):
 def test_deleted(shared: Release, scenes, stands_at, phase):
     name = f"gone-{phase.lower()}"
     if phase == "Pending":
-        shared.submit(name, scenes.spec() | {"execution": {"suspend": True}})
+        shared.submit(name, scenes.spec(2) | {"execution": {"suspend": True}})
         shared.wait_for(name, "Suspended")
     else:
         stands_at(name, phase)
@@ -69,10 +69,10 @@ def test_after_the_sweep_nothing_is_left_of_those_who_are_gone(install, scenes, 
     release = install("swept")
     uids = {}
     for name in ("cancelled", "deleted", "alive"):
-        scenes.gate.hold(scenes.path(2, f"swept-{name}"))
-        uids[name] = release.submit(name, scenes.spec(prefix=f"swept-{name}"))
+        scenes.gate.hold(scenes.path(1, f"swept-{name}"))
+        uids[name] = release.submit(name, scenes.spec(2, f"swept-{name}"))
     for name in uids:
-        scenes.gate.wait_for_reader(scenes.path(2, f"swept-{name}"), readers=2)
+        scenes.gate.wait_for_reader(scenes.path(1, f"swept-{name}"), readers=2)
     release.execute("cancelled", cancel=True)
     release.wait_for("cancelled", "Cancelled")
     release.scale(0)
@@ -81,7 +81,7 @@ def test_after_the_sweep_nothing_is_left_of_those_who_are_gone(install, scenes, 
     assert release.files(f"work/{uids['deleted']}")
     release.sweep()
     until(lambda: not release.files(f"work/{uids['deleted']}"), "the deleted one's work is swept")
-    assert release.files(f"work/{uids['cancelled']}") == []
+    assert release.files(f"work/{uids['cancelled']}") == {}
     assert release.files(f"work/{uids['alive']}")
     scenes.gate.release_all()
-    assert_whole(release, "alive", scenes.spec(prefix="swept-alive"))
+    assert_whole(release, "alive", scenes.spec(2, "swept-alive"))

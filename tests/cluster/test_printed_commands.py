@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rasterio.warp import transform_bounds
 
-from support.cluster.cluster import ROOT, Cluster, Release
+from support.cluster.cluster import ROOT, Cluster, Release, in_store
 from support.cluster.printed import blocks, notes
 from support.scenes.rasters import noise, write_raster
 
@@ -82,12 +82,13 @@ def test_the_printed_commands_make_a_mosaic_and_fetch_it(printed: Release, scene
     assert len(typed) >= 3
     for commands in typed:
         type_in(commands, tmp_path, scenes.address)
-    result = printed.status("chilko")["result"]
     fetched = tmp_path / "chilko"
     assert sorted(path.name for path in fetched.iterdir()) == [
         "mosaic.json", "mosaic.png", "mosaic.tif", "thumbnail.png",
     ]  # fmt: skip
-    assert hashlib.sha256((fetched / "mosaic.tif").read_bytes()).hexdigest() == printed.sha256(result["cog"])
+    published = printed.files(f"mosaics/{printed.namespace}/chilko")
+    checksum = hashlib.sha256((fetched / "mosaic.tif").read_bytes()).hexdigest()
+    assert checksum == published[in_store(printed.status("chilko")["result"]["cog"])]
     assert json.loads((fetched / "mosaic.json").read_text())["type"] == "Feature"
     assert "mosaic-results" not in printed.kubectl("get", "pods")
     printed.delete("chilko")

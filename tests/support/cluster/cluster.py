@@ -104,9 +104,12 @@ class Release:
         self.create_namespace()
         for name, content in (secrets or {}).items():
             self.keep_secret(name, content)
-        self.upgrade(values, chart, command="install")
+        self._helm("install", values, chart)
         if claim:
-            self.start_reader()
+            self.create_reader()  # starts while the operator starts
+        until(lambda: all(map(is_ready, self.get("deployments")["items"])), "the release is ready")
+        if claim:
+            self.wait_for_reader()
 
     def keep_secret(self, name: str, content: Mapping[str, str]) -> None:
         """Make a Secret, or change it."""
@@ -115,11 +118,14 @@ class Release:
 
     def create_namespace(self) -> None:
         """Create the namespace, in which no pod may do more than `restricted` allows."""
-        self.cluster.kubectl("create", "namespace", self.namespace)
-        self.cluster.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
+        metadata = {"name": self.namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def upgrade(self, values: Mapping[str, Any] | None = None, chart: Path = CHART, command: str = "upgrade") -> None:
-        """Install or upgrade the chart, and wait until the operator is ready."""
+        """Install or upgrade the chart; Helm waits until it is ready."""
+        self._helm(command, values, chart, "--wait")
+
+    def _helm(self, command: str, values: Mapping[str, Any] | None, chart: Path, *flags: str) -> None:
         base = {
             "image": {"repository": f"{self.cluster.registry}mosaic-operator", "tag": self.cluster.tag},
             "worker": {
@@ -138,17 +144,7 @@ class Release:
             "networkPolicy": {"egressCIDRs": [f"{self.scenes.partition(':')[0]}/32"]},
         }
         given = yaml.safe_dump(merged(base, values or {}))
-        arguments = [
-            "helm",
-            command,
-            self.name,
-            chart,
-            "--namespace",
-            self.namespace,
-            "--values",
-            "-",
-            "--wait",
-        ]
+        arguments = ["helm", command, self.name, chart, "--namespace", self.namespace, "--values", "-", *flags]
         done = subprocess.run(arguments, input=given, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
@@ -235,14 +231,14 @@ class Release:
 
     # -- the store
 
-    def files(self, folder: str) -> list[str]:
-        """The files below a folder of the store."""
-        script = f"cd /store && find {folder} -type f 2>/dev/null || true"
-        return sorted(self.kubectl("exec", "reader", "--", "sh", "-c", script).split())
+    def files(self, *folders: str) -> dict[str, str]:
+        """The files below folders of the store, and the SHA-256 of each.
 
-    def sha256(self, uri: str) -> str:
-        """The SHA-256 of a file of the store, computed there: `kubectl exec` may lose the end of a large output."""
-        return self.kubectl("exec", "reader", "--", "sha256sum", uri.removeprefix("file://")).split()[0]
+        They are computed there: `kubectl exec` may lose the end of a large output.
+        """
+        script = f"cd /store && find {' '.join(folders)} -type f -exec sha256sum {{}} + 2>/dev/null || true"
+        lines = self.kubectl("exec", "reader", "--", "sh", "-c", script).splitlines()
+        return {path: checksum for checksum, path in map(str.split, lines)}
 
     def read(self, uri: str) -> bytes:
         """A small file of the store."""
@@ -265,7 +261,16 @@ class Release:
         )
 
     def start_reader(self) -> None:
-        """Start a pod through which the store is seen."""
+        """Start a pod through which the store is seen, and wait until it is ready."""
+        self.create_reader()
+        self.wait_for_reader()
+
+    def wait_for_reader(self) -> None:
+        """Wait until the store can be seen."""
+        until(lambda: self.get("pod", "reader")["status"]["phase"] == "Running", "the reader runs")
+
+    def create_reader(self) -> None:
+        """Create a pod through which the store is seen."""
         claim = self.get("pvc")["items"][0]["metadata"]["name"]
         image = f"{self.cluster.registry}mosaic-worker:{self.cluster.tag}"
         security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -288,7 +293,19 @@ class Release:
             },
         }  # fmt: skip
         self.cluster.apply(pod, "--namespace", self.namespace)
-        self.kubectl("wait", "--for=condition=Ready", "pod/reader", "--timeout=120s")
+
+
+def in_store(uri: str) -> str:
+    """The path of a file below the folder of a store that is a claim."""
+    return uri.removeprefix("file:///store/")
+
+
+def is_ready(deployment: Document) -> bool:
+    """Whether a Deployment has all its pods, and all are ready."""
+    status = deployment["status"]
+    counts = (status.get(key, 0) for key in ("replicas", "updatedReplicas", "readyReplicas"))
+    current = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return current and set(counts) == {deployment["spec"]["replicas"]}
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Document:

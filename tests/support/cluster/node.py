@@ -11,6 +11,11 @@ from mosaic_crds.worker_pod import FILE, FOLDER
 
 from support.cluster.cluster import until
 
+STARTING_SECONDS = 0.1
+"""Between looks for a worker's process. It imports its packages for longer than that before it writes a file."""
+WRITING_SECONDS = 0.001
+"""Between looks for a file that the process writes."""
+
 
 def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]:
     """The processes of a request's workers at a step, of a range."""
@@ -47,7 +52,7 @@ def kill_worker(uid: str, step: str, index: int | None = None) -> None:
     os.kill(processes[0], signal.SIGKILL)
 
 
-def stop_when(uid: str, step: str, appears: Path, seconds: float = 60) -> int:
+def stop_when(uid: str, step: str, appears: Path, seconds: float = 120) -> int:
     """Let a worker stand still as soon as a file appears; give its process."""
     deadline = time.monotonic() + seconds
     processes: list[int] = []
@@ -55,7 +60,7 @@ def stop_when(uid: str, step: str, appears: Path, seconds: float = 60) -> int:
         if not processes:
             processes = worker_processes(uid, step)
         assert time.monotonic() < deadline, f"{appears} did not appear"
-        time.sleep(0.001)
+        time.sleep(WRITING_SECONDS if processes else STARTING_SECONDS)
     process = (processes or worker_processes(uid, step))[0]
     os.kill(process, signal.SIGSTOP)
     return process
