@@ -14,8 +14,8 @@ def release(install) -> Release:
 @pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
 def test_the_operator_killed_in_every_phase(release: Release, scenes, phase, assert_whole):
     name = f"operator-{phase.lower()}"
-    spec = scenes.spec(prefix=name)
-    held = scenes.path(2, name)
+    spec = scenes.spec(2, name)
+    held = scenes.path(1, name)
     if phase != "Finalizing":
         scenes.gate.hold(held, first=0 if phase == "Planning" else 1)
     release.submit(name, spec)
@@ -29,22 +29,22 @@ def test_the_operator_killed_in_every_phase(release: Release, scenes, phase, ass
 
 
 def test_the_operator_away_during_all_tiles(release: Release, scenes, assert_whole):
-    spec = scenes.spec(prefix="absent")
-    held = scenes.path(2, "absent")
+    spec = scenes.spec(2, "absent")
+    held = scenes.path(1, "absent")
     scenes.gate.hold(held)
     release.submit("absent", spec)
     scenes.gate.wait_for_reader(held, readers=2)
     release.scale(0)
     scenes.gate.release(held)
-    until(lambda: release.jobs("absent")["tiles"]["status"].get("succeeded") == 4, "all ranges are done")
+    until(lambda: release.jobs("absent")["tiles"]["status"].get("succeeded") == 2, "all ranges are done")
     assert release.status("absent")["phase"] == "Running"
     release.scale(1)
     assert_whole(release, "absent", spec)
 
 
 def test_a_plan_pod_that_is_gone_before_its_message_was_read(release: Release, scenes, assert_whole):
-    spec = scenes.spec(prefix="unread")
-    held = scenes.path(2, "unread")
+    spec = scenes.spec(2, "unread")
+    held = scenes.path(1, "unread")
     scenes.gate.hold(held, first=0, last=0)
     uid = release.submit("unread", spec)
     scenes.gate.wait_for_reader(held)

@@ -62,7 +62,8 @@ def test_parallelism_changes_while_ranges_are_computed(shared: Release, scenes, 
 def test_the_samples_work(shared: Release, scenes, assert_whole, sample):
     folder = scenes.folder / "samples" / "scenes"
     if not folder.exists():
-        subprocess.run([MOSAIC, "sample-scene", folder, "--count", "3"], check=True, capture_output=True)
+        command = [MOSAIC, "sample-scene", folder, "--count", "3", "--side", "1024"]
+        subprocess.run(command, check=True, capture_output=True)
     text = sample.read_text().replace("scenes/S2_", f"http://{scenes.address}/samples/scenes/S2_")
     document = yaml.safe_load(text)
     name = document["metadata"]["name"]

@@ -108,8 +108,8 @@ def test_odd_pods_and_jobs_and_forged_labels_stop_nothing(release: Release, scen
 
 
 def test_a_label_of_finished_requests_on_one_at_work_is_taken_off_again(release: Release, scenes, assert_whole):
-    spec = scenes.spec(prefix="forged")
-    held = scenes.path(2, "forged")
+    spec = scenes.spec(2, "forged")
+    held = scenes.path(1, "forged")
     scenes.gate.hold(held, first=0)
     release.submit("forged", spec)
     release.wait_for("forged", "Planning")

@@ -49,12 +49,12 @@ def assert_done_once(release: Release, name: str) -> None:
 
 
 def test_the_one_at_work_is_killed_while_requests_are_in_every_phase(pair: Release, scenes, assert_whole):
-    specs = {name: scenes.spec(prefix=f"pair-{name}") for name in ("finalizing", "running", "planning", "pending")}
+    specs = {name: scenes.spec(2, f"pair-{name}") for name in ("finalizing", "running", "planning", "pending")}
     uid = pair.submit("finalizing", specs["finalizing"])
     results = volume_of(pair) / "mosaics" / pair.namespace / "finalizing" / uid
     finalize = stop_when(uid, "finalize", results / "mosaic.tif")
     for name, first in (("running", 1), ("planning", 0)):
-        held = scenes.path(2, f"pair-{name}")
+        held = scenes.path(1, f"pair-{name}")
         scenes.gate.hold(held, first)
         pair.submit(name, specs[name])
         scenes.gate.wait_for_reader(held, readers=first + 1)
@@ -77,8 +77,8 @@ def test_the_one_at_work_is_killed_while_requests_are_in_every_phase(pair: Relea
 
 
 def test_an_orderly_end_hands_over_within_seconds(pair: Release, scenes, assert_whole):
-    spec = scenes.spec(prefix="pair-orderly")
-    held = scenes.path(2, "pair-orderly")
+    spec = scenes.spec(2, "pair-orderly")
+    held = scenes.path(1, "pair-orderly")
     scenes.gate.hold(held)
     pair.submit("orderly", spec)
     scenes.gate.wait_for_reader(held, readers=2)
@@ -93,8 +93,8 @@ def test_an_orderly_end_hands_over_within_seconds(pair: Release, scenes, assert_
 def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_nothing(
     pair: Release, scenes, assert_whole
 ):
-    spec = scenes.spec(prefix="pair-frozen")
-    held = scenes.path(2, "pair-frozen")
+    spec = scenes.spec(2, "pair-frozen")
+    held = scenes.path(1, "pair-frozen")
     scenes.gate.hold(held)
     pair.submit("frozen", spec)
     scenes.gate.wait_for_reader(held, readers=2)
