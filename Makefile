@@ -38,7 +38,7 @@ demo: setup ## A first mosaic and the page that shows it, on 127.0.0.1:8080 (POR
 # The cluster's tests take longest and wait most of that time: they start first, and the others run beside them.
 PARTS := cluster-test lint verify docs chart unit service-test browser-test compose-test api-test
 
-test: setup chromium ## Everything that must hold: lint, generated files, all tests
+test: setup chromium ## All checks: lint, generated files, all tests
 	@[ -n "$$MOSAIC_TEST_KUBECONFIG" ] || ! $(LAB) check > /dev/null || $(LAB) build # before parts that also install
 	@$(BIN)/python tests/parts.py $(PARTS)
 
@@ -55,7 +55,7 @@ cluster-test: setup chromium ## The tests on a real Kubernetes, which they start
 	$(PYTEST) -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
 		&& MOSAIC_TEST_LAB_IS_READY=yes $(PYTEST) tests/cluster/alone # the images are built and loaded
 
-bench: setup $(VENV)-bench/.ready ## Time and memory beside other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
+bench: setup $(VENV)-bench/.ready ## Time and memory, compared with other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
 	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
