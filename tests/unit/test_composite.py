@@ -1,7 +1,10 @@
 """Composite methods compared with plain numpy, the order in which they read scenes, and their list in the contract."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from operator import add
 from typing import get_args
 
 import numpy as np
@@ -92,31 +95,31 @@ def test_the_result_without_scenes_is_no_data():
 
 
 def sums_of_distances(stack):
-    """The sum of distances from each scene to all valid scenes, for each pixel, by brute force; inf without a value."""
+    """The sum of distances from each scene to all valid scenes, for each pixel, in Python; inf without a value."""
     valid = ~np.isnan(stack).any(axis=1)
     sums = np.full(valid.shape, np.inf)
     for place in np.ndindex(*valid.shape[1:]):
         candidates = np.flatnonzero(valid[(slice(None), *place)])
-        vectors = stack[(candidates, slice(None), *place)].astype(np.float64)
+        vectors = stack[(candidates, slice(None), *place)].astype(np.float64).tolist()
         for candidate, vector in zip(candidates, vectors, strict=True):
-            sums[(candidate, *place)] = np.linalg.norm(vectors - vector, axis=1).sum()
+            sums[(candidate, *place)] = reduce(add, (distance(vector, other) for other in vectors))
     return sums
 
 
+def distance(one, other):
+    """The Euclidean distance, with squares added in order; `sum` would add more exactly since Python 3.12."""
+    return math.sqrt(reduce(add, ((a - b) * (a - b) for a, b in zip(one, other, strict=True))))
+
+
 def assert_medoid(found, stack):
-    """Check that the scenes at these positions, -1 for none, have the least sums and are the first among equal ones."""
+    """Check that the scenes at these positions, -1 for none, are the first with the smallest sum."""
     sums = sums_of_distances(stack)
-    seen = np.isfinite(sums).any(axis=0)
-    assert np.array_equal(found >= 0, seen)
-    of_found = np.take_along_axis(sums, np.maximum(found, 0)[np.newaxis], 0)[0]
-    assert (of_found[seen] <= sums.min(axis=0)[seen] + 1e-12).all()
-    if stack.shape[1] == 1:  # sums of integers are exact; equal sums of roots may differ in their last digit
-        assert np.array_equal(found[seen], sums.argmin(axis=0)[seen])
+    assert np.array_equal(found, np.where(np.isfinite(sums).any(axis=0), sums.argmin(axis=0), -1))
 
 
 steps = arrays(
     np.float32,
-    st.tuples(st.integers(1, 6), st.integers(1, 3), st.just(3), st.just(4)),
+    st.tuples(st.integers(1, 6), st.sampled_from([1, 2, 3, 9]), st.just(3), st.just(4)),
     elements=st.one_of(st.integers(0, 6).map(np.float32), st.just(np.float32(np.nan))),
 )
 """A small range of values, so that there are ties."""
@@ -132,6 +135,7 @@ def test_the_medoid_is_the_first_of_the_scenes_nearest_to_all_others(stack, chun
         medoids.CHUNK = usual
     seen = ~np.isnan(stack).any(axis=1).all(axis=0)
     assert_medoid(np.where(seen, found, -1), stack)
+    assert medoid(stack[:, :, 1:2, 2:3]).item() == found[1, 2]
     assert np.array_equal(stack, before, equal_nan=True)
     result = composed(stack, "medoid")
     assert np.array_equal(result.chosen, np.where(seen, found + 1, 0))

@@ -4,6 +4,8 @@ Flood, N. (2013): Seasonal composite Landsat TM/ETM+ images using the medoid (a 
 Sensing 5(12), 6481-6500.
 """
 
+from functools import reduce
+
 import numpy as np
 from mosaic_crds.composite import Composite
 from numpy.typing import NDArray
@@ -47,11 +49,15 @@ class _Medoid(Reducer):
 def medoid(layers: Floats) -> NDArray[np.intp]:
     """For each pixel the scene with the smallest sum of Euclidean distances to all others.
 
+    Distances and sums are computed in float64, in the order of the bands and of the scenes. So the result of a pixel
+    does not depend on the other pixels, and scenes with equal bands have equal sums. Other sums that are equal in exact
+    arithmetic may differ in their last digit; then the smallest computed sum counts.
+
     Args:
         layers: float32 (scenes, bands, height, width); scenes with NaN in any band of a pixel do not count there.
 
     Returns:
-        Positions along the first axis, (height, width); the first of equal sums, 0 if no scene counts.
+        Positions along the first axis, (height, width); the first of equal computed sums, 0 if no scene counts.
     """
     _, bands, height, width = layers.shape
     rows = max(1, CHUNK // (bands * width))
@@ -66,7 +72,7 @@ def _medoid(layers: Floats) -> NDArray[np.intp]:
         for other in range(one + 1, scenes):
             with np.errstate(invalid="ignore"):
                 apart = np.subtract(layers[one], layers[other], dtype=np.float64)
-            distance = np.sqrt(np.square(apart, out=apart).sum(axis=0))
+            distance = np.sqrt(reduce(np.add, np.square(apart, out=apart)))  # sum() has another order for one pixel
             np.nan_to_num(distance, copy=False, nan=0.0, posinf=FARTHEST)  # no data in one of them
             sums[one] += distance
             sums[other] += distance
