@@ -7,7 +7,7 @@ from mosaic_crds.lifecycle import Event
 from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
 from mosaic_crds.times import timestamp
 
-from mosaic_operator.kube import JSON, METADATA, ApiError, Document, KubeClient
+from mosaic_operator.kube import JSON, METADATA, ApiError, Document, KubeClient, unless_gone
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.requests import RequestState
 
@@ -34,9 +34,9 @@ class Cluster(KubeClient):
         """Patch a Job."""
         return await self.call("patch", "jobs", f"{_jobs(namespace)}/{name}", patch, MERGE_PATCH)
 
-    async def delete_job(self, namespace: str, name: str) -> None:
+    async def delete_job(self, namespace: str, name: str) -> Document:
         """Delete a Job with its pods."""
-        await self.call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
+        return await self.call("delete", "jobs", f"{_jobs(namespace)}/{name}", {"propagationPolicy": "Background"})
 
     async def create_secret(self, secret: Manifest) -> None:
         """Create a Secret, or keep an existing one of that name; the pod that mounts it checks its content."""
@@ -46,9 +46,9 @@ class Cluster(KubeClient):
             if error.reason != "AlreadyExists":
                 raise
 
-    async def delete_secret(self, namespace: str, name: str) -> None:
+    async def delete_secret(self, namespace: str, name: str) -> Document:
         """Delete a Secret."""
-        await self.call("delete", "secrets", f"{_secrets(namespace)}/{name}")
+        return await self.call("delete", "secrets", f"{_secrets(namespace)}/{name}")
 
     def jobs(
         self, namespace: str, selector: str, *, metadata_only: bool = False, recent: bool = False
@@ -61,7 +61,7 @@ class Cluster(KubeClient):
         """Pods of a namespace by label, in pages."""
         return self.pages_of("pods", f"/api/v1/namespaces/{namespace}/pods", selector)
 
-    async def give_up_pod(self, namespace: str, name: str) -> None:
+    async def give_up_pod(self, namespace: str, name: str) -> Document:
         """Mark a pod of a lost node as failed and delete it: no kubelet is left to do so.
 
         Otherwise a Job with a failure policy would wait forever for this pod before it replaces it.
@@ -75,7 +75,7 @@ class Cluster(KubeClient):
         }
         status = {"phase": "Failed", "reason": "NodeLost", "conditions": [lost]}
         await self.call("patch", "pods/status", f"{path}/status", {"status": status}, STRATEGIC_MERGE_PATCH)
-        await self.call("delete", "pods", path, {"gracePeriodSeconds": 0})
+        return await self.call("delete", "pods", path, {"gracePeriodSeconds": 0})
 
     async def warnings_about(self, namespace: str, uid: str, *, reason: str = "") -> list[str]:
         """The messages of Warning Events about an object, newest first; of one reason, or of all."""
@@ -102,12 +102,7 @@ class Cluster(KubeClient):
 
     async def get_request(self, namespace: str, name: str) -> Document | None:
         """Read a MosaicRequest; None if it does not exist."""
-        try:
-            return await self.call("get", PLURAL, f"{_requests(namespace)}/{name}")
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
+        return await unless_gone(self.call("get", PLURAL, f"{_requests(namespace)}/{name}"))
 
     async def delete_request(self, request: RequestState) -> None:
         """Delete a request, and with it what it owns in the cluster."""

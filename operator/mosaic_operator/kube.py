@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from math import inf
 from time import monotonic
@@ -37,6 +37,16 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+async def unless_gone(call: Awaitable[Document]) -> Document | None:
+    """The response to a call; None if its object does not exist."""
+    try:
+        return await call
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 class TooLargeError(Exception):

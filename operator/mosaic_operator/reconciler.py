@@ -1,7 +1,7 @@
 """Reconciles requests: observes a request, decides, acts, and writes its status once."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,7 +18,7 @@ from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.failures import needs_refusals
 from mosaic_operator.giving_up import GivingUp
 from mosaic_operator.jobs import JobState
-from mosaic_operator.kube import ApiError
+from mosaic_operator.kube import ApiError, unless_gone
 from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.observed import Admission, Observed
@@ -146,12 +146,11 @@ class Reconciler:
         request = self._cache.requests.get(key)
         if request is None or request.uid != uid or not request.over:
             return
-        try:
-            self._cache.put(RequestState(await self._cluster.label_finished(request)))
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        answer = await unless_gone(self._cluster.label_finished(request))
+        if answer is None:
             self._cache.remove(key, uid)
+        else:
+            self._cache.put(RequestState(answer))
 
     async def _look_after_stray(self, key: Key) -> None:
         """Clean up after a request that is not watched: it has finished, or others labelled it so."""
@@ -166,7 +165,7 @@ class Reconciler:
                 await self._change(decision)
             else:
                 log.warning("removing the label of finished requests from an unfinished one", extra=_extra(request))
-                await self._unless_gone(self._cluster.label_finished(request))
+                await unless_gone(self._cluster.label_finished(request))
         self._cache.strays.discard(key)
 
     async def _give_up(self, key: Key, error: Exception) -> None:
@@ -219,21 +218,21 @@ class Reconciler:
     async def _act(self, decision: Decision) -> None:
         namespace = decision.request.namespace
         for name in decision.delete:
-            if not await self._unless_gone(self._cluster.delete_job(namespace, name)):
+            if await unless_gone(self._cluster.delete_job(namespace, name)) is None:
                 self._cache.forget_job((namespace, decision.request.name), name)
                 self.queue.add((namespace, decision.request.name))
         for name in decision.give_up:
             log.warning("giving up pod %s on a node that does not respond", name, extra=_extra(decision.request))
-            await self._unless_gone(self._cluster.give_up_pod(namespace, name))
+            await unless_gone(self._cluster.give_up_pod(namespace, name))
         if decision.delete_secret is not None:
-            await self._unless_gone(self._cluster.delete_secret(namespace, decision.delete_secret))
+            await unless_gone(self._cluster.delete_secret(namespace, decision.delete_secret))
         for manifest in decision.create:
             if not await self._create(decision, manifest):
                 break
 
     async def _change(self, decision: Decision) -> None:
         for name, patch in decision.change.items():
-            await self._unless_gone(self._cluster.patch_job(decision.request.namespace, name, patch))
+            await unless_gone(self._cluster.patch_job(decision.request.namespace, name, patch))
 
     async def _create(self, decision: Decision, manifest: Manifest) -> bool:
         """Create a Secret or a Job; return whether Kubernetes accepts it."""
@@ -270,29 +269,17 @@ class Reconciler:
                 return
             self._cosmetic_from = monotonic() + COSMETIC_SECONDS
         request = decision.request
-        try:
-            answer = await self._cluster.patch_status(request, merge_patch(request.status, decision.status))
-        except ApiError as error:
-            if error.status == 404:
-                self._cache.remove(key, request.uid)
-                self._free_slot(request.uid)
-                return
-            raise
+        patch = merge_patch(request.status, decision.status)
+        answer = await unless_gone(self._cluster.patch_status(request, patch))
+        if answer is None:
+            self._cache.remove(key, request.uid)
+            self._free_slot(request.uid)
+            return
         self._cache.put(RequestState(answer))
         self._metrics.count(request.status, decision.status)
         for event in decision.events:
             log.info("%s: %s", event.reason, event.message, extra=_extra(request))
             await self._cluster.create_event(request, event)
-
-    async def _unless_gone(self, call: Awaitable[object]) -> bool:
-        """Make a call; return whether its object still exists."""
-        try:
-            await call
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
 
 
 def _extra(request: RequestState) -> dict[str, str]:

@@ -12,7 +12,7 @@ from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.cluster import Cluster
 from mosaic_operator.jobs import JobState
-from mosaic_operator.kube import ApiError
+from mosaic_operator.kube import ApiError, unless_gone
 from mosaic_operator.manifests import sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.parsing import readable
 from mosaic_operator.pods import PodState, lost
@@ -78,11 +78,10 @@ async def see_through(cluster: Cluster, settings: Settings, name: str) -> None:
         await asyncio.sleep(LOOK_SECONDS)
         try:
             await give_up_lost(cluster, settings, datetime.now(UTC))
-            if JobState.of(await cluster.get_job(settings.sweep_namespace, name)).outcome is not None:
+            job = await unless_gone(cluster.get_job(settings.sweep_namespace, name))
+            if job is None or JobState.of(job).outcome is not None:
                 return
         except ApiError as error:
-            if error.status == 404:
-                return
             log.warning("the pods of the sweep cannot be read: %s", error)
 
 
@@ -95,11 +94,7 @@ async def give_up_lost(cluster: Cluster, settings: Settings, now: datetime) -> N
     async for page in cluster.pods(settings.sweep_namespace, f"{LABEL_STEP}={Step.SWEEP}"):
         for name in lost((pod for pod in readable(PodState.of, page) if pod.job_uid), now):
             log.warning("giving up pod %s on a node that does not respond", name)
-            try:
-                await cluster.give_up_pod(settings.sweep_namespace, name)
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+            await unless_gone(cluster.give_up_pod(settings.sweep_namespace, name))
 
 
 def living(requests: Iterable[RequestState], settings: Settings, now: datetime) -> list[str]:
