@@ -27,6 +27,11 @@ from mosaic_crds.source_kinds import SOURCE_KINDS, SourceKind
 class _FileOrHref(Model):
     """A file with its details; a string is short for its reference."""
 
+    href: Reference
+    """The path, or file://, http(s):// or s3:// URL, of a JPEG 2000, GeoTIFF, COG or PNG file."""
+    band: Annotated[int, Field(ge=1, le=65535)] = 1
+    """The number of the band in the file, from 1."""
+
     @model_validator(mode="before")
     @classmethod
     def _from_reference(cls, given: Any) -> Any:
@@ -50,10 +55,6 @@ class _FileOrHref(Model):
 class BandFile(_FileOrHref):
     """The file of a band."""
 
-    href: Reference
-    """The path, or file://, http(s):// or s3:// URL, of a JPEG 2000, GeoTIFF, COG or PNG file."""
-    band: Annotated[int, Field(ge=1, le=65535)] = 1
-    """The number of the band in the file, from 1."""
     scale: Number | None = None
     """value = scale x number + offset. Default: scale and offset of the file, if neither is given."""
     offset: Number | None = None
@@ -68,10 +69,6 @@ MaskValues = Literal["scl", "qaPixel", "fmask", "earthDaily", "nonzero", "zero"]
 class MaskFile(_FileOrHref):
     """The mask of a scene."""
 
-    href: Reference
-    """The path, or file://, http(s):// or s3:// URL."""
-    band: Annotated[int, Field(ge=1, le=65535)] = 1
-    """The number of the band in the file, from 1."""
     values: MaskValues = "scl"
     """The encoding of the mask. scl: Sentinel-2 scene classification; qaPixel: QA_PIXEL of Landsat Collection 2; fmask:
     Fmask of HLS; earthDaily: cloud mask of EarthDaily (1 clear, 2 cloud, 3 shadow, 4 thin cloud). For these,
