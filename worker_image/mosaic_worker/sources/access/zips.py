@@ -15,8 +15,6 @@ from mosaic_worker.sources.access.local_files import open_file
 _JOINT = "!/"
 """Separates an archive and a file in it, as in URLs of Java archives."""
 _MEMBER = re.compile(rf"(?P<archive>.+?\.zip){_JOINT}(?P<member>.+)", re.IGNORECASE)
-LARGEST_TEXT = 16 * 2**20
-"""Bytes; a small compressed file can expand to any size."""
 
 
 def member_reference(archive: str, member: str) -> str:
@@ -39,8 +37,8 @@ def gdal_name(admitted: str) -> str:
 
 
 @contextmanager
-def open_bytes(admitted: str, where: str, gate: Gate | None) -> Iterator[IO[bytes]]:
-    """Open an admitted path, also of a file in an archive; `where` is the field of the request.
+def open_bytes(admitted: str, gate: Gate | None) -> Iterator[IO[bytes]]:
+    """Open an admitted path, also of a file in an archive.
 
     Raises:
         RequestError: it cannot be read.
@@ -54,7 +52,7 @@ def open_bytes(admitted: str, where: str, gate: Gate | None) -> Iterator[IO[byte
             with zipfile.ZipFile(whole) as opened, opened.open(admitted.removeprefix(archive + _JOINT)) as file:
                 yield file
     except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise RequestError(f"{where}: {admitted} cannot be read ({error})") from None
+        raise RequestError(f"{admitted} cannot be read ({error})") from None
 
 
 def members(archive: str, where: str, gate: Gate) -> list[str]:
@@ -68,20 +66,3 @@ def members(archive: str, where: str, gate: Gate) -> list[str]:
             return opened.namelist()
     except (OSError, zipfile.BadZipFile):
         raise RequestError(f"{where}: {archive} is not a zip file, or is damaged") from None
-
-
-def read_member(archive: str, member: str, where: str, gate: Gate) -> str:
-    """The UTF-8 text of a file in an admitted archive.
-
-    Raises:
-        RequestError: it cannot be read, exceeds 16 MiB, or is not text.
-    """
-    try:
-        with open_bytes(member_reference(archive, member), where, gate) as file:
-            content = file.read(LARGEST_TEXT + 1)
-        text = content.decode()
-    except ValueError as error:
-        raise RequestError(f"{where}: {member} in {archive} cannot be read ({error})") from None
-    if len(content) > LARGEST_TEXT:
-        raise RequestError(f"{where}: {member} in {archive} is larger than 16 MiB, the limit for text")
-    return text

@@ -15,7 +15,7 @@ from mosaic_crds.times import moment
 
 from mosaic_worker.product.bands import canonical
 from mosaic_worker.sources.access.gate import is_url, redacted
-from mosaic_worker.sources.access.zips import member_reference, members, read_member
+from mosaic_worker.sources.access.zips import member_reference, members
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.readers.documents import read_document
 from mosaic_worker.sources.readers.headers import Headers
@@ -215,11 +215,7 @@ def read_product(admitted: str, where: str, client: Client) -> Product:
             "use a folder or zip with one product"
         )
     metadata = places[0]
-    text = (
-        read_document(files[metadata], where, client)
-        if path.is_dir()
-        else read_member(admitted, metadata, where, client.gate)
-    )
+    text = read_document(files[metadata], where, client)
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError):

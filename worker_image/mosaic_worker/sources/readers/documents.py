@@ -3,10 +3,11 @@
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.sources.access.gate import Gate, is_url, redacted
-from mosaic_worker.sources.access.local_files import open_file
+from mosaic_worker.sources.access.zips import open_bytes
 from mosaic_worker.sources.http.client import Client, at_field
 
 LARGEST_DOCUMENT = 16 * 2**20
+"""Bytes; a small file in a zip can expand to any size."""
 
 
 def read_document(admitted: str, where: str, client: Client) -> str:
@@ -24,7 +25,7 @@ def read_document(admitted: str, where: str, client: Client) -> str:
 
 
 def _content(path: str, gate: Gate) -> bytes:
-    with open_file(path, gate) as file:
+    with open_bytes(path, gate) as file:
         content = file.read(LARGEST_DOCUMENT + 1)
     if len(content) > LARGEST_DOCUMENT:
         raise RequestError(f"{path} is larger than 16 MiB, the limit for documents")

@@ -60,14 +60,14 @@ def open_gdal(
         RequestError: the file does not exist, or is not a usable image.
         PassingError: a server did not respond.
     """
-    reopen = partial(_overview_of, admitted, where, files)
+    reopen = partial(open_gdal, admitted, where, files, None)
     if not is_url(admitted):
         return _local(admitted, where, files.client.gate if files is not None else None, overview, reopen)
     if files is None:
         raise ValueError("a URL needs remote files")
     raster, name, copy = RemoteRaster(files.get(admitted)), redacted(admitted), None
     with at_field(where):
-        codestream = _codestream(raster.file.read, name, where)
+        codestream = _codestream(raster.file.read, name)
         if room is not None and is_copied(raster.file):
             room(raster.file.size)
             copy = _copied(raster.file)
@@ -81,21 +81,15 @@ def open_gdal(
         raise
 
 
-def _overview_of(admitted: str, where: str, files: RemoteFiles | None, level: int) -> GdalRaster:
-    return open_gdal(admitted, where, files, overview=level)
-
-
 def _local(
     admitted: str, where: str, gate: Gate | None, overview: int | None, reopen: Callable[[int], GdalRaster]
 ) -> GdalRaster:
     """Open a local file, or a file in an archive."""
     archive = file_of(admitted)
-    with at_field(where):
-        opened = open_file(archive, gate)
-    with opened as file:
+    with at_field(where), open_file(archive, gate) as file:
         alone, held = archive == admitted, HeldFile(file)
-        with nullcontext(file) if alone else open_bytes(admitted, where, gate) as content:
-            _codestream(partial(_read_at, content), admitted, where)
+        with nullcontext(file) if alone else open_bytes(admitted, gate) as content:
+            _codestream(partial(_read_at, content), admitted)
     path = held.path if alone else gdal_name(admitted)
     dataset = _dataset(admitted, where, overview=overview, path=path)
     image = GdalRaster(dataset, admitted, reopen, local=held, overview=overview)
@@ -194,7 +188,7 @@ def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _codestream(read: Callable[[int, int], bytes], name: str, where: str) -> Codestream | None:
+def _codestream(read: Callable[[int, int], bytes], name: str) -> Codestream | None:
     """The main header of a JPEG 2000 file; None for other files.
 
     It is checked before the decoder allocates memory for each part that it declares.
@@ -206,11 +200,11 @@ def _codestream(read: Callable[[int, int], bytes], name: str, where: str) -> Cod
         return None
     found = Codestream.of(read)
     if found is None:
-        raise RequestError(f"{where}: {name} is a damaged JPEG 2000 file: its header cannot be read")
+        raise RequestError(f"{name} is a damaged JPEG 2000 file: its header cannot be read")
     if found.tiles * found.components > MOST_TILE_COMPONENTS:
         raise RequestError(
-            f"{where}: {name} is stored in {found.tiles} tiles of {found.components} components, too many to decode"
+            f"{name} is stored in {found.tiles} tiles of {found.components} components, too many to decode"
         )
     if found.code_blocks > MOST_CODE_BLOCKS:
-        raise RequestError(f"{where}: {name} is stored in tiles of {found.code_blocks} code-blocks, too many to decode")
+        raise RequestError(f"{name} is stored in tiles of {found.code_blocks} code-blocks, too many to decode")
     return found

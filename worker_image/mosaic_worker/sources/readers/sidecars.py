@@ -118,7 +118,7 @@ def _band(element: Element) -> tuple[int, BandMetadata]:
 def _content(admitted: str, gate: Gate | None) -> bytes | None:
     """The beginning of a file; None if it does not exist or must not be read."""
     try:
-        with open_bytes(admitted, "", gate) as file:
+        with open_bytes(admitted, gate) as file:
             return file.read(LARGEST_METADATA + 1)
     except RequestError:
         return None
