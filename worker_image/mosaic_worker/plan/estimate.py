@@ -21,7 +21,7 @@ COMPRESSED = 0.8
 
 def tile_work(tile: Tile, scenes: Sequence[PlannedScene], *, until_full: bool = False) -> float:
     """The work of a tile, in pixels read and written; see `CompositeMethod.stops_when_full`."""
-    read = sum(_overlap(tile, planned) for planned in scenes)
+    read = sum(planned.overlap(tile) for planned in scenes)
     return tile.width * tile.height + (min(read, tile.width * tile.height) if until_full else read)
 
 
@@ -50,10 +50,3 @@ def estimate(
             pixels = min(touched * across * down, image.pixels)
             seconds += DECODE_SECONDS["jp2" if band.href.lower().endswith(".jp2") else "other"] * pixels / 1e6
     return Estimate(core_seconds=round(seconds, 1), bytes=round(COMPRESSED * 4 * bands * grid.pixels))
-
-
-def _overlap(tile: Tile, planned: PlannedScene) -> int:
-    window = planned.window
-    width = min(window.right, tile.x + tile.width) - max(window.left, tile.x)
-    height = min(window.bottom, tile.y + tile.height) - max(window.top, tile.y)
-    return max(0, width) * max(0, height)

@@ -10,7 +10,7 @@ from mosaic_crds.source import OnUnreadable
 from mosaic_crds.spec import Output
 from mosaic_crds.spec import Product as ProductSpec
 from pydantic import TypeAdapter
-from shapely.geometry import mapping, shape
+from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from mosaic_worker.composites import METHODS
@@ -33,15 +33,16 @@ class PlannedScene:
     scene: Scene
     window: Window
 
+    def overlap(self, tile: Tile) -> int:
+        """The number of pixels of a tile that it may touch."""
+        window = self.window
+        width = min(window.right, tile.x + tile.width) - max(window.left, tile.x)
+        height = min(window.bottom, tile.y + tile.height) - max(window.top, tile.y)
+        return max(0, width) * max(0, height)
+
     def touches(self, tile: Tile) -> bool:
         """Whether it may touch a tile."""
-        window = self.window
-        return (
-            window.left < tile.x + tile.width
-            and window.right > tile.x
-            and window.top < tile.y + tile.height
-            and window.bottom > tile.y
-        )
+        return self.overlap(tile) > 0
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,6 @@ class Plan:
     def tiles(self) -> list[Tile]:
         """All tiles by their index."""
         return tiles_of(self.grid, self.tile_side)
-
-    @property
-    def scenes_found(self) -> int:
-        """The number of scenes, including those that planning skipped."""
-        return len(self.scenes) + len(self.unreadable)
 
     @property
     def all_scenes(self) -> list[Scene]:
@@ -193,8 +189,3 @@ class Plan:
 
 
 _PLAN = TypeAdapter(Plan)
-
-
-def geojson(area: BaseGeometry) -> dict[str, Any]:
-    """A geometry for a plan."""
-    return dict(mapping(area))

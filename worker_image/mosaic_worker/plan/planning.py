@@ -9,6 +9,7 @@ from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source_kinds import SOURCE_KINDS
 from mosaic_crds.spec import MosaicRequestSpec
 from pydantic import TypeAdapter
+from shapely.geometry import mapping
 
 from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import projected_area, requested_area
@@ -18,7 +19,7 @@ from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, t
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.estimate import estimate, tile_work
 from mosaic_worker.plan.gridding import fix_grid, grid_notes
-from mosaic_worker.plan.model import Plan, PlannedScene, geojson
+from mosaic_worker.plan.model import Plan, PlannedScene
 from mosaic_worker.plan.notes import plan_notes
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
@@ -138,7 +139,9 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         tile_side=side,
         ranges=tuple(equal_ranges(work, ranges)),
         scenes=ordered,
-        area=geojson(projected_area(area, grid.crs)) if area is not None and spec.area and spec.area.geometry else None,
+        area=dict(mapping(projected_area(area, grid.crs)))
+        if area is not None and spec.area and spec.area.geometry
+        else None,
         calibrated=calibrated,
         estimate=expected,
         warnings=(

@@ -1,14 +1,14 @@
 """Azure Blob Storage: a container's block blobs."""
 
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 
-from mosaic_worker.store.azure_account import CREDENTIALS, Account, account_from
+from mosaic_worker.store.azure_account import CREDENTIALS, Account
 from mosaic_worker.store.azure_errors import service_error, translated
 from mosaic_worker.store.service import Fault, Head, Page
 from mosaic_worker.store.stored import Stored
@@ -21,11 +21,6 @@ OPTIONS: dict[str, Any] = {
     "connection_timeout": 10,
     "read_timeout": 60,
 }
-
-
-def open_container(container: str, environment: Mapping[str, str]) -> "AzureBlobs":
-    """A container of the account in the environment."""
-    return AzureBlobs(container, account_from(environment))
 
 
 class AzureBlobs:

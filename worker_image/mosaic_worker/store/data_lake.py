@@ -4,22 +4,16 @@ Files are written and read at the Blob endpoint, where a file appears together w
 deleted at the Data Lake endpoint, which knows folders.
 """
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.filedatalake import FileSystemClient
 
-from mosaic_worker.store.azure_account import Account, account_from
+from mosaic_worker.store.azure_account import Account
 from mosaic_worker.store.azure_blobs import OPTIONS, AzureBlobs, missing
 from mosaic_worker.store.azure_errors import translated
 from mosaic_worker.store.service import Page
 from mosaic_worker.store.stored import Stored
-
-
-def open_file_system(name: str, account: str, domain: str, environment: Mapping[str, str]) -> "DataLake":
-    """A file system of an account; `domain` is the host of its URI without the account."""
-    return DataLake(name, account_from(environment, account, domain.replace("dfs.", "blob.", 1)))
 
 
 class DataLake(AzureBlobs):

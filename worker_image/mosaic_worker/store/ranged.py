@@ -50,8 +50,3 @@ class RangedFile(io.RawIOBase):
         content = self._read(self._position, self._size)
         self._position = self._size
         return content
-
-
-def ranged_file(size: int, read: Callable[[int, int], bytes]) -> io.BufferedReader:
-    """A buffered file; arguments as in `RangedFile`."""
-    return io.BufferedReader(RangedFile(size, read), BUFFER)

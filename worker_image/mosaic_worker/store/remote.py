@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_rando
 
 from mosaic_worker.store.address import Address, parse_address
 from mosaic_worker.store.parts import in_parts, upload_parts
-from mosaic_worker.store.ranged import ranged_file
+from mosaic_worker.store.ranged import BUFFER, RangedFile
 from mosaic_worker.store.service import Fault, Service, ServiceError
 from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
 
@@ -64,7 +64,7 @@ class RemoteStore:
                 raise FileNotFoundError(f"{self.location(key)} was deleted while it was read")
             return content
 
-        return ranged_file(head.size, read)
+        return io.BufferedReader(RangedFile(head.size, read), BUFFER)
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """See `Store`."""
@@ -211,10 +211,13 @@ def _service(address: Address) -> Service:
 
             return open_bucket(address.container, os.environ)
         case "az":
-            from mosaic_worker.store.azure_blobs import open_container
+            from mosaic_worker.store.azure_account import account_from
+            from mosaic_worker.store.azure_blobs import AzureBlobs
 
-            return open_container(address.container, os.environ)
+            return AzureBlobs(address.container, account_from(os.environ))
         case _:
-            from mosaic_worker.store.data_lake import open_file_system
+            from mosaic_worker.store.azure_account import account_from
+            from mosaic_worker.store.data_lake import DataLake
 
-            return open_file_system(address.container, address.account, address.domain, os.environ)
+            blob_domain = address.domain.replace("dfs.", "blob.", 1)
+            return DataLake(address.container, account_from(os.environ, address.account, blob_domain))

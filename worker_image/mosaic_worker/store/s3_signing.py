@@ -23,11 +23,6 @@ SEARCH_SECONDS = 30
 """Timeout of the metadata service of a cloud."""
 
 
-def given_credentials(key: str, secret: str, token: str | None) -> AwsCredentialsProvider:
-    """Static credentials: an access key, its secret and, for temporary credentials, the session token."""
-    return AwsCredentialsProvider.new_static(key, secret, token or None)
-
-
 def found_credentials() -> AwsCredentialsProvider | None:
     """The credentials from the default chain of AWS; None if there are none."""
     found = AwsCredentialsProvider.new_default_chain()

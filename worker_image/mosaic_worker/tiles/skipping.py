@@ -31,7 +31,8 @@ def unreadable_scenes(plan: Plan, store: Store) -> frozenset[int]:
         number for number in range(1, len(plan.scenes) + 1) if names.unreadable_key(plan.uid, number) in keys
     )
     if numbers:
-        expect_most_readable([*plan.unreadable, *reasons(plan, numbers, store)], plan.scenes_found)
+        unreadable = [*plan.unreadable, *reasons(plan, numbers, store)]
+        expect_most_readable(unreadable, len(plan.scenes) + len(plan.unreadable))
     return numbers
 
 

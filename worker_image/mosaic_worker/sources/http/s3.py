@@ -149,10 +149,12 @@ class Buckets:
         """The credentials; None if requests are not signed."""
         if self._access.unsigned:
             return None
-        from mosaic_worker.store.s3_signing import found_credentials, given_credentials  # noqa: PLC0415
+        from awscrt.auth import AwsCredentialsProvider  # noqa: PLC0415
+
+        from mosaic_worker.store.s3_signing import found_credentials  # noqa: PLC0415
 
         if self._access.key:
-            return given_credentials(self._access.key, self._access.secret, self._access.token)
+            return AwsCredentialsProvider.new_static(self._access.key, self._access.secret, self._access.token or None)
         return found_credentials() if self._access.own else None
 
     def _refusal(self, response: "requests.Response", name: str) -> RequestError | PassingError:

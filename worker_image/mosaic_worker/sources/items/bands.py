@@ -7,7 +7,7 @@ satellite, then other names. If an Item calls B06 `swir16`, it is not a red edge
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import zip_longest
 from typing import Any
@@ -94,10 +94,6 @@ class AssetBand:
             if found:
                 return found
         return None
-
-    def at(self, number: int) -> "AssetBand":
-        """The band with another number in the same asset."""
-        return replace(self, number=number)
 
 
 @lru_cache(REMEMBERED)

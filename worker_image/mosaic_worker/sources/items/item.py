@@ -1,7 +1,7 @@
 """A STAC Item as a scene: its metadata, and the files of its bands and its mask."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -80,7 +80,8 @@ class StacItem:
         admitted = self._admitted(found.asset, where)
         image, header = headers.read(admitted, found.number or 1, where)
         if found.number is None:
-            found = found.at(number_in_file(image.info.bands, name, self.layers.platform, where))
+            number = number_in_file(image.info.bands, name, self.layers.platform, where)
+            found = replace(found, number=number)
         numbers = stated(self.item, found, name, self.layers.platform, header.dtype, self.where)
         return headers.described_band(admitted, found.number or 1, numbers, where)
 
