@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -p no:schemathesis
 # Compile each module once, also where the environment forbids it: tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test quick unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
+.PHONY: help setup chromium demo test quick quick-lint quick-unit unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
 
 LAB := tests/cluster/lab/lab
 LOGIN := tests/api/test_login_in_chromium.py
@@ -43,10 +43,15 @@ test: setup chromium ## All checks: lint, generated files, all tests
 	@$(BIN)/python tests/parts.py $(PARTS)
 
 quick: setup ## Style, types and the fast unit tests, for the writing loop: under 90 seconds on two cores
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync quick-unit quick-lint
+
+quick-lint:
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
-	$(BIN)/mypy api crds operator worker_image
 	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(BIN)/mypy api crds operator worker_image
+
+quick-unit:
 	$(PYTEST) -n auto -m "not slow" tests/unit
 
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG

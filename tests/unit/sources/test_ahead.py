@@ -52,6 +52,7 @@ def planned(place: str, folder: Path, method: str = "median") -> Plan:
     return plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["median", "latest"])
 def test_a_mosaic_of_remote_files_equals_that_of_local_files_byte_for_byte(tmp_path, method):
     served = tmp_path / "served"
@@ -116,6 +117,7 @@ def test_an_error_during_reading_ahead_is_raised_by_the_read(tmp_path):
         sources.close()
 
 
+@pytest.mark.slow
 def test_local_files_need_no_client(tmp_path):
     write(tmp_path)
     (tmp_path / "request.json").write_text(
