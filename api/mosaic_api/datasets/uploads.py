@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from mosaic_api.datasets.schemas import DatasetCreate, FileName
 from mosaic_api.web.body_limit import MOST_BODY_BYTES
+from mosaic_api.web.outbound import disconnected
 from mosaic_api.web.problems import Invalid, Problem, TooLarge
 
 MOST_FIELDS = 30
@@ -104,8 +105,7 @@ def cancelled_with(request: Request, cancelled: threading.Event) -> Iterator[Non
     """Set an event when the client, which has sent the whole body, disconnects."""
 
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+        await disconnected(request)
         cancelled.set()
 
     watching = asyncio.ensure_future(watch())

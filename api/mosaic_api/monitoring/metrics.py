@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import Phase
@@ -101,7 +102,7 @@ class _Rows(Collector):
 
     def describe(self) -> list[Metric]:
         """The names: registration counts nothing."""
-        return [_family(name) for name in _DESCRIBED]
+        return [_up(0), _by_phase({}), _by_kind({})]
 
     def collect(self) -> Iterator[Metric]:
         """The last count."""
@@ -109,9 +110,7 @@ class _Rows(Collector):
 
     def forget(self) -> None:
         """Report that the database does not answer."""
-        answers = _family("mosaic_database_up")
-        answers.add_metric([], 0)
-        self._counted = [answers]
+        self._counted = [_up(0)]
 
     def count(self) -> None:
         """Count requests by phase and datasets by kind, and whether the database answers."""
@@ -122,10 +121,8 @@ class _Rows(Collector):
         except PassingError:
             self.forget()
             return
-        answers = _family("mosaic_database_up")
-        answers.add_metric([], 1)
-        mosaics = _counted("mosaic_database_requests", {str(phase): phases.get(str(phase), 0) for phase in Phase})
-        self._counted = [answers, mosaics, _counted("mosaic_database_datasets", kinds)]
+        by_phase = {str(phase): phases.get(str(phase), 0) for phase in Phase}
+        self._counted = [_up(1), _by_phase(by_phase), _by_kind(kinds)]
 
 
 class _LoopStates(Collector):
@@ -157,29 +154,25 @@ class _LoopStates(Collector):
         )
 
 
-_DESCRIBED = {
-    "mosaic_database_up": ("Whether the database answers", ()),
-    "mosaic_database_requests": ("Mosaics by phase", ("phase",)),
-    "mosaic_database_datasets": ("Datasets by kind", ("kind",)),
-}
-
-
 def _counts(session: Session, column: Column[str], removed: Column[datetime | None]) -> dict[str, int]:
     """The number of rows for each value of a column, without removed ones."""
     found = session.execute(select(column, func.count()).where(removed.is_(None)).group_by(column))
     return dict(found.all())
 
 
-def _family(name: str) -> GaugeMetricFamily:
-    description, labels = _DESCRIBED[name]
-    return GaugeMetricFamily(name, description, labels=labels)
+def _up(value: int) -> Metric:
+    return GaugeMetricFamily("mosaic_database_up", "Whether the database answers", value=value)
 
 
-def _counted(name: str, counts: dict[str, int]) -> Metric:
-    family = _family(name)
-    for label, count in counts.items():
-        family.add_metric([label], count)
+def _by_label(name: str, description: str, label: str, counts: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, description, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
     return family
+
+
+_by_phase = partial(_by_label, "mosaic_database_requests", "Requests by phase", "phase")
+_by_kind = partial(_by_label, "mosaic_database_datasets", "Datasets by kind", "kind")
 
 
 def _method(scope: Scope) -> str:

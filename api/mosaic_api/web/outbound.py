@@ -71,7 +71,7 @@ class _Call(Generic[Result]):
         self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
         awaited: list[asyncio.Task[object]] = [asyncio.create_task(done.wait())]
         if request is not None:
-            awaited.append(asyncio.create_task(_left(request)))
+            awaited.append(asyncio.create_task(disconnected(request)))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.budget.left):
@@ -181,7 +181,7 @@ class OutboundCalls:
         return begun
 
 
-async def _left(request: Request) -> None:
-    """Return when the client has disconnected."""
+async def disconnected(request: Request) -> None:
+    """Return when the client, which has sent the whole body, has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
