@@ -295,7 +295,7 @@ def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Databas
     for path in (f"tiles/14/{x}/{y}.png", "point?lon=15.08&lat=45.10", "files/cog"):
         answer = client("ann").get(f"/api/v1/requests/{mosaic}/{path}")
         assert answer.status_code == 404
-        assert "store any more" in answer.json()["detail"]
+        assert "no longer in the store" in answer.json()["detail"]
 
 
 def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str, Published]):
