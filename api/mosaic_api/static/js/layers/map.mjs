@@ -42,6 +42,12 @@ export function viewBox() {
 /** @type {L.Rectangle | null} */
 let outlined = null;
 
+/** Outline a box while the pointer or the focus is on an element. @param {HTMLElement} element @param {() => Box | null} boxOf */
+export function outlineWith(element, boxOf) {
+  for (const event of ["pointerenter", "focusin"]) element.addEventListener(event, () => outline(boxOf()));
+  for (const event of ["pointerleave", "focusout"]) element.addEventListener(event, () => outline(null));
+}
+
 /** Outline a box on the map; null removes the outline. @param {Box | null} box */
 export function outline(box) {
   outlined?.remove();

@@ -1,9 +1,8 @@
 // A text field with suggestions (the combobox pattern of ARIA 1.2).
 
-import { make } from "./dom.mjs";
+import { make, newId } from "./dom.mjs";
 
 const MAX_OPTIONS = 60;
-let count = 0;
 
 /**
  * Give a text field suggestions.
@@ -39,7 +38,7 @@ export function combobox(input, list, find) {
   function show(text) {
     const found = find(text).slice(0, MAX_OPTIONS);
     list.replaceChildren(...found.map(({ value, description }) => make("li", {
-      role: "option", id: `option-${++count}`, "data-value": value, ariaSelected: "false",
+      role: "option", id: newId(), "data-value": value, ariaSelected: "false",
       onpointerdown: (/** @type {any} */ event) => { event.preventDefault(); choose(event.currentTarget); },
     }, value, make("small", {}, description))));
     chosen = -1;

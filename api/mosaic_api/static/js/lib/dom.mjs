@@ -61,8 +61,15 @@ export function iconOf(name) {
   return svg;
 }
 
-/** A label above its field. @param {string} label @param {HTMLElement} field with an id. */
-export const labelled = (label, field) => make("div", { class: "field" }, make("label", { for: field.id }, label), field);
+let ids = 0;
+/** An id that no other element has. */
+export const newId = () => `made-${++ids}`;
+
+/** A label above its field, which gets an id if it has none. @param {string} label @param {HTMLElement} field */
+export function labelled(label, field) {
+  field.id ||= newId();
+  return make("div", { class: "field" }, make("label", { for: field.id }, label), field);
+}
 
 /** A definition list; pairs with an empty value are skipped. @param {Record<string, Child>} pairs */
 export function definitions(pairs) {

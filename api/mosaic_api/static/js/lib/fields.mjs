@@ -1,11 +1,9 @@
 // Reads and fills forms, shows the parts that a choice needs, and shows problems beside the fields that caused them.
 
 import { Problem } from "./api.mjs";
-import { make, messageOf } from "./dom.mjs";
+import { make, newId, showError } from "./dom.mjs";
 
 /** @typedef {Record<string, any>} Values of a form's fields, by name. */
-
-let count = 0;
 
 /**
  * A field of a form by its name.
@@ -79,8 +77,12 @@ function elementOf(form, path) {
   return best.element;
 }
 
+/** Where a form shows problems that no field caused. @param {HTMLFormElement} form */
+const above = (form) => /** @type {HTMLElement} */ (form.querySelector(".problem"));
+
 /** Remove the problems that a form shows. @param {HTMLFormElement} form */
 export function clearProblems(form) {
+  showError(above(form), null);
   for (const note of form.querySelectorAll(".wrong[data-made]")) note.remove();
   for (const field of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[aria-invalid]"))) {
     field.removeAttribute("aria-invalid");
@@ -94,23 +96,20 @@ export function clearProblems(form) {
 /**
  * Show a problem beside the field that caused it and focus that field; above the form if no field did.
  * @param {HTMLFormElement} form
- * @param {HTMLElement} above element for problems without a field.
  * @param {unknown} problem
  */
-export function showProblem(form, above, problem) {
+export function showProblem(form, problem) {
   clearProblems(form);
-  above.hidden = true;
   const element = problem instanceof Problem && problem.field ? elementOf(form, problem.field) : null;
   if (!element) {
-    above.textContent = messageOf(problem);
-    above.hidden = false;
-    above.focus();
+    showError(above(form), problem);
+    above(form).focus();
     return;
   }
   const details = element.closest("details");
   if (details) details.open = true;
   const field = /** @type {HTMLElement | null} */ (isField(element) ? element : element.querySelector("input, select, textarea, button"));
-  const note = make("p", { class: "wrong", id: `wrong-${++count}`, "data-made": "" }, withoutPath(/** @type {Problem} */ (problem)));
+  const note = make("p", { class: "wrong", id: newId(), "data-made": "" }, withoutPath(/** @type {Problem} */ (problem)));
   const parent = isField(element) ? element.closest(".compass, .field, .pair > *") ?? element.parentElement : element;
   parent?.append(note);
   if (!field) { note.tabIndex = -1; note.focus(); return; }
@@ -119,6 +118,21 @@ export function showProblem(form, above, problem) {
   field.setAttribute("aria-invalid", "true");
   field.focus();
   note.scrollIntoView({ block: "nearest" });
+}
+
+/**
+ * Do some work when a form is submitted, with its button disabled, and show what goes wrong.
+ * @param {HTMLFormElement} form
+ * @param {() => Promise<unknown>} work
+ */
+export function onSubmit(form, work) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clearProblems(form);
+    const submit = /** @type {HTMLButtonElement} */ (form.querySelector("button.strong"));
+    submit.disabled = true;
+    try { await work(); } catch (error) { showProblem(form, error); } finally { submit.disabled = false; }
+  });
 }
 
 /** The message of a problem without the path of the field that it is shown beside. @param {{message: string, field: string | null}} problem */

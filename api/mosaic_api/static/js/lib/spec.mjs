@@ -13,7 +13,7 @@ const CATALOGUES = ["earth-search", "planetary-computer"];
 const number = (text) => (text === undefined || text === "" ? undefined : Number(text));
 
 /** An object without its undefined members; undefined if none remains. @template {object} T @param {NoInfer<T>} object @returns {T | undefined} */
-function filled(object) {
+export function filled(object) {
   const left = Object.entries(object).filter(([, value]) => value !== undefined);
   return left.length ? /** @type {T} */ (Object.fromEntries(left)) : undefined;
 }

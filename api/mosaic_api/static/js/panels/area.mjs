@@ -111,7 +111,6 @@ async function readFile() {
   const chosen = file.files?.[0];
   if (!chosen) return;
   clearProblems(form);
-  byId("request-problem").hidden = true;
   const sent = new FormData();
   sent.append("file", chosen);
   file.disabled = true;
@@ -129,7 +128,7 @@ async function readFile() {
   }
   file.disabled = false;
   file.value = ""; // so that the user can choose the same file again
-  if (problem) showProblem(form, byId("request-problem"), problem);
+  if (problem) showProblem(form, problem);
 }
 file.accept = EXTENSIONS.vector;
 byId("area-file-hint").textContent = `${FORMATS.area} At most ${locale.bytes(settings.maxUploadBytes)}.`;

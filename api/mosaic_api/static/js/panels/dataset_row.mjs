@@ -2,7 +2,7 @@
 
 import { Problem, call, get, patch, post, remove, urlOf } from "../lib/api.mjs";
 import { button, definitions, labelled, make, messageOf, notify } from "../lib/dom.mjs";
-import { fill, showProblem, valuesOf } from "../lib/fields.mjs";
+import { fill, onSubmit, valuesOf } from "../lib/fields.mjs";
 import * as locale from "../lib/locale.mjs";
 import { layerOf } from "../layers/dataset_layer.mjs";
 import { ListRow } from "./list_row.mjs";
@@ -11,7 +11,6 @@ import { ListRow } from "./list_row.mjs";
 
 /** @type {[name: string, label: string, tag: "input" | "textarea"][]} */
 const FIELDS = [["name", "Name", "input"], ["description", "Description", "textarea"], ["creator", "Creator", "input"]];
-let count = 0;
 
 /** @extends {ListRow<Dataset>} */
 export class DatasetRow extends ListRow {
@@ -95,14 +94,13 @@ export class DatasetRow extends ListRow {
 
   #edit() {
     const fields = FIELDS.map(([name, label, tag]) =>
-      labelled(label, make(tag, { id: `edit-${++count}`, name, "data-field": name, maxLength: tag === "input" ? 100 : 5000 })));
+      labelled(label, make(tag, { name, "data-field": name, maxLength: tag === "input" ? 100 : 5000 })));
     const problem = make("p", { class: "problem", role: "alert", tabIndex: -1, hidden: true });
     const form = make("form", { class: "edit", noValidate: true }, problem, ...fields,
       make("div", { class: "buttons" }, make("button", { class: "strong" }, "Save"), button("Cancel", () => this.showDetails())));
     fill(form, this.item);
     const before = valuesOf(form);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
+    onSubmit(form, async () => {
       const changes = Object.fromEntries(Object.entries(valuesOf(form)).filter(([name, value]) => value !== before[name]));
       try {
         this.saved(await patch(this.path, changes, this.item.version));
@@ -112,7 +110,7 @@ export class DatasetRow extends ListRow {
           const current = await get(this.path).catch(() => null);
           if (current) this.update(current);
         }
-        showProblem(form, problem, error);
+        throw error;
       }
     });
     this.details.replaceChildren(form);

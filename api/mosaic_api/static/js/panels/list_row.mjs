@@ -1,17 +1,15 @@
 // A row of a ListPanel: name, state and an action; opened, it shows details and buttons.
 
 import { patch } from "../lib/api.mjs";
-import { button, make, messageOf, notify } from "../lib/dom.mjs";
+import { button, make, messageOf, newId, notify } from "../lib/dom.mjs";
 import { layers } from "../layers/layers.mjs";
-import { lookAt, outline } from "../layers/map.mjs";
+import { lookAt, outline, outlineWith } from "../layers/map.mjs";
 import { me } from "./account.mjs";
 
 /**
  * @typedef {Schemas["Request"] | Schemas["Dataset"]} Item what a row shows.
  * @typedef {import("../layers/layers.mjs").Layer} Layer
  */
-
-let count = 0;
 
 /** @template {Item} I */
 export class ListRow {
@@ -23,15 +21,14 @@ export class ListRow {
   item = /** @type {I} */ ({});
 
   constructor() {
-    const id = `row-${++count}`;
+    const id = newId();
     this.first = make("tr", {},
       make("td", {}, this.opener, this.description), make("td", {}, this.state), make("td", {}, this.action));
     this.last = make("tr", { class: "more", id, hidden: true }, make("td", { colspan: 3 }, this.details));
     this.opener.setAttribute("aria-controls", id);
     this.opener.addEventListener("click", () => this.open(!this.isOpen));
     this.action.addEventListener("click", () => this.act());
-    for (const event of ["pointerenter", "focusin"]) this.first.addEventListener(event, () => outline(this.box));
-    for (const event of ["pointerleave", "focusout"]) this.first.addEventListener(event, () => outline(null));
+    outlineWith(this.first, () => this.box);
   }
 
   /** The path of the item in the API. @returns {`requests/${string}` | `datasets/${string}`} */

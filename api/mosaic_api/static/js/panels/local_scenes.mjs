@@ -3,7 +3,7 @@
 import { get } from "../lib/api.mjs";
 import { byId, make, messageOf } from "../lib/dom.mjs";
 import * as locale from "../lib/locale.mjs";
-import { outline } from "../layers/map.mjs";
+import { outlineWith } from "../layers/map.mjs";
 import { selectedPaths, toggle } from "./scenes.mjs";
 
 /**
@@ -27,8 +27,7 @@ function rowOf(scene, checked) {
   const select = (/** @type {Event} */ event) => { event.stopPropagation(); toggle({ [scene.kind]: scene.path }); };
   const row = make("li", {}, make("label", { title: scene.path }, make("input", { type: "checkbox", checked, onchange: select }),
     make("span", {}, scene.id, make("br"), make("small", {}, describe(scene)))));
-  for (const event of ["pointerenter", "focusin"]) row.addEventListener(event, () => outline(scene.bbox));
-  for (const event of ["pointerleave", "focusout"]) row.addEventListener(event, () => outline(null));
+  outlineWith(row, () => scene.bbox);
   return row;
 }
 

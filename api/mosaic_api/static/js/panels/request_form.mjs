@@ -2,7 +2,7 @@
 
 import { post } from "../lib/api.mjs";
 import { button, byId, notify } from "../lib/dom.mjs";
-import { clearProblems, fieldOf, fill, showParts, showProblem, valuesOf } from "../lib/fields.mjs";
+import { clearProblems, fieldOf, fill, onSubmit, showParts, valuesOf } from "../lib/fields.mjs";
 import { settings } from "../lib/settings.mjs";
 import { formOf, pictureBands, specOf } from "../lib/spec.mjs";
 import { open } from "../lib/tabs.mjs";
@@ -14,18 +14,8 @@ import { showLocalScenes } from "./local_scenes.mjs";
 import { scenesOf, setScenes } from "./scenes.mjs";
 
 const form = byId("request-form", HTMLFormElement);
-const problem = byId("request-problem");
 const copiedFrom = byId("copied-from");
-const submit = byId("create-button", HTMLButtonElement);
 const source = fieldOf(form, "source");
-/** @type {Record<string, string>} */
-const SOURCE_HINTS = {
-  "earth-search": "Public; Sentinel-2 and Landsat as COGs.",
-  "planetary-computer": "Public; no account needed.",
-  stac: "Any STAC API whose host an administrator has allowed.",
-  files: `${settings.localScenes ? "Files in the folders given with --scenes, or URLs." : "URLs of files on servers that an administrator has allowed."} The web server must support HTTP range requests.`,
-  earthDaily: "Needs an EarthDaily account, configured by an administrator.",
-};
 const DEFAULT_MASKS = ["cloud", "shadow"];
 const PERCENTILES = { stretch: "percentile", low: "2", high: "98" };
 const REFLECTANCES = { stretch: "fixed", lower: "0", upper: "0.35" };
@@ -47,8 +37,7 @@ function show() {
     ...(values.method === "percentile" ? ["percentile"] : []), ...(values.crs === "epsg" ? ["epsg"] : []),
     ...(pictureBands(values) === 1 ? ["one-band"] : []),
   ]));
-  byId("method-hint").textContent = byId("method", HTMLSelectElement).selectedOptions[0]?.title ?? "";
-  byId("source-hint").textContent = SOURCE_HINTS[values.source];
+  for (const name of ["method", "source"]) byId(`${name}-hint`).textContent = fieldOf(form, name).selectedOptions[0]?.title ?? "";
   byId("unit").textContent = values.crs === "epsg" && values.epsg === "4326" ? "°" : values.crs === "epsg" ? "CRS units" : "m";
   byId("ramp").style.background = ramp(settings.colormaps[values.colormap]);
 }
@@ -77,7 +66,6 @@ function productChanged() {
 /** Hide the problems, and show what the fields contain. */
 function refresh() {
   clearProblems(form);
-  problem.hidden = true;
   describe();
   changed();
 }
@@ -109,28 +97,14 @@ function reset() {
   refresh();
 }
 
-/** @param {SubmitEvent} event */
-async function send(event) {
-  event.preventDefault();
-  clearProblems(form);
-  problem.hidden = true;
+onSubmit(form, async () => {
   const { name, place } = valuesOf(form);
-  const body = { name: name || null, spec: currentSpec() };
-  submit.disabled = true;
-  try {
-    const central = place === "central" && !byId("run-on").hidden;
-    const request = await post(central ? "central/requests" : "requests", body);
-    if (central) notify(`${request.name} queued on the central server.`);
-    else document.dispatchEvent(new CustomEvent("created", { detail: request }));
-    fieldOf(form, "name").value = "";
-  } catch (error) {
-    showProblem(form, problem, error);
-  } finally {
-    submit.disabled = false;
-  }
-}
-
-form.addEventListener("submit", send);
+  const central = place === "central" && !byId("run-on").hidden;
+  const request = await post(central ? "central/requests" : "requests", { name: name || null, spec: currentSpec() });
+  if (central) notify(`${request.name} queued on the central server.`);
+  else document.dispatchEvent(new CustomEvent("created", { detail: request }));
+  fieldOf(form, "name").value = "";
+});
 source.addEventListener("input", sourceChanged);
 form.addEventListener("input", ({ target }) => {
   if (target instanceof HTMLElement && ["source", "product"].includes(target.getAttribute("name") ?? "")) productChanged();

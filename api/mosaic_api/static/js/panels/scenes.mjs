@@ -1,7 +1,7 @@
 // The scenes of `source.files`: each is a STAC Item, a Sentinel-2 product, or one file per band.
 
 import { button, byId, iconButton, labelled, make } from "../lib/dom.mjs";
-import { json, jsonText } from "../lib/spec.mjs";
+import { filled, json, jsonText } from "../lib/spec.mjs";
 
 /**
  * @typedef {import("../lib/spec.mjs").Scene} Scene
@@ -15,21 +15,12 @@ const MASKS = {
   scl: "Sentinel-2 scene classification (SCL)", qaPixel: "Landsat QA_PIXEL", fmask: "HLS Fmask", earthDaily: "EarthDaily cloud mask",
   nonzero: "non-zero = masked", zero: "zero = masked",
 };
-let count = 0;
 
 const changed = () => box.dispatchEvent(new Event("input", { bubbles: true }));
-/** @param {[string, unknown][]} pairs */
-const filled = (pairs) => Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
 /** @param {BandFile | undefined} file @returns {Record<string, any>} */
 const asObject = (file) => (typeof file === "string" ? { href: file } : file ?? {});
 /** @param {Record<string, any>} file */
 const short = (file) => (Object.keys(file).length === 1 ? file.href : file);
-
-/** @param {string} label @param {HTMLElement} field gets an id if it has none. */
-function named(label, field) {
-  field.id ||= `scene-${++count}`;
-  return labelled(label, field);
-}
 
 /** @param {Record<string, string>} labels by value. */
 const select = (labels) => make("select", {}, ...Object.entries(labels).map(([value, label]) => make("option", { value }, label)));
@@ -52,12 +43,12 @@ function bandRow(name, file, onRemove) {
   const element = make("div", { class: "band" },
     make("div", { class: "row" }, title, url, iconButton("close", "Remove band", () => onRemove(element))),
     make("details", { open: numbers.some(({ field }) => field.value !== "") }, make("summary", {}, "Scale, offset, nodata"),
-      make("div", { class: "pair" }, ...numbers.map(({ label, field }) => named(label, field)))));
+      make("div", { class: "pair" }, ...numbers.map(({ label, field }) => labelled(label, field)))));
   return {
     element,
     focus: () => title.focus(),
     /** The name and the file of the band, as in the spec. */
-    read: () => [title.value.trim(), short(filled([["href", url.value], ...numbers.map(({ key, field }) => /** @type {[string, unknown]} */ ([key, numberIn(field)]))]))],
+    read: () => [title.value.trim(), short({ href: url.value, ...filled(Object.fromEntries(numbers.map(({ key, field }) => [key, numberIn(field)]))) })],
     /** @param {string} path of the scene in the spec. */
     nameFields(path) { for (const field of element.querySelectorAll("input")) field.dataset.field = `${path}.bands.${title.value.trim()}`; },
   };
@@ -88,16 +79,16 @@ function sceneFields(scene) {
   };
   for (const [name, file] of Object.entries(scene.bands ?? { red: "", nir: "" })) addBand(name, file);
   const parts = {
-    reference: named("URL or path", reference),
-    assets: named("Band to asset mapping (JSON)", assets),
+    reference: labelled("URL or path", reference),
+    assets: labelled("Band to asset mapping (JSON)", assets),
     bands: make("div", { class: "stack" }, bands,
       make("div", {}, button("Add band", () => addBand("", "").focus(), { class: "plain" })),
-      make("div", { class: "pair" }, named("Acquired (UTC)", acquired), named("Cloud cover (%)", cloud))),
-    mask: make("div", { class: "pair" }, named("Cloud mask URL (optional)", maskUrl), named("Mask type", maskType)),
+      make("div", { class: "pair" }, labelled("Acquired (UTC)", acquired), labelled("Cloud cover (%)", cloud))),
+    mask: make("div", { class: "pair" }, labelled("Cloud mask URL (optional)", maskUrl), labelled("Mask type", maskType)),
   };
   const legend = make("legend", {}, "Scene");
   const drop = iconButton("close", "Remove scene", () => { element.remove(); scenes = scenes.filter((other) => other.element !== element); changed(); });
-  const element = make("fieldset", {}, legend, make("div", { class: "row between" }, named("Kind", kind), drop), ...Object.values(parts));
+  const element = make("fieldset", {}, legend, make("div", { class: "row between" }, labelled("Kind", kind), drop), ...Object.values(parts));
   const show = () => {
     parts.reference.hidden = kind.value === "bands";
     parts.assets.hidden = kind.value !== "item";
@@ -114,13 +105,13 @@ function sceneFields(scene) {
       const ofBands = kind.value === "bands";
       const details = Object.entries(mask).filter(([key]) => !["href", "values"].includes(key));
       const type = maskType.value === "scl" ? undefined : maskType.value;
-      return filled([
-        [kind.value, ofBands ? Object.fromEntries(rows.map((row) => row.read())) : reference.value],
-        ["assets", kind.value === "item" ? json(assets.value) : undefined],
-        ["mask", kind.value !== "safe" && maskUrl.value ? short(filled([...details, ["href", maskUrl.value], ["values", type]])) : undefined],
-        ["datetime", (ofBands && acquired.value) || undefined],
-        ["cloudCover", ofBands ? numberIn(cloud) : undefined],
-      ]);
+      return filled({
+        [kind.value]: ofBands ? Object.fromEntries(rows.map((row) => row.read())) : reference.value,
+        assets: kind.value === "item" ? json(assets.value) : undefined,
+        mask: kind.value !== "safe" && maskUrl.value ? short({ ...Object.fromEntries(details), href: maskUrl.value, ...filled({ values: type }) }) : undefined,
+        datetime: (ofBands && acquired.value) || undefined,
+        cloudCover: ofBands ? numberIn(cloud) : undefined,
+      }) ?? {};
     },
     /** @param {number} index of the scene in the spec. */
     nameFields(index) {

@@ -2,7 +2,7 @@
 
 import { Problem, upload } from "../lib/api.mjs";
 import { byId, notify, showProgress } from "../lib/dom.mjs";
-import { clearProblems, fieldOf, showParts, showProblem, valuesOf } from "../lib/fields.mjs";
+import { fieldOf, onSubmit, showParts, valuesOf } from "../lib/fields.mjs";
 import { wrapped } from "../lib/geo.mjs";
 import * as locale from "../lib/locale.mjs";
 import { settings } from "../lib/settings.mjs";
@@ -17,9 +17,7 @@ const form = byId("dataset-form", HTMLFormElement);
 const file = fieldOf(form, "file");
 const name = fieldOf(form, "name");
 const placed = fieldOf(form, "placed");
-const submit = byId("dataset-button", HTMLButtonElement);
 const progress = byId("dataset-progress", HTMLProgressElement);
-const problem = byId("dataset-problem");
 const SIDES = ["west", "south", "east", "north"];
 
 function show() {
@@ -40,26 +38,20 @@ function parts() {
   return sent;
 }
 
-/** The problem that the server would find only after it received the whole file; null if there is none. @param {FormData} sent */
-function problemOf(sent) {
+/** Refuse what the server would refuse only after it received the whole file. @param {FormData} sent @throws {Problem} */
+function check(sent) {
   const sentFile = sent.get("file");
-  if (sent.get("kind") !== "point" && !sentFile) return new Problem("Choose a file.", 0, "file");
-  if (sentFile instanceof File && sentFile.size > settings.maxUploadBytes) return new Problem(`The file is larger than ${locale.bytes(settings.maxUploadBytes)}.`, 0, "file");
-  if (!sent.get("name")) return new Problem("Enter a name.", 0, "name");
+  if (sent.get("kind") !== "point" && !sentFile) throw new Problem("Choose a file.", 0, "file");
+  if (sentFile instanceof File && sentFile.size > settings.maxUploadBytes) throw new Problem(`The file is larger than ${locale.bytes(settings.maxUploadBytes)}.`, 0, "file");
+  if (!sent.get("name")) throw new Problem("Enter a name.", 0, "name");
   const needed = sent.get("kind") === "point" ? ["longitude", "latitude"] : placed.checked && sent.get("kind") === "image" ? SIDES : [];
   const missing = needed.find((field) => !sent.has(field));
-  return missing ? new Problem("Enter coordinates.", 0, missing) : null;
+  if (missing) throw new Problem("Enter coordinates.", 0, missing);
 }
 
-/** @param {SubmitEvent} event */
-async function send(event) {
-  event.preventDefault();
-  clearProblems(form);
-  problem.hidden = true;
+async function send() {
   const sent = parts();
-  const refused = problemOf(sent);
-  if (refused) { showProblem(form, problem, refused); return; }
-  submit.disabled = true;
+  check(sent);
   showProgress(progress, 0);
   try {
     const dataset = await upload("datasets", sent, (share) => showProgress(progress, share < 1 ? share : null));
@@ -73,10 +65,7 @@ async function send(event) {
     lookAt(dataset.bounds);
     notify(`${dataset.name} added.`);
     document.dispatchEvent(new Event("dataset-added"));
-  } catch (error) {
-    showProblem(form, problem, error);
   } finally {
-    submit.disabled = false;
     showProgress(progress, undefined);
   }
 }
@@ -93,5 +82,5 @@ byId("place-point").addEventListener("click", async () => {
 });
 file.addEventListener("change", () => { if (!name.value && file.files?.[0]) name.value = file.files[0].name.replace(/\.[^.]*$/, "").slice(0, 100); });
 form.addEventListener("change", show);
-form.addEventListener("submit", send);
+onSubmit(form, send);
 show();
