@@ -51,17 +51,14 @@ def test_a_pod_deleted_in_the_middle_of_a_tile(shared: Release, scenes, halfway,
     assert_whole(shared, "deleted", spec)
 
 
-def test_a_pod_that_hangs_is_ended_by_its_deadline_and_its_range_given_to_another(
+def test_a_range_that_hangs_is_given_to_another_pod_and_fails_the_request_with_advice_if_there_is_none(
     shared: Release, scenes, halfway, assert_whole
 ):
-    spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")
+    halfway("stuck", rangeDeadline="40s", retriesPerRange=0)
+    spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")  # the two wait for their deadlines together
     told = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m], "it is told")
     assert "range 1 timed out; raise execution.rangeDeadline" in told[0]
     assert_whole(shared, "hangs", spec)
-
-
-def test_a_pod_that_always_hangs_fails_the_request_with_advice(shared: Release, scenes, halfway):
-    halfway("stuck", rangeDeadline="40s", retriesPerRange=0)
     status = shared.wait_for("stuck", "Failed")
     assert status["message"].startswith("range 1 timed out; raise execution.rangeDeadline")
 
