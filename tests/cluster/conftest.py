@@ -1,4 +1,4 @@
-"""A real Kubernetes with the chart installed, scenes that its pods can read, and what `mosaic run` makes of them."""
+"""A real Kubernetes with the chart installed, scenes that its pods can read, and the results of `mosaic run`."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ SIDE = 1024
 """Pixels of a scene a side: a tile, and so a range."""
 SCENES = 4
 PREFIX = re.compile(r"(http://[\w.:]+)/[\w-]+(/scene\d\.tif)")
-"""The address of a scene that a test can hold back."""
+"""The address of a scene with a prefix."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    """The cluster; without one the tests are skipped, or fail where continuous integration wants them."""
+    """The cluster; without one the tests are skipped, and fail in continuous integration."""
     found = the_cluster()
     if isinstance(found, str):
         if os.environ.get("CI"):
@@ -56,7 +56,7 @@ class Scenes:
     Attributes:
         folder: where the files are.
         address: where they are served.
-        gate: holds files back.
+        gate: makes readers of a file wait.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ class Scenes:
     gate: Gate
 
     def spec(self, count: int = SCENES, prefix: str = "", **changes: Any) -> Document:
-        """A request for the NDSI of so many of them, of which each is a range."""
+        """A request for the NDSI of the first scenes; each scene is a range."""
         scenes = [
             {
                 "bands": {
@@ -77,7 +77,7 @@ class Scenes:
         return {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDSI"}} | changes
 
     def path(self, number: int, prefix: str = "") -> str:
-        """The path of a scene; one with a prefix is the same file, for a test that holds it back."""
+        """The path of a scene. With a prefix it is the same file, and a test can make its readers wait."""
         folder = self.folder / prefix
         if not folder.exists():
             folder.symlink_to(self.folder, target_is_directory=True)
@@ -100,7 +100,7 @@ def scenes(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def worker_name() -> str:
-    """A name for what belongs to this process of this test run."""
+    """A name for the objects of this process of this test run."""
     return f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
 
 
@@ -109,7 +109,7 @@ Install = Callable[..., Release]
 
 @pytest.fixture(scope="session")
 def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Install]:
-    """Installs the chart in a new namespace; all of them go at the end."""
+    """Installs the chart in a new namespace, which is deleted at the end of the session."""
     releases: list[Release] = []
 
     def installed(
@@ -133,14 +133,14 @@ def shared(install: Install) -> Release:
 
 @pytest.fixture(scope="module")
 def postgres(cluster: Cluster) -> Iterator[Postgres]:
-    """A PostgreSQL with an empty database, which pods reach."""
+    """A PostgreSQL with an empty database that pods can reach."""
     with reachable_postgres(cluster.host) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def install_api(cluster: Cluster, install: Install, postgres: Postgres) -> Iterator[Callable[..., Api]]:
-    """Installs the chart with the API, on the empty database; ann asks it."""
+    """Installs the chart with the API and the empty database; the client is the user ann."""
     made: list[Api] = []
 
     def installed(
@@ -175,7 +175,7 @@ Expected = Callable[[Document], tuple[bytes, bytes]]
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
-    """What `mosaic run` makes of a request on this machine: the bytes of its COG and of its PNG.
+    """The result of `mosaic run` for a request on this machine: the bytes of its COG and of its PNG.
 
     They do not depend on the prefix of the scenes: one run serves all requests for the same scenes.
     """
@@ -206,7 +206,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
 
 @pytest.fixture
 def assert_whole(expected: Expected) -> Callable[..., None]:
-    """Says that a mosaic is there, whole, once, and the same as on one machine."""
+    """Asserts that a mosaic is published once, is complete, and equals that of `mosaic run`."""
 
     def whole(release: Release, name: str, spec: Document) -> None:
         status = release.wait_for(name, "Succeeded", "Failed")
@@ -225,7 +225,7 @@ def assert_whole(expected: Expected) -> Callable[..., None]:
 
 @pytest.fixture(autouse=True)
 def _released(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Nothing stays held back after a test."""
+    """Release all files after a test."""
     yield
     if "scenes" in request.fixturenames:
         request.getfixturevalue("scenes").gate.release_all()

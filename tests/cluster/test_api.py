@@ -189,7 +189,7 @@ def test_nobody_but_the_api_may_say_who_owns_a_request(api: Api, scenes: Any):
 
 def test_a_row_of_the_research_systems_client_is_served(api: Api, postgres: Postgres, eds: EarthDaily):
     west, south, east, north = eds.items[0]["bbox"]
-    margin = 0.002  # so that the box lies within the scene, which is a little askew
+    margin = 0.002  # keeps the box inside the scene, which is slightly rotated
     with postgres.transaction() as session:
         overlay_id = session.scalar(text(INSERT), {
             "north": north - margin, "west": west + margin, "south": south + margin, "east": east - margin,
@@ -255,7 +255,7 @@ def test_of_two_replicas_both_answer_one_keeps_in_step_and_the_other_takes_over(
 
 
 def kill(api: Api, pod: str) -> None:
-    """End a pod at once; its Deployment starts another."""
+    """Delete a pod without a grace period; its Deployment starts another."""
     api.release.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
 
 

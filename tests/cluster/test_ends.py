@@ -1,4 +1,4 @@
-"""Suspended, cancelled and deleted in every phase: it stops at once, and after the next sweep nothing is left."""
+"""Requests that are suspended, cancelled and deleted in every phase: their pods stop, and a sweep removes the rest."""
 
 import pytest
 

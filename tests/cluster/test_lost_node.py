@@ -1,4 +1,4 @@
-"""A node fails for good. Others work meanwhile: only pods of this test go to the node that is lost."""
+"""A node fails for good. Other tests may run: only pods of this test are scheduled to that node."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ def _only_here(cluster: Cluster) -> None:
 
 @pytest.fixture
 def second_node(cluster: Cluster):
-    """A Node whose kubelet is this test: its Lease is renewed until it is told to stop."""
+    """A Node whose kubelet is this test: it renews the Lease until the event is set."""
     label = {"mosaic-test/lost": "true"}
     capacity = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
     taint = {"key": "mosaic-test/lost", "effect": "NoSchedule"}

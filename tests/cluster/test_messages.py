@@ -1,4 +1,4 @@
-"""What users are told when their cluster does not let the pods work."""
+"""Messages for users when the cluster does not let pods run."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from support.cluster.cluster import Release, until
 
 
 def told(release: Release, name: str, text: str) -> str:
-    """The message of a request when it says something."""
+    """Wait until the message of a request contains a text; return the message."""
     return until(
         lambda: [m for m in [release.status(name).get("message", "")] if text in m], f"{name} says {text!r}", 90
     )[0]

@@ -1,4 +1,4 @@
-"""One operator serves some namespaces, each in its turn, and has no rights in others."""
+"""One operator serves some namespaces in turn, and has no rights in others."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ RIGHTS = {
 
 @pytest.fixture(scope="module")
 def many(cluster: Cluster, scenes, worker_name, tmp_path_factory):
-    """A release, and the two namespaces that it serves; two requests may work at once."""
+    """A release and the two namespaces that it serves; two requests may run at the same time."""
     if not cluster.lab:
         pytest.skip("the storage behind several claims is a folder of the node, which is this machine only in the lab")
     release = Release(cluster, f"many-{worker_name}", scenes.address)

@@ -1,4 +1,4 @@
-"""The operator dies, or is away, at its worst moments: nothing is lost, nothing is done twice."""
+"""The operator is killed or stopped at the worst moments: nothing is lost, nothing is done twice."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from support.cluster.cluster import Cluster, Document, Release, until
 
 @pytest.fixture(scope="module")
 def release(install) -> Release:
-    """A release whose operator may be ended."""
+    """A release whose operator tests may kill."""
     return install("own")
 
 

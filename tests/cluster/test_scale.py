@@ -20,7 +20,7 @@ LARGEST = 150 * 2**20
 
 @pytest.fixture(scope="module")
 def release(install) -> Release:
-    """A release whose operator may be ended, with one place for requests at work."""
+    """A release whose operator tests may kill; one request may run at a time."""
     return install("scale", values={"limits": {"maxRunning": 1}, "requests": {"ttlAfterFinished": "3000d"}})
 
 

@@ -84,7 +84,7 @@ class Account:
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody may be told."""
+        """The values that must not be shown."""
         return [value for name, value in self.secret.items() if name.endswith(("KEY", "KEY_ID"))]
 
     def values(self, catalogue: Document, scenes: str) -> Document:
@@ -119,7 +119,7 @@ def accounts(cluster: Cluster, servers: None, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module", autouse=True)
 def refused(install, accounts: dict[str, Account], catalogue: Document, scenes) -> Release:
-    """A request whose Secret is wrong; begun before all else, because it takes longest until no attempt is left."""
+    """A request whose Secret is wrong. It starts first, because its retries take longest."""
     account = accounts["s3"]
     values = account.values(catalogue, scenes.address)
     values["store"]["uri"] += "/refused"
@@ -142,7 +142,7 @@ def releases(install, accounts: dict[str, Account], catalogue: Document, scenes)
 def assert_whole_in_store(
     account: Account, release: Release, name: str, spec: Document, expected, used: frozenset[str] = SYNTHETIC
 ) -> None:
-    """Says that a mosaic is in the store, whole, once, described as it is, and the same as on one machine."""
+    """Assert that a mosaic is in the store once, is complete and described, and equals that of `mosaic run`."""
     status = release.wait_for(name, "Succeeded", "Failed")
     assert status["phase"] == "Succeeded", status["message"]
     uid = release.get("mosaic", name)["metadata"]["uid"]
@@ -161,7 +161,7 @@ def assert_whole_in_store(
 
 
 def assert_described(store: Store, folder: str, used: frozenset[str]) -> None:
-    """Says that the Item names the scenes, and the other files with their sizes and checksums."""
+    """Assert that the Item names the scenes, and the other files with their sizes and checksums."""
     item = json.loads(read(store, f"{folder}/mosaic.json"))
     assert {asset["href"] for asset in item["assets"].values()} == {f"./{file}" for file in FILES - {"mosaic.json"}}
     for asset in item["assets"].values():
@@ -260,7 +260,7 @@ def test_a_worker_killed_between_a_part_and_its_record_loses_nothing_and_does_no
     ]
 
 
-def test_a_wrong_secret_is_told_of_and_a_right_one_helps(
+def test_a_wrong_secret_fails_with_a_message_and_the_right_one_works(
     refused: Release, accounts: dict[str, Account], catalogue: Document, expected
 ):
     account = accounts["s3"]

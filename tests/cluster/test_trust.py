@@ -53,7 +53,7 @@ def test_a_request_at_the_limits_of_the_contract_becomes_a_mosaic(shared: Releas
     assert secrets_of(shared, uid) == []
 
 
-def test_a_sweep_is_told_of_ten_thousand_living_requests(shared: Release):
+def test_a_sweep_accepts_a_list_of_ten_thousand_requests(shared: Release):
     given = sweep_input([str(uuid4()) for _ in range(10_000)], settings := settings_of(shared), datetime.now(UTC))
     shared.kubectl("create", "--filename", "-", given=json.dumps(sweep_manifest("many-sweep", given, settings)))
     job = shared.get("job", "many-sweep")

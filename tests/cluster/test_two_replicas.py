@@ -18,7 +18,7 @@ ORDERLY_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def pair(install, cluster: Cluster) -> Release:
-    """A release of two replicas, in which three requests may work at once."""
+    """A release of two replicas; three requests may run at the same time."""
     if not cluster.lab:
         pytest.skip("operators are killed on their node, which is this machine only in the lab")
     release = install("pair", values={"replicas": 2, "limits": {"maxRunningPerNamespace": 3}})
@@ -27,17 +27,17 @@ def pair(install, cluster: Cluster) -> Release:
 
 
 def holder(release: Release) -> str:
-    """The pod whose name stands in the Lease."""
+    """The pod that the Lease names."""
     return str(release.get("lease", "mosaic-operator")["spec"].get("holderIdentity") or "")
 
 
 def other_takes_over(release: Release, former: str, seconds: float) -> str:
-    """Wait until another pod holds the Lease, and give its name."""
+    """Wait until another pod holds the Lease; return its name."""
     return until(lambda: holder(release) not in {"", former} and holder(release), "the other took over", seconds)
 
 
 def assert_done_once(release: Release, name: str) -> None:
-    """Say that each Job was made once, each range computed by one pod, and each Event told once."""
+    """Assert that each Job was created once, each range computed by one pod, and each Event sent once."""
     jobs = release.jobs(name)
     assert set(jobs) == {"plan", "tiles", "finalize"}
     for step, job in jobs.items():
@@ -90,9 +90,7 @@ def test_an_orderly_end_hands_over_within_seconds(pair: Release, scenes, assert_
     assert_done_once(pair, "orderly")
 
 
-def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_nothing(
-    pair: Release, scenes, assert_whole
-):
+def test_one_that_froze_and_resumes_after_the_other_took_over_changes_nothing(pair: Release, scenes, assert_whole):
     spec = scenes.spec(2, "pair-frozen")
     held = scenes.path(1, "pair-frozen")
     scenes.gate.hold(held)
@@ -110,7 +108,7 @@ def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_not
         version = pair.get("mosaic", "frozen")["metadata"]["resourceVersion"]
     finally:
         os.kill(frozen, signal.SIGCONT)
-    until(lambda: restarts_of(pair, former) > restarts, "it ended, for it has lost the Lease")
+    until(lambda: restarts_of(pair, former) > restarts, "it ended because it lost the Lease")
     assert holder(pair) == taken_by
     assert pair.get("mosaic", "frozen")["metadata"]["resourceVersion"] == version
     assert_whole(pair, "frozen", spec)
@@ -118,5 +116,5 @@ def test_one_that_stood_still_and_wakes_up_after_the_other_took_over_changes_not
 
 
 def restarts_of(release: Release, pod: str) -> int:
-    """How often the container of a pod was started again."""
+    """How often the container of a pod was restarted."""
     return int(release.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"])

@@ -1,4 +1,4 @@
-"""One operator serves every namespace, also those to come; no other may be at work meanwhile."""
+"""One operator serves all namespaces, also new ones; no other operator may run at the same time."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from support.cluster.storage import CLAIM, claim_same_storage
 
 @pytest.fixture
 def everywhere(cluster: Cluster, scenes, worker_name, tmp_path):
-    """A release that serves all namespaces, and a namespace that was made after it."""
+    """A release that serves all namespaces, and a namespace that is created after it."""
     if not cluster.lab:
         pytest.skip("it would take the requests of others; and the storage is a folder of the lab's node")
     release = Release(cluster, f"everywhere-{worker_name}", scenes.address)
@@ -28,7 +28,7 @@ def everywhere(cluster: Cluster, scenes, worker_name, tmp_path):
         cluster.kubectl("delete", "namespace", place.namespace, "--wait=false")
 
 
-def test_a_namespace_that_was_made_after_the_operator_is_served(everywhere, scenes, assert_whole):
+def test_a_namespace_that_is_created_after_the_operator_is_served(everywhere, scenes, assert_whole):
     release, later = everywhere
     spec = scenes.spec(2)
     later.submit("late", spec)

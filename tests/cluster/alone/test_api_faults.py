@@ -1,4 +1,4 @@
-"""What the API's users asked for outlives the API server and the definition of MosaicRequests; nothing else may run."""
+"""Requests of the API survive a crash of the API server and the deletion of the CRD; nothing else may run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,20 +14,20 @@ from support.cluster.rest import POD_PORT, Api
 def api(cluster: Cluster, install_api: Callable[..., Api]) -> Api:
     """A release with the API."""
     if not cluster.lab:
-        pytest.skip("the requests of others would go, and parts of the cluster are ended")
+        pytest.skip("the requests of others would be deleted, and components of the cluster are killed")
     return install_api("api-faults", "https://mosaics.example.org", {})
 
 
 @pytest.fixture
 def direct(api: Api) -> Iterator[Api]:
-    """The same without kubectl, which needs the API server: as an Ingress does, at the pod's own address."""
+    """The same API at its pod's address, as an Ingress reaches it: kubectl needs the API server."""
     (pod,) = api.pods()
     address = api.release.get("pod", pod)["status"]["podIP"]
     with closing(Api(api.release, api.token, f"http://{address}:{POD_PORT}")) as made:
         yield made
 
 
-def test_what_is_asked_for_while_the_api_server_is_away_is_made_once_it_is_back(
+def test_a_request_made_while_the_api_server_is_down_runs_once_it_is_up_again(
     api: Api, direct: Api, cluster: Cluster, scenes, assert_whole
 ):
     spec = scenes.spec(2)
@@ -43,7 +43,7 @@ def test_what_is_asked_for_while_the_api_server_is_away_is_made_once_it_is_back(
     assert len(direct.all("apiless")) == len(api.release.get("mosaics")["items"]) == 1
 
 
-def test_requests_outlive_the_definition_of_mosaicrequests(api: Api, cluster: Cluster, scenes, assert_whole):
+def test_requests_survive_the_deletion_of_the_crd(api: Api, cluster: Cluster, scenes, assert_whole):
     done = api.published(api.ask("done", scenes.spec(1)))
     spec = scenes.spec(2, "undefined")
     scenes.gate.hold(scenes.path(1, "undefined"))

@@ -1,4 +1,4 @@
-"""Parts of the cluster itself fail; nothing else may run meanwhile."""
+"""Components of the cluster fail; nothing else may run at the same time."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from support.cluster.cluster import Cluster, Release
 @pytest.fixture(autouse=True)
 def _only_here(cluster: Cluster) -> None:
     if not cluster.lab:
-        pytest.skip("parts of the cluster are ended, which is done in the lab only")
+        pytest.skip("components of the cluster are killed, which is done in the lab only")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Requests that an older definition accepted, and that the operator could not bring on: they end with a sentence."""
+"""Requests that an older CRD accepted and this version refuses: they fail with a message."""
 
 import json
 
@@ -12,7 +12,7 @@ LONG = "999999d999999d999999d999999d"
 
 @pytest.fixture
 def older(cluster: Cluster):
-    """The definition as it was before durations were bounded; gives what makes it the present one again."""
+    """Install the CRD as it was before durations were bounded; return the function that installs the current one."""
     path = ROOT / "crds" / "mosaicrequest.yaml"
     document = yaml.safe_load(path.read_text())
     (version,) = document["spec"]["versions"]
@@ -29,7 +29,7 @@ def older(cluster: Cluster):
     apply(path.read_text())
 
 
-def test_durations_that_an_older_definition_accepted(install, scenes, older, assert_whole):
+def test_requests_with_a_duration_that_an_older_crd_accepted_fail_with_a_message(install, scenes, older, assert_whole):
     release: Release = install("old", values={"limits": {"maxRunning": 1}})
     release.scale(0)
     names = {field: f"endless-{field.lower()}" for field in ("deadline", "ttlAfterFinished")}

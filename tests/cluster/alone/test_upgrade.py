@@ -47,7 +47,7 @@ def release(cluster: Cluster, scenes, worker_name, older: Path):
 
 
 def mark(cluster: Cluster, labels: dict[str, str | None], annotations: dict[str, str | None]) -> None:
-    """Say whose the MosaicRequest is; what is None is taken away."""
+    """Set the labels and annotations of the CRD by which Helm knows its owner; None removes one."""
     patch = json.dumps({"metadata": {"labels": labels, "annotations": annotations}})
     cluster.kubectl("patch", "crd", CRD, "--type=merge", f"--patch={patch}")
 

@@ -1,4 +1,4 @@
-"""What the tests do to a cluster: with kubectl and helm, as people do."""
+"""What tests do to a cluster, with kubectl and helm, as users do."""
 
 import json
 import os
@@ -20,16 +20,16 @@ CHART = ROOT / "charts" / "mosaic-operator"
 LAB = ROOT / "tests/cluster/lab/lab"
 POLL_SECONDS = 0.25
 READY = "MOSAIC_TEST_LAB_IS_READY"
-"""Told to the processes of a parallel test run, so that the lab is started once."""
+"""Set for the processes of a parallel test run, so that the lab is started once."""
 Document = dict[str, Any]
 Found = TypeVar("Found")
 
 
 def until(found: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
-    """Ask again and again until there is an answer, and give it.
+    """Poll until there is a result; return it.
 
     Raises:
-        AssertionError: there was none in time.
+        AssertionError: there was none before the deadline.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -45,10 +45,10 @@ class Cluster:
     """A Kubernetes.
 
     Attributes:
-        host: the address by which pods reach this machine.
-        registry: before the names of this project's images.
+        host: the address at which pods reach this machine.
+        registry: prefix of the names of this project's images.
         tag: of these images.
-        lab: whether it is this project's own, of which a test may kill parts.
+        lab: whether it is this project's lab, whose components a test may kill.
     """
 
     host: str
@@ -57,7 +57,7 @@ class Cluster:
     lab: bool
 
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
-        """Do something; give what it wrote."""
+        """Run kubectl; return its output."""
         done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
@@ -72,7 +72,7 @@ class Cluster:
         self.kubectl("apply", "--filename", "-", *arguments, given=json.dumps(document))
 
     def lab_command(self, *arguments: str) -> None:
-        """Do something to the lab."""
+        """Run a command of the lab."""
         subprocess.run([LAB, *arguments], check=True, capture_output=True)
 
 
@@ -97,7 +97,7 @@ class Release:
         chart: Path = CHART,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Install the chart, with Secrets beside it, and start a pod through which a store that is a claim is seen."""
+        """Install the chart and Secrets, and a pod that shows the files of a store that is a claim."""
         claim = "uri" not in (values or {}).get("store", {})
         if claim and self.cluster.lab:
             self.cluster.lab_command("volume", self.namespace)
@@ -112,12 +112,12 @@ class Release:
             self.wait_for_reader()
 
     def keep_secret(self, name: str, content: Mapping[str, str]) -> None:
-        """Make a Secret, or change it."""
+        """Create or change a Secret."""
         document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(content)}
         self.cluster.apply(document, "--namespace", self.namespace)
 
     def create_namespace(self) -> None:
-        """Create the namespace, in which no pod may do more than `restricted` allows."""
+        """Create the namespace, which enforces the restricted Pod Security Standard."""
         metadata = {"name": self.namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
@@ -154,7 +154,7 @@ class Release:
         subprocess.run(arguments, check=True, capture_output=True)
 
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
-        """Do something in the namespace."""
+        """Run kubectl in the namespace."""
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, given=given, check=check)
 
     def get(self, *what: str) -> Document:
@@ -164,7 +164,7 @@ class Release:
     # -- requests
 
     def submit(self, name: str, spec: Document) -> str:
-        """Apply a request; give its uid."""
+        """Apply a request; return its uid."""
         request = {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": name}}
         self.cluster.apply(request | {"spec": spec}, "--namespace", self.namespace)
         return str(self.get("mosaic", name)["metadata"]["uid"])
@@ -180,7 +180,7 @@ class Release:
         return dict(self.get("mosaic", name).get("status", {}))
 
     def wait_for(self, name: str, *phases: str, seconds: float = 180) -> Document:
-        """The status of a request when it has come to a phase."""
+        """Wait until a request is in one of some phases; return its status."""
         last: Document = {}
 
         def there() -> Document | None:
@@ -194,7 +194,7 @@ class Release:
             raise AssertionError(f"{error}; it is {last.get('phase')}: {last.get('message')}") from None
 
     def delete(self, name: str) -> None:
-        """Delete a request, and wait until its Jobs and pods have gone too."""
+        """Delete a request, and wait until its Jobs and pods are gone."""
         self.kubectl("delete", "mosaic", name, "--timeout=60s")
         until(lambda: not self.jobs(name) and not self.pods(name), f"nothing is left of {name}")
 
@@ -213,7 +213,7 @@ class Release:
     # -- the operator
 
     def scale(self, replicas: int) -> None:
-        """Start or stop the operator, and wait until it is so."""
+        """Start or stop the operator, and wait for that."""
         self.kubectl("scale", "deployment", self.name, f"--replicas={replicas}")
         self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=120s")
         if replicas == 0:
@@ -225,7 +225,7 @@ class Release:
         return [pod["metadata"]["name"] for pod in found]
 
     def kill_operator(self) -> None:
-        """End the operator at once; its Deployment starts another."""
+        """Delete the operator's pods without a grace period; the Deployment starts another."""
         for pod in self.operator_pods():
             self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
 
@@ -247,7 +247,7 @@ class Release:
         return subprocess.run(command, check=True, capture_output=True).stdout
 
     def sweep(self) -> None:
-        """Do what the operator's next sweep would do, now: its own Job of this hour, once more with who lives now."""
+        """Run the operator's sweep now: its Job of this hour once more, with the requests that exist now."""
         self.scale(0)
         for job in self.get("jobs", "--selector=mosaics.arbutus.dev/step=sweep")["items"]:
             self.kubectl("delete", "job", job["metadata"]["name"])
@@ -261,16 +261,16 @@ class Release:
         )
 
     def start_reader(self) -> None:
-        """Start a pod through which the store is seen, and wait until it is ready."""
+        """Start a pod that shows the files of the store, and wait until it runs."""
         self.create_reader()
         self.wait_for_reader()
 
     def wait_for_reader(self) -> None:
-        """Wait until the store can be seen."""
+        """Wait until the pod that shows the files of the store runs."""
         until(lambda: self.get("pod", "reader")["status"]["phase"] == "Running", "the reader runs")
 
     def create_reader(self) -> None:
-        """Create a pod through which the store is seen."""
+        """Create a pod that shows the files of the store."""
         claim = self.get("pvc")["items"][0]["metadata"]["name"]
         image = f"{self.cluster.registry}mosaic-worker:{self.cluster.tag}"
         security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

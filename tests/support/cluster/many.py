@@ -1,4 +1,4 @@
-"""Many finished requests, as an operator leaves them that ran for a long time; written straight to the API server."""
+"""Many finished requests, as after a long time of operation, written directly to the API server."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ ENDED = "2026-01-01T00:00:00Z"
 
 
 def create_finished(namespace: str, count: int, spec: Document) -> None:
-    """Create so many requests that succeeded; none of them has the label of finished ones."""
+    """Create requests that succeeded, without the label of finished requests."""
     kubernetes.config.load_kube_config(os.environ["KUBECONFIG"])
     api = kubernetes.client.CustomObjectsApi()
 

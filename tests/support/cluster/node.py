@@ -1,4 +1,4 @@
-"""What only somebody on the node can do to a process: kill it, or let it stand still."""
+"""What only somebody on the node can do to a process: kill or stop it."""
 
 import gzip
 import os
@@ -12,13 +12,13 @@ from mosaic_crds.worker_pod import FILE, FOLDER
 from support.cluster.cluster import until
 
 STARTING_SECONDS = 0.1
-"""Between looks for a worker's process. It imports its packages for longer than that before it writes a file."""
+"""Between looks for a worker's process. Its imports alone take longer than that."""
 WRITING_SECONDS = 0.001
-"""Between looks for a file that the process writes."""
+"""Between looks for the file that the process writes."""
 
 
 def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]:
-    """The processes of a request's workers at a step, of a range."""
+    """The processes of a request's workers: of a step, or of one range."""
     wanted = b"" if index is None else f"JOB_COMPLETION_INDEX={index}\0".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -32,7 +32,7 @@ def worker_processes(uid: str, step: str, index: int | None = None) -> list[int]
 
 
 def _input_of(process: Path) -> bytes:
-    """The document that a worker works on, as it sees it."""
+    """The input document of a worker, as the worker sees it."""
     return gzip.decompress((process / "root" / FOLDER.removeprefix("/") / FILE).read_bytes())
 
 
@@ -47,13 +47,13 @@ def operator_process(pod: str) -> int:
 
 
 def kill_worker(uid: str, step: str, index: int | None = None) -> None:
-    """Kill a worker of a step at once."""
+    """Kill a worker of a step."""
     processes = until(lambda: worker_processes(uid, step, index), f"a worker is at {step}")
     os.kill(processes[0], signal.SIGKILL)
 
 
 def stop_when(uid: str, step: str, appears: Path, seconds: float = 120) -> int:
-    """Let a worker stand still as soon as a file appears; give its process."""
+    """Stop a worker (SIGSTOP) as soon as a file appears; return its process."""
     deadline = time.monotonic() + seconds
     processes: list[int] = []
     while not appears.exists():

@@ -1,4 +1,4 @@
-"""A PostgreSQL that pods reach, with a password: this machine's private one, and a relay from a port to its socket."""
+"""A PostgreSQL that pods reach with a password: a private server, and a relay from a port to its socket."""
 
 import secrets
 import shutil
@@ -26,8 +26,8 @@ class Postgres:
     """A server, and an empty database in it.
 
     Attributes:
-        server: what pods reach.
-        host, port: where.
+        server: the server.
+        host, port: where pods reach it.
         password: of the database's owner.
     """
 
@@ -49,7 +49,7 @@ class Postgres:
                 yield session
 
     def token(self, user: str, role: str = "editor") -> str:
-        """A new token of somebody, who is made if nobody is called so."""
+        """A new token of a user, who is created if missing."""
         with self.transaction() as session:
             _, secret = create_token(session, named_user(session, user, role), "test", ("admin",), None)
         return secret
@@ -60,7 +60,7 @@ class Postgres:
         self.server.start()
 
     def make(self) -> None:
-        """Make the database, whose owner needs the password from now on."""
+        """Create the database; from now on its owner needs the password."""
         engine = create_engine(self.server.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(f"CREATE ROLE {NAME} LOGIN PASSWORD '{self.password}'"))
@@ -74,7 +74,7 @@ class Postgres:
 @contextmanager
 def reachable_postgres(host: str) -> Iterator[Postgres]:
     """A server at an address of this machine, with an empty database."""
-    folder = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))  # its server is nobody, whom pytest's own folders keep out
+    folder = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))  # the server is nobody, who cannot read pytest's folders
     server = PrivatePostgres(folder)
     server.start()
     listener = socket.create_server((host, 0), backlog=64)

@@ -1,4 +1,4 @@
-"""What people are told to type, as it is printed."""
+"""Commands that the chart's notes and the docs print for users."""
 
 import subprocess
 import textwrap

@@ -1,5 +1,5 @@
-"""Reading objects of a cluster. By one client that stays connected: a kubectl for each look takes more of the machine
-than the pods that the tests wait for."""
+"""Reads objects of a cluster with one connected client: a kubectl for each read takes more processor time than the pods
+that tests wait for."""
 
 import json
 import os
@@ -31,12 +31,12 @@ _KINDS = {
     "secret": (_CORE, "secrets"),
     "service": (_CORE, "services"),
 }
-"""Of the short name: the API, the name in paths, and whether its objects have no namespace."""
+"""By short name: the API, the name in paths, and whether the objects have no namespace."""
 _local = threading.local()
 
 
 def read(kind: str, *arguments: str) -> Document:
-    """An object, or a list of them, as `kubectl get KIND [NAME] --output json` gives it.
+    """Return an object or a list of them, as `kubectl get KIND [NAME] --output json` does.
 
     Args:
         kind: singular or plural.
@@ -57,7 +57,7 @@ def read(kind: str, *arguments: str) -> Document:
         elif flag in {"--selector", "--field-selector"}:
             query.append(({"--selector": "labelSelector", "--field-selector": "fieldSelector"}[flag], value))
         elif flag.startswith("-"):
-            raise ValueError(f"{flag} is not known here")
+            raise ValueError(f"{flag} is not supported here")
         else:
             names.append(flag)
     path += f"/namespaces/{namespace}" if namespace and not is_global else ""

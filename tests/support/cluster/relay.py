@@ -1,4 +1,4 @@
-"""Leads connections on to another place."""
+"""Forwards connections to another address."""
 
 import socket
 import socketserver
@@ -40,11 +40,11 @@ def _pour(source: socket.socket, target: socket.socket) -> None:
 
 @contextmanager
 def relayed(listener: socket.socket, reach: Reach) -> Iterator[None]:
-    """Lead what connects to a socket to another one meanwhile.
+    """Forward connections while the context is open.
 
     Args:
-        listener: is listened at, and closed at the end.
-        reach: makes a connection to the other place.
+        listener: accepts connections; closed at the end.
+        reach: opens a connection to the other address.
     """
     relay = _Relay(listener, reach)
     thread = Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05})

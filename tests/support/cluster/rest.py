@@ -1,4 +1,4 @@
-"""The API of a release, asked as its users ask it."""
+"""The REST API of a release, called as users call it."""
 
 import re
 import subprocess
@@ -14,15 +14,15 @@ POD_PORT = 8080
 
 
 class Api:
-    """The REST API, reached as `kubectl port-forward` lets people reach it, or at an address."""
+    """The REST API, reached through `kubectl port-forward` or at an address."""
 
     def __init__(self, release: Release, token: str, at: str = SERVICE) -> None:
-        """Nothing is asked yet.
+        """Set up a client; it connects with its first call.
 
         Args:
             release: whose API it is.
-            token: of who asks.
-            at: what the connections lead to: a Service, a pod, or an address that is reached without kubectl.
+            token: of the user.
+            at: a Service, a pod, or an address that is reached without kubectl.
         """
         self.release, self.token = release, token
         self._at = at
@@ -39,7 +39,7 @@ class Api:
     # -- calls
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        """One call, which is tried again while a pod goes and another comes."""
+        """One call. It is repeated while one pod replaces another."""
         return until(lambda: self._answer(method, path, more), f"{method} {path} is answered")[0]
 
     def _answer(self, method: str, path: str, more: dict[str, Any]) -> tuple[requests.Response] | None:
@@ -77,29 +77,29 @@ class Api:
     # -- requests
 
     def ask(self, name: str, spec: Document) -> str:
-        """Ask for a mosaic; give its id."""
+        """Create a request; return its id."""
         answer = self.call("POST", "/requests", json={"name": name, "spec": spec})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     def get(self, request_id: str) -> Document:
-        """What is told of a mosaic."""
+        """A request."""
         answer = self.call("GET", f"/requests/{request_id}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def all(self, name: str) -> list[Document]:
-        """What is told of those of a name."""
+        """The requests of a name."""
         found = self.call("GET", "/requests", params={"text": name}).json()["requests"]
         return [each for each in found if each["name"] == name]
 
     def named(self, name: str) -> Document:
-        """What is told of the only one of a name, once it is there."""
+        """Wait for a request of a name; return it."""
         (found,) = until(lambda: self.all(name), f"{name} appears")
         return found
 
     def wait_for(self, request_id: str, what: Callable[[Document], Any], seconds: float = 180) -> Document:
-        """A mosaic when it is as it should be."""
+        """Wait until a request meets a condition; return it."""
         last: Document = {}
 
         def there() -> Document | None:
@@ -113,11 +113,11 @@ class Api:
             raise AssertionError(f"{error}; it is {last['phase']}: {last['status'].get('message')}") from None
 
     def wait_for_phase(self, request_id: str, phase: str) -> Document:
-        """A mosaic when it has come to a phase."""
+        """Wait until a request is in a phase; return it."""
         return self.wait_for(request_id, lambda told: told["phase"] == phase)
 
     def published(self, request_id: str) -> Document:
-        """A mosaic when it is there, with its Item."""
+        """Wait until a request has succeeded and has its Item; return it."""
         found = self.wait_for(request_id, lambda told: told["terminal"])
         assert found["phase"] == "Succeeded", found["status"].get("message")
         return self.wait_for(request_id, lambda told: told["item"])
@@ -125,12 +125,12 @@ class Api:
     # -- pods
 
     def pods(self) -> list[str]:
-        """Those that answer."""
+        """The names of the API's pods."""
         found = self.release.get("pods", "--selector=app.kubernetes.io/component=api")["items"]
         return [pod["metadata"]["name"] for pod in found]
 
     def leads(self, pod: str) -> bool:
-        """Whether it is this pod that keeps the database and the cluster in step."""
+        """Whether this pod synchronizes the database with the cluster."""
         path = f"/api/v1/namespaces/{self.release.namespace}/pods/{pod}:{POD_PORT}/proxy/metrics"
         told = re.search(
             r"^mosaic_sync_leading (\S+)$", self.release.cluster.kubectl("get", "--raw", path), re.MULTILINE

@@ -1,4 +1,4 @@
-"""Serves scenes to pods, and holds a file back when a test wants a worker to stand in the middle of its work."""
+"""Serves scenes to pods. A test can make readers of a file wait, so that a worker stays in the middle of its work."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ from support.servers.range_server import RangeHandler
 
 
 class Gate:
-    """Which files are held back, from whom, and how many readers wait for each.
+    """Which files are held, from which readers, and how many readers wait for each.
 
     Readers are pods, counted by their addresses in the order in which they first ask for a file: 0 is the plan's.
     """
@@ -37,24 +37,24 @@ class Gate:
             self._waiting[path] -= 1
 
     def hold(self, path: str, first: int = 1, last: int = 1000) -> None:
-        """Keep a path from the readers of these numbers until it is released."""
+        """Make the readers of these numbers wait for a path until it is released."""
         with self._changed:
             self._held[path] = range(first, last + 1)
 
     def release(self, path: str) -> None:
-        """Let readers go on."""
+        """Let the readers of a path continue."""
         with self._changed:
             self._held.pop(path, None)
             self._changed.notify_all()
 
     def release_all(self) -> None:
-        """Let all readers go on."""
+        """Let all readers continue."""
         with self._changed:
             self._held.clear()
             self._changed.notify_all()
 
     def wait_for_reader(self, path: str, readers: int = 1, seconds: float = 120) -> None:
-        """Wait until so many pods have asked for a path, and one stands before it."""
+        """Wait until this many pods have requested a path and one of them waits for it."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._waiting[path] or len(self._readers.get(path, ())) < readers:
@@ -76,12 +76,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: that readers are killed is what the tests do."""
+        """Log nothing: tests kill readers on purpose."""
 
 
 @contextmanager
 def serving(folder: Path, host: str, gate: Gate) -> Iterator[str]:
-    """The address, host:port, at which a folder is served meanwhile."""
+    """Serve a folder; yield the address, host:port."""
     server = _Server((host, 0), partial(_GatedHandler, directory=str(folder), gate=gate))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

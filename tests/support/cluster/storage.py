@@ -1,4 +1,4 @@
-"""What lies behind the claims of releases, on the lab's node."""
+"""The storage of claims on the lab's node."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from support.cluster.cluster import Cluster, Release
 
 CLAIM = "mosaics"
-"""The name of a claim that each of many namespaces has."""
+"""The name of the claim in each namespace."""
 
 
 def volume_of(release: Release) -> Path:
@@ -16,7 +16,7 @@ def volume_of(release: Release) -> Path:
 
 
 def claim_same_storage(cluster: Cluster, folder: Path, namespaces: Sequence[str]) -> None:
-    """Make a claim of one name in each namespace, all of which lead to one folder, as to one NFS export."""
+    """Create a claim of the same name in each namespace. All use one folder, as with one NFS export."""
     folder.chmod(0o777)
     access, size = ["ReadWriteMany"], {"storage": "1Gi"}
     for namespace in namespaces:

@@ -1,4 +1,4 @@
-"""Stands between pods and the service of their store: knows what they wrote, and holds a write back for a test."""
+"""A proxy between pods and their store. It records writes, and can hold one for a test."""
 
 from threading import Event, Lock
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from support.servers.forwarding import Answer, Forwarder, Request
 
 
 class Write(NamedTuple):
-    """A PUT that came: of which object, what it held, and what the service answered."""
+    """A PUT: path of the object, content, and status of the response."""
 
     path: str
     content: bytes
@@ -16,19 +16,19 @@ class Write(NamedTuple):
 
 
 class HeldWrite:
-    """A PUT that the service never hears of: it stands here until it is dropped."""
+    """A PUT that is not forwarded. It waits here until it is dropped."""
 
     def __init__(self) -> None:
         self.arrived = Event()
         self.dropped = Event()
 
     def wait(self, seconds: float = 120) -> None:
-        """Wait until it stands here."""
+        """Wait until it arrives."""
         assert self.arrived.wait(seconds), f"nobody wrote it within {seconds} s"
 
 
 class StoreFront(Forwarder):
-    """Sends every request on, untouched, so that the service itself verifies the signature."""
+    """Forwards every request unchanged, so that the service verifies the signature."""
 
     def __init__(self, upstream: str, host: str) -> None:
         super().__init__(upstream, host)
@@ -37,14 +37,14 @@ class StoreFront(Forwarder):
         self._held: dict[str, HeldWrite] = {}
 
     def hold_next(self, key: str) -> HeldWrite:
-        """Hold back the next write of an object of this key, whatever the store's folder is; those after it pass."""
+        """Hold the next write of an object with this key, in any folder of the store; later ones pass."""
         held = HeldWrite()
         with self._lock:
             self._held[key] = held
         return held
 
     def writes(self, folder: str = "") -> list[Write]:
-        """Those that were answered, of objects below a folder."""
+        """The writes of objects below a folder that have a response."""
         with self._lock:
             return [write for write in self._writes if folder in write.path]
 
