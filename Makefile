@@ -57,7 +57,7 @@ quick-unit:
 cluster-test: setup chromium ## The tests on a real Kubernetes, which they start (root on Debian), or that of MOSAIC_TEST_KUBECONFIG
 	@tests/services/servers/install azurite versitygw || echo "cluster-test: without these servers the tests of network stores do not run"; \
 	$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
-	$(PYTEST) -n 5 --dist loadfile tests/cluster --ignore tests/cluster/alone \
+	$(PYTEST) -n 5 --dist loadfile --no-loadscope-reorder tests/cluster --ignore tests/cluster/alone \
 		&& MOSAIC_TEST_LAB_IS_READY=yes $(PYTEST) tests/cluster/alone # the images are built and loaded
 
 bench: setup $(VENV)-bench/.ready ## Time and memory, compared with other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md

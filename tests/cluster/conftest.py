@@ -24,6 +24,11 @@ from support.scenes.rasters import noise, write_raster
 SIDE = 1024
 """Pixels of a scene a side: a tile, and so a range."""
 SCENES = 4
+LONGEST = [
+    "test_faults", "test_api", "test_scale", "test_stores", "test_operator_faults",
+    "test_two_replicas", "test_requests", "test_ends", "test_trust", "test_lost_node",
+]  # fmt: skip
+"""The modules that take longest, the longest first."""
 PREFIX = re.compile(r"(http://[\w.:]+)/[\w-]+(/scene\d\.tif)")
 """The address of a scene with a prefix."""
 
@@ -34,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = any("tests/cluster" in argument for argument in config.args)
     if alone and wanted and not config.option.collectonly:
         the_cluster()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest modules first, so that the processes of a parallel run end at about the same time."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
