@@ -59,6 +59,7 @@ def second_node(cluster: Cluster):
     cluster.kubectl("label", "node", "node1", "mosaic-test/lost-")
 
 
+@pytest.mark.timeout(600)
 def test_a_node_that_stops_answering_for_good_takes_neither_a_request_nor_a_sweep_with_it(
     install, cluster: Cluster, scenes, second_node, assert_whole
 ):
@@ -70,6 +71,7 @@ def test_a_node_that_stops_answering_for_good_takes_neither_a_request_nor_a_swee
     (sweep,) = until(lambda: on_node2(sweeps(release)), "the sweep is on node2")
     second_node.set()
     cluster.kubectl("label", "node", "node1", "mosaic-test/lost=true", "--overwrite")
+    release.wait_for("lost", "Succeeded", "Failed", seconds=400)  # the node is given up first
     assert_whole(release, "lost", spec)
     until(lambda: [p for p in sweeps(release) if p["status"]["phase"] == "Succeeded"], "the sweep is done")
     names = [p["metadata"]["name"] for p in release.pods("lost") + sweeps(release)]
