@@ -1,4 +1,4 @@
-"""Clients of the application, each test's on a database of its own, and mosaics to show."""
+"""Clients of the application with a database for each test, and published mosaics."""
 
 import os
 import uuid
@@ -32,13 +32,13 @@ PUBLIC_URL = "https://mosaics.example.org"
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Of an installation that people log in to."""
+    """Settings of an installation with a login."""
     return Settings(database_url, str(tmp_path / "store"), public_url=PUBLIC_URL, session_secret=uuid.uuid4().hex)
 
 
 @pytest.fixture
 def client(settings: Settings, database: Database) -> Iterator[Client]:
-    """Makes clients of one application: `client("ann", "editor")` has a token, `client()` has none."""
+    """A factory for clients of one application: `client("ann", "editor")` has a token, `client()` has none."""
     with TestClient(create_app(settings), base_url=PUBLIC_URL) as anybody:
 
         def make(name: str | None = None, role: str = "editor", scopes: tuple[str, ...] = ("admin",)) -> TestClient:
@@ -48,7 +48,7 @@ def client(settings: Settings, database: Database) -> Iterator[Client]:
                     _, secret = create_token(session, named_user(session, name, role), "test", scopes, None)
                 headers = {"Authorization": f"Bearer {secret}"}
             made = TestClient(anybody.app, base_url=PUBLIC_URL, headers=headers)
-            made.portal = anybody.portal  # one event loop, in which the application's news are told
+            made.portal = anybody.portal  # the application publishes its events in this event loop
             return made
 
         yield make
@@ -56,7 +56,7 @@ def client(settings: Settings, database: Database) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
-    """A real API server that knows MosaicRequests, and no node."""
+    """A real API server that serves MosaicRequests, without nodes."""
     missing = missing_programs()
     if missing:
         reason = f"{missing} is missing; tests/cluster/lab/lab build builds it, and Debian's etcd-server has etcd"
@@ -70,7 +70,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
 
 @pytest.fixture
 def laptop(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
-    """A client of an application that has one user and no login."""
+    """A client of an application with a single user and no login."""
     single = Settings(database_url, str(tmp_path / "store"), single_user=True)
     with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
         yield one
@@ -89,7 +89,7 @@ def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.OpenId]
 
 @pytest.fixture
 def oidc(openid: running.OpenId) -> Oidc:
-    """How an installation knows it."""
+    """The settings with which an installation uses the provider."""
     roles = {"mosaic-admins": "admin", "staff": "editor"}
     scopes = "openid profile groups"
     return Oidc(openid.issuer, openid.client_id, openid.client_secret, scopes=scopes, roles=roles)
@@ -97,26 +97,26 @@ def oidc(openid: running.OpenId) -> Oidc:
 
 @pytest.fixture
 def browsers(settings: Settings, oidc: Oidc) -> Iterator[Callable[[], Browser]]:
-    """Makes browsers, each with its own cookies, of one application that people log in to by the provider."""
+    """A factory for browsers with their own cookies. Their application has a login with the provider."""
     with TestClient(create_app(replace(settings, oidc=oidc)), base_url=PUBLIC_URL) as anybody:
         yield lambda: Browser(anybody, PUBLIC_URL)
 
 
 @pytest.fixture(scope="session")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
-    """Mosaics of every kind, really made, by name."""
+    """Published mosaics of every kind, by name."""
     return publish_all(tmp_path_factory.mktemp("shown"))
 
 
 @pytest.fixture
 def rows(database: Database, settings: Settings) -> Rows:
-    """The requests of the database."""
+    """The requests in the database."""
     return Rows(database, settings)
 
 
 @pytest.fixture(scope="session")
 def bands_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two bands that are cut into 12 tiles."""
+    """Two bands, which are cut into 12 tiles."""
     made = tmp_path_factory.mktemp("scene")
     for number, name in enumerate(("green", "swir16")):
         write_raster(made / f"{name}.tif", noise(4096, 3072, number), tiled=True)
@@ -125,21 +125,21 @@ def bands_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def serve(bands_folder: Path) -> Iterator[Callable[[float], str]]:
-    """Serve the bands at an address, with so many seconds before each answer."""
+    """Serve the bands over HTTP, with a delay in seconds before each response."""
     with ExitStack() as open_servers:
         yield lambda delay: open_servers.enter_context(serving_files(bands_folder, delay=delay))
 
 
 @pytest.fixture
 def central_settings(postgres: PrivatePostgres, template: str, tmp_path: Path) -> Iterator[Settings]:
-    """Of a central installation."""
+    """Settings of a central installation."""
     with new_database(postgres) as url:
         yield Settings(url, str(tmp_path / "central"), public_url="http://central.example", session_secret="s" * 32)
 
 
 @pytest.fixture
 def pair(postgres: PrivatePostgres, template: str, tmp_path: Path, central_settings: Settings) -> Iterator[Pair]:
-    """A laptop that runs, and a central installation that does when a test says so."""
+    """A running laptop, and a central installation that a test starts."""
     port = running.free_port()
     with serving(central_settings, port) as central:
         token = central.token("lab")

@@ -1,4 +1,4 @@
-"""`--area FILE`: the area of a request from vector files of any format that the page takes too."""
+"""`--area FILE`: the area of a request from vector files of all formats that the page accepts."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ spec:
 
 
 def lakes() -> shapely.MultiPolygon:
-    """The polygons of `dataset_files.vectors`, from UTM zone 9 to degrees."""
+    """The polygons of `dataset_files.vectors`, projected from UTM zone 9 to degrees."""
     x, y = ORIGIN
 
     def box(left: float) -> shapely.Polygon:
@@ -46,14 +46,14 @@ def written(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["gpkg", "zip", "shp", "geojson"])
-def test_polygons_of_a_projected_file_are_reprojected(tmp_path: Path, kind: str):
+def test_reprojects_the_polygons_of_a_projected_file(tmp_path: Path, kind: str):
     if kind == "zip":
         path = written(tmp_path / "lakes.zip", shapefile(tmp_path / "made"))
     elif kind == "shp":
         path = vectors(tmp_path / "lakes.shp", "ESRI Shapefile")
     elif kind == "gpkg":
         path = vectors(tmp_path / "lakes.gpkg", "GPKG")
-    else:  # as programs wrote GeoJSON before RFC 7946
+    else:  # GeoJSON with a CRS, as before RFC 7946
         x, y = ORIGIN
         boxes = [shapely.box(left, y - 1000, left + 1000, y) for left in (x, x + 2000)]
         document = json.loads(geojson(*map(feature, boxes)))
@@ -70,18 +70,18 @@ def test_polygons_of_a_projected_file_are_reprojected(tmp_path: Path, kind: str)
         ("lake.geojsonl", json.dumps(feature(shapely.box(-128, 51, -127, 52))).encode() * 2),
     ],
 )
-def test_tables_and_sequences_are_read_too(tmp_path: Path, name: str, content: bytes):
+def test_reads_tables_and_sequences(tmp_path: Path, name: str, content: bytes):
     content = content.replace(b"}{", b"}\n{")
     assert area(written(tmp_path / name, content)).equals(shapely.box(-128, 51, -127, 52))
 
 
-def test_features_that_are_no_polygons_are_refused(tmp_path: Path):
+def test_refuses_features_that_are_not_polygons(tmp_path: Path):
     path = written(tmp_path / "a.csv", b'wkt\n"POLYGON ((0 0, 1 0, 1 1, 0 0))"\nPOINT (1 2)\n')
     with pytest.raises(RequestError, match=r"has features that are not polygons \(1\)"):
         read_area(path)
 
 
-def test_kml_is_read_too(tmp_path: Path):
+def test_reads_kml(tmp_path: Path):
     path = vectors(tmp_path / "lakes.kml", "KML", crs="EPSG:4326")
     boxes = shapely.MultiPolygon([shapely.box(-127.5, 51.0, -127.4, 51.1), shapely.box(-127.3, 51.0, -127.2, 51.1)])
     assert area(path).equals(boxes)
@@ -93,7 +93,7 @@ def test_geojson_in_wgs84_keeps_all_digits(tmp_path: Path):
     assert area(path).bounds == (west, 51, -127, 52)
 
 
-def test_the_area_of_a_file_takes_the_place_of_that_in_the_request(tmp_path: Path):
+def test_the_area_of_a_file_replaces_the_area_of_the_request(tmp_path: Path):
     request = written(tmp_path / "request.yaml", REQUEST.encode())
     path = written(tmp_path / "lake.geojson", geojson(feature(shapely.box(-128, 51, -127, 52))))
     assert read_request(request).spec.area.bbox == [1, 2, 3, 4]
@@ -103,7 +103,7 @@ def test_the_area_of_a_file_takes_the_place_of_that_in_the_request(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "sentence"),
+    ("name", "content", "message"),
     [
         ("a.geojson", geojson(feature(shapely.Point(1, 2))), "it has a Point, which has no area; give only polygons"),
         ("a.geojson", b'{"type": "FeatureCollection", ', "the GeoJSON cannot be read"),
@@ -111,18 +111,18 @@ def test_the_area_of_a_file_takes_the_place_of_that_in_the_request(tmp_path: Pat
         ("a.txt", b"nothing", "unsupported format"),
     ],
 )
-def test_a_file_without_polygons_is_refused_with_its_name(tmp_path: Path, name: str, content: bytes, sentence: str):
+def test_names_a_file_without_polygons_in_the_error(tmp_path: Path, name: str, content: bytes, message: str):
     path = written(tmp_path / name, content)
-    with pytest.raises(RequestError, match=f"^{path}:? {sentence}"):
+    with pytest.raises(RequestError, match=f"^{path}:? {message}"):
         read_area(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+def test_names_a_missing_file_in_the_error(tmp_path: Path):
     with pytest.raises(RequestError, match=f"file {tmp_path / 'a.gpkg'} not found"):
         read_area(tmp_path / "a.gpkg")
 
 
-def test_an_area_of_too_many_positions_is_refused_with_both_names(tmp_path: Path):
+def test_names_both_files_in_the_error_about_too_many_positions(tmp_path: Path):
     request = written(tmp_path / "request.yaml", REQUEST.encode())
     circle = shapely.Point(10, 50).buffer(1, quad_segs=MOST_POSITIONS // 4 + 1)
     path = written(tmp_path / "circle.geojson", geojson(feature(circle)))

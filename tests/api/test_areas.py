@@ -1,4 +1,4 @@
-"""The area of a request out of a file: its polygons in degrees, of any format that uploads have."""
+"""The area of a request from an uploaded file: its polygons in degrees, from all formats of uploads."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def read(tmp_path: Path, content: bytes) -> Outcome:
 
 
 def area(tmp_path: Path, content: bytes) -> shapely.Geometry:
-    """The area of a file, which a request takes."""
+    """The area of a file, valid in a request."""
     footprint = read(tmp_path, content).footprint
     Area.model_validate({"geometry": footprint})
     found = shapely.geometry.shape(footprint)
@@ -51,24 +51,24 @@ def test_a_geometry_a_feature_and_a_collection_are_areas(tmp_path: Path):
         assert area(tmp_path, json.dumps(document).encode()).equals(LEFT)
 
 
-def test_an_area_is_read_over_rest_and_nothing_is_kept(laptop: TestClient, tmp_path: Path):
+def test_reads_an_area_over_rest_and_stores_nothing(laptop: TestClient, tmp_path: Path):
     points = [feature(shapely.Point(number / 1000, 1), note="x" * 200) for number in range(6000)]
     content = geojson(*points, feature(LEFT))
-    assert len(content) > 2**20  # more than other bodies may have
-    told = sent(laptop, content)
-    assert shapely.geometry.shape(told["geometry"]).equals(LEFT)
-    assert (told["bounds"], told["features"], told["left_out"]) == ([10, 40, 11, 41], 1, 6000)
+    assert len(content) > 2**20  # larger than the limit of other bodies
+    body = sent(laptop, content)
+    assert shapely.geometry.shape(body["geometry"]).equals(LEFT)
+    assert (body["bounds"], body["features"], body["left_out"]) == ([10, 40, 11, 41], 1, 6000)
     assert laptop.get("/api/v1/datasets").json()["total"] == 0
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
 
-def test_a_file_that_is_no_area_is_refused_over_rest(laptop: TestClient):
+def test_refuses_a_file_without_polygons_over_rest(laptop: TestClient):
     for content, reason in ((geotiff(), "a GeoTIFF has no polygons"), (geojson(), "it has no polygon")):
-        told = sent(laptop, content, 422)
-        assert (told["field"], reason in told["detail"], "/tmp" in told["detail"]) == ("file", True, False)
+        body = sent(laptop, content, 422)
+        assert (body["field"], reason in body["detail"], "/tmp" in body["detail"]) == ("file", True, False)
 
 
-def test_several_polygons_are_one_area(tmp_path: Path):
+def test_merges_several_polygons_into_one_area(tmp_path: Path):
     apart = area(tmp_path, geojson(feature(LEFT), feature(RIGHT)))
     assert (apart.geom_type, len(apart.geoms)) == ("MultiPolygon", 2)
     assert apart.equals(shapely.MultiPolygon([LEFT, RIGHT]))
@@ -77,7 +77,7 @@ def test_several_polygons_are_one_area(tmp_path: Path):
     assert together.equals(shapely.union_all([LEFT, touching, shapely.box(9.9, 39.9, 11.1, 41.1)]))
 
 
-def test_what_is_no_polygon_is_left_out_and_counted(tmp_path: Path):
+def test_counts_features_that_are_not_polygons_and_leaves_them_out(tmp_path: Path):
     collection = shapely.GeometryCollection([shapely.MultiPolygon([RIGHT]), shapely.Point(1, 1)])
     content = geojson(feature(LEFT), feature(shapely.Point(50, 50)), feature(collection), feature(LEFT.boundary))
     found = read(tmp_path, content)
@@ -86,7 +86,7 @@ def test_what_is_no_polygon_is_left_out_and_counted(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["GPKG", "ESRI Shapefile", "KML", "KMZ", "zipped GPKG", "CSV"])
-def test_files_of_all_formats_and_coordinates_are_areas(tmp_path: Path, kind: str):
+def test_reads_areas_from_files_of_all_formats_and_coordinates(tmp_path: Path, kind: str):
     x, y = ORIGIN
     corners = [(x, y - 1000), (x + 1000, y - 1000), (x + 1000, y), (x, y)]
     boxes = [shapely.Polygon(corners), shapely.Polygon([(x + 2000, y) for x, y in corners])]
@@ -110,7 +110,7 @@ def test_files_of_all_formats_and_coordinates_are_areas(tmp_path: Path, kind: st
 
 
 def test_long_edges_are_straight_in_the_coordinates_of_the_file(tmp_path: Path):
-    """The edge of a UTM zone's square lies 230 m beside the straight line in degrees."""
+    """The edge of a square in UTM is up to 230 m away from the straight line in degrees."""
     square = shapely.box(450_000, 5_500_000, 550_000, 5_600_000)
     found = area(tmp_path, f'wkt\n"SRID=32609;{square.wkt}"\n'.encode())
     along = np.linspace(450_000, 550_000, 1001)
@@ -119,7 +119,7 @@ def test_long_edges_are_straight_in_the_coordinates_of_the_file(tmp_path: Path):
     assert apart.max() * 111_000 < 1.5
 
 
-def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
+def test_splits_an_area_at_the_antimeridian(tmp_path: Path):
     halves = shapely.MultiPolygon([shapely.box(170, 0, 180, 5), shapely.box(-180, 0, -170, 5)])
     for content in (
         geojson(feature(shapely.box(170, 0, 190, 5))),
@@ -154,12 +154,12 @@ def test_an_area_across_the_antimeridian_is_cut_there(tmp_path: Path):
     ],
     ids=["point", "table", "empty", "bow tie", "many", "parts", "metres", "text", "cut"],
 )
-def test_a_file_that_is_no_area_is_refused_in_a_sentence(tmp_path: Path, content: bytes, reason: str):
+def test_the_error_gives_the_reason_why_a_file_is_not_an_area(tmp_path: Path, content: bytes, reason: str):
     with pytest.raises(RequestError, match=re.escape(reason)):
         read(tmp_path, content)
 
 
-def test_only_a_file_is_taken(laptop: TestClient):
+def test_accepts_only_a_file(laptop: TestClient):
     assert laptop.post("/api/v1/areas", json={"name": "x"}).status_code == 422
     more = laptop.post("/api/v1/areas", data={"name": "x"}, files={"file": ("a", geojson(feature(LEFT)))})
     assert (more.status_code, more.json()["field"]) == (422, "name")
@@ -167,7 +167,7 @@ def test_only_a_file_is_taken(laptop: TestClient):
     assert (other.status_code, other.json()["field"]) == (422, "other")
 
 
-def test_who_may_not_ask_sends_no_areas(client: Client):
+def test_refuses_areas_of_users_who_may_not_submit_requests(client: Client):
     content = geojson(feature(LEFT))
     assert client().post("/api/v1/areas", files={"file": ("a", content)}).status_code == 401
     assert client("vic", "viewer").post("/api/v1/areas", files={"file": ("a", content)}).status_code == 403

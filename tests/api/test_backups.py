@@ -1,4 +1,4 @@
-"""`mosaic backup` and `mosaic restore`: while others work, after accidents, and when something is deleted meanwhile."""
+"""`mosaic backup` and `mosaic restore` under load, after failures, and with deletions during a backup."""
 
 import io
 import os
@@ -33,14 +33,14 @@ def nothing(_: int, __: int) -> None:
 
 
 class Server(RangeHandler):
-    """Serves files, slowly for as long as a test wants that."""
+    """Serves files, slowly while a test sets a delay."""
 
     delay = 5.0
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everybody may enter, near to /, with two small bands."""
+    """A folder below /tmp that all users can enter, with two small bands."""
     made = Path(tempfile.mkdtemp(prefix="mosaic backup "))
     made.chmod(0o755)
     for number, name in enumerate(("green", "swir16")):
@@ -53,23 +53,23 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([str(MOSAIC), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=200)
 
 
-def ask(client: httpx.Client, name: str, spec: dict) -> str:
+def submit(client: httpx.Client, name: str, spec: dict) -> str:
     answer = client.post("/api/v1/requests", json={"name": name, "spec": spec})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
 
 
-def seen(client: httpx.Client, request: str) -> dict:
+def request_of(client: httpx.Client, request: str) -> dict:
     return client.get(f"/api/v1/requests/{request}").json()
 
 
 def done(client: httpx.Client, request: str) -> dict:
-    return until(lambda: told if (told := seen(client, request))["phase"] == "Succeeded" else None, 120)
+    return until(lambda: told if (told := request_of(client, request))["phase"] == "Succeeded" else None, 120)
 
 
 def shows(client: httpx.Client, mosaic: str, image: str) -> dict[str, object]:
-    """What the page shows of a mosaic and an image, but for where the store is."""
-    told = seen(client, mosaic)
+    """What the page shows of a mosaic and an image, without the location of the store."""
+    told = request_of(client, mosaic)
     result = {name: value for name, value in told["status"]["result"].items() if name not in {"cog", "png", "item"}}
     paths = [f"requests/{mosaic}/files/{name}" for name in ("cog", "png", "thumbnail", "item")]
     paths += [f"datasets/{image}", f"datasets/{image}/files/original", f"requests/{mosaic}/legend"]
@@ -78,45 +78,45 @@ def shows(client: httpx.Client, mosaic: str, image: str) -> dict[str, object]:
     return {path: answer.content for path, answer in files.items()} | {"item": told["item"], "result": result}
 
 
-def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_goes_on(place):
+def test_restores_a_backup_made_under_load_and_continues_the_requests(place):
     backup, new = place / "all.backup", place / "new"
     write_raster(place / "image.tif", noise(64, 64))
     with serving_by(partial(Server, directory=str(place / "scenes"))) as address:
         with served(place, "--scenes", place) as (_, client):
-            snow = ask(client, "snow", spec_of("scenes"))
+            snow = submit(client, "snow", spec_of("scenes"))
             done(client, snow)
             content = (place / "image.tif").read_bytes()
             said = {"kind": "image", "name": "image"}
             kept = client.post("/api/v1/datasets", data=said, files={"file": ("i.tif", content)})
             assert kept.status_code == 201, kept.text
             image = kept.json()["id"]
-            slow = ask(client, "slow", spec_of(f"http://{address}"))
-            until(lambda: seen(client, slow)["phase"] != "Pending")
+            slow = submit(client, "slow", spec_of(f"http://{address}"))
+            until(lambda: request_of(client, slow)["phase"] != "Pending")
             before, stop = shows(client, snow, image), threading.Event()
 
-            def bustle() -> None:
+            def add_and_delete() -> None:
                 with httpx.Client(base_url=client.base_url, headers=client.headers, cookies=client.cookies) as other:
                     while not stop.is_set():
                         files = {"file": ("i.tif", content)}
                         made = other.post("/api/v1/datasets", data={"kind": "image", "name": "more"}, files=files)
                         other.delete(f"/api/v1/datasets/{made.json()['id']}")
 
-            bustling = threading.Thread(target=bustle)
-            bustling.start()
+            load = threading.Thread(target=add_and_delete)
+            load.start()
             made = run("backup", backup, "--data", place / "data")
             stop.set()
-            bustling.join()
+            load.join()
             assert (made.returncode, made.stderr) == (0, ""), made.stderr
-            assert seen(client, slow)["phase"] in {"Planning", "Running"}
+            assert request_of(client, slow)["phase"] in {"Planning", "Running"}
         Server.delay = 0.0
         assert backup.stat().st_mode & 0o777 == 0o600
         restored = run("restore", backup, "--data", new)
         assert (restored.returncode, restored.stderr) == (0, ""), restored.stderr
         (place / "data").rename(place / "data of before")
-        new.rename(place / "data")  # where `served` serves; its store moves along
+        new.rename(place / "data")  # `served` uses this folder; its store moves along
         with served(place, "--scenes", place) as (_, client):
             assert shows(client, snow, image) == before
-            assert seen(client, snow)["status"]["result"]["cog"].startswith((new / "store").as_uri())
+            assert request_of(client, snow)["status"]["result"]["cog"].startswith((new / "store").as_uri())
             done(client, slow)
             datasets = client.get("/api/v1/datasets").json()["datasets"]
             for dataset in datasets:
@@ -126,7 +126,7 @@ def test_a_backup_under_load_is_restored_with_all_that_the_page_shows_and_work_g
 
 @dataclass(frozen=True)
 class Kept:
-    """A database that runs, with a dataset of a file, and its store."""
+    """A running database with datasets that have files, and its store."""
 
     postgres: PrivatePostgres
     database: Database
@@ -169,8 +169,8 @@ def make(kept: Kept, path: Path, store: Store | None = None) -> Made:
 
 
 @dataclass(frozen=True)
-class Meddling:
-    """A store in which something happens when the first file is opened."""
+class CallbackStore:
+    """A store that runs a callback when the first file is opened."""
 
     store: Store
     happens: list
@@ -181,13 +181,13 @@ class Meddling:
         return self.store.open(key)
 
 
-def test_what_is_deleted_while_it_is_copied_is_not_in_the_rows_either(kept, tmp_path):
-    def removed() -> None:
+def test_a_dataset_deleted_during_a_backup_is_not_in_its_rows(kept, tmp_path):
+    def remove() -> None:
         with kept.database.transaction() as session:
             session.execute(delete(Dataset).where(Dataset.name == "b"))
         kept.store.delete("datasets/b/original")
 
-    made = make(kept, tmp_path / "backup", Meddling(kept.store, [removed]))
+    made = make(kept, tmp_path / "backup", CallbackStore(kept.store, [remove]))
     assert (made.files, made.lost) == (1, ())
     restored = restore(tmp_path / "backup", tmp_path / "new", None, nothing)
     assert restored.files == ["datasets/a/original"]
@@ -203,20 +203,20 @@ def test_what_is_deleted_while_it_is_copied_is_not_in_the_rows_either(kept, tmp_
     assert open_store(str(tmp_path / "new/store")).read("datasets/a/original") == b"a" * 1000
 
 
-def test_what_the_store_has_lost_is_said_and_the_rest_is_kept(kept, tmp_path):
+def test_reports_files_that_the_store_has_lost_and_backs_up_the_rest(kept, tmp_path):
     kept.store.delete("datasets/b/original")
     assert make(kept, tmp_path / "backup").lost == ("datasets/b/original",)
 
 
-def test_a_backup_that_fails_leaves_nothing_and_none_is_overwritten(kept, tmp_path):
-    class Away:
+def test_a_failed_backup_leaves_no_files_and_overwrites_none(kept, tmp_path):
+    class UnavailableStore:
         def open(self, _: str) -> io.BufferedReader:
             raise PassingError("the store is away")
 
     folder = tmp_path / "backups"
     folder.mkdir()
     with pytest.raises(PassingError):
-        make(kept, folder / "backup", Away())
+        make(kept, folder / "backup", UnavailableStore())
     assert list(folder.iterdir()) == []
     (folder / "backup").write_text("of before")
     with pytest.raises(RequestError, match="already"):
@@ -225,7 +225,7 @@ def test_a_backup_that_fails_leaves_nothing_and_none_is_overwritten(kept, tmp_pa
 
 
 def written(path: Path, **changed: object) -> Path:
-    """A backup of one file, without a database in it."""
+    """Write a backup of one file, without a database."""
     about = {
         "format": FORMAT,
         "created": "2026-01-01",
@@ -240,7 +240,7 @@ def written(path: Path, **changed: object) -> Path:
     return path
 
 
-def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
+def test_refuses_a_damaged_backup_before_writing(tmp_path):
     path = written(tmp_path / "backup")
     whole = path.read_bytes()
     for place in [*range(0, len(whole), 397), *range(len(whole) - 80, len(whole))]:
@@ -261,7 +261,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
         ({"files": ["datasets/not-there"]}, "not a complete backup"),
     ],
 )
-def test_a_backup_that_cannot_be_used_here_is_refused_before_anything_is_written(tmp_path, changed, told):
+def test_refuses_an_incompatible_backup_before_writing(tmp_path, changed, told):
     path = written(tmp_path / "backup", **changed)
     with pytest.raises(RequestError, match=told):
         restore(path, tmp_path / "new", None, nothing)
@@ -269,7 +269,7 @@ def test_a_backup_that_cannot_be_used_here_is_refused_before_anything_is_written
 
 
 @pytest.mark.parametrize("there", ["a file", "a folder"])
-def test_what_is_there_is_never_overwritten(tmp_path, there):
+def test_never_overwrites_existing_files(tmp_path, there):
     path, data = written(tmp_path / "backup"), tmp_path / "data"
     data.mkdir() if there == "a folder" else data.write_text("mine")
     if there == "a folder":
@@ -279,7 +279,7 @@ def test_what_is_there_is_never_overwritten(tmp_path, there):
     assert data.read_text() == "mine" if there == "a file" else [each.name for each in data.iterdir()] == ["mine"]
 
 
-def test_a_restore_that_fails_leaves_nothing(tmp_path):
+def test_a_failed_restore_leaves_no_files(tmp_path):
     revision = "0005"
     path = written(tmp_path / "backup", revision=revision)
     with pytest.raises(RequestError, match="the database cannot be restored"):
@@ -288,7 +288,7 @@ def test_a_restore_that_fails_leaves_nothing(tmp_path):
     assert servers_below(tmp_path) == []
 
 
-def test_a_key_that_leads_out_of_the_store_is_refused(tmp_path):
+def test_refuses_a_key_outside_the_store(tmp_path):
     path = tmp_path / "backup"
     with writing(path) as archive:
         archive.add(f"{STORE}../../out", io.BytesIO(b"x"))
@@ -299,7 +299,7 @@ def test_a_key_that_leads_out_of_the_store_is_refused(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["backup"]
 
 
-def test_where_there_is_no_database_it_is_said_and_none_is_made(tmp_path):
+def test_a_backup_without_a_database_fails_and_creates_none(tmp_path):
     made = run("backup", tmp_path / "backup", "--data", tmp_path / "data")
     assert made.returncode == 42
     assert "there is no database in" in made.stderr

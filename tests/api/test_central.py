@@ -1,4 +1,4 @@
-"""A local installation and a central one, both real: shared, browsed, fetched and taken back."""
+"""Share, list, fetch and withdraw datasets with a real local and a real central installation."""
 
 import json
 import logging
@@ -30,10 +30,10 @@ from support.databases import new_database
 from support.servers.running import free_port
 
 
-def test_without_a_central_installation_it_is_said_what_to_configure(laptop: TestClient):
+def test_names_the_missing_settings_without_a_central_installation(laptop: TestClient):
     dataset = laptop.post("/api/v1/datasets", json={"kind": "point", "name": "x", "longitude": 1, "latitude": 1}).json()
-    standing = laptop.get("/api/v1/central").json()
-    assert (standing["configured"], standing["reachable"], standing["url"]) == (False, False, None)
+    state = laptop.get("/api/v1/central").json()
+    assert (state["configured"], state["reachable"], state["url"]) == (False, False, None)
     calls = [
         ("POST", f"datasets/{dataset['id']}/share", None),
         ("DELETE", f"datasets/{dataset['id']}/share", None),
@@ -51,10 +51,10 @@ def test_without_a_central_installation_it_is_said_what_to_configure(laptop: Tes
         assert "MOSAIC_CENTRAL_TOKEN" in answer.json()["detail"]
 
 
-def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
+def test_lists_and_fetches_shared_datasets_on_another_laptop(
     pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path
 ):
-    """The research system's flows: new dataset, upload, list, share; shared list, view, fetch on another laptop."""
+    """The research system's workflow: upload, list and share a dataset; list, view and fetch it on another laptop."""
     with pair.central_up() as central, pair.laptop.client() as laptop:
         image = keep(
             laptop, geotiff(), kind="image", name="lake", creator="Ann", colormap="magma", minimum=0, maximum=9
@@ -103,7 +103,7 @@ def test_what_is_shared_here_is_browsed_and_fetched_elsewhere(
                 assert bob.get("datasets", params={"text": "private"}).json()["total"] == 0
 
 
-def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
+def test_the_central_server_follows_changes_and_withdrawals(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
         dataset = keep(laptop, geotiff(), kind="image")
         laptop.post(f"datasets/{dataset['id']}/share")
@@ -120,7 +120,7 @@ def test_what_is_changed_or_taken_back_here_is_there_too(pair: Pair):
         assert there.get("datasets").json()["total"] == 1
 
 
-def test_what_the_central_installation_refuses_is_said(pair: Pair):
+def test_reports_the_reason_why_the_central_server_refuses_a_dataset(pair: Pair):
     small = replace(pair.central, max_stored_bytes=1000)
     with serving(small, pair.port), pair.laptop.client() as laptop:
         dataset = keep(laptop, geotiff(), kind="image")
@@ -133,7 +133,7 @@ def test_what_the_central_installation_refuses_is_said(pair: Pair):
             shared(laptop, dataset)
 
 
-def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
+def test_reports_a_rejected_token_without_revealing_it(
     pair: Pair, postgres: PrivatePostgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.DEBUG)
@@ -156,7 +156,7 @@ def test_a_token_that_is_not_accepted_is_said_and_told_nowhere(
                 assert wrong not in text
 
 
-def test_what_is_at_the_address_must_be_this_program(postgres: PrivatePostgres, template: str, tmp_path: Path):
+def test_reports_another_program_at_the_central_address(postgres: PrivatePostgres, template: str, tmp_path: Path):
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -188,24 +188,24 @@ SPEC = {
 }
 
 
-def test_the_central_installation_is_asked_for_mosaics(pair: Pair):
+def test_submits_requests_to_the_central_server(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
-        asked = laptop.post("central/requests", json={"name": "victoria", "spec": SPEC})
-        assert asked.status_code == 201, asked.text
-        assert there.get(f"requests/{asked.json()['id']}").json()["owner"] == "lab"
+        submitted = laptop.post("central/requests", json={"name": "victoria", "spec": SPEC})
+        assert submitted.status_code == 201, submitted.text
+        assert there.get(f"requests/{submitted.json()['id']}").json()["owner"] == "lab"
         assert [each["name"] for each in laptop.get("central/requests").json()["requests"]] == ["victoria"]
         bad = laptop.post("central/requests", json={"spec": SPEC | {"product": {"index": "NDVY"}}})
         assert (bad.status_code, bad.json()["field"]) == (422, "spec.product.index")
-        early = laptop.post(f"central/requests/{asked.json()['id']}/fetch")
+        early = laptop.post(f"central/requests/{submitted.json()['id']}/fetch")
         assert (early.status_code, "not published" in early.text) == (409, True)
         with central.database.transaction() as session:
             crud.set_status(session.scalars(select(Request)).one(), {"phase": "Running", "message": "1 of 2"})
-        seen = laptop.get(f"central/requests/{asked.json()['id']}").json()
+        seen = laptop.get(f"central/requests/{submitted.json()['id']}").json()
         assert (seen["phase"], seen["status"]["message"]) == ("Running", "1 of 2")
         assert re.fullmatch(r"[0-9a-f-]{36}", seen["id"])
 
 
-def test_a_mosaic_that_the_central_installation_made_is_fetched(pair: Pair, shown: dict[str, Published]):
+def test_fetches_a_mosaic_of_the_central_server(pair: Pair, shown: dict[str, Published]):
     central_settings = replace(pair.central, store=str(store_of(shown)))
     with serving(central_settings, pair.port) as central, pair.laptop.client() as laptop:
         mosaic = shown["utm"].row(central.database, owner="lab")
@@ -218,7 +218,7 @@ def test_a_mosaic_that_the_central_installation_made_is_fetched(pair: Pair, show
         assert_same_values(laptop, dataset, shown["utm"])
 
 
-def test_a_published_mosaic_becomes_an_image(pair: Pair, shown: dict[str, Published]):
+def test_keeps_a_published_mosaic_as_an_image(pair: Pair, shown: dict[str, Published]):
     local = replace(pair.laptop.settings, store=str(store_of(shown)))
     with serving(local, free_port()) as installation, installation.client() as laptop:
         mosaic = shown["utm"].row(installation.database, owner="me")
@@ -236,7 +236,7 @@ def test_a_published_mosaic_becomes_an_image(pair: Pair, shown: dict[str, Publis
 
 
 def assert_same_values(client: httpx.Client, dataset: dict[str, Any], mosaic: Published) -> None:
-    """The values of an image are those of a mosaic."""
+    """Check that an image has the values of a mosaic."""
     values, transform = mosaic.read()
     rows, columns = np.nonzero(np.isfinite(values[0]))
     row, column = int(rows[len(rows) // 2]), int(columns[len(columns) // 2])

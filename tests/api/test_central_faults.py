@@ -1,4 +1,4 @@
-"""Nothing is lost, done twice or held up where the central installation, the way there or a process fails."""
+"""Failures of the central installation, the network or a process lose, repeat and block nothing."""
 
 import re
 import threading
@@ -31,7 +31,7 @@ from support.servers.range_server import serving_by
 from support.servers.running import free_port
 
 
-def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
+def test_shares_a_dataset_after_the_central_server_becomes_available(pair: Pair):
     with pair.laptop.client() as laptop:
         dataset = keep(laptop, geotiff(), kind="image")
         assert laptop.post(f"datasets/{dataset['id']}/share").json()["central"]["state"] == "waiting"
@@ -44,17 +44,17 @@ def test_nothing_is_lost_while_the_central_installation_is_away(pair: Pair):
         assert (away["state"], away["id"]) == ("waiting", None)
         assert "does not answer" in away["message"]
         assert away["next"] is not None
-        standing = laptop.get("central").json()
-        assert (standing["configured"], standing["reachable"]) == (True, False)
-        asked = laptop.post("central/requests", json={"spec": {}})
-        assert (asked.status_code, asked.headers["content-type"]) == (503, "application/problem+json")
+        state = laptop.get("central").json()
+        assert (state["configured"], state["reachable"]) == (True, False)
+        requests = laptop.post("central/requests", json={"spec": {}})
+        assert (requests.status_code, requests.headers["content-type"]) == (503, "application/problem+json")
         with pair.central_up() as central, central.client(pair.token) as there:
             done = shared(laptop, dataset)
             assert there.get(f"datasets/{done['central']['id']}").json()["shared"] is True
             assert there.get("datasets").json()["total"] == 1
 
 
-def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: Pair):
+def test_deletes_a_shared_dataset_after_a_long_outage_of_the_central_server(pair: Pair):
     with pair.laptop.client() as laptop:
         with pair.central_up() as central, central.client(pair.token) as there:
             dataset = keep(laptop, geotiff(), kind="image")
@@ -63,7 +63,7 @@ def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: P
             assert there.get(f"datasets/{central_id}").status_code == 200
         assert laptop.delete(f"datasets/{dataset['id']}").status_code == 204
         store = open_store(pair.laptop.settings.store)
-        assert purge(pair.laptop.database, store, 0) == 1  # all days are over in which it could be had back
+        assert purge(pair.laptop.database, store, 0) == 1  # the days in which the dataset can be restored are over
         assert list(store.list("datasets/")) == []
         assert purge(pair.laptop.database, store, 0) == 0
         with pair.central_up() as central, central.client(pair.token) as there:
@@ -71,12 +71,12 @@ def test_what_is_deleted_here_is_deleted_there_however_long_that_is_away(pair: P
         until(lambda: purge(pair.laptop.database, store, 0) == 1)
 
 
-def test_an_upload_whose_answer_is_lost_makes_one_dataset(pair: Pair):
+def test_a_lost_response_to_an_upload_does_not_duplicate_the_dataset(pair: Pair):
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
         dataset = keep(laptop, geotiff(), kind="image")
         laptop.post(f"datasets/{dataset['id']}/share")
         first = shared(laptop, dataset)["central"]["id"]
-        with pair.laptop.database.transaction() as session:  # as if the process had died before it wrote this down
+        with pair.laptop.database.transaction() as session:  # as if the process had died before it committed
             row = session.get_one(Dataset, uuid.UUID(dataset["id"]))
             row.central_id = None
             row.sharing = row.sharing | {"state": "waiting", "next": "2024-01-01T00:00:00+00:00"}
@@ -106,47 +106,47 @@ def test_many_outboxes_share_each_dataset_once(pair: Pair):
             assert there.get("datasets").json()["total"] == 12
 
 
-def test_what_one_process_has_begun_another_takes_over_when_its_time_is_over(pair: Pair, monkeypatch):
+def test_another_process_takes_over_after_the_lease_expires(pair: Pair, monkeypatch):
     with pair.laptop.client() as laptop, monkeypatch.context() as dying:
-        begun: list[uuid.UUID] = []
-        dying.setattr(Outbox, "_try", lambda _, dataset: begun.append(dataset.id))  # as if it died then
+        attempts: list[uuid.UUID] = []
+        dying.setattr(Outbox, "_try", lambda _, dataset: attempts.append(dataset.id))  # as if the process died here
         dataset = keep(laptop, kind="point", longitude=0, latitude=0)
         laptop.post(f"datasets/{dataset['id']}/share")
-        until(lambda: begun)
+        until(lambda: attempts)
         settings, database = pair.laptop.settings, pair.laptop.database
         outbox = Outbox(settings, database, open_store(settings.store))
-        assert (outbox.process(), len(begun)) == (0, 1)
+        assert (outbox.process(), len(attempts)) == (0, 1)
         with database.transaction() as session:
             row = session.get_one(Dataset, uuid.UUID(dataset["id"]))
             leased = datetime.fromisoformat(row.sharing["next"]) - now()
             assert timedelta(0) < leased <= LEASE
             row.sharing = row.sharing | {"next": (now() - timedelta(seconds=1)).isoformat()}
-        until(lambda: outbox.process() or len(begun) > 1)
-        assert begun == [uuid.UUID(dataset["id"])] * 2
+        until(lambda: outbox.process() or len(attempts) > 1)
+        assert attempts == [uuid.UUID(dataset["id"])] * 2
 
 
-def test_what_is_wished_while_an_dataset_is_brought_there_is_done_next(pair: Pair, monkeypatch: pytest.MonkeyPatch):
-    bring = Outbox._share
-    taken_back: list[int] = []
+def test_processes_a_change_made_while_a_dataset_is_being_shared(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    share = Outbox._share
+    withdrawals: list[int] = []
 
     with pair.central_up() as central, pair.laptop.client() as laptop, central.client(pair.token) as there:
 
-        def bring_slowly(outbox: Outbox, *arguments: Any) -> uuid.UUID:
-            brought = bring(outbox, *arguments)
-            taken_back.append(laptop.delete(f"datasets/{dataset['id']}/share").status_code)
-            return brought
+        def share_and_withdraw(outbox: Outbox, *arguments: Any) -> uuid.UUID:
+            outcome = share(outbox, *arguments)
+            withdrawals.append(laptop.delete(f"datasets/{dataset['id']}/share").status_code)
+            return outcome
 
-        monkeypatch.setattr(Outbox, "_share", bring_slowly)
+        monkeypatch.setattr(Outbox, "_share", share_and_withdraw)
         dataset = keep(laptop, kind="point", longitude=0, latitude=0)
         laptop.post(f"datasets/{dataset['id']}/share")
-        until(lambda: taken_back and laptop.get(f"datasets/{dataset['id']}").json()["central"] is None)
-        assert taken_back == [202]
+        until(lambda: withdrawals and laptop.get(f"datasets/{dataset['id']}").json()["central"] is None)
+        assert withdrawals == [202]
         assert there.get("datasets").json()["total"] == 0
 
 
 @contextmanager
 def unreliable(target: str, cut_after: int) -> Iterator[str]:
-    """A way to a server on which the first answer with a file breaks off, and later ones too, each a bit further."""
+    """A proxy that cuts off the first two responses with files, each a bit later."""
     ranges: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -172,7 +172,7 @@ def unreliable(target: str, cut_after: int) -> Iterator[str]:
         assert ranges == [None, f"bytes={cut_after}-", f"bytes={2 * cut_after}-"]
 
 
-def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
+def test_resumes_an_interrupted_download(pair: Pair, postgres: PrivatePostgres, template: str, tmp_path: Path):
     with pair.central_up() as central, central.client(pair.token) as there:
         dataset = keep(there, geotiff(), kind="image", shared=True)
         with new_database(postgres) as url, unreliable(central.url, 70_000) as way:
@@ -185,7 +185,7 @@ def test_a_download_that_breaks_off_goes_on(pair: Pair, postgres: PrivatePostgre
 
 @contextmanager
 def altering(target: str, alter: Callable[[bytes], bytes]) -> Iterator[str]:
-    """A way to a server on which something is done with every file."""
+    """A proxy that changes the content of every file."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -206,7 +206,7 @@ def altering(target: str, alter: Callable[[bytes], bytes]) -> Iterator[str]:
 
 @contextmanager
 def laptop_by(way: str, pair: Pair, postgres: PrivatePostgres, folder: Path) -> Iterator[httpx.Client]:
-    """Another laptop, which reaches the central installation on a way."""
+    """Another laptop, which reaches the central installation through a proxy."""
     with new_database(postgres) as url:
         local = replace(pair.laptop.settings, database=url, store=str(folder / "x"), central_url=way)
         with serving(local, free_port()) as installation, installation.client() as client:
@@ -214,7 +214,7 @@ def laptop_by(way: str, pair: Pair, postgres: PrivatePostgres, folder: Path) -> 
             yield client
 
 
-def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
+def test_does_not_store_a_file_that_was_damaged_in_transit(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
     with pair.central_up() as central, central.client(pair.token) as there:
         dataset = keep(there, geotiff(), kind="image", shared=True)["id"]
         with altering(central.url, lambda content: content[:-1] + bytes([content[-1] ^ 1])) as way:
@@ -224,9 +224,7 @@ def test_a_file_that_was_damaged_on_the_way_is_not_kept(pair: Pair, postgres: Pr
                 assert laptop.get("datasets").json()["total"] == 0
 
 
-def test_fetches_that_are_stuck_hold_no_upload_up_and_no_more_begin(
-    pair: Pair, postgres: PrivatePostgres, tmp_path: Path
-):
+def test_stuck_fetches_are_limited_and_do_not_block_uploads(pair: Pair, postgres: PrivatePostgres, tmp_path: Path):
     waiting, end = [], threading.Event()
 
     def wait(content: bytes) -> bytes:
@@ -255,10 +253,10 @@ STRANGE = [b'{"ok": true}', b"[]", b"null", b'{"id": 1, "files": null}', b"[" * 
 
 
 @pytest.mark.parametrize("content", STRANGE)
-def test_a_strange_answer_ends_nothing_and_is_told(
+def test_reports_unexpected_responses_of_the_central_server(
     pair: Pair, postgres: PrivatePostgres, tmp_path: Path, content: bytes
 ):
-    with strange(content) as (way, asked), laptop_by(way, pair, postgres, tmp_path) as laptop:
+    with strange(content) as (way, requests), laptop_by(way, pair, postgres, tmp_path) as laptop:
         datasets = [keep(laptop, kind="point", longitude=0, latitude=0, name=f"p{number}") for number in range(2)]
         for dataset in datasets:
             laptop.post(f"datasets/{dataset['id']}/share")
@@ -269,7 +267,7 @@ def test_a_strange_answer_ends_nothing_and_is_told(
             )
             assert (sharing["state"], sharing["attempts"]) == ("waiting", 1)
             assert re.search("not a mosaic-operator|unsupported response", sharing["message"])
-        assert len([path for path in asked if path.endswith("/datasets")]) >= 2
+        assert len([path for path in requests if path.endswith("/datasets")]) >= 2
         for path in ("datasets", "requests", f"datasets/{uuid.uuid4()}", f"requests/{uuid.uuid4()}"):
             answer = laptop.get(f"central/{path}")
             assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
@@ -280,12 +278,12 @@ def test_a_strange_answer_ends_nothing_and_is_told(
 
 @contextmanager
 def strange(content: bytes) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers everything with the same, and what it is asked."""
-    asked: list[str] = []
+    """A server that gives every request the same response, and the paths of the requests."""
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -299,4 +297,4 @@ def strange(content: bytes) -> Iterator[tuple[str, list[str]]]:
             pass
 
     with serving_by(Handler) as address:
-        yield f"http://{address}", asked
+        yield f"http://{address}", requests

@@ -1,4 +1,4 @@
-"""`mosaic submit`, `get`, `watch`, `cancel` and `fetch` at a real server, and `mosaic token` on a real database."""
+"""`mosaic submit`, `get`, `watch`, `cancel` and `fetch` with a real server, and `mosaic token` with a real database."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(place: Path) -> Iterator[str]:
-    """The URL of one that works."""
+    """The URL of a server that processes requests."""
     with served(place, "--scenes", place) as (_, client):
         yield str(client.base_url).rstrip("/")
 
 
 @pytest.fixture
 def api_url(settings: Settings) -> Iterator[str]:
-    """Of an installation that people log in to."""
+    """The URL of an installation with a login."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -69,11 +69,11 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_mosaic_is_asked_for_watched_listed_and_fetched(place, server, tmp_path):
-    asked = run("submit", place / "snow.yaml", "--watch", "--server", server)
-    assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.startswith("Published file:///")
-    assert "snow: Running" in asked.stderr
+def test_submits_watches_lists_and_fetches_a_request(place, server, tmp_path):
+    submitted = run("submit", place / "snow.yaml", "--watch", "--server", server)
+    assert submitted.returncode == 0, submitted.stderr
+    assert submitted.stdout.startswith("Published file:///")
+    assert "snow: Running" in submitted.stderr
 
     listed = run("get", MOSAIC_SERVER=server).stdout.splitlines()
     assert listed[0].split() == ["NAME", "PHASE", "PROGRESS", "AGE", "MESSAGE"]
@@ -97,7 +97,7 @@ def test_commands_of_other_users_of_the_machine_are_refused(server, tmp_path):
     assert "MOSAIC_TOKEN" in refused.stderr
 
 
-def test_a_fetch_goes_on_where_it_stopped_and_mends_what_is_damaged(place, server, tmp_path):
+def test_resumes_a_fetch_and_replaces_damaged_files(place, server, tmp_path):
     write_request(place / "parts.yaml", spec_of("scenes"))
     assert run("submit", place / "parts.yaml", "--watch", "--server", server).returncode == 0
     assert run("fetch", "parts", "--server", server, "--to", tmp_path).returncode == 0
@@ -121,7 +121,7 @@ def test_a_fetch_goes_on_where_it_stopped_and_mends_what_is_damaged(place, serve
     assert (tmp_path / "mosaic.tif").read_bytes() == whole
 
 
-def test_what_is_watched_is_cancelled(place, server):
+def test_cancels_a_request_while_it_is_watched(place, server):
     with serving(place / "scenes", delay=1) as address:
         write_request(place / "slow.yaml", spec_of(f"http://{address}"))
         assert run("submit", place / "slow.yaml", "--server", server).returncode == 0
@@ -130,14 +130,14 @@ def test_what_is_watched_is_cancelled(place, server):
         assert run("fetch", "slow", "--server", server).stderr.startswith("mosaic: slow has no result (Running)")
         cancelled = run("cancel", "slow", "--server", server)
         assert (cancelled.returncode, cancelled.stderr) == (0, "slow is being cancelled\n")
-        _, said = watching.communicate(timeout=30)
+        _, errors = watching.communicate(timeout=30)
     assert watching.returncode == 42
-    assert "mosaic: slow: Cancelled" in said
+    assert "mosaic: slow: Cancelled" in errors
     again = run("cancel", "slow", "--server", server)
     assert (again.returncode, again.stderr) == (0, "slow has already finished (Cancelled)\n")
 
 
-def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path):
+def test_watch_continues_after_the_server_restarts(place, tmp_path):
     with serving(place / "scenes", delay=0.5) as address:
         write_request(tmp_path / "long.yaml", spec_of(f"http://{address}"))
         with own_place() as other:
@@ -149,13 +149,13 @@ def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path
                 process.send_signal(signal.SIGINT)
                 process.wait(30)
             with served(other, port=port):
-                told, said = watching.communicate(timeout=60)
-    assert watching.returncode == 0, said
-    assert told.startswith("Published ")
+                message, errors = watching.communicate(timeout=60)
+    assert watching.returncode == 0, errors
+    assert message.startswith("Published ")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "code"),
+    ("arguments", "message", "code"),
     [
         (("get", "nowhere"), "request nowhere not found; `mosaic get` lists all", 42),
         (("get", "2d4a4a9e-7f5b-4f0a-8a3e-8f1c2a9e0b7d"), "there is no request 2d4a4a9e", 42),
@@ -163,15 +163,15 @@ def test_who_watches_is_not_lost_when_the_server_is_started_anew(place, tmp_path
         (("get", "--context", "nowhere"), "the kubeconfig", 42),
     ],
 )
-def test_what_cannot_be_is_said_in_a_sentence(server, arguments, told, code):
+def test_errors_are_one_line(server, arguments, message, code):
     done = run(*arguments, MOSAIC_SERVER=server, KUBECONFIG=os.devnull)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("mosaic: ")
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_field_that_is_wrong_is_named_before_anybody_is_asked(place, server):
+def test_names_an_invalid_field_before_calling_the_server(place, server):
     wrong = write_request(place / "wrong.yaml", spec_of("scenes") | {"product": {"index": "NDSY"}})
     done = run("submit", wrong, "--server", server)
     assert done.returncode == 42
@@ -179,13 +179,13 @@ def test_a_field_that_is_wrong_is_named_before_anybody_is_asked(place, server):
     assert run("submit", place / "snow.yaml", "--server", "https://127.0.0.1:1").returncode == 43
 
 
-def test_without_a_server_it_says_what_to_start():
+def test_reports_that_no_server_responds():
     done = run("get", "--server", "http://127.0.0.1:1")
     assert done.returncode == 43
     assert done.stderr.startswith("mosaic: http://127.0.0.1:1 does not respond")
 
 
-def test_tokens_are_made_listed_and_revoked_on_the_database(database: Database, database_url: str):
+def test_creates_lists_and_revokes_tokens_in_the_database(database: Database, database_url: str):
     made = run(
         "token", "create", "--user", "ann", "--role", "admin", "--scope", "read", MOSAIC_DATABASE_URL=database_url
     )
@@ -208,7 +208,7 @@ def test_tokens_are_made_listed_and_revoked_on_the_database(database: Database, 
     assert "MOSAIC_DATABASE_URL is not set" in none.stderr
 
 
-def test_a_token_is_taken_from_the_environment_or_a_file_that_nobody_else_reads(settings, tmp_path, api_url):
+def test_reads_a_token_from_the_environment_or_a_private_file(settings, tmp_path, api_url):
     url = api_url
     unknown = run("get", "--server", url, HOME=str(tmp_path))
     assert unknown.returncode == 42
@@ -225,7 +225,7 @@ def test_a_token_is_taken_from_the_environment_or_a_file_that_nobody_else_reads(
     assert secret not in run("get", "nowhere", "--server", url, HOME=str(tmp_path)).stderr
 
 
-def test_commands_of_the_worker_start_without_the_api(tmp_path):
+def test_commands_of_the_worker_do_not_import_the_api(tmp_path):
     script = (
         "import sys\n"
         "from mosaic_worker.cli import mosaic\n"

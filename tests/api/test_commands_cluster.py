@@ -33,7 +33,7 @@ def namespace(kube: KubeServer) -> str:
 
 @pytest.fixture
 def environment(kube: KubeServer, namespace: str, tmp_path: Path) -> dict[str, str]:
-    """With a kubeconfig of one context, `lab`, whose namespace is the test's."""
+    """Environment variables with a kubeconfig. Its one context, `lab`, has the namespace of the test."""
     there = kube.configuration
     token = there.api_key["BearerToken"].removeprefix("Bearer ")
     config = {
@@ -57,7 +57,7 @@ def run(environment: dict[str, str]) -> Run:
     return started
 
 
-def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, environment, tmp_path):
+def test_submits_watches_lists_and_fetches_a_request(kube, namespace, run, environment, tmp_path):
     for number, name in enumerate(("green", "swir16")):
         write_raster(tmp_path / f"{name}.tif", noise(300, 200, number))
     store = tmp_path / "store"
@@ -65,11 +65,11 @@ def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, 
     published = {file.name: file.read_bytes() for file in (store / made.folder).iterdir()}
 
     write_request(tmp_path / "snow.yaml", spec_of("https://example.org"))
-    asked = run("submit", tmp_path / "snow.yaml")
-    assert asked.returncode == 0, asked.stderr
+    submitted = run("submit", tmp_path / "snow.yaml")
+    assert submitted.returncode == 0, submitted.stderr
     applied = kube.request(namespace, "snow")
     assert applied["spec"]["product"] == {"index": "NDSI"}
-    assert applied["metadata"]["uid"] in asked.stderr
+    assert applied["metadata"]["uid"] in submitted.stderr
     assert "already exists" in run("submit", tmp_path / "snow.yaml").stderr
 
     command = [str(MOSAIC), "watch", "snow", "--context", "lab"]
@@ -80,17 +80,17 @@ def test_a_mosaic_is_asked_for_watched_listed_and_fetched(kube, namespace, run, 
     assert listed[1].split()[:4] == ["snow", "Running", "37", "%"]
     assert run("fetch", "snow").stderr.startswith("mosaic: snow has no result (Running)")
     results = Results(made.folder.split("/")[1], "snow", "u1")
-    told = results.summary(json.dumps(made.item).encode(), open_store(str(store)))
-    kube.tell(namespace, "snow", {"phase": "Succeeded", "message": f"published {told['cog']}", "result": told})
-    out, said = watching.communicate(timeout=60)
-    assert (watching.returncode, out) == (0, f"published {told['cog']}\n"), said
+    result = results.summary(json.dumps(made.item).encode(), open_store(str(store)))
+    kube.tell(namespace, "snow", {"phase": "Succeeded", "message": f"published {result['cog']}", "result": result})
+    out, errors = watching.communicate(timeout=60)
+    assert (watching.returncode, out) == (0, f"published {result['cog']}\n"), errors
 
     fetched = run("fetch", "snow", "--to", tmp_path / "fetched")
     assert fetched.returncode == 0, fetched.stderr
     assert {file.name: file.read_bytes() for file in (tmp_path / "fetched").iterdir()} == published
 
 
-def test_what_is_cancelled_or_deleted_ends_the_watch(kube, namespace, run, environment):
+def test_watch_ends_when_the_request_is_cancelled_or_deleted(kube, namespace, run, environment):
     for name in ("one", "two"):
         kube.apply(namespace, name, spec_of("https://example.org"))
     assert run("cancel", "one").returncode == 0
@@ -103,11 +103,11 @@ def test_what_is_cancelled_or_deleted_ends_the_watch(kube, namespace, run, envir
     watching = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert "Running" in until(lambda: kube.tell(namespace, "two", {"phase": "Running"}) or watching.stderr.readline())
     kube.delete(namespace, "two")
-    _, said = watching.communicate(timeout=60)
-    assert (watching.returncode, said) == (42, "mosaic: two was deleted\n")
+    _, errors = watching.communicate(timeout=60)
+    assert (watching.returncode, errors) == (42, "mosaic: two was deleted\n")
 
 
-def test_what_cannot_be_is_said_in_a_sentence(run, environment, tmp_path):
+def test_errors_are_one_line(run, environment, tmp_path):
     missing = run("get", "nowhere")
     assert missing.returncode == 42
     assert missing.stderr == "mosaic: request nowhere not found; `mosaic get` lists all\n"

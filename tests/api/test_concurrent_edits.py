@@ -1,4 +1,4 @@
-"""What is read, decided on and written, is locked in between: of two at once, one sees what the other did."""
+"""Transactions lock the rows on which they decide: of two concurrent ones, the second sees what the first wrote."""
 
 import threading
 import uuid
@@ -24,7 +24,7 @@ SPEC = {
 }
 
 
-def test_requests_made_at_once_do_not_pass_the_limit_together(settings: Settings, database: Database, client: Client):
+def test_concurrent_requests_do_not_exceed_the_limit(settings: Settings, database: Database, client: Client):
     client("ann")
     limited = replace(settings, max_open_requests=1)
 
@@ -43,12 +43,12 @@ def test_requests_made_at_once_do_not_pass_the_limit_together(settings: Settings
         assert session.scalar(select(func.count()).select_from(Request)) == 1
 
 
-def test_of_two_administrators_who_shut_each_other_out_one_is_left(database: Database):
+def test_one_of_two_administrators_who_disable_each_other_remains(database: Database):
     with database.transaction() as session:
         ann, bob = (named_user(session, name, "admin") for name in ("ann", "bob"))
     seen: list[Exception | None] = []
 
-    def shut_out(changer: User, user_id: uuid.UUID) -> None:
+    def disable(changer: User, user_id: uuid.UUID) -> None:
         try:
             with database.transaction() as session:
                 identity.change_user(session, principal_of(changer), user_id, None, True)
@@ -59,7 +59,7 @@ def test_of_two_administrators_who_shut_each_other_out_one_is_left(database: Dat
     with database.transaction() as session:
         identity.change_user(session, principal_of(ann), bob.id, None, True)
         session.flush()
-        other = threading.Thread(target=shut_out, args=(bob, ann.id))
+        other = threading.Thread(target=disable, args=(bob, ann.id))
         other.start()
         until(lambda: somebody_waits(database))
     other.join()

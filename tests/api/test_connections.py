@@ -1,4 +1,4 @@
-"""Connections: on which addresses a server listens, and how it gets rid of those that say nothing."""
+"""Connections: the addresses on which a server listens, and the limits of idle and half-open connections."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ from support.api.installations import Installation, until
 
 @contextmanager
 def served(settings: Settings, addresses: tuple[str, str], **options: object) -> Iterator[int]:
-    """The port of a server as the programs start it."""
+    """The port of a server with the options of the programs."""
     with listening(0, addresses) as sockets:
         config = uvicorn.Config(create_app(settings), log_level="warning", **(OPTIONS | options))
         server = uvicorn.Server(config)
@@ -53,7 +53,7 @@ def has_ipv6() -> bool:
 
 
 @pytest.mark.parametrize("addresses", [LOOPBACK, ANY])
-def test_a_server_listens_on_both_families(settings: Settings, database: Database, addresses: tuple[str, str]):
+def test_listens_on_ipv4_and_ipv6(settings: Settings, database: Database, addresses: tuple[str, str]):
     with served(settings, addresses) as port:
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         if has_ipv6():
@@ -66,7 +66,7 @@ def test_a_server_listens_on_both_families(settings: Settings, database: Databas
     "sent",
     [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: a\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET"],
 )
-def test_a_half_open_connection_is_closed(
+def test_closes_a_half_open_connection(
     settings: Settings, database: Database, sent: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
@@ -95,14 +95,14 @@ def test_a_half_open_connection_is_closed(
         assert time.monotonic() - began < 10
 
 
-def test_slow_answers_and_slow_bodies_are_not_half_open(
+def test_slow_responses_and_bodies_do_not_count_as_half_open(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
 
     def body() -> Iterator[bytes]:
         for _ in range(6):
-            time.sleep(0.1)  # longer in all than headers may take
+            time.sleep(0.1)  # together longer than the limit for headers
             yield b" "
 
     with served(settings, LOOPBACK) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
@@ -110,7 +110,7 @@ def test_slow_answers_and_slow_bodies_are_not_half_open(
         assert client.get("/healthz").status_code == 200
 
 
-def test_too_many_connections_are_refused_with_an_answer(settings: Settings, database: Database):
+def test_answers_503_to_too_many_connections(settings: Settings, database: Database):
     with served(settings, LOOPBACK, limit_concurrency=5) as port, ExitStack() as opened:
         for _ in range(5):
             opened.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -134,7 +134,7 @@ def test_an_ipv6_network_counts_as_one_address(address: str, network: str):
 
 @pytest.mark.parametrize("times", [1, 2, 5, 30])
 @pytest.mark.parametrize("place", ["/?a={}", "/api/v1/requests/{}", "/?{}"])
-def test_an_encoded_token_in_an_address_is_refused_too(client: Client, place: str, times: int):
+def test_refuses_an_encoded_token_in_a_url(client: Client, place: str, times: int):
     hidden = "mosaic_" + "x" * 43
     for _ in range(times):
         hidden = "".join(f"%{ord(letter):02X}" if letter in "m_%" else letter for letter in hidden)
@@ -144,7 +144,7 @@ def test_an_encoded_token_in_an_address_is_refused_too(client: Client, place: st
     assert "revoke this token" in answer.json()["detail"]
 
 
-def test_other_addresses_are_not_taken_for_tokens(client: Client):
+def test_accepts_urls_that_only_resemble_tokens(client: Client):
     assert client().get("/healthz", params={"a": "100 % mosaic_", "b": "%25%2525"}).status_code == 200
 
 
@@ -161,7 +161,7 @@ def test_a_new_login_ends_the_oldest_of_too_many(database: Database):
         assert principal_of_session(session, cookies[5]) is not None
 
 
-def test_one_user_has_few_streams_of_events_and_others_have_some_too(settings: Settings, database: Database):
+def test_limits_the_event_streams_of_each_user(settings: Settings, database: Database):
     with served(settings, LOOPBACK) as port, ExitStack() as opened:
         installation = Installation(settings, port, database)
         ann, bob = (opened.enter_context(installation.client(installation.token(name))) for name in ("ann", "bob"))

@@ -1,4 +1,4 @@
-"""Entries over REST: kept byte for byte, found, shown where they are, changed, deleted and had back."""
+"""Datasets over REST: stored byte for byte, found, shown in place, changed, deleted and restored."""
 
 import hashlib
 import io
@@ -27,20 +27,20 @@ from support.api.clients import Client
 from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, jpeg2000, picture, shapefile, vectors, world
 
 
-def keep(client: TestClient, file: bytes | None = None, status: int = 201, **said: Any) -> dict[str, Any]:
-    """Send a dataset, as the page does."""
-    said = {"name": "one"} | said
+def keep(client: TestClient, file: bytes | None = None, status: int = 201, **fields_given: Any) -> dict[str, Any]:
+    """Add a dataset, as the page does."""
+    fields_given = {"name": "one"} | fields_given
     if file is None:
-        answer = client.post("/api/v1/datasets", json=said)
+        answer = client.post("/api/v1/datasets", json=fields_given)
     else:
-        fields = {name: str(value) for name, value in said.items()}
+        fields = {name: str(value) for name, value in fields_given.items()}
         answer = client.post("/api/v1/datasets", data=fields, files={"file": ("a file.tif", file)})
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
 def tile_at(client: TestClient, dataset: dict[str, Any], longitude: float, latitude: float, zoom: int, **query: Any):
-    """The colour (RGBA) of a web map at a place."""
+    """The colour (RGBA) of a map tile at a location."""
     side = 1 << zoom
     column = (longitude + 180) / 360 * side
     row = (1 - np.arcsinh(np.tan(np.radians(latitude))) / np.pi) / 2 * side
@@ -58,7 +58,7 @@ def value_at(client: TestClient, dataset: dict[str, Any], longitude: float, lati
     return [band["value"] for band in answer.json()["bands"]]
 
 
-def test_an_image_is_kept_as_it_is_and_shown_where_it_is(laptop: TestClient):
+def test_stores_an_image_unchanged_and_shows_it_in_place(laptop: TestClient):
     content = geotiff()
     dataset = keep(laptop, content, kind="image", description="of a lake", creator="Ann")
     assert (dataset["kind"], dataset["description"], dataset["creator"], dataset["mine"]) == (
@@ -73,9 +73,9 @@ def test_an_image_is_kept_as_it_is_and_shown_where_it_is(laptop: TestClient):
     assert dataset["bounds"] == pytest.approx(expected, abs=1e-5)
     assert shapely.geometry.shape(dataset["footprint"]).bounds == pytest.approx((west, south, east, north))
     assert dataset["details"]["bands"][0]["minimum"] == pytest.approx(300, abs=400)
-    for role, told in dataset["files"].items():
+    for role, described in dataset["files"].items():
         sent = laptop.get(f"/api/v1/datasets/{dataset['id']}/files/{role}").content
-        assert (len(sent), hashlib.sha256(sent).hexdigest()) == (told["bytes"], told["sha256"])
+        assert (len(sent), hashlib.sha256(sent).hexdigest()) == (described["bytes"], described["sha256"])
     assert laptop.get(f"/api/v1/datasets/{dataset['id']}/files/original").content == content
     middle = ((west + east) / 2, (south + north) / 2)
     assert value_at(laptop, dataset, *middle)[0] == pytest.approx(100 * 300 + 150, abs=301)
@@ -85,7 +85,7 @@ def test_an_image_is_kept_as_it_is_and_shown_where_it_is(laptop: TestClient):
     assert tile_at(laptop, dataset, 20, 20, 13)[3] == 0
 
 
-def test_what_is_seen_of_an_image_are_its_numbers(laptop: TestClient):
+def test_tiles_show_the_values_of_an_image(laptop: TestClient):
     values = np.zeros((1, 100, 100), np.int16)
     values[0, :, 50:] = 100
     dataset = keep(laptop, world(values, 10, 40, 11, 41), kind="image", colormap="Greys", minimum=0, maximum=100)
@@ -99,17 +99,17 @@ def test_what_is_seen_of_an_image_are_its_numbers(laptop: TestClient):
 @pytest.mark.parametrize(
     ("bands", "dtype"), [(3, "uint8"), (4, "uint8"), (3, "uint16"), (1, "uint8"), (2, "float64"), (5, "int32")]
 )
-def test_images_of_many_kinds_are_shown(laptop: TestClient, bands: int, dtype: str):
+def test_shows_images_of_many_band_counts_and_data_types(laptop: TestClient, bands: int, dtype: str):
     values = np.arange(bands * 2500).reshape(bands, 50, 50).astype(dtype)
     if bands == 4:
-        values[3] = 255  # GDAL takes the fourth byte for the opacity
+        values[3] = 255  # GDAL interprets the fourth band as alpha
     dataset = keep(laptop, world(values, 10, 40, 11, 41), kind="image")
     assert tile_at(laptop, dataset, 10.5, 40.5, 9)[3] == 255
     found = value_at(laptop, dataset, 10.505, 40.495)
     assert found[:1] == [float(values[0, 25, 25])]
 
 
-def test_an_image_with_a_palette_has_its_own_colours(laptop: TestClient):
+def test_shows_an_image_with_a_palette_in_its_colours(laptop: TestClient):
     with rasterio.MemoryFile() as memory:
         profile = {"driver": "GTiff", "count": 1, "height": 10, "width": 10, "dtype": "uint8", "crs": "EPSG:4326"}
         transform = rasterio.transform.from_bounds(10, 40, 11, 41, 10, 10)
@@ -120,7 +120,7 @@ def test_an_image_with_a_palette_has_its_own_colours(laptop: TestClient):
     assert tile_at(laptop, kept, 10.5, 40.5, 9) == (10, 200, 30, 255)
 
 
-def test_jpeg_2000_is_taken(laptop: TestClient, tmp_path: Path):
+def test_accepts_jpeg_2000(laptop: TestClient, tmp_path: Path):
     dataset = keep(laptop, jpeg2000(tmp_path), kind="image")
     assert dataset["files"]["original"]["media_type"] == "image/jp2"
     assert dataset["files"]["display"]["media_type"] == "image/tiff"
@@ -147,7 +147,7 @@ def test_jpeg_2000_is_taken(laptop: TestClient, tmp_path: Path):
     ],
     ids=["degrees", "globe", "globe from 0", "pole", "utm"],
 )
-def test_places_are_right_at_the_antimeridian_and_the_poles(laptop: TestClient, image: bytes, bounds, place):
+def test_locates_images_at_the_antimeridian_and_the_poles(laptop: TestClient, image: bytes, bounds, place):
     dataset = keep(laptop, image, kind="image")
     assert dataset["bounds"] == pytest.approx(bounds, abs=0.25)
     assert value_at(laptop, dataset, *place) == [1.0]
@@ -160,7 +160,7 @@ def test_places_are_right_at_the_antimeridian_and_the_poles(laptop: TestClient, 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize(("west", "east"), [(10, 12), (179, -179)])
-def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west: float, east: float):
+def test_shows_a_picture_between_its_corners(laptop: TestClient, kind: str, west: float, east: float):
     dataset = keep(laptop, picture(kind=kind), kind="image", west=west, south=40, east=east, north=41)
     assert dataset["bounds"] == [west, 40, east, 41]
     red = tile_at(laptop, dataset, west + 0.5, 40.5, 9)
@@ -178,7 +178,7 @@ def test_a_picture_lies_between_its_corners(laptop: TestClient, kind: str, west:
     assert tile_at(laptop, dataset, west + 0.5, 40.5, 9)[3] == 0
 
 
-def test_a_moved_picture_leaves_nothing_behind(laptop: TestClient, database: Database, tmp_path: Path):
+def test_moving_a_picture_leaves_no_old_files(laptop: TestClient, database: Database, tmp_path: Path):
     dataset = keep(laptop, picture(), kind="image", west=1, south=1, east=2, north=2)
     for west in (10, 1):
         laptop.patch(f"/api/v1/datasets/{dataset['id']}", json={"west": west, "south": 1, "east": 12, "north": 2})
@@ -213,12 +213,12 @@ def test_vector_files_become_features_with_attributes(laptop: TestClient, tmp_pa
     assert found.bounds[0] == pytest.approx(west, abs=1e-6)
 
 
-def test_a_layer_without_a_name_is_called_as_its_file_is(laptop: TestClient):
+def test_names_a_layer_without_a_name_after_its_file(laptop: TestClient):
     dataset = keep(laptop, geojson(feature(shapely.Point(1, 1))), kind="vector")
     assert [layer["name"] for layer in dataset["details"]["layers"]] == ["a file"]
 
 
-def test_all_layers_of_a_file_are_shown(laptop: TestClient, tmp_path: Path):
+def test_shows_all_layers_of_a_file(laptop: TestClient, tmp_path: Path):
     path = vectors(tmp_path / "two.gpkg", "GPKG")
     vectors(path, "GPKG", layer="rivers", append=True)
     dataset = keep(laptop, path.read_bytes(), kind="vector")
@@ -227,7 +227,7 @@ def test_all_layers_of_a_file_are_shown(laptop: TestClient, tmp_path: Path):
     assert [each["layer"] for each in features] == ["lakes", "lakes", "rivers", "rivers"]
 
 
-def test_a_file_too_large_for_a_page_is_shown_simplified(laptop: TestClient):
+def test_simplifies_geometries_too_large_for_the_page(laptop: TestClient):
     angles = np.linspace(0, 2 * np.pi, 500_000)
     ring = shapely.Polygon(np.column_stack([10 + np.cos(angles), 40 + np.sin(angles)]))
     content = geojson(feature(ring, name="round"))
@@ -240,19 +240,19 @@ def test_a_file_too_large_for_a_page_is_shown_simplified(laptop: TestClient):
     assert laptop.get(f"/api/v1/datasets/{dataset['id']}/files/original").content == content
 
 
-def test_features_beyond_what_a_page_can_draw_are_counted(laptop: TestClient):
+def test_counts_features_beyond_the_limit_of_the_page(laptop: TestClient):
     points = [feature(shapely.Point(number % 300 / 10, number // 300 / 10)) for number in range(21_000)]
     dataset = keep(laptop, geojson(*points), kind="vector")
     assert dataset["details"]["shown"] == {"features": 20_000, "of": 21_000, "simplified": False}
     assert dataset["bounds"] == pytest.approx([0, 0, 29.9, 6.9])
 
 
-def test_features_on_both_sides_of_the_antimeridian_lie_in_a_narrow_box(laptop: TestClient):
+def test_features_on_both_sides_of_the_antimeridian_have_a_narrow_box(laptop: TestClient):
     content = geojson(feature(shapely.Point(179, 1)), feature(shapely.Point(-178, 2)))
     assert keep(laptop, content, kind="vector")["bounds"] == pytest.approx([179, 1, -178, 2])
 
 
-def test_points_are_kept_and_moved(laptop: TestClient):
+def test_stores_and_moves_points(laptop: TestClient):
     dataset = keep(laptop, kind="point", longitude=-123.4, latitude=48.4)
     assert dataset["footprint"] == {"type": "Point", "coordinates": [-123.4, 48.4]}
     assert dataset["files"] == {}
@@ -260,15 +260,15 @@ def test_points_are_kept_and_moved(laptop: TestClient):
     assert (moved.json()["bounds"], moved.json()["creator"]) == ([10, 20, 10, 20], "Bob")
 
 
-def test_a_part_of_a_file_is_sent(laptop: TestClient):
+def test_serves_ranges_of_a_file(laptop: TestClient):
     content = geotiff()
     path = f"/api/v1/datasets/{keep(laptop, content, kind='image')['id']}/files/original"
     whole = laptop.get(path)
     assert whole.headers["accept-ranges"] == "bytes"
     assert "a%20file.tif" in whole.headers["content-disposition"]
     size = len(content)
-    for asked, start, stop in [("0-9", 0, 10), (f"{size - 5}-", size - 5, size), ("-7", size - 7, size)]:
-        part = laptop.get(path, headers={"Range": f"bytes={asked}"})
+    for wanted, start, stop in [("0-9", 0, 10), (f"{size - 5}-", size - 5, size), ("-7", size - 7, size)]:
+        part = laptop.get(path, headers={"Range": f"bytes={wanted}"})
         assert (part.status_code, part.content) == (206, content[start:stop])
         assert part.headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
     assert laptop.get(path, headers={"Range": f"bytes={size}-"}).status_code == 416
@@ -281,7 +281,7 @@ def test_a_part_of_a_file_is_sent(laptop: TestClient):
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
 
 
-def test_datasets_are_listed_by_place_text_kind_and_scope(client: Client):
+def test_filters_datasets_by_area_text_kind_and_scope(client: Client):
     ann, bob = client("ann"), client("bob")
     keep(ann, kind="point", name="Victoria", longitude=-123.4, latitude=48.4, description="harbour")
     keep(ann, kind="point", name="Fiji", longitude=179, latitude=-17, creator="Élise", shared=True)
@@ -312,26 +312,26 @@ def test_datasets_are_listed_by_place_text_kind_and_scope(client: Client):
 
 @pytest.mark.parametrize("column", ["name", "description", "creator"])
 @pytest.mark.parametrize(
-    ("text", "asked"),
+    ("text", "wanted"),
     [
         ("Übersicht", "übersicht"),
         ("übersicht", "ÜBERS"),
-        ("A\u0308RA", "ära"),  # an accent that is a character of its own, as macOS writes it
+        ("A\u0308RA", "ära"),  # a combining accent, as on macOS
         ("Straße", "STRASSE"),
         ("Αθήνας", "ΑΘΉΝΑΣ"),
         ("100 %_\\", "%_\\"),
     ],
 )
-def test_text_is_found_however_it_is_written(laptop: TestClient, column: str, text: str, asked: str):
+def test_search_ignores_case_and_the_form_of_accents(laptop: TestClient, column: str, text: str, wanted: str):
     dataset = keep(laptop, kind="point", longitude=0, latitude=0, **{column: text})
     keep(laptop, kind="point", longitude=0, latitude=0, **{column: "other"})
-    found = laptop.get("/api/v1/datasets", params={"text": asked}).json()["datasets"]
+    found = laptop.get("/api/v1/datasets", params={"text": wanted}).json()["datasets"]
     assert [each["id"] for each in found] == [dataset["id"]]
     laptop.patch(f"/api/v1/datasets/{dataset['id']}", json={column: "something else"})
-    assert laptop.get("/api/v1/datasets", params={"text": asked}).json()["total"] == 0
+    assert laptop.get("/api/v1/datasets", params={"text": wanted}).json()["total"] == 0
 
 
-def test_pages_hold_each_dataset_once(client: Client):
+def test_pages_contain_each_dataset_once(client: Client):
     ann = client("ann")
     kept = [keep(ann, kind="point", name=f"p{number}", longitude=0, latitude=0)["name"] for number in range(7)]
     seen, address = [], "/api/v1/datasets?limit=3&bbox=-1,-1,1,1"
@@ -343,7 +343,7 @@ def test_pages_hold_each_dataset_once(client: Client):
     assert seen == kept[::-1]
 
 
-def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
+def test_datasets_of_others_look_like_missing_ones(client: Client):
     ann, bob = client("ann"), client("bob")
     dataset = keep(ann, geotiff(), kind="image")["id"]
     calls = [
@@ -365,7 +365,7 @@ def test_what_is_not_yours_answers_as_what_is_not_there(client: Client):
         assert of_ann.text.replace(dataset, "") == missing.text.replace(str(nobody), "")
 
 
-def test_what_is_shared_here_is_seen_and_not_changed_by_others(client: Client):
+def test_others_can_read_but_not_change_a_shared_dataset(client: Client):
     ann, bob = client("ann"), client("bob")
     dataset = keep(ann, kind="point", longitude=0, latitude=0)["id"]
     assert ann.patch(f"/api/v1/datasets/{dataset}", json={"shared": True}).json()["shared"] is True
@@ -377,13 +377,13 @@ def test_what_is_shared_here_is_seen_and_not_changed_by_others(client: Client):
     assert bob.get(f"/api/v1/datasets/{dataset}").status_code == 404
 
 
-def test_viewers_only_look(client: Client):
+def test_viewers_can_only_read(client: Client):
     viewer = client("vic", "viewer")
     assert viewer.get("/api/v1/datasets").status_code == 200
     keep(viewer, geotiff(), status=403, kind="image")
 
 
-def test_a_deleted_dataset_can_be_had_back_until_it_is_purged(
+def test_restores_a_deleted_dataset_until_it_is_purged(
     client: Client, database: Database, settings: Settings, tmp_path: Path
 ):
     ann = client("ann")
@@ -406,7 +406,7 @@ def test_a_deleted_dataset_can_be_had_back_until_it_is_purged(
     assert [each["name"] for each in ann.get("/api/v1/datasets").json()["datasets"]] == ["stays"]
 
 
-def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):
+def test_a_repeated_upload_creates_one_dataset(client: Client):
     ann, key = client("ann"), str(uuid.uuid4())
 
     def send(of: TestClient, content: bytes):
@@ -425,7 +425,7 @@ def test_an_upload_that_is_sent_twice_is_kept_once(client: Client):
     assert ann.get(f"/api/v1/datasets/{first.json()['id']}").status_code == 200
 
 
-def test_a_user_has_room_for_so_much(settings: Settings, database: Database, client: Client):
+def test_limits_the_stored_bytes_of_a_user(settings: Settings, database: Database, client: Client):
     content = geotiff()
     small = replace(settings, max_stored_bytes=3 * len(content))
     with database.transaction() as session:
@@ -439,7 +439,7 @@ def test_a_user_has_room_for_so_much(settings: Settings, database: Database, cli
         keep(ann, content + b"\0" * len(content), status=413, kind="image")
 
 
-def test_who_did_what_is_written_down(client: Client, database: Database):
+def test_records_changes_in_the_audit_log(client: Client, database: Database):
     ann = client("ann")
     dataset = keep(ann, kind="point", longitude=0, latitude=0)["id"]
     ann.patch(f"/api/v1/datasets/{dataset}", json={"name": "two"})

@@ -1,4 +1,4 @@
-"""What is made of a file counts and has bounds, and reading it ends: with its time, its server or its client."""
+"""The display copy of a file counts and has limits, and its reader ends at a timeout and with its server or client."""
 
 import os
 import signal
@@ -46,16 +46,16 @@ def job(folder: Path, content: bytes, format_name: str, suffix: str, **limits: A
 
 
 def repeated(tiles: int) -> bytes:
-    """A GeoTIFF of tiles x tiles tiles of 512 x 512 pixels, all of which are one and the same noisy tile."""
+    """A GeoTIFF of tiles x tiles tiles of 512 x 512 pixels, which all refer to the same noisy tile."""
     side = 512 * tiles
     noise = np.random.default_rng(0).integers(0, 255, (1, 512, 512), np.uint8)
     content = bytearray(geotiff(noise, tiled=True, blockxsize=512, blockysize=512, compress="DEFLATE"))
     datasets = struct.unpack_from("<I", content, 4)[0]
     for at in range(datasets + 2, datasets + 2 + 12 * struct.unpack_from("<H", content, datasets)[0], 12):
         tag, _, _ = struct.unpack_from("<HHI", content, at)
-        if tag in {256, 257}:  # the width and the height
+        if tag in {256, 257}:  # width and height
             struct.pack_into("<HII", content, at + 2, 4, 1, side)
-        if tag in {324, 325}:  # where the tiles are, and how long
+        if tag in {324, 325}:  # offsets and sizes of the tiles
             kind, value = (
                 struct.unpack_from("<H2xI2x", content, at + 2)[0],
                 struct.unpack_from("<I", content, at + 8)[0],
@@ -68,7 +68,7 @@ def repeated(tiles: int) -> bytes:
 
 @pytest.fixture
 def ann(settings: Settings, database: Database) -> Any:
-    """Makes an application with limits, and a client of one of its users."""
+    """A factory for a client of one user, of an application with limits."""
     with database.transaction() as session:
         _, secret = create_token(session, named_user(session, "ann"), "t", ("write",), None)
 
@@ -79,16 +79,16 @@ def ann(settings: Settings, database: Database) -> Any:
     return make
 
 
-def send(client: TestClient, content: bytes, **said: Any) -> Any:
-    return client.post("/api/v1/datasets", data={"kind": "image", "name": "one"} | said, files={"file": ("a", content)})
+def send(client: TestClient, content: bytes, **form: Any) -> Any:
+    return client.post("/api/v1/datasets", data={"kind": "image", "name": "one"} | form, files={"file": ("a", content)})
 
 
 def stored(settings: Settings) -> int:
-    """Bytes of all files in the store."""
+    """The bytes of all files in the store."""
     return sum(path.stat().st_size for path in Path(settings.store).rglob("*") if path.is_file())
 
 
-def test_a_small_file_that_unfolds_counts_and_leaves_nothing_where_it_is_refused(
+def test_counts_the_display_copy_of_a_file_and_deletes_it_when_refused(
     ann: Any, settings: Settings, database: Database
 ):
     content = repeated(10)
@@ -107,7 +107,7 @@ def test_a_small_file_that_unfolds_counts_and_leaves_nothing_where_it_is_refused
         assert session.scalars(select(OrphanFile.key)).all() == []
 
 
-def test_an_image_is_refused_for_its_pixels_before_it_is_shown(ann: Any, settings: Settings):
+def test_refuses_an_image_with_too_many_pixels_before_reading_it(ann: Any, settings: Settings):
     with ann(max_display_bytes=20 * MIB) as client:
         refused = send(client, repeated(10))
     assert refused.status_code == 422
@@ -115,14 +115,14 @@ def test_an_image_is_refused_for_its_pixels_before_it_is_shown(ann: Any, setting
     assert stored(settings) == 0
 
 
-def test_blocks_of_what_is_shown_are_small_however_many_bands_there_are(tmp_path: Path):
+def test_blocks_of_a_display_copy_with_many_bands_are_small(tmp_path: Path):
     convert(job(tmp_path, geotiff(np.zeros((100, 300, 300), np.float64)), "GeoTIFF", ".tif"))
     with rasterio.open(tmp_path / "display.tif") as shown:
         rows, columns = shown.block_shapes[0]
         assert rows * columns * shown.count * 8 <= 4 * MIB
 
 
-def test_a_geopackage_with_a_view_is_refused_before_anything_runs_it(tmp_path: Path):
+def test_refuses_a_geopackage_with_a_view_without_running_it(tmp_path: Path):
     path = vectors(tmp_path / "x.gpkg", "GPKG")
     with sqlite3.connect(path) as made:
         made.execute(
@@ -134,10 +134,10 @@ def test_a_geopackage_with_a_view_is_refused_before_anything_runs_it(tmp_path: P
             taken = ", ".join("'endless'" if column in {"table_name", "identifier"} else column for column in columns)
             made.execute(f"INSERT INTO {table} SELECT {taken} FROM {table} WHERE table_name = 'lakes'")
     made.close()
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(Invalid, match="has the view 'endless', and only tables are read"):
         convert(job(tmp_path, path.read_bytes(), "GeoPackage", ".gpkg", seconds=30))
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - started < 25
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_geopackage_with_a_view_is_refused_before_anything_runs_it(tmp_path: P
         "CREATE VIEW v AS SELECT 1",
     ],
 )
-def test_a_geopackage_that_computes_is_refused(tmp_path: Path, statement: str):
+def test_refuses_a_geopackage_with_computed_tables(tmp_path: Path, statement: str):
     path = vectors(tmp_path / "x.gpkg", "GPKG")
     with sqlite3.connect(path) as made:
         made.execute(statement)
@@ -157,17 +157,17 @@ def test_a_geopackage_that_computes_is_refused(tmp_path: Path, statement: str):
         convert(job(tmp_path, path.read_bytes(), "GeoPackage", ".gpkg"))
 
 
-def test_the_reader_of_a_file_ends_with_its_server_also_in_the_middle_of_a_library(tmp_path: Path):
+def test_the_reader_of_a_file_ends_with_its_server_while_a_library_blocks(tmp_path: Path):
     path = tmp_path / "original.geojson"
     os.mkfifo(path)
-    told = Job(path=str(path), name="one", format="GeoJSON", max_pixels=1, outcome=str(tmp_path / "outcome.json"))
+    work = Job(path=str(path), name="one", format="GeoJSON", max_pixels=1, outcome=str(tmp_path / "outcome.json"))
     child = subprocess.Popen(
         [sys.executable, "-m", "mosaic_api.datasets.reader"],
         stdin=subprocess.PIPE,
-        env=os.environ | _BOUNDED | {ENV_JOB: told.model_dump_json()},
+        env=os.environ | _BOUNDED | {ENV_JOB: work.model_dump_json()},
         start_new_session=True,
     )
-    writer = until(lambda: _writer(path))  # the library waits for what is never written
+    writer = until(lambda: _writer(path))  # the library waits for data that never arrives
     assert child.poll() is None
     child.stdin.close()
     assert child.wait(20) == -signal.SIGIO
@@ -176,7 +176,7 @@ def test_the_reader_of_a_file_ends_with_its_server_also_in_the_middle_of_a_libra
 
 
 def _writer(path: Path) -> int | None:
-    """A handle to write to a pipe that somebody reads."""
+    """A file descriptor to write to a pipe that has a reader."""
     try:
         return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
@@ -186,25 +186,23 @@ def _writer(path: Path) -> int | None:
 PLACE = {"west": 1, "south": 1, "east": 2, "north": 2}
 
 
-def test_what_is_changed_while_a_picture_is_placed_elsewhere_is_kept(
-    laptop: TestClient, monkeypatch: pytest.MonkeyPatch
-):
+def test_keeps_changes_made_while_a_picture_is_moved(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
     path = f"/api/v1/datasets/{send(laptop, picture(), **PLACE).json()['id']}"
     place = DatasetService._moved_picture
 
-    def meanwhile(*arguments: Any) -> Any:
+    def change_and_place(*arguments: Any) -> Any:
         placed = place(*arguments)
         assert laptop.patch(path, json={"minimum": 3, "maximum": 9, "name": "two"}).status_code == 200
         return placed
 
-    monkeypatch.setattr(DatasetService, "_moved_picture", meanwhile)
+    monkeypatch.setattr(DatasetService, "_moved_picture", change_and_place)
     moved = laptop.patch(path, json=PLACE | {"east": 3})
     assert moved.status_code == 200, moved.text
-    told = laptop.get(path).json()
-    assert (told["bounds"], told["name"], told["details"]["limits"]) == ([1, 1, 3, 2], "two", [3, 9])
+    read = laptop.get(path).json()
+    assert (read["bounds"], read["name"], read["details"]["limits"]) == ([1, 1, 3, 2], "two", [3, 9])
 
 
-def test_a_change_of_what_was_changed_meanwhile_is_refused_where_the_version_is_said(laptop: TestClient):
+def test_if_match_refuses_a_change_of_an_outdated_version(laptop: TestClient):
     made = send(laptop, picture(), **PLACE)
     path, seen = f"/api/v1/datasets/{made.json()['id']}", made.headers["etag"]
     assert laptop.get(path).headers["etag"] == seen

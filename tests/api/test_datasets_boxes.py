@@ -1,4 +1,4 @@
-"""Boxes on the globe, also across the antimeridian: in Python, and as conditions that PostgreSQL evaluates."""
+"""Bounding boxes on the globe, also across the antimeridian, in Python and as conditions in PostgreSQL."""
 
 import uuid
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ boxes = st.builds(
 
 
 def places(box: Box) -> set[tuple[int, int]]:
-    """The whole degrees in a box; 180 and -180 are one."""
+    """The whole degrees in a box; 180 and -180 are the same."""
     longitudes = range(int(box.west), int(box.unwrapped_east) + 1)
     return {
         ((longitude + 180) % 360, latitude)
@@ -42,7 +42,7 @@ def session(database: Database) -> Iterator[Session]:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(kept=boxes, wanted=boxes)
-def test_boxes_overlap_where_they_have_a_place_in_common(session: Session, kept: Box, wanted: Box):
+def test_boxes_overlap_if_they_share_a_location(session: Session, kept: Box, wanted: Box):
     dataset = Dataset(id=uuid.uuid4(), kind="point", name="x", footprint={}, **kept._asdict())
     session.add(dataset)
     session.flush()
@@ -53,7 +53,7 @@ def test_boxes_overlap_where_they_have_a_place_in_common(session: Session, kept:
 
 
 @given(st.lists(st.tuples(degrees, st.integers(0, 60), st.integers(-90, 90)), min_size=1, max_size=8))
-def test_the_smallest_box_holds_all_and_is_no_wider_than_another_that_does(given_boxes: list[tuple[int, int, int]]):
+def test_the_smallest_box_contains_all_and_is_the_narrowest(given_boxes: list[tuple[int, int, int]]):
     rows = np.array([[west, south, west + width, south] for west, width, south in given_boxes], float)
     found = smallest_box(rows)
     covered = {longitude for longitude, _ in places(found._replace(south=0, north=0))}
@@ -61,15 +61,15 @@ def test_the_smallest_box_holds_all_and_is_no_wider_than_another_that_does(given
     assert set().union(*needed) <= covered
     width = found.unwrapped_east - found.west
 
-    def holds(west: int, wide: float) -> bool:
+    def covers(west: int, wide: float) -> bool:
         return all((start - west) % 360 + length <= wide for start, length, _ in given_boxes)
 
-    narrowest = min((wide for west, _, _ in given_boxes for wide in range(361) if holds(west, wide)), default=360)
+    narrowest = min((wide for west, _, _ in given_boxes for wide in range(361) if covers(west, wide)), default=360)
     assert width == min(narrowest, 360)
 
 
 @given(st.floats(-1000, 1000), st.floats(0, 1000), st.floats(-90, 89), st.floats(0, 1))
-def test_any_longitudes_become_a_box_of_the_globe(west: float, width: float, south: float, height: float):
+def test_normalizes_any_longitudes_to_a_box_on_the_globe(west: float, width: float, south: float, height: float):
     box = box_around(west, south, west + width, south + height)
     assert -180 <= box.west <= 180
     assert -180 <= box.east <= 180
@@ -79,7 +79,7 @@ def test_any_longitudes_become_a_box_of_the_globe(west: float, width: float, sou
 
 
 @given(boxes)
-def test_an_outline_is_cut_at_the_antimeridian(anyhow: Box):
+def test_splits_an_outline_at_the_antimeridian(anyhow: Box):
     box = box_around(anyhow.west, anyhow.south, anyhow.unwrapped_east, anyhow.north)
     outline = shape(box.outline)
     assert -180 <= outline.bounds[0] <= outline.bounds[2] <= 180

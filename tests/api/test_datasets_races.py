@@ -1,4 +1,4 @@
-"""Uploads beside whatever cleans up: in each order that does harm, forced, a dataset keeps its files."""
+"""Uploads concurrent with purges and sweeps: a dataset keeps its files in every critical order; the tests force them."""
 
 import threading
 import uuid
@@ -26,10 +26,10 @@ CONTENT = geotiff()
 
 
 def send(client: TestClient) -> Any:
-    """An upload, which is the same one each time."""
-    said = {"kind": "image", "name": "one"}
+    """The same upload on every call."""
+    fields = {"kind": "image", "name": "one"}
     return client.post(
-        "/api/v1/datasets", data=said, files={"file": ("one.tif", CONTENT)}, headers={"Idempotency-Key": KEY}
+        "/api/v1/datasets", data=fields, files={"file": ("one.tif", CONTENT)}, headers={"Idempotency-Key": KEY}
     )
 
 
@@ -44,7 +44,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def make_old(database: Database) -> None:
-    """As if all files that no dataset names had been left behind long ago."""
+    """Age all files that no dataset names beyond the limit for abandoned files."""
     with database.transaction() as session:
         session.execute(update(OrphanFile).values(since=OrphanFile.since - timedelta(seconds=2 * ABANDONED_SECONDS)))
 
@@ -55,7 +55,7 @@ def store(laptop: TestClient, tmp_path: Path) -> Store:
 
 
 def at_insert(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
-    """Do something once, when an upload has stored its files and is about to name them in a row."""
+    """Call `do` once, when an upload has stored its files and is about to insert its row."""
     insert = DatasetService._insert
 
     def intercepted(*arguments: Any) -> Any:
@@ -66,7 +66,7 @@ def at_insert(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
     monkeypatch.setattr(DatasetService, "_insert", intercepted)
 
 
-def break_off(laptop: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupt(laptop: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise PassingError("the database is away")
 
@@ -74,26 +74,26 @@ def break_off(laptop: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send(laptop).status_code == 503
 
 
-def test_a_sweep_in_the_middle_of_a_repeated_upload_takes_nothing_of_it(
+def test_a_sweep_during_a_repeated_upload_keeps_its_files(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    break_off(laptop, monkeypatch)
+    interrupt(laptop, monkeypatch)
     make_old(database)
     swept = []
     at_insert(monkeypatch, lambda: swept.append(sweep(database, store)))
     assert_whole(laptop, send(laptop))
-    assert swept == [2]  # what the one that was broken off had left
+    assert swept == [2]  # the files of the interrupted upload
 
 
-def test_a_sweep_that_looked_before_an_upload_and_deletes_after_it_takes_nothing_of_it(
+def test_a_sweep_that_lists_before_an_upload_and_deletes_after_it_keeps_its_files(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    break_off(laptop, monkeypatch)
+    interrupt(laptop, monkeypatch)
     make_old(database)
     answers = []
 
     class Late:
-        """A store that an upload comes to, whole, before the first file is deleted."""
+        """A store that receives a complete upload before the first file is deleted."""
 
         def delete(self, key: str) -> None:
             if not answers:
@@ -104,7 +104,7 @@ def test_a_sweep_that_looked_before_an_upload_and_deletes_after_it_takes_nothing
     assert_whole(laptop, answers[0])
 
 
-def test_an_upload_whose_files_were_swept_meanwhile_names_none_of_them(
+def test_an_upload_whose_files_were_swept_fails(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def a_day_later() -> None:
@@ -118,10 +118,10 @@ def test_an_upload_whose_files_were_swept_meanwhile_names_none_of_them(
     assert_whole(laptop, send(laptop))
 
 
-def test_files_that_the_database_does_not_know_are_left_alone(
+def test_keeps_files_that_are_unknown_to_the_database(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path
 ):
-    """They are another installation's, or newer than the backup that the database was restored from."""
+    """They belong to another installation, or are newer than the backup from which the database was restored."""
     made = send(laptop)
     with database.transaction() as session:
         session.execute(delete(Dataset))
@@ -130,7 +130,7 @@ def test_files_that_the_database_does_not_know_are_left_alone(
     assert len(files_of(tmp_path)) == len(made.json()["files"])
 
 
-def test_an_dataset_that_is_being_purged_is_made_anew_by_the_same_upload(
+def test_the_same_upload_recreates_a_dataset_during_its_purge(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path
 ):
     first = send(laptop).json()["id"]
@@ -139,7 +139,7 @@ def test_an_dataset_that_is_being_purged_is_made_anew_by_the_same_upload(
     upload = threading.Thread(target=lambda: answers.append(send(laptop)))
 
     class Slow:
-        """A store from which nothing is deleted before an upload waits for the row."""
+        """A store that deletes nothing before an upload waits for the row."""
 
         list = store.list
 
@@ -155,14 +155,14 @@ def test_an_dataset_that_is_being_purged_is_made_anew_by_the_same_upload(
     assert_whole(laptop, answers[0])
 
 
-def test_an_dataset_that_was_purged_in_part_is_made_anew_by_the_same_upload(
+def test_the_same_upload_recreates_a_partly_purged_dataset(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path
 ):
     first = send(laptop).json()["id"]
     delete_long_ago(laptop, database, first)
 
     class Failing:
-        """A store that goes away in the middle of a purge."""
+        """A store that becomes unavailable during a purge."""
 
         list = store.list
 
@@ -182,19 +182,19 @@ def test_an_dataset_that_was_purged_in_part_is_made_anew_by_the_same_upload(
     assert answer.status_code == 201
     assert_whole(laptop, answer)
     make_old(database)
-    assert (sweep(database, store), len(files_of(tmp_path))) == (2, 2)  # one of which had gone with the purge
+    assert (sweep(database, store), len(files_of(tmp_path))) == (2, 2)  # the purge had deleted one of them
 
 
-def test_a_point_that_waits_to_be_purged_is_made_anew(laptop: TestClient, database: Database):
-    said, headers = {"kind": "point", "name": "x", "longitude": 1, "latitude": 2}, {"Idempotency-Key": KEY}
-    first, again = (laptop.post("/api/v1/datasets", json=said, headers=headers) for _ in range(2))
+def test_recreates_a_point_that_waits_for_its_purge(laptop: TestClient, database: Database):
+    fields, headers = {"kind": "point", "name": "x", "longitude": 1, "latitude": 2}, {"Idempotency-Key": KEY}
+    first, again = (laptop.post("/api/v1/datasets", json=fields, headers=headers) for _ in range(2))
     assert (first.status_code, again.status_code, again.json()) == (201, 200, first.json())
     delete_long_ago(laptop, database, first.json()["id"])
-    anew = laptop.post("/api/v1/datasets", json=said | {"name": "y"}, headers=headers)
-    assert (anew.status_code, anew.json()["id"], anew.json()["name"]) == (201, first.json()["id"], "y")
+    recreated = laptop.post("/api/v1/datasets", json=fields | {"name": "y"}, headers=headers)
+    assert (recreated.status_code, recreated.json()["id"], recreated.json()["name"]) == (201, first.json()["id"], "y")
 
 
-def test_of_two_equal_uploads_at_once_one_makes_the_dataset_and_the_files_of_the_other_are_deleted(
+def test_two_concurrent_equal_uploads_create_one_dataset_and_no_extra_files(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     answers = []
@@ -208,7 +208,7 @@ def test_of_two_equal_uploads_at_once_one_makes_the_dataset_and_the_files_of_the
     assert_whole(laptop, answers[1])
 
 
-def test_what_a_moved_picture_could_not_leave_is_swept(
+def test_sweeps_the_files_of_a_failed_move(
     laptop: TestClient, database: Database, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     corners = {"west": 1, "south": 1, "east": 2, "north": 2}
@@ -234,8 +234,8 @@ def delete_long_ago(client: TestClient, database: Database, dataset: str) -> Non
         session.execute(update(Dataset).values(removed=Dataset.removed - timedelta(days=8)))
 
 
-def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
-    """Each may take 2 GiB of memory."""
+def test_limits_the_files_that_are_read_simultaneously(laptop: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """Each reader may use 2 GiB of memory."""
     convert, reading, most, both = storage.convert, [], [], threading.Event()
 
     def counted(job: Any, cancelled: Any) -> Any:
@@ -250,9 +250,9 @@ def test_so_many_files_are_read_at_once_and_no_more(laptop: TestClient, monkeypa
             reading.remove(job)
 
     monkeypatch.setattr(storage, "convert", counted)
-    said = {"data": {"kind": "image", "name": "one"}}
+    fields = {"data": {"kind": "image", "name": "one"}}
     threads = [
-        threading.Thread(target=lambda: laptop.post("/api/v1/datasets", files={"file": ("x", CONTENT)}, **said))
+        threading.Thread(target=lambda: laptop.post("/api/v1/datasets", files={"file": ("x", CONTENT)}, **fields))
         for _ in range(5)
     ]
     for thread in threads:

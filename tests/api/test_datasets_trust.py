@@ -1,4 +1,4 @@
-"""What somebody sends is read as what it is, within bounds, and refused in a sentence that names the field."""
+"""Uploads are read by their content, within limits, and refused with a message that names the field."""
 
 import io
 import os
@@ -28,25 +28,25 @@ from support.api.dataset_files import ORIGIN, feature, geojson, geotiff, picture
 KML = '<?xml version="1.0"?>{doctype}<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{body}</Document></kml>'
 
 
-def refused(client: TestClient, content: bytes | None, field: str | None, status: int = 422, **said: Any) -> str:
-    """The sentence by which a dataset is refused."""
-    fields = {"kind": "image", "name": "one"} | said
+def refused(client: TestClient, content: bytes | None, field: str | None, status: int = 422, **extra: Any) -> str:
+    """The message with which a dataset is refused."""
+    fields = {"kind": "image", "name": "one"} | extra
     if content is None:
         answer = client.post("/api/v1/datasets", json=fields)
     else:
         form = {name: str(value) for name, value in fields.items()}
         files = {"file": ("../../etc/passwd", content, "image/tiff")}
         answer = client.post("/api/v1/datasets", data=form, files=files)
-    told = answer.json()
-    assert (answer.status_code, told.get("field")) == (status, field), answer.text
+    problem = answer.json()
+    assert (answer.status_code, problem.get("field")) == (status, field), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert "/tmp" not in told["detail"]
+    assert "/tmp" not in problem["detail"]
     assert client.get("/api/v1/datasets").json()["total"] == 0
-    return told["detail"]
+    return problem["detail"]
 
 
 def sparse(side: int) -> bytes:
-    """A small file of very many pixels, none of which is written."""
+    """A small file with very many pixels, of which none is stored."""
     profile: dict[str, Any] = {"driver": "GTiff", "count": 1, "dtype": "uint8", "width": side, "height": side}
     profile |= {"crs": "EPSG:32609", "transform": from_origin(*ORIGIN, 10, 10)}
     with rasterio.MemoryFile() as memory:
@@ -55,7 +55,7 @@ def sparse(side: int) -> bytes:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A small file that says it has so many pixels, and holds rows of zeros for them."""
+    """A small file whose header gives this size, with rows of zeros."""
     rows = zlib.compress(b"\0" * 1000, 9)
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -83,23 +83,23 @@ VRT = b"""<VRTDataset rasterXSize="1" rasterYSize="1"><VRTRasterBand dataType="B
     ],
     ids=["empty", "text", "vrt", "zeros", "html", "vsicurl", "gdalg", "sqlite"],
 )
-def test_content_of_no_kind_is_refused_whatever_it_is_called(laptop: TestClient, content: bytes):
+def test_refuses_unsupported_content_regardless_of_its_name(laptop: TestClient, content: bytes):
     assert "unsupported format" in refused(laptop, content, "file")
 
 
-def test_the_kind_must_be_that_of_the_content(laptop: TestClient):
+def test_the_kind_must_match_the_content(laptop: TestClient):
     assert "use the kind vector" in refused(laptop, geojson(feature(shapely.Point(1, 1))), "kind")
     assert "use the kind image" in refused(laptop, geotiff(), "kind", kind="vector")
 
 
-def test_what_only_begins_like_an_image_is_refused(laptop: TestClient):
+def test_refuses_files_that_only_start_like_an_image(laptop: TestClient):
     for content in (b"II*\0" + os.urandom(3000), geotiff()[:2000], b"\0\0\0\x0cjP  \r\n\x87\n" + os.urandom(3000)):
         refused(laptop, content, "file")
     for content in (picture()[:100], picture(kind="JPEG")[:200], b"\x89PNG\r\n\x1a\n" + os.urandom(500)):
         refused(laptop, content, "file", west=1, south=1, east=2, north=2)
 
 
-def test_images_need_a_place(laptop: TestClient):
+def test_images_need_a_georeference_or_corners(laptop: TestClient):
     assert "has no georeference" in refused(laptop, geotiff(crs=None), "file")
     assert "set west, south, east and north" in refused(laptop, picture(), "west")
     assert "a picture needs" in refused(laptop, picture(), "north", west=1, south=1, east=2)
@@ -111,19 +111,19 @@ def test_images_need_a_place(laptop: TestClient):
     refused(laptop, picture(), "east", west=1, south=1, east=200, north=2)
 
 
-def test_numbers_that_make_no_picture_are_refused(laptop: TestClient):
+def test_refuses_complex_values_and_too_many_bands(laptop: TestClient):
     assert "complex" in refused(laptop, geotiff(np.zeros((1, 5, 5), np.complex64)), "file")
     assert "bands" in refused(laptop, geotiff(np.zeros((101, 5, 5), np.uint8)), "file")
 
 
-def test_images_of_too_many_pixels_are_refused(laptop: TestClient):
+def test_refuses_images_with_too_many_pixels(laptop: TestClient):
     assert "2,500,000,000 are allowed" in refused(laptop, sparse(60_000), "file")
     place = {"west": 1, "south": 1, "east": 2, "north": 2}
     assert "200,000,000 are allowed" in refused(laptop, png_of(20_000, 15_000), "file", **place)
     assert "200,000,000 are allowed" in refused(laptop, png_of(100_000, 100_000), "file", **place)
 
 
-def test_an_image_that_points_to_another_file_is_refused(laptop: TestClient, tmp_path: Path):
+def test_refuses_an_image_that_refers_to_another_file(laptop: TestClient, tmp_path: Path):
     (tmp_path / "made.tif").write_bytes(geotiff())
     with rasterio.open(tmp_path / "made.tif", "r+") as dataset:
         dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/etc/passwd")
@@ -132,7 +132,7 @@ def test_an_image_that_points_to_another_file_is_refused(laptop: TestClient, tmp
     assert "refers to another file" in refused(laptop, content, "file")
 
 
-def test_zips_hold_whole_shapefiles_and_nothing_that_leads_out(laptop: TestClient, tmp_path: Path):
+def test_refuses_zips_with_incomplete_shapefiles_or_paths_outside(laptop: TestClient, tmp_path: Path):
     made = {path: zipped({path: b"x"}) for path in ("../x.shp", "/etc/x.shp", "a/../../x.shp", "..\\x.shp")}
     for content in made.values():
         assert "leads out of it" in refused(laptop, content, "file", kind="vector")
@@ -148,13 +148,13 @@ def test_zips_hold_whole_shapefiles_and_nothing_that_leads_out(laptop: TestClien
     assert "1001 members" in refused(laptop, many, "file", kind="vector")
 
 
-def test_zips_that_unfold_without_end_are_refused(laptop: TestClient):
+def test_refuses_zip_bombs(laptop: TestClient):
     bomb = zipped({"x.shp": bytes(100_000_000), "x.shx": b"", "x.dbf": b""})
     assert len(bomb) < 200_000
     assert "far more than" in refused(laptop, bomb, "file", kind="vector")
 
 
-def test_xml_with_entities_is_refused(laptop: TestClient):
+def test_refuses_xml_with_entities(laptop: TestClient):
     entities = '<!DOCTYPE kml [<!ENTITY a "x"><!ENTITY b "&a;&a;"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
     content = KML.format(doctype=entities, body="<name>&f;</name>").encode()
     assert "cannot be read" in refused(laptop, content, "file", kind="vector")
@@ -174,11 +174,11 @@ def test_xml_with_entities_is_refused(laptop: TestClient):
     ],
     ids=["topojson", "cut", "empty", "json", "gdalg", "beyond", "placeless", "root"],
 )
-def test_vector_files_without_a_usable_feature_are_refused(laptop: TestClient, content: bytes):
+def test_refuses_vector_files_without_a_usable_feature(laptop: TestClient, content: bytes):
     refused(laptop, content, "file", kind="vector")
 
 
-def test_a_geopackage_runs_nothing(laptop: TestClient, tmp_path: Path):
+def test_does_not_run_sql_of_a_geopackage(laptop: TestClient, tmp_path: Path):
     path = vectors(tmp_path / "x.gpkg", "GPKG")
     with sqlite3.connect(path) as made:
         made.execute("CREATE VIEW wicked AS SELECT fid, geom, load_extension('/tmp/x.so') AS name FROM lakes")
@@ -194,7 +194,7 @@ def test_a_geopackage_runs_nothing(laptop: TestClient, tmp_path: Path):
     refused(laptop, path.read_bytes(), "file", kind="vector")
 
 
-def test_what_is_said_of_an_dataset_has_bounds(laptop: TestClient):
+def test_validates_the_fields_of_a_dataset(laptop: TestClient):
     point = {"kind": "point", "longitude": 1, "latitude": 1}
     refused(laptop, None, "name", **point | {"name": "x" * 101})
     refused(laptop, None, "name", **point | {"name": " "})
@@ -230,12 +230,12 @@ def test_what_is_said_of_an_dataset_has_bounds(laptop: TestClient):
         (b"", ""),
     ],
 )
-def test_bodies_that_are_no_form_are_refused(laptop: TestClient, body: bytes, content_type: str):
+def test_refuses_bodies_that_are_not_a_form(laptop: TestClient, body: bytes, content_type: str):
     answer = laptop.post("/api/v1/datasets", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 422, answer.text
 
 
-def test_uploads_end_where_they_become_too_large(settings: Settings):
+def test_stops_uploads_that_become_too_large(settings: Settings):
     small = replace(settings, single_user=True, max_upload_bytes=2**20)
     content = b"II*\0" + bytes(3 * 2**20)
 
@@ -254,7 +254,7 @@ def test_uploads_end_where_they_become_too_large(settings: Settings):
         refused(client, inside, "file", 413)
 
 
-def test_nobody_uploads_without_leave(laptop: TestClient, client):
+def test_uploads_need_permission(laptop: TestClient, client):
     stranger = client().post("/api/v1/datasets", data={"name": "x"}, files={"file": ("a", b"x")})
     assert stranger.status_code == 401
     elsewhere = laptop.post(
@@ -276,7 +276,7 @@ def job(folder: Path, content: bytes, format_name: str, suffix: str, **limits: i
     )
 
 
-def test_reading_a_file_is_bounded_in_memory_time_and_disk(tmp_path: Path):
+def test_limits_memory_time_and_disk_of_reading_a_file(tmp_path: Path):
     content = geotiff(np.random.default_rng(0).random((1, 3000, 3000)))
     with pytest.raises(Invalid, match="memory"):
         convert(job(tmp_path, content, "GeoTIFF", ".tif", memory=150 * 2**20))
@@ -286,7 +286,7 @@ def test_reading_a_file_is_bounded_in_memory_time_and_disk(tmp_path: Path):
         convert(job(tmp_path, content, "GeoTIFF", ".tif", seconds=0))
 
 
-def test_the_reader_of_a_file_is_told_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_reader_of_a_file_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MOSAIC_CENTRAL_TOKEN", "secret")
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     (tmp_path / "python").write_text(f"#!/bin/sh\nenv > {tmp_path}/environment\n")
@@ -296,7 +296,7 @@ def test_the_reader_of_a_file_is_told_no_secrets(tmp_path: Path, monkeypatch: py
     assert "secret" not in (tmp_path / "environment").read_text()
 
 
-def test_attributes_are_shown_within_bounds(laptop: TestClient):
+def test_limits_the_attributes_shown(laptop: TestClient):
     many = {f"f{number}": number for number in range(150)}
     content = geojson(feature(shapely.Point(1, 1), long="x" * 10_000, **many))
     dataset = laptop.post(
@@ -307,10 +307,10 @@ def test_attributes_are_shown_within_bounds(laptop: TestClient):
     assert len(shown["properties"]["long"]) == 501
 
 
-def test_a_picture_is_turned_as_its_camera_says(laptop: TestClient):
+def test_rotates_a_picture_by_its_exif_orientation(laptop: TestClient):
     turned = Image.open(io.BytesIO(picture(64, 32, "JPEG")))
     exif = turned.getexif()
-    exif[0x0112] = 3  # upside down
+    exif[0x0112] = 3  # rotated by 180 degrees
     content = io.BytesIO()
     turned.save(content, "JPEG", exif=exif, quality=95)
     place = {"west": "0", "south": "0", "east": "2", "north": "1"}

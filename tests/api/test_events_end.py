@@ -1,4 +1,4 @@
-"""Who may not look any more is told no more: streams of events end soon after what let somebody in has ended."""
+"""Streams of events end soon after their client loses the permission to read."""
 
 import threading
 import uuid
@@ -33,7 +33,7 @@ def installation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield made
 
 
-def asked(installation: Installation, owner: str = "ann") -> uuid.UUID:
+def submitted(installation: Installation, owner: str = "ann") -> uuid.UUID:
     with installation.database.transaction() as session:
         who = principal_of(named_user(session, owner))
         return crud.create(session, installation.settings, who, None, SPEC).id
@@ -41,7 +41,7 @@ def asked(installation: Installation, owner: str = "ann") -> uuid.UUID:
 
 @contextmanager
 def logged_in(installation: Installation, name: str, role: str) -> Iterator[httpx.Client]:
-    """A browser, in which somebody logged in with a token."""
+    """A browser with a session, opened with a token."""
     headers = {"Origin": installation.url}
     with installation.client() as browser:
         browser.headers.update(headers)
@@ -50,8 +50,8 @@ def logged_in(installation: Installation, name: str, role: str) -> Iterator[http
         yield browser
 
 
-def told(client: httpx.Client, request: uuid.UUID, then: Callable[[], object]) -> list[str]:
-    """The events until their end; something is done after the first one.
+def events(client: httpx.Client, request: uuid.UUID, then: Callable[[], object]) -> list[str]:
+    """The names of the events until the stream ends; `then` is called after the first one.
 
     Raises:
         httpx.ReadTimeout: they do not end.
@@ -73,8 +73,8 @@ def change(installation: Installation, table: type, **columns: object) -> None:
 
 
 @contextmanager
-def news_of_others(installation: Installation, other: uuid.UUID) -> Iterator[None]:
-    """News of another row, without a pause in which nothing is told."""
+def changes_of_others(installation: Installation, other: uuid.UUID) -> Iterator[None]:
+    """Continuous changes of another row, without a quiet pause."""
     over = threading.Event()
 
     def change_again() -> None:
@@ -90,48 +90,48 @@ def news_of_others(installation: Installation, other: uuid.UUID) -> Iterator[Non
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
-def test_with_a_revoked_token(installation: Installation, busy: bool):
-    request, other = asked(installation), asked(installation)
+def test_ends_when_the_token_is_revoked(installation: Installation, busy: bool):
+    request, other = submitted(installation), submitted(installation)
     with installation.client(installation.token("ann")) as ann:
         if busy:
-            with news_of_others(installation, other):
-                assert told(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
+            with changes_of_others(installation, other):
+                assert events(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
         else:
-            assert told(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
+            assert events(ann, request, lambda: change(installation, Token, revoked=now())) == ["request"]
 
 
-def test_with_a_token_that_has_expired(installation: Installation):
-    request = asked(installation)
+def test_ends_when_the_token_expires(installation: Installation):
+    request = submitted(installation)
     with installation.client(installation.token("ann")) as ann:
-        assert told(ann, request, lambda: change(installation, Token, expires=now())) == ["request"]
+        assert events(ann, request, lambda: change(installation, Token, expires=now())) == ["request"]
 
 
-def test_after_logging_out(installation: Installation):
-    request = asked(installation)
+def test_ends_after_logging_out(installation: Installation):
+    request = submitted(installation)
     with logged_in(installation, "ann", "editor") as browser:
-        again = httpx.Cookies(browser.cookies)  # of a second window
+        again = httpx.Cookies(browser.cookies)  # the cookies of a second window
 
         def log_out() -> None:
             answer = httpx.post(f"{installation.url}/logout", cookies=again, headers={"Origin": installation.url})
             assert answer.status_code == 303, answer.text
 
-        assert told(browser, request, log_out) == ["request"]
+        assert events(browser, request, log_out) == ["request"]
 
 
-def test_of_a_user_who_is_shut_out(installation: Installation):
-    request = asked(installation)
+def test_ends_when_the_user_is_disabled(installation: Installation):
+    request = submitted(installation)
     with logged_in(installation, "ann", "editor") as browser:
-        assert told(browser, request, lambda: change(installation, User, disabled=True)) == ["request"]
+        assert events(browser, request, lambda: change(installation, User, disabled=True)) == ["request"]
 
 
-def test_of_an_administrator_who_is_none_any_more(installation: Installation):
-    request = asked(installation)
+def test_ends_when_an_administrator_loses_the_role(installation: Installation):
+    request = submitted(installation)
     with logged_in(installation, "eve", "admin") as browser:
-        assert told(browser, request, lambda: change(installation, User, role="editor")) == ["request", "removed"]
+        assert events(browser, request, lambda: change(installation, User, role="editor")) == ["request", "removed"]
 
 
-def test_who_may_look_further_is_told_further(installation: Installation):
-    request = asked(installation)
+def test_continues_while_the_client_may_read(installation: Installation):
+    request = submitted(installation)
     with installation.database.transaction() as session:
         secret = create_token(session, named_user(session, "ann"), "test", ("read",), None)[1]
     with installation.client(secret) as ann:

@@ -1,4 +1,4 @@
-"""The executor on a real database with real mosaics: what it makes, and what it does when something is in the way."""
+"""The executor with a real database and real mosaics: its results, and its behaviour under failures."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from support.api.executors import Rows, all_below, children, executor, files_in,
 from support.servers.range_server import serving
 
 
-def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, settings, serve):
+def test_processes_a_request_and_reports_the_status_of_a_mosaicrequest(rows, settings, serve):
     address = serve(0.1)
     row = rows.ask(spec_of(f"http://{address}"), "snow")
     with executor(replace(settings, allowed_hosts=address)):
@@ -47,20 +47,20 @@ def test_a_request_is_worked_off_and_told_in_the_shape_of_a_mosaicrequest(rows, 
     assert done.started < done.completed
 
 
-def test_a_request_that_cannot_work_fails_with_its_sentence_and_is_not_tried_again(rows, settings, serve):
+def test_an_impossible_request_fails_with_its_reason_and_is_not_retried(rows, settings, serve):
     address = serve(0)
     missing = rows.ask(spec_of(f"http://{address}/nowhere"))
     private = rows.ask(spec_of("http://127.0.0.1:1"))
     local = rows.ask(spec_of("/etc"))
     with executor(replace(settings, allowed_hosts=address)):
-        for row, told in ((missing, "nowhere/green.tif"), (private, "is not among those"), (local, "is a local file")):
+        for row, text in ((missing, "nowhere/green.tif"), (private, "is not among those"), (local, "is a local file")):
             failed = rows.until_over(row)
             assert (failed.phase, failed.attempts) == ("Failed", 1)
-            assert told in failed.status["message"]
+            assert text in failed.status["message"]
     assert files_in(settings) == []
 
 
-def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_goes_on(rows, settings, serve, database):
+def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, serve, database):
     slow = replace(settings, allowed_hosts=(address := serve(0.5)))
     row = rows.ask(spec_of(f"http://{address}"), "snow")
     with executor(slow) as first:
@@ -75,7 +75,7 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
     with database.transaction() as session:
         left = session.get_one(Request, row, with_for_update={"of": Request})
         assert timedelta(0) < left.lease_until - datetime.now(UTC) <= timedelta(seconds=LEASE_SECONDS)
-        left.lease_until = func.now()  # half a minute later
+        left.lease_until = func.now()  # as if half a minute had passed
     with executor(slow):
         taken = until(lambda: request if (request := rows.see(row)).attempts == 2 else None)
         assert taken.status["progress"]["rangesDone"] >= 2
@@ -87,7 +87,7 @@ def test_one_that_was_killed_with_a_request_in_hand_leaves_it_to_another_that_go
     assert done.status["suspendedSeconds"] <= 60
 
 
-def test_with_one_that_was_killed_its_processes_end_whatever_they_wait_for(rows, settings, serve):
+def test_the_processes_of_a_killed_executor_end_while_they_wait(rows, settings, serve):
     address = serve(60)
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
@@ -97,7 +97,7 @@ def test_with_one_that_was_killed_its_processes_end_whatever_they_wait_for(rows,
         until(lambda: not any(lives(each) for each in below), 10)
 
 
-def test_one_that_is_asked_to_stop_gives_back_what_it_has_in_hand(rows, settings, serve):
+def test_a_stopping_executor_releases_its_request(rows, settings, serve):
     slow = replace(settings, allowed_hosts=(address := serve(0.5)))
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(slow) as first:
@@ -112,7 +112,7 @@ def test_one_that_is_asked_to_stop_gives_back_what_it_has_in_hand(rows, settings
         assert rows.until_over(row).phase == "Succeeded"
 
 
-def test_one_that_was_away_for_too_long_has_no_word_in_it_any_more(rows, settings, serve, database):
+def test_an_executor_that_lost_its_lease_does_not_change_the_request(rows, settings, serve, database):
     address = serve(0.5)
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
@@ -125,29 +125,29 @@ def test_one_that_was_away_for_too_long_has_no_word_in_it_any_more(rows, setting
         assert (taken.phase, taken.worker) == ("Running", "another")
 
 
-def test_of_eight_that_reach_for_the_same_requests_each_gets_its_own(rows, database):
-    asked = {rows.ask(spec_of("https://example.org"), owner=f"user-{number % 3}") for number in range(6)}
+def test_eight_concurrent_workers_claim_each_request_once(rows, database):
+    submitted = {rows.ask(spec_of("https://example.org"), owner=f"user-{number % 3}") for number in range(6)}
     barrier, taken = Barrier(8), []
 
-    def reach(number: int) -> None:
+    def claim_all(number: int) -> None:
         queue = Queue(database, f"worker-{number}")
         barrier.wait()
         while (claim := queue.claim()) is not None:
             taken.append(claim.id)
 
     for _ in range(5):
-        threads = [Thread(target=reach, args=(number,)) for number in range(8)]
+        threads = [Thread(target=claim_all, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert sorted(taken) == sorted(asked)
+        assert sorted(taken) == sorted(submitted)
         taken.clear()
         with database.transaction() as session:
             session.execute(update(Request).values(worker=None, lease_until=None, attempts=0))
 
 
-def test_each_word_renews_the_lease_and_looking_for_wishes_does_not(rows, database):
+def test_reports_renew_the_lease_and_checks_for_interruptions_do_not(rows, database):
     row, queue = rows.ask(spec_of("https://example.org")), Queue(database, "one")
     claim = queue.claim()
 
@@ -171,7 +171,7 @@ def test_owners_take_turns(rows, database):
     assert [queue.claim().id for _ in range(4)] == [many[0], few, *many[1:]]
 
 
-def test_requests_of_a_cluster_are_left_alone(rows, database):
+def test_does_not_claim_requests_of_a_cluster(rows, database):
     row = rows.ask(spec_of("https://example.org"))
     with database.transaction() as session:
         session.execute(update(Request).values(origin="cluster"))
@@ -180,14 +180,14 @@ def test_requests_of_a_cluster_are_left_alone(rows, database):
 
 
 @pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
-def test_what_is_cancelled_stops_at_once_and_leaves_nothing(rows, settings, serve, phase):
+def test_a_cancelled_request_stops_immediately_and_leaves_no_files(rows, settings, serve, phase):
     address = serve({"Planning": 30, "Running": 0.5, "Finalizing": 0}[phase])
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_phase(row, phase)
         rows.cancel(row)
         over = rows.until_over(row, 10)
-        if over.phase == "Succeeded":  # it was over before it could stop
+        if over.phase == "Succeeded":  # it finished before it could stop
             assert phase == "Finalizing"
             return
         assert over.phase == "Cancelled"
@@ -197,7 +197,7 @@ def test_what_is_cancelled_stops_at_once_and_leaves_nothing(rows, settings, serv
     assert files_in(settings) == []
 
 
-def test_what_waits_is_cancelled_while_another_is_worked_on(rows, settings, serve):
+def test_cancels_a_waiting_request_while_another_runs(rows, settings, serve):
     address = serve(0.5)
     first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
     with executor(replace(settings, allowed_hosts=address)):
@@ -208,7 +208,7 @@ def test_what_waits_is_cancelled_while_another_is_worked_on(rows, settings, serv
         rows.cancel(first)
 
 
-def test_what_takes_longer_than_its_deadline_fails(rows, settings, serve):
+def test_a_request_fails_at_its_deadline(rows, settings, serve):
     address = serve(0.5)
     row = rows.ask(spec_of(f"http://{address}", execution={"deadline": "4s"}))
     with executor(replace(settings, allowed_hosts=address)) as process:
@@ -219,7 +219,7 @@ def test_what_takes_longer_than_its_deadline_fails(rows, settings, serve):
     assert files_in(settings) == []
 
 
-def test_what_is_removed_while_it_is_worked_on_is_gone_with_all_files(rows, settings, serve):
+def test_removing_a_running_request_deletes_all_its_files(rows, settings, serve):
     address = serve(0.5)
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
@@ -231,7 +231,7 @@ def test_what_is_removed_while_it_is_worked_on_is_gone_with_all_files(rows, sett
     assert files_in(settings) == []
 
 
-def test_what_is_removed_afterwards_is_gone_with_its_results_alone(rows, settings, serve):
+def test_removing_a_finished_request_deletes_only_its_results(rows, settings, serve):
     address = serve(0)
     first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
     with executor(replace(settings, allowed_hosts=address)):
@@ -242,7 +242,7 @@ def test_what_is_removed_afterwards_is_gone_with_its_results_alone(rows, setting
     assert {Path(file).parent.name for file in files_in(settings)} == {str(second)}
 
 
-def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serve, database):
+def test_a_suspended_request_starts_when_it_is_resumed(rows, settings, serve, database):
     address = serve(0)
     row = rows.ask(spec_of(f"http://{address}", execution={"suspend": True}))
     with executor(replace(settings, allowed_hosts=address)):
@@ -254,8 +254,8 @@ def test_what_is_suspended_is_not_begun_until_it_is_no_more(rows, settings, serv
         assert rows.until_over(row).phase == "Succeeded"
 
 
-def test_while_the_database_is_away_the_work_goes_on(tmp_path_factory, serve):
-    place = Path("/tmp") / f"mosaic-executor-{os.getpid()}"  # where the server's user gets in
+def test_work_continues_while_the_database_is_unavailable(tmp_path_factory, serve):
+    place = Path("/tmp") / f"mosaic-executor-{os.getpid()}"  # a folder that the server's user can enter
     postgres = PrivatePostgres(place)
     try:
         url = postgres.start()
@@ -283,7 +283,7 @@ def test_while_the_database_is_away_the_work_goes_on(tmp_path_factory, serve):
         shutil.rmtree(place)
 
 
-def test_a_store_that_is_away_is_tried_again(rows, settings, serve, tmp_path):
+def test_retries_while_the_store_is_unavailable(rows, settings, serve, tmp_path):
     address = serve(0)
     row = rows.ask(spec_of(f"http://{address}"))
     Path(settings.store).write_text("a file stands where the store's folder is to be")
@@ -297,18 +297,18 @@ def test_a_store_that_is_away_is_tried_again(rows, settings, serve, tmp_path):
     assert (done.phase, done.attempts) == ("Succeeded", 2)
 
 
-def test_twenty_requests_at_once_are_all_made(rows, settings, serve):
+def test_processes_twenty_concurrent_requests(rows, settings, serve):
     address = serve(0)
     area = {"bbox": [15.005, 45.13, 15.02, 45.145]}
-    asked = [rows.ask(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
+    submitted = [rows.ask(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
     with executor(replace(settings, allowed_hosts=address)), executor(replace(settings, allowed_hosts=address)):
-        done = [rows.until_over(row, 120) for row in asked]
+        done = [rows.until_over(row, 120) for row in submitted]
     assert {(request.phase, request.attempts) for request in done} == {("Succeeded", 1)}
     assert len({Path(file).parent for file in files_in(settings)}) == 20
     assert not [file for file in files_in(settings) if file.startswith("work/")]
 
 
-def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, bands_folder, tmp_path):
+def test_names_that_the_database_refuses_fail_only_their_request(rows, settings, serve, bands_folder, tmp_path):
     bands = {name: {"href": f"./{name}.tif"} for name in ("green", "swir16")}
     assets = {name: band | {"eo:bands": [{"common_name": name}]} for name, band in bands.items()}
     item = {
@@ -333,10 +333,10 @@ def test_names_that_a_database_refuses_do_no_harm(rows, settings, serve, bands_f
         assert process.poll() is None
 
 
-def test_a_full_store_is_said_and_what_is_done_is_kept(rows, settings, serve):
+def test_reports_a_full_store_and_keeps_finished_tiles(rows, settings, serve):
     store = Path(settings.store)
     store.mkdir()
-    # Five parts fit in, of which two are under way at a time: so some records are there when it is full.
+    # Five parts fit, and two are written at a time: so some records exist when the store is full.
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", store]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a small disk needs the right to mount one")
@@ -356,7 +356,7 @@ def test_a_full_store_is_said_and_what_is_done_is_kept(rows, settings, serve):
         subprocess.run(["umount", store], check=True)
 
 
-def test_as_the_first_process_of_a_container_it_leaves_no_dead_processes(rows, settings, serve):
+def test_reaps_dead_processes_as_the_first_process_of_a_container(rows, settings, serve):
     address = serve(0)
     row = rows.ask(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address), orphans_are_its_own=True) as process:

@@ -1,4 +1,4 @@
-"""What ends without a mosaic leaves nothing in the store, whoever ended it, and whatever was away then."""
+"""Requests that end without a mosaic leave no files in the store, also after failures of workers and the store."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ from sqlalchemy import func, select, update
 from support.api.executors import children, executor, files_in, spec_of, until
 
 
-def test_notes_on_the_values_are_in_the_message():
+def test_the_message_contains_notes_on_the_values():
     story = ExecutorStatus({"phase": "Finalizing"}, datetime.now(UTC))
     result = {"cog": "file:///store/mosaic.tif", "item": "file:///store/mosaic.json", "notes": ["6 values do not fit"]}
     story.receive({"published": result, "item": {}}, 0)
@@ -33,14 +33,14 @@ def test_notes_on_the_values_are_in_the_message():
     assert story.status["result"]["notes"] == ["6 values do not fit"]
 
 
-def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows, settings, database):
+def test_gives_up_a_request_whose_workers_always_die_and_deletes_its_files(rows, settings, database):
     row = rows.ask(spec_of("https://example.org"), "some")
     for attempt in range(ATTEMPTS):
         assert Queue(database, f"worker-{attempt}").claim().attempts == attempt + 1
         with database.transaction() as session:
             session.execute(update(Request).values(lease_until=func.now()))
     assert Queue(database, "last").claim() is None
-    left_in(settings, row)
+    write_leftovers(settings, row)
     settle(database, settings.store)
     given_up = rows.see(row)
     assert given_up.phase == "Failed"
@@ -49,14 +49,14 @@ def test_a_request_whose_worker_always_dies_is_given_up_and_leaves_nothing(rows,
 
 
 def ended_as(claim: Request, phase: str) -> ExecutorStatus:
-    """The status of a request whose work ended."""
+    """The status of a request whose processing ended."""
     story = ExecutorStatus(claim.status, datetime.now(UTC))
     story.enter(Phase(phase), "it ended")
     return story
 
 
-def left_in(settings: Settings, row: uuid.UUID) -> None:
-    """What a worker leaves that died: work, and a part of the results."""
+def write_leftovers(settings: Settings, row: uuid.UUID) -> None:
+    """Write the files that a dead worker leaves: intermediate files, and a part of the results."""
     store = open_store(settings.store)
     name = f"mosaics/default/some/{row}"
     for key in (f"work/{row}/plan.json", f"work/{row}/tiles/0.json", f"{name}/mosaic.tif"):
@@ -64,14 +64,14 @@ def left_in(settings: Settings, row: uuid.UUID) -> None:
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Cancelled"])
-def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_once(
+def test_deletes_files_once_after_the_deletion_failed_at_the_end_of_a_request(
     rows, settings, database, monkeypatch, phase
 ):
     row = rows.ask(spec_of("https://example.org"), "some")
     claim = Queue(database, "one").claim()
-    left_in(settings, row)
+    write_leftovers(settings, row)
     with monkeypatch.context() as away:
-        away.setattr(cleanup, "delete_files", away_now)
+        away.setattr(cleanup, "delete_files", fail_now)
         inbox = Inbox()
         record_outcome(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
         assert rows.see(row).phase == phase
@@ -86,9 +86,7 @@ def test_what_could_not_be_deleted_when_a_request_ended_is_deleted_later_and_onc
 
 
 @pytest.mark.parametrize("ends", ["removed", "cancelled", "failed", "succeeded"])
-def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_store_was_away(
-    rows, settings, database, monkeypatch, ends
-):
+def test_sweeps_the_files_of_a_worker_that_lost_its_request(rows, settings, database, monkeypatch, ends):
     row = rows.ask(spec_of("https://example.org"), "some")
     lost = Queue(database, "one").claim()
     with database.transaction() as session:
@@ -100,13 +98,13 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
         other = Queue(database, "two")
         claim = other.claim()
         record_outcome(Outcome(), claim, ended_as(claim, ends.capitalize()), other, settings, Inbox())
-    monkeypatch.setattr(cleanup, "delete_files", away_now)  # from here on, for the one that lost it and hears of it
-    left_in(settings, row)
+    monkeypatch.setattr(cleanup, "delete_files", fail_now)  # the first worker notices the loss
+    write_leftovers(settings, row)
     with pytest.raises(LostError):
         record_outcome(Outcome(), lost, ended_as(lost, "Failed"), Queue(database, "one"), settings, Inbox())
     store = open_store(settings.store)
     sweep(database, store)
-    assert len(files_in(settings)) == 3  # it may still be writing
+    assert len(files_in(settings)) == 3  # the worker may still be writing
     with database.transaction() as session:
         session.execute(
             update(OrphanFile).values(since=OrphanFile.since - timedelta(hours=6, seconds=ABANDONED_SECONDS))
@@ -117,15 +115,15 @@ def test_what_a_worker_writes_after_it_lost_its_request_is_swept_although_the_st
         assert session.scalars(select(OrphanFile)).all() == []
 
 
-def away_now(*_: object) -> None:
+def fail_now(*_: object) -> None:
     raise PassingError("the store is away")
 
 
-def test_what_is_begun_is_never_taken_for_what_is_left(rows, settings, database):
+def test_never_sweeps_the_files_of_a_started_request(rows, settings, database):
     row = rows.ask(spec_of("https://example.org"), "some")
     queue = Queue(database, "one")
     claim = queue.claim()
-    left_in(settings, row)
+    write_leftovers(settings, row)
     settle(database, settings.store)
     queue.release(row, claim.status)
     settle(database, settings.store)
@@ -135,7 +133,7 @@ def test_what_is_begun_is_never_taken_for_what_is_left(rows, settings, database)
 
 
 def halted(process: int, database: Database, row: uuid.UUID) -> bool:
-    """Halt an executor, unless it has the row of its request locked: nobody else could do anything then."""
+    """Stop an executor with SIGSTOP, unless it has the row of its request locked, which would block everything else."""
     os.kill(process, signal.SIGSTOP)
     until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     try:
@@ -148,8 +146,8 @@ def halted(process: int, database: Database, row: uuid.UUID) -> bool:
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["removed", "cancelled"])
-def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(rows, settings, serve, database, gone):
-    """It was away for longer than its lease, and another one saw to what was wished."""
+def test_a_resumed_executor_leaves_no_files_of_a_request_that_has_ended(rows, settings, serve, database, gone):
+    """The executor was stopped for longer than its lease, and another one cancelled or removed the request."""
     address = serve(0.5)
     row = rows.ask(spec_of(f"http://{address}"), "some")
     with executor(replace(settings, allowed_hosts=address)) as process:
@@ -164,7 +162,7 @@ def test_one_that_comes_back_to_a_request_which_ended_meanwhile_leaves_nothing(r
         settle(database, settings.store)
         assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
         assert files_in(settings) == []
-        left_in(settings, row)  # as its workers do, which write on before it hears of it
+        write_leftovers(settings, row)  # its workers still write until the executor notices
         os.kill(process.pid, signal.SIGCONT)
         until(lambda: not children(process.pid), 30)
         until(lambda: files_in(settings) == [], 10)

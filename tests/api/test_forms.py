@@ -1,4 +1,4 @@
-"""Forms that are made to break a reader or the database are refused with a sentence."""
+"""Malicious forms are refused with a message and break neither the parser nor the database."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,7 +17,7 @@ CODECS = ("undefined", "unicode_escape", "utf-7", "idna", "punycode", "no-such-c
 
 
 @pytest.mark.parametrize("path", ["/login", "/api/v1/datasets"])
-def test_a_form_in_another_encoding_is_refused(client: Client, path: str):
+def test_refuses_a_form_in_another_encoding(client: Client, path: str):
     ann = client("ann")
     for codec in CODECS:
         headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={codec}"}
@@ -26,7 +26,7 @@ def test_a_form_in_another_encoding_is_refused(client: Client, path: str):
         assert "UTF-8" in answer.json()["detail"]
 
 
-def test_a_form_may_say_that_it_is_in_utf_8(client: Client):
+def test_accepts_a_form_declared_as_utf_8(client: Client):
     form = (
         b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\npoint\r\n'
         b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nl\xc3\xa0\r\n'
@@ -38,7 +38,7 @@ def test_a_form_may_say_that_it_is_in_utf_8(client: Client):
     assert (answer.status_code, answer.json()["name"]) == (201, "là")
 
 
-def test_a_file_whose_name_cannot_be_kept_is_refused(laptop: TestClient):
+def test_refuses_an_invalid_file_name(laptop: TestClient):
     for name in (b"a\0b.tif", b"a\x1bb.tif", b"n" * 300 + b".tif"):
         form = (
             b'--x\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'

@@ -1,4 +1,4 @@
-"""Whether a process can work is told at once, whatever all others wait for."""
+"""Health checks respond quickly while other calls block."""
 
 import threading
 import time
@@ -13,16 +13,16 @@ from support.api.clients import Client
 
 
 @contextmanager
-def all_threads_taken(client: TestClient) -> Iterator[None]:
-    """Every thread of the pool that ordinary routes share waits for something."""
+def blocked_thread_pool(client: TestClient) -> Iterator[None]:
+    """Block every thread of the pool that ordinary routes share."""
     free = threading.Event()
 
-    async def take() -> None:
+    async def block_all() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(100):
                 tasks.start_soon(anyio.to_thread.run_sync, free.wait)
 
-    future = client.portal.start_task_soon(take)
+    future = client.portal.start_task_soon(block_all)
     try:
         while client.portal.call(borrowed) < 40:
             time.sleep(0.01)
@@ -36,16 +36,16 @@ async def borrowed() -> int:
     return int(anyio.to_thread.current_default_thread_limiter().borrowed_tokens)
 
 
-def test_health_needs_no_thread_that_others_use(client: Client):
+def test_health_checks_use_no_shared_threads(client: Client):
     anybody = client()
-    with all_threads_taken(anybody):
+    with blocked_thread_pool(anybody):
         began = time.monotonic()
         for path in ("/healthz", "/readyz", "/metrics"):
             assert anybody.get(path).status_code == 200
         assert time.monotonic() - began < 3
 
 
-def test_health_needs_no_connection_that_others_use(client: Client):
+def test_health_checks_use_no_shared_connections(client: Client):
     anybody = client()
     with ExitStack() as taken:
         for _ in range(20):
@@ -54,7 +54,7 @@ def test_health_needs_no_connection_that_others_use(client: Client):
         assert samples(anybody)["mosaic_database_up",] == 1
 
 
-def test_a_database_that_hangs_is_told_in_time(client: Client, monkeypatch):
+def test_reports_a_hanging_database_in_time(client: Client, monkeypatch):
     anybody, free = client(), threading.Event()
     monkeypatch.setattr(anybody.app.state.context.health._database, "_ask", free.wait)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Images of all kinds: what is shown of them are their numbers, and what they call no data is none, by numpy."""
+"""Images of all kinds show their values, and no data as no data, compared with numpy."""
 
 import struct
 import zlib
@@ -34,12 +34,12 @@ SIDE = 20
 WEST, SOUTH, EAST, NORTH = 10.0, 40.0, 11.0, 41.0
 COUNT = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
 SEEN = COUNT >= 100
-"""Which pixels have data: all but the first 5 rows."""
+"""Pixels with data: all but the first 5 rows."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An image as the page gets it, without a server."""
+    """An image as the page receives it, without a server."""
 
     datasets: OpenCogs
     dataset: Dataset
@@ -49,7 +49,9 @@ class Shown:
         return self.dataset.details["bands"]
 
     def has(self, expected: NDArray[Any]) -> bool:
-        """Whether the values under the pointer are those of (bands, 20, 20), NaN where none is; each third."""
+        """Whether the values under the pointer equal `expected` (bands, 20, 20), NaN for no data. Checks every third
+        pixel.
+        """
         rows = [[self.at(column, row) for column in range(0, SIDE, 3)] for row in range(0, SIDE, 3)]
         found = np.moveaxis(np.array(rows, float), 2, 0)
         return found.shape[0] == len(expected) and np.allclose(
@@ -57,12 +59,12 @@ class Shown:
         )
 
     def at(self, column: int, row: int) -> list[float | None]:
-        """The values under the pointer in the middle of a pixel."""
+        """The values under the pointer at the centre of a pixel."""
         place = WEST + (column + 0.5) / SIDE, NORTH - (row + 0.5) / SIDE
         return [band["value"] for band in rendering.values_at(self.datasets, self.dataset, *place)]
 
     def colours(self) -> NDArray[np.uint8]:
-        """The colours in the middles of all pixels, (20, 20, 4)."""
+        """The colours at the centres of all pixels, (20, 20, 4)."""
         found = np.zeros((SIDE, SIDE, 4), np.uint8)
         for row in range(SIDE):
             for column in range(SIDE):
@@ -90,7 +92,7 @@ class Shown:
 
 @pytest.fixture
 def show(tmp_path: Path) -> Callable[..., Shown]:
-    """Reads an image as an upload is read, and opens what is shown of it."""
+    """A function that reads an image like an upload and opens its display copy."""
 
     def shown(content: bytes, suffix: str = ".tif", corners: Box | None = None) -> Shown:
         path, display = tmp_path / f"original{suffix}", tmp_path / "display.tif"
@@ -110,12 +112,12 @@ def show(tmp_path: Path) -> Callable[..., Shown]:
 
 
 def image(values: NDArray[Any], **profile: Any) -> bytes:
-    """A GeoTIFF of the test's place."""
+    """A GeoTIFF at the location of the tests."""
     return geotiff(values, "EPSG:4326", from_bounds(WEST, SOUTH, EAST, NORTH, SIDE, SIDE), **profile)
 
 
 def edited(tmp_path: Path, content: bytes, edit: Callable[[Any], None]) -> bytes:
-    """A GeoTIFF with something changed that is no pixel."""
+    """A GeoTIFF with changed metadata or mask."""
     path = tmp_path / "edited.tif"
     path.write_bytes(content)
     with rasterio.open(path, "r+") as dataset:
@@ -144,28 +146,28 @@ def alpha_of(dtype: str) -> NDArray[Any]:
     ("bits", "dtype"),
     [(1, "uint8"), (2, "uint8"), (4, "uint8"), (7, "uint8"), (12, "uint16"), (15, "uint16"), (24, "uint32")],
 )
-def test_samples_of_odd_sizes_are_shown(show: Callable[..., Shown], bits: int, dtype: str):
+def test_shows_samples_of_unusual_bit_depths(show: Callable[..., Shown], bits: int, dtype: str):
     values = (COUNT * 37 % 2**bits).astype(dtype)[None]
     shown = show(image(values, nbits=bits))
     assert shown.has(values)
     assert (shown.colours()[..., 3] == 255).all()
 
 
-def test_floats_of_16_bits_are_shown(show: Callable[..., Shown]):
+def test_shows_floats_of_16_bits(show: Callable[..., Shown]):
     values = (COUNT / 8).astype(np.float32)[None]
     assert show(image(values, nbits=16)).has(values)
 
 
 @pytest.mark.parametrize("bits", [1, 4, 12, 15])
-def test_jpeg_2000_of_odd_sizes_is_shown(show: Callable[..., Shown], tmp_path: Path, bits: int):
+def test_shows_jpeg_2000_of_unusual_bit_depths(show: Callable[..., Shown], tmp_path: Path, bits: int):
     values = (COUNT * 83 % 2**bits).astype(np.uint16 if bits > 8 else np.uint8)[None]
     with rasterio.MemoryFile(image(values)) as memory, memory.open() as dataset:
         copy(dataset, tmp_path / "made.jp2", driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", NBITS=str(bits))
     assert show((tmp_path / "made.jp2").read_bytes(), ".jp2").has(values)
 
 
-def test_jpeg_2000_of_15_bits_is_taken_over_rest(laptop: TestClient, tmp_path: Path):
-    """As Sentinel-2's own files are, with the overviews of their wavelets."""
+def test_accepts_jpeg_2000_of_15_bits_over_rest(laptop: TestClient, tmp_path: Path):
+    """Like the files of Sentinel-2, with overviews in their wavelets."""
     values = (np.arange(2000 * 2000) % 2**15).astype(np.uint16).reshape(1, 2000, 2000)
     with rasterio.MemoryFile(world(values, 10, 40, 11, 41)) as memory, memory.open() as dataset:
         copy(dataset, tmp_path / "made.jp2", driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", NBITS="15")
@@ -176,18 +178,18 @@ def test_jpeg_2000_of_15_bits_is_taken_over_rest(laptop: TestClient, tmp_path: P
 @pytest.mark.parametrize(
     "dtype", ["int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 )
-def test_each_type_is_shown_where_it_is_and_nowhere_else(show: Callable[..., Shown], dtype: str):
+def test_shows_each_data_type_only_at_its_location(show: Callable[..., Shown], dtype: str):
     values = (COUNT - (100 if dtype.startswith(("int", "float")) else 0)).astype(dtype)[None]
     shown = show(image(values))
     assert shown.has(values)
     assert (shown.colours()[..., 3] == 255).all()
-    assert shown.colour(EAST + 0.2, SOUTH + 0.5)[3] == 0  # beside the image, in the same tile
+    assert shown.colour(EAST + 0.2, SOUTH + 0.5)[3] == 0  # outside the image, in the same tile
 
 
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "uint64", "float32", "float64"]
 )
-def test_nodata_of_each_type_is_no_data(show: Callable[..., Shown], dtype: str):
+def test_the_nodata_value_of_each_data_type_is_no_data(show: Callable[..., Shown], dtype: str):
     values = np.where(SEEN, COUNT % 50, 99).astype(dtype)[None]
     shown = show(image(values, nodata=99))
     expected = np.where(SEEN, values.astype(float), np.nan)
@@ -208,7 +210,7 @@ def test_nan_is_no_data_with_and_without_a_nodata_value(show: Callable[..., Show
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize("nodata", [None, 7])
-def test_alpha_is_a_mask_in_any_number_of_bands_also_beside_a_nodata_value(
+def test_alpha_masks_all_bands_in_addition_to_a_nodata_value(
     show: Callable[..., Shown], count: int, dtype: str, nodata: float | None
 ):
     values = np.stack([(COUNT + band) % 200 for band in range(count)]).astype(dtype)
@@ -227,7 +229,7 @@ def test_alpha_of_255_in_16_bits_is_opaque(show: Callable[..., Shown]):
     assert np.array_equal(colours[..., 3], np.where(SEEN, 255, 0))
 
 
-def test_partly_transparent_colours_stay_so(show: Callable[..., Shown]):
+def test_keeps_partly_transparent_colours(show: Callable[..., Shown]):
     values = np.full((3, SIDE, SIDE), 90, np.uint8)
     colours = show(with_alpha(values, np.full((SIDE, SIDE), 128), photometric="RGB")).colours()
     assert np.array_equal(colours, np.broadcast_to([90, 90, 90, 128], colours.shape))
@@ -236,7 +238,7 @@ def test_partly_transparent_colours_stay_so(show: Callable[..., Shown]):
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
 @pytest.mark.parametrize("count", [1, 3, 4])
 @pytest.mark.parametrize("nodata", [None, 150])
-def test_the_mask_in_a_file_counts_also_beside_a_nodata_value(
+def test_applies_the_mask_of_a_file_in_addition_to_a_nodata_value(
     show: Callable[..., Shown], tmp_path: Path, count: int, dtype: str, nodata: float | None
 ):
     values = np.stack([COUNT % 200] * count).astype(dtype)
@@ -249,8 +251,8 @@ def test_the_mask_in_a_file_counts_also_beside_a_nodata_value(
     assert np.array_equal(shown.colours()[..., 3], np.where(valid, 255, 0))
 
 
-def test_overviews_do_not_mix_what_is_no_data_into_values(show: Callable[..., Shown], tmp_path: Path):
-    """Those of the file were averaged with the colours behind alpha."""
+def test_overviews_do_not_average_no_data_into_values(show: Callable[..., Shown], tmp_path: Path):
+    """The overviews in the file average the colours behind alpha."""
     values = np.full((4, 2000, 2000), 1000, np.uint16)
     alpha = np.zeros((2000, 2000), np.uint16)
     alpha[::2, ::2] = 65535
@@ -260,7 +262,7 @@ def test_overviews_do_not_mix_what_is_no_data_into_values(show: Callable[..., Sh
     assert (shown.bands[0]["minimum"], shown.bands[0]["maximum"]) == (1000, 1000)
 
 
-def test_scale_and_offset_are_in_all_that_is_told(show: Callable[..., Shown], tmp_path: Path):
+def test_applies_scale_and_offset_to_values_statistics_and_colours(show: Callable[..., Shown], tmp_path: Path):
     values = np.stack([COUNT, COUNT[::-1]]).astype(np.int16)
     values[:, ~SEEN] = -1
 
@@ -270,17 +272,17 @@ def test_scale_and_offset_are_in_all_that_is_told(show: Callable[..., Shown], tm
     shown = show(edited(tmp_path, image(values, nodata=-1), calibrate))
     expected = np.where(SEEN, np.stack([values[0] * 0.1 - 5, values[1] * -2.0 + 300]), np.nan)
     assert shown.has(expected)
-    for band, told in enumerate(shown.bands):
+    for band, described in enumerate(shown.bands):
         valid = expected[band][SEEN]
-        assert (told["minimum"], told["maximum"]) == pytest.approx((valid.min(), valid.max()))
-        assert told["mean"] == pytest.approx(valid.mean())
-        assert told["stretch"] == pytest.approx(list(np.percentile(valid, (2, 98))))
+        assert (described["minimum"], described["maximum"]) == pytest.approx((valid.min(), valid.max()))
+        assert described["mean"] == pytest.approx(valid.mean())
+        assert described["stretch"] == pytest.approx(list(np.percentile(valid, (2, 98))))
     shown.dataset.details |= {"limits": [-5, 34.9], "colormap": "Greys"}
     grey = shown.colours()[..., 0].astype(int)
-    assert (np.diff(grey[5:, 0]) < 0).all()  # the greater, the darker
+    assert (np.diff(grey[5:, 0]) < 0).all()  # greater values are darker
 
 
-def test_colours_span_the_valid_values_of_a_band(show: Callable[..., Shown]):
+def test_stretches_colours_over_the_valid_values_of_a_band(show: Callable[..., Shown]):
     values = np.where(SEEN, 10 + COUNT % 3, 255).astype(np.uint8)[None]
     shown = show(image(values, nodata=255))
     assert shown.bands[0]["stretch"] == [10, 12]
@@ -293,7 +295,7 @@ def test_an_image_of_one_value_is_not_black(show: Callable[..., Shown]):
         assert (colours[..., :3].max(axis=2) > 60).all()
 
 
-def test_a_palette_shows_no_number_beyond_it_and_no_data(show: Callable[..., Shown]):
+def test_a_palette_hides_no_data(show: Callable[..., Shown]):
     table = {0: (5, 6, 7, 255), 1: (10, 200, 30, 255), 2: (1, 2, 3, 255)}
     values = (COUNT % 3).astype(np.uint8)[None]
     made = {"driver": "GTiff", "count": 1, "height": SIDE, "width": SIDE, "dtype": "uint8", "crs": "EPSG:4326"}
@@ -312,17 +314,17 @@ def test_a_palette_shows_no_number_beyond_it_and_no_data(show: Callable[..., Sho
 
 
 @pytest.mark.parametrize(("space", "count"), [("YCBCR", 3), ("CMYK", 4)])
-def test_colours_of_other_kinds_become_red_green_and_blue(show: Callable[..., Shown], space: str, count: int):
+def test_converts_other_colour_spaces_to_rgb(show: Callable[..., Shown], space: str, count: int):
     values = np.zeros((count, SIDE, SIDE), np.uint8)
     values[0] = 200
     compress = {"compress": "JPEG", "JPEG_QUALITY": 100} if space == "YCBCR" else {}
     colours = show(image(values, photometric=space, **compress)).colours()
-    expected = [200, 0, 0, 255] if space == "YCBCR" else [55, 255, 255, 255]  # cyan takes red away
+    expected = [200, 0, 0, 255] if space == "YCBCR" else [55, 255, 255, 255]  # cyan removes red
     assert np.abs(colours.astype(int) - expected).max() <= 4
 
 
 def png(values: NDArray[Any], bits: int, kind: int, transparent: bytes = b"") -> bytes:
-    """A PNG of (height, width, samples), as its specification says."""
+    """A PNG with the samples (height, width, samples)."""
     height, width, _ = values.shape
 
     def chunk(name: bytes, content: bytes) -> bytes:
@@ -360,7 +362,7 @@ def halves(picture: Shown) -> tuple[list[int], list[int]]:
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize("transparent", [True, False])
-def test_a_grey_png_of_few_bits_is_spread_over_all_greys(show: Callable[..., Shown], bits: int, transparent: bool):
+def test_stretches_a_grey_png_of_few_bits_over_all_greys(show: Callable[..., Shown], bits: int, transparent: bool):
     most = 2**bits - 1
     values = np.broadcast_to(BOTH * most, (SIDE, SIDE))[..., None]
     hidden = struct.pack(">H", most) if transparent else b""
@@ -369,7 +371,7 @@ def test_a_grey_png_of_few_bits_is_spread_over_all_greys(show: Callable[..., Sho
     assert right == ([255, 255, 255, 255] if not transparent else [*right[:3], 0])
 
 
-def test_a_grey_png_of_16_bits_keeps_its_numbers(show: Callable[..., Shown]):
+def test_keeps_the_values_of_a_grey_png_of_16_bits(show: Callable[..., Shown]):
     values = np.broadcast_to(np.where(BOTH, 2700, 300), (SIDE, SIDE))[..., None]
     picture = show(png(values, 16, GREY), ".png", CORNERS)
     assert [picture.at(2, 10), picture.at(15, 10)] == [[300.0], [2700.0]]
@@ -381,7 +383,7 @@ def test_a_grey_png_of_16_bits_keeps_its_numbers(show: Callable[..., Shown]):
 
 
 @pytest.mark.parametrize("alpha", [True, False])
-def test_a_colour_png_of_16_bits_keeps_its_numbers_and_colours(show: Callable[..., Shown], alpha: bool):
+def test_keeps_the_values_and_colours_of_a_colour_png_of_16_bits(show: Callable[..., Shown], alpha: bool):
     pixel = np.array([30_000, 20_000, 10_000] + [65_535] * alpha)
     values = np.broadcast_to(pixel, (SIDE, SIDE, len(pixel))).copy()
     if alpha:
@@ -389,7 +391,7 @@ def test_a_colour_png_of_16_bits_keeps_its_numbers_and_colours(show: Callable[..
     picture = show(png(values, 16, RGB_ALPHA if alpha else RGB), ".png", CORNERS)
     left, right = halves(picture)
     assert picture.at(15, 10) == [30_000.0, 20_000.0, 10_000.0]
-    assert np.abs(np.array(right) - [117, 78, 39, 255]).max() <= 1  # a 257th of each
+    assert np.abs(np.array(right) - [117, 78, 39, 255]).max() <= 1  # each divided by 257
     assert left[3] == (0 if alpha else 255)
 
 
@@ -418,7 +420,7 @@ LOCAL = 'LOCAL_CS["site",UNIT["metre",1]]'
     ],
     ids=["nothing", "crs", "gcps", "transform", "engineering"],
 )
-def test_an_image_without_a_place_is_refused_with_the_reason(
+def test_the_error_gives_the_reason_why_an_image_cannot_be_located(
     show: Callable[..., Shown], tmp_path: Path, profile: dict[str, Any], edit: Any, reason: str
 ):
     place = {"crs": "EPSG:4326", "transform": from_bounds(WEST, SOUTH, EAST, NORTH, SIDE, SIDE)}
@@ -429,8 +431,8 @@ def test_an_image_without_a_place_is_refused_with_the_reason(
         show(content)
 
 
-def test_the_disk_of_a_geostationary_satellite_is_placed(show: Callable[..., Shown]):
-    """The corners of its image are beside the globe."""
+def test_locates_the_disk_of_a_geostationary_satellite(show: Callable[..., Shown]):
+    """The corners of its image are not on the globe."""
     disk = "+proj=geos +h=35785831 +lon_0=-75 +sweep=x +datum=WGS84"
     place = from_bounds(-5.5e6, -5.5e6, 5.5e6, 5.5e6, 200, 200)
     shown = show(geotiff(np.ones((1, 200, 200), np.float32), disk, place))
@@ -439,7 +441,7 @@ def test_the_disk_of_a_geostationary_satellite_is_placed(show: Callable[..., Sho
 
 
 @pytest.mark.parametrize("turns", [-2, -1, 1, 2])
-def test_degrees_counted_some_times_around_the_globe_are_shown_where_they_are(show: Callable[..., Shown], turns: int):
+def test_normalizes_longitudes_beyond_one_turn_of_the_globe(show: Callable[..., Shown], turns: int):
     there = from_bounds(WEST + 360 * turns, SOUTH, EAST + 360 * turns, NORTH, SIDE, SIDE)
     shown = show(geotiff(COUNT[np.newaxis].astype("int16"), "EPSG:4326", there))
     assert shown.has(COUNT[np.newaxis])
@@ -447,12 +449,12 @@ def test_degrees_counted_some_times_around_the_globe_are_shown_where_they_are(sh
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4978", "EPSG:5773"])
-def test_an_image_that_is_nowhere_on_earth_is_refused(show: Callable[..., Shown], crs: str):
+def test_refuses_an_image_without_a_geographic_or_projected_crs(show: Callable[..., Shown], crs: str):
     with pytest.raises(RequestError, match="cannot be located: its coordinate reference system is neither geographic"):
         show(geotiff(COUNT[np.newaxis].astype("int16"), crs))
 
 
-def test_a_damaged_image_is_refused_in_a_sentence(laptop: TestClient):
+def test_reports_a_damaged_image(laptop: TestClient):
     values = np.random.default_rng(0).integers(0, 2**16, (1, 500, 500), np.uint16)
     content = world(values, 10, 40, 11, 41)
     refused = keep(laptop, content[: len(content) // 2], 422, kind="image")

@@ -1,4 +1,4 @@
-"""JSON and text that are made to break a reader or the database are refused with the field, and change nothing."""
+"""Malicious JSON and text are refused with the name of the field, and change nothing."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(("value", "field"), VALUES.items(), ids=[value[:12] for value in VALUES])
-def test_a_request_with_json_that_breaks_the_rule_is_refused(client: Client, value: str, field: str | None):
+def test_refuses_a_request_with_malicious_json(client: Client, value: str, field: str | None):
     ann = client("ann")
     spec = SPEC % value
     for path, body in {
@@ -58,7 +58,7 @@ def test_a_request_with_json_that_breaks_the_rule_is_refused(client: Client, val
         ("PATCH", "datasets/6ab7d3f2-6f0f-4a54-9d6c-6c1c6a5cbb52", r'{"name": "a\u0000"}'),
     ],
 )
-def test_any_body_that_breaks_the_rule_is_refused(client: Client, method: str, path: str, body: str):
+def test_refuses_malicious_json_in_any_body(client: Client, method: str, path: str, body: str):
     for kind in ("application/json", "application/geo+json; charset=utf-8"):
         headers = {"Content-Type": kind}
         answer = client("ann").request(method, f"/api/v1/{path}", content=body.encode("latin-1"), headers=headers)
@@ -67,7 +67,7 @@ def test_any_body_that_breaks_the_rule_is_refused(client: Client, method: str, p
 
 
 @pytest.mark.parametrize("path", ["requests?text=a%00b", "datasets?text=%00", "requests?a%00=1", "datasets?bbox=%00"])
-def test_nul_in_a_query_is_refused(client: Client, path: str):
+def test_refuses_nul_in_a_query(client: Client, path: str):
     assert client("ann").get(f"/api/v1/{path}").status_code == 422
 
 
@@ -76,7 +76,7 @@ def test_nul_in_a_path_is_not_found(client: Client, path: str):
     assert client("ann").get(path).status_code in {404, 422}
 
 
-def test_what_a_cluster_tells_can_be_stored_whatever_it_holds(database: Database):
+def test_stores_any_text_and_numbers_from_a_cluster(database: Database):
     spec: dict[str, Any] = {"source": {"stac": {"query": {"a": "\0\ud800", "b": float("inf"), "c": r"\u0000"}}}}
     with database.transaction() as session:
         session.add(Request(namespace="default", name="kept", spec=spec, status={"phase": "Pending"}))
@@ -85,7 +85,7 @@ def test_what_a_cluster_tells_can_be_stored_whatever_it_holds(database: Database
     assert kept == {"a": "\ufffd\ufffd", "b": None, "c": r"\u0000"}
 
 
-def test_a_good_body_passes_unchanged(settings: Settings, database: Database):
+def test_passes_valid_bodies_on_to_authentication(settings: Settings, database: Database):
     with TestClient(create_app(settings), base_url=settings.public_url) as anybody:
         answer = anybody.post("/api/v1/requests", content='{"name": "a", "spec": {}}', headers=JSON)
         assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Limits: how often one caller may call, how often it may fail to get in, and how large a body may be."""
+"""Limits: the rate of calls and of failed logins of each caller, and the size and duration of a body."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ UPLOADS = ("/api/v1/datasets",)
 FORM = (b"content-type", b"multipart/form-data; boundary=x")
 
 
-async def answered(app: BodyLimit, scope: dict, receive: object) -> int:
-    """The status of the answer."""
+async def status_of(app: BodyLimit, scope: dict, receive: object) -> int:
+    """The status of the response."""
     sent = []
 
     async def send(message: dict) -> None:
@@ -40,7 +40,7 @@ async def answered(app: BodyLimit, scope: dict, receive: object) -> int:
 
 
 class Clock:
-    """A time that stands still until it is set."""
+    """A clock that only a test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -49,7 +49,7 @@ class Clock:
         return self.now
 
 
-def test_as_many_as_a_minute_allows_come_at_once_and_then_at_its_pace():
+def test_allows_a_burst_of_a_minute_and_then_the_steady_rate():
     clock = Clock()
     bucket = RateLimiter(6, clock)
     assert [bucket.take("ann") for _ in range(6)] == [0] * 6
@@ -64,19 +64,19 @@ def test_as_many_as_a_minute_allows_come_at_once_and_then_at_its_pace():
 
 
 @given(per_minute=st.integers(1, 100), pauses=st.lists(st.floats(0, 100), max_size=200))
-def test_nobody_gets_more_than_twice_the_minutes_worth_in_any_minute(per_minute: int, pauses: list[float]):
+def test_no_caller_exceeds_twice_the_rate_in_any_minute(per_minute: int, pauses: list[float]):
     clock = Clock()
     bucket = RateLimiter(per_minute, clock)
-    let_in = []
+    allowed = []
     for pause in pauses:
         clock.now += pause
         if bucket.take("ann") == 0:
-            let_in.append(clock.now)
-    for start in let_in:
-        assert sum(start <= moment < start + 59.9 for moment in let_in) <= 2 * per_minute
+            allowed.append(clock.now)
+    for start in allowed:
+        assert sum(start <= moment < start + 59.9 for moment in allowed) <= 2 * per_minute
 
 
-def test_callers_without_number_are_forgotten_first_those_to_whom_it_matters_least(monkeypatch: pytest.MonkeyPatch):
+def test_forgets_the_least_recent_of_too_many_callers(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(call_limits, "MOST_KEYS", 100)
     clock = Clock()
     bucket = RateLimiter(1, clock)
@@ -95,7 +95,7 @@ def test_callers_without_number_are_forgotten_first_those_to_whom_it_matters_lea
 
 @pytest.fixture
 def strict(settings: Settings, database: Database) -> Iterator[Client]:
-    """As `client`, of an application that allows 5 calls and 3 failures a minute."""
+    """Like `client`, for an application that allows 5 calls and 3 failures a minute."""
     with TestClient(create_app(replace(settings, max_calls=5, max_failures=3)), base_url=PUBLIC_URL) as anybody:
 
         def make(name: str | None = None) -> TestClient:
@@ -111,7 +111,7 @@ def strict(settings: Settings, database: Database) -> Iterator[Client]:
         yield make
 
 
-def test_who_calls_too_often_is_told_when_to_try_again_and_others_are_not_concerned(strict: Client):
+def test_a_caller_over_the_limit_gets_retry_after_and_others_are_served(strict: Client):
     first, second, bob = strict("ann"), strict("ann"), strict("bob")
     assert [each.get("/api/v1/me").status_code for each in (first, second, first, second, first)] == [200] * 5
     answer = second.get("/api/v1/requests")
@@ -122,7 +122,7 @@ def test_who_calls_too_often_is_told_when_to_try_again_and_others_are_not_concer
     assert first.get("/healthz").status_code == 200
 
 
-def test_who_fails_too_often_is_told_to_wait_and_a_valid_token_still_counts(strict: Client, database: Database):
+def test_limits_failed_logins_and_still_accepts_a_valid_token(strict: Client, database: Database):
     wrong = {"Authorization": "Bearer mosaic_wrong"}
     nobody, ann = strict(), strict("ann")
     assert [nobody.get("/api/v1/me", headers=wrong).status_code for _ in range(3)] == [401] * 3
@@ -136,7 +136,7 @@ def test_who_fails_too_often_is_told_to_wait_and_a_valid_token_still_counts(stri
         assert "failed login" not in session.scalars(select(Audit.action)).all(), "nobody fills the audit"
 
 
-def test_failures_are_counted_by_all_replicas_together(settings: Settings):
+def test_replicas_share_the_count_of_failures(settings: Settings):
     strict = replace(settings, max_failures=3)
     wrong = {"Authorization": "Bearer mosaic_wrong"}
     with TestClient(create_app(strict), base_url=PUBLIC_URL) as one, TestClient(create_app(strict)) as other:
@@ -144,7 +144,7 @@ def test_failures_are_counted_by_all_replicas_together(settings: Settings):
     assert seen == [401, 401, 401, 429, 429]
 
 
-def test_of_failures_at_once_no_more_are_let_through_than_one_after_the_other(database: Database):
+def test_concurrent_failures_do_not_exceed_the_limit(database: Database):
     bucket = SharedRateLimiter(7, database)
     with ThreadPoolExecutor(12) as threads:
         waits = list(threads.map(lambda _: bucket.take("203.0.113.7"), range(12)))
@@ -153,7 +153,7 @@ def test_of_failures_at_once_no_more_are_let_through_than_one_after_the_other(da
     assert bucket.take("203.0.113.8") == 0
 
 
-def test_failures_count_for_a_minute_and_are_forgotten_then(database: Database):
+def test_forgets_failures_after_a_minute(database: Database):
     bucket = SharedRateLimiter(2, database)
     assert [bucket.take("a"), bucket.take("a"), bucket.take("b")] == [0, 0, 0]
     assert bucket.take("a") == pytest.approx(30, abs=10)
@@ -164,21 +164,21 @@ def test_failures_count_for_a_minute_and_are_forgotten_then(database: Database):
         assert session.scalars(select(Failure.address)).all() == ["a"]
 
 
-def test_a_laptop_is_called_as_often_as_it_likes(settings: Settings):
+def test_a_laptop_has_no_limit_of_calls(settings: Settings):
     single = replace(settings, single_user=True, public_url="", max_calls=1)
     with TestClient(create_app(single), base_url="http://127.0.0.1:8080") as one:
         assert {one.get("/api/v1/me").status_code for _ in range(20)} == {200}
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
-def test_a_body_that_says_it_is_too_large_is_not_read(client: Client, kind: str):
+def test_refuses_a_body_by_its_content_length(client: Client, kind: str):
     body = b"[" + b" " * MOST_BODY_BYTES + b"]"
     answer = client("ann").post("/api/v1/requests", content=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
     assert "larger than 1 MiB" in answer.json()["detail"]
 
 
-def test_a_body_that_does_not_say_how_large_it_is_is_cut_where_it_gets_too_large(settings: Settings):
+def test_stops_reading_a_chunked_body_at_the_limit(settings: Settings):
     given = []
 
     async def endless() -> dict[str, object]:
@@ -190,12 +190,12 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_where_it_gets_too_large
             await receive()
 
     scope = {"type": "http", "method": "POST", "path": "/login", "headers": [(b"transfer-encoding", b"chunked")]}
-    assert asyncio.run(answered(BodyLimit(reading, settings, UPLOADS), scope, endless)) == 413
+    assert asyncio.run(status_of(BodyLimit(reading, settings, UPLOADS), scope, endless)) == 413
     assert len(given) == MOST_BODY_BYTES // 2**16 + 1
 
 
 @pytest.mark.parametrize("path", ["/api/v1/requests", "/login"])
-def test_such_a_body_is_answered_with_a_problem(client: Client, path: str):
+def test_answers_a_too_large_chunked_body_with_a_problem(client: Client, path: str):
     kind = "application/json" if path != "/login" else "application/x-www-form-urlencoded"
     pieces = (b"a" * 2**16 for _ in range(2 * MOST_BODY_BYTES // 2**16))
     answer = client("ann").post(path, content=pieces, headers={"Content-Type": kind})
@@ -203,7 +203,7 @@ def test_such_a_body_is_answered_with_a_problem(client: Client, path: str):
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
-def test_an_upload_may_be_larger(settings: Settings):
+def test_allows_larger_bodies_of_uploads(settings: Settings):
     seen = []
 
     async def whole() -> dict[str, object]:
@@ -218,8 +218,8 @@ def test_an_upload_may_be_larger(settings: Settings):
 
 
 @pytest.mark.parametrize("path", ["/login", "/api/v1/requests", "/api/v1/tokens"])
-def test_a_body_is_no_upload_because_it_says_so(client: Client, path: str):
-    """Other routes keep a body in memory, and read it before they know who sends it."""
+def test_only_upload_routes_allow_larger_bodies(client: Client, path: str):
+    """Other routes keep a body in memory, and read it before they authenticate the caller."""
     body = b"--x\r\n" + b" " * (2 * MOST_BODY_BYTES)
     answer = client().post(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code == 413
@@ -235,7 +235,7 @@ def test_a_body_is_no_upload_because_it_says_so(client: Client, path: str):
     ],
     ids=["stalls", "too-slow-on-average", "too-long"],
 )
-def test_a_body_that_comes_too_slowly_is_ended(settings: Settings, pieces: int, pause: float, patience: BodyTimeout):
+def test_ends_a_body_that_arrives_too_slowly(settings: Settings, pieces: int, pause: float, patience: BodyTimeout):
     given = []
 
     async def slow() -> dict[str, object]:
@@ -251,11 +251,11 @@ def test_a_body_that_comes_too_slowly_is_ended(settings: Settings, pieces: int, 
 
     scope = {"type": "http", "method": "POST", "path": "/login", "headers": []}
     limited = BodyLimit(reading, settings, UPLOADS, patience)
-    assert asyncio.run(asyncio.wait_for(answered(limited, scope, slow), 10)) == 408
+    assert asyncio.run(asyncio.wait_for(status_of(limited, scope, slow), 10)) == 408
 
 
-def test_what_follows_a_body_is_waited_for_without_end(settings: Settings):
-    """An event stream waits for the client to go away."""
+def test_waits_without_limit_after_the_end_of_a_body(settings: Settings):
+    """An event stream waits for the client to disconnect."""
     messages = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
     seen = []
 

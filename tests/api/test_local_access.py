@@ -1,4 +1,4 @@
-"""`mosaic serve` on a machine that others work on too: they reach its address, and get nothing."""
+"""`mosaic serve` on a shared machine: other users can connect, but not get in."""
 
 import fcntl
 import re
@@ -20,13 +20,13 @@ URL = "http://127.0.0.1:8080"
 
 @pytest.fixture
 def anybody(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
-    """A client of somebody who reaches the address and knows no token."""
+    """A client of another user who knows no token."""
     own = Settings(database_url, str(tmp_path / "store"), single_user=True, local_token=TOKEN)
     with TestClient(create_app(own), base_url=URL, follow_redirects=False) as client:
         yield client
 
 
-def test_who_has_no_token_sees_and_changes_nothing(anybody: TestClient):
+def test_refuses_reading_and_writing_without_a_token(anybody: TestClient):
     assert anybody.get("/api/v1/requests").status_code == 401
     assert anybody.get("/api/v1/me").json()["role"] is None
     point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
@@ -38,7 +38,7 @@ def test_who_has_no_token_sees_and_changes_nothing(anybody: TestClient):
     assert anybody.get("/readyz").status_code == 200
 
 
-def test_the_page_says_where_its_link_is(anybody: TestClient):
+def test_the_page_says_where_to_find_its_link(anybody: TestClient):
     page = anybody.get("/")
     assert page.status_code == 401
     assert "<code>mosaic serve</code>" in page.text
@@ -46,7 +46,7 @@ def test_the_page_says_where_its_link_is(anybody: TestClient):
     assert "not the token" in anybody.get("/?token=wrong").text
 
 
-def test_the_link_lets_a_browser_in_and_leaves_the_address(anybody: TestClient):
+def test_the_link_logs_a_browser_in_and_removes_the_token_from_the_url(anybody: TestClient):
     entered = anybody.get(f"/?token={TOKEN}&panel=data")
     assert (entered.status_code, entered.headers["location"]) == (303, "/?panel=data")
     assert entered.headers["referrer-policy"] == "same-origin"
@@ -59,7 +59,7 @@ def test_the_link_lets_a_browser_in_and_leaves_the_address(anybody: TestClient):
     assert anybody.get("/api/v1/requests").status_code == 200
 
 
-def test_a_cookie_counts_at_its_own_port_alone(anybody: TestClient):
+def test_a_cookie_is_only_valid_for_its_port(anybody: TestClient):
     anybody.get(f"/?token={TOKEN}")
     value = anybody.cookies["mosaic-8080"]
     anybody.cookies.clear()
@@ -67,7 +67,7 @@ def test_a_cookie_counts_at_its_own_port_alone(anybody: TestClient):
     assert anybody.get("/api/v1/requests", headers=headers).status_code == 401
 
 
-def test_other_sites_and_names_stay_out_with_a_cookie(anybody: TestClient):
+def test_refuses_other_sites_and_host_names_with_a_cookie(anybody: TestClient):
     anybody.get(f"/?token={TOKEN}")
     point = {"kind": "point", "name": "x", "longitude": 1, "latitude": 1}
     for headers in ({"Origin": "http://127.0.0.1:9090"}, {"Sec-Fetch-Site": "same-site"}, {}):
@@ -77,18 +77,18 @@ def test_other_sites_and_names_stay_out_with_a_cookie(anybody: TestClient):
     assert rebound.status_code == 403
 
 
-def test_programs_give_the_token_in_the_header(anybody: TestClient):
+def test_accepts_the_token_in_the_header(anybody: TestClient):
     assert anybody.get("/api/v1/me", headers={"Authorization": f"Bearer {TOKEN}"}).json()["role"] == "admin"
 
 
-def test_what_is_remembered_for_one_caller_is_not_another_ones():
+def test_cached_credentials_differ_between_callers():
     scope = {"type": "http", "headers": [(b"host", b"127.0.0.1:8080"), (b"cookie", b"mosaic-8080=x")], "path": "/",
              "server": ("127.0.0.1", 8080), "scheme": "http", "query_string": b""}  # fmt: skip
     with_cookie, without = Request(scope), Request(scope | {"headers": scope["headers"][:1]})
     assert credentials(with_cookie) != credentials(without)
 
 
-def test_the_token_stays_the_same_and_is_read_by_its_user_alone(tmp_path: Path):
+def test_keeps_the_token_private_and_replaces_an_exposed_one(tmp_path: Path):
     token = token_of(tmp_path)
     assert re.fullmatch(r"[\w-]{43}", token)
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
@@ -98,7 +98,7 @@ def test_the_token_stays_the_same_and_is_read_by_its_user_alone(tmp_path: Path):
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
 
-def test_commands_find_the_token_of_a_program_that_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_commands_find_the_token_of_a_running_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with announced(8080, TOKEN):
         kept = tmp_path / ".config/mosaic/local/8080"
@@ -107,7 +107,7 @@ def test_commands_find_the_token_of_a_program_that_lives(tmp_path: Path, monkeyp
         assert found_token("http://127.0.0.1:9090") is None
         assert found_token("http://example.org:8080") is None
     assert found_token(URL) is None
-    kept.write_text(TOKEN)  # as a killed one leaves it; somebody else may listen there now
+    kept.write_text(TOKEN)  # as after a crash; another program may use the port now
     assert found_token(URL) is None
     with kept.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)

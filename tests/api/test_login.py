@@ -1,4 +1,4 @@
-"""Logging in by a real OpenID provider: who comes in as whom, and by which tricks nobody does."""
+"""Login with a real OpenID provider: users, roles, sessions and attacks."""
 
 import json
 import logging
@@ -26,13 +26,13 @@ Browsers = Callable[[], Browser]
 
 
 def person(openid: running.OpenId, name: str, *groups: str) -> str:
-    """Somebody whom the provider knows, and nobody here yet."""
+    """A user whom the provider knows, and who has never logged in here."""
     login = uuid.uuid4().hex
     openid.know(login, preferred_username=name, groups=list(groups))
     return login
 
 
-def test_a_person_comes_in_with_the_role_of_the_highest_group(browsers: Browsers, openid: running.OpenId):
+def test_a_user_gets_the_role_of_the_highest_group(browsers: Browsers, openid: running.OpenId):
     browser = browsers()
     assert browser.me() == {"name": None, "role": None, "single_user": False, "login_url": "/login"}
     answer = browser.log_in(person(openid, "ann", "staff", "mosaic-admins", "others"), "/?view=1")
@@ -40,9 +40,7 @@ def test_a_person_comes_in_with_the_role_of_the_highest_group(browsers: Browsers
     assert browser.me() == {"name": "ann", "role": "admin", "single_user": False, "login_url": None}
 
 
-def test_a_person_is_known_again_and_has_the_role_of_today(
-    browsers: Browsers, openid: running.OpenId, database: Database
-):
+def test_recognizes_a_user_and_updates_the_role(browsers: Browsers, openid: running.OpenId, database: Database):
     login = person(openid, "ann", "staff")
     browsers().log_in(login)
     openid.know(login, preferred_username="ann of the north", groups=[])
@@ -53,7 +51,9 @@ def test_a_person_is_known_again_and_has_the_role_of_today(
         assert [user.subject for user in session.scalars(select(User))] == [f"{openid.issuer}|{login}"]
 
 
-def test_a_name_alone_makes_nobody_somebody_else(browsers: Browsers, openid: running.OpenId, database: Database):
+def test_users_with_the_same_name_have_separate_accounts(
+    browsers: Browsers, openid: running.OpenId, database: Database
+):
     with database.transaction() as session:
         ann = named_user(session, "ann", "admin").id
     browser = browsers()
@@ -67,20 +67,20 @@ def test_a_name_alone_makes_nobody_somebody_else(browsers: Browsers, openid: run
 
 
 def of_the_test(record: logging.LogRecord) -> bool:
-    """Whether the test's own clients say it."""
+    """Whether a client of the test wrote the log record."""
     to_the_application = record.name == "httpx2" and PUBLIC_URL in record.getMessage()
     return to_the_application or record.name == "httpx" or record.name.startswith("httpcore.")
 
 
-def test_what_is_asked_of_the_provider_binds_the_answer_to_this_browser(browsers: Browsers):
+def test_the_authorization_request_binds_the_response_to_the_browser(browsers: Browsers):
     address = browsers().app.get("/auth/start", headers={"Host": "evil.example"}).headers["location"]
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    assert asked["redirect_uri"] == f"{PUBLIC_URL}/auth/callback"
-    assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
-    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 20
+    parameters = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    assert parameters["redirect_uri"] == f"{PUBLIC_URL}/auth/callback"
+    assert (parameters["response_type"], parameters["code_challenge_method"]) == ("code", "S256")
+    assert min(len(parameters[name]) for name in ("state", "nonce", "code_challenge")) >= 20
 
 
-def test_an_answer_for_another_browser_is_refused(browsers: Browsers, openid: running.OpenId):
+def test_refuses_a_callback_of_another_browser(browsers: Browsers, openid: running.OpenId):
     victim, attacker = browsers(), browsers()
     address = attacker.come_back(person(openid, "eve", "staff"))
     assert victim.app.get(address).status_code == 401
@@ -89,30 +89,30 @@ def test_an_answer_for_another_browser_is_refused(browsers: Browsers, openid: ru
     assert victim.me()["name"] is None
 
 
-def test_an_answer_counts_once(browsers: Browsers, openid: running.OpenId):
+def test_accepts_a_callback_once(browsers: Browsers, openid: running.OpenId):
     browser = browsers()
     address = browser.come_back(person(openid, "ann", "staff"))
     before = dict(browser.app.cookies)
     assert browser.app.get(address).status_code == 303
     assert browser.app.get(address).status_code == 401
     again = browsers()
-    again.app.cookies.update(before)  # as they were when the browser came back
+    again.app.cookies.update(before)  # the cookies from before the callback
     assert again.app.get(address).status_code == 401, "the provider takes a code once"
 
 
 @pytest.mark.parametrize(
     "change", ["code=wrong&state={state}", "code={code}&state=wrong", "code={code}", "state={state}"]
 )
-def test_a_changed_answer_is_refused(browsers: Browsers, openid: running.OpenId, change: str):
+def test_refuses_a_changed_callback(browsers: Browsers, openid: running.OpenId, change: str):
     browser = browsers()
     address = urlsplit(browser.come_back(person(openid, "ann", "staff")))
-    told = {name: values[0] for name, values in parse_qs(address.query).items()}
-    answer = browser.app.get(f"{address.path}?{change.format(**told)}")
+    given = {name: values[0] for name, values in parse_qs(address.query).items()}
+    answer = browser.app.get(f"{address.path}?{change.format(**given)}")
     assert answer.status_code == 401
     assert browser.me()["name"] is None
 
 
-def test_what_an_address_says_is_not_said_again(browsers: Browsers):
+def test_does_not_repeat_text_from_the_callback_url(browsers: Browsers):
     answer = browsers().app.get("/auth/callback?error=<b>Call+555&error_description=<i>now")
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("text/html")
@@ -120,7 +120,7 @@ def test_what_an_address_says_is_not_said_again(browsers: Browsers):
     assert "now" not in answer.text
 
 
-def test_who_is_in_no_group_stays_out_where_nobody_else_may_in(settings: Settings, oidc: Oidc, openid: running.OpenId):
+def test_refuses_users_without_a_role(settings: Settings, oidc: Oidc, openid: running.OpenId):
     closed = replace(settings, oidc=replace(oidc, default_role="none"))
     with TestClient(create_app(closed), base_url=PUBLIC_URL) as anybody:
         stranger, member = Browser(anybody, PUBLIC_URL), Browser(anybody, PUBLIC_URL)
@@ -131,7 +131,7 @@ def test_who_is_in_no_group_stays_out_where_nobody_else_may_in(settings: Setting
         assert member.log_in(person(openid, "ann", "staff")).status_code == 303
 
 
-def test_a_wrong_client_secret_lets_nobody_in(settings: Settings, oidc: Oidc, openid: running.OpenId):
+def test_a_wrong_client_secret_fails_the_login(settings: Settings, oidc: Oidc, openid: running.OpenId):
     wrong = replace(settings, oidc=replace(oidc, client_secret="wrong" * 8))
     with TestClient(create_app(wrong), base_url=PUBLIC_URL) as anybody:
         browser = Browser(anybody, PUBLIC_URL)
@@ -164,7 +164,7 @@ def forger(openid: running.OpenId) -> Iterator[Forger]:
         ({"iat": 4e9}, "RS256", 401),
     ],
 )
-def test_an_id_token_that_is_not_for_this_login_or_not_the_providers_is_refused(
+def test_refuses_invalid_id_tokens(
     settings: Settings, oidc: Oidc, openid: running.OpenId, forger: Forger, changed: dict, signed: str, status: int
 ):
     forger.changed = json.loads(json.dumps(changed).replace("{client_id}", openid.client_id))
@@ -177,7 +177,7 @@ def test_an_id_token_that_is_not_for_this_login_or_not_the_providers_is_refused(
 
 
 @pytest.mark.parametrize("issuer", ["http://127.0.0.1:1", "{issuer}/elsewhere"])
-def test_a_provider_that_does_not_answer_is_said(settings: Settings, oidc: Oidc, issuer: str):
+def test_reports_a_provider_that_does_not_respond(settings: Settings, oidc: Oidc, issuer: str):
     away = replace(settings, oidc=replace(oidc, issuer=issuer.format(issuer=oidc.issuer)))
     with TestClient(create_app(away), base_url=PUBLIC_URL) as anybody:
         answer = Browser(anybody, PUBLIC_URL).app.get("/auth/start")
@@ -185,7 +185,7 @@ def test_a_provider_that_does_not_answer_is_said(settings: Settings, oidc: Oidc,
         assert "does not answer correctly" in answer.text
 
 
-def test_a_provider_by_another_name_is_refused(settings: Settings, oidc: Oidc):
+def test_refuses_a_provider_with_another_issuer(settings: Settings, oidc: Oidc):
     other = replace(settings, oidc=replace(oidc, issuer=oidc.issuer.replace("127.0.0.1", "localhost")))
     with TestClient(create_app(other), base_url=PUBLIC_URL) as anybody:
         answer = Browser(anybody, PUBLIC_URL).app.get("/auth/start")
@@ -193,9 +193,7 @@ def test_a_provider_by_another_name_is_refused(settings: Settings, oidc: Oidc):
         assert "names itself" in answer.text
 
 
-def test_a_login_is_a_new_session_and_its_cookie_is_kept_from_scripts_and_other_sites(
-    browsers: Browsers, openid: running.OpenId
-):
+def test_a_login_starts_a_new_session_with_a_protected_cookie(browsers: Browsers, openid: running.OpenId):
     browser = browsers()
     browser.app.get("/auth/start")
     before = browser.app.cookies["__Host-mosaic"]
@@ -208,7 +206,7 @@ def test_a_login_is_a_new_session_and_its_cookie_is_kept_from_scripts_and_other_
     assert fixed.me()["name"] is None, "what was known of the cookie before is worth nothing after"
 
 
-def test_a_forged_cookie_is_nobody(browsers: Browsers, openid: running.OpenId):
+def test_ignores_a_forged_cookie(browsers: Browsers, openid: running.OpenId):
     browser = browsers()
     browser.log_in(person(openid, "ann", "staff"))
     cookie = browser.app.cookies["__Host-mosaic"]
@@ -225,7 +223,7 @@ def test_a_forged_cookie_is_nobody(browsers: Browsers, openid: running.OpenId):
         )
 
 
-def test_a_copied_cookie_ends_with_the_logout(browsers: Browsers, openid: running.OpenId):
+def test_a_copied_cookie_is_invalid_after_logging_out(browsers: Browsers, openid: running.OpenId):
     browser, thief = browsers(), browsers()
     browser.log_in(person(openid, "ann", "staff"))
     thief.app.cookies.update(dict(browser.app.cookies))
@@ -238,7 +236,7 @@ def test_a_copied_cookie_ends_with_the_logout(browsers: Browsers, openid: runnin
     assert "post_logout_redirect_uri" in answer.headers["location"]
 
 
-def test_whoever_is_shut_out_is_out_at_once(browsers: Browsers, openid: running.OpenId, database: Database):
+def test_disabling_a_user_ends_all_access_immediately(browsers: Browsers, openid: running.OpenId, database: Database):
     browser, admin = browsers(), browsers()
     login = person(openid, "ann", "staff")
     browser.log_in(login)
@@ -256,7 +254,7 @@ def test_whoever_is_shut_out_is_out_at_once(browsers: Browsers, openid: running.
     assert admin.app.patch(f"/api/v1/users/{people['ada']}", json={"role": "viewer"}).status_code == 409
 
 
-def test_a_login_is_seen_among_the_tokens_and_can_be_ended_there(browsers: Browsers, openid: running.OpenId):
+def test_lists_logins_among_the_tokens_and_revokes_them(browsers: Browsers, openid: running.OpenId):
     login = person(openid, "ann", "staff")
     at_work, at_home = browsers(), browsers()
     at_work.log_in(login)
@@ -267,7 +265,7 @@ def test_a_login_is_seen_among_the_tokens_and_can_be_ended_there(browsers: Brows
     assert (at_work.me()["name"], at_home.me()["name"]) == (None, "ann")
 
 
-def test_logins_that_are_over_are_forgotten(browsers: Browsers, openid: running.OpenId, database: Database):
+def test_deletes_ended_logins(browsers: Browsers, openid: running.OpenId, database: Database):
     login = person(openid, "ann", "staff")
     for _ in range(3):
         browser = browsers()
@@ -277,7 +275,7 @@ def test_logins_that_are_over_are_forgotten(browsers: Browsers, openid: running.
         assert len(session.scalars(select(Token)).all()) == 1
 
 
-def test_logins_are_written_down_without_secrets(
+def test_audits_logins_without_secrets(
     browsers: Browsers, openid: running.OpenId, oidc: Oidc, database: Database, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level("DEBUG")
@@ -291,10 +289,10 @@ def test_logins_are_written_down_without_secrets(
     browser.app.post("/logout")
     with database.transaction() as session:
         audits = session.scalars(select(Audit).order_by(Audit.id)).all()
-        told = str([(each.action, each.subject, each.details) for each in audits])
+        given = str([(each.action, each.subject, each.details) for each in audits])
     assert [each.action for each in audits] == ["failed login", "become known", "log in", "log out"]
     code = parse_qs(urlsplit(address).query)["code"][0]
-    output = told + "\n".join(record.getMessage() for record in caplog.records if not of_the_test(record))
+    output = given + "\n".join(record.getMessage() for record in caplog.records if not of_the_test(record))
     assert "invalid token from testclient" in output
     for secret in (oidc.client_secret, code, cookie, "a-token-that-is-not-valid"):
         assert secret not in output
@@ -313,7 +311,7 @@ def test_logins_are_written_down_without_secrets(
         "",
     ],
 )
-def test_after_the_login_nobody_is_sent_elsewhere(browsers: Browsers, openid: running.OpenId, target: str):
+def test_does_not_redirect_to_other_sites_after_the_login(browsers: Browsers, openid: running.OpenId, target: str):
     answer = browsers().log_in(person(openid, "ann", "staff"), target)
     assert answer.headers["location"] == "/"
     assert own_path(target) == "/"
@@ -333,7 +331,7 @@ def test_roles_are_read_from_lists_and_single_names(claims: dict, role: str):
     assert role_of(Oidc("https://id.example.org", "mosaic", roles=roles), claims) == role
 
 
-def test_pages_and_refusals_are_guarded(browsers: Browsers, openid: running.OpenId):
+def test_login_pages_and_errors_have_security_headers(browsers: Browsers, openid: running.OpenId):
     app = browsers().app
     refused = {"Origin": "https://evil.example"}
     answers = [app.get("/login"), app.get("/auth/callback"), app.post("/login"), app.post("/logout", headers=refused)]

@@ -1,4 +1,4 @@
-"""Logging in and out as a person does, in a real Chromium: what policy, cookies and forms come to together."""
+"""Logging in and out in a real Chromium: policy, cookies and forms together."""
 
 import re
 import threading
@@ -26,7 +26,7 @@ PERSON = "ann"
 
 @dataclass(frozen=True)
 class Site:
-    """The application as browsers reach it, under another host name than the provider."""
+    """The application as browsers reach it, with another host name than the provider."""
 
     address: str
     provider: str
@@ -73,7 +73,7 @@ def me(page: Page) -> dict:
 
 
 def log_out(page: Page) -> None:
-    """As a button on the page does it."""
+    """Submit the form of the page's log-out button."""
     page.evaluate(
         """() => {
             const form = Object.assign(document.createElement("form"), { method: "post", action: "/logout" });
@@ -83,7 +83,7 @@ def log_out(page: Page) -> None:
     )
 
 
-def test_in_by_the_provider_and_out_again_there_too(page: Page, site: Site):
+def test_logs_in_and_out_at_the_provider(page: Page, site: Site):
     page.goto("/login?target=/api/v1/me%3Fx%3D1")
     page.get_by_role("link", name=f"Log in with {urlsplit(site.provider).netloc}").click()
     page.get_by_placeholder("Enter any login").fill(PERSON)
@@ -100,7 +100,7 @@ def test_in_by_the_provider_and_out_again_there_too(page: Page, site: Site):
     assert me(page)["name"] is None
 
 
-def test_in_by_a_token_and_told_when_it_is_none(page: Page, database: Database, site: Site):
+def test_logs_in_with_a_token_and_reports_an_invalid_one(page: Page, database: Database, site: Site):
     with database.transaction() as session:
         _, secret = create_token(session, named_user(session, "bob"), "test", ["write"], None)
     page.goto("/login?target=/healthz")
@@ -114,9 +114,9 @@ def test_in_by_a_token_and_told_when_it_is_none(page: Page, database: Database, 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_accessible_and_loads_nothing_that_its_policy_forbids(page: Page, scheme: str):
-    told = []
-    page.on("console", lambda message: told.append(message.text))
+def test_the_page_is_accessible_and_respects_its_policy(page: Page, scheme: str):
+    messages = []
+    page.on("console", lambda message: messages.append(message.text))
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 640})
     page.goto("/auth/callback?error=access_denied")
@@ -124,6 +124,6 @@ def test_the_page_is_accessible_and_loads_nothing_that_its_policy_forbids(page: 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert not [each for each in told if "Content Security Policy" in each]
-    found = Axe().run(page)  # which breaks the policy itself
+    assert not [each for each in messages if "Content Security Policy" in each]
+    found = Axe().run(page)  # axe itself violates the policy
     assert found.violations_count == 0, found.generate_report()

@@ -1,4 +1,4 @@
-"""Background loops go on after any error, and one that is stuck or dead is seen."""
+"""Background loops continue after any error, and health checks report stuck and dead ones."""
 
 import threading
 
@@ -21,7 +21,7 @@ def stop():
     event.set()
 
 
-def test_a_loop_goes_on_after_any_error(stop: threading.Event, caplog: pytest.LogCaptureFixture):
+def test_a_loop_continues_after_any_error(stop: threading.Event, caplog: pytest.LogCaptureFixture):
     loops, rounds = Loops(0.001, 0.002), []
     errors = [KeyError("files"), PassingError("the database is away"), MemoryError(), RecursionError()]
 
@@ -41,7 +41,7 @@ def test_a_loop_goes_on_after_any_error(stop: threading.Event, caplog: pytest.Lo
     until(lambda: not loops.all())
 
 
-def test_a_loop_ends_by_the_errors_that_it_names(stop: threading.Event):
+def test_a_loop_ends_on_the_errors_that_it_names(stop: threading.Event):
     def work(_: Beat) -> None:
         raise RequestError("another kind works here")
 
@@ -58,11 +58,11 @@ def test_a_stuck_loop_and_a_dead_one_make_a_process_unready(settings: Settings, 
     with TestClient(create_app(settings, loops), base_url=settings.public_url) as client:
         assert client.get("/readyz").status_code == 200
 
-        def dies(_: Beat) -> None:
+        def die(_: Beat) -> None:
             raise SystemExit
 
         loops.start("stuck", lambda _: stop.wait(), stop, silence=0.01)
-        loops.start("dies", dies, stop).join(20)
+        loops.start("dies", die, stop).join(20)
         answer = until(lambda: found if (found := client.get("/readyz")).text.count("stuck for") else None)
         assert answer.status_code == 503
         assert "the background loop 'dies' is dead" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""The metrics for Prometheus."""
 
 import uuid
 
@@ -23,7 +23,7 @@ def samples(client: TestClient) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_answers_are_counted_by_route_and_not_by_path(client: Client):
+def test_counts_responses_by_route(client: Client):
     ann = client("ann")
     for _ in range(3):
         ann.get(f"/api/v1/requests/{uuid.uuid4()}")
@@ -36,7 +36,7 @@ def test_answers_are_counted_by_route_and_not_by_path(client: Client):
     assert found["mosaic_http_request_seconds_count", "GET", "/api/v1/requests/{request_id}"] == 3
 
 
-def test_mosaics_are_counted_by_phase(client: Client, database: Database, tmp_path):
+def test_counts_requests_by_phase(client: Client, database: Database, tmp_path):
     row = Published(tmp_path / "uid", "", "one", {}, {}).row
     row(database)
     row(database, name="two", phase="Failed")
@@ -46,7 +46,7 @@ def test_mosaics_are_counted_by_phase(client: Client, database: Database, tmp_pa
     assert found["mosaic_database_up",] == 1
 
 
-def test_without_a_database_the_rest_is_told(settings: Settings):
+def test_reports_other_metrics_without_a_database(settings: Settings):
     url = settings.database.replace(settings.database.rsplit("/", 1)[1].split("?")[0], "nothing_here")
     gone = TestClient(create_app(Settings(url, settings.store, public_url=settings.public_url)))
     found = samples(gone)

@@ -1,4 +1,4 @@
-"""Databases of earlier versions become what the newest one needs, and keep what they hold."""
+"""Migrations of databases of earlier versions, which keep their rows."""
 
 import re
 import uuid
@@ -18,11 +18,11 @@ from sqlalchemy import select, text
 
 from support.databases import run_on, url_of
 
-ASKED = (
+INSERT_REQUEST = (
     "INSERT INTO mosaics (id, namespace, name, origin, spec, shared, created, changed, phase, status, attempts, crd) "
     "VALUES (gen_random_uuid(), 'default', 'one', 'api', '{}', false, now(), now(), 'Pending', '{}', :attempts, :crd)"
 )
-KEPT = (
+INSERT_DATASET = (
     "INSERT INTO entries (id, kind, name, description, creator, shared, created, changed, west, south, east, north, "
     "footprint, files, details, sharing) "
     "VALUES (:id, 'point', 'Übersicht', 'am See', 'Ann', false, now(), now(), 0, 0, 0, 0, '{}', '{}', '{}', '{}')"
@@ -41,7 +41,7 @@ def empty(postgres: PrivatePostgres) -> Iterator[Database]:
 
 
 def as_of(database: Database, revision: str) -> None:
-    """Make the tables as they were in a version."""
+    """Create the tables of a revision."""
     with as_file(files("mosaic_api.database") / "migrations") as scripts, database.engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(scripts))
@@ -59,29 +59,29 @@ def as_of(database: Database, revision: str) -> None:
     ],
     ids=["empty", "asked", "executors", "cluster"],
 )
-def test_what_has_worked_off_the_requests_does_so_further(empty: Database, rows: list[dict], kind: str | None):
+def test_keeps_the_kind_of_workforce_that_processed_requests(empty: Database, rows: list[dict], kind: str | None):
     as_of(empty, "0001")
     with empty.transaction() as session:
         for row in rows:
-            session.execute(text(ASKED), row)
+            session.execute(text(INSERT_REQUEST), row)
     empty.migrate()
     with empty.transaction() as session:
         assert session.scalar(text("SELECT kind FROM workforce")) == kind
 
 
-def test_requests_that_are_there_have_the_version_that_they_were_written_for(empty: Database):
+def test_existing_requests_get_the_version_of_their_contract(empty: Database):
     as_of(empty, "0001")
     with empty.transaction() as session:
-        session.execute(text(ASKED), {"attempts": 0, "crd": None})
+        session.execute(text(INSERT_REQUEST), {"attempts": 0, "crd": None})
     empty.migrate()
     with empty.transaction() as session:
         assert session.scalars(select(Request.api_version)).all() == [API_VERSION]
 
 
-def test_datasets_that_are_there_are_found_by_their_text(empty: Database):
+def test_search_finds_existing_datasets(empty: Database):
     as_of(empty, "0002")
     with empty.transaction() as session:
-        session.execute(text(KEPT), {"id": (dataset_id := uuid.uuid4())})
+        session.execute(text(INSERT_DATASET), {"id": (dataset_id := uuid.uuid4())})
     empty.migrate()
     with empty.transaction() as session:
         searched = session.scalar(text("SELECT searched FROM datasets"))
@@ -91,23 +91,23 @@ def test_datasets_that_are_there_are_found_by_their_text(empty: Database):
         assert searched == "übersicht\nam see\nann" == dataset.searched.replace("bob", "ann")
 
 
-NAMED = """
+NAMES = """
 SELECT conname::text FROM pg_constraint UNION SELECT relname FROM pg_class UNION SELECT tgname FROM pg_trigger
 """
 OLD_NAME = re.compile("(ix_)?(mosaics|entries|loose_files)(_|$)")
 
 
-def test_renamed_tables_keep_their_rows_and_nothing_has_an_old_name(empty: Database):
+def test_renamed_tables_keep_their_rows_and_leave_no_old_names(empty: Database):
     as_of(empty, "0005")
     with empty.transaction() as session:
-        session.execute(text(ASKED), {"attempts": 0, "crd": None})
-        session.execute(text(KEPT), {"id": (dataset_id := uuid.uuid4())})
+        session.execute(text(INSERT_REQUEST), {"attempts": 0, "crd": None})
+        session.execute(text(INSERT_DATASET), {"id": (dataset_id := uuid.uuid4())})
         session.execute(text("UPDATE entries SET sharing = cast(:sharing AS jsonb)"), {"sharing": '{"wish": "share"}'})
         session.execute(text("INSERT INTO audit (at, action, subject, details) VALUES (now(), 'a', 'entry/7', '{}')"))
-        assert len([name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)]) > 15
+        assert len([name for name in session.scalars(text(NAMES)) if OLD_NAME.match(name)]) > 15
     empty.migrate()
     with empty.transaction() as session:
-        assert [name for name in session.scalars(text(NAMED)) if OLD_NAME.match(name)] == []
+        assert [name for name in session.scalars(text(NAMES)) if OLD_NAME.match(name)] == []
         assert session.scalar(select(Request.name)) == "one"
         dataset = session.get_one(Dataset, dataset_id)
         assert (dataset.name, dataset.sharing) == ("Übersicht", {"action": "share"})
@@ -120,14 +120,14 @@ def test_renamed_tables_keep_their_rows_and_nothing_has_an_old_name(empty: Datab
     changes.close()
 
 
-def test_tables_are_as_the_models_say(empty: Database):
+def test_tables_match_the_models(empty: Database):
     empty.migrate()
     with empty.engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert [(what, table.name) for what, table in found] == [("remove_table", "overlays")]  # the research system's own
+    assert [(what, table.name) for what, table in found] == [("remove_table", "overlays")]  # of the research system
 
 
-def test_a_user_who_may_not_make_tables_is_told_what_to_do(postgres: PrivatePostgres, empty: Database):
+def test_reports_missing_permission_to_create_tables(postgres: PrivatePostgres, empty: Database):
     role = f"poor_{uuid.uuid4().hex}"
     run_on(postgres, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     poor = Database(empty.engine.url.set(username=role, password=role).render_as_string(hide_password=False))

@@ -1,4 +1,4 @@
-"""The API does what it says of itself: schemathesis calls all of it, on a real database and a published mosaic."""
+"""The API conforms to its OpenAPI document: schemathesis calls all operations, with a real database and a mosaic."""
 
 import os
 import re
@@ -27,9 +27,9 @@ from support.api.published import Published, store_of
 from support.databases import new_database
 
 EXAMPLES = int(os.environ.get("MOSAIC_TEST_EXAMPLES", "10"))
-"""Of each operation, beside the cases that its description gives (each bound, what is missing, other methods)."""
+"""Examples of each operation, in addition to the cases from its description (bounds, missing fields, other methods)."""
 EVENTS = "/api/v1/requests/{request_id}/events"
-"""Never ends where there is a mosaic."""
+"""The stream does not end while the request exists."""
 
 VERB = re.compile(
     "(cancel|count|create|delete|estimate|fetch|get|list|read|restore|revoke|share|unshare|update|watch)_[a-z_]+$"
@@ -46,7 +46,7 @@ class World:
     mosaic: Published
     client: asgi.ASGIClient
     made: dict[str, str] = field(default_factory=dict)
-    """The ids of what calls are about, by name or kind."""
+    """The ids of requests and datasets for the calls, by name or kind."""
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +65,14 @@ def world(postgres: PrivatePostgres, template: str, shown: dict[str, Published])
 
 
 SAME_SPEC = r"^/api/v1/(estimate|scenes|central/requests)$"
-"""Take the spec of a request as /requests does, where every rule of it is tried; here only some examples are."""
+"""These accept the spec of a request like /requests. All its rules are tested there, and only some examples here."""
 api = schemathesis.openapi.from_dict(
     create_app(Settings("postgresql+psycopg2://nobody", "nowhere", public_url=PUBLIC_URL)).openapi(),
     config=schemathesis.Config.from_dict(
         {
             "generation": {
-                "mode": "all",  # half of the examples break the description
-                "with-security-parameters": False,  # the client has a token, and others end at the door
+                "mode": "all",  # half of the examples violate the description
+                "with-security-parameters": False,  # the client has a token; without one all calls are refused
             },
             "checks": {
                 "not_a_server_error": {"expected-statuses": ["2XX", "3XX", "4XX", 503]},  # as described
@@ -86,7 +86,7 @@ api = schemathesis.openapi.from_dict(
 
 _SPEC = "the rules of the contract on several fields together: exactly one source, lower less than upper"
 _LIMITS = "minimum and maximum are told together, and the one is less than the other"
-UNSAID = {
+INEXPRESSIBLE = {
     "POST /api/v1/requests": _SPEC,
     "POST /api/v1/estimate": _SPEC,
     "POST /api/v1/scenes": f"{_SPEC}; and from which hosts this installation reads",
@@ -98,8 +98,8 @@ UNSAID = {
     "GET /api/v1/requests/{request_id}/tiles/{z}/{x}/{y}.png": _LIMITS,
     "GET /api/v1/requests/{request_id}/legend": _LIMITS,
 }
-"""What the description of an operation cannot say, so that what fits it may be refused; all others take what fits."""
-TAKES_WHAT_FITS = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
+"""Rules that the description of an operation cannot express: it may refuse matching input. All others accept it."""
+ACCEPTS_VALID_INPUT = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 
 
 @api.exclude(path=EVENTS).parametrize()
@@ -112,7 +112,7 @@ def test_the_api_does_what_it_says(case: Case, world: World):
         case.path_parameters["request_id"] = _a_request(world, removed=case.method == "DELETE")
     if _is_uuid(case.path_parameters.get("dataset_id")) and "/central/" not in case.path:
         case.path_parameters["dataset_id"] = _a_dataset(world, case)
-    excluded = [TAKES_WHAT_FITS] if f"{case.method} {case.path}" in UNSAID else []
+    excluded = [ACCEPTS_VALID_INPUT] if f"{case.method} {case.path}" in INEXPRESSIBLE else []
     case.call_and_validate(session=world.client, base_url=PUBLIC_URL, excluded_checks=excluded)
 
 
@@ -124,7 +124,7 @@ def _is_uuid(value: Any) -> bool:
 
 
 def _a_request(world: World, *, removed: bool) -> str:
-    """The id of a request with a published mosaic; for a deletion, of one that nothing else uses."""
+    """The id of a request with a published mosaic; for a deletion, of one that no other call uses."""
     name = f"m{uuid.uuid4().hex[:20]}" if removed else "utm"
     if removed or name not in world.made:
         world.made[name] = world.mosaic.row(world.database, name=name)
@@ -132,7 +132,7 @@ def _a_request(world: World, *, removed: bool) -> str:
 
 
 def _a_dataset(world: World, case: Case) -> str:
-    """The id of a dataset of the kind that a call needs; for a deletion, of one that nothing else uses."""
+    """The id of a dataset of the kind that a call needs; for a deletion, of one that no other call uses."""
     kind, sent = "point", dict[str, Any](json={"name": "one", "kind": "point", "longitude": 1, "latitude": 2})
     if case.path.endswith(("/features", "/files/{role}")):
         kind, sent = "vector", {"files": {"file": geojson(feature(Point(1, 2)))}}
@@ -153,11 +153,11 @@ def operations(app: FastAPI) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_what_is_unsaid_is_so_of_operations_that_there_are(world: World):
-    assert {name.split()[1] for name in UNSAID} <= set(world.app.openapi()["paths"])
+def test_the_exceptions_name_existing_operations(world: World):
+    assert {name.split()[1] for name in INEXPRESSIBLE} <= set(world.app.openapi()["paths"])
 
 
-def test_every_operation_has_a_name_of_its_own_and_a_summary(world: World):
+def test_every_operation_has_a_unique_name_and_a_summary(world: World):
     found = operations(world.app)
     names = [operation["operationId"] for _, operation in found]
     assert len(set(names)) == len(names)
@@ -165,13 +165,13 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(world: World):
     assert all(operation["summary"] and "_" not in operation["summary"] for _, operation in found)
 
 
-def test_schemas_have_names_that_do_not_change_when_modules_do(world: World):
+def test_names_of_schemas_do_not_depend_on_modules(world: World):
     names = world.app.openapi()["components"]["schemas"]
     assert [name for name in names if not NOUN.fullmatch(name)] == []
     assert {"Request", "RequestList", "Dataset", "DatasetList", "Token", "User", "Problem"} <= names.keys()
 
 
-def test_every_operation_says_how_problems_are_answered(world: World):
+def test_every_operation_describes_problem_responses(world: World):
     for name, operation in operations(world.app):
         assert {status for status in operation["responses"] if status.startswith("5")} == {"503"}, name
         for status in ("4XX", "503"):
@@ -180,7 +180,7 @@ def test_every_operation_says_how_problems_are_answered(world: World):
         assert "422" not in operation["responses"], name
 
 
-def test_what_is_sent_has_an_example(world: World):
+def test_request_bodies_have_examples(world: World):
     schemas = world.app.openapi()["components"]["schemas"]
     for name, operation in operations(world.app):
         sent = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})

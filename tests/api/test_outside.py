@@ -1,4 +1,4 @@
-"""Calls of other servers end in time, are few, and are stopped when nobody waits for them."""
+"""Calls to other servers have time limits and quotas, and stop when no client waits for them."""
 
 import asyncio
 import threading
@@ -29,19 +29,19 @@ from support.servers.running import free_port
 ONE, TWO = uuid.uuid4(), uuid.uuid4()
 
 
-def ask(outside: OutboundCalls, user: uuid.UUID, work: Callable[[], Any], question: str | None = None) -> Any:
+def call(outside: OutboundCalls, user: uuid.UUID, work: Callable[[], Any], question: str | None = None) -> Any:
     return asyncio.run(outside.run(None, user, lambda _: work(), question))
 
 
-def test_an_answer_is_remembered_and_asked_for_once():
-    outside, asked = OutboundCalls(CallBudget()), []
-    work = lambda: asked.append(1) or len(asked)  # noqa: E731
-    assert [ask(outside, uuid.uuid4(), work, "question") for _ in range(3)] == [1, 1, 1]
-    assert ask(outside, ONE, work, "another") == 2
-    assert [ask(outside, ONE, work) for _ in range(2)] == [3, 4]
+def test_caches_an_answer():
+    outside, calls = OutboundCalls(CallBudget()), []
+    work = lambda: calls.append(1) or len(calls)  # noqa: E731
+    assert [call(outside, uuid.uuid4(), work, "question") for _ in range(3)] == [1, 1, 1]
+    assert call(outside, ONE, work, "another") == 2
+    assert [call(outside, ONE, work) for _ in range(2)] == [3, 4]
 
 
-def test_what_failed_is_asked_again():
+def test_does_not_cache_failures():
     outside, answers = OutboundCalls(CallBudget()), iter([RequestError("no"), None])
 
     def work() -> str:
@@ -51,43 +51,43 @@ def test_what_failed_is_asked_again():
         return "yes"
 
     with pytest.raises(RequestError):
-        ask(outside, ONE, work, "question")
-    assert ask(outside, ONE, work, "question") == "yes"
+        call(outside, ONE, work, "question")
+    assert call(outside, ONE, work, "question") == "yes"
 
 
-def test_nobody_waits_for_ever_and_few_at_once():
+def test_limits_duration_and_concurrency_of_calls():
     outside, release = OutboundCalls(CallBudget(seconds=0.1, at_once=2, of_one=1)), threading.Event()
     with pytest.raises(Unavailable, match=r"0\.1 seconds"):
-        ask(outside, ONE, release.wait)
+        call(outside, ONE, release.wait)
     with pytest.raises(TooMany, match="limit of 1 calls to other servers") as refused:
-        ask(outside, ONE, str)
+        call(outside, ONE, str)
     assert refused.value.headers["Retry-After"]
     with pytest.raises(Unavailable, match=r"0\.1 seconds"):
-        ask(outside, TWO, release.wait)
+        call(outside, TWO, release.wait)
     with pytest.raises(Unavailable, match="limit of 2 calls to other servers"):
-        ask(outside, uuid.uuid4(), str)
+        call(outside, uuid.uuid4(), str)
     release.set()
 
-    def answered() -> bool:
+    def accepted() -> bool:
         try:
-            return ask(outside, ONE, str) == ""
+            return call(outside, ONE, str) == ""
         except TooMany:
             return False
 
-    until(answered)
+    until(accepted)
 
 
-def test_one_user_does_not_ask_too_much():
+def test_limits_the_calls_of_a_user():
     outside = OutboundCalls(CallBudget(a_minute=5))
     for number in range(5):
-        ask(outside, ONE, str, f"question {number}")
+        call(outside, ONE, str, f"question {number}")
     with pytest.raises(TooMany):
-        ask(outside, ONE, str, "one more")
-    assert ask(outside, ONE, str, "question 0") == ""
-    assert ask(outside, TWO, str, "one more") == ""
+        call(outside, ONE, str, "one more")
+    assert call(outside, ONE, str, "question 0") == ""
+    assert call(outside, TWO, str, "one more") == ""
 
 
-def test_what_others_wait_for_goes_on_when_the_first_leaves():
+def test_a_shared_call_continues_when_the_first_client_leaves():
     outside, release, budgets = OutboundCalls(CallBudget()), threading.Event(), []
 
     def work(budget: Budget) -> str:
@@ -111,7 +111,7 @@ def test_what_others_wait_for_goes_on_when_the_first_leaves():
 
 @contextmanager
 def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """The address of a server that answers everything in the same way."""
+    """The address of a server that answers all requests with one function."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -130,7 +130,7 @@ def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]
 
 
 def trickle(handler: BaseHTTPRequestHandler, ended: threading.Event, gone: list[int]) -> None:
-    """A header that never ends, a byte at a time, so that no timeout of a socket ever comes."""
+    """Send an endless header byte by byte, so that no socket timeout occurs."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
     try:
         while not ended.wait(0.05):
@@ -142,7 +142,7 @@ def trickle(handler: BaseHTTPRequestHandler, ended: threading.Event, gone: list[
 
 @pytest.fixture
 def slow() -> Iterator[tuple[str, list[int]]]:
-    """A server that sends a byte from time to time, and how often somebody hung up on it."""
+    """A server that sends a byte from time to time, and a list with an element for each client that disconnected."""
     ended, gone = threading.Event(), []
     with answering(lambda handler: trickle(handler, ended, gone)) as address:
         yield address, gone
@@ -161,9 +161,7 @@ def installation(settings: Settings, slow: tuple[str, list[int]], monkeypatch) -
         yield found
 
 
-def test_a_server_that_trickles_is_left_in_time_and_holds_no_slot(
-    installation: Installation, slow: tuple[str, list[int]]
-):
+def test_gives_up_a_trickling_server_and_frees_its_slot(installation: Installation, slow: tuple[str, list[int]]):
     address, gone = slow
     with installation.client(installation.token("vic", "viewer")) as vic:
         for number in range(2):
@@ -175,7 +173,7 @@ def test_a_server_that_trickles_is_left_in_time_and_holds_no_slot(
         until(lambda: len(gone) >= 2, 10)
 
 
-def test_many_who_wait_for_other_servers_hold_nobody_up(installation: Installation, slow: tuple[str, list[int]]):
+def test_many_slow_calls_do_not_block_other_requests(installation: Installation, slow: tuple[str, list[int]]):
     address, _ = slow
     statuses: list[int] = []
     tokens = [installation.token(name, "viewer") for name in ("vic", "val")]
@@ -198,15 +196,15 @@ def test_many_who_wait_for_other_servers_hold_nobody_up(installation: Installati
     assert set(statuses) == {429, 503}
 
 
-def test_a_look_up_ends_when_its_client_leaves(settings: Settings, slow: tuple[str, list[int]]):
+def test_a_call_ends_when_its_client_disconnects(settings: Settings, slow: tuple[str, list[int]]):
     address, gone = slow
     with serving(replace(settings, allowed_hosts=address), free_port()) as installation:
         with installation.client(installation.token("vic", "viewer")) as vic, pytest.raises(httpx.ReadTimeout):
             vic.post("scenes", json=search(address), timeout=1.5)
-        until(lambda: gone, 10)  # long before the 25 s that a look-up may last
+        until(lambda: gone, 10)  # long before the limit of 25 s
 
 
-def test_a_search_whose_items_are_too_large_is_refused(settings: Settings, client: Client):
+def test_refuses_a_search_whose_items_are_too_large(settings: Settings, client: Client):
     item = (
         b'{"type":"Feature","id":"%d","properties":{"datetime":"2024-07-01T00:00:00Z","x":"%s"},"links":[],"assets":{},'
     )
@@ -236,12 +234,12 @@ def test_a_search_whose_items_are_too_large_is_refused(settings: Settings, clien
     with answering(answer) as address:
         with serving(replace(settings, allowed_hosts=address), free_port()) as installation:
             with installation.client(installation.token("vic", "viewer")) as vic:
-                answered = vic.post("scenes", json=search(address))
-    assert answered.status_code == 422, answered.text
-    assert "32 MiB" in answered.json()["detail"]
+                accepted = vic.post("scenes", json=search(address))
+    assert accepted.status_code == 422, accepted.text
+    assert "32 MiB" in accepted.json()["detail"]
 
 
-def test_a_central_server_that_trickles_holds_nobody_up(
+def test_gives_up_a_trickling_central_server(
     settings: Settings, database: Database, slow: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
 ):
     address, gone = slow
@@ -256,7 +254,7 @@ def test_a_central_server_that_trickles_holds_nobody_up(
     until(lambda: gone, 10)
 
 
-def test_a_provider_that_trickles_holds_no_login_up(
+def test_gives_up_a_trickling_provider(
     settings: Settings, database: Database, slow: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(oidc, "TOTAL_SECONDS", 1.0)

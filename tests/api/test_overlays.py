@@ -1,4 +1,4 @@
-"""The research system's table: what its clients insert is served, and what they read is as they knew it."""
+"""The research system's table: its clients insert rows and read results in the columns that they know."""
 
 import threading
 import time
@@ -40,7 +40,7 @@ PNG = "abfss://maps@arbutus.dfs.core.windows.net/mosaics/mosaics/default/overlay
 
 
 class Legacy:
-    """The table, as a client of the research system sees it, and what became of its rows."""
+    """The table as clients of the research system see it, with its requests and audit records."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings, self.database = settings, database
@@ -76,7 +76,7 @@ class Legacy:
         return found
 
     def end(self, overlay_id: int, status: dict[str, Any], item: dict[str, Any] | None = None) -> None:
-        """What whoever works on the mosaic tells at its end."""
+        """Write the final status of a request, as an executor or the cluster does."""
         with self.database.transaction() as session:
             request = session.scalars(select(Request).where(Request.overlay_id == overlay_id)).one()
             crud.set_status(request, status)
@@ -85,7 +85,7 @@ class Legacy:
     def publish(self, overlay_id: int, png: str = PNG) -> None:
         self.end(overlay_id, {"phase": "Succeeded", "result": {"png": png}}, ITEM)
 
-    def told(self, overlay_id: int) -> list[tuple[str, str]]:
+    def audited(self, overlay_id: int) -> list[tuple[str, str]]:
         wanted = select(Audit.action, Audit.details["message"].astext).where(Audit.subject == f"overlay/{overlay_id}")
         with self.database.transaction() as session:
             return [(action, message or "") for action, message in session.execute(wanted.order_by(Audit.id))]
@@ -96,11 +96,11 @@ def legacy(settings: Settings, database: Database) -> Legacy:
     return Legacy(settings, database)
 
 
-def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
-    asked = legacy.insert()
+def test_a_row_becomes_a_shared_request(legacy: Legacy):
+    overlay = legacy.insert()
     legacy.serve()
-    request = legacy.request(asked)
-    assert (request.name, request.origin, request.shared) == (f"overlay-{asked}", "overlays", True)
+    request = legacy.request(overlay)
+    assert (request.name, request.origin, request.shared) == (f"overlay-{overlay}", "overlays", True)
     assert (request.owner_id, request.phase) == (None, "Pending")
     manifest = load_request(
         {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": request.name}, "spec": request.spec}
@@ -112,7 +112,7 @@ def test_a_row_that_asks_becomes_a_mosaic_that_everybody_sees(legacy: Legacy):
     assert manifest.source.earth_daily.datetime == "2023-08-02T12:30:00Z/2024-08-01T12:30:00Z"
 
 
-def test_it_is_taken_in_once_by_however_many(legacy: Legacy):
+def test_concurrent_processes_create_one_request_for_each_row(legacy: Legacy):
     ids = [legacy.insert(data_name=f"n{number}") for number in range(10)]
     threads = [threading.Thread(target=legacy.serve) for _ in range(4)]
     for thread in threads:
@@ -124,7 +124,7 @@ def test_it_is_taken_in_once_by_however_many(legacy: Legacy):
 
 
 @pytest.mark.parametrize("changes", [{"is_earth_daily": False}, {"is_earth_daily": None}, {"file_path": "a.tif"}])
-def test_other_rows_are_left_alone(legacy: Legacy, changes: dict[str, Any]):
+def test_ignores_other_rows(legacy: Legacy, changes: dict[str, Any]):
     other = legacy.insert(**changes)
     before = legacy.row(other)
     legacy.serve()
@@ -132,38 +132,38 @@ def test_other_rows_are_left_alone(legacy: Legacy, changes: dict[str, Any]):
     assert legacy.row(other) == before
 
 
-def test_a_published_mosaic_is_filled_in_with_the_pictures_true_corners_once(legacy: Legacy):
-    asked = legacy.insert()
-    before = legacy.row(asked)
+def test_fills_in_the_path_and_corners_of_a_published_picture_once(legacy: Legacy):
+    overlay = legacy.insert()
+    before = legacy.row(overlay)
     legacy.serve()
-    assert legacy.row(asked) == before
-    legacy.publish(asked)
+    assert legacy.row(overlay) == before
+    legacy.publish(overlay)
     legacy.serve()
-    filled = legacy.row(asked)
+    filled = legacy.row(overlay)
     assert filled["file_path"] == PNG
     (west, east), (north, south) = transform(crs_of("EPSG:3857"), crs_of("EPSG:4326"), [LEFT, RIGHT], [TOP, BOTTOM])
     assert (filled["ul_lng"], filled["ul_lat"]) == pytest.approx((west, north), abs=1e-9)
     assert (filled["lr_lng"], filled["lr_lat"]) == pytest.approx((east, south), abs=1e-9)
     untouched = before.keys() - {"file_path", "ul_lat", "ul_lng", "lr_lat", "lr_lng"}
     assert {name: filled[name] for name in untouched} == {name: before[name] for name in untouched}
-    legacy.update(asked, file_path="moved by a client")
+    legacy.update(overlay, file_path="moved by a client")
     legacy.serve()
-    assert legacy.row(asked)["file_path"] == "moved by a client"
-    assert legacy.told(asked) == [("serve", "")]
+    assert legacy.row(overlay)["file_path"] == "moved by a client"
+    assert legacy.audited(overlay) == [("serve", "")]
 
 
-def test_it_is_not_filled_in_before_the_item_is_known(legacy: Legacy):
-    asked = legacy.insert()
+def test_fills_in_nothing_before_the_item_is_known(legacy: Legacy):
+    overlay = legacy.insert()
     legacy.serve()
-    legacy.end(asked, {"phase": "Succeeded", "result": {"png": PNG}})
+    legacy.end(overlay, {"phase": "Succeeded", "result": {"png": PNG}})
     legacy.serve()
-    assert legacy.row(asked)["file_path"] is None
-    legacy.publish(asked)
+    assert legacy.row(overlay)["file_path"] is None
+    legacy.publish(overlay)
     legacy.serve()
-    assert legacy.row(asked)["file_path"] == PNG
+    assert legacy.row(overlay)["file_path"] == PNG
 
 
-def test_corners_beyond_the_antimeridian_are_degrees_again(legacy: Legacy):
+def test_normalizes_corners_beyond_the_antimeridian(legacy: Legacy):
     half = 20037508.342789244
     item = {"assets": {"picture": {"proj:bbox": [half - 1000.0, 0.0, half + 1000.0, 1000.0]}}}
     corners = overlays.corners_of(item)
@@ -172,7 +172,7 @@ def test_corners_beyond_the_antimeridian_are_degrees_again(legacy: Legacy):
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "reason"),
     [
         ({"ul_lat": 48.3, "lr_lat": 48.6}, "ul_lat 48.3"),
         ({"ul_lng": -123.2, "lr_lng": -123.6}, "ul_lng -123.2"),
@@ -189,23 +189,23 @@ def test_corners_beyond_the_antimeridian_are_degrees_again(legacy: Legacy):
         ({"ul_lat": 80, "ul_lng": -179, "lr_lng": 0, "lr_lat": -80}, "pixels; 2,500,000,000 are allowed"),
     ],
 )
-def test_a_bad_row_is_told_and_lost_by_nobody(legacy: Legacy, changes: dict[str, Any], sentence: str):
-    asked = legacy.insert(**changes)
-    before = {name: str(value) for name, value in legacy.row(asked).items()}
+def test_reports_an_invalid_row_once_and_keeps_it(legacy: Legacy, changes: dict[str, Any], reason: str):
+    overlay = legacy.insert(**changes)
+    before = {name: str(value) for name, value in legacy.row(overlay).items()}
     for _ in range(3):
         legacy.serve()
-    request = legacy.request(asked)
+    request = legacy.request(overlay)
     assert request.phase == "Failed"
-    assert sentence in request.status["message"]
-    assert f"row {asked} of overlays" in request.status["message"]
-    assert legacy.told(asked) == [("fail", request.status["message"])]
-    assert {name: str(value) for name, value in legacy.row(asked).items()} == before
+    assert reason in request.status["message"]
+    assert f"row {overlay} of overlays" in request.status["message"]
+    assert legacy.audited(overlay) == [("fail", request.status["message"])]
+    assert {name: str(value) for name, value in legacy.row(overlay).items()} == before
 
 
 @pytest.mark.parametrize(
     "created", ["0001-01-01", "4714-11-24 BC", "200000-01-01", "0044-03-15 BC", "infinity", "-infinity"]
 )
-def test_a_time_that_cannot_be_is_told_and_other_rows_are_served(legacy: Legacy, created: str):
+def test_reports_an_invalid_time_and_serves_other_rows(legacy: Legacy, created: str):
     odd = legacy.insert(created=created)
     good = legacy.insert()
     for _ in range(2):
@@ -222,18 +222,18 @@ def test_a_time_that_cannot_be_is_told_and_other_rows_are_served(legacy: Legacy,
 
 
 @pytest.mark.parametrize("step", ["_create_request", "_remove_outdated_failure", "_record_end"])
-def test_a_row_that_is_deleted_or_broken_meanwhile_stops_no_other(
+def test_a_deleted_or_failing_row_does_not_stop_others(
     legacy: Legacy, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    asked = [legacy.insert(resolution=0 if step == "_remove_outdated_failure" else 10) for _ in range(3)]
+    overlay = [legacy.insert(resolution=0 if step == "_remove_outdated_failure" else 10) for _ in range(3)]
     if step != "_create_request":
         legacy.serve()
     if step == "_record_end":
-        for each in asked:
+        for each in overlay:
             legacy.publish(each)
     done, do = [], getattr(overlays, step)
 
-    def meanwhile(session: Session, overlay_id: int, **more: Any) -> None:
+    def delete_and_do(session: Session, overlay_id: int, **more: Any) -> None:
         if not done:
             with legacy.database.transaction() as other:
                 other.execute(text("DELETE FROM overlays WHERE overlay_id = :id"), {"id": overlay_id})
@@ -242,76 +242,76 @@ def test_a_row_that_is_deleted_or_broken_meanwhile_stops_no_other(
         if len(done) == 2:
             raise ValueError("something odd")
 
-    monkeypatch.setattr(overlays, step, meanwhile)
+    monkeypatch.setattr(overlays, step, delete_and_do)
     legacy.serve()
-    assert sorted(done) == asked
+    assert sorted(done) == overlay
     assert f"row {done[1]} of overlays cannot be served now" in caplog.text
 
 
-def test_a_row_over_the_antimeridian_is_served(legacy: Legacy):
-    asked = legacy.insert(ul_lng=179.9, lr_lng=-179.9, ul_lat=1, lr_lat=0.5)
+def test_serves_a_row_across_the_antimeridian(legacy: Legacy):
+    overlay = legacy.insert(ul_lng=179.9, lr_lng=-179.9, ul_lat=1, lr_lat=0.5)
     legacy.serve()
-    assert legacy.request(asked).spec["area"] == {"bbox": [179.9, 0.5, -179.9, 1.0]}
+    assert legacy.request(overlay).spec["area"] == {"bbox": [179.9, 0.5, -179.9, 1.0]}
 
 
 @pytest.mark.parametrize("created", [None, datetime(2024, 8, 1)])
-def test_a_bad_row_is_tried_again_when_it_is_corrected(legacy: Legacy, created: datetime | None):
-    asked = legacy.insert(created=created, resolution=0, ul_lat=None)
+def test_retries_an_invalid_row_when_it_is_corrected(legacy: Legacy, created: datetime | None):
+    overlay = legacy.insert(created=created, resolution=0, ul_lat=None)
     legacy.serve()
-    legacy.update(asked, resolution=10)
+    legacy.update(overlay, resolution=10)
     legacy.serve()
-    assert "ul_lat is missing" in legacy.request(asked).status["message"]
-    legacy.update(asked, ul_lat=48.6)
+    assert "ul_lat is missing" in legacy.request(overlay).status["message"]
+    legacy.update(overlay, ul_lat=48.6)
     legacy.serve()
-    assert legacy.request(asked).phase == "Pending"
-    legacy.publish(asked)
+    assert legacy.request(overlay).phase == "Pending"
+    legacy.publish(overlay)
     legacy.serve()
-    assert legacy.row(asked)["file_path"] == PNG
+    assert legacy.row(overlay)["file_path"] == PNG
 
 
-def test_a_failure_is_told_once_and_tried_again_when_it_is_removed(legacy: Legacy, settings: Settings):
-    asked = legacy.insert(created=None)
+def test_reports_a_failure_once_and_retries_it_after_its_removal(legacy: Legacy, settings: Settings):
+    overlay = legacy.insert(created=None)
     legacy.serve()
-    legacy.end(asked, {"phase": "Failed", "message": "EarthDaily has no scene there"})
+    legacy.end(overlay, {"phase": "Failed", "message": "EarthDaily has no scene there"})
     for _ in range(3):
         legacy.serve()
-    first = legacy.request(asked)
+    first = legacy.request(overlay)
     assert first.phase == "Failed"
-    assert legacy.told(asked) == [("fail", "EarthDaily has no scene there")]
+    assert legacy.audited(overlay) == [("fail", "EarthDaily has no scene there")]
     with legacy.database.transaction() as session:
         crud.remove(session, principal_of(named_user(session, "eve", "admin")), first.id)
     legacy.serve()
-    assert legacy.requests(asked) == []  # until nothing is left of the first
+    assert legacy.requests(overlay) == []  # until the first request is deleted completely
     with legacy.database.transaction() as session:
         session.delete(session.get_one(Request, first.id))
     legacy.serve()
-    assert legacy.request(asked).phase == "Pending"
+    assert legacy.request(overlay).phase == "Pending"
 
 
-def test_a_path_that_is_too_long_is_told_and_the_row_stays(legacy: Legacy):
-    asked = legacy.insert()
-    before = legacy.row(asked)
+def test_reports_a_path_that_is_too_long_and_keeps_the_row(legacy: Legacy):
+    overlay = legacy.insert()
+    before = legacy.row(overlay)
     legacy.serve()
-    legacy.publish(asked, "file:///" + "x" * 250)
+    legacy.publish(overlay, "file:///" + "x" * 250)
     legacy.serve()
-    ((action, message),) = legacy.told(asked)
+    ((action, message),) = legacy.audited(overlay)
     assert (action, "has 255 characters" in message) == ("fail", True)
-    assert legacy.row(asked) == before
+    assert legacy.row(overlay) == before
 
 
-def test_a_name_that_somebody_else_has_is_not_taken_away(legacy: Legacy):
-    asked = legacy.insert(file_path="not yet")
+def test_does_not_reuse_the_name_of_another_request(legacy: Legacy):
+    overlay = legacy.insert(file_path="not yet")
     with legacy.database.transaction() as session:
-        name = f"overlay-{asked}"
+        name = f"overlay-{overlay}"
         session.add(Request(id=uuid.uuid4(), namespace="default", name=name, spec={}, status={}))
-    legacy.update(asked, file_path=None)
+    legacy.update(overlay, file_path=None)
     legacy.serve()
-    assert legacy.request(asked).name.startswith(f"overlay-{asked}-")
+    assert legacy.request(overlay).name.startswith(f"overlay-{overlay}-")
 
 
 @pytest.fixture
 def serving(legacy: Legacy) -> Iterator[Callable[[], None]]:
-    """Starts a process that serves the table."""
+    """Start a process that serves the table."""
     stop, processes = threading.Event(), []
 
     def start() -> None:
@@ -321,37 +321,37 @@ def serving(legacy: Legacy) -> Iterator[Callable[[], None]]:
 
     yield start
     stop.set()
-    legacy.insert(is_earth_daily=False)  # so that it is heard
+    legacy.insert(is_earth_daily=False)  # this notification ends the loops' wait
     until(lambda: not any(loops.all() for loops in processes))
 
 
-def test_it_is_heard_at_once(legacy: Legacy, serving: Callable[[], None]):
+def test_serves_changes_immediately(legacy: Legacy, serving: Callable[[], None]):
     serving()
     serving()
-    begun = time.monotonic()
+    started = time.monotonic()
     for _ in range(3):
-        asked = legacy.insert()
-        while not legacy.requests(asked):
-            assert time.monotonic() - begun < 20
-        legacy.publish(asked)
-        while legacy.row(asked)["file_path"] is None:
-            assert time.monotonic() - begun < 20, "not only when all is looked at again"
+        overlay = legacy.insert()
+        while not legacy.requests(overlay):
+            assert time.monotonic() - started < 20
+        legacy.publish(overlay)
+        while legacy.row(overlay)["file_path"] is None:
+            assert time.monotonic() - started < 20, "not only when all is looked at again"
 
 
-def test_the_executor_serves_it_where_there_is_no_cluster(legacy: Legacy):
+def test_the_executor_serves_the_table_without_a_cluster(legacy: Legacy):
     executor = Executor(legacy.settings, legacy.database)
     work = threading.Thread(target=executor.run)
     work.start()
     try:
-        asked = legacy.insert()
+        overlay = legacy.insert()
         deadline = time.monotonic() + 60
-        while not legacy.told(asked):
+        while not legacy.audited(overlay):
             assert time.monotonic() < deadline, legacy.requests()
             time.sleep(0.1)
     finally:
         executor.stop()
         work.join(30)
-    ((action, message),) = legacy.told(asked)
-    assert (action, message) == ("fail", legacy.request(asked).status["message"])
-    assert "EDS_CLIENT_ID" in message or "allowed" in message  # no account is set up here
-    assert legacy.row(asked)["file_path"] is None
+    ((action, message),) = legacy.audited(overlay)
+    assert (action, message) == ("fail", legacy.request(overlay).status["message"])
+    assert "EDS_CLIENT_ID" in message or "allowed" in message  # no account is configured here
+    assert legacy.row(overlay)["file_path"] is None

@@ -1,4 +1,4 @@
-"""The page as it is served: files that browsers keep, and a form that offers what the contract allows."""
+"""The served page: its static files and their caching, and a form with the values that the contract allows."""
 
 from html.parser import HTMLParser
 from typing import Any, get_args
@@ -11,7 +11,7 @@ from mosaic_crds.spec import Grid, Output, Stretch
 
 
 class Form(HTMLParser):
-    """The values that selects and boxes of a page offer, by their names."""
+    """The values that selects and check boxes of a page offer, by name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,15 +20,15 @@ class Form(HTMLParser):
         self.styled: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        if "style" in told or tag == "style" or any(name.startswith("on") for name in told):
+        attributes = dict(attrs)
+        if "style" in attributes or tag == "style" or any(name.startswith("on") for name in attributes):
             self.styled.append(tag)
         if tag == "select":
-            self._select = told.get("name") or ""
-        if tag == "option" and told.get("value") is not None:
-            self.offered.setdefault(self._select, []).append(told["value"] or "")
-        if tag == "input" and told.get("type") == "checkbox" and "value" in told:
-            self.offered.setdefault(told["name"] or "", []).append(told["value"] or "")
+            self._select = attributes.get("name") or ""
+        if tag == "option" and attributes.get("value") is not None:
+            self.offered.setdefault(self._select, []).append(attributes["value"] or "")
+        if tag == "input" and attributes.get("type") == "checkbox" and "value" in attributes:
+            self.offered.setdefault(attributes["name"] or "", []).append(attributes["value"] or "")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def form(laptop: TestClient) -> Form:
 
 
 def allowed(model: Any, field: str) -> set[str]:
-    """The names that a field of the contract may hold."""
+    """The values that a field of the contract allows."""
     return {name for name in _leaves(model.model_fields[field].annotation) if isinstance(name, str)}
 
 
@@ -55,18 +55,18 @@ def test_the_form_offers_what_the_contract_allows(form: Form):
     assert set(form.offered["stretch"]) == set(Stretch.model_fields)
 
 
-def test_the_page_has_no_style_or_script_of_its_own(form: Form, laptop: TestClient):
+def test_the_page_has_no_inline_style_or_script(form: Form, laptop: TestClient):
     assert form.styled == []
     assert "<script>" not in laptop.get("/").text
 
 
-def test_anybody_may_have_the_page_and_nobody_keeps_it(laptop: TestClient):
+def test_the_page_is_revalidated_on_each_visit(laptop: TestClient):
     answer = laptop.get("/")
     assert answer.headers["cache-control"] == "no-cache"
     assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
-def test_what_others_made_is_kept_for_a_year_and_own_files_are_asked_after(laptop: TestClient):
+def test_caches_vendor_files_for_a_year_and_revalidates_own_files(laptop: TestClient):
     others = laptop.get("/static/vendor/leaflet-1.9.4/leaflet.js")
     assert others.headers["cache-control"] == "public, max-age=31536000, immutable"
     own = laptop.get("/static/js/main.mjs")
@@ -77,10 +77,10 @@ def test_what_others_made_is_kept_for_a_year_and_own_files_are_asked_after(lapto
 
 
 @pytest.mark.parametrize("path", ["../settings.py", "%2e%2e/settings.py", "js/../../app.py", "js"])
-def test_nothing_but_the_pages_files_is_served(laptop: TestClient, path: str):
+def test_serves_only_static_files(laptop: TestClient, path: str):
     assert laptop.get(f"/static/{path}").status_code == 404
 
 
-def test_every_folder_of_others_work_has_its_licence():
+def test_every_vendor_folder_has_a_licence():
     for folder in (FOLDER / "static" / "vendor").iterdir():
         assert not folder.is_dir() or (folder / "LICENSE").stat().st_size > 100

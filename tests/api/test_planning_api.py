@@ -1,4 +1,4 @@
-"""What is told before a mosaic is asked for: its size, the scenes there are, the indices."""
+"""Planning before a request: estimates of size, counts of scenes, and spectral indices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ def estimated(client: TestClient, spec: dict[str, Any], *, whole: bool = False, 
 
 
 @pytest.mark.parametrize("grid", [{"resolution": 20}, {}, {"crs": "EPSG:3005", "resolution": 30}])
-def test_a_quick_estimate_has_the_grid_that_the_mosaic_will_have(
+def test_a_quick_estimate_has_the_grid_of_the_whole_estimate(
     client: Client, catalogue: Catalogue, grid: dict[str, Any]
 ):
     ann = client("ann")
@@ -74,7 +74,7 @@ def test_a_quick_estimate_has_the_grid_that_the_mosaic_will_have(
     assert (whole["scenes"], quick["seconds"] > 0) == (3, True)
 
 
-def test_a_quick_estimate_asks_no_server(client: Client, catalogue: Catalogue):
+def test_a_quick_estimate_calls_no_server(client: Client, catalogue: Catalogue):
     spec = catalogue.spec(stac={"url": "https://nowhere.invalid"})
     assert estimated(client("ann"), spec)["scenes"] is None
 
@@ -96,7 +96,7 @@ def test_more_scenes_take_longer(client: Client, catalogue: Catalogue):
         ({"grid": {"crs": "EPSG:999999", "resolution": 1}}, "spec.grid.crs"),
     ],
 )
-def test_what_cannot_be_estimated_names_the_field(
+def test_names_the_field_that_prevents_an_estimate(
     client: Client, catalogue: Catalogue, changes: dict[str, Any], field: str
 ):
     answer = client("ann").post("/api/v1/estimate", json={"spec": catalogue.spec(**changes)})
@@ -104,7 +104,7 @@ def test_what_cannot_be_estimated_names_the_field(
 
 
 @pytest.mark.parametrize("form", ["path", "relative path", "URI"])
-def test_scenes_in_the_folders_of_a_laptop_are_listed(
+def test_lists_scenes_in_the_folders_of_a_laptop(
     database_url: str, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch, form: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -115,37 +115,37 @@ def test_scenes_in_the_folders_of_a_laptop_are_listed(
     store = {"path": str(path), "relative path": "scenes/store", "URI": path.as_uri()}[form]
     own = Settings.of_laptop({}, database_url, store, folders, "")
     with TestClient(create_app(own), base_url="http://127.0.0.1:8080") as laptop:
-        told = laptop.get("/api/v1/scenes").json()
-        (scene,) = told["scenes"]
-        assert told["complete"] is True
+        body = laptop.get("/api/v1/scenes").json()
+        (scene,) = body["scenes"]
+        assert body["complete"] is True
         assert (scene["kind"], scene["path"], scene["id"]) == ("item", str(item), "S2_SYNTHETIC_1")
         spec = {"source": {"files": {"scenes": [{"item": scene["path"]}]}}, "product": {"index": "NDVI"}}
         assert estimated(laptop, spec, whole=True)["scenes"] == 1
     assert client("ann").get("/api/v1/scenes").json() == {"scenes": [], "complete": True, "unreadable": []}
 
 
-def test_scenes_are_counted_with_their_dates_and_clouds(client: Client, catalogue: Catalogue):
+def test_counts_scenes_with_their_dates_and_cloud_cover(client: Client, catalogue: Catalogue):
     spec = catalogue.spec()
-    told = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
+    body = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
     properties = [item["properties"] for item in catalogue.items]
     clouds = [each["eo:cloud_cover"] for each in properties]
-    assert told["count"] == 3
-    assert (told["first"][:19], told["last"][:19]) == (properties[0]["datetime"][:19], properties[2]["datetime"][:19])
-    assert (told["least_cloud"], told["most_cloud"]) == (min(clouds), max(clouds))
-    assert "cover" in told["message"]
+    assert body["count"] == 3
+    assert (body["first"][:19], body["last"][:19]) == (properties[0]["datetime"][:19], properties[2]["datetime"][:19])
+    assert (body["least_cloud"], body["most_cloud"]) == (min(clouds), max(clouds))
+    assert "cover" in body["message"]
 
 
-def test_no_scenes_are_told_with_what_to_do(client: Client, catalogue: Catalogue):
+def test_an_empty_search_suggests_what_to_change(client: Client, catalogue: Catalogue):
     spec = catalogue.spec(stac={"datetime": "2001-01-01/2001-02-01"})
-    told = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
-    assert told["count"] == 0
-    assert "widen the dates" in told["message"]
+    body = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]}).json()
+    assert body["count"] == 0
+    assert "widen the dates" in body["message"]
 
 
-def test_listed_files_are_counted_without_a_search(client: Client):
+def test_counts_listed_files_without_a_search(client: Client):
     scenes = [{"bands": {"red": "a.tif"}, "datetime": "2024-07-01", "cloudCover": 5}, {"item": "b.json"}]
-    told = client("ann").post("/api/v1/scenes", json={"source": {"files": {"scenes": scenes}}}).json()
-    assert (told["count"], told["first"], told["most_cloud"]) == (2, "2024-07-01T00:00:00Z", 5)
+    body = client("ann").post("/api/v1/scenes", json={"source": {"files": {"scenes": scenes}}}).json()
+    assert (body["count"], body["first"], body["most_cloud"]) == (2, "2024-07-01T00:00:00Z", 5)
 
 
 @pytest.mark.parametrize(
@@ -157,19 +157,17 @@ def test_listed_files_are_counted_without_a_search(client: Client):
         ({"url": "file:///etc/passwd"}, "spec.source.stac.url"),
     ],
 )
-def test_a_search_that_cannot_be_made_names_the_field(
-    client: Client, catalogue: Catalogue, stac: dict[str, str], field: str
-):
+def test_names_the_field_that_prevents_a_search(client: Client, catalogue: Catalogue, stac: dict[str, str], field: str):
     spec = catalogue.spec(stac=stac)
     answer = client("ann").post("/api/v1/scenes", json={"source": spec["source"], "area": spec["area"]})
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
-def test_a_viewer_may_look_too(client: Client, catalogue: Catalogue):
+def test_viewers_may_estimate(client: Client, catalogue: Catalogue):
     assert estimated(client("vic", "viewer"), catalogue.spec())["width"] > 0
 
 
-def test_indices_say_what_they_show(client: Client):
+def test_describes_indices(client: Client):
     answer = client("ann").get("/api/v1/indices")
     found = {index["name"]: index for index in answer.json()}
     assert len(found) > 200
@@ -178,7 +176,7 @@ def test_indices_say_what_they_show(client: Client):
     assert {constant["name"]: constant["value"] for constant in found["SAVI"]["constants"]} == {"L": 1.0}
 
 
-def test_every_index_that_is_told_can_be_asked_for(client: Client, catalogue: Catalogue):
+def test_every_listed_index_can_be_requested(client: Client, catalogue: Catalogue):
     ann = client("ann")
     for name in [index["name"] for index in ann.get("/api/v1/indices").json()]:
         spec = catalogue.spec(product={"index": name}, grid={"resolution": 100})

@@ -1,4 +1,4 @@
-"""The value of a mosaic at a place, as people write it."""
+"""The values of a mosaic at a point, rounded for display."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from mosaic_worker.geometry.grid import Grid
 
 
 class OnePixel:
-    """Stands for the COG of a mosaic of one pixel."""
+    """A fake COG of a mosaic with one pixel."""
 
     def __init__(self, stored: np.generic) -> None:
         self.stored = stored
@@ -28,7 +28,7 @@ class OnePixel:
         (np.int16(300), 1.0, 0.0, 300.0),
     ],
 )
-def test_a_value_has_the_digits_that_are_stored(stored: np.generic, scale: float, offset: float, expected: float):
+def test_a_value_has_the_digits_of_the_stored_one(stored: np.generic, scale: float, offset: float, expected: float):
     mosaic = PublishedMosaic(
         name="one",
         results=Results("n", "one", "uid"),

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own: for ordinary users and for root, in awkward places, after accidents."""
+"""The private PostgreSQL of an installation: for ordinary users and root, in unusual folders, after crashes."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everybody may enter, near to /."""
+    """A folder below /tmp that all users can enter."""
     made = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))
     made.chmod(0o755)
     yield made
@@ -42,7 +42,7 @@ def run(url: str, statement: str) -> list[tuple]:
     return rows
 
 
-def test_data_survive_a_stop_a_second_start_and_a_kill(place):
+def test_data_survive_restarts_and_a_kill(place):
     server = PrivatePostgres(place / "with blanks and 'quotes'")
     try:
         run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
@@ -57,7 +57,7 @@ def test_data_survive_a_stop_a_second_start_and_a_kill(place):
         server.stop()
 
 
-def test_it_listens_on_no_port_and_lets_nobody_else_in(place):
+def test_listens_on_no_port_and_has_private_folders(place):
     server = PrivatePostgres(place / "database")
     try:
         assert run(server.start(), "SHOW listen_addresses") == [("",)]
@@ -100,7 +100,7 @@ print(json.dumps([
 """
 
 
-def test_the_process_of_a_request_reaches_the_socket_but_does_not_get_in(place):
+def test_the_process_of_a_request_cannot_authenticate(place):
     if landlock.version() < landlock.LINKS_VERSION:
         pytest.skip(f"this kernel has Landlock {landlock.version()}")
     server, folder = PrivatePostgres(place / "database"), place / "scratch"
@@ -125,7 +125,7 @@ def test_the_process_of_a_request_reaches_the_socket_but_does_not_get_in(place):
 
 
 @as_root
-def test_another_user_neither_gets_to_the_socket_nor_reads_the_password(place):
+def test_other_users_can_neither_connect_nor_read_the_password(place):
     server = PrivatePostgres(place / "database")
     try:
         url = make_url(server.start())
@@ -149,12 +149,12 @@ def test_another_user_neither_gets_to_the_socket_nor_reads_the_password(place):
 
 
 def make_old(folder: Path) -> None:
-    """Make a database as an earlier version did: without a password, and open to all who reach its socket."""
+    """Change a database to the state of an earlier version, without a password and open to all local users."""
     (folder / "data/mosaic-password").unlink()
     (folder / "data/pg_hba.conf").write_text("local all all trust\nlocal replication all trust\n")
 
 
-def asks_for_a_password(server: PrivatePostgres) -> bool:
+def requires_password(server: PrivatePostgres) -> bool:
     try:
         run(make_url(server.url).difference_update_query(["passfile"]).render_as_string(), "SELECT 1")
     except OperationalError as error:
@@ -163,7 +163,7 @@ def asks_for_a_password(server: PrivatePostgres) -> bool:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_database_of_an_earlier_version_gets_a_password_and_loses_nothing(place, running):
+def test_protects_a_database_of_an_earlier_version_and_keeps_its_data(place, running):
     server = PrivatePostgres(place / "database")
     try:
         run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
@@ -171,18 +171,18 @@ def test_a_database_of_an_earlier_version_gets_a_password_and_loses_nothing(plac
         if not running:
             server.stop()
         make_old(place / "database")
-        if running:  # a kill of `mosaic serve` leaves it so
+        if running:  # the state after a kill of `mosaic serve`
             os.kill(server.pid, signal.SIGHUP)
             end = time.monotonic() + 30
-            while asks_for_a_password(server):
+            while requires_password(server):
                 assert time.monotonic() < end
         assert run(server.start(), "SELECT number FROM kept") == [(1,)]
-        assert asks_for_a_password(server)
+        assert requires_password(server)
     finally:
         server.stop()
 
 
-def test_a_protection_that_is_killed_is_done_again_by_the_next_start(place):
+def test_the_next_start_completes_an_interrupted_protection(place):
     folder = place / "database"
     server = PrivatePostgres(folder)
     try:
@@ -194,17 +194,17 @@ def test_a_protection_that_is_killed_is_done_again_by_the_next_start(place):
                 f"left, rename = [None] * {renamed}, Path.rename\n"
                 "Path.rename = lambda *paths: (left.pop(), rename(*paths)) if left else os.kill(os.getpid(), 9)"
             )
-            assert start_elsewhere(folder, kill).wait() == -signal.SIGKILL
+            assert start_in_process(folder, kill).wait() == -signal.SIGKILL
             assert not (folder / "data/mosaic-password").exists()
             assert run(server.start(), "SELECT number FROM kept") == [(1,)]
-            assert asks_for_a_password(server)
+            assert requires_password(server)
             server.stop()
     finally:
         server.stop()
 
 
 @as_root
-def test_an_ordinary_user_runs_it_as_oneself(place):
+def test_an_ordinary_user_runs_the_server_as_that_user(place):
     os.chown(place, 65534, 65534)
 
     def as_nobody() -> None:
@@ -215,7 +215,7 @@ def test_an_ordinary_user_runs_it_as_oneself(place):
         server.start()
         server.stop()
 
-    child = get_context("fork").Process(target=as_nobody)  # another Python may lie where that user does not get to
+    child = get_context("fork").Process(target=as_nobody)  # that user may not be able to enter this Python's folder
     child.start()
     child.join()
     assert child.exitcode == 0
@@ -223,7 +223,7 @@ def test_an_ordinary_user_runs_it_as_oneself(place):
 
 
 @as_root
-def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_again(place, monkeypatch):
+def test_stores_data_elsewhere_if_the_server_cannot_enter_the_folder(place, monkeypatch):
     home, elsewhere, packages = place / "root", place / "elsewhere", place / "root/venv"
     monkeypatch.setattr(postgres_server, "ELSEWHERE", elsewhere)
     wheel = postgres_server.programs_here().parents[2]
@@ -244,13 +244,13 @@ def test_where_roots_server_does_not_get_in_the_data_are_elsewhere_and_found_aga
         server.stop()
 
 
-def test_a_path_that_is_no_place_for_a_socket_is_refused(place):
+def test_refuses_a_path_that_is_unsuitable_for_a_socket(place):
     for name in ("x" * 100, "a,b"):
         with pytest.raises(RequestError, match="a shorter path"):
             PrivatePostgres(place / name).start()
 
 
-def test_data_of_another_version_are_left_alone(place):
+def test_does_not_touch_data_of_another_version(place):
     server = PrivatePostgres(place / "database")
     server.start()
     server.stop()
@@ -259,14 +259,14 @@ def test_data_of_another_version_are_left_alone(place):
         server.start()
 
 
-def test_a_folder_that_cannot_be_made_is_said(place):
+def test_reports_a_folder_that_cannot_be_created(place):
     (place / "file").touch()
     with pytest.raises(RequestError, match="cannot be stored in"):
         PrivatePostgres(place / "file/database").start()
 
 
 @pytest.mark.parametrize("lost", ["PG_VERSION", "pg_wal"])
-def test_a_database_of_which_something_is_missing_is_left_as_it_is(place, lost):
+def test_does_not_touch_an_incomplete_database(place, lost):
     server = PrivatePostgres(place / "database")
     try:
         run(server.start(), "CREATE TABLE kept AS SELECT 1 AS number")
@@ -283,7 +283,7 @@ def test_a_database_of_which_something_is_missing_is_left_as_it_is(place, lost):
         server.stop()
 
 
-def test_an_empty_pg_version_is_no_database_either(place):
+def test_reports_an_empty_pg_version(place):
     server = PrivatePostgres(place / "database")
     server.start()
     server.stop()
@@ -292,17 +292,17 @@ def test_an_empty_pg_version_is_no_database_either(place):
         server.start()
 
 
-def start_elsewhere(folder: Path, before: str = "") -> subprocess.Popen[bytes]:
-    """A start in a process of its own, which runs some code before."""
+def start_in_process(folder: Path, before: str = "") -> subprocess.Popen[bytes]:
+    """Start it in another process, which first runs `before`."""
     program = "import os, sys; from pathlib import Path; from mosaic_api.postgres.server import PrivatePostgres\n"
     program += f"{before}\nPrivatePostgres(Path(sys.argv[1])).start()"
     return subprocess.Popen([sys.executable, "-c", program, str(folder)])
 
 
 @pytest.mark.parametrize("reached", ["PG_VERSION", "base/1", "base/5"])
-def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_in(place, reached):
+def test_starts_after_a_killed_first_start(place, reached):
     folder = place / "database"
-    starting = start_elsewhere(folder)
+    starting = start_in_process(folder)
     end = time.monotonic() + 60
     while not list(folder.glob(f"*/{reached}")) and time.monotonic() < end:
         assert starting.poll() is None
@@ -312,16 +312,16 @@ def test_a_first_start_that_is_killed_leaves_a_folder_that_the_next_one_starts_i
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if os.fsencode(folder) in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)  # initdb and its children, as a power cut ends them
+                os.kill(int(process.name), signal.SIGKILL)  # kills initdb and its children, as a power cut does
     server = PrivatePostgres(folder)
     try:
         assert run(server.start(), "SELECT 1") == [(1,)]
-        assert all(path.is_dir() for path in cut_off)  # nothing that another start made is deleted
+        assert all(path.is_dir() for path in cut_off)  # folders of other starts are kept
     finally:
         server.stop()
 
 
-def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
+def test_a_failed_creation_leaves_no_files(place, monkeypatch):
     called = postgres_server.call
 
     def failing(*command: object) -> "subprocess.CompletedProcess[str]":
@@ -338,7 +338,7 @@ def test_what_a_start_cannot_make_leaves_nothing_behind(place, monkeypatch):
 
 @as_root
 @pytest.mark.parametrize("note", ["", "relative", "/nowhere/at/all"])
-def test_a_note_that_leads_nowhere_starts_no_empty_database(place, note, monkeypatch):
+def test_an_invalid_path_to_the_data_creates_no_database(place, note, monkeypatch):
     monkeypatch.chdir(place)
     (place / "database").mkdir()
     (place / "database/elsewhere").write_text(note)

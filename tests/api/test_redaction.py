@@ -1,4 +1,4 @@
-"""Secrets in the addresses of a request come back to its owner alone, by no way out to anybody else."""
+"""Secrets in the URLs of a request are returned only to its owner, by no endpoint to anyone else."""
 
 import json
 import re
@@ -58,22 +58,22 @@ def installation(settings: Settings) -> Iterator[Installation]:
         yield made
 
 
-def asked(client: httpx.Client, spec: dict[str, Any]) -> str:
+def submitted(client: httpx.Client, spec: dict[str, Any]) -> str:
     answer = client.post("requests", json={"spec": spec})
     assert answer.status_code == 201, answer.text
     assert client.patch(f"requests/{answer.json()['id']}", json={"shared": True}).status_code == 200
     return answer.json()["id"]
 
 
-def tell(installation: Installation, request: str, **columns: Any) -> None:
+def set_columns(installation: Installation, request: str, **columns: Any) -> None:
     with installation.database.transaction() as session:
         row = session.get(Request, uuid.UUID(request))
         for name, value in columns.items():
             setattr(row, name, value)
 
 
-def ways_out(installation: Installation, request: str) -> Iterator[str]:
-    """All addresses that can be read, with the request in each place where one is named."""
+def readable_paths(installation: Installation, request: str) -> Iterator[str]:
+    """The paths of all GET routes, with the request in each place for an id."""
     filled = {"request_id": request, "content": "item", "z": "0", "x": "0", "y": "0", "index": "0"}
     app = create_app(installation.settings)
     paths = {path for path, methods in app.openapi()["paths"].items() if "get" in methods}
@@ -83,9 +83,9 @@ def ways_out(installation: Installation, request: str) -> Iterator[str]:
 
 
 def seen_by(client: httpx.Client, installation: Installation, request: str) -> str:
-    """All that somebody is answered, with the first event of each stream."""
+    """All responses that a client receives, with the first event of each stream."""
     texts = []
-    for path in ways_out(installation, request):
+    for path in readable_paths(installation, request):
         with client.stream("GET", f"{installation.url}{path}") as answer:
             texts.append(f"{path} {answer.headers}")
             for chunk in answer.iter_text():
@@ -102,11 +102,11 @@ def seen_by(client: httpx.Client, installation: Installation, request: str) -> s
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_by_no_way_out_somebody_else_sees_what_an_address_hides(installation, number):
+def test_hides_secrets_in_urls_from_others_on_every_route(installation, number):
     with installation.client(installation.token("ann")) as ann:
-        request = asked(ann, SPECS[number])
+        request = submitted(ann, SPECS[number])
         item = {"properties": {"mosaic:scenes": [{"bands": {"red": {"href": "https://h.example/a?key=canary-item"}}}]}}
-        tell(installation, request, status={"phase": "Failed", "message": MESSAGE}, item=item)
+        set_columns(installation, request, status={"phase": "Failed", "message": MESSAGE}, item=item)
         whole = ann.get(f"requests/{request}").json()
         assert (secrets_in(whole["spec"]), whole["status"]["message"]) == (secrets_in(SPECS[number]), MESSAGE)
         assert whole["redacted"] is False
@@ -118,27 +118,27 @@ def test_by_no_way_out_somebody_else_sees_what_an_address_hides(installation, nu
                 line for line in seen.split("\n") if CANARY in line
             ]
             if name:
-                told = caller.get(f"requests/{request}").json()
-                assert told["redacted"] is True
-                assert "h.example" in json.dumps(told["spec"])
-                again = caller.post("scenes", json={name: told["spec"][name] for name in ("source",)})
+                returned = caller.get(f"requests/{request}").json()
+                assert returned["redacted"] is True
+                assert "h.example" in json.dumps(returned["spec"])
+                again = caller.post("scenes", json={name: returned["spec"][name] for name in ("source",)})
                 assert CANARY not in again.text
 
 
-def test_what_kubectl_applied_is_whole_for_nobody_here(installation):
+def test_redacts_requests_applied_with_kubectl_for_everyone(installation):
     with (
         installation.client(installation.token("ann")) as ann,
         installation.client(installation.token("root", "admin")) as root,
     ):
-        request = asked(ann, SPECS[0])
-        tell(installation, request, owner_id=None, origin="cluster")
+        request = submitted(ann, SPECS[0])
+        set_columns(installation, request, owner_id=None, origin="cluster")
         for caller in (ann, root):
-            told = caller.get(f"requests/{request}").json()
-            assert CANARY not in json.dumps(told)
-            assert (told["mine"], told["redacted"]) == (False, True)
+            returned = caller.get(f"requests/{request}").json()
+            assert CANARY not in json.dumps(returned)
+            assert (returned["mine"], returned["redacted"]) == (False, True)
 
 
-def test_what_was_asked_of_a_central_installation_is_whole_for_nobody_else(central_settings, settings):
+def test_redacts_central_requests_for_other_users(central_settings, settings):
     port = free_port()
     central_settings = replace(central_settings, public_url=f"http://127.0.0.1:{port}")
     with serving(central_settings, port) as central:
@@ -155,20 +155,20 @@ def test_what_was_asked_of_a_central_installation_is_whole_for_nobody_else(centr
                     assert CANARY not in answer.text
             with central.database.transaction() as session:
                 sent_there = session.get(Request, uuid.UUID(request))
-                assert secrets_in(sent_there.spec) == secrets_in(SPECS[0])  # else it could not be made
+                assert secrets_in(sent_there.spec) == secrets_in(SPECS[0])  # the request needs them
 
 
-def test_addresses_keep_what_is_no_secret():
+def test_keeps_the_parts_of_urls_that_are_not_secret():
     spec = {
         "source": {"files": {"scenes": [{"item": "https://h.example:8443/a/b.json"}]}},
         "area": {"bbox": [0, 0, 1, 1]},
     }
     request = {"spec": spec, "status": {"message": "published file:///a/b%20c.tif"}, "item": None}
     assert redacted(request) == request | {"redacted": False}
-    told = redacted({"status": {"message": "'https://u:p@h.example/a.tif?x=1' and http://h/b#c, done?"}})
-    assert told["status"]["message"] == "'https://h.example/a.tif' and http://h/b done?"
+    returned = redacted({"status": {"message": "'https://u:p@h.example/a.tif?x=1' and http://h/b#c, done?"}})
+    assert returned["status"]["message"] == "'https://h.example/a.tif' and http://h/b done?"
 
 
-def test_long_texts_take_no_long_time():
+def test_redacts_long_texts_quickly():
     for text in ("a" * 200_000, "a:" * 100_000, "https:" * 40_000, "//" * 100_000, "@" * 200_000):
         redacted({"spec": {"source": {"files": {"scenes": [{"item": text}]}}}, "status": {"message": text}})

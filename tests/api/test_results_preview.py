@@ -1,4 +1,4 @@
-"""Finished tiles of a mosaic that is being made, seen while it is."""
+"""Previews of finished tiles while a mosaic is being made."""
 
 import io
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from support.scenes.pipeline import request_of
 
 @dataclass
 class Making:
-    """A mosaic that is being made, range by range."""
+    """A mosaic that is being made range by range."""
 
     plan: Plan
     store: Store
@@ -46,7 +46,7 @@ class Making:
 
 @pytest.fixture
 def making(settings: Settings, database: Database, tmp_path: Path) -> Making:
-    """Of 2 x 2 tiles, each a range of its own; nothing is done."""
+    """A mosaic of 2 x 2 tiles with a range for each; no range is done."""
     source = two_bands(tmp_path, "scene", 1300, 1100)
     spec = {"source": source, "product": NDSI, "output": {"stretch": {"minmax": {}}}}
     store = open_store(settings.store)
@@ -56,25 +56,25 @@ def making(settings: Settings, database: Database, tmp_path: Path) -> Making:
     return Making(plan, store, tmp_path, f"/api/v1/requests/{row}/preview")
 
 
-def told(client: TestClient, making: Making, stretch: str | None = None) -> dict:
+def preview(client: TestClient, making: Making, stretch: str | None = None) -> dict:
     answer = client.get(making.address, params={"stretch": stretch} if stretch else {})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_tiles_appear_as_they_are_done(client: Client, making: Making):
+def test_lists_tiles_as_they_are_finished(client: Client, making: Making):
     ann = client("ann")
-    assert told(ann, making) == {"stretch": None, "tiles": []}
+    assert preview(ann, making) == {"stretch": None, "tiles": []}
     making.do(3)
-    assert [tile["index"] for tile in told(ann, making)["tiles"]] == [3]
+    assert [tile["index"] for tile in preview(ann, making)["tiles"]] == [3]
     making.do(0, 2)
-    assert [tile["index"] for tile in told(ann, making)["tiles"]] == [0, 2, 3]
+    assert [tile["index"] for tile in preview(ann, making)["tiles"]] == [0, 2, 3]
 
 
-def test_a_picture_shows_its_tile_at_its_place(client: Client, making: Making):
+def test_a_picture_has_the_location_of_its_tile(client: Client, making: Making):
     making.do(3)
     ann = client("ann")
-    (tile,) = told(ann, making)["tiles"]
+    (tile,) = preview(ann, making)["tiles"]
     picture = np.asarray(Image.open(io.BytesIO(ann.get(tile["url"]).content)).convert("RGBA"))
     assert max(picture.shape[:2]) <= 512
     cut = making.plan.tiles[3]
@@ -84,21 +84,21 @@ def test_a_picture_shows_its_tile_at_its_place(client: Client, making: Making):
     assert (picture[..., 3] > 0).mean() > 0.95
 
 
-def test_the_stretch_is_that_of_what_is_done(client: Client, making: Making):
+def test_the_stretch_spans_the_finished_tiles(client: Client, making: Making):
     making.do(0, 1)
     records = read_records(making.plan, making.store)
     lower = min(record.statistics.bands[0].minimum for record in records.values())
     upper = max(record.statistics.bands[0].maximum for record in records.values())
-    stretch = told(client("ann"), making)["stretch"]
+    stretch = preview(client("ann"), making)["stretch"]
     assert [float(number) for number in stretch.split(",")] == pytest.approx([lower, upper])
 
 
-def test_colours_stay_as_long_as_the_stretch_is_sent_back(client: Client, making: Making):
+def test_keeps_the_colours_while_the_client_sends_the_stretch(client: Client, making: Making):
     ann = client("ann")
     making.do(0)
-    first = told(ann, making)
+    first = preview(ann, making)
     making.do(1, 2, 3)
-    again = told(ann, making, first["stretch"])
+    again = preview(ann, making, first["stretch"])
     assert again["stretch"] == first["stretch"]
     assert again["tiles"][0] == first["tiles"][0]
     assert len(again["tiles"]) == 4
@@ -107,59 +107,59 @@ def test_colours_stay_as_long_as_the_stretch_is_sent_back(client: Client, making
 def test_records_are_read_once(client: Client, making: Making, monkeypatch: pytest.MonkeyPatch):
     ann = client("ann")
     making.do(0, 1)
-    told(ann, making)
+    preview(ann, making)
     context = ann.app.state.context
     read: list[str] = []
     real = context.store.read
     monkeypatch.setattr(context.store, "read", lambda key, *part: read.append(key) or real(key, *part))
     making.do(2)
-    assert len(told(ann, making)["tiles"]) == 3
+    assert len(preview(ann, making)["tiles"]) == 3
     assert read == [names.record_key(making.plan.uid, 2)]
 
 
-def test_what_cannot_be_read_is_left_alone(client: Client, making: Making):
+def test_ignores_unreadable_records(client: Client, making: Making):
     making.do(0)
     key = names.record_key(making.plan.uid, 1)
     making.store.create(key, [b"{cut sho"])
-    assert [tile["index"] for tile in told(client("ann"), making)["tiles"]] == [0]
+    assert [tile["index"] for tile in preview(client("ann"), making)["tiles"]] == [0]
     assert making.store.read(key) == b"{cut sho"
 
 
-def test_a_part_that_is_lost_is_not_there(client: Client, making: Making):
+def test_answers_404_for_a_lost_part(client: Client, making: Making):
     making.do(0)
     ann = client("ann")
-    (tile,) = told(ann, making)["tiles"]
+    (tile,) = preview(ann, making)["tiles"]
     record = read_records(making.plan, making.store)[0]
     making.store.delete(names.part_key(making.plan.uid, 0, record.digest))
     assert ann.get(tile["url"]).status_code == 404
 
 
 @pytest.mark.parametrize("stretch", ["", "1", "0,1,2", "nan,1", "a,b", "1e39,2", "0,1,"])
-def test_a_stretch_that_is_none_is_refused(client: Client, making: Making, stretch: str):
+def test_refuses_an_invalid_stretch(client: Client, making: Making, stretch: str):
     making.do(0)
     answer = client("ann").get(f"{making.address}/0.png", params={"stretch": stretch})
     assert (answer.status_code, answer.json()["field"]) == (422, "stretch")
 
 
-def test_what_is_over_has_no_preview(client: Client, making: Making, database: Database):
+def test_a_finished_request_has_no_preview(client: Client, making: Making, database: Database):
     making.do(0)
     ann = client("ann")
-    url = told(ann, making)["tiles"][0]["url"]
+    url = preview(ann, making)["tiles"][0]["url"]
     with database.transaction() as session:
         session.scalars(select(Request)).one().phase = "Succeeded"
-    assert told(ann, making) == {"stretch": None, "tiles": []}
+    assert preview(ann, making) == {"stretch": None, "tiles": []}
     assert ann.get(url).status_code == 404
 
 
-def test_what_other_code_makes_has_no_preview(client: Client, making: Making, database: Database):
+def test_a_plan_of_other_code_has_no_preview(client: Client, making: Making, database: Database):
     other = replace(making.plan, code="another", uid="fedcba9876543210")
     write_plan(other, making.store)
     with database.transaction() as session:
         session.scalars(select(Request)).one().uid = other.uid
-    assert told(client("ann"), making)["tiles"] == []
+    assert preview(client("ann"), making)["tiles"] == []
 
 
-def test_of_a_tile_that_was_computed_again_the_record_without_unreadable_scenes_counts():
+def test_prefers_the_record_of_a_recomputed_tile():
     folder = "work/u/tiles"
     plain, again, other = (names.record_key("u", tile, skipped) for tile, skipped in ((7, ()), (7, (2,)), (12, (2,))))
     listed = [plain, again, other, names.part_key("u", 7, "0" * 64), f"{folder}/odd.json"]

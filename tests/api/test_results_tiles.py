@@ -1,4 +1,4 @@
-"""Tiles, values and legends of published mosaics, compared with the numbers in their COGs."""
+"""Tiles, values and legends of published mosaics, compared with the values in their COGs."""
 
 import io
 import math
@@ -28,7 +28,7 @@ def settings(settings: Settings, shown: dict[str, Published]) -> Settings:
 
 
 def tile_at(lon: float, lat: float, z: int) -> tuple[int, int]:
-    """The column and row of the tile in which a place lies."""
+    """The column and row of the tile at a location."""
     y = math.asinh(math.tan(math.radians(lat))) / math.pi
     return int((lon + 180) / 360 * 2**z) % 2**z, int((1 - y) / 2 * 2**z)
 
@@ -38,14 +38,14 @@ def pixels_of(content: bytes) -> NDArray[np.uint8]:
 
 
 def places_of(z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The middles of a tile's pixels, metres of EPSG:3857."""
+    """The centres of a tile's pixels in metres of EPSG:3857."""
     side = 2 * HALF_WORLD / 2**z
     middles = (np.arange(256) + 0.5) * side / 256
     return np.meshgrid(x * side - HALF_WORLD + middles, HALF_WORLD - y * side - middles)
 
 
 def expected(mosaic: Published, z: int, x: int, y: int, level: int = 0) -> NDArray[np.float64]:
-    """The values of a level that lie nearest to a tile's pixels: (bands, 256, 256)."""
+    """The values of an overview level nearest to a tile's pixels: (bands, 256, 256)."""
     values, affine = mosaic.read(level)
     xs, ys = places_of(z, x, y)
     with_crs = mosaic.item["properties"]["proj:code"]
@@ -62,7 +62,7 @@ def expected(mosaic: Published, z: int, x: int, y: int, level: int = 0) -> NDArr
 
 
 def in_colour(values: NDArray[np.float64], lower: float, upper: float, colormap: str) -> NDArray[np.uint8]:
-    """Values (256, 256) as the palette shows them."""
+    """The colours of values (256, 256) in a colormap."""
     table = np.frombuffer(palette(colormap), np.uint8).reshape(256, 3)
     valid = ~np.isnan(values)
     index = np.zeros(values.shape, int)
@@ -71,7 +71,7 @@ def in_colour(values: NDArray[np.float64], lower: float, upper: float, colormap:
 
 
 def agreeing(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
-    """The share of pixels that look alike; of transparent ones the colour does not matter."""
+    """The share of equal pixels. The colour of transparent pixels is ignored."""
     same = np.abs(found.astype(int) - wanted).max(axis=2) <= 1
     return float((same | ((found[..., 3] == 0) & (wanted[..., 3] == 0))).mean())
 
@@ -112,7 +112,7 @@ def test_a_tile_shows_the_values_of_the_cog(
     assert agreeing(pixels_of(answer.content), wanted) > 0.95
 
 
-def test_a_place_without_data_is_transparent(client: Client, database: Database, shown: dict[str, Published]):
+def test_locations_without_data_are_transparent(client: Client, database: Database, shown: dict[str, Published]):
     ann, mosaic = client("ann"), shown["utm"].row(database)
     for lon, lat in ((15.005, 45.14), (-100.0, 10.0)):
         x, y = tile_at(lon, lat, 17)
@@ -121,16 +121,14 @@ def test_a_place_without_data_is_transparent(client: Client, database: Database,
         assert (found[..., 3] == 0).all()
 
 
-def test_the_world_shows_the_pole_without_reading_all_of_it(
-    client: Client, database: Database, shown: dict[str, Published]
-):
+def test_the_tile_of_the_world_shows_the_pole(client: Client, database: Database, shown: dict[str, Published]):
     found = pixels_of(client("ann").get(f"/api/v1/requests/{shown['polar'].row(database)}/tiles/0/0/0.png").content)
     assert (found[0, :, 3] > 0).mean() > 0.6
     assert (found[128:, :, 3] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["utm", "across", "degrees", "colours"])
-def test_the_world_shows_no_more_of_a_small_mosaic_than_a_speck(
+def test_the_tile_of_the_world_shows_a_small_mosaic_as_a_few_pixels(
     client: Client, database: Database, shown: dict[str, Published], name: str
 ):
     mosaic = shown[name].row(database)
@@ -139,7 +137,7 @@ def test_the_world_shows_no_more_of_a_small_mosaic_than_a_speck(
     assert (pixels_of(answer.content)[..., 3] > 0).sum() <= 4
 
 
-def test_three_bands_are_red_green_and_blue(client: Client, database: Database, shown: dict[str, Published]):
+def test_shows_three_bands_as_rgb(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["colours"]
     x, y = tile_at(15.03, 45.13, 15)
     found = pixels_of(client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/tiles/15/{x}/{y}.png").content)
@@ -152,9 +150,7 @@ def test_three_bands_are_red_green_and_blue(client: Client, database: Database, 
     assert agreeing(found, wanted) > 0.95
 
 
-def test_numbers_that_are_scaled_are_shown_as_what_they_stand_for(
-    client: Client, database: Database, shown: dict[str, Published]
-):
+def test_shows_scaled_values(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["int16"]
     x, y = tile_at(15.08, 45.10, 14)
     address = f"/api/v1/requests/{mosaic.row(database)}/tiles/14/{x}/{y}.png?minimum=-0.5&maximum=0.25&colormap=BrBG"
@@ -162,32 +158,32 @@ def test_numbers_that_are_scaled_are_shown_as_what_they_stand_for(
     assert agreeing(pixels_of(client("ann").get(address).content), wanted) > 0.95
 
 
-def test_a_mosaic_without_a_picture_is_stretched_by_its_histogram(
+def test_stretches_a_mosaic_without_a_picture_by_its_histogram(
     client: Client, database: Database, shown: dict[str, Published]
 ):
     mosaic = shown["no-picture"]
-    told = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/legend").json()
+    body = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/legend").json()
     values = mosaic.read()[0][0]
     width = (np.nanmax(values) - np.nanmin(values)) / 256
-    assert told["minimum"] == pytest.approx(np.nanpercentile(values, 2), abs=2 * width)
-    assert told["maximum"] == pytest.approx(np.nanpercentile(values, 98), abs=2 * width)
+    assert body["minimum"] == pytest.approx(np.nanpercentile(values, 2), abs=2 * width)
+    assert body["maximum"] == pytest.approx(np.nanpercentile(values, 98), abs=2 * width)
 
 
 @pytest.mark.parametrize(
     ("name", "column", "row"),
     [("utm", 700, 800), ("int16", 700, 800), ("colours", 1, 2), ("across", 888, 300), ("across", 310, 310)],
 )
-def test_a_point_has_exactly_the_value_of_its_pixel(
+def test_a_point_has_the_exact_value_of_its_pixel(
     client: Client, database: Database, shown: dict[str, Published], name: str, column: int, row: int
 ):
     mosaic = shown[name]
     values, affine = mosaic.read()
     x, y = affine * (column + 0.5, row + 0.5)
     (lon,), (lat,) = transform(mosaic.item["properties"]["proj:code"], "EPSG:4326", [x], [y])
-    told = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/point", params={"lon": lon, "lat": lat}).json()
+    body = client("ann").get(f"/api/v1/requests/{mosaic.row(database)}/point", params={"lon": lon, "lat": lat}).json()
     described = mosaic.item["assets"]["mosaic"]["bands"]
-    assert [band["name"] for band in told["bands"]] == [band["name"] for band in described]
-    for band, wanted in zip(told["bands"], values[:, row, column], strict=True):
+    assert [band["name"] for band in body["bands"]] == [band["name"] for band in described]
+    for band, wanted in zip(body["bands"], values[:, row, column], strict=True):
         assert np.float32(band["value"]) == np.float32(wanted)
         assert len(repr(band["value"])) <= 13
 
@@ -195,28 +191,28 @@ def test_a_point_has_exactly_the_value_of_its_pixel(
 def test_a_point_without_data_has_no_value(client: Client, database: Database, shown: dict[str, Published]):
     ann, mosaic = client("ann"), shown["utm"].row(database)
     for lon, lat in ((15.0005, 45.15), (-100, 10), (0, 90), (0, -90), (180, 0)):
-        told = ann.get(f"/api/v1/requests/{mosaic}/point?lon={lon}&lat={lat}")
-        assert told.json() == {"bands": [{"name": "NDSI", "value": None}]}
+        body = ann.get(f"/api/v1/requests/{mosaic}/point?lon={lon}&lat={lat}")
+        assert body.json() == {"bands": [{"name": "NDSI", "value": None}]}
 
 
-def test_a_legend_has_the_colours_of_tiles_and_round_values(
+def test_a_legend_has_the_colours_of_the_tiles_and_round_values(
     client: Client, database: Database, shown: dict[str, Published]
 ):
-    told = (
+    body = (
         client("ann")
         .get(f"/api/v1/requests/{shown['utm'].row(database)}/legend?minimum=-0.13&maximum=0.9&colormap=viridis")
         .json()
     )
-    assert (told["title"], told["colormap"], told["minimum"], told["maximum"]) == ("NDSI", "viridis", -0.13, 0.9)
-    assert (len(told["colours"]), told["colours"][0], told["colours"][-1]) == (256, "#440154", "#fde725")
-    assert [stop["value"] for stop in told["stops"]] == [0.0, 0.2, 0.4, 0.6, 0.8]
-    assert all(stop["colour"] in told["colours"] for stop in told["stops"])
+    assert (body["title"], body["colormap"], body["minimum"], body["maximum"]) == ("NDSI", "viridis", -0.13, 0.9)
+    assert (len(body["colours"]), body["colours"][0], body["colours"][-1]) == (256, "#440154", "#fde725")
+    assert [stop["value"] for stop in body["stops"]] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert all(stop["colour"] in body["colours"] for stop in body["stops"])
 
 
-def test_a_legend_of_three_bands_has_limits_alone(client: Client, database: Database, shown: dict[str, Published]):
-    told = client("ann").get(f"/api/v1/requests/{shown['colours'].row(database)}/legend").json()
-    assert (told["colormap"], told["colours"], told["stops"]) == (None, [], [])
-    assert [band["name"] for band in told["bands"]] == ["red", "green", "blue"]
+def test_a_legend_of_three_bands_has_only_limits(client: Client, database: Database, shown: dict[str, Published]):
+    body = client("ann").get(f"/api/v1/requests/{shown['colours'].row(database)}/legend").json()
+    assert (body["colormap"], body["colours"], body["stops"]) == (None, [], [])
+    assert [band["name"] for band in body["bands"]] == ["red", "green", "blue"]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +232,7 @@ def test_a_legend_of_three_bands_has_limits_alone(client: Client, database: Data
         ("files/passwd", "content"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_named(
+def test_names_an_invalid_parameter(
     client: Client, database: Database, shown: dict[str, Published], path: str, field: str
 ):
     answer = client("ann").get(f"/api/v1/requests/{shown['utm'].row(database)}/{path}")
@@ -244,7 +240,7 @@ def test_a_parameter_that_cannot_be_is_named(
     assert answer.json()["field"] == field
 
 
-def test_a_tile_is_kept_by_browsers(client: Client, database: Database, shown: dict[str, Published]):
+def test_browsers_cache_tiles(client: Client, database: Database, shown: dict[str, Published]):
     ann = client("ann")
     address = f"/api/v1/requests/{shown['utm'].row(database)}/tiles/10/554/366.png"
     first = ann.get(address)
@@ -256,7 +252,7 @@ def test_a_tile_is_kept_by_browsers(client: Client, database: Database, shown: d
     assert other.headers["etag"] != first.headers["etag"]
 
 
-def test_what_is_not_yours_is_not_shown(client: Client, database: Database, shown: dict[str, Published]):
+def test_does_not_show_mosaics_of_others(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["utm"].row(database, "ann")
     shared = shown["int16"].row(database, "ann", shared=True)
     bob = client("bob")
@@ -273,7 +269,7 @@ def test_what_is_not_yours_is_not_shown(client: Client, database: Database, show
     assert bob.get(f"/api/v1/requests/{shared}/legend").status_code == 200
 
 
-def test_what_is_no_longer_shared_is_soon_not_shown(client: Client, database: Database, shown: dict[str, Published]):
+def test_hides_a_mosaic_soon_after_sharing_ends(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["utm"].row(database, "ann", shared=True)
     bob, address = client("bob"), f"/api/v1/requests/{mosaic}/legend"
     assert bob.get(address).status_code == 200
@@ -283,13 +279,13 @@ def test_what_is_no_longer_shared_is_soon_not_shown(client: Client, database: Da
         assert time.monotonic() < deadline
 
 
-def test_what_is_not_published_is_said_to_be_so(client: Client, database: Database, shown: dict[str, Published]):
+def test_reports_an_unpublished_mosaic(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["utm"].row(database, item=None, phase="Running")
     answer = client("ann").get(f"/api/v1/requests/{mosaic}/tiles/10/554/366.png")
     assert (answer.status_code, answer.json()["detail"]) == (404, "the mosaic utm is not published: it is running")
 
 
-def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Database, shown: dict[str, Published]):
+def test_reports_deleted_files(client: Client, database: Database, shown: dict[str, Published]):
     mosaic = shown["utm"].row(database, uid="0123456789abcdef")
     x, y = tile_at(15.08, 45.10, 14)
     for path in (f"tiles/14/{x}/{y}.png", "point?lon=15.08&lat=45.10", "files/cog"):
@@ -298,13 +294,13 @@ def test_files_that_are_gone_are_said_to_be_so(client: Client, database: Databas
         assert "no longer in the store" in answer.json()["detail"]
 
 
-def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str, Published]):
+def test_reads_the_same_values_from_a_store_without_local_paths(shown: dict[str, Published]):
     from mosaic_api.results.open_cogs import OpenCogs
     from mosaic_worker.geometry.sampling import Window
     from mosaic_worker.store import open_store
 
-    class Elsewhere:
-        """A store whose objects have no path here."""
+    class RemoteStore:
+        """A store whose objects have no local path."""
 
         def __init__(self, root: Path) -> None:
             self._store = open_store(str(root))
@@ -319,7 +315,7 @@ def test_what_is_read_from_a_store_that_is_no_folder_is_the_same(shown: dict[str
     root = store_of(shown)
     key = f"{mosaic.key}/mosaic.tif"
     window = Window(100, 200, 500, 600)
-    here, elsewhere = OpenCogs(open_store(str(root))), OpenCogs(Elsewhere(root))  # type: ignore[arg-type]
+    here, elsewhere = OpenCogs(open_store(str(root))), OpenCogs(RemoteStore(root))  # type: ignore[arg-type]
     for level, there in ((0, window), (1, Window(10, 20, 300, 310))):
         np.testing.assert_array_equal(here.read(key, level, 1, there), elsewhere.read(key, level, 1, there))
     assert here.overviews(key) == elsewhere.overviews(key) == 2

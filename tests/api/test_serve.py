@@ -1,4 +1,4 @@
-"""`mosaic serve` as a person uses it: started, used, stopped in every way, and started again."""
+"""`mosaic serve` as a user runs it: started, used, stopped in every way, and restarted."""
 
 import json
 import os
@@ -26,27 +26,27 @@ def place() -> Iterator[Path]:
         yield made
 
 
-def ask(client: httpx.Client, name: str, spec: dict) -> str:
+def submit(client: httpx.Client, name: str, spec: dict) -> str:
     answer = client.post("/api/v1/requests", json={"name": name, "spec": spec})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
 
 
-def see(client: httpx.Client, request: str) -> dict:
+def read(client: httpx.Client, request: str) -> dict:
     return client.get(f"/api/v1/requests/{request}").json()
 
 
 def until_over(client: httpx.Client, request: str) -> dict:
     def look() -> dict | None:
-        found = see(client, request)
+        found = read(client, request)
         return found if found["terminal"] else None
 
     return until(look)
 
 
-def test_what_is_asked_for_on_the_page_is_made_and_found_again_at_the_next_start(place):
+def test_makes_a_requested_mosaic_and_shows_it_after_a_restart(place):
     with served(place, "--scenes", place) as (process, client):
-        request = ask(client, "snow", spec_of("scenes"))
+        request = submit(client, "snow", spec_of("scenes"))
         done = until_over(client, request)
         assert done["phase"] == "Succeeded", done["status"]
         process.send_signal(signal.SIGINT)
@@ -55,12 +55,12 @@ def test_what_is_asked_for_on_the_page_is_made_and_found_again_at_the_next_start
     assert "Traceback" not in text_of(place)
     assert text_of(place).count("\n") == 1
     with served(place, "--scenes", place) as (_, client):
-        assert see(client, request) == done
+        assert read(client, request) == done
     cog = Path(done["status"]["result"]["cog"].removeprefix("file://").replace("%20", " "))
     assert cog.is_relative_to(place / "data/store")
 
 
-def test_a_request_on_the_command_line_is_made_once(place):
+def test_processes_a_request_from_the_command_line_once(place):
     once = command(place, place / "snow.yaml", "--scenes", place, "--once")
     first = subprocess.run(once, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr
@@ -75,23 +75,23 @@ def test_a_request_on_the_command_line_is_made_once(place):
     assert not servers_below(place)
 
 
-def test_a_request_that_fails_says_why_and_is_asked_for_anew(place):
+def test_reports_why_a_request_failed_and_processes_it_again(place):
     once = command(place, place / "snow.yaml", "--once")
     failed = subprocess.run(once, capture_output=True, text=True, check=False)
     assert failed.returncode == 42
     assert "is outside the folders of `mosaic serve --scenes FOLDER`; move it or give a URL" in failed.stderr
-    mended = subprocess.run([*once, "--scenes", place], capture_output=True, text=True, check=False)
-    assert mended.returncode == 0, mended.stderr
+    corrected = subprocess.run([*once, "--scenes", place], capture_output=True, text=True, check=False)
+    assert corrected.returncode == 0, corrected.stderr
     write_request(place / "snow.yaml", spec_of("scenes") | {"product": {"index": "NDVI"}})
     other = subprocess.run(once, capture_output=True, text=True, check=False)
     assert other.stderr == "mosaic: the request snow already exists; choose another name\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_stops_at_once_with_somebody_watching_and_a_request_in_hand_and_goes_on_later(place, how):
+def test_stops_immediately_with_a_running_request_and_continues_it_later(place, how):
     with serving(place / "scenes", delay=0.5) as address:
         with served(place) as (process, client):
-            request = ask(client, "snow", spec_of(f"http://{address}"))
+            request = submit(client, "snow", spec_of(f"http://{address}"))
             with client.stream("GET", f"/api/v1/requests/{request}/events") as events:
                 for line in events.iter_lines():
                     if line.startswith("data: ") and json.loads(line[6:])["phase"] == "Running":
@@ -106,11 +106,11 @@ def test_it_stops_at_once_with_somebody_watching_and_a_request_in_hand_and_goes_
             assert until_over(client, request)["phase"] == "Succeeded"
 
 
-def test_after_a_kill_the_next_start_goes_on_at_once(place):
+def test_continues_immediately_after_a_kill(place):
     with serving(place / "scenes", delay=0.5) as address:
         with served(place) as (process, client):
-            request = ask(client, "snow", spec_of(f"http://{address}"))
-            until(lambda: see(client, request)["phase"] == "Running")
+            request = submit(client, "snow", spec_of(f"http://{address}"))
+            until(lambda: read(client, request)["phase"] == "Running")
             below = children(process.pid)
             process.kill()
             process.wait()
@@ -119,14 +119,14 @@ def test_after_a_kill_the_next_start_goes_on_at_once(place):
         with served(place) as (_, client):
             started = time.monotonic()
             until(
-                lambda: see(client, request)["phase"] == "Running" or see(client, request)["phase"] == "Succeeded", 15
+                lambda: read(client, request)["phase"] == "Running" or read(client, request)["phase"] == "Succeeded", 15
             )
             assert until_over(client, request)["phase"] == "Succeeded"
-            assert time.monotonic() - started < 25  # it did not wait for a lease to end
+            assert time.monotonic() - started < 25  # it did not wait for the end of the lease
     assert not servers_below(place)
 
 
-def test_a_second_one_in_the_same_folder_is_refused(place):
+def test_refuses_a_second_server_in_the_same_folder(place):
     with served(place) as (process, client):
         other = subprocess.run(command(place, "--port", free_port()), capture_output=True, text=True, check=False)
         assert other.returncode == 42
@@ -137,7 +137,7 @@ def test_a_second_one_in_the_same_folder_is_refused(place):
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
+def test_reports_a_port_in_use_before_starting(place):
     with socket.socket() as used:
         used.bind(("127.0.0.1", 0))
         used.listen()
@@ -151,9 +151,9 @@ def test_a_port_that_is_in_use_is_said_before_anything_is_started(place):
 
 
 @pytest.mark.parametrize("how", ["variable", "file", "option"])
-def test_it_can_use_a_database_that_is_there(place, postgres, database_url, how):
+def test_uses_an_existing_database(place, postgres, database_url, how):
     role = f"guest_{uuid.uuid4().hex}"
-    run_on(postgres, rf"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'p@ss\:w/rd'")  # else a parameter w
+    run_on(postgres, rf"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'p@ss\:w/rd'")  # otherwise :w is a parameter
     of_guest = database_url.replace("postgres@", f"{role}@")
     (place / "url").write_text(database_url)
     options = ("--database", database_url) if how == "option" else ()
@@ -169,12 +169,12 @@ def test_it_can_use_a_database_that_is_there(place, postgres, database_url, how)
     run_on(postgres, f"DROP ROLE {role}")
 
 
-def test_requests_of_the_page_read_no_other_files_of_this_machine(place):
+def test_requests_read_only_files_in_the_given_folders(place):
     with served(place, "--scenes", place / "scenes") as (_, client):
         (place / "scenes/way-out").symlink_to(place)
         write_raster(place / "private/green.tif", noise(64, 64), tiled=False)
         write_raster(place / "private/swir16.tif", noise(64, 64), tiled=False)
         for number, private in enumerate((place / "private", "way-out/private", "../private")):
-            failed = until_over(client, ask(client, f"private-{number}", spec_of(str(private))))
+            failed = until_over(client, submit(client, f"private-{number}", spec_of(str(private))))
             assert failed["phase"] == "Failed"
             assert "--scenes" in failed["status"]["message"]

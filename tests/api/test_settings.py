@@ -1,4 +1,4 @@
-"""What an installation is told by its environment, and how mistakes in it are said."""
+"""Settings from environment variables, and messages about invalid ones."""
 
 from pathlib import Path
 
@@ -21,12 +21,12 @@ PROVIDER = {
 }
 
 
-def test_what_is_not_said_has_a_default():
+def test_unset_variables_have_defaults():
     settings = Settings.from_environment(WHOLE)
     assert (settings.public_url, settings.single_user, settings.oidc) == ("https://mosaics.example.org", False, None)
 
 
-def test_names_are_allowed_by_the_chart_and_do_nothing_without_a_cluster():
+def test_reads_allowed_names_only_with_a_cluster():
     named = {"MOSAIC_PRIORITY_CLASSES": "low, batch", "MOSAIC_QUEUES": ""}
     assert Settings.from_environment(WHOLE | named | {"MOSAIC_CLUSTER": "true"}).allowed == Allowed(("low", "batch"))
     assert Settings.from_environment(WHOLE | named).allowed is None
@@ -35,23 +35,23 @@ def test_names_are_allowed_by_the_chart_and_do_nothing_without_a_cluster():
 @pytest.mark.parametrize(
     ("text", "size"), [("", None), ("10Gi", 10 * 2**30), ("500M", 500_000_000), ("1073741824", 2**30), ("1.5Ki", 1536)]
 )
-def test_sizes_are_written_as_in_kubernetes(text: str, size: int | None):
+def test_accepts_sizes_in_the_notation_of_kubernetes(text: str, size: int | None):
     assert Settings.from_environment(WHOLE | {"MOSAIC_MAX_SCRATCH_BYTES": text}).max_scratch_bytes == size
 
 
 @pytest.mark.parametrize("text", ["much", "-1Gi", "10gb", "1e99"])
-def test_what_is_no_size_is_refused(text: str):
+def test_refuses_an_invalid_size(text: str):
     with pytest.raises(RequestError, match=r"MOSAIC_MAX_SCRATCH_BYTES is .*; it must be a size such as 10Gi"):
         Settings.from_environment(WHOLE | {"MOSAIC_MAX_SCRATCH_BYTES": text})
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_what_must_be_said_is_named(name: str):
+def test_names_a_missing_variable(name: str):
     with pytest.raises(RequestError, match=f"{name} is not set"):
         Settings.from_environment({key: value for key, value in WHOLE.items() if key != name})
 
 
-def test_secrets_come_from_files_too_and_the_password_enters_the_address(tmp_path: Path):
+def test_reads_secrets_from_files_and_adds_the_password_to_the_url(tmp_path: Path):
     password, session = tmp_path / "password", tmp_path / "session"
     password.write_text("p@ss/word\n")
     session.write_text(SECRET + "\n")
@@ -65,14 +65,14 @@ def test_secrets_come_from_files_too_and_the_password_enters_the_address(tmp_pat
         Settings.from_environment(WHOLE | {"MOSAIC_SESSION_SECRET_FILE": "/nowhere"})
 
 
-def test_a_provider_is_described_with_its_roles():
+def test_reads_a_provider_with_its_roles():
     assert Settings.from_environment(WHOLE | PROVIDER).oidc == Oidc(
         "https://id.example.org/realms/maps", "mosaic", roles={"cn=maps": "admin", "staff": "editor"}
     )
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"MOSAIC_OIDC_ISSUER": "http://id.example.org"}, "must begin with https://"),
         ({"MOSAIC_OIDC_CLIENT_ID": ""}, "MOSAIC_OIDC_CLIENT_ID is not set"),
@@ -88,7 +88,7 @@ def test_a_provider_is_described_with_its_roles():
         ({"MOSAIC_DATABASE_URL": "secret-without-a-scheme"}, "is not like postgresql"),
     ],
 )
-def test_a_mistake_is_said_without_the_secret(changed: dict[str, str], told: str):
-    with pytest.raises(RequestError, match=told) as refused:
+def test_reports_mistakes_without_secrets(changed: dict[str, str], message: str):
+    with pytest.raises(RequestError, match=message) as refused:
         Settings.from_environment(WHOLE | PROVIDER | changed)
     assert not any(secret in str(refused.value) for secret in (SECRET, "secret-without", "'short'"))

@@ -1,4 +1,4 @@
-"""A store that hangs holds up what reads from it, and nothing else."""
+"""A store that hangs blocks only the calls that read from it."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from support.api.installations import until
 from support.api.published import Published
 
 
-def test_tiles_and_files_of_a_store_that_hangs_hold_up_nobody_else(
+def test_a_hanging_store_blocks_no_other_calls(
     client: Client, database: Database, shown: dict[str, Published], monkeypatch: pytest.MonkeyPatch
 ):
     ann, free, reading = client("ann"), threading.Event(), []
@@ -23,12 +23,12 @@ def test_tiles_and_files_of_a_store_that_hangs_hold_up_nobody_else(
     store = ann.app.state.context.store
     assert isinstance(store, DirectoryStore)
 
-    def hang(*_: object) -> None:
+    def block(*_: object) -> None:
         reading.append(1)
         free.wait(60)
         raise FileNotFoundError
 
-    monkeypatch.setattr(DirectoryStore, "open", hang)
+    monkeypatch.setattr(DirectoryStore, "open", block)
     with ThreadPoolExecutor(60) as others:
         answers = [others.submit(ann.get, f"/api/v1/requests/{mosaic}/files/cog") for _ in range(60)]
         until(lambda: len(reading) == THREADS_EACH)
@@ -41,7 +41,7 @@ def test_tiles_and_files_of_a_store_that_hangs_hold_up_nobody_else(
         assert {answer.result().status_code for answer in [*answers, another]} <= {404, 503}
 
 
-def test_who_waits_for_too_much_is_refused_at_once_and_nobody_waits_for_ever():
+def test_limits_the_waiting_reads_of_a_user_and_their_duration():
     reads, free = StoreReads(alone=False, seconds=0.2), threading.Event()
 
     async def storm() -> list[object]:
@@ -57,7 +57,7 @@ def test_who_waits_for_too_much_is_refused_at_once_and_nobody_waits_for_ever():
     assert {type(outcome) for outcome in outcomes[THREADS_EACH:-5]} == {Unavailable}
 
 
-def test_one_alone_has_all():
+def test_a_single_user_may_use_all_threads():
     reads, free, reading = StoreReads(alone=True), threading.Event(), []
 
     async def all_at_once() -> None:

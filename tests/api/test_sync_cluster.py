@@ -1,4 +1,4 @@
-"""Rows and MosaicRequests kept in step, with a real API server and a real database, either of which may be away."""
+"""Sync of rows and MosaicRequests with a real API server and a real database, including outages of both."""
 
 import json
 import time
@@ -40,11 +40,11 @@ def synced(world: World) -> World:
 
 
 def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
-    asked = synced.ask("one")
+    submitted = synced.ask("one")
     found = synced.requested("one")
-    row = synced.wait_for(asked, lambda row: row.uid)
+    row = synced.wait_for(submitted, lambda row: row.uid)
     assert row.uid == found["metadata"]["uid"]
-    assert found["metadata"]["annotations"] == {ANNOTATION_ROW: str(asked)}
+    assert found["metadata"]["annotations"] == {ANNOTATION_ROW: str(submitted)}
     assert found["metadata"]["labels"] == {LABEL_OWNER: str(row.owner_id)}
     assert "ann" not in found["metadata"]["labels"].values()
     assert found["metadata"]["managedFields"][0]["manager"] == "mosaic-api"
@@ -59,31 +59,31 @@ def test_a_row_at_the_limits_of_the_contract_becomes_a_request(synced: World):
     assert synced.requested("largest")["spec"]["source"]["files"] == spec["source"]["files"]
 
 
-def test_what_the_operator_tells_comes_into_the_row(synced: World):
-    asked = synced.ask("one")
+def test_copies_the_status_into_the_row(synced: World):
+    submitted = synced.ask("one")
     uid = synced.requested("one")["metadata"]["uid"]
     synced.tell("one", RUNNING)
-    row = synced.wait_for(asked, lambda row: row.phase == "Running")
+    row = synced.wait_for(submitted, lambda row: row.phase == "Running")
     assert row.status["message"] == RUNNING["message"]
     assert row.started.isoformat() == "2026-01-01T10:00:00+00:00"
     synced.publish("one", uid)
     synced.tell("one", DONE)
-    row = synced.wait_for(asked, lambda row: row.phase == "Succeeded")
-    assert row.item == ITEM  # in the same moment
+    row = synced.wait_for(submitted, lambda row: row.phase == "Succeeded")
+    assert row.item == ITEM  # in the same transaction
     assert row.completed.isoformat() == "2026-01-01T10:05:00+00:00"
     assert row.status["result"] == RESULT
 
 
-def test_an_item_that_cannot_be_read_yet_comes_later(synced: World):
-    asked = synced.ask("one")
+def test_reads_the_item_later_if_it_is_not_available(synced: World):
+    submitted = synced.ask("one")
     uid = synced.requested("one")["metadata"]["uid"]
     synced.tell("one", DONE)
-    assert synced.wait_for(asked, lambda row: row.phase == "Succeeded").item is None
+    assert synced.wait_for(submitted, lambda row: row.phase == "Succeeded").item is None
     synced.publish("one", uid)
-    assert synced.wait_for(asked, lambda row: row.item).item == ITEM
+    assert synced.wait_for(submitted, lambda row: row.item).item == ITEM
 
 
-def test_what_was_applied_with_kubectl_appears_as_a_row_of_everybody(synced: World):
+def test_adds_a_shared_row_for_a_request_applied_with_kubectl(synced: World):
     synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
     row = synced.wait_for_row_of("by-kubectl")
     assert (row.origin, row.owner_id, row.shared, row.phase) == ("cluster", None, True, "Pending")
@@ -94,7 +94,7 @@ def test_what_was_applied_with_kubectl_appears_as_a_row_of_everybody(synced: Wor
 
 
 @pytest.mark.parametrize("page", [1, 100])
-def test_what_was_there_before_appears_too(world: World, monkeypatch: pytest.MonkeyPatch, page: int):
+def test_adds_rows_for_existing_requests(world: World, monkeypatch: pytest.MonkeyPatch, page: int):
     monkeypatch.setattr(kube_client, "PAGE", page)
     for number in range(3):
         world.kube.apply(world.namespace, f"old-{number}", SPEC)
@@ -105,7 +105,7 @@ def test_what_was_there_before_appears_too(world: World, monkeypatch: pytest.Mon
     assert row.completed.isoformat() == "2026-01-01T10:05:00+00:00"
 
 
-def test_cancelling_goes_both_ways(synced: World):
+def test_syncs_cancellation_in_both_directions(synced: World):
     here = synced.ask("here")
     there = synced.ask("there")
     for name in ("here", "there"):
@@ -118,26 +118,26 @@ def test_cancelling_goes_both_ways(synced: World):
     synced.wait_for(here, lambda row: row.phase == "Cancelled")
 
 
-def test_a_row_that_is_cancelled_before_the_cluster_is_asked_never_gets_there(world: World):
-    asked = world.ask("one")
-    world.wish(asked, "cancel")
+def test_never_applies_a_row_that_was_cancelled_before(world: World):
+    submitted = world.ask("one")
+    world.wish(submitted, "cancel")
     world.start()
-    assert world.wait_for(asked, lambda row: row.phase == "Cancelled").uid is None
+    assert world.wait_for(submitted, lambda row: row.phase == "Cancelled").uid is None
     assert world.kube.requests(world.namespace) == {}
 
 
-def test_what_kubectl_changes_of_the_execution_stands_in_the_row(synced: World):
-    asked = synced.ask("one")
+def test_copies_changes_of_the_execution_into_the_row(synced: World):
+    submitted = synced.ask("one")
     synced.requested("one")
     synced.kube.patch(synced.namespace, "one", suspend=True, parallelism=3)
-    row = synced.wait_for(asked, lambda row: "execution" in row.spec)
+    row = synced.wait_for(submitted, lambda row: "execution" in row.spec)
     assert row.spec == SPEC | {"execution": {"parallelism": 3, "suspend": True}}
-    synced.wish(asked, "cancel")
+    synced.wish(submitted, "cancel")
     until(lambda: synced.kube.request(synced.namespace, "one")["spec"]["execution"].get("cancel"), "it is cancelled")
     assert synced.kube.request(synced.namespace, "one")["spec"]["execution"]["parallelism"] == 3
 
 
-def test_removing_a_row_removes_its_request_and_its_files_and_no_others(synced: World):
+def test_removing_a_row_deletes_only_its_request_and_files(synced: World):
     removed, kept = synced.ask("removed"), synced.ask("kept")
     for name in ("removed", "kept"):
         synced.publish(name, synced.requested(name)["metadata"]["uid"])
@@ -150,20 +150,20 @@ def test_removing_a_row_removes_its_request_and_its_files_and_no_others(synced: 
     assert {key.split("/")[2] for key in synced.files()} == {"kept"}
 
 
-def test_files_that_appear_while_a_removed_request_ends_go_too(synced: World, monkeypatch: pytest.MonkeyPatch):
+def test_deletes_files_written_while_a_removed_request_ends(synced: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mosaic_api.sync.decide.LINGERING", timedelta(seconds=1.5))
-    asked = synced.ask("one")
+    submitted = synced.ask("one")
     uid = synced.requested("one")["metadata"]["uid"]
     synced.tell("one", RUNNING)
-    synced.wait_for(asked, lambda row: row.phase == "Running")
-    synced.wish(asked, "remove")
+    synced.wait_for(submitted, lambda row: row.phase == "Running")
+    synced.wish(submitted, "remove")
     until(lambda: synced.kube.request(synced.namespace, "one") is None, "it is deleted")
     synced.publish("one", uid)
-    synced.gone(asked)
+    synced.gone(submitted)
     assert synced.files() == []
 
 
-def test_a_name_is_free_as_soon_as_it_is_wished_that_its_row_is_gone(synced: World):
+def test_a_name_is_available_as_soon_as_its_row_is_removed(synced: World):
     first = synced.ask("one")
     uid = synced.requested("one")["metadata"]["uid"]
     synced.wish(first, "remove")
@@ -172,46 +172,46 @@ def test_a_name_is_free_as_soon_as_it_is_wished_that_its_row_is_gone(synced: Wor
     assert (row.name, row.uid != uid) == ("one", True)
 
 
-def test_who_deletes_a_request_in_the_cluster_cancels_its_row(synced: World):
-    asked = synced.ask("one")
+def test_deleting_a_request_in_the_cluster_cancels_its_row(synced: World):
+    submitted = synced.ask("one")
     synced.requested("one")
     synced.tell("one", RUNNING)
-    synced.wait_for(asked, lambda row: row.phase == "Running")
+    synced.wait_for(submitted, lambda row: row.phase == "Running")
     synced.kube.delete(synced.namespace, "one")
-    row = synced.wait_for(asked, lambda row: row.phase == "Cancelled")
+    row = synced.wait_for(submitted, lambda row: row.phase == "Cancelled")
     assert "deleted in the cluster" in row.status["message"]
     again = synced.ask("one")
     assert synced.wait_for(again, lambda row: row.uid).name == "one"
 
 
-def test_a_published_mosaic_outlives_its_request(synced: World):
-    asked = synced.ask("one")
+def test_keeps_a_published_mosaic_after_its_request_is_deleted(synced: World):
+    submitted = synced.ask("one")
     synced.publish("one", synced.requested("one")["metadata"]["uid"])
     synced.tell("one", DONE)
-    before = synced.wait_for(asked, lambda row: row.item)
+    before = synced.wait_for(submitted, lambda row: row.item)
     synced.kube.delete(synced.namespace, "one")
-    after = synced.wait_for(asked, lambda row: row.gone)
+    after = synced.wait_for(submitted, lambda row: row.gone)
     assert (after.phase, after.item, after.uid) == ("Succeeded", ITEM, before.uid)
-    synced.kube.apply(synced.namespace, "one", SPEC)  # another request of the same name has a row of its own
+    synced.kube.apply(synced.namespace, "one", SPEC)  # another request of the same name gets another row
     until(lambda: len(synced.rows("one")) == 2, "there are two rows")
     assert len(synced.files()) == 2
 
 
-def test_what_was_published_before_anybody_heard_of_it_is_not_lost(world: World):
-    asked = world.ask("one")
+def test_finds_a_mosaic_published_and_deleted_while_the_sync_was_stopped(world: World):
+    submitted = world.ask("one")
     world.start()
     uid = world.requested("one")["metadata"]["uid"]
-    world.wait_for(asked, lambda row: row.uid)
+    world.wait_for(submitted, lambda row: row.uid)
     world.stop()
     world.publish("one", uid)
     world.kube.delete(world.namespace, "one")
     world.start()
-    row = world.wait_for(asked, lambda row: row.phase == "Succeeded")
+    row = world.wait_for(submitted, lambda row: row.phase == "Succeeded")
     assert row.item == ITEM
     assert row.status["result"]["item"].endswith(f"/{uid}/mosaic.json")
 
 
-def test_all_that_happened_while_nobody_was_there_is_caught_up(world: World):
+def test_catches_up_with_all_changes_after_a_stop(world: World):
     world.start()
     ids = {name: world.ask(name) for name in ("stays", "cancelled", "deleted", "removed", "finished")}
     uids = {name: world.requested(name)["metadata"]["uid"] for name in ids}
@@ -237,27 +237,27 @@ def test_all_that_happened_while_nobody_was_there_is_caught_up(world: World):
     assert set(world.kube.requests(world.namespace)) == {"stays", "cancelled", "finished", "new", "by-kubectl"}
 
 
-def test_a_crash_between_applying_and_writing_it_down_is_healed(world: World):
-    asked = world.ask("one")
-    applied = world.kube.apply(world.namespace, "one", SPEC, annotations={ANNOTATION_ROW: str(asked)})
+def test_recovers_from_a_crash_between_applying_and_recording(world: World):
+    submitted = world.ask("one")
+    applied = world.kube.apply(world.namespace, "one", SPEC, annotations={ANNOTATION_ROW: str(submitted)})
     world.start()
-    assert world.wait_for(asked, lambda row: row.uid).uid == applied["metadata"]["uid"]
+    assert world.wait_for(submitted, lambda row: row.uid).uid == applied["metadata"]["uid"]
     assert len(world.rows()) == 1
 
 
-def test_a_name_that_is_taken_in_the_cluster_is_changed_and_both_are_served(world: World):
-    asked = world.ask("one")
+def test_renames_a_row_whose_name_is_in_use_in_the_cluster(world: World):
+    submitted = world.ask("one")
     theirs = world.kube.apply(world.namespace, "one", SPEC | {"product": {"index": "NDSI"}})
     world.start()
-    row = world.wait_for(asked, lambda row: row.uid)
+    row = world.wait_for(submitted, lambda row: row.uid)
     assert row.name.startswith("one-")
     assert world.kube.request(world.namespace, row.name)["metadata"]["uid"] == row.uid
     assert world.wait_for_row_of("one").uid == theirs["metadata"]["uid"]
     assert world.kube.request(world.namespace, "one")["spec"]["product"] == {"index": "NDSI"}
 
 
-def test_a_request_that_was_applied_anew_under_the_name_is_another_one(world: World):
-    """Between a look at the cluster and what follows from it somebody may delete a request, and apply the next."""
+def test_does_not_act_on_another_request_with_the_same_name(world: World):
+    """Between reading the cluster and acting, a request may be deleted and applied again."""
     cluster = Cluster(world.kube.configuration, world.namespace)
     world.kube.apply(world.namespace, "one", SPEC)
     former = world.requested("one")["metadata"]["uid"]
@@ -276,7 +276,7 @@ def test_a_request_that_was_applied_anew_under_the_name_is_another_one(world: Wo
     until(lambda: world.kube.request(world.namespace, "one") is None, "it is gone")
 
 
-def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
+def test_fails_with_the_message_of_the_cluster_that_rejects_a_request(synced: World):
     with synced.database.transaction() as session:
         bad = Request(id=uuid.uuid4(), namespace=synced.namespace, name="bad", spec=SPEC | {"product": {}}, status={})
         session.add(bad)
@@ -288,7 +288,7 @@ def test_what_the_cluster_refuses_fails_with_its_sentence(synced: World):
     synced.gone(bad.id)
 
 
-def test_a_definition_that_is_removed_cancels_nothing_and_all_is_asked_for_again(synced: World):
+def test_applies_all_requests_again_after_the_crd_was_deleted(synced: World):
     ids = {name: synced.ask(name) for name in ("running", "done")}
     uids = {name: synced.requested(name)["metadata"]["uid"] for name in ids}
     synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
@@ -316,19 +316,19 @@ def test_a_definition_that_is_removed_cancels_nothing_and_all_is_asked_for_again
     assert len(synced.rows()) == 4
 
 
-def test_a_definition_that_was_reinstalled_while_nobody_looked_cancels_nothing(world: World):
-    asked = world.ask("one")
+def test_cancels_nothing_after_the_crd_was_reinstalled_during_a_stop(world: World):
+    submitted = world.ask("one")
     world.start()
     uid = world.requested("one")["metadata"]["uid"]
-    world.wait_for(asked, lambda row: row.uid)
+    world.wait_for(submitted, lambda row: row.uid)
     world.stop()
     world.kube.uninstall()
     world.kube.install()
     world.start()
-    assert world.wait_for(asked, lambda row: row.uid not in {None, uid}).phase == "Pending"
+    assert world.wait_for(submitted, lambda row: row.uid not in {None, uid}).phase == "Pending"
 
 
-def test_the_api_server_may_be_away(synced: World):
+def test_survives_an_outage_of_the_api_server(synced: World):
     before = synced.ask("before")
     synced.requested("before")
     synced.wait_for(before, lambda row: row.uid)
@@ -338,7 +338,7 @@ def test_the_api_server_may_be_away(synced: World):
         removed = synced.ask("removed")
         synced.wish(before, "cancel")
         synced.wish(removed, "remove")
-        refused = "Waiting for the cluster: the API server does not respond"  # at first the watch may have broken off
+        refused = "Waiting for the cluster: the API server does not respond"  # not that of the broken watch
         synced.wait_for(meanwhile, lambda row: row.status.get("message", "").startswith(refused))
     finally:
         synced.kube.start()
@@ -348,20 +348,20 @@ def test_the_api_server_may_be_away(synced: World):
     assert set(synced.kube.requests(synced.namespace)) == {"before", "meanwhile"}
 
 
-def test_the_database_may_be_away(synced: World, postgres: PrivatePostgres):
-    asked = synced.ask("one")
+def test_survives_an_outage_of_the_database(synced: World, postgres: PrivatePostgres):
+    submitted = synced.ask("one")
     synced.requested("one")
-    synced.wait_for(asked, lambda row: row.uid)
+    synced.wait_for(submitted, lambda row: row.uid)
     postgres.stop()
     synced.tell("one", RUNNING)
     synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
     postgres.start()
-    synced.wait_for(asked, lambda row: row.phase == "Running", 60)
+    synced.wait_for(submitted, lambda row: row.phase == "Running", 60)
     synced.wait_for_row_of("by-kubectl")
     assert len(synced.rows()) == 2
 
 
-def test_two_replicas_do_nothing_twice_and_one_takes_over_from_the_other(world: World):
+def test_two_replicas_act_once_and_take_over_from_each_other(world: World):
     world.start()
     world.start()
     ids = [world.ask(f"m{number}") for number in range(20)]
@@ -385,18 +385,18 @@ def test_two_replicas_do_nothing_twice_and_one_takes_over_from_the_other(world: 
     assert sorted(appeared) == [f"k{number}" for number in range(5)]
 
 
-def test_it_is_heard_at_once(synced: World):
+def test_notices_changes_immediately(synced: World):
     synced.ask("first")
     synced.requested("first")
-    begun = time.monotonic()
-    asked = synced.ask("one")
+    began = time.monotonic()
+    submitted = synced.ask("one")
     synced.requested("one")
     synced.tell("one", RUNNING)
-    synced.wait_for(asked, lambda row: row.phase == "Running")
-    assert time.monotonic() - begun < 4, "not only when all is looked at again"
+    synced.wait_for(submitted, lambda row: row.phase == "Running")
+    assert time.monotonic() - began < 4, "not only when all is looked at again"
 
 
-def test_a_request_nested_too_deeply_for_python_hides_no_other(world: World):
+def test_a_too_deeply_nested_request_does_not_hide_others(world: World):
     world.kube.apply_deep(world.namespace, "deep-before", SPEC, 5000)
     world.kube.apply(world.namespace, "good-before", SPEC)
     world.start()

@@ -1,4 +1,4 @@
-"""Whatever people do on either side, and whatever is lost on the way, rows and requests end up in step, each once."""
+"""After any sequence of actions on both sides and any losses between them, rows and requests converge, each once."""
 
 import os
 import uuid
@@ -36,14 +36,14 @@ PEOPLE = st.one_of(
 LOSSES = st.tuples(
     st.just("look"),
     st.tuples(
-        st.sampled_from([0, 0, 1, 3]),  # how many looks old what is seen of the cluster is
+        st.sampled_from([0, 0, 1, 3]),  # the age of the view of the cluster, in looks
         st.sampled_from(["", "before", "after"]),  # whether the connection breaks before or after the first call
     ),
 )
 
 
 class Breaking(Cluster):
-    """A connection to the API server that breaks once, before the server does what it was asked, or after."""
+    """A connection to the API server that breaks once, before or after the server processes a call."""
 
     breaks = ""
 
@@ -60,19 +60,19 @@ class Breaking(Cluster):
 
 
 class Stepped(World):
-    """An installation whose sync looks when it is told to."""
+    """An installation whose sync runs when a test calls `look`."""
 
     def __init__(self, kube: KubeServer, database: Database, settings: Settings) -> None:
         super().__init__(kube, database, settings)
         self.cluster = Breaking(kube.configuration, self.namespace)
-        self.hands = Actor(self.namespace, database, self.store, self.cluster)
+        self.actor = Actor(self.namespace, database, self.store, self.cluster)
         self.views: list[dict[str, Resource]] = []
         self.applied: set[str] = set()
         self.ended: set[str] = set()
         self.known: dict[uuid.UUID, str] = {}
 
     def look(self, age: int = 0, breaks: str = "") -> int:
-        """Look at all names and do what is to be done; give how much that was."""
+        """Compare all names and act; return the number of actions."""
         self.views.append({found.name: found for found in self.cluster.list()[0]})
         seen = self.views[-min(age + 1, len(self.views))]
         self.cluster.breaks = breaks
@@ -84,7 +84,7 @@ class Stepped(World):
                     continue
                 done += 1
                 try:
-                    self.hands.do(action)
+                    self.actor.do(action)
                 except PassingError:
                     break
         self.cluster.breaks = ""
@@ -94,7 +94,7 @@ class Stepped(World):
         return done
 
     def happen(self, what: str, about: Any) -> None:
-        """Something happens; what is impossible at this time does not."""
+        """Perform an action, or nothing where it is impossible."""
         kube, space = self.kube, self.namespace
         if what == "look":
             self.look(*about)
@@ -112,7 +112,7 @@ class Stepped(World):
                 self.applied.add(kube.apply(space, about, SPEC, annotations=claimed)["metadata"]["uid"])
         elif (found := kube.request(space, about)) is not None:
             if what == "run" and found.get("status", {}).get("phase") == "Succeeded":
-                return  # the operator begins no request again that is published
+                return  # the operator does not restart a published request
             self.ended |= {found["metadata"]["uid"]} if what in {"delete", "stop"} else set()
             happens: dict[str, Callable[[], None]] = {
                 "delete": lambda: kube.delete(space, about),
@@ -175,8 +175,6 @@ def test_any_sequence_of_losses_converges(
         assert row.phase != "Cancelled" or row.cancelled or row.uid in world.ended, "nothing ends but by somebody"
         assert row.over or row.gone is None, "what has gone is over"
         assert row.phase != "Succeeded" or row.item, "what is published is known"
-    heard_of = set(
-        world.known.values()
-    )  # results of what kubectl deleted before the sync looked are kubectl's to delete
+    heard_of = set(world.known.values())  # results of requests deleted before the sync saw them remain
     published = {key.split("/")[3] for key in world.files()} & heard_of
     assert published == {row.uid for row in rows if row.phase == "Succeeded"}, "results stay as long as their rows"

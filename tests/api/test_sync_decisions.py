@@ -1,4 +1,4 @@
-"""What is decided about a name, one situation at a time; and the line in which names wait."""
+"""The decisions of the sync about a name, one situation at a time, and the queue of names."""
 
 import threading
 import time
@@ -58,18 +58,18 @@ def test_a_new_row_is_applied():
     assert decided(new) == [Apply(new)]
 
 
-def test_a_new_row_that_is_cancelled_is_not():
+def test_a_new_row_that_is_cancelled_is_not_applied():
     new = row(cancelled=NOW)
     assert decided(new) == [GiveUp(new)]
 
 
-def test_the_request_that_a_row_was_applied_as_is_its_own_though_it_has_not_heard_of_it():
+def test_a_row_takes_over_the_request_with_its_annotation():
     new = row()
     found = resource(of=new)
     assert decided(new, found=found) == [TakeOver(new, found)]
 
 
-def test_a_row_that_says_what_its_request_says_needs_nothing():
+def test_a_row_that_equals_its_request_needs_no_action():
     assert decided(row(uid="u1"), found=resource()) == []
     assert decided(row(uid="u1", status=RUNNING), found=resource(status=RUNNING)) == []
 
@@ -83,48 +83,48 @@ def test_a_row_that_says_what_its_request_says_needs_nothing():
         {"spec": {"execution": {"cancel": True}}},
     ],
 )
-def test_what_the_cluster_tells_is_taken_over(change: dict[str, Any]):
+def test_changes_in_the_cluster_are_copied(change: dict[str, Any]):
     known = row(uid="u1")
     found = resource(**change)
     assert decided(known, found=found) == [TakeOver(known, found)]
 
 
-def test_a_cancelled_row_is_cancelled_in_the_cluster_until_it_is_over():
+def test_a_cancelled_row_is_cancelled_in_the_cluster_unless_it_has_finished():
     known = row(uid="u1", cancelled=NOW)
     assert decided(known, found=resource()) == [Cancel(known, "u1")]
     assert decided(known, found=resource(spec={"execution": {"cancel": True}})) == []
     assert decided(row(uid="u1", cancelled=NOW, item={}, status=DONE), found=resource(status=DONE)) == []
 
 
-def test_a_published_item_is_fetched_until_it_is_there():
+def test_a_published_item_is_fetched_once():
     known = row(uid="u1", status=DONE)
     assert decided(known, found=resource(status=DONE)) == [FetchItem(known)]
     assert decided(row(uid="u1", status=DONE, item={}), found=resource(status=DONE)) == []
 
 
-def test_a_row_whose_request_is_not_there_has_lost_it():
+def test_a_row_without_its_request_has_lost_it():
     known = row(uid="u1", status=RUNNING)
     assert decided(known) == [Lose(known)]
 
 
-def test_another_request_of_the_name_gets_a_row_once_the_first_has_lost_its_own():
+def test_another_request_of_the_name_gets_a_row_after_the_first_row_lost_its_request():
     known = row(uid="u1")
     other = resource("u2")
     assert decided(known, found=other) == [Lose(known)]
     assert decided(found=other) == [Adopt(other)]
 
 
-def test_a_request_that_only_says_it_is_that_of_a_row_is_not():
+def test_a_request_with_a_copied_annotation_does_not_belong_to_the_row():
     known = row(uid="u1")
     assert decided(known, found=resource("u2", of=known)) == [Lose(known)]
 
 
-def test_a_name_that_is_taken_is_changed_also_of_a_row_that_was_refused():
+def test_a_row_whose_name_is_in_use_is_renamed():
     for taken in (row(), row(cancelled=NOW), row(status={"phase": "Failed"})):
         assert decided(taken, found=resource("u2")) == [Rename(taken)]
 
 
-def test_a_request_that_leaves_is_waited_for():
+def test_waits_for_a_request_that_is_being_deleted():
     new, old = row(), row(uid="u1", removed=NOW)
     assert decided(new, found=resource("u2", leaving=True)) == []
     assert decided(old, new, found=resource("u1", leaving=True)) == []
@@ -133,65 +133,65 @@ def test_a_request_that_leaves_is_waited_for():
     assert decided(row(uid="u1", cancelled=NOW), found=resource(leaving=True)) == []
 
 
-def test_a_removed_row_ends_when_nothing_is_left_of_it():
+def test_a_removed_row_is_deleted_after_its_request():
     old = row(uid="u1", removed=NOW, status=RUNNING)
     assert decided(old, found=resource()) == [Delete(old, "u1")]
     assert decided(old) == [Lose(old)]
     gone = row(uid="u1", removed=NOW, status=RUNNING, gone=NOW)
     assert decided(gone, now=NOW + timedelta(seconds=20)) == [Wait((LINGERING - timedelta(seconds=20)).total_seconds())]
     assert decided(gone, now=NOW + LINGERING) == [Forget(gone)]
-    for at_once in (row(removed=NOW), row(uid="u1", removed=NOW, status=DONE)):
-        assert decided(at_once) == [Forget(at_once)]
+    for immediate in (row(removed=NOW), row(uid="u1", removed=NOW, status=DONE)):
+        assert decided(immediate) == [Forget(immediate)]
 
 
-def test_a_row_that_was_removed_before_it_heard_of_its_request_deletes_it():
+def test_a_row_removed_before_it_knew_its_request_deletes_it():
     old = row(removed=NOW)
     assert decided(old, found=resource(of=old)) == [Delete(old, "u1")]
 
 
-# -- the line
+# -- the queue
 
 
-def test_a_name_stands_in_the_line_once_and_is_never_worked_on_twice_at_a_time():
-    line = NameQueue()
+def test_a_name_is_queued_once_and_processed_by_one_worker_at_a_time():
+    name_queue = NameQueue()
     for _ in range(3):
-        line.add("a")
-    assert line.take() == "a"
-    line.add("a")
-    line.add("b")
-    assert line.take() == "b"
-    line.done("a", failed=False, longest=1)
-    assert line.take() == "a"
-    line.close()
-    assert line.take() is None
+        name_queue.add("a")
+    assert name_queue.take() == "a"
+    name_queue.add("a")
+    name_queue.add("b")
+    assert name_queue.take() == "b"
+    name_queue.done("a", failed=False, longest=1)
+    assert name_queue.take() == "a"
+    name_queue.close()
+    assert name_queue.take() is None
 
 
-def test_what_failed_comes_again_later_each_time_but_at_once_when_something_is_heard():
-    line = NameQueue()
+def test_failures_back_off_and_a_change_ends_the_wait():
+    name_queue = NameQueue()
     waits = []
-    line.add("a")
+    name_queue.add("a")
     for _ in range(3):
-        begun = time.monotonic()
-        assert line.take() == "a"
-        waits.append(time.monotonic() - begun)
-        line.done("a", failed=True, longest=0.8)
+        started = time.monotonic()
+        assert name_queue.take() == "a"
+        waits.append(time.monotonic() - started)
+        name_queue.done("a", failed=True, longest=0.8)
     assert waits[0] < 0.3
     assert waits[1] == pytest.approx(0.5, abs=0.3)
     assert waits[2] == pytest.approx(0.8, abs=0.3)
-    begun = time.monotonic()
-    line.add("a")
-    assert line.take() == "a"
-    assert time.monotonic() - begun < 0.3
+    started = time.monotonic()
+    name_queue.add("a")
+    assert name_queue.take() == "a"
+    assert time.monotonic() - started < 0.3
 
 
-def test_the_earliest_time_counts():
-    line = NameQueue()
-    line.add("a", 30)
-    line.add("a", 0.1)
-    line.add("a", 30)
-    begun = time.monotonic()
-    assert line.take() == "a"
-    assert time.monotonic() - begun < 5
-    line.done("a", failed=False, longest=1)
-    threading.Timer(0.2, line.close).start()
-    assert line.take() is None
+def test_the_earliest_time_applies():
+    name_queue = NameQueue()
+    name_queue.add("a", 30)
+    name_queue.add("a", 0.1)
+    name_queue.add("a", 30)
+    started = time.monotonic()
+    assert name_queue.take() == "a"
+    assert time.monotonic() - started < 5
+    name_queue.done("a", failed=False, longest=1)
+    threading.Timer(0.2, name_queue.close).start()
+    assert name_queue.take() is None

@@ -1,4 +1,4 @@
-"""Requests in the cluster that are newer than the database: it was restored, and their rows are lost."""
+"""Requests in the cluster that are newer than a restored database, so that their rows are missing."""
 
 import uuid
 from typing import Any
@@ -36,28 +36,28 @@ class Cluster:
         return self._resource
 
 
-@pytest.mark.parametrize("asked_on_the_page", [True, False])
-def test_what_may_have_been_private_is_seen_by_administrators_until_they_share_it(
-    settings: Settings, database: Database, asked_on_the_page: bool
+@pytest.mark.parametrize("from_the_page", [True, False])
+def test_only_administrators_see_possibly_private_requests_until_they_share_them(
+    settings: Settings, database: Database, from_the_page: bool
 ):
-    annotations = {ANNOTATION_ROW: str(uuid.uuid4())} if asked_on_the_page else {}
+    annotations = {ANNOTATION_ROW: str(uuid.uuid4())} if from_the_page else {}
     metadata: dict[str, Any] = {"name": "lost", "uid": "u", "creationTimestamp": "2026-01-01T10:00:00Z"}
     resource = Resource({"metadata": metadata | {"annotations": annotations}, "spec": SPEC})
     Actor(settings.namespace, database, open_store(settings.store), Cluster(resource)).do(Adopt(resource))
     with database.transaction() as session:
         found = session.scalars(select(Request)).one()
-        assert (found.owner_id, found.shared) == (None, not asked_on_the_page)
+        assert (found.owner_id, found.shared) == (None, not from_the_page)
         ann, eve = (
             principal_of(named_user(session, name, role)) for name, role in (("ann", "editor"), ("eve", "admin"))
         )
         assert find(session, eve, Request, found.id) is found
-        if asked_on_the_page:
+        if from_the_page:
             with pytest.raises(NotFound):
                 find(session, ann, Request, found.id)
             crud.share(session, eve, found.id, True)
         assert find(session, ann, Request, found.id) is found
 
 
-def test_one_odd_request_does_not_stop_the_look_at_others():
+def test_a_malformed_request_needs_an_action():
     odd = Resource({"metadata": {"name": "odd", "uid": "u", "annotations": None}, "spec": None})
     assert _needs_action(Observed([], odd))

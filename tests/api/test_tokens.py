@@ -1,4 +1,4 @@
-"""Tokens: whose they are, what they allow, how they end, and where they may not be."""
+"""Tokens: owners, scopes, expiry, and places where they are refused."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def with_token(client: TestClient, secret: str, **headers: str) -> TestClient:
     return made
 
 
-def test_a_token_is_shown_once_and_kept_as_a_digest(client: Client, database: Database):
+def test_shows_a_token_once_and_stores_its_digest(client: Client, database: Database):
     ann = client("ann")
     made = make(ann, scopes=["write"], days=30)
     assert re.fullmatch(r"mosaic_[\w-]{43}", made["secret"])
@@ -45,7 +45,7 @@ def test_a_token_is_shown_once_and_kept_as_a_digest(client: Client, database: Da
         assert not [each for each in session.scalars(select(Audit)) if made["secret"] in str(each.details)]
 
 
-def test_a_token_ends_when_it_is_revoked_or_its_time_is_over(client: Client, database: Database):
+def test_a_revoked_or_expired_token_is_invalid(client: Client, database: Database):
     ann = client("ann")
     revoked, expired = make(ann), make(ann)
     assert ann.delete(f"/api/v1/tokens/{revoked['token']['id']}").status_code == 204
@@ -58,7 +58,7 @@ def test_a_token_ends_when_it_is_revoked_or_its_time_is_over(client: Client, dat
     assert [each["label"] for each in ann.get("/api/v1/tokens").json()["tokens"]] == ["test"]
 
 
-def test_a_token_allows_no_more_than_its_scopes_and_its_users_role(client: Client):
+def test_a_token_is_limited_by_its_scopes_and_the_role_of_its_user(client: Client):
     ann, vic = client("ann"), client("vic", "viewer")
     roles = {scope: with_token(ann, make(ann, scopes=[scope])["secret"]) for scope in ("read", "write", "admin")}
     assert {scope: each.get("/api/v1/me").json()["role"] for scope, each in roles.items()} == {
@@ -70,7 +70,7 @@ def test_a_token_allows_no_more_than_its_scopes_and_its_users_role(client: Clien
 
 
 @pytest.mark.parametrize("scope", ["read", "write"])
-def test_a_token_for_less_neither_grows_nor_multiplies(client: Client, scope: str):
+def test_a_token_without_the_admin_scope_cannot_manage_tokens(client: Client, scope: str):
     ann = client("ann")
     made = make(ann, scopes=[scope])
     less = with_token(ann, made["secret"])
@@ -79,7 +79,7 @@ def test_a_token_for_less_neither_grows_nor_multiplies(client: Client, scope: st
     assert less.delete(f"/api/v1/tokens/{made['token']['id']}").status_code == 403
 
 
-def test_tokens_of_others_are_as_those_that_are_not_there(client: Client):
+def test_tokens_of_others_look_like_missing_ones(client: Client):
     ann, eve = client("ann"), client("eve", "admin")
     made = make(ann)["token"]["id"]
     nobodys = "00000000-0000-4000-8000-000000000000"
@@ -101,12 +101,12 @@ def test_tokens_of_others_are_as_those_that_are_not_there(client: Client):
         ({"user": "eve"}, "user"),
     ],
 )
-def test_a_bad_wish_is_named(client: Client, wanted: dict, field: str):
+def test_names_an_invalid_field(client: Client, wanted: dict, field: str):
     answer = client("ann").post("/api/v1/tokens", json={"label": "x"} | wanted)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
-def test_nobody_has_tokens_without_end(client: Client, database: Database):
+def test_limits_the_tokens_of_a_user(client: Client, database: Database):
     ann = client("ann")
     with database.transaction() as session:
         for _ in range(MOST_TOKENS - 1):
@@ -117,7 +117,7 @@ def test_nobody_has_tokens_without_end(client: Client, database: Database):
 @pytest.mark.parametrize(
     "place", ["/api/v1/me?token={}", "/api/v1/requests?text=a&access_token={}", "/{}", "/login?target=/{}"]
 )
-def test_a_token_in_an_address_is_refused_even_if_it_is_valid(client: Client, place: str):
+def test_refuses_even_a_valid_token_in_a_url(client: Client, place: str):
     ann = client("ann")
     secret = make(ann)["secret"]
     answer = ann.get(place.format(secret))
@@ -126,20 +126,20 @@ def test_a_token_in_an_address_is_refused_even_if_it_is_valid(client: Client, pl
     assert secret not in answer.text
 
 
-def test_another_scheme_is_nobody(client: Client):
+def test_other_authentication_schemes_are_anonymous(client: Client):
     secret = make(client("ann"))["secret"]
     for header in (f"Basic {secret}", secret, "Bearer", "Bearer  ", "bearer"):
         assert client().get("/api/v1/requests", headers={"Authorization": header}).status_code == 401
 
 
-def test_a_laptop_makes_tokens_too(laptop: TestClient):
+def test_a_laptop_creates_tokens(laptop: TestClient):
     made = make(laptop, scopes=["read"])
     headers = {"Authorization": f"Bearer {made['secret']}"}
     assert laptop.get("/api/v1/me", headers=headers).json()["role"] == "viewer"
 
 
 class TestInABrowser:
-    """A token where a person needs it: to log in."""
+    """Logging in with a token in a browser."""
 
     @pytest.fixture
     def log_in(self, client: Client) -> Cookie:
@@ -150,7 +150,7 @@ class TestInABrowser:
 
         return made
 
-    def test_a_token_lets_a_browser_in(self, client: Client, log_in: Cookie):
+    def test_a_token_logs_a_browser_in(self, client: Client, log_in: Cookie):
         made = make(client("ann"), scopes=["read"])
         browser = log_in(made["secret"])
         assert (browser.answer.status_code, browser.answer.headers["location"]) == (303, "/?view=1")
@@ -176,9 +176,7 @@ class TestInABrowser:
         assert thief.me()["name"] is None
         assert with_token(ann, made["secret"]).get("/api/v1/me").status_code == 200
 
-    def test_a_wrong_one_is_refused_on_the_page_and_written_down(
-        self, client: Client, log_in: Cookie, database: Database
-    ):
+    def test_a_wrong_token_is_refused_and_audited(self, client: Client, log_in: Cookie, database: Database):
         browser = log_in("mosaic_wrong")
         assert browser.answer.status_code == 401
         assert "mosaic_wrong" not in browser.answer.text
@@ -201,14 +199,14 @@ class TestInABrowser:
             ({"Sec-Fetch-Site": "same-origin"}, 201),
         ],
     )
-    def test_a_cookie_counts_for_this_page_alone(
+    def test_a_cookie_is_only_valid_from_the_same_origin(
         self, client: Client, log_in: Cookie, headers: dict[str, str], status: int
     ):
         browser = log_in(make(client("ann"), scopes=["admin"])["secret"])
         del browser.app.headers["origin"]
         assert browser.app.post("/api/v1/tokens", json={"label": "x"}, headers=headers).status_code == status
 
-    def test_without_a_secret_for_sessions_nobody_logs_in(self, settings: Settings):
+    def test_login_is_disabled_without_a_session_secret(self, settings: Settings):
         tokens_only = Settings(settings.database, settings.store, public_url=PUBLIC_URL)
         with TestClient(create_app(tokens_only), base_url=PUBLIC_URL) as anybody:
             assert anybody.get("/api/v1/me").json()["login_url"] is None
@@ -216,7 +214,7 @@ class TestInABrowser:
             assert anybody.post("/logout", follow_redirects=False).headers["location"] == "/"
 
 
-def test_nobody_reads_or_changes_anything(client: Client):
+def test_anonymous_clients_can_call_nothing_else(client: Client):
     anybody = client()
     described = anybody.app.openapi()["paths"]
     called = {}

@@ -1,4 +1,4 @@
-"""Uploads are admitted before their body is read: slots, quota and disk first; what stalls or leaves is ended."""
+"""Uploads are admitted by slots, quota and disk before their body is read; stalled and abandoned ones end."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\
 
 @contextmanager
 def uploading(there: Installation, token: str, announced: int | None, content: bytes = HEAD) -> Iterator[socket.socket]:
-    """A connection on which an upload began, of so many bytes by its header; in chunks without one."""
+    """A connection with a started upload. Its header announces this many bytes; None sends chunks."""
     length = "Transfer-Encoding: chunked" if announced is None else f"Content-Length: {announced}"
     head = (
         f"POST /api/v1/datasets HTTP/1.1\r\nHost: 127.0.0.1:{there.port}\r\nAuthorization: Bearer {token}\r\n"
@@ -33,30 +33,30 @@ def uploading(there: Installation, token: str, announced: int | None, content: b
 
 
 def status(connection: socket.socket) -> int:
-    """Of the answer, which comes although the body does not."""
+    """The status of the response, which arrives although the body is incomplete."""
     answer = b""
-    while piece := connection.recv(4096):  # until the server closes it
+    while piece := connection.recv(4096):  # until the server closes the connection
         answer += piece
     return int(answer.split()[1])
 
 
 @pytest.fixture
 def there(settings: Settings) -> Iterator[Installation]:
-    """An installation whose users have 30 MiB each."""
+    """An installation with a quota of 30 MiB for each user."""
     limited = replace(settings, max_stored_bytes=30 * MIB, max_scratch_bytes=100 * MIB, public_url="http://127.0.0.1")
     with serving(limited, free_port()) as running:
         yield running
 
 
-def test_an_upload_that_the_user_has_no_room_for_is_refused_before_its_body_comes(there: Installation):
-    """20 uploads that announced 390 MB and stalled filled the disk."""
+def test_refuses_an_upload_over_the_quota_before_reading_its_body(there: Installation):
+    """Otherwise many uploads that announce 390 MB and stall would fill the disk."""
     token = there.token("ann")
     for announced in (390 * MIB, None):
         with uploading(there, token, announced) as connection:
             assert status(connection) in {413, 507}
 
 
-def test_one_user_has_few_uploads_at_once_and_others_are_not_concerned(there: Installation):
+def test_limits_the_concurrent_uploads_of_each_user(there: Installation):
     ann, bob = there.token("ann"), there.token("bob")
     with ExitStack() as open_uploads:
         stalled = [open_uploads.enter_context(uploading(there, ann, 2 * MIB)) for _ in range(4)]
@@ -69,14 +69,14 @@ def test_one_user_has_few_uploads_at_once_and_others_are_not_concerned(there: In
         until(lambda: again.post("datasets", json={"name": "x"}).status_code == 422)
 
 
-def test_uploads_of_one_user_under_way_count_together(there: Installation):
+def test_concurrent_uploads_of_a_user_share_the_quota(there: Installation):
     ann = there.token("ann")
     with uploading(there, ann, 20 * MIB) as first, uploading(there, ann, 20 * MIB) as second:
-        until(lambda: _readable(first) or _readable(second))  # whichever came later
+        until(lambda: _readable(first) or _readable(second))  # the later one
         assert status(first if _readable(first) else second) == 413
 
 
-def test_the_temporary_disk_is_promised_once(there: Installation):
+def test_uploads_do_not_overcommit_the_temporary_disk(there: Installation):
     tokens = [there.token(f"user-{number}") for number in range(6)]
     with ExitStack() as open_uploads:
         connections = [open_uploads.enter_context(uploading(there, token, 25 * MIB)) for token in tokens]
@@ -94,7 +94,7 @@ def _readable(connection: socket.socket) -> bool:
         connection.settimeout(30)
 
 
-def test_the_reader_of_a_file_ends_when_its_client_goes_away(
+def test_the_reader_of_a_file_ends_when_its_client_disconnects(
     there: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     program = tmp_path / "python"

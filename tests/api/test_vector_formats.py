@@ -1,4 +1,4 @@
-"""Vector files of all formats that are taken: features with their place and attributes, mistakes in a sentence."""
+"""Vector files of all supported formats: features with geometries and attributes, and messages about mistakes."""
 
 import codecs
 import json
@@ -20,7 +20,7 @@ from support.api.dataset_files import feature, geojson, shapefile, vectors, zipp
 
 
 def read(tmp_path: Path, content: bytes) -> list[dict[str, Any]]:
-    """The features of a file, as the page gets them."""
+    """The features of a file, as the page receives them."""
     kind = format_of(content[:HEAD_BYTES])
     path, display = tmp_path / f"original{kind.suffix}", tmp_path / "display.geojson"
     path.write_bytes(content)
@@ -54,19 +54,19 @@ TWO = [VICTORIA, FIJI]
     ],
     ids=["comma", "semicolon", "decimal comma", "quoted", "tab", "gps", "deg", "bar", "sep", "wkt", "geom", "no wkt"],
 )
-def test_a_table_has_a_feature_in_each_row(tmp_path: Path, text: str):
+def test_each_row_of_a_table_becomes_a_feature(tmp_path: Path, text: str):
     for content in (text.encode(), codecs.BOM_UTF8 + text.encode(), text.encode("utf-16")):
         features = read(tmp_path, content)
         assert places(features) == [pytest.approx(place) for place in TWO]
         assert [each["properties"]["name"] for each in features] == ["Victoria", "Fiji"]
 
 
-def test_a_table_of_windows_is_read(tmp_path: Path):
+def test_reads_a_table_in_windows_1252(tmp_path: Path):
     (only,) = read(tmp_path, "name,lon,lat\nÉlan € nord,1,2\n".encode("cp1252"))
     assert only["properties"]["name"] == "Élan € nord"
 
 
-def test_attributes_of_a_table_are_numbers_where_all_are(tmp_path: Path):
+def test_columns_of_a_table_become_numbers_if_all_values_are(tmp_path: Path):
     text = "id;depth;code;name;lon;lat\n1;1,5;007;a;1;2\n2;;08;5;3;4\n3;2;9;c;;\n"
     features = read(tmp_path, text.encode())
     assert [each["properties"] for each in features] == [
@@ -75,13 +75,13 @@ def test_attributes_of_a_table_are_numbers_where_all_are(tmp_path: Path):
     ]
 
 
-def test_wkt_of_a_table_may_have_a_coordinate_system(tmp_path: Path):
+def test_wkt_in_a_table_may_have_a_coordinate_system(tmp_path: Path):
     (only,) = read(tmp_path, b"id,wkt\n1,SRID=32609;POINT (600000 5700000)\n")
     (x,), (y,) = transform("EPSG:32609", "EPSG:4326", [600_000], [5_700_000])
     assert places([only]) == [pytest.approx((x, y), abs=1e-7)]
 
 
-def test_polygons_of_a_table_may_be_long(tmp_path: Path):
+def test_reads_long_polygons_in_a_table(tmp_path: Path):
     circle = shapely.Point(10, 50).buffer(1, quad_segs=5000)
     (only,) = read(tmp_path, f'id,wkt\n1,"{circle.wkt}"\n'.encode())
     assert shapely.geometry.shape(only["geometry"]).symmetric_difference(circle).area < 1e-6
@@ -111,7 +111,7 @@ def test_polygons_of_a_table_may_be_long(tmp_path: Path):
         ('lon,lat,t\n1,2,"' + "x" * 17_000_000, "the CSV cannot be read: field larger than"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused_with_the_line(tmp_path: Path, text: str, reason: str):
+def test_names_the_line_of_a_mistake_in_a_table(tmp_path: Path, text: str, reason: str):
     with pytest.raises(RequestError, match=reason):
         read(tmp_path, text.encode())
 
@@ -131,18 +131,18 @@ RECORDS = [feature(shapely.Point(place), name=name, more={"a": [1]}) for name, p
     ],
     ids=["lines", "crlf", "mark", "rfc 8142", "collections", "long lines"],
 )
-def test_a_sequence_of_geojson_has_its_features(tmp_path: Path, content: bytes):
+def test_reads_a_sequence_of_geojson(tmp_path: Path, content: bytes):
     features = read(tmp_path, content)
     assert places(features) == [pytest.approx(place) for place in TWO]
     assert [each["properties"] for each in features] == [{"name": name, "more": '{"a": [1]}'} for name in "ab"]
 
 
-def test_a_sequence_may_be_of_geometries_and_of_features_without_one(tmp_path: Path):
+def test_reads_a_sequence_of_geometries_and_features_without_geometry(tmp_path: Path):
     lines = [{"type": "Point", "coordinates": [1, 2, 3]}, {"type": "Feature", "geometry": None, "properties": None}]
     assert places(read(tmp_path, "\n".join(map(json.dumps, lines)).encode())) == [(1, 2)]
 
 
-def test_geojson_on_several_lines_is_no_sequence(tmp_path: Path):
+def test_geojson_on_several_lines_is_not_a_sequence(tmp_path: Path):
     for content in (json.dumps(RECORDS[0], indent=2), json.dumps(RECORDS[0]) + "\n", "\n" + json.dumps(RECORDS[0])):
         assert places(read(tmp_path, content.encode())) == [pytest.approx(VICTORIA)]
 
@@ -158,7 +158,7 @@ def test_geojson_on_several_lines_is_no_sequence(tmp_path: Path):
         (b'{"type": "Point", "coordinates": [1, 95]}', "latitudes beyond 90 degrees"),
     ],
 )
-def test_a_sequence_with_a_mistake_is_refused_with_the_line(tmp_path: Path, second: bytes, reason: str):
+def test_names_the_line_of_a_mistake_in_a_sequence(tmp_path: Path, second: bytes, reason: str):
     with pytest.raises(RequestError, match=reason):
         read(tmp_path, b'{"type": "Point", "coordinates": [1, 2]}\n' + second)
 
@@ -171,7 +171,7 @@ GPX = b"""<?xml version="1.0"?>
 <trkseg><trkpt lat="50" lon="-121"/><trkpt lat="51" lon="-120"/></trkseg></trk></gpx>"""
 
 
-def test_waypoints_routes_and_tracks_of_gpx_are_shown_once(tmp_path: Path):
+def test_reads_waypoints_routes_and_tracks_of_gpx_once(tmp_path: Path):
     features = read(tmp_path, GPX)
     assert [(each["layer"], each["properties"]["name"]) for each in features] == [
         ("waypoints", "camp"),
@@ -199,7 +199,7 @@ def test_waypoints_routes_and_tracks_of_gpx_are_shown_once(tmp_path: Path):
     ],
     ids=["cut", "entities", "root", "empty"],
 )
-def test_gpx_that_is_none_is_refused(tmp_path: Path, content: bytes, reason: str):
+def test_refuses_invalid_gpx(tmp_path: Path, content: bytes, reason: str):
     with pytest.raises(RequestError, match=reason):
         read(tmp_path, content)
 
@@ -218,7 +218,7 @@ def made(tmp_path: Path, driver: str, suffix: str) -> bytes:
         ("GeoJSON", ".geojson", ["lakes.JSON", "notes.txt"]),
     ],
 )
-def test_what_is_in_a_zip_is_read_by_its_kind(tmp_path: Path, driver: str, suffix: str, members: list[str]):
+def test_reads_files_in_a_zip_by_their_format(tmp_path: Path, driver: str, suffix: str, members: list[str]):
     content = made(tmp_path, driver, suffix)
     packed = {name: content if name.lower().endswith((suffix, ".json")) else b"lon,lat\n" for name in members}
     features = read(tmp_path, zipped(packed))
@@ -230,12 +230,12 @@ def test_what_is_in_a_zip_is_read_by_its_kind(tmp_path: Path, driver: str, suffi
     assert [each["properties"] for each in features] == [each["properties"] for each in expected]
 
 
-def test_tables_and_tracks_in_a_zip_are_read(tmp_path: Path):
+def test_reads_a_table_in_a_zip(tmp_path: Path):
     (point,) = read(tmp_path, zipped({"a.csv": b"lon,lat\n1,2\n"}))
     assert (point["layer"], point["geometry"]["coordinates"]) == ("a", [1, 2])
 
 
-def test_a_shapefile_comes_before_all_else_in_a_zip(tmp_path: Path):
+def test_prefers_a_shapefile_in_a_zip(tmp_path: Path):
     folder = tmp_path / "shp"
     shapefile(folder)
     (folder / "table.csv").write_text("lon,lat\n1,2\n")
@@ -243,13 +243,13 @@ def test_a_shapefile_comes_before_all_else_in_a_zip(tmp_path: Path):
     assert {each["layer"] for each in features} == {"lakes"}
 
 
-def test_a_shp_without_its_other_parts_is_refused_with_what_to_send(tmp_path: Path):
+def test_a_shp_without_its_other_parts_explains_what_to_upload(tmp_path: Path):
     path = vectors(tmp_path / "lakes.shp", "ESRI Shapefile")
     with pytest.raises(RequestError, match=r"upload a zip with its \.shp, \.shx, \.dbf and \.prj"):
         read(tmp_path, path.read_bytes())
 
 
-def test_a_geopackage_in_a_zip_is_checked_as_one_alone(tmp_path: Path):
+def test_checks_a_geopackage_in_a_zip(tmp_path: Path):
     import sqlite3
 
     path = vectors(tmp_path / "x.gpkg", "GPKG")
@@ -278,7 +278,7 @@ def test_polygons_across_the_antimeridian_keep_their_shape(tmp_path: Path):
         ("\n".join(map(json.dumps, RECORDS)).encode(), "a.geojsonl", "application/geo+json-seq"),
     ],
 )
-def test_each_format_is_kept_as_it_is_and_shown(laptop: TestClient, content: bytes, name: str, media_type: str):
+def test_stores_each_format_unchanged_and_shows_it(laptop: TestClient, content: bytes, name: str, media_type: str):
     answer = laptop.post("/api/v1/datasets", data={"kind": "vector", "name": "one"}, files={"file": (name, content)})
     assert answer.status_code == 201, answer.text
     dataset = answer.json()
@@ -289,7 +289,7 @@ def test_each_format_is_kept_as_it_is_and_shown(laptop: TestClient, content: byt
     assert first["geometry"]["coordinates"] == list(VICTORIA)
 
 
-def test_a_zip_is_read_in_the_child_process(laptop: TestClient, tmp_path: Path):
+def test_reads_a_zip_in_the_child_process(laptop: TestClient, tmp_path: Path):
     dataset = keep(laptop, zipped({"doc.kml": made(tmp_path, "KML", ".kml")}), kind="vector")
     assert dataset["files"]["original"]["media_type"] == "application/vnd.google-earth.kmz"
     assert np.allclose(dataset["bounds"], [-127.5, 51.0, -127.2, 51.1])
@@ -298,12 +298,12 @@ def test_a_zip_is_read_in_the_child_process(laptop: TestClient, tmp_path: Path):
 
 
 @pytest.mark.parametrize("crs", [None, {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}])
-def test_geojson_may_have_what_rfc_7946_took_out(tmp_path: Path, crs: Any):
+def test_reads_geojson_with_members_that_rfc_7946_removed(tmp_path: Path, crs: Any):
     collection = {"type": "FeatureCollection", "bbox": [0, 0, 1, 1], "crs": crs, "features": RECORDS}
     assert places(read(tmp_path, json.dumps(collection).encode())) == [pytest.approx(place) for place in TWO]
 
 
-def test_features_that_have_no_place_on_the_globe_are_said_so(tmp_path: Path):
+def test_reports_features_that_cannot_be_projected(tmp_path: Path):
     path = tmp_path / "site.gpkg"
     site = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
     shape = [shapely.box(0, 0, 1, 1)]
@@ -313,7 +313,7 @@ def test_features_that_have_no_place_on_the_globe_are_said_so(tmp_path: Path):
 
 
 @pytest.mark.parametrize("between", ["", " ", ",\n", "\n\n,", "]"])
-def test_what_follows_the_first_object_of_a_geojson_is_never_left_out(tmp_path: Path, between: str):
+def test_refuses_content_after_the_first_object_of_geojson(tmp_path: Path, between: str):
     one = json.dumps(feature(shapely.Point(VICTORIA)), indent=1)
     last = len(one.splitlines())
     with pytest.raises(RequestError, match=f"more follows after the end of the first JSON object, in line {last};"):
@@ -321,7 +321,7 @@ def test_what_follows_the_first_object_of_a_geojson_is_never_left_out(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
         (b'{"type": "Feature", ', "the GeoJSON cannot be read: line 1, column 20: Expecting property name"),
         (b'{"a": 1}', "the GeoJSON cannot be read: it has another structure, or is damaged$"),
@@ -331,11 +331,11 @@ def test_what_follows_the_first_object_of_a_geojson_is_never_left_out(tmp_path: 
     ],
     ids=["cut", "other JSON", "list", "UTF-16", "line"],
 )
-def test_a_text_that_is_no_geojson_says_why(tmp_path: Path, content: bytes, sentence: str):
-    with pytest.raises(RequestError, match=sentence):
+def test_reports_why_text_is_not_geojson(tmp_path: Path, content: bytes, message: str):
+    with pytest.raises(RequestError, match=message):
         read(tmp_path, content)
 
 
-def test_a_zip_may_hold_a_table_with_tabs(tmp_path: Path):
+def test_reads_a_table_with_tabs_in_a_zip(tmp_path: Path):
     content = zipped({"places.tsv": b"lon\tlat\n-123.365\t48.4284\n179.5\t-17.25\n"})
     assert places(read(tmp_path, content)) == TWO

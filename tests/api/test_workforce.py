@@ -1,4 +1,4 @@
-"""Executors or a cluster work off what is in a database, never both; people hand it over from one to the other."""
+"""Either executors or a cluster process the requests in a database; a hand-over changes which."""
 
 import threading
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def recorded(database: Database) -> str | None:
 
 @contextmanager
 def leading(database: Database) -> Iterator[threading.Event]:
-    """A sync at work, as one replica of the API has it; the event is set while it works."""
+    """A running sync, as in one replica of the API; the event is set while it runs."""
     stop, works = threading.Event(), threading.Event()
 
     def work(over: threading.Event) -> None:
@@ -50,16 +50,16 @@ def leading(database: Database) -> Iterator[threading.Event]:
         thread.join()
 
 
-def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Settings, tmp_path: Path):
+def test_refuses_executors_where_a_cluster_processes_requests(rows: Rows, settings: Settings, tmp_path: Path):
     with leading(rows.database):
         pass
     row = rows.ask(spec_of("https://example.org"))
     with executor(settings) as process:
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     assert process.returncode == 42
-    assert "are processed by a cluster, which excludes executors" in said
-    assert "`python -m mosaic_api hand-over executors`" in said
-    assert "Traceback" not in said
+    assert "are processed by a cluster, which excludes executors" in output
+    assert "`python -m mosaic_api hand-over executors`" in output
+    assert "Traceback" not in output
     with (
         pytest.raises(RequestError, match="by a cluster"),
         running_installation(InstallationPaths(tmp_path, database=settings.database), {}),
@@ -68,59 +68,59 @@ def test_where_a_cluster_worked_no_executor_starts(rows: Rows, settings: Setting
     assert (rows.see(row).phase, recorded(rows.database)) == ("Pending", "cluster")
 
 
-def test_where_executors_worked_no_cluster_is_kept_in_step(
+def test_refuses_a_cluster_where_executors_process_requests(
     rows: Rows, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     Queue(rows.database, "one").join()
-    told = {
+    variables = {
         "DATABASE_URL": settings.database,
         "STORE": settings.store,
         "PUBLIC_URL": PUBLIC_URL,
         "CLUSTER": "true",
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(f"MOSAIC_{name}", value)
     monkeypatch.setattr(program, "configuration", lambda: Configuration(host="https://127.0.0.1:1"))
     monkeypatch.setattr(program, "PORT", free_port())
     assert program.main([]) == 42
-    said = capsys.readouterr().err
-    assert "are processed by executors, which excludes a cluster" in said
-    assert "`python -m mosaic_api hand-over cluster`" in said
+    output = capsys.readouterr().err
+    assert "are processed by executors, which excludes a cluster" in output
+    assert "`python -m mosaic_api hand-over cluster`" in output
     with pytest.raises(RequestError):
         lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
 
 
-def test_any_number_of_one_kind_may_work(rows: Rows):
-    asked = {rows.ask(spec_of("https://example.org")) for _ in range(3)}
-    assert {Queue(rows.database, f"worker-{number}").claim().id for number in range(3)} == asked
+def test_allows_many_executors(rows: Rows):
+    submitted = {rows.ask(spec_of("https://example.org")) for _ in range(3)}
+    assert {Queue(rows.database, f"worker-{number}").claim().id for number in range(3)} == submitted
     assert recorded(rows.database) == "executors"
 
 
-def test_of_both_that_come_at_once_one_kind_works(rows: Rows):
+def test_only_one_of_two_concurrent_kinds_starts(rows: Rows):
     for _ in range(10):
         with rows.database.transaction() as session:
             session.execute(delete(Workforce))
-        barrier, came = threading.Barrier(8), []
+        barrier, started = threading.Barrier(8), []
 
-        def come(kind: Any, barrier: threading.Barrier, came: list[str]) -> None:
+        def claim_kind(kind: Any, barrier: threading.Barrier, started: list[str]) -> None:
             barrier.wait()
             try:
                 with rows.database.transaction() as session:
                     expect(session, kind)
             except RequestError:
                 return
-            came.append(kind)
+            started.append(kind)
 
         kinds = ("executors", "cluster") * 4
-        threads = [threading.Thread(target=come, args=(kind, barrier, came)) for kind in kinds]
+        threads = [threading.Thread(target=claim_kind, args=(kind, barrier, started)) for kind in kinds]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert came == [recorded(rows.database)] * 4
+        assert started == [recorded(rows.database)] * 4
 
 
-def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
+def test_executors_hand_over_when_they_hold_no_lease(rows: Rows):
     queue = Queue(rows.database, "one")
     claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
     with pytest.raises(RequestError, match="executors cannot hand over while they run: stop the executors"):
@@ -131,7 +131,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
     hand_over(rows.database, "cluster")
     with pytest.raises(RequestError, match="by a cluster"):
         queue.claim()
-    with pytest.raises(LostError):  # one that was away has no word in it any more
+    with pytest.raises(LostError):  # an executor that lost its lease cannot report
         queue.report(claim.id, claim.status)
     rows.cancel(claim.id)
     with pytest.raises(RequestError):
@@ -141,7 +141,7 @@ def test_executors_are_relieved_when_they_have_nothing_in_hand(rows: Rows):
         pass
 
 
-def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
+def test_a_cluster_hands_over_when_no_replica_runs(rows: Rows):
     with leading(rows.database):
         with pytest.raises(RequestError, match="a cluster cannot hand over while they run: stop the API"):
             hand_over(rows.database, "executors")
@@ -152,18 +152,18 @@ def test_a_cluster_is_relieved_when_no_replica_is_at_work(rows: Rows):
         lead(rows.database, lambda over: pytest.fail("it works"), threading.Event())
 
 
-def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
-    """The record cannot change between the look at it and the lease."""
+def test_a_hand_over_sees_a_concurrent_claim(rows: Rows):
+    """The record cannot change between reading it and taking the lease."""
     rows.ask(spec_of("https://example.org"))
     outcome: list[str] = []
 
-    def relieve() -> None:
+    def attempt() -> None:
         try:
             hand_over(rows.database, "cluster")
         except RequestError as error:
             outcome.append(str(error))
 
-    thread = threading.Thread(target=relieve)
+    thread = threading.Thread(target=attempt)
     with rows.database.transaction() as session:
         expect(session, "executors")
         thread.start()
@@ -174,11 +174,9 @@ def test_whoever_takes_something_up_meanwhile_is_seen(rows: Rows):
     assert "cannot hand over while they run" in outcome[0]
 
 
-def test_it_is_handed_over_by_a_command(
-    rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_a_command_hands_over(rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def hand_over(kind: str) -> int:
-        monkeypatch.setenv("MOSAIC_DATABASE_URL", rows.settings.database)  # the program takes it out of the environment
+        monkeypatch.setenv("MOSAIC_DATABASE_URL", rows.settings.database)  # the program removes it from the environment
         return program.main(["hand-over", kind])
 
     Queue(rows.database, "one").join()
