@@ -1,4 +1,4 @@
-"""Uploads concurrent with purges and sweeps: a dataset keeps its files in every critical order; the tests force them."""
+"""Uploads concurrent with purges and sweeps: a dataset keeps its files in every order, which the tests force."""
 
 import threading
 import uuid
