@@ -18,7 +18,7 @@ from bench.measure import run_once
 from bench.works import HERE, PEERS_PYTHON, assert_same, median_request, our_mosaic
 from support.scenes.served_items import COLLECTION, served_item
 from support.servers import running
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 TITLE = "G. C again, searched in a STAC API, from a server 20 ms away"
 DELAY = 0.02
@@ -28,10 +28,10 @@ TILE = 1024
 
 def report(mosaic: Path, runs: int, folder: Path, environment: Mapping[str, str]) -> str:
     """Run our command and odc-stac in turn, and return a Markdown table."""
-    stack, asked = scenes.stack(), Asked()
+    stack, log = scenes.stack(), RequestLog()
     (folder / "rustac").mkdir()
     rows: dict[str, list[tuple[float, int, int]]] = {"mosaic run": [], "odc-stac + dask": []}
-    with serving(stack, asked, DELAY) as address:
+    with serving(stack, log, DELAY) as address:
         items = [served_item(path, stack, address) for path in sorted(stack.glob("*/item.json"))]
         with running.stac_api(items, folder / "rustac") as api:
             request, store, out = folder / "g.yaml", folder / "ours", folder / "peer"
@@ -49,10 +49,10 @@ def report(mosaic: Path, runs: int, folder: Path, environment: Mapping[str, str]
                         shutil.rmtree(out, ignore_errors=True)
                         out.mkdir()
                         tiles = _write_grid(our_mosaic(store), out / "grid.json")
-                    asked.requests.clear()
+                    log.requests.clear()
                     run = run_once(command, environment, folder / "log")
                     if turn:
-                        rows[name].append((run.seconds, len(asked.requests), asked.bytes))
+                        rows[name].append((run.seconds, len(log.requests), log.bytes))
                 assert_same(our_mosaic(store), out / "mosaic.tif", 0.002)
     shutil.rmtree(store)
     shutil.rmtree(out)

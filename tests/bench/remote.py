@@ -19,7 +19,7 @@ from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.reading import read_window
 
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 SIDE = 2048
 DELAY = 0.05
@@ -75,12 +75,12 @@ def main(path: Path, width: int, height: int) -> None:
     for number, reader in itertools.product(range(3), (ours, gdals)):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             process.submit(timed, reader, "", []).result()
-            asked = Asked()
-            with serving(path.parent, asked, DELAY) as address:
+            log = RequestLog()
+            with serving(path.parent, log, DELAY) as address:
                 total, seconds = process.submit(timed, reader, f"http://{address}/{path.name}", tiles).result()
             print(
-                f"{number} {reader.__name__:6} {seconds:6.2f} s {len(asked.requests) / len(tiles):7.1f} requests, "
-                f"{asked.bytes / len(tiles) / 2**20:7.2f} MiB, sum {total}"
+                f"{number} {reader.__name__:6} {seconds:6.2f} s {len(log.requests) / len(tiles):7.1f} requests, "
+                f"{log.bytes / len(tiles) / 2**20:7.2f} MiB, sum {total}"
             )
 
 

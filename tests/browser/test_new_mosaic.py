@@ -222,10 +222,10 @@ def test_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
     page.get_by_label("Name (optional)").fill("files")
     page.get_by_role("button", name="Create mosaic").click()
     expect(page.get_by_role("row", name=re.compile("^files"))).to_be_visible()
-    (asked,) = site.call("GET", "requests")["requests"]
+    (requested,) = site.call("GET", "requests")["requests"]
     bands = {band: {"href": href} for band, href in hrefs.items()}
-    assert asked["spec"]["source"] == {"files": {"scenes": [{"bands": bands}]}}
-    assert "area" not in asked["spec"]
+    assert requested["spec"]["source"] == {"files": {"scenes": [{"bands": bands}]}}
+    assert "area" not in requested["spec"]
 
 
 def test_a_mosaic_of_earthdaily(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -272,8 +272,8 @@ def test_local_scenes_are_selected_in_a_list(database_url: str, opens: Opens, tm
         page.get_by_label("Name (optional)").fill("mine")
         page.get_by_role("button", name="Create mosaic").click()
         expect(page.get_by_role("row", name=re.compile("^mine"))).to_contain_text("Succeeded", timeout=SLOW)
-        (asked,) = site.call("GET", "requests")["requests"]
-    assert asked["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
+        (requested,) = site.call("GET", "requests")["requests"]
+    assert requested["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
 
 
 def test_the_area_comes_from_a_file_in_another_crs(site: Site, opens: Opens, tmp_path: Path):

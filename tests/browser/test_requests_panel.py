@@ -54,8 +54,8 @@ def test_a_failed_request_shows_the_reason_in_its_row(gallery: Site, opens: Open
 
 def test_requests_are_filtered_by_name_and_state_and_paged(site: Site, catalogue: Catalogue, opens: Opens):
     for number in range(30):
-        asked = site.call("POST", "requests", json={"name": f"m{number}", "spec": catalogue.spec()})
-        site.call("POST", f"requests/{asked['id']}/cancel")
+        requested = site.call("POST", "requests", json={"name": f"m{number}", "spec": catalogue.spec()})
+        site.call("POST", f"requests/{requested['id']}/cancel")
     page = opens(site, "#panel=requests")
     rows = page.locator("#requests-rows tr:not(.more)")
     expect(rows).to_have_count(25)

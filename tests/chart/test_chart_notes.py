@@ -123,16 +123,16 @@ def test_a_pod_of_the_api_creates_the_first_token(chart: Path, values: dict[str,
     made = deployment(objects, "api")
     labels = made["spec"]["template"]["metadata"]["labels"]
     place, name = made["metadata"]["namespace"], made["metadata"]["name"]
-    asked = commands(notes(chart, values)[0])
-    exec_, made_in = asked["exec"].split(" -- ")
+    requested = commands(notes(chart, values)[0])
+    exec_, made_in = requested["exec"].split(" -- ")
     assert exec_ == f"kubectl exec --namespace {place} deployment/{name}"
     program, group, command, *arguments = shlex.split(made_in)
     assert (program, group, command) == ("mosaic", "token", "create")
     asked_for = create.make_context(command, arguments).params
     assert (asked_for["role"], asked_for["scopes"]) == ("admin", ("admin",))
-    selector = dict(pair.split("=") for pair in shlex.split(asked["get pods"])[-1].split(","))
+    selector = dict(pair.split("=") for pair in shlex.split(requested["get pods"])[-1].split(","))
     assert selector.items() <= labels.items()
-    assert asked["logs"] == f"kubectl logs --namespace {place} deployment/{name}"
+    assert requested["logs"] == f"kubectl logs --namespace {place} deployment/{name}"
 
 
 def test_the_notes_explain_remote_access_to_the_page(chart: Path) -> None:

@@ -62,15 +62,15 @@ def api(install_api: Callable[..., Api], scenes: Any, eds: EarthDaily, public_po
 
 def test_what_is_asked_over_rest_becomes_a_request_jobs_an_item_and_a_row(api: Api, scenes, assert_whole, expected):
     spec = scenes.spec(2)
-    asked = api.ask("over-rest", spec)
-    told = api.published(asked)
+    requested = api.ask("over-rest", spec)
+    told = api.published(requested)
     seen = api.release.get("mosaic", "over-rest")
-    assert seen["metadata"]["annotations"] == {ANNOTATION_ROW: asked}
+    assert seen["metadata"]["annotations"] == {ANNOTATION_ROW: requested}
     assert_whole(api.release, "over-rest", spec)
     assert told["status"] == seen["status"]
     assert told["item"]["id"] == f"over-rest-{seen['metadata']['uid']}"
     cog, _ = expected(spec)
-    assert api.call("GET", f"/requests/{asked}/files/cog").content == cog
+    assert api.call("GET", f"/requests/{requested}/files/cog").content == cog
 
 
 def test_what_is_applied_with_kubectl_appears_and_can_be_removed_over_rest(
@@ -219,14 +219,14 @@ def test_nothing_is_lost_while_the_api_is_killed_and_the_database_restarts(
     held = scenes.path(0, "api-faults")
     scenes.gate.hold(held, 1)
     spec = scenes.spec(2, "api-faults")
-    asked = api.ask("survives", spec)
-    api.wait_for_phase(asked, "Running")
+    requested = api.ask("survives", spec)
+    api.wait_for_phase(requested, "Running")
     for pod in api.pods():
         kill(api, pod)
     postgres.restart()
     api.release.submit("meanwhile", scenes.spec(1))
     scenes.gate.release_all()
-    api.published(asked)
+    api.published(requested)
     assert_whole(api.release, "survives", spec)
     api.published(api.named("meanwhile")["id"])
     assert len(api.all("survives")) == 1

@@ -42,9 +42,9 @@ def test_a_request_at_the_limits_of_the_contract_becomes_a_mosaic(shared: Releas
         (scenes.folder / str(number)).mkdir()
         (scenes.folder / str(number) / "green.tif").symlink_to(scenes.folder / "tiny.tif")
     (longitude,), (latitude,) = transform("EPSG:32633", "EPSG:4326", [501_280], [4_998_720])
-    asked = largest_request(f"http://{scenes.address}", (longitude, latitude))
-    asked["metadata"] = {"name": "largest"}
-    shared.cluster.apply(asked, "--namespace", shared.namespace, "--server-side")
+    requested = largest_request(f"http://{scenes.address}", (longitude, latitude))
+    requested["metadata"] = {"name": "largest"}
+    shared.cluster.apply(requested, "--namespace", shared.namespace, "--server-side")
     uid = shared.get("mosaic", "largest")["metadata"]["uid"]
     until(lambda: secrets_of(shared, uid), "its pods are given the request")
     status = shared.wait_for("largest", "Succeeded", "Failed", seconds=450)

@@ -34,8 +34,8 @@ def test_four_workers_process_four_requests_in_parallel(stack: Stack, scenes: Sc
     paths = [f"/at-once-{number}.tif" for number in range(WORKERS)]
     scenes.meeting = Meeting(set(paths))
     with stack.client() as client:
-        asked = [submit(client, scenes.spec(path)) for path in paths]
-        made = [finished(client, request) for request in asked]
+        requested = [submit(client, scenes.spec(path)) for path in paths]
+        made = [finished(client, request) for request in requested]
         assert [each["phase"] for each in made] == ["Succeeded"] * WORKERS, [each["status"] for each in made]
         for each in made:
             files = client.get(f"/api/v1/requests/{each['id']}/files/cog", headers={"Range": "bytes=0-3"})

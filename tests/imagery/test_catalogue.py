@@ -5,16 +5,16 @@ from test_real_scenes import DATES, TILES, expected_median, make, read
 
 from support.scenes.served_items import served_item
 from support.servers import running
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 from support.servers.real_catalogue import median_request, write_cogs
 
 
 def test_median_of_scenes_from_a_catalogue(scenes, tmp_path):
-    asked = Asked()
+    log = RequestLog()
     cogs, served = tmp_path / "cogs", tmp_path / "rustac"
     paths = write_cogs(scenes, cogs)
     served.mkdir()
-    with serving(cogs, asked) as files:
+    with serving(cogs, log) as files:
         items = [served_item(path, cogs, files) for path in paths]
         with running.stac_api(items, served) as url:
             result, folder = make(tmp_path, median_request(items, url))
@@ -25,4 +25,4 @@ def test_median_of_scenes_from_a_catalogue(scenes, tmp_path):
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     assert np.nanmax(np.abs(found - expected)) < 1e-5
     whole = sum(path.stat().st_size for path in cogs.rglob("*.tif"))
-    assert asked.bytes < 1.5 * whole
+    assert log.bytes < 1.5 * whole

@@ -96,7 +96,7 @@ def test_replaces_a_token_that_expires_during_a_run(server, tmp_path):
     server.forget_signatures()
     server.tokens.clear()
     assert step("tiles", server, tmp_path, JOB_COMPLETION_INDEX="0")[0] == 0
-    assert server.asked["exchange"] == 2
+    assert server.counts["exchange"] == 2
 
 
 class Forgetful(dict[str, float]):
@@ -111,11 +111,11 @@ def test_replaces_a_refused_token_only_once(server):
     assert catalogue.item(item).id == server.items[0]["id"]
     server.tokens.clear()
     assert catalogue.item(item).id == server.items[0]["id"]
-    assert server.asked["exchange"] == 2
+    assert server.counts["exchange"] == 2
     server.tokens = Forgetful()
     with pytest.raises(RequestError, match="the server answered 401"):
         catalogue.item(item)
-    assert server.asked["exchange"] == 3
+    assert server.counts["exchange"] == 3
 
 
 def test_signs_urls_again_that_expire_during_a_run_without_a_note(server, tmp_path):
@@ -139,14 +139,14 @@ def test_signs_a_url_again_that_is_refused_before_it_expires(server, folder, tmp
     image = sources.get(href, "red")
     server.forget_signatures()
     assert read_window(image, 1, Window(0, 0, SIDE, SIDE), "red").any()
-    assert server.asked["refused file"] >= 1
+    assert server.counts["refused file"] >= 1
     sources.close()
 
 
 def test_waits_after_too_many_requests(server):
     server.busy = 3
     assert len(found(server).scenes) == 2
-    assert server.asked["429"] == 3
+    assert server.counts["429"] == 3
 
 
 def test_a_service_that_stays_busy_is_a_temporary_fault(server):
@@ -192,10 +192,10 @@ def test_refuses_an_asset_map_without_a_match_instead_of_replacing_the_band(fold
     ids=["401", "403", "no secret", "nothing"],
 )
 def test_distinguishes_reasons_of_refusals(server, change, sentence):
-    asked = spec(server)
+    requested = spec(server)
     change(server)
     with pytest.raises(RequestError) as refused:
-        resolve(request_of(asked).spec, ("red", "nir"), pod(server.address))
+        resolve(request_of(requested).spec, ("red", "nir"), pod(server.address))
     assert sentence in str(refused.value)
     assert server.secret not in str(refused.value)
 
@@ -224,12 +224,12 @@ REAL = "MOSAIC_TEST_EARTH_DAILY"
 
 @pytest.mark.skipif(not os.environ.get(REAL), reason=f"{REAL} names no place of a real account")
 def test_a_real_account(tmp_path):
-    asked = {
+    requested = {
         "area": {"bbox": [float(edge) for edge in os.environ[REAL].split(",")]},
         "source": {"earthDaily": {"datetime": "2020-01-01/.."}},
         "product": {"bands": ["red"]},
         "composite": {"method": "latest"},
     }
-    made = make(tmp_path, asked)
+    made = make(tmp_path, requested)
     assert made.item["assets"]["mosaic"]["bands"][0]["statistics"]["valid_percent"] > 0
     assert "X-Amz" not in json.dumps(made.item)

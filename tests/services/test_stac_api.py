@@ -50,8 +50,8 @@ def spec(url: str, items: list[dict[str, Any]], **changes: Any) -> dict[str, Any
     } | changes
 
 
-def found(asked: dict[str, Any], hosts: str, most: int = 500):
-    return resolve(request_of(asked).spec, BANDS, pod(hosts), most)
+def found(requested: dict[str, Any], hosts: str, most: int = 500):
+    return resolve(request_of(requested).spec, BANDS, pod(hosts), most)
 
 
 def hosts(url: str, files: str) -> str:
@@ -60,10 +60,10 @@ def hosts(url: str, files: str) -> str:
 
 def test_the_mosaic_equals_that_of_the_files(api, tmp_path):
     url, _, items = api
-    asked = spec(url, items)
+    requested = spec(url, items)
     paths = [{"item": asset["assets"]["red"]["href"].rsplit("/", 1)[0] + "/item.json"} for asset in items]
-    listed = asked | {"source": {"files": {"scenes": paths}}, "grid": {"resolution": 10, "crs": "utm"}}
-    searched, by_files = make(tmp_path / "a", asked, workers=2), make(tmp_path / "b", listed)
+    listed = requested | {"source": {"files": {"scenes": paths}}, "grid": {"resolution": 10, "crs": "utm"}}
+    searched, by_files = make(tmp_path / "a", requested, workers=2), make(tmp_path / "b", listed)
     assert searched.cog == by_files.cog
     assert searched.png == by_files.png
 

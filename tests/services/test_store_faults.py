@@ -160,7 +160,9 @@ def test_another_writer_during_an_upload_wins(remote: Place, monkeypatch: pytest
     with proxied(remote, monkeypatch, other) as server:
         assert not open_store(remote.uri).create("a/made", [WHOLE])
     assert plain.read("a/made") == b"another's"
-    commits = [asked for asked in server.seen if "comp=blocklist" in asked.target or asked.method == "POST"]
+    commits = [
+        requested for requested in server.seen if "comp=blocklist" in requested.target or requested.method == "POST"
+    ]
     assert commits[-1].header("if-none-match") == "*"
 
 
@@ -215,9 +217,9 @@ def test_checks_for_an_existing_object_before_a_commit_on_an_older_ceph(
     plain = open_store(place.uri)
     looked: list[str] = []
 
-    def choose(number: int, asked: object) -> Answer | None:
-        method, target = getattr(asked, "method", ""), getattr(asked, "target", "")
-        getattr(asked, "headers", {}).pop("If-None-Match", None)  # as if the condition were unknown
+    def choose(number: int, requested: object) -> Answer | None:
+        method, target = getattr(requested, "method", ""), getattr(requested, "target", "")
+        getattr(requested, "headers", {}).pop("If-None-Match", None)  # as if the condition were unknown
         if method == "PUT" and "partNumber" in target and not looked:
             looked.append(target)
             plain.create("a/made", [b"another's"])

@@ -63,9 +63,9 @@ def test_classes_are_bits_of_landsats_qa_pixel(classes, numbers, dtype):
     [(1, "fill"), (21824, "clear"), (22280, "cloud"), (23888, "shadow"), (30048, "snow"), (54596, "cirrus")],
 )
 def test_decodes_values_of_landsat_files(number, name):
-    for asked in BITS:
-        code = mask_codes(np.array([number], np.uint16), "qaPixel", [asked]).item()
-        assert code == (UNKNOWN if name == "fill" else FLAGGED if name == asked else CLEAR)
+    for requested in BITS:
+        code = mask_codes(np.array([number], np.uint16), "qaPixel", [requested]).item()
+        assert code == (UNKNOWN if name == "fill" else FLAGGED if name == requested else CLEAR)
 
 
 FMASK_BITS = {"cloud": (1, 2), "shadow": (3,), "cirrus": (0,), "snow": (4,), "water": (5,)}

@@ -25,7 +25,7 @@ from rasterio.enums import Resampling
 
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import noise, write_raster
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 SIDE = 512
 IMAGE = Grid("EPSG:32633", 500_000, 5_000_000, 10, 10, SIDE, SIDE)
@@ -182,17 +182,17 @@ def test_fetches_only_the_bytes_of_the_overview_of_a_remote_file(tmp_path):
     values = noise(4 * SIDE, 4 * SIDE)
     path = with_overviews(tmp_path / "a.tif", values)
     grid = Grid("EPSG:32633", 500_000, 5_000_000, 80, 80, SIDE // 2, SIDE // 2)
-    asked, gate = Asked(), own_machine(tmp_path)
-    with serving(tmp_path, asked) as address:
+    log, gate = RequestLog(), own_machine(tmp_path)
+    with serving(tmp_path, log) as address:
         with Headers(gate) as headers:
             band = headers.described_band(f"http://{address}/a.tif", 1, (None, None, None), "x")
         assert len(band.overviews) == 2
-        before = len(asked.requests)
+        before = len(log.requests)
         with closing(OpenSources(gate)) as sources:
             found = read_band(sources, band, grid, None, "x")
     assert np.array_equal(found, read(path, grid))
-    assert asked.bytes < path.stat().st_size / 8
-    assert len(asked.requests) - before < 8
+    assert log.bytes < path.stat().st_size / 8
+    assert len(log.requests) - before < 8
 
 
 def test_reads_masks_at_full_resolution(tmp_path):

@@ -213,9 +213,9 @@ def test_refuses_a_file_that_changed_since_planning(tmp_path):
     assert read_band(sources, band, NATIVE, None, "x") is not None
     write_raster(path, noise(48, 64, 2))
     os.utime(path, ns=(1, 1))
-    for asked in (sources, OpenSources(own_machine(tmp_path))):
+    for requested in (sources, OpenSources(own_machine(tmp_path))):
         with pytest.raises(RequestError, match=r"^x: .*a\.tif changed since the plan was made; run the request again"):
-            read_band(asked, band, NATIVE, None, "x")
+            read_band(requested, band, NATIVE, None, "x")
 
 
 def test_a_scene_classification_flags_the_classes_by_name(tmp_path):

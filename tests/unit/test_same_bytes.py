@@ -174,9 +174,9 @@ def test_a_second_run_reuses_the_work_of_the_first(folder, tmp_path):
 def test_a_changed_input_never_reuses_an_old_mosaic(tmp_path):
     for name in ("red", "nir"):
         write_raster(tmp_path / f"{name}.tif", noise(50, 50))
-    asked = {"source": files({"bands": {"red": "red.tif", "nir": "nir.tif"}}), "product": {"index": "NDVI"}}
-    first = make(tmp_path, asked)
+    requested = {"source": files({"bands": {"red": "red.tif", "nir": "nir.tif"}}), "product": {"index": "NDVI"}}
+    first = make(tmp_path, requested)
     write_raster(tmp_path / "red.tif", noise(50, 50, 9))
-    second = make(tmp_path, asked)
+    second = make(tmp_path, requested)
     assert second.folder != first.folder
     assert second.cog != first.cog

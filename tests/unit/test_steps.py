@@ -57,7 +57,7 @@ def request(address: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def step(name: str, asked: dict[str, Any], tmp_path: Path, hosts: str, **more: str) -> tuple[int, dict[str, Any]]:
+def step(name: str, requested: dict[str, Any], tmp_path: Path, hosts: str, **more: str) -> tuple[int, dict[str, Any]]:
     log = tmp_path / "termination-log"
     log.write_text("")
     environment = {
@@ -65,7 +65,7 @@ def step(name: str, asked: dict[str, Any], tmp_path: Path, hosts: str, **more: s
         "MOSAIC_ALLOWED_HOSTS": hosts,
         "MOSAIC_TERMINATION_LOG": str(log),
     }
-    code = main([name], environment | mounted(asked, tmp_path) | more)
+    code = main([name], environment | mounted(requested, tmp_path) | more)
     assert log.stat().st_size < 4096
     return code, json.loads(log.read_text())
 
@@ -97,14 +97,14 @@ def test_a_scene_that_disappears_after_planning_is_omitted_from_all_tiles(served
     for name, values in numbers.items():
         write_raster(folder / name, values, tiled=True, blockxsize=256, blockysize=256)
     listed = [{"bands": {"green": f"http://{address}/{name}"}} for name in numbers]
-    asked = request(address, source={"files": {"scenes": listed}, "onUnreadable": "skip"})
-    asked["spec"] |= {"product": {"bands": ["green"]}, "composite": {"method": "max"}}
-    _, summary = step("plan", asked, tmp_path, address)
+    requested = request(address, source={"files": {"scenes": listed}, "onUnreadable": "skip"})
+    requested["spec"] |= {"product": {"bands": ["green"]}, "composite": {"method": "max"}}
+    _, summary = step("plan", requested, tmp_path, address)
     for index in range(summary["ranges"]):
-        code, _ = step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+        code, _ = step("tiles", requested, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
         assert code == 0
         (folder / "lost.tif").unlink(missing_ok=True)
-    code, result = step("finalize", asked, tmp_path, address)
+    code, result = step("finalize", requested, tmp_path, address)
     assert code == 0
     assert "tiles are not done (the first is 0)" in capsys.readouterr().err
     with rasterio.open(result["cog"]) as dataset:
@@ -185,13 +185,13 @@ def test_finalize_computes_a_damaged_part_again(served, tmp_path, capsys, damage
     _, address = served
     cogs = []
     for harm in (lambda _: None, damage):
-        asked = request(address)
-        asked["metadata"]["uid"] += str(len(cogs))
-        _, summary = step("plan", asked, tmp_path, address)
+        requested = request(address)
+        requested["metadata"]["uid"] += str(len(cogs))
+        _, summary = step("plan", requested, tmp_path, address)
         for index in range(summary["ranges"]):
-            step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+            step("tiles", requested, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
         harm(next((tmp_path / "store" / "work").rglob("*.tif")))
-        code, result = step("finalize", asked, tmp_path, address)
+        code, result = step("finalize", requested, tmp_path, address)
         assert code == 0
         cogs.append(Path(result["cog"].removeprefix("file://")).read_bytes())
     assert "is lost or damaged" in capsys.readouterr().err
@@ -243,17 +243,17 @@ def test_the_exit_code_of_a_failed_plan_distinguishes_faults_of_the_request_and_
     served, tmp_path, impatient, change, code, sentence
 ):
     _, address = served
-    asked = json.loads(json.dumps(request(address, **change)).replace("{}", address))
-    found, message = step("plan", asked, tmp_path, address)
+    requested = json.loads(json.dumps(request(address, **change)).replace("{}", address))
+    found, message = step("plan", requested, tmp_path, address)
     assert found == code
     assert sentence in message["message"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
 def test_an_unreachable_server_is_a_temporary_fault(tmp_path, impatient, host):
-    asked = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
-    asked["spec"]["product"] = {"bands": ["green"]}
-    code, message = step("plan", asked, tmp_path, host)
+    requested = request(host, source={"files": {"scenes": [{"bands": {"green": f"http://{host}/a.tif"}}]}})
+    requested["spec"]["product"] = {"bands": ["green"]}
+    code, message = step("plan", requested, tmp_path, host)
     assert code == 43
     assert "a.tif could not be fetched" in message["message"] or "nobody.invalid" in message["message"]
 
@@ -325,12 +325,12 @@ def test_sweep_deletes_work_without_a_request(tmp_path):
 
 def test_files_of_an_interrupted_finalize_stay_and_match_the_item(served, tmp_path):
     _, address = served
-    asked = request(address)
-    step("plan", asked, tmp_path, address)
-    folder = tmp_path / "store" / "mosaics" / "team" / "ndsi" / asked["metadata"]["uid"]
+    requested = request(address)
+    step("plan", requested, tmp_path, address)
+    folder = tmp_path / "store" / "mosaics" / "team" / "ndsi" / requested["metadata"]["uid"]
     folder.mkdir(parents=True)
     (folder / "mosaic.png").write_bytes(b"compressed by another processor")
-    code, _ = step("finalize", asked, tmp_path, address)
+    code, _ = step("finalize", requested, tmp_path, address)
     assert code == 0
     assert (folder / "mosaic.png").read_bytes() == b"compressed by another processor"
     assets = json.loads((folder / "mosaic.json").read_text())["assets"].values()
@@ -343,9 +343,12 @@ def test_files_of_an_interrupted_finalize_stay_and_match_the_item(served, tmp_pa
 
 def test_a_step_that_runs_again_after_the_end_repeats_its_result(served, tmp_path):
     _, address = served
-    asked = request(address)
-    step("plan", asked, tmp_path, address)
-    first = step("finalize", asked, tmp_path, address)
+    requested = request(address)
+    step("plan", requested, tmp_path, address)
+    first = step("finalize", requested, tmp_path, address)
     assert first[0] == 0
-    assert step("finalize", asked, tmp_path, address) == first
-    assert step("tiles", asked, tmp_path, address, JOB_COMPLETION_INDEX="0") == (0, {"message": "published already"})
+    assert step("finalize", requested, tmp_path, address) == first
+    assert step("tiles", requested, tmp_path, address, JOB_COMPLETION_INDEX="0") == (
+        0,
+        {"message": "published already"},
+    )

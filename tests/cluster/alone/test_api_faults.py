@@ -33,12 +33,12 @@ def test_a_request_made_while_the_api_server_is_down_runs_once_it_is_up_again(
     spec = scenes.spec(2)
     cluster.lab_command("kill", "kube-apiserver")
     try:
-        asked = direct.ask("apiless", spec)
-        told = direct.wait_for(asked, lambda told: "Waiting for the cluster" in told["status"].get("message", ""))
+        requested = direct.ask("apiless", spec)
+        told = direct.wait_for(requested, lambda told: "Waiting for the cluster" in told["status"].get("message", ""))
         assert told["phase"] == "Pending"
     finally:
         cluster.lab_command("start", "kube-apiserver")
-    direct.published(asked)
+    direct.published(requested)
     assert_whole(api.release, "apiless", spec)
     assert len(direct.all("apiless")) == len(api.release.get("mosaics")["items"]) == 1
 

@@ -45,8 +45,8 @@ class Browser:
                 assert answer.status_code == 200, answer.text
                 form = _FORM.search(answer.text)
                 assert form, answer.text
-                asked = "login" if 'value="login"' in answer.text else "consent"
-                filled = {"prompt": asked} | ({"login": login, "password": "any"} if asked == "login" else {})
+                requested = "login" if 'value="login"' in answer.text else "consent"
+                filled = {"prompt": requested} | ({"login": login, "password": "any"} if requested == "login" else {})
                 answer = self.provider.post(urljoin(str(answer.url), form.group(1)), data=filled)
         raise AssertionError(f"the provider never leads back: {answer.url}")
 

@@ -82,9 +82,9 @@ class Site:
 
     def make(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Ask for a mosaic, and give it when it is there."""
-        asked = self.call("POST", "requests", json={"name": name, "spec": spec})
+        requested = self.call("POST", "requests", json={"name": name, "spec": spec})
         deadline = time.monotonic() + PATIENCE
-        while (told := self.call("GET", f"requests/{asked['id']}"))["phase"] != "Succeeded":
+        while (told := self.call("GET", f"requests/{requested['id']}"))["phase"] != "Succeeded":
             assert not told["terminal"], told["status"]
             assert time.monotonic() < deadline, told["status"]
             time.sleep(0.1)  # between two looks, with the deadline above

@@ -272,10 +272,10 @@ class _Line(WorkQueue[Key]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[float] = []
+        self.delays: list[float] = []
 
     def add_later(self, key: Key, seconds: float) -> None:
-        self.asked.append(seconds)
+        self.delays.append(seconds)
 
 
 class Operator:
@@ -293,7 +293,7 @@ class Operator:
         self.metrics = Metrics()
         self._reconciler = Reconciler(cluster, settings(), self.metrics, self.cache, lambda: START)
         self._reconciler.queue = line = _Line()
-        self.waits = line.asked
+        self.waits = line.delays
         self.see()
 
     def see(self) -> None:

@@ -104,8 +104,8 @@ def finish(job: dict[str, Any], outcome: str = "Complete", reason: str = "") -> 
 class World:
     """The objects of one request on the API server; only these methods change them."""
 
-    def __init__(self, asked: dict[str, Any] | None = None, configured: Settings | None = None) -> None:
-        self.request = asked or request()
+    def __init__(self, requested: dict[str, Any] | None = None, configured: Settings | None = None) -> None:
+        self.request = requested or request()
         self.settings = configured or settings()
         self.jobs: dict[Step, dict[str, Any]] = {}
         self.pods: list[dict[str, Any]] = []

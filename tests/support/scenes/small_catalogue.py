@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.servers.range_server import Asked, RangeHandler, serving_by
+from support.servers.range_server import RangeHandler, RequestLog, serving_by
 
 CORE = "https://api.stacspec.org/v1.0.0"
 CONFORMS = [f"{CORE}/core", f"{CORE}/item-search", f"{CORE}/item-search#query", f"{CORE}/collections"]
@@ -27,7 +27,7 @@ def item(name: str, href: str, taken: str = "2024-07-01T10:00:00Z", geometry: An
 @contextmanager
 def catalogue(
     folder: Path, pages: Sequence[Sequence[Any]], then: int | None = None, looping_collections: bool = False
-) -> Iterator[tuple[str, Asked]]:
+) -> Iterator[tuple[str, RequestLog]]:
     """Run an API, and yield its URL and its log.
 
     Args:
@@ -36,7 +36,7 @@ def catalogue(
         then: Page to which the next link of the last page refers, if any.
         looping_collections: Whether the API lists one collection, a, on endless pages.
     """
-    asked = Asked()
+    log = RequestLog()
 
     class Handler(RangeHandler):
         def do_GET(self) -> None:
@@ -68,9 +68,9 @@ def catalogue(
             page = {"type": "FeatureCollection", "features": features, "links": [] if following is None else [link]}
             self.answer(200, json.dumps(page).encode())
 
-    Handler.asked = asked
+    Handler.log = log
     with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder))) as address:
-        yield f"http://{address}/api", asked
+        yield f"http://{address}/api", log
 
 
 def _absolute(document: Any, root: str) -> Any:

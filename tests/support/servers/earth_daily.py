@@ -34,7 +34,7 @@ class EarthDaily:
         allowed: Whether the account may search.
         ahead: Seconds by which its clock is ahead of this machine's.
         busy: Number of API requests that get 429 before others are answered.
-        asked: Number of requests of each kind.
+        counts: Number of requests of each kind.
         most: Maximum number of concurrent requests.
     """
 
@@ -44,7 +44,7 @@ class EarthDaily:
     allowed: bool = True
     ahead: float = 0.0
     busy: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     most: int = 0
     address: str = ""
     lock: Lock = field(default_factory=Lock)
@@ -122,10 +122,10 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.
             if url.path == "/exchange":
                 self.exchange(body)
             elif url.path.startswith("/files/"):
-                state.asked["file"] += 1
+                state.counts["file"] += 1
                 signature = parse_qs(url.query).get("X-Amz-Signature", [""])[0]
                 if state.signatures.get(signature, 0) < state.now:
-                    state.asked["refused file"] += 1
+                    state.counts["refused file"] += 1
                     self.answer(403)
                 else:
                     self.path = url.path.removeprefix("/files")
@@ -134,7 +134,7 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.
                 self.api(url.path, body)
 
         def exchange(self, body: bytes) -> None:
-            state.asked["exchange"] += 1
+            state.counts["exchange"] += 1
             given = base64.b64encode(f"{state.client_id}:{state.secret}".encode()).decode()
             if self.headers.get("Authorization") != f"Basic {given}" or body != b"grant_type=client_credentials":
                 self.json(401, {"error": "invalid_client"})
@@ -144,10 +144,10 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.
             self.json(200, {"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"})
 
         def api(self, path: str, body: bytes) -> None:
-            state.asked["api"] += 1
+            state.counts["api"] += 1
             if state.busy:
                 state.busy -= 1
-                state.asked["429"] += 1
+                state.counts["429"] += 1
                 self.answer(429, **{"Retry-After": "0"})
                 return
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -163,8 +163,8 @@ def earth_daily(folder: Path, items: Sequence[dict[str, Any]], host: str = "127.
                     "links": [link], "conformsTo": conforms,
                 })  # fmt: skip
             elif path == "/stac/search" and self.headers.get("X-Signed-Asset-Urls") == "True":
-                asked = json.loads(body)
-                found = [state.signed(item) for item in state.items] if asked["collections"] == [COLLECTION] else []
+                requested = json.loads(body)
+                found = [state.signed(item) for item in state.items] if requested["collections"] == [COLLECTION] else []
                 self.json(200, {"type": "FeatureCollection", "features": found, "links": []})
             else:
                 known = {f"/stac/collections/{COLLECTION}/items/{item['id']}": item for item in state.items}

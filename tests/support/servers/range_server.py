@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass
-class Asked:
+class RequestLog:
     """A log of requests: the path with the query, the range, and the size of the response, of each."""
 
     requests: list[tuple[str, str, int]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    asked: Asked | None = None
+    log: RequestLog | None = None
     delay: float = 0.0
     """Latency of each response in seconds."""
 
@@ -49,11 +49,11 @@ class RangeHandler(SimpleHTTPRequestHandler):
         with path.open("rb") as file:
             size = path.stat().st_size
             named = {"Accept-Ranges": "bytes", "ETag": f'"{path.stat().st_mtime_ns}"'}
-            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            if asked is None:
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            if wanted is None:
                 self.answer(200, file.read(), **named)
                 return
-            start, stop = int(asked[1]), min(size, int(asked[2] or size - 1) + 1)
+            start, stop = int(wanted[1]), min(size, int(wanted[2] or size - 1) + 1)
             if start >= size:
                 self.answer(416, **{"Content-Range": f"bytes */{size}"})
                 return
@@ -62,9 +62,9 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
         """Send a response, and record it."""
-        if self.asked is not None:
+        if self.log is not None:
             sent = 0 if self.command == "HEAD" else len(content)
-            self.asked.requests.append((self.path, self.headers.get("Range", ""), sent))
+            self.log.requests.append((self.path, self.headers.get("Range", ""), sent))
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(content))} | headers).items():
             self.send_header(name, value)
@@ -80,9 +80,9 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, asked: Asked | None = None, delay: float = 0.0) -> Iterator[str]:
+def serving(folder: Path, log: RequestLog | None = None, delay: float = 0.0) -> Iterator[str]:
     """Serve a folder; yield the address, host:port."""
-    kind = type("Handler", (RangeHandler,), {"asked": asked, "delay": delay})
+    kind = type("Handler", (RangeHandler,), {"log": log, "delay": delay})
     with serving_by(partial(kind, directory=str(folder))) as address:
         yield address
 

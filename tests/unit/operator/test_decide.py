@@ -141,9 +141,9 @@ def test_a_request_that_the_plan_refuses_fails_with_the_message_of_the_plan():
 
 
 def test_an_invalid_request_fails_without_a_pod():
-    asked = request()
-    asked["spec"]["source"]["files"]["scenes"] = []
-    world = World(asked)
+    requested = request()
+    requested["spec"]["source"]["files"]["scenes"] = []
+    world = World(requested)
     world.step()
     assert (world.status["phase"], world.created) == ("Failed", [])
     assert world.status["message"].startswith("the request: spec.source.files.scenes is []")

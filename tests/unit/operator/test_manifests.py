@@ -72,11 +72,11 @@ def test_kubernetes_expands_no_variables_in_text_of_users(step, variable, tmp_pa
         "env": [{"name": "MY_OWN", "value": STORE_KEY}],
         "envFrom": [{"secretRef": {"name": "store"}}],
     }
-    asked = request()
+    requested = request()
     href = f"$({variable})/$$(X)/green.tif"
-    asked["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] = href
+    requested["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] = href
     configured = settings(worker_pod=json.dumps(pod), store=f"file://{tmp_path}/store", allowed_hosts="example.org")
-    secret, job = step_manifests(RequestState(asked), step, configured, IMAGE, 12)
+    secret, job = step_manifests(RequestState(requested), step, configured, IMAGE, 12)
     environment = environment_of(job, store={"AZURE_STORAGE_KEY": STORE_KEY})
     assert [name for name, value in environment.items() if STORE_KEY in value] == ["AZURE_STORAGE_KEY", "MY_OWN"]
     read = given_to(job, secret, tmp_path, environment)
@@ -136,8 +136,8 @@ def test_worker_pods_have_the_settings_of_the_chart():
     }
     configured = settings(worker_pod=json.dumps(pod))
     for step, memory in ((Step.PLAN, "1Gi"), (Step.TILES, "2Gi")):
-        asked = RequestState(request(priorityClass="low"))
-        template = step_manifests(asked, step, configured, "registry.example/worker:2")[1]["spec"]["template"]
+        requested = RequestState(request(priorityClass="low"))
+        template = step_manifests(requested, step, configured, "registry.example/worker:2")[1]["spec"]["template"]
         spec = template["spec"]
         (container,) = spec["containers"]
         assert template["metadata"]["labels"]["team"] == "snow"
@@ -161,21 +161,21 @@ def test_a_sweep_gets_the_uids_of_any_number_of_requests(tmp_path):
 
 
 def test_a_request_at_the_limits_of_the_contract_fits(tmp_path):
-    asked = largest_request()
-    assert len(json.dumps(asked["spec"])) > 1_000_000
-    load_request(asked)
+    requested = largest_request()
+    assert len(json.dumps(requested["spec"])) > 1_000_000
+    load_request(requested)
     for step in JOB_STEPS:
-        secret, job = step_manifests(RequestState(asked), step, settings(), IMAGE, 1000)
-        assert given_to(job, secret, tmp_path)["spec"] == asked["spec"]
+        secret, job = step_manifests(RequestState(requested), step, settings(), IMAGE, 1000)
+        assert given_to(job, secret, tmp_path)["spec"] == requested["spec"]
 
 
 def test_refuses_a_request_that_is_too_large_in_total():
-    asked = largest_request()
-    asked["spec"]["source"]["files"]["scenes"][0]["bands"]["nir"] = "https://example.org/" + "x" * 4000
-    for scene in asked["spec"]["source"]["files"]["scenes"][:40]:
+    requested = largest_request()
+    requested["spec"]["source"]["files"]["scenes"][0]["bands"]["nir"] = "https://example.org/" + "x" * 4000
+    for scene in requested["spec"]["source"]["files"]["scenes"][:40]:
         scene["bands"]["blue"] = "https://example.org/" + "x" * 4000
     with pytest.raises(RequestError, match=r"spec has 1,\d{3},\d{3} bytes as JSON, and the limit is 1,048,576"):
-        load_request(asked)
+        load_request(requested)
 
 
 def test_equal_requests_have_equal_jobs():

@@ -19,7 +19,7 @@ from mosaic_worker.sources.readers.open_sources import OpenSources
 
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import noise, write_raster
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 SIDE = 1300
 
@@ -66,44 +66,44 @@ def test_a_mosaic_of_remote_files_equals_that_of_local_files_byte_for_byte(tmp_p
 
 def test_bytes_that_were_read_ahead_are_not_requested_again(tmp_path):
     write(tmp_path)
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
+    log = RequestLog()
+    with serving(tmp_path, log) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
-        asked.requests.clear()
+        log.requests.clear()
         prefetch_tiles(plan, plan.tiles[:2], sources)
         sources._files.threads.shutdown(wait=True)
-        before = len(asked.requests)
+        before = len(log.requests)
         assert before > 4
         for tile in plan.tiles[:2]:
             compute_tile(plan, tile, sources)
-        assert len(asked.requests) == before
+        assert len(log.requests) == before
         sources.close()
-    starts = [(path, asked_for.split("-")[0]) for path, asked_for, _ in asked.requests]
+    starts = [(path, asked_for.split("-")[0]) for path, asked_for, _ in log.requests]
     assert len(starts) == len(set(starts))
 
 
 def test_reads_only_the_best_scene_ahead_if_the_method_chooses_one(tmp_path):
     write(tmp_path)
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
+    log = RequestLog()
+    with serving(tmp_path, log) as address:
         plan, sources = planned(f"http://{address}", tmp_path, "latest"), OpenSources(own_machine(tmp_path))
-        asked.requests.clear()
+        log.requests.clear()
         prefetch_tiles(plan, plan.tiles, sources)
         sources.close()
-    assert set(asked.paths) == {"/red-3.tif", "/scl.tif"}
+    assert set(log.paths) == {"/red-3.tif", "/scl.tif"}
 
 
 def test_reads_no_more_ahead_than_fits_in_memory(tmp_path, monkeypatch):
     write(tmp_path)
     monkeypatch.setattr(open_sources, "PREFETCH_BYTES", 300_000)
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
+    log = RequestLog()
+    with serving(tmp_path, log) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
-        asked.requests.clear()
+        log.requests.clear()
         prefetch_tiles(plan, plan.tiles[:1], sources)
         sources._files.threads.shutdown(wait=True)
         sources.close()
-    assert asked.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
+    assert log.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
 
 
 def test_an_error_during_reading_ahead_is_raised_by_the_read(tmp_path):

@@ -18,7 +18,7 @@ from mosaic_worker.sources.http.s3 import Access, Buckets, access_from
 from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.store.s3_address import bucket_url, object_url
 
-from support.servers.range_server import Asked, RangeHandler, serving_by
+from support.servers.range_server import RangeHandler, RequestLog, serving_by
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -36,16 +36,16 @@ class Service:
     """A fake session that records requests and returns given responses; the last one repeats."""
 
     def __init__(self, *answers: requests.Response) -> None:
-        self.answers, self.asked = list(answers), []
+        self.answers, self.log = list(answers), []
 
     def request(self, method: str, url: str, **named: Any) -> requests.Response:
         prepared = requests.Request(method, url, headers=named["headers"], auth=named["auth"]).prepare()
-        self.asked.append(SimpleNamespace(request=prepared, follows=named["allow_redirects"]))
-        return self.answers[min(len(self.asked), len(self.answers)) - 1]
+        self.log.append(SimpleNamespace(request=prepared, follows=named["allow_redirects"]))
+        return self.answers[min(len(self.log), len(self.answers)) - 1]
 
     @property
     def urls(self) -> list[str]:
-        return [str(each.request.url) for each in self.asked]
+        return [str(each.request.url) for each in self.log]
 
 
 def buckets(service: Service, access: Access | None = None, hosts: str | None = None) -> Buckets:
@@ -123,8 +123,8 @@ def test_signs_nothing_without_credentials():
     service = Service(answer(206, b"x"))
     buckets(service).ask("GET", "s3://scenes/a.tif", {"Range": "bytes=0-0"})
     assert service.urls == ["https://scenes.s3.us-east-1.amazonaws.com/a.tif"]
-    assert {"Authorization", "x-amz-request-payer"}.isdisjoint(service.asked[0].request.headers)
-    assert service.asked[0].request.headers["Range"] == "bytes=0-0"
+    assert {"Authorization", "x-amz-request-payer"}.isdisjoint(service.log[0].request.headers)
+    assert service.log[0].request.headers["Range"] == "bytes=0-0"
 
 
 @pytest.mark.parametrize("pays", [False, True])
@@ -133,12 +133,12 @@ def test_signs_requests_as_documented_by_aws(pays, key):
     service = Service(answer(200, b"x"))
     access = access_from(CREDENTIALS | ({"AWS_REQUEST_PAYER": "requester"} if pays else {}), own=True)
     buckets(service, access).ask("GET", f"s3://scenes/{key}", {"Range": "bytes=0-0"})
-    (request,) = (each.request for each in service.asked)
+    (request,) = (each.request for each in service.log)
     assert request.headers["Authorization"] == signature_of(request, "us-east-1")
     assert request.headers["x-amz-content-sha256"] == EMPTY
     assert request.headers.get("x-amz-request-payer") == ("requester" if pays else None)
     assert ("x-amz-request-payer" in request.headers["Authorization"]) is pays
-    assert not service.asked[0].follows
+    assert not service.log[0].follows
 
 
 def test_the_region_of_a_bucket_is_looked_up_once():
@@ -149,7 +149,7 @@ def test_the_region_of_a_bucket_is_looked_up_once():
         assert asking.ask("GET", "s3://scenes/a.tif", {}).content == b"x"
     hosts = [urlsplit(url).netloc.split(".")[2] for url in service.urls]
     assert hosts == ["ca-west-1", "eu-central-1", "eu-central-1"]
-    last = service.asked[-1].request
+    last = service.log[-1].request
     assert last.headers["Authorization"] == signature_of(last, "eu-central-1")
 
 
@@ -159,7 +159,7 @@ def test_a_region_in_the_body_of_a_response_is_used_too():
     access = access_from(CREDENTIALS | {"AWS_ENDPOINT_URL": "https://s3.example.org"}, own=True)
     buckets(service, access).ask("GET", "s3://scenes/a.tif", {})
     assert set(service.urls) == {"https://s3.example.org/scenes/a.tif"}
-    last = service.asked[-1].request
+    last = service.log[-1].request
     assert last.headers["Authorization"] == signature_of(last, "ca-west-1")
 
 
@@ -249,8 +249,8 @@ def test_a_busy_service_is_a_temporary_fault():
 def test_a_redirect_never_receives_the_credentials(monkeypatch):
     for name, value in (CREDENTIALS | {"AWS_SESSION_TOKEN": "token", "AWS_REGION": "ca-west-1"}).items():
         monkeypatch.setenv(name, value)
-    elsewhere = Asked()
-    kind = type("Elsewhere", (RangeHandler,), {"asked": elsewhere})
+    elsewhere = RequestLog()
+    kind = type("Elsewhere", (RangeHandler,), {"log": elsewhere})
     with serving_by(kind) as other:
         away = type(
             "Away", (RangeHandler,), {"do_GET": lambda handler: handler.answer(307, Location=f"http://{other}/a")}

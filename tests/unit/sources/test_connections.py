@@ -18,17 +18,17 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import RemoteFiles
 from mosaic_worker.sources.http.sessions import RetryPolicy, new_session
 
-from support.servers.range_server import Asked, RangeHandler, serving, serving_by
+from support.servers.range_server import RangeHandler, RequestLog, serving, serving_by
 
 PUBLIC = "93.184.216.34"
 
 
 @contextmanager
 def answering(
-    script: Callable[[RangeHandler], object], asked: Asked | None = None, host: str = "127.0.0.1", port: int = 0
+    script: Callable[[RangeHandler], object], log: RequestLog | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> Iterator[str]:
     """A server whose response to each request is given by a script."""
-    kind = type("Handler", (RangeHandler,), {"asked": asked, "do_GET": lambda handler: script(handler)})  # noqa: PLW0108 (a method)
+    kind = type("Handler", (RangeHandler,), {"log": log, "do_GET": lambda handler: script(handler)})  # noqa: PLW0108 (a method)
     with serving_by(kind, host, port) as address:
         yield address
 
@@ -45,15 +45,15 @@ class Answers:
     """A resolver that returns one answer after the other; the last one repeats."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
-        self.answers, self.asked = list(answers), 0
+        self.answers, self.calls = list(answers), 0
 
     def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked += 1
-        return self.answers[min(self.asked, len(self.answers)) - 1]
+        self.calls += 1
+        return self.answers[min(self.calls, len(self.answers)) - 1]
 
 
 def test_resolves_a_name_once_and_connects_to_the_checked_address():
-    first, second = Asked(), Asked()
+    first, second = RequestLog(), RequestLog()
     hello = lambda handler: handler.answer(200, handler.headers["Host"].encode())  # noqa: E731
     with (
         answering(hello, first) as address,
@@ -62,7 +62,7 @@ def test_resolves_a_name_once_and_connects_to_the_checked_address():
         name = f"scenes.test:{address.split(':')[1]}"
         resolver = Answers(["127.0.0.1"], ["127.0.0.2"])
         assert client_of(pod(name), resolver).document(f"http://{name}/a") == name.encode()
-        assert (resolver.asked, len(first.requests), len(second.requests)) == (1, 1, 0)
+        assert (resolver.calls, len(first.requests), len(second.requests)) == (1, 1, 0)
 
 
 def test_ignores_a_dns_answer_that_changes_to_a_private_address_later(monkeypatch):
@@ -109,8 +109,8 @@ def test_host_names_of_this_machine_are_private(host):
     ],
 )
 def test_follows_redirects_only_to_admitted_addresses(location, sentence):
-    asked = Asked()
-    with answering(lambda handler: handler.answer(200, b"secret"), asked) as other:
+    log = RequestLog()
+    with answering(lambda handler: handler.answer(200, b"secret"), log) as other:
         where = location.replace("{other}", other)
         with answering(lambda handler: handler.answer(302, Location=where)) as address:
             client = client_of(pod(f"{address},*"), lambda host, _: [host if host == "127.0.0.1" else "10.0.0.1"])
@@ -118,7 +118,7 @@ def test_follows_redirects_only_to_admitted_addresses(location, sentence):
                 client.document(f"http://{address}/a")
     assert sentence.replace("{other}", other) in str(caught.value)
     assert "secret" not in str(caught.value)
-    assert asked.requests == []
+    assert log.requests == []
 
 
 def test_gives_up_endless_redirects():
@@ -218,13 +218,13 @@ def test_joins_a_range_that_arrives_in_pieces():
 
 
 def test_gives_up_a_range_that_arrives_byte_by_byte():
-    asked = Asked()
+    log = RequestLog()
     with (
-        answering(partial(_slow, most=1, content=bytes(1000)), asked) as address,
+        answering(partial(_slow, most=1, content=bytes(1000)), log) as address,
         pytest.raises(RequestError, match="too many pieces"),
     ):
         client_of(pod(address)).part(f"http://{address}/a", 0, 1000)
-    assert len(asked.requests) == 64
+    assert len(log.requests) == 64
 
 
 def test_does_not_join_pieces_of_two_files():
@@ -242,10 +242,10 @@ class Silent:
     """A server that omits the file size in a range response, and sends it in one of the other ways."""
 
     def __init__(self, content: bytes, *ways: str) -> None:
-        self.content, self.ways, self.asked = content, ways, []
+        self.content, self.ways, self.log = content, ways, []
 
     def __call__(self, handler: RangeHandler) -> None:
-        self.asked.append((handler.command, handler.headers.get("Range")))
+        self.log.append((handler.command, handler.headers.get("Range")))
         first, last = handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")
         if handler.command == "HEAD":
             handler.answer(200 if "head" in self.ways else 405, self.content)
@@ -265,10 +265,10 @@ def test_a_size_that_is_missing_in_a_range_is_requested_once(ways, size):
         files = RemoteFiles(client_of(pod(address)))
         file = files.get(f"http://{address}/a")
         assert file.size == size
-        asked = len(script.asked)
-        assert asked <= 3
+        before = len(script.log)
+        assert before <= 3
         assert file.read(0, size) == script.content
-        assert all(command == "GET" and given != "bytes=-1" for command, given in script.asked[asked:])
+        assert all(command == "GET" and given != "bytes=-1" for command, given in script.log[before:])
         files.close()
 
 
@@ -300,20 +300,20 @@ def test_a_weak_etag_matches_the_strong_one_of_the_same_file():
 def test_fetches_a_small_file_of_a_server_without_ranges_again_after_eviction(monkeypatch):
     monkeypatch.setattr(remote_files, "MEMORY", 0)
     content = bytes(range(250)) * 200
-    asked = Asked()
-    with answering(lambda handler: handler.answer(200, content), asked) as address:
+    log = RequestLog()
+    with answering(lambda handler: handler.answer(200, content), log) as address:
         files = RemoteFiles(client_of(pod(address)))
         for start in (0, 20_000, 49_990):
             assert files.get(f"http://{address}/a").read(start, 100) == content[start : start + 100]
         files.close()
-    assert len(asked.requests) == 4
+    assert len(log.requests) == 4
 
 
 def test_a_feature_that_a_server_does_not_implement_is_not_retried():
-    asked = Asked()
-    with answering(lambda handler: handler.answer(501), asked) as address, pytest.raises(RequestError, match="501"):
+    log = RequestLog()
+    with answering(lambda handler: handler.answer(501), log) as address, pytest.raises(RequestError, match="501"):
         client_of(pod(address)).document(f"http://{address}/a")
-    assert len(asked.requests) == 1
+    assert len(log.requests) == 1
 
 
 def test_neither_requests_nor_unpacks_compressed_responses():
@@ -356,34 +356,34 @@ def _close(handler: RangeHandler) -> None:
     ids=["429", "429 until a date", "500", "503", "cut", "closed"],
 )
 def test_retries_after_a_temporary_fault(fault):
-    asked = Asked()
+    log = RequestLog()
 
     def script(handler: RangeHandler) -> None:
-        asked.requests.append((handler.path, "", 0))
-        if len(asked.requests) < 4:
+        log.requests.append((handler.path, "", 0))
+        if len(log.requests) < 4:
             fault(handler)
         else:
             handler.answer(200, b"hello")
 
     with answering(script) as address:
         assert client_of(pod(address)).document(f"http://{address}/a") == b"hello"
-    assert len(asked.requests) == 4
+    assert len(log.requests) == 4
 
 
 def test_gives_up_after_a_persistent_fault():
-    asked = Asked()
-    with answering(lambda handler: handler.answer(503), asked) as address:
+    log = RequestLog()
+    with answering(lambda handler: handler.answer(503), log) as address:
         with pytest.raises(PassingError, match="the server answered 503"):
             client_of(pod(address)).document(f"http://{address}/a")
-    assert len(asked.requests) == 5
+    assert len(log.requests) == 5
 
 
 def test_gives_up_immediately_if_retry_after_is_an_hour():
-    asked = Asked()
-    with answering(lambda handler: handler.answer(503, **{"Retry-After": "3600"}), asked) as address:
+    log = RequestLog()
+    with answering(lambda handler: handler.answer(503, **{"Retry-After": "3600"}), log) as address:
         with pytest.raises(PassingError):
             client_of(pod(address)).document(f"http://{address}/a")
-    assert len(asked.requests) == 1
+    assert len(log.requests) == 1
 
 
 def test_a_retry_waits_as_long_as_retry_after_demands():
@@ -418,7 +418,7 @@ def test_messages_and_logs_never_contain_a_query(script, caplog):
 
 def test_proxies_of_the_environment_are_used_on_the_users_machine_but_not_in_a_pod(monkeypatch, tmp_path):
     (tmp_path / "a").write_bytes(b"directly")
-    proxied = Asked()
+    proxied = RequestLog()
     with serving(tmp_path) as address, answering(lambda handler: handler.answer(200, b"by proxy"), proxied) as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy}")
         monkeypatch.delenv("no_proxy", raising=False)

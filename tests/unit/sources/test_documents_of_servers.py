@@ -185,10 +185,10 @@ def test_the_command_does_not_send_its_token_to_servers_of_next_links():
     ],
 )
 def test_tokens_of_the_planetary_computer_are_used_only_for_its_storage_over_https(href: str, tmp_path: Path):
-    asked: list[tuple[str, str | None]] = []
-    with answering({}, asked) as tokens:
+    log: list[tuple[str, str | None]] = []
+    with answering({}, log) as tokens:
         assert planetary_computer_signer(own_machine(tmp_path), tokens).sign(href) == href
-    assert asked == []
+    assert log == []
 
 
 @pytest.mark.parametrize("value", ['"\\u0000"', "NaN", "1e400", "[" * 300 + "]" * 300])

@@ -15,7 +15,7 @@ from mosaic_worker.sources.resolve import resolve
 
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import write_raster
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 TIME = "2024-07-01T10:00:00Z"
 
@@ -67,24 +67,24 @@ def test_a_mosaic_contains_all_items_of_a_collection(tmp_path: Path):
     for name, factor in (("a", 1), ("b", 2), ("c", 4)):
         write_raster(tmp_path / f"{name} 1.tif", np.kron(numbers * factor, np.ones((8, 8), np.uint16)), nodata=0)
     (tmp_path / "items.json").write_text(collection(*(item(name, f"./{name}%201.tif") for name in "abc")))
-    asked = spec({"item": str(tmp_path / "items.json")}) | {"grid": {"crs": "source"}}
+    requested = spec({"item": str(tmp_path / "items.json")}) | {"grid": {"crs": "source"}}
     expected = np.where(np.kron(numbers, np.ones((8, 8))) == 0, np.nan, np.kron(numbers, np.ones((8, 8))) * 2 * 0.0001)
-    np.testing.assert_allclose(make(tmp_path / "store", asked).values(), expected, rtol=1e-4)
+    np.testing.assert_allclose(make(tmp_path / "store", requested).values(), expected, rtol=1e-4)
 
 
 def test_hrefs_of_a_remote_collection_are_relative_to_its_url(tmp_path: Path):
     for name in ("a b.tif", "c d.tif"):
         write_raster(tmp_path / name, np.ones((4, 4), np.uint16))
     (tmp_path / "items.json").write_text(collection(item("A", "a%20b.tif"), item("B", "./c%20d.tif?sig=secret")))
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
+    log = RequestLog()
+    with serving(tmp_path, log) as address:
         place = f"http://{address}/items.json"
         found = resolve(request_of(spec({"item": place})).spec, ("red",), own_machine(tmp_path)).scenes
     assert [scene.bands["red"].href for scene in found] == [
         f"http://{address}/a%20b.tif",
         f"http://{address}/c%20d.tif",
     ]
-    assert "/c%20d.tif?sig=secret" in asked.paths
+    assert "/c%20d.tif?sig=secret" in log.paths
 
 
 def test_a_document_is_limited_to_the_scenes_that_a_request_may_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -93,9 +93,9 @@ def test_a_document_is_limited_to_the_scenes_that_a_request_may_list(tmp_path: P
     with pytest.raises(RequestError, match=r"scenes\[0\]: the list has more than 3 scenes"):
         scenes_in(tmp_path, collection(*(item(name) for name in "abcd")))
     (tmp_path / "one.json").write_text(json.dumps(item("one")))
-    asked = request_of(spec({"item": "one.json"}, {"item": "items.json"})).spec
+    requested = request_of(spec({"item": "one.json"}, {"item": "items.json"})).spec
     with pytest.raises(RequestError, match=r"scenes\[1\]: the list has more"):
-        resolve(asked, ("red",), own_machine(tmp_path))
+        resolve(requested, ("red",), own_machine(tmp_path))
 
 
 def test_one_mask_cannot_belong_to_many_items(tmp_path: Path):

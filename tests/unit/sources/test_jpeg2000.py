@@ -17,7 +17,7 @@ from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.reading import read_band
 
 from support.scenes.rasters import noise, write_raster
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 SIDE, BLOCK = 1024, 256
 VALUES = noise(SIDE, SIDE, 7)
@@ -90,38 +90,38 @@ def test_a_damaged_header_raises_no_exception(tmp_path):
 
 
 def test_reads_only_the_required_tiles_with_tlm(tmp_path, monkeypatch):
-    path, asked = write(tmp_path / "served" / "a.jp2", TLM="YES"), Asked()
-    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
+    path, log = write(tmp_path / "served" / "a.jp2", TLM="YES"), RequestLog()
+    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, log) as address:
         gate, href = pod(address), f"http://{address}/a.jp2"
         with Headers(gate) as headers:
             band = headers.described_band(href, 1, (None, None, None), "x")
-        assert len(asked.requests) <= 2
-        asked.requests.clear()
+        assert len(log.requests) <= 2
+        log.requests.clear()
         with closing(OpenSources(gate)) as sources:
             assert np.array_equal(
                 read_band(sources, band, grid(256, 300, 300, 200), None, "x"), VALUES[300:500, 256:556]
             )
             assert copies(scratch) == 0
-    assert len(asked.requests) <= 3
-    assert asked.bytes < path.stat().st_size / 2
+    assert len(log.requests) <= 3
+    assert log.bytes < path.stat().st_size / 2
 
 
 def test_copies_the_file_once_without_tlm_and_deletes_the_copy(tmp_path, monkeypatch):
-    path, asked = write(tmp_path / "served" / "a.jp2"), Asked()
-    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, asked) as address:
+    path, log = write(tmp_path / "served" / "a.jp2"), RequestLog()
+    with temporary(tmp_path, monkeypatch) as scratch, serving(path.parent, log) as address:
         gate, href = pod(address), f"http://{address}/a.jp2"
         with Headers(gate) as headers:
             band = headers.described_band(href, 1, (None, None, None), "x")
-        assert asked.bytes < path.stat().st_size / 2
-        asked.requests.clear()
+        assert log.bytes < path.stat().st_size / 2
+        log.requests.clear()
         with closing(OpenSources(gate)) as sources:
             for row in range(0, SIDE, 256):
                 found = read_band(sources, band, grid(0, row, SIDE, 256), None, "x")
                 assert np.array_equal(found, VALUES[row : row + 256])
             assert copies(scratch) == 1
         assert copies(scratch) == 0
-    assert len(asked.requests) == 2
-    assert asked.bytes <= path.stat().st_size + 2**16
+    assert len(log.requests) == 2
+    assert log.bytes <= path.stat().st_size + 2**16
 
 
 def test_limits_disk_space(tmp_path, monkeypatch):

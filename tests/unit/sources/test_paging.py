@@ -28,15 +28,15 @@ def test_items_of_two_collections_may_share_an_id():
 
 
 def test_a_page_without_new_items_is_the_last():
-    asked = []
+    log = []
 
     def looping():
         for number in count():
-            asked.append(number)
+            log.append(number)
             yield page("a", "b") if number % 2 else page("c")
 
     assert ids(Pages(looping(), "x")) == ["c", "a", "b"]
-    assert asked == [0, 1, 2]
+    assert log == [0, 1, 2]
 
 
 def test_refuses_endless_pages():

@@ -8,7 +8,7 @@ from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http.signed_urls import unsigned
 from mosaic_worker.sources.kinds.planetary_computer import planetary_computer_signer
 
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 HREF = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/10/U/DC/B04.tif"
 
@@ -18,18 +18,18 @@ def tokens(tmp_path: Path):
     """A server of tokens; call it to change the token."""
     folder = tmp_path / "sentinel2l2a01"
     folder.mkdir()
-    asked = Asked()
+    log = RequestLog()
 
     def give(name: str, ends: str) -> None:
         token = f"st=2024-01-01T00%3A00%3A00Z&se={ends}&sp=rl&sv=2024-05-04&sr=c&sig={name}"
         (folder / "sentinel2-l2").write_text(json.dumps({"msft:expiry": ends, "token": token}))
 
-    with serving(tmp_path, asked) as address:
-        yield give, asked, address
+    with serving(tmp_path, log) as address:
+        yield give, log, address
 
 
 def test_a_token_of_a_container_is_requested_once(tokens):
-    give, asked, address = tokens
+    give, log, address = tokens
     give("one", "2099-01-01T00%3A00%3A00Z")
     signer = planetary_computer_signer(pod(address), f"http://{address}")
     for name in ("B04", "B08", "B04"):
@@ -38,22 +38,22 @@ def test_a_token_of_a_container_is_requested_once(tokens):
         assert url.startswith(f"{href}?st=")
         assert url.endswith("&sig=one")
         assert unsigned(url) == href
-    assert len(asked.requests) == 1
+    assert len(log.requests) == 1
 
 
 def test_a_token_that_expires_soon_is_renewed(tokens):
-    give, asked, address = tokens
+    give, log, address = tokens
     give("old", "2020-01-01T00%3A00%3A00Z")
     signer = planetary_computer_signer(pod(address), f"http://{address}")
     signer.sign(HREF)
     give("new", "2099-01-01T00%3A00%3A00Z")
     assert signer.renew(HREF)
     assert signer.sign(HREF).endswith("&sig=new")
-    assert len(asked.requests) == 2
+    assert len(log.requests) == 2
 
 
 def test_other_files_need_no_token(tokens):
-    _, asked, address = tokens
+    _, log, address = tokens
     signer = planetary_computer_signer(pod(address), f"http://{address}")
     assert signer.sign("https://example.org/a.tif") == "https://example.org/a.tif"
-    assert asked.requests == []
+    assert log.requests == []

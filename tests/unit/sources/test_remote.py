@@ -15,20 +15,20 @@ from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import GAP, HEAD, LARGEST_RANGE, PAGE, RemoteFile, RemoteFiles
 from mosaic_worker.sources.http.sessions import RetryPolicy, new_session
 
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 CONTENT = np.random.default_rng(0).bytes(3_000_001)
 
 
 @contextmanager
-def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator[tuple[RemoteFile, Asked]]:
+def served(folder: Path, content: bytes = CONTENT, delay: float = 0) -> Iterator[tuple[RemoteFile, RequestLog]]:
     (folder / "a").write_bytes(content)
-    asked = Asked()
-    with serving(folder, asked, delay) as address:
+    log = RequestLog()
+    with serving(folder, log, delay) as address:
         client = Client(pod(address))
         client.session = new_session(client.gate, retries=RetryPolicy(first_seconds=0.001))
         files = RemoteFiles(client)
-        yield files.get(f"http://{address}/a"), asked
+        yield files.get(f"http://{address}/a"), log
         files.close()
 
 
@@ -44,70 +44,70 @@ def test_any_range_equals_the_bytes_of_the_file(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 1, PAGE, HEAD - 1, HEAD, HEAD + 1])
 def test_small_files_are_read_with_one_request(tmp_path, size):
-    with served(tmp_path, CONTENT[:size]) as (file, asked):
+    with served(tmp_path, CONTENT[:size]) as (file, log):
         if size:
             assert file.read(0, size) == CONTENT[:size]
         else:
             with pytest.raises(RequestError, match="the server answered 416"):
                 file.read(0, 1)
-        assert len(asked.requests) == 1 + (size > HEAD)
+        assert len(log.requests) == 1 + (size > HEAD)
 
 
 def test_sequential_reads_are_read_ahead(tmp_path):
-    with served(tmp_path) as (file, asked):
+    with served(tmp_path) as (file, log):
         for start in range(0, len(CONTENT), 4096):
             assert file.read(start, 4096) == CONTENT[start : start + 4096]
-    assert len(asked.requests) < 12
-    assert asked.bytes == len(CONTENT)
+    assert len(log.requests) < 12
+    assert log.bytes == len(CONTENT)
 
 
 def test_scattered_reads_fetch_only_their_pages(tmp_path):
-    with served(tmp_path) as (file, asked):
+    with served(tmp_path) as (file, log):
         for start in (2_000_000, 1_000_000, 1_500_000):
             file.read(start, 10)
-    assert asked.bytes == HEAD + 3 * PAGE
+    assert log.bytes == HEAD + 3 * PAGE
 
 
 def test_fetches_ranges_together_and_later_reads_make_no_request(tmp_path):
-    with served(tmp_path) as (file, asked):
+    with served(tmp_path) as (file, log):
         near = [(500_000, 600_000), (600_000 + GAP // 2, 700_000)]
         far = [(1_500_000, 1_500_010), (2_500_000, 2_600_000)]
         assert file.size
         file.fetch([*near, *far])
-        assert len(asked.requests) == 1 + 1 + 2
+        assert len(log.requests) == 1 + 1 + 2
         for start, stop in (*near, *far):
             assert file.read(start, stop - start) == CONTENT[start:stop]
-        assert len(asked.requests) == 1 + 1 + 2
+        assert len(log.requests) == 1 + 1 + 2
 
 
 def test_divides_large_ranges(tmp_path):
     content = CONTENT * 6
-    with served(tmp_path, content) as (file, asked):
+    with served(tmp_path, content) as (file, log):
         assert file.size
         file.fetch([(0, len(content))])
         assert file.read(0, len(content)) == content
-    assert len(asked.requests) == 1 + -(-(len(content) - HEAD) // LARGEST_RANGE)
+    assert len(log.requests) == 1 + -(-(len(content) - HEAD) // LARGEST_RANGE)
 
 
 def test_fetches_an_expected_range_once_and_reads_wait_for_it(tmp_path):
-    with served(tmp_path, delay=0.05) as (file, asked):
+    with served(tmp_path, delay=0.05) as (file, log):
         assert file.size
         file.prefetch([(1_000_000, 1_400_000)])
         with ThreadPoolExecutor(4) as threads:
             found = threads.map(lambda start: file.read(start, 50_000), range(1_000_000, 1_400_000, 50_000))
             assert b"".join(found) == CONTENT[1_000_000:1_400_000]
-    assert len(asked.requests) == 2
+    assert len(log.requests) == 2
 
 
 def test_limits_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(remote_files, "MEMORY", 10 * PAGE)
-    with served(tmp_path) as (file, asked):
+    with served(tmp_path) as (file, log):
         assert file.size
         file.fetch([(0, 30 * PAGE)])
         assert len(file._files._pages) == 10
-        before = len(asked.requests)
+        before = len(log.requests)
         assert file.read(20 * PAGE, 10 * PAGE) == CONTENT[20 * PAGE : 30 * PAGE]
-        assert len(asked.requests) == before
+        assert len(log.requests) == before
         assert file.read(0, 30 * PAGE) == CONTENT[: 30 * PAGE]
 
 
@@ -133,8 +133,8 @@ def test_requests_a_range_again_after_reading_ahead_failed(tmp_path):
 
 def test_saves_a_complete_file(tmp_path):
     content = CONTENT * 6
-    with served(tmp_path, content) as (file, asked):
+    with served(tmp_path, content) as (file, log):
         with (tmp_path / "copy").open("wb") as target:
             file.save(target)
     assert (tmp_path / "copy").read_bytes() == content
-    assert asked.bytes == len(content) + HEAD
+    assert log.bytes == len(content) + HEAD

@@ -100,11 +100,11 @@ def test_an_older_scene_replaces_an_unreadable_newer_one_that_is_skipped(tmp_pat
         path.write_bytes(content)
     items = [item("new", "new.tif", "2024-07-10T10:00:00Z", SQUARE), item("old", "old.tif", geometry=SQUARE)]
     with catalogue(tmp_path, [items]) as (url, _):
-        asked = spec(url, degrees(INSIDE))
+        requested = spec(url, degrees(INSIDE))
         with pytest.raises(RequestError, match="cannot be read completely" if damaged else "the server answered 404"):
-            make(tmp_path, asked)
-        asked["source"]["onUnreadable"] = "skip"
-        made = make(tmp_path, asked)
+            make(tmp_path, requested)
+        requested["source"]["onUnreadable"] = "skip"
+        made = make(tmp_path, requested)
     assert same(made.values(), values_on(made, older))
     assert [each["id"] for each in made.item["properties"]["mosaic:unreadable"]] == ["new"]
 
@@ -140,10 +140,10 @@ def test_requests_each_header_once(tmp_path: Path):
     for number in range(30):
         (tmp_path / f"{number}.tif").write_bytes((tmp_path / "a.tif").read_bytes())
         items.append(item(f"i{number}", f"{number}.tif", f"2024-07-{number + 1:02}T10:00:00Z", SQUARE))
-    with catalogue(tmp_path, [items]) as (url, asked):
+    with catalogue(tmp_path, [items]) as (url, log):
         plan = plan_of(tmp_path, spec(url, degrees(INSIDE)))
     assert len(plan.scenes) == 30
-    assert sorted(path for path in asked.paths if path.endswith(".tif")) == sorted(f"/{n}.tif" for n in range(30))
+    assert sorted(path for path in log.paths if path.endswith(".tif")) == sorted(f"/{n}.tif" for n in range(30))
 
 
 def test_tiles_do_not_read_scenes_behind_a_complete_one(tmp_path: Path):
@@ -151,10 +151,10 @@ def test_tiles_do_not_read_scenes_behind_a_complete_one(tmp_path: Path):
     write_raster(tmp_path / "new.tif", numbers, nodata=0)
     write_raster(tmp_path / "old.tif", noise(SIDE, SIDE, 1), nodata=0)
     items = [item("new", "new.tif", "2024-07-10T10:00:00Z", SQUARE), item("old", "old.tif", geometry=SQUARE)]
-    with catalogue(tmp_path, [items]) as (url, asked):
+    with catalogue(tmp_path, [items]) as (url, log):
         made = make(tmp_path, spec(url, degrees(INSIDE)))
     assert same(made.values(), values_on(made, numbers))
-    assert asked.paths.count("/old.tif") == 1  # its header
+    assert log.paths.count("/old.tif") == 1  # its header
 
 
 def test_does_not_read_a_scene_beside_a_hole(tmp_path: Path):
@@ -165,10 +165,10 @@ def test_does_not_read_a_scene_beside_a_hole(tmp_path: Path):
     write_raster(tmp_path / "oldest.tif", oldest, nodata=0)
     days = {"newest": 10, "beside": 5, "oldest": 1}
     items = [item(name, f"{name}.tif", f"2024-07-{day:02}T10:00:00Z", SQUARE) for name, day in days.items()]
-    with catalogue(tmp_path, [items]) as (url, asked):
+    with catalogue(tmp_path, [items]) as (url, log):
         made = make(tmp_path, spec(url, degrees(INSIDE)))
     assert same(made.values(), values_on(made, np.where(newest == 0, oldest, newest)))
-    assert [asked.paths.count(f"/{name}.tif") for name in days] == [2, 1, 2]
+    assert [log.paths.count(f"/{name}.tif") for name in days] == [2, 1, 2]
     assert [scene["id"] for scene in made.item["properties"]["mosaic:scenes"]] == ["newest", "oldest"]
 
 
@@ -181,15 +181,15 @@ def test_a_polygon_is_complete_when_all_pixels_inside_it_are_valid(tmp_path: Pat
     west, south, east, _ = degrees(INSIDE)
     top = degrees((LEFT, TOP - 400, LEFT + 1, TOP - 399))[1]
     triangle = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [west, top], [west, south]]]}
-    with catalogue(tmp_path, [items]) as (url, asked):
+    with catalogue(tmp_path, [items]) as (url, log):
         request = spec(url, []) | {"area": {"geometry": triangle}}
         made = make(tmp_path, request)
     assert made.item["assets"]["mosaic"]["bands"][0]["statistics"]["valid_percent"] == 100
-    assert asked.paths.count("/old.tif") == 1
+    assert log.paths.count("/old.tif") == 1
 
 
-def plan_of(folder: Path, asked: dict[str, Any]) -> Any:
-    return prepare(request_of(asked), own_machine(folder), Limits(), 1)
+def plan_of(folder: Path, requested: dict[str, Any]) -> Any:
+    return prepare(request_of(requested), own_machine(folder), Limits(), 1)
 
 
 def test_a_repeated_item_is_used_once(tmp_path: Path):
@@ -221,10 +221,10 @@ def test_the_newest_processing_is_used(tmp_path: Path):
 def test_links_to_an_earlier_page_end_the_search(tmp_path: Path, then: int):
     write_raster(tmp_path / "a.tif", noise(SIDE, SIDE), nodata=0)
     pages = [[item("a", "a.tif")], [item("b", "a.tif", "2024-07-02T10:00:00Z")]]
-    with catalogue(tmp_path, pages, then) as (url, asked):
+    with catalogue(tmp_path, pages, then) as (url, log):
         plan = plan_of(tmp_path, spec(url, degrees(INSIDE)))
     assert [planned.scene.id for planned in plan.scenes] == ["b", "a"]
-    assert asked.paths.count(SEARCH) == 3
+    assert log.paths.count(SEARCH) == 3
 
 
 @contextmanager
@@ -289,8 +289,8 @@ def test_the_estimate_counts_the_first_scene_at_each_position(tmp_path: Path, ge
 
 def test_collections_with_links_to_an_earlier_page_are_listed_once(tmp_path: Path):
     with (
-        catalogue(tmp_path, [[]], looping_collections=True) as (url, asked),
+        catalogue(tmp_path, [[]], looping_collections=True) as (url, log),
         pytest.raises(RequestError, match=r"has no collection c; it has a$"),
     ):
         plan_of(tmp_path, spec(url, degrees(INSIDE)))
-    assert sum(path.startswith("/api/collections") for path in asked.paths) <= 3
+    assert sum(path.startswith("/api/collections") for path in log.paths) <= 3

@@ -22,14 +22,14 @@ from mosaic_worker.sources.resolve import resolve
 from support.operator.pod_files import mounted
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import noise, write_raster
-from support.servers.range_server import Asked, RangeHandler, serving_by
+from support.servers.range_server import RangeHandler, RequestLog, serving_by
 
 RED, NIR = noise(700, 600, 1), noise(700, 600, 2)
 SECRET = "verysecret"
 
 
 @contextmanager
-def requiring_signatures(folder: Path, good: dict[str, bool], asked: Asked) -> Iterator[str]:
+def requiring_signatures(folder: Path, good: dict[str, bool], log: RequestLog) -> Iterator[str]:
     """A server that returns files to requests with a valid signature; /get returns the file that the query names."""
 
     class Handler(RangeHandler):
@@ -45,18 +45,18 @@ def requiring_signatures(folder: Path, good: dict[str, bool], asked: Asked) -> I
                     self.path = "/" + query["file"][0]
                 super().do_GET()
 
-    Handler.asked = asked
+    Handler.log = log
     with serving_by(lambda *arguments: Handler(*arguments, directory=str(folder))) as address:
         yield address
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, Asked, dict[str, bool]]]:
+def served(tmp_path: Path) -> Iterator[tuple[str, RequestLog, dict[str, bool]]]:
     folder = tmp_path / "served"
     write_raster(folder / "red.tif", RED, tiled=True, blockxsize=256, blockysize=256)
     write_raster(folder / "nir.tif", NIR, tiled=True, blockxsize=256, blockysize=256)
-    asked, good = Asked(), {SECRET: True}
-    with requiring_signatures(folder, good, asked) as address:
+    log, good = RequestLog(), {SECRET: True}
+    with requiring_signatures(folder, good, log) as address:
         for name, query in (("item", f"?sig={SECRET}"), ("unsigned", "")):
             assets = {band: {"href": f"http://{address}/{band}.tif{query}"} for band in ("red", "nir")}
             item = {
@@ -65,7 +65,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Asked, dict[str, bool]]]:
                 "properties": {"datetime": "2024-07-01T10:00:00Z"},
             }  # fmt: skip
             (folder / f"{name}.json").write_text(json.dumps(item))
-        yield address, asked, good
+        yield address, log, good
 
 
 def scene(kind: str, address: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def test_a_query_that_selects_the_file_distinguishes_two_mosaics(served, tmp_pat
 
 
 def test_uses_a_renewed_signature_of_an_item_during_a_run(served, tmp_path):
-    address, asked, good = served
+    address, log, good = served
     request = request_of(spec("item", address))
     gate = own_machine(tmp_path)
     band = resolve(request.spec, ("red", "nir"), gate).scenes[0].bands["red"]
@@ -150,9 +150,9 @@ def test_uses_a_renewed_signature_of_an_item_during_a_run(served, tmp_path):
     good[SECRET], good["renewed"] = False, True
     item = tmp_path / "served" / "item.json"
     item.write_text(item.read_text().replace(SECRET, "renewed"))
-    asked.requests.clear()
+    log.requests.clear()
     image.fetch(1, Window(256, 256, 512, 512))
-    assert [re.sub(r".*\?", "", path) for path in asked.paths if "tif" in path] == [f"sig={SECRET}", "sig=renewed"]
+    assert [re.sub(r".*\?", "", path) for path in log.paths if "tif" in path] == [f"sig={SECRET}", "sig=renewed"]
     sources.close()
 
 

@@ -62,14 +62,14 @@ class Service:
     """Signs URLs for 1000 seconds."""
 
     def __init__(self) -> None:
-        self.now, self.asked = 1000.0, []
+        self.now, self.log = 1000.0, []
 
     def clock(self) -> float:
         return self.now
 
     def ask(self, href: str):
-        self.asked.append(href)
-        return [url(len(self.asked), self.now + 1000), url(len(self.asked), self.now + 1000, "b")]
+        self.log.append(href)
+        return [url(len(self.log), self.now + 1000), url(len(self.log), self.now + 1000, "b")]
 
 
 def test_adds_a_removed_signature_again():
@@ -92,16 +92,16 @@ def test_renews_a_signature_before_it_expires():
     assert "Signature=1" in signer.sign("https://h.org/b.tif")
     service.now += 900
     assert "Signature=2" in signer.sign("https://h.org/b.tif")
-    assert len(service.asked) == 2
+    assert len(service.log) == 2
 
 
 def test_uses_a_signature_that_cannot_be_renewed_until_it_expires():
-    asked = []
-    signer = Signer(lambda href: asked.append(href) or (), lambda: 2000.0)
+    log = []
+    signer = Signer(lambda href: log.append(href) or (), lambda: 2000.0)
     href = signer.take(url(0, 1000))
     for _ in range(3):
         assert "Signature=0" in signer.sign(href)
-    assert asked == [href]
+    assert log == [href]
     assert not signer.renew(href)
 
 
@@ -116,4 +116,4 @@ def test_many_threads_renew_once():
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(sign, range(8))) == {url(1, service.now + 1000)}
-    assert len(service.asked) == 1
+    assert len(service.log) == 1

@@ -26,7 +26,7 @@ from rasterio.errors import RasterioIOError
 
 from support.scenes.pipeline import files, request_of
 from support.scenes.rasters import noise, write_raster
-from support.servers.range_server import Asked, serving
+from support.servers.range_server import RequestLog, serving
 
 
 def item(href: str) -> dict[str, Any]:
@@ -67,16 +67,16 @@ Place = Callable[[str, Path, str], dict[str, Any]]
 
 def refused(href: str, place: Place, folder: Path, hosts: str = "") -> tuple[str, list[str]]:
     """The error of a pod about a reference, and the requests that the server received."""
-    asked = Asked()
+    log = RequestLog()
     folder.mkdir(exist_ok=True)
-    with serving(folder, asked) as address:
+    with serving(folder, log) as address:
         scene = place(href.replace("{}", address), folder, address)
-        asked.requests.clear()
+        log.requests.clear()
         spec = request_of({"source": files(scene), "product": {"bands": ["red"]}}).spec
         with pytest.raises(RequestError) as caught:
             resolve(spec, ("red",), pod(hosts or address))
     assert str(caught.value).startswith("spec.source.files.scenes[0]")
-    return str(caught.value), [path for path in asked.paths if path not in {"/item.json", "/good.tif"}]
+    return str(caught.value), [path for path in log.paths if path not in {"/item.json", "/good.tif"}]
 
 
 NAMES = {"<VRTDataset rasterXSize='1' rasterYSize='1'/>", '{"file": 1}', "/etc/passwd", "../../etc/passwd"}
@@ -128,11 +128,11 @@ NAMES = {"<VRTDataset rasterXSize='1' rasterYSize='1'/>", '{"file": 1}', "/etc/p
     ],
 )
 def test_references_of_other_kinds_open_no_file_and_no_connection(tmp_path, href, place):
-    sentence, asked = refused(href, place, tmp_path / "served")
+    sentence, log = refused(href, place, tmp_path / "served")
     if place is in_an_item and href in NAMES:
         assert "the server answered 404" in sentence
     else:
-        assert asked == []
+        assert log == []
     assert "secret" not in sentence
 
 
@@ -152,14 +152,14 @@ def test_references_of_other_kinds_open_no_file_and_no_connection(tmp_path, href
 def test_refuses_a_file_that_refers_to_others_whatever_its_name(tmp_path, content, name, hosts, place):
     served = tmp_path / "served"
     write_raster(served / "inner.tif", noise(10, 10))
-    asked = Asked()
-    with serving(served, asked) as address:
+    log = RequestLog()
+    with serving(served, log) as address:
         (served / name).write_text(content.replace("{}", address))
         scene = place(f"http://{address}/{name}", served, address)
         spec = request_of({"source": files(scene), "product": {"bands": ["red"]}}).spec
         with pytest.raises(RequestError, match="is not a GeoTIFF, JPEG 2000 or PNG image, or is damaged"):
             resolve(spec, ("red",), pod(hosts.replace("{}", address)))
-    assert set(asked.paths) <= {f"/{name}", "/item.json", "/good.tif"}
+    assert set(log.paths) <= {f"/{name}", "/item.json", "/good.tif"}
 
 
 @pytest.mark.parametrize("prefix", ["/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url="])
@@ -205,15 +205,15 @@ def test_requests_no_sidecar_files(tmp_path):
     write_raster(tmp_path / "a.tif.ovr", noise(5, 5))
     write_raster(tmp_path / "a.tif.msk", noise(10, 10))
     (tmp_path / "a.tfw").write_text("1\n0\n0\n-1\n0\n0\n")
-    asked = Asked()
-    with serving(tmp_path, asked) as address:
+    log = RequestLog()
+    with serving(tmp_path, log) as address:
         files_at_servers = RemoteFiles(Client(pod(address)))
         image = open_raster(f"http://{address}/a.tif", "x", files_at_servers)
         assert image.dataset.crs.to_epsg() == 32633
         assert image.dataset.overviews(1) == []
         assert np.array_equal(image.dataset.read(1), noise(10, 10))
         image.close()
-    assert set(asked.paths) == {"/a.tif"}
+    assert set(log.paths) == {"/a.tif"}
 
 
 def test_refuses_a_tiff_with_several_images(tmp_path):
