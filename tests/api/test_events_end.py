@@ -22,7 +22,7 @@ from support.servers.running import free_port
 
 QUIET_SECONDS = 0.3
 WITHIN_SECONDS = 10
-"""Less than the pause between two heartbeats of a stream, after which a client hears of nothing for the first time."""
+"""Less than the interval between heartbeats, after which a client would notice the end in any case."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def events(client: httpx.Client, request: uuid.UUID, then: Callable[[], object])
     """The names of the events until the stream ends; `then` is called after the first one.
 
     Raises:
-        httpx.ReadTimeout: they do not end.
+        httpx.ReadTimeout: The stream did not end.
     """
     kinds = []
     with client.stream("GET", f"requests/{request}/events", timeout=WITHIN_SECONDS) as stream:

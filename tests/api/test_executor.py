@@ -359,6 +359,6 @@ def test_reports_a_full_store_and_keeps_finished_tiles(rows, settings, serve):
 def test_reaps_dead_processes_as_the_first_process_of_a_container(rows, settings, serve):
     address = serve(0)
     row = rows.ask(spec_of(f"http://{address}"))
-    with executor(replace(settings, allowed_hosts=address), orphans_are_its_own=True) as process:
+    with executor(replace(settings, allowed_hosts=address), as_subreaper=True) as process:
         assert rows.until_over(row).phase == "Succeeded"
         until(lambda: not all_below(process.pid), 5)

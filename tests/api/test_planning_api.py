@@ -22,9 +22,9 @@ class Catalogue:
     """A STAC API of three scenes.
 
     Attributes:
-        url: of its landing page.
-        hosts: from which it and its files come.
-        items: the Items.
+        url: URL of its landing page.
+        hosts: Hosts of the API and of its files.
+        items: The Items.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, on a real server with its database, its executor and a catalogue of scenes."""
+"""The page in a real Chromium, with a real server, its database, its executor and a catalogue of scenes."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 )
 SECONDS = 30
-"""How long a test waits for something on the page, also on a busy machine."""
+"""Timeout of a test for a change on the page, long enough for a busy machine."""
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -51,7 +51,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
 
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
-    """A server of one user."""
+    """A server with a single user."""
     with serve(database_url, tmp_path / "data") as served:
         yield served
 
@@ -63,7 +63,7 @@ def gallery(
     catalogue: Catalogue,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """A server with something of every kind, which tests do not change."""
+    """A server with requests and datasets of every kind, which tests do not change."""
     with new_database(postgres) as url, serve(url, tmp_path_factory.mktemp("gallery")) as served:
         served.make("snow", catalogue.spec(product={"index": "NDSI"}))
         served.make("green", catalogue.spec())
@@ -76,10 +76,10 @@ def gallery(
 
 @pytest.fixture
 def opens(chromium: Browser) -> Iterator[Opens]:
-    """Opens pages; fails if one had an error or violated the Content-Security-Policy."""
+    """A function that opens pages. The test fails if one had an error or violated the Content-Security-Policy."""
     faults: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
+    def collect(message: ConsoleMessage) -> None:
         refused = "the server responded with a status of 4" in message.text  # tests cause these
         if message.type in {"error", "warning"} and not refused:
             faults.append(message.text)
@@ -94,7 +94,7 @@ def opens(chromium: Browser) -> Iterator[Opens]:
         )
         context.set_default_timeout(SECONDS * 1000)
         page = context.new_page()
-        page.on("console", hear)
+        page.on("console", collect)
         page.on("pageerror", lambda error: faults.append(str(error)))
         if site.settings.local_token:
             expect(context.request.get(link(site.url, site.settings.local_token))).to_be_ok()

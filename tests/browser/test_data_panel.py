@@ -1,4 +1,4 @@
-"""The panel of data: adding, filtering, editing, deleting and restoring; sharing on a central server."""
+"""The data panel: adding, filtering, editing, deleting and restoring datasets, and sharing on a central server."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SQUARE = [[-127.5, 51.5], [-127.4, 51.5], [-127.4, 51.6], [-127.5, 51.6], [-127.
 
 
 def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
-    """Open the form and fill in what all kinds have."""
+    """Open the form and fill in the fields that all kinds have."""
     if not page.locator("#dataset-form").is_visible():
         page.get_by_text("Add data", exact=True).click()
     form = page.get_by_role("form", name="Add data")
@@ -30,7 +30,7 @@ def add(page: Page, kind: str, name: str, file: Path | None = None) -> None:
     form.get_by_label("Creator").fill("Ann")
 
 
-def keep(page: Page) -> None:
+def submit(page: Page) -> None:
     page.get_by_role("button", name="Add dataset").click()
 
 
@@ -43,12 +43,12 @@ def only(site: Site) -> dict[str, Any]:
     return dataset
 
 
-def test_an_image_is_added_and_its_values_are_shown(site: Site, opens: Opens, tmp_path: Path):
+def test_adds_an_image_and_shows_its_values(site: Site, opens: Opens, tmp_path: Path):
     image = write_raster(tmp_path / "height.tif", noise(200, 200, 1), nodata=0)
     page = opens(site, "#panel=data")
     expect(page.locator("#data-empty")).to_contain_text("No datasets yet")
     add(page, "Image", "Height", image)
-    keep(page)
+    submit(page)
     expect(page.get_by_role("row", name=re.compile("^Height Ann"))).to_be_visible()
     expect(page.locator("img.leaflet-tile-loaded").first).to_be_attached()
     expect(page.locator("#legends")).to_contain_text("Height")
@@ -56,14 +56,14 @@ def test_an_image_is_added_and_its_values_are_shown(site: Site, opens: Opens, tm
     expect(page.locator("#pointer dd")).to_have_text(re.compile(r"^[\d,.]+$"))
 
 
-def test_features_show_their_attributes_and_no_markup(site: Site, opens: Opens, tmp_path: Path):
+def test_features_show_their_attributes_as_text(site: Site, opens: Opens, tmp_path: Path):
     properties = {"name": "<img src=x onerror=alert(1)>", "area": 7.5}
     feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [SQUARE]}}
     file = tmp_path / "lakes.geojson"
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     page = opens(site, "#panel=data")
     add(page, "Vector", "Lakes", file)
-    keep(page)
+    submit(page)
     expect(page.locator("path.leaflet-interactive")).to_be_visible()
     page.locator("#map").click()
     popup = page.locator(".leaflet-popup-content")
@@ -71,14 +71,14 @@ def test_features_show_their_attributes_and_no_markup(site: Site, opens: Opens, 
     expect(popup.locator("img")).to_have_count(0)
 
 
-def test_a_point_is_picked_on_the_map(site: Site, opens: Opens):
+def test_picks_a_point_on_the_map(site: Site, opens: Opens):
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
     add(page, "Point", "Camp")
     page.get_by_role("button", name="Pick on the map").click()
     expect(page.locator("#drawing")).to_contain_text("Click the position of the point")
     page.locator("#map").click()
     expect(page.locator("#drawing")).to_be_hidden()
-    keep(page)
+    submit(page)
     expect(page.get_by_role("row", name=re.compile("^Camp"))).to_be_visible()
     west, south, east, north = only(site)["bounds"]
     assert (west, south) == (east, north)
@@ -86,7 +86,7 @@ def test_a_point_is_picked_on_the_map(site: Site, opens: Opens):
     assert abs(south - 48.5) < 0.01
 
 
-def test_the_extent_of_an_image_is_drawn_on_the_map(site: Site, opens: Opens, tmp_path: Path):
+def test_draws_the_extent_of_an_image_on_the_map(site: Site, opens: Opens, tmp_path: Path):
     picture = tmp_path / "scan.png"
     Image.new("RGB", (60, 40), "red").save(picture)
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
@@ -95,29 +95,29 @@ def test_the_extent_of_an_image_is_drawn_on_the_map(site: Site, opens: Opens, tm
     page.get_by_role("button", name="Draw extent on the map").click()
     for position in ({"x": 200, "y": 200}, {"x": 500, "y": 400}):
         page.locator("#map").click(position=position)
-    keep(page)
+    submit(page)
     expect(page.get_by_role("row", name=re.compile("^Scan"))).to_be_visible()
     west, south, east, north = only(site)["bounds"]
     assert west < east
     assert south < north
 
 
-def test_problems_of_uploads_are_shown_beside_their_field(site: Site, opens: Opens, tmp_path: Path):
+def test_shows_problems_of_uploads_beside_their_field(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site, "#panel=data")
     add(page, "Vector", "Nothing")
-    keep(page)
+    submit(page)
     file = page.get_by_label("File", exact=True)
     expect(file).to_be_focused()
     expect(file).to_have_attribute("aria-invalid", "true")
     wrong = tmp_path / "words.geojson"
     wrong.write_text("no features here")
     add(page, "Vector", "Words", wrong)
-    keep(page)
+    submit(page)
     expect(page.locator("#dataset-form .wrong, #dataset-problem:visible").first).to_contain_text(re.compile("[a-z]"))
     assert site.call("GET", "datasets")["total"] == 0
 
 
-def test_a_dataset_is_edited_deleted_and_restored(site: Site, opens: Opens):
+def test_edits_deletes_and_restores_a_dataset(site: Site, opens: Opens):
     point = {"kind": "point", "name": "Camp", "longitude": 1.0, "latitude": 2.0}
     site.call("POST", "datasets", json=point)
     page = opens(site, "#panel=data")
@@ -141,7 +141,7 @@ def test_a_dataset_is_edited_deleted_and_restored(site: Site, opens: Opens):
     expect(page.get_by_role("row", name=re.compile("^Base camp"))).to_be_visible()
 
 
-def test_datasets_are_filtered_by_text_kind_and_view(site: Site, opens: Opens):
+def test_filters_datasets_by_text_kind_and_view(site: Site, opens: Opens):
     for name, longitude in (("Camp", -123.5), ("Cabin", 10.0)):
         site.call("POST", "datasets", json={"kind": "point", "name": name, "longitude": longitude, "latitude": 48.5})
     page = opens(site, "#at=48.5,-123.5,9&panel=data")
@@ -156,7 +156,7 @@ def test_datasets_are_filtered_by_text_kind_and_view(site: Site, opens: Opens):
     expect(page.locator("#data-empty")).to_contain_text("No datasets match")
 
 
-def test_without_a_central_server_the_panel_says_how_to_set_one(site: Site, opens: Opens):
+def test_explains_how_to_configure_a_central_server(site: Site, opens: Opens):
     page = opens(site, "#panel=data")
     page.get_by_label("Owner").select_option("central server")
     expect(page.locator("#data-empty")).to_contain_text("MOSAIC_CENTRAL_URL")
@@ -172,13 +172,13 @@ def local(site: Site, postgres: PrivatePostgres, template: str, tmp_path: Path) 
         yield served
 
 
-def test_datasets_are_shared_on_the_central_server_and_fetched_from_it(
+def test_shares_datasets_on_the_central_server_and_fetches_from_it(
     site: Site, local: Site, opens: Opens, tmp_path: Path
 ):
     image = write_raster(tmp_path / "height.tif", noise(64, 64, 1), nodata=0)
     page = opens(local, "#panel=data")
     add(page, "Image", "Height", image)
-    keep(page)
+    submit(page)
     expect(page.get_by_role("row", name=re.compile("^Height"))).to_be_visible()
     open_row(page, "Height")
     page.get_by_role("button", name="Share on the central server").click()
@@ -201,15 +201,15 @@ def test_datasets_are_shared_on_the_central_server_and_fetched_from_it(
     assert names == {"Height", "Camp"}
 
 
-def until(page: Page, look: Any, times: int = 100) -> None:
+def until(page: Page, condition: Any, times: int = 100) -> None:
     for _ in range(times):
-        if look():
+        if condition():
             return
         page.wait_for_timeout(200)
     raise AssertionError("it did not happen")
 
 
-def test_a_mosaic_is_created_on_the_central_server(site: Site, local: Site, catalogue: Any, opens: Opens):
+def test_creates_a_mosaic_on_the_central_server(site: Site, local: Site, catalogue: Any, opens: Opens):
     from test_new_mosaic import choose_scenes, type_area
 
     page = opens(local)

@@ -28,17 +28,17 @@ def run(page: Page, module: str, expression: str, *given: Any) -> Any:
         ([-300, -95, 300, 95], [-180, -90, 180, 90]),
     ],
 )
-def test_corners_anywhere_on_the_map_are_a_box(page: Page, corners: list[float], box: list[float]):
+def test_normalizes_corners_anywhere_on_the_map_to_a_box(page: Page, corners: list[float], box: list[float]):
     assert run(page, "geo", "m.boxOfCorners(...g[0])", corners) == box
 
 
 @pytest.mark.parametrize(("middle", "west"), [(179, 170), (-179, -190), (541, 530)])
-def test_a_box_is_shown_on_the_nearest_copy_of_the_world(page: Page, middle: float, west: float):
+def test_shows_a_box_on_the_nearest_copy_of_the_world(page: Page, middle: float, west: float):
     assert run(page, "geo", "m.boundsNear([170, -5, -170, 5], g[0])", middle) == [[-5, west], [5, west + 20]]
 
 
 @pytest.mark.parametrize(("longitude", "inside"), [(175, True), (-175, True), (185, True), (-165, False), (160, False)])
-def test_a_box_across_the_antimeridian_holds_both_sides(page: Page, longitude: float, inside: bool):
+def test_a_box_across_the_antimeridian_contains_both_sides(page: Page, longitude: float, inside: bool):
     assert run(page, "geo", "m.contains([170, -5, -170, 5], 0, g[0])", longitude) is inside
 
 
@@ -50,7 +50,7 @@ def test_a_polygon_drawn_across_the_antimeridian_has_its_box(page: Page):
 
 
 @pytest.mark.parametrize("longitude", [179.5, -179.5])
-def test_tiles_are_shown_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
+def test_shows_tiles_on_both_sides_of_the_antimeridian(page: Page, longitude: float):
     count = page.evaluate(
         """async (longitude) => {
             const { map } = await import('/static/js/layers/map.mjs');
@@ -63,10 +63,10 @@ def test_tiles_are_shown_on_both_sides_of_the_antimeridian(page: Page, longitude
         }""",
         longitude,
     )
-    assert count == 4  # two tiles beside the line, above and below the equator
+    assert count == 4  # one tile on each side of the antimeridian, above and below the equator
 
 
-def test_an_incomplete_spec_is_sent_unchanged_so_that_the_api_names_what_is_missing(page: Page):
+def test_sends_an_incomplete_spec_unchanged_so_that_the_api_names_missing_fields(page: Page):
     form = {"source": "stac", "url": "", "collection": "", "from": "", "to": ""}
     form |= {
         "cloud": "",
@@ -89,7 +89,7 @@ def test_an_incomplete_spec_is_sent_unchanged_so_that_the_api_names_what_is_miss
     }
 
 
-def test_the_check_box_for_unreadable_scenes_sets_a_field_of_the_source_and_back(page: Page):
+def test_the_check_box_for_unreadable_scenes_sets_a_field_of_the_source(page: Page):
     form = {"source": "earth-search", "product": "index", "index": "NDVI", "mask": [], "stretch": "minmax"}
     for checked in (True, False):
         spec = run(page, "spec", "m.specOf(g[0], null, [])", form | {"skip": checked})

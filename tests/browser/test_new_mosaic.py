@@ -1,4 +1,4 @@
-"""The form for a new mosaic, filled as a new user does."""
+"""The form for a new mosaic, filled in like a new user does."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from support.browsers.sites import Catalogue, Opens, Site, serve
 from support.servers.earth_daily import earth_daily, items_in
 
 SLOW = 120_000
-"""Milliseconds for which a test waits for a mosaic."""
+"""Timeout for a mosaic in milliseconds."""
 
 
 def choose_scenes(page: Page, catalogue: Catalogue) -> None:
@@ -48,7 +48,7 @@ def draw_around(page: Page, bbox: list[float]) -> None:
         page.locator("#map").click(position={"x": x, "y": y})
 
 
-def test_a_mosaic_is_created_from_a_drawn_area_and_shown(site: Site, catalogue: Catalogue, opens: Opens):
+def test_creates_a_mosaic_from_a_drawn_area_and_shows_it(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     draw_around(page, catalogue.bbox)
     expect(page.locator("#area-summary")).to_contain_text("km²")
@@ -88,7 +88,7 @@ def test_the_form_works_with_the_keyboard_alone(site: Site, catalogue: Catalogue
     go_to("url")
     page.keyboard.type(catalogue.url)
     for end, typed, day in (("from", "06012024", "2024-06-01"), ("to", "09302024", "2024-09-30")):
-        go_to(end)  # its month, as this Chromium writes dates
+        go_to(end)  # the month, which is first in the date format of this Chromium
         page.keyboard.type(typed)
         expect(page.locator(f"#{end}")).to_have_value(day)
     go_to("index")
@@ -108,7 +108,7 @@ def test_the_form_works_with_the_keyboard_alone(site: Site, catalogue: Catalogue
     assert spec["area"] == {"bbox": catalogue.bbox}
 
 
-def test_enter_in_the_list_of_indices_chooses_the_best_and_does_not_submit(site: Site, opens: Opens):
+def test_enter_in_the_list_of_indices_chooses_the_best_match_without_submitting(site: Site, opens: Opens):
     page = opens(site)
     page.locator("#index").fill("snow")
     page.keyboard.press("Enter")
@@ -137,11 +137,11 @@ def test_bands_have_a_fixed_stretch_until_the_user_chooses_another(site: Site, o
     expect(stretch).to_have_value("minmax")
 
 
-def test_problems_are_shown_beside_their_field(site: Site, catalogue: Catalogue, opens: Opens):
+def test_shows_problems_beside_their_field(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     type_area(page, catalogue.bbox)
     choose_scenes(page, catalogue)
-    for label, wrong, right, sentence in (
+    for label, wrong, right, message in (
         ("Resolution", "-3", "40", "must be from 1e-9 to 1e9"),
         ("Index name or topic", "NDVY", "NDVI", "Unknown index NDVY"),
         ("Name (optional)", "Not A Name", "a-name", "lower-case letters"),
@@ -151,7 +151,7 @@ def test_problems_are_shown_beside_their_field(site: Site, catalogue: Catalogue,
         page.get_by_role("button", name="Create mosaic").click()
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
-        expect(page.locator(".wrong:visible")).to_contain_text(sentence)
+        expect(page.locator(".wrong:visible")).to_contain_text(message)
         described = field.get_attribute("aria-describedby") or ""
         assert page.locator(".wrong:visible").get_attribute("id") in described.split()
         field.fill(right)
@@ -159,7 +159,7 @@ def test_problems_are_shown_beside_their_field(site: Site, catalogue: Catalogue,
     expect(page.get_by_role("row", name=re.compile("^a-name"))).to_be_visible()
 
 
-def test_a_request_is_duplicated_and_edited(site: Site, catalogue: Catalogue, opens: Opens):
+def test_duplicates_and_edits_a_request(site: Site, catalogue: Catalogue, opens: Opens):
     polygon = {"type": "Polygon", "coordinates": [corners_of(catalogue.bbox)]}
     spec = catalogue.spec(
         area={"geometry": polygon},
@@ -178,11 +178,11 @@ def test_a_request_is_duplicated_and_edited(site: Site, catalogue: Catalogue, op
     page.get_by_label("Name (optional)").fill("second")
     page.get_by_role("button", name="Create mosaic").click()
     expect(page.get_by_role("row", name=re.compile("^second"))).to_be_visible()
-    told = {each["name"]: each["spec"] for each in site.call("GET", "requests")["requests"]}
-    assert told["second"] == told["first"]
+    specs = {each["name"]: each["spec"] for each in site.call("GET", "requests")["requests"]}
+    assert specs["second"] == specs["first"]
 
 
-def test_a_copy_of_another_users_request_says_that_its_urls_are_redacted(site: Site, opens: Opens):
+def test_reports_redacted_urls_in_a_copy_of_another_users_request(site: Site, opens: Opens):
     address = "https://nowhere.invalid/item.json"
     scenes = [{"item": f"{address}?sig=secret", "assets": {"nir": "nir08"}}]
     spec = {"source": {"files": {"scenes": scenes}}, "product": {"index": "NDVI"}, "execution": {"suspend": True}}
@@ -203,7 +203,7 @@ def corners_of(bbox: list[float]) -> list[list[float]]:
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
-def test_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
+def test_creates_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
     page = opens(site)
     page.get_by_label("Source", exact=True).select_option("URLs")
     scene = page.get_by_role("group", name="Scene 1")
@@ -228,7 +228,7 @@ def test_a_mosaic_of_urls(site: Site, catalogue: Catalogue, opens: Opens):
     assert "area" not in requested["spec"]
 
 
-def test_a_mosaic_of_earthdaily(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_creates_a_mosaic_of_earthdaily(site: Site, opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     list(write_scenes(tmp_path / "eds", count=1, side=512))
     with earth_daily(tmp_path / "eds", items_in(tmp_path / "eds")) as account:
         page = opens(site)
@@ -248,7 +248,7 @@ def test_a_mosaic_of_earthdaily(site: Site, opens: Opens, tmp_path: Path, monkey
         expect(page.locator("#legends")).to_contain_text("daily · NDVI")
 
 
-def test_local_scenes_are_selected_in_a_list(database_url: str, opens: Opens, tmp_path: Path):
+def test_selects_local_scenes_in_a_list(database_url: str, opens: Opens, tmp_path: Path):
     items = list(write_scenes(tmp_path / "scenes", count=3, side=512))
     (tmp_path / "scenes" / "deep.json").write_text("[" * 200_000)
     with serve(database_url, tmp_path / "data", scenes=[tmp_path / "scenes"]) as site:
@@ -276,7 +276,7 @@ def test_local_scenes_are_selected_in_a_list(database_url: str, opens: Opens, tm
     assert requested["spec"]["source"] == {"files": {"scenes": [{"item": str(item)} for item in items[:2]]}}
 
 
-def test_the_area_comes_from_a_file_in_another_crs(site: Site, opens: Opens, tmp_path: Path):
+def test_reads_the_area_from_a_file_in_another_crs(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site)
     (tmp_path / "zone.csv").write_text(
         'wkt\n"SRID=32610;POLYGON ((450000 5400000, 451000 5400000, 451000 5401000, 450000 5400000))"\n'
@@ -284,7 +284,7 @@ def test_the_area_comes_from_a_file_in_another_crs(site: Site, opens: Opens, tmp
     page.get_by_label("Area from a file").set_input_files(tmp_path / "zone.csv")
     expect(page.locator("#area-summary")).to_contain_text("Polygon, 3 vertices")
     west = float(page.get_by_role("form", name="New mosaic").get_by_label("West").input_value())
-    assert abs(west - -123.681) < 0.01  # of 50 km west of the zone's middle
+    assert abs(west - -123.681) < 0.01  # 50 km west of the zone's centre
     expect(page.locator("path.area-shape")).to_be_attached()
     triangles = [[[[x, 2], [x + 1, 2], [x + 1, 3], [x, 2]]] for x in (1, 5)]
     shapes = [{"type": "Polygon", "coordinates": rings} for rings in triangles] + [
@@ -296,7 +296,7 @@ def test_the_area_comes_from_a_file_in_another_crs(site: Site, opens: Opens, tmp
     expect(page.locator("#area-summary")).to_contain_text("1 feature skipped")
 
 
-def test_a_file_without_polygons_is_a_problem_of_its_field(site: Site, opens: Opens, tmp_path: Path):
+def test_shows_the_problem_of_a_file_without_polygons_at_its_field(site: Site, opens: Opens, tmp_path: Path):
     page = opens(site)
     (tmp_path / "point.csv").write_text("lon,lat\n1,2\n")
     chosen = page.get_by_label("Area from a file")

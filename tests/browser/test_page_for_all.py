@@ -1,4 +1,4 @@
-"""All panels: keyboard and screen reader, light and dark, phone, with and without a login."""
+"""All panels with keyboard and screen reader, light and dark, on a phone, with and without a login."""
 
 import re
 import uuid
@@ -17,7 +17,7 @@ PANELS = ("new", "requests", "data", "layers")
 
 
 def open_all(page: Page, panel: str) -> None:
-    """Open everything in a panel."""
+    """Open all details in a panel."""
     if panel == "requests":
         page.get_by_role("button", name="snow", exact=True).click()
         page.get_by_role("button", name="early", exact=True).click()
@@ -31,7 +31,7 @@ def open_all(page: Page, panel: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("panel", PANELS)
-def test_axe_finds_nothing(gallery: Site, opens: Opens, panel: str, scheme: str):
+def test_axe_finds_no_violations(gallery: Site, opens: Opens, panel: str, scheme: str):
     ids = gallery.ids
     layers = f"layer=m.{ids['snow']},0.8,1&layer=m.{ids['green']},1,1&compare=m.{ids['snow']},m.{ids['green']},40"
     page = opens(gallery, f"#{layers}&panel={panel}", scheme)
@@ -41,7 +41,7 @@ def test_axe_finds_nothing(gallery: Site, opens: Opens, panel: str, scheme: str)
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_axe_finds_nothing_on_an_empty_page_and_in_a_list_of_indices(site: Site, opens: Opens):
+def test_axe_finds_no_violations_on_an_empty_page_and_in_a_list_of_indices(site: Site, opens: Opens):
     page = opens(site)
     page.locator("#index").click()
     expect(page.locator("#index-list [role=option]").first).to_be_visible()
@@ -84,12 +84,12 @@ def test_a_phone_shows_map_and_panel_without_overflow(gallery: Site, opens: Open
     expect(page.get_by_role("tabpanel", name="Mosaics")).to_be_visible()
 
 
-def test_numbers_and_dates_are_in_the_language_of_the_browser(gallery: Site, chromium):
+def test_formats_numbers_in_the_language_of_the_browser(gallery: Site, chromium):
     context = chromium.new_context(locale="de-DE")
     page = context.new_page()
     page.goto(f"{gallery.url}/")
-    told = "[l.integer(1234567), l.bytes(1.5e6), l.duration(7500)]"
-    assert page.evaluate(f"import('/static/js/lib/locale.mjs').then((l) => {told})") == [
+    formatted = "[l.integer(1234567), l.bytes(1.5e6), l.duration(7500)]"
+    assert page.evaluate(f"import('/static/js/lib/locale.mjs').then((l) => {formatted})") == [
         "1.234.567",
         "1,5 MB",
         "2 Std., 5 Min.",
@@ -136,7 +136,7 @@ def test_a_user_creates_and_revokes_tokens_and_logs_out(with_login: Site, opens:
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 
 
-def test_a_viewer_sees_why_nothing_can_be_created(with_login: Site, opens: Opens):
+def test_tells_a_viewer_why_creating_is_disabled(with_login: Site, opens: Opens):
     page = opens(with_login)
     log_in(page, secret_of(with_login.database, "vic", "viewer"))
     expect(page.get_by_role("button", name="Create mosaic")).to_be_disabled()

@@ -1,4 +1,4 @@
-"""The panel of mosaics: progress, cancelling, deleting, searching."""
+"""The requests panel: progress, cancelling, deleting and searching."""
 
 import re
 from typing import Any
@@ -9,13 +9,13 @@ from test_new_mosaic import SLOW
 from support.browsers.sites import Catalogue, Opens, Site
 
 
-def finely(catalogue: Catalogue) -> dict[str, Any]:
+def fine_spec(catalogue: Catalogue) -> dict[str, Any]:
     """The spec of a mosaic with several tiles, which takes a while."""
     return catalogue.spec(grid={"resolution": 1.5})
 
 
-def test_tiles_appear_on_the_map_while_a_mosaic_is_computed(site: Site, catalogue: Catalogue, opens: Opens):
-    site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
+def test_shows_tiles_on_the_map_while_a_mosaic_is_computed(site: Site, catalogue: Catalogue, opens: Opens):
+    site.call("POST", "requests", json={"name": "fine", "spec": fine_spec(catalogue)})
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="Show fine").click()
     row = page.get_by_role("row", name=re.compile("^fine"))
@@ -28,8 +28,8 @@ def test_tiles_appear_on_the_map_while_a_mosaic_is_computed(site: Site, catalogu
     expect(page.locator("#notices")).to_contain_text("fine is ready")
 
 
-def test_a_request_is_cancelled_and_deleted(site: Site, catalogue: Catalogue, opens: Opens):
-    site.call("POST", "requests", json={"name": "fine", "spec": finely(catalogue)})
+def test_cancels_and_deletes_a_request(site: Site, catalogue: Catalogue, opens: Opens):
+    site.call("POST", "requests", json={"name": "fine", "spec": fine_spec(catalogue)})
     page = opens(site, "#panel=requests")
     page.get_by_role("button", name="fine", exact=True).click()
     page.get_by_role("button", name="Cancel").click()
@@ -52,7 +52,7 @@ def test_a_failed_request_shows_the_reason_in_its_row(gallery: Site, opens: Open
     expect(row).to_contain_text("no scene")
 
 
-def test_requests_are_filtered_by_name_and_state_and_paged(site: Site, catalogue: Catalogue, opens: Opens):
+def test_filters_requests_by_name_and_state_and_pages_them(site: Site, catalogue: Catalogue, opens: Opens):
     for number in range(30):
         requested = site.call("POST", "requests", json={"name": f"m{number}", "spec": catalogue.spec()})
         site.call("POST", f"requests/{requested['id']}/cancel")

@@ -1,1 +1,1 @@
-"""What tests share: servers, worlds, scenes. Nothing here is a test."""
+"""Helpers that tests share: servers, fake clusters, scenes. This package contains no tests."""

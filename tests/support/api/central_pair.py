@@ -1,4 +1,4 @@
-"""A laptop and the central installation that it shares with, and what tests do on both."""
+"""A laptop and the central installation with which it shares, and helpers for both."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from support.api.installations import Installation, serving, until
 
 @dataclass
 class Pair:
-    """A laptop, and the central installation that it shares with as the user "lab"."""
+    """A laptop, and the central installation with which it shares as the user "lab"."""
 
     laptop: Installation
     central: Settings
@@ -26,22 +26,22 @@ class Pair:
             yield central
 
 
-def keep(client: httpx.Client, content: bytes | None = None, **said: Any) -> dict[str, Any]:
-    said = {"name": "one"} | said
+def keep(client: httpx.Client, content: bytes | None = None, **fields_given: Any) -> dict[str, Any]:
+    fields_given = {"name": "one"} | fields_given
     if content is None:
-        answer = client.post("datasets", json=said)
+        answer = client.post("datasets", json=fields_given)
     else:
-        fields = {name: str(value) for name, value in said.items()}
+        fields = {name: str(value) for name, value in fields_given.items()}
         answer = client.post("datasets", data=fields, files={"file": ("my file.tif", content)})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
 def shared(client: httpx.Client, dataset: dict[str, Any], state: str = "done") -> dict[str, Any]:
-    """A dataset, when sharing it has come so far."""
+    """Wait until sharing a dataset reaches a state; return the dataset."""
 
     def look() -> dict[str, Any] | None:
-        told = client.get(f"datasets/{dataset['id']}").json()
-        return told if (told["central"] or {}).get("state") == state else None
+        read = client.get(f"datasets/{dataset['id']}").json()
+        return read if (read["central"] or {}).get("state") == state else None
 
     return until(look)

@@ -1,4 +1,4 @@
-"""What tests are given to call the application with."""
+"""Types of the clients that tests use."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Files that people keep, and files that they must not be able to harm with, made for tests."""
+"""Files of datasets, valid and malicious, made for tests."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def jpeg2000(folder: Path) -> bytes:
 
 
 def picture(width: int = 64, height: int = 32, kind: str = "PNG") -> bytes:
-    """An ordinary picture: red in its left half, blue in its right one."""
+    """A picture without georeference: red in its left half, blue in its right half."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 255
     content = io.BytesIO()
@@ -71,7 +71,7 @@ def geojson(*features: dict[str, Any]) -> bytes:
 
 
 def vectors(path: Path, driver: str, crs: str = "EPSG:32609", layer: str = "lakes", append: bool = False) -> Path:
-    """A file with two polygons, of which the first has a name and no depth, and the second the other way round."""
+    """A file with two polygons. The first has a name and no depth, and the second a depth and no name."""
     x, y = ORIGIN
     shapes = [shapely.box(x, y - 1000, x + 1000, y), shapely.box(x + 2000, y - 1000, x + 3000, y)]
     if CRS.from_string(crs).is_geographic:

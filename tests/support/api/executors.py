@@ -1,4 +1,4 @@
-"""Executors as containers run them, and requests for them of which a test decides how long they take."""
+"""Executors as containers run them, and requests whose duration a test controls."""
 
 import os
 import signal
@@ -22,23 +22,23 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def until(look: Callable[[], T], seconds: float = 60) -> T:
-    """What a look gives, once that is true."""
+    """Poll until a function returns something true; return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.02)  # between two looks, with the deadline above
+        time.sleep(0.02)  # polling interval; the deadline is above
     return found
 
 
 def spec_of(place: str, **more: Any) -> dict[str, Any]:
-    """NDSI of two files at a server, or in a folder."""
+    """The spec of an NDSI from two files on a server or in a folder."""
     bands = {"green": f"{place}/green.tif", "swir16": f"{place}/swir16.tif"}
     return {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}} | more
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The requests of a database, as a test asks for them and sees them."""
+    """The requests in a database, as a test creates and reads them."""
 
     database: Database
     settings: Settings
@@ -80,9 +80,9 @@ class Rows:
 
 
 @contextmanager
-def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """The command of a container; ended, if it has not ended by itself."""
-    told = {
+def executor(settings: Settings, *, as_subreaper: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Run the command of a container; kill it at the end if it still runs."""
+    variables = {
         "MOSAIC_DATABASE_URL": settings.database,
         "MOSAIC_STORE": settings.store,
         "MOSAIC_PUBLIC_URL": settings.public_url,
@@ -90,11 +90,11 @@ def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterat
         "MOSAIC_STORE_PATIENCE": "1",
     }
     command = [sys.executable, "-m", "mosaic_api.executor"]
-    if orphans_are_its_own:  # as those of process 1 are
+    if as_subreaper:  # like the orphans of process 1
         adopt = f"ctypes.CDLL(None).prctl({PR_SET_CHILD_SUBREAPER}, 1, 0, 0, 0)"
         run = "runpy.run_module('mosaic_api.executor', run_name='__main__')"
         command[1:] = ["-c", f"import ctypes, runpy; {adopt}; {run}"]
-    process = subprocess.Popen(command, env=os.environ | told, text=True, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=os.environ | variables, text=True, stderr=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -104,20 +104,20 @@ def executor(settings: Settings, *, orphans_are_its_own: bool = False) -> Iterat
 
 
 def files_in(settings: Settings) -> list[str]:
-    """What is in the store."""
+    """The files in the store."""
     root = Path(settings.store)
-    found = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]  # folders may go meanwhile
+    found = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]  # others may delete folders
     kept = sorted(str(path.relative_to(root)) for path in found)
     return [path for path in kept if not path.startswith(".unfinished")]
 
 
 def children(process: int) -> set[int]:
-    """All processes below one that live."""
+    """All running processes below a process."""
     return {each for each in all_below(process) if lives(each)}
 
 
 def all_below(process: int) -> set[int]:
-    """All processes below one, also those that are dead and not yet forgotten."""
+    """All processes below a process, including dead ones that were not reaped."""
     found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""An OpenID provider gone bad: the real one, but for the ID tokens, which it makes anew as a test wants them."""
+"""A malicious OpenID provider: the real one, with ID tokens that a test chooses."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -12,12 +12,12 @@ from support.servers.forwarding import Answer, Forwarder, Request
 
 
 class Forger(Forwarder):
-    """Stands in front of the real provider, under an address of its own.
+    """A proxy in front of the real provider, with another address.
 
     Attributes:
-        key: that it tells of, and signs with.
-        changed: claims of the next ID tokens.
-        signed: how: RS256, by a `stranger`'s key, HS256 by the secret that the client knows, or `none`.
+        key: The published key, with which it signs.
+        changed: Claims of the next ID tokens.
+        signed: Signature: RS256, RS256 with the key of a `stranger`, HS256 with the client secret, or `none`.
     """
 
     def __init__(self, upstream: str, client_secret: str) -> None:
@@ -31,14 +31,14 @@ class Forger(Forwarder):
         found = self.forward(request)
         path = request.target.partition("?")[0]
         if path == "/.well-known/openid-configuration":
-            told = json.loads(found.body.replace(self.upstream.encode(), self.address.encode()))
-            told["authorization_endpoint"] = f"http://{self.upstream}/auth"  # where browsers go is nothing to forge
-            return _as_json(told | {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]})
+            document = json.loads(found.body.replace(self.upstream.encode(), self.address.encode()))
+            document["authorization_endpoint"] = f"http://{self.upstream}/auth"  # browsers use the real endpoint
+            return _as_json(document | {"id_token_signing_alg_values_supported": ["RS256", "HS256", "none"]})
         if path == "/jwks":
             return _as_json({"keys": [self.key.as_dict(private=False)]})
         if path == "/token" and found.status == 200:
-            told = json.loads(found.body)
-            return _as_json(told | {"id_token": self._forged(told["id_token"])})
+            document = json.loads(found.body)
+            return _as_json(document | {"id_token": self._forged(document["id_token"])})
         return found
 
     def _forged(self, id_token: str) -> str:
@@ -56,6 +56,6 @@ class Forger(Forwarder):
         )
 
 
-def _as_json(told: dict[str, Any]) -> Answer:
-    body = json.dumps(told).encode()
+def _as_json(document: dict[str, Any]) -> Answer:
+    body = json.dumps(document).encode()
     return Answer(200, {"Content-Type": "application/json"}, body)

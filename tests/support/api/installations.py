@@ -1,4 +1,4 @@
-"""Installations as they really run: each with its own database and store, answering HTTP on a port of its own."""
+"""Running installations, each with its own database, store and HTTP port."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Installation:
-    """One that answers."""
+    """A running installation."""
 
     settings: Settings
     port: int
@@ -40,7 +40,7 @@ class Installation:
 
 @contextmanager
 def serving(settings: Settings, port: int) -> Iterator[Installation]:
-    """An installation that answers on a port of 127.0.0.1 until the end."""
+    """Run an installation on a port of 127.0.0.1."""
     config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -55,16 +55,16 @@ def serving(settings: Settings, port: int) -> Iterator[Installation]:
         thread.join()
 
 
-def until(holds, seconds: float = PATIENCE_SECONDS):
-    """Wait until something is true, and give it."""
+def until(condition, seconds: float = PATIENCE_SECONDS):
+    """Poll until a function returns something true; return it."""
     end = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (found := condition()):
         assert time.monotonic() < end, "it did not come to be"
         time.sleep(0.05)
     return found
 
 
 def somebody_waits(database: Database) -> bool:
-    """Whether a transaction waits for a lock of another."""
+    """Whether a transaction waits for a lock."""
     with database.transaction() as session:
         return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

@@ -1,4 +1,4 @@
-"""A real API server and its etcd, without nodes: enough for whoever only asks for MosaicRequests."""
+"""A real API server and its etcd, without nodes: enough for clients that only use MosaicRequests."""
 
 import json
 import os
@@ -27,7 +27,7 @@ BUILT = Path(os.environ.get("MOSAIC_CLUSTER_CACHE") or "~/.cache/mosaic-operator
 
 
 def missing_programs() -> str:
-    """What is not installed; empty if all is."""
+    """The missing programs; empty if all are installed."""
     found = {"etcd": shutil.which("etcd"), "kube-apiserver": _api_server()}
     return ", ".join(name for name, path in found.items() if path is None)
 
@@ -37,7 +37,7 @@ def _api_server() -> str | None:
 
 
 def until(found: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    """Ask again and again until there is an answer, and give it."""
+    """Poll until a function returns something true; return it."""
     deadline = time.monotonic() + seconds
     while True:
         answer = found()
@@ -54,7 +54,7 @@ def _free_port() -> int:
 
 
 class KubeServer:
-    """An API server, which can be killed and started again."""
+    """An API server that can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,12 +69,12 @@ class KubeServer:
         (folder / "accounts.key").write_bytes(pem)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {self._token}"
-        self._session.trust_env = False  # no proxy, and no certificates but the one
-        self._session.verify = str(folder / "apiserver.crt")  # which it makes itself
+        self._session.trust_env = False  # no proxy, and only the certificate
+        self._session.verify = str(folder / "apiserver.crt")  # that the server makes
 
     @property
     def configuration(self) -> Configuration:
-        """For the client of Kubernetes."""
+        """The configuration for a Kubernetes client."""
         found = Configuration(host=f"https://127.0.0.1:{self._port}")
         found.ssl_ca_cert = str(self._folder / "apiserver.crt")
         found.retries = False
@@ -82,7 +82,7 @@ class KubeServer:
         return found
 
     def start(self) -> None:
-        """Start what does not run, and wait until it is ready."""
+        """Start the programs that do not run, and wait until they are ready."""
         client, peer = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
         self._run(
             "etcd", "etcd", "--data-dir", self._folder / "etcd", "--unsafe-no-fsync",
@@ -100,16 +100,16 @@ class KubeServer:
         until(self._ready, f"the API server is ready; see {self._folder / 'api.log'}", START_SECONDS)
 
     def kill(self) -> None:
-        """End the API server at once; etcd keeps what it knew."""
+        """Kill the API server; etcd keeps its data."""
         self._end("api")
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all programs."""
         for name in list(self._processes):
             self._end(name)
 
     def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
-        """Call it as its administrator; None where the answer is that there is no such thing."""
+        """Call the API server as administrator; return None for a response of 404."""
         answer = self._session.request(
             method, f"https://127.0.0.1:{self._port}{path}", json=body, headers={"Content-Type": content}, timeout=20
         )
@@ -118,15 +118,15 @@ class KubeServer:
         assert answer.ok, answer.text
         return answer.json()
 
-    # -- the definition
+    # -- the CRD
 
     def install(self) -> None:
-        """Install the definition of MosaicRequests, and wait until they are served."""
+        """Install the CRD, and wait until MosaicRequests are served."""
         self.call("POST", CRDS, CRD)
         until(lambda: self.call("GET", f"/apis/{API_VERSION}/{PLURAL}"), "MosaicRequests are served")
 
     def uninstall(self) -> None:
-        """Delete the definition, and with it all requests."""
+        """Delete the CRD, and with it all requests."""
         self.call("DELETE", f"{CRDS}/{CRD_NAME}")
         until(lambda: self.call("GET", f"{CRDS}/{CRD_NAME}") is None, "the definition is gone")
 
@@ -139,7 +139,7 @@ class KubeServer:
         return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" + (f"/{name}" if name else "")
 
     def requests(self, namespace: str) -> dict[str, Any]:
-        """All of a namespace, by name."""
+        """All requests in a namespace, by name."""
         found = self.call("GET", self._path(namespace))
         return {each["metadata"]["name"]: each for each in found["items"]} if found else {}
 
@@ -147,12 +147,12 @@ class KubeServer:
         return self.call("GET", self._path(namespace, name))
 
     def apply(self, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> Any:
-        """As kubectl would create it."""
+        """Create a request, as kubectl does."""
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name} | metadata, "spec": spec}
         return self.call("POST", self._path(namespace), body)
 
     def apply_deep(self, namespace: str, name: str, spec: dict[str, Any], levels: int) -> None:
-        """Create a request whose query is nested deeper than Python's own encoder goes."""
+        """Create a request whose query is nested too deeply for Python's encoder."""
         stac = {"url": "earth-search", "collection": "c", "datetime": "2024-06-01", "query": {"a": "DEEP"}}
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}}
         text = json.dumps(body | {"spec": spec | {"source": {"stac": stac}}})
@@ -182,7 +182,7 @@ class KubeServer:
         assert all(process.poll() is None for process in self._processes.values()), self._folder
         try:
             return self._session.get(f"https://127.0.0.1:{self._port}/readyz", timeout=5).ok
-        except OSError:  # also while it has not written its certificate
+        except OSError:  # also raised before the server writes its certificate
             return False
 
     def _run(self, name: str, *command: object) -> None:

@@ -1,4 +1,4 @@
-"""Mosaics that are really made, for tests of what is shown of them."""
+"""Published mosaics for tests that show them."""
 
 import uuid
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Published:
     """A mosaic in a store.
 
     Attributes:
-        folder: of its files.
-        key: of that folder in the store.
-        name: of the request.
-        spec: of the request.
-        item: the STAC Item.
+        folder: Folder of the files.
+        key: Key of that folder in the store.
+        name: Name of the request.
+        spec: Spec of the request.
+        item: STAC Item.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Published:
         return self.folder / "mosaic.tif"
 
     def read(self, level: int = 0) -> tuple[NDArray[np.float64], rasterio.Affine]:
-        """The values of a level, scaled, NaN where there are none; and from column and row to the CRS."""
+        """The scaled values of an overview level, NaN for no data, and the transform from column and row to the CRS."""
         options = {} if level == 0 else {"overview_level": level - 1}
         with rasterio.open(self.cog, **options) as dataset:
             values = dataset.read(masked=True).astype(float) * np.array(dataset.scales)[:, None, None]
@@ -58,7 +58,7 @@ class Published:
         return values.filled(np.nan), exact
 
     def row(self, database: Database, owner: str = "ann", **columns: Any) -> str:
-        """Enter it into a database; give its id."""
+        """Insert the mosaic into a database; return the id of its row."""
         with database.transaction() as session:
             request = Request(
                 id=uuid.uuid4(),
@@ -78,13 +78,13 @@ class Published:
 
 
 def publish(folder: Path, name: str, spec: dict[str, Any]) -> Published:
-    """Make a mosaic of files in a folder, in the store beside them."""
+    """Make a mosaic of files in a folder; its store is in the same folder."""
     result = run(request_of(spec, name), own_machine(folder), str(folder / "store"), workers=1)
     return Published(folder / "store" / result.folder, result.folder, name, spec, result.item)
 
 
 def two_bands(folder: Path, name: str, height: int, width: int, **place: Any) -> dict[str, Any]:
-    """The source of green and swir16, noise with a corner without data."""
+    """The source of green and swir16: noise, with no data in a corner."""
     paths = {}
     for seed, band in enumerate(("green", "swir16")):
         values = noise(height, width, seed)
@@ -95,7 +95,7 @@ def two_bands(folder: Path, name: str, height: int, width: int, **place: Any) ->
 
 
 def publish_all(folder: Path) -> dict[str, Published]:
-    """One mosaic of each kind that is shown in another way."""
+    """One mosaic of each kind that is shown differently."""
     utm = two_bands(folder, "utm", 1300, 1100)
     across = two_bands(folder, "across", 700, 900, left=290_000, top=5_800_000, crs="EPSG:32601")
     degrees = two_bands(folder, "degrees", 300, 400, left=179.9, top=51.0, resolution=0.0005, crs="EPSG:4326")
@@ -122,5 +122,5 @@ def publish_all(folder: Path) -> dict[str, Published]:
 
 
 def store_of(mosaics: dict[str, Published]) -> Path:
-    """The folder of the store that holds mosaics."""
+    """The folder of the store that contains mosaics."""
     return next(iter(mosaics.values())).folder.parents[3]

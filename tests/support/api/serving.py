@@ -1,4 +1,4 @@
-"""`mosaic serve` in a folder of a test, as a person starts and stops it."""
+"""`mosaic serve` in a folder of a test, started and stopped as a user does."""
 
 import shutil
 import signal
@@ -22,7 +22,7 @@ MOSAIC = Path(sys.executable).parent / "mosaic"
 
 @contextmanager
 def own_place() -> Iterator[Path]:
-    """A folder that everybody may enter, near to /, with two bands and a request for them."""
+    """A folder below /tmp that all users can enter, with two bands and a request for them."""
     made = Path(tempfile.mkdtemp(prefix="mosaic serve "))
     made.chmod(0o755)
     for number, name in enumerate(("green", "swir16")):
@@ -53,11 +53,11 @@ def command(place: Path, *more: object) -> list[str]:
 
 @contextmanager
 def served(place: Path, *more: object, port: int | None = None) -> Iterator[Served]:
-    """One that shows its page, and a client for it; ended, if it has not ended by itself."""
+    """Run a server that shows its page, with a client for it; stop it at the end if it still runs."""
     port = port or free_port()
-    said = (place / "said").open("w+")
+    output = (place / "said").open("w+")
     process = subprocess.Popen(
-        command(place, "--port", port, *more), stdout=said, stderr=said, cwd=place, start_new_session=True
+        command(place, "--port", port, *more), stdout=output, stderr=output, cwd=place, start_new_session=True
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
@@ -70,7 +70,7 @@ def served(place: Path, *more: object, port: int | None = None) -> Iterator[Serv
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             process.wait(30)
-        said.close()
+        output.close()
         until(lambda: not any(lives(each) for each in below), 20)
 
 
@@ -79,7 +79,7 @@ def text_of(place: Path) -> str:
 
 
 def servers_below(place: Path) -> list[int]:
-    """The database servers that have their data below a folder."""
+    """The database servers whose data are below a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""An installation with its namespace in a real API server, and how people and the operator change it."""
+"""An installation with its namespace in a real API server, and the actions of users and the operator."""
 
 import json
 import threading
@@ -49,7 +49,7 @@ ITEM = {
 
 
 class World:
-    """An installation: a namespace, a database and a store, and how people and the operator change them."""
+    """An installation with a namespace, a database and a store, and the actions of users and the operator."""
 
     def __init__(self, kube: KubeServer, database: Database, settings: Settings) -> None:
         self.kube, self.database, self.settings = kube, database, settings
@@ -60,7 +60,7 @@ class World:
     # -- replicas
 
     def start(self) -> None:
-        """One more process of the API begins."""
+        """Start one more process of the API."""
         stop, own = threading.Event(), Database(self.settings.database)
         cluster = Cluster(self.kube.configuration, self.namespace)
         thread = threading.Thread(
@@ -71,7 +71,7 @@ class World:
         self._stops.append((stop, thread, own))
 
     def stop(self) -> None:
-        """All processes of the API end."""
+        """Stop all processes of the API."""
         for stop, _, _ in self._stops:
             stop.set()
         for _, thread, own in self._stops:
@@ -102,15 +102,15 @@ class World:
             return list(session.scalars(select(Request).where(*wanted).order_by(Request.created)))
 
     def wait_for(self, request_id: uuid.UUID, what: Callable[[Request], Any], seconds: float = 30) -> Request:
-        """The row as soon as it is as it should be."""
+        """Wait until a row meets a condition; return it."""
 
-        def there() -> Request | None:
+        def matching() -> Request | None:
             row = self.row(request_id)
             assert row is not None, "the row is gone"
             return row if what(row) else None
 
         try:
-            return until(there, "the row is as it should be", seconds)
+            return until(matching, "the row is as it should be", seconds)
         except AssertionError as error:
             row = self.row(request_id)
             raise AssertionError(f"{error}; it is {row and (row.phase, row.status, row.uid, row.gone)}") from None
@@ -130,7 +130,7 @@ class World:
         self.kube.tell(self.namespace, name, status)
 
     def publish(self, name: str, uid: str) -> None:
-        """The files of a result, the Item last."""
+        """Write the files of a result, the Item last."""
         self.store.create(result_key(self.namespace, name, uid, "mosaic.tif"), [b"tif"])
         self.store.create(result_key(self.namespace, name, uid, "mosaic.json"), [json.dumps(ITEM).encode()])
 

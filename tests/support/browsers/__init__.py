@@ -1,1 +1,1 @@
-"""Chromium, and the pages it opens."""
+"""Chromium and the pages that it opens."""

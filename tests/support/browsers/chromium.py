@@ -1,7 +1,7 @@
-"""A Chromium in a network of its own.
+"""A Chromium in its own network namespace.
 
-It gives up what it is loading (ERR_NETWORK_CHANGED) whenever a network interface appears, and where pods come and go,
-theirs do.
+Chromium aborts what it loads (ERR_NETWORK_CHANGED) whenever a network interface appears, and pods that start and end
+add and remove interfaces.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ _CLONE_NEWNET = 0x40000000
 
 
 def missing() -> str:
-    """Why there is no such Chromium; empty when there can be one."""
+    """Why Chromium cannot run; empty if it can."""
     programs = [program for program in ("chromium", "ip", "nsenter") if shutil.which(program) is None]
     if programs:
         return f"{programs[0]} is not installed"
@@ -37,13 +37,13 @@ def missing() -> str:
 
 @contextmanager
 def chromium(port: int, folder: Path) -> Iterator[Browser]:
-    """A Chromium that reaches one port of 127.0.0.1, which is this machine's, and nothing else.
+    """A Chromium that can only reach one port of this machine's 127.0.0.1.
 
     Args:
-        port: what is reached.
-        folder: for the program that starts it.
+        port: Reachable port.
+        folder: Folder for the program that starts it.
     """
-    with ThreadPoolExecutor(1) as thread:  # the only one that is in the other network; sockets stay where they are made
+    with ThreadPoolExecutor(1) as thread:  # enters the other network; its sockets stay there
         namespace, listener = thread.submit(_network, port).result()
     start = folder / "chromium"
     start.write_text(f'#!/bin/sh\nexec nsenter --net=/proc/{os.getpid()}/fd/{namespace} chromium "$@"\n')
@@ -58,7 +58,7 @@ def chromium(port: int, folder: Path) -> Iterator[Browser]:
 
 
 def _network(port: int) -> tuple[int, socket.socket]:
-    """Leave this thread's network for a new one; give a descriptor of it, and what listens at a port there."""
+    """Move this thread into a new network; return a descriptor of it and a socket that listens on a port there."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")

@@ -1,4 +1,4 @@
-"""Installations that tests look at with a browser."""
+"""Running installations for tests with a browser."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ DESK, PHONE = (1280, 860), (390, 780)
 Opens = Callable[..., Page]
 """`opens(site, "#panel=data", scheme="dark", size=PHONE)` gives the page when it is ready."""
 PATIENCE = 120
-"""Seconds for which a mosaic may be made."""
+"""Timeout for a mosaic in seconds."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Catalogue:
     """A STAC API.
 
     Attributes:
-        url: of its landing page.
-        items: its Items.
+        url: URL of its landing page.
+        items: Its Items.
     """
 
     url: str
@@ -41,11 +41,11 @@ class Catalogue:
 
     @property
     def bbox(self) -> list[float]:
-        """Around all of its scenes."""
+        """The bounding box of all scenes."""
         return around(self.items)
 
     def spec(self, days: str = "2024-06-01/2024-09-30", **more: Any) -> dict[str, Any]:
-        """Of a mosaic of its scenes."""
+        """The spec of a mosaic of all scenes."""
         stac = {"url": self.url, "collection": COLLECTION, "datetime": days}
         return {
             "area": {"bbox": self.bbox},
@@ -57,11 +57,12 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Site:
-    """An installation that is served.
+    """A running installation.
 
     Attributes:
-        url: of its page.
-        settings, database: its.
+        url: URL of its page.
+        settings: Its settings.
+        database: Its database.
     """
 
     url: str
@@ -77,23 +78,23 @@ class Site:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Of its requests by their names."""
+        """The ids of its requests, by name."""
         return {each["name"]: each["id"] for each in self.call("GET", "requests")["requests"]}
 
     def make(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-        """Ask for a mosaic, and give it when it is there."""
-        requested = self.call("POST", "requests", json={"name": name, "spec": spec})
+        """Submit a request, wait until it has succeeded, and return it."""
+        submitted = self.call("POST", "requests", json={"name": name, "spec": spec})
         deadline = time.monotonic() + PATIENCE
-        while (told := self.call("GET", f"requests/{requested['id']}"))["phase"] != "Succeeded":
-            assert not told["terminal"], told["status"]
-            assert time.monotonic() < deadline, told["status"]
-            time.sleep(0.1)  # between two looks, with the deadline above
-        return told
+        while (read := self.call("GET", f"requests/{submitted['id']}"))["phase"] != "Succeeded":
+            assert not read["terminal"], read["status"]
+            assert time.monotonic() < deadline, read["status"]
+            time.sleep(0.1)  # polling interval; the deadline is above
+        return read
 
 
 @contextmanager
 def listened(settings: Settings, database: Database) -> Iterator[Site]:
-    """A site with some settings; where people log in, its public address is its own."""
+    """Run a site with settings. With a login, its public URL is its own address."""
     with listening(0) as (at, *_):
         url = f"http://127.0.0.1:{at.getsockname()[1]}"
         known = settings if settings.single_user else replace(settings, public_url=url)
@@ -112,7 +113,7 @@ def listened(settings: Settings, database: Database) -> Iterator[Site]:
 def serve(
     database_url: str, data: Path, environment: Mapping[str, str] | None = None, scenes: Sequence[Path] = ()
 ) -> Iterator[Site]:
-    """An installation of one user, with its executor, as `mosaic serve` has it."""
+    """Run an installation with a single user and an executor, like `mosaic serve`."""
     with running_installation(InstallationPaths(data, database=database_url, scenes=scenes), environment or {}) as here:
         with listened(here.settings, here.database) as site:
             yield site
