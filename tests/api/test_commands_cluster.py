@@ -75,13 +75,15 @@ def test_submits_watches_lists_and_fetches_a_request(kube, namespace, run, envir
     command = [str(MOSAIC), "watch", "snow", "--context", "lab"]
     watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     progress = {"rangesDone": 3, "rangesTotal": 8, "percent": 37}
-    kube.tell(namespace, "snow", {"phase": "Running", "message": "3 of 8 ranges done", "progress": progress})
+    kube.set_status(namespace, "snow", {"phase": "Running", "message": "3 of 8 ranges done", "progress": progress})
     listed = run("get").stdout.splitlines()
     assert listed[1].split()[:4] == ["snow", "Running", "37", "%"]
     assert run("fetch", "snow").stderr.startswith("mosaic: snow has no result (Running)")
     results = Results(made.folder.split("/")[1], "snow", "u1")
     result = results.summary(json.dumps(made.item).encode(), open_store(str(store)))
-    kube.tell(namespace, "snow", {"phase": "Succeeded", "message": f"published {result['cog']}", "result": result})
+    kube.set_status(
+        namespace, "snow", {"phase": "Succeeded", "message": f"published {result['cog']}", "result": result}
+    )
     out, errors = watching.communicate(timeout=60)
     assert (watching.returncode, out) == (0, f"published {result['cog']}\n"), errors
 
@@ -95,13 +97,15 @@ def test_watch_ends_when_the_request_is_cancelled_or_deleted(kube, namespace, ru
         kube.apply(namespace, name, spec_of("https://example.org"))
     assert run("cancel", "one").returncode == 0
     assert kube.request(namespace, "one")["spec"]["execution"]["cancel"] is True
-    kube.tell(namespace, "one", {"phase": "Cancelled", "message": "cancelled"})
+    kube.set_status(namespace, "one", {"phase": "Cancelled", "message": "cancelled"})
     assert run("watch", "one").stderr.endswith("mosaic: one: cancelled\n")
     assert run("cancel", "one").stderr == "one has already finished (Cancelled)\n"
 
     command = [str(MOSAIC), "watch", "two", "--context", "lab"]
     watching = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    assert "Running" in until(lambda: kube.tell(namespace, "two", {"phase": "Running"}) or watching.stderr.readline())
+    assert "Running" in until(
+        lambda: kube.set_status(namespace, "two", {"phase": "Running"}) or watching.stderr.readline()
+    )
     kube.delete(namespace, "two")
     _, errors = watching.communicate(timeout=60)
     assert (watching.returncode, errors) == (42, "mosaic: two was deleted\n")

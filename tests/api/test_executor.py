@@ -26,7 +26,7 @@ from support.servers.range_server import serving
 
 def test_processes_a_request_and_reports_the_status_of_a_mosaicrequest(rows, settings, serve):
     address = serve(0.1)
-    row = rows.ask(spec_of(f"http://{address}"), "snow")
+    row = rows.submit(spec_of(f"http://{address}"), "snow")
     with executor(replace(settings, allowed_hosts=address)):
         running = rows.until_tiles(row)
         assert running.phase == "Running"
@@ -49,9 +49,9 @@ def test_processes_a_request_and_reports_the_status_of_a_mosaicrequest(rows, set
 
 def test_an_impossible_request_fails_with_its_reason_and_is_not_retried(rows, settings, serve):
     address = serve(0)
-    missing = rows.ask(spec_of(f"http://{address}/nowhere"))
-    private = rows.ask(spec_of("http://127.0.0.1:1"))
-    local = rows.ask(spec_of("/etc"))
+    missing = rows.submit(spec_of(f"http://{address}/nowhere"))
+    private = rows.submit(spec_of("http://127.0.0.1:1"))
+    local = rows.submit(spec_of("/etc"))
     with executor(replace(settings, allowed_hosts=address)):
         for row, text in ((missing, "nowhere/green.tif"), (private, "is not among those"), (local, "is a local file")):
             failed = rows.until_over(row)
@@ -62,14 +62,14 @@ def test_an_impossible_request_fails_with_its_reason_and_is_not_retried(rows, se
 
 def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, serve, database):
     slow = replace(settings, allowed_hosts=(address := serve(0.5)))
-    row = rows.ask(spec_of(f"http://{address}"), "snow")
+    row = rows.submit(spec_of(f"http://{address}"), "snow")
     with executor(slow) as first:
         rows.until_tiles(row, 2)
         below = children(first.pid)
         assert len(below) >= 3
         stop(first, signal.SIGKILL)
         until(lambda: not any(lives(process) for process in below), 10)
-    assert rows.see(row).phase == "Running"
+    assert rows.read(row).phase == "Running"
     records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
     assert len(records) >= 2
     with database.transaction() as session:
@@ -77,7 +77,7 @@ def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, 
         assert timedelta(0) < left.lease_until - datetime.now(UTC) <= timedelta(seconds=LEASE_SECONDS)
         left.lease_until = func.now()  # as if half a minute had passed
     with executor(slow):
-        taken = until(lambda: request if (request := rows.see(row)).attempts == 2 else None)
+        taken = until(lambda: request if (request := rows.read(row)).attempts == 2 else None)
         assert taken.status["progress"]["rangesDone"] >= 2
         kept = {path: path.stat().st_mtime_ns for path in records if path.exists()}
         assert kept.items() <= records.items()
@@ -89,7 +89,7 @@ def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, 
 
 def test_the_processes_of_a_killed_executor_end_while_they_wait(rows, settings, serve):
     address = serve(60)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_phase(row, "Planning")
         below = until(lambda: found if len(found := children(process.pid)) >= 2 else None)
@@ -99,13 +99,13 @@ def test_the_processes_of_a_killed_executor_end_while_they_wait(rows, settings, 
 
 def test_a_stopping_executor_releases_its_request(rows, settings, serve):
     slow = replace(settings, allowed_hosts=(address := serve(0.5)))
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(slow) as first:
         rows.until_tiles(row)
         below = children(first.pid)
         assert stop(first) == 0
         assert not any(lives(process) for process in below)
-    given = rows.see(row)
+    given = rows.read(row)
     assert (given.phase, given.worker, given.lease_until, given.attempts) == ("Pending", None, None, 0)
     assert given.status["message"] == "The worker was stopped; the request resumes where it was"
     with executor(slow):
@@ -114,19 +114,19 @@ def test_a_stopping_executor_releases_its_request(rows, settings, serve):
 
 def test_an_executor_that_lost_its_lease_does_not_change_the_request(rows, settings, serve, database):
     address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         with database.transaction() as session:
             request = session.get_one(Request, row, with_for_update={"of": Request})
             request.worker, request.lease_until = "another", func.now() + timedelta(minutes=5)
         until(lambda: not children(process.pid), 10)
-        taken = rows.see(row)
+        taken = rows.read(row)
         assert (taken.phase, taken.worker) == ("Running", "another")
 
 
 def test_eight_concurrent_workers_claim_each_request_once(rows, database):
-    submitted = {rows.ask(spec_of("https://example.org"), owner=f"user-{number % 3}") for number in range(6)}
+    submitted = {rows.submit(spec_of("https://example.org"), owner=f"user-{number % 3}") for number in range(6)}
     barrier, taken = Barrier(8), []
 
     def claim_all(number: int) -> None:
@@ -148,7 +148,7 @@ def test_eight_concurrent_workers_claim_each_request_once(rows, database):
 
 
 def test_reports_renew_the_lease_and_checks_for_interruptions_do_not(rows, database):
-    row, queue = rows.ask(spec_of("https://example.org")), Queue(database, "one")
+    row, queue = rows.submit(spec_of("https://example.org")), Queue(database, "one")
     claim = queue.claim()
 
     def seconds_left() -> float:
@@ -166,23 +166,23 @@ def test_reports_renew_the_lease_and_checks_for_interruptions_do_not(rows, datab
 
 def test_owners_take_turns(rows, database):
     queue = Queue(database, "one")
-    many = [rows.ask(spec_of("https://example.org"), owner="ann") for _ in range(3)]
-    few = rows.ask(spec_of("https://example.org"), owner="bob")
+    many = [rows.submit(spec_of("https://example.org"), owner="ann") for _ in range(3)]
+    few = rows.submit(spec_of("https://example.org"), owner="bob")
     assert [queue.claim().id for _ in range(4)] == [many[0], few, *many[1:]]
 
 
 def test_does_not_claim_requests_of_a_cluster(rows, database):
-    row = rows.ask(spec_of("https://example.org"))
+    row = rows.submit(spec_of("https://example.org"))
     with database.transaction() as session:
         session.execute(update(Request).values(origin="cluster"))
     assert Queue(database, "one").claim() is None
-    assert rows.see(row).phase == "Pending"
+    assert rows.read(row).phase == "Pending"
 
 
 @pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
 def test_a_cancelled_request_stops_immediately_and_leaves_no_files(rows, settings, serve, phase):
     address = serve({"Planning": 30, "Running": 0.5, "Finalizing": 0}[phase])
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_phase(row, phase)
         rows.cancel(row)
@@ -199,18 +199,18 @@ def test_a_cancelled_request_stops_immediately_and_leaves_no_files(rows, setting
 
 def test_cancels_a_waiting_request_while_another_runs(rows, settings, serve):
     address = serve(0.5)
-    first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
+    first, second = (rows.submit(spec_of(f"http://{address}"), name) for name in ("first", "second"))
     with executor(replace(settings, allowed_hosts=address)):
         rows.until_phase(first, "Running")
         rows.cancel(second)
         assert rows.until_over(second, 10).status["message"] == "Cancelled"
-        assert not rows.see(first).over
+        assert not rows.read(first).over
         rows.cancel(first)
 
 
 def test_a_request_fails_at_its_deadline(rows, settings, serve):
     address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}", execution={"deadline": "4s"}))
+    row = rows.submit(spec_of(f"http://{address}", execution={"deadline": "4s"}))
     with executor(replace(settings, allowed_hosts=address)) as process:
         failed = rows.until_over(row)
         assert failed.phase == "Failed"
@@ -221,7 +221,7 @@ def test_a_request_fails_at_its_deadline(rows, settings, serve):
 
 def test_removing_a_running_request_deletes_all_its_files(rows, settings, serve):
     address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         assert files_in(settings)
@@ -233,7 +233,7 @@ def test_removing_a_running_request_deletes_all_its_files(rows, settings, serve)
 
 def test_removing_a_finished_request_deletes_only_its_results(rows, settings, serve):
     address = serve(0)
-    first, second = (rows.ask(spec_of(f"http://{address}"), name) for name in ("first", "second"))
+    first, second = (rows.submit(spec_of(f"http://{address}"), name) for name in ("first", "second"))
     with executor(replace(settings, allowed_hosts=address)):
         for row in (first, second):
             assert rows.until_over(row).phase == "Succeeded"
@@ -244,7 +244,7 @@ def test_removing_a_finished_request_deletes_only_its_results(rows, settings, se
 
 def test_a_suspended_request_starts_when_it_is_resumed(rows, settings, serve, database):
     address = serve(0)
-    row = rows.ask(spec_of(f"http://{address}", execution={"suspend": True}))
+    row = rows.submit(spec_of(f"http://{address}", execution={"suspend": True}))
     with executor(replace(settings, allowed_hosts=address)):
         suspended = rows.until_phase(row, "Suspended")
         assert (suspended.started, suspended.attempts) == (None, 0)
@@ -265,7 +265,7 @@ def test_work_continues_while_the_database_is_unavailable(tmp_path_factory, serv
         store = tmp_path_factory.mktemp("store")
         settings = Settings(url, str(store), public_url="https://mosaics.example.org", allowed_hosts=address)
         rows = Rows(database, settings)
-        row = rows.ask(spec_of(f"http://{address}"))
+        row = rows.submit(spec_of(f"http://{address}"))
         with executor(settings) as process:
             rows.until_tiles(row)
             below = children(process.pid)
@@ -285,10 +285,10 @@ def test_work_continues_while_the_database_is_unavailable(tmp_path_factory, serv
 
 def test_retries_while_the_store_is_unavailable(rows, settings, serve, tmp_path):
     address = serve(0)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     Path(settings.store).write_text("a file stands where the store's folder is to be")
     with executor(replace(settings, allowed_hosts=address)):
-        waiting = until(lambda: request if (request := rows.see(row)).attempts and request.worker is None else None)
+        waiting = until(lambda: request if (request := rows.read(row)).attempts and request.worker is None else None)
         assert waiting.phase == "Planning"
         assert "cannot be" in waiting.status["message"]
         assert "retrying in 5 s (attempt 2 of 5)" in waiting.status["message"]
@@ -300,7 +300,7 @@ def test_retries_while_the_store_is_unavailable(rows, settings, serve, tmp_path)
 def test_processes_twenty_concurrent_requests(rows, settings, serve):
     address = serve(0)
     area = {"bbox": [15.005, 45.13, 15.02, 45.145]}
-    submitted = [rows.ask(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
+    submitted = [rows.submit(spec_of(f"http://{address}", area=area), owner=f"user-{n % 4}") for n in range(20)]
     with executor(replace(settings, allowed_hosts=address)), executor(replace(settings, allowed_hosts=address)):
         done = [rows.until_over(row, 120) for row in submitted]
     assert {(request.phase, request.attempts) for request in done} == {("Succeeded", 1)}
@@ -325,7 +325,7 @@ def test_names_that_the_database_refuses_fail_only_their_request(rows, settings,
         (tmp_path / "item.json").write_text(json.dumps(item))
         address = stack.enter_context(serving(tmp_path))
         scene = {"item": f"http://{address}/item.json"}
-        row = rows.ask({"source": {"files": {"scenes": [scene]}}, "product": {"index": "NDSI"}})
+        row = rows.submit({"source": {"files": {"scenes": [scene]}}, "product": {"index": "NDSI"}})
         process = stack.enter_context(executor(replace(settings, allowed_hosts=address)))
         over = rows.until_over(row)
         assert over.phase == "Failed", over.status
@@ -342,14 +342,16 @@ def test_reports_a_full_store_and_keeps_finished_tiles(rows, settings, serve):
         pytest.skip("a small disk needs the right to mount one")
     try:
         address = serve(0)
-        row = rows.ask(spec_of(f"http://{address}"))
+        row = rows.submit(spec_of(f"http://{address}"))
         with executor(replace(settings, allowed_hosts=address)):
-            waiting = until(lambda: request if (request := rows.see(row)).attempts and request.worker is None else None)
+            waiting = until(
+                lambda: request if (request := rows.read(row)).attempts and request.worker is None else None
+            )
             assert "is full; free some space and run again" in waiting.status["message"]
             kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/tiles/*.json")}
             assert kept
             subprocess.run(["mount", "-o", "remount,size=400m", store], check=True)
-            running = until(lambda: request if (request := rows.see(row)).attempts == 2 else None)
+            running = until(lambda: request if (request := rows.read(row)).attempts == 2 else None)
             assert running.phase != "Failed"
             assert rows.until_over(row).phase == "Succeeded"
     finally:
@@ -358,7 +360,7 @@ def test_reports_a_full_store_and_keeps_finished_tiles(rows, settings, serve):
 
 def test_reaps_dead_processes_as_the_first_process_of_a_container(rows, settings, serve):
     address = serve(0)
-    row = rows.ask(spec_of(f"http://{address}"))
+    row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address), as_subreaper=True) as process:
         assert rows.until_over(row).phase == "Succeeded"
         until(lambda: not all_below(process.pid), 5)

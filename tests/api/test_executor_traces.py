@@ -34,7 +34,7 @@ def test_the_message_contains_notes_on_the_values():
 
 
 def test_gives_up_a_request_whose_workers_always_die_and_deletes_its_files(rows, settings, database):
-    row = rows.ask(spec_of("https://example.org"), "some")
+    row = rows.submit(spec_of("https://example.org"), "some")
     for attempt in range(ATTEMPTS):
         assert Queue(database, f"worker-{attempt}").claim().attempts == attempt + 1
         with database.transaction() as session:
@@ -42,7 +42,7 @@ def test_gives_up_a_request_whose_workers_always_die_and_deletes_its_files(rows,
     assert Queue(database, "last").claim() is None
     write_leftovers(settings, row)
     settle(database, settings.store)
-    given_up = rows.see(row)
+    given_up = rows.read(row)
     assert given_up.phase == "Failed"
     assert given_up.status["message"].endswith("or see the log (tried 5 times)")
     assert files_in(settings) == []
@@ -67,27 +67,27 @@ def write_leftovers(settings: Settings, row: uuid.UUID) -> None:
 def test_deletes_files_once_after_the_deletion_failed_at_the_end_of_a_request(
     rows, settings, database, monkeypatch, phase
 ):
-    row = rows.ask(spec_of("https://example.org"), "some")
+    row = rows.submit(spec_of("https://example.org"), "some")
     claim = Queue(database, "one").claim()
     write_leftovers(settings, row)
     with monkeypatch.context() as away:
         away.setattr(cleanup, "delete_files", fail_now)
         inbox = Inbox()
         record_outcome(Outcome(), claim, ended_as(claim, phase), Queue(database, "one"), settings, inbox)
-        assert rows.see(row).phase == phase
+        assert rows.read(row).phase == phase
         settle(database, settings.store)
     assert len(files_in(settings)) == 3
     settle(database, settings.store)
     assert files_in(settings) == []
     monkeypatch.setattr(cleanup, "delete_files", lambda *_: pytest.fail("it is looked for again"))
     settle(database, settings.store)
-    ended = rows.see(row)
+    ended = rows.read(row)
     assert (ended.phase, ended.status["message"]) == (phase, "it ended")
 
 
 @pytest.mark.parametrize("ends", ["removed", "cancelled", "failed", "succeeded"])
 def test_sweeps_the_files_of_a_worker_that_lost_its_request(rows, settings, database, monkeypatch, ends):
-    row = rows.ask(spec_of("https://example.org"), "some")
+    row = rows.submit(spec_of("https://example.org"), "some")
     lost = Queue(database, "one").claim()
     with database.transaction() as session:
         session.execute(update(Request).values(lease_until=func.now()))
@@ -120,7 +120,7 @@ def fail_now(*_: object) -> None:
 
 
 def test_never_sweeps_the_files_of_a_started_request(rows, settings, database):
-    row = rows.ask(spec_of("https://example.org"), "some")
+    row = rows.submit(spec_of("https://example.org"), "some")
     queue = Queue(database, "one")
     claim = queue.claim()
     write_leftovers(settings, row)
@@ -149,7 +149,7 @@ def halted(process: int, database: Database, row: uuid.UUID) -> bool:
 def test_a_resumed_executor_leaves_no_files_of_a_request_that_has_ended(rows, settings, serve, database, gone):
     """The executor was stopped for longer than its lease, and another one cancelled or removed the request."""
     address = serve(0.5)
-    row = rows.ask(spec_of(f"http://{address}"), "some")
+    row = rows.submit(spec_of(f"http://{address}"), "some")
     with executor(replace(settings, allowed_hosts=address)) as process:
         rows.until_tiles(row)
         until(lambda: halted(process.pid, database, row))
@@ -160,7 +160,7 @@ def test_a_resumed_executor_leaves_no_files_of_a_request_that_has_ended(rows, se
             session.execute(update(Request).values(lease_until=func.now() - timedelta(seconds=1)))
         (rows.remove if gone else rows.cancel)(row)
         settle(database, settings.store)
-        assert rows.gone(row) if gone else rows.see(row).phase == "Cancelled"
+        assert rows.gone(row) if gone else rows.read(row).phase == "Cancelled"
         assert files_in(settings) == []
         write_leftovers(settings, row)  # its workers still write until the executor notices
         os.kill(process.pid, signal.SIGCONT)

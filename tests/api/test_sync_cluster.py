@@ -40,7 +40,7 @@ def synced(world: World) -> World:
 
 
 def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     found = synced.requested("one")
     row = synced.wait_for(submitted, lambda row: row.uid)
     assert row.uid == found["metadata"]["uid"]
@@ -55,19 +55,19 @@ def test_a_row_becomes_a_request_and_knows_its_uid(synced: World):
 
 def test_a_row_at_the_limits_of_the_contract_becomes_a_request(synced: World):
     spec = largest_request()["spec"]
-    synced.ask("largest", **spec)
+    synced.submit("largest", **spec)
     assert synced.requested("largest")["spec"]["source"]["files"] == spec["source"]["files"]
 
 
 def test_copies_the_status_into_the_row(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     uid = synced.requested("one")["metadata"]["uid"]
-    synced.tell("one", RUNNING)
+    synced.set_status("one", RUNNING)
     row = synced.wait_for(submitted, lambda row: row.phase == "Running")
     assert row.status["message"] == RUNNING["message"]
     assert row.started.isoformat() == "2026-01-01T10:00:00+00:00"
     synced.publish("one", uid)
-    synced.tell("one", DONE)
+    synced.set_status("one", DONE)
     row = synced.wait_for(submitted, lambda row: row.phase == "Succeeded")
     assert row.item == ITEM  # in the same transaction
     assert row.completed.isoformat() == "2026-01-01T10:05:00+00:00"
@@ -75,9 +75,9 @@ def test_copies_the_status_into_the_row(synced: World):
 
 
 def test_reads_the_item_later_if_it_is_not_available(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     uid = synced.requested("one")["metadata"]["uid"]
-    synced.tell("one", DONE)
+    synced.set_status("one", DONE)
     assert synced.wait_for(submitted, lambda row: row.phase == "Succeeded").item is None
     synced.publish("one", uid)
     assert synced.wait_for(submitted, lambda row: row.item).item == ITEM
@@ -88,7 +88,7 @@ def test_adds_a_shared_row_for_a_request_applied_with_kubectl(synced: World):
     row = synced.wait_for_row_of("by-kubectl")
     assert (row.origin, row.owner_id, row.shared, row.phase) == ("cluster", None, True, "Pending")
     assert row.spec["product"] == SPEC["product"]
-    synced.tell("by-kubectl", RUNNING)
+    synced.set_status("by-kubectl", RUNNING)
     synced.wait_for(row.id, lambda row: row.phase == "Running")
     assert len(synced.rows()) == 1
 
@@ -98,7 +98,7 @@ def test_adds_rows_for_existing_requests(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(kube_client, "PAGE", page)
     for number in range(3):
         world.kube.apply(world.namespace, f"old-{number}", SPEC)
-    world.tell("old-0", DONE)
+    world.set_status("old-0", DONE)
     world.start()
     until(lambda: len(world.rows()) == 3, "all have rows")
     row = world.wait_for_row_of("old-0")
@@ -106,45 +106,45 @@ def test_adds_rows_for_existing_requests(world: World, monkeypatch: pytest.Monke
 
 
 def test_syncs_cancellation_in_both_directions(synced: World):
-    here = synced.ask("here")
-    there = synced.ask("there")
+    here = synced.submit("here")
+    there = synced.submit("there")
     for name in ("here", "there"):
         synced.requested(name)
-    synced.wish(here, "cancel")
+    synced.mark(here, "cancel")
     until(lambda: synced.kube.request(synced.namespace, "here")["spec"]["execution"].get("cancel"), "it is cancelled")
     synced.kube.patch(synced.namespace, "there", cancel=True)
     assert synced.wait_for(there, lambda row: row.cancelled).phase == "Pending"
-    synced.tell("here", RUNNING | {"phase": "Cancelled", "message": "cancelled"})
+    synced.set_status("here", RUNNING | {"phase": "Cancelled", "message": "cancelled"})
     synced.wait_for(here, lambda row: row.phase == "Cancelled")
 
 
 def test_never_applies_a_row_that_was_cancelled_before(world: World):
-    submitted = world.ask("one")
-    world.wish(submitted, "cancel")
+    submitted = world.submit("one")
+    world.mark(submitted, "cancel")
     world.start()
     assert world.wait_for(submitted, lambda row: row.phase == "Cancelled").uid is None
     assert world.kube.requests(world.namespace) == {}
 
 
 def test_copies_changes_of_the_execution_into_the_row(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     synced.requested("one")
     synced.kube.patch(synced.namespace, "one", suspend=True, parallelism=3)
     row = synced.wait_for(submitted, lambda row: "execution" in row.spec)
     assert row.spec == SPEC | {"execution": {"parallelism": 3, "suspend": True}}
-    synced.wish(submitted, "cancel")
+    synced.mark(submitted, "cancel")
     until(lambda: synced.kube.request(synced.namespace, "one")["spec"]["execution"].get("cancel"), "it is cancelled")
     assert synced.kube.request(synced.namespace, "one")["spec"]["execution"]["parallelism"] == 3
 
 
 def test_removing_a_row_deletes_only_its_request_and_files(synced: World):
-    removed, kept = synced.ask("removed"), synced.ask("kept")
+    removed, kept = synced.submit("removed"), synced.submit("kept")
     for name in ("removed", "kept"):
         synced.publish(name, synced.requested(name)["metadata"]["uid"])
-        synced.tell(name, DONE)
+        synced.set_status(name, DONE)
     for request_id in (removed, kept):
         synced.wait_for(request_id, lambda row: row.item)
-    synced.wish(removed, "remove")
+    synced.mark(removed, "remove")
     synced.gone(removed)
     assert set(synced.kube.requests(synced.namespace)) == {"kept"}
     assert {key.split("/")[2] for key in synced.files()} == {"kept"}
@@ -152,11 +152,11 @@ def test_removing_a_row_deletes_only_its_request_and_files(synced: World):
 
 def test_deletes_files_written_while_a_removed_request_ends(synced: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mosaic_api.sync.decide.LINGERING", timedelta(seconds=1.5))
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     uid = synced.requested("one")["metadata"]["uid"]
-    synced.tell("one", RUNNING)
+    synced.set_status("one", RUNNING)
     synced.wait_for(submitted, lambda row: row.phase == "Running")
-    synced.wish(submitted, "remove")
+    synced.mark(submitted, "remove")
     until(lambda: synced.kube.request(synced.namespace, "one") is None, "it is deleted")
     synced.publish("one", uid)
     synced.gone(submitted)
@@ -164,30 +164,30 @@ def test_deletes_files_written_while_a_removed_request_ends(synced: World, monke
 
 
 def test_a_name_is_available_as_soon_as_its_row_is_removed(synced: World):
-    first = synced.ask("one")
+    first = synced.submit("one")
     uid = synced.requested("one")["metadata"]["uid"]
-    synced.wish(first, "remove")
-    second = synced.ask("one")
+    synced.mark(first, "remove")
+    second = synced.submit("one")
     row = synced.wait_for(second, lambda row: row.uid)
     assert (row.name, row.uid != uid) == ("one", True)
 
 
 def test_deleting_a_request_in_the_cluster_cancels_its_row(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     synced.requested("one")
-    synced.tell("one", RUNNING)
+    synced.set_status("one", RUNNING)
     synced.wait_for(submitted, lambda row: row.phase == "Running")
     synced.kube.delete(synced.namespace, "one")
     row = synced.wait_for(submitted, lambda row: row.phase == "Cancelled")
     assert "deleted in the cluster" in row.status["message"]
-    again = synced.ask("one")
+    again = synced.submit("one")
     assert synced.wait_for(again, lambda row: row.uid).name == "one"
 
 
 def test_keeps_a_published_mosaic_after_its_request_is_deleted(synced: World):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     synced.publish("one", synced.requested("one")["metadata"]["uid"])
-    synced.tell("one", DONE)
+    synced.set_status("one", DONE)
     before = synced.wait_for(submitted, lambda row: row.item)
     synced.kube.delete(synced.namespace, "one")
     after = synced.wait_for(submitted, lambda row: row.gone)
@@ -198,7 +198,7 @@ def test_keeps_a_published_mosaic_after_its_request_is_deleted(synced: World):
 
 
 def test_finds_a_mosaic_published_and_deleted_while_the_sync_was_stopped(world: World):
-    submitted = world.ask("one")
+    submitted = world.submit("one")
     world.start()
     uid = world.requested("one")["metadata"]["uid"]
     world.wait_for(submitted, lambda row: row.uid)
@@ -213,18 +213,18 @@ def test_finds_a_mosaic_published_and_deleted_while_the_sync_was_stopped(world: 
 
 def test_catches_up_with_all_changes_after_a_stop(world: World):
     world.start()
-    ids = {name: world.ask(name) for name in ("stays", "cancelled", "deleted", "removed", "finished")}
+    ids = {name: world.submit(name) for name in ("stays", "cancelled", "deleted", "removed", "finished")}
     uids = {name: world.requested(name)["metadata"]["uid"] for name in ids}
     for request_id in ids.values():
         world.wait_for(request_id, lambda row: row.uid)
     world.stop()
-    world.tell("stays", RUNNING)
-    world.wish(ids["cancelled"], "cancel")
+    world.set_status("stays", RUNNING)
+    world.mark(ids["cancelled"], "cancel")
     world.kube.delete(world.namespace, "deleted")
-    world.wish(ids["removed"], "remove")
+    world.mark(ids["removed"], "remove")
     world.publish("finished", uids["finished"])
-    world.tell("finished", DONE)
-    ids["new"] = world.ask("new")
+    world.set_status("finished", DONE)
+    ids["new"] = world.submit("new")
     world.kube.apply(world.namespace, "by-kubectl", SPEC)
     world.start()
     world.wait_for(ids["stays"], lambda row: row.phase == "Running")
@@ -238,7 +238,7 @@ def test_catches_up_with_all_changes_after_a_stop(world: World):
 
 
 def test_recovers_from_a_crash_between_applying_and_recording(world: World):
-    submitted = world.ask("one")
+    submitted = world.submit("one")
     applied = world.kube.apply(world.namespace, "one", SPEC, annotations={ANNOTATION_ROW: str(submitted)})
     world.start()
     assert world.wait_for(submitted, lambda row: row.uid).uid == applied["metadata"]["uid"]
@@ -246,7 +246,7 @@ def test_recovers_from_a_crash_between_applying_and_recording(world: World):
 
 
 def test_renames_a_row_whose_name_is_in_use_in_the_cluster(world: World):
-    submitted = world.ask("one")
+    submitted = world.submit("one")
     theirs = world.kube.apply(world.namespace, "one", SPEC | {"product": {"index": "NDSI"}})
     world.start()
     row = world.wait_for(submitted, lambda row: row.uid)
@@ -289,18 +289,18 @@ def test_fails_with_the_message_of_the_cluster_that_rejects_a_request(synced: Wo
 
 
 def test_applies_all_requests_again_after_the_crd_was_deleted(synced: World):
-    ids = {name: synced.ask(name) for name in ("running", "done")}
+    ids = {name: synced.submit(name) for name in ("running", "done")}
     uids = {name: synced.requested(name)["metadata"]["uid"] for name in ids}
     synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
     theirs = synced.wait_for_row_of("by-kubectl")
-    synced.tell("running", RUNNING)
+    synced.set_status("running", RUNNING)
     synced.publish("done", uids["done"])
-    synced.tell("done", DONE)
+    synced.set_status("done", DONE)
     synced.wait_for(ids["running"], lambda row: row.phase == "Running")
     synced.wait_for(ids["done"], lambda row: row.item)
     synced.kube.uninstall()
     try:
-        waiting = synced.ask("waiting")
+        waiting = synced.submit("waiting")
         row = synced.wait_for(waiting, lambda row: row.status.get("message"))
         assert "has no MosaicRequests" in row.status["message"]
         assert synced.row(ids["running"]).phase == "Running"
@@ -317,7 +317,7 @@ def test_applies_all_requests_again_after_the_crd_was_deleted(synced: World):
 
 
 def test_cancels_nothing_after_the_crd_was_reinstalled_during_a_stop(world: World):
-    submitted = world.ask("one")
+    submitted = world.submit("one")
     world.start()
     uid = world.requested("one")["metadata"]["uid"]
     world.wait_for(submitted, lambda row: row.uid)
@@ -329,15 +329,15 @@ def test_cancels_nothing_after_the_crd_was_reinstalled_during_a_stop(world: Worl
 
 
 def test_survives_an_outage_of_the_api_server(synced: World):
-    before = synced.ask("before")
+    before = synced.submit("before")
     synced.requested("before")
     synced.wait_for(before, lambda row: row.uid)
     synced.kube.kill()
     try:
-        meanwhile = synced.ask("meanwhile")
-        removed = synced.ask("removed")
-        synced.wish(before, "cancel")
-        synced.wish(removed, "remove")
+        meanwhile = synced.submit("meanwhile")
+        removed = synced.submit("removed")
+        synced.mark(before, "cancel")
+        synced.mark(removed, "remove")
         refused = "Waiting for the cluster: the API server does not respond"  # not that of the broken watch
         synced.wait_for(meanwhile, lambda row: row.status.get("message", "").startswith(refused))
     finally:
@@ -349,11 +349,11 @@ def test_survives_an_outage_of_the_api_server(synced: World):
 
 
 def test_survives_an_outage_of_the_database(synced: World, postgres: PrivatePostgres):
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     synced.requested("one")
     synced.wait_for(submitted, lambda row: row.uid)
     postgres.stop()
-    synced.tell("one", RUNNING)
+    synced.set_status("one", RUNNING)
     synced.kube.apply(synced.namespace, "by-kubectl", SPEC)
     postgres.start()
     synced.wait_for(submitted, lambda row: row.phase == "Running", 60)
@@ -364,7 +364,7 @@ def test_survives_an_outage_of_the_database(synced: World, postgres: PrivatePost
 def test_two_replicas_act_once_and_take_over_from_each_other(world: World):
     world.start()
     world.start()
-    ids = [world.ask(f"m{number}") for number in range(20)]
+    ids = [world.submit(f"m{number}") for number in range(20)]
     for request_id in ids:
         world.wait_for(request_id, lambda row: row.uid)
     for number in range(5):
@@ -372,7 +372,7 @@ def test_two_replicas_act_once_and_take_over_from_each_other(world: World):
     lock = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
     with world.database.transaction() as session:
         assert session.execute(text(lock)).all() == [(True,)]
-    ids += [world.ask(f"n{number}") for number in range(10)]
+    ids += [world.submit(f"n{number}") for number in range(10)]
     for request_id in ids:
         world.wait_for(request_id, lambda row: row.uid)
     until(lambda: len(world.rows()) == 35, "all have rows")
@@ -386,12 +386,12 @@ def test_two_replicas_act_once_and_take_over_from_each_other(world: World):
 
 
 def test_notices_changes_immediately(synced: World):
-    synced.ask("first")
+    synced.submit("first")
     synced.requested("first")
     began = time.monotonic()
-    submitted = synced.ask("one")
+    submitted = synced.submit("one")
     synced.requested("one")
-    synced.tell("one", RUNNING)
+    synced.set_status("one", RUNNING)
     synced.wait_for(submitted, lambda row: row.phase == "Running")
     assert time.monotonic() - began < 4, "not only when all is looked at again"
 

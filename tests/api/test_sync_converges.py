@@ -101,10 +101,10 @@ class Stepped(World):
         elif what in {"cancel", "remove"}:
             rows = [row for row in self.rows() if row.removed is None and row.owner_id is not None]
             if about < len(rows):
-                self.wish(rows[about].id, what)
+                self.mark(rows[about].id, what)
         elif what == "ask":
             with suppress(Conflict):
-                self.ask(about)
+                self.submit(about)
         elif what in {"apply", "steal"}:
             rows = self.rows(about)
             claimed = {ANNOTATION_ROW: str(rows[0].id)} if rows and what == "steal" else {}
@@ -118,14 +118,14 @@ class Stepped(World):
                 "delete": lambda: kube.delete(space, about),
                 "stop": lambda: kube.patch(space, about, cancel=True),
                 "suspend": lambda: kube.patch(space, about, suspend=True),
-                "run": lambda: self.tell(about, RUNNING),
+                "run": lambda: self.set_status(about, RUNNING),
                 "finish": lambda: self._finish(about),
             }
             happens[what]()
 
     def _finish(self, name: str) -> None:
         self.publish(name, self.kube.request(self.namespace, name)["metadata"]["uid"])
-        self.tell(name, DONE)
+        self.set_status(name, DONE)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -53,7 +53,7 @@ def leading(database: Database) -> Iterator[threading.Event]:
 def test_refuses_executors_where_a_cluster_processes_requests(rows: Rows, settings: Settings, tmp_path: Path):
     with leading(rows.database):
         pass
-    row = rows.ask(spec_of("https://example.org"))
+    row = rows.submit(spec_of("https://example.org"))
     with executor(settings) as process:
         _, output = process.communicate(timeout=60)
     assert process.returncode == 42
@@ -65,7 +65,7 @@ def test_refuses_executors_where_a_cluster_processes_requests(rows: Rows, settin
         running_installation(InstallationPaths(tmp_path, database=settings.database), {}),
     ):
         pass
-    assert (rows.see(row).phase, recorded(rows.database)) == ("Pending", "cluster")
+    assert (rows.read(row).phase, recorded(rows.database)) == ("Pending", "cluster")
 
 
 def test_refuses_a_cluster_where_executors_process_requests(
@@ -91,7 +91,7 @@ def test_refuses_a_cluster_where_executors_process_requests(
 
 
 def test_allows_many_executors(rows: Rows):
-    submitted = {rows.ask(spec_of("https://example.org")) for _ in range(3)}
+    submitted = {rows.submit(spec_of("https://example.org")) for _ in range(3)}
     assert {Queue(rows.database, f"worker-{number}").claim().id for number in range(3)} == submitted
     assert recorded(rows.database) == "executors"
 
@@ -122,7 +122,7 @@ def test_only_one_of_two_concurrent_kinds_starts(rows: Rows):
 
 def test_executors_hand_over_when_they_hold_no_lease(rows: Rows):
     queue = Queue(rows.database, "one")
-    claim = (rows.ask(spec_of("https://example.org")), queue.claim())[1]
+    claim = (rows.submit(spec_of("https://example.org")), queue.claim())[1]
     with pytest.raises(RequestError, match="executors cannot hand over while they run: stop the executors"):
         hand_over(rows.database, "cluster")
     assert recorded(rows.database) == "executors"
@@ -136,7 +136,7 @@ def test_executors_hand_over_when_they_hold_no_lease(rows: Rows):
     rows.cancel(claim.id)
     with pytest.raises(RequestError):
         settle(rows.database, rows.settings.store, str(claim.id))
-    assert not rows.see(claim.id).over
+    assert not rows.read(claim.id).over
     with leading(rows.database):
         pass
 
@@ -145,7 +145,7 @@ def test_a_cluster_hands_over_when_no_replica_runs(rows: Rows):
     with leading(rows.database):
         with pytest.raises(RequestError, match="a cluster cannot hand over while they run: stop the API"):
             hand_over(rows.database, "executors")
-    row = rows.ask(spec_of("https://example.org"))
+    row = rows.submit(spec_of("https://example.org"))
     hand_over(rows.database, "executors")
     assert Queue(rows.database, "one").claim().id == row
     with pytest.raises(RequestError, match="by executors"):
@@ -154,7 +154,7 @@ def test_a_cluster_hands_over_when_no_replica_runs(rows: Rows):
 
 def test_a_hand_over_sees_a_concurrent_claim(rows: Rows):
     """The record cannot change between reading it and taking the lease."""
-    rows.ask(spec_of("https://example.org"))
+    rows.submit(spec_of("https://example.org"))
     outcome: list[str] = []
 
     def attempt() -> None:

@@ -22,13 +22,13 @@ from support.cluster.scene_server import Gate, serving
 from support.scenes.rasters import noise, write_raster
 
 SIDE = 1024
-"""Pixels of a scene a side: a tile, and so a range."""
+"""Width and height of a scene in pixels: one tile, and so one range."""
 SCENES = 4
 LONGEST = [
     "test_faults", "test_api", "test_scale", "test_stores", "test_operator_faults",
     "test_two_replicas", "test_requests", "test_ends", "test_trust", "test_lost_node",
 ]  # fmt: skip
-"""The modules that take longest, the longest first."""
+"""The slowest modules, the slowest first."""
 PREFIX = re.compile(r"(http://[\w.:]+)/[\w-]+(/scene\d\.tif)")
 """The address of a scene with a prefix."""
 
@@ -64,9 +64,9 @@ class Scenes:
     """Scenes side by side, each with a green and a shortwave infrared band, and their server.
 
     Attributes:
-        folder: where the files are.
-        address: where they are served.
-        gate: makes readers of a file wait.
+        folder: Folder of the files.
+        address: Address of the server.
+        gate: Gate that makes readers of a file wait.
     """
 
     folder: Path
@@ -119,7 +119,7 @@ Install = Callable[..., Release]
 
 @pytest.fixture(scope="session")
 def install(cluster: Cluster, scenes: Scenes, worker_name: str) -> Iterator[Install]:
-    """Installs the chart in a new namespace, which is deleted at the end of the session."""
+    """A function that installs the chart in a new namespace, which is deleted at the end of the session."""
     releases: list[Release] = []
 
     def installed(
@@ -150,7 +150,7 @@ def postgres(cluster: Cluster) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def install_api(cluster: Cluster, install: Install, postgres: Postgres) -> Iterator[Callable[..., Api]]:
-    """Installs the chart with the API and the empty database; the client is the user ann."""
+    """A function that installs the chart with the API and the empty database; the client is the user ann."""
     made: list[Api] = []
 
     def installed(
@@ -216,7 +216,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
 
 @pytest.fixture
 def assert_whole(expected: Expected) -> Callable[..., None]:
-    """Asserts that a mosaic is published once, is complete, and equals that of `mosaic run`."""
+    """A function that asserts that a mosaic is published once, is complete, and equals that of `mosaic run`."""
 
     def whole(release: Release, name: str, spec: Document) -> None:
         status = release.wait_for(name, "Succeeded", "Failed")

@@ -1,4 +1,4 @@
-"""The REST API and the page in the cluster: what is asked there becomes Jobs, what kubectl asks for appears there."""
+"""The REST API and the page in the cluster: their requests become Jobs, and requests of kubectl appear there."""
 
 import json
 import os
@@ -28,15 +28,15 @@ INSERT INTO overlays (created, creator, data_name, ul_lat, ul_lng, lr_lat, lr_ln
 VALUES ('2024-10-01', 'old client', 'ndvi', :north, :west, :south, :east, 20, true) RETURNING overlay_id
 """
 PAGE_SECONDS = 30
-"""For which a test waits for something on the page, also on a busy machine."""
+"""Timeout for a change on the page in seconds, long enough for a busy machine."""
 MADE_SECONDS = 180
-"""For a mosaic."""
+"""Timeout for a mosaic in seconds."""
 expect.set_options(timeout=PAGE_SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
 def eds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EarthDaily]:
-    """EarthDaily's stand-in, which pods reach."""
+    """The fake EarthDaily, at an address that pods reach."""
     folder = tmp_path_factory.mktemp("eds")
     list(write_scenes(folder, count=1, side=512))
     with earth_daily(folder, items_in(folder), cluster.host) as state:
@@ -45,7 +45,7 @@ def eds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def public_port() -> int:
-    """At which browsers reach the page, by `kubectl port-forward`."""
+    """The port at which browsers reach the page, by `kubectl port-forward`."""
     return free_port()
 
 
@@ -60,22 +60,20 @@ def api(install_api: Callable[..., Api], scenes: Any, eds: EarthDaily, public_po
     return install_api("api", f"http://127.0.0.1:{public_port}", values, {"earth-daily": eds.environment})
 
 
-def test_what_is_asked_over_rest_becomes_a_request_jobs_an_item_and_a_row(api: Api, scenes, assert_whole, expected):
+def test_a_request_over_rest_becomes_a_mosaicrequest_jobs_an_item_and_a_row(api: Api, scenes, assert_whole, expected):
     spec = scenes.spec(2)
-    requested = api.ask("over-rest", spec)
-    told = api.published(requested)
+    requested = api.submit("over-rest", spec)
+    found_row = api.published(requested)
     seen = api.release.get("mosaic", "over-rest")
     assert seen["metadata"]["annotations"] == {ANNOTATION_ROW: requested}
     assert_whole(api.release, "over-rest", spec)
-    assert told["status"] == seen["status"]
-    assert told["item"]["id"] == f"over-rest-{seen['metadata']['uid']}"
+    assert found_row["status"] == seen["status"]
+    assert found_row["item"]["id"] == f"over-rest-{seen['metadata']['uid']}"
     cog, _ = expected(spec)
     assert api.call("GET", f"/requests/{requested}/files/cog").content == cog
 
 
-def test_what_is_applied_with_kubectl_appears_and_can_be_removed_over_rest(
-    api: Api, postgres: Postgres, scenes, assert_whole
-):
+def test_a_request_of_kubectl_appears_and_can_be_removed_over_rest(api: Api, postgres: Postgres, scenes, assert_whole):
     spec = scenes.spec(1)
     uid = api.release.submit("by-kubectl", spec)
     found = api.named("by-kubectl")
@@ -91,13 +89,13 @@ def test_what_is_applied_with_kubectl_appears_and_can_be_removed_over_rest(
 
 @pytest.fixture
 def page(api: Api, public_port: int, tmp_path: Path) -> Iterator[Page]:
-    """The page as the printed command makes it reachable; at the end it may have had no fault."""
+    """The page as the printed command makes it reachable; the test fails if the page had an error."""
     if reason := chromium.missing():
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     forward, _ = notes(api.release)[-2:]
     faults: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
+    def collect(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             faults.append(f"{message.text} ({message.location['url']})")
 
@@ -109,14 +107,14 @@ def page(api: Api, public_port: int, tmp_path: Path) -> Iterator[Page]:
             context = browser.new_context(base_url=f"http://{address}", viewport={"width": 1280, "height": 860})
             context.set_default_timeout(PAGE_SECONDS * 1000)
             page = context.new_page()
-            page.on("console", hear)
+            page.on("console", collect)
             page.on("pageerror", lambda error: faults.append(str(error)))
             yield page
         forwarding.terminate()
     assert faults == []
 
 
-def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: EarthDaily, page: Page):
+def test_submits_watches_and_shows_a_mosaic_on_the_page(api: Api, eds: EarthDaily, page: Page):
     _, make_token = notes(api.release)[-2:]
     token = subprocess.run(["bash", "-c", make_token], check=True, capture_output=True, text=True).stdout.strip()
     page.goto("/")
@@ -127,7 +125,7 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
 
     form = page.get_by_role("form", name="New mosaic")
     page.get_by_role("tab", name="New mosaic").click()
-    # the source before the area: a complete form is searched at once, and Earth Search is not allowed here
+    # the source before the area: a complete form starts a search, and Earth Search is not allowed here
     form.get_by_label("Source", exact=True).select_option("EarthDaily mosaics")
     form.get_by_label("From (UTC)").fill("2024-06-01")
     form.get_by_label("To (UTC)").fill("2024-09-30")
@@ -142,11 +140,11 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
 
     row = page.get_by_role("row", name=re.compile("^on-the-page"))
     expect(row).to_contain_text("Succeeded", timeout=MADE_SECONDS * 1000)
-    told = api.release.get("mosaic", "on-the-page")
-    assert told["status"]["phase"] == "Succeeded"
-    assert told["spec"]["source"]["earthDaily"]["collection"] == COLLECTION
+    found_row = api.release.get("mosaic", "on-the-page")
+    assert found_row["status"]["phase"] == "Succeeded"
+    assert found_row["spec"]["source"]["earthDaily"]["collection"] == COLLECTION
 
-    request_id = told["metadata"]["annotations"][ANNOTATION_ROW]
+    request_id = found_row["metadata"]["annotations"][ANNOTATION_ROW]
     tiles = page.locator(f'img.leaflet-tile-loaded[src*="{request_id}"]')
     page.get_by_role("button", name="Hide on-the-page").click()
     expect(tiles).to_have_count(0)
@@ -157,16 +155,16 @@ def test_a_mosaic_is_asked_for_watched_and_seen_on_the_page(api: Api, eds: Earth
     expect(page.locator("#pointer")).to_contain_text(re.compile(r"NDVI-?\d"))
 
 
-def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):
+def test_syncs_cancelling_and_suspending_in_both_directions(api: Api, scenes):
     names = ("cancelled-here", "cancelled-there")
     for name in names:
         scenes.gate.hold(scenes.path(1, name))
-    here, there = (api.ask(name, scenes.spec(2, name)) for name in names)
+    here, there = (api.submit(name, scenes.spec(2, name)) for name in names)
     for request_id in (here, there):
         api.wait_for_phase(request_id, "Running")
     api.release.execute("cancelled-there", suspend=True)
-    told = api.wait_for_phase(there, "Suspended")
-    assert told["spec"]["execution"]["suspend"] is True
+    found_row = api.wait_for_phase(there, "Suspended")
+    assert found_row["spec"]["execution"]["suspend"] is True
     assert api.call("POST", f"/requests/{here}/cancel").status_code == 202
     api.release.execute("cancelled-there", cancel=True)
     for name, request_id in zip(names, (here, there), strict=True):
@@ -174,20 +172,20 @@ def test_cancelling_and_suspending_go_both_ways(api: Api, scenes):
         assert api.release.status(name)["phase"] == "Cancelled"
 
 
-def test_nobody_but_the_api_may_say_who_owns_a_request(api: Api, scenes: Any):
-    request_id = api.ask("owned", scenes.spec(1))
+def test_only_the_api_may_set_the_owner_of_a_request(api: Api, scenes: Any):
+    request_id = api.submit("owned", scenes.spec(1))
     api.wait_for_phase(request_id, "Succeeded")
     owner = api.release.get("mosaic", "owned")["metadata"]["labels"][LABEL_OWNER]
     for change in (f"{LABEL_OWNER}=somebody-else", f"{LABEL_OWNER}-"):
-        said = api.release.kubectl("label", "mosaic", "owned", change, "--overwrite", check=False)
-        assert f"only the API may set or change the label {LABEL_OWNER}" in said
+        output = api.release.kubectl("label", "mosaic", "owned", change, "--overwrite", check=False)
+        assert f"only the API may set or change the label {LABEL_OWNER}" in output
     request = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "forged", "labels": {LABEL_OWNER: owner}}}
     forged = json.dumps(request | {"spec": scenes.spec(1)})
     assert "only the API may set" in api.release.kubectl("create", "--filename", "-", given=forged, check=False)
     api.release.kubectl("label", "mosaic", "owned", "season=summer")
 
 
-def test_a_row_of_the_research_systems_client_is_served(api: Api, postgres: Postgres, eds: EarthDaily):
+def test_serves_a_row_of_the_research_systems_client(api: Api, postgres: Postgres, eds: EarthDaily):
     west, south, east, north = eds.items[0]["bbox"]
     margin = 0.002  # keeps the box inside the scene, which is slightly rotated
     with postgres.transaction() as session:
@@ -219,7 +217,7 @@ def test_nothing_is_lost_while_the_api_is_killed_and_the_database_restarts(
     held = scenes.path(0, "api-faults")
     scenes.gate.hold(held, 1)
     spec = scenes.spec(2, "api-faults")
-    requested = api.ask("survives", spec)
+    requested = api.submit("survives", spec)
     api.wait_for_phase(requested, "Running")
     for pod in api.pods():
         kill(api, pod)
@@ -232,24 +230,24 @@ def test_nothing_is_lost_while_the_api_is_killed_and_the_database_restarts(
     assert len(api.all("survives")) == 1
 
 
-def test_of_two_replicas_both_answer_one_keeps_in_step_and_the_other_takes_over(api: Api, scenes):
+def test_two_replicas_answer_and_one_takes_over_the_sync(api: Api, scenes):
     api.release.kubectl("scale", "deployment", "mosaic-operator-api", "--replicas=2")
     api.release.kubectl("rollout", "status", "deployment/mosaic-operator-api", "--timeout=120s")
     waiting = scenes.spec(1) | {"execution": {"suspend": True}}
 
-    def asked_of(pods: list[str], names: str) -> None:
+    def submit_to(pods: list[str], names: str) -> None:
         for number, pod in enumerate(pods):
             with closing(Api(api.release, api.token, f"pod/{pod}")) as one:
-                request_id = one.ask(f"{names}-{number}", waiting)
+                request_id = one.submit(f"{names}-{number}", waiting)
                 one.wait_for_phase(request_id, "Suspended")
 
     until(lambda: any(map(api.leads, api.pods())), "one leads")
     follower, leader = sorted(api.pods(), key=api.leads)
     assert not api.leads(follower)
-    asked_of([follower, leader], "both")
+    submit_to([follower, leader], "both")
     kill(api, leader)
     until(lambda: api.leads(follower), "the other leads")
-    asked_of([follower], "one")
+    submit_to([follower], "one")
     found = [each["metadata"]["name"] for each in api.release.get("mosaics")["items"]]
     assert sorted(name for name in found if name.startswith(("both-", "one-"))) == ["both-0", "both-1", "one-0"]
 
@@ -259,7 +257,7 @@ def kill(api: Api, pod: str) -> None:
     api.release.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
 
 
-def test_it_may_do_no_more_than_it_does(api: Api):
+def test_the_api_has_only_the_rights_that_it_needs(api: Api):
     here, ours = api.release.namespace, "mosaics.arbutus.dev"
     requests = {"namespace": here, "group": ours, "resource": "mosaicrequests"}
     definition = {"group": "apiextensions.k8s.io", "resource": "customresourcedefinitions"}
@@ -281,7 +279,7 @@ def test_it_may_do_no_more_than_it_does(api: Api):
 
 
 def may(api: Api, attributes: list[dict[str, str]]) -> list[bool]:
-    """Whether the API server would let the API do each of some things."""
+    """Whether the API server allows the API each of some actions."""
     account = f"system:serviceaccount:{api.release.namespace}:mosaic-operator-api"
     reviews = [
         {
@@ -292,6 +290,6 @@ def may(api: Api, attributes: list[dict[str, str]]) -> list[bool]:
         for each in attributes
     ]
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
-    told = "jsonpath={.status.allowed} "
-    answers = api.release.cluster.kubectl("create", "--filename", "-", "--output", told, given=given)
+    found_row = "jsonpath={.status.allowed} "
+    answers = api.release.cluster.kubectl("create", "--filename", "-", "--output", found_row, given=given)
     return [answer == "true" for answer in answers.split()]

@@ -24,7 +24,7 @@ def stands_at(shared: Release, scenes):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_suspended_and_resumed(shared: Release, scenes, stands_at, assert_whole, phase):
+def test_suspends_and_resumes(shared: Release, scenes, stands_at, assert_whole, phase):
     name = f"suspended-{phase.lower()}"
     spec, held, _ = stands_at(name, phase)
     shared.execute(name, suspend=True)
@@ -39,7 +39,7 @@ def test_suspended_and_resumed(shared: Release, scenes, stands_at, assert_whole,
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_cancelled(shared: Release, scenes, stands_at, phase):
+def test_cancels(shared: Release, scenes, stands_at, phase):
     name = f"cancelled-{phase.lower()}"
     stands_at(name, phase)
     shared.execute(name, cancel=True)
@@ -55,7 +55,7 @@ def test_cancelled(shared: Release, scenes, stands_at, phase):
 
 
 @pytest.mark.parametrize("phase", ["Pending", *PHASES])
-def test_deleted(shared: Release, scenes, stands_at, phase):
+def test_deletes(shared: Release, scenes, stands_at, phase):
     name = f"gone-{phase.lower()}"
     if phase == "Pending":
         shared.submit(name, scenes.spec(2) | {"execution": {"suspend": True}})
@@ -65,7 +65,7 @@ def test_deleted(shared: Release, scenes, stands_at, phase):
     shared.delete(name)
 
 
-def test_after_the_sweep_nothing_is_left_of_those_who_are_gone(install, scenes, assert_whole):
+def test_a_sweep_deletes_the_files_of_cancelled_and_deleted_requests(install, scenes, assert_whole):
     release = install("swept")
     uids = {}
     for name in ("cancelled", "deleted", "alive"):

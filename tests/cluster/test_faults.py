@@ -1,4 +1,4 @@
-"""Faults: whatever happens, nothing is lost, nothing is done twice, and the bytes are the same."""
+"""Faults: nothing is lost, nothing is done twice, and the bytes are the same."""
 
 import os
 import signal
@@ -33,37 +33,37 @@ def halfway(shared: Release, scenes):
 
 
 def failures_of(release: Release, name: str, index: int) -> int:
-    """How many pods of a range failed."""
+    """The number of failed pods of a range."""
     return sum(pod["status"]["phase"] == "Failed" for pod in release.pods(name, "tiles", index))
 
 
-def test_a_worker_killed_in_the_middle_of_a_tile(shared: Release, scenes, halfway, assert_whole):
+def test_survives_a_worker_killed_during_a_tile(shared: Release, scenes, halfway, assert_whole):
     spec, _, uid = halfway("killed", last=1)
     kill_worker(uid, "tiles", 1)
     assert_whole(shared, "killed", spec)
     assert shared.jobs("killed")["tiles"]["status"]["failed"] == 1
 
 
-def test_a_pod_deleted_in_the_middle_of_a_tile(shared: Release, scenes, halfway, assert_whole):
+def test_survives_a_pod_deleted_during_a_tile(shared: Release, scenes, halfway, assert_whole):
     spec, _, _ = halfway("deleted", last=1)
     (pod,) = shared.pods("deleted", "tiles", 1)
     shared.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
     assert_whole(shared, "deleted", spec)
 
 
-def test_a_range_that_hangs_is_given_to_another_pod_and_fails_the_request_with_advice_if_there_is_none(
+def test_retries_a_hanging_range_and_fails_with_advice_if_it_hangs_again(
     shared: Release, scenes, halfway, assert_whole
 ):
     halfway("stuck", rangeDeadline="40s", retriesPerRange=0)
-    spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")  # the two wait for their deadlines together
-    told = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m], "it is told")
-    assert "range 1 timed out; raise execution.rangeDeadline" in told[0]
+    spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")  # both wait for their deadlines at the same time
+    messages = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m], "it is told")
+    assert "range 1 timed out; raise execution.rangeDeadline" in messages[0]
     assert_whole(shared, "hangs", spec)
     status = shared.wait_for("stuck", "Failed")
     assert status["message"].startswith("range 1 timed out; raise execution.rangeDeadline")
 
 
-def test_out_of_memory_says_which_limit_to_raise(install, scenes):
+def test_out_of_memory_names_the_limit_to_raise(install, scenes):
     tight = install("tight", values={"worker": {"resources": {"tiles": {"limits": {"memory": "72Mi"}}}}})
     tight.submit("greedy", scenes.spec(1) | {"execution": {"retriesPerRange": 0}})
     status = tight.wait_for("greedy", "Failed", "Succeeded")
@@ -73,7 +73,7 @@ def test_out_of_memory_says_which_limit_to_raise(install, scenes):
     assert {c["type"]: c.get("reason") for c in status["conditions"]}["TilesReady"] == "OutOfMemory"
 
 
-def test_a_permanent_error_in_one_range_ends_all_with_one_message_and_no_retries(shared: Release, scenes):
+def test_a_permanent_error_in_one_range_fails_the_request_without_retries(shared: Release, scenes):
     folder = scenes.folder / "broken"
     folder.mkdir()
     for number in range(4):
@@ -92,7 +92,7 @@ def test_a_permanent_error_in_one_range_ends_all_with_one_message_and_no_retries
     until(lambda: not [p for p in shared.pods("broken") if p["status"]["phase"] == "Running"], "the others are stopped")
 
 
-def test_plan_killed_before_it_has_written_anything(shared: Release, scenes, assert_whole):
+def test_survives_a_plan_killed_before_it_writes(shared: Release, scenes, assert_whole):
     spec = scenes.spec(2, "planless")
     held = scenes.path(1, "planless")
     scenes.gate.hold(held, first=0, last=0)
@@ -103,7 +103,7 @@ def test_plan_killed_before_it_has_written_anything(shared: Release, scenes, ass
     assert shared.jobs("planless")["plan"]["status"]["failed"] == 1
 
 
-def test_finalize_killed_before_the_item(shared: Release, scenes, assert_whole):
+def test_survives_a_finalize_killed_before_the_item(shared: Release, scenes, assert_whole):
     spec = scenes.spec(2, "itemless")
     uid = shared.submit("itemless", spec)
     results = volume_of(shared) / "mosaics" / shared.namespace / "itemless" / uid
@@ -114,7 +114,7 @@ def test_finalize_killed_before_the_item(shared: Release, scenes, assert_whole):
     assert shared.jobs("itemless")["finalize"]["status"]["failed"] == 1
 
 
-def test_finalize_killed_after_the_item_and_before_its_last_words(shared: Release, scenes, assert_whole):
+def test_survives_a_finalize_killed_after_the_item_and_before_its_message(shared: Release, scenes, assert_whole):
     spec = scenes.spec(2, "wordless")
     uid = shared.submit("wordless", spec)
     results = volume_of(shared) / "mosaics" / shared.namespace / "wordless" / uid
@@ -125,7 +125,7 @@ def test_finalize_killed_after_the_item_and_before_its_last_words(shared: Releas
     assert (results / "mosaic.json").read_bytes() == published
 
 
-def test_a_job_that_somebody_deleted_is_made_again(shared: Release, scenes, halfway, assert_whole):
+def test_recreates_a_deleted_job(shared: Release, scenes, halfway, assert_whole):
     spec, held, _ = halfway("jobless")
     first = shared.jobs("jobless")["tiles"]["metadata"]["uid"]
     shared.kubectl("delete", "job", "jobless-tiles", "--wait=false")
@@ -136,7 +136,7 @@ def test_a_job_that_somebody_deleted_is_made_again(shared: Release, scenes, half
     assert_whole(shared, "jobless", spec)
 
 
-def test_twelve_requests_at_once(shared: Release, scenes, assert_whole):
+def test_processes_twelve_concurrent_requests(shared: Release, scenes, assert_whole):
     spec = scenes.spec(1)
     names = [f"crowd-{number}" for number in range(12)]
     for name in names:

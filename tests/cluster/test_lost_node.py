@@ -1,4 +1,4 @@
-"""A node fails for good. Other tests may run: only pods of this test are scheduled to that node."""
+"""A node fails permanently. Other tests may run: only pods of this test are scheduled to that node."""
 
 import json
 import threading
@@ -60,9 +60,7 @@ def second_node(cluster: Cluster):
 
 
 @pytest.mark.timeout(600)
-def test_a_node_that_stops_answering_for_good_takes_neither_a_request_nor_a_sweep_with_it(
-    install, cluster: Cluster, scenes, second_node, assert_whole
-):
+def test_a_request_and_a_sweep_survive_the_loss_of_a_node(install, cluster: Cluster, scenes, second_node, assert_whole):
     worker = {"nodeSelector": {"mosaic-test/lost": "true"}, "tolerations": [{"key": "mosaic-test/lost"}]}
     release = install("lost", values={"worker": worker})
     spec = scenes.spec(2, "lost")
@@ -71,7 +69,7 @@ def test_a_node_that_stops_answering_for_good_takes_neither_a_request_nor_a_swee
     (sweep,) = until(lambda: on_node2(sweeps(release)), "the sweep is on node2")
     second_node.set()
     cluster.kubectl("label", "node", "node1", "mosaic-test/lost=true", "--overwrite")
-    release.wait_for("lost", "Succeeded", "Failed", seconds=400)  # the node is given up first
+    release.wait_for("lost", "Succeeded", "Failed", seconds=400)  # after the node is marked as lost
     assert_whole(release, "lost", spec)
     until(lambda: [p for p in sweeps(release) if p["status"]["phase"] == "Succeeded"], "the sweep is done")
     names = [p["metadata"]["name"] for p in release.pods("lost") + sweeps(release)]
@@ -87,5 +85,5 @@ def sweeps(release: Release) -> list[Document]:
 
 
 def on_node2(pods: list[Document]) -> list[Document]:
-    """Those of some pods that are on the node that is lost."""
+    """The pods that are on the lost node."""
     return [pod for pod in pods if pod["spec"].get("nodeName") == "node2"]

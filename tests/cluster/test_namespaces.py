@@ -64,7 +64,7 @@ def test_requests_of_the_listed_namespaces_become_mosaics_in_one_storage(many, s
     assert release.status("unserved") == {}
 
 
-def test_the_operator_has_rights_in_the_listed_namespaces_and_nowhere_else(many):
+def test_the_operator_has_rights_only_in_the_listed_namespaces(many):
     release, forest, snow = many
     for place in (forest, snow):
         assert all(may(release, place.namespace, *right) for right in RIGHTS)
@@ -74,7 +74,7 @@ def test_the_operator_has_rights_in_the_listed_namespaces_and_nowhere_else(many)
         assert not may(release, namespace, "", "secrets", "get")
 
 
-def test_a_free_place_goes_to_the_namespace_with_fewer_at_work(many, scenes, assert_whole):
+def test_a_free_slot_goes_to_the_namespace_with_fewer_running_requests(many, scenes, assert_whole):
     _, forest, snow = many
     held = {name: scenes.path(0, f"many-{name}") for name in ("first", "second", "late")}
     for path in held.values():

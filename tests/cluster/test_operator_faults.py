@@ -12,7 +12,7 @@ def release(install) -> Release:
 
 
 @pytest.mark.parametrize("phase", ["Planning", "Running", "Finalizing"])
-def test_the_operator_killed_in_every_phase(release: Release, scenes, phase, assert_whole):
+def test_survives_an_operator_killed_in_every_phase(release: Release, scenes, phase, assert_whole):
     name = f"operator-{phase.lower()}"
     spec = scenes.spec(2, name)
     held = scenes.path(1, name)
@@ -28,7 +28,7 @@ def test_the_operator_killed_in_every_phase(release: Release, scenes, phase, ass
     }
 
 
-def test_the_operator_away_during_all_tiles(release: Release, scenes, assert_whole):
+def test_survives_the_absence_of_the_operator_during_all_tiles(release: Release, scenes, assert_whole):
     spec = scenes.spec(2, "absent")
     held = scenes.path(1, "absent")
     scenes.gate.hold(held)
@@ -42,7 +42,7 @@ def test_the_operator_away_during_all_tiles(release: Release, scenes, assert_who
     assert_whole(release, "absent", spec)
 
 
-def test_a_plan_pod_that_is_gone_before_its_message_was_read(release: Release, scenes, assert_whole):
+def test_recovers_from_a_plan_pod_deleted_before_its_message_was_read(release: Release, scenes, assert_whole):
     spec = scenes.spec(2, "unread")
     held = scenes.path(1, "unread")
     scenes.gate.hold(held, first=0, last=0)
@@ -64,7 +64,7 @@ def test_a_plan_pod_that_is_gone_before_its_message_was_read(release: Release, s
     assert_whole(release, "unread", spec)
 
 
-def test_an_upgrade_in_mid_run_leaves_a_request_its_image_and_its_bytes(
+def test_a_running_request_keeps_its_image_and_bytes_during_an_upgrade(
     cluster: Cluster, release: Release, scenes, assert_whole
 ):
     """The last test of this module, because new requests have the other image afterwards."""

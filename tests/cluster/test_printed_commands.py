@@ -1,4 +1,4 @@
-"""What the notes of the chart and the guide tell people to type works when it is typed as printed."""
+"""The commands that the notes of the chart and the guide print work as printed."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ SOURCE = "https://earth-search.aws.element84.com"
 
 @pytest.fixture(scope="module")
 def printed(install, scenes, cluster: Cluster) -> Release:
-    """The chart, and a scene of the river that the printed request shows, where that scene is read from."""
+    """The chart, and the address of a scene of the river that the printed request shows."""
     release = install("printed")
     west, _, _, north = transform_bounds("EPSG:4326", "EPSG:32610", -124.16, 51.65, -124.04, 51.73)
     for seed, band in enumerate(("red", "nir")):
@@ -43,7 +43,7 @@ def printed(install, scenes, cluster: Cluster) -> Release:
 
 
 def guide(release: Release) -> list[str]:
-    """The commands of the guide from the installed chart on, for a release and images of other names."""
+    """The commands of the guide after the installation, for a release and images with other names."""
     _, _, text = (ROOT / "docs" / "getting-started" / "kubernetes.md").read_text().partition("### A mosaic\n")
     text, _, _ = text.partition("\n## How requests run")
     text = re.sub(r"--namespace mosaics\b", f"--namespace {release.namespace}", text)
@@ -53,7 +53,7 @@ def guide(release: Release) -> list[str]:
 
 
 def type_in(commands: str, folder: Path, address: str) -> str:
-    """Type commands into a shell, the scene's address being that of the tests; a watch goes on until the end."""
+    """Type commands into a shell with the address of the tests' scene; a watch runs until the end."""
     commands = commands.replace(SOURCE, f"http://{address}")
     typed, _, watch = commands.rpartition("\n") if commands.endswith("--watch") else (commands, "", "")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""kubectl apply of a MosaicRequest gives a mosaic."""
+"""Requests applied with kubectl become mosaics."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ELSEWHERE = {"ndvi-british-columbia", "sentinel-2-product"}
 """Samples whose scenes are in a public archive, or on the disk of who runs `mosaic run`."""
 
 
-def test_the_mosaic_is_the_one_that_mosaic_run_makes_byte_for_byte(shared: Release, scenes, assert_whole):
+def test_the_mosaic_equals_that_of_mosaic_run_byte_for_byte(shared: Release, scenes, assert_whole):
     spec = scenes.spec()
     shared.submit("plain", spec)
     assert_whole(shared, "plain", spec)
@@ -37,7 +37,7 @@ def test_the_mosaic_is_the_one_that_mosaic_run_makes_byte_for_byte(shared: Relea
     assert {e["reason"] for e in events} >= {"Planning", "Running", "Finalizing", "Succeeded"}
 
 
-def test_applied_again_under_its_name_it_is_another_request(shared: Release, scenes, assert_whole):
+def test_a_request_applied_again_with_the_same_name_is_another_request(shared: Release, scenes, assert_whole):
     spec = scenes.spec(1)
     first = shared.submit("again", spec)
     shared.wait_for("again", "Running", "Finalizing", "Succeeded")
@@ -47,7 +47,7 @@ def test_applied_again_under_its_name_it_is_another_request(shared: Release, sce
     assert_whole(shared, "again", spec)
 
 
-def test_parallelism_changes_while_ranges_are_computed(shared: Release, scenes, assert_whole):
+def test_changes_parallelism_while_ranges_are_computed(shared: Release, scenes, assert_whole):
     spec = scenes.spec(prefix="parallel")
     for number in range(4):
         scenes.path(number, "parallel")
@@ -71,7 +71,7 @@ def test_the_samples_work(shared: Release, scenes, assert_whole, sample):
     assert_whole(shared, name, document["spec"])
 
 
-def test_the_sample_of_a_product_as_it_is_downloaded_is_refused_with_advice(shared: Release, scenes):
+def test_refuses_the_sample_of_a_downloaded_product_with_advice(shared: Release, scenes):
     sample = (ROOT / "crds" / "samples" / "sentinel-2-product.yaml").read_text()
     document = yaml.safe_load(sample.replace("scenes/S2_", f"http://{scenes.address}/S2_"))
     shared.submit("product", document["spec"])
@@ -82,12 +82,12 @@ def test_the_sample_of_a_product_as_it_is_downloaded_is_refused_with_advice(shar
     )
 
 
-def test_the_api_server_knows_the_contract(cluster: Cluster):
+def test_the_api_server_enforces_the_contract(cluster: Cluster):
     kubernetes.config.load_kube_config(os.environ["KUBECONFIG"])
     api = kubernetes.client.CustomObjectsApi()
     wrong = []
     for case in CASES:
-        if case.sentence is not None and not case.server:
+        if case.message is not None and not case.server:
             continue
         refused = ""
         try:
@@ -96,6 +96,6 @@ def test_the_api_server_knows_the_contract(cluster: Cluster):
             )
         except kubernetes.client.ApiException as error:
             refused = json.loads(error.body)["message"]
-        if bool(refused) != (case.sentence is not None):
+        if bool(refused) != (case.message is not None):
             wrong.append(f"{case.name}: {refused or 'accepted'}")
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""Neither thousands of finished requests nor one odd object stops the operator."""
+"""The operator copes with thousands of finished requests and with malformed objects."""
 
 import json
 import os
@@ -25,14 +25,14 @@ def release(install) -> Release:
 
 
 def operator(release: Release) -> Document:
-    """The pod of the operator that runs."""
+    """The running pod of the operator."""
     pods = release.get("pods", "--selector=app.kubernetes.io/component=operator")["items"]
     (pod,) = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return dict(pod)
 
 
 def metric(release: Release, name: str) -> float:
-    """A number of the operator's."""
+    """The value of a metric of the operator."""
     pod = operator(release)["metadata"]["name"]
     path = f"/api/v1/namespaces/{release.namespace}/pods/{pod}:8080/proxy/metrics"
     found = re.search(rf"^{name} (\S+)$", release.kubectl("get", "--raw", path), re.MULTILINE)
@@ -44,31 +44,31 @@ def unlabelled(release: Release) -> int:
     return len(release.get("mosaics", f"--selector=!{LABEL_FINISHED}")["items"])
 
 
-def test_thousands_of_finished_requests_cost_neither_time_nor_memory(
+def test_thousands_of_finished_requests_need_little_time_and_memory(
     release: Release, scenes, assert_whole, record_property
 ):
     release.scale(0)
-    begun = time.monotonic()
+    started = time.monotonic()
     create_finished(release.namespace, FINISHED, scenes.spec())
-    record_property("seconds to create them", time.monotonic() - begun)
+    record_property("seconds to create them", time.monotonic() - started)
     release.scale(1)
     until(lambda: unlabelled(release) == 0, "requests that an older version left are labelled", 300)
     assert metric(release, "process_resident_memory_bytes") < LARGEST
     for pod in release.operator_pods():
         release.kubectl("delete", "pod", pod)
     release.kubectl("rollout", "status", f"deployment/{release.name}", "--timeout=120s")
-    begun = time.monotonic()
+    started = time.monotonic()
     spec = scenes.spec(1)
     release.submit("newcomer", spec)
     release.wait_for("newcomer", "Planning", "Running", "Finalizing", "Succeeded", seconds=START_SECONDS)
-    record_property("seconds until a new one is at work", time.monotonic() - begun)
+    record_property("seconds until a new one is at work", time.monotonic() - started)
     assert metric(release, "process_resident_memory_bytes") < LARGEST
     assert_whole(release, "newcomer", spec)
     (state,) = operator(release)["status"]["containerStatuses"]
     assert state["restartCount"] == 0
 
 
-def test_odd_pods_and_jobs_and_forged_labels_stop_nothing(release: Release, scenes, assert_whole):
+def test_malformed_pods_and_jobs_and_forged_labels_do_not_stop_the_operator(release: Release, scenes, assert_whole):
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
     image = f"{release.cluster.registry}mosaic-worker:{release.cluster.tag}"
     container = {"name": "worker", "image": image, "command": ["sleep", "3600"], "securityContext": security}
@@ -107,7 +107,7 @@ def test_odd_pods_and_jobs_and_forged_labels_stop_nothing(release: Release, scen
         release.kubectl("delete", kind, "odd-sweep", "odd-step", "odd-plan", "--wait=false", "--ignore-not-found")
 
 
-def test_a_label_of_finished_requests_on_one_at_work_is_taken_off_again(release: Release, scenes, assert_whole):
+def test_removes_the_label_of_finished_requests_from_a_running_one(release: Release, scenes, assert_whole):
     spec = scenes.spec(2, "forged")
     held = scenes.path(1, "forged")
     scenes.gate.hold(held, first=0)
@@ -123,7 +123,7 @@ def test_a_label_of_finished_requests_on_one_at_work_is_taken_off_again(release:
     assert release.status("forged")["phase"] == "Succeeded"
 
 
-def test_finished_requests_are_deleted_after_a_while_and_their_mosaics_stay(release: Release, scenes):
+def test_deletes_finished_requests_after_some_time_and_keeps_their_mosaics(release: Release, scenes):
     spec = scenes.spec(1)
     uid = release.submit("kept", spec)
     release.wait_for("kept", "Succeeded")

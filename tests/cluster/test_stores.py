@@ -1,4 +1,4 @@
-"""A request whose scenes come from a catalogue ends in a store over the network: S3, and Azure Blob Storage."""
+"""Requests with scenes from a catalogue and a store over the network: S3 and Azure Blob Storage."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ FILES = {"mosaic.tif", "mosaic.png", "thumbnail.png", "mosaic.json"}
 
 @pytest.fixture(scope="module")
 def servers() -> None:
-    """Fails or skips, and says why, where they are not installed."""
+    """Skip or fail if the servers are not installed."""
     reason = running.missing("azurite", "versitygw")
     if reason:
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -41,7 +41,7 @@ def servers() -> None:
 
 @pytest.fixture(scope="module")
 def known(scenes) -> dict[str, list[Document]]:
-    """The Items that the catalogue knows: of synthetic scenes that overlap, and of real ones where they are there."""
+    """The Items in the catalogue: of overlapping synthetic scenes, and of real ones if they are available."""
     paths = {"synthetic": list(write_scenes(scenes.folder / "catalogue", count=3, side=1280)), "real": []}
     if os.environ.get(REAL_SCENES):
         collection = Path(os.environ[REAL_SCENES]) / "sentinel2-l2a" / "sentinel-2-l2a"
@@ -51,7 +51,7 @@ def known(scenes) -> dict[str, list[Document]]:
 
 @pytest.fixture(scope="module")
 def catalogue(cluster: Cluster, known, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
-    """A request for the median of the synthetic scenes, which a STAC API (rustac) knows."""
+    """A request for the median of the synthetic scenes from a STAC API (rustac)."""
     with running.stac_api(known["synthetic"] + known["real"], tmp_path_factory.mktemp("rustac"), cluster.host) as url:
         yield {
             "area": {"bbox": around(known["synthetic"])},
@@ -64,13 +64,13 @@ def catalogue(cluster: Cluster, known, tmp_path_factory: pytest.TempPathFactory)
 
 @dataclass(frozen=True)
 class Account:
-    """A container at a service, which pods reach through a front, and this process without it.
+    """A container on a service. Pods reach it through a proxy, and this process directly.
 
     Attributes:
-        uri: of a folder in the container.
-        front: of the service.
-        endpoint: by which pods reach it.
-        secret: what the chart's Secret holds.
+        uri: URI of a folder in the container.
+        front: Proxy of the service.
+        endpoint: Endpoint for pods.
+        secret: Contents of the chart's Secret.
     """
 
     uri: str
@@ -84,23 +84,23 @@ class Account:
 
     @property
     def secrets(self) -> list[str]:
-        """The values that must not be shown."""
+        """The values that must not appear in output."""
         return [value for name, value in self.secret.items() if name.endswith(("KEY", "KEY_ID"))]
 
     def values(self, catalogue: Document, scenes: str) -> Document:
-        """Of the chart."""
+        """Values for the chart."""
         hosts = [scenes, catalogue["source"]["stac"]["url"].removeprefix("http://")]
         store = {"uri": self.uri, "secretName": SECRET}
         if self.scheme == "s3":
             return {"store": store | {"endpoint": self.endpoint}, "allowedHosts": hosts}
         endpoint = {"name": ENDPOINTS[self.scheme], "value": self.endpoint}
-        hosts.append(self.front.address)  # opens its port, where a cluster enforces network policies
+        hosts.append(self.front.address)  # opens its port in the network policy
         return {"store": store, "allowedHosts": hosts, "worker": {"env": [endpoint]}}
 
 
 @pytest.fixture(scope="module")
 def accounts(cluster: Cluster, servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Account]]:
-    """One of each kind; the credentials of both are in this process' environment."""
+    """One account of each kind; the credentials of both are in the environment of this process."""
     with ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         forget_credentials(environment)
@@ -111,9 +111,9 @@ def accounts(cluster: Cluster, servers: None, tmp_path_factory: pytest.TempPathF
                 environment.setenv(name, value)
             uri = new_container(scheme, service)
             front = stack.enter_context(serving(StoreFront(service.address, cluster.host)))
-            told = service.at(front.address)
-            endpoint = told.pop(ENDPOINTS[scheme])
-            found[scheme] = Account(uri, front, endpoint, told)
+            revealed = service.at(front.address)
+            endpoint = revealed.pop(ENDPOINTS[scheme])
+            found[scheme] = Account(uri, front, endpoint, revealed)
         yield found
 
 
@@ -130,7 +130,7 @@ def refused(install, accounts: dict[str, Account], catalogue: Document, scenes) 
 
 @pytest.fixture(scope="module")
 def releases(install, accounts: dict[str, Account], catalogue: Document, scenes) -> dict[str, Release]:
-    """The chart with each kind of store, in a namespace of its own, with a request at work."""
+    """The chart with each kind of store, in separate namespaces, with a running request."""
     found = {}
     for scheme, account in accounts.items():
         values = account.values(catalogue, scenes.address)
@@ -179,9 +179,9 @@ def read(store: Store, key: str) -> bytes:
 
 
 def shown(release: Release) -> str:
-    """All that Kubernetes shows of a release but its Secrets: objects, Events, and logs of workers and operator."""
+    """Everything that Kubernetes shows of a release except Secrets: objects, Events, and logs of its pods."""
     objects = release.kubectl("get", "mosaics,jobs,pods,events,deployments,configmaps", "--output", "yaml")
-    flags = ["--prefix", "--tail=-1", "--max-log-requests=50", "--ignore-errors"]  # a sweep's pod may not have begun
+    flags = ["--prefix", "--tail=-1", "--max-log-requests=50", "--ignore-errors"]  # a pod may not have started
     logs = [
         release.kubectl("logs", f"--selector={selector}", *flags)
         for selector in (names.LABEL_STEP, "app.kubernetes.io/component=operator")
@@ -189,12 +189,12 @@ def shown(release: Release) -> str:
     return "\n".join([objects, *logs])
 
 
-def told(secrets: Sequence[str], *texts: bytes) -> list[str]:
+def revealed(secrets: Sequence[str], *texts: bytes) -> list[str]:
     return [secret for secret in secrets for text in texts if secret.encode() in text]
 
 
 @pytest.mark.parametrize("scheme", ["s3", "az"])
-def test_scenes_of_a_catalogue_become_a_mosaic_in_a_store(
+def test_publishes_a_mosaic_of_scenes_in_a_catalogue(
     releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, expected, scheme: str
 ):
     account, release = accounts[scheme], releases[scheme]
@@ -211,14 +211,14 @@ def test_scenes_of_a_catalogue_become_a_mosaic_in_a_store(
     assert [write for write in written if write.path.endswith(f"/{names.plan_key(uid)}")]
     for pod in ("median-plan", "median-tiles-5", "median-finalize", release.name):
         assert f"[pod/{pod}-" in everything, f"{pod} has no log"
-    assert not told(account.secrets, everything.encode(), *(write.content for write in written))
+    assert not revealed(account.secrets, everything.encode(), *(write.content for write in written))
 
 
 @pytest.mark.parametrize("scheme", ["s3", "az"])
-def test_the_ten_real_scenes_become_the_median_that_one_machine_makes(
+def test_the_median_of_the_ten_real_scenes_equals_that_of_one_machine(
     releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, known, expected, scheme: str
 ):
-    """Which the tests of real imagery compare with numpy's."""
+    """The tests of real imagery compare the same median with numpy's."""
     if not known["real"]:
         pytest.skip(f"{REAL_SCENES} is not set: no real imagery on this machine")
     spec = median_request(known["real"], catalogue["source"]["stac"]["url"])
@@ -228,10 +228,10 @@ def test_the_ten_real_scenes_become_the_median_that_one_machine_makes(
     assert_whole_in_store(accounts[scheme], releases[scheme], "real", spec, expected, used)
 
 
-def test_a_worker_killed_between_a_part_and_its_record_loses_nothing_and_does_nothing_twice(
+def test_survives_a_worker_killed_between_a_part_and_its_record(
     cluster: Cluster, releases: dict[str, Release], accounts: dict[str, Account], catalogue: Document, expected
 ):
-    """It was at the second of two tiles: the first is not computed again, the second is."""
+    """The worker is at the second of two tiles: only the second is computed again."""
     if not cluster.lab:
         pytest.skip("faults are made on the node, which is this machine only in the lab")
     account, release = accounts["s3"], releases["s3"]
@@ -277,7 +277,7 @@ def test_a_wrong_secret_fails_with_a_message_and_the_right_one_works(
     assert {c["type"]: c["reason"] for c in jobs["plan"]["status"]["conditions"]}["Failed"] == "BackoffLimitExceeded"
     everything = shown(refused)
     assert "[pod/refused-plan-" in everything
-    assert not told([WRONG, *account.secrets], everything.encode())
+    assert not revealed([WRONG, *account.secrets], everything.encode())
     refused.keep_secret(SECRET, account.secret)
     refused.delete("refused")
     refused.submit("refused", catalogue)

@@ -1,4 +1,4 @@
-"""What users write into requests: it is not expanded, may be as much as the contract allows, and harms nobody else."""
+"""User input in requests: it is not expanded, may be as large as the contract allows, and affects no other users."""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def secrets_of(release: Release, uid: str) -> list[str]:
     return [name for name in names if name.startswith(f"mosaic-{uid}-")]
 
 
-def test_a_variable_in_a_reference_is_not_replaced_by_the_secret_of_that_name(install, scenes):
+def test_does_not_expand_a_variable_in_a_reference(install, scenes):
     key = {"name": "AZURE_STORAGE_KEY", "valueFrom": {"secretKeyRef": {"name": "account", "key": "key"}}}
     release = install("expansion", {"worker": {"env": [key]}}, secrets={"account": {"key": STORE_KEY}})
     spec = scenes.spec(1)
@@ -60,13 +60,13 @@ def test_a_sweep_accepts_a_list_of_ten_thousand_requests(shared: Release):
     shared.kubectl("create", "--filename", "-", given=json.dumps(sweep_secret(given, job)))
     shared.kubectl("wait", "--for=condition=Complete", "job/many-sweep", "--timeout=120s")
     pods = shared.get("pods", f"--selector=job-name=many-sweep,mosaics.arbutus.dev/step={Step.SWEEP}")["items"]
-    said = [pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] for pod in pods]
-    assert ["swept" in json.loads(text) for text in said] == [True]
+    output = [pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] for pod in pods]
+    assert ["swept" in json.loads(text) for text in output] == [True]
     shared.kubectl("delete", "job", "many-sweep")
     until(lambda: not [n for n in shared.get("secrets")["items"] if owner(n) == "many-sweep"], "its Secret has gone")
 
 
-def test_a_priority_class_that_the_chart_does_not_list_is_refused(shared: Release, scenes):
+def test_refuses_a_priority_class_that_the_chart_does_not_list(shared: Release, scenes):
     shared.submit("critical", scenes.spec(1) | {"execution": {"priorityClass": "system-node-critical"}})
     status = shared.wait_for("critical", "Failed", "Succeeded", "Running")
     assert status["message"] == (
@@ -84,5 +84,5 @@ def settings_of(release: Release) -> Settings:
 
 
 def owner(secret: dict) -> str:
-    """The name of what owns a Secret."""
+    """The name of the owner of a Secret."""
     return next((owner["name"] for owner in secret["metadata"].get("ownerReferences", ())), "")

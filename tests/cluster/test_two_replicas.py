@@ -1,4 +1,4 @@
-"""Two replicas: one works, and when it is gone the other takes over; nothing is done twice."""
+"""Two replicas: one is active, and the other takes over after its end; nothing is done twice."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from support.cluster.node import operator_process, stop_when
 from support.cluster.storage import volume_of
 
 LOST_SECONDS = 25
-"""Until a Lease that nobody renews is taken: its 15 s, a try each 2 s, and a busy machine."""
+"""Limit for taking over an expired Lease: its 15 s, an attempt every 2 s, and a busy machine."""
 ORDERLY_SECONDS = 10
 
 
@@ -44,11 +44,11 @@ def assert_done_once(release: Release, name: str) -> None:
         assert job["status"].get("failed", 0) == 0
         assert len(release.pods(name, step)) == job["spec"]["completions"]
     uid = release.get("mosaic", name)["metadata"]["uid"]
-    told = Counter(e["reason"] for e in release.get("events", f"--field-selector=involvedObject.uid={uid}")["items"])
-    assert set(told.values()) == {1}, told
+    events = Counter(e["reason"] for e in release.get("events", f"--field-selector=involvedObject.uid={uid}")["items"])
+    assert set(events.values()) == {1}, events
 
 
-def test_the_one_at_work_is_killed_while_requests_are_in_every_phase(pair: Release, scenes, assert_whole):
+def test_the_other_takes_over_when_the_active_one_is_killed_in_every_phase(pair: Release, scenes, assert_whole):
     specs = {name: scenes.spec(2, f"pair-{name}") for name in ("finalizing", "running", "planning", "pending")}
     uid = pair.submit("finalizing", specs["finalizing"])
     results = volume_of(pair) / "mosaics" / pair.namespace / "finalizing" / uid
@@ -76,7 +76,7 @@ def test_the_one_at_work_is_killed_while_requests_are_in_every_phase(pair: Relea
         assert before[name].items() <= after.items()
 
 
-def test_an_orderly_end_hands_over_within_seconds(pair: Release, scenes, assert_whole):
+def test_a_graceful_shutdown_hands_over_within_seconds(pair: Release, scenes, assert_whole):
     spec = scenes.spec(2, "pair-orderly")
     held = scenes.path(1, "pair-orderly")
     scenes.gate.hold(held)
@@ -90,7 +90,7 @@ def test_an_orderly_end_hands_over_within_seconds(pair: Release, scenes, assert_
     assert_done_once(pair, "orderly")
 
 
-def test_one_that_froze_and_resumes_after_the_other_took_over_changes_nothing(pair: Release, scenes, assert_whole):
+def test_a_frozen_operator_changes_nothing_after_the_other_took_over(pair: Release, scenes, assert_whole):
     spec = scenes.spec(2, "pair-frozen")
     held = scenes.path(1, "pair-frozen")
     scenes.gate.hold(held)
@@ -99,7 +99,7 @@ def test_one_that_froze_and_resumes_after_the_other_took_over_changes_nothing(pa
     former = holder(pair)
     restarts = restarts_of(pair, former)
     frozen = operator_process(former)
-    os.kill(frozen, signal.SIGSTOP)  # its kubelet would end it after a minute
+    os.kill(frozen, signal.SIGSTOP)  # the kubelet would kill it after a minute
     try:
         scenes.gate.release(held)
         taken_by = other_takes_over(pair, former, LOST_SECONDS)
@@ -116,5 +116,5 @@ def test_one_that_froze_and_resumes_after_the_other_took_over_changes_nothing(pa
 
 
 def restarts_of(release: Release, pod: str) -> int:
-    """How often the container of a pod was restarted."""
+    """The number of restarts of a pod's container."""
     return int(release.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"])

@@ -1,4 +1,4 @@
-"""One table of requests, valid and not: the models and a real API server are both held to it."""
+"""Valid and invalid requests, with which tests check the models and a real API server."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from mosaic_crds.composite import METHODS
 from mosaic_crds.names import API_VERSION
 
 GONE = object()
-"""In place of a value: the field is taken away."""
+"""As a value: remove the field."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and what is said of it.
+    """A request, and the expected result of its validation.
 
     Attributes:
-        name: what is tried.
-        request: the whole MosaicRequest.
-        sentence: what the models say; None where it is valid.
-        server: whether the API server refuses it too, told to be strict with unknown fields.
+        name: Name of the case.
+        request: The whole MosaicRequest.
+        message: Message of the models; None if the request is valid.
+        server: Whether the API server refuses it too, with strict validation of unknown fields.
     """
 
     name: str
     request: dict[str, Any]
-    sentence: str | None
+    message: str | None
     server: bool
 
 
@@ -46,7 +46,7 @@ POLYGON = {"type": "Polygon", "coordinates": [RING]}
 
 
 def request_with(changes: dict[str, Any]) -> dict[str, Any]:
-    """The base request with values set, or taken away, at dotted paths."""
+    """The base request with values set or removed at dotted paths."""
     request = deepcopy(BASE)
     for path, value in changes.items():
         *parents, last = path.split(".")
@@ -61,22 +61,22 @@ def request_with(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def valid(name: str, changes: dict[str, Any]) -> Case:
-    """A request that everybody takes."""
+    """A request that the models and the API server accept."""
     return Case(name, request_with(changes), None, server=False)
 
 
-def invalid(name: str, changes: dict[str, Any], sentence: str, *, server: bool = True) -> Case:
-    """A request that the models refuse, and the API server where it can."""
-    return Case(name, request_with(changes), sentence, server)
+def invalid(name: str, changes: dict[str, Any], message: str, *, server: bool = True) -> Case:
+    """A request that the models refuse, and the API server if it can."""
+    return Case(name, request_with(changes), message, server)
 
 
 def crs(name: str) -> dict[str, Any]:
-    """GeoJSON's old member of that name."""
+    """The former `crs` member of GeoJSON, with this name."""
     return {"type": "name", "properties": {"name": name}}
 
 
 def nested(levels: int) -> list[Any]:
-    """A list in a list in a list, and so on."""
+    """A list nested to this many levels."""
     found: list[Any] = []
     for _ in range(levels - 1):
         found = [found]

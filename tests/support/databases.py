@@ -1,4 +1,4 @@
-"""A real PostgreSQL for each run of the tests, and an empty database for each test; fixtures of several folders."""
+"""A real PostgreSQL for each test run, and an empty database for each test; fixtures for several folders."""
 
 import functools
 import shutil
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
 TEMPLATE = "migrated"
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
-"""What protects data from a power cut, which tests need not survive."""
+"""Settings that protect data from a power cut; tests do not need them."""
 CATALOGS = (
     "pg_attribute",
     "pg_class",
@@ -28,14 +28,14 @@ CATALOGS = (
     "pg_trigger",
     "pg_type",
 )
-"""Where PostgreSQL keeps the structure of a database."""
+"""System catalogs with the structure of a database."""
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
     folder = Path(
         tempfile.mkdtemp(prefix="mosaic-pg-")
-    )  # pytest's own folders let nobody else in, and root's server is nobody
+    )  # the server of root runs as nobody, who cannot enter pytest's folders
     server = PrivatePostgres(folder)
     server.start()
     run_on(server, *(f"ALTER SYSTEM SET {name} = off" for name in FAST), "SELECT pg_reload_conf()")
@@ -47,12 +47,12 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 @functools.cache
 def _administrator(url: str) -> Engine:
-    """Keeps one connection: to open one takes longer than what is done in it."""
+    """An engine that keeps one connection, because connecting takes longer than most statements."""
     return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
 
 
 def run_on(server: PrivatePostgres, *statements: str) -> None:
-    """Run what cannot be run in a transaction."""
+    """Run statements that cannot run in a transaction."""
     with _administrator(server.url).connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -75,12 +75,12 @@ def template(postgres: PrivatePostgres) -> str:
 
 
 _spare: list[tuple[str, str]] = []
-"""Databases that are empty again, with their structure. Copying the template takes fifty times as long."""
+"""Emptied databases, with their structure. Copying the template takes fifty times as long."""
 
 
 @contextmanager
 def new_database(server: PrivatePostgres) -> Iterator[str]:
-    """The URL of a database that has its tables and no rows; `template` must have been made."""
+    """The URL of a database with tables and without rows; `template` must exist."""
     name = f"test_{uuid.uuid4().hex}"
     if _spare:
         old, structure = _spare.pop()
@@ -92,7 +92,7 @@ def new_database(server: PrivatePostgres) -> Iterator[str]:
     try:
         yield url_of(server, name)
     finally:
-        spare = f"spare_{uuid.uuid4().hex}"  # what a test may have left behind does not find it under this name
+        spare = f"spare_{uuid.uuid4().hex}"  # processes that a test left behind do not find it under this name
         run_on(
             server,
             f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
@@ -106,27 +106,27 @@ def new_database(server: PrivatePostgres) -> Iterator[str]:
                 _empty(connection)
         if unchanged:
             _spare.append((spare, structure))
-        else:  # the test has made or changed a table
+        else:  # the test created or changed a table
             run_on(server, f"DROP DATABASE {spare}")
 
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """A transaction on a database, which has no connection afterwards."""
+    """A transaction on a database, whose connection is closed afterwards."""
     with create_engine(url, poolclass=NullPool).begin() as connection:
         yield connection
 
 
 def _structure(connection: Connection) -> str:
-    """Differs between two times if anything of a database's structure was made, changed or removed between them."""
+    """A text that changes when anything in the structure of a database is created, changed or removed."""
     newest = ", ".join(f"(SELECT count(*) || ' ' || max(xmin::text::bigint) FROM {catalog})" for catalog in CATALOGS)
     return str(connection.scalar(text(f"SELECT concat_ws(',', {newest})")))
 
 
 def _empty(connection: Connection) -> None:
-    """Delete all rows of a database, and let its sequences begin again."""
+    """Delete all rows of a database, and restart its sequences."""
     statements = [
-        "SET session_replication_role = replica",  # without triggers and foreign keys
+        "SET session_replication_role = replica",  # disables triggers and foreign keys
         *(f"DELETE FROM {table}" for table in _tables(connection)),
         "SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences",
     ]
@@ -134,14 +134,14 @@ def _empty(connection: Connection) -> None:
 
 
 def _tables(connection: Connection) -> Sequence[str]:
-    """All tables that hold data."""
+    """All tables with data."""
     named = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
     return connection.scalars(text(named)).all()
 
 
 @pytest.fixture
 def database_url(postgres: PrivatePostgres, template: str) -> Iterator[str]:
-    """Of a database that has its tables and no rows."""
+    """The URL of a database with tables and without rows."""
     with new_database(postgres) as url:
         yield url
 

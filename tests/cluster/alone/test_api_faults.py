@@ -33,9 +33,11 @@ def test_a_request_made_while_the_api_server_is_down_runs_once_it_is_up_again(
     spec = scenes.spec(2)
     cluster.lab_command("kill", "kube-apiserver")
     try:
-        requested = direct.ask("apiless", spec)
-        told = direct.wait_for(requested, lambda told: "Waiting for the cluster" in told["status"].get("message", ""))
-        assert told["phase"] == "Pending"
+        requested = direct.submit("apiless", spec)
+        found = direct.wait_for(
+            requested, lambda found: "Waiting for the cluster" in found["status"].get("message", "")
+        )
+        assert found["phase"] == "Pending"
     finally:
         cluster.lab_command("start", "kube-apiserver")
     direct.published(requested)
@@ -44,10 +46,10 @@ def test_a_request_made_while_the_api_server_is_down_runs_once_it_is_up_again(
 
 
 def test_requests_survive_the_deletion_of_the_crd(api: Api, cluster: Cluster, scenes, assert_whole):
-    done = api.published(api.ask("done", scenes.spec(1)))
+    done = api.published(api.submit("done", scenes.spec(1)))
     spec = scenes.spec(2, "undefined")
     scenes.gate.hold(scenes.path(1, "undefined"))
-    running = api.ask("running", spec)
+    running = api.submit("running", spec)
     api.wait_for_phase(running, "Running")
     before = api.release.get("mosaic", "running")["metadata"]["uid"]
     cluster.kubectl("delete", "crd", f"{PLURAL}.{GROUP}", "--timeout=60s")

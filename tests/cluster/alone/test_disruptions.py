@@ -24,7 +24,7 @@ def halfway(shared: Release, scenes):
     return start
 
 
-def test_the_api_server_restarted_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
+def test_survives_a_restart_of_the_api_server_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
     spec, held = halfway("apiless")
     shared.cluster.lab_command("kill", "kube-apiserver")
     scenes.gate.release(held)
@@ -32,7 +32,7 @@ def test_the_api_server_restarted_while_ranges_are_computed(shared: Release, sce
     assert_whole(shared, "apiless", spec)
 
 
-def test_the_kubelet_restarted_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
+def test_survives_a_restart_of_the_kubelet_while_ranges_are_computed(shared: Release, scenes, halfway, assert_whole):
     spec, held = halfway("kubeletless")
     shared.cluster.lab_command("restart", "kubelet")
     scenes.gate.release(held)

@@ -1,4 +1,4 @@
-"""Upgrade and uninstall: the new MosaicRequest is served, and nothing that users made is lost."""
+"""Upgrade and uninstall: the new CRD is served, and nothing that users created is lost."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ OWNER = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    """The chart as it may have been: without a field of the status, and without a column."""
+    """The chart as an earlier version may have been: without a field of the status, and without a column."""
     chart = Path(shutil.copytree(CHART, tmp_path / "mosaic-operator"))
     path = chart / "files" / "mosaicrequest.yaml"
     document = yaml.safe_load(path.read_text())
@@ -30,9 +30,9 @@ def older(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def release(cluster: Cluster, scenes, worker_name, older: Path):
-    """The older chart, installed with its MosaicRequest."""
+    """The older chart, installed with its CRD."""
     found = Release(cluster, f"upgraded-{worker_name}", scenes.address)
-    # Of the tests' own, which are on the cluster already; Helm changes only what carries its release's name.
+    # The CRD of the tests is installed already; Helm only changes objects with the name of its release.
     cluster.kubectl(
         "apply", "--server-side", "--force-conflicts", "--filename", str(older / "files" / "mosaicrequest.yaml")
     )
@@ -53,7 +53,7 @@ def mark(cluster: Cluster, labels: dict[str, str | None], annotations: dict[str,
 
 
 def served(cluster: Cluster) -> Document:
-    """The MosaicRequest as the API server has it."""
+    """The CRD as the API server serves it."""
     (version,) = cluster.get("crd", CRD)["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     return {
@@ -62,7 +62,7 @@ def served(cluster: Cluster) -> Document:
     }
 
 
-def test_an_upgrade_serves_the_new_crd_and_an_uninstall_leaves_all_that_users_made(
+def test_an_upgrade_serves_the_new_crd_and_an_uninstall_keeps_the_objects_of_users(
     release: Release, scenes, assert_whole
 ):
     cluster = release.cluster
@@ -75,7 +75,7 @@ def test_an_upgrade_serves_the_new_crd_and_an_uninstall_leaves_all_that_users_ma
     assert set(served(cluster)["columns"]) - set(before["columns"]) == {"Ranges"}
     assert set(served(cluster)["plan"]) - set(before["plan"]) == {"warnings"}
     assert "RANGES" in release.kubectl("get", "mosaics").splitlines()[0]
-    aside = scenes.spec(2) | {"area": {"bbox": [14.99, 44.9, 15.05, 45.2]}}  # the second scene lies beside it
+    aside = scenes.spec(2) | {"area": {"bbox": [14.99, 44.9, 15.05, 45.2]}}  # the second scene is outside this box
     release.submit("warned", aside)
     status = release.wait_for("warned", "Succeeded", "Failed")
     assert status["plan"]["warnings"] == ["skipped 1 scene outside the area"]

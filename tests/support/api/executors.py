@@ -43,12 +43,12 @@ class Rows:
     database: Database
     settings: Settings
 
-    def ask(self, spec: dict[str, Any], name: str | None = None, owner: str = "ann") -> uuid.UUID:
+    def submit(self, spec: dict[str, Any], name: str | None = None, owner: str = "ann") -> uuid.UUID:
         with self.database.transaction() as session:
             principal = principal_of(named_user(session, owner))
             return crud.create(session, self.settings, principal, name, spec).id
 
-    def see(self, row: uuid.UUID) -> Request:
+    def read(self, row: uuid.UUID) -> Request:
         with self.database.transaction() as session:
             return session.get_one(Request, row)
 
@@ -65,14 +65,14 @@ class Rows:
             return session.get(Request, row) is None
 
     def until_over(self, row: uuid.UUID, seconds: float = 60) -> Request:
-        return until(lambda: request if (request := self.see(row)).over else None, seconds)
+        return until(lambda: request if (request := self.read(row)).over else None, seconds)
 
     def until_phase(self, row: uuid.UUID, phase: str) -> Request:
-        return until(lambda: request if (request := self.see(row)).phase == phase else None)
+        return until(lambda: request if (request := self.read(row)).phase == phase else None)
 
     def until_tiles(self, row: uuid.UUID, tiles: int = 1) -> Request:
         def look() -> Request | None:
-            request = self.see(row)
+            request = self.read(row)
             assert not request.over, request.status
             return request if request.status.get("progress", {}).get("rangesDone", 0) >= tiles else None
 

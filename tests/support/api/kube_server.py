@@ -168,7 +168,7 @@ class KubeServer:
         body = {"spec": {"execution": execution}}
         self.call("PATCH", self._path(namespace, name), body, "application/merge-patch+json")
 
-    def tell(self, namespace: str, name: str, status: dict[str, Any]) -> None:
+    def set_status(self, namespace: str, name: str, status: dict[str, Any]) -> None:
         """Write a status, as the operator does."""
         path = self._path(namespace, name) + "/status"
         self.call("PATCH", path, {"status": status}, "application/merge-patch+json")

@@ -82,12 +82,12 @@ class World:
 
     # -- rows
 
-    def ask(self, name: str, **changes: Any) -> uuid.UUID:
+    def submit(self, name: str, **changes: Any) -> uuid.UUID:
         with self.database.transaction() as session:
             ann = principal_of(named_user(session, "ann"))
             return crud.create(session, self.settings, ann, name, SPEC | changes).id
 
-    def wish(self, request_id: uuid.UUID, what: str) -> None:
+    def mark(self, request_id: uuid.UUID, what: str) -> None:
         with self.database.transaction() as session:
             ann = principal_of(named_user(session, "ann"))
             {"cancel": crud.cancel, "remove": crud.remove}[what](session, ann, request_id)
@@ -126,8 +126,8 @@ class World:
     def requested(self, name: str) -> Any:
         return until(lambda: self.kube.request(self.namespace, name), f"{name} is in the cluster")
 
-    def tell(self, name: str, status: dict[str, Any]) -> None:
-        self.kube.tell(self.namespace, name, status)
+    def set_status(self, name: str, status: dict[str, Any]) -> None:
+        self.kube.set_status(self.namespace, name, status)
 
     def publish(self, name: str, uid: str) -> None:
         """Write the files of a result, the Item last."""

@@ -29,7 +29,7 @@ def until(found: Callable[[], Found | None], what: str, seconds: float = 120) ->
     """Poll until there is a result; return it.
 
     Raises:
-        AssertionError: there was none before the deadline.
+        AssertionError: There was no result before the deadline.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -45,10 +45,10 @@ class Cluster:
     """A Kubernetes.
 
     Attributes:
-        host: the address at which pods reach this machine.
-        registry: prefix of the names of this project's images.
-        tag: of these images.
-        lab: whether it is this project's lab, whose components a test may kill.
+        host: Address at which pods reach this machine.
+        registry: Prefix of the names of this project's images.
+        tag: Tag of these images.
+        lab: Whether it is this project's lab, whose components a test may kill.
     """
 
     host: str
@@ -81,9 +81,9 @@ class Release:
     """The chart, installed in a namespace of its own.
 
     Attributes:
-        cluster: where.
-        namespace: of the release, its requests and its store.
-        scenes: the address of the scenes.
+        cluster: Cluster of the release.
+        namespace: Namespace of the release, its requests and its store.
+        scenes: Address of the scenes.
     """
 
     cluster: Cluster

@@ -1,4 +1,4 @@
-"""What only somebody on the node can do to a process: kill or stop it."""
+"""Faults that need access to the node: kill or stop a process."""
 
 import gzip
 import os

@@ -26,9 +26,10 @@ class Postgres:
     """A server, and an empty database in it.
 
     Attributes:
-        server: the server.
-        host, port: where pods reach it.
-        password: of the database's owner.
+        server: The server.
+        host: Host for pods.
+        port: Port for pods.
+        password: Password of the owner of the database.
     """
 
     server: PrivatePostgres
@@ -38,7 +39,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Of the database, without the password."""
+        """The URL of the database, without the password."""
         return f"postgresql+psycopg2://{NAME}@{self.host}:{self.port}/{NAME}"
 
     @contextmanager
@@ -55,7 +56,7 @@ class Postgres:
         return secret
 
     def restart(self) -> None:
-        """Stop it, and start it again."""
+        """Stop and start the server."""
         self.server.stop()
         self.server.start()
 
@@ -74,7 +75,7 @@ class Postgres:
 @contextmanager
 def reachable_postgres(host: str) -> Iterator[Postgres]:
     """A server at an address of this machine, with an empty database."""
-    folder = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))  # the server is nobody, who cannot read pytest's folders
+    folder = Path(tempfile.mkdtemp(prefix="mosaic-pg-"))  # readable by the user nobody, who runs the server
     server = PrivatePostgres(folder)
     server.start()
     listener = socket.create_server((host, 0), backlog=64)

@@ -15,10 +15,10 @@ def blocks(text: str, indent: str) -> list[str]:
 
 def notes(release: Release) -> list[str]:
     """The commands that Helm prints after the installation."""
-    told = subprocess.run(
+    result = subprocess.run(
         ["helm", "get", "notes", release.name, "--namespace", release.namespace],
         check=True,
         capture_output=True,
         text=True,
     )
-    return blocks(told.stdout, "  ")
+    return blocks(result.stdout, "  ")

@@ -20,9 +20,9 @@ class Api:
         """Set up a client; it connects with its first call.
 
         Args:
-            release: whose API it is.
-            token: of the user.
-            at: a Service, a pod, or an address that is reached without kubectl.
+            release: Release of the API.
+            token: Token of the user.
+            at: A Service, a pod, or an address that is reached without kubectl.
         """
         self.release, self.token = release, token
         self._at = at
@@ -76,7 +76,7 @@ class Api:
 
     # -- requests
 
-    def ask(self, name: str, spec: Document) -> str:
+    def submit(self, name: str, spec: Document) -> str:
         """Create a request; return its id."""
         answer = self.call("POST", "/requests", json={"name": name, "spec": spec})
         assert answer.status_code == 201, answer.text
@@ -114,13 +114,13 @@ class Api:
 
     def wait_for_phase(self, request_id: str, phase: str) -> Document:
         """Wait until a request is in a phase; return it."""
-        return self.wait_for(request_id, lambda told: told["phase"] == phase)
+        return self.wait_for(request_id, lambda found_request: found_request["phase"] == phase)
 
     def published(self, request_id: str) -> Document:
         """Wait until a request has succeeded and has its Item; return it."""
-        found = self.wait_for(request_id, lambda told: told["terminal"])
+        found = self.wait_for(request_id, lambda found_request: found_request["terminal"])
         assert found["phase"] == "Succeeded", found["status"].get("message")
-        return self.wait_for(request_id, lambda told: told["item"])
+        return self.wait_for(request_id, lambda found_request: found_request["item"])
 
     # -- pods
 
@@ -132,8 +132,8 @@ class Api:
     def leads(self, pod: str) -> bool:
         """Whether this pod synchronizes the database with the cluster."""
         path = f"/api/v1/namespaces/{self.release.namespace}/pods/{pod}:{POD_PORT}/proxy/metrics"
-        told = re.search(
+        found_request = re.search(
             r"^mosaic_sync_leading (\S+)$", self.release.cluster.kubectl("get", "--raw", path), re.MULTILINE
         )
-        assert told
-        return float(told.group(1)) == 1
+        assert found_request
+        return float(found_request.group(1)) == 1

@@ -294,9 +294,9 @@ class Operator:
         self._reconciler = Reconciler(cluster, settings(), self.metrics, self.cache, lambda: START)
         self._reconciler.queue = line = _Line()
         self.waits = line.delays
-        self.see()
+        self.update_cache()
 
-    def see(self) -> None:
+    def update_cache(self) -> None:
         """Update the cache, as a watch without finished requests does."""
         for key, request in list(self.cache.requests.items()):
             if key not in self._api.requests or not _selected(self._api.requests[key], NOT_FINISHED):
@@ -317,10 +317,10 @@ class Operator:
         """Replace the clock that measures how long a request keeps failing."""
         self._reconciler.backoff = Backoff(clock)
 
-    async def reconcile(self, key: Key = ("team", "ndsi"), *, see: bool = True) -> None:
+    async def reconcile(self, key: Key = ("team", "ndsi"), *, update_cache: bool = True) -> None:
         """Reconcile a request once; stop early if a fault makes the operator die."""
-        if see:
-            self.see()
+        if update_cache:
+            self.update_cache()
         self._api.died.clear()
         work = asyncio.create_task(self._reconciler.reconcile(key))
         death = asyncio.create_task(self._api.died.wait())

@@ -98,10 +98,10 @@ class OpenId:
 
     def know(self, login: str, **claims: Any) -> None:
         """Add a user, or change claims."""
-        told = json.loads(self.configuration.read_text())
-        told["people"][login] = claims
+        settings_read = json.loads(self.configuration.read_text())
+        settings_read["people"][login] = claims
         new = self.configuration.with_suffix(".new")
-        new.write_text(json.dumps(told))
+        new.write_text(json.dumps(settings_read))
         new.replace(self.configuration)  # atomic
 
 

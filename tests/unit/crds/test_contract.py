@@ -15,12 +15,12 @@ from support.contract_table import BASE, CASES, Case, request_with
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_a_request_is_accepted_or_gets_the_expected_error(case: Case):
-    if case.sentence is None:
+    if case.message is None:
         load_request(case.request)
         return
     with pytest.raises(RequestError) as refused:
         load_request(case.request)
-    assert str(refused.value) == f"the request: {case.sentence}"
+    assert str(refused.value) == f"the request: {case.message}"
 
 
 def test_names_of_cases_are_unique():

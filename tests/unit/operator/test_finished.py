@@ -52,7 +52,7 @@ def test_a_finished_request_and_its_jobs_are_labelled_and_then_forgotten():
         api.apply(request())
         operator = Operator(api, cluster)
         await until_finished(api, operator)
-        operator.see()
+        operator.update_cache()
         assert not operator.cache.requests
         assert not operator.cache.jobs
 
@@ -186,7 +186,7 @@ def test_deletions_during_a_lost_watch_are_noticed():
         api.apply(request("kept", "u2"))
         operator = Operator(api, cluster)
         await operator.reconcile()
-        operator.see()
+        operator.update_cache()
         del api.requests[KEY]
         api.jobs.clear()
         reported = []

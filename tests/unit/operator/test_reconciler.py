@@ -89,7 +89,7 @@ def test_a_stale_cache_causes_no_conflict_and_no_second_job():
         operator = life()
         await operator.reconcile()
         for _ in range(3):
-            await operator.reconcile(see=False)  # the caches have neither the status nor the Job
+            await operator.reconcile(update_cache=False)  # the caches have neither the status nor the Job
         assert operator.waits == [10] * 4
 
     api = run_scenario(scenario)
@@ -103,7 +103,7 @@ def test_reads_changes_before_it_starts_a_job():
         operator = life()
         api.requests[KEY]["spec"]["execution"]["suspend"] = True
         api.touch(KEY)
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
 
     api = run_scenario(scenario)
     assert status_of(api)["phase"] == "Suspended"
@@ -118,12 +118,12 @@ def test_does_not_overwrite_a_change_but_reconciles_again_immediately():
         await operator.reconcile()
         del api.jobs["team", "ndsi-tiles"]["status"]["startTime"]
         api.jobs["team", "ndsi-tiles"]["status"]["succeeded"] = 1
-        operator.see()
+        operator.update_cache()
         api.requests[KEY]["spec"]["execution"]["suspend"] = True
         api.touch(KEY)
         operator.waits.clear()
         operator.let_cosmetics_through()
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
         assert status_of(api)["progress"]["rangesDone"] == 0
         assert operator.waits == [0.2]
         await operator.reconcile()
@@ -142,7 +142,7 @@ def test_a_failed_call_leaves_the_status_to_the_next_attempt(status, done):
         await operator.reconcile()
         assert status_of(api) == {}
         assert operator.waits == [1]
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
 
     api = run_scenario(scenario)
     assert api.created == ["ndsi-plan"]
@@ -154,7 +154,7 @@ def test_a_status_is_reported_once_although_its_write_got_no_response():
         operator = life()
         api.faults.append(Fault("PATCH status", 0, done=True))
         await operator.reconcile()
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
         assert operator.waits == [1, 10]  # the second reconciliation reads it
 
     api = run_scenario(scenario)
@@ -234,7 +234,7 @@ def test_a_request_that_was_deleted_meanwhile_is_forgotten():
     async def scenario(api, life):
         operator = life()
         del api.requests[KEY]
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
         assert not api.requests
         operator.waits.clear()
         await operator.reconcile()
@@ -276,9 +276,9 @@ def test_accepts_that_an_object_was_deleted_before_its_change():
         await operator.reconcile()
         api.requests[KEY]["spec"]["execution"]["cancel"] = True
         api.touch(KEY)
-        operator.see()
+        operator.update_cache()
         api.jobs.clear()
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)
         assert status_of(api)["phase"] == "Cancelled"
         assert [call for call in api.calls[-5:] if not call.startswith("DELETE mosaic-")] == [
             "DELETE ndsi-plan",
@@ -297,8 +297,8 @@ def test_a_job_that_was_deleted_before_the_watch_began_is_created_again():
         operator = life()
         api.jobs.clear()
         api.pods.clear()
-        await operator.reconcile(see=False)  # its Job was listed, and no event reports its deletion
-        await operator.reconcile(see=False)
+        await operator.reconcile(update_cache=False)  # its Job was listed, and no event reports its deletion
+        await operator.reconcile(update_cache=False)
 
     assert run_scenario(scenario).created == ["ndsi-plan", "ndsi-plan"]
 
