@@ -64,18 +64,20 @@ def request_of(client: httpx.Client, request: str) -> dict:
 
 
 def done(client: httpx.Client, request: str) -> dict:
-    return until(lambda: told if (told := request_of(client, request))["phase"] == "Succeeded" else None, 120)
+    return until(lambda: found if (found := request_of(client, request))["phase"] == "Succeeded" else None, 120)
 
 
 def shows(client: httpx.Client, mosaic: str, image: str) -> dict[str, object]:
     """What the page shows of a mosaic and an image, without the location of the store."""
-    told = request_of(client, mosaic)
-    result = {name: value for name, value in told["status"]["result"].items() if name not in {"cog", "png", "item"}}
+    described = request_of(client, mosaic)
+    result = {
+        name: value for name, value in described["status"]["result"].items() if name not in {"cog", "png", "item"}
+    }
     paths = [f"requests/{mosaic}/files/{name}" for name in ("cog", "png", "thumbnail", "item")]
     paths += [f"datasets/{image}", f"datasets/{image}/files/original", f"requests/{mosaic}/legend"]
     files = {path: client.get(f"/api/v1/{path}") for path in paths}
     assert all(answer.status_code == 200 for answer in files.values()), files
-    return {path: answer.content for path, answer in files.items()} | {"item": told["item"], "result": result}
+    return {path: answer.content for path, answer in files.items()} | {"item": described["item"], "result": result}
 
 
 def test_restores_a_backup_made_under_load_and_continues_the_requests(place):
@@ -254,16 +256,16 @@ def test_refuses_a_damaged_backup_before_writing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"revision": "9999"}, "newer version"),
         ({"format": 2}, "another version"),
         ({"files": ["datasets/not-there"]}, "not a complete backup"),
     ],
 )
-def test_refuses_an_incompatible_backup_before_writing(tmp_path, changed, told):
+def test_refuses_an_incompatible_backup_before_writing(tmp_path, changed, message):
     path = written(tmp_path / "backup", **changed)
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=message):
         restore(path, tmp_path / "new", None, nothing)
     assert [each.name for each in tmp_path.iterdir()] == ["backup"]
 

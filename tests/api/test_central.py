@@ -144,7 +144,7 @@ def test_reports_a_rejected_token_without_revealing_it(
             dataset = keep(laptop, kind="point", longitude=0, latitude=0)
             laptop.post(f"datasets/{dataset['id']}/share")
             sharing = until(
-                lambda: (told := laptop.get(f"datasets/{dataset['id']}").json()["central"])["message"] and told
+                lambda: (found := laptop.get(f"datasets/{dataset['id']}").json()["central"])["message"] and found
             )
             assert sharing["state"] == "waiting"
             answers = [laptop.get(path) for path in ("central", "central/datasets", "openapi.json", "datasets")]
@@ -174,8 +174,8 @@ def test_reports_another_program_at_the_central_address(postgres: PrivatePostgre
     with new_database(postgres) as url:
         local = Settings(url, str(tmp_path / "x"), single_user=True, central_url=address, central_token="t")
         with serving(local, free_port()) as installation, installation.client() as laptop:
-            told = laptop.get("central").json()
-            assert (told["reachable"], "not a mosaic-operator" in told["message"]) == (False, True)
+            state = laptop.get("central").json()
+            assert (state["reachable"], "not a mosaic-operator" in state["message"]) == (False, True)
     server.shutdown()
     server.server_close()
     thread.join()

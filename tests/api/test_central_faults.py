@@ -36,11 +36,11 @@ def test_shares_a_dataset_after_the_central_server_becomes_available(pair: Pair)
         dataset = keep(laptop, geotiff(), kind="image")
         assert laptop.post(f"datasets/{dataset['id']}/share").json()["central"]["state"] == "waiting"
 
-        def told() -> dict[str, Any] | None:
+        def sharing_with_message() -> dict[str, Any] | None:
             sharing = laptop.get(f"datasets/{dataset['id']}").json()["central"]
             return sharing if sharing["message"] else None
 
-        away = until(told)
+        away = until(sharing_with_message)
         assert (away["state"], away["id"]) == ("waiting", None)
         assert "does not answer" in away["message"]
         assert away["next"] is not None

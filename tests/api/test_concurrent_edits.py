@@ -15,7 +15,7 @@ from mosaic_api.web.problems import Forbidden, TooMany
 from sqlalchemy import func, select
 
 from support.api.clients import Client
-from support.api.installations import somebody_waits, until
+from support.api.installations import until, waits_for_lock
 
 SPEC = {
     "area": {"bbox": [-127, 51, -126.9, 51.1]},
@@ -61,7 +61,7 @@ def test_one_of_two_administrators_who_disable_each_other_remains(database: Data
         session.flush()
         other = threading.Thread(target=disable, args=(bob, ann.id))
         other.start()
-        until(lambda: somebody_waits(database))
+        until(lambda: waits_for_lock(database))
     other.join()
     assert isinstance(seen[0], Forbidden)
     with database.transaction() as session:

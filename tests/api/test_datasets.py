@@ -357,12 +357,12 @@ def test_datasets_of_others_look_like_missing_ones(client: Client):
         ("GET", "/point?lon=0&lat=0"),
     ]
     for method, path in calls:
-        nobody = uuid.uuid4()
+        unknown_id = uuid.uuid4()
         body = {"json": {"name": "x"}} if method == "PATCH" else {}
         of_ann = bob.request(method, f"/api/v1/datasets/{dataset}{path}", **body)
-        missing = bob.request(method, f"/api/v1/datasets/{nobody}{path}", **body)
+        missing = bob.request(method, f"/api/v1/datasets/{unknown_id}{path}", **body)
         assert of_ann.status_code == missing.status_code == 404, path
-        assert of_ann.text.replace(dataset, "") == missing.text.replace(str(nobody), "")
+        assert of_ann.text.replace(dataset, "") == missing.text.replace(str(unknown_id), "")
 
 
 def test_others_can_read_but_not_change_a_shared_dataset(client: Client):

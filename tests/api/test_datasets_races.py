@@ -19,7 +19,7 @@ from mosaic_worker.store import Store, open_store
 from sqlalchemy import delete, update
 
 from support.api.dataset_files import geotiff, picture
-from support.api.installations import somebody_waits, until
+from support.api.installations import until, waits_for_lock
 
 KEY = str(uuid.uuid4())
 CONTENT = geotiff()
@@ -146,7 +146,7 @@ def test_the_same_upload_recreates_a_dataset_during_its_purge(
         def delete(self, key: str) -> None:
             if upload.ident is None:
                 upload.start()
-                until(lambda: somebody_waits(database))
+                until(lambda: waits_for_lock(database))
             store.delete(key)
 
     assert purge(database, Slow(), 7) == 1

@@ -13,7 +13,7 @@ FORM = (
 
 
 CODECS = ("undefined", "unicode_escape", "utf-7", "idna", "punycode", "no-such-codec")
-"""Python has the first five; some decode to what cannot be encoded again, some raise what nobody expects."""
+"""Python has the first five. Some decode to text that cannot be encoded again, and some raise unexpected errors."""
 
 
 @pytest.mark.parametrize("path", ["/login", "/api/v1/datasets"])

@@ -55,7 +55,7 @@ def test_allows_a_burst_of_a_minute_and_then_the_steady_rate():
     assert [bucket.take("ann") for _ in range(6)] == [0] * 6
     wait = bucket.take("ann")
     assert wait == pytest.approx(10)
-    assert bucket.take("bob") == 0, "each has an own one"
+    assert bucket.take("bob") == 0, "each caller has a separate limit"
     clock.now += wait
     assert bucket.take("ann") == 0
     assert bucket.take("ann") == pytest.approx(10)
@@ -85,12 +85,12 @@ def test_forgets_the_least_recent_of_too_many_callers(monkeypatch: pytest.Monkey
     clock.now += 30
     assert bucket.take("late") == 0
     assert bucket.take("late") > 0
-    assert bucket.take(99) > 0, "those who came last are remembered"
-    assert bucket.take(0) == 0, "who came first is not"
+    assert bucket.take(99) > 0, "recent callers are remembered"
+    assert bucket.take(0) == 0, "the first caller is forgotten"
     clock.now += 45
     for number in range(200, 290):
         assert bucket.take(number) == 0
-    assert bucket.take("late") > 0, "whose time had come went before"
+    assert bucket.take("late") > 0, "idle callers are forgotten before others"
 
 
 @pytest.fixture
@@ -124,16 +124,18 @@ def test_a_caller_over_the_limit_gets_retry_after_and_others_are_served(strict: 
 
 def test_limits_failed_logins_and_still_accepts_a_valid_token(strict: Client, database: Database):
     wrong = {"Authorization": "Bearer mosaic_wrong"}
-    nobody, ann = strict(), strict("ann")
-    assert [nobody.get("/api/v1/me", headers=wrong).status_code for _ in range(3)] == [401] * 3
-    answer = nobody.get("/api/v1/me", headers=wrong)
+    anonymous, ann = strict(), strict("ann")
+    assert [anonymous.get("/api/v1/me", headers=wrong).status_code for _ in range(3)] == [401] * 3
+    answer = anonymous.get("/api/v1/me", headers=wrong)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) <= 20
-    page = nobody.post("/login", data={"token": "mosaic_wrong"})
+    page = anonymous.post("/login", data={"token": "mosaic_wrong"})
     assert (page.status_code, "retry-after" in page.headers) == (429, True)
     assert ann.get("/api/v1/me").json()["name"] == "ann"
     with database.transaction() as session:
-        assert "failed login" not in session.scalars(select(Audit.action)).all(), "nobody fills the audit"
+        assert "failed login" not in session.scalars(select(Audit.action)).all(), (
+            "failed tokens do not fill the audit log"
+        )
 
 
 def test_replicas_share_the_count_of_failures(settings: Settings):

@@ -97,7 +97,7 @@ def test_accepts_a_callback_once(browsers: Browsers, openid: running.OpenId):
     assert browser.app.get(address).status_code == 401
     again = browsers()
     again.app.cookies.update(before)  # the cookies from before the callback
-    assert again.app.get(address).status_code == 401, "the provider takes a code once"
+    assert again.app.get(address).status_code == 401, "the provider accepts a code once"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_login_starts_a_new_session_with_a_protected_cookie(browsers: Browsers
     assert not any(flag.startswith("domain") for flag in flags)
     fixed = browsers()
     fixed.app.cookies.set("__Host-mosaic", before)
-    assert fixed.me()["name"] is None, "what was known of the cookie before is worth nothing after"
+    assert fixed.me()["name"] is None, "the cookie from before the login is not a session"
 
 
 def test_ignores_a_forged_cookie(browsers: Browsers, openid: running.OpenId):
@@ -339,7 +339,7 @@ def test_login_pages_and_errors_have_security_headers(browsers: Browsers, openid
     for answer in answers:
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
-        assert policy["form-action"] == f"'self' {openid.issuer}", "for logging out leads there"
+        assert policy["form-action"] == f"'self' {openid.issuer}", "logging out redirects there"
         assert (policy["frame-ancestors"], answer.headers["x-frame-options"]) == ("'none'", "DENY")
         assert answer.headers["strict-transport-security"] == "max-age=31536000"
         assert "evil" not in answer.text

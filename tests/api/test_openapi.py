@@ -85,7 +85,7 @@ api = schemathesis.openapi.from_dict(
 
 
 _SPEC = "the rules of the contract on several fields together: exactly one source, lower less than upper"
-_LIMITS = "minimum and maximum are told together, and the one is less than the other"
+_LIMITS = "minimum and maximum are given together, and minimum is less than maximum"
 INEXPRESSIBLE = {
     "POST /api/v1/requests": _SPEC,
     "POST /api/v1/estimate": _SPEC,

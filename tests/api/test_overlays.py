@@ -335,7 +335,7 @@ def test_serves_changes_immediately(legacy: Legacy, serving: Callable[[], None])
             assert time.monotonic() - started < 20
         legacy.publish(overlay)
         while legacy.row(overlay)["file_path"] is None:
-            assert time.monotonic() - started < 20, "not only when all is looked at again"
+            assert time.monotonic() - started < 20, "not only at the next full pass"
 
 
 def test_the_executor_serves_the_table_without_a_cluster(legacy: Legacy):

@@ -21,7 +21,7 @@ from mosaic_worker.isolation import landlock
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only the server of root runs as another user")
 
 
 @pytest.fixture

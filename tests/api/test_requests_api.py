@@ -121,10 +121,10 @@ def test_requests_of_others_look_like_missing_ones(client: Client):
     submitted = submit(ann)
     for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/events")]:
         of_ann = bob.request(method, f"/api/v1/requests/{submitted['id']}{path}")
-        nobody = uuid.uuid4()
-        missing = bob.request(method, f"/api/v1/requests/{nobody}{path}")
+        unknown_id = uuid.uuid4()
+        missing = bob.request(method, f"/api/v1/requests/{unknown_id}{path}")
         assert of_ann.status_code == missing.status_code == 404
-        assert of_ann.text.replace(submitted["id"], "") == missing.text.replace(str(nobody), "")
+        assert of_ann.text.replace(submitted["id"], "") == missing.text.replace(str(unknown_id), "")
     assert bob.get("/api/v1/requests").json()["total"] == 0
 
 

@@ -393,7 +393,7 @@ def test_notices_changes_immediately(synced: World):
     synced.requested("one")
     synced.set_status("one", RUNNING)
     synced.wait_for(submitted, lambda row: row.phase == "Running")
-    assert time.monotonic() - began < 4, "not only when all is looked at again"
+    assert time.monotonic() - began < 4, "not only at the next full pass"
 
 
 def test_a_too_deeply_nested_request_does_not_hide_others(world: World):

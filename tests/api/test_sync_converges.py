@@ -89,7 +89,7 @@ class Stepped(World):
                     break
         self.cluster.breaks = ""
         for row in self.rows():
-            assert self.known.setdefault(row.id, row.uid or "") in {"", row.uid}, "a row keeps the uid it has"
+            assert self.known.setdefault(row.id, row.uid or "") in {"", row.uid}, "a row keeps its uid"
             self.known[row.id] = row.uid or ""
         return done
 
@@ -154,27 +154,29 @@ def test_any_sequence_of_losses_converges(
         if not world.look():
             break
     else:
-        pytest.fail("it does not come to rest")
+        pytest.fail("the sync does not converge")
 
     rows = world.rows()
     there = kube.requests(namespace)
     by_uid = {each["metadata"]["uid"]: each for each in there.values()}
     current = [row for row in rows if row.gone is None]
-    assert not {row.id for row in rows} & wished_gone, "what nobody wants is gone"
-    assert sorted(row.uid for row in current if row.uid) == sorted(by_uid), "each request has one row, and none is lost"
+    assert not {row.id for row in rows} & wished_gone, "removed rows are deleted"
+    assert sorted(row.uid for row in current if row.uid) == sorted(by_uid), "each request has one row"
     for row in current:
         if row.uid is None:
-            assert row.phase == "Cancelled", "whoever was not cancelled was asked for"
+            assert row.phase == "Cancelled", "every row that was not cancelled was applied"
             continue
         request = by_uid[row.uid]
         assert request["metadata"]["name"] == row.name
         assert row.status == {"phase": "Pending"} | request.get("status", {})
         assert row.cancelled is None or row.over or request["spec"]["execution"]["cancel"]
     for row in rows:
-        assert row.origin == "api" or row.uid in world.applied, "nothing appears but what was applied with kubectl"
-        assert row.phase != "Cancelled" or row.cancelled or row.uid in world.ended, "nothing ends but by somebody"
-        assert row.over or row.gone is None, "what has gone is over"
-        assert row.phase != "Succeeded" or row.item, "what is published is known"
+        assert row.origin == "api" or row.uid in world.applied, "only requests applied with kubectl appear"
+        assert row.phase != "Cancelled" or row.cancelled or row.uid in world.ended, (
+            "requests are only cancelled by an action"
+        )
+        assert row.over or row.gone is None, "rows without a request have finished"
+        assert row.phase != "Succeeded" or row.item, "published rows have their Item"
     heard_of = set(world.known.values())  # results of requests deleted before the sync saw them remain
     published = {key.split("/")[3] for key in world.files()} & heard_of
-    assert published == {row.uid for row in rows if row.phase == "Succeeded"}, "results stay as long as their rows"
+    assert published == {row.uid for row in rows if row.phase == "Succeeded"}, "results exist as long as their rows"

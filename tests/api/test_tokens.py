@@ -156,7 +156,7 @@ class TestInABrowser:
         assert (browser.answer.status_code, browser.answer.headers["location"]) == (303, "/?view=1")
         assert made["secret"] not in str(browser.answer.headers)
         assert (browser.me()["name"], browser.me()["role"]) == ("ann", "viewer")
-        assert browser.app.get("/api/v1/tokens").status_code == 403, "it may no more than the token"
+        assert browser.app.get("/api/v1/tokens").status_code == 403, "the session has the scopes of the token"
 
     def test_such_a_session_ends_with_the_token(self, client: Client, log_in: Cookie):
         ann = client("ann")

@@ -22,7 +22,7 @@ from mosaic_crds.errors import RequestError
 from sqlalchemy import delete, func, select, update
 
 from support.api.executors import Rows, executor, spec_of, until
-from support.api.installations import somebody_waits
+from support.api.installations import waits_for_lock
 from support.servers.running import free_port
 
 
@@ -167,7 +167,7 @@ def test_a_hand_over_sees_a_concurrent_claim(rows: Rows):
     with rows.database.transaction() as session:
         expect(session, "executors")
         thread.start()
-        until(lambda: somebody_waits(rows.database))
+        until(lambda: waits_for_lock(rows.database))
         request = session.scalars(select(Request)).one()
         request.worker, request.lease_until = "one", func.now() + timedelta(minutes=1)
     thread.join()

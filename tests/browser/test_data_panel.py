@@ -206,7 +206,7 @@ def until(page: Page, condition: Any, times: int = 100) -> None:
         if condition():
             return
         page.wait_for_timeout(200)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition was not met in time")
 
 
 def test_creates_a_mosaic_on_the_central_server(site: Site, local: Site, catalogue: Any, opens: Opens):

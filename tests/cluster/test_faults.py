@@ -56,7 +56,10 @@ def test_retries_a_hanging_range_and_fails_with_advice_if_it_hangs_again(
 ):
     halfway("stuck", rangeDeadline="40s", retriesPerRange=0)
     spec, _, _ = halfway("hangs", last=1, rangeDeadline="40s")  # both wait for their deadlines at the same time
-    messages = until(lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m], "it is told")
+    messages = until(
+        lambda: [m for m in [shared.status("hangs").get("message", "")] if "retrying" in m],
+        "the message names the retry",
+    )
     assert "range 1 timed out; raise execution.rangeDeadline" in messages[0]
     assert_whole(shared, "hangs", spec)
     status = shared.wait_for("stuck", "Failed")

@@ -6,7 +6,7 @@ import type { components, paths } from "./api";
 /** `requests/${string}` for `requests/{request_id}`. */
 type Filled<Path extends string> = Path extends `${infer Before}{${string}}${infer After}` ? `${Before}${string}${Filled<After>}` : Path;
 type WithoutQuery<Text extends string> = Text extends `${infer Path}?${string}` ? Path : Text;
-/** The path in the OpenAPI document that a text such as `requests/${id}` stands for. */
+/** The path in the OpenAPI document that matches a text such as `requests/${id}`. */
 type PathOf<Text extends string> = {
   [Path in keyof paths]: Path extends `/api/v1/${infer Rest}` ? (Filled<Rest> extends Text ? (Text extends Filled<Rest> ? Path : never) : never) : never;
 }[keyof paths];

@@ -25,7 +25,7 @@ def until(look: Callable[[], T], seconds: float = 60) -> T:
     """Poll until a function returns something true; return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
-        assert time.monotonic() < deadline, "it never came to pass"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)  # polling interval; the deadline is above
     return found
 

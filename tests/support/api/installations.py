@@ -59,12 +59,12 @@ def until(condition, seconds: float = PATIENCE_SECONDS):
     """Poll until a function returns something true; return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, "it did not come to be"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.05)
     return found
 
 
-def somebody_waits(database: Database) -> bool:
+def waits_for_lock(database: Database) -> bool:
     """Whether a transaction waits for a lock."""
     with database.transaction() as session:
         return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

@@ -32,7 +32,7 @@ def missing() -> str:
     programs = [program for program in ("chromium", "ip", "nsenter") if shutil.which(program) is None]
     if programs:
         return f"{programs[0]} is not installed"
-    return "" if os.geteuid() == 0 else "only root gives a browser a network of its own"
+    return "" if os.geteuid() == 0 else "only root can create a network namespace for a browser"
 
 
 @contextmanager

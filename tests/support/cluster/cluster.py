@@ -78,7 +78,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Release:
-    """The chart, installed in a namespace of its own.
+    """The chart, installed in its own namespace.
 
     Attributes:
         cluster: Cluster of the release.

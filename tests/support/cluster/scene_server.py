@@ -59,7 +59,7 @@ class Gate:
         with self._changed:
             while not self._waiting[path] or len(self._readers.get(path, ())) < readers:
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError(f"nobody read {path} within {seconds} s")
+                    raise TimeoutError(f"no reader of {path} within {seconds} s")
 
 
 class _GatedHandler(RangeHandler):

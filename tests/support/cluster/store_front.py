@@ -24,7 +24,7 @@ class HeldWrite:
 
     def wait(self, seconds: float = 120) -> None:
         """Wait until it arrives."""
-        assert self.arrived.wait(seconds), f"nobody wrote it within {seconds} s"
+        assert self.arrived.wait(seconds), f"no write within {seconds} s"
 
 
 class StoreFront(Forwarder):
