@@ -20,7 +20,7 @@ from mosaic_api.settings import Settings
 from mosaic_crds.status import MosaicRequestStatus
 from sqlalchemy import extract, func, select, update
 
-from support.api.executors import Rows, all_below, children, executor, files_in, lives, spec_of, stop, until
+from support.api.executors import Rows, all_below, children, executor, files_in, is_running, spec_of, stop, until
 from support.servers.range_server import serving
 
 
@@ -68,7 +68,7 @@ def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, 
         below = children(first.pid)
         assert len(below) >= 3
         stop(first, signal.SIGKILL)
-        until(lambda: not any(lives(process) for process in below), 10)
+        until(lambda: not any(is_running(process) for process in below), 10)
     assert rows.read(row).phase == "Running"
     records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
     assert len(records) >= 2
@@ -94,7 +94,7 @@ def test_the_processes_of_a_killed_executor_end_while_they_wait(rows, settings, 
         rows.until_phase(row, "Planning")
         below = until(lambda: found if len(found := children(process.pid)) >= 2 else None)
         stop(process, signal.SIGKILL)
-        until(lambda: not any(lives(each) for each in below), 10)
+        until(lambda: not any(is_running(each) for each in below), 10)
 
 
 def test_a_stopping_executor_releases_its_request(rows, settings, serve):
@@ -104,7 +104,7 @@ def test_a_stopping_executor_releases_its_request(rows, settings, serve):
         rows.until_tiles(row)
         below = children(first.pid)
         assert stop(first) == 0
-        assert not any(lives(process) for process in below)
+        assert not any(is_running(process) for process in below)
     given = rows.read(row)
     assert (given.phase, given.worker, given.lease_until, given.attempts) == ("Pending", None, None, 0)
     assert given.status["message"] == "The worker was stopped; the request resumes where it was"

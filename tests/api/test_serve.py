@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.api.executors import children, lives, spec_of, until
+from support.api.executors import children, is_running, spec_of, until
 from support.api.serving import command, free_port, own_place, served, servers_below, text_of, write_request
 from support.databases import run_on
 from support.scenes.rasters import noise, write_raster
@@ -99,7 +99,7 @@ def test_stops_immediately_with_a_running_request_and_continues_it_later(place, 
                 below = children(process.pid)
                 process.send_signal(how)
                 assert process.wait(20) == 0
-            until(lambda: not any(lives(each) for each in below), 5)
+            until(lambda: not any(is_running(each) for each in below), 5)
         assert not servers_below(place)
         assert "Traceback" not in text_of(place), text_of(place)
         with served(place) as (_, client):
@@ -114,7 +114,7 @@ def test_continues_immediately_after_a_kill(place):
             below = children(process.pid)
             process.kill()
             process.wait()
-            until(lambda: not any(lives(each) for each in below), 10)
+            until(lambda: not any(is_running(each) for each in below), 10)
         assert servers_below(place)
         with served(place) as (_, client):
             started = time.monotonic()

@@ -149,7 +149,7 @@ def test_any_sequence_of_losses_converges(
     )
     for what, about in happenings:
         world.happen(what, about)
-    wished_gone = {row.id for row in world.rows() if row.removed}
+    removed_ids = {row.id for row in world.rows() if row.removed}
     for _ in range(12):
         if not world.look():
             break
@@ -160,7 +160,7 @@ def test_any_sequence_of_losses_converges(
     there = kube.requests(namespace)
     by_uid = {each["metadata"]["uid"]: each for each in there.values()}
     current = [row for row in rows if row.gone is None]
-    assert not {row.id for row in rows} & wished_gone, "removed rows are deleted"
+    assert not {row.id for row in rows} & removed_ids, "removed rows are deleted"
     assert sorted(row.uid for row in current if row.uid) == sorted(by_uid), "each request has one row"
     for row in current:
         if row.uid is None:

@@ -8,8 +8,8 @@ PHASES = ["Planning", "Running", "Finalizing"]
 
 
 @pytest.fixture
-def stands_at(shared: Release, scenes):
-    """Starts a request of two ranges, of which the second is held until it is released, and waits for a phase."""
+def start_in_phase(shared: Release, scenes):
+    """A function that starts a request of two ranges, holds the second until it is released, and waits for a phase."""
 
     def start(name: str, phase: str):
         spec = scenes.spec(2, name)
@@ -24,9 +24,9 @@ def stands_at(shared: Release, scenes):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_suspends_and_resumes(shared: Release, scenes, stands_at, assert_whole, phase):
+def test_suspends_and_resumes(shared: Release, scenes, start_in_phase, assert_whole, phase):
     name = f"suspended-{phase.lower()}"
-    spec, held, _ = stands_at(name, phase)
+    spec, held, _ = start_in_phase(name, phase)
     shared.execute(name, suspend=True)
     status = shared.wait_for(name, "Suspended")
     assert status["message"].endswith("set execution.suspend to false to resume")
@@ -39,9 +39,9 @@ def test_suspends_and_resumes(shared: Release, scenes, stands_at, assert_whole, 
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_cancels(shared: Release, scenes, stands_at, phase):
+def test_cancels(shared: Release, scenes, start_in_phase, phase):
     name = f"cancelled-{phase.lower()}"
-    stands_at(name, phase)
+    start_in_phase(name, phase)
     shared.execute(name, cancel=True)
     shared.wait_for(name, "Cancelled")
     until(
@@ -55,13 +55,13 @@ def test_cancels(shared: Release, scenes, stands_at, phase):
 
 
 @pytest.mark.parametrize("phase", ["Pending", *PHASES])
-def test_deletes(shared: Release, scenes, stands_at, phase):
+def test_deletes(shared: Release, scenes, start_in_phase, phase):
     name = f"gone-{phase.lower()}"
     if phase == "Pending":
         shared.submit(name, scenes.spec(2) | {"execution": {"suspend": True}})
         shared.wait_for(name, "Suspended")
     else:
-        stands_at(name, phase)
+        start_in_phase(name, phase)
     shared.delete(name)
 
 

@@ -113,7 +113,7 @@ def files_in(settings: Settings) -> list[str]:
 
 def children(process: int) -> set[int]:
     """All running processes below a process."""
-    return {each for each in all_below(process) if lives(each)}
+    return {each for each in all_below(process) if is_running(each)}
 
 
 def all_below(process: int) -> set[int]:
@@ -129,7 +129,7 @@ def all_below(process: int) -> set[int]:
     return found
 
 
-def lives(process: int) -> bool:
+def is_running(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -14,7 +14,7 @@ import httpx
 import yaml
 from mosaic_crds.names import API_VERSION
 
-from support.api.executors import children, lives, spec_of, until
+from support.api.executors import children, is_running, spec_of, until
 from support.scenes.rasters import noise, write_raster
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
@@ -71,7 +71,7 @@ def served(place: Path, *more: object, port: int | None = None) -> Iterator[Serv
             process.send_signal(signal.SIGINT)
             process.wait(30)
         output.close()
-        until(lambda: not any(lives(each) for each in below), 20)
+        until(lambda: not any(is_running(each) for each in below), 20)
 
 
 def text_of(place: Path) -> str:
