@@ -5,7 +5,7 @@ import globals from "globals";
 
 const MODULES = "api/mosaic_api/static/js";
 
-/** The modules of a folder import nothing from some others. */
+/** Forbid imports from some folders in the modules of a folder. */
 const without = (folder, ...others) => ({
   files: [`${MODULES}/${folder}/**`],
   rules: { "no-restricted-imports": ["error", { patterns: others.map((other) => ({ regex: other, message: `${folder}/ does not use it` })) }] },

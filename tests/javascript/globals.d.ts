@@ -1,5 +1,5 @@
-// What the page's modules find without importing it: the libraries that templates/page.html loads before them, and the types
-// of the REST API, which `check` makes from its OpenAPI document.
+// Globals of the page's modules: the libraries that templates/page.html loads before them, and the types of the REST API,
+// which `check` generates from its OpenAPI document.
 import * as topojsonClient from "topojson-client";
 import type { components, paths } from "./api";
 
@@ -26,6 +26,6 @@ declare global {
   /** The JSON that an operation returns. */
   type Received<Method extends string, Text extends string> = Operation<Method, Text> extends { responses: infer All }
     ? { [Status in keyof All & (200 | 201 | 202 | 204)]: Json<All[Status]> }[keyof All & (200 | 201 | 202 | 204)] : never;
-  /** What a form describes before it is complete. */
+  /** A document that a form describes before it is complete. */
   type Draft<T> = T extends object ? { [Key in keyof T]?: Draft<T[Key]> } : T;
 }

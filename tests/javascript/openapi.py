@@ -1,4 +1,4 @@
-"""Print the OpenAPI document of the REST API, which the types of its responses are made from."""
+"""Print the OpenAPI document of the REST API, from which its types are generated."""
 
 import json
 import sys

@@ -17,7 +17,7 @@ lab_build() {
 build_all() {
   export GOPATH=$cache/go GOCACHE=$cache/go/build GOFLAGS="-mod=mod -modcacherw -buildvcs=false"
   go_suits || install_go
-  # A stopped build leaves its Go caches, so that the next goes on where it was; a finished one needs them no more.
+  # An interrupted build leaves its Go caches, so that the next build resumes; a finished build does not need them.
   [ -x "$bin/kube-$kubernetes_version" ] || build_kubernetes
   [ -x "$bin/helm-$helm_version" ] || build_helm
   rm -rf "$cache/go" "$cache/go-tool"

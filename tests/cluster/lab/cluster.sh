@@ -1,4 +1,4 @@
-# Up and down.
+# Starting and stopping the cluster.
 # shellcheck shell=bash
 
 kernel_settings=(
@@ -83,7 +83,7 @@ clean() { # leave nothing of a cluster, whole or half
 remove_containers() {
   local shims=$run/containerd/state/io.containerd.runtime.v2.task/k8s.io
   [ -n "$(ls -A "$shims" 2> /dev/null)" ] || return 0
-  # containerd itself ends containers best; where it was killed or does not answer, it is started once more for that.
+  # containerd ends containers most reliably; if it was killed or does not answer, start it again for that.
   is_ready containerd || lab_restart containerd
   local id
   (

@@ -1,4 +1,4 @@
-# The components: the command of each, and when it is ready.
+# The components: their commands, and how to know that they are ready.
 # shellcheck shell=bash disable=SC2034
 
 components=(containerd etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy dns)

@@ -1,4 +1,4 @@
-# Images without a registry: of Debian's packages, and this project's own on top of them.
+# Images without a registry: base images of Debian packages, and the images of this project on top of them.
 # shellcheck shell=bash
 
 lab_images() {

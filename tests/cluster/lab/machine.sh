@@ -1,4 +1,4 @@
-# What the machine must be, and Debian's packages that the lab uses.
+# Requirements on the machine, and the Debian packages that the lab uses.
 # shellcheck shell=bash
 
 # program:package

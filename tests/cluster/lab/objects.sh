@@ -1,4 +1,4 @@
-# What a cluster has besides Kubernetes itself: names in DNS, and a StorageClass with something to claim.
+# Objects of a cluster in addition to Kubernetes: DNS names, and a StorageClass with volumes.
 # shellcheck shell=bash
 
 make_objects() {
@@ -30,8 +30,8 @@ lab_volume() {
   make_volume "$1" "$folder"
 }
 
-# Stands in for k3s's local-path provisioner, which is an image of a registry: volumes of the class `local-path` are
-# made beforehand, or by `lab volume`. A volume whose claim was deleted can be claimed again, with what it holds.
+# Replaces k3s's local-path provisioner, whose image is in a registry: volumes of the class `local-path` are created at
+# the start, or by `lab volume`. A volume whose claim was deleted can be claimed again, with its contents.
 make_volume() { # make_volume NAME FOLDER
   local phase
   mkdir -p "$2"

@@ -1,5 +1,5 @@
-# A component is a process with a recorded command and a pid file. Nothing is killed but what is recorded here, and only
-# while the pid still runs the recorded command: it may be another process by now.
+# A component is a process with a recorded command and a pid file. Only recorded processes are killed, and only while the
+# pid still runs the recorded command: another process may have got the pid.
 # shellcheck shell=bash
 
 record() { # record NAME COMMAND...

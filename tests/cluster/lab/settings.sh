@@ -1,4 +1,4 @@
-# Versions, places and addresses, and how the lab speaks.
+# Versions, paths and addresses, and functions for messages.
 # shellcheck shell=bash disable=SC2034
 
 kubernetes_version=1.36.3
@@ -14,7 +14,7 @@ run=$cache/run # everything of the running cluster; `down` removes it
 node=node1
 bridge=mosaic-lab
 network=mosaic-lab
-# The node has the pod bridge's own address: a kubelet refuses a loopback one.
+# The node has the address of the pod bridge, because a kubelet refuses a loopback address.
 node_address=10.244.0.1
 pod_cidr=10.244.0.0/24
 service_cidr=10.96.0.0/16
