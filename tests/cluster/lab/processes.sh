@@ -32,12 +32,13 @@ stop_process() { # stop_process NAME [SIGNAL]: and wait until it is gone
   rm -f "$run/pid/$1"
 }
 
-is_gone() { # a process that is ending has no command any more, but keeps its ports until it is a zombie
+is_gone() { # a process that is ending has no command any more, but keeps its ports until its last thread is a zombie
   ! is_alive "$1" || return 1
   local pid state
   pid=$(cat "$run/pid/$1" 2> /dev/null) || return 0
   state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$pid/status" 2> /dev/null) || return 0
-  [[ -z $state || $state == [ZX] || -n $(tr -d '\0' < "/proc/$pid/cmdline" 2> /dev/null) ]]
+  [[ -z $state || -n $(tr -d '\0' < "/proc/$pid/cmdline" 2> /dev/null) ]] && return 0
+  [[ $state == [ZX] && $(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2> /dev/null | wc -l) -le 1 ]]
 }
 
 is_ready_or_gone() { is_ready "$1" || is_gone "$1"; }

@@ -73,7 +73,8 @@ class Cluster:
 
     def lab_command(self, *arguments: str) -> None:
         """Run a command of the lab."""
-        subprocess.run([LAB, *arguments], check=True, capture_output=True)
+        done = subprocess.run([LAB, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"lab {' '.join(arguments)}: {done.stderr.strip()}"
 
 
 @dataclass(frozen=True)
