@@ -56,7 +56,7 @@ def test_health_checks_use_no_shared_connections(client: Client):
 
 def test_reports_a_hanging_database_in_time(client: Client, monkeypatch):
     anybody, free = client(), threading.Event()
-    monkeypatch.setattr(anybody.app.state.context.health._database, "_ask", free.wait)
+    monkeypatch.setattr(anybody.app.state.context.health._database, "_check", free.wait)
     began = time.monotonic()
     answers = [anybody.get("/readyz") for _ in range(2)]
     free.set()

@@ -90,6 +90,7 @@ INEXPRESSIBLE = {
     "POST /api/v1/requests": _SPEC,
     "POST /api/v1/estimate": _SPEC,
     "POST /api/v1/scenes": f"{_SPEC}; and from which hosts this installation reads",
+    "POST /api/v1/central/requests": _SPEC,
     "POST /api/v1/areas": "which bytes are a vector file with polygons",
     "POST /api/v1/datasets": "which fields belong to which kind, and which files are of it",
     "PATCH /api/v1/datasets/{dataset_id}": "which fields belong to which kind, and where web maps end",

@@ -69,9 +69,8 @@ class SharedRateLimiter:
         with self._database.transaction() as session:
             if session.scalar(counted.returning(Failure.free)) is not None:
                 return 0.0
-            wait = session.scalar(
-                select(extract("epoch", free - func.now() - self._span)).where(Failure.address == caller)
-            )
+            clock = func.clock_timestamp()  # this transaction may have waited for others since now()
+            wait = session.scalar(select(extract("epoch", free - clock - self._span)).where(Failure.address == caller))
             return max(float(wait or 0), 1e-3)
 
     def _forget(self) -> None:
