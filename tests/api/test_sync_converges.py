@@ -132,6 +132,7 @@ class Stepped(World):
 @given(happenings=st.lists(st.one_of(PEOPLE, LOSSES), min_size=3, max_size=14))
 @example(happenings=[("apply", "a"), ("finish", "a"), ("delete", "a")])
 @example(happenings=[("apply", "a"), ("finish", "a"), ("run", "a")])
+@example(happenings=[("ask", "a"), ("look", (0, "after")), ("remove", 0), ("look", (1, ""))])
 def test_any_sequence_of_losses_converges(
     kube: KubeServer,
     database: Database,

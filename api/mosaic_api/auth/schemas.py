@@ -2,13 +2,13 @@
 
 import uuid
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
 from mosaic_api.database import Token as TokenRow
 from mosaic_api.database import User as UserRow
-from mosaic_api.web.schemas import ApiModel
+from mosaic_api.web.schemas import INTEGRAL, ApiModel
 
 Role = Literal["viewer", "editor", "admin"]
 
@@ -24,7 +24,7 @@ class TokenCreate(ApiModel):
     """A label to recognise it by."""
     scopes: list[Literal["read", "write", "admin"]] = Field(default=["write"], min_length=1, max_length=3)
     """Its scopes; each includes those before it, and none allows more than your role."""
-    days: int | None = Field(default=365, ge=1, le=3660)
+    days: Annotated[int, Field(ge=1, le=3660, strict=True), INTEGRAL] | None = 365
     """The number of days until it expires; null for never."""
 
 

@@ -16,7 +16,7 @@ from mosaic_api.dependencies import CurrentPrincipal
 from mosaic_api.requests import estimates
 from mosaic_api.requests.crud import parse_request, validated
 from mosaic_api.requests.schemas import EXAMPLE
-from mosaic_api.web.schemas import ApiModel, Area, Source, Spec
+from mosaic_api.web.schemas import INTEGRAL, ApiModel, Area, Source, Spec
 
 router = APIRouter(tags=["planning"])
 
@@ -33,7 +33,7 @@ class EstimateCreate(ApiModel):
 
     spec: Spec
     """The spec of a MosaicRequest."""
-    scenes: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None
+    scenes: Annotated[int, Field(ge=1, le=10_000, strict=True), INTEGRAL] | None = None
     """Their number, if it is known from /scenes."""
 
 

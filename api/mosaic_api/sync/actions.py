@@ -197,7 +197,12 @@ class Actor:
             for key, _ in list(self._store.list(folder)):
                 self._store.delete(key)
         with self._database.transaction() as session:
-            session.delete(_unchanged(session, row))
+            request = _unchanged(session, row)
+            if row.uid is None:  # the response to its application may be lost
+                found = self._cluster.find(row.name)
+                if found is not None and found.row == str(row.id):
+                    raise LookAgainError(f"{row.name} is in the cluster")
+            session.delete(request)
             mark_orphaned(session, folders)  # the pod of a lost node may still write
 
     def _item(self, name: str, uid: str) -> dict[str, Any] | None:

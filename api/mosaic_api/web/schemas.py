@@ -7,7 +7,7 @@ from mosaic_crds.area import Area as AreaOfContract
 from mosaic_crds.source import Source as SourceOfContract
 from mosaic_crds.spec import MosaicRequestSpec
 from mosaic_crds.status import MosaicRequestStatus
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -33,6 +33,12 @@ class _DescribedAs:
         return handler(self.model.__pydantic_core_schema__)
 
 
+def _without_fraction(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_without_fraction)
+"""For strict integers: JSON does not distinguish 1.0 from 1. Without strict, texts and truth values would pass."""
 NO_NUL = r"^[^\x00]*$"
 """Pattern of text that PostgreSQL can store."""
 Spec = Annotated[dict[str, Any], _DescribedAs(MosaicRequestSpec)]
