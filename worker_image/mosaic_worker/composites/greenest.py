@@ -8,7 +8,7 @@ from mosaic_worker.composites.method import CompositeMethod, age
 from mosaic_worker.composites.reducer import Floats, Layer, Reducer
 
 NO_NDVI = -2.0
-"""Stands for an NDVI outside [-1, 1], as over water with negative reflectances: lower than any other."""
+"""The value in place of an NDVI outside [-1, 1], as over water with negative reflectances: lower than any NDVI."""
 
 
 class _Greenest(Reducer):

@@ -18,7 +18,7 @@ _SKILLS = 1 << kernel.CAP_DAC_OVERRIDE | 1 << kernel.CAP_DAC_READ_SEARCH
 
 
 def seal(rules: Rules) -> list[str]:
-    """Restrict this process and its children to the rules, as far as the kernel can. It cannot be undone.
+    """Restrict this process and its children to the rules that the kernel supports. It cannot be undone.
 
     Returns:
         The names of the mechanisms in effect.
