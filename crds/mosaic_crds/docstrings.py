@@ -9,10 +9,12 @@ from enum import StrEnum
 from inspect import cleandoc, getsource
 from itertools import pairwise
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
-from pydantic import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 def field_docstrings(model: type) -> dict[str, str]:
@@ -38,7 +40,7 @@ class DocumentedEnum(StrEnum):
     """An enumeration that schemas describe with the docstrings of its members."""
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, core: "CoreSchema", handler: "GetJsonSchemaHandler") -> "JsonSchemaValue":
         schema = handler.resolve_ref_schema(handler(core))
         schema["description"] = " ".join(field_docstrings(cls).values())
         return schema

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from re import findall, fullmatch
+from re import fullmatch
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -21,10 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mosaic_crds.docstrings import field_docstrings
-from mosaic_crds.times import TIME, interval, moment
-
-DURATION = r"([1-9][0-9]{0,5}[smhd])+"
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from mosaic_crds.times import DURATION, TIME, UNITS, duration_seconds, interval, moment
 
 
 def broken(message: str, field: str | None = None) -> PydanticCustomError:
@@ -118,7 +115,7 @@ def at_most(field: str, longest: str) -> Rule:
     name, limit = f"self.{to_camel(field)}", duration_seconds(longest)
     seconds = " + ".join(
         f"{name}.findAll('[0-9]+{unit}').map(x, int(x.replace('{unit}', ''))).sum() * {factor}"
-        for unit, factor in _UNITS.items()
+        for unit, factor in UNITS.items()
     )
     return Rule(
         server=f"!has({name}) || {seconds} <= {limit}",
@@ -150,17 +147,6 @@ class Text:
             custom_error_message="{message}",
             custom_error_context={"message": f"use {self.form}"},
         )
-
-
-def duration_seconds(text: str) -> int:
-    """Seconds of a duration such as 15m, 6h or 1d12h.
-
-    Raises:
-        ValueError: it is not a duration.
-    """
-    if not fullmatch(DURATION, text):
-        raise ValueError(f"{text!r} is not a duration such as 15m, 6h or 1d12h")
-    return sum(int(number) * _UNITS[unit] for number, unit in findall(r"([0-9]+)([smhd])", text))
 
 
 def _moment(value: object) -> object:

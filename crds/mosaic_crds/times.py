@@ -1,4 +1,4 @@
-"""Times in requests, catalogues and files. A time without a time zone is UTC, on every machine."""
+"""Times and durations in requests, catalogues and files. A time without a time zone is UTC, on every machine."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,6 +16,10 @@ _PARTS = re.compile(
     re.ASCII,
 )
 _DATE = len("2024-07-01")
+DURATION = r"([1-9][0-9]{0,5}[smhd])+"
+"""A regular expression for a duration, as `TIME`."""
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds of the units of durations."""
 
 
 def moment(text: str) -> datetime:
@@ -60,6 +64,17 @@ def interval(text: str) -> str:
     return "/".join(
         part if time is None or len(part) == _DATE else utc_text(time) for part, time in zip(parts, times, strict=True)
     )
+
+
+def duration_seconds(text: str) -> int:
+    """Seconds of a duration such as 15m, 6h or 1d12h.
+
+    Raises:
+        ValueError: it is not a duration.
+    """
+    if not re.fullmatch(DURATION, text):
+        raise ValueError(f"{text!r} is not a duration such as 15m, 6h or 1d12h")
+    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhd])", text))
 
 
 def utc_text(time: datetime) -> str:

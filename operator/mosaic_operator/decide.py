@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.fields import duration_seconds
 from mosaic_crds.lifecycle import Condition, Phase, StatusWriter, holds, messages
 from mosaic_crds.names import LABEL_FINISHED
-from mosaic_crds.times import timestamp
+from mosaic_crds.times import duration_seconds, timestamp
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.decision import Decision

@@ -8,9 +8,9 @@ from typing import Any
 from mosaic_crds import names, worker_pod
 from mosaic_crds.crd import spec_schema
 from mosaic_crds.errors import RequestError
-from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import request_manifest
 from mosaic_crds.schema import without_defaults
+from mosaic_crds.times import duration_seconds
 from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_operator.requests import RequestState

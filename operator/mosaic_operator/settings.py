@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from mosaic_crds.allowed import Allowed
-from mosaic_crds.fields import duration_seconds
+from mosaic_crds.times import duration_seconds
 from mosaic_crds.worker_pod import Step
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 from pydantic.alias_generators import to_camel

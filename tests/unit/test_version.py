@@ -55,7 +55,7 @@ def test_a_changed_module_or_library_changes_the_digest(tmp_path, monkeypatch):
         patch.setattr(version, "counted_sources", lambda: [*sources[:-1], (sources[-1][0], changed)])
         digests.add(code_digest.__wrapped__())
     with monkeypatch.context() as patch:
-        patch.setattr(version, "version", lambda name: f"{name} 0")
+        patch.setattr("importlib.metadata.version", lambda name: f"{name} 0")
         digests.add(code_digest.__wrapped__())
     with monkeypatch.context() as patch:
         patch.setattr("zlib.ZLIB_RUNTIME_VERSION", "0")

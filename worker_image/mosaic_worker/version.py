@@ -7,7 +7,6 @@ counts unless UNCOUNTED has it or its package; a test compares the list with the
 import hashlib
 import zlib
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import mosaic_crds
@@ -32,6 +31,8 @@ LIBRARIES = (
 @cache
 def code_version() -> str:
     """The version of the distribution and, after a `+`, the digest of the code that pixels depend on."""
+    from importlib.metadata import version  # noqa: PLC0415 (commands start without it)
+
     return f"{version(DISTRIBUTION)}+{code_digest()}"
 
 
@@ -43,7 +44,9 @@ def is_this_code(code: str) -> bool:
 @cache
 def code_digest() -> str:
     """12 hexadecimal digits: a digest of the counted sources and the versions of all libraries."""
-    import rasterio  # noqa: PLC0415 (commands start without it)
+    from importlib.metadata import version  # noqa: PLC0415 (commands start without it)
+
+    import rasterio  # noqa: PLC0415
     import shapely  # noqa: PLC0415
     import zstandard  # noqa: PLC0415
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from mosaic_crds.fields import duration_seconds
 from mosaic_crds.names import work_prefix
+from mosaic_crds.times import duration_seconds
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.store import open_store
 from mosaic_worker.store.sweeping import sweep

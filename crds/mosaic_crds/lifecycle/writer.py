@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from mosaic_crds.fields import duration_seconds
 from mosaic_crds.lifecycle import messages
 from mosaic_crds.lifecycle.phases import Condition, Phase
 from mosaic_crds.lifecycle.trouble import Trouble
-from mosaic_crds.times import time_or_none, timestamp
+from mosaic_crds.times import duration_seconds, time_or_none, timestamp
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mosaic_crds.fields import duration_seconds
+from mosaic_crds.times import duration_seconds
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -10,9 +10,9 @@ from threading import Thread
 from typing import Any
 
 from mosaic_crds.errors import RequestError
-from mosaic_crds.fields import duration_seconds
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source import Source
+from mosaic_crds.times import duration_seconds
 
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.local.processes import run_ranges

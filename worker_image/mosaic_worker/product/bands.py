@@ -60,6 +60,7 @@ def catalogue_codes() -> dict[str, str]:
     return {code: band["common_name"] for code, band in catalogue("bands.json").items()}
 
 
+@cache
 def catalogue(file: str) -> dict[str, Any]:
     """A data file of spyndex, without the slow import of the package."""
     package = find_spec("spyndex")

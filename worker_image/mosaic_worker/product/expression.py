@@ -31,6 +31,8 @@ DEEPEST = 50
 """Levels of nesting, far more than in any index."""
 
 _SAMPLES = 16
+_GOLDEN = (5**0.5 - 1) / 2
+"""The multiples of the golden ratio, modulo 1, are spread evenly. (numpy.random takes long to import.)"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Expression:
 
         Then numbers without an offset can be used instead of reflectances.
         """
-        samples = np.random.default_rng(0).uniform(0.05, 0.6, (len(self.bands), _SAMPLES))
+        samples = 0.05 + 0.55 * (_GOLDEN * np.arange(1, len(self.bands) * _SAMPLES + 1) % 1).reshape(-1, _SAMPLES)
         ratios = []
         for factor in (2.0, 3.0):
             once = self._compute(dict(zip(self.bands, samples, strict=True)), np.float64)

@@ -71,48 +71,48 @@ def find(name: str) -> Index:
     Raises:
         RequestError: it does not exist.
     """
-    found = _catalogue()
-    if name in found:
-        return found[name]
-    alike = [index for key, index in found.items() if key.lower() == name.lower()]
+    names = _entries()
+    if name in names:
+        return _index(name)
+    alike = [known for known in names if known.lower() == name.lower()]
     if len(alike) == 1:
-        return alike[0]
+        return _index(alike[0])
     raise RequestError(
-        f"spec.product.index: unknown index {name}{did_you_mean(name, dict.fromkeys((*_COMMON, *found)))}; "
-        f"`mosaic indices` lists all {len(found)}"
+        f"spec.product.index: unknown index {name}{did_you_mean(name, dict.fromkeys((*_COMMON, *names)))}; "
+        f"`mosaic indices` lists all {len(names)}"
     )
 
 
 def all_indices() -> list[Index]:
     """All indices by name."""
-    return sorted(_catalogue().values(), key=lambda index: index.name.lower())
+    return sorted(map(_index, _entries()), key=lambda index: index.name.lower())
 
 
 @cache
-def _catalogue() -> dict[str, Index]:
-    constants = catalogue("constants.json")
-    return {
-        name: _index(entry, constants)
-        for name, entry in catalogue("spectral-indices-dict.json")["SpectralIndices"].items()
-    }
+def _entries() -> dict[str, dict[str, object]]:
+    """The entries of the catalogue by the names of their indices."""
+    entries: dict[str, dict[str, object]] = catalogue("spectral-indices-dict.json")["SpectralIndices"]
+    return entries
 
 
-def _index(entry: dict[str, object], constants: dict[str, dict[str, object]]) -> Index:
+@cache
+def _index(name: str) -> Index:
+    entry, constants = _entries()[name], catalogue("constants.json")
     formula = str(entry["formula"])
-    names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", _without_kernels(formula)))
+    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", _without_kernels(formula)))
     bands, known, lacking = [], [], []
-    for name in names:
-        if name in FUNCTIONS:
+    for word in words:
+        if word in FUNCTIONS:
             continue
-        if name not in constants:
-            bands.append(canonical(name))
+        if word not in constants:
+            bands.append(canonical(word))
             continue
-        wavelength = _WAVELENGTH.fullmatch(name)
-        value = _wavelength(wavelength.group(1)) if wavelength else constants[name]["default"]
+        wavelength = _WAVELENGTH.fullmatch(word)
+        value = _wavelength(wavelength.group(1)) if wavelength else constants[word]["default"]
         if value is None:
-            lacking.append(name)
+            lacking.append(word)
         else:
-            known.append(Constant(name, float(str(value)), str(constants[name]["description"])))
+            known.append(Constant(word, float(str(value)), str(constants[word]["description"])))
     return Index(
         name=str(entry["short_name"]),
         long_name=str(entry["long_name"]),

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import zip_longest
-from typing import Any
-
-import pystac
+from typing import TYPE_CHECKING, Any
 
 from mosaic_worker.product.bands import REMEMBERED, band_id, common_name
 from mosaic_worker.sources.items.platforms import BROADER, Platform
+
+if TYPE_CHECKING:
+    import pystac
 
 _NOT_DATA = {"thumbnail", "overview", "visual", "metadata", "tiles"}
 _PICTURES = {"visual", "tci", "preview", "rendered_preview", "thumbnail", "overview", "browse", "pvi", "l2a_pvi"}
@@ -38,7 +39,7 @@ class AssetBand:
     """
 
     key: str
-    asset: pystac.Asset
+    asset: "pystac.Asset"
     number: int | None = None
     among: int = 1
     described: Mapping[str, Any] = field(default_factory=dict)
@@ -109,12 +110,12 @@ def plain(name: str) -> str:
     return stem(name).lower().replace("-", "_")
 
 
-def roles_of(asset: pystac.Asset) -> frozenset[str]:
+def roles_of(asset: "pystac.Asset") -> frozenset[str]:
     """The roles of an asset; an invalid list counts as empty."""
     return frozenset(filter(lambda role: isinstance(role, str), asset.roles if isinstance(asset.roles, list) else ()))
 
 
-def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
+def bands_of(key: str, asset: "pystac.Asset") -> tuple[AssetBand, ...]:
     """The bands of an asset; one without a number if the Item does not describe them."""
     fields = asset.extra_fields
     lists = [_list(fields, name) for name in ("bands", "eo:bands")]
@@ -124,7 +125,7 @@ def bands_of(key: str, asset: pystac.Asset) -> tuple[AssetBand, ...]:
     return tuple(AssetBand(key, asset, place + 1, len(described), entry) for place, entry in enumerate(described))
 
 
-def data_bands(item: pystac.Item) -> Iterator[AssetBand]:
+def data_bands(item: "pystac.Item") -> Iterator[AssetBand]:
     """The bands of the assets with data."""
     for key, asset in item.assets.items():
         is_document = str(asset.media_type or "").lower().startswith(_DOCUMENTS)

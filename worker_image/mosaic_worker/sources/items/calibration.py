@@ -8,15 +8,17 @@ fields of its asset. Next are the specifications of the satellite, for original 
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pystac
 from mosaic_crds.errors import RequestError
 
 from mosaic_worker.sources.items.bands import AssetBand, plain
 from mosaic_worker.sources.items.platforms import HLS_L30, HLS_S30, LANDSAT_4_7, LANDSAT_8_9, SENTINEL_2, Platform
 from mosaic_worker.sources.readers.nodata import held
+
+if TYPE_CHECKING:
+    import pystac
 
 Stated = tuple[float | None, float | None, float | None]
 """Scale, offset and nodata; None if unknown."""
@@ -70,7 +72,7 @@ HLS_REFLECTANCE, HLS_TEMPERATURE, HLS_ANGLE = (
 """HLS 2.0: reflectance, brightness temperature in degrees Celsius, and angles (HLS User Guide V2)."""
 
 
-def stated(item: pystac.Item, band: AssetBand, wanted: str, platform: Platform, dtype: str, where: str) -> Stated:
+def stated(item: "pystac.Item", band: AssetBand, wanted: str, platform: Platform, dtype: str, where: str) -> Stated:
     """Scale, offset and nodata of a band, from the Item and the specifications of the satellite.
 
     Args:
@@ -100,7 +102,7 @@ def stated(item: pystac.Item, band: AssetBand, wanted: str, platform: Platform, 
     return scale, offset, nodata
 
 
-def number_of(value: object, name: str, item: pystac.Item, where: str) -> float:
+def number_of(value: object, name: str, item: "pystac.Item", where: str) -> float:
     """A number in an Item; nodata may be "nan" or "inf", which JSON cannot express otherwise.
 
     Raises:
@@ -116,7 +118,7 @@ def number_of(value: object, name: str, item: pystac.Item, where: str) -> float:
     return number
 
 
-def _first(item: pystac.Item, band: AssetBand, names: tuple[str, ...], where: str) -> float | None:
+def _first(item: "pystac.Item", band: AssetBand, names: tuple[str, ...], where: str) -> float | None:
     for entry in band.entries():
         for name in names:
             if entry.get(name) is not None:
@@ -137,7 +139,7 @@ def _is_original(dtype: str) -> bool:
     return kind.kind in "iu" and kind.itemsize > 1
 
 
-def _known(item: pystac.Item, name: str, platform: Platform, where: str) -> Numbers | None:
+def _known(item: "pystac.Item", name: str, platform: Platform, where: str) -> Numbers | None:
     """The specification of a band of an original product."""
     if platform.name in {HLS_S30.name, HLS_L30.name}:
         return _known_hls(name)
@@ -167,7 +169,7 @@ def _known_hls(name: str) -> Numbers | None:
     return HLS_REFLECTANCE if name in REFLECTANCES else None
 
 
-def _baseline(item: pystac.Item, where: str) -> float | None:
+def _baseline(item: "pystac.Item", where: str) -> float | None:
     """The processing baseline of a Sentinel-2 product, from a property or the name of the product or its datatake."""
     properties: dict[str, Any] = item.properties
     for name in _BASELINE:
@@ -190,12 +192,12 @@ def _as_number(found: re.Match[str]) -> float:
     return float(".".join(filter(None, found.groups())))
 
 
-def _is_applied(item: pystac.Item) -> bool:
+def _is_applied(item: "pystac.Item") -> bool:
     """Whether Earth Search has already subtracted the offset in its GeoTIFFs, as the Item states."""
     return any(str(item.properties.get(name)).lower() == "true" for name in _APPLIED)
 
 
-def _is_landsat_level_2(item: pystac.Item) -> bool:
+def _is_landsat_level_2(item: "pystac.Item") -> bool:
     """Whether it is Collection 2 Level-2, by the id (USGS) or by properties (others)."""
     if _LANDSAT_LEVEL_2.match(str(item.id).lower()):
         return True

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pystac
 from mosaic_crds.errors import RequestError
 from mosaic_crds.json_input import parse_json
 from mosaic_crds.source import MaskValues, OnUnreadable
-from pystac.errors import STACError, STACTypeError
 
 from mosaic_worker.sources.access.gate import Gate, is_url, redacted
 from mosaic_worker.sources.http.client import Client
@@ -25,6 +23,9 @@ from mosaic_worker.sources.readers.documents import read_document
 from mosaic_worker.sources.readers.headers import Headers
 from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.sources.unreadable import read_or_reason
+
+if TYPE_CHECKING:
+    import pystac
 
 CLOUD_COVER = "eo:cloud_cover"
 """The property with the cloud cover, percent."""
@@ -42,7 +43,7 @@ class StacItem:
         assets: keys of assets by canonical band name or "mask", as in the request.
     """
 
-    item: pystac.Item
+    item: "pystac.Item"
     place: str
     where: str
     gate: Gate
@@ -119,7 +120,7 @@ class StacItem:
         """The field that names the asset of a band."""
         return f"{self.where}: asset {band.key} of {self.id}"
 
-    def _admitted(self, asset: pystac.Asset, where: str) -> str:
+    def _admitted(self, asset: "pystac.Asset", where: str) -> str:
         return self.gate.admit(_readable(asset), where, base=self.place)
 
 
@@ -181,6 +182,9 @@ def item_of(document: str | dict[str, Any], place: str, where: str, client: Clie
 
 def _item_of(document: Any, name: str, place: str, where: str, client: Client) -> StacItem:
     """A STAC Item from a JSON value; `name` is its name in messages."""
+    import pystac  # noqa: PLC0415 (requests that list files need no Items)
+    from pystac.errors import STACError, STACTypeError  # noqa: PLC0415
+
     try:
         item = pystac.Item.from_dict(in_utc(document, name), preserve_dict=False)
         _ = item.datetime or item.common_metadata.start_datetime  # pystac parses it here
@@ -189,7 +193,7 @@ def _item_of(document: Any, name: str, place: str, where: str, client: Client) -
     return StacItem(item, place, where, client.gate)
 
 
-def _readable(asset: pystac.Asset) -> str:
+def _readable(asset: "pystac.Asset") -> str:
     """The href of an asset; for hrefs such as s3://, the HTTP alternative of the alternate-assets extension, if any.
 
     Alternatives that require a login (`auth:refs` of the authentication extension) are not used: an example are the

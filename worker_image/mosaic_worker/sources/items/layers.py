@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import pystac
 from mosaic_crds.errors import RequestError
 from mosaic_crds.spelling import counted
 
@@ -13,6 +13,9 @@ from mosaic_worker.product.bands import canonical, common_name
 from mosaic_worker.sources.items.bands import AssetBand, bands_of, best, data_bands
 from mosaic_worker.sources.items.masks import NAMES, MaskBand, find_mask, named_mask
 from mosaic_worker.sources.items.platforms import Platform, ambiguous, platform_of
+
+if TYPE_CHECKING:
+    import pystac
 
 STAND_INS = {"nir": "nir08"}
 """Replacements of missing bands: Landsat, HLS L30 and mosaics of them have no band as wide as nir (B8) of Sentinel-2,
@@ -33,7 +36,7 @@ class Layers:
         assets: keys of assets by canonical band name or "mask", as in the request.
     """
 
-    item: pystac.Item
+    item: "pystac.Item"
     where: str
     assets: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,7 +133,7 @@ class Layers:
             )
         return found[0]
 
-    def _asset(self, name: str) -> pystac.Asset:
+    def _asset(self, name: str) -> "pystac.Asset":
         """The asset that the request names for a band or the mask."""
         key, assets = self.assets[name], self.item.assets
         if key not in assets:

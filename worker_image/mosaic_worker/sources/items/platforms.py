@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import pystac
 from mosaic_crds.source import MaskValues
 
 from mosaic_worker.product import bands
+
+if TYPE_CHECKING:
+    import pystac
 
 BROADER = {
     "rededge": {"rededge071", "rededge075", "rededge078", "nir08"},
@@ -68,7 +71,7 @@ _LANDSAT_FAMILY = re.compile(r"landsat|usgs")
 _PROPERTIES = ("platform", "instruments", "constellation", "eo:platform", "eo:instrument", "eo:constellation")
 
 
-def platform_of(item: pystac.Item, described: Mapping[str, str | None]) -> Platform:
+def platform_of(item: "pystac.Item", described: Mapping[str, str | None]) -> Platform:
     """The satellite of an Item, from its properties, its collection, its id, otherwise from its assets.
 
     Args:
