@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mosaic_crds.errors import RequestError
+from mosaic_worker.output.parts import LevelIndex
 from mosaic_worker.pixels.statistics import TileStatistics, measure, merge
 from mosaic_worker.tiles.records import TileRecord
 from pydantic import TypeAdapter
@@ -87,7 +88,7 @@ def test_counts_values_that_do_not_fit_by_band():
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_writes_no_record_that_cannot_be_parsed(name, number):
     statistics = measure(np.zeros((1, 5, 5), np.float32), normalised_difference=False, out_of_range=0)
-    good = TileRecord("plan", "code", 3, "digest", (), statistics, (1,))
+    good = TileRecord("plan", "code", 3, "digest", (), LevelIndex(1, 1, 0, 4, (), "digest"), statistics, (1,))
     assert TileRecord.from_json(good.to_json()).tile == 3
     broken = replace(statistics, bands=(replace(statistics.bands[0], **{name: number}),))
     with pytest.raises(RequestError, match=f"^the record of tile 3 cannot be read back .statistics.bands.0.{name}."):

@@ -30,11 +30,12 @@ def mosaic(path, values, encoding, side=1024, **more):
     names = tuple(f"band{number}" for number in range(len(values)))
     description = Description(names, {"TIFFTAG_SOFTWARE": "test"}, ({"STATISTICS_MEAN": "0.5"},) * len(names))
 
-    def read_level(tile, level):
-        index = parts[tile].levels[level]
-        return parts[tile].content[index.start : index.stop]
+    levels = [(*part.levels, part.above) for part in parts]
 
-    levels = [part.levels for part in parts]
+    def read_level(tile, level):
+        index = levels[tile][level]
+        return b"".join(parts[tile].pieces)[index.start : index.stop]
+
     pieces = write_cog(grid, encoding, description, tiles, levels, read_level, **more)
     with path.open("wb") as file:
         file.writelines(pieces)
@@ -123,7 +124,7 @@ def test_offsets_have_eight_bytes_beyond_four_gigabytes(tmp_path):
 def test_a_part_opens_as_a_georeferenced_geotiff(tmp_path):
     values = field(1, 1100, 1300)
     grid, parts = mosaic(tmp_path / "a.tif", values, FLOATS)
-    (tmp_path / "part.tif").write_bytes(parts[1].content)
+    (tmp_path / "part.tif").write_bytes(b"".join(parts[1].pieces))
     with rasterio.open(tmp_path / "part.tif") as dataset:
         assert np.array_equal(dataset.read(1), values[0, :1024, 1024:], equal_nan=True)
         assert dataset.transform @ (0, 0) == grid.transform @ (1024, 0)
@@ -132,7 +133,7 @@ def test_a_part_opens_as_a_georeferenced_geotiff(tmp_path):
 def test_equal_values_give_equal_bytes():
     grid = Grid("EPSG:32609", 0, 0, 10, 10, 700, 600)
     one, two = (encode_part(field(1, 600, 700), FLOATS, grid, 2) for _ in range(2))
-    assert (one.content, one.digest) == (two.content, two.digest)
+    assert (one.pieces, one.digest) == (two.pieces, two.digest)
 
 
 tags = st.lists(

@@ -1,9 +1,11 @@
 """The finalize step: merge records, assemble the COG, render the picture, and write the Item last."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Lock
 
 from mosaic_crds import names
 from mosaic_crds.errors import PassingError
@@ -13,9 +15,9 @@ from mosaic_crds.spec import Stretch
 from mosaic_worker.finalize.item import Published, mosaic_item
 from mosaic_worker.finalize.notes import result_notes
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.output.cog import write_cog
+from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
-from mosaic_worker.output.picture import Picture, render
+from mosaic_worker.output.picture import Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
 from mosaic_worker.plan.model import Plan
@@ -27,6 +29,10 @@ from mosaic_worker.tiles.skipping import reasons, unreadable_scenes
 from mosaic_worker.version import DISTRIBUTION
 
 PIECE_BYTES = 16 * 2**20
+WRITERS = 3
+"""The COG, the picture and the thumbnail are written in parallel, because each waits for the disk or the network."""
+MOST_PAINTERS = 8
+"""Threads that render the picture, at most."""
 
 
 class LostTilesError(PassingError):
@@ -44,12 +50,12 @@ class LostTilesError(PassingError):
 class _Hashed:
     """Chunks with their total size and digest."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
         self._chunks = iter(chunks)
         self._sha256 = hashlib.sha256()
         self.size = 0
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Chunk]:
         for chunk in self._chunks:
             self._sha256.update(chunk)
             self.size += len(chunk)
@@ -80,12 +86,15 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         skipped = reasons(plan, unreadable, store)
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics)]
         stretch = stretches(plan.output.stretch, statistics)
-        with ThreadPoolExecutor(1) as beside:
-            files = [beside.submit(_publish, plan, store, COG, _cog(plan, records, statistics, parts))]
-            picture = _picture(plan, records, stretch, parts) if PNG.key in plan.output.formats else None
-            if picture is not None:
-                files.append(beside.submit(_publish, plan, store, PNG, [picture.png]))
-                files.append(beside.submit(_publish, plan, store, THUMBNAIL, [picture.thumbnail()]))
+        painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
+        with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(painters) as threads:
+            files = [writers.submit(_publish, plan, store, COG, _cog(plan, records, statistics, parts))]
+            picture = None
+            if PNG.key in plan.output.formats:
+                rendering = _render(plan, records, stretch, parts, threads)
+                picture = rendering.picture
+                files.append(writers.submit(_publish, plan, store, PNG, rendering.png()))
+                files.append(writers.submit(_publish, plan, store, THUMBNAIL, [rendering.thumbnail()]))
         written = [file.result() for file in files]
         item = mosaic_item(plan, statistics, stretch, picture, written, records, skipped, notes, datetime.now(UTC))
         store.create(results.key(ITEM), [item])
@@ -120,7 +129,7 @@ def stretches(stretch: Stretch, statistics: MosaicStatistics) -> list[tuple[floa
     return [(band.minimum, band.maximum) for band in statistics.bands]
 
 
-def _publish(plan: Plan, store: Store, file: ResultFile, chunks: Iterable[bytes]) -> Published:
+def _publish(plan: Plan, store: Store, file: ResultFile, chunks: Iterable[Chunk]) -> Published:
     """Write a file create-only. If an interrupted run wrote it before, digest that file.
 
     Its bytes can differ, if another kind of processor compressed them.
@@ -148,28 +157,30 @@ class _Parts:
     def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store) -> None:
         self._plan, self._records, self._store = plan, records, store
         self._checked: set[tuple[int, int]] = set()
+        self._checking: dict[tuple[int, int], Lock] = {}
 
     def level(self, tile: int, level: int) -> bytes:
-        """A level of the part of a tile; its digest is checked once.
+        """A level of the part of a tile, also the one above those with blocks; its digest is checked once.
 
         Raises:
             LostTilesError: it is lost or damaged. It is deleted, so that the next run recomputes it.
         """
         record = self._records[tile]
         key = names.part_key(self._plan.uid, tile, record.digest)
-        index = record.levels[level]
-        content = self._store.read(key, index.start, index.stop)
-        if content is not None and (
-            (tile, level) in self._checked or hashlib.sha256(content).hexdigest() == index.digest
-        ):
-            self._checked.add((tile, level))
-            return content
+        index = (*record.levels, record.above)[level]
+        with self._checking.setdefault((tile, level), Lock()):
+            content = self._store.read(key, index.start, index.stop)
+            if content is not None and (
+                (tile, level) in self._checked or hashlib.sha256(content).hexdigest() == index.digest
+            ):
+                self._checked.add((tile, level))
+                return content
         self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
         self._store.delete(key)
         raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to recompute it")
 
 
-def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[bytes]:
+def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[Chunk]:
     description = Description(
         bands=plan.band_names,
         tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
@@ -178,19 +189,19 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
             for band, scale, offset in zip(statistics.bands, plan.encoding.scales, plan.encoding.offsets, strict=False)
         ),
     )
-    levels = [record.levels for record in records]
+    levels = [(*record.levels, record.above) for record in records]
     return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts.level)
 
 
-def _picture(
-    plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: _Parts
-) -> Picture:
-    """The picture, rendered from the parts while the COG is written."""
+def _render(
+    plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: _Parts, threads: Executor
+) -> Rendering:
+    """Start to render the picture from the parts, while the COG is written."""
 
     def stretched(level: int) -> StretchedLevel:
         return StretchedLevel(plan.tiles, level, plan.encoding, lambda tile: parts.level(tile, level), stretch)
 
-    return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap)
+    return render(stretched, len(records[0].levels), plan.grid, plan.output.colormap, threads)
 
 
 def _statistics_tags(band: BandStatistics, scale: float, offset: float, pixels: int) -> dict[str, str]:

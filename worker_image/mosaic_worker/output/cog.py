@@ -24,7 +24,7 @@ from mosaic_worker.output.geotiff import (
     gdal_tags,
     geotiff,
 )
-from mosaic_worker.output.parts import LevelIndex, decode_level
+from mosaic_worker.output.parts import LevelIndex, decode_above
 from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, tag, write_directory
 
 CLASSIC_LIMIT = 4_000_000_000
@@ -45,8 +45,10 @@ _DESCRIPTIONS = {270, 305}
 """ImageDescription and Software."""
 _LEADER, _TRAILER = 4, 4
 
+Chunk = bytes | memoryview
+"""A piece of a file."""
 ReadLevel = Callable[[int, int], bytes]
-"""Returns the bytes of a level of the part of a tile, by tile and level."""
+"""Returns the bytes of a level of the part of a tile, by tile and level; the last level is that of plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def write_cog(
     parts: Sequence[Sequence[LevelIndex]],
     read_level: ReadLevel,
     classic_limit: int = CLASSIC_LIMIT,
-) -> Iterator[bytes]:
+) -> Iterator[Chunk]:
     """The bytes of a COG, piece by piece.
 
     Args:
@@ -74,11 +76,11 @@ def write_cog(
         encoding: how values are stored.
         description: the metadata of the file.
         tiles: all tiles, row by row.
-        parts: the levels of each tile in its part.
-        read_level: called once for each level of a tile, and twice for the smallest.
+        parts: the levels of each tile in its part; the last is that of plain numbers.
+        read_level: called once for each level of a tile.
         classic_limit: the size from which the file is a BigTIFF.
     """
-    tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]))]
+    tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]) - 1)]
     upper = _upper_levels(tiled[-1], encoding, read_level)
     levels = [level.described() for level in tiled] + [
         _Level(width, height, tuple(len(block) for block in blocks)) for width, height, blocks in upper
@@ -121,14 +123,14 @@ class _Mosaicked:
                     for block_column in range(across):
                         yield tile, block_row * across + block_column
 
-    def framed_blocks(self, read_level: ReadLevel) -> Iterator[bytes]:
+    def framed_blocks(self, read_level: ReadLevel) -> Iterator[Chunk]:
         """The blocks as in the file; one row of tiles is in memory at a time."""
-        held: dict[int, bytes] = {}
+        held: dict[int, memoryview] = {}
         for tile, place in self.order():
             if tile not in held:
                 if self.tiles[tile].column == 0:
                     held.clear()
-                held[tile] = read_level(tile, self.level)
+                held[tile] = memoryview(read_level(tile, self.level))
             offset, size = self.parts[tile][self.level].places[place]
             yield from _framed(held[tile][offset : offset + size])
 
@@ -136,30 +138,28 @@ class _Mosaicked:
 def _upper_levels(
     below: _Mosaicked, encoding: Encoding, read_level: ReadLevel
 ) -> list[tuple[int, int, Sequence[bytes]]]:
-    """The overviews above the levels of the parts, until one block: width, height and blocks.
-
-    Tiles are halved one by one, so that no level of the parts is in memory completely.
-    """
+    """The overviews above the levels with blocks in the parts, until one block: width, height and blocks."""
     described = below.described()
     if max(described.width, described.height) <= below.block:
         return []
     level = below.level + 1
     values = np.empty((len(encoding.scales), -(-described.height // 2), -(-described.width // 2)), np.float32)
     for tile in below.tiles:
-        halved = encoding.halved(decode_level(read_level(tile.index, below.level), encoding))
+        index = below.parts[tile.index][level]
         y, x = tile.y >> level, tile.x >> level
-        values[:, y : y + halved.shape[1], x : x + halved.shape[2]] = halved
+        part = decode_above(read_level(tile.index, level), index)
+        values[:, y : y + index.height, x : x + index.width] = part
     levels: list[tuple[int, int, Sequence[bytes]]] = []
     while True:
         encoded = geotiff(values, encoding, below.grid.reduced(1 << level))
-        levels.append((encoded.width, encoded.height, encoded.blocks()))
+        levels.append((encoded.width, encoded.height, encoded.blocks))
         if max(values.shape[1:]) <= below.block:
             return levels
         values = encoding.halved(values)
         level += 1
 
 
-def _framed(block: bytes) -> tuple[bytes, bytes, bytes]:
+def _framed(block: Chunk) -> tuple[Chunk, Chunk, Chunk]:
     return struct.pack("<I", len(block)), block, block[-_TRAILER:]
 
 

@@ -36,16 +36,18 @@ class Description:
 
 @dataclass(frozen=True)
 class EncodedLevel:
-    """A GeoTIFF, and (offset, size) of its blocks, row by row."""
+    """A GeoTIFF: what precedes its blocks, the blocks row by row, and the offset and size of each."""
 
     width: int
     height: int
-    content: bytes
+    head: bytes
+    blocks: Sequence[bytes]
     places: tuple[tuple[int, int], ...]
 
-    def blocks(self) -> Sequence[bytes]:
-        """The compressed blocks, row by row."""
-        return [self.content[offset : offset + size] for offset, size in self.places]
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return len(self.head) + sum(size for _, size in self.places)
 
 
 def geotiff(values: Floats, encoding: Encoding, grid: Grid) -> EncodedLevel:
@@ -68,7 +70,7 @@ def geotiff(values: Floats, encoding: Encoding, grid: Grid) -> EncodedLevel:
         place += len(block)
     offsets = tag(TILE_OFFSETS, LONG, [offset for offset, _ in places])
     directory = write_directory([*tags, offsets], len(_HEADER), 0, big=False)
-    return EncodedLevel(width, height, b"".join([_HEADER, directory, *blocks]), tuple(places))
+    return EncodedLevel(width, height, _HEADER + directory, blocks, tuple(places))
 
 
 def gdal_tags(grid: Grid, encoding: Encoding, description: Description) -> list[Tag]:

@@ -1,12 +1,15 @@
 """Parts: the blocks of a tile for the COG.
 
 A part is a file with the GeoTIFFs of all levels of the tile, so that any GIS opens its first level, and finalize copies
-blocks by their offset.
+blocks by their offset. After them is the next smaller level as plain numbers, from which finalize computes the other
+overviews without decoding.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rasterio.io import MemoryFile
 
 from mosaic_worker.geometry.grid import Grid
@@ -21,8 +24,8 @@ class LevelIndex:
 
     Attributes:
         width, height: pixels.
-        start, stop: the bytes of its GeoTIFF.
-        places: (offset, size) of the blocks in its GeoTIFF, row by row.
+        start, stop: the bytes of its GeoTIFF, or of its plain numbers.
+        places: (offset, size) of the blocks in its GeoTIFF, row by row; empty for plain numbers.
         digest: the SHA-256 of its bytes, as hexadecimal digits.
     """
 
@@ -36,30 +39,58 @@ class LevelIndex:
 
 @dataclass(frozen=True)
 class Part:
-    """The bytes of a part, the SHA-256 of the digests of its levels, and its levels, full size first."""
+    """A part.
 
-    content: bytes
+    Attributes:
+        pieces: its bytes, piece by piece.
+        digest: the SHA-256 of the digests of its levels.
+        levels: its levels, full size first.
+        above: the level above the last one, as plain numbers.
+    """
+
+    pieces: Sequence[bytes]
     digest: str
     levels: tuple[LevelIndex, ...]
+    above: LevelIndex
 
 
 def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> Part:
-    """Encode the values of a tile, float32 (bands, height, width); the same values result in the same bytes."""
-    files, indexes, start = [], [], 0
+    """Encode the values of a tile, float32 (bands, height, width); the same values result in the same bytes.
+
+    Args:
+        values: the values.
+        encoding: how they are stored.
+        grid: the grid of the tile.
+        levels: the number of levels with blocks.
+    """
+    pieces: list[bytes] = []
+    indexes: list[LevelIndex] = []
+
+    def add(width: int, height: int, added: Sequence[bytes], places: tuple[tuple[int, int], ...]) -> None:
+        digest = hashlib.sha256()
+        for piece in added:
+            digest.update(piece)
+        start = indexes[-1].stop if indexes else 0
+        indexes.append(LevelIndex(width, height, start, start + sum(map(len, added)), places, digest.hexdigest()))
+        pieces.extend(added)
+
     for level in range(levels):
         if level:
             values = encoding.halved(values)
         file = geotiff(values, encoding, grid.reduced(1 << level))
-        digest = hashlib.sha256(file.content).hexdigest()
-        stop = start + len(file.content)
-        indexes.append(LevelIndex(file.width, file.height, start, stop, file.places, digest))
-        files.append(file.content)
-        start = stop
+        add(file.width, file.height, [file.head, *file.blocks], file.places)
+    above = encoding.halved(encoding.values(encoding.stored(values)))  # what a reader of the last level sees
+    add(above.shape[2], above.shape[1], [above.astype("<f4", copy=False).tobytes()], ())
     digest = hashlib.sha256("".join(index.digest for index in indexes).encode()).hexdigest()
-    return Part(b"".join(files), digest, tuple(indexes))
+    return Part(pieces, digest, tuple(indexes[:-1]), indexes[-1])
 
 
 def decode_level(content: bytes, encoding: Encoding) -> Floats:
     """The values of a level of a part, from its bytes; NaN for no data."""
     with MemoryFile(content) as memory, memory.open() as dataset:
         return encoding.values(dataset.read())
+
+
+def decode_above(content: bytes, index: LevelIndex) -> Floats:
+    """The values of the level above the last one of a part, from its bytes; NaN for no data."""
+    return np.frombuffer(content, "<f4").reshape(-1, index.height, index.width)

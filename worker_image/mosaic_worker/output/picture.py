@@ -1,10 +1,8 @@
 """Renders the picture of a mosaic: 8 bits, in Web Mercator for web maps."""
 
-import io
 import math
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,25 +21,18 @@ LARGEST_SIDE = 8192
 THUMBNAIL_SIDE = 512
 STRIP_ROWS, CHUNK_COLUMNS = 512, 1024
 """Pixels that are warped together, to limit the memory."""
-MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and its position.
+    """The position of a picture.
 
     Attributes:
-        png: the file.
-        sample: every nth of its pixels (height, width, channels), for the thumbnail.
-        palette: 256 times red, green, blue, for one channel.
         width, height: pixels.
         transform: from (column, row) to metres of EPSG:3857; x continues beyond the antimeridian.
-        reduction: the factor of the overview that it was rendered from; 1 for the mosaic itself.
+        reduction: the factor of the overview that it is rendered from; 1 for the mosaic itself.
     """
 
-    png: bytes
-    sample: Bytes
-    palette: bytes | None
     width: int
     height: int
     transform: Affine
@@ -54,19 +45,37 @@ class Picture:
         right, bottom = self.transform @ (self.width, self.height)
         return (left, bottom, right, top)
 
+
+@dataclass(frozen=True)
+class Rendering:
+    """A picture whose strips are being rendered in threads.
+
+    Attributes:
+        picture: its position.
+        palette: 256 times red, green, blue, for one channel; None for four channels.
+        strips: the strips from the top, each with every nth of its pixels (height, width, channels), for the thumbnail.
+    """
+
+    picture: Picture
+    palette: bytes | None
+    strips: Sequence[Future[tuple[Strip, Bytes]]]
+
+    def png(self) -> Iterator[bytes]:
+        """The bytes of the picture, piece by piece, as they are rendered."""
+        strips = (strip.result()[0] for strip in self.strips)
+        return png(self.picture.width, self.picture.height, self.palette, strips)
+
     def thumbnail(self) -> bytes:
         """A PNG of the picture, at most 512 pixels a side."""
-        if self.palette is None:
-            image = Image.fromarray(self.sample, "RGBA")
-        else:
+        sample = np.concatenate([strip.result()[1] for strip in self.strips])
+        if self.palette is not None:
             opaque = np.full(256, 255, np.uint8)
             table = np.column_stack([np.frombuffer(self.palette, np.uint8).reshape(256, 3), opaque])
             table[0, 3] = 0
-            image = Image.fromarray(table[self.sample[:, :, 0]], "RGBA")
+            sample = table[sample[:, :, 0]]
+        image = Image.fromarray(sample, "RGBA")
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-        content = io.BytesIO()
-        image.save(content, "PNG", compress_level=1)
-        return content.getvalue()
+        return b"".join(png(image.width, image.height, None, [Strip(np.asarray(image))]))
 
 
 def render(
@@ -74,34 +83,28 @@ def render(
     levels: int,
     grid: Grid,
     colormap: str,
+    threads: Executor,
     largest_side: int = LARGEST_SIDE,
-) -> Picture:
-    """Render a mosaic.
+) -> Rendering:
+    """Start to render a mosaic.
 
     Args:
         stretched: returns a level of the mosaic in 8 bits, with one or three bands.
         levels: the number of levels: full size, half, …
         grid: the grid of the mosaic.
         colormap: for one band.
+        threads: render the strips.
         largest_side: the maximum side, pixels; larger mosaics are rendered from an overview.
     """
     target, native = picture_grid(grid, largest_side)
     level = min(levels - 1, max(0, int(math.log2(target.xres / native) + 1e-9)))
     painter = _Painter(stretched(level), grid.reduced(2**level), target)
-    colours = palette(colormap) if painter.mosaic.bands == 1 else None
     factor = max(1, max(target.width, target.height) // (2 * THUMBNAIL_SIDE))
-    small: list[Bytes] = []
-
-    def strips() -> Iterator[Strip]:
-        for strip, sample in threads.map(lambda row: painter.strip(row, factor), range(0, target.height, STRIP_ROWS)):
-            small.append(sample)
-            yield strip
-
-    with ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as threads:
-        content = io.BytesIO()  # joining pieces would need twice the memory
-        content.writelines(png(target.width, target.height, colours, strips()))
-    sample = np.concatenate(small)
-    return Picture(content.getvalue(), sample, colours, target.width, target.height, target.transform, 2**level)
+    return Rendering(
+        Picture(target.width, target.height, target.transform, 2**level),
+        palette(colormap) if painter.mosaic.bands == 1 else None,
+        [threads.submit(painter.strip, row, factor) for row in range(0, target.height, STRIP_ROWS)],
+    )
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,15 @@ class _Painter:
         """The strip that starts at a row, and every nth of its pixels, for the thumbnail."""
         height = min(STRIP_ROWS, self.target.height - row)
         indexes = np.zeros((self.mosaic.bands, height, self.target.width), np.uint8)
+        meshes = {}
         for column in range(0, self.target.width, CHUNK_COLUMNS):
             width = min(CHUNK_COLUMNS, self.target.width - column)
             mesh = mesh_between(self.target.window(column, row, width, height), self.grid)
             if not mesh.window.empty:
-                indexes[:, :, column : column + width] = mesh.shown(self.mosaic.read(mesh.window))
+                meshes[column] = mesh
+        self.mosaic.prepare(mesh.window for mesh in meshes.values())
+        for column, mesh in meshes.items():
+            indexes[:, :, column : column + CHUNK_COLUMNS] = mesh.shown(self.mosaic.read(mesh.window))
         pixels = _channels(indexes)
         return Strip(pixels), pixels[-row % factor :: factor, ::factor]
 

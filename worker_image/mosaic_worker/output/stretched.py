@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 
 import numpy as np
@@ -46,22 +46,32 @@ class StretchedLevel:
         self._most = max(2 * self._columns, CACHE_BYTES // (self.bands * self._side**2))
         self._keeping = threading.Lock()
 
+    def prepare(self, windows: Iterable[Window]) -> None:
+        """Decode the parts of some windows that no other thread decodes; threads with the same parts share the work."""
+        for row, column in {place: None for window in windows for place in self._places(window)}:
+            self._part(row * self._columns + column)
+
     def read(self, window: Window) -> Bytes:
         """The pixels of a window within the level: uint8 (bands, height, width)."""
         found = np.empty((self.bands, window.bottom - window.top, window.right - window.left), np.uint8)
-        for row in range(window.top // self._side, (window.bottom - 1) // self._side + 1):
-            for column in range(window.left // self._side, (window.right - 1) // self._side + 1):
-                part = self._part(row * self._columns + column)
-                x, y = column * self._side, row * self._side
-                left, top = max(window.left, x), max(window.top, y)
-                right, bottom = min(window.right, x + self._side), min(window.bottom, y + self._side)
-                found[:, top - window.top : bottom - window.top, left - window.left : right - window.left] = part[
-                    :, top - y : bottom - y, left - x : right - x
-                ]
+        for row, column in self._places(window):
+            part = self._part(row * self._columns + column).result()
+            x, y = column * self._side, row * self._side
+            left, top = max(window.left, x), max(window.top, y)
+            right, bottom = min(window.right, x + self._side), min(window.bottom, y + self._side)
+            found[:, top - window.top : bottom - window.top, left - window.left : right - window.left] = part[
+                :, top - y : bottom - y, left - x : right - x
+            ]
         return found
 
-    def _part(self, index: int) -> Bytes:
-        """A part. The first caller decodes it while others wait; the least recently used one is dropped."""
+    def _places(self, window: Window) -> Iterator[tuple[int, int]]:
+        """The row and column of each part of a window."""
+        for row in range(window.top // self._side, -(-window.bottom // self._side)):
+            for column in range(window.left // self._side, -(-window.right // self._side)):
+                yield row, column
+
+    def _part(self, index: int) -> Future[Bytes]:
+        """A part. The first caller decodes it; the least recently used one is dropped."""
         with self._keeping:
             first = index not in self._kept
             future = self._kept.setdefault(index, Future())
@@ -74,7 +84,7 @@ class StretchedLevel:
                 future.set_result(stretch_to_bytes(values[: self.bands], self._stretch))
             except BaseException as error:
                 future.set_exception(error)
-        return future.result()
+        return future
 
 
 def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
@@ -91,6 +101,5 @@ def stretch_to_bytes(values: Floats, stretch: Limits) -> Bytes:
                 share += 1
             else:
                 share = np.where(np.isnan(rows), rows, np.float32(128))
-            np.nan_to_num(share, copy=False, nan=0)
-            found[band, row : row + CACHE_ROWS] = share
+            found[band, row : row + CACHE_ROWS] = np.fmax(share, 0, out=share)  # 0 for NaN
     return found

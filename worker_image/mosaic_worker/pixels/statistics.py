@@ -185,7 +185,8 @@ def _totals(band: Floats, bins: Bins) -> BandTotals:
 
 
 def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
-    found = strip[~np.isnan(strip)]
+    missing = np.isnan(strip)
+    found = strip[~missing] if missing.any() else strip
     if not found.size:
         return BandTotals(strip.size, 0, 0.0, 0.0, 0.0, 0.0, 0, np.zeros(0, np.int64))
     exact = found.astype(np.float64)
@@ -207,8 +208,12 @@ def _totals_of_strip(strip: Floats, bins: Bins) -> BandTotals:
 
 def _bin_numbers(values: Floats, exact: NDArray[np.float64], bins: Bins) -> NDArray[np.int32]:
     if bins == "normalised difference":
-        numbers = ((exact + 1) * (NORMALISED_BINS / 2)).astype(np.int32)
-        return np.minimum(numbers, NORMALISED_BINS - 1, out=numbers)  # the value 1 belongs to the last bin
+        shares = exact + 1
+        shares *= NORMALISED_BINS / 2
+        numbers = shares.astype(np.int32)
+        if numbers.max() >= NORMALISED_BINS:  # the value 1 belongs to the last bin
+            np.minimum(numbers, NORMALISED_BINS - 1, out=numbers)
+        return numbers
     bits = values.view(np.uint32)
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
     return (ordered >> 16).astype(np.int32)

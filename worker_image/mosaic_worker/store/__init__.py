@@ -10,7 +10,7 @@ from mosaic_crds.errors import RequestError
 
 from mosaic_worker.store.address import SCHEMES
 from mosaic_worker.store.directory import DirectoryStore
-from mosaic_worker.store.stored import Stored
+from mosaic_worker.store.stored import Chunk, Stored
 
 
 class Store(Protocol):
@@ -20,7 +20,7 @@ class Store(Protocol):
     or does not respond.
     """
 
-    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
+    def create(self, key: str, content: Iterable[Chunk], *, durable: bool = True) -> bool:
         """Write an object completely or not at all. Return False, without a change, if it exists already.
 
         A durable object is on the disk on return, also one that existed. Others can be lost or truncated if the machine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mosaic_crds.errors import PassingError
 
-from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
+from mosaic_worker.store.stored import ABANDONED_SECONDS, Chunk, Stored
 
 UNFINISHED = ".unfinished"
 """The folder for objects that are being written."""
@@ -25,7 +25,7 @@ class DirectoryStore:
         self._unfinished = self._root / UNFINISHED
         self._above_synced = False
 
-    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:
+    def create(self, key: str, content: Iterable[Chunk], *, durable: bool = True) -> bool:
         """See `Store`. A durable object is on the disk with all folders from the root to it."""
         target = self._path(key)
         with self._explained("written"):
@@ -38,7 +38,7 @@ class DirectoryStore:
             self._forget_abandoned()
             unfinished = self._unfinished / uuid.uuid4().hex
             try:
-                with unfinished.open("xb", buffering=2**20) as file:
+                with unfinished.open("xb", buffering=2**16) as file:
                     file.writelines(content)
                     if durable:
                         file.flush()

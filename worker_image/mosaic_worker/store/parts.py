@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from mosaic_worker.store.stored import Chunk
+
 SMALLEST = 8 * 2**20
 """Bytes of the first parts. The minimum of S3 is 5 MiB."""
 GROWTH = 1000
@@ -12,7 +14,7 @@ AT_ONCE = 3
 """Parts that are uploaded in parallel, while the next one is filled."""
 
 
-def in_parts(content: Iterable[bytes]) -> Iterator[bytes]:
+def in_parts(content: Iterable[Chunk]) -> Iterator[bytes]:
     """Split content into parts of at least SMALLEST bytes, except the last, which may be empty."""
     number, part = 0, bytearray()
     for chunk in content:

@@ -16,7 +16,7 @@ from mosaic_worker.store.address import Address, parse_address
 from mosaic_worker.store.parts import in_parts, upload_parts
 from mosaic_worker.store.ranged import BUFFER, RangedFile
 from mosaic_worker.store.service import Fault, Service, ServiceError
-from mosaic_worker.store.stored import ABANDONED_SECONDS, Stored
+from mosaic_worker.store.stored import ABANDONED_SECONDS, Chunk, Stored
 
 PATIENCE = 60.0
 """Seconds for which temporary faults are retried."""
@@ -34,7 +34,7 @@ class RemoteStore:
         self._service = service
         self._patience = patience
 
-    def create(self, key: str, content: Iterable[bytes], *, durable: bool = True) -> bool:  # noqa: ARG002 (always durable)
+    def create(self, key: str, content: Iterable[Chunk], *, durable: bool = True) -> bool:  # noqa: ARG002 (always durable)
         """See `Store`. If the object exists, content that is larger than a part is not consumed."""
         path, upload = self._path(key), uuid.uuid4().hex
         parts = in_parts(content)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+Chunk = bytes | memoryview
+"""A piece of the content of an object."""
 ABANDONED_SECONDS = 24 * 3600
 """An unfinished write is abandoned after this time."""
 

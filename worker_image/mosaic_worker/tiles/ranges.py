@@ -1,6 +1,6 @@
 """The tiles step: computes the tiles of a range, and writes a part and then a record for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mosaic_crds import names
 
@@ -64,15 +64,15 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
                 doubted = error.number
                 sources.forget()
             continue
-        store.create(names.part_key(plan.uid, tile.index, record.digest), [part], durable=False)
+        store.create(names.part_key(plan.uid, tile.index, record.digest), part, durable=False)
         store.create(names.record_key(plan.uid, tile.index, record.skipped), [record.to_json()], durable=False)
         return
 
 
 def make_part(
     plan: Plan, tile: Tile, sources: OpenSources, unreadable: frozenset[int] = frozenset()
-) -> tuple[bytes, TileRecord]:
-    """Compute and encode a tile without unreadable scenes. Return the bytes of the part, and the record."""
+) -> tuple[Sequence[bytes], TileRecord]:
+    """Compute and encode a tile without unreadable scenes. Return the pieces of the part, and the record."""
     skipped = skipped_in(plan, tile, unreadable)
     pixels = compute_tile(plan, tile, sources, skipped)
     product = len(plan.formula.output_bands)
@@ -92,8 +92,9 @@ def make_part(
         tile=tile.index,
         digest=part.digest,
         levels=part.levels,
+        above=part.above,
         statistics=statistics,
         scenes=pixels.scenes,
         skipped=skipped,
     )
-    return part.content, record
+    return part.pieces, record

@@ -28,6 +28,7 @@ class TileRecord:
         tile: index of the tile.
         digest: SHA-256 of the part, which is also in its name.
         levels: the levels in the part.
+        above: the level above them, as plain numbers.
         statistics: of the bands of the product.
         scenes: 1-based numbers of the scenes that were read.
         skipped: numbers of the unreadable scenes that touch the tile.
@@ -38,6 +39,7 @@ class TileRecord:
     tile: int
     digest: str
     levels: tuple[LevelIndex, ...]
+    above: LevelIndex
     statistics: TileStatistics
     scenes: tuple[int, ...]
     skipped: tuple[int, ...] = ()
