@@ -10,6 +10,7 @@ from typing import Any
 from mosaic_crds.validation import parse_request
 from mosaic_worker.composites.reducer import Reducer
 from mosaic_worker.finalize import publishing as finalize
+from mosaic_worker.geometry import warping
 from mosaic_worker.local import run
 from mosaic_worker.plan import planning
 from mosaic_worker.plan.stored import write_plan
@@ -22,7 +23,7 @@ from mosaic_worker.tiles import ranges as tiles
 
 CLOCKED = [
     ("decode", reading, "read_window"),
-    ("warp", reading, "warp"),
+    ("warp", warping, "warp"),
     ("index", Product, "compute"),
     ("composite", Reducer, "add"),
     ("composite", Reducer, "result"),

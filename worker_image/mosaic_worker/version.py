@@ -23,7 +23,8 @@ UNCOUNTED = {
 }  # fmt: skip
 """Modules and packages without influence on pixels, by root package."""
 LIBRARIES = (
-    "affine", "bottleneck", "cmap", "numexpr", "numpy", "pillow", "rasterio", "shapely", "spyndex", "zstandard",
+    "affine", "bottleneck", "cmap", "numexpr", "numpy", "opencv-python-headless", "pillow", "rasterio", "shapely",
+    "spyndex", "zstandard",
 )  # fmt: skip
 """Distributions that compute or encode pixels."""
 

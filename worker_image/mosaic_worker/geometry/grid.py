@@ -47,6 +47,12 @@ class Grid:
         """Width times height."""
         return self.width * self.height
 
+    @property
+    def corners(self) -> "Grid":
+        """A grid whose pixels have their centres at the corners of these: one more across and down."""
+        left, top = self.left - self.xres / 2, self.top + self.yres / 2
+        return Grid(self.crs, left, top, self.xres, self.yres, self.width + 1, self.height + 1)
+
     def reduced(self, factor: int) -> "Grid":
         """The grid of an overview: pixels are `factor` times as wide and high, from the same corner."""
         width, height = -(-self.width // factor), -(-self.height // factor)

@@ -1,41 +1,78 @@
-"""Resamples numbers from one grid to another with the warper of GDAL."""
-
-from typing import TypeVar
+"""Resamples numbers from one grid to another."""
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
+from mosaic_worker.geometry import boxes, remap
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_crs
+from mosaic_worker.geometry.positions import TOLERANCE, positions
 from mosaic_worker.geometry.projection import crs_of, projecting, world_of
-from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel
-
-Number = TypeVar("Number", np.float32, np.uint8)
-TOLERANCE = 1e-3
-"""Tolerance of the warper for positions that it interpolates, pixels."""
+from mosaic_worker.geometry.remap import Number
+from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel, Window, tiles_exactly
 
 
 def warp(
     numbers: NDArray[Number], source: Grid, grid: Grid, kernel: Kernel, coarser: tuple[float, float], absent: float
 ) -> NDArray[Number]:
-    """Resample numbers from one grid to another with the warper of GDAL.
-
-    The result depends only on the two grids: `coarser` sets the reach of the kernel, which GDAL would derive from the
-    windows. WarpedVRT instead of rasterio.warp.reproject, whose positions are off by up to an eighth of a pixel
-    (rasterio 1.4).
+    """Resample numbers from one grid to another. The result depends only on the two grids and `coarser`.
 
     Args:
-        numbers: (height, width) on the source grid.
+        numbers: (height, width) on the source grid: float32, or uint8 for the kernels nearest and max.
         source: their grid.
         grid: the target grid.
         kernel: the resampling kernel.
         coarser: source pixels per target pixel, across and down.
-        absent: the number that means "no data", in both.
+        absent: the number that means "no data", in both: NaN for float32.
+
+    Raises:
+        RequestError: PROJ cannot project one CRS to the other.
     """
-    scales = zip(("XSCALE", "YSCALE"), coarser, strict=True)  # GDAL: grid pixels per source pixel
-    reach = {name: 1 / ratio if ratio > COARSER else 1.0 for name, ratio in scales}
+    if kernel in {"bilinear", "cubic"} and max(coarser) > COARSER:
+        return _with_wide_kernel(numbers, source, grid, kernel, coarser, absent)
+    if kernel == "average" and tiles_exactly(source, grid, 1):
+        return _average_of_blocks(numbers, source, grid)
+    with projecting(source.crs, grid.crs):
+        places = positions(grid.corners if kernel in {"average", "max"} else grid, source)
+    if kernel == "nearest":
+        return remap.nearest(numbers, places, absent)
+    if kernel == "max":
+        found = np.full((grid.height, grid.width), absent, numbers.dtype)
+        for number in np.unique(numbers[numbers != absent]):
+            found[boxes.any_inside(numbers == number, places)] = number
+        return found
+    compute = {"bilinear": remap.bilinear, "cubic": remap.cubic, "average": boxes.average}[kernel]
+    return compute(numbers.astype(np.float32, copy=False), places).astype(numbers.dtype, copy=False)
+
+
+def _average_of_blocks(values: NDArray[Number], source: Grid, grid: Grid) -> NDArray[Number]:
+    """The means on a grid whose pixels are blocks of whole pixels of the source; NaN outside it."""
+    across, down = round(grid.xres / source.xres), round(grid.yres / source.yres)
+    column, row = round((grid.left - source.left) / source.xres), round((source.top - grid.top) / source.yres)
+    width, height = grid.width * across, grid.height * down
+    here = Window(column, row, column + width, row + height).clipped(source.width, source.height)
+    needed = values[here.top : here.bottom, here.left : here.right].astype(np.float32, copy=False)
+    if needed.shape != (height, width):
+        whole = np.full((height, width), np.nan, np.float32)
+        whole[here.top - row : here.bottom - row, here.left - column : here.right - column] = needed
+        needed = whole
+    return boxes.average_of_blocks(needed, across, down).astype(values.dtype, copy=False)
+
+
+def _with_wide_kernel(
+    numbers: NDArray[Number], source: Grid, grid: Grid, kernel: Kernel, coarser: tuple[float, float], absent: float
+) -> NDArray[Number]:
+    """Resample with GDAL, which widens kernels for coarser grids.
+
+    Their reach is fixed, as GDAL would derive it from windows. WarpedVRT instead of rasterio.warp.reproject, which
+    cannot read beyond the antimeridian.
+    """
+    reach = {
+        name: 1 / ratio if ratio > COARSER else 1.0  # GDAL: grid pixels per source pixel
+        for name, ratio in zip(("XSCALE", "YSCALE"), coarser, strict=True)
+    }
     world = world_of(source.crs)
     left, _, right, _ = source.bounds
     beyond = world is not None and source.crs != grid.crs and (left < world[0] or right > world[1])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from mosaic_worker.geometry.sampling import (
     mask_kernel_for,
     pieces,
 )
-from mosaic_worker.geometry.warping import Number, warp
 from mosaic_worker.sources.http.client import at_field
 from mosaic_worker.sources.masks import UNKNOWN, mask_codes
 from mosaic_worker.sources.readers.nodata import is_nodata, numbers_of
@@ -28,6 +27,7 @@ from mosaic_worker.sources.readers.raster import Raster
 from mosaic_worker.sources.scenes import Band, Mask
 
 Floats = NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.uint8)
 
 
 def band_pieces(band: Band, grid: Grid, asked: Kernel | None) -> tuple[int | None, list[Piece]]:
@@ -170,5 +170,7 @@ def _on_grid(numbers: NDArray[Number], piece: Piece, grid: Grid, kernel: Kernel,
             inside.top - row : inside.bottom - row, inside.left - column : inside.right - column
         ]
         return found
+    from mosaic_worker.geometry.warping import warp  # noqa: PLC0415 - OpenCV takes time, and many requests do not need it
+
     source = image.window(window.left, window.top, numbers.shape[1], numbers.shape[0])
     return warp(numbers, source, grid, kernel, coarseness(image, grid), absent)
