@@ -76,14 +76,24 @@ def test_the_first_valid_scene_wins_whether_counted_or_not(stack, counting):
             assert np.array_equal(result.values[:, row, column], expected.astype(np.float32), equal_nan=True)
 
 
-def test_a_tile_is_full_when_it_is_complete_unless_scenes_are_counted():
+def test_no_pixel_of_a_complete_tile_is_open_unless_scenes_are_counted():
     full = np.ones((1, 2, 2), np.float32)
     for counting in (False, True):
         work = reducer("oldest", (1, 2, 2), 3, counting=counting)
-        assert not work.is_complete()
+        useful = work.open_pixels()
+        assert useful is None or useful.all()
         work.add(1, full)
-        assert work.is_complete() is not counting
-        assert work.is_complete(np.zeros((2, 2), bool)) is not counting
+        useful = work.open_pixels()
+        assert (useful is None) if counting else not useful.any()
+
+
+def test_only_wanted_pixels_without_a_value_are_open():
+    wanted = np.array([[True, True], [False, False]])
+    first, every = reducer("latest", (1, 2, 2), 3), reducer("median", (1, 2, 2), 3)
+    for work in (first, every):
+        work.add(1, np.array([[[1, np.nan], [np.nan, 2]]], np.float32))
+    assert first.open_pixels(wanted).tolist() == [[False, True], [False, False]]
+    assert every.open_pixels(wanted) is wanted
 
 
 def test_the_result_without_scenes_is_no_data():

@@ -53,17 +53,16 @@ class Reducer(ABC):
         self.count = np.zeros(shape[1:], np.uint16)
         self.chosen = np.zeros(shape[1:], np.uint16)
 
-    def is_complete(self, wanted: NDArray[np.bool_] | None = None, part: tuple[slice, ...] = ()) -> bool:
-        """Whether no further scene can change the result.
+    def open_pixels(self, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+        """The pixels that further scenes can change, (height, width); all if None.
 
         Args:
             wanted: the pixels that matter, (height, width); all if None.
-            part: the rows and columns that matter; all if empty.
         """
         if not self._keeps_first:
-            return False
-        open_pixels = self.chosen[part] == 0
-        return not (open_pixels if wanted is None else open_pixels & wanted[part]).any()
+            return wanted
+        empty = self.chosen == 0
+        return empty if wanted is None else empty & wanted
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
         """Add a scene; arguments as in `Layer`, `compared` by default the values."""

@@ -146,10 +146,11 @@ def _strip(
     stack = plan.method.reducer(composite, (len(bands), grid.height, grid.width), len(scenes), plan.compared_layers)
     out_of_range, read = 0, set()
     for number, planned in scenes:
-        if stack.is_complete(wanted, _part(plan, planned, grid)):
+        useful = stack.open_pixels(wanted)
+        if useful is not None and not useful[_part(plan, planned, grid)].any():
             continue
         try:
-            values = read_scene(plan, planned, grid, sources)
+            values = read_scene(plan, planned, grid, sources, useful)
         except RequestError as error:
             if plan.on_unreadable == "fail":
                 raise
@@ -183,17 +184,36 @@ def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
     return rows, slice(max(0, window.left - column - SPARE), max(0, window.right - column + SPARE))
 
 
-def read_scene(plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources) -> dict[str, Floats] | None:
-    """The bands of a scene on a grid, NaN for no data and masked pixels; None if nothing is left."""
+def read_scene(
+    plan: Plan, planned: PlannedScene, grid: Grid, sources: OpenSources, useful: NDArray[np.bool_] | None = None
+) -> dict[str, Floats] | None:
+    """The bands of a scene on a grid, NaN for no data and masked pixels; None if no useful pixel is left.
+
+    The mask is read first: no band is read of a scene that is hidden.
+
+    Args:
+        plan: the plan.
+        planned: the scene.
+        grid: the grid.
+        sources: the open files of scenes.
+        useful: the pixels that the scene can change, (height, width); all if None.
+    """
     scene = planned.scene
+    hidden = None
+    if scene.mask is not None:
+        hidden = _hidden(plan, scene.mask, f"the mask of {scene.id}", grid, sources)
+        useful = ~hidden if useful is None else useful & ~hidden
     values: dict[str, Floats] = {}
     for name in plan.input_bands:
+        if useful is not None and not useful.any():
+            return None
         found = read_band(sources, scene.bands[name], grid, plan.resampling, f"band {name} of {scene.id}")
         if found is None or bottleneck.allnan(found):
             return None
         values[name] = found
-    if scene.mask is not None:
-        hidden = _hidden(plan, scene.mask, f"the mask of {scene.id}", grid, sources)
+        if useful is not None:
+            useful = useful & ~np.isnan(found)
+    if hidden is not None:
         for found in values.values():
             found[hidden] = np.nan
     return values

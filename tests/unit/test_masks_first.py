@@ -1,0 +1,68 @@
+"""Which files a tile reads: masks before bands, and only scenes that can fill a pixel."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosaic_worker.local.run import prepare
+from mosaic_worker.pixels import compute
+from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.plan.planning import Limits
+from mosaic_worker.sources.access.gate import own_machine
+from mosaic_worker.sources.readers.open_sources import OpenSources
+
+from support.scenes.pipeline import files, request_of
+from support.scenes.rasters import noise, write_raster
+
+SIDE = 64
+UPPER, LOWER = np.s_[: SIDE // 2], np.s_[SIDE // 2 :]
+CLOUDS: dict[str, Any] = {"newest": UPPER, "hidden": np.s_[:], "same": UPPER, "rest": LOWER, "oldest": np.s_[:0]}
+"""The clouds of each scene, from the newest."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, (name, clouds) in enumerate(CLOUDS.items()):
+        write_raster(tmp_path / f"{name}.tif", noise(SIDE, SIDE, number), nodata=0)
+        scl = np.full((SIDE, SIDE), 4, np.uint8)
+        scl[clouds] = 9
+        write_raster(tmp_path / f"{name}-scl.tif", scl)
+    return tmp_path
+
+
+def read_files(folder: Path, monkeypatch: pytest.MonkeyPatch, composite: dict[str, Any]) -> list[str]:
+    """The names of the bands that the only tile reads, in order; the values are compared with all scenes read."""
+    scenes = [
+        {
+            "bands": {"red": str(folder / f"{name}.tif")},
+            "mask": str(folder / f"{name}-scl.tif"),
+            "datetime": f"2024-07-{9 - n:02}",
+        }
+        for n, name in enumerate(CLOUDS)
+    ]
+    spec = {"source": files(*scenes), "product": {"bands": ["red"]}, "composite": {"mask": ["cloud"], **composite}}
+    plan = prepare(request_of(spec), own_machine(folder), Limits(), 1)
+    found: list[str] = []
+    original = compute.read_band
+
+    def noted(sources: OpenSources, band: Any, *others: Any) -> Any:
+        found.append(Path(band.href).stem)
+        return original(sources, band, *others)
+
+    monkeypatch.setattr(compute, "read_band", noted)
+    with closing(OpenSources(own_machine(folder))) as sources:
+        pixels = compute_tile(plan, plan.tiles[0], sources)
+    assert [Path(plan.scenes[n - 1].scene.bands["red"].href).stem for n in pixels.scenes] == found
+    return found
+
+
+def test_scenes_that_can_fill_no_pixel_are_not_opened(folder, monkeypatch):
+    assert read_files(folder, monkeypatch, {"method": "latest"}) == ["newest", "rest"]
+
+
+def test_scenes_that_are_hidden_everywhere_are_not_opened(folder, monkeypatch):
+    expected = ["newest", "same", "rest", "oldest"]
+    assert sorted(read_files(folder, monkeypatch, {"method": "median"})) == sorted(expected)
+    assert read_files(folder, monkeypatch, {"method": "latest", "count": True}) == expected
