@@ -61,7 +61,7 @@ class Reducer(ABC):
         """
         if not self._keeps_first:
             return wanted
-        empty = self.chosen == 0
+        empty: NDArray[np.bool_] = self.chosen == 0
         return empty if wanted is None else empty & wanted
 
     def add(self, number: int, values: Floats, compared: Floats | None = None) -> None:
