@@ -3,7 +3,6 @@
 They are made from the same parts and records as the mosaic.
 """
 
-import hashlib
 import math
 import threading
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from mosaic_worker.finalize.publishing import stretches
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.mercator import EARTH_RADIUS, mesh_between, picture_grid
-from mosaic_worker.output.parts import LevelIndex, decode_level
+from mosaic_worker.output.parts import LevelIndex, decode_level, digest_of
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes
 from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
 from mosaic_worker.plan.model import Plan
@@ -91,7 +90,7 @@ class Preview:
         """
         done = self._done.get(tile) or self.finished().get(tile)
         content = self._store.read(done.key, done.index.start, done.index.stop) if done else None
-        if done is None or content is None or hashlib.sha256(content).hexdigest() != done.index.digest:
+        if done is None or content is None or digest_of(content) != done.index.digest:
             raise NotFound(f"the tile {tile} is not finished, or is deleted")
         mesh = mesh_between(done.grid, self._grid(tile).reduced(1 << done.level))
         values = decode_level(content, self._plan.encoding)[: len(self._plan.formula.output_bands)]

@@ -17,6 +17,7 @@ from mosaic_worker.finalize.notes import result_notes
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
+from mosaic_worker.output.parts import digest_of
 from mosaic_worker.output.picture import Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
@@ -170,9 +171,7 @@ class _Parts:
         index = (*record.levels, record.above)[level]
         with self._checking.setdefault((tile, level), Lock()):
             content = self._store.read(key, index.start, index.stop)
-            if content is not None and (
-                (tile, level) in self._checked or hashlib.sha256(content).hexdigest() == index.digest
-            ):
+            if content is not None and ((tile, level) in self._checked or digest_of(content) == index.digest):
                 self._checked.add((tile, level))
                 return content
         self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))

@@ -5,12 +5,12 @@ blocks by their offset. After them is the next smaller level as plain numbers, f
 overviews without decoding.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rasterio.io import MemoryFile
+from xxhash import xxh3_128
 
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.output.encoding import Encoding
@@ -26,7 +26,7 @@ class LevelIndex:
         width, height: pixels.
         start, stop: the bytes of its GeoTIFF, or of its plain numbers.
         places: (offset, size) of the blocks in its GeoTIFF, row by row; empty for plain numbers.
-        digest: the SHA-256 of its bytes, as hexadecimal digits.
+        digest: of its bytes (`digest_of`).
     """
 
     width: int
@@ -43,7 +43,7 @@ class Part:
 
     Attributes:
         pieces: its bytes, piece by piece.
-        digest: the SHA-256 of the digests of its levels.
+        digest: of the digests of its levels (`digest_of`).
         levels: its levels, full size first.
         above: the level above the last one, as plain numbers.
     """
@@ -67,11 +67,8 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
     indexes: list[LevelIndex] = []
 
     def add(width: int, height: int, added: Sequence[bytes], places: tuple[tuple[int, int], ...]) -> None:
-        digest = hashlib.sha256()
-        for piece in added:
-            digest.update(piece)
         start = indexes[-1].stop if indexes else 0
-        indexes.append(LevelIndex(width, height, start, start + sum(map(len, added)), places, digest.hexdigest()))
+        indexes.append(LevelIndex(width, height, start, start + sum(map(len, added)), places, digest_of(*added)))
         pieces.extend(added)
 
     for level in range(levels):
@@ -81,8 +78,20 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
         add(file.width, file.height, [file.head, *file.blocks], file.places)
     above = encoding.halved(encoding.values(encoding.stored(values)))  # what a reader of the last level sees
     add(above.shape[2], above.shape[1], [above.astype("<f4", copy=False).tobytes()], ())
-    digest = hashlib.sha256("".join(index.digest for index in indexes).encode()).hexdigest()
+    digest = digest_of(*(index.digest.encode() for index in indexes))
     return Part(pieces, digest, tuple(indexes[:-1]), indexes[-1])
+
+
+def digest_of(*pieces: bytes) -> str:
+    """The digest of bytes, as hexadecimal digits: XXH3 of 128 bits.
+
+    It finds lost and damaged bytes, and is ten times as fast as SHA-256. Whoever could forge a part could also replace
+    its record.
+    """
+    digest = xxh3_128()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def decode_level(content: bytes, encoding: Encoding) -> Floats:

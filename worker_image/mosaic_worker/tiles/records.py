@@ -26,7 +26,7 @@ class TileRecord:
         plan: digest of the plan.
         code: version of the code.
         tile: index of the tile.
-        digest: SHA-256 of the part, which is also in its name.
+        digest: of the part; it is also in its name.
         levels: the levels in the part.
         above: the level above them, as plain numbers.
         statistics: of the bands of the product.
