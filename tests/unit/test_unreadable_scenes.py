@@ -14,7 +14,8 @@ from mosaic_crds import names
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.files import COG
 from mosaic_crds.status import ResultStatus
-from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
+from mosaic_worker.finalize.parts import LostTilesError
+from mosaic_worker.finalize.publishing import finalize_step
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.plan.stored import write_plan

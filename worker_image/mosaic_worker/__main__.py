@@ -116,7 +116,8 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
 
     Tiles are recomputed if they are lost, or contain a scene that proved unreadable later.
     """
-    from mosaic_worker.finalize.publishing import LostTilesError, finalize_step
+    from mosaic_worker.finalize.parts import LostTilesError
+    from mosaic_worker.finalize.publishing import finalize_step
 
     while True:
         try:

@@ -32,11 +32,16 @@ def mosaic(path, values, encoding, side=1024, **more):
 
     levels = [(*part.levels, part.above) for part in parts]
 
-    def read_level(tile, level):
-        index = levels[tile][level]
-        return b"".join(parts[tile].pieces)[index.start : index.stop]
+    class Source:
+        def whole(self, level):
+            return (b"".join(part.pieces)[part.above.start : part.above.stop] for part in parts)
 
-    pieces = write_cog(grid, encoding, description, tiles, levels, read_level, **more)
+        def rows(self, level, places):
+            for tile, row in places:
+                start, stop = levels[tile][level].row(row, encoding.block)
+                yield b"".join(parts[tile].pieces)[start:stop]
+
+    pieces = write_cog(grid, encoding, description, tiles, levels, Source(), **more)
     with path.open("wb") as file:
         file.writelines(pieces)
     return grid, parts

@@ -5,19 +5,16 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Lock
 
-from mosaic_crds import names
-from mosaic_crds.errors import PassingError
 from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.item import Published, mosaic_item
 from mosaic_worker.finalize.notes import result_notes
+from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
-from mosaic_worker.output.parts import digest_of
 from mosaic_worker.output.picture import Rendering, render
 from mosaic_worker.output.stretched import StretchedLevel
 from mosaic_worker.pixels.statistics import BandStatistics, MosaicStatistics, merge
@@ -34,18 +31,6 @@ WRITERS = 3
 """The COG, the picture and the thumbnail are written in parallel, because each waits for the disk or the network."""
 MOST_PAINTERS = 8
 """Threads that render the picture, at most."""
-
-
-class LostTilesError(PassingError):
-    """Tiles have no record, or their parts are lost or damaged: recompute them.
-
-    Attributes:
-        tiles: the known number.
-    """
-
-    def __init__(self, message: str, tiles: int = 1) -> None:
-        super().__init__(message)
-        self.tiles = tiles
 
 
 class _Hashed:
@@ -82,13 +67,17 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
     if published is None:
         unreadable = unreadable_scenes(plan, store)
         records = complete_records(plan, store, unreadable)
-        parts = _Parts(plan, records, store)
         statistics = merge([record.statistics for record in records])
         skipped = reasons(plan, unreadable, store)
         notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics)]
         stretch = stretches(plan.output.stretch, statistics)
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
-        with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(painters) as threads:
+        with (
+            ThreadPoolExecutor(READERS) as readers,
+            ThreadPoolExecutor(WRITERS) as writers,
+            ThreadPoolExecutor(painters) as threads,
+        ):
+            parts = Parts(plan, records, store, readers)
             files = [writers.submit(_publish, plan, store, COG, _cog(plan, records, statistics, parts))]
             picture = None
             if PNG.key in plan.output.formats:
@@ -152,34 +141,7 @@ def _pieces(store: Store, key: str) -> Iterator[bytes]:
         start += len(piece)
 
 
-class _Parts:
-    """The parts of the tiles, the input of the COG and the picture. It is thread-safe."""
-
-    def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store) -> None:
-        self._plan, self._records, self._store = plan, records, store
-        self._checked: set[tuple[int, int]] = set()
-        self._checking: dict[tuple[int, int], Lock] = {}
-
-    def level(self, tile: int, level: int) -> bytes:
-        """A level of the part of a tile, also the one above those with blocks; its digest is checked once.
-
-        Raises:
-            LostTilesError: it is lost or damaged. It is deleted, so that the next run recomputes it.
-        """
-        record = self._records[tile]
-        key = names.part_key(self._plan.uid, tile, record.digest)
-        index = (*record.levels, record.above)[level]
-        with self._checking.setdefault((tile, level), Lock()):
-            content = self._store.read(key, index.start, index.stop)
-            if content is not None and ((tile, level) in self._checked or digest_of(content) == index.digest):
-                self._checked.add((tile, level))
-                return content
-        self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
-        self._store.delete(key)
-        raise LostTilesError(f"the part of tile {tile} is lost or damaged; run again to recompute it")
-
-
-def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: _Parts) -> Iterator[Chunk]:
+def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics, parts: Parts) -> Iterator[Chunk]:
     description = Description(
         bands=plan.band_names,
         tags={"TIFFTAG_SOFTWARE": f"{DISTRIBUTION} {plan.code}", "TIFFTAG_IMAGEDESCRIPTION": plan.formula.title},
@@ -189,11 +151,11 @@ def _cog(plan: Plan, records: Sequence[TileRecord], statistics: MosaicStatistics
         ),
     )
     levels = [(*record.levels, record.above) for record in records]
-    return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts.level)
+    return write_cog(plan.grid, plan.encoding, description, plan.tiles, levels, parts)
 
 
 def _render(
-    plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: _Parts, threads: Executor
+    plan: Plan, records: Sequence[TileRecord], stretch: Sequence[tuple[float, float]], parts: Parts, threads: Executor
 ) -> Rendering:
     """Start to render the picture from the parts, while the COG is written."""
 

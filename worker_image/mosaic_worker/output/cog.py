@@ -6,8 +6,10 @@ of its last four bytes.
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -22,9 +24,10 @@ from mosaic_worker.output.geotiff import (
     WIDTH,
     Description,
     gdal_tags,
-    geotiff,
 )
+from mosaic_worker.output.overviews import Floats
 from mosaic_worker.output.parts import LevelIndex, decode_above
+from mosaic_worker.output.pyramid import UpperLevel, upper_levels
 from mosaic_worker.output.tiff import LONG, LONG8, Tag, directory_size, tag, write_directory
 
 CLASSIC_LIMIT = 4_000_000_000
@@ -47,8 +50,18 @@ _LEADER, _TRAILER = 4, 4
 
 Chunk = bytes | memoryview
 """A piece of a file."""
-ReadLevel = Callable[[int, int], bytes]
-"""Returns the bytes of a level of the part of a tile, by tile and level; the last level is that of plain numbers."""
+
+
+class PartSource(Protocol):
+    """Reads the parts of the tiles."""
+
+    def whole(self, level: int) -> Iterator[bytes]:
+        """A level of each tile, in order."""
+        ...
+
+    def rows(self, level: int, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        """Rows of blocks of a level, in the given order: the bytes of each (tile, row), see `LevelIndex.row`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ def write_cog(
     description: Description,
     tiles: Sequence[Tile],
     parts: Sequence[Sequence[LevelIndex]],
-    read_level: ReadLevel,
+    source: PartSource,
     classic_limit: int = CLASSIC_LIMIT,
 ) -> Iterator[Chunk]:
     """The bytes of a COG, piece by piece.
@@ -77,20 +90,20 @@ def write_cog(
         description: the metadata of the file.
         tiles: all tiles, row by row.
         parts: the levels of each tile in its part; the last is that of plain numbers.
-        read_level: called once for each level of a tile.
+        source: reads the parts, each byte once.
         classic_limit: the size from which the file is a BigTIFF.
     """
     tiled = [_Mosaicked(grid, encoding.block, tiles, parts, level) for level in range(len(parts[0]) - 1)]
-    upper = _upper_levels(tiled[-1], encoding, read_level)
-    levels = [level.described() for level in tiled] + [
-        _Level(width, height, tuple(len(block) for block in blocks)) for width, height, blocks in upper
-    ]
-    yield _header(levels, grid, encoding, description, classic_limit)
-    for _, _, blocks in reversed(upper):
-        for block in blocks:
-            yield from _framed(block)
+    with ExitStack() as files:
+        upper = _upper_levels(tiled[-1], encoding, source, files)
+        levels = [level.described() for level in tiled]
+        levels += [_Level(level.width, level.height, tuple(level.sizes)) for level in upper]
+        yield _header(levels, grid, encoding, description, classic_limit)
+        for overview in reversed(upper):
+            for block in overview.blocks():
+                yield from _framed(block)
     for level in reversed(tiled):
-        yield from level.framed_blocks(read_level)
+        yield from level.framed_blocks(source)
 
 
 @dataclass(frozen=True)
@@ -109,54 +122,47 @@ class _Mosaicked:
 
     def described(self) -> _Level:
         reduction = 1 << self.level
-        sizes = tuple(self.parts[tile][self.level].places[place][1] for tile, place in self.order())
-        return _Level(-(-self.grid.width // reduction), -(-self.grid.height // reduction), sizes)
+        sizes = [size for tile, row in self.rows() for _, size in self.index(tile).blocks(row, self.block)]
+        return _Level(-(-self.grid.width // reduction), -(-self.grid.height // reduction), tuple(sizes))
 
-    def order(self) -> Iterator[tuple[int, int]]:
-        """The tile, and the number in the tile, of each block of the level, row by row."""
+    def index(self, tile: int) -> LevelIndex:
+        return self.parts[tile][self.level]
+
+    def rows(self) -> Iterator[tuple[int, int]]:
+        """The rows of blocks in the order of the file: tile, and row in the tile."""
         for start in range(0, len(self.tiles), self.columns):
-            row = range(start, start + self.columns)
-            heights = {-(-self.parts[tile][self.level].height // self.block) for tile in row}
-            for block_row in range(heights.pop()):
-                for tile in row:
-                    across = -(-self.parts[tile][self.level].width // self.block)
-                    for block_column in range(across):
-                        yield tile, block_row * across + block_column
+            for row in range(-(-self.index(start).height // self.block)):
+                for tile in range(start, start + self.columns):
+                    yield tile, row
 
-    def framed_blocks(self, read_level: ReadLevel) -> Iterator[Chunk]:
-        """The blocks as in the file; one row of tiles is in memory at a time."""
-        held: dict[int, memoryview] = {}
-        for tile, place in self.order():
-            if tile not in held:
-                if self.tiles[tile].column == 0:
-                    held.clear()
-                held[tile] = memoryview(read_level(tile, self.level))
-            offset, size = self.parts[tile][self.level].places[place]
-            yield from _framed(held[tile][offset : offset + size])
+    def framed_blocks(self, source: PartSource) -> Iterator[Chunk]:
+        """The blocks as in the file."""
+        for (tile, row), content in zip(self.rows(), source.rows(self.level, self.rows()), strict=True):
+            index = self.index(tile)
+            view, (start, _) = memoryview(content), index.row(row, self.block)
+            for offset, size in index.blocks(row, self.block):
+                place = index.start + offset - start
+                yield from _framed(view[place : place + size])
 
 
-def _upper_levels(
-    below: _Mosaicked, encoding: Encoding, read_level: ReadLevel
-) -> list[tuple[int, int, Sequence[bytes]]]:
-    """The overviews above the levels with blocks in the parts, until one block: width, height and blocks."""
+def _upper_levels(below: _Mosaicked, encoding: Encoding, source: PartSource, files: ExitStack) -> list[UpperLevel]:
+    """The overviews above the levels with blocks in the parts, until one block."""
     described = below.described()
     if max(described.width, described.height) <= below.block:
         return []
+    width, height = -(-described.width // 2), -(-described.height // 2)
+    return upper_levels(width, height, _rows_above(below, source), encoding, files)
+
+
+def _rows_above(below: _Mosaicked, source: PartSource) -> Iterator[Floats]:
+    """The values above the last level with blocks, for one row of tiles after the other."""
     level = below.level + 1
-    values = np.empty((len(encoding.scales), -(-described.height // 2), -(-described.width // 2)), np.float32)
-    for tile in below.tiles:
-        index = below.parts[tile.index][level]
-        y, x = tile.y >> level, tile.x >> level
-        part = decode_above(read_level(tile.index, level), index)
-        values[:, y : y + index.height, x : x + index.width] = part
-    levels: list[tuple[int, int, Sequence[bytes]]] = []
-    while True:
-        encoded = geotiff(values, encoding, below.grid.reduced(1 << level))
-        levels.append((encoded.width, encoded.height, encoded.blocks))
-        if max(values.shape[1:]) <= below.block:
-            return levels
-        values = encoding.halved(values)
-        level += 1
+    row: list[Floats] = []
+    for tile, content in zip(below.tiles, source.whole(level), strict=True):
+        row.append(decode_above(content, below.parts[tile.index][level]))
+        if tile.column == below.columns - 1:
+            yield np.concatenate(row, axis=2)
+            row = []
 
 
 def _framed(block: Chunk) -> tuple[Chunk, Chunk, Chunk]:

@@ -36,6 +36,16 @@ class LevelIndex:
     places: tuple[tuple[int, int], ...]
     digest: str
 
+    def blocks(self, row: int, side: int) -> Sequence[tuple[int, int]]:
+        """The places of a row of blocks, whose side is given in pixels."""
+        across = -(-self.width // side)
+        return self.places[row * across : (row + 1) * across]
+
+    def row(self, row: int, side: int) -> tuple[int, int]:
+        """The bytes [start, stop) of a row of blocks in the part; all rows together are the whole level."""
+        (first, _), (last, size) = self.blocks(row, side)[0], self.blocks(row, side)[-1]
+        return self.start + (first if row else 0), self.start + last + size
+
 
 @dataclass(frozen=True)
 class Part:
