@@ -15,6 +15,8 @@ LOGIN := tests/api/test_login_in_chromium.py
 HELM_PATH := $(HOME)/.cache/mosaic-operator/cluster/bin
 BUILDER ?= $(firstword $(foreach program,docker podman buildah,$(if $(shell command -v $(program)),$(program))))
 BASE ?= python:3.12-slim
+BENCH_PYTHON ?= $(shell for python in python3.13 python3.12 $(HOME)/.pyenv/versions/3.1[23].*/bin/python $(PYTHON); do \
+	$$python -c "" 2> /dev/null && echo $$python && break; done)
 TAG ?= 0.1.0
 
 help: ## Show what each target does
@@ -61,21 +63,20 @@ cluster-test: setup chromium ## The tests on a real Kubernetes, which they start
 		&& MOSAIC_TEST_LAB_IS_READY=yes $(PYTEST) tests/cluster/alone # the images are built and loaded
 
 bench: setup $(VENV)-bench/.ready ## Time and memory, compared with other tools: WORKS=AB RUNS=5, WRITE=1 into docs/performance.md
-	@command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null \
-		|| { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
+	@$(VENV)-bench/bin/python -c "import osgeo" 2> /dev/null || command -v gdal_calc.py > /dev/null || [ "$$(id -u)" != 0 ] \
+		|| ! command -v apt-get > /dev/null || { apt-get update -qq && apt-get install -y -qq gdal-bin python3-gdal > /dev/null; }
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(WORKS),--works $(WORKS)) $(if $(RUNS),--runs $(RUNS)) $(if $(WRITE),--write)
 
 bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster
 
-bench-page: setup ## How fast the page is for many users: tiles of a mosaic, and requests
+bench-page: setup ## How fast the tiles of a mosaic on the page are for many readers
 	PYTHONPATH=tests $(BIN)/python -m bench.tiles
-	PYTHONPATH=tests $(BIN)/python -m bench.concurrent_requests
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"
-	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	@test -x $(VENV)-bench/bin/python || $(BENCH_PYTHON) -m venv $(VENV)-bench
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
@@ -167,7 +168,7 @@ lock: setup ## Pin the newest allowed versions of all packages, with hashes
 		--all-extras pyproject.toml -c requirements/worker.txt -c requirements/operator.txt -c requirements/build.txt \
 		-c requirements/api.txt -o requirements/develop.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
-		tests/bench/peers/requirements.in -c requirements/worker.txt -o requirements/bench.txt
+		tests/bench/peers/requirements.in -o requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 		requirements/docs.in -c requirements/develop.txt -o requirements/docs.txt
 

@@ -6,57 +6,50 @@ peer are checked before its time is used.
 
 import argparse
 import os
-import platform
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
-import rasterio
-
-from bench import catalogue
-from bench.measure import Run, Runs, run_once
+from bench import concurrent_requests
+from bench.compare import assert_same
+from bench.measure import Run, run_once
 from bench.phases import phases
-from bench.works import MOSAIC, PEERS_PYTHON, WORKS, Peer, Work, assert_same, our_mosaic, write_request
+from bench.report import Measured, machine, summary, table
+from bench.work import MOSAIC, OURS, Peer, Work, our_mosaic, write_request
+from bench.works import WORKS
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "performance.md"
 MARK = "<!-- what follows is written by make bench WRITE=1 -->\n"
 
 
-@dataclass
-class Measured:
-    """Results for one work: our runs, the runs of each peer, the reasons for missing peers, and our phases."""
-
-    work: Work
-    ours: list[Run] = field(default_factory=list)
-    peers: dict[str, list[Run]] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
-
-
 def main() -> None:
     """Measure, print the tables, and write them if `--write` is given."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--works", default="ABCDEFG", help="letters of the works to measure")
+    parser.add_argument("--works", default="ABCDEFGHIJ", help="letters of the works to measure")
     parser.add_argument("--runs", type=int, default=3, help="of each command")
     parser.add_argument("--write", action="store_true", help=f"into {REPORT.relative_to(ROOT)}")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mosaic-bench-", dir=os.environ.get("BENCH_FOLDER")) as folder:
-        tables = [
-            table(measure(work, min(options.runs, work.runs), Path(folder)))
-            for work in WORKS
-            if work.letter in options.works
-        ]
-        if "G" in options.works and PEERS_PYTHON.exists():
-            print(catalogue.TITLE, file=sys.stderr)
-            tables.append(catalogue.report(MOSAIC, options.runs, Path(folder), _environment()))
-    text = "\n".join(tables)
-    print(machine() + "\n\n" + text)
+    results, tables = [], []
+    with tempfile.TemporaryDirectory(prefix="mosaic-bench-", dir=os.environ.get("BENCH_FOLDER")) as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # root's PostgreSQL runs as another user
+        for letter, opened in WORKS:
+            if letter in options.works:
+                with opened(folder) as work:
+                    results.append(measure(work, min(options.runs, work.runs), folder))
+                tables.append(table(results[-1]))
+        if "J" in options.works:
+            print(concurrent_requests.TITLE, file=sys.stderr)
+            concurrent = concurrent_requests.measure(options.runs, folder)
+            results.append(concurrent.result)
+            tables.append(concurrent.table)
+    text = "\n".join([machine(), "", summary(results), *tables])
+    print(text)
     if options.write:
-        REPORT.write_text(REPORT.read_text().split(MARK)[0] + MARK + "\n" + machine() + "\n\n" + text)
+        REPORT.write_text(REPORT.read_text().split(MARK)[0] + MARK + "\n" + text)
 
 
 def measure(work: Work, runs: int, folder: Path) -> Measured:
@@ -64,76 +57,45 @@ def measure(work: Work, runs: int, folder: Path) -> Measured:
     result = Measured(work)
     print(f"{work.letter}: {work.title}", file=sys.stderr)
     request = write_request(f"bench-{work.letter.lower()}", work.request(), folder / "request.yaml")
-    peers = []
-    for peer in work.peers:
-        if peer.missing:
-            result.missing.append(f"{peer.name} was not measured: {peer.needs} is not on this machine")
-        else:
-            peers.append(peer)
+    peers = [peer for peer in work.peers if not peer.missing]
+    result.missing = [f"{peer.name} was not measured: {peer.needs} is missing." for peer in work.peers if peer.missing]
+    store = folder / "ours"
     for turn in range(runs if runs == 1 else runs + 1):
         counts = turn > 0 or runs == 1
-        store = folder / "ours"
         shutil.rmtree(store, ignore_errors=True)
-        ours = run_once([MOSAIC, "run", request, "--store", store], _environment(), folder / "log")
+        ours = _counted(work, [MOSAIC, "run", request, "--store", store], folder)
         if counts:
-            result.ours.append(ours)
+            result.runs.setdefault(OURS, []).append(ours)
         for peer in peers:
-            run = _run_peer(peer, store, folder)
+            run = _run_peer(work, peer, store, folder)
             if counts:
-                result.peers.setdefault(peer.name, []).append(run)
+                result.runs.setdefault(peer.name, []).append(run)
     shutil.rmtree(store)
-    if runs > 1:
+    if work.log is None and work.runs > 1:
         result.phases = phases(request, store)
         shutil.rmtree(store)
     return result
 
 
-def _run_peer(peer: Peer, store: Path, folder: Path) -> Run:
+def _run_peer(work: Work, peer: Peer, store: Path, folder: Path) -> Run:
     out = folder / "peer"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    run = run_once(peer.command(our_mosaic(store), out), _environment(), folder / "log")
+    run = _counted(work, peer.command(our_mosaic(store), out), folder)
     if peer.tolerance is not None:
         assert_same(our_mosaic(store), out / "mosaic.tif", peer.tolerance)
     shutil.rmtree(out)
     return run
 
 
-def _environment() -> dict[str, str]:
-    """The environment without BLAS settings of this machine, which slow numpy down."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
-
-
-def machine() -> str:
-    """The machine that runs the benchmark."""
-    return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {len(os.sched_getaffinity(0))} cores, Python "
-        f"{platform.python_version()}, GDAL {rasterio.__gdal_version__}. Ours is the whole command `mosaic run`, from "
-        "start to end, imports included; memory is the peak of the command's own process and of its largest other one."
-    )
-
-
-def table(result: Measured) -> str:
-    """A Markdown table with a row for each command, then the share of our phases."""
-    ours = Runs(tuple(result.ours))
-    lines = [
-        f"### {result.work.letter}. {result.work.title}",
-        "",
-        "| | minimum s | median s | of ours | memory MiB, own / other |",
-        "|---|---|---|---|---|",
-        _row("mosaic run", ours, ours),
-    ]
-    lines += [_row(name, Runs(tuple(runs)), ours) for name, runs in result.peers.items()]
-    lines += ["", *result.missing] if result.missing else []
-    if result.phases:
-        parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.phases.items())
-        lines += ["", f"Seconds of one process: {parts}."]
-    return "\n".join([*lines, ""])
-
-
-def _row(name: str, runs: Runs, ours: Runs) -> str:
-    memory = f"{runs.own_memory:.0f} / {runs.other_memory:.0f}"
-    return f"| {name} | {runs.fastest:.2f} | {runs.median:.2f} | {runs.median / ours.median:.2f} | {memory} |"
+def _counted(work: Work, command: list[str | Path], folder: Path) -> Run:
+    """Run a command, and count its requests to the server of the scenes."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
+    if work.log is None:
+        return run_once(command, environment, folder / "log")
+    work.log.requests.clear()
+    run = run_once(command, environment, folder / "log")
+    return replace(run, requests=len(work.log.requests), size=work.log.bytes / 2**20)
 
 
 if __name__ == "__main__":

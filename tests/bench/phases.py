@@ -35,10 +35,10 @@ CLOCKED = [
 
 
 def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
-    """Seconds by step; "other" is what has no timer: copying, calibration, records and the rest. PNG uses threads."""
+    """Core-seconds by step; "other" is what has no timer: copying, calibration, records and the rest."""
     spent: dict[str, float] = {}
     with _clocks(spent):
-        started = time.perf_counter()
+        started = time.process_time()
         request = parse_request(request_path.read_text(), str(request_path))
         store = open_store(str(store_folder))
         plan = write_plan(run.prepare(request, own_machine(request_path.parent), planning.Limits(), 1), store)
@@ -47,7 +47,7 @@ def phases(request_path: Path, store_folder: Path) -> dict[str, float]:
             tiles.compute_range(plan, index, store, sources)
         sources.close()
         finalize.finalize_step(plan, store)
-        total = time.perf_counter() - started
+        total = time.process_time() - started
     return spent | {"other": total - sum(spent.values())}
 
 
@@ -85,10 +85,10 @@ class _OneAfterAnother:
 
 def _clocked(label: str, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
     def clocked(*arguments: Any, **named: Any) -> Any:
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             return function(*arguments, **named)
         finally:
-            spent[label] = spent.get(label, 0.0) + time.perf_counter() - started
+            spent[label] = spent.get(label, 0.0) + time.process_time() - started
 
     return clocked

@@ -100,15 +100,43 @@ def stack() -> Path:
         for number in range(STACK_COUNT):
             shift = STACK_SHIFT * number
             place = np.s_[shift : shift + STACK_SIDE, shift : shift + STACK_SIDE]
-            _scene(folder / f"S2_BENCH_{number + 1}", number, shift, texture[place], snow[place])
+            clouds = fractal(np.random.default_rng([2, number]), STACK_SIDE // 2, 2.0) > 0.9
+            _scene(folder / f"S2_BENCH_{number + 1}", number, shift, texture[place], snow[place], clouds)
 
     return made("stack", make)
 
 
-def _scene(folder: Path, number: int, shift: int, texture: NDArray[np.float32], snow: NDArray[np.bool_]) -> None:
+CLOUDY_SIDE, CLOUDY_COUNT = 2048, 30
+CLOUDY = (0.6, 0.8)
+"""The least and the greatest share of clouds in a cloudy scene."""
+
+
+def cloudy() -> Path:
+    """Thirty scenes of the same 2048 x 2048 pixels of 10 m, mostly under clouds, with Items."""
+
+    def make(folder: Path) -> None:
+        texture, snow = ground(CLOUDY_SIDE, 4)
+        for number in range(CLOUDY_COUNT):
+            rng = np.random.default_rng([4, number])
+            field = fractal(rng, CLOUDY_SIDE // 2, 2.0)
+            clouds = field > np.quantile(field, 1 - rng.uniform(*CLOUDY))
+            _scene(folder / f"S2_CLOUDY_{number + 1:02}", number, 0, texture, snow, clouds)
+
+    return made("cloudy", make)
+
+
+def _scene(
+    folder: Path,
+    number: int,
+    shift: int,
+    texture: NDArray[np.float32],
+    snow: NDArray[np.bool_],
+    clouds: NDArray[np.bool_],
+) -> None:
+    """Write a scene and its Item; the clouds have pixels of 20 m."""
     folder.mkdir(exist_ok=True)
+    side = len(texture)
     left, top = LEFT + 10 * shift, TOP - 10 * shift
-    clouds = fractal(np.random.default_rng([2, number]), STACK_SIDE // 2, 2.0) > 0.9
     classes = np.where(clouds, 9, 4).astype(np.uint8)
     for band, file in (("red", "B04"), ("nir", "B08")):
         values = numbers(band, texture, snow, number)
@@ -116,7 +144,7 @@ def _scene(folder: Path, number: int, shift: int, texture: NDArray[np.float32], 
         classes[values[::2, ::2] == 0] = 0
         write(folder / f"{file}.tif", values, 10, COG, left, top)
     write(folder / "SCL.tif", classes, 20, COG, left, top)
-    grid = Grid(CRS, left, top, 10, 10, STACK_SIDE, STACK_SIDE)
+    grid = Grid(CRS, left, top, 10, 10, side, side)
     taken = datetime(2024, 7, 1, 19, tzinfo=UTC) + timedelta(days=5 * number)
     item = json.loads(write_item(folder, folder.name, taken, grid, 18.0, "synthetic").read_text())
     item["assets"] = {name: asset for name, asset in item["assets"].items() if name in {"red", "nir", "scl"}}

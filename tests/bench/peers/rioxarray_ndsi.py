@@ -5,8 +5,11 @@ import sys
 import numpy as np
 import rioxarray
 
+CHUNK = 2560
+"""Whole blocks of files with blocks of 512 and of 640 pixels."""
+
 green, swir16 = (
-    rioxarray.open_rasterio(path, chunks={"band": 1, "x": 1280, "y": 1280}, lock=False) for path in sys.argv[1:3]
+    rioxarray.open_rasterio(path, chunks={"band": 1, "x": CHUNK, "y": CHUNK}, lock=False) for path in sys.argv[1:3]
 )
 valid = (green != 0) & (swir16 != 0)
 a, b = green.astype(np.float32), swir16.astype(np.float32)
