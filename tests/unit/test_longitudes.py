@@ -11,7 +11,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import places_in
 from mosaic_worker.local.run import prepare
-from mosaic_worker.output.mercator import mesh_between
+from mosaic_worker.output.mercator import picture_mesh, shown
 from mosaic_worker.pixels.compute import compute_tile
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits
@@ -221,12 +221,12 @@ def test_a_map_tile_on_either_side_shows_a_mosaic_across_the_antimeridian(crs, d
     mosaic = Grid(crs, west * degree, 2 * degree, 0.1 * degree, 0.1 * degree, 40, 40)
     pixel = PERIOD / 360 / 100
     piece = Grid("EPSG:3857", longitude / 360 * PERIOD - 2 * pixel, 2 * pixel, pixel, pixel, 4, 4)
-    mesh = mesh_between(piece, mosaic)
+    mesh = picture_mesh(piece, mosaic)
     columns = np.tile(np.arange(40, dtype=np.uint8), (40, 1))[
         mesh.window.top : mesh.window.bottom, mesh.window.left : mesh.window.right
     ]
     expected = math.floor((longitude - west) % 360 / 0.1)
-    assert np.unique(mesh.shown(columns[np.newaxis])).tolist() == [expected]
+    assert np.unique(shown(mesh, columns[np.newaxis])).tolist() == [expected]
     assert pixel_at(mosaic, longitude, 1.05) == (expected, 9)
     assert pixel_at(mosaic, -longitude / 2, 1.05) is None
 

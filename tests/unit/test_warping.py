@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosaic_worker.geometry import boxes, remap
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.positions import NOWHERE, Positions, positions
+from mosaic_worker.geometry.mesh import NOWHERE, Positions, positions
 from mosaic_worker.geometry.warping import warp
 from numpy.typing import NDArray
 

@@ -24,7 +24,7 @@ UNCOUNTED = {
 """Modules and packages without influence on pixels, by root package."""
 LIBRARIES = (
     "affine", "bottleneck", "cmap", "numexpr", "numpy", "opencv-python-headless", "pillow", "rasterio", "shapely",
-    "spyndex", "zstandard",
+    "spyndex", "zlib-ng", "zstandard",
 )  # fmt: skip
 """Distributions that compute or encode pixels."""
 

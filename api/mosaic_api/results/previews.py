@@ -15,7 +15,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_worker.finalize.publishing import stretches
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
-from mosaic_worker.output.mercator import EARTH_RADIUS, mesh_between, picture_grid
+from mosaic_worker.output.mercator import EARTH_RADIUS, picture_grid, picture_mesh, shown
 from mosaic_worker.output.parts import LevelIndex, decode_level, digest_of
 from mosaic_worker.output.stretched import Limits, stretch_to_bytes
 from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, merge
@@ -92,11 +92,11 @@ class Preview:
         content = self._store.read(done.key, done.index.start, done.index.stop) if done else None
         if done is None or content is None or digest_of(content) != done.index.digest:
             raise NotFound(f"the tile {tile} is not finished, or is deleted")
-        mesh = mesh_between(done.grid, self._grid(tile).reduced(1 << done.level))
+        mesh = picture_mesh(done.grid, self._grid(tile).reduced(1 << done.level))
         values = decode_level(content, self._plan.encoding)[: len(self._plan.formula.output_bands)]
         window = mesh.window
-        shown = values[:, window.top : window.bottom, window.left : window.right]
-        return coloured(mesh.shown(stretch_to_bytes(shown, stretch)), self._plan.output.colormap)
+        needed = values[:, window.top : window.bottom, window.left : window.right]
+        return coloured(shown(mesh, stretch_to_bytes(needed, stretch)), self._plan.output.colormap)
 
     @property
     def bands(self) -> int:

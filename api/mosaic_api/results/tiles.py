@@ -9,10 +9,11 @@ from functools import cache, lru_cache
 
 import numpy as np
 from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.geometry.mesh import Mesh
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.output.colormaps import palette
-from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, Mesh, mesh_between, picture_grid
+from mosaic_worker.output.mercator import EARTH_RADIUS, WEB_MERCATOR, picture_grid, picture_mesh, shown
 from mosaic_worker.output.stretched import Bytes, stretch_to_bytes
 from PIL import Image
 
@@ -122,13 +123,13 @@ def _parts(piece: Grid, bounds: Bounds) -> Iterator[Window]:
 
 def _painted(cogs: OpenCogs, mosaic: PublishedMosaic, piece: Grid, look: Look) -> Bytes | None:
     """A part of a tile in 8 bits (bands, height, width); None outside the mosaic."""
-    mesh = mesh_between(piece, mosaic.grid)
+    mesh = picture_mesh(piece, mosaic.grid)
     if mesh.window.empty:
         return None
     level = min(level_of(mesh), cogs.overviews(mosaic.key))
     mesh = mesh.reduced(1 << level)
     stored = cogs.read(mosaic.key, level, mosaic.product, mesh.window)
-    return mesh.shown(stretch_to_bytes(mosaic.values(stored), look.limits))
+    return shown(mesh, stretch_to_bytes(mosaic.values(stored), look.limits))
 
 
 @lru_cache(maxsize=1000)
@@ -138,17 +139,13 @@ def bounds_of(grid: Grid) -> Bounds:
 
 
 def level_of(mesh: Mesh) -> int:
-    """The coarsest level whose pixels are not larger than a tile's, by the median of the mesh's cells.
+    """The coarsest level whose pixels are not larger than those of a part of a tile.
 
-    If no level suits the whole tile, as at a pole, a coarser one limits what is read.
+    If no level suits the whole part, as at a pole, a coarser one limits what is read.
     """
-    across, down = ((mesh.corners[:, one] - mesh.corners[:, other]).T for one, other in ((2, 0), (1, 3)))
-    covered = np.abs(across[0] * down[1] - across[1] * down[0]) / 2
-    shown = np.prod(mesh.boxes[:, 2:] - mesh.boxes[:, :2], axis=1)
-    factor = float(np.sqrt(np.median(covered / shown)))
     window = mesh.window
     least = math.sqrt(max(1, (window.right - window.left) * (window.bottom - window.top)) / MOST_READ)
-    return max(math.floor(math.log2(max(factor, 1)) + 1e-9), math.ceil(math.log2(max(least, 1))))
+    return max(math.floor(math.log2(max(mesh.reduction, 1)) + 1e-3), math.ceil(math.log2(max(least, 1))))
 
 
 def coloured(pixels: Bytes, colormap: str) -> bytes:

@@ -10,7 +10,7 @@ from mosaic_worker.geometry.projection import MERCATOR_LATITUDE
 from mosaic_worker.geometry.tiling import BLOCK, part_levels, tiles_of
 from mosaic_worker.output.colormaps import palette
 from mosaic_worker.output.encoding import Encoding
-from mosaic_worker.output.mercator import mesh_between, picture_grid
+from mosaic_worker.output.mercator import picture_grid, picture_mesh, shown
 from mosaic_worker.output.parts import encode_part
 from mosaic_worker.output.picture import render
 from mosaic_worker.output.stretched import StretchedLevel, stretch_to_bytes
@@ -96,7 +96,7 @@ def test_each_pixel_shows_the_nearest_pixel_of_the_mosaic(crs, left, top, resolu
         width, height = min(400, target.width), min(300, target.height)
         column, row = rng.integers(0, target.width - width + 1), rng.integers(0, target.height - height + 1)
         piece = target.window(int(column), int(row), width, height)
-        mesh = mesh_between(piece, grid)
+        mesh = picture_mesh(piece, grid)
         if mesh.window.empty:
             continue
         xs, ys = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
@@ -107,11 +107,11 @@ def test_each_pixel_shows_the_nearest_pixel_of_the_mosaic(crs, left, top, resolu
         exact = np.stack([(x - left) / resolution, (top - y) / resolution])
         inside = ((exact > NEAR) & (exact < side - NEAR)).all(axis=0)
         window = mesh.window
-        shown = []
+        found = []
         for numbers in np.meshgrid(np.arange(window.left, window.right), np.arange(window.top, window.bottom)):
-            low, high = mesh.shown(np.stack([numbers % 256, numbers // 256]).astype(np.uint8))
-            shown.append(low + 256.0 * high)
-        apart = np.abs(np.stack(shown) + 0.5 - exact).max(axis=0)
+            low, high = shown(mesh, np.stack([numbers % 256, numbers // 256]).astype(np.uint8))
+            found.append(low + 256.0 * high)
+        apart = np.abs(np.stack(found) + 0.5 - exact).max(axis=0)
         assert apart[inside].max(initial=0) <= 0.5 + NEAR
         compared += int(inside.sum())
     assert compared > 10_000

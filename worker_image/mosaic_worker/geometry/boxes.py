@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_worker.geometry.positions import NOWHERE, TOLERANCE, Positions
+from mosaic_worker.geometry.mesh import NOWHERE, TOLERANCE, Positions
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

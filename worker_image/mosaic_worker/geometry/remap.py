@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_worker.geometry.positions import Positions
+from mosaic_worker.geometry.mesh import Positions
 
 Number = TypeVar("Number", np.float32, np.uint8)
 Floats = NDArray[np.float32]

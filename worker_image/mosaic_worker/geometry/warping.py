@@ -8,7 +8,7 @@ from rasterio.vrt import WarpedVRT
 from mosaic_worker.geometry import boxes, remap
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_crs
-from mosaic_worker.geometry.positions import TOLERANCE, positions
+from mosaic_worker.geometry.mesh import TOLERANCE, positions
 from mosaic_worker.geometry.projection import crs_of, projecting, world_of
 from mosaic_worker.geometry.remap import Number
 from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel, Window, tiles_exactly

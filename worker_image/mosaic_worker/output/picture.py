@@ -12,7 +12,7 @@ from PIL import Image
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import Bounds
 from mosaic_worker.output.colormaps import palette
-from mosaic_worker.output.mercator import Bytes, mesh_between, picture_grid
+from mosaic_worker.output.mercator import Bytes, picture_grid, picture_mesh, shown
 from mosaic_worker.output.png import Strip, png
 from mosaic_worker.output.stretched import StretchedLevel
 
@@ -128,12 +128,12 @@ class _Painter:
         meshes = {}
         for column in range(0, self.target.width, CHUNK_COLUMNS):
             width = min(CHUNK_COLUMNS, self.target.width - column)
-            mesh = mesh_between(self.target.window(column, row, width, height), self.grid)
+            mesh = picture_mesh(self.target.window(column, row, width, height), self.grid)
             if not mesh.window.empty:
                 meshes[column] = mesh
         self.mosaic.prepare(mesh.window for mesh in meshes.values())
         for column, mesh in meshes.items():
-            indexes[:, :, column : column + CHUNK_COLUMNS] = mesh.shown(self.mosaic.read(mesh.window))
+            indexes[:, :, column : column + CHUNK_COLUMNS] = shown(mesh, self.mosaic.read(mesh.window))
         pixels = _channels(indexes)
         return Strip(pixels), pixels[-row % factor :: factor, ::factor]
 

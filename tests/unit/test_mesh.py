@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mosaic_worker.geometry import positions as module
+from mosaic_worker.geometry import mesh as module
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import near
-from mosaic_worker.geometry.positions import NOWHERE, TOLERANCE, positions
+from mosaic_worker.geometry.mesh import NOWHERE, TOLERANCE, Mesh, mesh_between, positions
 from mosaic_worker.geometry.projection import places_in, projected
 
 DEGREE = 111_000.0
@@ -26,7 +26,9 @@ CRSS = (
 
 
 def grid_at(crs: str, longitude: float, latitude: float, metres: float, width: int, height: int) -> Grid | None:
-    """A grid around a place; None if the CRS has no such place."""
+    """A grid around a place; None if the CRS has no such place, or if it is on the other side of the pole."""
+    if {"EPSG:3413": -latitude, "EPSG:3031": latitude}.get(crs, 0) > 60:
+        return None
     (x,), (y,) = places_in("EPSG:4326", crs, [longitude], [latitude])
     if not (np.isfinite(x) and np.isfinite(y)):
         return None
@@ -44,11 +46,24 @@ def exact(grid: Grid, image: Grid) -> tuple[np.ndarray, np.ndarray]:
     return (x - image.left) / image.xres - 0.5, (image.top - y) / image.yres - 0.5
 
 
+def assert_window(mesh: Mesh, expected: tuple[np.ndarray, np.ndarray], image: Grid) -> None:
+    """Check that the window of a mesh contains the pixels that contain positions."""
+    columns, rows = (np.floor(axis + 0.5) for axis in expected)
+    with np.errstate(invalid="ignore"):
+        inside = (columns >= 0) & (columns < image.width) & (rows >= 0) & (rows < image.height)
+        for axis, low, high in (
+            (columns, mesh.window.left, mesh.window.right),
+            (rows, mesh.window.top, mesh.window.bottom),
+        ):
+            assert ((axis[inside] >= low - 0.01) & (axis[inside] < high + 0.01)).all()
+
+
 def assert_exact(grid: Grid, image: Grid) -> None:
     """Check all positions near the image: others only need to be outside."""
     module.positions.cache_clear()
     found = positions(grid, image)
     expected = exact(grid, image)
+    assert_window(mesh_between(grid, image), expected, image)
     placed = np.isfinite(expected[0]) & np.isfinite(expected[1])
     for axis, truth, side in zip(found, expected, (image.width, image.height), strict=True):
         assert axis.dtype == np.float32
@@ -71,6 +86,7 @@ def assert_exact(grid: Grid, image: Grid) -> None:
 @example("EPSG:4326", "EPSG:3413", -45.0, 89.9, 500.0, 150, 150)  # contains the pole
 @example("EPSG:32601", "EPSG:4326", 180.0, 60.0, 500.0, 200, 90)  # contains the antimeridian
 @example("EPSG:32660", "EPSG:32601", 180.0, 10.0, 10.0, 200, 200)
+@example("EPSG:4326", "EPSG:3857", 180.0, 0.0, 5000.0, 141, 73)  # bends to both sides of the equator
 @example("EPSG:4326", "EPSG:4326", 12.0, 45.0, 30.0, 70, 1)
 @settings(max_examples=150)
 def test_positions_are_within_a_thousandth_of_a_pixel(source, target, longitude, latitude, metres, width, height):
@@ -115,3 +131,18 @@ def test_most_pixels_are_interpolated(monkeypatch):
         Grid("EPSG:32633", 770_000, 5_010_000, 10, 10, 1300, 1300),
     )
     assert 0 < sum(counted) < 1024 * 1024 / 100
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:32634", "EPSG:3857"])
+def test_the_reduction_is_the_ratio_of_the_pixels(crs):
+    grid = grid_at(crs, 15.0, 45.0, 40.0, 90, 70)
+    image = grid_at("EPSG:32633", 15.0, 45.0, 10.0, 600, 600)
+    assert grid is not None
+    assert image is not None
+    mesh = mesh_between(grid, image)
+    stretched = np.cos(np.radians(45)) if crs == "EPSG:3857" else 1
+    assert mesh.reduction == pytest.approx(4 * stretched, rel=0.01)
+    halved, whole = mesh.reduced(2), mesh
+    assert halved.reduction == pytest.approx(mesh.reduction / 2)
+    for half, full in zip(halved.positions(), whole.positions(), strict=True):
+        np.testing.assert_allclose(half * 2 + 0.5, full, atol=1e-3)
