@@ -12,8 +12,10 @@ from mosaic_worker.version import LIBRARIES, code_digest, code_version, counted_
 ENTRY_POINTS = {"mosaic_worker.plan.planning", "mosaic_worker.tiles.ranges", "mosaic_worker.finalize.publishing"}
 STORE = "mosaic_worker.store"
 """They move bytes, which the digests in plan and records verify."""
-CARRIERS = {"awscrt", "defusedxml", "pydantic", "pydantic_core", "pystac", "pystac_client", "requests", "urllib3"}
-"""Packages that fetch, parse or check, and compute no pixels."""
+CARRIERS = {
+    "awscrt", "defusedxml", "pydantic", "pydantic_core", "pystac", "pystac_client", "requests", "urllib3", "xxhash",
+}  # fmt: skip
+"""Packages that fetch, parse, check or digest, and compute no pixels."""
 
 
 @cache
