@@ -66,3 +66,45 @@ def test_scenes_that_are_hidden_everywhere_are_not_opened(folder, monkeypatch):
     expected = ["newest", "same", "rest", "oldest"]
     assert sorted(read_files(folder, monkeypatch, {"method": "median"})) == sorted(expected)
     assert read_files(folder, monkeypatch, {"method": "latest", "count": True}) == expected
+
+
+def test_masked_scenes_of_which_the_first_counts_are_read_in_blocks(tmp_path):
+    """The clouds of the first scene cover a block of the tile, so the next scene is read there only."""
+    side, cloudy = 1024, np.s_[600:1000, 600:1000]
+    for number, name in enumerate(("first", "next")):
+        write_raster(tmp_path / f"{name}.tif", noise(side, side, number), nodata=0)
+        scl = np.full((side, side), 4, np.uint8)
+        scl[cloudy] = 4 + 5 * (name == "first")
+        write_raster(tmp_path / f"{name}-scl.tif", scl)
+    scenes = [
+        {
+            "bands": {"red": str(tmp_path / f"{name}.tif")},
+            "mask": str(tmp_path / f"{name}-scl.tif"),
+            "datetime": f"2024-07-0{day}",
+        }
+        for name, day in (("first", 2), ("next", 1))
+    ]
+    spec = {
+        "source": files(*scenes),
+        "product": {"bands": ["red"]},
+        "composite": {"method": "latest", "mask": ["cloud"]},
+    }
+    plan = prepare(request_of(spec), own_machine(tmp_path), Limits(), 1)
+    assert plan.block == 512
+    with closing(OpenSources(own_machine(tmp_path))) as sources, pytest.MonkeyPatch.context() as patch:
+        windows: list[tuple[str, Any]] = []
+        original = compute.read_band
+        patch.setattr(
+            compute,
+            "read_band",
+            lambda s, band, grid, *others: (
+                windows.append((Path(band.href).stem, grid.bounds)) or original(s, band, grid, *others)
+            ),
+        )
+        pixels = compute_tile(plan, plan.tiles[0], sources)
+    assert np.isfinite(pixels.values).all()
+    expected = np.where(noise(side, side, 0) > 0, noise(side, side, 0), 0).astype(np.float32)
+    expected[cloudy] = noise(side, side, 1)[cloudy]
+    assert np.array_equal(pixels.values[0], expected)
+    assert [name for name, _ in windows].count("first") == 4
+    assert [name for name, _ in windows].count("next") == 1

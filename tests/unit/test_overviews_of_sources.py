@@ -223,8 +223,8 @@ def test_the_notes_of_a_mosaic_name_the_overview_that_was_read(tmp_path, monkeyp
 
     request = request_of(spec)
     plan = make_plan(request, "uid", resolve(request.spec, ("red",), own_machine(tmp_path)), Limits(), 1)
-    monkeypatch.setattr(compute, "STRIP_BYTES", 200_000)
-    assert compute.strip_height(plan, plan.tiles[0], list(plan.scenes)) < 20
+    monkeypatch.setattr(compute, "CHUNK_BYTES", 200_000)
+    assert compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))[1] < 20
     found = compute.compute_tile(plan, plan.tiles[0], OpenSources(own_machine(tmp_path))).values[0]
     assert np.array_equal(found, made.values())
 

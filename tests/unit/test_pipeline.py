@@ -250,8 +250,8 @@ def test_a_composite_that_compares_scenes(overlapping, tmp_path, monkeypatch, me
     plan = make_plan(
         request, "uid", resolve(request.spec, input_bands(request.spec), own_machine(tmp_path)), Limits(), 1
     )
-    monkeypatch.setattr(compute, "STRIP_BYTES", 1_000_000)
-    assert compute.strip_height(plan, plan.tiles[0], list(plan.scenes)) < 50
+    monkeypatch.setattr(compute, "CHUNK_BYTES", 1_000_000)
+    assert compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))[1] < 50
     tile = plan.tiles[0]
     found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values
     assert same(found[0], made.values(1)[: tile.height, : tile.width], 0)
@@ -295,7 +295,7 @@ def test_the_quality_band_of_landsat_masks_its_bits_and_its_fill(tmp_path):
 
 
 def test_dilates_masks_in_pixels_of_the_grid_without_seams(tmp_path, monkeypatch):
-    """Across the edges of tiles and, with little memory, of strips."""
+    """Across the edges of tiles and, with little memory, of chunks."""
     radius, height, width = 7, 1100, 1300
     nir = noise(height, width)
     scl = np.where(noise(height, width, 1, 0, 4000) == 0, 9, 4).astype(np.uint8)
@@ -321,14 +321,17 @@ def test_dilates_masks_in_pixels_of_the_grid_without_seams(tmp_path, monkeypatch
     request = request_of(spec)
     found = resolve(request.spec, ("nir",), own_machine(tmp_path))
     plan = make_plan(request, "uid", found, Limits(), 1)
-    monkeypatch.setattr(compute, "STRIP_BYTES", 2_000_000)
-    assert compute.strip_height(plan, plan.tiles[0], list(plan.scenes)) < 50
-    for tile in plan.tiles:
-        found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values[0]
-        assert same(found, expected[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
+    for size, limits in ((2_000_000, (512, 200)), (20_000_000, (600, 512)), (40_000_000, (1024, 512))):
+        monkeypatch.setattr(compute, "CHUNK_BYTES", size)
+        columns, rows = compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))
+        assert columns <= limits[0]
+        assert rows <= limits[1]
+        for tile in plan.tiles:
+            found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values[0]
+            assert same(found, expected[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
 
 
-def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
+def test_the_memory_of_a_chunk_does_not_grow_with_the_scenes(tmp_path):
     write_raster(tmp_path / "red.tif", noise(20, 20))
     scene = {"bands": {"red": "red.tif"}}
     write_raster(tmp_path / "nir.tif", noise(20, 20))
@@ -344,10 +347,11 @@ def test_the_memory_of_a_strip_does_not_grow_with_the_scenes(tmp_path):
             found = resolve(request.spec, ("red", "nir"), own_machine(tmp_path))
             plan = make_plan(request, "uid", found, Limits(), 1)
             large = replace(plan.tiles[0], width=2048, height=2048)
-            rows = compute.strip_height(plan, large, list(plan.scenes))
+            columns, rows = compute.chunk_size(plan, large, list(plan.scenes))
             stacked = {"median": count, "percentile": count, "medoid": 3 * count}.get(method, 1)
             assert 1 <= rows <= 2048
-            assert rows * 2048 * 4 * stacked < compute.STRIP_BYTES
+            assert columns == 2048 or columns % plan.block == 0
+            assert rows * columns * 4 * stacked < compute.CHUNK_BYTES
 
 
 def test_nodata_outside_a_polygon(tmp_path):

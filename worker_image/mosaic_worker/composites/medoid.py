@@ -33,7 +33,7 @@ class _Medoid(Reducer):
         self._numbers.append(layer.number)
         self._layers[place] = layer.values
         self._compared[place] = layer.compared
-        self._compared[place][:, ~layer.valid] = np.nan
+        np.copyto(self._compared[place], np.nan, where=~layer.valid)
 
     def _values(self) -> Floats:
         taken = len(self._numbers)
@@ -42,7 +42,7 @@ class _Medoid(Reducer):
         nearest = medoid(self._compared[:taken])
         self.chosen = np.where(self.count > 0, np.array(self._numbers, np.uint16)[nearest], np.uint16(0))
         found: Floats = np.take_along_axis(self._layers[:taken], nearest[np.newaxis, np.newaxis], 0)[0]
-        found[:, self.count == 0] = np.nan
+        np.copyto(found, np.nan, where=self.count == 0)
         return found
 
 

@@ -48,8 +48,8 @@ class _Stack(Reducer):
 
     def _take(self, layer: Layer) -> None:
         kept = self._layers[self._taken]
-        kept[:] = layer.values
-        kept[:, ~layer.valid] = np.nan
+        kept.fill(np.nan)
+        np.copyto(kept, layer.values, where=layer.valid)
         self._taken += 1
 
     def _values(self) -> Floats:

@@ -1,4 +1,4 @@
-"""Computes a tile: scenes are read, masked and composed in strips, which limits the memory."""
+"""Computes a tile: scenes are read, masked and composed in chunks, which limits the memory."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from mosaic_worker.sources.scenes import Mask, Scene
 
 SPARE = 2
 """Margin around the window of a scene, pixels, that must be complete before the scene is skipped."""
-STRIP_BYTES = 256 * 2**20
-"""Memory for the working arrays of a strip: a constant, so that tiles are the same on all machines."""
+CHUNK_BYTES = 96 * 2**20
+"""Memory for the working arrays of a chunk: a constant, so that tiles are the same on all machines."""
 
 
 class UnreadableSceneError(RequestError):
@@ -69,15 +69,17 @@ def compute_tile(plan: Plan, tile: Tile, sources: OpenSources, skipped: Collecti
     here = [(number, planned) for number, planned in touching if number not in skipped]
     values = np.full((len(plan.band_names), tile.height, tile.width), np.nan, np.float32)
     out_of_range, in_area, read = 0, 0, set()
-    rows = strip_height(plan, tile, [planned for _, planned in touching])  # all of them: see decision 31
+    columns, rows = chunk_size(plan, tile, [planned for _, planned in touching])  # all of them: see decision 31
     for top in range(0, tile.height, rows):
-        grid = plan.grid.window(tile.x, tile.y + top, tile.width, min(rows, tile.height - top))
-        wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, grid)
-        strip, outside, numbers = _strip(plan, here, grid, sources, wanted)
-        values[:, top : top + grid.height] = strip
-        out_of_range += outside
-        in_area += grid.pixels if wanted is None else int(np.count_nonzero(wanted))
-        read |= numbers
+        for left in range(0, tile.width, columns):
+            width, height = min(columns, tile.width - left), min(rows, tile.height - top)
+            grid = plan.grid.window(tile.x + left, tile.y + top, width, height)
+            wanted = None if plan.shape_of_area is None else inside(plan.shape_of_area, grid)
+            chunk, outside, numbers = _chunk(plan, here, grid, sources, wanted)
+            values[:, top : top + height, left : left + width] = chunk
+            out_of_range += outside
+            in_area += grid.pixels if wanted is None else int(np.count_nonzero(wanted))
+            read |= numbers
     return TilePixels(values, out_of_range, in_area, tuple(sorted(read)))
 
 
@@ -108,15 +110,25 @@ def _windows_to_read(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToR
             yield scene.mask.href, None, scene.mask.band, window
 
 
-def strip_height(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> int:
-    """Rows of a strip: as many blocks, otherwise rows, as fit into its memory; at least one."""
+def chunk_size(plan: Plan, tile: Tile, scenes: list[PlannedScene]) -> tuple[int, int]:
+    """Columns and rows of a chunk: as many blocks as fit into its memory, otherwise rows of a block; at least one.
+
+    A single block if each pixel comes from the first scene that does not mask it, because most blocks need few scenes.
+    """
     bands, compared = len(_composed_bands(plan)), plan.compared_layers
     pixel: float = plan.method.bytes_per_pixel(bands, max(1, len(scenes)), compared)
     read = [band for planned in scenes for band in planned.scene.bands.values()]
     source = max((np.prod(coarseness(plan.image_of(band)[1], plan.grid)) for band in read), default=1.0)
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source))
-    rows = int(STRIP_BYTES / (pixel * tile.width))
-    return max(1, min(tile.height, rows // plan.block * plan.block if rows >= plan.block else rows))
+    block, fitting = plan.block, int(CHUNK_BYTES / pixel)
+    masked = len(scenes) > 1 and any(planned.scene.mask for planned in scenes)
+    if fitting < block * block or (masked and plan.method.takes_first_valid and not plan.composite.count):
+        columns, rows = block, min(block, fitting // block)
+    elif fitting < block * tile.width:
+        columns, rows = fitting // block // block * block, block
+    else:
+        columns, rows = tile.width, fitting // tile.width // block * block
+    return min(tile.width, columns), max(1, min(tile.height, rows))
 
 
 def _composed_bands(plan: Plan) -> tuple[str, ...]:
@@ -124,19 +136,19 @@ def _composed_bands(plan: Plan) -> tuple[str, ...]:
     return plan.formula.output_bands if plan.composite.of == "product" else plan.formula.input_bands
 
 
-def _strip(
+def _chunk(
     plan: Plan,
     scenes: list[tuple[int, PlannedScene]],
     grid: Grid,
     sources: OpenSources,
     wanted: NDArray[np.bool_] | None,
 ) -> tuple[Floats, int, set[int]]:
-    """The values of a strip, the number of discarded values, and the numbers of the scenes that were read.
+    """The values of a chunk, the number of discarded values, and the numbers of the scenes that were read.
 
     Args:
         plan: the plan.
-        scenes: the scenes that may touch the strip, with their numbers.
-        grid: the grid of the strip.
+        scenes: the scenes that may touch the tile, with their numbers.
+        grid: the grid of the chunk.
         sources: the open files of scenes.
         wanted: which pixels are in the area, (height, width); all if None.
     """
@@ -171,12 +183,12 @@ def _strip(
         composed, out_of_range = formula.compute(dict(zip(bands, result.values, strict=True)))
     pixels = _with_extra_bands(plan, composed, result)
     if wanted is not None:
-        pixels[:, ~wanted] = np.nan
+        np.copyto(pixels, np.nan, where=~wanted)
     return pixels, out_of_range, read
 
 
 def _part(plan: Plan, planned: PlannedScene, grid: Grid) -> tuple[slice, slice]:
-    """The rows and columns of a strip that a scene may touch, with a margin."""
+    """The rows and columns of a chunk that a scene may touch, with a margin."""
     column = round((grid.left - plan.grid.left) / plan.grid.xres)
     row = round((plan.grid.top - grid.top) / plan.grid.yres)
     window = planned.window
@@ -215,12 +227,12 @@ def read_scene(
             useful = useful & ~np.isnan(found)
     if hidden is not None:
         for found in values.values():
-            found[hidden] = np.nan
+            np.copyto(found, np.nan, where=hidden)
     return values
 
 
 def _hidden(plan: Plan, mask: Mask, where: str, grid: Grid, sources: OpenSources) -> NDArray[np.bool_]:
-    """Where the mask hides a scene; read with a halo as wide as the dilation, so that strips match."""
+    """Where the mask hides a scene; read with a halo as wide as the dilation, so that chunks match."""
     halo = plan.composite.dilate
     around = grid.window(-halo, -halo, grid.width + 2 * halo, grid.height + 2 * halo)
     codes = read_mask(sources, mask, around, plan.composite.mask, where)

@@ -59,7 +59,7 @@ class Product:
         if self.expression is None:
             stack = np.stack([values[name] for name in self.input_bands])
             if len(stack) > 1:
-                stack[:, np.isnan(stack).any(axis=0)] = np.nan
+                np.copyto(stack, np.nan, where=np.isnan(stack).any(axis=0))
             return stack, 0
         computed = self.expression.evaluate(values)
         if not self.normalised_difference:

@@ -105,6 +105,9 @@ def mask_codes(numbers: NDArray[Any], values: str, classes: Sequence[str]) -> ND
         values: its encoding, as in mask.values of a request.
         classes: the classes to flag; masks without classes ignore them.
     """
+    if numbers.dtype == np.uint8 and numbers.size > 256:
+        codes: NDArray[np.uint8] = mask_codes(np.arange(256, dtype=np.uint8), values, classes)[numbers]
+        return codes
     codes = np.full(numbers.shape, CLEAR, np.uint8)
     if values in LEGENDS:
         legend = LEGENDS[values]

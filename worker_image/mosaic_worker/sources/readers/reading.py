@@ -102,7 +102,7 @@ def _numbers(image: Raster, band: Band, window: Window, where: str) -> Floats:
     if numbers.dtype.kind == "f":
         _finite(values)
     for nodata in band.nodata:
-        values[is_nodata(numbers, nodata)] = np.nan
+        np.copyto(values, np.nan, where=is_nodata(numbers, nodata))
     _hide(values, np.nan, image, band.band, window, where)
     return values
 
@@ -136,7 +136,7 @@ def _hide(values: NDArray[Any], as_number: float, image: Raster, band: int, wind
     """Set the pixels of a window that masks and alpha bands of the image hide."""
     with at_field(where):
         for hidden in image.hidden(band, window):
-            values[hidden] = as_number
+            np.copyto(values, as_number, where=hidden)
 
 
 def _pieces_on_grid(
@@ -152,7 +152,7 @@ def _pieces_on_grid(
             found = here
         else:
             missing = np.isnan(found) if math.isnan(absent) else found == absent
-            found[missing] = here[missing]
+            np.copyto(found, here, where=missing)
     return found
 
 
