@@ -10,8 +10,10 @@ SMALLEST = 8 * 2**20
 """Bytes of the first parts. The minimum of S3 is 5 MiB."""
 GROWTH = 1000
 """After so many parts, parts grow by SMALLEST: so the 10,000 parts that S3 allows are 461 GB."""
-AT_ONCE = 3
+AT_ONCE = 5
 """Parts that are uploaded in parallel, while the next one is filled."""
+BYTES_AT_ONCE = 64 * 2**20
+"""Bytes of parts that are uploaded in parallel, so that larger parts need little more memory; but always two parts."""
 
 
 def in_parts(content: Iterable[Chunk]) -> Iterator[bytes]:
@@ -39,7 +41,8 @@ def upload_parts(parts: Iterable[bytes], upload: Callable[[int, bytes], str]) ->
     size = 0
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for number, part in enumerate(parts):
-            if len(under_way) == AT_ONCE:
+            most = min(AT_ONCE, max(2, BYTES_AT_ONCE // max(1, len(part))))
+            while len(under_way) >= most:
                 names.append(under_way.popleft().result())
             size += len(part)
             under_way.append(threads.submit(upload, number, part))

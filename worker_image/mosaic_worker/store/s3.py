@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from mosaic_worker.store.s3_address import bucket_url, object_url
 from mosaic_worker.store.s3_signing import Signature
-from mosaic_worker.store.service import Fault, Head, Page, ServiceError
+from mosaic_worker.store.service import CONNECTIONS, Fault, Head, Page, ServiceError
 from mosaic_worker.store.stored import Stored
 
 UPLOAD = "x-amz-meta-mosaicupload"
@@ -65,7 +65,7 @@ class S3:
         self._session.auth = Signature(region)
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=16))
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
 
     def url(self, path: str) -> str:
         """The URL of an object, or of the bucket for an empty path."""

@@ -7,6 +7,10 @@ from typing import NamedTuple, Protocol
 from mosaic_worker.store.stored import Stored
 
 
+CONNECTIONS = 32
+"""Connections that are kept open: for reads, and for parts of two uploads."""
+
+
 class Fault(Enum):
     """Why a call failed."""
 
