@@ -24,16 +24,17 @@ STRIP = 1 << 16
 """Pixels that are processed together, so that they stay in the cache of a core."""
 
 
-def _packed(counts: NDArray[np.int64]) -> str:
-    return b64encode(zlib.compress(counts.astype("<i8").tobytes(), 1)).decode()
+def _packed(counts: NDArray[np.integer]) -> str:
+    return b64encode(zlib.compress(counts.astype("<u4").tobytes(), 1)).decode()
 
 
-def _unpacked(packed: object) -> NDArray[np.int64]:
-    return np.frombuffer(zlib.decompress(b64decode(str(packed))), "<i8").astype(np.int64)
+def _unpacked(packed: object) -> NDArray[np.uint32]:
+    return np.frombuffer(zlib.decompress(b64decode(str(packed))), "<u4")
 
 
-Counts = Annotated[NDArray[np.int64], PlainValidator(_unpacked), PlainSerializer(_packed)]
-"""Values per bin; compressed in JSON, because most bins are empty or equal."""
+Counts = Annotated[NDArray[np.integer], PlainValidator(_unpacked), PlainSerializer(_packed)]
+"""Values per bin. Those of a tile fit into 32 bits, in JSON and in memory; in JSON they are compressed, because most
+bins are empty or equal."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from typing import NamedTuple, Protocol
 
 from mosaic_worker.store.stored import Stored
 
-
 CONNECTIONS = 32
 """Connections that are kept open: for reads, and for parts of two uploads."""
 
