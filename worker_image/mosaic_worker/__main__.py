@@ -21,7 +21,7 @@ from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.memory import keep_freed_memory
+from mosaic_worker.memory import keep_freed_memory, share_freed_memory
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.plan.stored import read_plan
@@ -119,6 +119,7 @@ def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str,
     from mosaic_worker.finalize.parts import LostTilesError
     from mosaic_worker.finalize.publishing import finalize_step
 
+    share_freed_memory()
     while True:
         try:
             return _result(Results.of_plan(plan), finalize_step(plan, store), store)

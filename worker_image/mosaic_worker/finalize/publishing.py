@@ -13,7 +13,6 @@ from mosaic_worker.finalize.item import Published, mosaic_item
 from mosaic_worker.finalize.notes import result_notes
 from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.memory import share_freed_memory
 from mosaic_worker.output.cog import Chunk, write_cog
 from mosaic_worker.output.geotiff import Description
 from mosaic_worker.output.picture import Rendering, render
@@ -63,7 +62,6 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         LostTilesError: a tile has no record, or its part is lost or damaged.
         RequestError: most values do not fit the data type, or more than half of the scenes are unreadable.
     """
-    share_freed_memory()
     results = Results.of_plan(plan)
     published = results.published(store)
     if published is None:

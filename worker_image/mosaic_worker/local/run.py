@@ -16,6 +16,7 @@ from mosaic_crds.times import duration_seconds
 
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.local.processes import run_ranges
+from mosaic_worker.memory import share_freed_memory
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan, request_uid
 from mosaic_worker.plan.stored import kept_plan, write_plan
@@ -136,6 +137,7 @@ def run(
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
+        share_freed_memory()
         from mosaic_worker.finalize.publishing import finalize_step  # noqa: PLC0415 (imported in the background)
 
         published = finalize_step(plan, store)
