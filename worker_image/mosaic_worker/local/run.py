@@ -116,6 +116,7 @@ def run(
         RequestError: the request or its sources are invalid.
         PassingError: a source or the store failed; finished tiles are kept.
     """
+    share_freed_memory()
     workers = workers or len(os.sched_getaffinity(0))
     workers = min(workers, request.spec.source.kind.processes or workers)
     progress = progress or Progress()
@@ -137,7 +138,6 @@ def run(
     try:
         _compute(plan, request, store_uri, gate, workers, progress)
         progress.finalizing()
-        share_freed_memory()
         from mosaic_worker.finalize.publishing import finalize_step  # noqa: PLC0415 (imported in the background)
 
         published = finalize_step(plan, store)
