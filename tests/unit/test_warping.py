@@ -165,3 +165,14 @@ def test_blocks_of_whole_pixels_have_the_same_averages_as_boxes(left):
     expected = boxes.average(values, positions(grid.corners, source))
     assert np.isnan(found).any()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("left", "size"), [(0, 10), (-35, 10), (15, 4), (-5, 20), (3, 7)])
+def test_rows_and_columns_of_the_nearest_pixels_are_those_of_positions(left, size):
+    values = image(6, 0.1)
+    source = Grid("EPSG:32633", 0, 0, 10, 10, values.shape[1], values.shape[0])
+    grid = Grid("EPSG:32633", left, 8, size, size, 30, 31)
+    expected = remap.nearest(values, positions(grid, source), np.nan)
+    assert np.array_equal(
+        warp(values, source, grid, "nearest", (size / 10, size / 10), np.nan), expected, equal_nan=True
+    )

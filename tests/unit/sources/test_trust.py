@@ -16,7 +16,8 @@ from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http.client import Client
 from mosaic_worker.sources.http.remote_files import RemoteFiles
-from mosaic_worker.sources.readers.gdal_raster import GdalRaster, raster_environment
+from mosaic_worker.sources.readers.environment import raster_environment
+from mosaic_worker.sources.readers.gdal_raster import GdalRaster
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.readers.opening import open_raster
 from mosaic_worker.sources.readers.reading import read_window

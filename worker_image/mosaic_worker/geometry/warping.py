@@ -8,7 +8,7 @@ from rasterio.vrt import WarpedVRT
 from mosaic_worker.geometry import boxes, remap
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_crs
-from mosaic_worker.geometry.mesh import TOLERANCE, positions
+from mosaic_worker.geometry.mesh import TOLERANCE, mesh_between, positions
 from mosaic_worker.geometry.projection import crs_of, projecting, world_of
 from mosaic_worker.geometry.remap import Number
 from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel, Window, tiles_exactly
@@ -34,6 +34,8 @@ def warp(
         return _with_wide_kernel(numbers, source, grid, kernel, coarser, absent)
     if kernel == "average" and tiles_exactly(source, grid, 1):
         return _average_of_blocks(numbers, source, grid)
+    if kernel == "nearest" and source.crs == grid.crs:
+        return _nearest_rows_and_columns(numbers, source, grid, absent)
     with projecting(source.crs, grid.crs):
         places = positions(grid.corners if kernel in {"average", "max"} else grid, source)
     if kernel == "nearest":
@@ -59,6 +61,21 @@ def _average_of_blocks(values: NDArray[Number], source: Grid, grid: Grid) -> NDA
         whole[here.top - row : here.bottom - row, here.left - column : here.right - column] = needed
         needed = whole
     return boxes.average_of_blocks(needed, across, down).astype(values.dtype, copy=False)
+
+
+def _nearest_rows_and_columns(numbers: NDArray[Number], source: Grid, grid: Grid, absent: float) -> NDArray[Number]:
+    """The pixels that contain the centres of the pixels of a grid in the same CRS."""
+    nodes = mesh_between(grid, source).patches[0]
+    columns, rows = (
+        np.floor(np.linspace(ends[0], ends[1], side).astype(np.float32) + np.float32(0.5)).astype(np.intp)
+        for ends, side in ((nodes.x[0], grid.width), (nodes.y[:, 0], grid.height))
+    )
+    inside_x, inside_y = (columns >= 0) & (columns < source.width), (rows >= 0) & (rows < source.height)
+    if inside_x.all() and inside_y.all():
+        return np.asarray(numbers[:, columns][rows], numbers.dtype)
+    found = np.full((grid.height, grid.width), absent, numbers.dtype)
+    found[np.ix_(inside_y, inside_x)] = numbers[np.ix_(rows[inside_y], columns[inside_x])]
+    return found
 
 
 def _with_wide_kernel(

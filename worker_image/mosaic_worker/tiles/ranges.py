@@ -9,6 +9,7 @@ from mosaic_worker.output.parts import encode_part
 from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile, prefetch_tiles
 from mosaic_worker.pixels.statistics import measure
 from mosaic_worker.plan.model import Plan
+from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store
 from mosaic_worker.tiles.records import TileRecord, read_record
@@ -74,7 +75,8 @@ def make_part(
 ) -> tuple[Sequence[bytes], TileRecord]:
     """Compute and encode a tile without unreadable scenes. Return the pieces of the part, and the record."""
     skipped = skipped_in(plan, tile, unreadable)
-    pixels = compute_tile(plan, tile, sources, skipped)
+    with raster_environment():
+        pixels = compute_tile(plan, tile, sources, skipped)
     product = len(plan.formula.output_bands)
     values, overflow = plan.encoding.fitting(pixels.values)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)

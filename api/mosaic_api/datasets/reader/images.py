@@ -6,8 +6,8 @@ from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.area import cut_at_antimeridian
 from mosaic_worker.geometry.projection import WGS84, places_in
+from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.gdal_opening import open_gdal
-from mosaic_worker.sources.readers.gdal_raster import raster_environment
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from shapely.geometry import Polygon, box, mapping

@@ -9,8 +9,8 @@ import rasterio
 from affine import Affine
 from mosaic_crds.errors import RequestError
 from mosaic_worker.geometry.projection import WGS84
+from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.gdal_opening import open_gdal
-from mosaic_worker.sources.readers.gdal_raster import raster_environment
 from PIL import Image, ImageOps
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp

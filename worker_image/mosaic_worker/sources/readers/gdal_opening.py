@@ -23,7 +23,8 @@ from mosaic_worker.sources.access.local_files import HeldFile, descriptor_name, 
 from mosaic_worker.sources.access.zips import file_of, gdal_name, open_bytes
 from mosaic_worker.sources.http.client import at_field
 from mosaic_worker.sources.http.remote_files import RemoteFile, RemoteFiles
-from mosaic_worker.sources.readers.gdal_raster import GdalRaster, raster_environment
+from mosaic_worker.sources.readers.environment import raster_environment
+from mosaic_worker.sources.readers.gdal_raster import GdalRaster
 from mosaic_worker.sources.readers.jpeg2000 import Codestream, is_jpeg2000
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 

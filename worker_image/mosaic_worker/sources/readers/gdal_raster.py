@@ -1,12 +1,10 @@
 """Raster files that GDAL reads."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, Any
 
 import numpy as np
-import rasterio
 import rasterio.windows
 from mosaic_crds.errors import RequestError
 from numpy.typing import NDArray
@@ -17,31 +15,13 @@ from rasterio.io import DatasetReader
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.local_files import HeldFile
 from mosaic_worker.sources.access.zips import file_of
+from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.jpeg2000 import Codestream
 from mosaic_worker.sources.readers.raster import BandInfo, Raster, RasterInfo
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 
-CACHE_BYTES = 256 * 2**20
-"""Cache for decoded blocks of all sources of a process. rasterio interprets a number as bytes."""
 _WHOLE = 0
 """The mask of the whole image, which is not a band."""
-
-
-@contextmanager
-def raster_environment() -> Iterator[None]:
-    """GDAL's settings for opening and reading sources.
-
-    One thread, because GDAL 3.10 loses errors of JPEG 2000 tiles in other threads, and returns zeros for a truncated
-    file. Files beside an image are ignored, because they may have any format and refer to any file.
-    """
-    options: dict[str, object] = {
-        "GDAL_NUM_THREADS": "1",
-        "GDAL_CACHEMAX": CACHE_BYTES,
-        "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # GDAL opens no URLs
-        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    }
-    with rasterio.Env(**options):
-        yield
 
 
 class GdalRaster(Raster):
