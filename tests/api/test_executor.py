@@ -20,7 +20,18 @@ from mosaic_api.settings import Settings
 from mosaic_crds.status import MosaicRequestStatus
 from sqlalchemy import extract, func, select, update
 
-from support.api.executors import Rows, all_below, children, executor, files_in, is_running, spec_of, stop, until
+from support.api.executors import (
+    Rows,
+    all_below,
+    children,
+    executor,
+    files_in,
+    fork_servers,
+    is_running,
+    spec_of,
+    stop,
+    until,
+)
 from support.servers.range_server import serving
 
 
@@ -208,6 +219,19 @@ def test_cancels_a_waiting_request_while_another_runs(rows, settings, serve):
         rows.cancel(first)
 
 
+def test_small_requests_share_the_cores(rows, settings, serve):
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1:
+        pytest.skip("a request uses the only core")
+    address = serve(1)
+    area = {"bbox": [15.005, 45.13, 15.02, 45.145]}
+    small = [rows.submit(spec_of(f"http://{address}", area=area), f"small-{number}") for number in range(cores + 1)]
+    with executor(replace(settings, allowed_hosts=address)):
+        until(lambda: [rows.read(row).worker is not None for row in small] == [*[True] * cores, False])
+        for row in small:
+            rows.cancel(row)
+
+
 def test_a_request_fails_at_its_deadline(rows, settings, serve):
     address = serve(0.5)
     row = rows.submit(spec_of(f"http://{address}", execution={"deadline": "4s"}))
@@ -363,4 +387,4 @@ def test_reaps_dead_processes_as_the_first_process_of_a_container(rows, settings
     row = rows.submit(spec_of(f"http://{address}"))
     with executor(replace(settings, allowed_hosts=address), as_subreaper=True) as process:
         assert rows.until_over(row).phase == "Succeeded"
-        until(lambda: not all_below(process.pid), 5)
+        until(lambda: all_below(process.pid) == fork_servers(process.pid), 5)

@@ -21,8 +21,8 @@ STARTS = {
     ),
     "a pod": (["import mosaic_worker.__main__"], SERVERS | CLIENTS | {"PIL", "cmap", "rich", "numpy.random"}),
     "a run of listed files": (
-        ["import mosaic_worker.local.run, mosaic_worker.sources.kinds.files"],
-        SERVERS | CLIENTS | {"PIL", "cmap", "numpy.random"},
+        ["import mosaic_worker.cli.run_progress, mosaic_worker.cli.output, mosaic_worker.sources.kinds.files"],
+        SERVERS | CLIENTS | {"PIL", "cmap", "numpy.random", "rich", "cv2", "asyncio"},
     ),
 }
 

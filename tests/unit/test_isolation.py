@@ -34,22 +34,37 @@ except Invalid as error:
     print(error)
 """
 EXECUTOR = """
-import sys, time
+import os, sys, time
 from mosaic_worker.isolation import hide_memory
 from mosaic_api.executor.child import Job
 from mosaic_api.executor.events import Ended, Inbox
+from mosaic_api.executor.fork_servers import ForkServers
 from mosaic_api.executor.process import RequestProcess
 
 hide_memory()
-metadata = {"name": "x", "namespace": "default", "uid": "1"}
+metadata = dict(name="x", namespace="default", uid="1")
 inbox, deadline = Inbox(), time.monotonic() + 120
-process = RequestProcess(Job({"metadata": metadata}, sys.argv[1] + "/../store", "", [], 1), inbox)
+if "{target}" == "the executor":
+    os.environ["MOSAIC_ATTACKED"] = str(os.getpid())
+servers = ForkServers("attacked_child")
+process = RequestProcess(Job(dict(metadata=metadata), sys.argv[1] + "/../store", "", [], 1), inbox, servers)
 while not isinstance(inbox.next(deadline), Ended) and time.monotonic() < deadline:
     pass
 process.end()
+servers.close()
 """
-OF_ITS_WORK = {"connect_by_tcp", "send_by_udp", "connect_by_a_unix_socket", "start_a_program"}
-"""What the process of a request needs: sources and stores, and its worker processes and their socket."""
+ATTACKED_CHILD = """
+from mosaic_api.executor import child
+
+def attack(*_):
+    import attack
+
+child.make_mosaic = attack
+child.main()
+"""
+"""The fork server of an executor whose processes run the attacks when they are isolated, instead of making a mosaic."""
+OF_ITS_WORK = {"connect_by_tcp", "send_by_udp", "start_a_program"}
+"""What the process of a request needs: sources and stores, and its worker processes."""
 USERS = ("root", "nobody") if os.geteuid() == 0 else (pwd.getpwuid(os.geteuid()).pw_name,)
 
 
@@ -87,6 +102,7 @@ def run_attacks(place: Path, user: str, server: str, library: str, outcome: str)
         known = {name: str(place / name) for name in ("elsewhere", "socket")}
         known |= {"report": str(place / outcome), "port": tcp.getsockname()[1], "secret": str(secret)}
         (package / "__init__.py").write_text(ATTACKS.format(known=json.dumps(known)))
+        (place / "library/attacked_child.py").write_text(ATTACKED_CHILD)
         for path in (place, *place.rglob("*")):
             shutil.chown(path, user)
         done = subprocess.run(
@@ -123,9 +139,11 @@ def test_code_in_the_reader_of_uploads_cannot_access_anything(place: Path, user:
 
 
 @pytest.mark.slow
-def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path):
+@pytest.mark.parametrize("target", ["the executor", "the fork server"])
+def test_code_in_the_process_of_a_request_can_only_access_sources_and_its_own_folders(place: Path, target: str):
     require_isolation(landlock.SCOPES_VERSION)
-    outcomes = run_attacks(place, USERS[0], EXECUTOR, "rasterio", "store/work/1/report.json")
+    server = EXECUTOR.format(target=target)
+    outcomes = run_attacks(place, USERS[0], server, "attack", "store/work/1/report.json")
     assert len(outcomes) == 13
     assert {attack for attack, outcome in outcomes.items() if outcome == "done"} <= OF_ITS_WORK
     assert not (place / "elsewhere").exists()

@@ -1,6 +1,9 @@
-"""Reuse of the memory of freed arrays."""
+"""Reuse of the memory of freed arrays, and garbage collection."""
 
 import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 KEPT_BYTES = 256 * 2**20
 ARENAS = 2
@@ -30,3 +33,17 @@ def _set(parameter: int, value: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(parameter, value)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Collect no garbage while the block imports modules, and exclude what it made from later collections.
+
+    Collections take a tenth of the time of imports, and find nothing.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

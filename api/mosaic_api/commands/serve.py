@@ -51,8 +51,8 @@ def serve(
 ) -> None:
     """Start the web page on this computer.
 
-    It also processes the requests of the page, one at a time. REQUESTs (YAML or JSON files) are processed first, unless
-    their mosaics exist. Stop it with Ctrl-C; the next start resumes unfinished requests.
+    It also processes the requests of the page in turn. REQUESTs (YAML or JSON files) are processed first, unless their
+    mosaics exist. Stop it with Ctrl-C; the next start resumes unfinished requests.
     """
     import os
     from contextlib import ExitStack

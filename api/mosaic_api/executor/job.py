@@ -13,6 +13,7 @@ class Job:
         request: the MosaicRequest, with a uid.
         store: URI of the store.
         allowed_hosts, scenes, max_pixels, private: of the settings.
+        scratch: a folder for temporary files.
     """
 
     request: dict[str, Any]
@@ -21,6 +22,7 @@ class Job:
     scenes: list[str]
     max_pixels: int
     private: list[str] = field(default_factory=list)
+    scratch: str = ""
 
     def to_line(self) -> str:
         """Encode it."""

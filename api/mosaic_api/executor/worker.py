@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from mosaic_api.database import Request
 from mosaic_api.executor import cleanup
 from mosaic_api.executor.events import Changed, Ended, Inbox, Message
+from mosaic_api.executor.fork_servers import ForkServers
 from mosaic_api.executor.job import Job
 from mosaic_api.executor.process import RequestProcess
 from mosaic_api.executor.queue import ATTEMPTS, BACK_OFF, Interruption, LostError, Queue
@@ -35,13 +37,20 @@ class Outcome:
     counted: bool = False
 
 
-def run_claim(claim: Request, queue: Queue, settings: Settings, inbox: Inbox) -> None:
-    """Run a claimed request until it ends or is interrupted."""
+def run_claim(
+    claim: Request,
+    queue: Queue,
+    settings: Settings,
+    inbox: Inbox,
+    servers: ForkServers,
+    on_planned: Callable[[int], None],
+) -> None:
+    """Run a claimed request until it ends or is interrupted; `on_planned` gets the number of its tiles."""
     status = ExecutorStatus(claim.status, datetime.now(UTC))
-    process = RequestProcess(job_of(claim, settings), inbox)
+    process = RequestProcess(job_of(claim, settings), inbox, servers)
     try:
         try:
-            outcome = _follow(process, claim, status, queue, inbox)
+            outcome = _follow(process, claim, status, queue, inbox, on_planned)
         finally:
             code = process.end()
         _log.info("%s/%s: %s (its process ended with %s)", claim.namespace, claim.name, status.status["message"], code)
@@ -69,7 +78,14 @@ def job_of(claim: Request, settings: Settings) -> Job:
     )
 
 
-def _follow(process: RequestProcess, claim: Request, status: ExecutorStatus, queue: Queue, inbox: Inbox) -> Outcome:
+def _follow(
+    process: RequestProcess,
+    claim: Request,
+    status: ExecutorStatus,
+    queue: Queue,
+    inbox: Inbox,
+    on_planned: Callable[[int], None],
+) -> Outcome:
     """Handle events and keep the lease until the attempt ends.
 
     Raises:
@@ -84,6 +100,8 @@ def _follow(process: RequestProcess, claim: Request, status: ExecutorStatus, que
         if isinstance(event, Message) and event.process is process:
             before = status.status["phase"]
             status.receive(event.content, now)
+            if "planned" in event.content:
+                on_planned(event.content["planned"]["tiles"])
             due = min(due, reported + REPORT_SECONDS if status.status["phase"] == before else now)
         ended = isinstance(event, Ended) and event.process is process
         outcome = _outcome(claim, status, ended=ended, late=now >= deadline, stopped=inbox.stopped)

@@ -112,21 +112,40 @@ def files_in(settings: Settings) -> list[str]:
 
 
 def children(process: int) -> set[int]:
-    """All running processes below a process."""
-    return {each for each in all_below(process) if is_running(each)}
+    """All running processes below a process, except the fork server of its executor, which stays."""
+    return {each for each in all_below(process) if is_running(each)} - fork_servers(process)
+
+
+def fork_servers(process: int) -> set[int]:
+    """The fork servers that a process has started."""
+    return {
+        each
+        for each in all_below(process)
+        if _parent(each) == process and "mosaic_api.executor.child" in _command(each)
+    }
 
 
 def all_below(process: int) -> set[int]:
     """All processes below a process, including dead ones that were not reaped."""
     found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(parent) == process:
+        if _parent(int(stat.parent.name)) == process:
             found |= {int(stat.parent.name)} | all_below(int(stat.parent.name))
     return found
+
+
+def _parent(process: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def is_running(process: int) -> bool:

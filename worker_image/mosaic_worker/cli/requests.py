@@ -1,6 +1,6 @@
 """`mosaic run`, `mosaic validate` and `mosaic estimate`: a request in a file, on this machine.
 
-The commands import slow modules themselves, so that `mosaic run` can start its workers meanwhile.
+The commands import slow modules themselves, so that other commands start without them.
 """
 
 from pathlib import Path
@@ -64,19 +64,20 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     STORE/mosaics/<namespace>/<name>/<uid>/. The uid depends on the request, its inputs and the code, so a second run
     finds the mosaic of the first one. You can stop with Ctrl-C and resume with the same command.
     """
-    from mosaic_worker.local.processes import warm_up
-    from mosaic_worker.memory import keep_freed_memory
+    from mosaic_worker.memory import importing, keep_freed_memory
 
-    warm_up()
     keep_freed_memory()
-    request = read_request(request_file, area_file)
-    from mosaic_worker.cli.output import show_result
-    from mosaic_worker.cli.run_progress import RunProgress
-    from mosaic_worker.local.run import run
-    from mosaic_worker.sources.access.gate import own_machine
+    with importing():
+        request = read_request(request_file, area_file)
+        from mosaic_worker.cli.output import show_result
+        from mosaic_worker.cli.run_progress import progress_of_terminal
+        from mosaic_worker.local.processes import fork_workers_from_here
+        from mosaic_worker.local.run import run
+        from mosaic_worker.sources.access.gate import own_machine
 
+    fork_workers_from_here()
     gate = own_machine(request_file.absolute().parent)
-    with RunProgress() as progress:
+    with progress_of_terminal() as progress:
         result = run(request, gate, store, workers=workers, fresh=fresh, progress=progress)
     show_result(result, _shown_store(store))
 

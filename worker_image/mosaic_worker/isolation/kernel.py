@@ -6,7 +6,7 @@ import platform
 import sys
 from contextlib import suppress
 
-PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 38, 47
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 36, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x08000000, 0x10000000, 0x40000000
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, LAST_CAPABILITY = 1, 2, 63
@@ -56,6 +56,12 @@ def hide_memory() -> None:
     """
     if IS_LINUX:
         prctl(PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below this one whose parents end, so that it can wait for them."""
+    if IS_LINUX:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def drop_capabilities(kept: int = 0) -> None:

@@ -5,7 +5,6 @@ system calls; any of them may be missing. They apply to the calling thread, so a
 others.
 """
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def _landlock(rules: Rules) -> str:
 def _seccomp(rules: Rules) -> str:
     if not seccomp.is_available():
         return ""
-    seccomp.apply(families=(*seccomp.INTERNET, socket.AF_UNIX) if rules.network else (), alone=rules.alone)
+    seccomp.apply(families=seccomp.INTERNET if rules.network else (), alone=rules.alone)
     return "seccomp"
 
 

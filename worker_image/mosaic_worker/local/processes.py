@@ -3,21 +3,21 @@
 A process that dies or times out is replaced, and its range is repeated; finished tiles are kept.
 """
 
+import atexit
 import contextlib
-import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, Pipe, wait
 from typing import Protocol
 
 from mosaic_crds.errors import MosaicError, PassingError
 from mosaic_crds.reports import reported
 
+from mosaic_worker.local.fork_server import Child, ForkServer, ServerDiedError
 from mosaic_worker.memory import keep_freed_memory
 
 
@@ -50,11 +50,12 @@ class Crashed:
 class _Worker:
     """A process and its current range."""
 
-    def __init__(self, context: ForkServerContext, work: Work) -> None:
-        self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.process.start()
-        theirs.close()
+    def __init__(self, work: Work) -> None:
+        self.connection, theirs = Pipe()
+        with theirs:
+            self.process = _start(theirs.fileno())
+        with contextlib.suppress(BrokenPipeError):  # its status reports a dead process
+            self.connection.send(work)
         self.index: int | None = None
         self.last: int | None = None
         self.deadline = float("inf")
@@ -62,29 +63,42 @@ class _Worker:
     @property
     def handles(self) -> tuple[Connection, int]:
         """What to wait for: a message, or the end of the process."""
-        return self.connection, self.process.sentinel
+        return self.connection, self.process.status
 
     def hand(self, index: int, deadline: float) -> None:
         self.index, self.last, self.deadline = index, index, deadline
-        with contextlib.suppress(BrokenPipeError):  # the sentinel reports a dead process
+        with contextlib.suppress(BrokenPipeError):  # its status reports a dead process
             self.connection.send(index)
 
     def end(self) -> None:
         self.process.kill()
-        self.process.join()
+        self.process.wait()
         self.connection.close()
 
 
-def warm_up() -> ForkServerContext:
-    """Start the fork server, which imports the modules of workers in the background.
+_servers: list[ForkServer] = []
+"""The fork server of this process, if it has one."""
 
-    Forking this process is unsafe, because it may have threads that hold locks. The command is imported too, because it
-    is the main module, which each worker would import otherwise.
+
+def fork_workers_from_here() -> None:
+    """Fork the fork server from this process, which must have one thread and have imported `local.run`.
+
+    Otherwise `run_ranges` starts a program, which imports it again.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mosaic_worker.local.run", "mosaic_worker.cli"])
-    forkserver.ensure_running()
-    return context
+    _servers.append(ForkServer.fork(work_until_killed))
+
+
+def _start(connection: int) -> Child:
+    """Fork a worker."""
+    if _servers:
+        try:
+            return _servers[-1].start([connection])
+        except ServerDiedError:
+            _servers.pop().close()
+    server = ForkServer.spawn("mosaic_worker.local", os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    atexit.register(server.close)
+    _servers.append(server)
+    return server.start([connection])
 
 
 def run_ranges(
@@ -110,7 +124,6 @@ def run_ranges(
         MosaicError: the first error of a range; the other processes are killed.
         PassingError: a range lost its process too often.
     """
-    context = warm_up()
     waiting = set(ranges)
     tried = dict.fromkeys(ranges, 0)
     workers: list[_Worker] = []
@@ -118,7 +131,7 @@ def run_ranges(
         while waiting or any(worker.index is not None for worker in workers):
             idle = [worker for worker in workers if worker.index is None]
             while waiting and (idle or len(workers) < processes):
-                worker = idle.pop() if idle else _Worker(context, work)
+                worker = idle.pop() if idle else _Worker(work)
                 if worker not in workers:
                     workers.append(worker)
                 chosen = next_range(waiting, {other.index for other in workers if other.index is not None}, worker.last)
@@ -187,20 +200,22 @@ def _listen(worker: _Worker, on_tile: Callable[[int], None]) -> str | None:
             else:
                 worker.index = None
     except (EOFError, ConnectionResetError):
-        worker.process.join()
-        return f"ended with code {worker.process.exitcode}"
-    if not worker.process.is_alive():
-        return f"ended with code {worker.process.exitcode}"
+        return f"ended with code {worker.process.wait()}"
+    if wait([worker.process.status], 0):
+        return f"ended with code {worker.process.wait()}"
     if worker.index is not None and time.monotonic() >= worker.deadline:
         return "timed out"
     return None
 
 
-def _serve(connection: Connection, work: Work) -> None:
-    """The loop of a worker process: one range at a time, until it is killed."""
+def work_until_killed(files: Sequence[int]) -> None:
+    """The loop of a worker process: one range at a time. The first message on its connection is the `Work`."""
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
+    (file,) = files
+    connection: Connection = Connection(file)
     with contextlib.suppress(BrokenPipeError, EOFError):
+        work: Work = connection.recv()
         while True:
             index: int = connection.recv()
             try:
