@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mosaic_crds.files import COG
 from mosaic_crds.validation import parse_request
 from mosaic_worker.composites.reducer import Reducer
 from mosaic_worker.finalize import publishing as finalize
@@ -21,7 +22,8 @@ from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import open_store
 from mosaic_worker.tiles import ranges as tiles
 
-CLOCKED = [
+Label = str | Callable[..., str]
+CLOCKED: list[tuple[Label, Any, str]] = [
     ("decode", reading, "read_window"),
     ("warp", warping, "warp"),
     ("index", Product, "compute"),
@@ -29,8 +31,8 @@ CLOCKED = [
     ("composite", Reducer, "result"),
     ("statistics", tiles, "measure"),
     ("encode", tiles, "encode_part"),
-    ("assembly", finalize, "_publish"),
-    ("PNG", finalize, "render"),
+    ("picture", finalize, "render"),
+    (lambda *arguments: "COG" if arguments[2] is COG else "picture", finalize, "_publish"),
 ]
 
 
@@ -66,7 +68,7 @@ def _clocks(spent: dict[str, float]) -> Iterator[None]:
 
 
 class _OneAfterAnother:
-    """Replaces finalize's second thread, so that no two timers run at the same time."""
+    """Replaces finalize's threads, so that no two timers run at the same time."""
 
     def __init__(self, _: int) -> None:
         pass
@@ -83,12 +85,13 @@ class _OneAfterAnother:
         return future
 
 
-def _clocked(label: str, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+def _clocked(label: Label, function: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
     def clocked(*arguments: Any, **named: Any) -> Any:
         started = time.process_time()
         try:
             return function(*arguments, **named)
         finally:
-            spent[label] = spent.get(label, 0.0) + time.process_time() - started
+            step = label if isinstance(label, str) else label(*arguments)
+            spent[step] = spent.get(step, 0.0) + time.process_time() - started
 
     return clocked

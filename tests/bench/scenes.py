@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mosaic-operator" / "bench-1"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mosaic-operator" / "bench-2"
 """Increase this number when the scenes change."""
 CRS = "EPSG:32609"
 LEFT, TOP = 699_960, 5_700_000
@@ -29,6 +29,8 @@ SIDE = 5490
 MEAN, SPREAD = {"green": 900, "swir16": 1400, "red": 800, "nir": 2400}, 300
 SNOW = {"green": 8000, "swir16": 900, "red": 7800, "nir": 7000}
 SENSOR_NOISE = 40
+OFFSET = 1000
+"""Added to the numbers of scenes with Items, which state an offset of -0.1; without it, NDVI would be out of range."""
 JP2 = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES", "blockxsize": 640, "blockysize": 640}
 COG = {"driver": "COG", "COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BLOCKSIZE": 512, "OVERVIEWS": "AUTO"}
 TILED = {"driver": "GTiff", "TILED": True, "BLOCKXSIZE": 512, "BLOCKYSIZE": 512, "COMPRESS": "ZSTD", "PREDICTOR": 2}
@@ -140,6 +142,7 @@ def _scene(
     classes = np.where(clouds, 9, 4).astype(np.uint8)
     for band, file in (("red", "B04"), ("nir", "B08")):
         values = numbers(band, texture, snow, number)
+        values[values > 0] += OFFSET
         values[clouds.repeat(2, 0).repeat(2, 1) & (values > 0)] += 4000
         classes[values[::2, ::2] == 0] = 0
         write(folder / f"{file}.tif", values, 10, COG, left, top)
