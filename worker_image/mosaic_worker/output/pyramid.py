@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 
 import numpy as np
+from mosaic_crds.errors import PassingError
 
 from mosaic_worker.output.compression import compressed_blocks
 from mosaic_worker.output.encoding import Encoding
@@ -40,10 +41,19 @@ class UpperLevel:
         return strip
 
     def encode(self, strip: Floats, encoding: Encoding) -> None:
-        """Compress the blocks of a strip."""
+        """Compress the blocks of a strip.
+
+        Raises:
+            PassingError: the disk of temporary files is full.
+        """
         for block in compressed_blocks(encoding.stored(strip), encoding.block, encoding.nodata):
             self.sizes.append(len(block))
-            self._blocks.write(block)
+            try:
+                self._blocks.write(block)
+            except OSError as error:
+                raise PassingError(
+                    f"an overview cannot be written to {gettempdir()}: {error.strerror}; free some space and run again"
+                ) from None
 
     def blocks(self) -> Iterator[bytes]:
         """The compressed blocks, row by row."""
