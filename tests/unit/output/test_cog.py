@@ -1,12 +1,17 @@
 """The COG contains the input at every level and passes the field's own validators."""
 
+import errno
+import io
+
 import numpy as np
 import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mosaic_crds.errors import PassingError
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.tiling import part_levels, tiles_of
+from mosaic_worker.output import pyramid
 from mosaic_worker.output.cog import write_cog
 from mosaic_worker.output.encoding import Encoding
 from mosaic_worker.output.geotiff import Description
@@ -94,6 +99,25 @@ def test_larger_tiles_contain_more_levels(tmp_path):
     _, parts = mosaic(tmp_path / "a.tif", values, FLOATS, side=2048)
     assert len(parts[0].levels) == 3
     assert_holds(tmp_path / "a.tif", values, FLOATS)
+
+
+def test_overviews_that_do_not_fit_into_memory_are_written_from_a_temporary_file(tmp_path, monkeypatch):
+    values = field(1, 2500, 2300)
+    mosaic(tmp_path / "a.tif", values, FLOATS)
+    monkeypatch.setattr(pyramid, "KEPT_BYTES", 1)
+    mosaic(tmp_path / "b.tif", values, FLOATS)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+def test_a_full_disk_of_temporary_files_is_a_passing_fault(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pyramid, "SpooledTemporaryFile", Full)
+    monkeypatch.setattr(pyramid, "KEPT_BYTES", b"")
+    with pytest.raises(PassingError, match=r"an overview cannot be written to .*: No space left on device"):
+        mosaic(tmp_path / "a.tif", field(1, 2500, 2300), FLOATS)
 
 
 def test_scaled_integers(tmp_path):
