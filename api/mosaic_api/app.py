@@ -29,7 +29,7 @@ from mosaic_api.routes import (
     users,
 )
 from mosaic_api.settings import Settings
-from mosaic_api.web import openapi, problems
+from mosaic_api.web import openapi, problem_details
 from mosaic_api.web.body_limit import BodyLimit
 from mosaic_api.web.validation import InputValidation
 
@@ -65,7 +65,7 @@ def create_app(settings: Settings, loops: Loops | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.context = context
-    problems.explain(app)
+    problem_details.explain(app)
     openapi.describe(app)
     for router in (health.router, metrics.router, login.router, pages.router):
         app.include_router(router)

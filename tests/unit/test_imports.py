@@ -20,6 +20,10 @@ STARTS = {
         PIXELS | SERVERS | CLIENTS - {"httpx2", "ssl"} | {"pydantic", "yaml", "rich"},
     ),
     "a pod": (["import mosaic_worker.__main__"], SERVERS | CLIENTS | {"PIL", "cmap", "rich", "numpy.random"}),
+    "an executor": (
+        ["import mosaic_api.executor.__main__"],
+        CLIENTS - {"ssl"} | {"fastapi", "alembic", "uvicorn", "kubernetes", "jinja2", "authlib", "rich"},
+    ),
     "a run of listed files": (
         ["import mosaic_worker.cli.run_progress, mosaic_worker.cli.output, mosaic_worker.sources.kinds.files"],
         SERVERS | CLIENTS | {"PIL", "cmap", "numpy.random", "rich", "cv2", "asyncio"},

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mosaic_api.auth.identity import TOKEN_PREFIX
 from mosaic_api.settings import Settings, origin_of
-from mosaic_api.web.problems import answer
+from mosaic_api.web.problem_details import answer
 
 MOST_ENCODED = 10
 """How often a part of a URL may be percent-encoded."""

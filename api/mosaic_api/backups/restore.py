@@ -16,8 +16,8 @@ from sqlalchemy import select
 from mosaic_api.backups.archive import DATABASE, STORE, About, Reader, reading
 from mosaic_api.backups.create import Progress
 from mosaic_api.database import Database, Request
-from mosaic_api.database.engine import has_revision
 from mosaic_api.database.models import now
+from mosaic_api.database.revisions import has_revision
 from mosaic_api.postgres.programs import sync_folder
 from mosaic_api.postgres.server import PrivatePostgres
 

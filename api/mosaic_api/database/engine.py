@@ -5,13 +5,9 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
 from typing import Any, cast
 
 import psycopg2
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.json_input import storable
 from psycopg2.errors import InsufficientPrivilege
@@ -90,21 +86,20 @@ class Database:
             RequestError: the database user may not create tables.
             PassingError: the database does not answer.
         """
-        with _migrations() as config:
-            try:
-                with self.engine.begin() as connection:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('mosaic migrations'))"))
-                    config.attributes["connection"] = connection
-                    command.upgrade(config, "head")
-            except OperationalError as error:
-                raise PassingError(f"the database does not answer: {_reason(error)}") from error
-            except ProgrammingError as error:
-                if not isinstance(error.orig, InsufficientPrivilege):
-                    raise
-                raise RequestError(
-                    f"the database user may not create tables ({_reason(error)}): make it the owner of the database, "
-                    "or grant the missing rights"
-                ) from None
+        from mosaic_api.database.revisions import upgrade  # noqa: PLC0415 (executors start without alembic)
+
+        try:
+            with self.engine.begin() as connection:
+                upgrade(connection)
+        except OperationalError as error:
+            raise PassingError(f"the database does not answer: {_reason(error)}") from error
+        except ProgrammingError as error:
+            if not isinstance(error.orig, InsufficientPrivilege):
+                raise
+            raise RequestError(
+                f"the database user may not create tables ({_reason(error)}): make it the owner of the database, "
+                "or grant the missing rights"
+            ) from None
 
     def answers(self) -> bool:
         """Whether the database answers."""
@@ -148,20 +143,6 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def has_revision(revision: str) -> bool:
-    """Whether this version knows a revision of the tables."""
-    with _migrations() as config:
-        return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())
-
-
-@contextmanager
-def _migrations() -> Iterator[Config]:
-    with as_file(files("mosaic_api.database") / "migrations") as scripts:
-        config = Config()
-        config.set_main_option("script_location", str(scripts))
-        yield config
 
 
 def _notifications(connection: Connection, timeout: float) -> Iterator[str | None]:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_api.settings import Settings
-from mosaic_api.web.problems import answer
+from mosaic_api.web.problem_details import answer
 
 MOST_BODY_BYTES = 2**20
 """For JSON and small forms."""

@@ -13,7 +13,8 @@ from fastapi.responses import StreamingResponse
 from mosaic_worker.store import Store
 from starlette.types import Receive, Scope, Send
 
-from mosaic_api.web.problems import NotFound, answer
+from mosaic_api.web.problem_details import answer
+from mosaic_api.web.problems import NotFound
 
 PIECE_BYTES = 2**20
 Read = Callable[[Callable[[], bytes]], Awaitable[bytes]]

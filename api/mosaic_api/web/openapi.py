@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from mosaic_api.web.problems import MEDIA_TYPE
+from mosaic_api.web.problem_details import MEDIA_TYPE
 
 DESCRIPTION = """\
 Create satellite mosaics, watch their progress, show them on a map, and store and share datasets.

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mosaic_api.web.problems import answer
+from mosaic_api.web.problem_details import answer
 
 
 class InputValidation:

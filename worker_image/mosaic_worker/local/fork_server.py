@@ -102,7 +102,9 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-P", "-m", module]
-            process = subprocess.Popen(command, stdin=theirs.fileno(), env=environment)  # noqa: S603 (our own module)
+            process = subprocess.Popen(  # noqa: S603 (our own module)
+                command, stdin=theirs.fileno(), env=environment, start_new_session=True
+            )
         return cls(ours, process.wait)
 
     def start(self, files: Sequence[int]) -> Child:
