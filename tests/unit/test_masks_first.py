@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_worker.local.run import prepare
-from mosaic_worker.pixels import compute
+from mosaic_worker.pixels import scene as reading
 from mosaic_worker.pixels.compute import compute_tile
 from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
@@ -45,13 +45,13 @@ def read_files(folder: Path, monkeypatch: pytest.MonkeyPatch, composite: dict[st
     spec = {"source": files(*scenes), "product": {"bands": ["red"]}, "composite": {"mask": ["cloud"], **composite}}
     plan = prepare(request_of(spec), own_machine(folder), Limits(), 1)
     found: list[str] = []
-    original = compute.read_band
+    original = reading.read_band
 
     def noted(sources: OpenSources, band: Any, *others: Any) -> Any:
         found.append(Path(band.href).stem)
         return original(sources, band, *others)
 
-    monkeypatch.setattr(compute, "read_band", noted)
+    monkeypatch.setattr(reading, "read_band", noted)
     with closing(OpenSources(own_machine(folder))) as sources:
         pixels = compute_tile(plan, plan.tiles[0], sources)
     assert [Path(plan.scenes[n - 1].scene.bands["red"].href).stem for n in pixels.scenes] == found
@@ -93,9 +93,9 @@ def test_masked_scenes_of_which_the_first_counts_are_read_in_blocks(tmp_path):
     assert plan.block == 512
     with closing(OpenSources(own_machine(tmp_path))) as sources, pytest.MonkeyPatch.context() as patch:
         windows: list[tuple[str, Any]] = []
-        original = compute.read_band
+        original = reading.read_band
         patch.setattr(
-            compute,
+            reading,
             "read_band",
             lambda s, band, grid, *others: (
                 windows.append((Path(band.href).stem, grid.bounds)) or original(s, band, grid, *others)

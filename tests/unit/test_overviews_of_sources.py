@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.projection import projected_bounds
 from mosaic_worker.geometry.sampling import tiles_exactly
-from mosaic_worker.pixels import compute
+from mosaic_worker.pixels import chunks, compute
+from mosaic_worker.pixels.chunks import chunk_size, touching_scenes
 from mosaic_worker.plan.planning import Limits, make_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.masks import FLAGGED
@@ -223,8 +224,8 @@ def test_the_notes_of_a_mosaic_name_the_overview_that_was_read(tmp_path, monkeyp
 
     request = request_of(spec)
     plan = make_plan(request, "uid", resolve(request.spec, ("red",), own_machine(tmp_path)), Limits(), 1)
-    monkeypatch.setattr(compute, "CHUNK_BYTES", 200_000)
-    assert compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))[1] < 20
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 200_000)
+    assert chunk_size(plan, plan.tiles[0], touching_scenes(plan, plan.tiles[0]))[1] < 20
     found = compute.compute_tile(plan, plan.tiles[0], OpenSources(own_machine(tmp_path))).values[0]
     assert np.array_equal(found, made.values())
 

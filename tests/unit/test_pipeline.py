@@ -9,7 +9,8 @@ import pytest
 import rasterio
 import shapely
 from mosaic_crds.errors import RequestError
-from mosaic_worker.pixels import compute
+from mosaic_worker.pixels import chunks, compute
+from mosaic_worker.pixels.chunks import chunk_size, touching_scenes
 from mosaic_worker.plan.planning import Limits, input_bands, make_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
@@ -250,8 +251,8 @@ def test_a_composite_that_compares_scenes(overlapping, tmp_path, monkeypatch, me
     plan = make_plan(
         request, "uid", resolve(request.spec, input_bands(request.spec), own_machine(tmp_path)), Limits(), 1
     )
-    monkeypatch.setattr(compute, "CHUNK_BYTES", 1_000_000)
-    assert compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))[1] < 50
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1_000_000)
+    assert chunk_size(plan, plan.tiles[0], touching_scenes(plan, plan.tiles[0]))[1] < 50
     tile = plan.tiles[0]
     found = compute.compute_tile(plan, tile, OpenSources(own_machine(tmp_path))).values
     assert same(found[0], made.values(1)[: tile.height, : tile.width], 0)
@@ -322,8 +323,8 @@ def test_dilates_masks_in_pixels_of_the_grid_without_seams(tmp_path, monkeypatch
     found = resolve(request.spec, ("nir",), own_machine(tmp_path))
     plan = make_plan(request, "uid", found, Limits(), 1)
     for size, limits in ((2_000_000, (512, 200)), (20_000_000, (600, 512)), (40_000_000, (1024, 512))):
-        monkeypatch.setattr(compute, "CHUNK_BYTES", size)
-        columns, rows = compute.chunk_size(plan, plan.tiles[0], list(plan.scenes))
+        monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
+        columns, rows = chunk_size(plan, plan.tiles[0], touching_scenes(plan, plan.tiles[0]))
         assert columns <= limits[0]
         assert rows <= limits[1]
         for tile in plan.tiles:
@@ -347,11 +348,11 @@ def test_the_memory_of_a_chunk_does_not_grow_with_the_scenes(tmp_path):
             found = resolve(request.spec, ("red", "nir"), own_machine(tmp_path))
             plan = make_plan(request, "uid", found, Limits(), 1)
             large = replace(plan.tiles[0], width=2048, height=2048)
-            columns, rows = compute.chunk_size(plan, large, list(plan.scenes))
+            columns, rows = chunk_size(plan, large, touching_scenes(plan, plan.tiles[0]))
             stacked = {"median": count, "percentile": count, "medoid": 3 * count}.get(method, 1)
             assert 1 <= rows <= 2048
             assert columns == 2048 or columns % plan.block == 0
-            assert rows * columns * 4 * stacked < compute.CHUNK_BYTES
+            assert rows * columns * 4 * stacked < chunks.CHUNK_BYTES
 
 
 def test_nodata_outside_a_polygon(tmp_path):

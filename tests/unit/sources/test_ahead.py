@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 from mosaic_crds.names import API_VERSION
+from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.local.run import prepare
-from mosaic_worker.pixels.compute import compute_tile, prefetch_tiles
+from mosaic_worker.pixels import read_ahead as read_ahead_module
+from mosaic_worker.pixels.compute import compute_tile
+from mosaic_worker.pixels.read_ahead import ReadAhead, steps_of
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits
 from mosaic_worker.sources.access.gate import own_machine
-from mosaic_worker.sources.readers import open_sources
+from mosaic_worker.sources.http import remote_files
 from mosaic_worker.sources.readers.open_sources import OpenSources
+from mosaic_worker.sources.readers.reading import read_window
 
 from support.scenes.pipeline import files, make, request_of
 from support.scenes.rasters import noise, write_raster
@@ -64,46 +68,83 @@ def test_a_mosaic_of_remote_files_equals_that_of_local_files_byte_for_byte(tmp_p
     assert remote.png == local.png
 
 
-def test_bytes_that_were_read_ahead_are_not_requested_again(tmp_path):
+def test_the_bytes_of_the_next_tile_are_requested_once_while_a_tile_is_computed(tmp_path):
     write(tmp_path)
     log = RequestLog()
     with serving(tmp_path, log) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         log.requests.clear()
-        prefetch_tiles(plan, plan.tiles[:2], sources)
-        sources._files.threads.shutdown(wait=True)
+        compute_tile(plan, plan.tiles[0], sources, following=plan.tiles[1:2])
+        sources._files.threads.shutdown(wait=True)  # further requests would fail
         before = len(log.requests)
         assert before > 4
-        for tile in plan.tiles[:2]:
-            compute_tile(plan, tile, sources)
+        compute_tile(plan, plan.tiles[1], sources)
         assert len(log.requests) == before
         sources.close()
     starts = [(path, asked_for.split("-")[0]) for path, asked_for, _ in log.requests]
     assert len(starts) == len(set(starts))
 
 
-def test_reads_only_the_best_scene_ahead_if_the_method_chooses_one(tmp_path):
+def test_decoded_blocks_are_not_requested_again(tmp_path, monkeypatch):
+    """Tiles share blocks, which the page cache has lost, but not the cache of GDAL."""
     write(tmp_path)
+    monkeypatch.setattr(remote_files, "MEMORY", 2**20)
     log = RequestLog()
     with serving(tmp_path, log) as address:
-        plan, sources = planned(f"http://{address}", tmp_path, "latest"), OpenSources(own_machine(tmp_path))
+        sources = OpenSources(own_machine(tmp_path))
+        url = f"http://{address}/red-1.tif"
+        left = read_window(sources.get(url, "x"), 1, Window(0, 0, 900, SIDE), "x")
         log.requests.clear()
-        prefetch_tiles(plan, plan.tiles, sources)
+        right = read_window(sources.get(url, "x"), 1, Window(800, 0, 1000, SIDE), "x")
+        shared = sources.get(url, "x").ranges(1, Window(800, 0, 890, SIDE))
         sources.close()
-    assert set(log.paths) == {"/red-3.tif", "/scl.tif"}
+    assert np.array_equal(left[:, 800:], right[:, :100])
+    assert not log.requests
+    assert not shared
+
+
+def read_ahead(folder: Path, monkeypatch: pytest.MonkeyPatch, method: str, tiles: int = 1) -> list[str]:
+    """The files whose windows are read ahead of the first tile, in order."""
+    found: list[str] = []
+    original = OpenSources.prefetch
+
+    def noted(sources: OpenSources, expected: Any) -> int:
+        windows = list(expected)
+        found.extend(href.rpartition("/")[2] for href, *_ in windows)
+        return original(sources, windows)
+
+    monkeypatch.setattr(OpenSources, "prefetch", noted)
+    with serving(folder) as address:
+        plan, sources = planned(f"http://{address}", folder, method), OpenSources(own_machine(folder))
+        compute_tile(plan, plan.tiles[0], sources, following=plan.tiles[1:tiles])
+        sources.close()
+    return list(dict.fromkeys(found))
+
+
+def test_all_scenes_are_read_ahead_if_the_method_needs_all(tmp_path, monkeypatch):
+    write(tmp_path)
+    assert read_ahead(tmp_path, monkeypatch, "median") == ["scl.tif", "red-1.tif", "red-2.tif", "red-3.tif"]
+
+
+def test_only_scenes_that_masks_leave_are_read_ahead_if_the_first_one_counts(tmp_path, monkeypatch):
+    """The mask is that of all scenes, so the others can only fill pixels where the latest has no data."""
+    write(tmp_path)
+    assert read_ahead(tmp_path, monkeypatch, "latest") == ["scl.tif", "red-3.tif"]
 
 
 def test_reads_no_more_ahead_than_fits_in_memory(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr(open_sources, "PREFETCH_BYTES", 300_000)
+    monkeypatch.setattr(read_ahead_module, "AHEAD_BYTES", 300_000)
     log = RequestLog()
     with serving(tmp_path, log) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         log.requests.clear()
-        prefetch_tiles(plan, plan.tiles[:1], sources)
+        steps = steps_of(plan, plan.tiles, ())
+        ReadAhead(sources, steps).begin((0, 0, 1))
         sources._files.threads.shutdown(wait=True)
         sources.close()
-    assert log.bytes < 300_000 + 4 * 2**16 + 10 * 2**14
+    largest = 25 * 256 * 256 * 2  # a step: the red band of a scene in a tile
+    assert log.bytes < 300_000 + largest + 4 * 2**16 + 10 * 2**14
 
 
 def test_an_error_during_reading_ahead_is_raised_by_the_read(tmp_path):
@@ -111,7 +152,6 @@ def test_an_error_during_reading_ahead_is_raised_by_the_read(tmp_path):
     with serving(tmp_path) as address:
         plan, sources = planned(f"http://{address}", tmp_path), OpenSources(own_machine(tmp_path))
         (tmp_path / "red-2.tif").unlink()
-        prefetch_tiles(plan, plan.tiles[:1], sources)
         with pytest.raises(Exception, match=r"^band red of scene-2: the server answered 404 for http://.*/red-2\.tif"):
             compute_tile(plan, plan.tiles[0], sources)
         sources.close()

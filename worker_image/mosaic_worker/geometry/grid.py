@@ -43,6 +43,11 @@ class Grid:
         return (self.left, self.top - self.height * self.yres, self.left + self.width * self.xres, self.top)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+    @property
     def pixels(self) -> int:
         """Width times height."""
         return self.width * self.height

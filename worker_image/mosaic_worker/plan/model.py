@@ -121,6 +121,11 @@ class Plan:
         return self.method.compared_layers(self.composite.of, self.formula.input_bands)
 
     @property
+    def composed_bands(self) -> tuple[str, ...]:
+        """The bands that are composed: those of the product, or its input bands."""
+        return self.formula.output_bands if self.composite.of == "product" else self.formula.input_bands
+
+    @property
     def input_bands(self) -> tuple[str, ...]:
         """The bands that are read of each scene."""
         return self.method.bands_to_read(self.formula.input_bands)

@@ -6,7 +6,7 @@ from mosaic_crds import names
 
 from mosaic_worker.geometry.tiling import Tile, part_levels
 from mosaic_worker.output.parts import encode_part
-from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile, prefetch_tiles
+from mosaic_worker.pixels.compute import UnreadableSceneError, compute_tile
 from mosaic_worker.pixels.statistics import measure
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.readers.environment import raster_environment
@@ -55,9 +55,8 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
         unreadable = unreadable_scenes(plan, store)
         if read_record(plan, tile, store, unreadable) is not None:
             return
-        prefetch_tiles(plan, plan.tiles[tile.index : min(tile.index + 2, stop)], sources, unreadable)
         try:
-            part, record = make_part(plan, tile, sources, unreadable)
+            part, record = make_part(plan, tile, sources, unreadable, plan.tiles[tile.index + 1 : stop][:1])
         except UnreadableSceneError as error:
             if error.number == doubted:
                 note_unreadable(plan, error, store)
@@ -71,12 +70,27 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
 
 
 def make_part(
-    plan: Plan, tile: Tile, sources: OpenSources, unreadable: frozenset[int] = frozenset()
+    plan: Plan,
+    tile: Tile,
+    sources: OpenSources,
+    unreadable: frozenset[int] = frozenset(),
+    following: Sequence[Tile] = (),
 ) -> tuple[Sequence[bytes], TileRecord]:
-    """Compute and encode a tile without unreadable scenes. Return the pieces of the part, and the record."""
+    """Compute and encode a tile.
+
+    Args:
+        plan: the plan.
+        tile: the tile.
+        sources: the open files of scenes.
+        unreadable: the scenes that are left out.
+        following: the tiles that are computed next, which are read ahead.
+
+    Returns:
+        The pieces of the part, and the record.
+    """
     skipped = skipped_in(plan, tile, unreadable)
     with raster_environment():
-        pixels = compute_tile(plan, tile, sources, skipped)
+        pixels = compute_tile(plan, tile, sources, skipped, following)
     product = len(plan.formula.output_bands)
     values, overflow = plan.encoding.fitting(pixels.values)
     place = plan.grid.window(tile.x, tile.y, tile.width, tile.height)

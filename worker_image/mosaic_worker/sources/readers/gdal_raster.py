@@ -15,11 +15,14 @@ from rasterio.io import DatasetReader
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.local_files import HeldFile
 from mosaic_worker.sources.access.zips import file_of
+from mosaic_worker.sources.readers.decoded_blocks import DECODED
 from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.jpeg2000 import Codestream
 from mosaic_worker.sources.readers.raster import BandInfo, Raster, RasterInfo
 from mosaic_worker.sources.readers.remote_raster import RemoteRaster
 
+Block = tuple[int, int, int]
+"""A band, and the column and row of a block."""
 _WHOLE = 0
 """The mask of the whole image, which is not a band."""
 
@@ -137,7 +140,12 @@ class GdalRaster(Raster):
             return []
         if self._codestream is not None:
             return self._codestream.ranges(window)
-        return _block_ranges(self.dataset, band, window)
+        return [
+            (start, stop)
+            for block in _blocks(self.dataset, band, window)
+            if (id(self), *block) not in DECODED
+            for start, stop in _block_range(self.dataset, *block)
+        ]
 
     def fetch(self, band: int, window: Window) -> None:
         """Fetch the blocks of a window with few requests, before GDAL reads them one by one."""
@@ -146,7 +154,12 @@ class GdalRaster(Raster):
 
     def read(self, band: int, window: Window) -> NDArray[Any]:
         """See `Raster`."""
-        return self._read(self.dataset.read, band, window)
+        found = self._read(self.dataset.read, band, window)
+        if self._remote is not None:
+            rows, columns = self.dataset.block_shapes[band - 1]
+            size = rows * columns * found.itemsize
+            DECODED.add({(id(self), *block): size for block in _blocks(self.dataset, band, window)})
+        return found
 
     def hidden(self, band: int, window: Window) -> Iterator[NDArray[np.bool_]]:
         """See `Raster`."""
@@ -156,6 +169,7 @@ class GdalRaster(Raster):
 
     def close(self) -> None:
         """Close it, its file and its copy."""
+        DECODED.forget(id(self))
         self.dataset.close()
         for file in (self._local, self._copy):
             if file is not None:
@@ -192,14 +206,16 @@ class GdalRaster(Raster):
         return (*([] if band in alphas else alphas), *whole)
 
 
-def _block_ranges(dataset: DatasetReader, band: int, window: Window) -> list[tuple[int, int]]:
-    """The byte ranges of the blocks of a window in a TIFF, from the metadata domain TIFF of GDAL."""
+def _blocks(dataset: DatasetReader, band: int, window: Window) -> Iterator[Block]:
+    """The blocks of a window."""
     rows, columns = dataset.block_shapes[band - 1]
-    found = []
     for row in range(window.top // rows, -(-window.bottom // rows)):
         for column in range(window.left // columns, -(-window.right // columns)):
-            start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
-            size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
-            if start and size:  # blocks without data are not stored
-                found.append((int(start), int(start) + int(size)))
-    return found
+            yield band, column, row
+
+
+def _block_range(dataset: DatasetReader, band: int, column: int, row: int) -> list[tuple[int, int]]:
+    """The byte range of a block of a TIFF, from the metadata domain TIFF of GDAL; empty without data."""
+    start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+    size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+    return [(int(start), int(start) + int(size))] if start and size else []

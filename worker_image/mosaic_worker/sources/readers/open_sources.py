@@ -11,15 +11,12 @@ from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.sources.access.gate import Gate, is_url
 from mosaic_worker.sources.http.client import Client
-from mosaic_worker.sources.http.remote_files import HEAD, MEMORY, RemoteFiles
+from mosaic_worker.sources.http.remote_files import HEAD, RemoteFiles
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.readers.opening import is_copied, open_raster
 from mosaic_worker.sources.readers.raster import Raster
 
 SCRATCH_BYTES = 2 * 2**30
-PREFETCH_BYTES = MEMORY // 3
-"""Maximum read-ahead of a tile, while that of the previous tile is still in use."""
-PREFETCH_FILES = 32
 WindowToRead = tuple[str, int | None, int, Window]
 """An admitted path or URL, an overview (None for the image), a band, and a window that will be read."""
 
@@ -61,22 +58,27 @@ class OpenSources:
             raise RequestError(f"{where}: {image.name} changed since the plan was made; run the request again")
         return image
 
-    def prefetch(self, expected: Iterable[WindowToRead]) -> None:
-        """Read windows of remote files in the background, within a limit. Errors are reported when windows are read."""
-        remote = [
-            (href, band, window) for href, overview, band, window in expected if overview is None and is_url(href)
-        ][:PREFETCH_FILES]
-        for href in dict.fromkeys(href for href, _, _ in remote if (href, None) not in self._open):
-            self._files.get(href).prefetch([(0, HEAD)])
-        left = PREFETCH_BYTES
-        for href, band, window in remote:
-            with suppress(MosaicError):
-                if (href, None) in self._open or not is_copied(self._files.get(href)):
-                    ranges = self.get(href, href).ranges(band, window)
-                    left -= sum(stop - start for start, stop in ranges)
-                    if left < 0:
-                        return
-                    self._files.get(href).prefetch(ranges)
+    def prefetch_headers(self, hrefs: Iterable[str]) -> None:
+        """Read the headers of remote files that are not open, in the background."""
+        for href in dict.fromkeys(hrefs):
+            if is_url(href) and (href, None) not in self._open:
+                self._files.get(href).prefetch([(0, HEAD)])
+
+    def prefetch(self, expected: Iterable[WindowToRead]) -> int:
+        """Read windows of remote files in the background. Errors are reported when the windows are read.
+
+        Returns:
+            The bytes of the windows.
+        """
+        total = 0
+        for href, overview, band, window in expected:
+            if overview is None and is_url(href):
+                with suppress(MosaicError):
+                    if (href, None) in self._open or not is_copied(self._files.get(href)):
+                        ranges = self.get(href, href).ranges(band, window)
+                        self._files.get(href).prefetch(ranges)
+                        total += sum(stop - start for start, stop in ranges)
+        return total
 
     def forget(self) -> None:
         """Close all and clear caches, so that files are opened and read again."""

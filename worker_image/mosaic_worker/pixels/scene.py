@@ -1,0 +1,93 @@
+"""Reads a scene on a grid: its mask, and then its bands."""
+
+from collections.abc import Iterator
+
+import bottleneck
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_worker.geometry.grid import Grid
+from mosaic_worker.pixels.dilation import dilate
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.sources.masks import CLEAR, FLAGGED
+from mosaic_worker.sources.readers.open_sources import OpenSources, WindowToRead
+from mosaic_worker.sources.readers.reading import Floats, band_pieces, mask_pieces, read_band, read_mask
+from mosaic_worker.sources.scenes import Scene
+
+Flags = NDArray[np.bool_]
+
+
+def read_scene(
+    plan: Plan,
+    scene: Scene,
+    grid: Grid,
+    sources: OpenSources,
+    useful: Flags | None = None,
+    hidden: Flags | None = None,
+) -> dict[str, Floats] | None:
+    """The bands of a scene on a grid, NaN for no data and masked pixels; None if no useful pixel is left.
+
+    No band is read of a scene that is hidden.
+
+    Args:
+        plan: the plan.
+        scene: the scene.
+        grid: the grid.
+        sources: the open files of scenes.
+        useful: the pixels that the scene can change, (height, width); all if None.
+        hidden: the result of `read_hidden`, if it is known.
+    """
+    if hidden is None:
+        hidden = read_hidden(plan, scene, grid, sources)
+    if hidden is not None:
+        useful = ~hidden if useful is None else useful & ~hidden
+    values: dict[str, Floats] = {}
+    for name in plan.input_bands:
+        if useful is not None and not useful.any():
+            return None
+        found = read_band(sources, scene.bands[name], grid, plan.resampling, f"band {name} of {scene.id}")
+        if found is None or bottleneck.allnan(found):
+            return None
+        values[name] = found
+        if plan.method.takes_first_valid and useful is not None:
+            useful = useful & ~np.isnan(found)
+    if hidden is not None:
+        for found in values.values():
+            np.copyto(found, np.nan, where=hidden)
+    return values
+
+
+def read_hidden(plan: Plan, scene: Scene, grid: Grid, sources: OpenSources) -> Flags | None:
+    """Where the mask hides a scene, (height, width); None without a mask.
+
+    The mask is read with a halo as wide as the dilation, so that chunks match.
+    """
+    if scene.mask is None:
+        return None
+    halo = plan.composite.dilate
+    codes = read_mask(sources, scene.mask, _around(grid, halo), plan.composite.mask, f"the mask of {scene.id}")
+    flagged = dilate(codes == FLAGGED, halo) if halo else codes == FLAGGED
+    hidden: Flags = flagged | (codes != CLEAR)
+    return hidden[halo : halo + grid.height, halo : halo + grid.width]
+
+
+def mask_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
+    """The windows that `read_hidden` reads."""
+    if scene.mask is not None:
+        for piece in mask_pieces(scene.mask, _around(grid, plan.composite.dilate)):
+            for window in piece.windows:
+                yield scene.mask.href, None, scene.mask.band, window
+
+
+def band_windows(plan: Plan, scene: Scene, grid: Grid) -> Iterator[WindowToRead]:
+    """The windows that `read_scene` reads of the bands."""
+    for name in plan.input_bands:
+        band = scene.bands[name]
+        overview, parts = band_pieces(band, grid, plan.resampling)
+        for piece in parts:
+            for window in piece.windows:
+                yield band.href, overview, band.band, window
+
+
+def _around(grid: Grid, halo: int) -> Grid:
+    return grid.window(-halo, -halo, grid.width + 2 * halo, grid.height + 2 * halo) if halo else grid
