@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mosaic_crds.errors import PassingError, RequestError
 from mosaic_crds.names import API_VERSION
-from mosaic_worker.__main__ import main
+from mosaic_worker.pod import main
 from mosaic_worker.sources.access.gate import pod
 from mosaic_worker.sources.http import sessions
 from mosaic_worker.sources.kinds import earth_daily as client

@@ -17,8 +17,7 @@ import yaml
 from mosaic_crds.errors import PassingError
 from mosaic_crds.names import API_VERSION
 from mosaic_crds.reports import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, guarded, report_of, scrubbed, sentence_of
-from mosaic_worker import __main__ as pod
-from mosaic_worker import cli
+from mosaic_worker import cli, pod
 from mosaic_worker.local.processes import run_ranges
 
 MOSAIC = Path(sys.executable).parent / "mosaic"

@@ -18,8 +18,8 @@ import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_crds.names import API_VERSION
-from mosaic_worker.__main__ import main
 from mosaic_worker.plan import planning
+from mosaic_worker.pod import main
 from mosaic_worker.sources.http import sessions
 
 from support.operator.pod_files import mounted
@@ -161,7 +161,7 @@ def test_finalize_computes_tiles_without_records(served, tmp_path, capsys):
 
 def test_finalize_leaves_many_tiles_to_other_pods(served, tmp_path, monkeypatch):
     _, address = served
-    monkeypatch.setattr("mosaic_worker.__main__.MOST_TILES_AGAIN", 2)
+    monkeypatch.setattr("mosaic_worker.pod.MOST_TILES_AGAIN", 2)
     step("plan", request(address), tmp_path, address)
     step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
     assert step("finalize", request(address), tmp_path, address) == (0, {"tilesLeft": 3})
@@ -274,7 +274,7 @@ def test_a_message_of_any_characters_fits_into_a_termination_message(tmp_path, m
     def refuse(*_: object) -> None:
         raise RequestError("this is wrong: " + letter * 4096)
 
-    monkeypatch.setattr("mosaic_worker.__main__.plan_step", refuse)
+    monkeypatch.setattr("mosaic_worker.pod.plan_step", refuse)
     code, message = step("plan", request("127.0.0.1:1"), tmp_path, "")
     assert code == 42
     assert message["message"].startswith("this is wrong: ")

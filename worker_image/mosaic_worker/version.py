@@ -18,7 +18,7 @@ UNCOUNTED = {
         "reports", "schema", "validation",
     },
     "mosaic_worker": {
-        "__main__", "cli", "isolation", "local", "memory", "sources/kinds/folders", "store", "synthetic",
+        "__main__", "cli", "isolation", "local", "memory", "pod", "sources/kinds/folders", "store", "synthetic",
     },
 }  # fmt: skip
 """Modules and packages without influence on pixels, by root package."""

@@ -59,11 +59,13 @@ def serve(
 
     from mosaic_crds.errors import MosaicError
     from mosaic_worker.cli.requests import read_request
+    from mosaic_worker.memory import importing
 
-    from mosaic_api.local.installation import InstallationPaths, running_installation, show_page, stopping
-    from mosaic_api.settings import ENV_DATABASE, database_if_named
-    from mosaic_api.settings.secrets import guard_secrets, log_isolation
-    from mosaic_api.web.connections import listening
+    with importing():
+        from mosaic_api.local.installation import InstallationPaths, running_installation, show_page, stopping
+        from mosaic_api.settings import ENV_DATABASE, database_if_named
+        from mosaic_api.settings.secrets import guard_secrets, log_isolation
+        from mosaic_api.web.connections import listening
 
     asked = [read_request(path) for path in requests]
     with stopping(), ExitStack() as running:

@@ -7,11 +7,13 @@ import sys
 
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.reports import guarded
+from mosaic_worker.memory import importing
 
-from mosaic_api.database import Database
-from mosaic_api.executor.executor import Executor
-from mosaic_api.settings import ENV_CLUSTER, Settings
-from mosaic_api.settings.secrets import guard_secrets, log_isolation
+with importing():
+    from mosaic_api.database import Database
+    from mosaic_api.executor.executor import Executor
+    from mosaic_api.settings import ENV_CLUSTER, Settings
+    from mosaic_api.settings.secrets import guard_secrets, log_isolation
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.manifests import step_manifests, sweep_input, sweep_manifest, sweep_secret
 from mosaic_operator.requests import RequestState
-from mosaic_worker.__main__ import main
+from mosaic_worker.pod import main
 
 from support.operator.operator_world import START, job_of, request, settings
 from support.operator.running_pods import environment_of, given_to

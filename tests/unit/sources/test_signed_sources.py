@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from mosaic_crds.names import API_VERSION
-from mosaic_worker.__main__ import main
 from mosaic_worker.geometry.sampling import Window
 from mosaic_worker.local.run import run
+from mosaic_worker.pod import main
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.sources.readers.open_sources import OpenSources
