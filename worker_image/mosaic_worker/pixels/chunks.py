@@ -10,7 +10,7 @@ from mosaic_worker.geometry.sampling import coarseness
 from mosaic_worker.geometry.tiling import Tile
 from mosaic_worker.plan.model import Plan, PlannedScene
 
-CHUNK_BYTES = 96 * 2**20
+CHUNK_BYTES = 64 * 2**20
 """Memory for the working arrays of a chunk: a constant, so that tiles are the same on all machines."""
 Numbered = Sequence[tuple[int, PlannedScene]]
 """Scenes with their numbers in the plan, from 1."""
