@@ -76,7 +76,7 @@ bench-page: setup ## How fast the tiles of a mosaic on the page are for many rea
 
 $(VENV)-bench/.ready: requirements/bench.txt
 	@echo "Setting up $(VENV)-bench with the tools to compare with"
-	@test -x $(VENV)-bench/bin/python || $(BENCH_PYTHON) -m venv $(VENV)-bench
+	@$(BENCH_PYTHON) -m venv --clear $(VENV)-bench
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
