@@ -24,6 +24,7 @@ STARTS = {
         ["import mosaic_api.executor.__main__"],
         CLIENTS - {"ssl"} | {"fastapi", "alembic", "uvicorn", "kubernetes", "jinja2", "authlib", "rich"},
     ),
+    "finalize": (["import mosaic_worker.finalize.publishing"], SERVERS | CLIENTS | {"rich", "numpy.random", "yaml"}),
     "a run of listed files": (
         ["import mosaic_worker.cli.run_progress, mosaic_worker.cli.output, mosaic_worker.sources.kinds.files"],
         SERVERS | CLIENTS | {"PIL", "cmap", "numpy.random", "rich", "cv2", "asyncio"},

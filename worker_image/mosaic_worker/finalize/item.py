@@ -9,11 +9,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pystac
 import rasterio
 import shapely
 from mosaic_crds.files import COG, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spelling import counted
+from mosaic_crds.times import utc_text
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
@@ -30,6 +30,7 @@ from mosaic_worker.sources.scenes import Band, Unreadable
 from mosaic_worker.tiles.records import TileRecord
 from mosaic_worker.version import DISTRIBUTION
 
+STAC_VERSION = "1.1.0"
 EXTENSIONS = [
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
     "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
@@ -68,31 +69,40 @@ def mosaic_item(
     footprint = _footprint(plan)
     taken = sorted(item.scene.datetime for item in scenes if item.scene.datetime is not None)
     several = len(taken) > 1 and taken[0] != taken[-1]
-    item = pystac.Item(
-        id=f"{plan.name}-{plan.uid}",
-        geometry=dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
-        bbox=_bbox(first_turn(footprint)),
-        datetime=None if several else (taken[0] if taken else made),
-        start_datetime=taken[0] if several else None,
-        end_datetime=taken[-1] if several else None,
-        properties=_properties(plan, statistics, scenes, made) | _remarks(plan, skipped, notes),
-        stac_extensions=EXTENSIONS,
-    )
+    span = {"start_datetime": utc_text(taken[0]), "end_datetime": utc_text(taken[-1])} if several else {}
+    when = None if several else utc_text(taken[0] if taken else made)
     described = {COG: _cog_fields(plan, statistics)}
     if picture is not None:
         described |= {PNG: _picture_fields(plan, statistics, stretch, picture), THUMBNAIL: {}}
     published = {each.file: each for each in files}
-    for file, fields in described.items():
-        stored = published[file]
-        asset = pystac.Asset(
-            file.href,
-            title=f"{plan.formula.title}, {file.title}",
-            media_type=file.media_type,
-            roles=list(file.roles),
-            extra_fields=fields | {"file:size": stored.size, "file:checksum": SHA256_MULTIHASH + stored.sha256},
-        )
-        item.add_asset(str(file.asset), asset)
-    return json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False).encode()
+    item = {
+        "type": "Feature",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": EXTENSIONS,
+        "id": f"{plan.name}-{plan.uid}",
+        "geometry": dict(mapping(cut_at_antimeridian(first_turn(footprint)))),
+        "bbox": _bbox(first_turn(footprint)),
+        "properties": {
+            **_properties(plan, statistics, scenes, made),
+            **_remarks(plan, skipped, notes),
+            **span,
+            "datetime": when,
+        },
+        "links": [],
+        "assets": {
+            str(file.asset): {
+                "href": file.href,
+                "type": file.media_type,
+                "title": f"{plan.formula.title}, {file.title}",
+                **fields,
+                "file:size": published[file].size,
+                "file:checksum": SHA256_MULTIHASH + published[file].sha256,
+                "roles": list(file.roles),
+            }
+            for file, fields in described.items()
+        },
+    }
+    return json.dumps(item, indent=2, ensure_ascii=False).encode()
 
 
 def _properties(
