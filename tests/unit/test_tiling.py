@@ -31,6 +31,12 @@ def test_tiles_contain_whole_blocks():
     assert tile_side(Grid("EPSG:32633", 0, 0, 10, 10, 40_000, 40_000), BLOCK) % BLOCK == 0
 
 
+def test_tiles_of_a_coarse_grid_are_small_so_that_cores_share_the_work():
+    grid = Grid("EPSG:32633", 0, 0, 60, 60, 667, 667)
+    assert len(tiles_of(grid, tile_side(grid, BLOCK, 1.0))) == 1
+    assert len(tiles_of(grid, tile_side(grid, BLOCK, 6.0))) == 4
+
+
 @pytest.mark.parametrize(
     ("blocks", "resolution", "expected"),
     [

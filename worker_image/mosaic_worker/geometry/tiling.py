@@ -13,6 +13,8 @@ BLOCK_UNIT = 16
 
 SMALL_MOSAIC = 100_000_000
 """Up to so many pixels, tiles are small, so that a few cores share the work evenly."""
+MOST_READ = 16_000_000
+"""Up to so many pixels of an image for each tile of a small mosaic: a coarse grid has few pixels, but much work."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,17 @@ def block_side(images: Iterable[tuple[Grid, tuple[int, int]]], grid: Grid) -> in
     return int(side) if side % BLOCK_UNIT == 0 else BLOCK
 
 
-def tile_side(grid: Grid, block: int) -> int:
-    """The side of a tile in pixels. It depends only on the plan, so that bytes do not depend on the machine."""
-    return 2 * block if grid.pixels <= SMALL_MOSAIC else 4 * block
+def tile_side(grid: Grid, block: int, coarser: float = 1.0) -> int:
+    """The side of a tile in pixels. It depends only on the plan, so that bytes do not depend on the machine.
+
+    Args:
+        grid: the grid of the mosaic.
+        block: the side of its blocks, pixels.
+        coarser: pixels of an image per pixel of the grid, across.
+    """
+    if grid.pixels > SMALL_MOSAIC:
+        return 4 * block
+    return block if (2 * block * coarser) ** 2 > MOST_READ else 2 * block
 
 
 def part_levels(grid: Grid, side: int, block: int) -> int:

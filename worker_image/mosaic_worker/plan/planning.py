@@ -14,7 +14,7 @@ from shapely.geometry import mapping
 from mosaic_worker.composites import METHODS
 from mosaic_worker.geometry.area import projected_area, requested_area
 from mosaic_worker.geometry.grid import Grid
-from mosaic_worker.geometry.sampling import Window, grid_window
+from mosaic_worker.geometry.sampling import Window, coarseness, grid_window
 from mosaic_worker.geometry.tiling import block_side, equal_ranges, tile_side, tiles_of
 from mosaic_worker.plan.checks import area_warnings, check_calibration, check_packing
 from mosaic_worker.plan.estimate import estimate, tile_work
@@ -119,7 +119,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
     ordered = tuple(touching[place] for place in order)
     images = [(band.header.grid, band.header.blocks) for planned in ordered for band in planned.scene.bands.values()]
     block = block_side(images, grid)
-    side = tile_side(grid, block)
+    side = tile_side(grid, block, max(max(coarseness(image, grid)) for image, _ in images))
     until_full = method.stops_when_full(spec.composite)
     work = [tile_work(tile, ordered, until_full=until_full) for tile in tiles_of(grid, side)]
     expected = estimate(grid, ordered, len(product.output_bands), spec.grid.resampling, until_full=until_full)
