@@ -123,9 +123,13 @@ class ForkServer:
             os.close(writing)
         return Child(self._channel, reading)
 
+    def leave(self) -> None:
+        """End the server, which kills its processes, without waiting for it."""
+        self._channel.close()
+
     def close(self) -> None:
         """End the server, which kills its processes."""
-        self._channel.close()
+        self.leave()
         self._wait()
 
 

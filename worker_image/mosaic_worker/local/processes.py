@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -81,11 +82,13 @@ _servers: list[ForkServer] = []
 
 
 def fork_workers_from_here() -> None:
-    """Fork the fork server from this process, which must have one thread and have imported `local.run`.
+    """Fork the fork server from this process, which must have imported `local.run`, if it has one thread.
 
     Otherwise `run_ranges` starts a program, which imports it again.
     """
-    _servers.append(ForkServer.fork(work_until_killed))
+    if not _servers and threading.active_count() == 1:
+        _servers.append(ForkServer.fork(work_until_killed))
+        atexit.register(_servers[0].leave)
 
 
 def _start(connection: int) -> Child:
