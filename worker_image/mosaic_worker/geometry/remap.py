@@ -73,16 +73,21 @@ def cubic(values: Floats, places: Positions) -> Floats:
     for top in range(0, len(found), ROWS):
         rows = slice(top, top + ROWS)
         _add_cubic(numbers, places[0][rows], places[1][rows], found[rows])
-    near_missing = cv2.dilate(
-        missing.view(np.uint8), np.ones((4, 4), np.uint8), anchor=(1, 1), borderType=cv2.BORDER_CONSTANT, borderValue=1
-    )
-    _repair(
-        found,
-        nearest(np.asarray(near_missing, np.uint8), (np.floor(places[0]), np.floor(places[1])), 1) != 0,
-        values,
-        places,
-    )
+    if numbers is not values or not _all_inside(values, places):
+        near_missing = cv2.dilate(
+            missing.view(np.uint8), np.ones((4, 4), np.uint8), anchor=(1, 1),
+            borderType=cv2.BORDER_CONSTANT, borderValue=1,
+        )  # fmt: skip
+        corners = np.floor(places[0]), np.floor(places[1])
+        _repair(found, nearest(np.asarray(near_missing, np.uint8), corners, 1) != 0, values, places)
     return found
+
+
+def _all_inside(values: Floats, places: Positions) -> bool:
+    """Whether all positions have 16 neighbours in the image."""
+    return all(
+        bool(axis.min() >= 1 and axis.max() < side - 2) for axis, side in zip(places, values.shape[::-1], strict=True)
+    )
 
 
 def _linear(values: Floats, across: Floats, down: Floats, outside: float) -> Floats:

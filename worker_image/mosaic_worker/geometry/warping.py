@@ -41,9 +41,12 @@ def warp(
     if kernel == "nearest":
         return remap.nearest(numbers, places, absent)
     if kernel == "max":
-        found = np.full((grid.height, grid.width), absent, numbers.dtype)
-        for number in np.unique(numbers[numbers != absent]):
-            found[boxes.any_inside(numbers == number, places)] = number
+        found = np.full(grid.shape, absent, numbers.dtype)
+        present = np.zeros(256, np.bool_)
+        present[numbers.astype(np.uint8, copy=False)] = True
+        for number in np.flatnonzero(present):
+            if number != absent:
+                np.copyto(found, numbers.dtype.type(number), where=boxes.any_inside(numbers == number, places))
         return found
     compute = {"bilinear": remap.bilinear, "cubic": remap.cubic, "average": boxes.average}[kernel]
     return compute(numbers.astype(np.float32, copy=False), places).astype(numbers.dtype, copy=False)
