@@ -148,6 +148,23 @@ def test_a_file_around_the_earth_has_no_seam(tmp_path, bbox, grid, turned):
     assert nearly_equal(pixels(tmp_path, plan), expected, 0.1)
 
 
+def test_averages_around_a_pole_have_no_seam(tmp_path):
+    """Compared with the mean of 15 x 15 points in each pixel; near the pole itself, a pixel is no box in longitudes."""
+    write_raster(tmp_path / "globe.tif", GLOBE, left=0, top=90, resolution=1, crs="EPSG:4326")
+    grid = {"crs": "EPSG:3413", "resolution": 300_000, "resampling": "average"}
+    plan = planned(tmp_path, "globe.tif", [-180, 50, 180, 90], **grid)
+    fine = Grid(
+        plan.grid.crs, plan.grid.left, plan.grid.top, 20_000, 20_000, plan.grid.width * 15, plan.grid.height * 15
+    )
+    longitudes, latitudes = places(fine, "EPSG:4326")
+    points = GLOBE[(90 - latitudes).astype(int).clip(0, 179), np.floor(longitudes % 360).astype(int) % 360]
+    expected = points.reshape(plan.grid.height, 15, plan.grid.width, 15).mean(axis=(1, 3))
+    shown = (latitudes > 52) & (latitudes < 75)
+    compared = shown.reshape(plan.grid.height, 15, plan.grid.width, 15).all(axis=(1, 3))
+    assert compared.sum() > 100
+    assert np.abs(pixels(tmp_path, plan) - expected)[compared].max() < 8
+
+
 def test_copies_pixels_that_coincide_after_a_full_turn(tmp_path):
     write_raster(tmp_path / "a.tif", GLOBE, left=0, top=90, resolution=1, crs="EPSG:4326")
     for west, east in ((-120, -100), (-10, 10), (350, 360)):

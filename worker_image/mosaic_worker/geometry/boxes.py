@@ -20,6 +20,7 @@ SIDE = 128
 """Largest side of the part of a grid, pixels, for which a table is made."""
 IMAGE_SIDE = 1024
 """About the largest side of a table."""
+_ENDS = (slice(None, -1), slice(1, None))
 LEAST_SHARE = 1e-4
 """The share of a box that must be valid for a mean; less is within the errors of positions and sums."""
 
@@ -34,19 +35,20 @@ class _Boxes:
     bottom: Doubles
 
 
-def average(values: Floats, corners: Positions) -> Floats:
+def average(values: Floats, corners: Positions, turn: float | None = None) -> Floats:
     """The means of the pixels that the pixels of a grid cover, weighted by the covered area; NaN does not count.
 
     Args:
         values: the image, (height, width), NaN for no data.
         corners: the positions of the corners of the pixels of the grid, (height + 1, width + 1). A pixel that is
             rotated in the image is taken as a box with the same centre and area.
+        turn: columns of the image for a whole turn around the Earth, if it can go around.
 
     Returns:
         (height, width) of the grid, NaN where no valid pixel is covered.
     """
     found = np.full((corners[0].shape[0] - 1, corners[0].shape[1] - 1), np.nan, np.float32)
-    for here, boxes, needed in _parts(corners, values.shape, same_area=True):
+    for here, boxes, needed in _parts(corners, values.shape, turn, same_area=True):
         part = values[needed]
         missing = np.isnan(part)
         area = (boxes.right - boxes.left) * (boxes.bottom - boxes.top)
@@ -83,18 +85,19 @@ def average_of_blocks(values: Floats, across: int, down: int) -> Floats:
         return np.asarray(sums / shares, np.float32)
 
 
-def any_inside(flags: NDArray[np.bool_], corners: Positions) -> NDArray[np.bool_]:
+def any_inside(flags: NDArray[np.bool_], corners: Positions, turn: float | None = None) -> NDArray[np.bool_]:
     """Whether any pixel that a pixel of a grid touches is set.
 
     Args:
         flags: the image, (height, width).
         corners: the positions of the corners of the pixels of the grid, (height + 1, width + 1).
+        turn: see `average`.
 
     Returns:
         (height, width) of the grid.
     """
     found = np.zeros((corners[0].shape[0] - 1, corners[0].shape[1] - 1), np.bool_)
-    for here, boxes, needed in _parts(corners, flags.shape, same_area=False):
+    for here, boxes, needed in _parts(corners, flags.shape, turn, same_area=False):
         part = flags[needed].view(np.uint8)
         table = cv2.integral(part, sdepth=cv2.CV_32S)
         left, top = np.floor(boxes.left + TOLERANCE), np.floor(boxes.top + TOLERANCE)
@@ -107,7 +110,9 @@ def any_inside(flags: NDArray[np.bool_], corners: Positions) -> NDArray[np.bool_
     return found
 
 
-def _parts(corners: Positions, shape: tuple[int, ...], same_area: bool) -> Iterator[tuple[Part, _Boxes, Part]]:
+def _parts(
+    corners: Positions, shape: tuple[int, ...], turn: float | None, *, same_area: bool
+) -> Iterator[tuple[Part, _Boxes, Part]]:
     """Parts of the grid, their boxes, and the parts of the image that these need, to whose corner they are relative."""
     height, width = (side - 1 for side in corners[0].shape)
     coarser = max(1.0, shape[0] / height, shape[1] / width)
@@ -116,7 +121,7 @@ def _parts(corners: Positions, shape: tuple[int, ...], same_area: bool) -> Itera
         for left in range(0, width, side):
             around = np.s_[top : top + side + 1, left : left + side + 1]
             x, y = (axis[around].astype(np.float64) for axis in corners)
-            boxes = _boxes(x, y, same_area)
+            boxes = _boxes(x, y, turn, same_area)
             columns = _stretch(boxes.left, boxes.right, shape[1])
             rows = _stretch(boxes.top, boxes.bottom, shape[0])
             moved = _Boxes(
@@ -136,28 +141,25 @@ def _stretch(low: Doubles, high: Doubles, length: int) -> slice:
     return slice(first, last)
 
 
-def _boxes(x: Doubles, y: Doubles, same_area: bool) -> _Boxes:
+def _boxes(x: Doubles, y: Doubles, turn: float | None, same_area: bool) -> _Boxes:
     """The boxes around pixels with corners; with their area, or with the corners inside. `NOWHERE` without a place."""
-    across_x, across_y = (_mean(axis[:, 1:] - axis[:, :-1], 0) for axis in (x, y))
-    down_x, down_y = (_mean(axis[1:] - axis[:-1], 1) for axis in (x, y))
+    first = x[:-1, :-1]
+    corners = [(x[rows, columns], y[rows, columns]) for rows in _ENDS for columns in _ENDS]
+    if turn is not None:  # the corners of a pixel on the cut are at both ends of the image
+        corners = [(each - turn * np.round((each - first) / turn), other) for each, other in corners]
+    (left_x, left_y), (right_x, right_y), (lower_x, lower_y), (opposite_x, opposite_y) = corners
+    across_x, across_y = (right_x - left_x + opposite_x - lower_x) / 2, (right_y - left_y + opposite_y - lower_y) / 2
+    down_x, down_y = (lower_x - left_x + opposite_x - right_x) / 2, (lower_y - left_y + opposite_y - right_y) / 2
     width, height = np.abs(across_x) + np.abs(down_x), np.abs(across_y) + np.abs(down_y)
     if same_area:
         with np.errstate(invalid="ignore", divide="ignore"):
             scale = np.sqrt(np.abs(across_x * down_y - across_y * down_x) / (width * height))
         width, height = width * scale, height * scale
-    centre_x, centre_y = (_mean(_mean(axis, 0), 1) + 0.5 for axis in (x, y))
-    lost = np.zeros(centre_x.shape, np.bool_)
-    for corner in (x[:-1, :-1], x[1:, :-1], x[:-1, 1:], x[1:, 1:]):
-        lost |= corner == NOWHERE
+    centre_x, centre_y = (np.mean([each[axis] for each in corners], axis=0) + 0.5 for axis in (0, 1))
+    lost = np.logical_or.reduce([x[rows, columns] == NOWHERE for rows in _ENDS for columns in _ENDS])
     centre_x[lost] = centre_y[lost] = NOWHERE
     width[lost] = height[lost] = 1
     return _Boxes(centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
-
-
-def _mean(numbers: Doubles, axis: int) -> Doubles:
-    """The mean of neighbours along an axis."""
-    found: Doubles = (numbers[1:] + numbers[:-1]) / 2 if axis == 0 else (numbers[:, 1:] + numbers[:, :-1]) / 2
-    return found
 
 
 def _clipped(boxes: _Boxes, shape: tuple[int, ...]) -> _Boxes:

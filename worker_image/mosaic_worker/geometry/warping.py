@@ -46,10 +46,21 @@ def warp(
         present[numbers.astype(np.uint8, copy=False)] = True
         for number in np.flatnonzero(present):
             if number != absent:
-                np.copyto(found, numbers.dtype.type(number), where=boxes.any_inside(numbers == number, places))
+                flagged = boxes.any_inside(numbers == number, places, _turn(source))
+                np.copyto(found, numbers.dtype.type(number), where=flagged)
         return found
-    compute = {"bilinear": remap.bilinear, "cubic": remap.cubic, "average": boxes.average}[kernel]
-    return compute(numbers.astype(np.float32, copy=False), places).astype(numbers.dtype, copy=False)
+    values = numbers.astype(np.float32, copy=False)
+    if kernel == "average":
+        values = boxes.average(values, places, _turn(source))
+    else:
+        values = {"bilinear": remap.bilinear, "cubic": remap.cubic}[kernel](values, places)
+    return values.astype(numbers.dtype, copy=False)
+
+
+def _turn(image: Grid) -> float | None:
+    """Columns for a whole turn around the Earth; None if x of its CRS does not go around."""
+    world = world_of(image.crs)
+    return None if world is None else (world[1] - world[0]) / image.xres
 
 
 def _average_of_blocks(values: NDArray[Number], source: Grid, grid: Grid) -> NDArray[Number]:
