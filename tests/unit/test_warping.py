@@ -45,6 +45,10 @@ def weighted(
     return [(pixel(values, left + dx, top + dy), weights[dx][0] * weights[dy][1]) for dy in weights for dx in weights]
 
 
+def nearest(values: NDArray[np.float32], places: Positions) -> NDArray[np.float32]:
+    return remap.nearest(values, remap.rounded(places), np.nan)
+
+
 def expected_nearest(values: NDArray[np.float32], x: float, y: float) -> float:
     return pixel(values, int(np.floor(x + 0.5)), int(np.floor(y + 0.5)))
 
@@ -73,9 +77,7 @@ def expected_cubic(values: NDArray[np.float32], x: float, y: float) -> float:
 @settings(max_examples=25)
 def test_a_kernel_equals_its_definition_at_every_position(kernel, values, seed):
     places = scattered(seed)
-    compute = {"nearest": lambda *a: remap.nearest(*a, np.nan), "bilinear": remap.bilinear, "cubic": remap.cubic}[
-        kernel
-    ]
+    compute = {"nearest": nearest, "bilinear": remap.bilinear, "cubic": remap.cubic}[kernel]
     define = {"nearest": expected_nearest, "bilinear": expected_bilinear, "cubic": expected_cubic}[kernel]
     expected = np.array([define(values, float(x), float(y)) for x, y in zip(*(p.ravel() for p in places), strict=True)])
     found = compute(values, places).ravel()
@@ -86,9 +88,7 @@ def test_a_kernel_equals_its_definition_at_every_position(kernel, values, seed):
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic"])
 def test_an_image_wider_than_opencv_reads_has_the_same_values(kernel, monkeypatch):
     values, places = image(1, 0.1), scattered(2)
-    compute = {"nearest": lambda *a: remap.nearest(*a, np.nan), "bilinear": remap.bilinear, "cubic": remap.bilinear}[
-        kernel
-    ]
+    compute = {"nearest": nearest, "bilinear": remap.bilinear, "cubic": remap.bilinear}[kernel]
     expected = compute(values, places)
     monkeypatch.setattr(remap, "LARGEST_SIDE", 10)
     with monkeypatch.context() as patched:
@@ -106,7 +106,7 @@ def test_an_average_is_weighted_by_the_covered_area(values, factor, seed):
     left, top = random.uniform(-2, 2, 2)
     edges = [start + size * np.arange(9) for start in (left, top)]
     corners = tuple(axis.astype(np.float32) for axis in np.meshgrid(edges[0] - 0.5, edges[1] - 0.5))
-    found = boxes.average(values, corners)
+    found = boxes.average(values, boxes.boxes_in_image(corners, values.shape, same_area=True))
     overlaps = [
         np.clip(np.minimum(e[1:, None], np.arange(n) + 1) - np.maximum(e[:-1, None], np.arange(n)), 0, None)
         for e, n in zip(edges, values.shape[::-1], strict=True)
@@ -128,7 +128,8 @@ def test_a_pixel_is_flagged_if_any_point_of_it_is(values, seed):
     down, across = np.meshgrid(np.arange(9.0), np.arange(9.0), indexing="ij")
     x = SIDE / 2 + size * ((across - 4) * np.cos(angle) - (down - 4) * np.sin(angle))
     y = SIDE / 2 + size * ((across - 4) * np.sin(angle) + (down - 4) * np.cos(angle))
-    found = boxes.any_inside(flags, (x.astype(np.float32), y.astype(np.float32)))
+    corners = (x.astype(np.float32), y.astype(np.float32))
+    found = boxes.any_inside(flags, boxes.boxes_in_image(corners, flags.shape, same_area=False))
     share = (np.arange(15) + 0.5) / 15
     for row, column in np.ndindex(found.shape):
         u, v = np.meshgrid(share, share)
@@ -145,8 +146,9 @@ def test_pixels_nowhere_have_no_average_and_no_flag():
     x[3:, 5:], y[3:, 5:] = NOWHERE, NOWHERE
     lost = np.zeros((9, 9), bool)
     lost[2:, 4:] = True
-    assert np.array_equal(np.isnan(boxes.average(values, (x, y))), lost)
-    assert np.array_equal(boxes.any_inside(values > 0, (x, y)), ~lost)
+    equal, around = (boxes.boxes_in_image((x, y), values.shape, same_area=same) for same in (True, False))
+    assert np.array_equal(np.isnan(boxes.average(values, equal)), lost)
+    assert np.array_equal(boxes.any_inside(values > 0, around), ~lost)
 
 
 def test_codes_of_a_mask_take_the_greatest_that_a_pixel_touches():
@@ -162,7 +164,8 @@ def test_blocks_of_whole_pixels_have_the_same_averages_as_boxes(left):
     source = Grid("EPSG:32633", 0, 0, 10, 10, values.shape[1], values.shape[0])
     grid = Grid("EPSG:32633", left * 10, left * -10, 30, 30, 11, 10)
     found = warp(values, source, grid, "average", (3, 3), np.nan)
-    expected = boxes.average(values, positions(grid.corners, source))
+    corners = positions(grid.corners, source)
+    expected = boxes.average(values, boxes.boxes_in_image(corners, values.shape, same_area=True))
     assert np.isnan(found).any()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -172,7 +175,7 @@ def test_rows_and_columns_of_the_nearest_pixels_are_those_of_positions(left, siz
     values = image(6, 0.1)
     source = Grid("EPSG:32633", 0, 0, 10, 10, values.shape[1], values.shape[0])
     grid = Grid("EPSG:32633", left, 8, size, size, 30, 31)
-    expected = remap.nearest(values, positions(grid, source), np.nan)
+    expected = nearest(values, positions(grid, source))
     assert np.array_equal(
         warp(values, source, grid, "nearest", (size / 10, size / 10), np.nan), expected, equal_nan=True
     )

@@ -3,7 +3,6 @@
 Sums over boxes come from summed-area tables: those of a small part of the image at a time, which stay in the cache.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,24 +34,36 @@ class _Boxes:
     bottom: Doubles
 
 
-def average(values: Floats, corners: Positions, turn: float | None = None) -> Floats:
-    """The means of the pixels that the pixels of a grid cover, weighted by the covered area; NaN does not count.
+@dataclass(frozen=True)
+class BoxesInImage:
+    """The boxes of the pixels of a grid in an image.
+
+    Attributes:
+        shape: height and width of the grid.
+        parts: parts of the grid, their boxes, and the parts of the image that these need, to whose corner they are
+            relative.
+    """
+
+    shape: tuple[int, int]
+    parts: tuple[tuple[Part, _Boxes, Part], ...]
+
+
+def average(values: Floats, boxes: BoxesInImage) -> Floats:
+    """The means of the pixels in boxes, weighted by the covered area; NaN does not count.
 
     Args:
         values: the image, (height, width), NaN for no data.
-        corners: the positions of the corners of the pixels of the grid, (height + 1, width + 1). A pixel that is
-            rotated in the image is taken as a box with the same centre and area.
-        turn: columns of the image for a whole turn around the Earth, if it can go around.
+        boxes: with the area of the pixels of the grid.
 
     Returns:
         (height, width) of the grid, NaN where no valid pixel is covered.
     """
-    found = np.full((corners[0].shape[0] - 1, corners[0].shape[1] - 1), np.nan, np.float32)
-    for here, boxes, needed in _parts(corners, values.shape, turn, same_area=True):
+    found = np.full(boxes.shape, np.nan, np.float32)
+    for here, part_boxes, needed in boxes.parts:
         part = values[needed]
         missing = np.isnan(part)
-        area = (boxes.right - boxes.left) * (boxes.bottom - boxes.top)
-        inside = _clipped(boxes, part.shape)
+        area = (part_boxes.right - part_boxes.left) * (part_boxes.bottom - part_boxes.top)
+        inside = _clipped(part_boxes, part.shape)
         if missing.any():
             weights = _sums(_table((~missing).view(np.uint8)), inside)
             part = np.where(missing, np.float32(0), part)
@@ -85,24 +96,23 @@ def average_of_blocks(values: Floats, across: int, down: int) -> Floats:
         return np.asarray(sums / shares, np.float32)
 
 
-def any_inside(flags: NDArray[np.bool_], corners: Positions, turn: float | None = None) -> NDArray[np.bool_]:
-    """Whether any pixel that a pixel of a grid touches is set.
+def any_inside(flags: NDArray[np.bool_], boxes: BoxesInImage) -> NDArray[np.bool_]:
+    """Whether any pixel that a box touches is set.
 
     Args:
         flags: the image, (height, width).
-        corners: the positions of the corners of the pixels of the grid, (height + 1, width + 1).
-        turn: see `average`.
+        boxes: with the corners of the pixels of the grid inside.
 
     Returns:
         (height, width) of the grid.
     """
-    found = np.zeros((corners[0].shape[0] - 1, corners[0].shape[1] - 1), np.bool_)
-    for here, boxes, needed in _parts(corners, flags.shape, turn, same_area=False):
+    found = np.zeros(boxes.shape, np.bool_)
+    for here, around, needed in boxes.parts:
         part = flags[needed].view(np.uint8)
         table = cv2.integral(part, sdepth=cv2.CV_32S)
-        left, top = np.floor(boxes.left + TOLERANCE), np.floor(boxes.top + TOLERANCE)
-        right = np.maximum(np.ceil(boxes.right - TOLERANCE), left + 1)
-        bottom = np.maximum(np.ceil(boxes.bottom - TOLERANCE), top + 1)
+        left, top = np.floor(around.left + TOLERANCE), np.floor(around.top + TOLERANCE)
+        right = np.maximum(np.ceil(around.right - TOLERANCE), left + 1)
+        bottom = np.maximum(np.ceil(around.bottom - TOLERANCE), top + 1)
         inside = _clipped(_Boxes(left, top, right, bottom), part.shape)
         left, right = inside.left.astype(np.intp), inside.right.astype(np.intp)
         top, bottom = inside.top.astype(np.intp), inside.bottom.astype(np.intp)
@@ -110,13 +120,21 @@ def any_inside(flags: NDArray[np.bool_], corners: Positions, turn: float | None 
     return found
 
 
-def _parts(
-    corners: Positions, shape: tuple[int, ...], turn: float | None, *, same_area: bool
-) -> Iterator[tuple[Part, _Boxes, Part]]:
-    """Parts of the grid, their boxes, and the parts of the image that these need, to whose corner they are relative."""
+def boxes_in_image(
+    corners: Positions, shape: tuple[int, int], turn: float | None = None, *, same_area: bool
+) -> BoxesInImage:
+    """The boxes of pixels that may be rotated in an image.
+
+    Args:
+        corners: the positions of the corners of the pixels of the grid, (height + 1, width + 1).
+        shape: height and width of the image.
+        turn: columns of the image for a whole turn around the Earth, if it can go around.
+        same_area: whether boxes have the centre and the area of the pixels; otherwise their corners are inside.
+    """
     height, width = (side - 1 for side in corners[0].shape)
     coarser = max(1.0, shape[0] / height, shape[1] / width)
     side = max(1, min(SIDE, int(IMAGE_SIDE / coarser)))
+    found = []
     for top in range(0, height, side):
         for left in range(0, width, side):
             around = np.s_[top : top + side + 1, left : left + side + 1]
@@ -130,7 +148,8 @@ def _parts(
                 boxes.right - columns.start,
                 boxes.bottom - rows.start,
             )
-            yield np.s_[top : top + side, left : left + side], moved, (rows, columns)
+            found.append((np.s_[top : top + side, left : left + side], moved, (rows, columns)))
+    return BoxesInImage((height, width), tuple(found))
 
 
 def _stretch(low: Doubles, high: Doubles, length: int) -> slice:

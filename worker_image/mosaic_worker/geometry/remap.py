@@ -23,15 +23,21 @@ ROWS = 32
 cv2.setNumThreads(1)  # a worker uses one core
 
 
-def nearest(numbers: NDArray[Number], places: Positions, absent: float) -> NDArray[Number]:
-    """The pixels that contain the positions, `absent` outside the image.
+def rounded(places: Positions) -> Positions:
+    """The columns and rows of the pixels that contain positions."""
+    across, down = (np.floor(axis + np.float32(0.5)) for axis in places)
+    return across, down
+
+
+def nearest(numbers: NDArray[Number], columns_and_rows: Positions, absent: float) -> NDArray[Number]:
+    """Pixels of an image, `absent` outside.
 
     Args:
         numbers: the image, (height, width).
-        places: the positions.
+        columns_and_rows: whole numbers, such as those of `rounded`.
         absent: the number that means "no data".
     """
-    across, down = (np.floor(axis + np.float32(0.5)) for axis in places)
+    across, down = columns_and_rows
     if max(numbers.shape) <= LARGEST_SIDE:
         pixels = cv2.remap(numbers, across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=absent)
         return np.asarray(pixels, numbers.dtype)
@@ -101,7 +107,7 @@ def _repair(found: Floats, broken: NDArray[np.bool_], values: Floats, places: Po
     if not broken.any():
         return
     found[broken] = np.nan
-    broken &= ~np.isnan(nearest(values, places, np.nan))
+    broken &= ~np.isnan(nearest(values, rounded(places), np.nan))
     across, down = (axis[broken].astype(np.float64) for axis in places)
     height, width = values.shape
     total, weights = np.zeros(across.shape), np.zeros(across.shape)

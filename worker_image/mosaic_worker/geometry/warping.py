@@ -1,5 +1,7 @@
 """Resamples numbers from one grid to another."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
@@ -8,7 +10,7 @@ from rasterio.vrt import WarpedVRT
 from mosaic_worker.geometry import boxes, remap
 from mosaic_worker.geometry.grid import Grid
 from mosaic_worker.geometry.longitudes import continuous_crs
-from mosaic_worker.geometry.mesh import TOLERANCE, mesh_between, positions
+from mosaic_worker.geometry.mesh import TOLERANCE, Positions, mesh_between, positions
 from mosaic_worker.geometry.projection import crs_of, projecting, world_of
 from mosaic_worker.geometry.remap import Number
 from mosaic_worker.geometry.sampling import COARSER, RESAMPLING, Kernel, Window, tiles_exactly
@@ -36,31 +38,47 @@ def warp(
         return _average_of_blocks(numbers, source, grid)
     if kernel == "nearest" and source.crs == grid.crs:
         return _nearest_rows_and_columns(numbers, source, grid, absent)
-    with projecting(source.crs, grid.crs):
-        places = positions(grid.corners if kernel in {"average", "max"} else grid, source)
     if kernel == "nearest":
-        return remap.nearest(numbers, places, absent)
+        return remap.nearest(numbers, _containing_pixels(grid, source), absent)
     if kernel == "max":
-        found = np.full(grid.shape, absent, numbers.dtype)
-        present = np.zeros(256, np.bool_)
-        present[numbers.astype(np.uint8, copy=False)] = True
-        for number in np.flatnonzero(present):
-            if number != absent:
-                flagged = boxes.any_inside(numbers == number, places, _turn(source))
-                np.copyto(found, numbers.dtype.type(number), where=flagged)
-        return found
+        return _greatest(numbers, _boxes(grid, source, same_area=False), absent)
     values = numbers.astype(np.float32, copy=False)
     if kernel == "average":
-        values = boxes.average(values, places, _turn(source))
+        values = boxes.average(values, _boxes(grid, source, same_area=True))
     else:
-        values = {"bilinear": remap.bilinear, "cubic": remap.cubic}[kernel](values, places)
+        values = {"bilinear": remap.bilinear, "cubic": remap.cubic}[kernel](values, _positions(grid, source))
     return values.astype(numbers.dtype, copy=False)
 
 
-def _turn(image: Grid) -> float | None:
-    """Columns for a whole turn around the Earth; None if x of its CRS does not go around."""
-    world = world_of(image.crs)
-    return None if world is None else (world[1] - world[0]) / image.xres
+def _positions(grid: Grid, source: Grid) -> Positions:
+    with projecting(source.crs, grid.crs):
+        return positions(grid, source)
+
+
+@lru_cache(maxsize=1)  # for the masks of an orbit
+def _containing_pixels(grid: Grid, source: Grid) -> Positions:
+    """The columns and rows of the pixels that contain the centres of the pixels of a grid."""
+    return remap.rounded(_positions(grid, source))
+
+
+@lru_cache(maxsize=2)  # for the bands and masks of an orbit
+def _boxes(grid: Grid, source: Grid, *, same_area: bool) -> boxes.BoxesInImage:
+    """The boxes of the pixels of a grid in the source."""
+    world = world_of(source.crs)
+    turn = None if world is None else (world[1] - world[0]) / source.xres
+    return boxes.boxes_in_image(_positions(grid.corners, source), source.shape, turn, same_area=same_area)
+
+
+def _greatest(numbers: NDArray[Number], around: boxes.BoxesInImage, absent: float) -> NDArray[Number]:
+    """The greatest number that each box touches, from 0 to 255; `absent` if there is none."""
+    found = np.full(around.shape, absent, numbers.dtype)
+    present = np.zeros(256, np.bool_)
+    present[numbers.astype(np.uint8, copy=False)] = True
+    for number in np.flatnonzero(present):
+        if number != absent:
+            flagged = boxes.any_inside(numbers == number, around)
+            np.copyto(found, numbers.dtype.type(number), where=flagged)
+    return found
 
 
 def _average_of_blocks(values: NDArray[Number], source: Grid, grid: Grid) -> NDArray[Number]:

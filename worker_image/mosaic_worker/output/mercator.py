@@ -17,7 +17,7 @@ from mosaic_worker.geometry.projection import (
     projected,
     projected_bounds,
 )
-from mosaic_worker.geometry.remap import nearest
+from mosaic_worker.geometry.remap import nearest, rounded
 
 WEB_MERCATOR = "EPSG:3857"
 EARTH_RADIUS = 6378137.0
@@ -55,7 +55,7 @@ def shown(mesh: Mesh, pixels: Bytes) -> Bytes:
         mesh: from the piece to the mosaic.
         pixels: the pixels of `mesh.window`, uint8 (bands, height, width).
     """
-    places = mesh.positions(mesh.window.left, mesh.window.top)
+    places = rounded(mesh.positions(mesh.window.left, mesh.window.top))
     return np.stack([nearest(np.ascontiguousarray(band), places, 0) for band in pixels])
 
 
