@@ -161,7 +161,7 @@ def _stretch(low: Doubles, high: Doubles, length: int) -> slice:
 
 
 def _boxes(x: Doubles, y: Doubles, turn: float | None, same_area: bool) -> _Boxes:
-    """The boxes around pixels with corners; with their area, or with the corners inside. `NOWHERE` without a place."""
+    """The boxes around pixels with corners; with their area, or with the corners inside. `NOWHERE` if a corner is."""
     first = x[:-1, :-1]
     corners = [(x[rows, columns], y[rows, columns]) for rows in _ENDS for columns in _ENDS]
     if turn is not None:  # the corners of a pixel on the cut are at both ends of the image

@@ -22,7 +22,7 @@ from mosaic_worker.geometry.projection import Floats, crs_of, projected, project
 from mosaic_worker.geometry.sampling import Window
 
 Positions = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Columns and rows in an image, each (height, width): 0 is the centre of its first pixel, `NOWHERE` no place."""
+"""Columns and rows in an image, each (height, width): 0 is the centre of its first pixel, `NOWHERE` is outside."""
 
 NOWHERE = -1e9
 """The position of pixels that cannot be projected: outside all images."""
@@ -40,7 +40,7 @@ class Patch:
 
     Attributes:
         rows, columns: the part.
-        x, y: positions of the nodes in the image, (rows, columns) of nodes; NaN for nodes without a place.
+        x, y: positions of the nodes in the image, (rows, columns) of nodes; NaN for nodes that cannot be projected.
     """
 
     rows: slice
@@ -176,7 +176,7 @@ def _patches(grid: Grid, image: Grid, tolerance: float, column: int, row: int) -
 
 @lru_cache(maxsize=16)
 def _nodes(grid: Grid, crs: str, step: int) -> tuple[Floats, Floats] | None:
-    """X and y of nodes, from the first to the last pixel; None if one has no place.
+    """X and y of nodes, from the first to the last pixel; None if one cannot be projected.
 
     At least five each way: with fewer, `_bend` sees nothing where the curvature changes its sign.
     """
@@ -193,7 +193,7 @@ def _nodes(grid: Grid, crs: str, step: int) -> tuple[Floats, Floats] | None:
 
 
 def _all_places(grid: Grid, crs: str) -> tuple[Floats, Floats]:
-    """X and y of all pixels; infinite if they have no place."""
+    """X and y of all pixels; infinite if they cannot be projected."""
     xs, ys = _centres(grid, np.arange(grid.width), np.arange(grid.height))
     if min(grid.width, grid.height) > 1:
         return projected_lattice(grid.crs, crs, xs, ys)

@@ -95,8 +95,8 @@ def encode_part(values: Floats, encoding: Encoding, grid: Grid, levels: int) -> 
 def digest_of(*pieces: bytes) -> str:
     """The digest of bytes, as hexadecimal digits: XXH3 of 128 bits.
 
-    It finds lost and damaged bytes, and is ten times as fast as SHA-256. Whoever could forge a part could also replace
-    its record.
+    It finds lost and damaged bytes, and is ten times as fast as SHA-256. An attacker who can forge a part can also
+    replace its record.
     """
     digest = xxh3_128()
     for piece in pieces:

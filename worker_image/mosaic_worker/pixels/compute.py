@@ -56,7 +56,10 @@ def compute_tile(
     skipped: Collection[int] = (),
     following: Sequence[Tile] = (),
 ) -> TilePixels:
-    """Compute a tile; the same plan, tile and skipped scenes result in the same bits on all machines.
+    """Compute a tile; the same plan, tile and skipped scenes result in the same bits.
+
+    The last bit of resampled values depends on whether the processor has fused multiply-add, as all x86-64 processors
+    since 2013 have.
 
     Args:
         plan: the plan.
