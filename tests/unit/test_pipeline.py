@@ -355,6 +355,25 @@ def test_the_memory_of_a_chunk_does_not_grow_with_the_scenes(tmp_path):
             assert rows * columns * 4 * stacked < chunks.CHUNK_BYTES
 
 
+def test_the_memory_of_a_chunk_does_not_grow_with_the_pixels_that_an_average_covers(tmp_path, monkeypatch):
+    values = noise(300, 400)
+    write_raster(tmp_path / "red.tif", values)
+    request = request_of(
+        {
+            "source": files({"bands": {"red": "red.tif"}}),
+            "product": {"bands": ["red"]},
+            "grid": {"resolution": 100, "resampling": "average"},
+        }
+    )
+    plan = make_plan(request, "uid", resolve(request.spec, ("red",), own_machine(tmp_path)), Limits(), 1)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 10_000)
+    columns, rows = chunk_size(plan, plan.tiles[0], touching_scenes(plan, plan.tiles[0]))
+    assert columns < 40
+    assert 12 * 100 * columns * rows <= 10_000
+    found = compute.compute_tile(plan, plan.tiles[0], OpenSources(own_machine(tmp_path))).values[0]
+    assert same(found, values.reshape(30, 10, 40, 10).mean(axis=(1, 3)), 0.01)
+
+
 def test_nodata_outside_a_polygon(tmp_path):
     write_raster(tmp_path / "red.tif", noise(400, 500))
     ring = [[15.01, 45.13], [15.05, 45.12], [15.04, 45.15], [15.01, 45.13]]

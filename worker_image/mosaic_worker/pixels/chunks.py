@@ -53,7 +53,7 @@ def chunks_of(plan: Plan, tile: Tile) -> list[Chunk]:
 
 
 def chunk_size(plan: Plan, tile: Tile, scenes: Numbered) -> tuple[int, int]:
-    """Columns and rows of a chunk: as many blocks as fit into its memory, otherwise rows of a block; at least one.
+    """Columns and rows of a chunk: as many blocks as fit into its memory, otherwise rows of a block; at least a pixel.
 
     A single block if masks tell which scenes it needs, because most blocks need few.
     """
@@ -64,7 +64,8 @@ def chunk_size(plan: Plan, tile: Tile, scenes: Numbered) -> tuple[int, int]:
     pixel += 4 * len(plan.input_bands) + 12 * max(1.0, float(source))
     block, fitting = plan.block, int(CHUNK_BYTES / pixel)
     if fitting < block * block or masks_choose(plan, scenes):
-        columns, rows = block, min(block, fitting // block)
+        columns = max(1, min(block, fitting))
+        rows = min(block, fitting // columns)
     elif fitting < block * tile.width:
         columns, rows = fitting // block // block * block, block
     else:
