@@ -15,7 +15,7 @@ from support.browsers.sites import DESK, Catalogue, Opens, Site, serve
 from support.databases import database_url, new_database, postgres, template  # noqa: F401 (fixtures)
 from support.scenes.served_items import served_item
 from support.servers import running
-from support.servers.range_server import serving
+from support.servers.range_server import Gate, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -43,10 +43,11 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     """A STAC API with three synthetic scenes."""
     folder = tmp_path_factory.mktemp("scenes")
     list(write_scenes(folder, count=3, side=512))
-    with serving(folder) as files:
+    gate = Gate()
+    with serving(folder, gate=gate) as files:
         items = [served_item(path, folder, files) for path in sorted(folder.glob("*/item.json"))]
         with running.stac_api(items, tmp_path_factory.mktemp("rustac")) as url:
-            yield Catalogue(url, items)
+            yield Catalogue(url, items, gate)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from mosaic_api.web.connections import listening
 from playwright.sync_api import Page
 
 from support.scenes.served_items import COLLECTION, around
+from support.servers.range_server import Gate
 
 DESK, PHONE = (1280, 860), (390, 780)
 """Sizes of screens, in pixels."""
@@ -34,10 +35,12 @@ class Catalogue:
     Attributes:
         url: URL of its landing page.
         items: Its Items.
+        gate: Holds reads of its files.
     """
 
     url: str
     items: list[dict[str, Any]]
+    gate: Gate
 
     @property
     def bbox(self) -> list[float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import urlsplit
 
 
@@ -28,12 +28,44 @@ class RequestLog:
         return [path for path, _, _ in self.requests]
 
 
+@dataclass
+class Gate:
+    """Holds the reads of some files after their headers, so that a test decides when a mosaic goes on.
+
+    Attributes:
+        closed_to: Part of the paths that are held.
+        opened: Set while nothing is held.
+    """
+
+    closed_to: str = ""
+    opened: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self.opened.set()
+
+    @contextmanager
+    def closed(self, to: str) -> Iterator[None]:
+        """Hold the reads of files with this text in their path."""
+        self.closed_to = to
+        self.opened.clear()
+        try:
+            yield
+        finally:
+            self.opened.set()
+
+    def wait(self, path: str, first_byte: int) -> None:
+        """Wait while the file at the path is held; its first bytes never are."""
+        if self.closed_to in path and first_byte > 0:
+            self.opened.wait()
+
+
 class RangeHandler(SimpleHTTPRequestHandler):
     """Serves byte ranges; returns 503 for a path with `busy` in it, and 302 for one below /away/."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     log: RequestLog | None = None
+    gate: Gate | None = None
     delay: float = 0.0
     """Latency of each response in seconds."""
 
@@ -57,6 +89,8 @@ class RangeHandler(SimpleHTTPRequestHandler):
             if start >= size:
                 self.answer(416, **{"Content-Range": f"bytes */{size}"})
                 return
+            if self.gate is not None:
+                self.gate.wait(self.path, start)
             file.seek(start)
             self.answer(206, file.read(stop - start), **named, **{"Content-Range": f"bytes {start}-{stop - 1}/{size}"})
 
@@ -80,9 +114,9 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, log: RequestLog | None = None, delay: float = 0.0) -> Iterator[str]:
+def serving(folder: Path, log: RequestLog | None = None, delay: float = 0.0, gate: Gate | None = None) -> Iterator[str]:
     """Serve a folder; yield the address, host:port."""
-    kind = type("Handler", (RangeHandler,), {"log": log, "delay": delay})
+    kind = type("Handler", (RangeHandler,), {"log": log, "delay": delay, "gate": gate})
     with serving_by(partial(kind, directory=str(folder))) as address:
         yield address
 
