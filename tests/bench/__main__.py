@@ -22,6 +22,8 @@ from bench.works import WORKS
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "performance.md"
+UNSET = ("OPENBLAS", "PYTHONDONTWRITEBYTECODE")
+"""Starts of the names of variables that commands do not get: all tools have their default threads and compiled code."""
 MARK = "<!-- what follows is written by make bench WRITE=1 -->\n"
 
 
@@ -90,7 +92,7 @@ def _run_peer(work: Work, peer: Peer, store: Path, folder: Path) -> Run:
 
 def _counted(work: Work, command: list[str | Path], folder: Path) -> Run:
     """Run a command, and count its requests to the server of the scenes."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(UNSET)}
     if work.log is None:
         return run_once(command, environment, folder / "log")
     work.log.requests.clear()
