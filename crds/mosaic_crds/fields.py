@@ -59,6 +59,7 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
+        defer_build=True,  # most models are only parts of others, and a command needs few
         alias_generator=to_camel,  # documents use only the names that the API server knows
         allow_inf_nan=False,
     )

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from threading import Thread
 from typing import Any
 
@@ -161,8 +160,7 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
             reported.add(index)
             progress.tile(pixels[index])
 
-    # Import what publishing needs while the workers compute.
-    Thread(target=import_module, args=("mosaic_worker.finalize.publishing",), daemon=True).start()
+    Thread(target=_prepare_finalize, args=(plan.output.colormap,), daemon=True).start()
     while waiting:
         run_ranges(
             waiting,
@@ -175,6 +173,14 @@ def _compute(plan: Plan, request: MosaicRequest, store_uri: str, gate: Gate, wor
         if plan.on_unreadable == "fail":
             return
         waiting = _waiting(plan, read_records(plan, store, unreadable_scenes(plan, store)))
+
+
+def _prepare_finalize(colormap: str) -> None:
+    """Import what publishing needs, and load the colour map, while the workers compute."""
+    import mosaic_worker.finalize.publishing  # noqa: F401, PLC0415
+    from mosaic_worker.output.colormaps import palette  # noqa: PLC0415
+
+    palette(colormap)
 
 
 def _waiting(plan: Plan, done: Collection[int]) -> list[int]:

@@ -1,9 +1,12 @@
 """Colour maps."""
 
+from functools import cache
+
 import cmap
 import numpy as np
 
 
+@cache
 def palette(name: str) -> bytes:
     """A colour map, by its matplotlib name, as a PNG palette: 256 times red, green, blue.
 
