@@ -44,8 +44,8 @@ class Maintenance:
 
     def _share(self, beat: Beat) -> None:
         outbox = Outbox(self._settings, self._database, self._store)
-        for change in self._database.watch(LOOK_SECONDS, self._ended, beat):
-            if change is None or change.startswith("datasets "):
+        for changes in self._database.watch(LOOK_SECONDS, self._ended, beat):
+            if not changes or any(change.startswith("datasets ") for change in changes):
                 outbox.process(beat)
 
     def _hourly(self, name: str, do: Callable[[], object]) -> None:

@@ -135,7 +135,7 @@ def test_executors_hand_over_when_they_hold_no_lease(rows: Rows):
         queue.report(claim.id, claim.status)
     rows.cancel(claim.id)
     with pytest.raises(RequestError):
-        settle(rows.database, rows.settings.store, str(claim.id))
+        settle(rows.database, rows.settings.store, [str(claim.id)])
     assert not rows.read(claim.id).over
     with leading(rows.database):
         pass

@@ -48,8 +48,8 @@ def watch(row: uuid.UUID, installation: Installation) -> Iterator[Request]:
         RequestError: it was deleted.
         PassingError: the database does not respond.
     """
-    for change in installation.database.changes(POLL_SECONDS):
-        if change is None or change == f"requests {row}":
+    for changes in installation.database.changes(POLL_SECONDS):
+        if not changes or f"requests {row}" in changes:
             with installation.database.transaction() as session:
                 request = session.get(Request, row)
             if request is None or request.removed is not None:

@@ -57,8 +57,11 @@ class ChangeFeed:
                     yield None
 
     def _listen(self, beat: Beat) -> None:
-        for change in self._database.watch(QUIET_SECONDS, self._ended, beat):
-            self._distribute(change)
+        for changes in self._database.watch(QUIET_SECONDS, self._ended, beat):
+            for change in changes:
+                self._distribute(change)
+            if not changes:
+                self._distribute(None)
 
     def _distribute(self, change: str | None) -> None:
         def offer() -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
+Changes = list[str]
+"""Notifications: each is a table and the id of one of its rows."""
 """The channel of notifications: `requests <id>`, `datasets <id>` or `overlays <id>`."""
 CONNECT_SECONDS = 10
 POOL = 20
@@ -110,10 +112,11 @@ class Database:
             return False
         return True
 
-    def changes(self, timeout: float) -> Iterator[str | None]:
-        """The notifications of committed changes; None at the start, and after each `timeout` seconds without one.
+    def changes(self, timeout: float) -> Iterator[Changes]:
+        """The notifications of committed changes; none at the start, and after each `timeout` seconds without one.
 
-        Changes before the start are not reported: at None, check all relevant rows.
+        Those that arrive while the caller does something come together. Changes before the start are not reported:
+        without a notification, check all relevant rows.
 
         Raises:
             PassingError: the connection is lost.
@@ -132,30 +135,29 @@ class Database:
         except (DBAPIError, psycopg2.Error) as error:
             raise PassingError(f"the database does not answer: {_reason(error)}") from error
 
-    def watch(self, timeout: float, stop: threading.Event, beat: Callable[[], None]) -> Iterator[str | None]:
+    def watch(self, timeout: float, stop: threading.Event, beat: Callable[[], None]) -> Iterator[Changes]:
         """Like `changes`, until an event is set; calls `beat` for each."""
-        for change in self.changes(timeout):
+        for changes in self.changes(timeout):
             if stop.is_set():
                 return
             beat()
-            yield change
+            yield changes
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
-def _notifications(connection: Connection, timeout: float) -> Iterator[str | None]:
+def _notifications(connection: Connection, timeout: float) -> Iterator[Changes]:
     connection.autocommit = True
     connection.cursor().execute(f"LISTEN {CHANGED}")
-    yield None
+    yield []
     while True:
         ready, _, _ = select.select([connection], [], [], timeout)
         connection.poll()
-        if not ready:
-            yield None
         payloads, connection.notifies[:] = [each.payload for each in connection.notifies], []
-        yield from payloads
+        if payloads or not ready:
+            yield list(dict.fromkeys(payloads))
 
 
 def _reason(error: DBAPIError | psycopg2.Error) -> str:

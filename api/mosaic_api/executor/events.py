@@ -8,9 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Changed:
-    """A row may have changed: the one with an id, or any if None."""
+    """Rows may have changed: those with the ids, or any if there are none."""
 
-    row: str | None
+    rows: frozenset[str] = frozenset()
+
+    def concerns(self, row: object) -> bool:
+        """Whether the row may have changed."""
+        return not self.rows or str(row) in self.rows
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Executor:
         self.queue = Queue(database, f"{socket.gethostname()[:60]}/{os.getpid()}/{secrets.token_hex(4)}")
         self._inbox = Inbox()
         self._ended = Event()
-        self._changed: SimpleQueue[str | None] = SimpleQueue()
+        self._changed: SimpleQueue[Changed] = SimpleQueue()
         self._cores = len(os.sched_getaffinity(0))
         self._runs: dict[_Run, Thread] = {}
         self._errors: SimpleQueue[Exception] = SimpleQueue()
@@ -120,7 +120,7 @@ class Executor:
 
         def on_planned(tiles: int) -> None:
             run.cores = min(tiles, self._cores)
-            self._inbox.put(Changed(None))
+            self._inbox.put(Changed())
 
         try:
             run_claim(claim, self.queue, self._settings, run.inbox, self._servers, on_planned)
@@ -128,7 +128,7 @@ class Executor:
             self._errors.put(error)
         finally:
             del self._runs[run]
-            self._inbox.put(Changed(None))
+            self._inbox.put(Changed())
 
     def stop(self) -> None:
         """Claim nothing more, and release the current requests; signal handlers may call it."""
@@ -140,25 +140,26 @@ class Executor:
         return [self._inbox, *(run.inbox for run in list(self._runs))]
 
     def _listen(self, beat: Beat) -> None:
-        for change in self._database.watch(LOOK_SECONDS, self._ended, beat):
-            table, _, row = (change or "requests").partition(" ")
-            if table == "requests":
+        for changes in self._database.watch(LOOK_SECONDS, self._ended, beat):
+            rows = [change.removeprefix("requests ") for change in changes if change.startswith("requests ")]
+            if rows or not changes:
+                changed = Changed(frozenset(rows))
                 for inbox in self._inboxes():
-                    inbox.put(Changed(row or None))
-                self._changed.put(row or None)
+                    inbox.put(changed)
+                self._changed.put(changed)
 
     def _settle(self, beat: Beat) -> None:
         """Settle idle requests until a cluster takes over, which the next claim notices too."""
         looked = 0.0
         while not self._ended.is_set():
             try:
-                row = self._changed.get(timeout=LOOK_SECONDS)
+                rows = self._changed.get(timeout=LOOK_SECONDS).rows
             except Empty:
-                row = None
+                rows = frozenset()
             if self._ended.is_set():
                 return
             beat()
             if time.monotonic() - looked > RETRY_ALL_SECONDS:  # even if some row changes all the time
-                row = None
-            looked = time.monotonic() if row is None else looked
-            settle(self._database, self._settings.store, row)
+                rows = frozenset()
+            looked = looked if rows else time.monotonic()
+            settle(self._database, self._settings.store, rows)

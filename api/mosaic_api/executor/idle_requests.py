@@ -6,7 +6,8 @@ mosaic only has a `uid` as long as something may be left under it.
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
 
 from mosaic_crds.errors import PassingError
 from mosaic_crds.lifecycle import CRASHED, UNPUBLISHED, Phase, StatusWriter, Trouble, messages
@@ -23,8 +24,8 @@ from mosaic_api.requests import crud
 _log = logging.getLogger(__name__)
 
 
-def settle(database: Database, store_uri: str, row: str | None = None) -> None:
-    """Settle one request, or all. Several processes may do this at the same time.
+def settle(database: Database, store_uri: str, rows: Collection[str] = ()) -> None:
+    """Settle the requests with ids, or all if there are none. Several processes may do this at the same time.
 
     Raises:
         OtherKindError: a cluster now processes the requests of this database.
@@ -32,7 +33,7 @@ def settle(database: Database, store_uri: str, row: str | None = None) -> None:
     with database.transaction() as session:
         query = select(Request.id).where(_due())
         due: Sequence[uuid.UUID] = session.scalars(
-            query if row is None else query.where(Request.id == uuid.UUID(row))
+            query.where(Request.id.in_(map(uuid.UUID, rows))) if rows else query
         ).all()
     for each in due:
         try:
@@ -72,6 +73,7 @@ def _settle(database: Database, store_uri: str, row: uuid.UUID) -> None:
             end(request, writer.status)
 
 
+@cache
 def _due() -> ColumnElement[bool]:
     still_open = Request.completed.is_(None)
     stop = and_(still_open, or_(Request.cancelled.is_not(None), Request.attempts >= ATTEMPTS))

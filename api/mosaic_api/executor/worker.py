@@ -1,6 +1,7 @@
 """Runs a claimed request: follows its process, writes the status, and ends the process if necessary."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from mosaic_api.settings import Settings
 
 BEAT_SECONDS = LEASE_SECONDS / 3
 """Interval in which the lease is renewed if nothing changes."""
+ASK_SECONDS = 0.2
+"""Time from a change of the row to the question whether the user interrupts the request; most changes are reports."""
 REPORT_SECONDS = 0.5
 """Minimum interval of reports within a phase."""
 RETRY_SECONDS = 2.0
@@ -94,8 +97,9 @@ def _follow(
     """
     reported = time.monotonic()
     deadline, due = reported + status.seconds_left(claim.deadline), reported + BEAT_SECONDS
+    ask = math.inf  # when to ask whether the user interrupts it
     while True:
-        event = inbox.next(min(due, deadline))
+        event = inbox.next(min(due, deadline, ask))
         now, status.now = time.monotonic(), datetime.now(UTC)
         if isinstance(event, Message) and event.process is process:
             before = status.status["phase"]
@@ -103,6 +107,8 @@ def _follow(
             if "planned" in event.content:
                 on_planned(event.content["planned"]["tiles"])
             due = min(due, reported + REPORT_SECONDS if status.status["phase"] == before else now)
+        elif isinstance(event, Changed) and event.concerns(claim.id):
+            ask = min(ask, now + ASK_SECONDS)
         ended = isinstance(event, Ended) and event.process is process
         outcome = _outcome(claim, status, ended=ended, late=now >= deadline, stopped=inbox.stopped)
         if outcome is not None:
@@ -111,12 +117,12 @@ def _follow(
         try:
             if now >= due:
                 interruption = queue.report(claim.id, status.status)
-                reported, due = now, now + BEAT_SECONDS
-            elif isinstance(event, Changed) and event.row in {None, str(claim.id)}:
-                interruption = queue.interruption(claim.id)
+                reported, due, ask = now, now + BEAT_SECONDS, math.inf
+            elif now >= ask:
+                interruption, ask = queue.interruption(claim.id), math.inf
         except PassingError as error:  # the process continues
             _log.warning("%s; trying again", error)
-            due = now + RETRY_SECONDS
+            due, ask = now + RETRY_SECONDS, math.inf  # reports return interruptions too
         if interruption is not None:
             status.cancel() if interruption is Interruption.CANCEL else status.suspend()
             return Outcome()

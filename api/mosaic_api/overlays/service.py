@@ -67,17 +67,20 @@ OVERLAYS = Table(
 """The columns that are used here; a migration creates the table if it is missing."""
 LONGEST_PATH = 255
 HEAR_SECONDS = 30.0
+PAUSE_SECONDS = 0.5
+"""Between two rounds: the changes of busy minutes share one."""
 LONGEST_ROUND_SECONDS = 600.0
 _log = logging.getLogger(__name__)
 
 
 def keep_served(settings: Settings, database: Database, loops: Loops, stop: threading.Event) -> None:
-    """Start a loop that serves the table whenever it or a request changes; several processes may do this."""
+    """Start a loop that serves the table soon after it or a request changes; several processes may do this."""
 
     def work(beat: Beat) -> None:
-        for change in database.watch(HEAR_SECONDS, stop, beat):
-            if change is None or change.startswith(("overlays ", "requests ")):
+        for changes in database.watch(HEAR_SECONDS, stop, beat):
+            if not changes or any(change.startswith(("overlays ", "requests ")) for change in changes):
                 serve(settings, database)
+                stop.wait(PAUSE_SECONDS)
 
     loops.start("overlays", work, stop, silence=LONGEST_ROUND_SECONDS)
 

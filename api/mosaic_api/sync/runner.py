@@ -102,10 +102,11 @@ class _Sync:
     def _listen(self, over: threading.Event, beat: Beat) -> None:
         """Queue changed rows."""
         self._looked = 0.0
-        for change in self._database.watch(HEAR_SECONDS, over, beat):
-            if change is not None and change.startswith("requests "):
-                self._hear(change.removeprefix("requests "))
-            elif change is None and monotonic() - self._looked > LOOK_SECONDS:
+        for changes in self._database.watch(HEAR_SECONDS, over, beat):
+            for change in changes:
+                if change.startswith("requests "):
+                    self._hear(change.removeprefix("requests "))
+            if not changes and monotonic() - self._looked > LOOK_SECONDS:
                 self._look_at_all()
 
     def _hear(self, request_id: str) -> None:
