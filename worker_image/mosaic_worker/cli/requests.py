@@ -3,6 +3,7 @@
 The commands import slow modules themselves, so that other commands start without them.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,8 @@ from mosaic_worker.cli.areas import area_option, read_area
 
 if TYPE_CHECKING:
     from mosaic_crds.request import MosaicRequest
+
+    from mosaic_worker.cli.run_progress import RunProgress
 
 request_argument = click.argument("request_file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -70,14 +73,13 @@ def run_request(request_file: Path, store: str, workers: int | None, fresh: bool
     with importing():
         request = read_request(request_file, area_file)
         from mosaic_worker.cli.output import show_result
-        from mosaic_worker.cli.run_progress import progress_of_terminal
         from mosaic_worker.local.processes import fork_workers_from_here
         from mosaic_worker.local.run import run
         from mosaic_worker.sources.access.gate import own_machine
 
     fork_workers_from_here()
     gate = own_machine(request_file.absolute().parent)
-    with progress_of_terminal() as progress:
+    with _progress() as progress:
         result = run(request, gate, store, workers=workers, fresh=fresh, progress=progress)
     show_result(result, _shown_store(store))
 
@@ -110,6 +112,17 @@ def estimate(request_file: Path, area_file: Path | None) -> None:
     request = read_request(request_file, area_file)
     cores = len(os.sched_getaffinity(0))
     show_plan(prepare(request, own_machine(request_file.absolute().parent), Limits(), cores), cores)
+
+
+def _progress() -> "RunProgress":
+    """The progress for this stderr; rich is imported only for a terminal."""
+    if sys.stderr.isatty():
+        from mosaic_worker.cli.run_bar import RunBar
+
+        return RunBar()
+    from mosaic_worker.cli.run_progress import RunProgress
+
+    return RunProgress()
 
 
 def _shown_store(store: str) -> str:

@@ -1,6 +1,5 @@
-"""The progress of `mosaic run`: what will be made, and on a terminal a bar."""
+"""The progress of `mosaic run` without a terminal: what will be made."""
 
-import sys
 from collections.abc import Collection
 from typing import Self
 
@@ -33,12 +32,3 @@ class RunProgress(run.Progress):
 
     def _show(self, line: str) -> None:
         click.echo(line, err=True)
-
-
-def progress_of_terminal() -> RunProgress:
-    """The progress for this stderr."""
-    if not sys.stderr.isatty():
-        return RunProgress()
-    from mosaic_worker.cli.run_bar import RunBar
-
-    return RunBar()
