@@ -6,6 +6,7 @@ libraries. If it swallows a KeyboardInterrupt, this module raises it again a mom
 
 import signal
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ AGAIN_SECONDS = 0.01
 
 def keep_interrupts() -> None:
     """Raise a swallowed Ctrl-C again, from now on in this process; call it in the main thread."""
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, _raise_again)
     sys.unraisablehook = _swallowed
 
 
@@ -25,3 +26,14 @@ def _swallowed(what: "UnraisableHookArgs") -> None:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
     else:
         sys.__unraisablehook__(what)
+
+
+def _raise_again(_: int, frame: FrameType | None) -> None:
+    """Raise the interrupt, or wait again if `_swallowed` has not returned yet: there, Python would swallow it too."""
+    caller = frame
+    while caller is not None:
+        if caller.f_code is _swallowed.__code__:
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+            return
+        caller = caller.f_back
+    raise KeyboardInterrupt
