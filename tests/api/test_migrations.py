@@ -120,6 +120,20 @@ def test_renamed_tables_keep_their_rows_and_leave_no_old_names(empty: Database):
     changes.close()
 
 
+def test_changes_that_come_while_others_are_handled_are_reported_together_and_once(empty: Database):
+    empty.migrate()
+    changes, ids = empty.changes(5), [uuid.uuid4(), uuid.uuid4()]
+    assert next(changes) == []
+    for number, each in enumerate(ids):
+        with empty.transaction() as session:
+            session.add(Request(id=each, namespace="default", name=f"request-{number}", spec={}, status={}))
+    for attempts in (1, 2):
+        with empty.transaction() as session:
+            session.get_one(Request, ids[0]).attempts = attempts
+    assert next(changes) == [f"requests {each}" for each in ids]
+    changes.close()
+
+
 def test_tables_match_the_models(empty: Database):
     empty.migrate()
     with empty.engine.connect() as connection:

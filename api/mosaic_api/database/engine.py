@@ -18,9 +18,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 CHANGED = "mosaic_changed"
-Changes = list[str]
-"""Notifications: each is a table and the id of one of its rows."""
 """The channel of notifications: `requests <id>`, `datasets <id>` or `overlays <id>`."""
+Changes = list[str]
+"""Notifications that came together, each once."""
 CONNECT_SECONDS = 10
 POOL = 20
 """Maximum number of connections. A request uses one."""
