@@ -125,12 +125,13 @@ def test_an_error_of_the_content_leaves_no_object_and_allows_another_write(
     assert store.create("a/broken", [content(4, size)])
 
 
-def test_lists_objects_below_a_prefix_with_their_time(store: Store) -> None:
+def test_lists_objects_below_a_prefix_with_their_time_and_size(store: Store) -> None:
     before = time.time()
     for key in ("work/1/plan.json", "work/1/tiles/0.json", "work/10/plan.json", "mosaics/x"):
-        store.create(key, [b"x"])
+        store.create(key, [b"x" * len(key)])
     found = list(store.list("work/1/"))
-    assert sorted(stored.key for stored in found) == ["work/1/plan.json", "work/1/tiles/0.json"]
+    sizes = {stored.key: stored.size for stored in found}
+    assert sizes == {"work/1/plan.json": 16, "work/1/tiles/0.json": 19}
     assert all(before - 60 < stored.modified < time.time() + 60 for stored in found)
     assert list(store.list("nothing/")) == []
 

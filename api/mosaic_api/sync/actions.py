@@ -194,8 +194,8 @@ class Actor:
     def _forget(self, row: Request) -> None:
         folders = [] if row.uid is None else [f"{Results(self._namespace, row.name, row.uid).folder}/"]
         for folder in folders:
-            for key, _ in list(self._store.list(folder)):
-                self._store.delete(key)
+            for stored in list(self._store.list(folder)):
+                self._store.delete(stored.key)
         with self._database.transaction() as session:
             request = _unchanged(session, row)
             if row.uid is None:  # the response to its application may be lost

@@ -135,4 +135,4 @@ class World:
         self.store.create(result_key(self.namespace, name, uid, "mosaic.json"), [json.dumps(ITEM).encode()])
 
     def files(self) -> list[str]:
-        return sorted(key for key, _ in self.store.list("mosaics/"))
+        return sorted(stored.key for stored in self.store.list("mosaics/"))

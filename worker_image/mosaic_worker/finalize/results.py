@@ -58,8 +58,8 @@ class Results:
     def delete(self, store: Store) -> None:
         """Delete all files, the Item first, so that no reader finds an Item without its files."""
         store.delete(self.key(ITEM))
-        for key, _ in list(store.list(f"{self.folder}/")):
-            store.delete(key)
+        for stored in list(store.list(f"{self.folder}/")):
+            store.delete(stored.key)
 
     def summary(self, published: bytes, store: Store) -> dict[str, Any]:
         """`status.result`: the files, their bounds, and the statistics of the first band."""

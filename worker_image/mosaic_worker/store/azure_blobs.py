@@ -96,7 +96,7 @@ class AzureBlobs:
         """List Blobs."""
         with translated():
             pages = self._client.list_blobs(name_starts_with=prefix).by_page(token)
-            found = [Stored(blob.name, blob.last_modified.timestamp()) for blob in next(pages)]
+            found = [Stored(blob.name, blob.last_modified.timestamp(), blob.size) for blob in next(pages)]
         return Page(found, getattr(pages, "continuation_token", None) or None)
 
     def delete(self, path: str) -> None:

@@ -32,7 +32,9 @@ class DataLake(AzureBlobs):
             try:
                 pages = self._lake.get_paths(prefix.rstrip("/") or None, recursive=True).by_page(token)
                 found = [
-                    Stored(path.name, path.last_modified.timestamp()) for path in next(pages) if not path.is_directory
+                    Stored(path.name, path.last_modified.timestamp(), path.content_length)
+                    for path in next(pages)
+                    if not path.is_directory
                 ]
             except ResourceNotFoundError as error:
                 missing(error)

@@ -79,7 +79,8 @@ class DirectoryStore:
             for folder, _, names in os.walk(self._path(prefix)):
                 for path in (Path(folder) / name for name in names):
                     with suppress(FileNotFoundError):  # it was deleted meanwhile
-                        yield Stored(path.relative_to(self._root).as_posix(), path.stat().st_mtime)
+                        stat = path.stat()
+                        yield Stored(path.relative_to(self._root).as_posix(), stat.st_mtime, stat.st_size)
 
     def delete(self, key: str) -> None:
         """See `Store`. Folders that become empty are deleted too."""

@@ -71,8 +71,8 @@ class RemoteStore:
         token: str | None = None
         while True:
             page = self._asked(self._service.page, self._path(prefix), token)
-            for path, modified in page.found:
-                yield Stored(path.removeprefix(self._address.prefix), modified)
+            for stored in page.found:
+                yield stored._replace(key=stored.key.removeprefix(self._address.prefix))
             token = page.following
             if token is None:
                 return

@@ -130,7 +130,7 @@ class S3:
         query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
         listed = _xml(self._ask("GET", "", query).content)
         found = [
-            Stored(_text(each, "Key"), moment(_text(each, "LastModified")).timestamp())
+            Stored(_text(each, "Key"), moment(_text(each, "LastModified")).timestamp(), int(_text(each, "Size")))
             for each in listed.iterfind("{*}Contents")
         ]
         return Page(found, listed.findtext("{*}NextContinuationToken") or None)

@@ -14,7 +14,9 @@ class Stored(NamedTuple):
     Attributes:
         key: its key.
         modified: when it was written, seconds since 1970, on the clock of the store.
+        size: bytes.
     """
 
     key: str
     modified: float
+    size: int

@@ -14,7 +14,7 @@ DELETERS = 8
 
 def sweep(uid: str, store: Store) -> None:
     """Delete the work folder of a request."""
-    keys = [key for key, _ in store.list(names.work_prefix(uid))]
+    keys = [stored.key for stored in store.list(names.work_prefix(uid))]
     with ThreadPoolExecutor(DELETERS) as threads:
         deque(threads.map(store.delete, keys), maxlen=0)
 
@@ -28,7 +28,7 @@ def sweep_abandoned(living: Collection[str], before: float, store: Store) -> lis
         store: the store.
     """
     changed: dict[str, float] = {}
-    for key, modified in store.list(names.WORK_FOLDER):
+    for key, modified, _ in store.list(names.WORK_FOLDER):
         uid = names.uid_of_work(key)
         changed[uid] = max(modified, changed.get(uid, modified))
     abandoned = sorted(uid for uid, last in changed.items() if uid not in living and last < before)
