@@ -15,6 +15,7 @@ from mosaic_crds.composite import METHODS
 from mosaic_crds.docstrings import field_docstrings
 from mosaic_crds.names import API_VERSION
 from mosaic_crds.request import MosaicRequest
+from mosaic_crds.schema import RULES
 from mosaic_crds.source import BandFile, MaskFile
 from mosaic_worker.cli import mosaic
 from pydantic import create_model
@@ -101,14 +102,20 @@ def fields(schema: Schema, names: dict[str, str]) -> str:
     return text
 
 
+def rules_of(schema: Schema) -> Iterator[Schema]:
+    """The rules of a value, of its items, or of each of its forms."""
+    yield from schema.get(RULES, ())
+    for part in [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]:
+        yield from rules_of(part)
+
+
 def rules(schema: Schema) -> str:
     """The rules that the API server and the command check beside the types."""
-    found = []
-    for rule in schema.get("x-kubernetes-validations", ()):
-        field = rule.get("fieldPath", "").lstrip(".")
-        if "cannot be changed" not in rule["message"]:
-            found.append(f"- {f'`{field}`: ' if field else ''}{rule['message']}\n")
-    return "\nRules:\n\n" + "".join(found) if found else ""
+    found = [(rule.get("fieldPath", "").lstrip("."), rule["message"]) for rule in schema.get(RULES, ())]
+    for name, field in schema.get("properties", {}).items():
+        found += [(name, rule["message"]) for rule in rules_of(field)]
+    lines = [f"- {f'`{field}`: ' if field else ''}{message}\n" for field, message in dict.fromkeys(found)]
+    return "\nRules:\n\n" + "".join(lines) if lines else ""
 
 
 def paths(schema: Schema, path: str, definitions: dict[str, Schema], names: dict[str, str]) -> None:
@@ -168,7 +175,8 @@ def request_page() -> str:
         if "enum" in definition:
             text += members(definition)
         else:
-            text += f"\n{definition.get('description', '')}\n{fields(definition, names)}{rules(definition)}"
+            text += f"\n{definition.get('description', '')}\n{fields(definition, names)}"
+            text += rules(definition) if names[name].startswith("spec") else ""
         if name == "Composite":
             text += methods()
     text += "\n## Examples\n"

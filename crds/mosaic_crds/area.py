@@ -44,33 +44,32 @@ def _is_polygon(polygon: Any) -> bool:
     )
 
 
+def is_wgs84(name: str) -> bool:
+    """Whether a name in the old GeoJSON member `crs` means WGS 84."""
+    return re.match(WGS84_NAME, name) is not None
+
+
+IN_WGS84 = Rule(
+    server=f"self.matches('{WGS84_NAME}')",
+    holds=is_wgs84,
+    message=OTHER_CRS,
+)
+
+
 class CrsName(Model):
     """A name of a coordinate reference system."""
 
-    name: Annotated[str, Field(max_length=128)]
+    name: Annotated[str, Field(max_length=128), IN_WGS84]
     """A name of WGS 84, such as urn:ogc:def:crs:OGC:1.3:CRS84."""
 
 
 class NamedCrs(Model):
     """The coordinate reference system, as in GeoJSON before RFC 7946."""
 
-    rules = (
-        Rule(
-            server=f"self.properties.name.matches('{WGS84_NAME}')",
-            holds=lambda crs: is_wgs84(crs.properties.name),
-            message=OTHER_CRS,
-        ),
-    )
-
     type: Literal["name"]
     """name."""
     properties: CrsName
     """The name of the coordinate reference system."""
-
-
-def is_wgs84(name: str) -> bool:
-    """Whether a name in the old GeoJSON member `crs` means WGS 84."""
-    return re.match(WGS84_NAME, name) is not None
 
 
 class Geometry(Model):
@@ -116,37 +115,35 @@ class Geometry(Model):
         return [self.coordinates] if self.type == "Polygon" else self.coordinates
 
 
-def _within_the_world(area: Any) -> bool:
-    if area.bbox is None:
-        return True
-    west, south, east, north = area.bbox
+def _within_the_world(box: Any) -> bool:
+    if len(box) != 4:
+        return False
+    west, south, east, north = box
     return bool(
         min(west, east) >= -360 and max(west, east) <= 360 and east - west <= 360 and south >= -90 and north <= 90
     )
 
 
+WITHIN_THE_WORLD = Rule(
+    server="self.size() == 4 && self[0] >= -360.0 && self[0] <= 360.0 && self[2] >= -360.0 && self[2] <= 360.0 && "
+    "self[2] - self[0] <= 360.0 && self[1] >= -90.0 && self[3] <= 90.0",
+    holds=_within_the_world,
+    message="use [west, south, east, north] within [-360, 360] and [-90, 90] degrees, at most 360 wide, "
+    "such as [15, 45, 16.5, 46]",
+)
+IN_ORDER = Rule(
+    server="self.size() != 4 || (self[1] < self[3] && self[0] != self[2])",
+    holds=lambda box: box[1] < box[3] and box[0] != box[2],
+    message="south must be less than north, and west differ from east (west > east crosses the antimeridian)",
+)
+
+
 class Area(Model):
     """The area of interest: a bounding box or a polygon."""
 
-    rules = (
-        exactly_one("bbox", "geometry"),
-        Rule(
-            server="!has(self.bbox) || (self.bbox[0] >= -360.0 && self.bbox[0] <= 360.0 && self.bbox[2] >= -360.0 && "
-            "self.bbox[2] <= 360.0 && self.bbox[2] - self.bbox[0] <= 360.0 && self.bbox[1] >= -90.0 && "
-            "self.bbox[3] <= 90.0)",
-            holds=_within_the_world,
-            message="use [west, south, east, north] within [-360, 360] and [-90, 90] degrees, at most 360 wide",
-            field="bbox",
-        ),
-        Rule(
-            server="!has(self.bbox) || (self.bbox[1] < self.bbox[3] && self.bbox[0] != self.bbox[2])",
-            holds=lambda area: area.bbox is None or (area.bbox[1] < area.bbox[3] and area.bbox[0] != area.bbox[2]),
-            message="south must be less than north, and west differ from east (west > east crosses the antimeridian)",
-            field="bbox",
-        ),
-    )
+    rules = (exactly_one("bbox", "geometry"),)
 
-    bbox: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
+    bbox: Annotated[list[float], Field(max_length=4), WITHIN_THE_WORLD, IN_ORDER] | None = None
     """The bounding box [west, south, east, north], degrees, WGS 84. Across the antimeridian, west is greater than east
     or longitudes exceed 180 or -180."""
     geometry: Geometry | None = None

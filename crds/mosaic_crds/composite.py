@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mosaic_crds.fields import Model, Percent, Rule, distinct
+from mosaic_crds.fields import DISTINCT, Model, Percent, Rule
 
 Method = Literal["latest", "oldest", "leastCloudy", "greenest", "medoid", "mean", "median", "min", "max", "percentile"]
 Of = Literal["product", "bands"]
+MaskClass = Literal["cloud", "shadow", "cirrus", "snow", "water"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,6 @@ class Composite(Model):
             message=f"it needs a method that takes whole scenes: {', '.join(_TAKE_SCENES[:-1])} or {_TAKE_SCENES[-1]}",
             field="chosen",
         ),
-        distinct("mask"),
     )
 
     method: Annotated[
@@ -85,7 +85,7 @@ class Composite(Model):
     of: Of = "product"
     """product: reduce the values of the product. bands: reduce each band before the product is computed. For methods
     that take whole scenes: whether the scene needs a valid product or only valid bands."""
-    mask: Annotated[list[Literal["cloud", "shadow", "cirrus", "snow", "water"]], Field(max_length=5)] = Field([])
+    mask: Annotated[list[MaskClass], Field(max_length=5), DISTINCT] = Field([])
     """Classes to mask, by the masks of the scenes. Masks of EarthDaily have no snow and water; those of Landsat have
     cirrus since Landsat 8."""
     dilate: Annotated[int, Field(ge=0, le=100)] = 0

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from mosaic_crds.names import GROUP, KIND, PLURAL, VERSION
 from mosaic_crds.request import Metadata, MosaicRequest
-from mosaic_crds.schema import structural
+from mosaic_crds.schema import RULES, structural
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,24 @@ def _version(version: ApiVersion) -> dict[str, Any]:
 
 def _schema(request: type[BaseModel]) -> dict[str, Any]:
     spec = _structural(_part(request, "spec"))
-    spec["x-kubernetes-validations"] += [_unchanged(name) for name in spec["properties"] if name != "execution"]
+    spec[RULES] += [_unchanged(name) for name in spec["properties"] if name != "execution"]
     execution = spec["properties"]["execution"]
-    execution["x-kubernetes-validations"] += [
+    execution[RULES] = [
         *(_unchanged(name) for name in execution["properties"] if name not in CHANGEABLE),
         {"rule": "!oldSelf.cancel || self.cancel", "message": "this cannot be undone", "fieldPath": ".cancel"},
     ]
     status = _structural(_part(request, "status"))
     status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     name = _structural(Metadata)["properties"]["name"]
+    named = [  # a rule of the whole object, because the API server only documents rules there about its metadata
+        rule | {"rule": rule["rule"].replace("self.", "self.metadata.name."), "fieldPath": ".metadata.name"}
+        for rule in name.pop(RULES)
+    ]
     return {
         "description": cleandoc(request.__doc__ or ""),
         "type": "object",
         "required": ["spec"],
+        RULES: named,
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

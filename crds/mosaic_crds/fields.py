@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from re import fullmatch
+from re import fullmatch, search
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     WithJsonSchema,
     model_validator,
@@ -21,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mosaic_crds.docstrings import field_docstrings
+from mosaic_crds.schema import RULES
 from mosaic_crds.times import DURATION, TIME, UNITS, duration_seconds, interval, moment
 
 
@@ -36,20 +38,43 @@ def broken(message: str, field: str | None = None) -> PydanticCustomError:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that concerns a whole model.
+    """A rule that both Python and the API server check: of a model in its `rules`, or of a value in its annotation.
 
     Attributes:
-        server: the rule for the API server: an expression in CEL, in which `self` is the model; or a schema, if CEL
-            cannot see a field because a structural schema has no type for it; None if the server cannot check it.
+        server: the rule for the API server, an expression in CEL in which `self` is the model or the value; None if the
+            server cannot check it.
         holds: the same rule for Python.
         message: what to do if it is broken.
-        field: the field that is wrong if it is broken; None for the whole model.
+        field: the field of the model that is wrong if it is broken; None for the whole model.
     """
 
-    server: str | dict[str, Any] | None
+    server: str | None
     holds: Callable[[Any], bool]
     message: str
     field: str | None = None
+
+    def check(self, value: Any) -> Any:
+        """Return the value; raise an error of pydantic if it breaks the rule."""
+        if not self.holds(value):
+            raise broken(self.message, self.field)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The schema of the value, then this rule."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the value with this rule."""
+        return _add_rules(handler(core), self)
+
+
+def _add_rules(schema: JsonSchemaValue, *rules: Rule) -> JsonSchemaValue:
+    """Add rules to a schema, after those that it has."""
+    for rule in rules:
+        if rule.server is not None:
+            where = {"fieldPath": f".{to_camel(rule.field)}"} if rule.field else {}
+            schema.setdefault(RULES, []).append({"rule": rule.server, "message": rule.message} | where)
+    return schema
 
 
 class Model(BaseModel):
@@ -68,8 +93,7 @@ class Model(BaseModel):
     @model_validator(mode="after")
     def _check_rules(self) -> "Model":
         for rule in self.rules:
-            if not rule.holds(self):
-                raise broken(rule.message, rule.field)
+            rule.check(self)
         return self
 
     @classmethod
@@ -78,18 +102,7 @@ class Model(BaseModel):
         for name, text in field_docstrings(cls).items():
             if name in cls.model_fields:
                 schema["properties"][to_camel(name)]["description"] = text
-        expressions = [_validation(rule.server, rule) for rule in cls.rules if isinstance(rule.server, str)]
-        schemas = [rule.server for rule in cls.rules if isinstance(rule.server, dict)]
-        if expressions:
-            schema["x-kubernetes-validations"] = expressions
-        if schemas:
-            schema["allOf"] = schemas
-        return schema
-
-
-def _validation(expression: str, rule: Rule) -> dict[str, str]:
-    where = {"fieldPath": f".{to_camel(rule.field)}"} if rule.field else {}
-    return {"rule": expression, "message": rule.message} | where
+        return _add_rules(schema, *cls.rules)
 
 
 def exactly_one(*fields: str) -> Rule:
@@ -101,29 +114,31 @@ def exactly_one(*fields: str) -> Rule:
     )
 
 
-def distinct(field: str) -> Rule:
-    """A list, if it is given, has no duplicates."""
-    return Rule(
-        server=f"!has(self.{field}) || self.{field}.all(x, self.{field}.exists_one(y, y == x))",
-        holds=lambda model: len(set(getattr(model, field) or ())) == len(getattr(model, field) or ()),
-        message="it must not contain duplicates",
-        field=field,
-    )
+DISTINCT = Rule(
+    server="self.all(x, self.exists_one(y, y == x))",
+    holds=lambda values: len(set(values)) == len(values),
+    message="it must not contain duplicates",
+)
+"""A list has no duplicates."""
 
 
-def at_most(field: str, longest: str) -> Rule:
-    """A duration, if it is given, is at most another one, such as 30d."""
-    name, limit = f"self.{to_camel(field)}", duration_seconds(longest)
+def at_most(longest: str) -> Rule:
+    """A duration is at most another one, such as 30d."""
+    limit = duration_seconds(longest)
     seconds = " + ".join(
-        f"{name}.findAll('[0-9]+{unit}').map(x, int(x.replace('{unit}', ''))).sum() * {factor}"
+        f"self.findAll('[0-9]+{unit}').map(x, int(x.replace('{unit}', ''))).sum() * {factor}"
         for unit, factor in UNITS.items()
     )
     return Rule(
-        server=f"!has({name}) || {seconds} <= {limit}",
-        holds=lambda model: duration_seconds(getattr(model, field)) <= limit,
+        server=f"!{matches(DURATION)} || {seconds} <= {limit}",
+        holds=lambda text: duration_seconds(text) <= limit,
         message=f"it must be at most {longest}",
-        field=field,
     )
+
+
+def matches(pattern: str) -> str:
+    """The expression in CEL for text of which all matches a regular expression."""
+    return f"self.matches(r'^{pattern}$')"
 
 
 @dataclass(frozen=True)
@@ -146,8 +161,17 @@ class Text:
             core_schema.str_schema(pattern=f"^{self.pattern}$", max_length=self.longest, strict=True),
             custom_error_type="rule",
             custom_error_message="{message}",
-            custom_error_context={"message": f"use {self.form}"},
+            custom_error_context={"message": self.message},
         )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the string; the API server would only show the pattern, so a rule for it has the message."""
+        return _add_rules(handler(core), Rule(matches(self.pattern), lambda _: True, self.message))
+
+    @property
+    def message(self) -> str:
+        """What to do if the string does not have the form."""
+        return f"use {self.form}"
 
 
 def _moment(value: object) -> object:
@@ -159,7 +183,7 @@ def _moment(value: object) -> object:
         pass
     if isinstance(value, datetime):
         return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    raise broken("use a time such as 2024-07-01T19:03:11Z (UTC without a time zone), or a date")
+    raise broken(_MOMENT)
 
 
 def _interval(value: str) -> str:
@@ -170,11 +194,12 @@ def _interval(value: str) -> str:
         raise broken(f"use {_INTERVAL} ({error})") from None
 
 
+_MOMENT = "use a time such as 2024-07-01T19:03:11Z (UTC without a time zone), or a date"
 _INTERVAL = "a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (UTC without a time zone)"
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "pattern": f"^{TIME}$", "maxLength": 40}),
+    WithJsonSchema({"type": "string", "maxLength": 40, RULES: [{"rule": matches(TIME), "message": _MOMENT}]}),
 ]
 """A time in UTC; from a date, midnight."""
 Interval = Annotated[
@@ -185,16 +210,25 @@ Interval = Annotated[
 """A time or an interval, each time in UTC with a Z."""
 Duration = Annotated[str, Text(DURATION, 32, "a duration such as 15m, 6h or 1d12h")]
 DnsName = Annotated[
-    str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "at most 63 lower-case letters, digits and hyphens")
+    str, Text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63, "at most 63 lower-case letters, digits and hyphens, such as team-a")
 ]
-BandName = Annotated[
-    str, Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16")
-]
-NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-"""Text without control characters, which terminals may execute and databases may refuse."""
+BAND_NAME = Text(r"[A-Za-z][A-Za-z0-9_]*", 32, "a band name of at most 32 letters, digits and _, such as nir or swir16")
+BandName = Annotated[str, BAND_NAME]
+BAND_NAMES = Rule(
+    server=f"self.all(name, {matches(BAND_NAME.pattern).replace('self', 'name')})",
+    holds=lambda _: True,  # pydantic checks each key, and names it
+    message=BAND_NAME.message,
+)
+"""The keys of a map are band names."""
+NO_CONTROL = Rule(
+    server=r"!self.matches(r'[\x00-\x1f\x7f]')",
+    holds=lambda text: search(r"[\x00-\x1f\x7f]", text) is None,
+    message="it must not contain control characters",
+)
+"""Text has no control characters, which terminals may execute and databases may refuse."""
 LARGEST_NUMBER = 1e18
 """Limit of numbers that pixels are compared or computed with. The API server compares integers as int64."""
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
-Reference = Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_CONTROL)]
+Reference = Annotated[str, Field(min_length=1, max_length=4096), NO_CONTROL]
 """A path or URL; the reader decides whether it may be read."""
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+RULES = "x-kubernetes-validations"
+"""The keyword for rules in CEL, which the API server checks."""
 _KEPT = (
-    "description", "type", "format", "default", "enum", "pattern", "minLength", "maxLength", "minimum",
+    "description", "type", "format", "default", "enum", "minLength", "maxLength", "minimum",
     "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems", "minProperties", "maxProperties",
-    "required", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "allOf", "properties", "items",
+    "required", "x-kubernetes-preserve-unknown-fields", RULES, "properties", "items",
     "additionalProperties",
 )  # fmt: skip
 """The keywords of a structural schema, in a readable order."""
@@ -15,7 +17,8 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     """A structural schema of a node of pydantic's JSON schema (2020-12).
 
     References are expanded. Exclusive limits become the flags of OpenAPI 3.0. "or null" is removed, because it means
-    the same as an absent field; so is additionalProperties: false, because kubectl refuses unknown fields.
+    the same as an absent field; so is additionalProperties: false, because kubectl refuses unknown fields. Patterns are
+    removed, because the API server would only show them; a rule has the message.
 
     Raises:
         TypeError: a structural schema cannot express it.
@@ -31,6 +34,8 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
         if len(options) != 1:
             raise TypeError(f"a structural schema cannot express any of {options}")
         return structural(options[0] | node, definitions)
+    if "pattern" in node and RULES not in node:
+        raise TypeError(f"a rule with a message must replace the pattern of {node}")
     found = _flags(node) | _contents(node, definitions)
     return {key: found[key] for key in _KEPT if found.get(key) is not None}
 
@@ -77,10 +82,16 @@ def _contents(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
         return {"items": structural(node.get("items") or {}, definitions)}
     if node.get("type") == "object":
         entries = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
-        if isinstance(entries, dict):
-            return {"additionalProperties": structural(entries, definitions)}
-        if entries is True:
-            return {"x-kubernetes-preserve-unknown-fields": True, "additionalProperties": None}
+        known = structural(entries, definitions) if isinstance(entries, dict) else {}
+        if "type" in known:
+            return {"additionalProperties": known}
+        if entries:  # without a type: a rule can only see the map if its entries are not described
+            described = f"{node.get('description', '')} {known.get('description', '')}"
+            return {
+                "description": " ".join(described.split()),
+                "x-kubernetes-preserve-unknown-fields": True,
+                "additionalProperties": None,
+            }
     return {"additionalProperties": None}
 
 

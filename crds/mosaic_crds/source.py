@@ -1,6 +1,5 @@
 """`spec.source`: the scenes of a mosaic."""
 
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
@@ -8,6 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from mosaic_crds.fields import (
+    BAND_NAMES,
     NO_CONTROL,
     BandName,
     Interval,
@@ -77,32 +77,30 @@ class MaskFile(_FileOrHref):
 
 
 AssetMap = Annotated[
-    dict[BandName, Annotated[str, Field(min_length=1, max_length=128, pattern=NO_CONTROL)]], Field(max_length=32)
+    dict[BandName, Annotated[str, Field(min_length=1, max_length=128), NO_CONTROL]],
+    Field(max_length=32),
+    BAND_NAMES,
 ]
-
-
-def _has(*fields: str) -> dict[str, Any]:
-    return {"required": list(fields)}
 
 
 class FilesScene(Model):
     """One observation."""
 
     rules = (
-        replace(exactly_one("bands", "item", "safe"), server={"oneOf": [_has("bands"), _has("item"), _has("safe")]}),
+        exactly_one("bands", "item", "safe"),
         Rule(
-            server={"anyOf": [_has("bands"), {"not": {"anyOf": [_has("datetime"), _has("cloudCover")]}}]},
+            server="has(self.bands) || !(has(self.datetime) || has(self.cloudCover))",
             holds=lambda scene: scene.bands is not None or (scene.datetime is None and scene.cloud_cover is None),
             message="datetime and cloudCover can only be set with bands: an item and a SAFE product have their own",
         ),
         Rule(
-            server={"not": _has("safe", "mask")},
+            server="!has(self.safe) || !has(dyn(self).mask)",
             holds=lambda scene: scene.safe is None or scene.mask is None,
             message="it can only be set with bands or item: a SAFE product has its own mask",
             field="mask",
         ),
         Rule(
-            server={"anyOf": [_has("item"), {"not": _has("assets")}]},
+            server="has(self.item) || !has(self.assets)",
             holds=lambda scene: scene.item is not None or scene.assets is None,
             message="it can only be set with item, which has assets",
             field="assets",
@@ -143,11 +141,11 @@ class Stac(Model):
         Text(
             r"(https?://[^ \x00-\x1f\x7f]+|earth-search|planetary-computer)",
             1024,
-            "an http or https URL, earth-search or planetary-computer",
+            "an http or https URL such as https://example.org/v1, earth-search or planetary-computer",
         ),
     ]
     """The URL of the API, or the name of a public one: earth-search (Element 84) or planetary-computer (Microsoft)."""
-    collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)]
+    collection: Annotated[str, Field(min_length=1, max_length=256), NO_CONTROL]
     """The collection."""
     datetime: Interval
     """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/..; times without a time zone
@@ -163,7 +161,7 @@ class Stac(Model):
 class EarthDaily(Model):
     """Mosaics of EarthDaily; credentials come from a Secret."""
 
-    collection: Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROL)] = "ai-ready-mosaics"
+    collection: Annotated[str, Field(min_length=1, max_length=256), NO_CONTROL] = "ai-ready-mosaics"
     """The collection."""
     datetime: Interval
     """A date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/..; times without a time zone

@@ -7,6 +7,7 @@ from pydantic import Field
 from mosaic_crds.area import Area
 from mosaic_crds.composite import Composite
 from mosaic_crds.fields import (
+    DISTINCT,
     BandName,
     DnsName,
     Duration,
@@ -16,51 +17,46 @@ from mosaic_crds.fields import (
     Rule,
     Text,
     at_most,
-    distinct,
     exactly_one,
 )
 from mosaic_crds.source import Source
 from mosaic_crds.source_kinds import SOURCE_KINDS
 
+ONE_OR_THREE = Rule(
+    server="self.size() == 1 || self.size() == 3",
+    holds=lambda bands: len(bands) in {1, 3},
+    message="it must name 1 or 3 bands, such as [red, green, blue]",
+)
+
 
 class Product(Model):
     """The product: what is computed from the bands."""
 
-    rules = (
-        exactly_one("index", "expression", "bands"),
-        Rule(
-            server="!has(self.bands) || self.bands.size() == 1 || self.bands.size() == 3",
-            holds=lambda product: product.bands is None or len(product.bands) in {1, 3},
-            message="it must name 1 or 3 bands",
-            field="bands",
-        ),
-        distinct("bands"),
-    )
+    rules = (exactly_one("index", "expression", "bands"),)
 
     index: Annotated[str, Text(r"[A-Za-z][A-Za-z0-9]*", 64, "the name of an index, such as NDVI")] | None = None
     """A spectral index of the Awesome Spectral Indices catalogue, such as NDVI."""
     expression: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """Arithmetic on bands, such as (nir - red) / (nir + red)."""
-    bands: Annotated[list[BandName], Field(min_length=1, max_length=3)] | None = None
+    bands: Annotated[list[BandName], Field(max_length=3), ONE_OR_THREE, DISTINCT] | None = None
     """One band, or three bands of a colour picture, by STAC common name."""
+
+
+CRS = Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or an EPSG code such as EPSG:32633")
+RESOLUTION = Rule(  # not limits of the field: the API server rounds those if the value is an integer
+    server="self >= 1e-9 && self <= 1e9",
+    holds=lambda resolution: 1e-9 <= resolution <= 1e9,
+    message="it must be from 1e-9 to 1e9",
+)
 
 
 class Grid(Model):
     """The pixel grid of the mosaic."""
 
-    rules = (
-        Rule(  # not limits of the field: the API server rounds those if the value is an integer
-            server="!has(self.resolution) || (self.resolution >= 1e-9 && self.resolution <= 1e9)",
-            holds=lambda grid: grid.resolution is None or 1e-9 <= grid.resolution <= 1e9,
-            message="it must be from 1e-9 to 1e9",
-            field="resolution",
-        ),
-    )
-
-    crs: Annotated[str, Text(r"(utm|source|EPSG:[1-9][0-9]{0,5})", 16, "utm, source or EPSG:n")] | None = None
+    crs: Annotated[str, CRS] | None = None
     """utm (the zone of the centre of the area), source (the grid of the first scene) or EPSG:n. Default: source for
     files and utm for other sources."""
-    resolution: float | None = None
+    resolution: Annotated[float, RESOLUTION] | None = None
     """The pixel size in units of the CRS, from 1e-9 to 1e9. Default: the coarsest native resolution of the bands."""
     resampling: Literal["nearest", "bilinear", "cubic", "average"] | None = None
     """The resampling kernel. Default: average to coarser grids, bilinear otherwise."""
@@ -116,20 +112,17 @@ class Stretch(Model):
 Colormap = Literal["nipy_spectral", "viridis", "magma", "cividis", "RdYlGn", "BrBG", "Greys"]
 
 
+CONTAIN_COG = Rule(
+    server="'cog' in self",
+    holds=lambda formats: "cog" in formats,
+    message="it must contain cog, the source of the picture",
+)
+
+
 class Output(Model):
     """The output files."""
 
-    rules = (
-        Rule(
-            server="!has(self.formats) || 'cog' in self.formats",
-            holds=lambda output: "cog" in output.formats,
-            message="it must contain cog, the source of the picture",
-            field="formats",
-        ),
-        distinct("formats"),
-    )
-
-    formats: Annotated[list[Literal["cog", "png"]], Field(min_length=1, max_length=2)] = Field(["cog", "png"])
+    formats: Annotated[list[Literal["cog", "png"]], Field(max_length=2), CONTAIN_COG, DISTINCT] = Field(["cog", "png"])
     """cog (required), and png for a picture."""
     dtype: Literal["float32", "int16"] = "float32"
     """The data type. int16 halves the size: it stores values x 10,000, uncalibrated bands unchanged, and bands with
@@ -144,17 +137,15 @@ class Output(Model):
 class Execution(Model):
     """How the request is executed. The mosaic does not depend on it."""
 
-    rules = (at_most("range_deadline", "1d"), at_most("deadline", "30d"), at_most("ttl_after_finished", "30d"))
-
     parallelism: Annotated[int, Field(ge=1, le=1000)] = 8
     """The most parallel pods. Can be changed at any time."""
     retries_per_range: Annotated[int, Field(ge=0, le=20)] = 3
     """Retries of a range of tiles."""
-    range_deadline: Duration = "15m"
+    range_deadline: Annotated[Duration, at_most("1d")] = "15m"
     """Time limit of a pod for a range of tiles; a pod that exceeds it is replaced. At most 1d."""
-    deadline: Duration = "6h"
+    deadline: Annotated[Duration, at_most("30d")] = "6h"
     """Time limit of the request, without the time in which it is suspended. At most 30d."""
-    ttl_after_finished: Duration = "1d"
+    ttl_after_finished: Annotated[Duration, at_most("30d")] = "1d"
     """How long Jobs are kept after the request has finished. At most 30d."""
     suspend: bool = False
     """Pause the request. Finished ranges are kept. Can be changed at any time."""
@@ -168,6 +159,8 @@ class Execution(Model):
 
 _LISTED = tuple(f"source.{kind.key}" for kind in SOURCE_KINDS if kind.listed)
 """The sources that have an extent of their own."""
+_SEARCHED = " || ".join(f"has(self.source.{kind.key})" for kind in SOURCE_KINDS if not kind.listed)
+"""Whether the source has none, in CEL."""
 
 
 class MosaicRequestSpec(Model):
@@ -175,7 +168,7 @@ class MosaicRequestSpec(Model):
 
     rules = (
         Rule(
-            server=" || ".join(f"has(self.{path})" for path in ("area", *_LISTED)),
+            server=f"has(self.area) || !has(self.source) || !({_SEARCHED})",
             holds=lambda spec: spec.area is not None or spec.source.kind.listed,
             message=f"it is required, except with {' or '.join(_LISTED)}",
             field="area",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mosaic_crds.fields import Model, Moment, Percent, Reference
+from mosaic_crds.fields import Model, Moment, Percent, Reference, Text
 from mosaic_crds.lifecycle.phases import Condition as ConditionType
 from mosaic_crds.lifecycle.phases import Phase
 
@@ -88,7 +88,7 @@ class ConditionStatus(Model):
     """The type of the condition."""
     status: Literal["True", "False", "Unknown"]
     """Whether the condition is true."""
-    reason: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024)]
+    reason: Annotated[str, Text(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", 1024, "a CamelCase word")]
     """The reason, as one CamelCase word."""
     message: Sentence
     """The reason, for people."""

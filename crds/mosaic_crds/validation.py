@@ -21,7 +21,6 @@ _REQUIREMENTS = {
     "too_short": "give at least {min_length}",
     "too_long": "give at most {max_length}",
     "string_too_short": "it must have at least {min_length} character",
-    "string_pattern_mismatch": "it must not contain control characters",
     "string_too_long": "it must have at most {max_length} characters",
     "finite_number": "it must be a finite number",
     "int_type": "it must be an integer",

@@ -1,18 +1,13 @@
 """Requests applied with kubectl become mosaics."""
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import kubernetes
 import pytest
 import yaml
-from mosaic_crds.names import GROUP, PLURAL, VERSION
 
-from support.cluster.cluster import ROOT, Cluster, Release, until
-from support.contract_table import CASES
+from support.cluster.cluster import ROOT, Release, until
 
 MOSAIC = Path(sys.executable).parent / "mosaic"
 SAMPLES = sorted((ROOT / "crds" / "samples").glob("*.yaml"))
@@ -80,22 +75,3 @@ def test_refuses_the_sample_of_a_downloaded_product_with_advice(shared: Release,
         "spec.source.files.scenes[0].safe: SAFE products are only read from a local disk; download "
         f"http://{scenes.address}/S2_SYNTHETIC_1.SAFE.zip, list its files in bands, or use its STAC Item"
     )
-
-
-def test_the_api_server_enforces_the_contract(cluster: Cluster):
-    kubernetes.config.load_kube_config(os.environ["KUBECONFIG"])
-    api = kubernetes.client.CustomObjectsApi()
-    wrong = []
-    for case in CASES:
-        if case.message is not None and not case.server:
-            continue
-        refused = ""
-        try:
-            api.create_namespaced_custom_object(
-                GROUP, VERSION, "default", PLURAL, case.request, dry_run="All", field_validation="Strict"
-            )
-        except kubernetes.client.ApiException as error:
-            refused = json.loads(error.body)["message"]
-        if bool(refused) != (case.message is not None):
-            wrong.append(f"{case.name}: {refused or 'accepted'}")
-    assert not wrong, "\n".join(wrong)

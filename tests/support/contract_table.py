@@ -91,13 +91,16 @@ CLOSED_RINGS = (
     "use closed rings of at least 4 positions [longitude, latitude] within [-360, 360] and [-90, 90], "
     "nested as in GeoJSON for the type"
 )
-WORLD = "use [west, south, east, north] within [-360, 360] and [-90, 90] degrees, at most 360 wide"
+WORLD = (
+    "use [west, south, east, north] within [-360, 360] and [-90, 90] degrees, at most 360 wide, "
+    "such as [15, 45, 16.5, 46]"
+)
 ORDER = "south must be less than north, and west differ from east (west > east crosses the antimeridian)"
 BAND_NAME = "use a band name of at most 32 letters, digits and _, such as nir or swir16"
 TIME = "use a time such as 2024-07-01T19:03:11Z (UTC without a time zone), or a date"
 INTERVAL = "use a date or time, or an interval such as 2024-06-01/2024-08-31 or 2024-06-01/.. (UTC without a time zone)"
 DURATION = "use a duration such as 15m, 6h or 1d12h"
-DNS_NAME = "use at most 63 lower-case letters, digits and hyphens"
+DNS_NAME = "use at most 63 lower-case letters, digits and hyphens, such as team-a"
 BAND_FILE = "use the path or URL of the file, or a mapping of href, band, scale, offset, nodata"
 NAMES = list(METHODS)
 TAKE_SCENES = [name for name, info in METHODS.items() if info.takes_scenes]
@@ -170,7 +173,7 @@ AREA = [
         invalid(
             f"a polygon in {name}",
             {"spec.area": {"geometry": POLYGON | {"crs": crs(name)}}},
-            f'spec.area.geometry.crs is {{"type": "name", "properties": {{"name": "{name}"}}}}; '
+            f'spec.area.geometry.crs.properties.name is "{name}"; '
             "use longitudes and latitudes in WGS 84 (RFC 7946): reproject the polygons to EPSG:4326",
         )
         for name in ("EPSG:32633", "EPSG:43260", "urn:ogc:def:crs:EPSG::3857")
@@ -192,7 +195,7 @@ AREA = [
         'spec.area is {"bbox": [15, 45, 16, 46], "geometry": {"type": "Polygon", "coordinates": [[[...; '
         "give exactly one of bbox, geometry",
     ),
-    invalid("three numbers", {"spec.area": {"bbox": [1, 2, 3]}}, "spec.area.bbox is [1, 2, 3]; give at least 4"),
+    invalid("three numbers", {"spec.area": {"bbox": [1, 2, 3]}}, f"spec.area.bbox is [1, 2, 3]; {WORLD}"),
     invalid(
         "five numbers",
         {"spec.area": {"bbox": [1, 2, 3, 4, 5]}},
@@ -424,6 +427,17 @@ SOURCE = [
         f'{SCENE_PATH}.assets is {{"nir": "nir08"}}; it can only be set with item, which has assets',
     ),
     invalid(
+        "a mask of a SAFE product, with details",
+        {SCENE.removesuffix(".0"): [{"safe": "S2A.SAFE", "mask": {"href": "m.tif"}}]},
+        f'{SCENE_PATH}.mask is {{"href": "m.tif"}}; '
+        "it can only be set with bands or item: a SAFE product has its own mask",
+    ),
+    invalid(
+        "an asset of no band",
+        {SCENE.removesuffix(".0"): [{"item": "i", "assets": {"near infrared": "nir08"}}]},
+        f'{SCENE_PATH}.assets has an entry "near infrared"; {BAND_NAME}',
+    ),
+    invalid(
         "a date of an item",
         {SCENE.removesuffix(".0"): [{"item": "i", "datetime": "2024-07-01"}]},
         f'{SCENE_PATH} is {{"item": "i", "datetime": "2024-07-01"}}; '
@@ -462,7 +476,8 @@ SOURCE = [
     invalid(
         "a catalogue that is no URL",
         {"spec.area": BOX, "spec.source": STAC, "spec.source.stac.url": "example.org"},
-        'spec.source.stac.url is "example.org"; use an http or https URL, earth-search or planetary-computer',
+        'spec.source.stac.url is "example.org"; '
+        "use an http or https URL such as https://example.org/v1, earth-search or planetary-computer",
     ),
     invalid(
         "a catalogue without a collection",
@@ -520,7 +535,7 @@ PRODUCT = [
     invalid(
         "two bands",
         {"spec.product": {"bands": ["red", "green"]}},
-        'spec.product.bands is ["red", "green"]; it must name 1 or 3 bands',
+        'spec.product.bands is ["red", "green"]; it must name 1 or 3 bands, such as [red, green, blue]',
     ),
     invalid(
         "four bands",
@@ -613,12 +628,12 @@ GRID = [
     invalid(
         "a CRS in words",
         {"spec.grid": {"crs": "mercator"}},
-        'spec.grid.crs is "mercator"; use utm, source or EPSG:n',
+        'spec.grid.crs is "mercator"; use utm, source or an EPSG code such as EPSG:32633',
     ),
     invalid(
         "an EPSG code from 0",
         {"spec.grid": {"crs": "EPSG:03"}},
-        'spec.grid.crs is "EPSG:03"; use utm, source or EPSG:n',
+        'spec.grid.crs is "EPSG:03"; use utm, source or an EPSG code such as EPSG:32633',
     ),
     invalid(
         "no resolution",

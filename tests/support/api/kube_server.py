@@ -151,6 +151,12 @@ class KubeServer:
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name} | metadata, "spec": spec}
         return self.call("POST", self._path(namespace), body)
 
+    def refusal(self, request: dict[str, Any]) -> str:
+        """Why the API server refuses a request, as kubectl prints it; empty if it accepts it. Nothing is created."""
+        path = f"{self._path('default')}?dryRun=All&fieldValidation=Strict"
+        answer = self._session.post(f"https://127.0.0.1:{self._port}{path}", json=request, timeout=20)
+        return "" if answer.ok else str(answer.json()["message"])
+
     def apply_deep(self, namespace: str, name: str, spec: dict[str, Any], levels: int) -> None:
         """Create a request whose query is nested too deeply for Python's encoder."""
         stac = {"url": "earth-search", "collection": "c", "datetime": "2024-06-01", "query": {"a": "DEEP"}}

@@ -30,7 +30,6 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 NODES = dict(nodes(SCHEMA))
 UNTYPED = {
     ".spec.area.geometry.coordinates[]",
-    ".spec.source.files.scenes[].bands[]",
     ".spec.source.files.scenes[].mask",
 }
 
@@ -57,6 +56,11 @@ def test_every_node_has_a_type_unless_it_allows_several():
     untyped = {path for path, node in NODES.items() if "type" not in node}
     assert untyped == UNTYPED
     assert all(NODES[path]["x-kubernetes-preserve-unknown-fields"] for path in untyped)
+
+
+@pytest.mark.parametrize("word", ["pattern", "oneOf", "anyOf", "allOf", "not"])
+def test_uses_no_keyword_whose_message_shows_the_schema(word):
+    assert not [path for path, node in NODES.items() if word in node]
 
 
 @pytest.mark.parametrize("word", ["$ref", "const", "prefixItems", "patternProperties", "title", "$defs"])
