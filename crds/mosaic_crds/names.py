@@ -58,16 +58,39 @@ def part_key(uid: str, tile: int, digest: str) -> str:
     return f"{work_prefix(uid)}tiles/{tile}-{digest[:16]}.tif"
 
 
-def record_key(uid: str, tile: int, skipped: Sequence[int] = ()) -> str:
+def records_prefix(uid: str) -> str:
+    """The folder of the records of finished tiles."""
+    return f"{work_prefix(uid)}records/"
+
+
+def group_prefix(uid: str, group: int) -> str:
+    """The folder of the records of a group of tiles, named by its first tile."""
+    return f"{records_prefix(uid)}{group}/"
+
+
+def record_key(uid: str, group: int, tile: int, skipped: Sequence[int] = ()) -> str:
     """The record of a finished tile; the first one stays.
 
     Args:
         uid: of the request.
+        group: the first tile of its group.
         tile: its index.
         skipped: numbers of the unreadable scenes that the tile was computed without.
     """
-    without = f"-{hashlib.sha256(repr(sorted(skipped)).encode()).hexdigest()[:16]}" if skipped else ""
-    return f"{work_prefix(uid)}tiles/{tile}{without}.json"
+    return f"{group_prefix(uid, group)}{tile}{_without(skipped)}.json"
+
+
+GROUP_RECORDS = "all"
+"""What the name of the records of a whole group begins with."""
+
+
+def group_records_key(uid: str, group: int, skipped: Sequence[int] = ()) -> str:
+    """The records of all tiles of a group, which replace the single ones; arguments as in `record_key`."""
+    return f"{group_prefix(uid, group)}{GROUP_RECORDS}{_without(skipped)}.json"
+
+
+def _without(scenes: Sequence[int]) -> str:
+    return f"-{hashlib.sha256(repr(sorted(scenes)).encode()).hexdigest()[:16]}" if scenes else ""
 
 
 def unreadable_prefix(uid: str) -> str:

@@ -9,8 +9,8 @@ from mosaic_crds.lifecycle.phases import Condition as ConditionType
 from mosaic_crds.lifecycle.phases import Phase
 
 Count = Annotated[int, Field(ge=0)]
-MOST_RANGES = 100_000
-"""The most completions that Kubernetes accepts for an Indexed Job with retries per index."""
+MOST_RANGES = 1000
+"""The most ranges of a plan. Their pods remain until the Job is deleted, and thousands of pods cripple a kubelet."""
 Sentence = Annotated[str, Field(max_length=32768)]
 
 
@@ -37,9 +37,9 @@ class ProgressStatus(Model):
     """The progress of the tiles."""
 
     ranges_done: Count
-    """Number of finished ranges."""
+    """Number of finished ranges; without a cluster, of finished tiles."""
     ranges_total: Count
-    """Number of all ranges."""
+    """Number of all ranges; without a cluster, of all tiles."""
     percent: Annotated[int, Field(ge=0, le=100)]
     """Finished ranges, percent."""
     eta_seconds: Count | None = None

@@ -81,7 +81,7 @@ def test_another_executor_continues_the_request_of_a_killed_one(rows, settings, 
         stop(first, signal.SIGKILL)
         until(lambda: not any(is_running(process) for process in below), 10)
     assert rows.read(row).phase == "Running"
-    records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/tiles/*.json")}
+    records = {path: path.stat().st_mtime_ns for path in Path(settings.store).glob("work/*/records/*/*.json")}
     assert len(records) >= 2
     with database.transaction() as session:
         left = session.get_one(Request, row, with_for_update={"of": Request})
@@ -372,7 +372,7 @@ def test_reports_a_full_store_and_keeps_finished_tiles(rows, settings, serve):
                 lambda: request if (request := rows.read(row)).attempts and request.worker is None else None
             )
             assert "is full; free some space and run again" in waiting.status["message"]
-            kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/tiles/*.json")}
+            kept = {path: path.stat().st_mtime_ns for path in store.glob("work/*/records/*/*.json")}
             assert kept
             subprocess.run(["mount", "-o", "remount,size=400m", store], check=True)
             running = until(lambda: request if (request := rows.read(row)).attempts == 2 else None)

@@ -59,7 +59,7 @@ def write_leftovers(settings: Settings, row: uuid.UUID) -> None:
     """Write the files that a dead worker leaves: intermediate files, and a part of the results."""
     store = open_store(settings.store)
     name = f"mosaics/default/some/{row}"
-    for key in (f"work/{row}/plan.json", f"work/{row}/tiles/0.json", f"{name}/mosaic.tif"):
+    for key in (f"work/{row}/plan.json", f"work/{row}/records/0/0.json", f"{name}/mosaic.tif"):
         store.create(key, [b"x"])
 
 

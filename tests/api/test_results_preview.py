@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from mosaic_api.database import Database, Request
-from mosaic_api.results.previews import recorded_tiles
+from mosaic_api.results.previews import Preview
 from mosaic_api.settings import Settings
 from mosaic_crds import names
 from mosaic_worker.local.run import prepare
@@ -18,6 +18,7 @@ from mosaic_worker.plan.stored import write_plan
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store, open_store
+from mosaic_worker.tiles import records
 from mosaic_worker.tiles.ranges import compute_range
 from mosaic_worker.tiles.records import read_records
 from PIL import Image
@@ -86,9 +87,9 @@ def test_a_picture_has_the_location_of_its_tile(client: Client, making: Making):
 
 def test_the_stretch_spans_the_finished_tiles(client: Client, making: Making):
     making.do(0, 1)
-    records = read_records(making.plan, making.store)
-    lower = min(record.statistics.bands[0].minimum for record in records.values())
-    upper = max(record.statistics.bands[0].maximum for record in records.values())
+    found = read_records(making.plan, making.store)
+    lower = min(record.statistics.bands[0].minimum for record in found.values())
+    upper = max(record.statistics.bands[0].maximum for record in found.values())
     stretch = preview(client("ann"), making)["stretch"]
     assert [float(number) for number in stretch.split(",")] == pytest.approx([lower, upper])
 
@@ -114,12 +115,12 @@ def test_records_are_read_once(client: Client, making: Making, monkeypatch: pyte
     monkeypatch.setattr(context.store, "read", lambda key, *part: read.append(key) or real(key, *part))
     making.do(2)
     assert len(preview(ann, making)["tiles"]) == 3
-    assert read == [names.record_key(making.plan.uid, 2)]
+    assert read == [names.record_key(making.plan.uid, 2, 2)]
 
 
 def test_ignores_unreadable_records(client: Client, making: Making):
     making.do(0)
-    key = names.record_key(making.plan.uid, 1)
+    key = names.record_key(making.plan.uid, 1, 1)
     making.store.create(key, [b"{cut sho"])
     assert [tile["index"] for tile in preview(client("ann"), making)["tiles"]] == [0]
     assert making.store.read(key) == b"{cut sho"
@@ -159,8 +160,21 @@ def test_a_plan_of_other_code_has_no_preview(client: Client, making: Making, dat
     assert preview(client("ann"), making)["tiles"] == []
 
 
-def test_prefers_the_record_of_a_recomputed_tile():
-    folder = "work/u/tiles"
-    plain, again, other = (names.record_key("u", tile, skipped) for tile, skipped in ((7, ()), (7, (2,)), (12, (2,))))
-    listed = [plain, again, other, names.part_key("u", 7, "0" * 64), f"{folder}/odd.json"]
-    assert recorded_tiles(listed) == recorded_tiles(reversed(listed)) == {7: again, 12: other}
+def test_prefers_the_record_of_a_recomputed_tile(making: Making):
+    making.do(2)
+    record = replace(read_records(making.plan, making.store)[2], skipped=(1,), digest="f" * 32)
+    making.store.create(names.record_key(making.plan.uid, 2, 2, record.skipped), [record.to_json()])
+    making.store.create(f"{names.group_prefix(making.plan.uid, 2)}odd.json", [b"{}"])
+    (done,) = Preview(making.plan, making.store).finished().values()
+    assert done.key == names.part_key(making.plan.uid, 2, record.digest)
+
+
+def test_finds_tiles_whose_records_are_merged_and_reads_no_record_of_known_ones(making: Making, monkeypatch):
+    monkeypatch.setattr(records, "FEWEST_TOGETHER", 2)
+    plan = replace(making.plan, ranges=((0, 2), (2, 4)))
+    watched, merging = Preview(plan, making.store), Preview(plan, making.store)
+    sources = OpenSources(own_machine(making.folder))
+    compute_range(plan, 0, making.store, sources, lambda _: watched.finished())
+    assert sorted(watched.finished()) == sorted(merging.finished()) == [0, 1]
+    monkeypatch.setattr(making.store, "read", lambda *_: pytest.fail("a record was read again"))
+    assert sorted(watched.finished()) == [0, 1]

@@ -236,7 +236,7 @@ def test_survives_a_worker_killed_between_a_part_and_its_record(
         pytest.skip("faults are made on the node, which is this machine only in the lab")
     account, release = accounts["s3"], releases["s3"]
     uid = release.submit("killed", catalogue | {"execution": {"parallelism": 1}})
-    held = account.front.hold_next(names.record_key(uid, 3))
+    held = account.front.hold_next(names.record_key(uid, 2, 3))
     held.wait()
     plan: dict[str, Any] = json.loads(read(open_store(account.uri), names.plan_key(uid)))
     assert plan["ranges"][2] == [2, 4]

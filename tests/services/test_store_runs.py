@@ -125,7 +125,7 @@ def test_a_run_reports_expired_credentials_and_resumes_with_new_ones(
     def choose(number: int, request: Request) -> Answer | None:
         if expired:
             return REFUSED
-        if request.method == "PUT" and "/tiles/" in request.target and ".json" in request.target:
+        if request.method == "PUT" and "/records/" in request.target:
             expired.append(number)
         return None
 
@@ -142,7 +142,7 @@ def test_a_run_reports_expired_credentials_and_resumes_with_new_ones(
     store = open_store(remote.uri)
     kept = [stored.key for stored in store.list("work/")]
     assert [key for key in kept if key.endswith("plan.json")]
-    assert [key for key in kept if "/tiles/" in key and key.endswith(".json")]
+    assert [key for key in kept if "/records/" in key]
     assert not leaked(secrets, stopped.stdout, stopped.stderr, *(store.read(key) or b"" for key in kept))
     finished = mosaic_run(scenes, remote.uri)
     assert finished.returncode == 0
@@ -226,12 +226,12 @@ def test_a_pod_without_valid_credentials_reports_them_without_a_secret(
 def test_sweeps_abandoned_work(place: Place, store: Store) -> None:
     for uid in ("gone", "living"):
         store.create(names.plan_key(uid), [b"{}"])
-        store.create(names.record_key(uid, 0), [b"{}"])
+        store.create(names.record_key(uid, 0, 0), [b"{}"])
     store.create(f"{FOLDER}/mosaic.tif", [b"kept"])
     assert sweep_abandoned({"living"}, before=0, store=store) == []
     assert sweep_abandoned({"living"}, before=2**40, store=store) == ["gone"]
     assert sorted(stored.key for stored in store.list(names.WORK_FOLDER)) == [
         names.plan_key("living"),
-        names.record_key("living", 0),
+        names.record_key("living", 0, 0),
     ]
     assert store.read(f"{FOLDER}/mosaic.tif") == b"kept"

@@ -166,6 +166,14 @@ def test_has_the_requested_number_of_ranges_with_all_tiles(tmp_path):
     assert planned(tmp_path, red(one), ranges=50).summary()["ranges"] == 20
 
 
+def test_a_job_has_at_most_a_thousand_ranges_with_all_tiles(tmp_path):
+    one = write_raster(tmp_path / "a.tif", noise(40, 40), resolution=2048)
+    plan = planned(tmp_path, red(one, resolution=1), ranges=4000, pixels=10**10)
+    assert (len(plan.tiles), len(plan.ranges)) == (1024, 1000)
+    assert {stop - start for start, stop in plan.ranges} == {1, 2}
+    assert plan.ranges[-1][1] == 1024
+
+
 def test_small_mosaics_have_fewer_ranges(tmp_path):
     one = write_raster(tmp_path / "a.tif", noise(4100, 3100))
     seconds = planned(tmp_path, red(one, resolution=2.5)).estimate.core_seconds

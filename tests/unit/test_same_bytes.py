@@ -15,6 +15,7 @@ from mosaic_worker.plan.planning import Limits, plan_step
 from mosaic_worker.sources.access.gate import own_machine
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import open_store
+from mosaic_worker.tiles import records as tile_records
 from mosaic_worker.tiles.ranges import compute_range
 from mosaic_worker.tiles.records import read_records
 
@@ -22,6 +23,13 @@ from support.scenes.pipeline import Made, files, make, request_of
 from support.scenes.rasters import noise, write_raster
 
 UID = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge the records of two tiles or more, as of ten or more in large ranges."""
+    monkeypatch.setattr(tile_records, "FEWEST_TOGETHER", 2)
+    monkeypatch.setattr(tile_records, "MOST_TOGETHER", 3)
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +63,22 @@ class InterruptedRunError(Exception):
 
 
 class FailingStore:
-    """A store that fails before or after its n-th write."""
+    """A store that fails before or after its n-th write or deletion of work."""
 
     def __init__(self, store, writes: int, after: bool) -> None:
         self._store, self._writes, self._after = store, writes, after
 
     def create(self, key, content, **how):
+        return self._counted(lambda: self._store.create(key, content, **how))
+
+    def delete(self, key):
+        return self._counted(lambda: self._store.delete(key))
+
+    def _counted(self, change):
         self._writes -= 1
         if self._writes < 0 and not self._after:
             raise InterruptedRunError
-        done = self._store.create(key, content, **how)
+        done = change()
         if self._writes < 0:
             raise InterruptedRunError
         return done
@@ -108,7 +122,7 @@ def test_one_process_and_two_give_the_same_bytes(folder, reference, tmp_path):
 
 @pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(interruptions=st.lists(st.tuples(st.integers(0, 14), st.booleans()), max_size=3))
+@given(interruptions=st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=3))
 def test_a_run_interrupted_anywhere_and_resumed_gives_the_same_bytes(folder, reference, tmp_path, interruptions):
     shutil.rmtree(tmp_path / "store", ignore_errors=True)
     store = open_store(str(tmp_path / "store"))

@@ -205,7 +205,7 @@ def test_computes_a_tile_with_a_truncated_record_again(served, tmp_path, left, s
     _, address = served
     step("plan", request(address), tmp_path, address)
     step("tiles", request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")
-    (record,) = (tmp_path / "store" / "work").rglob("tiles/0.json")
+    (record,) = (tmp_path / "store" / "work").rglob("records/0/0.json")
     whole = record.read_bytes()
     record.write_bytes(whole[:left])
     code, _ = step(step_after, request(address), tmp_path, address, JOB_COMPLETION_INDEX="0")

@@ -85,7 +85,7 @@ def test_a_write_without_durability_does_not_sync(tmp_path: Path, disk: Disk):
     store = DirectoryStore(tmp_path / "store")
     for number in range(20):
         store.create(names.part_key("1", number, "0" * 64), [b"x"], durable=False)
-        store.create(names.record_key("1", number), [b"{}"], durable=False)
+        store.create(names.record_key("1", 0, number), [b"{}"], durable=False)
     assert disk.syncs == 0
 
 

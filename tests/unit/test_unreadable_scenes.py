@@ -24,6 +24,7 @@ from mosaic_worker.sources.readers import reading
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.sources.resolve import resolve
 from mosaic_worker.store import open_store
+from mosaic_worker.tiles import records as tile_records
 from mosaic_worker.tiles.ranges import compute_range
 from numpy.typing import NDArray
 
@@ -40,6 +41,13 @@ LEFTS = {"a": 0, "b": 500, "c": 600, "d": 350}
 
 def numbers(name: str) -> NDArray[np.uint16]:
     return noise(HEIGHT, WIDTH, seed=ord(name))
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merge the records of two tiles or more, as of ten or more in large ranges."""
+    monkeypatch.setattr(tile_records, "FEWEST_TOGETHER", 2)
+    monkeypatch.setattr(tile_records, "MOST_TOGETHER", 3)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class _Reporter(Progress):
         self._send = send
 
     def planned(self, plan: Plan, done: Collection[int]) -> None:
-        summary = plan.summary() | {"ranges": len(plan.tiles), "warnings": list(plan.warnings[:MOST_WARNINGS])}
+        summary = plan.summary() | {"warnings": list(plan.warnings[:MOST_WARNINGS])}
         finished = sum(tile.width * tile.height for tile in plan.tiles if tile.index in done)
         self._send({"planned": summary, "pixels": plan.grid.pixels, "tilesDone": len(done), "pixelsDone": finished})
 

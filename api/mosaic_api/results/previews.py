@@ -5,7 +5,7 @@ They are made from the same parts and records as the mosaic.
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,7 +22,7 @@ from mosaic_worker.pixels.statistics import MosaicStatistics, TileStatistics, me
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.stored import read_plan
 from mosaic_worker.store import Store
-from mosaic_worker.tiles.records import TileRecord
+from mosaic_worker.tiles.records import TileRecord, groups, records_of
 from pydantic import ValidationError
 
 from mosaic_api.results.tiles import coloured
@@ -58,23 +58,27 @@ class Preview:
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan, self._store = plan, store
         self._done: dict[int, DoneTile] = {}
+        self._groups = {
+            str(group[0].index): range(group[0].index, group[-1].index + 1)
+            for index in range(len(plan.ranges))
+            for group in groups(plan, index)
+        }
         self._totals: TileStatistics | None = None
         self._looking = threading.Lock()
 
     def finished(self) -> dict[int, DoneTile]:
         """The finished tiles by index."""
-        folder = str(PurePosixPath(names.record_key(self._plan.uid, 0)).parent)
         with self._looking:
-            recorded = recorded_tiles(stored.key for stored in self._store.list(f"{folder}/"))
-            new = [
-                record
-                for tile in sorted(recorded.keys() - self._done.keys())
-                if (record := self._record(tile, recorded[tile])) is not None
-            ]
+            new: dict[int, TileRecord] = {}
+            for key in sorted(stored.key for stored in self._store.list(names.records_prefix(self._plan.uid))):
+                if not all(tile in self._done for tile in self._tiles_in(key)):
+                    for record in self._records(key):  # 7-<digest>.json, without unreadable scenes, precedes 7.json
+                        if record.tile not in self._done:
+                            new.setdefault(record.tile, record)
             if new:
                 earlier = [self._totals] if self._totals else []
-                self._totals = _totals(merge([*earlier, *(record.statistics for record in new)]))
-                self._done |= {record.tile: self._done_tile(record) for record in new}
+                self._totals = _totals(merge([*earlier, *(record.statistics for record in new.values())]))
+                self._done |= {tile: self._done_tile(record) for tile, record in new.items()}
             return dict(self._done)
 
     def stretch(self) -> Limits:
@@ -103,14 +107,21 @@ class Preview:
         """The number of bands of the product."""
         return len(self._plan.formula.output_bands)
 
-    def _record(self, tile: int, key: str) -> TileRecord | None:
-        """The record of a tile; None if it is invalid or of another plan, which finalize handles."""
-        text = self._store.read(key)
+    def _tiles_in(self, key: str) -> Sequence[int]:
+        """The tiles whose records are in an object; none if it is none of ours."""
+        place = PurePosixPath(key)
+        group = self._groups.get(place.parent.name, range(0))
+        what = place.stem.partition("-")[0]
+        return group if what == names.GROUP_RECORDS else [tile for tile in group if str(tile) == what]
+
+    def _records(self, key: str) -> list[TileRecord]:
+        """The records in an object; none if it is invalid or of another plan, which the workers handle."""
+        content = self._store.read(key)
         try:
-            record = TileRecord.from_json(text or b"")
+            records = records_of(content or b"")
         except ValidationError:
-            return None
-        return record if record.plan == self._plan.digest and record.tile == tile < len(self._plan.tiles) else None
+            return []
+        return [each for each in records if each.plan == self._plan.digest and each.tile < len(self._plan.tiles)]
 
     def _done_tile(self, record: TileRecord) -> DoneTile:
         level = next(
@@ -123,17 +134,6 @@ class Preview:
     def _grid(self, tile: int) -> Grid:
         cut = self._plan.tiles[tile]
         return self._plan.grid.window(cut.x, cut.y, cut.width, cut.height)
-
-
-def recorded_tiles(keys: Iterable[str]) -> dict[int, str]:
-    """The key of one record of each tile; if there are several, one without unreadable scenes."""
-    found = {}
-    for key in sorted(keys, reverse=True):  # 7.json comes before 7-<digest>.json
-        place = PurePosixPath(key)
-        tile = place.stem.partition("-")[0]
-        if place.suffix == ".json" and tile.isdecimal():
-            found[int(tile)] = key
-    return found
 
 
 class Previews:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from threading import Lock
 from typing import NamedTuple
 
 from mosaic_crds import names
@@ -12,7 +13,7 @@ from xxhash import xxh3_128
 from mosaic_worker.output.parts import LevelIndex, digest_of
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.store import Store
-from mosaic_worker.tiles.records import TileRecord
+from mosaic_worker.tiles.records import TileRecord, forget_record
 
 READERS = 8
 """Parallel reads, because a network store is slow."""
@@ -37,6 +38,7 @@ class Parts:
 
     def __init__(self, plan: Plan, records: Sequence[TileRecord], store: Store, readers: Executor) -> None:
         self._plan, self._records, self._store, self._readers = plan, records, store, readers
+        self._forgetting = Lock()
 
     def index(self, tile: int, level: int) -> LevelIndex:
         """A level of a tile; the level after the last one with blocks is that of plain numbers."""
@@ -103,9 +105,9 @@ class Parts:
 
     def _lost(self, tile: int) -> LostTilesError:
         """The error of a lost or damaged part, which is deleted, so that the next run recomputes it."""
-        record = self._records[tile]
-        self._store.delete(names.record_key(self._plan.uid, tile, record.skipped))
-        self._store.delete(names.part_key(self._plan.uid, tile, record.digest))
+        with self._forgetting:
+            forget_record(self._plan, tile, self._store)
+        self._store.delete(names.part_key(self._plan.uid, tile, self._records[tile].digest))
         return LostTilesError(f"the part of tile {tile} is lost or damaged; run again to recompute it")
 
 

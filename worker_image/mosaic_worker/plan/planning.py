@@ -8,6 +8,7 @@ from mosaic_crds.errors import RequestError
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.source_kinds import SOURCE_KINDS
 from mosaic_crds.spec import MosaicRequestSpec
+from mosaic_crds.status import MOST_RANGES
 from pydantic import TypeAdapter
 from shapely.geometry import mapping
 
@@ -99,7 +100,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         uid: its uid.
         found: the scenes, and notes on them.
         limits: the limits of the installation.
-        ranges: the maximum number of ranges.
+        ranges: the wanted number of ranges; fewer if there is less work, at most MOST_RANGES.
 
     Raises:
         RequestError: the request is invalid.
@@ -137,7 +138,7 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         grid=grid,
         block=block,
         tile_side=side,
-        ranges=tuple(equal_ranges(work, ranges)),
+        ranges=tuple(equal_ranges(work, min(ranges, MOST_RANGES))),
         scenes=ordered,
         area=dict(mapping(projected_area(area, grid.crs)))
         if area is not None and spec.area and spec.area.geometry

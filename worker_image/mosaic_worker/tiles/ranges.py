@@ -1,4 +1,4 @@
-"""The tiles step: computes the tiles of a range, and writes a part and then a record for each."""
+"""The tiles step: computes the tiles of a range, writes a part and then a record for each, and merges the records."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from mosaic_worker.plan.model import Plan
 from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store
-from mosaic_worker.tiles.records import TileRecord, read_record
+from mosaic_worker.tiles.records import GroupRecords, TileRecord, groups
 from mosaic_worker.tiles.skipping import note_unreadable, skipped_in, unreadable_scenes
 
 
@@ -39,21 +39,24 @@ def compute_range(
         RequestError: a scene cannot be read, or more than half of them if unreadable scenes are skipped.
         PassingError: a server or the store did not respond.
     """
-    start, stop = plan.ranges[index]
+    _, stop = plan.ranges[index]
     done_without: frozenset[int] | None = None
     while (unreadable := unreadable_scenes(plan, store)) != done_without:
-        for tile in plan.tiles[start:stop]:
-            _compute(plan, tile, stop, store, sources)
-            on_tile(tile)
+        for group in groups(plan, index):
+            records = GroupRecords(plan, group, store, unreadable)
+            for tile in group:
+                _compute(plan, tile, stop, records, store, sources)
+                on_tile(tile)
+            records.merge(unreadable_scenes(plan, store))
         done_without = unreadable
 
 
-def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSources) -> None:
+def _compute(plan: Plan, tile: Tile, stop: int, records: GroupRecords, store: Store, sources: OpenSources) -> None:
     """Compute a tile, unless it is done; the range ends before the tile `stop`."""
     doubted: int | None = None
     while True:
         unreadable = unreadable_scenes(plan, store)
-        if read_record(plan, tile, store, unreadable) is not None:
+        if records.has(tile, unreadable):
             return
         try:
             part, record = make_part(plan, tile, sources, unreadable, plan.tiles[tile.index + 1 : stop][:1])
@@ -65,7 +68,7 @@ def _compute(plan: Plan, tile: Tile, stop: int, store: Store, sources: OpenSourc
                 sources.forget()
             continue
         store.create(names.part_key(plan.uid, tile.index, record.digest), part, durable=False)
-        store.create(names.record_key(plan.uid, tile.index, record.skipped), [record.to_json()], durable=False)
+        records.add(record)
         return
 
 
