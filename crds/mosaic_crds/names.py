@@ -103,6 +103,35 @@ def unreadable_key(uid: str, scene: int) -> str:
     return f"{unreadable_prefix(uid)}{scene}.json"
 
 
+SHARED_FOLDER = "shared/"
+"""The folder of all shared tiles."""
+
+
+def shared_prefix(namespace: str, key: str) -> str:
+    """The folder of a tile that requests of a namespace share; the key is a digest of what determines its pixels."""
+    return f"{SHARED_FOLDER}{namespace}/{key}/"
+
+
+def shared_tile_key(namespace: str, key: str) -> str:
+    """The record and the part of a shared tile."""
+    return f"{shared_prefix(namespace, key)}tile"
+
+
+def shared_claim_key(namespace: str, key: str) -> str:
+    """The note that a request computes a shared tile; its content is the uid."""
+    return f"{shared_prefix(namespace, key)}claim"
+
+
+def shared_use_key(namespace: str, key: str, day: int) -> str:
+    """The note that a shared tile was used on a day, in days since 1970."""
+    return f"{shared_prefix(namespace, key)}used-{day}"
+
+
+def shared_folder_of(key: str) -> str:
+    """The folder of the shared tile that an object belongs to."""
+    return key[: key.rindex("/") + 1]
+
+
 def result_key(namespace: str, name: str, uid: str, file: str) -> str:
     """A file of a request's result."""
     return f"mosaics/{namespace}/{name}/{uid}/{file}"

@@ -131,7 +131,10 @@ def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
         settings: the operator's.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
-    environment = {worker_pod.ENV_STORE: settings.store} | _reading(given)
+    environment = {
+        worker_pod.ENV_STORE: settings.store,
+        worker_pod.ENV_SHARED_BYTES: str(settings.shared_bytes),
+    } | _reading(given)
     secret = names.input_name(Step.SWEEP, given.digest)
     pod = _pod(Step.SWEEP, settings, settings.worker_pod.image, labels, environment, secret, SWEEP_SECONDS)
     job = _job(settings.sweep_namespace, name, labels, pod)
@@ -153,6 +156,7 @@ def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
         worker_pod.ENV_MAX_PIXELS: str(settings.max_pixels),
         worker_pod.ENV_MAX_SCENES: str(settings.max_scenes),
         worker_pod.ENV_RANGE_SECONDS: str(settings.range_seconds),
+        worker_pod.ENV_SHARED_BYTES: str(settings.shared_bytes),
         worker_pod.ENV_PARALLELISM: str(request.execution.parallelism),
     }
 

@@ -91,6 +91,8 @@ class Settings(BaseModel):
     """The most scenes that a search may find."""
     range_seconds: Annotated[int, Field(ge=0)] = 5
     """Minimum work of a pod of tiles, core-seconds; a pod takes about three seconds to start."""
+    shared_bytes: Annotated[int, Field(ge=0)] = 2 * 2**30
+    """The size of the tiles that the requests of a namespace share, of all namespaces together; 0 for none."""
     max_parallelism: Few = 64
     """The most parallel pods of a request."""
     max_running: Few = 32

@@ -318,7 +318,7 @@ def test_sweep_deletes_work_without_a_request(tmp_path):
     (store / "mosaics" / "result.tif").write_text("kept")
     given = {"living": ["living", "other"], "before": int(time.time()) - 3600}
     code, result = step("sweep", given, tmp_path, "")
-    assert (code, result) == (0, {"swept": 1})
+    assert (code, result) == (0, {"swept": 1, "evicted": 0})
     assert sorted(path.name for path in (store / "work").iterdir()) == ["living", "young"]
     assert (store / "mosaics" / "result.tif").exists()
 

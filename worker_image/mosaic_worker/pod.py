@@ -28,7 +28,7 @@ from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.registry import source_of
 from mosaic_worker.store import Store, open_store
-from mosaic_worker.store.sweeping import sweep, sweep_abandoned
+from mosaic_worker.store.sweeping import evict_shared, sweep, sweep_abandoned
 
 LONGEST_MESSAGE = 4000
 """Bytes of JSON: Kubernetes cuts a termination message at 4096."""
@@ -64,7 +64,9 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     store = open_store(_required(environment, worker_pod.ENV_STORE))
     given = _input(environment)
     if step is Step.SWEEP:
-        return {"swept": len(sweep_abandoned(set(given["living"]), given["before"], store))}
+        swept = len(sweep_abandoned(set(given["living"]), given["before"], store))
+        evicted = evict_shared(int(environment.get(worker_pod.ENV_SHARED_BYTES, Limits.shared_bytes)), store)
+        return {"swept": swept, "evicted": evicted}
     request = load_request(given)
     uid = request.metadata.uid
     if uid is None:
@@ -75,6 +77,7 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
             pixels=int(environment.get(worker_pod.ENV_MAX_PIXELS, Limits.pixels)),
             scenes=int(environment.get(worker_pod.ENV_MAX_SCENES, Limits.scenes)),
             range_seconds=int(environment.get(worker_pod.ENV_RANGE_SECONDS, Limits.range_seconds)),
+            shared_bytes=int(environment.get(worker_pod.ENV_SHARED_BYTES, Limits.shared_bytes)),
         )
         parallelism = int(environment.get(worker_pod.ENV_PARALLELISM, Execution().parallelism))
         plan = plan_step(request, uid, store, gate, limits, parallelism)

@@ -15,7 +15,7 @@ DISTRIBUTION = "mosaic-operator"
 UNCOUNTED = {
     "mosaic_crds": {
         "__main__", "allowed", "crd", "lifecycle/messages", "lifecycle/trouble", "lifecycle/writer", "reading",
-        "reports", "schema", "validation",
+        "reports", "validation",
     },
     "mosaic_worker": {
         "__main__", "cli", "isolation", "local", "memory", "pod", "sources/kinds/folders", "store", "synthetic",

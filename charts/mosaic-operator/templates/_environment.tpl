@@ -19,6 +19,8 @@
   value: {{ .Values.limits.maxScenes | int64 | quote }}
 - name: MOSAIC_RANGE_SECONDS
   value: {{ .Values.worker.rangeSeconds | int64 | quote }}
+- name: MOSAIC_SHARED_BYTES
+  value: {{ .Values.limits.sharedBytes | int64 | quote }}
 - name: MOSAIC_SOURCE_SECRETS # by kind of source
   value: {{ with .Values.earthDaily.secretName }}{{ dict "earthDaily" . | toJson | quote }}{{ else }}"{}"{{ end }}
 - name: MOSAIC_SOURCE_BUCKETS_SECRET

@@ -102,6 +102,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "limits": {
             "maxPixels": 40_000_000_000,
             "maxParallelism": 500,
+            "sharedBytes": 50_000_000_000,
             "maxRunning": 9,
             "maxRunningPerNamespace": 3,
             "maxRunningPerOwner": 2,

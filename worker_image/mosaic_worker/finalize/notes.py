@@ -1,11 +1,15 @@
 """Notes on the values of a mosaic."""
 
+from collections.abc import Sequence
+
 from mosaic_crds.errors import RequestError
+from mosaic_crds.spelling import counted
 
 from mosaic_worker.pixels.statistics import MosaicStatistics
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.notes import EXACT, is_wide, listed
 from mosaic_worker.sources.scenes import Band
+from mosaic_worker.tiles.records import TileRecord
 
 
 def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
@@ -32,6 +36,12 @@ def result_notes(plan: Plan, statistics: MosaicStatistics) -> list[str]:
     if rounded:
         found.append(f"integers of {listed(rounded)} reach {EXACT:,}; float32 rounds larger ones to 24 bits")
     return found
+
+
+def reuse_note(records: Sequence[TileRecord]) -> list[str]:
+    """A note for the user on tiles that other requests computed."""
+    reused = sum(record.reused for record in records)
+    return [f"{reused} of {counted(len(records), 'tile')} had been computed for other requests"] if reused else []
 
 
 def _largest_number(band: Band, minimum: float, maximum: float) -> float:

@@ -10,7 +10,7 @@ from mosaic_crds.files import COG, ITEM, PNG, THUMBNAIL, ResultFile
 from mosaic_crds.spec import Stretch
 
 from mosaic_worker.finalize.item import Published, mosaic_item
-from mosaic_worker.finalize.notes import result_notes
+from mosaic_worker.finalize.notes import result_notes, reuse_note
 from mosaic_worker.finalize.parts import READERS, LostTilesError, Parts
 from mosaic_worker.finalize.results import Results
 from mosaic_worker.output.cog import Chunk, write_cog
@@ -69,7 +69,7 @@ def finalize_step(plan: Plan, store: Store) -> bytes:
         records = complete_records(plan, store, unreadable)
         statistics = merge([record.statistics for record in records])
         skipped = reasons(plan, unreadable, store)
-        notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics)]
+        notes = [*unreadable_note(skipped, len(plan.scenes)), *result_notes(plan, statistics), *reuse_note(records)]
         stretch = stretches(plan.output.stretch, statistics)
         painters = min(MOST_PAINTERS, len(os.sched_getaffinity(0)))
         with (

@@ -73,6 +73,7 @@ class Plan:
         warnings: sentences for the user.
         on_unreadable: what happens if a scene proves unreadable while tiles are computed.
         unreadable: scenes that planning skipped.
+        shared: whether its tiles are shared with other requests of the namespace.
     """
 
     code: str
@@ -94,6 +95,7 @@ class Plan:
     warnings: tuple[str, ...]
     on_unreadable: OnUnreadable = "fail"
     unreadable: tuple[Unreadable, ...] = ()
+    shared: bool = False
 
     @cached_property
     def tiles(self) -> list[Tile]:

@@ -1,7 +1,7 @@
 """The plan step: resolves scenes, determines the grid, divides the work, and refuses invalid requests early."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mosaic_crds.errors import RequestError
@@ -25,6 +25,7 @@ from mosaic_worker.plan.notes import plan_notes
 from mosaic_worker.plan.stored import kept_plan, write_plan
 from mosaic_worker.product import product_of
 from mosaic_worker.sources.access.gate import Gate
+from mosaic_worker.sources.http.client import is_certain
 from mosaic_worker.sources.masks import mask_warnings
 from mosaic_worker.sources.resolve import MOST_SCENES, resolve
 from mosaic_worker.sources.scenes import NOT_TOUCHED, Found, Scene
@@ -34,6 +35,9 @@ from mosaic_worker.version import code_digest, code_version
 
 RANGES_PER_WORKER = 4
 """More ranges than workers, so that a slow one delays less."""
+
+SHARES = 4
+"""A mosaic is not shared if so many of its size do not fit, because it would evict all others."""
 
 _SCENES = TypeAdapter(list[Scene])
 _KINDS = {kind.field for kind in SOURCE_KINDS}
@@ -48,11 +52,13 @@ class Limits:
         pixels: the maximum pixels of a mosaic.
         scenes: the maximum scenes of a search.
         range_seconds: the minimum work of a range, core-seconds, because starting a pod takes time.
+        shared_bytes: the size of the tiles that requests share; 0 for none.
     """
 
     pixels: int = 2_500_000_000
     scenes: int = MOST_SCENES
     range_seconds: int = 0
+    shared_bytes: int = 0
 
 
 def plan_step(request: MosaicRequest, uid: str, store: Store, gate: Gate, limits: Limits, parallelism: int) -> Plan:
@@ -155,7 +161,16 @@ def make_plan(request: MosaicRequest, uid: str, found: Found, limits: Limits, ra
         ),
         on_unreadable=spec.source.on_unreadable,
         unreadable=found.unreadable,
+        shared=SHARES * expected.bytes <= limits.shared_bytes and _is_pinned(item.scene for item in ordered),
     )
+
+
+def _is_pinned(scenes: Iterable[Scene]) -> bool:
+    """Whether the identities of all files that are read change whenever their contents do."""
+    found = list(scenes)
+    headers = [band.header for scene in found for band in scene.bands.values()]
+    headers += [scene.mask.header for scene in found if scene.mask]
+    return all(is_certain(header.identity) for header in headers)
 
 
 def _window(scene: Scene, grid: Grid) -> Window:

@@ -13,6 +13,7 @@ from mosaic_worker.sources.readers.environment import raster_environment
 from mosaic_worker.sources.readers.open_sources import OpenSources
 from mosaic_worker.store import Store
 from mosaic_worker.tiles.records import GroupRecords, TileRecord, groups
+from mosaic_worker.tiles.shared import ComputedElsewhereError, SharedTiles
 from mosaic_worker.tiles.skipping import note_unreadable, skipped_in, unreadable_scenes
 
 
@@ -26,7 +27,8 @@ def compute_range(
     """Compute the tiles of a range that have no record yet.
 
     It can be interrupted, repeated and run in parallel: parts are named by content, and the first record of a tile
-    wins. If a scene proves unreadable and is skipped, tiles that were computed with it are recomputed.
+    wins. If a scene proves unreadable and is skipped, tiles that were computed with it are recomputed. Tiles that
+    another request computes now are left for the end of their group (`SharedTiles`).
 
     Args:
         plan: the plan.
@@ -41,25 +43,44 @@ def compute_range(
     """
     _, stop = plan.ranges[index]
     done_without: frozenset[int] | None = None
+    shared = SharedTiles(plan, store)
     while (unreadable := unreadable_scenes(plan, store)) != done_without:
         for group in groups(plan, index):
             records = GroupRecords(plan, group, store, unreadable)
+            left = []
             for tile in group:
-                _compute(plan, tile, stop, records, store, sources)
+                try:
+                    _compute(plan, tile, stop, records, store, sources, shared)
+                    on_tile(tile)
+                except ComputedElsewhereError:
+                    left.append(tile)
+            for tile in left:
+                _compute(plan, tile, stop, records, store, sources, shared, wait=True)
                 on_tile(tile)
             records.merge(unreadable_scenes(plan, store))
         done_without = unreadable
 
 
-def _compute(plan: Plan, tile: Tile, stop: int, records: GroupRecords, store: Store, sources: OpenSources) -> None:
-    """Compute a tile, unless it is done; the range ends before the tile `stop`."""
+def _compute(
+    plan: Plan,
+    tile: Tile,
+    stop: int,
+    records: GroupRecords,
+    store: Store,
+    sources: OpenSources,
+    shared: SharedTiles,
+    *,
+    wait: bool = False,
+) -> None:
+    """Compute a tile, unless it is done; the range ends before the tile `stop`. Raises as `SharedTiles.find`."""
     doubted: int | None = None
     while True:
         unreadable = unreadable_scenes(plan, store)
         if records.has(tile, unreadable):
             return
+        found = shared.find(tile, skipped_in(plan, tile, unreadable), wait=wait)
         try:
-            part, record = make_part(plan, tile, sources, unreadable, plan.tiles[tile.index + 1 : stop][:1])
+            part, record = found or make_part(plan, tile, sources, unreadable, plan.tiles[tile.index + 1 : stop][:1])
         except UnreadableSceneError as error:
             if error.number == doubted:
                 note_unreadable(plan, error, store)
@@ -67,6 +88,8 @@ def _compute(plan: Plan, tile: Tile, stop: int, records: GroupRecords, store: St
                 doubted = error.number
                 sources.forget()
             continue
+        if found is None:
+            shared.add(tile, part, record)
         store.create(names.part_key(plan.uid, tile.index, record.digest), part, durable=False)
         records.add(record)
         return

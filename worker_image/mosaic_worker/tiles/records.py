@@ -42,6 +42,7 @@ class TileRecord:
         statistics: of the bands of the product.
         scenes: 1-based numbers of the scenes that were read.
         skipped: numbers of the unreadable scenes that touch the tile.
+        reused: whether another request computed it.
     """
 
     plan: str
@@ -53,6 +54,7 @@ class TileRecord:
     statistics: TileStatistics
     scenes: tuple[int, ...]
     skipped: tuple[int, ...] = ()
+    reused: bool = False
 
     def to_json(self) -> bytes:
         """The record for the store, as one line.

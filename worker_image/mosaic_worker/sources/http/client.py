@@ -57,6 +57,11 @@ class Part:
     identity: str
 
 
+def is_certain(identity: str) -> bool:
+    """Whether an identity changes whenever the content does: not if the server states neither an ETag nor a time."""
+    return not identity.endswith(":")
+
+
 class Client:
     """Calls servers that a gate admits, with the signatures of a signer. It is thread-safe.
 
