@@ -3,7 +3,8 @@
 import difflib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from click.testing import CliRunner
 from mosaic_api.app import create_app
 from mosaic_api.settings import Settings
 from mosaic_crds.composite import METHODS
+from mosaic_crds.crd import UNSEEN
 from mosaic_crds.docstrings import field_docstrings
+from mosaic_crds.lifecycle import Condition, StatusWriter, Trouble, conditions_of
 from mosaic_crds.names import API_VERSION
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.schema import RULES
@@ -155,6 +158,53 @@ def methods() -> str:
     return text
 
 
+def statuses() -> Iterator[tuple[str, Schema]]:
+    """A status in each phase, as the operator and the executors write it."""
+    plan = dict.fromkeys(("tiles", "ranges", "scenes"), 1)
+    failed = Trouble("OutOfMemory", "")
+
+    def after(*steps: Callable[[StatusWriter], None]) -> Schema:
+        writer = StatusWriter({}, datetime.now(UTC))
+        for step in steps:
+            step(writer)
+        return writer.status
+
+    def planned(writer: StatusWriter) -> None:
+        writer.accept()
+        writer.plan(plan)
+        writer.count(0, 1)
+
+    def computed(writer: StatusWriter) -> None:
+        planned(writer)
+        writer.computed(1)
+
+    yield "none: not seen by an operator", {"conditions": [UNSEEN]}
+    yield "Pending", after(StatusWriter.accept, lambda writer: writer.wait(""))
+    yield "Planning", after(StatusWriter.accept, StatusWriter.planning)
+    yield "Running", after(planned, StatusWriter.computing)
+    yield "Finalizing", after(computed, StatusWriter.finalizing)
+    yield "Suspended, for example with a plan", after(planned, StatusWriter.suspend)
+    yield "Succeeded", after(computed, lambda writer: writer.publish({"item": ""}))
+    yield "Failed, because it is invalid", after(lambda writer: writer.reject(""))
+    yield "Failed, for example while tiles are computed", after(planned, lambda writer: writer.fail(failed))
+    yield "Cancelled, for example with a plan", after(planned, StatusWriter.cancel)
+
+
+def phases_and_conditions() -> str:
+    """The table of conditions by phase."""
+    text = (
+        "\n## Phases and conditions\n\n"
+        "The status of each condition with its reason. [Wait for requests](../operations/gitops.md) shows how kubectl, "
+        "Flux and Argo CD use them.\n"
+    )
+    text += table("phase", *Condition)
+    for name, status in statuses():
+        found = conditions_of(status)
+        cells = [found.get(each, {"status": "", "reason": ""}) for each in Condition]
+        text += row(name, *(f"{cell['status']} {cell['reason']}" for cell in cells))
+    return text
+
+
 def request_page() -> str:
     """The reference of a MosaicRequest, with the samples."""
     schema = MosaicRequest.model_json_schema(by_alias=True)
@@ -179,6 +229,8 @@ def request_page() -> str:
             text += rules(definition) if names[name].startswith("spec") else ""
         if name == "Composite":
             text += methods()
+        if name == "Condition":
+            text += phases_and_conditions()
     text += "\n## Examples\n"
     for sample in sorted(SAMPLES.glob("*.yaml")):
         text += f"\n### {sample.name}\n\n```yaml\n{sample.read_text().strip()}\n```\n"

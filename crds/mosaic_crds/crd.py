@@ -33,6 +33,15 @@ VERSIONS = (ApiVersion(VERSION, MosaicRequest, storage=True),)
 """All versions of the API, oldest first. Adding one needs a conversion webhook, or equal schemas."""
 CHANGEABLE = {"suspend", "parallelism", "cancel"}
 """Fields of spec.execution that may change; all other fields of the spec are immutable."""
+UNSEEN = {
+    "type": "Ready",
+    "status": "Unknown",
+    "reason": "Pending",
+    "message": "Waiting for the operator",
+    "lastTransitionTime": "1970-01-01T00:00:00Z",
+    "observedGeneration": 0,
+}
+"""The condition of a request that no operator has seen. Without one, tools that follow kstatus take it for ready."""
 COLUMNS = (
     ("Phase", "string", ".status.phase", 0),
     ("Progress", "integer", ".status.progress.percent", 0),
@@ -92,6 +101,7 @@ def _schema(request: type[BaseModel]) -> dict[str, Any]:
         {"rule": "!oldSelf.cancel || self.cancel", "message": "this cannot be undone", "fieldPath": ".cancel"},
     ]
     status = _structural(_part(request, "status"))
+    status["default"] = {"conditions": [UNSEEN]}
     status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     name = _structural(Metadata)["properties"]["name"]
     named = [  # a rule of the whole object, because the API server only documents rules there about its metadata

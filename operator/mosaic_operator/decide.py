@@ -7,7 +7,7 @@ from typing import Any
 from mosaic_crds.errors import RequestError
 from mosaic_crds.lifecycle import Condition, Phase, StatusWriter, holds, messages
 from mosaic_crds.names import LABEL_FINISHED
-from mosaic_crds.times import duration_seconds, timestamp
+from mosaic_crds.times import duration_seconds
 from mosaic_crds.validation import load_request
 
 from mosaic_operator.decision import Decision
@@ -48,7 +48,7 @@ def _decide(observed: Observed, decision: Decision, settings: Settings) -> None:
         decision.lifecycle.cancel()
         _leave(observed, decision)
         return
-    new = "conditions" not in observed.request.status
+    new = "phase" not in observed.request.status
     refusal = observed.request.unreadable or (_refusal(observed) if new else None) or _not_allowed(observed, settings)
     if refusal is not None:
         decision.lifecycle.reject(refusal)
@@ -69,21 +69,20 @@ def _decide(observed: Observed, decision: Decision, settings: Settings) -> None:
 
 
 def given_up(request: RequestState, now: datetime, message: str) -> Iterator[dict[str, Any]]:
-    """Statuses that end a request that cannot be reconciled, the smallest last: the API server may refuse the others.
+    """Statuses that end a request that cannot be reconciled: with what it had, and without, if that cannot be read.
 
     Args:
         request: the request.
         now: with a time zone.
         message: why, for the user.
     """
-    lifecycle = StatusWriter(request.status, now, request.generation)
-    try:
-        lifecycle.end(Phase.FAILED, "GivenUp", message)
-    except (KeyError, TypeError, ValueError):  # other parts of its status cannot be read either
-        pass
-    else:
+    for status in (request.status, {}):
+        lifecycle = StatusWriter(status, now, request.generation)
+        try:
+            lifecycle.end(Phase.FAILED, "GivenUp", message)
+        except (KeyError, TypeError, ValueError):  # other parts of its status cannot be read either
+            continue
         yield lifecycle.status
-    yield {"phase": str(Phase.FAILED), "message": message, "completionTime": timestamp(now)}
 
 
 def _go_on(observed: Observed, decision: Decision, settings: Settings) -> None:

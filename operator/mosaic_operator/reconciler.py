@@ -100,7 +100,7 @@ class Reconciler:
         request = self._cache.requests.get(key, request)
         if request.over and request.labelled_finished:
             return
-        if "conditions" not in request.status and not request.over and not request.deleting:
+        if "phase" not in request.status and not request.over and not request.deleting:
             request = await self._whole(request)
         observed = await self._observe(request, self._slots.admission(request))
         decision = self._decide(observed)

@@ -1,6 +1,10 @@
-"""A real API server accepts and refuses the same requests as the models, with messages that say what to do."""
+"""A real API server and the models: the same requests are refused, with messages that say what to do; statuses."""
 
 import re
+from datetime import UTC, datetime
+
+from mosaic_crds.crd import UNSEEN
+from mosaic_crds.lifecycle import StatusWriter, Trouble
 
 from support.api.kube_server import KubeServer
 from support.contract_table import CASES, Case
@@ -40,3 +44,13 @@ def test_a_large_request_is_within_the_cost_limits_of_the_api_server(kube: KubeS
         "spec": CASES[0].request["spec"] | {"source": {"files": {"scenes": [{"item": "i", "assets": assets}] * 500}}}
     }
     assert kube.refusal(request) == ""
+
+
+def test_a_request_that_no_operator_has_seen_is_not_ready(kube: KubeServer):
+    kube.add_namespace("unseen")
+    assert kube.apply("unseen", "new", CASES[0].request["spec"])["status"] == {"conditions": [UNSEEN]}
+    writer = StatusWriter(kube.request("unseen", "new")["status"], datetime.now(UTC))
+    for step in (StatusWriter.accept, StatusWriter.planning, lambda writer: writer.fail(Trouble("Refused", "No"))):
+        step(writer)
+        kube.set_status("unseen", "new", writer.status)
+        assert kube.request("unseen", "new")["status"] == writer.status

@@ -24,7 +24,7 @@ def test_the_mosaic_equals_that_of_mosaic_run_byte_for_byte(shared: Release, sce
     assert status["progress"] == {"rangesDone": 4, "rangesTotal": 4, "percent": 100}
     assert {c["type"]: c["status"] for c in status["conditions"]} == {
         "Ready": "True", "Accepted": "True", "Planned": "True", "TilesReady": "True", "Published": "True",
-        "Degraded": "False",
+        "Degraded": "False", "Stalled": "False",
     }  # fmt: skip
     jobs = shared.jobs("plain")
     assert {job["spec"]["ttlSecondsAfterFinished"] for job in jobs.values()} == {86400}

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_api.executor.status import ExecutorStatus
-from mosaic_crds.lifecycle import CRASHED, REFUSED, TERMINAL, TRANSITIONS, Phase, Trouble, messages
+from mosaic_crds.lifecycle import (
+    CRASHED,
+    REFUSED,
+    TERMINAL,
+    TRANSITIONS,
+    Condition,
+    Phase,
+    Trouble,
+    conditions_of,
+    messages,
+)
 from mosaic_crds.request import MosaicRequest
 from mosaic_crds.worker_pod import Step
 
@@ -169,6 +179,10 @@ def test_both_agree_after_any_events_and_transitions_follow_the_table(happenings
         cluster.happen(event)
         machine.happen(event)
         assert visible(machine) == visible(cluster), event
+        found = conditions_of(cluster.status)
+        assert list(found) == list(Condition)
+        assert (found["Ready"]["status"] == "Unknown") != Phase(cluster.status["phase"]).terminal
+        assert found["Ready"]["status"] in {"Unknown", found["Published"]["status"]}
         after = phase_of(cluster)
         assert before in {None, after} or after in TRANSITIONS[before]
     MosaicRequest.model_validate(cluster.world.request)

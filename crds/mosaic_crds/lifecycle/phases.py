@@ -64,22 +64,25 @@ WORKING = (Phase.PLANNING, Phase.RUNNING, Phase.FINALIZING)
 
 
 class Condition(DocumentedEnum):
-    """A condition of a request, by the conventions of Kubernetes."""
+    """A condition of a request, by the conventions of Kubernetes. It is Unknown until it is decided."""
 
     READY = "Ready"
-    """Ready means that the mosaic is published and can be used. It is true in the phase Succeeded; otherwise the reason
-    is the phase, or why the request failed."""
+    """Ready means that the mosaic is published and can be used. It is true in the phase Succeeded, false in Failed and
+    Cancelled, and unknown in all others; the reason is the phase, or why the request failed."""
     ACCEPTED = "Accepted"
-    """Accepted means that the request is valid and allowed in this installation. It is set when the request is first
-    seen."""
+    """Accepted means that the request is valid and allowed in this installation. It is decided when the request is
+    first seen."""
     PLANNED = "Planned"
-    """Planned means that the plan is complete: status.plan shows it. It is set when planning starts and ends."""
+    """Planned means that the plan is complete: status.plan shows it. It is false when the request ends without one."""
     TILES_READY = "TilesReady"
-    """TilesReady means that all tiles are computed. It is set when computing starts and ends, and is false again when
-    tiles must be recomputed."""
+    """TilesReady means that all tiles are computed. It is unknown again when tiles must be recomputed, and false when
+    the request ends before."""
     PUBLISHED = "Published"
-    """Published means that all files of the mosaic are written: status.result shows them. It is set when finalizing
-    starts and ends, and is false when the request ends without a mosaic."""
+    """Published means that all files of the mosaic are written: status.result shows them. It is false when the request
+    ends without a mosaic."""
     DEGRADED = "Degraded"
     """Degraded means that something keeps a step from working, such as a pod that cannot start or an attempt that
-    failed and is retried. It is set while a step is at work, and when a step fails."""
+    failed and is retried. It stays true when the request fails."""
+    STALLED = "Stalled"
+    """Stalled means that the request ended without a mosaic, and nothing will change that. Tools that follow kstatus,
+    such as Flux, report it as failed."""

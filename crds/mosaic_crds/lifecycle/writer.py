@@ -11,6 +11,10 @@ from mosaic_crds.lifecycle.phases import Condition, Phase
 from mosaic_crds.lifecycle.trouble import Trouble
 from mosaic_crds.times import duration_seconds, time_or_none, timestamp
 
+AS_EXPECTED = "AsExpected"
+"""The reason of a condition that warns, while there is nothing to warn of."""
+_STEPS = (Condition.PLANNED, Condition.TILES_READY, Condition.PUBLISHED)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -34,6 +38,8 @@ class StatusWriter:
     def __init__(self, status: Mapping[str, Any], now: datetime, generation: int = 1) -> None:
         """Copy a status; `generation` is that of the spec."""
         self.status = copy.deepcopy(dict(status))
+        if "phase" not in self.status:  # it has at most the default, which the API server sets
+            self.status.pop("conditions", None)
         self.now, self._generation = now, generation
         self.events: list[Event] = []
 
@@ -44,7 +50,7 @@ class StatusWriter:
         self.say(Condition.ACCEPTED, True, "Valid", messages.VALID)
 
     def reject(self, message: str) -> None:
-        """End a request that is invalid, or not allowed here."""
+        """End a request that is invalid, or not allowed here; an earlier version may have accepted it."""
         self.say(Condition.ACCEPTED, False, "Invalid", message)
         self.end(Phase.FAILED, "Invalid", message)
 
@@ -63,17 +69,14 @@ class StatusWriter:
 
     def planning(self, trouble: Trouble | None = None, waits: str = "") -> None:
         """Record that the plan is being made."""
-        self.say(Condition.PLANNED, False, "Planning", messages.PLANNING)
         self._work(Phase.PLANNING, messages.PLANNING, trouble, waits)
 
     def computing(self, trouble: Trouble | None = None, waits: str = "") -> None:
         """Record that tiles are being computed, as many as `count` said."""
-        self.say(Condition.TILES_READY, False, "Running", messages.COMPUTING)
         self._work(Phase.RUNNING, messages.progress(self.status), trouble, waits)
 
     def finalizing(self, trouble: Trouble | None = None, waits: str = "") -> None:
         """Record that the files are being written."""
-        self.say(Condition.PUBLISHED, False, "Finalizing", messages.FINALIZING)
         self._work(Phase.FINALIZING, messages.FINALIZING, trouble, waits)
 
     def work(self, trouble: Trouble | None = None) -> None:
@@ -108,7 +111,7 @@ class StatusWriter:
     def recompute(self, tiles: object) -> None:
         """Return to computing, since tiles are missing or outdated."""
         message = messages.recomputing(tiles)
-        self.say(Condition.TILES_READY, False, "Recomputing", message)
+        self.say(Condition.TILES_READY, None, "Recomputing", message)
         self.enter(Phase.RUNNING, message)
 
     # -- the end
@@ -118,14 +121,12 @@ class StatusWriter:
         self.status["result"] = dict(result)
         message = messages.published(self.status)
         self.say(Condition.PUBLISHED, True, "Published", message)
-        self.say(Condition.DEGRADED, False, "AsExpected", "")
         self.enter(Phase.SUCCEEDED, message)
 
     def fail(self, trouble: Trouble) -> None:
         """End a request whose current step failed for good."""
-        self.say(self._unfinished_step(), False, trouble.reason, trouble.message)
         self.say(Condition.DEGRADED, True, trouble.reason, trouble.message)
-        self.enter(Phase.FAILED, trouble.message, trouble.reason)
+        self.end(Phase.FAILED, trouble.reason, trouble.message)
 
     def exceed_deadline(self, deadline: str) -> None:
         """End a request that took longer than its deadline allows."""
@@ -137,7 +138,6 @@ class StatusWriter:
 
     def end(self, phase: Phase, reason: str, message: str) -> None:
         """End a request without a mosaic."""
-        self.say(Condition.PUBLISHED, False, reason, message)
         self.enter(phase, message, reason)
 
     # -- the clock of the deadline, which stops while a request cannot work
@@ -179,23 +179,57 @@ class StatusWriter:
     # -- phases and conditions
 
     def enter(self, phase: Phase, message: str, reason: str = "") -> None:
-        """Set the phase, the message and the condition Ready; a new phase is an Event."""
+        """Set the phase, the message and the conditions that follow from them; a new phase is an Event.
+
+        Args:
+            phase: the phase.
+            message: for the user.
+            reason: of the conditions; by default, the phase.
+        """
         self.status["observedGeneration"] = self._generation
         if self.status.get("phase") != phase:
             kind = "Warning" if phase is Phase.FAILED else "Normal"
             self.events.append(Event(kind, str(phase), message, self.now))
         self.status["phase"], self.status["message"] = str(phase), message
-        ready = phase is Phase.SUCCEEDED
-        self.say(Condition.READY, ready, reason or str(phase), message if phase.terminal else "")
+        if phase is Phase.SUCCEEDED:
+            self._succeed(message)
+        else:
+            self._leave_undone(phase, message, reason or str(phase))
         if phase.terminal:
             self.status.setdefault("completionTime", timestamp(self.now))
             self._resume_clock()
 
-    def say(self, condition: Condition, holds: bool, reason: str, message: str) -> None:
-        """Set a condition; its lastTransitionTime changes only when its status does."""
+    def _succeed(self, message: str) -> None:
+        self.say(Condition.READY, True, str(Phase.SUCCEEDED), message)
+        for step in (Condition.ACCEPTED, *_STEPS):
+            if not holds(self.status, step):  # nobody saw it
+                self.say(step, True, str(Phase.SUCCEEDED), "")
+        self.say(Condition.DEGRADED, False, AS_EXPECTED, "")
+        self.say(Condition.STALLED, False, AS_EXPECTED, "")
+
+    def _leave_undone(self, phase: Phase, message: str, reason: str) -> None:
+        """Set the conditions of a request without a mosaic: what is not true is unknown until the request ends.
+
+        Unknown conditions have no message, because each change is a write and progress changes often. Of conditions
+        that are false for the same reason, those that people and tools read first have the message.
+        """
+        verdict, told = (False, message) if phase.terminal else (None, "")
+        self.say(Condition.READY, verdict, reason, told)
+        undone = [step for step in (Condition.ACCEPTED, *_STEPS) if not holds(self.status, step)]
+        for step in undone:
+            self.say(step, verdict, reason, told if step is undone[0] else "")
+        known = holds(self.status, Condition.DEGRADED)
+        if phase is Phase.FAILED and not known:
+            self.say(Condition.DEGRADED, True, reason, message)
+        elif not (phase is Phase.FAILED or (phase.working and known)):
+            self.say(Condition.DEGRADED, False, AS_EXPECTED, "")
+        self.say(Condition.STALLED, phase.terminal, reason if phase.terminal else AS_EXPECTED, told)
+
+    def say(self, condition: Condition, holds: bool | None, reason: str, message: str) -> None:
+        """Set a condition, to Unknown if it is None; its lastTransitionTime changes only when its status does."""
         conditions = conditions_of(self.status)
         old = conditions.get(condition, {})
-        status = "True" if holds else "False"
+        status = "Unknown" if holds is None else str(holds)
         same = old.get("status") == status
         conditions[str(condition)] = {
             "type": str(condition),
@@ -209,7 +243,7 @@ class StatusWriter:
 
     def _work(self, phase: Phase, message: str, trouble: Trouble | None, waits: str) -> None:
         if trouble is None:
-            self.say(Condition.DEGRADED, False, "AsExpected", "")
+            self.say(Condition.DEGRADED, False, AS_EXPECTED, "")
         else:
             self.say(Condition.DEGRADED, True, trouble.reason, trouble.message)
             waits = trouble.message

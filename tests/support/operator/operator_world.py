@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mosaic_crds.crd import UNSEEN
 from mosaic_crds.names import API_VERSION
 from mosaic_crds.worker_pod import Step
 from mosaic_operator.decide import decide
@@ -57,6 +58,7 @@ def request(name: str = "ndsi", uid: str = "u1", namespace: str = "team", **exec
             "product": {"index": "NDSI"},
             "execution": execution,
         },
+        "status": {"conditions": [dict(UNSEEN)]},
     }
 
 

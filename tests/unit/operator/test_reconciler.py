@@ -140,7 +140,7 @@ def test_a_failed_call_leaves_the_status_to_the_next_attempt(status, done):
         operator = life()
         api.faults.append(Fault("POST jobs", status, done=done))
         await operator.reconcile()
-        assert status_of(api) == {}
+        assert "phase" not in status_of(api)
         assert operator.waits == [1]
         await operator.reconcile(update_cache=False)
 
@@ -195,7 +195,7 @@ def test_waits_for_the_end_of_another_requests_job_of_the_same_name():
         api.apply(request(uid="u2"))
         operator = life()
         await operator.reconcile()
-        assert status_of(api) == {}
+        assert "phase" not in status_of(api)
         assert operator.waits == [0.5]
         del api.jobs["team", "ndsi-plan"]
         await operator.reconcile()
