@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -p no:schemathesis
 # Compile each module once, also where the environment forbids it: tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup chromium demo test quick quick-lint quick-unit unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-page images chart lint verify generate docs format lock clean
+.PHONY: help setup chromium demo test quick quick-lint quick-unit unit api-test browser-test services service-test cluster-test compose-test bench bench-cluster bench-scale bench-page images chart lint verify generate docs format lock clean
 
 LAB := tests/cluster/lab/lab
 LOGIN := tests/api/test_login_in_chromium.py
@@ -70,6 +70,11 @@ bench: setup $(VENV)-bench/.ready ## Time and memory, compared with other tools:
 bench-cluster: setup ## How long requests take on a real Kubernetes, and what the operator costs
 	@$(LAB) status > /dev/null 2>&1 || trap '$(LAB) down' EXIT; \
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster
+
+bench-scale: setup ## The operator with many requests, on an API server without nodes (SCALE="--finished 1000" for less)
+	@$(LAB) build
+	PYTHONPATH=tests $(BIN)/python -m bench.scale $(SCALE)
+	PYTHONPATH=tests $(BIN)/python -m bench.scale_worker $(SCALE)
 
 bench-page: setup ## How fast the tiles of a mosaic on the page are for many readers
 	PYTHONPATH=tests $(BIN)/python -m bench.tiles

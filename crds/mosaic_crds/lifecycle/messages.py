@@ -1,11 +1,13 @@
 """The messages of statuses, conditions and Events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Status = Mapping[str, Any]
 """The status of a MosaicRequest, as JSON."""
 
+MOST_JOINED = 700
+"""Characters of a message with warnings, which two fields of the status have in full: so a status stays below 10 kB."""
 VALID = "The request is valid"
 PLANNING = "Reading scene metadata"
 COMPUTING = "Computing tiles"
@@ -86,5 +88,10 @@ def _with_progress(message: str, status: Status) -> str:
     return f"{message} with {progress(status)}" if status.get("progress") else message
 
 
-def _joined(message: str, more: Iterable[str]) -> str:
-    return "; ".join([message, *more])
+def _joined(message: str, more: Sequence[str]) -> str:
+    """A message with as many sentences as fit; the message is repeated in conditions."""
+    for number, sentence in enumerate(more):
+        if len(message) + len(sentence) > MOST_JOINED:
+            return f"{message}; and {len(more) - number} more in status.plan.warnings and status.result.notes"
+        message = f"{message}; {sentence}"
+    return message

@@ -1,5 +1,7 @@
 """The operator's decisions about a request, from creation to every possible end."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -377,3 +379,20 @@ def test_warnings_of_the_plan_are_in_the_status_from_the_plan_to_the_end():
     assert world.status["message"] == published
     assert world.events[-1] == ("Succeeded", published)
     assert [reason for reason, _ in world.events].count("Planned") == 1
+
+
+def test_a_status_with_the_longest_warnings_and_notes_is_small():
+    world = World()
+    world.step()
+    warnings, notes = ["a" * 196] * 15, ["b" * 196] * 10  # as much as a termination message has
+    world.complete(Step.PLAN, PLAN | {"warnings": warnings})
+    world.step()
+    world.complete(Step.TILES)
+    world.step()
+    world.complete(Step.FINALIZE, RESULT | {"notes": notes})
+    world.step()
+    assert (world.status["phase"], world.status["plan"]["warnings"]) == ("Succeeded", warnings)
+    assert world.status["message"].endswith(
+        f"; {'a' * 196}; and 22 more in status.plan.warnings and status.result.notes"
+    )
+    assert len(json.dumps(world.status)) < 10_000
