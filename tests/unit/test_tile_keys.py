@@ -154,6 +154,12 @@ def test_a_scene_that_appears_elsewhere_does_not_change_the_key(folder):
     assert TileKeys(few).of(few.tiles[1]) != TileKeys(more).of(more.tiles[1])
 
 
+def test_a_scene_elsewhere_changes_the_key_if_it_changes_the_numbers_of_chosen_scenes(folder):
+    chosen = {"method": "latest", "chosen": True}
+    few, more = (plan_of(folder, names, composite=chosen) for names in ("ab", "abd"))
+    assert TileKeys(few).of(few.tiles[0]) != TileKeys(more).of(more.tiles[0])
+
+
 def test_a_scene_elsewhere_changes_the_key_if_it_changes_how_values_are_stored(folder):
     few, more = (plan_of(folder, names, output={"dtype": "int16"}) for names in ("ab", "abd"))
     assert few.encoding != more.encoding
