@@ -42,6 +42,8 @@ class PlayedNodes:
                     if event["type"] in {"ADDED", "MODIFIED"} and pod["metadata"]["uid"] not in self._seen:
                         self._seen.add(pod["metadata"]["uid"])
                         self._threads.submit(self._end, pod).add_done_callback(self._note)
+            except requests.exceptions.ChunkedEncodingError:
+                continue
             except requests.ConnectionError:
                 return  # the API server has ended
 
