@@ -119,9 +119,51 @@ def test_the_pod_of_the_operator_has_its_settings() -> None:
         assert template["spec"][key] == values[key]
     (container,) = template["spec"]["containers"]
     assert (container["image"], container["imagePullPolicy"]) == ("localhost/mosaic-operator:dev", "Never")
-    assert container["resources"]["limits"] == {"cpu": 1, "memory": "1Gi"}
+    assert container["resources"]["limits"] == {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "256Mi"}
     assert template["metadata"]["annotations"] == {"note": "a: b"}
     assert template["metadata"]["labels"]["team"] == "snow"
+
+
+def test_the_operator_can_be_stopped() -> None:
+    assert render({"replicas": 0}).one("Deployment")["spec"]["replicas"] == 0
+
+
+API = {"enabled": True, "publicUrl": "https://mosaics.example.org", "secretName": "mosaic-api"}
+
+
+@pytest.mark.parametrize("name", ["mosaic-operator", "mosaic-operator-api"])
+def test_several_replicas_prefer_different_nodes_unless_an_affinity_is_set(name: str) -> None:
+    def affinity(**values: Any) -> Any:
+        objects = render({**values, "api": API | values})
+        deployment = objects.one("Deployment", name)["spec"]
+        return deployment["selector"]["matchLabels"], deployment["template"]["spec"].get("affinity")
+
+    assert affinity(replicas=1)[1] is None
+    selector, found = affinity(replicas=2)
+    (preferred,) = found["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preferred["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": selector},
+    }
+    given = {"nodeAffinity": {}}
+    assert affinity(replicas=2, affinity=given)[1] == given
+
+
+@pytest.mark.parametrize("name", ["mosaic-operator", "mosaic-operator-api"])
+def test_replicas_are_spread_as_the_values_say(name: str) -> None:
+    spread = {
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
+    }
+    found = render({**spread, "api": API | spread}).one("Deployment", name)["spec"]["template"]["spec"]
+    assert found["topologySpreadConstraints"] == spread["topologySpreadConstraints"]
+
+
+def test_the_disk_of_the_operator_and_of_migrations_has_a_limit() -> None:
+    objects = render({"api": API})
+    for pod in (objects.one("Deployment", "mosaic-operator"), objects.one("Job", "mosaic-operator-api-migrations")):
+        (container,) = pod["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["requests"]["ephemeral-storage"] == "64Mi"
+        assert container["resources"]["limits"]["ephemeral-storage"] == "256Mi"
 
 
 # --- network policies ---
@@ -135,6 +177,20 @@ def policy(objects: Objects, component: str) -> dict[str, Any]:
 
 def ports(rule: dict[str, Any]) -> list[tuple[str, int]]:
     return [(port["protocol"], port["port"]) for port in rule["ports"]]
+
+
+def test_the_pod_of_helm_test_connects_to_dns_the_api_server_and_the_operator() -> None:
+    objects = render()
+    spec = policy(objects, "test")
+    labels = objects.one("Pod", "mosaic-operator-test")["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert "ingress" not in spec
+    dns, server, operator = spec["egress"]
+    assert [ports(rule) for rule in (dns, server, operator)] == [
+        [("UDP", 53), ("TCP", 53)], [("TCP", 443), ("TCP", 6443)], [("TCP", 8080)],
+    ]  # fmt: skip
+    selector = objects.one("Deployment")["spec"]["selector"]["matchLabels"]
+    assert operator["to"] == [{"podSelector": {"matchLabels": selector}}]
 
 
 def test_workers_connect_to_dns_and_public_addresses_and_accept_no_connection() -> None:

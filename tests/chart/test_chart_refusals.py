@@ -52,7 +52,7 @@ def test_serves_either_listed_namespaces_or_all() -> None:
         ({"replicaCount": 2}, "replicaCount"),
         ({"worker": {"resource": {}}}, "resource"),
         ({"worker": {"resources": {"tile": {}}}}, "tile"),
-        ({"replicas": 0}, "replicas"),
+        ({"replicas": -1}, "replicas"),
         ({"namespaces": "forest"}, "namespaces"),
         ({"namespaces": ["Forest"]}, "namespaces"),
         ({"namespaces": ["forest,snow"]}, "namespaces"),

@@ -45,6 +45,23 @@ app.kubernetes.io/component: operator
 {{- include "mosaic-operator.namespaces" . | default .Release.Namespace -}}
 {{- end }}
 
+{{/* The affinity of pods; by default several replicas prefer different nodes. */}}
+
+{{- define "mosaic-operator.affinity" -}}
+{{- if .affinity -}}
+{{- toYaml .affinity -}}
+{{- else if gt (int .replicas) 1 -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- .selector | nindent 12 }}
+{{- end -}}
+{{- end }}
+
 {{/* What the restricted Pod Security Standard requires, and more. */}}
 
 {{- define "mosaic-operator.podSecurity" -}}
