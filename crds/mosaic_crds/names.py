@@ -20,6 +20,8 @@ LABEL_OWNER = f"{GROUP}/owner"
 """On a request from the API: the id of its owner, for a fair order. Only the API may set it."""
 LABEL_FINISHED = f"{GROUP}/finished"
 """On finished requests and their Jobs: the phase. It excludes them from lists and watches."""
+ANNOTATION_TEMPLATE = f"{GROUP}/template"
+"""On a Job: the digest of its pod template."""
 ANNOTATION_ROW = f"{GROUP}/row"
 """On a request that was created in a database: the id of its row."""
 

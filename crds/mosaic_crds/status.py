@@ -29,6 +29,10 @@ class PlanSummary(Model):
     """Estimated computing time, core-seconds."""
     estimated_bytes: Count
     """Estimated size of the result, bytes."""
+    tiles_memory_bytes: Count | None = None
+    """Estimated memory of a pod of tiles, bytes."""
+    finalize_memory_bytes: Count | None = None
+    """Estimated memory of the pod that publishes the mosaic, bytes."""
     warnings: Annotated[list[Sentence], Field(max_length=16)] | None = None
     """Warnings for the user, a sentence each."""
 
@@ -108,6 +112,8 @@ class MosaicRequestStatus(Model):
     worker_image: Annotated[str, Field(max_length=4096)] | None = None
     """The worker image that plans the request. Its later pods run the same image, even after an upgrade. Absent without
     a cluster."""
+    worker_memory: Annotated[str, Field(max_length=64)] | None = None
+    """The memory limit of the request's pods since one of them ran out of memory."""
     plan: PlanSummary | None = None
     """A summary of the plan."""
     progress: ProgressStatus | None = None

@@ -5,8 +5,8 @@ names and meanings therefore stay the same. A new variable or field is optional;
 did (docs/decisions/0036-a-request-keeps-its-image.md).
 
 - Argument: the step. Answer: the exit code (mosaic_crds.errors) and the termination message, JSON whose content for
-  `plan` is mosaic_crds.status.PlanSummary, for `finalize` mosaic_crds.status.ResultStatus or TILES_LEFT, and after a
-  failure {"message": …}.
+  `plan` is mosaic_crds.status.PlanSummary, with RESULT if the pod has also published the mosaic, for `finalize`
+  mosaic_crds.status.ResultStatus or TILES_LEFT, and after a failure {"message": …}.
 - Environment: the variables below; credentials come from Secrets under the names that their services use.
 - Files: the input at FOLDER/FILE; the store, if it is a volume; /tmp. Everything else is read-only.
 
@@ -45,6 +45,8 @@ ENV_RANGE_SECONDS = "MOSAIC_RANGE_SECONDS"
 """Minimum work of a pod of tiles, core-seconds."""
 ENV_SHARED_BYTES = "MOSAIC_SHARED_BYTES"
 """The size of the tiles that requests share, of all namespaces together; 0, the default, for none."""
+ENV_INLINE_SECONDS = "MOSAIC_INLINE_SECONDS"
+"""Core-seconds up to which the pod of a plan also computes and publishes the mosaic; 0, the default, for never."""
 ENV_PARALLELISM = "MOSAIC_PARALLELISM"
 """The most parallel pods of a request."""
 ENV_COMPLETION_INDEX = "JOB_COMPLETION_INDEX"
@@ -59,6 +61,11 @@ ENV_TERMINATION_LOG = "MOSAIC_TERMINATION_LOG"
 """Another file for the termination message; set by tests."""
 TILES_LEFT = "tilesLeft"
 """Key in the answer of a finalize pod that cannot publish yet: how many tiles must be recomputed."""
+
+
+RESULT = "result"
+"""Key in the answer of a plan pod that has published the mosaic: mosaic_crds.status.ResultStatus. If an earlier pod of
+the same Job has published it and its plan is swept, the answer has nothing else."""
 
 
 class Step(StrEnum):

@@ -1,10 +1,13 @@
-"""The operator's cache: unfinished requests and their Jobs, as last seen or written."""
+"""The operator's cache: unfinished requests, their Jobs and pods, as last seen or written."""
+
+from collections.abc import Iterable
 
 from mosaic_crds.names import LABEL_FINISHED
 from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.jobs import JobState, OwnedJob
 from mosaic_operator.parsing import Document, readable
+from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState, version
 
 Key = tuple[str, str]
@@ -12,7 +15,7 @@ Key = tuple[str, str]
 
 
 class Cache:
-    """Requests and Jobs, without most of their specs.
+    """Requests, Jobs and pods, without most of their specs.
 
     Events of different objects can arrive out of order: the newest version of a request wins, and only the deleted
     object is removed.
@@ -20,6 +23,7 @@ class Cache:
     Attributes:
         requests: by key.
         jobs: by the key of the request, then by uid.
+        pods: by the uid of the Job, then by uid.
         strays: keys of unfinished requests that others labelled as finished.
         moved: whether requests were added, removed, started or finished since it was set to False.
     """
@@ -27,7 +31,9 @@ class Cache:
     def __init__(self) -> None:
         self.requests: dict[Key, RequestState] = {}
         self.jobs: dict[Key, dict[str, OwnedJob]] = {}
+        self.pods: dict[str, dict[str, PodState]] = {}
         self.strays: set[Key] = set()
+        self._keys: dict[str, Key] = {}
         self.moved = True
 
     def see_request(self, kind: str | None, document: Document) -> Key | None:
@@ -79,6 +85,7 @@ class Cache:
                 self.remove_job(key, job.state.uid)
             else:
                 self.jobs.setdefault(key, {})[job.state.uid] = job
+                self._keys[job.state.uid] = key
             return key
         return None
 
@@ -86,8 +93,39 @@ class Cache:
         """Remove the Job of this uid."""
         of_request = self.jobs.get(key, {})
         of_request.pop(uid, None)
+        self.pods.pop(uid, None)
+        self._keys.pop(uid, None)
         if not of_request:
             self.jobs.pop(key, None)
+
+    def see_pod(self, kind: str | None, document: Document) -> Key | None:
+        """Add or remove a pod, if its Job is here; arguments as in `see_job`.
+
+        A pod that appears before its Job is seen later, because its status changes several times.
+        """
+        for pod in readable(PodState.of, [document]):
+            key = self._keys.get(pod.job_uid)
+            if key is None:
+                return None
+            of_job = self.pods.setdefault(pod.job_uid, {})
+            if kind == "DELETED":
+                of_job.pop(pod.uid, None)
+            else:
+                of_job[pod.uid] = pod
+            return key
+        return None
+
+    def replace_pods(self, jobs: Iterable[JobState], pods: Iterable[PodState]) -> None:
+        """Replace the pods of some Jobs by those of a list."""
+        found: dict[str, dict[str, PodState]] = {job.uid: {} for job in jobs}
+        for pod in pods:
+            if pod.job_uid in found:
+                found[pod.job_uid][pod.uid] = pod
+        self.pods |= found
+
+    def pods_of(self, jobs: Iterable[JobState]) -> list[PodState]:
+        """The pods of some Jobs."""
+        return [pod for job in jobs for pod in self.pods.get(job.uid, {}).values()]
 
     def forget_job(self, key: Key, name: str) -> None:
         """Remove a Job that is gone without an event, because it was deleted between a list and the watch."""

@@ -8,7 +8,7 @@ from mosaic_crds.names import API_VERSION, LABEL_FINISHED, PLURAL
 from mosaic_crds.times import timestamp
 
 from mosaic_operator.kube import JSON, METADATA, ApiError, Document, KubeClient, unless_gone
-from mosaic_operator.manifests import Manifest
+from mosaic_operator.pod_templates import Manifest
 from mosaic_operator.requests import RequestState
 
 MERGE_PATCH = "application/merge-patch+json"

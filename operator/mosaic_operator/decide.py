@@ -9,6 +9,7 @@ from mosaic_crds.lifecycle import Condition, Phase, StatusWriter, holds, message
 from mosaic_crds.names import LABEL_FINISHED
 from mosaic_crds.times import duration_seconds
 from mosaic_crds.validation import load_request
+from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.decision import Decision
 from mosaic_operator.image import choose_image
@@ -18,7 +19,7 @@ from mosaic_operator.observed import Observed
 from mosaic_operator.pods import lost
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
-from mosaic_operator.steps import finalizing, planning, running
+from mosaic_operator.steps import count_ranges, finalizing, planning, running
 
 
 def decide(observed: Observed, settings: Settings, now: datetime) -> Decision:
@@ -56,9 +57,11 @@ def _decide(observed: Observed, decision: Decision, settings: Settings) -> None:
         return
     if new:
         decision.lifecycle.accept()
-    decision.give_up = lost(observed.pods or (), decision.now)
+    decision.give_up = lost(observed.pods, decision.now)
     if observed.request.execution.suspend:
         _pause(observed, decision)
+        if Step.TILES in observed.jobs and "plan" in decision.status:
+            count_ranges(observed, decision)
         decision.lifecycle.suspend()
     elif not observed.admission.admitted:
         if observed.request.started is not None:
@@ -129,8 +132,9 @@ def _not_allowed(observed: Observed, settings: Settings) -> str | None:
 def _leave(observed: Observed, decision: Decision) -> None:
     """Set the time to live of finished Jobs and delete the others. From now on the status is the only record."""
     ttl = duration_seconds(observed.request.execution.ttl_after_finished)
+    done = decision.status["phase"] == Phase.SUCCEEDED  # Kubernetes has only not noticed it of all Jobs
     for job in observed.jobs.values():
-        if job.outcome is None:
+        if job.outcome is None and not done:
             decision.delete.append(job.name)
         elif job.ttl is None:
             labels = {LABEL_FINISHED: decision.status["phase"]}

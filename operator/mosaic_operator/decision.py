@@ -6,7 +6,7 @@ from typing import Any
 
 from mosaic_crds.lifecycle import Event, StatusWriter
 
-from mosaic_operator.manifests import Manifest
+from mosaic_operator.pod_templates import Manifest
 from mosaic_operator.requests import RequestState
 
 COSMETIC = {"message", "progress"}

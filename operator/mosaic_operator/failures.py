@@ -15,6 +15,8 @@ LONGEST_QUOTE = 600
 """Most characters that are quoted from Kubernetes or a log."""
 STARTING_SECONDS = 20
 """Seconds in which a container should start; later, Events are read."""
+MISSING_SECONDS = 3
+"""Seconds after the start of a Job without pods until Events are read."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
@@ -102,7 +104,7 @@ def trouble(observed: Observed, step: Step, seconds_since: float) -> Trouble | N
 def needs_refusals(job: JobState, pods: Sequence[PodState], seconds_since: float) -> bool:
     """Whether Events must be read: pods are missing, or do not start."""
     waiting = any(not pod.over and pod.waiting_for in {"ContainerCreating", *_CONFIGURATION, *_IMAGE} for pod in pods)
-    missing = not any(not pod.over for pod in pods) and not job.suspended
+    missing = not any(not pod.over for pod in pods) and not job.suspended and seconds_since > MISSING_SECONDS
     return missing or (waiting and seconds_since > STARTING_SECONDS)
 
 

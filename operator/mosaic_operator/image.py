@@ -8,6 +8,7 @@ from mosaic_crds.lifecycle import Trouble
 from mosaic_crds.worker_pod import Step
 
 from mosaic_operator.decision import Decision
+from mosaic_operator.jobs import JobState
 from mosaic_operator.observed import Observed
 from mosaic_operator.settings import Settings
 
@@ -25,7 +26,7 @@ def choose_image(observed: Observed, decision: Decision, settings: Settings) -> 
     """
     current, job = settings.worker_pod.image, observed.jobs.get(Step.PLAN)
     image = str(decision.status.get("workerImage") or (job.image if job is not None else current))
-    if "plan" not in decision.status and (job is None or job.outcome is None):
+    if "plan" not in decision.status and (job is None or _can_be_replaced(job, observed)):
         image = current
         if job is not None and job.image != image:
             decision.delete.append(job.name)
@@ -37,6 +38,11 @@ def choose_image(observed: Observed, decision: Decision, settings: Settings) -> 
         f"the image {image} planned this request, and worker.image of the chart is now from another repository "
         f"({repository(current)}); delete the request and apply it again",
     )
+
+
+def _can_be_replaced(job: JobState, observed: Observed) -> bool:
+    """Whether a planning Job has planned nothing yet."""
+    return job.outcome is None and observed.answer(Step.PLAN) is None
 
 
 def repository(image: str) -> str:

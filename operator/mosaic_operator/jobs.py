@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mosaic_crds.names import API_VERSION, KIND, job_name
+from mosaic_crds.names import ANNOTATION_TEMPLATE, API_VERSION, KIND, job_name
 from mosaic_crds.times import time_or_none
 from mosaic_crds.worker_pod import Step
 
@@ -22,6 +22,7 @@ class JobState:
         name: the name of the Job.
         uid: the uid of the Job.
         image: the image of its worker.
+        template: the digest of its pod template, as this operator or an earlier one has noted it.
         parallelism: the most pods at once.
         suspended: whether it is suspended.
         outcome: how it finished, if it has.
@@ -37,6 +38,7 @@ class JobState:
     name: str
     uid: str
     image: str
+    template: str
     parallelism: int
     suspended: bool
     outcome: Literal["Complete", "Failed"] | None
@@ -59,6 +61,7 @@ class JobState:
             name=job["metadata"]["name"],
             uid=job["metadata"]["uid"],
             image=worker_image(spec["template"]["spec"]),
+            template=str((job["metadata"].get("annotations") or {}).get(ANNOTATION_TEMPLATE, "")),
             parallelism=spec.get("parallelism", 1),
             suspended=bool(spec.get("suspend")),
             outcome=ends[0]["type"] if ends else None,

@@ -1,7 +1,7 @@
 """Builds the manifests of Jobs and Secrets: pure functions of the request and the settings."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,28 +10,30 @@ from mosaic_crds.crd import spec_schema
 from mosaic_crds.errors import RequestError
 from mosaic_crds.request import request_manifest
 from mosaic_crds.schema import without_defaults
-from mosaic_crds.times import duration_seconds
 from mosaic_crds.worker_pod import PodInput, Step
 
+from mosaic_operator.pod_templates import (
+    Manifest,
+    digest_of,
+    pod_template,
+    sweep_template,
+    variables_of,
+    with_input,
+)
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 
-Manifest = dict[str, Any]
-
-USER = 65532
-"""The user of workers, as in their image."""
 ATTEMPTS = 3
 """Retries of plan and finalize; the request sets those of ranges."""
-LOST_NODE_SECONDS = 30
-"""A pod is evicted from a node that has not responded for this long."""
-GRACE_SECONDS = 10
-"""Grace period of a worker; an interrupted write leaves nothing behind."""
-SWEEP_SECONDS = 3600
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def step_manifests(
-    request: RequestState, step: Step, settings: Settings, image: str, ranges: int = 1, most: int | None = None
+    request: RequestState,
+    step: Step,
+    settings: Settings,
+    status: Mapping[str, Any],
+    most: int | None = None,
 ) -> list[Manifest]:
     """The Secret with the input of a request and the Job of a step, in order of creation.
 
@@ -39,33 +41,18 @@ def step_manifests(
         request: the request, with its whole spec.
         step: plan, tiles or finalize.
         settings: the operator's.
-        image: the worker image.
-        ranges: number of ranges of a tiles Job.
+        status: the new status of the request: its worker image, and its plan if it has one.
         most: the most parallel pods, if requests share a service.
     """
     execution = request.execution
-    labels = {names.LABEL_REQUEST: request.name, names.LABEL_STEP: str(step)}
-    deadline = {
-        Step.PLAN: settings.plan_deadline,
-        Step.TILES: duration_seconds(execution.range_deadline),
-        Step.FINALIZE: settings.finalize_deadline,
-    }[step]
     given = request_input(request)
     secret = names.input_name(request.uid, given.digest)
-    job = _job(
-        request.namespace,
-        names.job_name(request.name, step),
-        labels,
-        _pod(step, settings, image, labels, _environment(request, settings) | _reading(given), secret, deadline),
-    )
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    if request.source_kind and (account_of_source := settings.source_secrets.get(request.source_kind.key)):
-        container["envFrom"] = [*container["envFrom"], {"secretRef": {"name": account_of_source}}]
-    if step is not Step.FINALIZE and settings.source_buckets_secret:
-        account = {"prefix": worker_pod.SOURCES_PREFIX, "secretRef": {"name": settings.source_buckets_secret}}
-        container["envFrom"] = [*container["envFrom"], account]
-    if execution.priority_class:
-        job["spec"]["template"]["spec"]["priorityClassName"] = execution.priority_class
+    template = pod_template(request, step, settings, status)
+    labels = {names.LABEL_REQUEST: request.name, names.LABEL_STEP: str(step)}
+    environment = variables_of(given) | {worker_pod.ENV_PARALLELISM: str(execution.parallelism)}
+    whole = with_input(template, environment, secret)
+    job = _job(request.namespace, names.job_name(request.name, step), labels, whole)
+    job["metadata"]["annotations"] = {names.ANNOTATION_TEMPLATE: digest_of(template)}
     if execution.queue:
         job["metadata"]["labels"][KUEUE_LABEL] = execution.queue
         job["spec"]["suspend"] = True  # Kueue starts it
@@ -79,6 +66,7 @@ def step_manifests(
     }
     job["metadata"]["ownerReferences"] = [owner]
     if step is Step.TILES:
+        ranges = status["plan"]["ranges"]
         job["spec"] |= {
             "completionMode": "Indexed",
             "completions": ranges,
@@ -131,13 +119,9 @@ def sweep_manifest(name: str, given: PodInput, settings: Settings) -> Manifest:
         settings: the operator's.
     """
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
-    environment = {
-        worker_pod.ENV_STORE: settings.store,
-        worker_pod.ENV_SHARED_BYTES: str(settings.shared_bytes),
-    } | _reading(given)
     secret = names.input_name(Step.SWEEP, given.digest)
-    pod = _pod(Step.SWEEP, settings, settings.worker_pod.image, labels, environment, secret, SWEEP_SECONDS)
-    job = _job(settings.sweep_namespace, name, labels, pod)
+    template = with_input(sweep_template(settings), variables_of(given), secret)
+    job = _job(settings.sweep_namespace, name, labels, template)
     job["spec"]["ttlSecondsAfterFinished"] = min(600, settings.sweep_interval)
     return job
 
@@ -147,27 +131,6 @@ def sweep_secret(given: PodInput, job: Manifest) -> Manifest:
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
     labels = {names.LABEL_STEP: str(Step.SWEEP)}
     return _secret(job["metadata"]["namespace"], names.input_name(Step.SWEEP, given.digest), labels, owner, given)
-
-
-def _environment(request: RequestState, settings: Settings) -> dict[str, str]:
-    return {
-        worker_pod.ENV_STORE: settings.store,
-        worker_pod.ENV_ALLOWED_HOSTS: settings.allowed_hosts,
-        worker_pod.ENV_MAX_PIXELS: str(settings.max_pixels),
-        worker_pod.ENV_MAX_SCENES: str(settings.max_scenes),
-        worker_pod.ENV_RANGE_SECONDS: str(settings.range_seconds),
-        worker_pod.ENV_SHARED_BYTES: str(settings.shared_bytes),
-        worker_pod.ENV_PARALLELISM: str(request.execution.parallelism),
-    }
-
-
-def _reading(given: PodInput) -> dict[str, str]:
-    return {worker_pod.ENV_INPUT: f"{worker_pod.FOLDER}/{worker_pod.FILE}", worker_pod.ENV_INPUT_DIGEST: given.digest}
-
-
-def _literal(text: str) -> str:
-    """Escape a value, because Kubernetes expands $(NAME) as a variable and $$ as $."""
-    return text.replace("$", "$$")
 
 
 def _secret(namespace: str, name: str, labels: dict[str, str], owner: Manifest, given: PodInput) -> Manifest:
@@ -204,77 +167,5 @@ def _job(namespace: str, name: str, labels: dict[str, str], template: Manifest) 
                 ]
             },
             "template": template,
-        },
-    }
-
-
-def _pod(
-    step: Step,
-    settings: Settings,
-    image: str,
-    labels: dict[str, str],
-    environment: dict[str, str],
-    secret: str,
-    deadline: int,
-) -> Manifest:
-    """A pod template that meets the `restricted` Pod Security Standard; `secret` names the Secret with its input."""
-    worker = settings.worker_pod
-    lost = [
-        {"key": f"node.kubernetes.io/{trouble}", "operator": "Exists", "effect": "NoExecute"}
-        | {"tolerationSeconds": LOST_NODE_SECONDS}
-        for trouble in ("not-ready", "unreachable")
-    ]
-    metadata: Manifest = {"labels": worker.labels | labels}
-    if worker.annotations:
-        metadata["annotations"] = worker.annotations
-    return {
-        "metadata": metadata,
-        "spec": {
-            "restartPolicy": "Never",
-            "shareProcessNamespace": True,  # as process 1 the worker would ignore SIGTERM
-            "activeDeadlineSeconds": deadline,
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
-            "serviceAccountName": worker.service_account_name,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "imagePullSecrets": worker.image_pull_secrets,
-            "nodeSelector": worker.node_selector,
-            "tolerations": worker.tolerations + lost,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "volumes": [
-                *worker.volumes,
-                {"name": "tmp", "emptyDir": {}},
-                {"name": "input", "secret": {"secretName": secret}},
-            ],
-            "containers": [
-                {
-                    "name": worker_pod.WORKER_CONTAINER,
-                    "image": image,
-                    "imagePullPolicy": worker.image_pull_policy,
-                    "args": [str(step)],
-                    "env": worker.env
-                    + [{"name": name, "value": _literal(value)} for name, value in environment.items()],
-                    "envFrom": worker.env_from,
-                    "resources": worker.resources.get(Step.PLAN if step is Step.SWEEP else step, {}),
-                    "terminationMessagePolicy": "FallbackToLogsOnError",
-                    "volumeMounts": [
-                        *worker.volume_mounts,
-                        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-                        {"name": "input", "mountPath": worker_pod.FOLDER, "readOnly": True},
-                    ],
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                }
-            ],
         },
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mosaic_crds.worker_pod import Step
 
@@ -34,16 +35,26 @@ class Observed:
     Attributes:
         request: the request.
         jobs: its Jobs by step, without those that are being deleted.
-        pods: its pods; None if they were not read, because no decision needs them.
+        pods: its pods.
         refusals: messages of Kubernetes on why it creates or starts no pods, newest first.
         admission: whether it may run.
     """
 
     request: RequestState
     jobs: Mapping[Step, JobState]
-    pods: Sequence[PodState] | None
+    pods: Sequence[PodState] = ()
     refusals: Sequence[str] = field(default_factory=tuple)
     admission: Admission = Admission(admitted=True)
+
+    def answer(self, step: Step) -> dict[str, Any] | None:
+        """The answer of the pod that has done a step, if any."""
+        return next((pod.answer for pod in self.pods_of(step) if pod.done and pod.answer is not None), None)
+
+    def ranges_done(self) -> int:
+        """How many ranges are done. Pods say it before their Job does, but finished ones may be deleted."""
+        job = self.jobs.get(Step.TILES)
+        done = {pod.index for pod in self.pods_of(Step.TILES) if pod.done}
+        return max(len(done), job.succeeded if job is not None else 0)
 
     @property
     def queued(self) -> bool:
@@ -55,4 +66,4 @@ class Observed:
     def pods_of(self, step: Step) -> list[PodState]:
         """The pods of the current Job of a step."""
         job = self.jobs.get(step)
-        return [pod for pod in self.pods or () if pod.step == step and job is not None and pod.job_uid == job.uid]
+        return [pod for pod in self.pods if pod.step == step and job is not None and pod.job_uid == job.uid]

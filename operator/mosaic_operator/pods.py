@@ -111,6 +111,16 @@ class PodState:
         return self.phase in {"Succeeded", "Failed"}
 
     @property
+    def has_started(self) -> bool:
+        """Whether its worker has started."""
+        return self.phase == "Running" or self.over or self.exit_code is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether its worker has succeeded. Kubernetes needs seconds more until the pod and its Job have finished."""
+        return self.exit_code == 0
+
+    @property
     def answer(self) -> dict[str, Any] | None:
         """The termination message of the worker, if it is a JSON object."""
         try:

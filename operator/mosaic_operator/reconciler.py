@@ -1,7 +1,8 @@
 """Reconciles requests: observes a request, decides, acts, and writes its status once."""
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,17 +18,15 @@ from mosaic_operator.decide import decide
 from mosaic_operator.decision import Decision, merge_patch
 from mosaic_operator.failures import needs_refusals
 from mosaic_operator.giving_up import GivingUp
-from mosaic_operator.jobs import JobState
 from mosaic_operator.kube import ApiError, unless_gone
-from mosaic_operator.manifests import Manifest
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.observed import Admission, Observed
 from mosaic_operator.parsing import readable
+from mosaic_operator.pod_templates import Manifest
 from mosaic_operator.pods import PodState
 from mosaic_operator.requests import RequestState
 from mosaic_operator.settings import Settings
 from mosaic_operator.slots import Slots
-from mosaic_operator.steps import LOOK_SECONDS
 from mosaic_operator.workqueue import WorkQueue
 
 COSMETIC_SECONDS = 0.4
@@ -36,6 +35,11 @@ PENDING_SECONDS = 30
 """Interval at which the position of waiting requests is updated, unless there are very many."""
 REFUSED_SECONDS = 30
 """Interval at which a Job that Kubernetes refused is retried."""
+
+LIST_SECONDS = 60
+"""Interval at which the pods of a running request are listed, in case that the watch has missed a deletion."""
+REFUSALS_SECONDS = 8
+"""Interval at which Events about the pods of a request are read."""
 
 Now = Callable[[], datetime]
 log = logging.getLogger(__name__)
@@ -56,7 +60,8 @@ class Reconciler:
         self.backoff: Backoff[Key] = Backoff()
         self._cluster, self._settings, self._metrics, self._cache, self._now = cluster, settings, metrics, cache, now
         self._slots = Slots(cache, settings, now)
-        self._looked: dict[str, tuple[float, int]] = {}
+        self._listed: dict[str, float] = {}
+        self._refusals: dict[str, tuple[float, list[str]]] = {}
         self._giving_up = GivingUp(cluster, cache, self._slots, metrics, now)
         self._cosmetic_from = 0.0
 
@@ -135,7 +140,8 @@ class Reconciler:
         return found
 
     def _free_slot(self, uid: str) -> None:
-        self._looked.pop(uid, None)
+        self._listed.pop(uid, None)
+        self._refusals.pop(uid, None)
         for key in self._slots.leave(uid):
             self.queue.add(key)
 
@@ -160,7 +166,7 @@ class Reconciler:
         request = RequestState(document) if document is not None else None
         if request is not None and request.labelled_finished and not request.deleting:
             if request.over:
-                decision = self._decide(Observed(request, self._cache.jobs_of(request), None))
+                decision = self._decide(Observed(request, self._cache.jobs_of(request)))
                 await self._act(decision)
                 await self._change(decision)
             else:
@@ -185,35 +191,42 @@ class Reconciler:
 
     async def _observe(self, request: RequestState, admission: Admission) -> Observed:
         jobs = self._cache.jobs_of(request)
-        observed = Observed(request, jobs, None, admission=admission)
-        if request.over or request.deleting or not self._must_look(request, jobs):
+        observed = Observed(request, jobs, self._cache.pods_of(jobs.values()), admission=admission)
+        if request.over or request.deleting or not jobs:
             return observed
-        pods: list[PodState] = []
-        async for page in self._cluster.pods(request.namespace, f"{LABEL_REQUEST}={request.name}"):
-            pods += [pod for pod in readable(PodState.of, page) if pod.job_uid]
-        self._looked[request.uid] = (monotonic(), sum(job.failed for job in jobs.values()))
-        observed = replace(observed, pods=pods)
-        refusals: list[str] = []
-        for step, job in jobs.items():
+        if self._must_list(observed):
+            pods: list[PodState] = []
+            async for page in self._cluster.pods(request.namespace, f"{LABEL_REQUEST}={request.name}"):
+                pods += readable(PodState.of, page)
+            self._listed[request.uid] = monotonic()
+            self._cache.replace_pods(jobs.values(), pods)
+            observed = replace(observed, pods=self._cache.pods_of(jobs.values()))
+        return replace(observed, refusals=await self._refusals_of(observed))
+
+    async def _refusals_of(self, observed: Observed) -> list[str]:
+        """Messages of Kubernetes on why it creates or starts no pods; read at most every few seconds."""
+        request, refusals = observed.request, list[str]()
+        when, known = self._refusals.get(request.uid, (-math.inf, []))
+        if monotonic() - when < REFUSALS_SECONDS:
+            return known
+        for step, job in observed.jobs.items():
             since = (self._now() - job.started).total_seconds() if job.started else 0
             own = observed.pods_of(step)
-            if job.outcome is None and needs_refusals(job, own, since):
+            if job.outcome is None and observed.answer(step) is None and needs_refusals(job, own, since):
                 waiting = [pod.uid for pod in own if not pod.over]
                 about, reason = (waiting[0], "") if waiting else (job.uid, "FailedCreate")
                 refusals += await self._cluster.warnings_about(request.namespace, about, reason=reason)
-        return replace(observed, refusals=refusals)
+                self._refusals[request.uid] = monotonic(), refusals
+        return refusals
 
-    def _must_look(self, request: RequestState, jobs: Mapping[Step, JobState]) -> bool:
-        """Whether to read pods: after the end of a Job, after a new failure, and periodically."""
-        if any(
-            job.outcome == "Failed"
-            or (job.outcome == "Complete" and step is Step.PLAN and "plan" not in request.status)
-            or (job.outcome == "Complete" and step is Step.FINALIZE)
-            for step, job in jobs.items()
-        ):
-            return True
-        when, failed = self._looked.setdefault(request.uid, (monotonic(), 0))
-        return bool(jobs) and (monotonic() - when >= LOOK_SECONDS or failed != sum(job.failed for job in jobs.values()))
+    def _must_list(self, observed: Observed) -> bool:
+        """Whether the pods of the watch are not enough: a Job has ended without them, or they may be old."""
+        for step, job in observed.jobs.items():
+            if job.outcome == "Failed" or (
+                job.outcome == "Complete" and step is not Step.TILES and observed.answer(step) is None
+            ):
+                return True
+        return monotonic() - self._listed.setdefault(observed.request.uid, monotonic()) >= LIST_SECONDS
 
     async def _act(self, decision: Decision) -> None:
         namespace = decision.request.namespace

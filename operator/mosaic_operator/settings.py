@@ -31,6 +31,8 @@ class WorkerPod(BaseModel):
     """The service account; its token is not mounted."""
     resources: dict[Step, dict[str, Any]] = {}
     """As in a container, for each step; a sweep has those of a plan."""
+    max_memory: str = "0"
+    """The largest memory limit of a pod that runs again because an earlier one ran out of memory; 0 for no such pod."""
     env: list[dict[str, Any]] = []
     """As in a container."""
     env_from: list[dict[str, Any]] = []
@@ -93,6 +95,8 @@ class Settings(BaseModel):
     """Minimum work of a pod of tiles, core-seconds; a pod takes about three seconds to start."""
     shared_bytes: Annotated[int, Field(ge=0)] = 2 * 2**30
     """The size of the tiles that the requests of a namespace share, of all namespaces together; 0 for none."""
+    inline_seconds: Annotated[int, Field(ge=0)] = 20
+    """Work up to which the pod of a plan also computes and publishes the mosaic, core-seconds; 0 for never."""
     max_parallelism: Few = 64
     """The most parallel pods of a request."""
     max_running: Few = 32

@@ -2,42 +2,49 @@
 
 from typing import Any
 
-from mosaic_crds.lifecycle import Condition, Trouble, conditions_of, messages
+from mosaic_crds.lifecycle import Trouble, messages
 from mosaic_crds.status import PlanSummary, ResultStatus
-from mosaic_crds.worker_pod import TILES_LEFT, Step
+from mosaic_crds.worker_pod import RESULT, TILES_LEFT, Step
 from pydantic import BaseModel, ValidationError
 
 from mosaic_operator.decision import Decision
-from mosaic_operator.failures import failure, trouble
+from mosaic_operator.failures import failure, failure_of, trouble
 from mosaic_operator.jobs import JobState
 from mosaic_operator.manifests import parallelism, step_manifests
 from mosaic_operator.observed import Observed
+from mosaic_operator.pod_templates import digest_of, pod_template
+from mosaic_operator.resources import larger_memory
 from mosaic_operator.settings import Settings
 
-_ANSWERS: dict[Step, type[BaseModel]] = {Step.PLAN: PlanSummary, Step.FINALIZE: ResultStatus}
-"""The contents of termination messages."""
 LOOK_SECONDS = 10
-"""Interval at which pods are read while a step runs: not every problem of a pod changes its Job."""
+"""Interval of looks at a running step: some problems change neither its Job nor a pod."""
 
 
 def planning(observed: Observed, decision: Decision, settings: Settings) -> bool:
-    """Plan the mosaic. The pod's termination message has the summary."""
-    summary = _completed(observed, decision, settings, Step.PLAN)
-    if summary is None:
+    """Plan the mosaic. The pod's termination message has the summary; that of a small mosaic also has the result."""
+    answer = _completed(observed, decision, settings, Step.PLAN)
+    if answer is None:
         return False
+    result = answer.get(RESULT)
+    summary = {key: value for key, value in answer.items() if key != RESULT}
     decision.lifecycle.plan(summary)
-    return True
+    if result is None:
+        return True
+    decision.lifecycle.computed(summary.get("ranges", 1))
+    decision.lifecycle.publish(result)
+    return False
 
 
 def running(observed: Observed, decision: Decision, settings: Settings) -> bool:
     """Compute the ranges of tiles."""
     ranges = decision.status["plan"]["ranges"]
-    job = _job(observed, decision, settings, Step.TILES, ranges)
-    done = job.succeeded if job is not None else 0
-    decision.lifecycle.count(done, ranges, _seconds_left(done, ranges, job, decision))
-    if job is not None and job.outcome == "Complete":
+    job = _job(observed, decision, settings, Step.TILES)
+    done = count_ranges(observed, decision)
+    if job is not None and (job.outcome == "Complete" or done >= ranges):
         decision.lifecycle.computed(ranges)
         return True
+    if _retries_with_more_memory(observed, decision, settings, Step.TILES):
+        return False
     if job is not None and job.outcome == "Failed":
         decision.lifecycle.fail(failure(observed, Step.TILES))
         return False
@@ -46,6 +53,14 @@ def running(observed: Observed, decision: Decision, settings: Settings) -> bool:
         decision.change.setdefault(job.name, {"spec": {}})["spec"]["parallelism"] = pods
     decision.lifecycle.computing(*_kept_from_working(observed, decision, Step.TILES))
     return False
+
+
+def count_ranges(observed: Observed, decision: Decision) -> int:
+    """Record how many ranges are done."""
+    ranges, job = decision.status["plan"]["ranges"], observed.jobs.get(Step.TILES)
+    done = observed.ranges_done()
+    decision.lifecycle.count(done, ranges, _seconds_left(done, ranges, job, decision))
+    return done
 
 
 def finalizing(observed: Observed, decision: Decision, settings: Settings) -> bool:
@@ -63,16 +78,19 @@ def finalizing(observed: Observed, decision: Decision, settings: Settings) -> bo
 def _completed(observed: Observed, decision: Decision, settings: Settings, step: Step) -> dict[str, Any] | None:
     """The answer of the completed step plan or finalize; None if it is not completed, which is recorded."""
     job = _job(observed, decision, settings, step)
+    answer = observed.answer(step)
+    if answer is not None:
+        if _is_answer(step, answer):
+            return answer
+        decision.lifecycle.fail(_unreadable(step))
+        return None
+    if _retries_with_more_memory(observed, decision, settings, step):
+        return None
     if job is not None and job.outcome == "Failed":
         decision.lifecycle.fail(failure(observed, step))
         return None
-    if job is not None and job.outcome == "Complete":
-        answer = _answer(observed, decision, step)
-        if answer is not None and (TILES_LEFT in answer or _fits(_ANSWERS[step], answer)):
-            return answer
-        if answer is not None:
-            decision.lifecycle.fail(_unreadable(step))
-            return None
+    if job is not None and job.outcome == "Complete":  # its pod is gone; the step runs again and finds its own results
+        decision.delete.append(job.name)
     record = decision.lifecycle.planning if step is Step.PLAN else decision.lifecycle.finalizing
     record(*_kept_from_working(observed, decision, step))
     return None
@@ -84,26 +102,48 @@ def _compute_again(observed: Observed, decision: Decision, tiles: object) -> Non
     decision.lifecycle.recompute(tiles)
 
 
-def _job(observed: Observed, decision: Decision, settings: Settings, step: Step, ranges: int = 1) -> JobState | None:
-    """The Job of a step; None if it is missing and will be created."""
-    if step not in observed.jobs:
-        decision.create += step_manifests(
-            observed.request, step, settings, decision.status["workerImage"], ranges, observed.admission.pods
-        )
-    return observed.jobs.get(step)
+def _job(observed: Observed, decision: Decision, settings: Settings, step: Step) -> JobState | None:
+    """The Job of a step; None if it is missing and will be created.
+
+    A Job none of whose pods has started is deleted if the settings now give it another pod template, so that a
+    corrected setting helps a request that waits.
+    """
+    job = observed.jobs.get(step)
+    if job is None:
+        decision.create += step_manifests(observed.request, step, settings, decision.status, observed.admission.pods)
+    elif job.outcome is None and job.template and not any(pod.has_started for pod in observed.pods_of(step)):
+        current = pod_template(observed.request, step, settings, decision.status)
+        if job.template != digest_of(current) and job.name not in decision.delete:  # `choose_image` may delete it too
+            decision.delete.append(job.name)
+    return job
 
 
-def _answer(observed: Observed, decision: Decision, step: Step) -> dict[str, Any] | None:
-    """The answer of a completed step. If its pod is gone, the step runs again and finds its own results."""
-    for pod in observed.pods_of(step):
-        if pod.exit_code == 0 and pod.answer is not None:
-            return pod.answer
+def _retries_with_more_memory(observed: Observed, decision: Decision, settings: Settings, step: Step) -> bool:
+    """Run a step again with twice the memory after its first pod that ran out of memory; finished tiles are kept."""
+    killed = [pod for pod in observed.pods_of(step) if pod.ended_by == "OOMKilled"]
+    if not killed or "workerMemory" in decision.status:
+        return False
+    memory = larger_memory(killed[0].memory, settings.worker_pod.max_memory)
+    if memory is None:
+        return False
+    decision.status["workerMemory"] = memory
     decision.delete.append(observed.jobs[step].name)
-    return None
+    decision.lifecycle.work(Trouble("OutOfMemory", messages.retrying(failure_of(killed[0]).message, f"with {memory}")))
+    return True
 
 
-def _fits(model: type[BaseModel], answer: dict[str, Any]) -> bool:
-    """Whether an answer matches the contract; otherwise the API server would refuse the status."""
+def _is_answer(step: Step, answer: dict[str, Any]) -> bool:
+    """Whether the answer of a step matches the contract; otherwise the API server would refuse the status."""
+    if step is Step.FINALIZE:
+        return TILES_LEFT in answer or _fits(ResultStatus, answer)
+    summary = {key: value for key, value in answer.items() if key != RESULT}
+    published = RESULT in answer
+    return (not published or _fits(ResultStatus, answer[RESULT])) and (
+        _fits(PlanSummary, summary) or (published and not summary)
+    )
+
+
+def _fits(model: type[BaseModel], answer: object) -> bool:
     try:
         model.model_validate(answer)
     except ValidationError:
@@ -120,14 +160,11 @@ def _unreadable(step: Step) -> Trouble:
 
 
 def _kept_from_working(observed: Observed, decision: Decision, step: Step) -> tuple[Trouble | None, str]:
-    """The problem of a running step, if any, and the queue that it waits in. Without pods the known problem stays."""
+    """The problem of a running step, if any, and the queue that it waits in."""
     decision.again_in = min(LOOK_SECONDS, decision.again_in or LOOK_SECONDS)
     job = observed.jobs.get(step)
     found = None
-    if observed.pods is None:
-        known = conditions_of(decision.status).get(Condition.DEGRADED, {})
-        found = Trouble(known["reason"], known["message"]) if known.get("status") == "True" else None
-    elif job is not None:
+    if job is not None:
         found = trouble(observed, step, (decision.now - job.started).total_seconds() if job.started else 0)
     return found, messages.queued(observed.request.execution.queue or "") if observed.queued else ""
 

@@ -1,4 +1,4 @@
-"""Watches requests and Jobs with kopf, which does nothing else.
+"""Watches requests, Jobs and pods with kopf, which does nothing else.
 
 There are no finalizers, so a deletion never waits for the operator, and kopf writes nothing to objects. kopf's index is
 not used: its cost grows with the square of the number of objects.
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
-from mosaic_crds.names import GROUP, PLURAL, VERSION
+from mosaic_crds.names import GROUP, LABEL_REQUEST, PLURAL, VERSION
 
 from mosaic_operator.cache import Cache, Key
 from mosaic_operator.kube import PAGE
@@ -29,7 +29,7 @@ async def watch(
     tell: Callable[[Key], None],
     stop: asyncio.Event,
 ) -> None:
-    """Watch unfinished requests and their Jobs until stop is set.
+    """Watch unfinished requests, their Jobs and pods until stop is set.
 
     Args:
         settings: the served namespaces.
@@ -54,6 +54,7 @@ async def watch(
         settings.watching.chunk_size = PAGE
         settings.watching.label_selectors[f"{PLURAL}.{GROUP}"] = NOT_FINISHED
         settings.watching.label_selectors["jobs.batch"] = LIVE_JOBS
+        settings.watching.label_selectors["pods"] = LABEL_REQUEST
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     def _request_seen(*, event: kopf.RawEvent, **_: Any) -> None:
@@ -62,6 +63,10 @@ async def watch(
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     def _job_seen(*, event: kopf.RawEvent, **_: Any) -> None:
         _tell(cache.see_job(event["type"], event["object"]))
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    def _pod_seen(*, event: kopf.RawEvent, **_: Any) -> None:
+        _tell(cache.see_pod(event["type"], event["object"]))
 
     def _tell(key: Key | None) -> None:
         if key is not None:

@@ -8,13 +8,14 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import yaml
 from mosaic_crds.names import GROUP, LABEL_REQUEST, LABEL_STEP, PLURAL, VERSION
-from mosaic_operator.settings import Settings
 
 from bench import scenes
 from support.cluster.cluster import Release, the_cluster
@@ -22,7 +23,13 @@ from support.cluster.scene_server import Gate, serving
 from support.scenes.rasters import noise, write_raster
 
 CROWD = 200
-"""Concurrent small requests."""
+"""Small requests that are applied at once."""
+SMALL_RUNS = 3
+SIZES = ("rangeSeconds", "inlineSeconds", "maxMemory", "resources")
+"""Values of the chart that tests set for themselves, and whose defaults are measured here."""
+CHART = Path(__file__).parents[2] / "charts" / "mosaic-operator" / "values.yaml"
+COMPONENTS = ("kube-apiserver", "etcd", "kubelet", "containerd", "kube-controller", "kube-scheduler")
+"""Programs of the control plane and the node, as the kernel names them."""
 
 
 class Watcher:
@@ -72,30 +79,65 @@ class Watcher:
             sys.exit(f"failed: {failed}")
 
 
-def operator_cost(release: Release) -> tuple[float, int]:
-    """The operator's memory in MiB, and the number of its calls to the API server."""
+@dataclass(frozen=True)
+class Cost:
+    """What the operator and the cluster have used since their start.
+
+    Attributes:
+        memory: of the operator, MiB.
+        calls: of the operator to the API server, without those for its Lease.
+        seconds: processor seconds, by component; only the operator's in a cluster on other machines.
+    """
+
+    memory: float
+    calls: int
+    seconds: dict[str, float]
+
+    def since(self, before: "Cost", requests: int) -> str:
+        """The processor seconds of each request, as a sentence."""
+        each = {name: (self.seconds[name] - before.seconds[name]) / requests for name in self.seconds}
+        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in each.items())
+
+
+def cost(release: Release) -> Cost:
+    """What the operator and the cluster have used."""
     (pod,) = release.operator_pods()
     text = release.cluster.kubectl(
         "get", "--raw", f"/api/v1/namespaces/{release.namespace}/pods/{pod}:8080/proxy/metrics"
     )
     counted = re.findall(r'^mosaic_api_calls_total\{resource="(.*?)".*\} (\S+)', text, re.MULTILINE)
     calls = sum(float(count) for resource, count in counted if resource != "leases")
-    memory = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
-    return float(memory[1]) / 2**20 if memory else 0.0, round(calls)
+    memory, seconds = (
+        float(re.search(rf"^process_{name} (\S+)", text, re.MULTILINE)[1])
+        for name in ("resident_memory_bytes", "cpu_seconds_total")
+    )
+    return Cost(memory / 2**20, round(calls), {"operator": seconds} | components())
+
+
+def components() -> dict[str, float]:
+    """Processor seconds of the parts of Kubernetes on this machine."""
+    found: dict[str, float] = defaultdict(float)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+            component = next((each for each in COMPONENTS if name.startswith(each[:15])), None)
+            if component is not None:
+                user, system = rest.split()[11:13]
+                found[component] += (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def single(release: Release, watcher: Watcher, name: str, spec: dict[str, Any], alone: float) -> None:
     """Time one request."""
-    before = operator_cost(release)[1]
+    before = cost(release)
     applied = time.time()
     release.submit(name, spec)
     watcher.wait([name])
-    seen = {what: when - applied for what, when in watcher.seen[name].items()}
-    calls = operator_cost(release)[1] - before
-    gaps = [seen["tiles made"] - seen["plan done"], seen["finalize made"] - seen["tiles done"]]
+    seen = {what: f"{when - applied:.1f}" for what, when in watcher.seen[name].items()}
+    after = cost(release)
     print(
-        f"| {name} | {seen['Running']:.1f} | {seen['first range']:.1f} | {seen['Succeeded']:.1f} | {alone:.1f} "
-        f"| {100 * (1 - alone / seen['Succeeded']):.0f} % | {max(gaps):.2f} | {calls} |",
+        f"| {name} | {seen.get('Running', '-')} | {seen.get('Finalizing', '-')} | {seen['Succeeded']} | {alone:.1f} "
+        f"| {after.calls - before.calls} | {after.seconds['operator'] - before.seconds['operator']:.2f} |",
         flush=True,
     )
 
@@ -126,7 +168,8 @@ def main() -> None:
     with serving(folder, cluster.host, Gate()) as address:
         release = Release(cluster, f"bench-{os.getpid()}", address)
         cluster.kubectl("apply", "--server-side", "--filename", "crds/mosaicrequest.yaml")
-        release.install({"worker": {"rangeSeconds": Settings.model_fields["range_seconds"].default}})
+        defaults = yaml.safe_load(CHART.read_text())["worker"]
+        release.install({"worker": {name: defaults[name] for name in SIZES}})
         watcher = Watcher(release.namespace)
         bands = {band: {"href": f"http://{address}/pair/{band}.jp2", "nodata": 0} for band in ("green", "swir16")}
         large = {"source": {"files": {"scenes": [{"bands": bands}]}}, "product": {"index": "NDSI"}}
@@ -135,23 +178,23 @@ def main() -> None:
             "product": {"bands": ["green"]},
         }
         print("Seconds from kubectl apply; `mosaic run` is the same request on this machine without Kubernetes.\n")
-        print("| request | Planned | first range | Succeeded | mosaic run | not pixels | Job to next Job | API calls |")
-        print("|---|---|---|---|---|---|---|---|")
-        for spec, name in ((small, "small"), (large, "ndsi-pair")):
-            single(release, watcher, name, spec | {"execution": {"parallelism": 2}}, on_one_machine(spec))
-        memory, calls = operator_cost(release)
-        started = time.time()
+        print("| request | Running | Finalizing | Succeeded | mosaic run | API calls | operator core s |")
+        print("|---|---|---|---|---|---|---|")
+        alone = on_one_machine(small)
+        for number in range(SMALL_RUNS):
+            single(release, watcher, f"small-{number}", small, alone)
+        single(release, watcher, "ndsi-pair", large | {"execution": {"parallelism": 2}}, on_one_machine(large))
+        before, started = cost(release), time.time()
         names = [f"crowd-{number}" for number in range(CROWD)]
-        for name in names:
-            release.submit(name, small)
+        release.submit_all(names, small)
         applied = time.time() - started
         watcher.wait(names)
-        taken = time.time() - started
-        after, all_calls = operator_cost(release)
+        taken, after = time.time() - started, cost(release)
         print(
             f"\n{CROWD} small requests: applied in {applied:.0f} s, published after {taken:.0f} s "
-            f"({60 * CROWD / taken:.0f} a minute); memory {memory:.0f} MiB before, {after:.0f} MiB after; "
-            f"{(all_calls - calls) / CROWD:.1f} API calls a request."
+            f"({60 * CROWD / taken:.0f} a minute); memory of the operator {before.memory:.0f} MiB before, "
+            f"{after.memory:.0f} MiB after; {(after.calls - before.calls) / CROWD:.1f} API calls a request. "
+            f"Processor seconds a request: {after.since(before, CROWD)}."
         )
         cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
 

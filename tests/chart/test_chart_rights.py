@@ -21,7 +21,7 @@ OPERATOR = {
     ("mosaics.arbutus.dev", "mosaicrequests/status"): {"patch"},
     ("batch", "jobs"): {"list", "watch", "get", "create", "patch", "delete"},
     ("", "secrets"): {"create", "delete"},
-    ("", "pods"): {"list", "delete"},
+    ("", "pods"): {"list", "watch", "delete"},
     ("", "pods/status"): {"patch"},
     ("", "events"): {"create", "list"},
 }

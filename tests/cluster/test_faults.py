@@ -67,13 +67,23 @@ def test_retries_a_hanging_range_and_fails_with_advice_if_it_hangs_again(
 
 
 def test_out_of_memory_names_the_limit_to_raise(install, scenes):
-    tight = install("tight", values={"worker": {"resources": {"tiles": {"limits": {"memory": "72Mi"}}}}})
+    limits = {"tiles": {"limits": {"memory": "72Mi"}}}
+    tight = install("tight", values={"worker": {"maxMemory": "0", "resources": limits}})
     tight.submit("greedy", scenes.spec(1) | {"execution": {"retriesPerRange": 0}})
     status = tight.wait_for("greedy", "Failed", "Succeeded")
     assert status["message"] == (
         "range 0 ran out of memory (72Mi); raise worker.resources.tiles.limits.memory of the chart"
     )
     assert {c["type"]: c.get("reason") for c in status["conditions"]}["TilesReady"] == "OutOfMemory"
+
+
+def test_runs_once_more_with_twice_the_memory(install, scenes, assert_whole):
+    limits = {"tiles": {"limits": {"memory": "72Mi"}}}
+    grown = install("grown", values={"worker": {"maxMemory": "1Gi", "resources": limits}})
+    spec = scenes.spec(1)
+    grown.submit("greedy", spec)
+    assert_whole(grown, "greedy", spec)
+    assert grown.status("greedy")["workerMemory"] == "144Mi"
 
 
 def test_a_permanent_error_in_one_range_fails_the_request_without_retries(shared: Release, scenes):

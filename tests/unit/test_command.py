@@ -97,7 +97,7 @@ def test_an_interrupted_run_resumes(request_file, tmp_path, how):
     store = tmp_path / "store"
     command = [str(MOSAIC), "run", str(request_file), "--store", str(store), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
-        wait_until(lambda: len(list(store.glob("work/*/tiles/*.json"))) >= 2)
+        wait_until(lambda: len(list(store.glob("work/*/records/*/*.json"))) >= 2)
         os.killpg(running.pid, how)
         output = running.stderr.read()
         code = running.wait()
@@ -106,7 +106,7 @@ def test_an_interrupted_run_resumes(request_file, tmp_path, how):
         assert output.endswith("mosaic: interrupted; run the same command to resume\n")
         assert "Traceback" not in output
     assert not (store / "mosaics").exists()
-    kept = {file: file.stat().st_mtime_ns for file in store.glob("work/*/tiles/*.json")}
+    kept = {file: file.stat().st_mtime_ns for file in store.glob("work/*/records/*/*.json")}
     assert kept
 
     again = mosaic("run", request_file, "--store", store, "--workers", "2")

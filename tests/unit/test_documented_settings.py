@@ -6,7 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CODE = [file for room in ("api", "worker_image", "crds", "operator") for file in (ROOT / room).rglob("*.py")]
 SET_BY_THE_OPERATOR = {
-    "MOSAIC_INPUT", "MOSAIC_INPUT_SHA256", "MOSAIC_JOB", "MOSAIC_MAX_SCENES", "MOSAIC_OPERATOR_URL",
+    "MOSAIC_INLINE_SECONDS", "MOSAIC_INPUT", "MOSAIC_INPUT_SHA256", "MOSAIC_JOB", "MOSAIC_MAX_SCENES",
+    "MOSAIC_OPERATOR_URL",
     "MOSAIC_PARALLELISM", "MOSAIC_RANGE_SECONDS", "MOSAIC_SHARED_BYTES", "MOSAIC_TERMINATION_LOG",
 }  # fmt: skip
 

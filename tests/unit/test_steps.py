@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import pytest
 import rasterio
 from mosaic_crds.errors import RequestError
 from mosaic_crds.names import API_VERSION
+from mosaic_crds.status import PlanSummary, ResultStatus
 from mosaic_worker.plan import planning
 from mosaic_worker.pod import main
 from mosaic_worker.sources.http import sessions
+from mosaic_worker.store.directory import DirectoryStore
 
 from support.operator.pod_files import mounted
 from support.scenes.rasters import noise, write_raster
@@ -352,3 +355,90 @@ def test_a_step_that_runs_again_after_the_end_repeats_its_result(served, tmp_pat
         0,
         {"message": "published already"},
     )
+
+
+INLINE = {"MOSAIC_INLINE_SECONDS": "20"}
+
+
+def cog_of(result: dict[str, Any]) -> bytes:
+    return Path(result["cog"].removeprefix("file://")).read_bytes()
+
+
+def in_three_steps(requested: dict[str, Any], tmp_path: Path, address: str) -> dict[str, Any]:
+    """The result of a request whose uid is changed."""
+    requested["metadata"]["uid"] += "3"
+    _, summary = step("plan", requested, tmp_path, address)
+    for index in range(summary["ranges"]):
+        step("tiles", requested, tmp_path, address, JOB_COMPLETION_INDEX=str(index))
+    return step("finalize", requested, tmp_path, address)[1]
+
+
+def test_the_pod_of_a_plan_publishes_a_small_mosaic(served, tmp_path):
+    _, address = served
+    code, answer = step("plan", request(address), tmp_path, address, **INLINE)
+    assert code == 0
+    result = answer.pop("result")
+    PlanSummary.model_validate(answer)
+    ResultStatus.model_validate(result)
+    assert answer["tiles"] == 4
+    assert cog_of(result) == cog_of(in_three_steps(request(address), tmp_path, address))
+    assert works_left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit"), [("0", "max\n"), ("20", f"{100 * 2**20}\n")], ids=["not allowed", "too little memory"]
+)
+def test_other_pods_make_a_mosaic_that_does_not_fit_into_the_pod_of_the_plan(
+    served, tmp_path, monkeypatch, seconds, limit
+):
+    _, address = served
+    (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr("mosaic_worker.memory._LIMITS", (tmp_path / "memory.max",))
+    code, answer = step("plan", request(address), tmp_path, address, MOSAIC_INLINE_SECONDS=seconds)
+    assert code == 0
+    PlanSummary.model_validate(answer)
+
+
+class Killed(BaseException):
+    """The pod is killed."""
+
+
+@pytest.mark.slow
+def test_a_pod_that_is_killed_at_any_write_is_continued_by_the_next_one(served, tmp_path, monkeypatch):
+    _, address = served
+    expected = cog_of(in_three_steps(request(address), tmp_path, address))
+    writes, killed_at = 0, 0
+
+    def counted(function: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal writes
+            writes += 1
+            if writes == killed_at:
+                raise Killed
+            return function(*arguments, **named)
+
+        return call
+
+    for name in ("create", "delete"):
+        monkeypatch.setattr(DirectoryStore, name, counted(getattr(DirectoryStore, name)))
+    without_plan = 0
+    for number in range(1, 100):
+        requested = request(address)
+        requested["metadata"]["uid"] += f"-{number}"
+        writes, killed_at = 0, number
+        with suppress(Killed):
+            step("plan", requested, tmp_path, address, **INLINE)
+            break
+        killed_at = 0
+        code, answer = step("plan", requested, tmp_path, address, **INLINE)
+        assert code == 0
+        assert cog_of(answer.pop("result")) == expected
+        without_plan += not answer
+        assert works_left(tmp_path) == []
+    assert number > 15
+    assert without_plan  # its pod was killed between the deletion of its plan and its report
+
+
+def works_left(folder: Path) -> list[Path]:
+    """The work folders in the store."""
+    return list((folder / "store").glob("work/*"))

@@ -2,11 +2,15 @@
 
 import ctypes
 import gc
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 KEPT_BYTES = 256 * 2**20
 ARENAS = 2
+_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container sees its limit, with cgroups v2 and v1."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt in malloc.h of glibc."""
 
@@ -33,6 +37,14 @@ def _set(parameter: int, value: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(parameter, value)
+
+
+def memory_limit() -> float:
+    """The bytes that this process and others of its container may use; infinite without a limit."""
+    for file in _LIMITS:
+        with suppress(OSError, ValueError):
+            return int(file.read_text())
+    return math.inf
 
 
 @contextmanager

@@ -14,16 +14,17 @@ from typing import Any
 from mosaic_crds import worker_pod
 from mosaic_crds.errors import MosaicError, RequestError
 from mosaic_crds.reports import report_of, sentence_of
+from mosaic_crds.request import MosaicRequest
 from mosaic_crds.spec import Execution
 from mosaic_crds.spelling import counted
 from mosaic_crds.validation import load_request
 from mosaic_crds.worker_pod import PodInput, Step
 
 from mosaic_worker.finalize.results import Results
-from mosaic_worker.memory import keep_freed_memory, share_freed_memory
+from mosaic_worker.memory import keep_freed_memory, memory_limit, share_freed_memory
 from mosaic_worker.plan.model import Plan
 from mosaic_worker.plan.planning import Limits, plan_step
-from mosaic_worker.plan.stored import read_plan
+from mosaic_worker.plan.stored import kept_plan, read_plan
 from mosaic_worker.sources.access.gate import Gate, pod
 from mosaic_worker.sources.http.signed_urls import Signer
 from mosaic_worker.sources.kinds.registry import source_of
@@ -36,6 +37,8 @@ CRASHED = 1
 """Exit code after an unexpected error: the operator starts another pod, as after any but 42 and 43."""
 MOST_WARNINGS, LONGEST_WARNINGS, LONGEST_NOTES = 15, 3000, 2000
 """Limits of the warnings of a plan, and of the notes on a result, in the message."""
+MOST_INLINE = 900
+"""Bytes of warnings, and of notes, if the plan and the result share a message."""
 MOST_TILES_AGAIN = 8
 """Tiles that the finalize pod recomputes itself; for more, the operator restarts the ranges."""
 
@@ -72,17 +75,9 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     if uid is None:
         raise RequestError("metadata.uid is missing; the operator passes the request as the API server has it")
     gate = pod(environment.get(worker_pod.ENV_ALLOWED_HOSTS, ""))
-    if step is Step.PLAN:
-        limits = Limits(
-            pixels=int(environment.get(worker_pod.ENV_MAX_PIXELS, Limits.pixels)),
-            scenes=int(environment.get(worker_pod.ENV_MAX_SCENES, Limits.scenes)),
-            range_seconds=int(environment.get(worker_pod.ENV_RANGE_SECONDS, Limits.range_seconds)),
-            shared_bytes=int(environment.get(worker_pod.ENV_SHARED_BYTES, Limits.shared_bytes)),
-        )
-        parallelism = int(environment.get(worker_pod.ENV_PARALLELISM, Execution().parallelism))
-        plan = plan_step(request, uid, store, gate, limits, parallelism)
-        return plan.summary() | {"warnings": _shortened_list(plan.warnings)}
     results = Results.of_request(request, uid)
+    if step is Step.PLAN:
+        return _plan(request, results, store, gate, environment)
     published = results.published(store)
     if published is not None:  # by a pod that died before it reported, and maybe before it swept
         sweep(uid, store)
@@ -98,6 +93,47 @@ def _step(step: Step, environment: Mapping[str, str]) -> dict[str, Any]:
     return _finalize(found, store, gate, source_of(request.spec.source, gate).signer(found.all_scenes))
 
 
+def _plan(
+    request: MosaicRequest, results: Results, store: Store, gate: Gate, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Plan, and publish a small mosaic too. A pod that died after that has left the mosaic, maybe without its plan."""
+    limits = Limits(
+        pixels=int(environment.get(worker_pod.ENV_MAX_PIXELS, Limits.pixels)),
+        scenes=int(environment.get(worker_pod.ENV_MAX_SCENES, Limits.scenes)),
+        range_seconds=int(environment.get(worker_pod.ENV_RANGE_SECONDS, Limits.range_seconds)),
+        shared_bytes=int(environment.get(worker_pod.ENV_SHARED_BYTES, Limits.shared_bytes)),
+    )
+    parallelism = int(environment.get(worker_pod.ENV_PARALLELISM, Execution().parallelism))
+    inline = int(environment.get(worker_pod.ENV_INLINE_SECONDS, 0))
+    published = results.published(store)
+    if published is not None and kept_plan(results.uid, store) is None:
+        sweep(results.uid, store)
+        return {worker_pod.RESULT: _result(results, published, store, MOST_INLINE)}
+    plan = plan_step(request, results.uid, store, gate, limits, parallelism)
+    from mosaic_worker.tiles.memory import finalize_memory, tiles_memory
+
+    needed = {"tilesMemoryBytes": tiles_memory(plan), "finalizeMemoryBytes": finalize_memory(plan)}
+    summary = plan.summary() | needed
+    if plan.estimate.core_seconds >= inline or max(needed.values()) > memory_limit():
+        return summary | {"warnings": _shortened_list(plan.warnings)}
+    signer = source_of(request.spec.source, gate).signer(plan.all_scenes)
+    result = _result(results, _publish(plan, store, gate, signer), store, MOST_INLINE)
+    return summary | {"warnings": _shortened_list(plan.warnings, MOST_INLINE), worker_pod.RESULT: result}
+
+
+def _publish(plan: Plan, store: Store, gate: Gate, signer: Signer) -> bytes:
+    """Compute all tiles that are not done, and publish the mosaic; return its Item."""
+    from mosaic_worker.finalize.parts import LostTilesError
+    from mosaic_worker.finalize.publishing import finalize_step
+
+    while True:
+        _compute(plan, range(len(plan.ranges)), store, gate, signer)
+        try:
+            return finalize_step(plan, store)
+        except LostTilesError as error:
+            print(error, file=sys.stderr)  # noqa: T201
+
+
 def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer: Signer) -> None:
     from mosaic_worker.sources.readers.open_sources import OpenSources
     from mosaic_worker.tiles.ranges import compute_range
@@ -107,10 +143,10 @@ def _compute(plan: Plan, ranges: Iterable[int], store: Store, gate: Gate, signer
             compute_range(plan, index, store, sources)
 
 
-def _result(results: Results, published: bytes, store: Store) -> dict[str, Any]:
-    """The message about a published mosaic."""
+def _result(results: Results, published: bytes, store: Store, longest: int = LONGEST_NOTES) -> dict[str, Any]:
+    """The message about a published mosaic; its notes have at most `longest` bytes."""
     found = results.summary(published, store)
-    return found | {"notes": _shortened_list(found["notes"], LONGEST_NOTES)} if "notes" in found else found
+    return found | {"notes": _shortened_list(found["notes"], longest)} if "notes" in found else found
 
 
 def _finalize(plan: Plan, store: Store, gate: Gate, signer: Signer) -> dict[str, Any]:

@@ -19,6 +19,7 @@ UNCOUNTED = {
     },
     "mosaic_worker": {
         "__main__", "cli", "isolation", "local", "memory", "pod", "sources/kinds/folders", "store", "synthetic",
+        "tiles/memory",
     },
 }  # fmt: skip
 """Modules and packages without influence on pixels, by root package."""

@@ -21,6 +21,8 @@
   value: {{ .Values.worker.rangeSeconds | int64 | quote }}
 - name: MOSAIC_SHARED_BYTES
   value: {{ .Values.limits.sharedBytes | int64 | quote }}
+- name: MOSAIC_INLINE_SECONDS
+  value: {{ .Values.worker.inlineSeconds | int64 | quote }}
 - name: MOSAIC_SOURCE_SECRETS # by kind of source
   value: {{ with .Values.earthDaily.secretName }}{{ dict "earthDaily" . | toJson | quote }}{{ else }}"{}"{{ end }}
 - name: MOSAIC_SOURCE_BUCKETS_SECRET

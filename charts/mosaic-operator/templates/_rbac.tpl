@@ -15,7 +15,7 @@
   verbs: [create, delete] # the input of pods; the operator cannot read Secrets
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, delete] # delete: pods on lost nodes, which no kubelet can end
+  verbs: [list, watch, delete] # delete: pods on lost nodes, which no kubelet can end
 - apiGroups: [""]
   resources: [pods/status]
   verbs: [patch] # marks pods on lost nodes as failed, so that they are replaced

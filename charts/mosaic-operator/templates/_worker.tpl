@@ -19,6 +19,7 @@
   "imagePullSecrets" .Values.imagePullSecrets
   "serviceAccountName" (include "mosaic-operator.workerServiceAccount" .)
   "resources" $worker.resources
+  "maxMemory" $worker.maxMemory
   "env" (concat ($store.env | default list) $worker.env | default list)
   "envFrom" ($store.envFrom | default list)
   "volumes" $store.volumes

@@ -33,7 +33,9 @@ def waiting_for_cluster(why: str) -> str:
 
 
 def planned(status: Status) -> str:
-    """What the plan contains, and its warnings."""
+    """What the plan contains, and its warnings; empty if its summary is lost."""
+    if "plan" not in status:
+        return ""
     plan = status["plan"]
     counts = f"scenes: {plan['scenes']}, tiles: {plan['tiles']}, ranges: {plan['ranges']}"
     return _joined(counts, plan.get("warnings", ()))

@@ -90,11 +90,12 @@ class StatusWriter:
             self.finalizing(trouble)
 
     def plan(self, summary: Mapping[str, Any]) -> None:
-        """Record the plan."""
-        self.status["plan"] = {key: value for key, value in summary.items() if value or key != "warnings"}
+        """Record the plan; its summary is empty if the mosaic is published and the plan is deleted already."""
+        if summary:
+            self.status["plan"] = {key: value for key, value in summary.items() if value or key != "warnings"}
         message = messages.planned(self.status)
         self.say(Condition.PLANNED, True, "Planned", message)
-        if "warnings" in self.status["plan"]:
+        if "warnings" in self.status.get("plan", {}):
             self.events.append(Event("Warning", "Planned", message, self.now))
 
     def count(self, done: int, total: int, eta_seconds: int | None = None) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,6 +131,7 @@ class Release:
             "image": {"repository": f"{self.cluster.registry}mosaic-operator", "tag": self.cluster.tag},
             "worker": {
                 "rangeSeconds": 0,  # so that small scenes have many ranges
+                "inlineSeconds": 0,  # and each step has its pods
                 "image": {"repository": f"{self.cluster.registry}mosaic-worker", "tag": self.cluster.tag},
                 "resources": {
                     "plan": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
@@ -169,6 +170,12 @@ class Release:
         request = {"apiVersion": API_VERSION, "kind": "MosaicRequest", "metadata": {"name": name}}
         self.cluster.apply(request | {"spec": spec}, "--namespace", self.namespace)
         return str(self.get("mosaic", name)["metadata"]["uid"])
+
+    def submit_all(self, names: Iterable[str], spec: Document) -> None:
+        """Apply the same request under several names at once."""
+        request = {"apiVersion": API_VERSION, "kind": "MosaicRequest", "spec": spec}
+        items = [request | {"metadata": {"name": name}} for name in names]
+        self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": items}, "--namespace", self.namespace)
 
     def execute(self, name: str, **execution: Any) -> None:
         """Change how a request is executed."""

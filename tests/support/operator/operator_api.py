@@ -305,9 +305,12 @@ class Operator:
             if _selected(request, NOT_FINISHED):
                 self.cache.see_request("MODIFIED", copy.deepcopy(request))
         self.cache.jobs.clear()
+        self.cache.pods.clear()
         for job in self._api.jobs.values():
             if _selected(job, LIVE_JOBS):
                 self.cache.see_job("ADDED", copy.deepcopy(job))
+        for pod in self._api.pods.values():
+            self.cache.see_pod("ADDED", copy.deepcopy(pod))
 
     def let_cosmetics_through(self) -> None:
         """Let the time pass that delays writes of mere progress."""

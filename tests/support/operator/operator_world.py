@@ -62,6 +62,11 @@ def request(name: str = "ndsi", uid: str = "u1", namespace: str = "team", **exec
     }
 
 
+def planned(ranges: int = 1, image: str = "worker:1") -> dict[str, Any]:
+    """The status of a planned request."""
+    return {"workerImage": image, "plan": PLAN | {"ranges": ranges}}
+
+
 def job_of(manifest: dict[str, Any], number: int = 1) -> dict[str, Any]:
     """A new Job."""
     job = copy.deepcopy(manifest)
@@ -125,19 +130,19 @@ class World:
     def condition(self, name: str) -> dict[str, Any]:
         return next(c for c in self.status["conditions"] if c["type"] == name)
 
-    def decide(self, *, look: bool = True) -> Decision:
+    def decide(self) -> Decision:
         seen = Observed(
             RequestState(copy.deepcopy(self.request)),
             {step: JobState.of(job) for step, job in self.jobs.items()},
-            [PodState.of(pod) for pod in self.pods] if look else None,
+            [PodState.of(pod) for pod in self.pods],
             self.refusals,
             self.admission,
         )
         return decide(seen, self.settings, self.now)
 
-    def step(self, *, look: bool = True, until: str = "end") -> Decision:
+    def step(self, *, until: str = "end") -> Decision:
         """Reconcile once; `until` says where the operator dies: "decided", "acted", or not at all."""
-        decision = self.decide(look=look)
+        decision = self.decide()
         if until == "decided":
             return decision
         names = {job["metadata"]["name"]: step for step, job in self.jobs.items()}
@@ -172,6 +177,14 @@ class World:
         job = self.jobs[step]
         finish(job)
         if answer is not None:
+            self.pods.append(pod_of(job, **ended(0, answer)))
+
+    def exit(self, step: Step, answer: Any = None) -> None:
+        """Let the containers of a step end, which its Job has not noticed yet."""
+        job = self.jobs[step]
+        if step is Step.TILES:
+            self.pods += [pod_of(job, index, **ended(0)) for index in range(job["spec"]["completions"])]
+        else:
             self.pods.append(pod_of(job, **ended(0, answer)))
 
     def fail(self, step: Step, *pods: dict[str, Any], failed: str = "") -> None:

@@ -57,13 +57,60 @@ def test_every_status_is_valid_according_to_the_contract():
     MosaicRequest.model_validate(world.request)
 
 
+def test_continues_when_containers_have_ended_and_their_jobs_are_not_complete():
+    world = World()
+    world.step()
+    world.exit(Step.PLAN, PLAN)
+    world.step()
+    assert (world.status["phase"], world.created[-1]) == ("Running", "ndsi-tiles")
+    world.pods += [pod_of(world.jobs[Step.TILES], index, **ended(0)) for index in (0, 2)]
+    world.step()
+    assert world.status["progress"]["rangesDone"] == 2
+    world.exit(Step.TILES)
+    world.step()
+    assert (world.status["phase"], world.created[-1]) == ("Finalizing", "ndsi-finalize")
+    world.exit(Step.FINALIZE, RESULT)
+    decision = world.step()
+    assert world.status["phase"] == "Succeeded"
+    assert decision.delete == []  # their logs stay readable
+    assert {job["spec"]["ttlSecondsAfterFinished"] for job in world.jobs.values()} == {86400}
+
+
+@pytest.mark.parametrize("summary", [PLAN, {}], ids=["with its plan", "whose plan is swept"])
+def test_a_small_mosaic_is_published_by_the_pod_of_its_plan(summary):
+    world = World()
+    world.step()
+    world.exit(Step.PLAN, summary | {"result": RESULT})
+    world.step()
+    MosaicRequest.model_validate(world.request)
+    assert (world.status["phase"], world.created) == ("Succeeded", ["ndsi-plan"])
+    assert world.status["result"] == RESULT
+    assert world.status.get("plan", {}).get("tiles") == summary.get("tiles")
+    assert world.status["progress"]["percent"] == 100
+    assert {c["type"]: c["status"] for c in world.status["conditions"]} == {
+        "Ready": "True", "Accepted": "True", "Planned": "True",
+        "TilesReady": "True", "Published": "True", "Degraded": "False", "Stalled": "False",
+    }  # fmt: skip
+    assert [reason for reason, _ in world.events] == ["Planning", "Succeeded"]
+
+
+@pytest.mark.parametrize("answer", [PLAN | {"result": {"item": 1}}, {"result": None}, RESULT])
+def test_an_answer_of_the_plan_that_cannot_be_read_fails_the_request(answer):
+    world = World()
+    world.step()
+    world.exit(Step.PLAN, answer)
+    world.step()
+    assert world.status["phase"] == "Failed"
+    assert "left an answer that the operator cannot read" in world.status["message"]
+
+
 def test_writes_nothing_without_news():
     world = running_tiles()
     assert not world.decide().changed
 
 
 @given(
-    st.lists(st.sampled_from(["decided", "acted", "end", "blind", "plan", "tiles", "finalize", "lose"]), max_size=40)
+    st.lists(st.sampled_from(["decided", "acted", "end", "early", "plan", "tiles", "finalize", "lose"]), max_size=40)
 )
 def test_each_job_is_created_once_and_the_end_is_the_same_whenever_the_operator_dies(happenings):
     """Jobs end or lose their pods, and the operator dies between any two of its steps, in any order."""
@@ -78,9 +125,10 @@ def test_each_job_is_created_once_and_the_end_is_the_same_whenever_the_operator_
     for happening in happenings:
         if happening in {"decided", "acted", "end"}:
             world.step(until=happening)
-        elif happening == "blind":
-            if not any("conditions" in job["status"] for job in world.jobs.values()):
-                world.step(look=False)
+        elif happening == "early":
+            for step, job in world.jobs.items():
+                if "conditions" not in job["status"]:
+                    world.exit(step, answers[step])
         elif happening == "lose":
             lost += bool(world.pods)
             world.pods.clear()
@@ -305,14 +353,13 @@ def test_the_remaining_time_follows_from_the_progress():
     assert decision.cosmetic
 
 
-def test_a_reported_problem_stays_in_the_status_until_the_next_observation():
+def test_a_reported_problem_leaves_the_status_when_it_is_over():
     world = running_tiles()
     world.refusals = ["exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"]
     world.step()
     assert world.condition("Degraded")["reason"] == "Quota"
     message = world.status["message"]
     assert "0 of 3 ranges done; the namespace's quota allows no more pods" in message
-    assert not world.decide(look=False).changed
     world.refusals = []
     world.pods.append(pod_of(world.jobs[Step.TILES], 0))
     world.step()
@@ -396,3 +443,62 @@ def test_a_status_with_the_longest_warnings_and_notes_is_small():
         f"; {'a' * 196}; and 22 more in status.plan.warnings and status.result.notes"
     )
     assert len(json.dumps(world.status)) < 10_000
+
+
+def test_a_job_whose_pods_have_not_started_gets_the_corrected_settings():
+    world = World()
+    world.step()
+    waiting = {"containerStatuses": [{"name": "worker", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
+    world.pods.append(pod_of(world.jobs[Step.PLAN], phase="Pending", **waiting))
+    world.settings = settings(allowed_hosts="example.net")
+    world.step()
+    assert Step.PLAN not in world.jobs
+    world.step()
+    assert world.created == ["ndsi-plan", "ndsi-plan"]
+    (container,) = world.jobs[Step.PLAN]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "MOSAIC_ALLOWED_HOSTS", "value": "example.net"} in container["env"]
+    assert not world.decide().delete
+
+
+def test_a_job_with_a_running_pod_keeps_its_settings():
+    world = World()
+    world.step()
+    world.pods.append(pod_of(world.jobs[Step.PLAN]))
+    world.settings = settings(allowed_hosts="example.net")
+    assert world.step().delete == []
+
+
+def out_of_memory(world: World, step: Step, limit: str) -> None:
+    (container,) = world.jobs[step]["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["memory"] == limit
+    world.pods.append(pod_of(world.jobs[step], 0, **ended(137, reason="OOMKilled")))
+
+
+def test_a_step_that_runs_out_of_memory_runs_once_more_with_twice_the_limit():
+    pod = {"image": "worker:1", "resources": {"tiles": {"limits": {"memory": "512Mi"}}}, "maxMemory": "2Gi"}
+    world = World(configured=settings(worker_pod=json.dumps(pod)))
+    world.step()
+    world.complete(Step.PLAN, PLAN)
+    world.step()
+    out_of_memory(world, Step.TILES, "512Mi")
+    world.step()
+    assert Step.TILES not in world.jobs
+    assert world.status["workerMemory"] == "1024Mi"
+    assert "range 0 ran out of memory (512Mi)" in world.status["message"]
+    assert world.status["message"].endswith("retrying with 1024Mi")
+    MosaicRequest.model_validate(world.request)
+    world.step()
+    out_of_memory(world, Step.TILES, "1024Mi")
+    assert world.step().delete == []
+    world.fail(Step.TILES)
+    world.step()
+    assert world.status["phase"] == "Failed"
+    assert "range 0 ran out of memory (1024Mi)" in world.status["message"]
+
+
+def test_a_suspended_request_shows_the_ranges_that_are_done():
+    world = running_tiles()
+    world.pods.append(pod_of(world.jobs[Step.TILES], 0, **ended(0)))
+    world.request["spec"]["execution"]["suspend"] = True
+    world.step()
+    assert world.status["message"].startswith("Suspended with 1 of 3 ranges done;")

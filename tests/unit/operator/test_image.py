@@ -75,6 +75,7 @@ def test_a_request_that_is_suspended_during_an_upgrade_resumes_with_its_image(qu
     world.settings = upgraded()
     world.request["spec"]["execution"]["suspend"] = False
     world.step()
+    world.step()  # a Job whose pods have not started is created again, with the new resources
     assert image_of(world, Step.TILES) == "worker:1"
 
 

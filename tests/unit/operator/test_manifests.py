@@ -11,17 +11,16 @@ from mosaic_operator.manifests import step_manifests, sweep_input, sweep_manifes
 from mosaic_operator.requests import RequestState
 from mosaic_worker.pod import main
 
-from support.operator.operator_world import START, job_of, request, settings
+from support.operator.operator_world import START, job_of, planned, request, settings
 from support.operator.running_pods import environment_of, given_to
 from support.scenes.large_requests import largest_request
 
 JOB_STEPS = [Step.PLAN, Step.TILES, Step.FINALIZE]
-IMAGE = "worker:1"
 STORE_KEY = "wJalrXUtnFEMI/K7MDENG"
 
 
 def manifest(step: Step, ranges: int = 12, **execution):
-    return step_manifests(RequestState(request(**execution)), step, settings(), IMAGE, ranges)[1]
+    return step_manifests(RequestState(request(**execution)), step, settings(), planned(ranges))[1]
 
 
 @pytest.mark.parametrize("step", JOB_STEPS)
@@ -41,7 +40,7 @@ def test_pods_meet_the_restricted_pod_security_standard_and_have_no_token(step):
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_request_owns_its_jobs_and_their_input(step):
-    for made in step_manifests(RequestState(request()), step, settings(), IMAGE, 12):
+    for made in step_manifests(RequestState(request()), step, settings(), planned(12)):
         (owner,) = made["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"], owner["controller"]) == ("MosaicRequest", "u1", True)
         assert owner["blockOwnerDeletion"] is False
@@ -49,7 +48,7 @@ def test_the_request_owns_its_jobs_and_their_input(step):
 
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_the_worker_reads_the_request_from_its_input(step, tmp_path):
-    secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), IMAGE, 12)
+    secret, job = step_manifests(RequestState(request(parallelism=5)), step, settings(), planned(12))
     read = load_request(given_to(job, secret, tmp_path))
     assert (read.metadata.name, read.metadata.namespace, read.metadata.uid) == ("ndsi", "team", "u1")
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [str(step)]
@@ -58,7 +57,7 @@ def test_the_worker_reads_the_request_from_its_input(step, tmp_path):
 
 def test_mutable_fields_of_a_request_are_not_in_the_input_of_pods():
     secrets = [
-        step_manifests(RequestState(request(**execution)), Step.PLAN, settings(), IMAGE)[0]
+        step_manifests(RequestState(request(**execution)), Step.PLAN, settings(), planned())[0]
         for execution in ({"parallelism": 3}, {"parallelism": 4, "suspend": True})
     ]
     assert secrets[0] == secrets[1]
@@ -76,7 +75,7 @@ def test_kubernetes_expands_no_variables_in_text_of_users(step, variable, tmp_pa
     href = f"$({variable})/$$(X)/green.tif"
     requested["spec"]["source"]["files"]["scenes"][0]["bands"]["green"] = href
     configured = settings(worker_pod=json.dumps(pod), store=f"file://{tmp_path}/store", allowed_hosts="example.org")
-    secret, job = step_manifests(RequestState(requested), step, configured, IMAGE, 12)
+    secret, job = step_manifests(RequestState(requested), step, configured, planned(12))
     environment = environment_of(job, store={"AZURE_STORAGE_KEY": STORE_KEY})
     assert [name for name, value in environment.items() if STORE_KEY in value] == ["AZURE_STORAGE_KEY", "MY_OWN"]
     read = given_to(job, secret, tmp_path, environment)
@@ -90,7 +89,7 @@ def test_kubernetes_expands_no_variables_in_text_of_users(step, variable, tmp_pa
 
 def test_settings_of_the_administrator_reach_the_worker_unchanged():
     written = settings(store="s3://bucket/$(HOME)/a$b$$", allowed_hosts="$(X).example.org")
-    _, job = step_manifests(RequestState(request()), Step.PLAN, written, IMAGE)
+    _, job = step_manifests(RequestState(request()), Step.PLAN, written, planned())
     environment = environment_of(job)
     assert environment["MOSAIC_STORE"] == written.store
     assert environment["MOSAIC_ALLOWED_HOSTS"] == written.allowed_hosts
@@ -137,7 +136,9 @@ def test_worker_pods_have_the_settings_of_the_chart():
     configured = settings(worker_pod=json.dumps(pod))
     for step, memory in ((Step.PLAN, "1Gi"), (Step.TILES, "2Gi")):
         requested = RequestState(request(priorityClass="low"))
-        template = step_manifests(requested, step, configured, "registry.example/worker:2")[1]["spec"]["template"]
+        template = step_manifests(requested, step, configured, planned(image="registry.example/worker:2"))[1]["spec"][
+            "template"
+        ]
         spec = template["spec"]
         (container,) = spec["containers"]
         assert template["metadata"]["labels"]["team"] == "snow"
@@ -165,7 +166,7 @@ def test_a_request_at_the_limits_of_the_contract_fits(tmp_path):
     assert len(json.dumps(requested["spec"])) > 1_000_000
     load_request(requested)
     for step in JOB_STEPS:
-        secret, job = step_manifests(RequestState(requested), step, settings(), IMAGE, 1000)
+        secret, job = step_manifests(RequestState(requested), step, settings(), planned(1000))
         assert given_to(job, secret, tmp_path)["spec"] == requested["spec"]
 
 
@@ -188,9 +189,9 @@ def test_only_pods_that_read_from_earth_daily_get_its_account(step):
     plain, earthly = request(), request()
     earthly["spec"]["source"] = {"earthDaily": {"collection": "ai-ready-mosaics", "datetime": "2024-07-01"}}
     secrets = [
-        step_manifests(RequestState(document), step, configured, IMAGE)[1]["spec"]["template"]["spec"]["containers"][0][
-            "envFrom"
-        ]
+        step_manifests(RequestState(document), step, configured, planned())[1]["spec"]["template"]["spec"][
+            "containers"
+        ][0]["envFrom"]
         for document in (plain, earthly)
     ]
     assert secrets == [[], [{"secretRef": {"name": "earth-daily"}}]]
@@ -199,12 +200,12 @@ def test_only_pods_that_read_from_earth_daily_get_its_account(step):
 @pytest.mark.parametrize("step", JOB_STEPS)
 def test_pods_that_read_scenes_get_the_account_for_buckets_with_a_prefix(step):
     configured = settings(source_buckets_secret="buckets")
-    _, job = step_manifests(RequestState(request()), step, configured, IMAGE)
+    _, job = step_manifests(RequestState(request()), step, configured, planned())
     (container,) = job["spec"]["template"]["spec"]["containers"]
     reads = [{"prefix": "MOSAIC_SOURCES_", "secretRef": {"name": "buckets"}}]
     assert container["envFrom"] == ([] if step is Step.FINALIZE else reads)
 
 
 def test_a_shared_service_limits_the_number_of_pods():
-    _, job = step_manifests(RequestState(request(parallelism=8)), Step.TILES, settings(), 12, 3)
+    _, job = step_manifests(RequestState(request(parallelism=8)), Step.TILES, settings(), planned(12), 3)
     assert job["spec"]["parallelism"] == 3

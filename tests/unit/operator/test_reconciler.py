@@ -297,6 +297,7 @@ def test_a_job_that_was_deleted_before_the_watch_began_is_created_again():
         operator = life()
         api.jobs.clear()
         api.pods.clear()
+        operator.cache.pods.clear()
         await operator.reconcile(update_cache=False)  # its Job was listed, and no event reports its deletion
         await operator.reconcile(update_cache=False)
 

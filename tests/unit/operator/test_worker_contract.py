@@ -14,12 +14,12 @@ from mosaic_crds.status import PlanSummary, ResultStatus
 from mosaic_operator.manifests import step_manifests
 from mosaic_operator.requests import RequestState
 
-from support.operator.operator_world import World, ended, pod_of, request, settings
+from support.operator.operator_world import World, ended, planned, pod_of, request, settings
 
 
 @pytest.mark.parametrize("step", ["plan", "tiles", "finalize"])
 def test_a_pod_gets_the_arguments_and_variables_of_the_first_release(step):
-    secret, job = step_manifests(RequestState(request()), step, settings(), "worker:1", 3)
+    secret, job = step_manifests(RequestState(request()), step, settings(), planned(3))
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert (container["name"], container["args"]) == ("worker", [step])

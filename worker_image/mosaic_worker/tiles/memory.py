@@ -1,0 +1,46 @@
+"""Estimates the memory of workers, for the resources of pods. The constants are measured."""
+
+import numpy as np
+
+from mosaic_worker.geometry.sampling import coarseness
+from mosaic_worker.output.picture import LARGEST_SIDE, STRIP_ROWS
+from mosaic_worker.pixels.chunks import CHUNK_BYTES
+from mosaic_worker.plan.model import Plan
+from mosaic_worker.sources.readers.environment import CACHE_BYTES
+
+BASE = 130 * 2**20
+"""Bytes of a worker with its libraries, before it reads pixels."""
+TILE_COPIES = 3
+"""Copies of a tile while it is measured and compressed."""
+CHUNK_COPIES = 2
+"""Working memory of a chunk, relative to `CHUNK_BYTES`."""
+STRIPS = 12
+"""Bytes of each pixel of a strip of the picture, in all threads together."""
+READ_AHEAD = 64 * 2**20
+STRETCHED = 256 * 2**20
+HISTOGRAM = 70_000
+"""Bytes of the statistics of a tile and band."""
+
+
+def tiles_memory(plan: Plan) -> int:
+    """The estimated memory of a process that computes tiles, bytes."""
+    read = 0.0
+    for planned in plan.scenes:
+        window = planned.window
+        area = (window.right - window.left) * (window.bottom - window.top)
+        for band in planned.scene.bands.values():
+            image = plan.image_of(band)[1]
+            across, down = coarseness(image, plan.grid)
+            read += np.dtype(band.header.dtype).itemsize * min(image.pixels, area * across * down)
+    pixels = min(plan.tile_side**2, plan.grid.pixels)
+    layers = plan.method.bytes_per_pixel(len(plan.composed_bands), len(plan.scenes), plan.compared_layers)
+    tile = 4 * len(plan.band_names) * pixels
+    return int(BASE + min(CACHE_BYTES, read) + TILE_COPIES * tile + CHUNK_COPIES * min(CHUNK_BYTES, pixels * layers))
+
+
+def finalize_memory(plan: Plan) -> int:
+    """The estimated memory of the process that publishes the mosaic, bytes."""
+    shown = min(plan.grid.pixels, 2 * LARGEST_SIDE**2) * (3 if len(plan.formula.output_bands) == 3 else 1)
+    strips = STRIPS * STRIP_ROWS * min(plan.grid.width, LARGEST_SIDE)
+    parts = min(READ_AHEAD, plan.estimate.bytes)
+    return BASE + min(STRETCHED, shown) + strips + parts + HISTOGRAM * len(plan.tiles) * len(plan.band_names)
