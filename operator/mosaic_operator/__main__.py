@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from functools import partial
+from time import monotonic
 
 from kubernetes.aio.client import Configuration
 from mosaic_crds.json_input import read_json_of_any_depth
@@ -55,7 +56,12 @@ async def operate(
     """
     cache = Cache()
     reconciler = Reconciler(cluster, settings, metrics, cache)
-    metrics.watch(lambda: list(cache.requests.values()), cluster.calls)
+    metrics.watch(
+        lambda: list(cache.requests.values()),
+        cluster.calls,
+        reconciler.queue,
+        lambda: monotonic() < cluster.leads_until,
+    )
     tell = reconciler.queue.add
     log.info("serving %s", ", ".join(settings.namespaces) or "all namespaces")
 

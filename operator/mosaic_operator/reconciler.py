@@ -56,7 +56,7 @@ class Reconciler:
     def __init__(
         self, cluster: Cluster, settings: Settings, metrics: Metrics, cache: Cache, now: Now = lambda: datetime.now(UTC)
     ) -> None:
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue(metrics.queued.observe)
         self.backoff: Backoff[Key] = Backoff()
         self._cluster, self._settings, self._metrics, self._cache, self._now = cluster, settings, metrics, cache, now
         self._slots = Slots(cache, settings, now)
@@ -75,6 +75,7 @@ class Reconciler:
             with self._metrics.reconciling.time():
                 await self._reconcile(key)
         except Exception as error:
+            self._metrics.failed(error)
             wait = self.backoff.failed(key, error)
             if wait is None:
                 await self._give_up(key, error)

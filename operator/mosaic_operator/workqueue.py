@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -10,12 +11,18 @@ Key = TypeVar("Key")
 class WorkQueue(Generic[Key]):
     """A work queue for one event loop; a key that is added while it is processed is processed once more."""
 
-    def __init__(self) -> None:
+    def __init__(self, waited: Callable[[float], object] = lambda _: None) -> None:
+        """Start empty; `waited` gets the seconds that each key was queued, when its processing starts."""
+        self._waited = waited
         self._line: asyncio.Queue[Key] = asyncio.Queue()
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, float] = {}
         self._at_work: set[Key] = set()
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        """The number of queued keys, without those that are processed or added with a delay."""
+        return len(self._waiting)
 
     def add(self, key: Key) -> None:
         """Queue a key now."""
@@ -25,7 +32,7 @@ class WorkQueue(Generic[Key]):
         if key in self._at_work:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = monotonic()
             self._line.put_nowait(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
@@ -43,7 +50,7 @@ class WorkQueue(Generic[Key]):
         """Process keys forever; an exception of the function ends it."""
         while True:
             key = await self._line.get()
-            self._waiting.discard(key)
+            self._waited(monotonic() - self._waiting.pop(key))
             self._at_work.add(key)
             try:
                 await function(key)

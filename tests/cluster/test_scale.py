@@ -63,6 +63,7 @@ def test_thousands_of_finished_requests_need_little_time_and_memory(
     release.wait_for("newcomer", "Planning", "Running", "Finalizing", "Succeeded", seconds=START_SECONDS)
     record_property("seconds until a new one is at work", time.monotonic() - started)
     assert metric(release, "process_resident_memory_bytes") < LARGEST
+    assert metric(release, "mosaic_leading") == 1
     assert_whole(release, "newcomer", spec)
     (state,) = operator(release)["status"]["containerStatuses"]
     assert state["restartCount"] == 0

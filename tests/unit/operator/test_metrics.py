@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from mosaic_operator.backoff import RetryLaterError
+from mosaic_operator.kube import ApiError
 from mosaic_operator.metrics import Metrics
 from mosaic_operator.requests import RequestState
 from prometheus_client import generate_latest
@@ -32,7 +34,8 @@ def exposed(metrics: Metrics):
 
 def watched() -> Metrics:
     metrics = Metrics()
-    metrics.watch(lambda: [RequestState(request() | {"status": SUCCEEDED})], Counter({("get", "jobs"): 2}))
+    requests = [RequestState(request() | {"status": SUCCEEDED})]
+    metrics.watch(lambda: requests, Counter({("get", "jobs"): 2}), ["waiting"] * 3, lambda: True)
     metrics.count({"phase": "Finalizing", "progress": {"rangesDone": 1}}, SUCCEEDED)
     return metrics
 
@@ -40,7 +43,7 @@ def watched() -> Metrics:
 def test_names_follow_prometheus_conventions():
     families = exposed(watched())
     own = {name: family for name, family in families.items() if name.startswith("mosaic_")}
-    assert len(own) >= 7
+    assert len(own) >= 11
     for name, family in own.items():
         assert not OTHER_UNITS.search(name), f"{name} is not in a base unit"
         assert family.documentation
@@ -72,6 +75,33 @@ def test_metrics_follow_the_statuses():
     assert value("mosaic_request_duration_seconds_sum", {"phase": "Succeeded"}) == 50
     assert value("mosaic_requests", {"phase": "Succeeded"}) == 1
     assert value("mosaic_requests", {"phase": "Running"}) == 0
+    assert value("mosaic_workqueue_depth") == 3
     assert value("mosaic_api_calls_total", {"verb": "get", "resource": "jobs"}) == 2
     metrics.count(SUCCEEDED, SUCCEEDED)
     assert value("mosaic_requests_over_total", {"phase": "Succeeded", "reason": ""}) == 1
+
+
+def test_a_replica_leads_while_it_says_so():
+    metrics = Metrics()
+    value = metrics.registry.get_sample_value
+    assert value("mosaic_leading") == 0
+    answers = [True, False]
+    metrics.watch(list, Counter(), [], lambda: answers[0])
+    assert value("mosaic_leading") == 1
+    del answers[0]
+    assert value("mosaic_leading") == 0
+
+
+def test_errors_are_counted_by_kind_from_zero():
+    metrics = Metrics()
+
+    def counted() -> dict[str, float]:
+        samples = exposed(metrics)["mosaic_reconcile_errors"].samples
+        return {sample.labels["kind"]: sample.value for sample in samples}
+
+    assert counted() == {"conflict": 0, "unreachable": 0, "refused": 0, "unexpected": 0}
+    for status in (0, 503, 409, 403, 500):
+        metrics.failed(ApiError(status, "", ""))
+    metrics.failed(RuntimeError())
+    metrics.failed(RetryLaterError())
+    assert counted() == {"conflict": 1, "unreachable": 2, "refused": 2, "unexpected": 1}

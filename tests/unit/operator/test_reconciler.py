@@ -185,6 +185,7 @@ def test_retries_after_conflicts_back_off_too():
         for _ in range(6):
             await operator.reconcile()
         assert operator.waits == [0.2] * 4 + [16, 32]
+        assert operator.metrics.registry.get_sample_value("mosaic_reconcile_errors_total", {"kind": "conflict"}) == 6
 
     run_scenario(scenario)
 

@@ -68,3 +68,26 @@ def test_a_key_that_is_due_now_drops_its_later_time():
         await asyncio.sleep(0.06)
 
     assert processed_during(scenario) == ["<a", "a>"]
+
+
+def test_the_queue_measures_how_many_keys_wait_and_how_long():
+    async def run() -> list[float]:
+        waited: list[float] = []
+        queue: WorkQueue[str] = WorkQueue(waited.append)
+        for key in ("a", "b", "a"):
+            queue.add(key)
+        queue.add_later("c", 3600)
+        assert len(queue) == 2
+
+        async def work(_: str) -> None:
+            await asyncio.Event().wait()
+
+        worker = asyncio.create_task(queue.work(work))
+        await settle()
+        assert len(queue) == 1
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return waited
+
+    (seconds,) = asyncio.run(run())
+    assert seconds >= 0
